@@ -1,0 +1,17 @@
+"""Shapes of the tensors that pass between the parts; checked at run time in the tests, free in production."""
+
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+Images = Float[Tensor, "n c h w"]
+"""A batch of images, n x channels x height x width, within a classifier's bounds."""
+Logits = Float[Tensor, "n k"]
+"""Scores before the softmax, one row per image, one column per class."""
+Labels = Int[Tensor, " n"]
+"""Class indices, one per image."""
+PerImage = Float[Tensor, " n"]
+"""One number per image."""
+Mask = Bool[Tensor, " n"]
+"""One truth value per image."""
+Rowwise = Shaped[Tensor, "n ..."]
+"""Anything whose first axis runs over images."""
