@@ -1,0 +1,82 @@
+"""The basic iterative method, and the iterative least-likely class method."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.problem import Probe, Problem
+from brittle.maths.losses import cross_entropy
+from brittle.types import Images
+
+
+@dataclass(frozen=True)
+class BasicIterative(Stepwise[State]):
+    """Small steps along the sign of the gradient, kept within the radius.
+
+    Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.2 (arXiv:1607.02533): x_{n+1} = Clip_{x, eps}(x_n +
+    alpha sign grad J(x_n, y)).
+
+    Attributes:
+        step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
+        steps: by default the paper's ceil(min(eps + 4, 1.25 eps)) with eps on the 0..255 scale.
+
+    Example:
+        >>> BasicIterative().published_steps(8 / 255)
+        10
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("linf",)
+    needs_radius: ClassVar[bool] = True
+    step_size: float = 1 / 255
+    steps: int | None = None
+
+    def __post_init__(self):
+        at_least("step_size", self.step_size, 0)
+        if self.steps is not None:
+            at_least("steps", self.steps, 1)
+
+    @staticmethod
+    def published_steps(radius: float) -> int:
+        """Return the paper's number of steps for a radius given as a fraction of the span."""
+        scaled = 255 * radius
+        return max(1, math.ceil(round(min(scaled + 4, 1.25 * scaled), 6)))
+
+    def start(self, problem: Problem) -> State:
+        """Begin at the clean image."""
+        return State(problem.images)
+
+    def length(self, problem: Problem) -> int:
+        """The steps given, or the paper's for the largest radius of the batch."""
+        if self.steps is not None:
+            return self.steps
+        radius = float(torch.as_tensor(problem.threat.radius).max())
+        return self.published_steps(radius / problem.classifier.bounds.span)
+
+    def step(self, problem: Problem, state: State, probe: Probe) -> State:
+        """Move every value by alpha and go back into the ball."""
+        stride = self.step_size * problem.classifier.bounds.span
+        moved = probe.points + stride * self.direction(problem, probe).sign()
+        return State(problem.threat.project(problem.images, moved))
+
+    def direction(self, problem: Problem, probe: Probe) -> Images:
+        """Return the gradient to climb: of the cross-entropy of the label, or down that of the target."""
+        sign = -1 if problem.goal.targeted else 1
+        return probe.gradient(lambda logits: sign * cross_entropy(logits, problem.goal.labels))
+
+
+@dataclass(frozen=True)
+class IterativeLeastLikely(BasicIterative):
+    """The basic iterative method towards the class that the network finds least likely for the clean image.
+
+    Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.3: x_{n+1} = Clip_{x, eps}(x_n - alpha sign grad J(x_n,
+    y_LL)), y_LL fixed at the clean image. It succeeds, as any attack, when the goal is met: with an untargeted goal,
+    at whatever class that is.
+    """
+
+    def direction(self, problem: Problem, probe: Probe) -> Images:
+        """Return the gradient down the cross-entropy of the least likely class."""
+        least = problem.clean.argmin(1)
+        return probe.gradient(lambda logits: -cross_entropy(logits, least))

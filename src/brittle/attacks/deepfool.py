@@ -1,0 +1,143 @@
+"""DeepFool."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
+from brittle.core.threat import Lp
+from brittle.maths import norms
+from brittle.maths.hyperplane import smallest_step
+from brittle.types import Images, Logits
+
+
+@dataclass(frozen=True)
+class Walk(State):
+    """Where DeepFool stands: `total` is the perturbation before the overshoot, `rivals` the classes considered.
+
+    `steepness` holds the norm of each rival's normal as it was when last differentiated, 0 while it never was.
+    """
+
+    total: Images
+    rivals: Tensor
+    steepness: Tensor
+
+
+@dataclass(frozen=True)
+class DeepFool(Stepwise[Walk]):
+    """The smallest change, by stepping to the nearest linearised class boundary until it is crossed.
+
+    Moosavi-Dezfooli, Fawzi, Frossard, CVPR 2016, algorithm 2 and section 4 (arXiv:1511.04599): with w_k = grad Z_k -
+    grad Z_l and f_k = Z_k - Z_l, go to the class of the smallest |f_k| / ||w_k||_q by |f_k| |w_k|^(q-1) sign(w_k) /
+    ||w_k||_q^q; the overshoot lengthens the total. A binary network is two classes, of which this is algorithm 1. A
+    targeted goal goes to the target's boundary.
+
+    Deviations: the step is the smallest one that also stays in the box (`box`), since a step that the box cuts off may
+        go nowhere; a rival whose
+    boundary cannot be the nearest is not differentiated (`slack`).
+
+    Attributes:
+        steps: most linearisations; 50 in the paper.
+        overshoot: eta, by which the total is lengthened; 0.02 in the paper.
+        candidates: classes considered, by clean logit, the predicted one included; 10 in the paper.
+        nudge: added to every distance, as a fraction of the bounds' span, so that the boundary is crossed; 1e-4 in the
+            authors' code.
+        slack: a rival is differentiated again only if its boundary would be the nearest after the norm of its normal,
+            and that of the nearest, had changed by this factor in all since they were last known. `inf` differentiates
+            all, as published.
+        box: take the smallest step within the box; otherwise the published step, cut off at the box.
+
+    Example:
+        >>> DeepFool(steps=50).overshoot
+        0.02
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    steps: int = 50
+    overshoot: float = 0.02
+    candidates: int = 10
+    nudge: float = 1e-4
+    slack: float = 2.0
+    box: bool = True
+
+    def __post_init__(self):
+        at_least("steps", self.steps, 1)
+        at_least("overshoot", self.overshoot, 0)
+        at_least("candidates", self.candidates, 2)
+        at_least("nudge", self.nudge, 0)
+        at_least("slack", self.slack, 1)
+
+    def length(self, problem: Problem) -> int:
+        """The steps given."""
+        return self.steps
+
+    def start(self, problem: Problem) -> Walk:
+        """Begin at the clean image, with its likeliest classes as rivals."""
+        if problem.goal.targeted:
+            rivals = problem.goal.labels[:, None]
+        else:
+            others = problem.clean.scatter(1, problem.goal.labels[:, None], -torch.inf)
+            rivals = others.topk(min(self.candidates, others.shape[1]) - 1).indices
+        steepness = torch.zeros_like(rivals, dtype=problem.images.dtype)
+        return Walk(problem.images, torch.zeros_like(problem.images), rivals, steepness)
+
+    def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
+        """Go to the nearest linearised boundary."""
+        threat = problem.threat
+        assert isinstance(threat, Lp)
+        normal, rise, state = self._nearest(problem, state, probe, threat.dual)
+        bounds, images = problem.classifier.bounds, problem.images
+        if self.box or threat.p == 1:
+            longer = 1 + self.overshoot
+            lower = (bounds.lower - images) / longer - state.total
+            upper = (bounds.upper - images) / longer - state.total
+            step = smallest_step(normal, rise, threat.p, lower, upper)
+        else:
+            step = column(rise / _norm(normal, threat.dual), normal) * threat.steepest(normal)
+        total = state.total + step
+        return Walk(images + (1 + self.overshoot) * total, total, state.rivals, state.steepness)
+
+    def _nearest(self, problem: Problem, state: Walk, probe: Probe, q: float) -> tuple[Images, Tensor, Walk]:
+        """Return each image's nearest boundary: its normal and the rise wanted along it; and what was learnt."""
+        labels = problem.labels if not problem.goal.targeted else _best_other(probe.logits, problem.goal.labels)
+
+        def gaps(logits: Logits, rows: Tensor) -> Tensor:
+            return logits.gather(1, rivals[rows]) - logits.gather(1, labels[rows, None])
+
+        rivals, everyone = state.rivals, torch.arange(len(state.x), device=state.x.device)
+        rivals, steepness, depth = self._ordered(state, gaps(probe.logits, everyone).abs())
+        height = gaps(probe.logits, everyone).abs()
+        best = torch.full_like(height[:, 0], torch.inf)
+        normal, rise, steepness = torch.zeros_like(state.x), torch.zeros_like(best), steepness.clone()
+        for j, rows, gradients in probe.sweep(gaps, depth):
+            norm = _norm(gradients, q)
+            distance = height[rows, j] / norm
+            closer = distance < best[rows]
+            steepness[rows, j] = norm
+            best[rows] = torch.where(closer, distance, best[rows])
+            rise[rows] = torch.where(
+                closer, (distance + self.nudge * problem.classifier.bounds.span) * norm, rise[rows]
+            )
+            normal[rows] = torch.where(column(closer, gradients).bool(), gradients, normal[rows])
+        return normal, rise, Walk(state.x, state.total, rivals, steepness)
+
+    def _ordered(self, state: Walk, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Order the rivals by their distance as far as it is known, and say how many of them each image needs."""
+        known = state.steepness > 0
+        distance = torch.where(known, height / state.steepness, torch.zeros_like(height))
+        distance, order = distance.sort(dim=1, stable=True)
+        needed = ~known.gather(1, order) | (distance <= self.slack * distance[:, :1])
+        return state.rivals.gather(1, order), state.steepness.gather(1, order), needed.sum(1)
+
+
+def _norm(gradients: Images, q: float) -> Tensor:
+    """Measure normals; a vanishing one gets the smallest norm there is, so that its boundary is infinitely far away."""
+    return norms.size(gradients, q).clamp_min(torch.finfo(gradients.dtype).tiny ** 0.5)
+
+
+def _best_other(logits: Logits, targets: Tensor) -> Tensor:
+    return logits.scatter(1, targets[:, None], -torch.inf).argmax(1)

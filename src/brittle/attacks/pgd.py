@@ -1,0 +1,93 @@
+"""PGD, projected gradient descent."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.attacks.objective import Loss, objective
+from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.combinators import Restarts
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.types import Images
+
+
+@dataclass(frozen=True)
+class PGD(Stepwise[State]):
+    """Steps along the steepest direction, projected on the ball, from random starts.
+
+    Madry et al., ICLR 2018, section 2.1 (arXiv:1706.06083). The l1 step moves the entries with the largest gradients
+    that the box still lets move (Tramer & Boneh, NeurIPS 2019, section 4.2: "sparse l1 descent"). Deviation: an image
+    leaves as soon as it is broken; the result is the same, and a restart runs only on images not yet broken.
+
+    Attributes:
+        steps: 40, the paper's for MNIST (with radius 0.3 and step_size 0.01).
+        step_size: in the units of the images; by default 2.5 radius / steps, which lets a path reach every point of
+            the ball.
+        restarts: how many random starts.
+        random_start: begin at a random point of the ball; otherwise at the clean image.
+        loss: cross_entropy (the paper's), margin (its "CW"), or dlr.
+        kappa: for margin: beyond the boundary the margin counts up to here; 50 is the paper's "CW+".
+        sparsity: for l1: the fraction of entries that a step leaves alone; 0.99 in the sparse l1 descent's code.
+
+    Example:
+        >>> PGD(steps=40, restarts=5).restarts
+        5
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    needs_radius: ClassVar[bool] = True
+    steps: int = 40
+    step_size: float | None = None
+    restarts: int = 1
+    random_start: bool = True
+    loss: Loss = "cross_entropy"
+    kappa: float = 0.0
+    sparsity: float = 0.99
+
+    def __post_init__(self):
+        at_least("steps", self.steps, 1)
+        at_least("restarts", self.restarts, 1)
+        at_least("kappa", self.kappa, 0)
+        if not 0 <= self.sparsity < 1:
+            raise InputError(f"sparsity is {self.sparsity}; expected a fraction from 0 up to, but not including, 1")
+
+    def perturb(self, problem: Problem) -> None:
+        """Run the loop, again from other starts where restarts are asked for."""
+        if self.restarts == 1:
+            super().perturb(problem)
+        else:
+            Restarts(replace(self, restarts=1), self.restarts).perturb(problem)
+
+    def start(self, problem: Problem) -> State:
+        """Draw a point of the ball, or take the clean image."""
+        if not self.random_start:
+            return State(problem.images)
+        return State(problem.threat.draw(problem.images, problem.streams, problem.ids))
+
+    def length(self, problem: Problem) -> int:
+        """The steps given."""
+        return self.steps
+
+    def step(self, problem: Problem, state: State, probe: Probe) -> State:
+        """Climb and project."""
+        threat = problem.threat
+        assert isinstance(threat, Lp)
+        gradient = probe.gradient(objective(problem, self.loss, self.kappa))
+        stride = 2.5 * threat.radius / self.steps if self.step_size is None else self.step_size
+        direction = self._sparse(problem, probe, gradient) if threat.p == 1 else threat.steepest(gradient)
+        return State(threat.project(problem.images, torch.add(probe.points, direction * column(stride, direction))))
+
+    def _sparse(self, problem: Problem, probe: Probe, gradient: Images) -> Tensor:
+        """Return the signs of the largest entries of the gradient that do not push against the box, with l1-norm 1."""
+        bounds = problem.classifier.bounds
+        blocked = ((probe.points <= bounds.lower) & (gradient < 0)) | ((probe.points >= bounds.upper) & (gradient > 0))
+        flat = gradient.masked_fill(blocked, 0).flatten(1)
+        count = max(1, round((1 - self.sparsity) * flat.shape[1]))
+        largest = flat.abs().topk(count, dim=1).indices
+        chosen = torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign())
+        return (chosen / chosen.abs().sum(1, keepdim=True).clamp_min(1)).reshape(gradient.shape)

@@ -1,0 +1,112 @@
+"""What an attack is: frozen hyper-parameters, and a way to propose points."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import Rows
+from brittle.core.threat import Threat
+from brittle.errors import InputError, UnsupportedThreat
+from brittle.types import Images
+
+
+@dataclass(frozen=True)
+class Attack(ABC):
+    """A way to propose points; its fields are its hyper-parameters, and it holds no model, norm or label.
+
+    Attributes:
+        threats: names of the threats that it has mathematics for.
+        needs_radius: whether it works at a given radius; otherwise it searches for the smallest change.
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    needs_radius: ClassVar[bool] = False
+
+    @abstractmethod
+    def perturb(self, problem: Problem) -> None:
+        """Propose points through `problem.probe`; the record keeps what is best, so nothing is returned."""
+
+    def check(self, threat: Threat) -> None:
+        """Refuse a threat that the attack has no mathematics for.
+
+        Raises:
+            UnsupportedThreat: another norm.
+            InputError: no radius, where the attack needs one.
+        """
+        name = type(self).__name__
+        if threat.name not in self.threats:
+            raise UnsupportedThreat(
+                f"{name} cannot measure changes by {threat.name}; it knows {', '.join(self.threats)}"
+            )
+        if self.needs_radius and not threat.bounded:
+            raise InputError(
+                f"{name} works within a radius and {threat.name} was given none; say Lp({threat.name[1:]!r}, radius), "
+                f"or search for the smallest radius with SmallestRadius({name}(...))"
+            )
+
+
+@dataclass(frozen=True)
+class State(Rows):
+    """What a stepwise attack remembers of each image; `x` are the points it proposes next."""
+
+    x: Images
+
+
+S = TypeVar("S", bound=State)
+
+
+@dataclass(frozen=True)
+class Stepwise(Attack, Generic[S]):
+    """An attack that goes step by step; this is the only loop, and every point on the path is judged, the last one too.
+
+    Attributes:
+        stops: whether an image is finished as soon as its goal is met; attacks that keep improving say False.
+    """
+
+    stops: ClassVar[bool] = True
+
+    @abstractmethod
+    def start(self, problem: Problem) -> S:
+        """Return the state with the first points to look at."""
+
+    @abstractmethod
+    def step(self, problem: Problem, state: S, probe: Probe) -> S:
+        """Return the state with the next points, given what the network said of the current ones."""
+
+    @abstractmethod
+    def length(self, problem: Problem) -> int:
+        """Return the most steps that an image takes."""
+
+    def perturb(self, problem: Problem) -> None:
+        """Step until the goal is met, the steps are used up or the budget is spent, for each image on its own."""
+        state = self.start(problem)
+        steps = self.length(problem)
+        probe = problem.probe(state.x, graph=steps > 0)
+        for left in reversed(range(steps)):
+            keep = self._going_on(problem, probe)
+            if not len(keep):
+                return
+            if len(keep) < len(problem):
+                problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
+            state = self.step(problem, state, probe)
+            problem.record.iterations[problem.ids] += 1
+            probe = problem.probe(state.x, graph=left > 0)
+
+    def _going_on(self, problem: Problem, probe: Probe) -> Tensor:
+        spent = problem.record.spent(problem.ids)
+        finished = probe.met | spent if self.stops else spent
+        return torch.logical_not(finished).nonzero()[:, 0]
+
+
+def at_least(name: str, value: float, lowest: float) -> None:
+    """Refuse a hyper-parameter below its lowest value.
+
+    Raises:
+        InputError: with the name, the value and the bound.
+    """
+    if not value >= lowest:
+        raise InputError(f"{name} is {value}; expected at least {lowest}")

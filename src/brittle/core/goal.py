@@ -1,0 +1,75 @@
+"""Goals: when an image counts as broken, and by what margin."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from brittle.core.rows import Rows
+from brittle.maths.losses import lead
+from brittle.types import Labels, Logits, Mask, PerImage
+
+
+@dataclass(frozen=True)
+class Goal(Rows, ABC):
+    """What an attack wants of each image.
+
+    Attributes:
+        labels: (n,) int64: the classes to leave (untargeted) or to reach (targeted).
+    """
+
+    labels: Labels
+    targeted: ClassVar[bool] = False
+
+    @abstractmethod
+    def met(self, logits: Logits) -> Mask:
+        """Say for which images the goal is reached."""
+
+    @abstractmethod
+    def margin(self, logits: Logits) -> PerImage:
+        """Measure how far beyond the boundary each image is, in logits; negative before it."""
+
+
+@dataclass(frozen=True)
+class Untargeted(Goal):
+    """Any class but the given ones (usually the true labels).
+
+    Example:
+        >>> import torch
+        >>> Untargeted(torch.tensor([0])).margin(torch.tensor([[2.0, 5.0, 1.0]]))
+        tensor([3.])
+    """
+
+    def met(self, logits: Logits) -> Mask:
+        """True where another class is predicted."""
+        return logits.argmax(1) != self.labels
+
+    def margin(self, logits: Logits) -> PerImage:
+        """The largest other logit minus the label's."""
+        return -lead(logits, self.labels)
+
+
+@dataclass(frozen=True)
+class Targeted(Goal):
+    """The given classes and no others."""
+
+    targeted: ClassVar[bool] = True
+
+    def met(self, logits: Logits) -> Mask:
+        """True where the target is predicted."""
+        return logits.argmax(1) == self.labels
+
+    def margin(self, logits: Logits) -> PerImage:
+        """The target's logit minus the largest other."""
+        return lead(logits, self.labels)
+
+
+@dataclass(frozen=True)
+class LeastLikely:
+    """The class that the network finds least likely for the clean image (Kurakin et al. 2017, section 2.3).
+
+    It becomes a `Targeted` goal once `run` has seen the clean logits.
+    """
+
+    def at(self, clean: Logits) -> Targeted:
+        """Fix the targets from the logits of the clean images."""
+        return Targeted(clean.argmin(1))

@@ -1,0 +1,100 @@
+"""The contract on data, enforced at the door: floats within the bounds or uint8, int64 labels within the classes."""
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brittle.core.classifier import Bounds, Classifier
+from brittle.core.threat import TOLERANCE
+from brittle.errors import BoundsError, InputError, LabelError
+from brittle.types import Images, Labels
+
+
+def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
+    """Return images as floats within the bounds, without copying where they are so already.
+
+    Args:
+        images: (n, c, h, w), floats within the bounds (tolerance 1e-6 of their span) or uint8 (0..255 is the span).
+        bounds: of the classifier.
+
+    Raises:
+        InputError: another shape or type.
+        BoundsError: values outside the bounds, NaN or infinite.
+    """
+    tensor = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+    if not isinstance(cast(object, tensor), Tensor):
+        raise InputError(f"the images are a {type(images).__name__}; expected a tensor (n, channels, height, width)")
+    if tensor.ndim != 4:
+        hint = "; a single image needs images[None]" if tensor.ndim == 3 else ""
+        raise InputError(f"the images have shape {tuple(tensor.shape)}; expected (n, channels, height, width){hint}")
+    if tensor.dtype == torch.uint8:
+        return tensor.to(torch.float32) / 255 * bounds.span + bounds.lower
+    if not tensor.is_floating_point():
+        box = f"{bounds.lower:g}..{bounds.upper:g}"
+        raise InputError(f"the images are {tensor.dtype}; expected floats in {box}, or uint8")
+    if tensor.numel():
+        _check_range(tensor, bounds)
+    return tensor.detach()
+
+
+def _check_range(images: Images, bounds: Bounds) -> None:
+    lowest, highest = (float(value) for value in images.aminmax())
+    box = f"{bounds.lower:g}..{bounds.upper:g}"
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        bad = int((~torch.isfinite(images)).flatten(1).any(1).nonzero()[0, 0])
+        raise BoundsError(f"image {bad} holds NaN or infinite values; expected {box}")
+    slack = TOLERANCE * bounds.span
+    if lowest >= bounds.lower - slack and highest <= bounds.upper + slack:
+        return
+    outside = (images < bounds.lower - slack) | (images > bounds.upper + slack)
+    first = int(outside.flatten(1).any(1).nonzero()[0, 0])
+    if lowest < bounds.lower - slack and highest - lowest < 10 * bounds.span:
+        mend = "they look normalised: give them as they were before, and put the normalisation inside the network"
+    elif lowest >= 0 and 1.5 < highest <= 255 and bounds.upper == 1:
+        mend = "divide them by 255, give them as uint8, or say Classifier(module, bounds=(0, 255))"
+    else:
+        mend = "clamp them, or say the network's bounds with Classifier(module, bounds=(lowest, highest))"
+    seen = f"the images reach from {lowest:.4g} to {highest:.4g}"
+    raise BoundsError(f"{seen} (image {first} is the first outside {box}); {mend}")
+
+
+def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels") -> Labels:
+    """Return labels as int64 beside the images.
+
+    Raises:
+        LabelError: another number of labels, or labels that are not whole numbers, such as one-hot rows.
+    """
+    count = len(images)
+    tensor = torch.from_numpy(labels) if isinstance(labels, np.ndarray) else labels
+    if not isinstance(cast(object, tensor), Tensor):
+        raise LabelError(f"the {what} are a {type(labels).__name__}; expected an int64 tensor ({count},)")
+    if tensor.ndim == 2:
+        raise LabelError(f"the {what} have shape {tuple(tensor.shape)}: one-hot rows? give their argmax(1)")
+    if tensor.shape != (count,):
+        seen = f"{tensor.numel()} {what} of shape {tuple(tensor.shape)}"
+        raise LabelError(f"there are {seen} for {count} images; expected one per image")
+    if tensor.dtype == torch.bool or tensor.is_floating_point() or tensor.is_complex():
+        raise LabelError(f"the {what} are {tensor.dtype}; expected whole numbers (int64), each image's class")
+    return tensor.to(torch.int64)
+
+
+def check_range_of_labels(labels: Labels, classes: int, what: str = "labels") -> None:
+    """Refuse labels that are no class of the network.
+
+    Raises:
+        LabelError: with the first offender and the number of classes.
+    """
+    wrong = ((labels < 0) | (labels >= classes)).nonzero()[:, 0]
+    if len(wrong):
+        first = int(wrong[0])
+        raise LabelError(
+            f"{len(wrong)} of the {what} are no class of the network: image {first} has {int(labels[first])}, the "
+            f"network has {classes} outputs, numbered 0 to {classes - 1}; are they another network's, or counted from 1?"
+        )
+
+
+def placed(tensor: Tensor, classifier: Classifier) -> Tensor:
+    """Bring a batch to the classifier's device and type, clamped so that the tolerance leaves no trace."""
+    return classifier.bounds.clamp(tensor.to(classifier.device, classifier.dtype))

@@ -1,0 +1,199 @@
+"""A batch of independent problems, and the probe: the one way in which an attack sees the network."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from brittle.core.classifier import Classifier
+from brittle.core.goal import Goal
+from brittle.core.record import Record
+from brittle.core.rows import Rows
+from brittle.core.seeds import Streams
+from brittle.core.threat import Threat
+from brittle.types import Images, Labels, Logits, Mask, PerImage
+
+
+@dataclass
+class Graph:
+    """One forward pass with its way back: `leaf` are the images seen, `outputs` their logits, `ids` whose they are."""
+
+    leaf: Images
+    outputs: Logits
+    ids: Tensor
+    spent: bool = False
+
+
+@dataclass(frozen=True)
+class Problem(Rows):
+    """Images to be broken, each on its own, and everything that judges the attempts.
+
+    Attributes:
+        classifier: the network under attack.
+        images: the clean images, (n, c, h, w).
+        clean: their logits.
+        goal: what to reach.
+        threat: what is allowed.
+        ids: position of each image in the record, (n,) int64.
+        record: best points and passes, shared by all cuts of the problem.
+        streams: random streams, shared likewise.
+        limit: most images in one forward pass.
+    """
+
+    classifier: Classifier
+    images: Images
+    clean: Logits
+    goal: Goal
+    threat: Threat
+    ids: Tensor
+    record: Record
+    streams: Streams
+    limit: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def labels(self) -> Labels:
+        """The class that each image starts from: the goal's label, or for targeted goals the clean prediction."""
+        return self.clean.argmax(1) if self.goal.targeted else self.goal.labels
+
+    @property
+    def solved(self) -> Mask:
+        """Which images have a recorded point that meets the goal within this problem's threat."""
+        size = self.record.size[self.ids]
+        return torch.isfinite(size) & self.threat.allows(size)
+
+    def probe(
+        self, x: Images, *, of: Tensor | None = None, size: PerImage | None = None, graph: bool = True
+    ) -> "Probe":
+        """Evaluate points, judge them and offer them to the record.
+
+        Args:
+            x: points (m, c, h, w); clamped to the box first.
+            of: which image of this problem each point belongs to, (m,); by default point i belongs to image i.
+            size: (m,) of the change, for threats whose size cannot be read off the images.
+            graph: keep the way back, so that `gradient` costs no second forward pass.
+
+        Returns:
+            The points as the network saw them. More than `limit` points are evaluated in parts, without a graph.
+        """
+        owners = self if of is None else self.rows(of)
+        with torch.no_grad():
+            points = self.classifier.bounds.clamp(x.detach())
+        kept = owners.look(points) if graph and len(points) <= self.limit else None
+        with torch.no_grad():
+            logits = owners.judge(points) if kept is None else kept.outputs.detach()
+            size = owners.threat.size(owners.images, points) if size is None else size
+            allowed = owners.threat.allows(size)
+            met = owners.goal.met(logits) & allowed
+            margin = owners.goal.margin(logits)
+            self.record.offer(owners.ids, points, size.where(allowed, torch.inf), met, margin, distinct=of is None)
+        places = torch.arange(len(points), device=points.device)
+        return Probe(owners, points, logits, met, places, kept)
+
+    def look(self, points: Images) -> Graph:
+        """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
+        leaf = points.detach().requires_grad_()
+        with torch.enable_grad():
+            outputs = self.classifier.logits(leaf)
+        self.record.count(self.ids, forward=1)
+        return Graph(leaf, outputs, self.ids)
+
+    def judge(self, points: Images) -> Logits:
+        """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
+        parts = [self.classifier.logits(part) for part in points.split(self.limit)]
+        self.record.count(self.ids, forward=1)
+        return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Probe(Rows):
+    """Points that the network has just seen.
+
+    Attributes:
+        problem: the problems that the points belong to, row by row.
+        points: (m, c, h, w), clamped to the box.
+        logits: (m, k), detached.
+        met: whether the goal is met and the change allowed.
+        places: where each point stands in the graph, which may hold points that have left since.
+        graph: the forward pass; None where there is none.
+    """
+
+    problem: Problem
+    points: Images
+    logits: Logits
+    met: Mask
+    places: Tensor
+    graph: Graph | None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def gradient(self, value: Callable[[Logits], PerImage]) -> Images:
+        """Differentiate one value per point.
+
+        Args:
+            value: from logits (m, k) to (m,); value i may depend on row i alone.
+
+        Returns:
+            d value[i] / d point[i], (m, c, h, w).
+        """
+        return next(gradients for _, _, gradients in self.sweep(lambda logits, _: value(logits)[:, None]))
+
+    def gradients(self, values: Callable[[Logits], Tensor]) -> Tensor:
+        """Differentiate several values per point, with one backward pass for each.
+
+        Args:
+            values: from logits (m, k) to (m, j); row i may depend on row i alone.
+
+        Returns:
+            d values[i, j] / d point[i], (m, j, c, h, w).
+        """
+        return torch.stack([gradients for _, _, gradients in self.sweep(lambda logits, _: values(logits))], 1)
+
+    def sweep(
+        self, values: Callable[[Logits, Tensor], Tensor], depth: Tensor | None = None
+    ) -> Iterator[tuple[int, Tensor, Images]]:
+        """Differentiate column by column, holding one column's gradients at a time.
+
+        Args:
+            values: from the logits of some of the points and their positions among the points, (r, k) and (r,), to (r,
+                j).
+            depth: how many of its first columns each point needs, (m,); all by default.
+
+        Yields:
+            The column, the positions (r,) of the points that need it, and their gradients (r, c, h, w).
+            The forward pass is made again for the points concerned where that costs less than going back through a
+            graph full of others.
+        """
+        probe, rows = self, torch.arange(len(self), device=self.points.device)
+        columns = values(self.logits, rows).shape[1]
+        count = columns if depth is None else min(columns, int(depth.amax()))
+        for j in range(count):
+            if depth is not None:
+                needing = (depth[rows] > j).nonzero()[:, 0]
+                if len(needing) < len(rows):
+                    rows, probe = rows[needing], probe.rows(needing)
+            probe = probe._with_graph(count - j)
+            yield j, rows, probe._back(lambda logits, at=rows, j=j: values(logits, at)[:, j], keep=j + 1 < count)
+
+    def _with_graph(self, columns: int) -> Self:
+        """Look again where there is no graph, or one so full of other points that a fresh pass is cheaper."""
+        graph = self.graph
+        if graph is not None and not graph.spent and (len(graph.leaf) - len(self)) * columns <= len(self):
+            return self
+        fresh = self.problem.look(self.points)
+        return replace(self, graph=fresh, places=torch.arange(len(self), device=self.points.device))
+
+    def _back(self, value: Callable[[Logits], PerImage], *, keep: bool) -> Images:
+        graph = self.graph
+        assert graph is not None
+        whole = len(self) == len(graph.leaf)
+        outputs = graph.outputs if whole else graph.outputs[self.places]
+        (gradients,) = torch.autograd.grad(value(outputs).sum(), graph.leaf, retain_graph=keep)
+        graph.spent = not keep
+        self.problem.record.count(graph.ids, backward=1)
+        return gradients if whole else gradients[self.places]

@@ -1,0 +1,87 @@
+"""What is known of each image of a batch: its best point so far, and the passes it has cost."""
+
+import torch
+from torch import Tensor
+
+from brittle.core.rows import column
+from brittle.types import Images, Mask, PerImage
+
+
+class Record:
+    """The best point per image, kept by the probe and by nobody else.
+
+    Best is the smallest change that meets the goal; until there is one, the allowed point with the largest margin.
+
+    Args:
+        images: the clean images (n, c, h, w), the first best points.
+        budget: most passes (forward plus backward) after which an image's points no longer count; none by default.
+        trace: keep the margin of every point looked at.
+
+    Attributes:
+        best: (n, c, h, w).
+        size: (n,), infinite where the goal was not met.
+        forward, backward, iterations: (n,) int64.
+    """
+
+    def __init__(self, images: Images, *, budget: int | None = None, trace: bool = False):
+        n = len(images)
+        self.best = images.clone()
+        self.size = images.new_full((n,), torch.inf)
+        self._margin = images.new_full((n,), -torch.inf)
+        self.forward, self.backward, self.iterations = torch.zeros(3, n, dtype=torch.int64, device=images.device)
+        self._budget = budget
+        self.trace: list[tuple[Tensor, Tensor]] | None = [] if trace else None
+
+    def count(self, ids: Tensor, *, forward: int = 0, backward: int = 0) -> None:
+        """Add passes to images; an image that stands several times in `ids` is charged for each."""
+        if forward:
+            self.forward.index_add_(0, ids, torch.full_like(ids, forward))
+        if backward:
+            self.backward.index_add_(0, ids, torch.full_like(ids, backward))
+
+    def spent(self, ids: Tensor) -> Mask:
+        """Say which images have used up the budget."""
+        if self._budget is None:
+            return torch.zeros_like(ids, dtype=torch.bool)
+        return (self.forward + self.backward)[ids] >= self._budget
+
+    def offer(
+        self, ids: Tensor, points: Images, size: PerImage, met: Mask, margin: PerImage, *, distinct: bool
+    ) -> None:
+        """Take over the points that are better than what is known.
+
+        Args:
+            ids: (m,) which image each point belongs to.
+            points: (m, c, h, w).
+            size: (m,) of the change; infinite where the threat does not allow it.
+            met: (m,) whether the goal is met and the change allowed.
+            margin: (m,) signed distance beyond the boundary, in logits.
+            distinct: whether no image stands twice in `ids`.
+        """
+        if self.trace is not None:
+            self.trace.append((ids, margin))
+        if self._budget is not None:
+            affordable = (self.forward + self.backward)[ids] <= self._budget
+            met, margin = met & affordable, margin.where(affordable, -torch.inf)
+        cost = size.where(met, torch.inf)
+        margin = margin.where(torch.isfinite(size), -torch.inf)
+        if not distinct:
+            first = _best_of_each(ids, cost, margin)
+            ids, points, cost, margin = ids[first], points[first], cost[first], margin[first]
+        known = self.size[ids]
+        closer = torch.isinf(known) & torch.isinf(cost) & (margin > self._margin[ids])
+        better = (cost < known) | closer
+        self.best[ids] = torch.where(column(better, points).bool(), points, self.best[ids])
+        self.size[ids] = torch.minimum(cost, known)
+        self._margin[ids] = torch.where(better, margin, self._margin[ids])
+
+
+def _best_of_each(ids: Tensor, cost: Tensor, margin: Tensor) -> Tensor:
+    """Return the position of each image's cheapest point; where costs are equal, of the largest margin."""
+    order = margin.argsort(descending=True, stable=True)
+    order = order[cost[order].argsort(stable=True)]
+    order = order[ids[order].argsort(stable=True)]
+    ordered = ids[order]
+    head = torch.ones_like(ordered, dtype=torch.bool)
+    head[1:] = ordered[1:] != ordered[:-1]
+    return order[head]

@@ -1,0 +1,92 @@
+"""What `run` returns: one row per image."""
+
+from dataclasses import dataclass, fields
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from brittle.types import Images, Labels, Mask, PerImage
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row per image, in the order of the images given.
+
+    Attributes:
+        adversarial: the smallest change that meets the goal; where there is none, the allowed point that came nearest;
+            where the goal was met from the start, the image itself. (n, c, h, w).
+        success: right before, and goal met after, in a fresh forward pass.
+        already: the goal was met by the clean image; its size is 0 and it is no success.
+        size: of the change by the threat; 0 where `already`, infinite where nothing was found.
+        l0, l1, l2, linf: norms of the change of what is returned.
+        clean_prediction, clean_confidence: of the clean image (confidence: largest softmax value).
+        prediction, confidence: of what is returned.
+        margin: of what is returned, in logits beyond the boundary (negative before it).
+        forward, backward: passes that the image has cost, the clean and the verifying pass included.
+        iterations: steps taken.
+        seconds: the image's share of its batch's time.
+        trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
+    """
+
+    adversarial: Images
+    success: Mask
+    already: Mask
+    size: PerImage
+    l0: PerImage
+    l1: PerImage
+    l2: PerImage
+    linf: PerImage
+    clean_prediction: Labels
+    clean_confidence: PerImage
+    prediction: Labels
+    confidence: PerImage
+    margin: PerImage
+    forward: Tensor
+    backward: Tensor
+    iterations: Tensor
+    seconds: Tensor
+    trace: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.success)
+
+    def table(self) -> pa.Table:
+        """Return every column but the images as an Arrow table, to be written as Parquet or read by pandas."""
+        return pa.table(
+            {
+                field.name: getattr(self, field.name).cpu().numpy()
+                for field in fields(self)
+                if field.name not in ("adversarial", "trace")
+            }
+        )
+
+
+class Collector:
+    """Fills the rows of a result batch by batch, holding the images once."""
+
+    def __init__(self, images: Images):
+        self._adversarial = torch.empty_like(images)
+        self._columns: dict[str, list[Tensor]] = {}
+        self._traces: list[Tensor] = []
+        self._filled = 0
+
+    def add(self, adversarial: Images, columns: dict[str, Tensor], trace: Tensor | None) -> None:
+        """Append a batch."""
+        self._adversarial[self._filled : self._filled + len(adversarial)] = adversarial
+        self._filled += len(adversarial)
+        for name, values in columns.items():
+            self._columns.setdefault(name, []).append(values.to(self._adversarial.device))
+        if trace is not None:
+            self._traces.append(trace.to(self._adversarial.device))
+
+    def result(self) -> Result:
+        """Return the whole."""
+        columns = {name: torch.cat(parts) for name, parts in self._columns.items()}
+        trace = None
+        if self._traces:
+            longest = max(part.shape[1] for part in self._traces)
+            trace = torch.cat(
+                [torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=torch.nan) for part in self._traces]
+            )
+        return Result(adversarial=self._adversarial, trace=trace, **columns)

@@ -1,0 +1,42 @@
+"""Values whose rows run over images, and can be cut to the images that still matter."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A frozen dataclass whose tensors and nested `Rows` run over the same images; other fields are shared.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Point(Rows):
+        ...     x: Tensor
+        ...     name: str = "shared"
+        >>> Point(torch.arange(3)).rows(torch.tensor([0, 2])).x
+        tensor([0, 2])
+    """
+
+    def rows(self, keep: Tensor) -> Self:
+        """Return the same value for the images at the positions `keep` (int64) alone, in that order."""
+
+        def cut(value: object) -> object:
+            if isinstance(value, Tensor) and value.ndim:
+                return value[keep]
+            return value.rows(keep) if isinstance(value, Rows) else value
+
+        return replace(self, **{field.name: cut(getattr(self, field.name)) for field in fields(self)})
+
+
+def column(values: Tensor | float, like: Tensor) -> Tensor:
+    """Shape one number per image (or one for all) so that it broadcasts over images shaped like `like`.
+
+    Example:
+        >>> column(torch.ones(4), torch.zeros(4, 3, 8, 8)).shape
+        torch.Size([4, 1, 1, 1])
+    """
+    tensor = torch.as_tensor(values, dtype=like.dtype, device=like.device)
+    return tensor.reshape(-1, *[1] * (like.ndim - 1))

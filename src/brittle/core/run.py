@@ -1,0 +1,204 @@
+"""`run`: the one place where method, question, aim and network meet."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brittle.core.attack import Attack, at_least
+from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.goal import Goal, LeastLikely, Untargeted
+from brittle.core.inputs import as_images, as_labels, check_range_of_labels, placed
+from brittle.core.problem import Problem
+from brittle.core.record import Record
+from brittle.core.result import Collector, Result
+from brittle.core.seeds import Streams
+from brittle.core.threat import Threat
+from brittle.maths import norms
+from brittle.types import Images, Labels, Logits
+
+
+def run(  # noqa: PLR0913  # the public call: each of these is a question of its own
+    attack: Attack,
+    classifier: Classifier,
+    images: Tensor | np.ndarray,
+    labels: Tensor | np.ndarray | None = None,
+    *,
+    goal: Goal | LeastLikely | None = None,
+    threat: Threat,
+    seed: int = 0,
+    batch: int = 256,
+    ids: Tensor | None = None,
+    budget: int | None = None,
+    trace: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Attack every image on its own and return one row for each.
+
+    Args:
+        attack: the method.
+        classifier: the network; its mode, gradients and random state are left as they were found.
+        images: (n, c, h, w), floats within the classifier's bounds or uint8.
+        labels: (n,) true classes. Without a goal, the goal is any other class; without labels too, any class but the
+            one predicted.
+        goal: what to reach instead; with labels given as well, only images that are right before can count as a
+            success.
+        threat: how changes are measured and how large they may be.
+        seed: of the images' random streams.
+        batch: most images in one forward pass; halved when the GPU's memory does not suffice.
+        ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
+        budget: most forward plus backward passes per image; what is found after that does not count.
+        trace: keep the margin of every point looked at.
+        progress: called with the number of images finished, batch by batch.
+
+    Returns:
+        The result, in the order of the images and on their device.
+
+    Raises:
+        InputError: images, labels or options that cannot be meant; UnsupportedThreat, BoundsError and LabelError are
+            kinds of it.
+        ModelError: outputs that are not logits.
+
+    Example:
+        >>> from brittle import Classifier, DeepFool, Lp
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+        >>> result = run(DeepFool(), Classifier(network), torch.rand(3, 1, 2, 2), threat=Lp(2))
+        >>> result.adversarial.shape
+        torch.Size([3, 1, 2, 2])
+    """
+    at_least("batch", batch, 1)
+    attack.check(threat)
+    images = as_images(images, classifier.bounds)
+    labels = None if labels is None else as_labels(labels, images)
+    goal = _checked(goal, images)
+    ids = torch.arange(len(images)) if ids is None else as_labels(ids, images, "ids")
+    job = _Job(attack, classifier, threat, seed, batch, budget, trace)
+    with undisturbed(classifier.module, seed):
+        return _in_batches(job, images, labels, goal, ids, progress)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is the same for all images of a run."""
+
+    attack: Attack
+    classifier: Classifier
+    threat: Threat
+    seed: int
+    batch: int
+    budget: int | None
+    trace: bool
+
+
+def _checked(goal: Goal | LeastLikely | None, images: Images) -> Goal | LeastLikely | None:
+    if isinstance(goal, Goal):
+        return type(goal)(as_labels(goal.labels, images, "targets" if goal.targeted else "labels of the goal"))
+    return goal
+
+
+def _in_batches(
+    job: _Job,
+    images: Images,
+    labels: Labels | None,
+    goal: Goal | LeastLikely | None,
+    ids: Tensor,
+    progress: Callable[[int], None] | None,
+) -> Result:
+    collector = Collector(images)
+    first, size = 0, job.batch
+    while first < len(images) or (first == 0 and not len(images)):
+        rows = torch.arange(first, min(first + size, len(images)))
+        part = replace(job, threat=job.threat.rows(rows), batch=size)
+        aim = goal.rows(rows.to(goal.labels.device)) if isinstance(goal, Goal) else goal
+        try:
+            _one_batch(part, images[rows], None if labels is None else labels[rows], aim, ids[rows], collector)
+        except torch.cuda.OutOfMemoryError:
+            if size == 1:
+                raise
+            torch.cuda.empty_cache()
+            size = max(size // 2, 1)
+            continue
+        if progress is not None:
+            progress(len(rows))
+        first += max(len(rows), 1)
+    return collector.result()
+
+
+def _one_batch(
+    job: _Job,
+    images: Images,
+    labels: Labels | None,
+    goal: Goal | LeastLikely | None,
+    ids: Tensor,
+    collector: Collector,
+) -> None:
+    began = time.perf_counter()
+    classifier, count = job.classifier, len(images)
+    x, ids = placed(images, classifier), ids.to(classifier.device)
+    labels = None if labels is None else labels.to(classifier.device)
+    with torch.no_grad():
+        clean = classifier.logits(x) if count else x.new_zeros((0, 2))
+    classifier.check(clean, x)
+    aim = _resolved(goal, labels, clean)
+    record = Record(x, budget=job.budget, trace=job.trace)
+    places = torch.arange(count, device=x.device)
+    record.count(places, forward=1)
+    already = aim.met(clean)
+    problem = Problem(classifier, x, clean, aim, job.threat, places, record, Streams(job.seed, ids, x.dtype), job.batch)
+    right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
+    if bool((~already).any()):
+        job.attack.perturb(problem.rows((~already).nonzero()[:, 0]))
+    columns = _judged(problem, already, right)
+    seconds = (time.perf_counter() - began) / max(count, 1)
+    columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
+    collector.add(record.best, columns, _trace_of(record) if job.trace else None)
+
+
+def _resolved(goal: Goal | LeastLikely | None, labels: Labels | None, clean: Logits) -> Goal:
+    if labels is not None:
+        check_range_of_labels(labels, clean.shape[1])
+    if goal is None:
+        return Untargeted(clean.argmax(1) if labels is None else labels)
+    if isinstance(goal, LeastLikely):
+        return goal.at(clean)
+    check_range_of_labels(goal.labels, clean.shape[1], "targets" if goal.targeted else "labels of the goal")
+    return type(goal)(goal.labels.to(clean.device))
+
+
+@torch.no_grad()
+def _judged(problem: Problem, already: Tensor, right: Tensor) -> dict[str, Tensor]:
+    """Look at what will be returned in a fresh forward pass, and measure it."""
+    record, images, clean = problem.record, problem.images, problem.clean
+    final = problem.classifier.logits(record.best) if len(images) else clean
+    record.count(problem.ids, forward=1)
+    change = record.best - images
+    met = problem.goal.met(final)
+    size = torch.where(already, torch.zeros_like(record.size), record.size)
+    confidence, prediction = final.softmax(1).max(1)
+    clean_confidence, clean_prediction = clean.softmax(1).max(1)
+    return {
+        "success": right & ~already & met & torch.isfinite(record.size),
+        "already": already,
+        "size": torch.where(already | met, size, torch.full_like(size, torch.inf)),
+        **{name: norms.size(change, p) for name, p in (("l0", 0), ("l1", 1), ("l2", 2), ("linf", torch.inf))},
+        "clean_prediction": clean_prediction,
+        "clean_confidence": clean_confidence,
+        "prediction": prediction,
+        "confidence": confidence,
+        "margin": problem.goal.margin(final),
+        "forward": record.forward,
+        "backward": record.backward,
+        "iterations": record.iterations,
+    }
+
+
+def _trace_of(record: Record) -> Tensor:
+    """Lay the margins out as one row per image, NaN where an image took no part."""
+    columns = []
+    for ids, margin in record.trace or []:
+        seen = torch.full_like(record.size, -torch.inf).scatter_reduce(0, ids, margin, "amax")
+        columns.append(seen.where(torch.isfinite(seen), torch.nan))
+    return torch.stack(columns, 1) if columns else record.size.new_zeros((len(record.size), 0))

@@ -1,0 +1,182 @@
+"""Threats: what counts as a change's size, and which changes are allowed."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from brittle.core.rows import Rows, column
+from brittle.core.seeds import Streams
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.types import Images, Mask, PerImage
+
+TOLERANCE = 1e-6
+"""How far a size may exceed the radius and still count as within it: float32 sums of pixels are no better than this."""
+
+
+@dataclass(frozen=True)
+class Threat(Rows, ABC):
+    """The question asked of an attack: how large is a change, and how large may it be?
+
+    Attributes:
+        radius: largest size allowed, one number or one per image; infinite for "the smallest there is".
+    """
+
+    radius: float | Tensor
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """A short name, such as `linf`, for messages and tables."""
+
+    @abstractmethod
+    def size(self, clean: Images, moved: Images) -> PerImage:
+        """Measure the change; threats whose size is not in the images are told it by `probe(..., size=)`."""
+
+    @abstractmethod
+    def project(self, clean: Images, moved: Images) -> Images:
+        """Return the images nearest to `moved` whose change from `clean` is allowed."""
+
+    @abstractmethod
+    def draw(self, clean: Images, streams: Streams, ids: Tensor) -> Images:
+        """Return a random image for each of `clean` whose change is allowed; the radius must be finite."""
+
+    @abstractmethod
+    def ceiling(self, clean: Images, lower: float, upper: float) -> PerImage:
+        """Return the size of the largest change that the box allows each image."""
+
+    def allows(self, size: PerImage) -> Mask:
+        """Say which sizes are within the radius, up to `TOLERANCE` (of the radius, where that is above 1)."""
+        radius = torch.as_tensor(self.radius, dtype=size.dtype, device=size.device)
+        return size <= radius + TOLERANCE * radius.clamp_min(1)
+
+    def within(self, radius: float | Tensor) -> Self:
+        """Return the same threat with another radius."""
+        return replace(self, radius=radius)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the radius is finite for every image."""
+        return bool(torch.isfinite(torch.as_tensor(self.radius)).all())
+
+
+_NAMED = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf, "0": 0.0, "1": 1.0, "2": 2.0, "inf": math.inf}
+
+
+@dataclass(frozen=True, init=False)
+class Lp(Threat):
+    """A change measured by a p-norm over all channel values.
+
+    Args:
+        p: 0, 1, 2 or inf, as a number or as text ("inf", "linf", "l2").
+        radius: in the units of the images; infinite by default.
+
+    Raises:
+        InputError: another p, or a radius that is negative or not a number.
+
+    Example:
+        >>> Lp("inf", 8 / 255).name, Lp(2).radius
+        ('linf', inf)
+    """
+
+    p: float
+
+    def __init__(self, p: float | str, radius: float | Tensor = math.inf):
+        number = _NAMED.get(p.lower()) if isinstance(p, str) else float(p)
+        if number not in (0.0, 1.0, 2.0, math.inf):
+            raise InputError(f"the norm is {p!r}; expected 0, 1, 2 or 'inf'")
+        if not isinstance(radius, Tensor) and not radius >= 0:
+            raise InputError(f"the radius is {radius}; expected a number from 0 up, in the units of the images")
+        object.__setattr__(self, "p", number)
+        object.__setattr__(self, "radius", radius)
+
+    @property
+    def name(self) -> str:
+        """`l0`, `l1`, `l2` or `linf`."""
+        return f"l{self.p:g}"
+
+    @property
+    def dual(self) -> float:
+        """The exponent q of the dual norm, 1/p + 1/q = 1, by which distances to hyperplanes are measured."""
+        return norms.dual(self.p)
+
+    def size(self, clean: Images, moved: Images) -> PerImage:
+        """Measure the p-norm of the difference."""
+        return norms.size(moved - clean, self.p)
+
+    def project(self, clean: Images, moved: Images) -> Images:
+        """Project the difference on the ball; the box is the probe's business."""
+        return clean + norms.project(moved - clean, self.p, self.radius)
+
+    def steepest(self, gradient: Images) -> Images:
+        """Return the direction of p-norm 1 along which a function with this gradient grows fastest."""
+        return norms.steepest(gradient, self.p)
+
+    def draw(self, clean: Images, streams: Streams, ids: Tensor) -> Images:
+        """Draw uniformly from the ball (for p = 0: uniform values at a uniform set of `radius` entries)."""
+        shape = tuple(clean.shape[1:])
+        if self.p == math.inf:
+            unit = streams.uniform(ids, shape) * 2 - 1
+        elif self.p == 0:
+            ranks = streams.uniform(ids, shape).flatten(1).argsort(1).argsort(1).reshape(clean.shape)
+            return clean + (ranks < column(self.radius, clean)) * (streams.uniform(ids, shape) * 2 - 1)
+        else:
+            spread = (
+                streams.normal(ids, shape)
+                if self.p == 2
+                else streams.exponential(ids, shape) * streams.signs(ids, shape)
+            )
+            inside = streams.uniform(ids, ()) ** (1 / math.prod(shape))
+            unit = spread * column(inside / norms.size(spread, self.p), spread)
+        return clean + column(self.radius, clean) * unit
+
+    def ceiling(self, clean: Images, lower: float, upper: float) -> PerImage:
+        """Measure the change to the farthest corner of the box."""
+        return norms.size(torch.maximum(clean - lower, upper - clean), self.p)
+
+
+@dataclass(frozen=True)
+class Pixels(Threat):
+    """A change of at most so many pixels, each in all of its channels and by any amount.
+
+    Args:
+        radius: the number of pixels; a pixel counts once, however many of its channels change.
+
+    Example:
+        >>> Pixels(1).size(torch.zeros(1, 3, 2, 2), torch.eye(2).expand(1, 3, 2, 2))
+        tensor([2.])
+    """
+
+    @property
+    def name(self) -> str:
+        """`pixels`."""
+        return "pixels"
+
+    def size(self, clean: Images, moved: Images) -> PerImage:
+        """Count the pixels that differ in any channel."""
+        return (moved != clean).any(1).flatten(1).sum(1).to(clean.dtype)
+
+    def project(self, clean: Images, moved: Images) -> Images:
+        """Keep the pixels that changed most (by the 2-norm over channels), put the others back."""
+        change = (moved - clean).norm(dim=1).flatten(1)
+        ranks = change.argsort(dim=1, descending=True, stable=True).argsort(1)
+        kept = (ranks < torch.as_tensor(self.radius, device=clean.device).reshape(-1, 1)).reshape(
+            len(clean), 1, *clean.shape[2:]
+        )
+        return torch.where(kept, moved, clean)
+
+    def draw(self, clean: Images, streams: Streams, ids: Tensor) -> Images:
+        """Add U(-1, 1) to a uniform set of `radius` pixels."""
+        ranks = streams.uniform(ids, tuple(clean.shape[2:])).flatten(1).argsort(1).argsort(1)
+        chosen = (ranks < torch.as_tensor(self.radius, device=clean.device).reshape(-1, 1)).reshape(
+            len(clean), 1, *clean.shape[2:]
+        )
+        return clean + chosen * (streams.uniform(ids, tuple(clean.shape[1:])) * 2 - 1)
+
+    def ceiling(self, clean: Images, lower: float, upper: float) -> PerImage:
+        """Count all pixels: the box lets every one of them change."""
+        return torch.full((len(clean),), float(math.prod(clean.shape[2:])), dtype=clean.dtype, device=clean.device)

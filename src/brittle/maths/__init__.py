@@ -1,0 +1,1 @@
+"""Mathematics without networks: norms, losses, hyperplanes."""

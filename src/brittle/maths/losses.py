@@ -1,0 +1,50 @@
+"""Losses of logits, one number per image; every one grows as the image gets farther from its label."""
+
+import torch
+from torch.nn import functional
+
+from brittle.types import Labels, Logits, PerImage
+
+
+def lead(logits: Logits, labels: Labels) -> PerImage:
+    """Measure by how much the label's logit leads the best other one.
+
+    Args:
+        logits: (n, k), k at least 2.
+        labels: (n,).
+
+    Returns:
+        Z_label - max over the others, (n,); negative where another class leads.
+
+    Example:
+        >>> lead(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]))
+        tensor([2.])
+    """
+    index = labels[:, None]
+    own = logits.gather(1, index)[:, 0]
+    others = logits.scatter(1, index, -torch.inf)
+    return own - others.amax(1)
+
+
+def cross_entropy(logits: Logits, labels: Labels) -> PerImage:
+    """Measure -log softmax(logits)[label] for each image."""
+    return functional.cross_entropy(logits, labels, reduction="none")
+
+
+def difference_of_logits_ratio(logits: Logits, labels: Labels) -> PerImage:
+    """Measure the DLR loss (Croce & Hein, ICML 2020, equation 6), which does not change when the logits are scaled.
+
+    -(Z_y - max_{i != y} Z_i) / (Z_(1) - Z_(3)), with Z_(i) the i-th largest logit; k must be at least 3.
+    """
+    largest = logits.topk(3, dim=1).values
+    return -lead(logits, labels) / (largest[:, 0] - largest[:, 2] + 1e-12)
+
+
+def targeted_difference_of_logits_ratio(logits: Logits, labels: Labels, targets: Labels) -> PerImage:
+    """Measure the targeted DLR loss (Croce & Hein, ICML 2020, equation 7); k must be at least 4.
+
+    -(Z_y - Z_t) / (Z_(1) - (Z_(3) + Z_(4)) / 2).
+    """
+    largest = logits.topk(4, dim=1).values
+    gap = logits.gather(1, labels[:, None])[:, 0] - logits.gather(1, targets[:, None])[:, 0]
+    return -gap / (largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2 + 1e-12)

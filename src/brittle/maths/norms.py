@@ -1,0 +1,93 @@
+"""Sizes of changes in the p-norms, p in {0, 1, 2, inf}: measuring, projecting, steepest directions.
+
+A change is a tensor whose first axis runs over images; a radius is one number for all or one per image.
+`l0` counts entries (channel values), not pixels.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+Radius = Tensor | float
+
+
+def _by_row(values: Radius, like: Tensor) -> Tensor:
+    """Bring one number or one per image to shape (n or 1, 1), beside changes flattened to (n, d)."""
+    return torch.as_tensor(values, dtype=like.dtype, device=like.device).reshape(-1, 1)
+
+
+def dual(p: float) -> float:
+    """Return q with 1/p + 1/q = 1.
+
+    Example:
+        >>> dual(1.0), dual(2.0), dual(math.inf)
+        (inf, 2.0, 1.0)
+    """
+    if p == math.inf:
+        return 1.0
+    return math.inf if p == 1 else p / (p - 1)
+
+
+def size(change: Tensor, p: float) -> Tensor:
+    """Measure each image's change.
+
+    Args:
+        change: (n, ...).
+        p: 0, 1, 2 or inf.
+
+    Returns:
+        The norms, (n,).
+
+    Example:
+        >>> size(torch.tensor([[3.0, -4.0]]), 2), size(torch.tensor([[3.0, -4.0]]), 0)
+        (tensor([5.]), tensor([2.]))
+    """
+    flat = change.reshape(len(change), math.prod(change.shape[1:]))
+    if p == 0:
+        return (flat != 0).sum(1).to(change.dtype)
+    if p == math.inf:
+        return flat.abs().amax(1) if flat.shape[1] else flat.new_zeros(len(flat))
+    return torch.linalg.vector_norm(flat, p, dim=1)
+
+
+def project(change: Tensor, p: float, radius: Radius) -> Tensor:
+    """Move each change to the nearest one (in the Euclidean sense) of at most `radius` in the p-norm."""
+    flat = change.flatten(1)
+    bound = _by_row(radius, flat)
+    if p == math.inf:
+        flat = torch.minimum(torch.maximum(flat, -bound), bound)
+    elif p == 2:
+        flat = flat * (bound / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)).clamp_max(1)
+    elif p == 1:
+        flat = _onto_l1_ball(flat, bound)
+    else:
+        ranks = flat.abs().argsort(dim=1, descending=True, stable=True).argsort(1)
+        flat = flat * (ranks < bound)
+    return flat.reshape(change.shape)
+
+
+def _onto_l1_ball(flat: Tensor, bound: Tensor) -> Tensor:
+    """Soft-threshold at the level that leaves an l1 norm of `bound` (Duchi et al., ICML 2008, figure 1)."""
+    magnitude = flat.abs()
+    falling = magnitude.sort(dim=1, descending=True).values
+    excess = falling.cumsum(1) - bound
+    count = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=flat.dtype)
+    active = (falling * count > excess).sum(1, keepdim=True).clamp_min(1)
+    level = (excess.gather(1, active - 1) / active).clamp_min(0)
+    inside = magnitude.sum(1, keepdim=True) <= bound
+    return torch.where(inside, flat, flat.sign() * (magnitude - level).clamp_min(0))
+
+
+def steepest(gradient: Tensor, p: float) -> Tensor:
+    """Return the change of p-norm 1 along which a function with this gradient grows fastest; zero where it is zero.
+
+    The sign for inf, the normalised gradient for 2, and for 1 (and 0) the sign at the single largest entry.
+    """
+    if p == math.inf:
+        return gradient.sign()
+    flat = gradient.flatten(1)
+    if p == 2:
+        return (flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)).reshape(gradient.shape)
+    largest = flat.abs().argmax(1, keepdim=True)
+    return torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign()).reshape(gradient.shape)
