@@ -36,9 +36,8 @@ class DeepFool(Stepwise[Walk]):
     ||w_k||_q^q; the overshoot lengthens the total. A binary network is two classes, of which this is algorithm 1. A
     targeted goal goes to the target's boundary.
 
-    Deviations: the step is the smallest one that also stays in the box (`box`), since a step that the box cuts off may
-        go nowhere; a rival whose
-    boundary cannot be the nearest is not differentiated (`slack`).
+    Deviations: where the box would cut off most of a step, so that it goes nowhere, the smallest step within the box is
+    taken instead (`box`); a rival whose boundary cannot be the nearest is not differentiated (`slack`).
 
     Attributes:
         steps: most linearisations; 50 in the paper.
@@ -49,7 +48,8 @@ class DeepFool(Stepwise[Walk]):
         slack: a rival is differentiated again only if its boundary would be the nearest after the norm of its normal,
             and that of the nearest, had changed by this factor in all since they were last known. `inf` differentiates
             all, as published.
-        box: take the smallest step within the box; otherwise the published step, cut off at the box.
+        box: the share of the wanted rise that a step must bring once the box has cut it off; 0 is as published, 1 keeps
+            every step within the box.
 
     Example:
         >>> DeepFool(steps=50).overshoot
@@ -62,7 +62,7 @@ class DeepFool(Stepwise[Walk]):
     candidates: int = 10
     nudge: float = 1e-4
     slack: float = 2.0
-    box: bool = True
+    box: float = 0.1
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
@@ -90,16 +90,22 @@ class DeepFool(Stepwise[Walk]):
         threat = problem.threat
         assert isinstance(threat, Lp)
         normal, rise, state = self._nearest(problem, state, probe, threat.dual)
-        bounds, images = problem.classifier.bounds, problem.images
-        if self.box or threat.p == 1:
-            longer = 1 + self.overshoot
-            lower = (bounds.lower - images) / longer - state.total
-            upper = (bounds.upper - images) / longer - state.total
-            step = smallest_step(normal, rise, threat.p, lower, upper)
-        else:
-            step = column(rise / _norm(normal, threat.dual), normal) * threat.steepest(normal)
-        total = state.total + step
-        return Walk(images + (1 + self.overshoot) * total, total, state.rivals, state.steepness)
+        total = self._advanced(problem, state.total, normal, rise, threat)
+        return Walk(problem.images + (1 + self.overshoot) * total, total, state.rivals, state.steepness)
+
+    def _advanced(self, problem: Problem, total: Images, normal: Images, rise: Tensor, threat: Lp) -> Images:
+        """Add the published step to the total, or the smallest one within the box where the box would cut off too much."""
+        images, bounds, longer = problem.images, problem.classifier.bounds, 1 + self.overshoot
+        onward = total + column(rise / _norm(normal, threat.dual), normal) * threat.steepest(normal)
+        here = (bounds.clamp(images + longer * total) - images) / longer
+        there = (bounds.clamp(images + longer * onward) - images) / longer
+        gained = (normal * (there - here)).flatten(1).sum(1)
+        stuck = (gained < self.box * rise).nonzero()[:, 0]
+        if len(stuck):
+            lower = (bounds.lower - images[stuck]) / longer - here[stuck]
+            upper = (bounds.upper - images[stuck]) / longer - here[stuck]
+            onward[stuck] = here[stuck] + smallest_step(normal[stuck], rise[stuck], threat.p, lower, upper)
+        return onward
 
     def _nearest(self, problem: Problem, state: Walk, probe: Probe, q: float) -> tuple[Images, Tensor, Walk]:
         """Return each image's nearest boundary: its normal and the rise wanted along it; and what was learnt."""

@@ -43,7 +43,8 @@ class RandomNoise(Attack):
             if not len(keep):
                 return
             problem = problem.rows(keep)
-            problem.probe(problem.threat.draw(problem.images, problem.streams, problem.ids), graph=False)
+            bounds = problem.classifier.bounds
+            problem.probe(problem.threat.draw(problem.images, problem.streams, problem.ids, bounds), graph=False)
             problem.record.iterations[problem.ids] += 1
 
 
@@ -84,13 +85,13 @@ class RandomDirection(Attack):
             problem = problem.rows(keep)
             threat = problem.threat
             assert isinstance(threat, Lp)
-            draw = threat.within(1.0).draw(problem.images, problem.streams, problem.ids) - problem.images
+            bounds = problem.classifier.bounds
+            draw = threat.within(1.0).draw(problem.images, problem.streams, problem.ids, bounds) - problem.images
             self._along(problem, draw / column(norms.size(draw, threat.p), draw))
 
     def _along(self, problem: Problem, direction: Images) -> None:
-        bounds = problem.classifier.bounds
         low = torch.zeros_like(problem.clean[:, 0])
-        length = problem.threat.ceiling(problem.images, bounds.lower, bounds.upper) * 2.0**-self.doublings
+        length = problem.threat.ceiling(problem.images, problem.classifier.bounds) * 2.0**-self.doublings
         bracket = _Lengths(low, torch.full_like(low, torch.inf), length)
         for turn in range(self.doublings + 1 + self.bisections):
             growing = torch.isinf(bracket.high)

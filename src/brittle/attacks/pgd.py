@@ -67,7 +67,8 @@ class PGD(Stepwise[State]):
         """Draw a point of the ball, or take the clean image."""
         if not self.random_start:
             return State(problem.images)
-        return State(problem.threat.draw(problem.images, problem.streams, problem.ids))
+        bounds = problem.classifier.bounds
+        return State(problem.threat.draw(problem.images, problem.streams, problem.ids, bounds))
 
     def length(self, problem: Problem) -> int:
         """The steps given."""

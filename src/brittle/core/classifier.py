@@ -8,25 +8,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from brittle.core.bounds import Bounds
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The box that every image lies in."""
-
-    lower: float = 0.0
-    upper: float = 1.0
-
-    @property
-    def span(self) -> float:
-        """The width of the box; constants of published code are meant for a span of 1 and scaled by it."""
-        return self.upper - self.lower
-
-    def clamp(self, images: Images) -> Images:
-        """Move every value into the box."""
-        return images.clamp(self.lower, self.upper)
 
 
 @dataclass(frozen=True, init=False)

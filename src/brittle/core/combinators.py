@@ -90,8 +90,7 @@ class SmallestRadius(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Try `steps` radii for each image."""
-        bounds = problem.classifier.bounds
-        ceiling = problem.threat.ceiling(problem.images, bounds.lower, bounds.upper)
+        ceiling = problem.threat.ceiling(problem.images, problem.classifier.bounds)
         ceiling = torch.minimum(
             ceiling, torch.as_tensor(problem.threat.radius, dtype=ceiling.dtype, device=ceiling.device)
         )

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Bounds, Classifier
+from brittle.core.bounds import Bounds
+from brittle.core.classifier import Classifier
 from brittle.core.threat import TOLERANCE
 from brittle.errors import BoundsError, InputError, LabelError
 from brittle.types import Images, Labels

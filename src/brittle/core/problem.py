@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -180,7 +179,7 @@ class Probe(Rows):
             probe = probe._with_graph(count - j)
             yield j, rows, probe._back(lambda logits, at=rows, j=j: values(logits, at)[:, j], keep=j + 1 < count)
 
-    def _with_graph(self, columns: int) -> Self:
+    def _with_graph(self, columns: int) -> "Probe":
         """Look again where there is no graph, or one so full of other points that a fresh pass is cheaper."""
         graph = self.graph
         if graph is not None and not graph.spent and (len(graph.leaf) - len(self)) * columns <= len(self):

@@ -1,10 +1,13 @@
 """Values whose rows run over images, and can be cut to the images that still matter."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+
+R = TypeVar("R", bound="Rows")
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Rows:
         tensor([0, 2])
     """
 
-    def rows(self, keep: Tensor) -> Self:
+    def rows(self: R, keep: Tensor) -> R:
         """Return the same value for the images at the positions `keep` (int64) alone, in that order."""
 
         def cut(value: object) -> object:

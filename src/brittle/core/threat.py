@@ -3,11 +3,12 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from brittle.core.bounds import Bounds
 from brittle.core.rows import Rows, column
 from brittle.core.seeds import Streams
 from brittle.errors import InputError
@@ -16,6 +17,9 @@ from brittle.types import Images, Mask, PerImage
 
 TOLERANCE = 1e-6
 """How far a size may exceed the radius and still count as within it: float32 sums of pixels are no better than this."""
+
+
+T = TypeVar("T", bound="Threat")
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,11 @@ class Threat(Rows, ABC):
         """Return the images nearest to `moved` whose change from `clean` is allowed."""
 
     @abstractmethod
-    def draw(self, clean: Images, streams: Streams, ids: Tensor) -> Images:
+    def draw(self, clean: Images, streams: Streams, ids: Tensor, bounds: Bounds) -> Images:
         """Return a random image for each of `clean` whose change is allowed; the radius must be finite."""
 
     @abstractmethod
-    def ceiling(self, clean: Images, lower: float, upper: float) -> PerImage:
+    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
         """Return the size of the largest change that the box allows each image."""
 
     def allows(self, size: PerImage) -> Mask:
@@ -54,7 +58,7 @@ class Threat(Rows, ABC):
         radius = torch.as_tensor(self.radius, dtype=size.dtype, device=size.device)
         return size <= radius + TOLERANCE * radius.clamp_min(1)
 
-    def within(self, radius: float | Tensor) -> Self:
+    def within(self: T, radius: float | Tensor) -> T:
         """Return the same threat with another radius."""
         return replace(self, radius=radius)
 
@@ -116,14 +120,14 @@ class Lp(Threat):
         """Return the direction of p-norm 1 along which a function with this gradient grows fastest."""
         return norms.steepest(gradient, self.p)
 
-    def draw(self, clean: Images, streams: Streams, ids: Tensor) -> Images:
-        """Draw uniformly from the ball (for p = 0: uniform values at a uniform set of `radius` entries)."""
+    def draw(self, clean: Images, streams: Streams, ids: Tensor, bounds: Bounds) -> Images:
+        """Draw uniformly from the ball (for p = 0: any values at a random set of `radius` entries)."""
         shape = tuple(clean.shape[1:])
         if self.p == math.inf:
             unit = streams.uniform(ids, shape) * 2 - 1
         elif self.p == 0:
             ranks = streams.uniform(ids, shape).flatten(1).argsort(1).argsort(1).reshape(clean.shape)
-            return clean + (ranks < column(self.radius, clean)) * (streams.uniform(ids, shape) * 2 - 1)
+            return torch.where(ranks < column(self.radius, clean), _anywhere(shape, streams, ids, bounds), clean)
         else:
             spread = (
                 streams.normal(ids, shape)
@@ -134,9 +138,9 @@ class Lp(Threat):
             unit = spread * column(inside / norms.size(spread, self.p), spread)
         return clean + column(self.radius, clean) * unit
 
-    def ceiling(self, clean: Images, lower: float, upper: float) -> PerImage:
+    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
         """Measure the change to the farthest corner of the box."""
-        return norms.size(torch.maximum(clean - lower, upper - clean), self.p)
+        return norms.size(torch.maximum(clean - bounds.lower, bounds.upper - clean), self.p)
 
 
 @dataclass(frozen=True)
@@ -169,14 +173,18 @@ class Pixels(Threat):
         )
         return torch.where(kept, moved, clean)
 
-    def draw(self, clean: Images, streams: Streams, ids: Tensor) -> Images:
-        """Add U(-1, 1) to a uniform set of `radius` pixels."""
+    def draw(self, clean: Images, streams: Streams, ids: Tensor, bounds: Bounds) -> Images:
+        """Give a random set of `radius` pixels any values."""
         ranks = streams.uniform(ids, tuple(clean.shape[2:])).flatten(1).argsort(1).argsort(1)
         chosen = (ranks < torch.as_tensor(self.radius, device=clean.device).reshape(-1, 1)).reshape(
             len(clean), 1, *clean.shape[2:]
         )
-        return clean + chosen * (streams.uniform(ids, tuple(clean.shape[1:])) * 2 - 1)
+        return torch.where(chosen, _anywhere(tuple(clean.shape[1:]), streams, ids, bounds), clean)
 
-    def ceiling(self, clean: Images, lower: float, upper: float) -> PerImage:
+    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
         """Count all pixels: the box lets every one of them change."""
         return torch.full((len(clean),), float(math.prod(clean.shape[2:])), dtype=clean.dtype, device=clean.device)
+
+
+def _anywhere(shape: tuple[int, ...], streams: Streams, ids: Tensor, bounds: Bounds) -> Images:
+    return streams.uniform(ids, shape) * bounds.span + bounds.lower

@@ -1,0 +1,55 @@
+"""Every registered attack with a threat it is tried on, cheap enough to run in many ways."""
+
+from dataclasses import dataclass
+
+from brittle import (
+    FGSM,
+    PGD,
+    Attack,
+    BasicIterative,
+    Cascade,
+    DeepFool,
+    IterativeLeastLikely,
+    Lp,
+    RandomDirection,
+    RandomNoise,
+    Restarts,
+    SmallestRadius,
+    Threat,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An attack, a threat, and whether its optimum on affine networks is known and reached."""
+
+    attack: Attack
+    threat: Threat
+    exact: bool = False
+    grows: str | None = "steps"
+
+    def __str__(self) -> str:
+        return f"{type(self.attack).__name__}-{self.threat.name}"
+
+
+CASES = [
+    Case(FGSM(), Lp("inf", 0.1), grows=None),
+    Case(FGSM(), Lp(2, 0.4), grows=None),
+    Case(FGSM(), Lp(1, 1.0), grows=None),
+    Case(BasicIterative(step_size=0.02), Lp("inf", 0.1)),
+    Case(IterativeLeastLikely(step_size=0.02), Lp("inf", 0.1)),
+    Case(PGD(steps=6), Lp("inf", 0.1)),
+    Case(PGD(steps=6, restarts=2, loss="margin"), Lp(2, 0.4), grows="restarts"),
+    Case(PGD(steps=6, loss="dlr", random_start=False), Lp(1, 1.0)),
+    Case(DeepFool(), Lp(1), exact=True),
+    Case(DeepFool(), Lp(2), exact=True),
+    Case(DeepFool(), Lp("inf"), exact=True),
+    Case(DeepFool(), Lp(2, 0.3)),
+    Case(RandomNoise(draws=6), Lp("inf", 0.2), grows="draws"),
+    Case(RandomNoise(draws=6), Lp(0, 3), grows="draws"),
+    Case(RandomDirection(directions=2), Lp(2), grows="directions"),
+    Case(SmallestRadius(PGD(steps=6), steps=6), Lp(2)),
+    Case(SmallestRadius(FGSM(), steps=24), Lp("inf")),
+    Case(Restarts(PGD(steps=3), 2), Lp("inf", 0.1), grows="count"),
+    Case(Cascade((FGSM(), PGD(steps=3))), Lp("inf", 0.1), grows=None),
+]

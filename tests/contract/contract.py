@@ -1,0 +1,169 @@
+"""The contract of every attack, as functions that raise where it is broken; two attacks that break it must fail them."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from affine import affine, convolutional, distance, middle
+from brittle import Classifier, Lp, Result, run
+from brittle.core.threat import TOLERANCE
+from cases import Case
+
+
+def attacked(case: Case, classifier: Classifier | None = None, images: Tensor | None = None, **options: object) -> Result:
+    classifier = convolutional() if classifier is None else classifier
+    images = middle() if images is None else images
+    return run(case.attack, classifier, images, threat=options.pop("threat", case.threat), **options)
+
+
+def agrees_with_a_fresh_forward(case: Case) -> None:
+    for classifier in (affine(), convolutional()):
+        images = middle()
+        result = attacked(case, classifier, images)
+        before, after = (classifier.logits(x).argmax(1) for x in (images, result.adversarial))
+        assert (result.clean_prediction == before).all()
+        assert (result.success == (after != before)).all()
+        assert torch.isfinite(result.size[result.success]).all()
+        assert torch.isinf(result.size[~result.success]).all()
+        measured = case.threat.size(images, result.adversarial)
+        torch.testing.assert_close(result.size[result.success], measured[result.success])
+        assert result.success.any(), "the attack breaks nothing"
+
+
+def stays_inside_box_and_threat(case: Case) -> None:
+    for lift in (-0.5, 0.0, 0.5):
+        classifier, images = affine(), (middle() + lift).clamp(0, 1)
+        result = attacked(case, classifier, images)
+        assert result.adversarial.min() >= 0
+        assert result.adversarial.max() <= 1
+        size = case.threat.size(images, result.adversarial)
+        assert (size <= case.threat.radius + TOLERANCE * max(1, case.threat.radius)).all()
+
+
+def reaches_the_closed_form(case: Case) -> None:
+    classifier, images = affine(), middle()
+    labels = classifier.logits(images).argmax(1)
+    result = attacked(case, classifier, images)
+    assert isinstance(case.threat, Lp)
+    least = distance(classifier, images, labels, case.threat.dual)
+    found = result.success
+    assert (result.size[found] >= least[found] * (1 - 1e-9)).all()
+    if case.exact:
+        assert found.all()
+        nudge = 1.03e-4  # DeepFool's, with its overshoot
+        assert (result.size <= 1.05 * least + nudge).all()
+
+
+def depends_on_seed_alone(case: Case) -> None:
+    first, again, other = (attacked(case, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.adversarial, again.adversarial)
+    one = attacked(case, seed=3, batch=1)
+    five = attacked(case, seed=3, batch=5)
+    for result in (one, five):
+        torch.testing.assert_close(result.adversarial, first.adversarial, atol=1e-6, rtol=0)
+        assert torch.equal(result.success, first.success)
+    assert len(other) == len(first)
+
+
+def permutes_with_the_images(case: Case) -> None:
+    images = middle()
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(5))
+    straight = attacked(case, images=images)
+    mixed = attacked(case, images=images[order], ids=order)
+    torch.testing.assert_close(mixed.adversarial, straight.adversarial[order], atol=1e-6, rtol=0)
+
+
+def scales_with_the_bounds(case: Case) -> None:
+    wide = Lp(case.threat.p, case.threat.radius * (1 if case.threat.p == 0 else 255))
+    attack = case.attack
+    small = attacked(case)
+    large = attacked(replace(case, attack=attack, threat=wide), convolutional(scale=255.0), middle(span=255.0))
+    torch.testing.assert_close(large.adversarial / 255, small.adversarial, atol=1e-6, rtol=0)
+
+
+def leaves_no_traces(case: Case) -> None:
+    classifier, images = convolutional(), middle()
+    module = classifier.module.train()
+    module[1].weight.requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    kept, state = images.clone(), torch.get_rng_state()
+    with torch.no_grad():
+        attacked(case, classifier, images)
+    assert module.training
+    assert module[3].training
+    assert not module[1].weight.requires_grad
+    assert module[6].weight.requires_grad
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+    assert torch.equal(images, kept)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def counts_every_pass(case: Case) -> None:
+    classifier = convolutional()
+    seen = {"forward": 0, "backward": 0}
+
+    def forward(_: object, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen["forward"] += len(inputs[0])
+        if output.requires_grad:
+            output.register_hook(lambda gradient: seen.update(backward=seen["backward"] + len(gradient)))
+
+    handle = classifier.module.register_forward_hook(forward)
+    result = attacked(case, classifier)
+    handle.remove()
+    assert seen == {"forward": int(result.forward.sum()), "backward": int(result.backward.sum())}
+
+
+def never_worse_with_more(case: Case) -> None:
+    if case.grows is None:
+        return
+    field = case.grows
+    now = getattr(case.attack, field)
+    more = replace(case, attack=replace(case.attack, **{field: 2 * (now or 5)}))
+    if now is None:
+        case = replace(case, attack=replace(case.attack, **{field: 5}))
+    if case.attack.needs_radius and getattr(case.attack, "step_size", 0) is None:
+        stride = 2.5 * case.threat.radius / 6
+        case = replace(case, attack=replace(case.attack, step_size=stride))
+        more = replace(more, attack=replace(more.attack, step_size=stride))
+    few, many = attacked(case), attacked(more)
+    assert (many.success >= few.success).all()
+    if case.threat.radius == torch.inf:
+        assert (many.size <= few.size + 1e-12).all()
+
+
+def survives_odd_inputs(case: Case) -> None:
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 4).double())
+    for parameter in flat.parameters():
+        torch.nn.init.zeros_(parameter)
+    with torch.no_grad():
+        flat[1].bias[0] = 2.0
+    constant = attacked(case, Classifier(flat))
+    assert not torch.isnan(constant.adversarial).any(), "zero gradients give NaN"
+    assert not constant.success.any()
+    assert len(attacked(case, images=middle(0))) == 0
+    assert len(attacked(case, images=middle(1))) == 1
+    wrong = (convolutional().logits(middle()).argmax(1) + 1) % 4
+    already = attacked(case, labels=wrong)
+    assert already.already.all()
+    assert not already.success.any()
+    assert (already.size == 0).all()
+    if getattr(case.attack, "loss", "") != "dlr":
+        attacked(case, convolutional(classes=2))
+    colour = attacked(case, convolutional(channels=3), middle(4, (3, 5, 2)))
+    assert colour.adversarial.shape == (4, 3, 5, 2)
+
+
+CLAUSES = [
+    agrees_with_a_fresh_forward,
+    stays_inside_box_and_threat,
+    reaches_the_closed_form,
+    depends_on_seed_alone,
+    permutes_with_the_images,
+    scales_with_the_bounds,
+    leaves_no_traces,
+    counts_every_pass,
+    never_worse_with_more,
+    survives_odd_inputs,
+]
