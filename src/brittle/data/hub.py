@@ -1,0 +1,100 @@
+"""Data sets of the Hugging Face hub by name."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from brittle.data.fit import Fit
+from brittle.data.parquet import IMAGE_COLUMNS, LABEL_COLUMNS, load
+from brittle.data.source import UNLABELLED, Item, Source
+from brittle.errors import BrittleError, DataError, MissingExtra
+
+DEFAULT_SPLITS = ("test", "validation", "valid", "val")
+"""The first of these that the data set has is used when none is named."""
+
+
+class Hub(Source):
+    """A split of a data set of the Hugging Face hub, downloaded once into the cache of `datasets`.
+
+    Its images stay on disk (Arrow, memory-mapped) and are decoded here, one by one. No code of the data set is run.
+
+    Args:
+        name: the repository, e.g. "uoft-cs/cifar10".
+        split: by default the test split, or else the validation split, or else the only one.
+        fit: how images are brought to the form that the network takes.
+        limit: how many of the first images are used.
+        skip_bad: whether images that cannot be read are left out and listed in `bad`.
+
+    Raises:
+        MissingExtra: if `datasets` is not installed.
+        DataError: if there is no such data set or split, if it cannot be downloaded, or has no column of images.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        split: str | None = None,
+        *,
+        fit: Fit | None = None,
+        limit: int | None = None,
+        skip_bad: bool = False,
+    ):
+        super().__init__(f"hf:{name}" + (f":{split}" if split else ""), fit=fit, limit=limit, skip_bad=skip_bad)
+        self._set, self._image, self._label = open_set(name, split)
+        self.total, self.labelled = len(self._set), self._label is not None
+        self.classes = tuple(getattr(self._set.features.get(self._label), "names", None) or ())
+        if not self.total:
+            raise DataError(f"{self.spec} has no images")
+
+    def items(self, start: int, stop: int) -> Iterator[Item]:
+        """Yield the rows start..stop - 1; a name is the row's path, or the number of the row."""
+        for index in range(start, stop):
+            row = self._set[index]
+            cell = row[self._image] or {}
+            name = cell.get("path") or f"row {index}"
+            label = UNLABELLED if self._label is None else row[self._label]
+            yield Item(index, name, UNLABELLED if label is None else label, partial(load, cell.get("bytes"), name))
+
+    def content(self) -> Iterator[bytes]:
+        """Yield label, size and bytes of each row."""
+        for index in range(len(self)):
+            row = self._set[index]
+            content = (row[self._image] or {}).get("bytes") or b""
+            yield f"{row[self._label] if self._label else UNLABELLED} {len(content)}\0".encode()
+            yield content
+
+
+def open_set(name: str, split: str | None) -> tuple[Any, str, str | None]:
+    """Return the data set with encoded images, its column of images and that of labels; see `Hub` for the errors."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("datasets", "hub", f"the source hf:{name}") from error
+    try:
+        rows = datasets.load_dataset(name, split=split or default_split(name, datasets.get_dataset_split_names(name)))
+    except BrittleError:
+        raise
+    except Exception as error:  # the hub, the network, the disk: each raises its own
+        raise DataError(f"hf:{name} cannot be opened: {type(error).__name__}: {error}") from error
+    kinds = {column: type(feature).__name__ for column, feature in rows.features.items()}
+    images = [column for column in IMAGE_COLUMNS if kinds.get(column) == "Image"][:1]
+    images = images or [column for column, kind in kinds.items() if kind == "Image"]
+    labels = [column for column in LABEL_COLUMNS if column in kinds][:1]
+    labels = labels or [column for column, kind in kinds.items() if kind == "ClassLabel"]
+    if len(images) != 1:
+        seen = ", ".join(f"{column} ({kind})" for column, kind in kinds.items())
+        raise DataError(
+            f"hf:{name} has {len(images) or 'no'} columns of images; columns are {seen}; expected one 'image'"
+        )
+    label = labels[0] if len(labels) == 1 else None
+    return rows.cast_column(images[0], datasets.Image(decode=False)), images[0], label
+
+
+def default_split(name: str, splits: list[str]) -> str:
+    """Return the split that is used when none is named; raises DataError if that is not clear."""
+    for split in DEFAULT_SPLITS:
+        if split in splits:
+            return split
+    if len(splits) == 1:
+        return splits[0]
+    raise DataError(f"hf:{name} has the splits {', '.join(splits)}; name one, e.g. hf:{name}:{splits[0]}")

@@ -1,0 +1,110 @@
+"""From what the user wrote to a source of images."""
+
+import glob
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypedDict
+
+from brittle.data.decode import SUFFIXES
+from brittle.data.digits import Digits
+from brittle.data.fit import Fit
+from brittle.data.folder import Folder
+from brittle.data.hub import Hub
+from brittle.data.npz import Npz
+from brittle.data.parquet import Parquet, shards
+from brittle.data.source import Source
+from brittle.data.torchvision_source import Torchvision
+from brittle.errors import DataError
+
+FORMS = {
+    "digits": "built-in handwritten digits, 28 x 28: 500 test images (digits:train has the other 1,297)",
+    "FOLDER": "class folders with images (cat/1.png, dog/2.jpg), or images without labels",
+    "FILE.png": "one image, without a label (jpg, webp, bmp, tif, ... too)",
+    "FILE.parquet": "Hugging Face layout; also a folder of shards, or a pattern such as 'data/test-*.parquet'",
+    "FILE.npz": "arrays images (or x) and labels (or y); uint8, or float in [0, 1]",
+    "torchvision:NAME": "a data set of torchvision, e.g. torchvision:CIFAR10 or torchvision:SVHN:train",
+    "hf:NAME": "a data set of the Hugging Face hub, e.g. hf:uoft-cs/cifar10 or hf:ylecun/mnist:train",
+}
+"""What can be written for images, and what it means."""
+
+
+class Options(TypedDict):
+    """What every source takes."""
+
+    fit: Fit | None
+    limit: int | None
+    skip_bad: bool
+
+
+def open_source(spec: str, *, fit: Fit | None = None, limit: int | None = None, skip_bad: bool = False) -> Source:
+    """Open a source of images.
+
+    Args:
+        spec: one of `FORMS`.
+        fit: how images are brought to the form that the network takes; by default they stay as they are.
+        limit: how many of the first images are used; all by default.
+        skip_bad: whether an image that cannot be read is left out and listed in the source's `bad`; by default it
+            raises BadImage.
+
+    Raises:
+        DataError: if nothing can be read from there.
+        InputError: for a limit below 1.
+        MissingExtra: if an optional package is needed.
+
+    >>> source = open_source("digits", limit=100)
+    >>> len(source), source.classes[:3]
+    (100, ('0', '1', '2'))
+    """
+    options: Options = {"fit": fit, "limit": limit, "skip_bad": skip_bad}
+    kind, _, rest = spec.partition(":")
+    path = Path(spec).expanduser()
+    if kind in ("torchvision", "hf") and not path.exists():
+        source = open_named(kind, rest, options)
+    elif kind == "digits" and not path.exists():
+        source = Digits(rest or "test", **options)
+    else:
+        source = open_path(path, spec, options)
+    source.spec = spec
+    return source
+
+
+def open_named(kind: str, rest: str, options: Options) -> Source:
+    """Open `torchvision:NAME[:SPLIT]` or `hf:NAME[:SPLIT]`."""
+    name, _, split = rest.partition(":")
+    if not name:
+        raise DataError(f"{kind}: lacks the name of a data set; expected {FORMS[f'{kind}:NAME'].partition('e.g. ')[2]}")
+    if kind == "hf":
+        return Hub(name, split or None, **options)
+    return Torchvision(name, split or "test", **options)
+
+
+def open_path(path: Path, spec: str, options: Options) -> Source:
+    """Open what lies on disk."""
+    if path.is_dir():
+        if any(path.glob("*.parquet")):
+            return Parquet(shards(path), spec=spec, **options)
+        return Folder(path, spec=spec, **options)
+    suffix = path.suffix.lower()
+    if suffix == ".parquet" and (path.exists() or glob.has_magic(path.name)):
+        return Parquet([path] if path.exists() else shards(path), spec=spec, **options)
+    if not path.exists():
+        raise DataError(missing(path, spec))
+    if suffix == ".npz":
+        return Npz(path, spec=spec, **options)
+    if suffix in SUFFIXES:
+        return Folder(path, spec=spec, **options)
+    raise DataError(f"{spec} is a {suffix or 'nameless'} file, which is not read as images; {expected()}")
+
+
+def missing(path: Path, spec: str) -> str:
+    """Return what to say of a path where nothing lies."""
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, names, n=2)
+    if near:
+        return f"{spec} does not exist; did you mean {' or '.join(str(path.parent / name) for name in near)}?"
+    return f"{spec} does not exist; {expected()}"
+
+
+def expected() -> str:
+    """Return the forms in one line."""
+    return f"expected {', '.join(FORMS)}"

@@ -1,0 +1,253 @@
+"""`audit`: from a network and images to a run folder, part by part, so that it can be killed at any moment."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from brittle.core.classifier import Classifier
+from brittle.core.inputs import check_range_of_labels
+from brittle.core.run import run
+from brittle.data import Block, Fit, Source, open_source
+from brittle.errors import DataError, InputError, LabelError, ModelError
+from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.evaluation.part import Extremes, rows_of, still_wrong
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
+from brittle.evaluation.progress import Nobody, Watch
+from brittle.evaluation.store import RunFolder
+from brittle.metrics.rows import flags, floats
+from brittle.models import Network, open_network
+from brittle.version import __version__
+
+PARTS_OF = 64
+"""Images in a part: few enough that a killed run loses little, many enough that files stay few."""
+VALUES_IN_A_BATCH = 5_000_000
+"""Batches are chosen so that their images hold at most so many values; larger ones gain no speed."""
+
+
+def audit(  # noqa: PLR0913  # one parameter for each option of the command of the same name
+    model: str | Network,
+    data: str | Source,
+    out: Path | str,
+    *,
+    attacks: Sequence[str] = (),
+    norm: str = "linf",
+    eps: float | None = None,
+    limit: int | None = None,
+    batch: int | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    weights: Path | None = None,
+    binary: bool = False,
+    resize: int | None = None,
+    crop: int | None = None,
+    skip_bad: bool = False,
+    command: Sequence[str] = (),
+    watch: Watch | None = None,
+) -> RunFolder:
+    """Attack a network on images and keep every row in a run folder.
+
+    Interrupted at any moment and called again with the same arguments, it goes on and ends with the same rows.
+
+    Args:
+        model: what `open_network` understands, or a network.
+        data: what `open_source` understands, or a source; images are fitted to the network's input.
+        out: the run folder.
+        attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool.
+        norm: linf, l2, l1 or l0.
+        eps: the radius in the units of the images; by default the one most often reported for the norm.
+        limit: use the first so many images.
+        batch: images in one call of the network; by default by the size of an image.
+        device: where to run, such as "cpu" or "cuda:0".
+        seed: of all random draws.
+        weights: safetensors for architectures and factories.
+        binary: the network has a single output whose sign is the class.
+        resize: length of the images' short side before the crop.
+        crop: side of the centre crop.
+        skip_bad: leave out images that cannot be read, and list them.
+        command: what the user typed, for the manifest.
+        watch: who is told of the progress.
+
+    Returns:
+        The finished run folder.
+
+    Raises:
+        BrittleError: anything that cannot be meant or done; the message says what and how to mend it.
+
+    Example:
+        >>> import tempfile
+        >>> folder = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, limit=20)
+        >>> folder.table("fgsm").num_rows
+        20
+    """
+    if norm not in DEFAULT_RADIUS:
+        raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
+    radius = DEFAULT_RADIUS[norm] if eps is None else eps
+    planned = plan(attacks, norm, radius)
+    network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
+    source = _source(data, network, limit=limit, skip_bad=skip_bad, resize=resize, crop=crop)
+    if not len(source):
+        raise DataError(f"{source.spec} holds no images; an audit needs at least one")
+    if not source.labelled:
+        raise DataError(f"{source.spec} has no labels, without which nobody can say what is right; give labelled images")
+    classifier = Classifier(network.module, binary=binary)
+    shape = _checked(classifier, source)
+    manifest = Manifest(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=list(command),
+        seed=seed,
+        device=device,
+        machine=f"{platform.machine()}, {os.cpu_count()} cores",
+        batch=batch or _batch(shape),
+        block=PARTS_OF,
+        limit=limit,
+        network=NetworkInfo(
+            spec=network.spec,
+            digest=network.digest,
+            parameters=network.parameters,
+            input_shape=network.input_shape,
+            bounds=(classifier.bounds.lower, classifier.bounds.upper),
+        ),
+        data=DataInfo(
+            spec=source.spec,
+            digest=source.digest(),
+            images=len(source),
+            classes=list(source.classes or network.classes),
+            fit=asdict(source.fit),
+        ),
+        threat=ThreatInfo(p=planned[0].info.p, radius=radius),
+        attacks=[one.info for one in planned],
+        versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
+    )
+    with RunFolder.create(Path(out), manifest) as folder:
+        _Work(folder, planned, classifier, source, watch or Nobody()).go()
+        return folder
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The parts of a run, done one after the other."""
+
+    folder: RunFolder
+    planned: list[Planned]
+    classifier: Classifier
+    source: Source
+    watch: Watch
+
+    def go(self) -> None:
+        """Do every part that is not there."""
+        manifest = self.folder.manifest
+        missing = {
+            (block, one.info.key)
+            for block in range(manifest.blocks)
+            for one in self.planned
+            if not self.folder.has_part(one.info.key, block)
+        }
+        done = sum(self._images(block) for block in range(manifest.blocks) for one in self.planned if (block, one.info.key) not in missing)
+        self.watch.begin(len(self.source) * len(self.planned), done)
+        extremes = {one.info.key: Extremes() for one in self.planned}
+        for number in range(manifest.blocks):
+            block = None
+            for one in self.planned:
+                key = one.info.key
+                if (number, key) not in missing:
+                    self._remember(key, number, extremes[key])
+                    continue
+                if block is None:
+                    block = next(self.source.blocks(manifest.block, start=number * manifest.block))
+                    self._note_bad()
+                self._part(one, block, number, extremes[key])
+        self.folder.finish()
+
+    def _images(self, number: int) -> int:
+        block = self.folder.manifest.block
+        return min(block, len(self.source) - number * block)
+
+    def _remember(self, key: str, number: int, extremes: Extremes) -> None:
+        table = self.folder.part(key, number, ["size", "success"])
+        extremes.take(floats(table, "size"), flags(table, "success"))
+
+    def _note_bad(self) -> None:
+        known = {bad.index: bad for bad in self.folder.manifest.data.bad}
+        found = {bad.index: BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad}
+        if found.keys() - known.keys():
+            self.folder.note_bad([bad for _, bad in sorted({**known, **found}.items())])
+
+    def _part(self, one: Planned, block: Block, number: int, extremes: Extremes) -> None:
+        manifest = self.folder.manifest
+        result = run(
+            one.attack,
+            self.classifier,
+            block.images,
+            block.labels,
+            threat=one.threat,
+            seed=manifest.seed,
+            batch=manifest.batch,
+            ids=block.index,
+            progress=lambda images: self.watch.advance(one.info.spec, images),
+        )
+        survives = still_wrong(self.classifier, result.adversarial, block.labels, manifest.batch)
+        kept = extremes.take(result.size.double().numpy(), result.success.numpy())
+        about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
+        self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
+        bad = self._images(number) - len(block)
+        if bad:
+            self.watch.advance(one.info.spec, bad)
+
+
+def _source(
+    data: str | Source, network: Network, *, limit: int | None, skip_bad: bool, resize: int | None, crop: int | None
+) -> Source:
+    if isinstance(data, Source):
+        return data
+    channels, height, width = network.input_shape or (None, crop, crop)
+    fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
+    return open_source(data, fit=fit, limit=limit, skip_bad=skip_bad)
+
+
+def _checked(classifier: Classifier, source: Source) -> tuple[int, ...]:
+    """Show the network one image of the source before anything is planned on it, and return the image's shape."""
+    block = next((block for block in source.blocks(1) if len(block)), None)
+    if block is None:
+        raise DataError(f"not one of the {len(source)} images of {source.spec} can be read")
+    images = block.images.to(classifier.device, classifier.dtype)
+    try:
+        with torch.no_grad():
+            logits = classifier.logits(images)
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        shape = "x".join(str(side) for side in images.shape[1:])
+        raise ModelError(
+            f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
+            "give the size it was made for with --resize and --crop"
+        ) from error
+    classifier.check(logits, images)
+    classes = len(source.classes)
+    if classes and classes != logits.shape[1]:
+        raise LabelError(
+            f"the data have {classes} classes ({source.classes[0]!r} to {source.classes[-1]!r}) and the network has "
+            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes"
+        )
+    check_range_of_labels(block.labels, logits.shape[1])
+    return tuple(images.shape[1:])
+
+
+def _batch(shape: tuple[int, ...]) -> int:
+    """Return a power of two between 16 and 256 by the size of an image."""
+    values = max(1, torch.Size(shape).numel())
+    return max(16, min(256, 1 << (max(1, VALUES_IN_A_BATCH // values).bit_length() - 1)))
+
+
+def _version(package: str) -> str:
+    if package == "python":
+        return platform.python_version()
+    if package == "brittle":
+        return __version__
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,109 @@
+"""The rows of one part: what `run` found for a block of images, whether it survives saving, and a few pictures."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from brittle.core.bounds import Bounds
+from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.result import Result
+from brittle.evaluation.schema import SCHEMA
+from brittle.maths import norms
+from brittle.types import Images, Labels, Mask
+
+KEPT = 4
+"""How many of the hardest and of the easiest broken images of an attack are kept as pictures."""
+
+
+def rounded(images: Images, bounds: Bounds) -> Images:
+    """Return images as they come back from an 8-bit file.
+
+    Example:
+        >>> rounded(torch.tensor([[[[0.1, 0.9]]]]), Bounds()) * 255
+        tensor([[[[ 26., 230.]]]])
+    """
+    levels = ((images - bounds.lower) / bounds.span * 255).round()
+    return levels / 255 * bounds.span + bounds.lower
+
+
+def still_wrong(classifier: Classifier, images: Images, labels: Labels, batch: int) -> Mask:
+    """Say which images are misclassified after rounding to 8 bits."""
+    with undisturbed(classifier.module), torch.no_grad():
+        parts = [
+            classifier.logits(rounded(part, classifier.bounds).to(classifier.device)).argmax(1).cpu()
+            for part in images.split(batch)
+        ]
+    return (torch.cat(parts) if parts else labels) != labels
+
+
+@dataclass
+class Extremes:
+    """The sizes of the hardest and easiest images kept so far, so that a part keeps only pictures that may be shown.
+
+    Attributes:
+        easy: the `KEPT` smallest sizes so far, rising.
+        hard: the `KEPT` largest ones, falling.
+    """
+
+    easy: list[float] = field(default_factory=list[float])
+    hard: list[float] = field(default_factory=list[float])
+
+    def take(self, sizes: np.ndarray, success: np.ndarray) -> np.ndarray:
+        """Add the sizes of a part's broken images and return the positions of those that are among the extremes."""
+        broken = success.nonzero()[0]
+        rising = broken[np.argsort(sizes[broken], kind="stable")]
+        easy = [row for row in rising[:KEPT] if len(self.easy) < KEPT or sizes[row] < self.easy[-1]]
+        hard = [row for row in rising[::-1][:KEPT] if len(self.hard) < KEPT or sizes[row] > self.hard[-1]]
+        self.easy = sorted([*self.easy, *(float(sizes[row]) for row in easy)])[:KEPT]
+        self.hard = sorted([*self.hard, *(float(sizes[row]) for row in hard)], reverse=True)[:KEPT]
+        return np.array(sorted({*easy, *hard}), dtype=np.int64)
+
+
+def rows_of(
+    result: Result, images: Images, labels: Labels, survives: Mask, about: dict[str, list[object]], kept: np.ndarray
+) -> pa.Table:
+    """Lay out a block's result as the rows of a part.
+
+    Args:
+        result: what `run` returned for `images`.
+        images: the clean images.
+        labels: their true classes.
+        survives: whether the adversarial image is still misclassified after rounding to 8 bits.
+        about: the columns `index` and `name`.
+        kept: positions of the images to keep as pictures.
+    """
+    count = len(images)
+    pictures = set(kept.tolist())
+    columns: dict[str, object] = {
+        **about,
+        "label": labels,
+        "correct": result.clean_prediction == labels,
+        "rounded_success": result.success & survives,
+        "image_l1": norms.size(images, 1),
+        "image_l2": norms.size(images, 2),
+        "image_linf": norms.size(images, math.inf),
+        **{name: torch.full((count,), side) for name, side in zip(_SHAPE, images.shape[1:], strict=True)},
+        "original": [_bytes(images[row]) if row in pictures else None for row in range(count)],
+        "adversarial": [_bytes(result.adversarial[row]) if row in pictures else None for row in range(count)],
+    }
+    arrays = {
+        name: _column(columns[name] if name in columns else getattr(result, name), SCHEMA.field(name).type)
+        for name in SCHEMA.names
+    }
+    return pa.table(arrays, schema=SCHEMA)
+
+
+_SHAPE = ("channels", "height", "width")
+
+
+def _column(values: object, kind: pa.DataType) -> pa.Array:
+    plain = values.cpu().numpy() if isinstance(values, Tensor) else values
+    return pa.array(plain).cast(kind) if isinstance(plain, np.ndarray) else pa.array(plain, kind)
+
+
+def _bytes(image: Tensor) -> bytes:
+    return image.cpu().to(torch.float32).contiguous().numpy().astype("<f4").tobytes()

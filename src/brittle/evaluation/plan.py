@@ -1,0 +1,103 @@
+"""What an audit is going to do: which attacks, by which norm, within which radius."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, cast
+
+from brittle.core.attack import Attack
+from brittle.core.threat import Lp
+from brittle.errors import InputError, UnsupportedThreat
+from brittle.evaluation.manifest import AttackInfo, Norm
+from brittle.evaluation.spec import Spec, parse_attack, with_radius
+
+DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0}
+"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein 2021 for l1, and ten values for l0."""
+DEFAULT_ATTACKS = ("noise", "fgsm", "pgd:steps=40,restarts=3", "deepfool")
+"""A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One attack of the plan.
+
+    Attributes:
+        info: how the manifest describes it.
+        attack: the value to run.
+        threat: the norm, with the radius for attacks that need one.
+    """
+
+    info: AttackInfo
+    attack: Attack
+    threat: Lp
+
+
+def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planned]:
+    """Turn what the user wrote into attacks with their threats.
+
+    An attack that needs a radius runs at the one given; one that does not searches for the smallest change, whose size is
+    compared with the radius afterwards.
+
+    Args:
+        attacks: as text; none for `DEFAULT_ATTACKS`, as far as they know the norm.
+        norm: linf, l2, l1 or l0.
+        radius: in the units of the images.
+
+    Raises:
+        InputError: an unknown attack, or a norm that it has no mathematics for.
+    """
+    threat = Lp(norm)
+    specs = [parse_attack(text) for text in attacks] or _suitable(threat)
+    taken: set[str] = set()
+    return [_planned(with_radius(spec, radius), threat, taken) for spec in specs]
+
+
+def _suitable(threat: Lp) -> list[Spec]:
+    specs: list[Spec] = []
+    for text in DEFAULT_ATTACKS:
+        spec = parse_attack(text)
+        try:
+            spec.attack.check(threat.within(1.0))
+        except UnsupportedThreat:
+            continue
+        specs.append(spec)
+    return specs
+
+
+def _planned(spec: Spec, threat: Lp, taken: set[str]) -> Planned:
+    kind = _kind(spec, threat)
+    chosen = threat if kind == "minimum" or spec.radius is None else threat.within(spec.radius)
+    info = AttackInfo(
+        key=_key(spec.text, taken),
+        spec=spec.text,
+        name=spec.name,
+        settings=asdict(spec.attack),
+        kind=kind,
+        p=cast(Norm, f"{threat.p:g}"),
+        radius=spec.radius if kind == "fixed" else None,
+    )
+    return Planned(info, spec.attack, cast(Lp, chosen))
+
+
+def _kind(spec: Spec, threat: Lp) -> Literal["fixed", "minimum"]:
+    try:
+        spec.attack.check(threat)
+    except UnsupportedThreat:
+        raise
+    except InputError:
+        if spec.radius is None:
+            raise
+        spec.attack.check(threat.within(spec.radius))
+        return "fixed"
+    return "minimum"
+
+
+def _key(text: str, taken: set[str]) -> str:
+    """Return a name for the attack's folder of parts that no other attack of the plan has."""
+    plain = re.sub(r"[^A-Za-z0-9._=,-]+", "_", text).strip("_")[:100]
+    key, count = plain, 1
+    while key in taken:
+        count += 1
+        key = f"{plain}-{count}"
+    taken.add(key)
+    return key

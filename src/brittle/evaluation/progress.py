@@ -1,0 +1,25 @@
+"""How long work tells that it goes on, without printing anything itself."""
+
+from typing import Protocol
+
+
+class Watch(Protocol):
+    """Somebody who wants to know how far an audit is."""
+
+    def begin(self, total: int, done: int) -> None:
+        """Learn how many image-attack pairs there are in all, and how many of them an earlier run has finished."""
+        ...
+
+    def advance(self, attack: str, images: int) -> None:
+        """Learn that an attack has finished so many more images."""
+        ...
+
+
+class Nobody:
+    """A watch that does not look."""
+
+    def begin(self, total: int, done: int) -> None:
+        """Do nothing."""
+
+    def advance(self, attack: str, images: int) -> None:
+        """Do nothing."""

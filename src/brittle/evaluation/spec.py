@@ -1,0 +1,152 @@
+"""Attacks as text: `pgd:steps=40,restarts=5`, `smallest(fgsm):steps=20`, `cascade(fgsm;pgd:steps=40)`."""
+
+from dataclasses import MISSING, dataclass, fields, replace
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from brittle.core.attack import Attack
+from brittle.errors import InputError
+from brittle.registry import ATTACKS, COMBINATORS
+
+EPS = "eps"
+"""The one option that is no field of an attack: its own radius, in place of the audit's."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An attack as the user wrote it.
+
+    Attributes:
+        text: what was written, without spaces.
+        name: in the registry.
+        attack: the value it stands for.
+        radius: its own radius, None for the audit's.
+    """
+
+    text: str
+    name: str
+    attack: Attack
+    radius: float | None = None
+
+
+def parse_attack(text: str) -> Spec:
+    """Read an attack from text.
+
+    Args:
+        text: NAME[(INNER[;INNER...])][:FIELD=VALUE,...]; numbers may be fractions such as 8/255; `eps` gives the attack
+            a radius of its own.
+
+    Returns:
+        The attack and what was written.
+
+    Raises:
+        InputError: an unknown name or field, or a value of the wrong kind; the message lists what there is.
+
+    Example:
+        >>> parse_attack("pgd:steps=40,restarts=5").attack.restarts
+        5
+        >>> parse_attack("smallest(fgsm):steps=20").attack.attack
+        FGSM(loss='cross_entropy')
+    """
+    text = "".join(text.split())
+    name, inner, options = _parts(text)
+    values = dict(_option(text, option) for option in options)
+    radius = number(values.pop(EPS)) if EPS in values else None
+    known: dict[str, type[Attack]] = {**ATTACKS, **COMBINATORS}
+    if name not in known:
+        raise InputError(f"there is no attack {name!r}{_near(name, known)}; there are {', '.join(known)}")
+    kind = known[name]
+    arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
+    if (name in COMBINATORS) != bool(inner):
+        usage = f"{name}(ATTACK)" if name in COMBINATORS else name
+        raise InputError(f"{text!r}: expected {usage}{'[:FIELD=VALUE,...]'}")
+    if inner:
+        attacks = tuple(parse_attack(part).attack for part in inner)
+        if name == "cascade":
+            arguments["attacks"] = attacks
+        elif len(attacks) == 1:
+            arguments["attack"] = attacks[0]
+        else:
+            raise InputError(f"{text!r}: {name} takes one attack; several go into cascade(...;...)")
+    return Spec(text, name, kind(**arguments), radius)
+
+
+def number(text: str) -> float:
+    """Read a number or a fraction such as 8/255.
+
+    Raises:
+        InputError: neither.
+
+    Example:
+        >>> number("51/255"), number("0.5")
+        (0.2, 0.5)
+    """
+    try:
+        return float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"{text!r} is no number; expected one such as 0.5 or 8/255") from None
+
+
+def options_of(kind: type[Attack]) -> dict[str, object]:
+    """Return the fields of an attack that can be written in text, with their defaults."""
+    return {
+        field.name: field.default
+        for field in fields(kind)
+        if field.init and field.name not in ("attack", "attacks") and field.default is not MISSING
+    }
+
+
+def _parts(text: str) -> tuple[str, list[str], list[str]]:
+    """Split NAME(INNER;INNER):OPTION,OPTION at its own brackets."""
+    head, bracket, rest = text.partition("(")
+    if not bracket or ":" in head:
+        name, _, options = text.partition(":")
+        return name, [], options.split(",") if options else []
+    body, closing, tail = rest.rpartition(")")
+    if not closing or (tail and not tail.startswith(":")):
+        raise InputError(f"{text!r}: a bracket is missing; expected NAME(ATTACK):FIELD=VALUE,...")
+    return head, _at_top(body), tail[1:].split(",") if tail[1:] else []
+
+
+def _at_top(body: str) -> list[str]:
+    """Split at the semicolons outside brackets."""
+    pieces, depth = [""], 0
+    for letter in body:
+        depth += (letter == "(") - (letter == ")")
+        if letter == ";" and not depth:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return pieces
+
+
+def _option(text: str, option: str) -> tuple[str, str]:
+    field, equals, value = option.partition("=")
+    if not equals or not field or not value:
+        raise InputError(f"{text!r}: {option!r} is no option; expected FIELD=VALUE, several with commas between")
+    return field.replace("-", "_"), value
+
+
+def _value(kind: type[Attack], field: str, value: str, text: str) -> Any:
+    known = options_of(kind)
+    if field not in known:
+        raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")
+    plain: object = number(value) if "/" in value else value
+    try:
+        return TypeAdapter(get_type_hints(kind)[field]).validate_python(plain)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise InputError(f"{text!r}: {field}={value}: {reason[0].lower()}{reason[1:]}") from None
+
+
+def _near(name: str, known: dict[str, Any]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def with_radius(spec: Spec, radius: float | None) -> Spec:
+    """Return the spec with the audit's radius where it has none of its own."""
+    return spec if spec.radius is not None else replace(spec, radius=radius)

@@ -1,0 +1,290 @@
+"""The run folder: a manifest and one Parquet file per attack and block of images, each written all or not at all."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+import errno
+import fcntl
+import os
+import shutil
+import weakref
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from brittle.errors import RunError
+from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
+from brittle.evaluation.schema import NUMBERS, SCHEMA
+
+__all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
+
+MANIFEST = "manifest.json"
+PARTS = "parts"
+UNFINISHED = ".unfinished"
+"""Suffix of a file that is being written; one that is found at the start was left by a killed process."""
+
+
+class RunFolder:
+    """A folder that holds one run: its manifest and the parts done so far.
+
+    A folder made by `create` is held by this process until `finish`, `close`, the end of a ``with`` block or the end
+    of the process, however that ends; a second writer is refused. A folder from `open` is only read.
+
+    Attributes:
+        path: the folder.
+        manifest: what the run is; `note_bad` and `finish` replace it.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest):
+        self.path, self.manifest = path, manifest
+        self._release: weakref.finalize[[int], RunFolder] | None = None
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest) -> Self:
+        """Start a run in a new or empty folder, or go on with the same run in its folder.
+
+        What a killed process left half written is removed; the parts it finished stay. When the run goes on, the
+        manifest in the folder is kept.
+
+        Args:
+            path: the folder; made with its parents where it does not exist.
+            manifest: what is about to be run.
+
+        Returns:
+            The folder, held by this process.
+
+        Raises:
+            RunError: the folder cannot be written, is in use by another process, holds something else, or holds
+                another run (the message says what differs).
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        folder = cls(path, manifest)
+        try:
+            folder._hold()
+            folder._clean()
+            if (path / MANIFEST).exists():
+                folder.manifest = _same_run(path, manifest)
+            elif others := sorted(entry.name for entry in path.iterdir()):
+                raise RunError(
+                    f"{path} has no {MANIFEST} but holds other files ({', '.join(others[:3])}); "
+                    "give a new or an empty folder for the run"
+                )
+            else:
+                _write(path / MANIFEST, manifest.to_json().encode())
+        except OSError as error:
+            folder.close()
+            raise _cannot_write(path, error) from error
+        except BaseException:
+            folder.close()
+            raise
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a run folder to read it, finished or not.
+
+        Args:
+            path: the folder of an audit.
+
+        Returns:
+            The folder; nothing in it is changed.
+
+        Raises:
+            RunError: there is no run in this folder, or its manifest cannot be read.
+        """
+        return cls(path, read_manifest(path / MANIFEST))
+
+    def part_path(self, key: str, block: int) -> Path:
+        """Where the part of an attack (by key) and a block of images (from 0) lies once it is done."""
+        if key not in [attack.key for attack in self.manifest.attacks]:
+            raise RunError(f"the run in {self.path} has no attack {key!r}")
+        return self.path / PARTS / key / f"{block:06d}.parquet"
+
+    def has_part(self, key: str, block: int) -> bool:
+        """Whether the part is there, whole, and of this run; one that is damaged or foreign counts as not there."""
+        path = self.part_path(key, block)
+        if not path.is_file():
+            return False
+        try:
+            self._read(path, key, block, None)
+        except RunError:
+            return False
+        return True
+
+    def write_part(self, key: str, block: int, rows: pa.Table) -> None:
+        """Write a part all or not at all, in place of one that is there.
+
+        Args:
+            key: the attack.
+            block: number of the block of images, from 0.
+            rows: one row per image, with the columns of `SCHEMA` in any order.
+
+        Raises:
+            RunError: the rows do not fit the schema, the disk is full (the message says where and how much is left),
+                or the folder cannot be written. Nothing half written is left behind.
+        """
+        path = self.part_path(key, block)
+        try:
+            rows = rows.select(SCHEMA.names).cast(SCHEMA)
+        except (KeyError, pa.ArrowException, ValueError) as error:
+            raise RunError(f"rows for {path} do not have the columns of a part: {error}") from error
+        sink = pa.BufferOutputStream()
+        stamp = {f"brittle.{name}": value for name, value in self._stamp(key, block).items()}
+        pq.write_table(rows.replace_schema_metadata(stamp), sink, compression="zstd", write_page_checksum=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, sink.getvalue())
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+    def blocks(self, key: str) -> list[int]:
+        """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked."""
+        parts = self.part_path(key, 0).parent.glob("*.parquet")
+        return sorted(int(part.stem) for part in parts if part.stem.isdecimal())
+
+    def part(self, key: str, block: int, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
+        """The rows of one part; arguments and errors as in `table`."""
+        return self._read(self.part_path(key, block), key, block, columns)
+
+    def table(self, key: str, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
+        """All rows of an attack so far, in order of the images.
+
+        Args:
+            key: the attack.
+            columns: which columns; all but the pictures by default, None for all.
+
+        Returns:
+            The rows, of `SCHEMA`'s types; no rows when no part is done.
+
+        Raises:
+            RunError: a part is damaged or belongs to another run.
+        """
+        tables = [self.part(key, block, columns) for block in self.blocks(key)]
+        if not tables:
+            return SCHEMA.empty_table().select(list(columns) if columns is not None else SCHEMA.names)
+        return pa.concat_tables(tables)
+
+    def tables(self, columns: Sequence[str] | None = NUMBERS) -> dict[str, pa.Table]:
+        """`table` for every attack of the plan, by key, in the order of the plan."""
+        return {attack.key: self.table(attack.key, columns) for attack in self.manifest.attacks}
+
+    def note_bad(self, bad: Sequence[BadImageInfo]) -> None:
+        """Record in the manifest the images that could not be decoded, in place of those recorded before."""
+        data = self.manifest.data.model_copy(update={"bad": list(bad)})
+        self._replace_manifest(self.manifest.model_copy(update={"data": data}))
+
+    def finish(self) -> None:
+        """Record that every part is done, and let go of the folder.
+
+        Raises:
+            RunError: a part is missing or damaged, or the manifest cannot be written.
+        """
+        for attack in self.manifest.attacks:
+            for block in range(self.manifest.blocks):
+                if not self.has_part(attack.key, block):
+                    path = self.part_path(attack.key, block)
+                    raise RunError(f"the run is not finished: {path} is missing or damaged; run the audit again")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._replace_manifest(self.manifest.model_copy(update={"status": "finished", "finished": now}))
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder, so that another process may go on with the run; harmless when done twice."""
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _stamp(self, key: str, block: int) -> dict[str, str]:
+        return {"identity": self.manifest.identity, "attack": key, "block": str(block)}
+
+    def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
+        advice = "run the audit again: it does this part anew and keeps the others"
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                metadata = file.schema_arrow.metadata or {}
+                if not file.schema_arrow.remove_metadata().equals(SCHEMA):
+                    raise RunError(f"{path} does not have the columns of a part; {advice}")
+                table = file.read(columns=list(columns) if columns is not None else None)
+        except (pa.ArrowException, OSError) as error:
+            raise RunError(f"{path} is damaged ({error}); {advice}") from error
+        for name, value in self._stamp(key, block).items():
+            found = metadata.get(f"brittle.{name}".encode(), b"nothing").decode(errors="replace")
+            if found != value:
+                raise RunError(f"{path} is a part of another run ({name} {found[:12]}, not {value[:12]}); {advice}")
+        return table.replace_schema_metadata(None)
+
+    def _replace_manifest(self, manifest: Manifest) -> None:
+        path = self.path / MANIFEST
+        try:
+            _write(path, manifest.to_json().encode())
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        self.manifest = manifest
+
+    def _hold(self) -> None:
+        """Lock the folder itself; the system lets go of it when the process ends, also by kill -9."""
+        handle = os.open(self.path, os.O_RDONLY)
+        self._release = weakref.finalize(self, os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise RunError(f"another process is writing to {self.path}; wait for it or give another folder") from None
+        except OSError:  # a file system without locks: go on without one
+            pass
+
+    def _clean(self) -> None:
+        for left in [*self.path.glob(f"*{UNFINISHED}"), *(self.path / PARTS).glob(f"*/*{UNFINISHED}")]:
+            left.unlink(missing_ok=True)
+
+
+def _same_run(path: Path, manifest: Manifest) -> Manifest:
+    found = read_manifest(path / MANIFEST)
+    if found.identity != manifest.identity:
+        lines = "".join(f"\n  {line}" for line in found.differences(manifest))
+        raise RunError(f"{path} holds another run; give another folder, or ask for the same again:{lines}")
+    return found
+
+
+def _write(path: Path, content: "bytes | pa.Buffer") -> None:
+    """Write a file so that it is there whole or not at all, even when the power fails."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _cannot_write(path: Path, error: OSError) -> RunError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        try:
+            existing = next(folder for folder in (path, *path.parents) if folder.exists())
+            left = f"{shutil.disk_usage(existing).free / 1e6:,.1f} MB left"
+        except (OSError, StopIteration):
+            left = "space left unknown"
+        return RunError(f"the disk is full: {path} could not be written ({left}); make room and run the same again")
+    return RunError(f"{path} cannot be written: {error.strerror or error}; give a folder you may write to")
