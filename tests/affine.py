@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from brittle import Classifier
 
 
-def affine(classes: int = 4, shape: tuple[int, int, int] = (1, 3, 4), seed: int = 0, lower: float = 0, upper: float = 1) -> Classifier:
+def affine(classes: int = 4, shape: tuple[int, int, int] = (1, 3, 4), seed: int = 0) -> Classifier:
     """An affine classifier in float64 on images in the middle of the box, so that the box does not matter."""
     generator = torch.Generator().manual_seed(seed)
     layer = nn.Linear(math.prod(shape), classes).double()
     with torch.no_grad():
-        layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64) / (upper - lower))
+        layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator, dtype=torch.float64))
         layer.bias.copy_(torch.randn(classes, generator=generator, dtype=torch.float64) * 0.3)
-        layer.bias -= layer.weight.sum(1) * (upper + lower) / 2
-    return Classifier(nn.Sequential(nn.Flatten(), layer), bounds=(lower, upper))
+        layer.bias -= layer.weight.sum(1) / 2
+    return Classifier(nn.Sequential(nn.Flatten(), layer))
 
 
 def convolutional(channels: int = 1, classes: int = 4, seed: int = 0, scale: float = 1.0) -> Classifier:
@@ -24,8 +24,13 @@ def convolutional(channels: int = 1, classes: int = 4, seed: int = 0, scale: flo
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = nn.Sequential(
-            _Centre(scale), nn.Conv2d(channels, 6, 3, padding=1), nn.Tanh(), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(2),
-            nn.Flatten(), nn.Linear(24, classes),
+            _Centre(scale),
+            nn.Conv2d(channels, 6, 3, padding=1),
+            nn.Tanh(),
+            nn.Dropout(0.5),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(24, classes),
         ).double()
         with torch.no_grad():
             module[1].weight *= 5
@@ -49,7 +54,7 @@ def middle(n: int = 12, shape: tuple[int, int, int] = (1, 3, 4), seed: int = 1, 
 
 
 def distance(classifier: Classifier, images: Tensor, labels: Tensor, q: float) -> Tensor:
-    """The closed-form distance from each image to the nearest other class of an affine classifier; q is the dual exponent."""
+    """The distance from each image to the nearest other class of an affine classifier; q is the dual exponent."""
     weight = classifier.module[1].weight
     logits = classifier.logits(images).detach()
     gaps = logits.gather(1, labels[:, None]) - logits

@@ -6,7 +6,8 @@ from brittle.attacks.fgsm import FGSM
 from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.attacks.pgd import PGD
 from brittle.core.attack import Attack, State, Stepwise
-from brittle.core.classifier import Bounds, Classifier
+from brittle.core.bounds import Bounds
+from brittle.core.classifier import Classifier
 from brittle.core.combinators import Cascade, Restarts, SmallestRadius
 from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
 from brittle.core.problem import Probe, Problem

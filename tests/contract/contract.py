@@ -1,17 +1,19 @@
-"""The contract of every attack, as functions that raise where it is broken; two attacks that break it must fail them."""
+"""The contract of every attack, as functions that raise where it is broken."""
 
 from dataclasses import replace
 
 import torch
+from affine import affine, convolutional, distance, middle
+from cases import Case
 from torch import Tensor
 
-from affine import affine, convolutional, distance, middle
 from brittle import Classifier, Lp, Result, run
 from brittle.core.threat import TOLERANCE
-from cases import Case
 
 
-def attacked(case: Case, classifier: Classifier | None = None, images: Tensor | None = None, **options: object) -> Result:
+def attacked(
+    case: Case, classifier: Classifier | None = None, images: Tensor | None = None, **options: object
+) -> Result:
     classifier = convolutional() if classifier is None else classifier
     images = middle() if images is None else images
     return run(case.attack, classifier, images, threat=options.pop("threat", case.threat), **options)

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import pytest
-
-from brittle import Attack, DeepFool, Lp, Problem, UnsupportedThreat, run
-from brittle.registry import ATTACKS, COMBINATORS
-from brittle.core.threat import Threat
 from affine import convolutional, middle
 from cases import CASES, Case
 from contract import CLAUSES, agrees_with_a_fresh_forward, stays_inside_box_and_threat
+
+from brittle import Attack, DeepFool, Lp, Problem, UnsupportedThreat, run
+from brittle.registry import ATTACKS, COMBINATORS
 
 
 @pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)

@@ -1,10 +1,11 @@
 """The basic iterative method, and the iterative least-likely class method."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
@@ -42,18 +43,29 @@ class BasicIterative(Stepwise[State]):
     def published_steps(radius: float) -> int:
         """Return the paper's number of steps for a radius given as a fraction of the span."""
         scaled = 255 * radius
-        return max(1, math.ceil(round(min(scaled + 4, 1.25 * scaled), 6)))
+        return max(1, math.ceil(round(min(scaled + 4, 1.25 * scaled), 4)))  # 8/255 in float32 is a little above 8/255
+
+    def perturb(self, problem: Problem) -> None:
+        """Step as the paper does; images whose radii ask for other numbers of steps are taken apart."""
+        radius = problem.threat.radius
+        if self.steps is not None or not isinstance(radius, Tensor) or radius.ndim == 0:
+            return super().perturb(problem)
+        span = problem.classifier.bounds.span
+        counts = torch.tensor([self.published_steps(value / span) for value in radius.tolist()], dtype=torch.int64)
+        for count in counts.unique().tolist():
+            keep = (counts == count).nonzero()[:, 0].to(problem.ids.device)
+            replace(self, steps=count).perturb(problem.rows(keep))
+        return None
 
     def start(self, problem: Problem) -> State:
         """Begin at the clean image."""
         return State(problem.images)
 
     def length(self, problem: Problem) -> int:
-        """The steps given, or the paper's for the largest radius of the batch."""
+        """The steps given, or the paper's for the radius."""
         if self.steps is not None:
             return self.steps
-        radius = float(torch.as_tensor(problem.threat.radius).max())
-        return self.published_steps(radius / problem.classifier.bounds.span)
+        return self.published_steps(float(problem.threat.radius) / problem.classifier.bounds.span)
 
     def step(self, problem: Problem, state: State, probe: Probe) -> State:
         """Move every value by alpha and go back into the ball."""

@@ -10,6 +10,7 @@ from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
+from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
 from brittle.types import Images, Logits
@@ -70,6 +71,8 @@ class DeepFool(Stepwise[Walk]):
         at_least("candidates", self.candidates, 2)
         at_least("nudge", self.nudge, 0)
         at_least("slack", self.slack, 1)
+        if not 0 <= self.box <= 1:
+            raise InputError(f"box is {self.box}; expected a share from 0 (as published) to 1 (always within the box)")
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -94,7 +97,7 @@ class DeepFool(Stepwise[Walk]):
         return Walk(problem.images + (1 + self.overshoot) * total, total, state.rivals, state.steepness)
 
     def _advanced(self, problem: Problem, total: Images, normal: Images, rise: Tensor, threat: Lp) -> Images:
-        """Add the published step to the total, or the smallest one within the box where the box would cut off too much."""
+        """Add the published step to the total, or the smallest one within the box where too much would be cut off."""
         images, bounds, longer = problem.images, problem.classifier.bounds, 1 + self.overshoot
         onward = total + column(rise / _norm(normal, threat.dual), normal) * threat.steepest(normal)
         here = (bounds.clamp(images + longer * total) - images) / longer

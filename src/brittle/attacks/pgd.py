@@ -53,6 +53,7 @@ class PGD(Stepwise[State]):
         at_least("steps", self.steps, 1)
         at_least("restarts", self.restarts, 1)
         at_least("kappa", self.kappa, 0)
+        at_least("step_size", 0 if self.step_size is None else self.step_size, 0)
         if not 0 <= self.sparsity < 1:
             raise InputError(f"sparsity is {self.sparsity}; expected a fraction from 0 up to, but not including, 1")
 

@@ -1,7 +1,8 @@
 """The classifier under attack: a module from images to logits, its bounds, and what it promises."""
 
+import math
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -43,8 +44,8 @@ class Classifier:
                 f"the network is a {type(module).__name__}; expected a torch.nn.Module from images to logits"
             )
         box = bounds if isinstance(bounds, Bounds) else Bounds(*bounds)
-        if not box.lower < box.upper:
-            raise ModelError(f"the bounds are {box.lower} and {box.upper}; expected the lower one first")
+        if not 0 < box.span < math.inf:
+            raise ModelError(f"the bounds are {box.lower} and {box.upper}; expected two numbers, the lower one first")
         object.__setattr__(self, "module", module)
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
@@ -65,11 +66,29 @@ class Classifier:
         tensors = (*self.module.parameters(), *self.module.buffers())
         return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
-    def logits(self, images: Images) -> Logits:
+    def logits(self, images: Images) -> Tensor:
         """Evaluate the network on images (n, c, h, w) within the bounds."""
+        return self._outputs(images)
+
+    def checked(self, images: Images) -> Logits:
+        """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
+        outputs = self._outputs(images)
+        self.check(outputs, images)
+        return outputs
+
+    def _outputs(self, images: Images) -> Any:
         output: Any = self.module(images)
         output = getattr(output, "logits", output)
-        return torch.cat([torch.zeros_like(output), output], 1) if self.binary else output
+        if not self.binary or not isinstance(output, Tensor):
+            return output
+        if output.shape not in ((len(images),), (len(images), 1)):
+            seen = tuple(output.shape)
+            raise ModelError(
+                f"the network returns shape {seen} for {len(images)} images and was said to be binary, that is one "
+                "output per image; leave out binary=True or --binary where every class has an output"
+            )
+        single = output.reshape(-1, 1)
+        return torch.cat([torch.zeros_like(single), single], 1)
 
     def check(self, logits: object, images: Images) -> None:
         """Refuse outputs that are not logits.
@@ -118,8 +137,8 @@ def _are_probabilities(logits: Logits) -> bool:
 def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
     """Hold a module still: eval mode, no gradients of parameters, its own random state; then put all back.
 
-    A module of `torch.export` has no modes; it is used as it is. A stochastic network draws from the global random
-    state, which is therefore set from `seed` and put back.
+    A module of `torch.export` has no modes; it is used as it is, and the modules around it are put in eval mode. A
+    stochastic network draws from the global random state, which is therefore set from `seed` and put back.
 
     Args:
         module: the user's module; its modes and `requires_grad` are restored also after an exception.
@@ -130,11 +149,15 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
     devices = {tensor.device.index or 0 for tensor in (*module.parameters(), *module.buffers()) if tensor.is_cuda}
     try:
         with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-            with suppress(NotImplementedError):
+            try:
                 module.eval()
+            except NotImplementedError:
+                for child, _ in modes:
+                    child.training = False
             for parameter, _ in wanted:
                 parameter.requires_grad_(False)
-            torch.manual_seed(seed)
+            for generator in (torch.default_generator, *(torch.cuda.default_generators[device] for device in devices)):
+                generator.manual_seed(seed)  # torch.manual_seed would reset the other devices' states too
             yield
     finally:
         for child, training in modes:

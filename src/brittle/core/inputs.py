@@ -24,7 +24,7 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
         InputError: another shape or type.
         BoundsError: values outside the bounds, NaN or infinite.
     """
-    tensor = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+    tensor = _of_array(images, InputError, "images") if isinstance(images, np.ndarray) else images
     if not isinstance(cast(object, tensor), Tensor):
         raise InputError(f"the images are a {type(images).__name__}; expected a tensor (n, channels, height, width)")
     if tensor.ndim != 4:
@@ -35,9 +35,19 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
     if not tensor.is_floating_point():
         box = f"{bounds.lower:g}..{bounds.upper:g}"
         raise InputError(f"the images are {tensor.dtype}; expected floats in {box}, or uint8")
+    tensor = tensor.detach()
     if tensor.numel():
         _check_range(tensor, bounds)
-    return tensor.detach()
+    return tensor
+
+
+def _of_array(array: np.ndarray, error: type[InputError], what: str) -> Tensor:
+    """Wrap an array; a read-only or flipped one, which torch does not take, is copied."""
+    if array.dtype.kind not in "biuf":
+        raise error(
+            f"the {what} are an array of {array.dtype}; expected numbers: give array.astype(...) of what is meant"
+        )
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def _check_range(images: Images, bounds: Bounds) -> None:
@@ -68,7 +78,7 @@ def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels")
         LabelError: another number of labels, or labels that are not whole numbers, such as one-hot rows.
     """
     count = len(images)
-    tensor = torch.from_numpy(labels) if isinstance(labels, np.ndarray) else labels
+    tensor = _of_array(labels, LabelError, what) if isinstance(labels, np.ndarray) else labels
     if not isinstance(cast(object, tensor), Tensor):
         raise LabelError(f"the {what} are a {type(labels).__name__}; expected an int64 tensor ({count},)")
     if tensor.ndim == 2:
@@ -92,7 +102,7 @@ def check_range_of_labels(labels: Labels, classes: int, what: str = "labels") ->
         first = int(wrong[0])
         raise LabelError(
             f"{len(wrong)} of the {what} are no class of the network: image {first} has {int(labels[first])}, the "
-            f"network has {classes} outputs, numbered 0 to {classes - 1}; are they another network's, or counted from 1?"
+            f"network has {classes} outputs, 0 to {classes - 1}; are they another network's, or counted from 1?"
         )
 
 

@@ -63,7 +63,7 @@ class Problem(Rows):
     def solved(self) -> Mask:
         """Which images have a recorded point that meets the goal within this problem's threat."""
         size = self.record.size[self.ids]
-        return torch.isfinite(size) & self.threat.allows(size)
+        return torch.isfinite(size) & self.threat.allows(size, self.classifier.bounds.span)
 
     def probe(
         self, x: Images, *, of: Tensor | None = None, size: PerImage | None = None, graph: bool = True
@@ -86,9 +86,9 @@ class Problem(Rows):
         with torch.no_grad():
             logits = owners.judge(points) if kept is None else kept.outputs.detach()
             size = owners.threat.size(owners.images, points) if size is None else size
-            allowed = owners.threat.allows(size)
-            met = owners.goal.met(logits) & allowed
+            allowed = owners.threat.allows(size, self.classifier.bounds.span)
             margin = owners.goal.margin(logits)
+            met = owners.goal.met(logits) & allowed & torch.isfinite(margin)
             self.record.offer(owners.ids, points, size.where(allowed, torch.inf), met, margin, distinct=of is None)
         places = torch.arange(len(points), device=points.device)
         return Probe(owners, points, logits, met, places, kept)
@@ -140,6 +140,8 @@ class Probe(Rows):
         Returns:
             d value[i] / d point[i], (m, c, h, w).
         """
+        if len(self) > self.problem.limit:
+            return self.gradients(lambda logits: value(logits)[:, None])[:, 0]
         return next(gradients for _, _, gradients in self.sweep(lambda logits, _: value(logits)[:, None]))
 
     def gradients(self, values: Callable[[Logits], Tensor]) -> Tensor:
@@ -151,7 +153,18 @@ class Probe(Rows):
         Returns:
             d values[i, j] / d point[i], (m, j, c, h, w).
         """
-        return torch.stack([gradients for _, _, gradients in self.sweep(lambda logits, _: values(logits))], 1)
+        if len(self) <= self.problem.limit:
+            return torch.stack([gradients for _, _, gradients in self.sweep(lambda logits, _: values(logits))], 1)
+        seen = self.logits.detach().requires_grad_()
+        with torch.enable_grad():
+            columns = values(seen).sum(0)
+        slopes = [torch.autograd.grad(column, seen, retain_graph=True)[0] for column in columns]
+        parts = torch.arange(len(self), device=self.points.device).split(self.problem.limit)
+        return torch.cat([self.rows(part)._chained([slope[part] for slope in slopes]) for part in parts])
+
+    def _chained(self, slopes: list[Logits]) -> Tensor:
+        """Carry derivatives by the logits back to the points."""
+        return self.gradients(lambda logits: torch.stack([(slope * logits).sum(1) for slope in slopes], 1))
 
     def sweep(
         self, values: Callable[[Logits, Tensor], Tensor], depth: Tensor | None = None
@@ -166,8 +179,15 @@ class Probe(Rows):
         Yields:
             The column, the positions (r,) of the points that need it, and their gradients (r, c, h, w).
             The forward pass is made again for the points concerned where that costs less than going back through a
-            graph full of others.
+            graph full of others. More than `limit` points are differentiated in parts, one part after the other.
         """
+        if len(self) > self.problem.limit:
+            for part in torch.arange(len(self), device=self.points.device).split(self.problem.limit):
+                within = self.rows(part).sweep(
+                    lambda logits, at, part=part: values(logits, part[at]), None if depth is None else depth[part]
+                )
+                yield from ((j, part[rows], gradients) for j, rows, gradients in within)
+            return
         probe, rows = self, torch.arange(len(self), device=self.points.device)
         columns = values(self.logits, rows).shape[1]
         count = columns if depth is None else min(columns, int(depth.amax()))
@@ -191,8 +211,9 @@ class Probe(Rows):
         graph = self.graph
         assert graph is not None
         whole = len(self) == len(graph.leaf)
-        outputs = graph.outputs if whole else graph.outputs[self.places]
-        (gradients,) = torch.autograd.grad(value(outputs).sum(), graph.leaf, retain_graph=keep)
+        with torch.enable_grad():
+            total = value(graph.outputs if whole else graph.outputs[self.places]).sum()
+        (gradients,) = torch.autograd.grad(total, graph.leaf, retain_graph=keep)
         graph.spent = not keep
         self.problem.record.count(graph.ids, backward=1)
         return gradients if whole else gradients[self.places]

@@ -1,5 +1,7 @@
 """What `run` returns: one row per image."""
 
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
@@ -65,8 +67,8 @@ class Result:
 class Collector:
     """Fills the rows of a result batch by batch, holding the images once."""
 
-    def __init__(self, images: Images):
-        self._adversarial = torch.empty_like(images)
+    def __init__(self, images: Images, dtype: torch.dtype):
+        self._adversarial = torch.empty_like(images, dtype=torch.promote_types(images.dtype, dtype))
         self._columns: dict[str, list[Tensor]] = {}
         self._traces: list[Tensor] = []
         self._filled = 0

@@ -6,7 +6,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-
 R = TypeVar("R", bound="Rows")
 
 

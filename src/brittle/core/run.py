@@ -70,14 +70,16 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         torch.Size([3, 1, 2, 2])
     """
     at_least("batch", batch, 1)
-    attack.check(threat)
+    at_least("budget", 1 if budget is None else budget, 1)
     images = as_images(images, classifier.bounds)
+    threat = threat.checked(images)
+    attack.check(threat)
     labels = None if labels is None else as_labels(labels, images)
     goal = _checked(goal, images)
     ids = torch.arange(len(images)) if ids is None else as_labels(ids, images, "ids")
-    job = _Job(attack, classifier, threat, seed, batch, budget, trace)
+    job = _Job(attack, classifier, threat, seed, batch, budget, trace, labels, goal)
     with undisturbed(classifier.module, seed):
-        return _in_batches(job, images, labels, goal, ids, progress)
+        return _in_batches(job, images, ids, progress)
 
 
 @dataclass(frozen=True)
@@ -91,30 +93,40 @@ class _Job:
     batch: int
     budget: int | None
     trace: bool
+    labels: Labels | None
+    goal: Goal | LeastLikely | None
+
+    def check_classes(self, classes: int) -> None:
+        """Refuse labels and targets of any image that are no class of the network, before anything is attacked."""
+        if self.labels is not None:
+            check_range_of_labels(self.labels, classes)
+        if isinstance(self.goal, Goal):
+            check_range_of_labels(self.goal.labels, classes, _name_of(self.goal))
+
+
+def _name_of(goal: Goal) -> str:
+    return "targets" if goal.targeted else "labels of the goal"
 
 
 def _checked(goal: Goal | LeastLikely | None, images: Images) -> Goal | LeastLikely | None:
     if isinstance(goal, Goal):
-        return type(goal)(as_labels(goal.labels, images, "targets" if goal.targeted else "labels of the goal"))
+        return type(goal)(as_labels(goal.labels, images, _name_of(goal)))
     return goal
 
 
 def _in_batches(
     job: _Job,
     images: Images,
-    labels: Labels | None,
-    goal: Goal | LeastLikely | None,
     ids: Tensor,
     progress: Callable[[int], None] | None,
 ) -> Result:
-    collector = Collector(images)
+    collector = Collector(images, job.classifier.dtype)
     first, size = 0, job.batch
     while first < len(images) or (first == 0 and not len(images)):
         rows = torch.arange(first, min(first + size, len(images)))
-        part = replace(job, threat=job.threat.rows(rows), batch=size)
-        aim = goal.rows(rows.to(goal.labels.device)) if isinstance(goal, Goal) else goal
+        part = replace(job, threat=job.threat.rows(rows.to(images.device)), batch=size)
         try:
-            _one_batch(part, images[rows], None if labels is None else labels[rows], aim, ids[rows], collector)
+            _one_batch(part, images[rows], ids[rows], rows, collector)
         except torch.cuda.OutOfMemoryError:
             if size == 1:
                 raise
@@ -130,24 +142,25 @@ def _in_batches(
 def _one_batch(
     job: _Job,
     images: Images,
-    labels: Labels | None,
-    goal: Goal | LeastLikely | None,
     ids: Tensor,
+    rows: Tensor,
     collector: Collector,
 ) -> None:
     began = time.perf_counter()
     classifier, count = job.classifier, len(images)
     x, ids = placed(images, classifier), ids.to(classifier.device)
-    labels = None if labels is None else labels.to(classifier.device)
+    labels = None if job.labels is None else job.labels[rows.to(job.labels.device)].to(classifier.device)
     with torch.no_grad():
-        clean = classifier.logits(x) if count else x.new_zeros((0, 2))
-    classifier.check(clean, x)
-    aim = _resolved(goal, labels, clean)
+        clean = classifier.checked(x) if count else x.new_zeros((0, 2))
+    if count:
+        job.check_classes(clean.shape[1])
+    aim = _resolved(job.goal, rows, labels, clean)
     record = Record(x, budget=job.budget, trace=job.trace)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1)
     already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, job.threat, places, record, Streams(job.seed, ids, x.dtype), job.batch)
+    threat = job.threat.checked(x)
+    problem = Problem(classifier, x, clean, aim, threat, places, record, Streams(job.seed, ids, x.dtype), job.batch)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already).any()):
         job.attack.perturb(problem.rows((~already).nonzero()[:, 0]))
@@ -157,15 +170,12 @@ def _one_batch(
     collector.add(record.best, columns, _trace_of(record) if job.trace else None)
 
 
-def _resolved(goal: Goal | LeastLikely | None, labels: Labels | None, clean: Logits) -> Goal:
-    if labels is not None:
-        check_range_of_labels(labels, clean.shape[1])
+def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
     if goal is None:
         return Untargeted(clean.argmax(1) if labels is None else labels)
     if isinstance(goal, LeastLikely):
         return goal.at(clean)
-    check_range_of_labels(goal.labels, clean.shape[1], "targets" if goal.targeted else "labels of the goal")
-    return type(goal)(goal.labels.to(clean.device))
+    return type(goal)(goal.labels[rows.to(goal.labels.device)].to(clean.device))
 
 
 @torch.no_grad()
@@ -175,7 +185,8 @@ def _judged(problem: Problem, already: Tensor, right: Tensor) -> dict[str, Tenso
     final = problem.classifier.logits(record.best) if len(images) else clean
     record.count(problem.ids, forward=1)
     change = record.best - images
-    met = problem.goal.met(final)
+    margin = problem.goal.margin(final)
+    met = problem.goal.met(final) & torch.isfinite(margin)
     size = torch.where(already, torch.zeros_like(record.size), record.size)
     confidence, prediction = final.softmax(1).max(1)
     clean_confidence, clean_prediction = clean.softmax(1).max(1)
@@ -188,7 +199,7 @@ def _judged(problem: Problem, already: Tensor, right: Tensor) -> dict[str, Tenso
         "clean_confidence": clean_confidence,
         "prediction": prediction,
         "confidence": confidence,
-        "margin": problem.goal.margin(final),
+        "margin": margin,
         "forward": record.forward,
         "backward": record.backward,
         "iterations": record.iterations,

@@ -13,6 +13,7 @@ from torch import Tensor
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND = 0x94D049BB133111EB - (1 << 64)
+_BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
 
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
@@ -32,7 +33,7 @@ class Streams:
     Args:
         seed: of the run.
         ids: identity of each image (int64), such as its position in the data set.
-        dtype: of the numbers drawn; float64 carries 53 random bits, anything else 24.
+        dtype: of the numbers drawn; they carry as many random bits as it holds exactly, so that 1 is never drawn.
 
     Example:
         >>> alone = Streams(0, torch.tensor([7])).uniform(torch.tensor([0]), (2,))
@@ -61,9 +62,8 @@ class Streams:
         self._drawn[of] += 1
         places = torch.arange(math.prod(shape), device=of.device) * _GOLDEN
         bits = _mixed(starts[:, None] + places)
-        wide = self._dtype == torch.float64
-        kept = 53 if wide else 24
-        unit = _shifted(bits, 64 - kept).to(torch.float64 if wide else torch.float32) * 2.0**-kept
+        kept = _BITS.get(self._dtype, 24)
+        unit = _shifted(bits, 64 - kept).to(torch.float64 if kept > 24 else torch.float32) * 2.0**-kept
         return unit.to(self._dtype).reshape(len(of), *shape)
 
     def normal(self, of: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -32,6 +32,30 @@ class Threat(Rows, ABC):
 
     radius: float | Tensor
 
+    def __post_init__(self):
+        if not isinstance(self.radius, Tensor) and not self.radius >= 0:
+            raise InputError(f"the radius is {self.radius}; expected a number from 0 up, or one for each image (n,)")
+
+    def checked(self: T, images: Images) -> T:
+        """Return the same threat with a radius per image beside the images it is for.
+
+        Raises:
+            InputError: radii that are not one per image, negative, or not numbers.
+        """
+        if not isinstance(self.radius, Tensor):
+            return self
+        if self.radius.shape not in ((), (len(images),)):
+            seen = tuple(self.radius.shape)
+            raise InputError(
+                f"the radii have shape {seen} for {len(images)} images; expected one per image, or one number"
+            )
+        wrong = torch.logical_not(self.radius >= 0).reshape(-1).nonzero()[:, 0]
+        if len(wrong):
+            first = int(wrong[0])
+            value = float(self.radius.reshape(-1)[first])
+            raise InputError(f"radius {first} is {value:g}; expected numbers from 0 up, in the units of the images")
+        return self.within(self.radius.to(images.device))
+
     @property
     @abstractmethod
     def name(self) -> str:
@@ -53,10 +77,10 @@ class Threat(Rows, ABC):
     def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
         """Return the size of the largest change that the box allows each image."""
 
-    def allows(self, size: PerImage) -> Mask:
-        """Say which sizes are within the radius, up to `TOLERANCE` (of the radius, where that is above 1)."""
+    def allows(self, size: PerImage, span: float = 1.0) -> Mask:
+        """Say which sizes are within the radius, up to `TOLERANCE` of the larger of the radius and the bounds' span."""
         radius = torch.as_tensor(self.radius, dtype=size.dtype, device=size.device)
-        return size <= radius + TOLERANCE * radius.clamp_min(1)
+        return size <= radius + TOLERANCE * radius.clamp_min(span)
 
     def within(self: T, radius: float | Tensor) -> T:
         """Return the same threat with another radius."""
@@ -93,10 +117,9 @@ class Lp(Threat):
         number = _NAMED.get(p.lower()) if isinstance(p, str) else float(p)
         if number not in (0.0, 1.0, 2.0, math.inf):
             raise InputError(f"the norm is {p!r}; expected 0, 1, 2 or 'inf'")
-        if not isinstance(radius, Tensor) and not radius >= 0:
-            raise InputError(f"the radius is {radius}; expected a number from 0 up, in the units of the images")
         object.__setattr__(self, "p", number)
         object.__setattr__(self, "radius", radius)
+        self.__post_init__()
 
     @property
     def name(self) -> str:

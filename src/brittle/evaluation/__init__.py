@@ -1,1 +1,1 @@
-"""evaluation"""
+"""From a network and images to rows on disk: plan, parts, run folder, summary."""

@@ -94,7 +94,9 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     if not len(source):
         raise DataError(f"{source.spec} holds no images; an audit needs at least one")
     if not source.labelled:
-        raise DataError(f"{source.spec} has no labels, without which nobody can say what is right; give labelled images")
+        raise DataError(
+            f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
+        )
     classifier = Classifier(network.module, binary=binary)
     shape = _checked(classifier, source)
     manifest = Manifest(
@@ -148,7 +150,12 @@ class _Work:
             for one in self.planned
             if not self.folder.has_part(one.info.key, block)
         }
-        done = sum(self._images(block) for block in range(manifest.blocks) for one in self.planned if (block, one.info.key) not in missing)
+        done = sum(
+            self._images(block)
+            for block in range(manifest.blocks)
+            for one in self.planned
+            if (block, one.info.key) not in missing
+        )
         self.watch.begin(len(self.source) * len(self.planned), done)
         extremes = {one.info.key: Extremes() for one in self.planned}
         for number in range(manifest.blocks):

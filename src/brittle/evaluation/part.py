@@ -1,5 +1,7 @@
 """The rows of one part: what `run` found for a block of images, whether it survives saving, and a few pictures."""
 
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
 import math
 from dataclasses import dataclass, field
 
@@ -56,11 +58,16 @@ class Extremes:
         """Add the sizes of a part's broken images and return the positions of those that are among the extremes."""
         broken = success.nonzero()[0]
         rising = broken[np.argsort(sizes[broken], kind="stable")]
-        easy = [row for row in rising[:KEPT] if len(self.easy) < KEPT or sizes[row] < self.easy[-1]]
-        hard = [row for row in rising[::-1][:KEPT] if len(self.hard) < KEPT or sizes[row] > self.hard[-1]]
-        self.easy = sorted([*self.easy, *(float(sizes[row]) for row in easy)])[:KEPT]
-        self.hard = sorted([*self.hard, *(float(sizes[row]) for row in hard)], reverse=True)[:KEPT]
+        self.easy, easy = _smallest(self.easy, sizes, rising)
+        negative, hard = _smallest([-size for size in self.hard], -sizes, rising[::-1])
+        self.hard = [-size for size in negative]
         return np.array(sorted({*easy, *hard}), dtype=np.int64)
+
+
+def _smallest(known: list[float], sizes: np.ndarray, rising: np.ndarray) -> tuple[list[float], list[int]]:
+    """Merge the sizes of rows with the smallest ones known; return the new smallest ones, and the rows among them."""
+    merged = sorted([(size, -1) for size in known] + [(float(sizes[row]), int(row)) for row in rising[:KEPT]])[:KEPT]
+    return [size for size, _ in merged], [row for _, row in merged if row >= 0]
 
 
 def rows_of(

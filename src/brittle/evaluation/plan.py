@@ -12,8 +12,8 @@ from brittle.evaluation.manifest import AttackInfo, Norm
 from brittle.evaluation.spec import Spec, parse_attack, with_radius
 
 DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0}
-"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein 2021 for l1, and ten values for l0."""
-DEFAULT_ATTACKS = ("noise", "fgsm", "pgd:steps=40,restarts=3", "deepfool")
+"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0."""
+DEFAULT_ATTACKS = ("noise:draws=10", "fgsm", "pgd:steps=40,restarts=3", "deepfool")
 """A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them."""
 
 
@@ -35,8 +35,8 @@ class Planned:
 def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planned]:
     """Turn what the user wrote into attacks with their threats.
 
-    An attack that needs a radius runs at the one given; one that does not searches for the smallest change, whose size is
-    compared with the radius afterwards.
+    An attack that needs a radius runs at the one given; one that does not searches for the smallest change, whose size
+    is compared with the radius afterwards.
 
     Args:
         attacks: as text; none for `DEFAULT_ATTACKS`, as far as they know the norm.
@@ -76,7 +76,7 @@ def _planned(spec: Spec, threat: Lp, taken: set[str]) -> Planned:
         p=cast(Norm, f"{threat.p:g}"),
         radius=spec.radius if kind == "fixed" else None,
     )
-    return Planned(info, spec.attack, cast(Lp, chosen))
+    return Planned(info, spec.attack, chosen)
 
 
 def _kind(spec: Spec, threat: Lp) -> Literal["fixed", "minimum"]:

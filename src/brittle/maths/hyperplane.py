@@ -1,7 +1,5 @@
 """The smallest step, in a p-norm and within a box, that raises a linear function by a wanted amount."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -23,7 +21,7 @@ def smallest_step(normal: Tensor, rise: Tensor, p: float, lower: Tensor, upper: 
         rise: how much is wanted, (n,), not negative.
         p: 1, 2 or inf.
         lower: smallest step allowed for each entry, like `normal`, at most 0.
-        upper: largest, at least 0.
+        upper: largest, at least 0; both may be infinite.
 
     Returns:
         The steps, like `normal`; where the box does not let the function rise so far, the step to its most favourable
@@ -43,8 +41,9 @@ def smallest_step(normal: Tensor, rise: Tensor, p: float, lower: Tensor, upper: 
 def _filled_in_order(slope: Tensor, rise: Tensor, room: Tensor) -> Tensor:
     """Use up the room of the steepest entries first (p = 1)."""
     falling, order = slope.sort(dim=1, descending=True, stable=True)
-    gain = (falling * room.gather(1, order)).nan_to_num(posinf=math.inf)
-    missing = (rise[:, None] - (gain.cumsum(1) - gain)).clamp_min(0)
+    gain = falling * room.gather(1, order)
+    before = torch.cat([torch.zeros_like(gain[:, :1]), gain[:, :-1].cumsum(1)], 1)
+    missing = (rise[:, None] - before).clamp_min(0)
     used = torch.minimum(missing / falling.clamp_min(torch.finfo(slope.dtype).tiny), room.gather(1, order))
     return torch.zeros_like(slope).scatter(1, order, used)
 

@@ -88,6 +88,8 @@ def steepest(gradient: Tensor, p: float) -> Tensor:
         return gradient.sign()
     flat = gradient.flatten(1)
     if p == 2:
-        return (flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)).reshape(gradient.shape)
+        tiny = torch.finfo(flat.dtype).tiny
+        flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(tiny)  # squares of saturated gradients would underflow
+        return (flat / flat.norm(dim=1, keepdim=True).clamp_min(tiny)).reshape(gradient.shape)
     largest = flat.abs().argmax(1, keepdim=True)
     return torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign()).reshape(gradient.shape)

@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine with Python 3.11 or later: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BENCH := .venv-bench
+MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
+
+.PHONY: demo test check format docs bench weights clean
+
+demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
+	$(BIN)/brittle demo
+
+test: $(VENV)/.ready        ## the test suite, with line coverage of src
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov=brittle --cov-report=term:skip-covered --cov-fail-under=90
+
+check: $(VENV)/.ready       ## lint, formatting, types, documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(MKDOCS) build --strict --quiet
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.ready
+	$(MKDOCS) serve
+
+bench: $(BENCH)/.ready      ## side by side with the peers
+	$(BENCH)/bin/python -m benchmarks
+
+weights: $(VENV)/.ready     ## train the network that comes with the package, as its header says
+	$(BIN)/brittle train digits-lenet --data digits:train --out src/brittle/models/weights/digits-lenet.safetensors
+
+# torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	touch $@
+
+$(BENCH)/.ready: pyproject.toml constraints.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(BENCH) site .pytest_cache .ruff_cache .hypothesis .coverage*

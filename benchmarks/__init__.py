@@ -1,0 +1,1 @@
+"""brittle side by side with its peers, by success, by passes and by time."""

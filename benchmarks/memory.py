@@ -1,0 +1,65 @@
+"""`python -m benchmarks.memory`: does the number of images set the memory that an attack needs?
+
+Peak memory of PGD-40 for few and for many images, each in a process of its own. The images themselves and the
+adversarial ones are part of it; the ratio is of the whole process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+from pathlib import Path
+
+
+def peak(network: str, weights: Path | None, data: str, images: int, batch: int, steps: int) -> tuple[float, float]:
+    """Attack, and return the process's peak before and after, in MiB; images are repeated to the number wanted."""
+    import torch
+
+    import brittle
+    from brittle.data import open_source
+    from brittle.models.open import open_network
+
+    torch.set_num_threads(1)
+    module = open_network(network, weights=weights).module
+    block = next(iter(open_source(data, limit=images).blocks(images)))
+    places = torch.arange(images) % len(block.images)
+    x, y = block.images[places], block.labels[places]
+    del block
+    before = _resident()
+    brittle.run(brittle.PGD(steps=steps), brittle.Classifier(module), x, y, threat=brittle.Lp("inf", 1e-5), batch=batch)
+    return before, _resident()
+
+
+def _resident() -> float:
+    """Return the peak resident memory in MiB; Linux counts in KiB, macOS in bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def main() -> None:
+    """Print both peaks and their ratio."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
+    parser.add_argument("--network", default="digits-lenet")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument(
+        "--images", type=int, nargs=2, default=(1000, 10000), help="few and many (default: %(default)s)"
+    )
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=40)
+    options = parser.parse_args()
+    peaks = []
+    for count in options.images:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            before, after = pool.apply(
+                peak, (options.network, options.weights, options.data, count, options.batch, options.steps)
+            )
+        peaks.append(after)
+        print(f"{count:>6} images: peak {after:.0f} MiB, of which {before:.0f} MiB before the attack", flush=True)
+    print(f"ratio {peaks[1] / peaks[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()

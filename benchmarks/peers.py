@@ -1,0 +1,51 @@
+"""The attacks of the peers, imported from their own files, unchanged.
+
+torchattacks, foolbox and ART import as they are. adv-lib's package `adv_lib.attacks` imports all of its attacks, one of
+which needs torchvision, and its PGD's file imports visdom for the type of an argument that stays None. Neither package
+is needed for the attacks run here, so within the benchmark's process alone `adv_lib.attacks` is a package without its
+`__init__` (the attacks' own files are found and run as they are), and `visdom` is an empty module.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import tempfile
+from types import ModuleType
+from typing import Any
+
+
+def peer(name: str) -> Any:
+    """Import a module of a peer.
+
+    Args:
+        name: full name, such as `adv_lib.attacks.deepfool`.
+
+    Raises:
+        ModuleNotFoundError: the peer is not installed; the message says how to get it.
+    """
+    root = name.partition(".")[0]
+    if importlib.util.find_spec(root) is None:
+        raise ModuleNotFoundError(f"{root} is not installed in {sys.prefix}; `make bench` makes an environment with it")
+    if root == "adv_lib":
+        _without_init("adv_lib.attacks")
+        sys.modules.setdefault("visdom", ModuleType("visdom"))
+    if root == "art":  # on import it writes a configuration file into the home directory
+        home, os.environ["HOME"] = os.environ.get("HOME", ""), tempfile.mkdtemp(prefix="art-")
+        try:
+            return importlib.import_module(name)
+        finally:
+            os.environ["HOME"] = home
+    return importlib.import_module(name)
+
+
+def _without_init(name: str) -> None:
+    """Put a package in place whose `__init__` is not run."""
+    if name in sys.modules:
+        return
+    parent, _, child = name.rpartition(".")
+    package = ModuleType(name)
+    package.__path__ = [os.path.join(path, child) for path in importlib.import_module(parent).__path__]  # noqa: PTH118
+    sys.modules[name] = package

@@ -1,0 +1,283 @@
+"""The command line: every command is one public function of the same name, and prints what it returns."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from brittle import terminal
+from brittle.errors import BrittleError
+from brittle.evaluation.attack import attack as attack_images
+from brittle.evaluation.audit import audit as run_audit
+from brittle.evaluation.spec import number
+from brittle.evaluation.summary import summarise
+from brittle.evaluation.train import train as train_network
+from brittle.listing import listing
+from brittle.report import write_report
+from brittle.studies import run_study
+from brittle.version import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Find out how brittle an image classifier is, and how far the number can be trusted.\n\n"
+    "Begin with `brittle demo`, then `brittle audit MODEL --data DATA`.",
+)
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .pt2 or .onnx file, FILE.py:FACTORY, torchvision:NAME, timm:NAME, hf:NAME, or a built-in name such as "
+        "digits-lenet.",
+    ),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="Labelled images: a folder of class folders, a .parquet or .npz file, digits, torchvision:NAME, hf:NAME.",
+    ),
+]
+Weights = Annotated[Path | None, typer.Option(help="A .safetensors file for architectures and factories.")]
+Norm = Annotated[str, typer.Option(help="How a change is measured: linf, l2, l1 or l0.")]
+Eps = Annotated[
+    str | None,
+    typer.Option(
+        help="Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1. By default the norm's usual one."
+    ),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use the first so many images.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU by default where there is one.")]
+Seed = Annotated[int, typer.Option(help="Of all random draws; the same seed gives the same rows.")]
+Resize = Annotated[int | None, typer.Option(help="Length that the images' short side gets before the crop.")]
+Crop = Annotated[int | None, typer.Option(help="Side of the centre crop.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and list them.")]
+Binary = Annotated[bool, typer.Option("--binary", help="The network has one output, whose sign is the class.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]
+
+
+@app.command()
+def audit(
+    model: Model,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM.")] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
+    ] = None,
+    norm: Norm = "linf",
+    eps: Eps = None,
+    limit: Limit = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images in one call of the network.")] = None,
+    device: Device = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    binary: Binary = False,
+    resize: Resize = None,
+    crop: Crop = None,
+    skip_bad: SkipBad = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Exit with 1 when the lower bound of the robust accuracy is below this."),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Attack a network on images, keep every row, and write a report.
+
+    Interrupted at any moment and started again with the same words, it goes on where it stopped.
+
+        brittle audit digits-lenet --data digits --eps 0.1
+
+        brittle audit model.pt2 --data val.parquet --limit 200 --norm linf --eps 4/255 --attack pgd:steps=40,restarts=5
+    """
+    folder = out or Path("runs") / f"{_plain(model)}-{_plain(data)}-{norm}"
+    with terminal.Bar(quiet=quiet or json) as bar:
+        run = run_audit(
+            model,
+            data,
+            folder,
+            attacks=attack or (),
+            norm=norm,
+            eps=None if eps is None else number(eps),
+            limit=limit,
+            batch=batch,
+            device=_device(device),
+            seed=seed,
+            weights=weights,
+            binary=binary,
+            resize=resize,
+            crop=crop,
+            skip_bad=skip_bad,
+            command=["brittle", *sys.argv[1:]],
+            watch=bar,
+        )
+    summary, page = summarise(run), write_report(folder)
+    if json:
+        terminal.print_json({**summary.plain(), "report": str(page)})
+    elif not quiet:
+        terminal.show_summary(summary)
+        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True)
+    if fail_under is not None and summary.robust.low < fail_under:
+        terminal.fail(f"the lower bound of the robust accuracy, {summary.robust.low:.1%}, is below {fail_under:.1%}")
+        raise typer.Exit(1)
+
+
+@app.command()
+def attack(
+    model: Model,
+    images: Annotated[str, typer.Argument(help="One image file, a folder, or any other source of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for the adversarial PNG files.")] = Path("adversarial"),
+    attack: Annotated[str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...")] = "deepfool",
+    norm: Norm = "l2",
+    eps: Eps = None,
+    target: Annotated[
+        int | None, typer.Option(min=0, help="Number of the class to reach; any other by default.")
+    ] = None,
+    limit: Limit = None,
+    device: Device = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    binary: Binary = False,
+    resize: Resize = None,
+    crop: Crop = None,
+    skip_bad: SkipBad = False,
+    json: Json = False,
+) -> None:
+    """Attack image files and save adversarial PNG files, each read back from disk and judged again.
+
+    brittle attack model.pt2 cat.jpg --out adversarial
+    """
+    with terminal.console.status("attacking"):
+        saved = attack_images(
+            model,
+            images,
+            out,
+            attack=attack,
+            norm=norm,
+            eps=None if eps is None else number(eps),
+            target=target,
+            limit=limit,
+            device=_device(device),
+            seed=seed,
+            weights=weights,
+            binary=binary,
+            resize=resize,
+            crop=crop,
+            skip_bad=skip_bad,
+        )
+    if json:
+        terminal.print_json([vars(one) for one in saved])
+    else:
+        terminal.show_saved(saved)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The run folder of an audit, finished or not.")],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; by default report.html in the run folder.")] = None,
+) -> None:
+    """Write a run's report: one HTML file that opens from disk."""
+    typer.echo(write_report(run, out).resolve())
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="attacks, models, data or studies; all of them by default.")] = "all",
+) -> None:
+    """List what there is to choose from, with defaults."""
+    terminal.show_listing(listing(what))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
+) -> None:
+    """Audit the built-in network on the built-in digits, in about half a minute, and say where the report lies."""
+    audit("digits-lenet", "digits", out, norm="linf", eps="0.1", limit=200)
+
+
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    test: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on afterwards.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the architecture's own number.")] = None,
+    limit: Limit = None,
+    device: Device = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
+) -> None:
+    """Train a built-in architecture; killed and started again, it goes on after the last finished epoch."""
+    accuracy = train_network(
+        network,
+        data,
+        out,
+        test=test,
+        epochs=epochs,
+        limit=limit,
+        device=_device(device),
+        seed=seed,
+        progress=terminal.show_epoch,
+    )
+    terminal.console.print(f"{out}" + ("" if accuracy is None else f"   test accuracy {accuracy:.2%}"))
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="See `brittle list studies`.")],
+    out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
+        "studies"
+    ),
+    data: Annotated[Path | None, typer.Option(envvar="BRITTLE_DATA", help="Folder with mnist/, cifar10/, ...")] = None,
+    models: Annotated[Path | None, typer.Option(envvar="BRITTLE_MODELS", help="Folder with networks (.pt2).")] = None,
+    scale: Annotated[str, typer.Option(help="small runs here in minutes; paper is the published size.")] = "small",
+    device: Device = None,
+    seed: Seed = 0,
+) -> None:
+    """Reproduce a published table beside the published figures; cells once computed are kept."""
+    terminal.show_study(
+        run_study(
+            name, out, data=data, models=models, scale=scale, device=_device(device), seed=seed, watch=terminal.tell
+        )
+    )
+
+
+def _device(device: str | None) -> str:
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _plain(spec: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in Path(spec).name)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"brittle {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose end with their message and exit code 2."""
+    try:
+        app()
+    except BrittleError as error:
+        terminal.fail(str(error))
+        sys.exit(2)

@@ -1,0 +1,228 @@
+"""`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.goal import Goal, Targeted
+from brittle.core.inputs import check_range_of_labels
+from brittle.core.run import run
+from brittle.data import Block, Fit, Source, open_source
+from brittle.errors import InputError, RunError
+from brittle.evaluation.part import rounded
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
+from brittle.models import Network, open_network
+from brittle.types import Images
+
+LENGTHENED = tuple(1.05**power for power in range(30))
+"""By how much a change may be lengthened so that it survives rounding to 8 bits: up to about four times."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An adversarial PNG.
+
+    Attributes:
+        source: the name of the image attacked.
+        path: the PNG; None where nothing adversarial was found.
+        label: the class it had: the true one where it is known, otherwise the one predicted.
+        before, after: predicted classes of the clean image and of the PNG as read back.
+        confidence: of `after`.
+        linf, l2: norms of the change in the PNG.
+        lengthened: the factor by which the change had to be lengthened to survive rounding.
+        success: whether the PNG, read back from disk, meets the goal.
+        already: the clean image met the goal before any change.
+    """
+
+    source: str
+    path: Path | None
+    label: int
+    before: int
+    after: int
+    confidence: float
+    linf: float
+    l2: float
+    lengthened: float
+    success: bool
+    already: bool
+
+
+def attack(  # noqa: PLR0913  # one parameter for each option of the command of the same name
+    model: str | Network,
+    images: str | Source,
+    out: Path | str,
+    *,
+    attack: str = "deepfool",
+    norm: str = "l2",
+    eps: float | None = None,
+    target: int | None = None,
+    limit: int | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    weights: Path | None = None,
+    binary: bool = False,
+    resize: int | None = None,
+    crop: int | None = None,
+    skip_bad: bool = False,
+) -> list[Saved]:
+    """Attack image files and save the adversarial images as PNG, at the size that the network sees.
+
+    Rounding to 8 bits undoes small changes, so a change is lengthened until the saved image is adversarial, within the
+    radius where one is given; the PNG is then read back from disk and judged.
+
+    Args:
+        model: what `open_network` understands, or a network.
+        images: one image file, a folder, or any other source of images.
+        out: folder for the PNG files, made where it does not exist.
+        attack: as text, such as `pgd:steps=40`.
+        norm: linf, l2, l1 or l0.
+        eps: the radius in the units of the images; attacks that need one get the norm's usual one by default.
+        target: the class to reach; any other than the label by default.
+        limit: use the first so many images.
+        device: where to run.
+        seed: of all random draws.
+        weights: safetensors for architectures and factories.
+        binary: the network has a single output whose sign is the class.
+        resize: length of the images' short side before the crop.
+        crop: side of the centre crop.
+        skip_bad: leave out images that cannot be read.
+
+    Returns:
+        One entry per image.
+
+    Raises:
+        BrittleError: anything that cannot be meant or done.
+    """
+    chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
+    network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
+    classifier = Classifier(network.module, binary=binary)
+    channels, height, width = network.input_shape or (None, crop, crop)
+    fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
+    source = open_source(images, fit=fit, limit=limit, skip_bad=skip_bad) if isinstance(images, str) else images
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
+    threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
+    job = _Job(classifier, Planned(chosen.info, chosen.attack, threat), target, seed, folder)
+    saved: list[Saved] = []
+    for block in source.blocks(16):
+        saved.extend(job.block(block, source.labelled))
+    return saved
+
+
+@dataclass(frozen=True)
+class _Job:
+    classifier: Classifier
+    planned: Planned
+    target: int | None
+    seed: int
+    folder: Path
+
+    def block(self, block: Block, labelled: bool) -> list[Saved]:
+        if not len(block):
+            return []
+        with torch.no_grad(), undisturbed(self.classifier.module, self.seed):
+            clean = self.classifier.logits(block.images.to(self.classifier.device)).cpu()
+        self.classifier.check(clean, block.images)
+        labels = block.labels if labelled else clean.argmax(1)
+        goal: Goal | None = None
+        if self.target is not None:
+            goal = Targeted(torch.full_like(labels, self.target))
+            check_range_of_labels(goal.labels, clean.shape[1], "targets")
+        result = run(
+            self.planned.attack,
+            self.classifier,
+            block.images,
+            None if goal is not None else labels,
+            goal=goal,
+            threat=self.planned.threat,
+            seed=self.seed,
+            batch=16,
+            ids=block.index,
+        )
+        before = clean.argmax(1).tolist()
+        rows: list[Saved] = []
+        for row, name in enumerate(block.names):
+            label, already = int(labels[row]), bool(result.already[row])
+            if not result.success[row]:
+                guess = before[row]
+                rows.append(
+                    Saved(name, None, label, guess, guess, float(result.confidence[row]), 0, 0, 1, False, already)
+                )
+                continue
+            image, factor = self._lasting(block.images[row], result.adversarial[row], label)
+            path = self.folder / f"{int(block.index[row]):05d}-{_plain(name)}.png"
+            _save(image, path)
+            rows.append(self._judged(path, block.images[row], name, label, before[row], factor))
+        return rows
+
+    def _lasting(self, clean: Tensor, adversarial: Tensor, label: int) -> tuple[Tensor, float]:
+        """Lengthen the change until it survives rounding; within the radius, and by the first factor that suffices."""
+        change = adversarial - clean
+        factors = torch.tensor(LENGTHENED).reshape(-1, 1, 1, 1)
+        bounds, threat = self.classifier.bounds, self.planned.threat
+        start = clean.expand(len(factors), *clean.shape)
+        candidates = rounded(bounds.clamp(threat.project(start, start + factors * change)), bounds)
+        logits = self._logits(candidates)
+        lasting = self._met(logits, label).nonzero()[:, 0]
+        first = int(lasting[0]) if len(lasting) else 0
+        return candidates[first], LENGTHENED[first]
+
+    def _logits(self, images: Images) -> Tensor:
+        with torch.no_grad(), undisturbed(self.classifier.module, self.seed):
+            return self.classifier.logits(images.to(self.classifier.device)).cpu()
+
+    def _met(self, logits: Tensor, label: int) -> Tensor:
+        return logits.argmax(1) != label if self.target is None else logits.argmax(1) == self.target
+
+    def _judged(self, path: Path, clean: Tensor, name: str, label: int, before: int, factor: float) -> Saved:
+        image = _read(path, clean)
+        logits = self._logits(image[None])
+        change = (image - clean).flatten()
+        confidence, after = logits.softmax(1).max(1)
+        return Saved(
+            source=name,
+            path=path,
+            label=label,
+            before=before,
+            after=int(after),
+            confidence=float(confidence),
+            linf=float(change.abs().max()),
+            l2=float(change.norm()),
+            lengthened=factor,
+            success=bool(self._met(logits, label)),
+            already=False,
+        )
+
+
+def names_of(network: Network, source: Source) -> Sequence[str]:
+    """Return the class names that the network or the images know."""
+    return network.classes or source.classes
+
+
+def _save(image: Tensor, path: Path) -> None:
+    levels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    if levels.shape[2] not in (1, 3):
+        raise InputError(f"an image of {levels.shape[2]} channels is no PNG; expected 1 or 3")
+    try:
+        Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _read(path: Path, like: Tensor) -> Tensor:
+    with Image.open(path) as picture:
+        levels = np.asarray(picture).reshape(like.shape[1], like.shape[2], like.shape[0])
+    return torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype) / 255
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).stem)[:60] or "image"

@@ -1,0 +1,120 @@
+"""The few figures of a run that a person, a script or a gate wants at once."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from brittle.evaluation.manifest import AttackInfo
+from brittle.evaluation.store import RunFolder
+from brittle.metrics import (
+    Estimate,
+    clean_accuracy,
+    median_size,
+    rho_adv,
+    robust_accuracy,
+    rounded_success_rate,
+    success_rate,
+)
+from brittle.metrics.rows import flags, floats
+
+
+@dataclass(frozen=True)
+class AttackSummary:
+    """What one attack did; figures that no image gives are None.
+
+    Attributes:
+        spec, kind: as in the manifest.
+        success: share of the images right before that it broke, at the radius where it was run at one.
+        rounded: the same after rounding to 8 bits.
+        median: of the smallest change, for minimum-norm attacks.
+        rho: mean relative size of the smallest change, for minimum-norm attacks that broke every image.
+        forward, backward, seconds: mean per image.
+    """
+
+    spec: str
+    kind: str
+    success: Estimate | None
+    rounded: Estimate | None
+    median: Estimate | None
+    rho: Estimate | None
+    forward: float
+    backward: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a run.
+
+    Attributes:
+        run: the folder.
+        images: how many were attacked.
+        bad: how many could not be read.
+        norm, radius: the question.
+        clean: accuracy without attack.
+        robust: share of the images right before that no attack breaks within the radius.
+        attacks: one line each.
+    """
+
+    run: str
+    images: int
+    bad: int
+    norm: str
+    radius: float | None
+    clean: Estimate
+    robust: Estimate
+    attacks: tuple[AttackSummary, ...]
+
+    def plain(self) -> dict[str, Any]:
+        """Return what JSON can say; an infinite number becomes null."""
+        return _finite(asdict(self))
+
+
+def summarise(folder: RunFolder) -> Summary:
+    """Read a run folder and return its figures.
+
+    Raises:
+        InputError: not one image could be measured.
+    """
+    manifest, tables = folder.manifest, folder.tables()
+    threat = manifest.threat
+    every = list(tables.values())
+    return Summary(
+        run=str(folder.path),
+        images=every[0].num_rows,
+        bad=len(manifest.data.bad),
+        norm=f"l{threat.p}",
+        radius=threat.radius,
+        clean=clean_accuracy(every[0]),
+        robust=robust_accuracy(every, threat.p, threat.radius),
+        attacks=tuple(_line(info, tables[info.key]) for info in manifest.attacks),
+    )
+
+
+def _line(info: AttackInfo, table: pa.Table) -> AttackSummary:
+    right = bool(flags(table, "correct").any())
+    minimum = right and info.kind == "minimum"
+    relative = minimum and info.p != "0" and bool((floats(table, f"image_l{info.p}") > 0).all())
+    return AttackSummary(
+        spec=info.spec,
+        kind=info.kind,
+        success=success_rate(table) if right else None,
+        rounded=rounded_success_rate(table) if right else None,
+        median=median_size(table) if minimum else None,
+        rho=rho_adv(table, info.p) if relative else None,
+        forward=float(floats(table, "forward").mean()),
+        backward=float(floats(table, "backward").mean()),
+        seconds=float(floats(table, "seconds").mean()),
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,99 @@
+"""The security curve: robust accuracy against the size of the change allowed."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from brittle.errors import InputError
+from brittle.metrics.estimate import LEVEL, Estimate, Floats, wilson
+from brittle.metrics.rates import broken
+from brittle.metrics.rows import changes, common_images, flags, within
+
+POINTS = 200
+"""Most radii at which a curve is worked out unless it is told where."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attack did.
+
+    Attributes:
+        table: its rows.
+        radius: the radius that a fixed-budget attack was run at; None for a minimum-norm attack, whose changes have
+            each their own size.
+    """
+
+    table: pa.Table
+    radius: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Robust accuracy at each radius.
+
+    Attributes:
+        radii: ascending, shape (m,), from 0.
+        accuracy: the rate at each of them, with Wilson's interval.
+    """
+
+    radii: Floats
+    accuracy: tuple[Estimate, ...]
+
+
+def break_sizes(outcome: Outcome, p: str) -> Floats:
+    """From which radius on each image counts as broken by this attack, shape (n,).
+
+    0 for images that were wrong before, infinite where no change was found. A minimum-norm attack breaks an image from
+    the size of its change on, a fixed-budget attack from its own radius on: it looked nowhere below.
+
+    Args:
+        outcome: the attack's rows.
+        p: the norm of the curve.
+
+    Returns:
+        One radius per row.
+    """
+    table = outcome.table
+    sizes = changes(table, p)
+    if outcome.radius is not None:
+        sizes = np.where(within(sizes, outcome.radius), outcome.radius, sizes)
+    return np.where(flags(table, "correct"), np.where(broken(table), sizes, np.inf), 0.0)
+
+
+def security_curve(
+    outcomes: Sequence[Outcome], p: str, radii: Sequence[float] | None = None, level: float = LEVEL
+) -> Curve:
+    """Robust accuracy against the radius, worst case per image over all attacks given.
+
+    Args:
+        outcomes: the attacks; images that not all of them have are left out.
+        p: the norm of the radius.
+        radii: where to work it out; by default at every size at which it changes (thinned to `POINTS` by rank).
+        level: coverage of the intervals.
+
+    Returns:
+        The curve; its value at 0 is the clean accuracy.
+
+    Raises:
+        InputError: there are no outcomes or no common images.
+    """
+    tables = common_images([outcome.table for outcome in outcomes])
+    sizes = np.min(
+        [break_sizes(Outcome(table, outcome.radius), p) for table, outcome in zip(tables, outcomes, strict=True)],
+        axis=0,
+    )
+    if len(sizes) == 0:
+        raise InputError("there is no image that every attack has done: the curve has no points")
+    if radii is None:
+        steps = np.unique(np.append(sizes[np.isfinite(sizes)], 0.0))
+        kept = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(np.int64))
+        places: Floats = steps[kept]
+    else:
+        places = np.sort(np.asarray(radii, dtype=np.float64))
+    correct = flags(tables[0], "correct")
+    standing = [int((correct & ~within(sizes, radius)).sum()) for radius in places.tolist()]
+    return Curve(places, tuple(wilson(count, len(sizes), level) for count in standing))

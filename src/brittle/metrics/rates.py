@@ -1,0 +1,104 @@
+"""Accuracy before and after, and how often an attack succeeds."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from brittle.metrics.estimate import LEVEL, Estimate, Flags, wilson
+from brittle.metrics.rows import changes, common_images, flags, within
+
+
+def clean_accuracy(table: pa.Table, level: float = LEVEL) -> Estimate:
+    """Share of the images that the network gets right before any attack.
+
+    Args:
+        table: the rows of any one attack.
+        level: coverage of the interval.
+
+    Returns:
+        The rate with Wilson's interval.
+
+    Raises:
+        InputError: the table is empty.
+    """
+    return _rate(flags(table, "correct"), level)
+
+
+def broken(table: pa.Table, p: str | None = None, radius: float | None = None) -> Flags:
+    """Which images an attack broke: right before, wrong after, and changed by no more than allowed.
+
+    Args:
+        table: the rows of an attack, whatever norm it worked in.
+        p: the norm of the question, "0", "1", "2" or "inf"; None to take the attack's own word for the size.
+        radius: the largest change allowed in that norm; None for no limit.
+
+    Returns:
+        One truth value per row.
+    """
+    success = flags(table, "correct") & flags(table, "success")
+    return success if p is None else success & within(changes(table, p), radius)
+
+
+def robust_accuracy(
+    tables: Sequence[pa.Table], p: str | None = None, radius: float | None = None, level: float = LEVEL
+) -> Estimate:
+    """Share of the images that are right before and that no attack breaks: the worst case for each image.
+
+    Args:
+        tables: one per attack; images that not all of them have are left out.
+        p: the norm of the question; None counts every success.
+        radius: the largest change allowed in that norm; a larger change that some attack made does not count.
+        level: coverage of the interval.
+
+    Returns:
+        The rate, an upper bound on the true one (a better attack can only lower it), with Wilson's interval.
+
+    Raises:
+        InputError: there are no tables, no common images, or tables of different runs.
+    """
+    aligned = common_images(tables)
+    fallen = np.any([broken(table, p, radius) for table in aligned], axis=0)
+    return _rate(flags(aligned[0], "correct") & ~fallen, level)
+
+
+def success_rate(table: pa.Table, p: str | None = None, radius: float | None = None, level: float = LEVEL) -> Estimate:
+    """Share of the images right before that an attack breaks.
+
+    Args:
+        table: the rows of an attack.
+        p: the norm of the question; None counts every success.
+        radius: the largest change allowed in that norm.
+        level: coverage of the interval.
+
+    Returns:
+        The rate with Wilson's interval; n is the number of images right before.
+
+    Raises:
+        InputError: no image was right before.
+    """
+    return _rate(broken(table, p, radius)[flags(table, "correct")], level)
+
+
+def rounded_success_rate(table: pa.Table, level: float = LEVEL) -> Estimate:
+    """Share of the images right before that an attack breaks even after rounding to 8 bits, as saving a PNG does.
+
+    Raises:
+        InputError: no image was right before.
+    """
+    return _rate((flags(table, "success") & flags(table, "rounded_success"))[flags(table, "correct")], level)
+
+
+def rounding_survival(table: pa.Table, level: float = LEVEL) -> Estimate:
+    """Share of an attack's successes that are still successes after rounding to 8 bits.
+
+    Raises:
+        InputError: the attack had no success.
+    """
+    return _rate(flags(table, "rounded_success")[broken(table)], level)
+
+
+def _rate(hits: Flags, level: float) -> Estimate:
+    return wilson(int(hits.sum()), len(hits), level)

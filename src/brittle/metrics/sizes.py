@@ -1,0 +1,108 @@
+"""How small the changes are that break the network."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from brittle.errors import InputError
+from brittle.metrics.estimate import LEVEL, Estimate, Floats, bootstrap, quantile
+from brittle.metrics.rows import changes, flags, floats
+
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+
+
+def minimal_sizes(table: pa.Table, p: str | None = None) -> Floats:
+    """Size of the change for every image that was right before, infinite where the attack found none.
+
+    Args:
+        table: the rows of an attack.
+        p: the norm; None for the norm that the attack worked in.
+
+    Returns:
+        Shape (number of images right before,).
+    """
+    sizes = floats(table, "size") if p is None else changes(table, p)
+    return np.where(flags(table, "success"), sizes, np.inf)[flags(table, "correct")]
+
+
+def median_size(table: pa.Table, p: str | None = None, seed: int = 0, level: float = LEVEL) -> Estimate:
+    """Median of `minimal_sizes` with its bootstrap interval; infinite when less than half of the images were broken.
+
+    Raises:
+        InputError: no image was right before.
+    """
+    return quantile(minimal_sizes(table, p), 0.5, seed, level)
+
+
+def size_quantiles(
+    table: pa.Table,
+    levels: Sequence[float] = QUANTILES,
+    p: str | None = None,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[float, Estimate]:
+    """Quantiles of `minimal_sizes` with their bootstrap intervals.
+
+    Args:
+        table: the rows of an attack.
+        levels: which quantiles, in [0, 1].
+        p: the norm; None for the norm that the attack worked in.
+        seed: of the bootstrap.
+        level: coverage of the intervals.
+
+    Returns:
+        Quantile to estimate; infinite where so many images were not broken.
+
+    Raises:
+        InputError: no image was right before.
+    """
+    sizes = minimal_sizes(table, p)
+    return {q: quantile(sizes, q, seed, level) for q in levels}
+
+
+def mean_size(table: pa.Table, p: str | None = None, seed: int = 0, level: float = LEVEL) -> Estimate:
+    """Mean size of the successful changes, with its bootstrap interval; n is the number of successes.
+
+    Raises:
+        InputError: the attack had no success.
+    """
+    sizes = minimal_sizes(table, p)
+    return bootstrap(sizes[np.isfinite(sizes)], _mean, seed, level)
+
+
+def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, found_only: bool = False) -> Estimate:
+    """Average relative size of the smallest change: mean of ``||r||_p / ||x||_p`` over the images right before.
+
+    Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool", CVPR 2016, equation 2. The paper averages over the whole test set,
+    where the smallest change of an image that is wrong already leads from its *predicted* label; here such images
+    have no size and are left out.
+
+    Args:
+        table: the rows of a minimum-norm attack.
+        p: "1", "2" or "inf" (the paper uses 2, and inf in its section 4.2).
+        seed: of the bootstrap.
+        level: coverage of the interval.
+        found_only: average over the images for which a change was found; otherwise one not found makes the mean
+            infinite.
+
+    Returns:
+        The mean with its bootstrap interval.
+
+    Raises:
+        InputError: another p, or no image to average over.
+    """
+    if p not in ("1", "2", "inf"):
+        raise InputError(f"a change relative to the image has no meaning for p = {p!r}; give 1, 2 or inf")
+    correct = flags(table, "correct")
+    image = floats(table, f"image_l{p}")[correct]
+    if not np.all(image > 0):
+        raise InputError("an image is black all over: a change relative to it has no size; leave it out")
+    relative = minimal_sizes(table, p) / image
+    return bootstrap(relative[np.isfinite(relative)] if found_only else relative, _mean, seed, level)
+
+
+def _mean(samples: Floats) -> Floats:
+    return np.asarray(samples.mean(axis=1), dtype=np.float64)

@@ -1,0 +1,7 @@
+"""Networks: where they come from, and those that brittle builds itself."""
+
+from brittle.models.architectures import ARCHITECTURES, Architecture, Normalise
+from brittle.models.network import Network, digest_of
+from brittle.models.open import open_network
+
+__all__ = ["ARCHITECTURES", "Architecture", "Network", "Normalise", "digest_of", "open_network"]

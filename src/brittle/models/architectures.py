@@ -1,0 +1,147 @@
+"""The networks that brittle can build by name; all take images in [0, 1] and return logits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from brittle.types import Images
+
+MNIST_SCALE = ((0.1307,), (0.3081,))
+"""Mean and standard deviation of MNIST's training pixels in [0, 1]."""
+CIFAR_SCALE = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+"""Mean and standard deviation of CIFAR-10's training pixels in [0, 1], red, green, blue."""
+DIGITS_SCALE = ((0.3,), (0.35,))
+"""Mean and standard deviation of scikit-learn's digits, enlarged to 28 x 28; rounded."""
+
+
+class Normalise(nn.Module):
+    """Shifts and scales each channel: (x - mean) / std, with both kept among the weights.
+
+    Args:
+        mean: one number a channel, in the units of the images.
+        std: one positive number a channel.
+
+    Example:
+        >>> Normalise((0.5,), (0.25,))(torch.ones(1, 1, 1, 1)).item()
+        2.0
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).reshape(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
+
+    def forward(self, images: Images) -> Images:
+        """Normalised images, n x c x h x w."""
+        return (images - self.mean) / self.std
+
+
+def digits_lenet() -> nn.Sequential:
+    """A small LeNet for the digits, 1 x 28 x 28: convolutions of 16 and 32, then 128 units (80 thousand weights)."""
+    return nn.Sequential(
+        Normalise(*DIGITS_SCALE),
+        *(nn.Conv2d(1, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 5), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 10)),
+    )
+
+
+def lenet_mnist() -> nn.Sequential:
+    """LeNet as distributed with Caffe and MatConvNet for MNIST, 1 x 28 x 28: its only ReLU follows the 500 units."""
+    return nn.Sequential(
+        Normalise(*MNIST_SCALE),
+        *(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2)),
+        *(nn.Conv2d(20, 50, 5), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)),
+    )
+
+
+def fc500_150_10() -> nn.Sequential:
+    """The fully connected MNIST network of the DeepFool paper, 784-500-150-10 with ReLU."""
+    return nn.Sequential(
+        *(Normalise(*MNIST_SCALE), nn.Flatten()),
+        *(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 150), nn.ReLU(), nn.Linear(150, 10)),
+    )
+
+
+def lenet_cifar() -> nn.Sequential:
+    """LeNet as distributed with MatConvNet for CIFAR-10, 3 x 32 x 32 (the DeepFool paper names no other)."""
+    return nn.Sequential(
+        Normalise(*CIFAR_SCALE),
+        *(nn.Conv2d(3, 32, 5, padding=2), nn.MaxPool2d(3, 2, ceil_mode=True), nn.ReLU()),
+        *(nn.Conv2d(32, 32, 5, padding=2), nn.ReLU(), nn.AvgPool2d(3, 2, ceil_mode=True)),
+        *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.AvgPool2d(3, 2, ceil_mode=True)),
+        *(nn.Conv2d(64, 64, 4), nn.ReLU(), nn.Conv2d(64, 10, 1), nn.Flatten()),
+    )
+
+
+def _mlpconv(channels: tuple[int, int, int, int], kernel: int) -> list[nn.Module]:
+    """A convolution followed by two of 1 x 1, each with ReLU (Lin et al. 2014, section 3.1)."""
+    layers: list[nn.Module] = []
+    for before, after, size in zip(channels[:-1], channels[1:], (kernel, 1, 1), strict=True):
+        layers += [nn.Conv2d(before, after, size, padding=size // 2), nn.ReLU()]
+    return layers
+
+
+def nin_cifar() -> nn.Sequential:
+    """Network in Network for CIFAR-10, 3 x 32 x 32 (Lin, Chen, Yan 2014): three mlpconv blocks, global average pooling.
+
+    Its last layer has a ReLU before the pooling, as in the authors' network: logits are never negative.
+    """
+    return nn.Sequential(
+        Normalise(*CIFAR_SCALE),
+        *_mlpconv((3, 192, 160, 96), 5),
+        *(nn.MaxPool2d(3, 2, ceil_mode=True), nn.Dropout(0.5)),
+        *_mlpconv((96, 192, 192, 192), 5),
+        *(nn.AvgPool2d(3, 2, ceil_mode=True), nn.Dropout(0.5)),
+        *_mlpconv((192, 192, 192, 10), 3),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that can be built by name.
+
+    Attributes:
+        name: what the user writes.
+        input_shape: channels, height, width.
+        classes: number of logits.
+        construct: makes the module, with weights drawn from torch's global random state.
+        shipped: whether trained weights come with the package.
+        digits: whether the classes are the digits 0 to 9.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    construct: Callable[[], nn.Module]
+    shipped: bool = False
+    digits: bool = False
+
+    def build(self) -> nn.Module:
+        """A new module with random weights, drawn from torch's global random state.
+
+        Example:
+            >>> ARCHITECTURES["digits-lenet"].build()(torch.zeros(2, 1, 28, 28)).shape
+            torch.Size([2, 10])
+        """
+        return self.construct()
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture("digits-lenet", (1, 28, 28), 10, digits_lenet, shipped=True, digits=True),
+        Architecture("fc500-150-10", (1, 28, 28), 10, fc500_150_10, digits=True),
+        Architecture("lenet-cifar", (3, 32, 32), 10, lenet_cifar),
+        Architecture("lenet-mnist", (1, 28, 28), 10, lenet_mnist, digits=True),
+        Architecture("nin-cifar", (3, 32, 32), 10, nin_cifar),
+    )
+}
+"""Every architecture that can be built by name."""

@@ -1,0 +1,99 @@
+"""Networks built by a function in the user's own Python file."""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from torch import nn
+
+from brittle.errors import ModelError
+from brittle.models.network import Network, digest_of, parameters_of, seeded
+from brittle.models.weights import load_weights
+
+
+def load_factory(spec: str, weights: Path | None = None) -> Network:
+    """Runs `FILE.py:FACTORY`, a function without arguments that returns an `nn.Module`.
+
+    The file is the user's program and is run as such, with its folder on the import path. A module that carries
+    `input_shape` (channels, height, width) or `classes` (names) tells them; otherwise they are unknown.
+
+    Args:
+        spec: path of the file, a colon, name of the function.
+        weights: a safetensors file with the names of the module's `state_dict`; without it the factory's own stay.
+
+    Raises:
+        ModelError: no such file or function, one that fails or returns something else, or weights of another network.
+    """
+    location, _, name = spec.rpartition(":")
+    path = Path(location).expanduser()
+    if not path.is_file():
+        raise ModelError(f"there is no file {str(path)!r}; write PATH/FILE.py:FACTORY")
+    with _importable(path.resolve().parent), seeded():
+        factory = _factory(_run(path), name, path)
+        try:
+            module = factory()
+        except Exception as error:
+            raise ModelError(f"{spec} failed with {type(error).__name__}: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{spec} returned a {type(module).__name__}; it must return a torch.nn.Module")
+    if weights is not None:
+        load_weights(module, weights)
+    return Network(
+        spec,
+        module.eval(),
+        digest_of(module, path.read_bytes()),
+        _shape(getattr(module, "input_shape", None)),
+        tuple(str(label) for label in cast("tuple[object, ...]", getattr(module, "classes", None) or ())),
+        parameters_of(module),
+    )
+
+
+def _run(path: Path) -> ModuleType:
+    """The Python file as a module, run once more each time."""
+    name = f"brittle_factory_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ModelError(f"{str(path)!r} is not a Python file; write PATH/FILE.py:FACTORY")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses and the like look their module up
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        raise ModelError(f"{str(path)!r} cannot be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _factory(module: ModuleType, name: str, path: Path) -> Callable[[], object]:
+    """The function of that name, or an error that tells the names there are."""
+    factory = getattr(module, name, None)
+    if callable(factory):
+        return factory
+    own = (key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__)
+    there = ", ".join(sorted(key for key in own if not key.startswith("_"))) or "none"
+    raise ModelError(f"{str(path)!r} has no function {name!r}; those it defines: {there}")
+
+
+def _shape(shape: object) -> tuple[int, int, int] | None:
+    """Three whole numbers, or None when the module says nothing usable."""
+    if not isinstance(shape, tuple | list):
+        return None
+    sides = cast("tuple[object, ...]", tuple(shape))
+    if len(sides) != 3 or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ModelError(f"the network's input_shape is {sides}; it must be (channels, height, width)")
+    return cast("tuple[int, int, int]", sides)
+
+
+@contextmanager
+def _importable(folder: Path) -> Generator[None, None, None]:
+    """Lets the user's file import its neighbours; the import path is then as before."""
+    before = sys.path.copy()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path[:] = before

@@ -1,0 +1,164 @@
+"""ONNX files as differentiable modules, through onnx2torch."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from brittle.errors import MissingExtra, ModelError
+from brittle.models.network import Network, digest_of, parameters_of
+
+OPERATORS = 17
+"""The newest version of ONNX's operators that onnx2torch knows nearly whole."""
+
+
+def load_onnx(path: Path) -> Network:
+    """Converts an ONNX file to a module whose output can be differentiated by its input.
+
+    Args:
+        path: the `.onnx` file; tensors that it keeps in files beside it are read too.
+
+    Raises:
+        MissingExtra: onnx or onnx2torch is not installed.
+        ModelError: no such file, a broken one, an operator that onnx2torch does not know, or a graph that does not take
+            a batch of any number of images.
+    """
+    graph, convert = _packages()
+    try:
+        content = path.read_bytes()
+        model = graph.load(path)
+        graph.checker.check_model(model)
+    except OSError as error:
+        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+    except Exception as error:  # protobuf's and onnx's errors share no class
+        raise ModelError(f"{str(path)!r} is not a whole ONNX file ({error}); copy or export it again") from error
+    try:
+        module: nn.Module = convert(_lowered(graph, model)).eval()
+    except NotImplementedError as error:
+        raise ModelError(
+            f"onnx2torch cannot convert {str(path)!r}: {error}; export with opset_version=17, or a .pt2 instead"
+        ) from error
+    shape = _input_shape(model, path.name)
+    if shape:
+        _check_batches(module, shape, path.name)
+    return Network(str(path), module, digest_of(module, content), shape, (), parameters_of(module))
+
+
+def _packages() -> tuple[Any, Any]:
+    """The module onnx and the function that converts."""
+    try:
+        graph: Any = importlib.import_module("onnx")
+        importlib.import_module("onnx.version_converter")
+        with _without_detection_operators():
+            return graph, importlib.import_module("onnx2torch").convert
+    except ImportError as error:
+        missing = error.name or "onnx2torch"
+        raise MissingExtra(missing, "onnx", "reading a network from an ONNX file") from error
+
+
+def _lowered(graph: Any, model: Any) -> Any:
+    """The same network in the older forms that onnx2torch knows, which today's exporters no longer write.
+
+    The operators come from the set of version 17 where onnx can convert them. A reshape loses its `allowzero`, which
+    differs only where a side is 0: it stays when the shape is a constant with a 0 in it.
+    """
+    if max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0) > OPERATORS:
+        # onnx's converter and its C++ errors have no common class; without it, onnx2torch names what it lacks
+        with suppress(Exception):
+            model = graph.version_converter.convert_version(model, OPERATORS)
+    constants = {tensor.name: graph.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and 0 not in constants.get(node.input[1], ()):
+            for attribute in [given for given in node.attribute if given.name == "allowzero"]:
+                node.attribute.remove(attribute)
+    return model
+
+
+@contextmanager
+def _without_detection_operators() -> Generator[None, None, None]:
+    """Lets onnx2torch be imported where torchvision is missing or does not fit torch.
+
+    Of onnx2torch only the converters of NonMaxSuppression and RoiAlign, operators of object detectors, import
+    torchvision. Where it cannot be imported they get an empty stand-in, which is gone afterwards; a graph with one of
+    those operators then fails with a clear error.
+    """
+    if "onnx2torch" in sys.modules or _usable("torchvision"):
+        yield
+        return
+    names = ("torchvision", "torchvision.ops")
+    before = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "torchvision"}
+    for name in before:
+        del sys.modules[name]
+    operators = _Absent("torchvision.ops")
+    package = _Absent("torchvision")
+    vars(package)["ops"] = operators
+    sys.modules.update(dict(zip(names, (package, operators), strict=True)))
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+        sys.modules.update(before)
+
+
+class _Absent(ModuleType):
+    """A module whose every function says that torchvision is needed."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def refuse(*_: object, **__: object) -> None:
+            raise ModelError(
+                f"this ONNX graph needs {self.__name__}.{name}, and torchvision is missing or does not fit torch "
+                f"{torch.__version__}; install the torchvision that belongs to it"
+            )
+
+        return refuse
+
+
+def _usable(package: str) -> bool:
+    """Whether a package can be imported; one that is built for another torch raises all kinds of errors."""
+    if importlib.util.find_spec(package) is None:
+        return False
+    try:
+        importlib.import_module(package)
+    except Exception:
+        return False
+    return True
+
+
+def _input_shape(model: Any, name: str) -> tuple[int, int, int] | None:
+    """Channels, height and width of the only input that is no weight; None where one of them is free."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [given for given in model.graph.input if given.name not in weights]
+    sides = [side.dim_value for side in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
+    if len(sides) != 4:
+        seen = ", ".join(given.name for given in inputs)
+        raise ModelError(f"{name} has the inputs ({seen}); it must have one, of images n x c x h x w")
+    _, channels, height, width = sides
+    return (channels, height, width) if channels and height and width else None
+
+
+def _check_batches(module: nn.Module, shape: tuple[int, int, int], name: str) -> None:
+    """Refuses a graph that was exported for one fixed number of images."""
+    for count in (1, 3):
+        try:
+            with torch.no_grad():
+                rows = len(module(torch.zeros(count, *shape)))
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{name} fails on {count} images of {shape} ({type(error).__name__}: {error}); "
+                "export it for any number of images (dynamic_axes={'input': {0: 'n'}, 'output': {0: 'n'}})"
+            ) from error
+        if rows != count:
+            raise ModelError(f"{name} returns {rows} rows for {count} images; export it for any number of images")

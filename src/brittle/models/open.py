@@ -1,0 +1,91 @@
+"""From what a user writes to a network."""
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from brittle.errors import ModelError
+from brittle.models.architectures import ARCHITECTURES
+from brittle.models.builtin import load_builtin
+from brittle.models.factory import load_factory
+from brittle.models.hub import load_hub
+from brittle.models.network import Network
+from brittle.models.onnx import load_onnx
+from brittle.models.pt2 import load_pt2
+from brittle.models.vision import load_timm, load_torchvision
+from brittle.models.weights import refuse_pickle
+
+COLLECTIONS = {"torchvision:": load_torchvision, "timm:": load_timm, "hf:": load_hub}
+"""Beginnings of a spec that name a collection of networks."""
+
+
+def open_network(spec: str, *, weights: Path | None = None, device: str = "cpu") -> Network:
+    """Loads a network from a file, a function, a collection or brittle's own architectures.
+
+    Args:
+        spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, or the name
+            of a built-in architecture.
+        weights: a safetensors file, for all but `.pt2` and `.onnx`, which carry their own.
+        device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
+
+    Returns:
+        The network, in eval mode.
+
+    Raises:
+        ModelError: no such network, a file that cannot be loaded, a pickle, weights of another network, or no such
+            device.
+        MissingExtra: a package that is needed is not installed.
+
+    Example:
+        >>> open_network("digits-lenet").classes[:3]
+        ('0', '1', '2')
+    """
+    _check_device(device)
+    network = _load(spec, weights, device)
+    if torch.device(device).type == "cpu":
+        return network
+    return replace(network, module=network.module.to(device))
+
+
+def _load(spec: str, weights: Path | None, device: str) -> Network:
+    """The network on the processor, except for an archive, which must move before it becomes a module."""
+    if spec in ARCHITECTURES:
+        return load_builtin(spec, weights)
+    for beginning, load in COLLECTIONS.items():
+        if spec.startswith(beginning):
+            return load(spec.removeprefix(beginning), weights)
+    if Path(spec.rpartition(":")[0]).suffix == ".py":
+        return load_factory(spec, weights)
+    path = Path(spec).expanduser()
+    refuse_pickle(path)
+    if path.suffix in (".pt2", ".onnx"):
+        if weights is not None:
+            raise ModelError(f"{spec} carries its own weights; leave --weights out")
+        if not path.is_file():
+            raise ModelError(f"there is no file {spec!r}")
+        return replace(load_pt2(path, device) if path.suffix == ".pt2" else load_onnx(path), spec=spec)
+    raise ModelError(_unknown(spec, path))
+
+
+def _unknown(spec: str, path: Path) -> str:
+    """What is wrong with a spec of no known form."""
+    if path.suffix == ".safetensors":
+        return f"{spec!r} holds weights without a network; name the network and give --weights {spec}"
+    if path.suffix == ".py":
+        return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
+    near = difflib.get_close_matches(spec, ARCHITECTURES, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return (
+        f"there is no network {spec!r}{hint} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with --weights), "
+        f"torchvision:NAME, timm:NAME, hf:NAME, and {', '.join(ARCHITECTURES)}"
+    )
+
+
+def _check_device(device: str) -> None:
+    """Refuses a device that torch cannot use here."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(f"torch cannot use the device {device!r} here ({str(error).splitlines()[0]})") from error

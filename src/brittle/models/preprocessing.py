@@ -1,0 +1,44 @@
+"""Networks of model collections take normalised images; here the normalisation moves inside."""
+
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from os import environ
+
+from torch import nn
+
+from brittle.models.architectures import Normalise
+
+ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""The environment variable that makes every `torch.load` accept tensors and nothing else."""
+
+
+def with_normalisation(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
+    """A module from images in [0, 1]: (x - mean) / std, then the given module, in eval mode.
+
+    Args:
+        module: takes normalised images.
+        mean: one number a channel, or one for all.
+        std: likewise, positive.
+
+    Example:
+        >>> import torch
+        >>> with_normalisation(nn.Flatten(), (0.5,), (0.5,))(torch.ones(1, 1, 1, 1)).item()
+        1.0
+    """
+    normalise = Normalise(tuple(map(float, mean)), tuple(map(float, std)))
+    return nn.Sequential(OrderedDict(normalise=normalise, network=module)).eval()
+
+
+@contextmanager
+def only_weights() -> Generator[None, None, None]:
+    """Within it, `torch.load` in any package refuses pickles that hold more than tensors."""
+    before = environ.get(ONLY_WEIGHTS)
+    environ[ONLY_WEIGHTS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del environ[ONLY_WEIGHTS]
+        else:
+            environ[ONLY_WEIGHTS] = before

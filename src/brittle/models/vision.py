@@ -1,0 +1,98 @@
+"""Networks by name from torchvision and timm, with their normalisation moved inside."""
+
+import importlib
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from brittle.errors import MissingExtra, ModelError
+from brittle.models.network import Network, digest_of, parameters_of, seeded
+from brittle.models.preprocessing import only_weights, with_normalisation
+from brittle.models.weights import load_weights
+
+
+def load_torchvision(name: str, weights: Path | None = None) -> Network:
+    """A classifier of torchvision with its best published weights, or those of a file.
+
+    Args:
+        name: such as `resnet50`, or with a named set of weights, `resnet50@IMAGENET1K_V1`.
+        weights: a safetensors file with torchvision's names, instead of a download; the normalisation is still that of
+            the published weights.
+
+    Raises:
+        MissingExtra: torchvision is not installed.
+        ModelError: torchvision does not fit torch, knows no such network, or it is no classifier of images.
+    """
+    models = _import("torchvision.models", "a network of torchvision")
+    base, _, chosen = name.partition("@")
+    try:
+        published = models.get_model_weights(base)
+        entry = published[chosen] if chosen else published.DEFAULT
+    except (KeyError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"torchvision has no weights {name!r} ({error}); see torchvision.models.list_models()"
+        ) from error
+    preset = entry.transforms()
+    if not hasattr(preset, "crop_size") or "categories" not in entry.meta:
+        raise ModelError(f"torchvision:{name} is no classifier of images")
+    module = _built(f"torchvision:{name}", lambda: models.get_model(base, weights=None if weights else entry), weights)
+    side = preset.crop_size[0]
+    module = with_normalisation(module, preset.mean, preset.std)
+    shape = (len(preset.mean), side, side)
+    return Network(
+        f"torchvision:{name}", module, digest_of(module), shape, tuple(entry.meta["categories"]), parameters_of(module)
+    )
+
+
+def load_timm(name: str, weights: Path | None = None) -> Network:
+    """A classifier of timm with its published weights, or those of a file.
+
+    Args:
+        name: such as `resnet18.a1_in1k`.
+        weights: a safetensors file with timm's names, instead of a download.
+
+    Raises:
+        MissingExtra: timm is not installed.
+        ModelError: timm or the torchvision it needs does not fit torch, or it knows no such network.
+    """
+    timm = _import("timm", "a network of timm")
+    if not timm.is_model(name):
+        raise ModelError(f"timm has no network {name!r}; see timm.list_models(pretrained=True)")
+    module = _built(f"timm:{name}", lambda: timm.create_model(name, pretrained=weights is None), weights)
+    published: dict[str, Any] = getattr(module, "pretrained_cfg")  # noqa: B009 (timm adds it to every module)
+    module = with_normalisation(module, published["mean"], published["std"])
+    channels, height, width = published["input_size"]
+    names = tuple(published.get("label_names") or ())
+    return Network(f"timm:{name}", module, digest_of(module), (channels, height, width), names, parameters_of(module))
+
+
+def _built(spec: str, build: Callable[[], nn.Module], weights: Path | None) -> nn.Module:
+    """The module with its weights; whatever is downloaded may hold tensors and nothing else."""
+    try:
+        with seeded(), only_weights():
+            module = build()
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ModelError(
+            f"the weights of {spec} cannot be had ({type(error).__name__}: {error}); "
+            "look at the connection, or give them as --weights FILE.safetensors"
+        ) from error
+    if weights:
+        load_weights(module, weights)
+    return module
+
+
+def _import(package: str, purpose: str) -> Any:
+    """An optional package; one that is there but built for another torch is told apart from one that is missing."""
+    root = package.partition(".")[0]
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or root, "vision", purpose) from error
+    except Exception as error:
+        raise ModelError(
+            f"{purpose} needs {root}, which is installed but cannot be imported ({type(error).__name__}: {error}); "
+            "install the torchvision that belongs to your torch"
+        ) from error

@@ -1,0 +1,74 @@
+"""Weights from safetensors files, put into a module by their names; pickles are refused."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from brittle.errors import ModelError
+
+PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
+"""Endings of files that are Python pickles inside."""
+SHOWN = 5
+"""Names told of each kind in an error."""
+
+
+def refuse_pickle(path: Path) -> None:
+    """Refuses a file whose ending says that it is a pickle, and says how to convert it.
+
+    Raises:
+        ModelError: it is one.
+
+    Example:
+        >>> refuse_pickle(Path("weights.safetensors"))
+    """
+    if path.suffix.lower() in PICKLES:
+        raise ModelError(
+            f"{str(path)!r} is a pickle, and loading a pickle can run any program that its maker put in; brittle reads "
+            "none. "
+            "Where you trust the file, convert its weights once:\n"
+            "    from safetensors.torch import save_file\n"
+            f"    save_file(torch.load({path.name!r}, weights_only=True), {path.stem + '.safetensors'!r})\n"
+            "and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
+            "or export the whole network: torch.export.save(torch.export.export(module, ...), 'network.pt2')"
+        )
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Replaces all weights and buffers of a module by those of a safetensors file with the same names.
+
+    Args:
+        module: receives them in place.
+        path: a `.safetensors` file.
+
+    Raises:
+        ModelError: no such file, a pickle, a broken file, or names or shapes that differ (they are told).
+    """
+    refuse_pickle(path)
+    try:
+        found = load_file(path)
+    except FileNotFoundError as error:
+        raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{str(path)!r} is not a whole safetensors file ({error}); save or copy it again") from error
+    wanted = module.state_dict()
+    both = wanted.keys() & found.keys()
+    shapes = {name: (tuple(found[name].shape), tuple(wanted[name].shape)) for name in both}
+    differing = (f"{name} is {seen}, not {needed}" for name, (seen, needed) in shapes.items() if seen != needed)
+    problems = [
+        *_told("missing in the file", wanted.keys() - found.keys()),
+        *_told("unknown to the network", found.keys() - wanted.keys()),
+        *_told("of another shape", differing),
+    ]
+    if problems:
+        raise ModelError(f"the weights in {str(path)!r} are not of this network: {'; '.join(problems)}")
+    module.load_state_dict(found)
+
+
+def _told(what: str, names: Iterable[str]) -> list[str]:
+    """One clause that counts the names and shows the first of them; none when there are none."""
+    names = sorted(names)
+    more = ", ..." if len(names) > SHOWN else ""
+    return [f"{len(names)} {what} ({', '.join(names[:SHOWN])}{more})"] if names else []

@@ -1,0 +1,165 @@
+"""What a run folder says, brought to the images that every attack has done."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from brittle import metrics
+from brittle.errors import RunError
+from brittle.evaluation.manifest import AttackInfo, Manifest
+from brittle.evaluation.store import RunFolder
+from brittle.metrics import Estimate, Outcome
+from brittle.metrics.estimate import Flags
+from brittle.metrics.rows import flags
+from brittle.report.formats import Units
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """An attack of the plan with its rows."""
+
+    info: AttackInfo
+    table: pa.Table
+
+    @property
+    def searches(self) -> bool:
+        """Whether it looked for the smallest change instead of one within a radius."""
+        return self.info.kind == "minimum"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run folder as the report's sections need it.
+
+    Attributes:
+        folder: the run folder.
+        attacks: the attacks that have rows, brought to the same images.
+        waiting: the attacks of an unfinished run that have none.
+    """
+
+    folder: RunFolder
+    attacks: tuple[Attacked, ...]
+    waiting: tuple[AttackInfo, ...]
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the run is."""
+        return self.folder.manifest
+
+    @property
+    def p(self) -> str:
+        """The norm of the question."""
+        return self.manifest.threat.p
+
+    @property
+    def radius(self) -> float | None:
+        """The largest change of the question, None for no limit."""
+        return self.manifest.threat.radius
+
+    @property
+    def units(self) -> Units:
+        """How sizes are written."""
+        lower, upper = self.manifest.network.bounds
+        return Units(upper - lower)
+
+    @property
+    def tables(self) -> list[pa.Table]:
+        """The rows of each attack."""
+        return [attack.table for attack in self.attacks]
+
+    @cached_property
+    def correct(self) -> Flags:
+        """Which images were right before."""
+        return flags(self.attacks[0].table, "correct")
+
+    @cached_property
+    def hits(self) -> list[Flags]:
+        """For each attack, which images it broke within the radius."""
+        return [metrics.broken(table, self.p, self.radius) for table in self.tables]
+
+    @cached_property
+    def fallen(self) -> Flags:
+        """Which images some attack broke within the radius."""
+        return np.any(self.hits, axis=0)
+
+    @cached_property
+    def fallen_rounded(self) -> Flags:
+        """Which of them some attack broke so that it holds after rounding to 8 bits."""
+        return np.any(
+            [hit & flags(table, "rounded_success") for hit, table in zip(self.hits, self.tables, strict=True)], axis=0
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return len(self.correct)
+
+    @cached_property
+    def clean(self) -> Estimate:
+        """Accuracy before the attacks."""
+        return metrics.clean_accuracy(self.tables[0])
+
+    @cached_property
+    def robust(self) -> Estimate:
+        """Accuracy after them, worst case per image."""
+        return metrics.robust_accuracy(self.tables, self.p, self.radius)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The attacks as the metrics take them."""
+        return [self.outcome(attack) for attack in self.attacks]
+
+    def outcome(self, attack: Attacked) -> Outcome:
+        """One attack as the metrics take it; a radius in another norm than the question's says nothing about it."""
+        same = not attack.searches and attack.info.p == self.p
+        return Outcome(attack.table, attack.info.radius if same else None)
+
+    @property
+    def searchers(self) -> list[Attacked]:
+        """The attacks that look for the smallest change in the norm of the question; failing these, in any norm."""
+        found = [attack for attack in self.attacks if attack.searches]
+        return [attack for attack in found if attack.info.p == self.p] or found
+
+    @property
+    def title(self) -> str:
+        """The network in short: what the user wrote, without the folders of a file."""
+        spec = self.manifest.network.spec
+        return spec if ":" in spec else spec.rstrip("/").rpartition("/")[2] or spec
+
+    def smallest(self) -> tuple[Attacked, Estimate] | None:
+        """The searching attack with the smallest median size in the norm of the question, and that median."""
+        if not self.correct.any():
+            return None
+        medians = [(attack, metrics.median_size(attack.table, self.p)) for attack in self.searchers]
+        return min(medians, key=lambda pair: pair[1].value, default=None)
+
+    def label(self, number: int) -> str:
+        """Name of a class, or its number where it has none."""
+        classes = self.manifest.data.classes
+        return classes[number] if 0 <= number < len(classes) else str(number)
+
+
+def gather(folder: RunFolder) -> Evidence:
+    """Read a run folder.
+
+    Args:
+        folder: from `RunFolder.open`.
+
+    Returns:
+        Its rows for the images that every attack that has begun has done.
+
+    Raises:
+        RunError: a part is damaged, or no image was done by every attack yet.
+    """
+    tables = folder.tables()
+    infos = folder.manifest.attacks
+    begun = [info for info in infos if tables[info.key].num_rows]
+    aligned = metrics.common_images([tables[info.key] for info in begun]) if begun else []
+    if not aligned or not aligned[0].num_rows:
+        raise RunError(f"{folder.path} has no image that an attack has done yet: go on with the audit, then report")
+    attacks = tuple(Attacked(info, table) for info, table in zip(begun, aligned, strict=True))
+    return Evidence(folder, attacks, tuple(info for info in infos if not tables[info.key].num_rows))

@@ -1,0 +1,238 @@
+"""Figures as plotly's JSON; colours are names that the page replaces by those of its light or dark theme."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from brittle import metrics
+from brittle.metrics import Curve, Outcome, Pair
+from brittle.metrics.estimate import Floats
+from brittle.report.evidence import Attacked, Evidence
+from brittle.report.formats import NAMES, figure_text, percent, significant
+
+Figure = dict[str, Any]
+SERIES = 7
+"""Number of colours for attacks in the style sheet (Okabe and Ito's, for the colour-blind); then they repeat."""
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "hexagon")
+BINS = 40
+MATRIX = 30
+"""Most classes of which the confusion is drawn as a matrix."""
+
+
+def security_figure(evidence: Evidence) -> Figure:
+    """Robust accuracy against the radius: each attack, and the worst case over all with its interval."""
+    p, factor = evidence.p, evidence.units.factor(evidence.p)
+    curves = [(attack, *_curve(evidence, attack)) for attack in evidence.attacks]
+    worst = metrics.security_curve(evidence.outcomes, p)
+    highest = _reach(evidence, worst)
+    end = max([highest, *(float(curve.radii[-1]) for _, curve, _ in curves)])
+    traces: list[Figure] = []
+    if len(curves) > 1:
+        traces += [*_band(worst, factor, end), _line("Worst case", worst, factor, end, {"color": "@ink", "width": 3})]
+    for number, (attack, curve, radius) in enumerate(curves):
+        color = f"@series{number % SERIES}"
+        name = figure_text(attack.info.key)
+        if radius is None:
+            if len(curves) == 1:
+                traces += _band(curve, factor, end)
+            dash = DASHES[number % len(DASHES)] if len(curves) > 1 else "solid"
+            traces.append(_line(name, curve, factor, end, {"color": color, "width": 2, "dash": dash}))
+        else:
+            traces.append(_point(name, curve, factor, radius, color, SYMBOLS[number % len(SYMBOLS)]))
+    layout = _layout(_axis_title(evidence, "largest change"))
+    layout["xaxis"]["range"] = [0, _rounded(highest * factor)]
+    layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
+    if evidence.radius is not None:
+        _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, p)}")
+    return {"data": traces, "layout": layout}
+
+
+def size_figure(evidence: Evidence) -> Figure | None:
+    """How many images fall at which size, for each attack that searches the smallest; None when there is none."""
+    searchers = evidence.searchers
+    sizes = [metrics.minimal_sizes(attack.table, evidence.p) for attack in searchers]
+    finite = [found[np.isfinite(found)] for found in sizes]
+    everything = np.concatenate([np.zeros(0), *finite])
+    if not len(everything):
+        return None
+    factor = evidence.units.factor(evidence.p)
+    top = float(np.quantile(everything, 0.99)) * 1.05 or 1.0
+    edges = np.linspace(0, max(top, 1e-12), BINS + 1)
+    traces: list[Figure] = []
+    for number, (attack, found) in enumerate(zip(searchers, finite, strict=True)):
+        heights = np.histogram(found, edges)[0]
+        color = f"series{evidence.attacks.index(attack) % SERIES}"
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": figure_text(attack.info.key),
+                "x": _list(edges * factor),
+                "y": [*heights.tolist(), 0],
+                "line": {"shape": "hv", "color": f"@{color}", "width": 2, "dash": DASHES[number % len(DASHES)]},
+                "fill": "tozeroy",
+                "fillcolor": f"@{color}-band",
+                "hovertemplate": "from %{x:.3g}: %{y} images<extra></extra>",
+            }
+        )
+    layout = _layout(_axis_title(evidence, "smallest change"))
+    layout["xaxis"]["range"] = [0, _rounded(top * factor)]
+    layout["yaxis"]["rangemode"] = "tozero"
+    if evidence.radius is not None and evidence.radius <= top:
+        _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, evidence.p)}")
+    return {"data": traces, "layout": layout}
+
+
+def confusion_figure(evidence: Evidence, pairs: list[Pair], labels: list[int]) -> Figure:
+    """Matrix of original and adversarial label, counts written in the cells."""
+    matrix = metrics.confusion_matrix(pairs, labels)
+    places = list(range(len(labels)))
+    names = [figure_text(evidence.label(label), 14) for label in labels]
+    full = [figure_text(evidence.label(label), 60) for label in labels]
+    trace: Figure = {
+        "type": "heatmap",
+        "x": places,
+        "y": places,
+        "z": matrix.tolist(),
+        "text": [[str(cell) if cell else "" for cell in row] for row in matrix.tolist()],
+        "customdata": [[[before, after] for after in full] for before in full],
+        "hovertemplate": "%{customdata[0]} → %{customdata[1]}: %{z}<extra></extra>",
+        "colorscale": [[0, "@heat0"], [1, "@heat1"]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+    }
+    if len(labels) <= 15:
+        trace["texttemplate"] = "%{text}"
+    layout = _layout("")
+    ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
+    short = max(map(len, names)) < 4
+    layout["xaxis"] |= ticks | {"side": "top", "tickangle": 0 if short else -45}
+    layout["yaxis"] |= ticks | {"autorange": "reversed"}
+    layout["height"] = 200 + max(160, 28 * len(labels))
+    layout["margin"] |= {"t": 30 if short else 90, "b": 20}
+    return {"data": [trace], "layout": layout}
+
+
+def _curve(evidence: Evidence, attack: Attacked) -> tuple[Curve, float | None]:
+    """An attack's own curve and, where it was run at one radius of this norm, that radius."""
+    outcome: Outcome = evidence.outcome(attack)
+    radii = None if outcome.radius is None else [outcome.radius]
+    return metrics.security_curve([outcome], evidence.p, radii), outcome.radius
+
+
+def _reach(evidence: Evidence, worst: Curve) -> float:
+    """Largest radius shown at first: past the radius asked, and past nearly every size found."""
+    right = worst.accuracy[0].value
+    last = worst.accuracy[-1].value
+    bulk = next(
+        radius
+        for radius, rate in zip(worst.radii.tolist(), worst.accuracy, strict=True)
+        if rate.value <= last + 0.02 * (right - last)
+    )
+    return max(1.15 * bulk, 1.5 * (evidence.radius or 0.0)) or 1.0
+
+
+def _line(name: str, curve: Curve, factor: float, end: float, line: Figure) -> Figure:
+    rates = [rate.value for rate in curve.accuracy]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": _list(np.append(curve.radii, end) * factor),
+        "y": _list(np.append(rates, rates[-1])),
+        "line": {"shape": "hv"} | line,
+        "hovertemplate": "%{x:.3g}: %{y:.1%}",
+    }
+
+
+def _band(curve: Curve, factor: float, end: float) -> list[Figure]:
+    x = _list(np.append(curve.radii, end) * factor)
+    edges = [[rate.low for rate in curve.accuracy], [rate.high for rate in curve.accuracy]]
+    shared: Figure = {"type": "scatter", "mode": "lines", "x": x, "hoverinfo": "skip", "showlegend": False}
+    return [
+        shared | {"y": _list(np.append(edge, edge[-1])), "line": {"shape": "hv", "width": 0, "color": "@ink"}} | fill
+        for edge, fill in zip(edges, ({}, {"fill": "tonexty", "fillcolor": "@band"}), strict=True)
+    ]
+
+
+def _point(name: str, curve: Curve, factor: float, radius: float, color: str, symbol: str) -> Figure:
+    (rate,) = curve.accuracy
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [_rounded(radius * factor)],
+        "y": [_rounded(rate.value)],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_rounded(rate.high - rate.value)],
+            "arrayminus": [_rounded(rate.value - rate.low)],
+            "color": color,
+            "thickness": 1.5,
+            "width": 5,
+        },
+        "marker": {"color": color, "symbol": symbol, "size": 11, "line": {"color": "@surface", "width": 1}},
+        "hovertemplate": f"at %{{x:.3g}}: %{{y:.1%}}, n = {rate.n:,}",
+    }
+
+
+def _axis_title(evidence: Evidence, text: str) -> str:
+    unit = " in 1/255" if evidence.units.factor(evidence.p) != 1 else ""
+    return f"{text}, {NAMES[evidence.p]}{unit}"
+
+
+def _layout(x: str) -> Figure:
+    axis: Figure = {
+        "gridcolor": "@grid",
+        "zerolinecolor": "@grid",
+        "linecolor": "@grid",
+        "tickfont": {"color": "@muted"},
+        "automargin": True,
+        "fixedrange": False,
+    }
+    return {
+        "height": 380,
+        "margin": {"l": 10, "r": 16, "t": 26, "b": 10},
+        "paper_bgcolor": "@clear",
+        "plot_bgcolor": "@clear",
+        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
+        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 30},
+        "showlegend": False,
+        "xaxis": axis | ({"title": {"text": x, "font": {"color": "@muted"}}} if x else {}),
+        "yaxis": axis | {},
+    }
+
+
+def _mark(layout: Figure, x: float, text: str) -> None:
+    line: Figure = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
+    layout["shapes"] = [line | {"line": {"color": "@muted", "dash": "dot", "width": 1.5}}]
+    note: Figure = {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "text": text, "showarrow": False}
+    layout["annotations"] = [note | {"font": {"color": "@muted", "size": 12}}]
+
+
+def _list(values: Floats) -> list[float]:
+    return [_rounded(value) for value in values.tolist()]
+
+
+def _rounded(value: float) -> float:
+    """Six significant digits are more than a figure shows, and keep the page small."""
+    return float(f"{value:.6g}") if math.isfinite(value) else 0.0
+
+
+def curve_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
+    """The worst-case curve as a table of radius, robust accuracy and interval, for those who cannot see the figure."""
+    highest = _reach(evidence, metrics.security_curve(evidence.outcomes, evidence.p))
+    radii = [*np.linspace(0, highest, 9).tolist(), *([] if evidence.radius is None else [evidence.radius])]
+    curve = metrics.security_curve(evidence.outcomes, evidence.p, sorted(set(radii)))
+    return [
+        (
+            evidence.units.size(radius, evidence.p),
+            percent(rate.value),
+            f"{significant(100 * rate.low)}–{significant(100 * rate.high)}",
+        )
+        for radius, rate in zip(curve.radii.tolist(), curve.accuracy, strict=True)
+    ]

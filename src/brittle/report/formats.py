@@ -1,0 +1,120 @@
+"""Numbers as a reader wants them."""
+
+import html
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from brittle.metrics import Estimate
+
+THIN = "\u202f"
+"""A narrow space that does not break a line, between a number and its unit."""
+NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞"}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def percent(rate: float) -> str:
+    """A rate with one decimal; what is not quite none or not quite all is not rounded to it.
+
+    Example:
+        >>> percent(0.7154).replace(THIN, " "), percent(0.0001).replace(THIN, " "), percent(0.9999).replace(THIN, " ")
+        ('71.5 %', '< 0.1 %', '> 99.9 %')
+    """
+    if 0 < rate < 0.0005:
+        return f"<{THIN}0.1{THIN}%"
+    if 0.9995 <= rate < 1:
+        return f">{THIN}99.9{THIN}%"
+    return f"{100 * rate:.1f}{THIN}%"
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval of a rate, such as 0.0–1.9 %."""
+    return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{THIN}%"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with three significant digits, thousands separated.
+
+    Example:
+        >>> [significant(value) for value in (0.0, 0.01234, 2.5, 1234.5, 4.56e-7, math.inf)]
+        ['0', '0.0123', '2.50', '1,234', '4.56×10⁻⁷', '∞']
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{abs(value):.{digits - 1}e}".split("e")
+    power, sign = int(exponent), "−" if value < 0 else ""
+    if power < -4 or power > 8:
+        return f"{sign}{mantissa}×10{str(power).translate(_SUPERSCRIPTS)}"
+    return f"{sign}{abs(value):,.{max(0, digits - 1 - power)}f}"
+
+
+def count(value: float) -> str:
+    """A number of passes: whole when it is whole or large."""
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """A time with its unit."""
+    if seconds < 0.0995:
+        return f"{significant(1000 * seconds)}{THIN}ms"
+    return f"{significant(seconds)}{THIN}s"
+
+
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """Such as "1 image" and "2,000 images"."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, cut with an ellipsis where it is longer than `length`."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def figure_text(text: str, length: int = 28) -> str:
+    """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
+    return html.escape(shortened(text, length), quote=False)
+
+
+@dataclass(frozen=True)
+class Units:
+    """How sizes of changes are written for images within these bounds.
+
+    Attributes:
+        span: greatest less least value of a pixel; where it is 1, sizes in the largest-change norm are in 1/255.
+    """
+
+    span: float
+
+    def factor(self, p: str) -> float:
+        """What a size is multiplied by before it is shown on an axis."""
+        return 255.0 if p == "inf" and self.span == 1 else 1.0
+
+    def size(self, value: float, p: str) -> str:
+        """A size in the p-norm; radii that are a whole number of steps of 8 bits are written as such.
+
+        Example:
+            >>> Units(1.0).size(8 / 255, "inf"), Units(1.0).size(0.0125, "inf"), Units(1.0).size(0.5, "2")
+            ('8/255', '3.19/255', '0.500')
+        """
+        if p == "0" and math.isfinite(value):
+            return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+        if self.factor(p) == 1 or not math.isfinite(value) or value == 0:
+            return significant(value)
+        steps = value * 255
+        whole = Fraction(round(steps))
+        if whole > 0 and abs(steps - round(steps)) < 1e-4:
+            return f"{whole}/255"
+        return f"{significant(steps)}/255"
+
+    def bounds(self, lowest: float, highest: float, p: str) -> str:
+        """A range of sizes, the unit said once."""
+        low, high = (self.size(max(0.0, value), p) for value in (lowest, highest))
+        if low == high:
+            return low
+        if low.endswith("/255") and high.endswith("/255"):
+            low = low.removesuffix("/255")
+        return f"{low}–{high}"

@@ -1,0 +1,191 @@
+"""Pictures: the original, the change made visible, and the adversarial image, as PNG data URIs."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from brittle.errors import RunError
+from brittle.metrics.estimate import Floats
+from brittle.metrics.rows import flags
+from brittle.report.evidence import Attacked, Evidence
+from brittle.report.formats import percent, shortened, significant
+
+SHOWN = 3
+"""Pictures at each end of an attack's gallery; `SHOWN_LARGE` of images above `SMALL` pixels, whose files are large."""
+SHOWN_LARGE = 2
+SMALL = 64
+SAME = 1e-3
+"""Sizes closer than this, as a share of them, are equal to a reader."""
+LARGEST = 256
+"""Images above this many pixels a side are shown reduced by a whole factor."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image of the gallery.
+
+    Attributes:
+        name: the image's name in its source.
+        label: its class; `before` and `after`: what the network says, with the confidences as text.
+        size: of the change, as text.
+        scale: how much the change is amplified, as text.
+        original: data URIs of the three pictures, `change` and `adversarial` likewise.
+        width: of the pictures as shown, in pixels; `small` ones are enlarged without smoothing.
+        reduced: by how much the pictures are reduced, 1 for not at all.
+    """
+
+    name: str
+    label: str
+    before: str
+    before_confidence: str
+    after: str
+    after_confidence: str
+    size: str
+    scale: str
+    original: str
+    change: str
+    adversarial: str
+    width: int
+    small: bool
+    reduced: int
+
+
+@dataclass(frozen=True)
+class Wall:
+    """The gallery of one attack: the images with the smallest and the largest successful change.
+
+    Where all changes are of `equal` size nothing is easier or harder, and there are only the first.
+    """
+
+    attack: Attacked
+    easiest: tuple[Shot, ...]
+    hardest: tuple[Shot, ...]
+    equal: bool
+
+
+def walls(evidence: Evidence) -> list[Wall]:
+    """The gallery of every attack that kept pictures of a success."""
+    return [wall for attack in evidence.attacks if (wall := _wall(evidence, attack)).easiest]
+
+
+def _wall(evidence: Evidence, attack: Attacked) -> Wall:
+    rows = _extremes(evidence, attack)
+    if not rows:
+        return Wall(attack, (), (), equal=False)
+    sides = [max(cast(int, row["height"]), cast(int, row["width"])) for row in rows]
+    shown = SHOWN if max(sides) <= SMALL else SHOWN_LARGE
+    easiest = rows[:shown]
+    smallest, largest = (cast(float, row["size"]) for row in (rows[0], rows[-1]))
+    equal = len(rows) > 1 and largest <= smallest * (1 + SAME)
+    hardest = [] if equal else list(reversed(rows[len(easiest) :][-shown:]))
+    return Wall(
+        attack,
+        tuple(_shot(evidence, attack, row) for row in easiest),
+        tuple(_shot(evidence, attack, row) for row in hardest),
+        equal,
+    )
+
+
+def _extremes(evidence: Evidence, attack: Attacked) -> list[dict[str, object]]:
+    """Rows with pictures, by size, the smallest and the largest only; parts are read one at a time."""
+    folder, key, kept = evidence.folder, attack.info.key, None
+    for block in folder.blocks(key):
+        part = folder.part(key, block, None)
+        usable = flags(part, "success")
+        for column in ("original", "adversarial"):
+            usable = usable & np.asarray(part[column].is_valid().to_numpy(), dtype=np.bool_)
+        part = part.filter(pa.array(usable))
+        kept = part if kept is None else pa.concat_tables([kept, part])
+        kept = kept.sort_by([("size", "ascending"), ("index", "ascending")])
+        if kept.num_rows > 2 * SHOWN:
+            kept = pa.concat_tables([kept.slice(0, SHOWN), kept.slice(kept.num_rows - SHOWN)])
+    return [] if kept is None else kept.to_pylist()
+
+
+def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Shot:
+    lower, upper = evidence.manifest.network.bounds
+    original, adversarial = (_pixels(row, column) for column in ("original", "adversarial"))
+    span = upper - lower
+    change = (adversarial - original) / span
+    factor = amplification(float(np.abs(change).max(initial=0.0)))
+    side = max(original.shape[1:])
+    reduced = -(-side // LARGEST)
+    pictures = [(original - lower) / span, 0.5 + factor * change, (adversarial - lower) / span]
+    uris = [png(picture, reduced) for picture in pictures]
+    return Shot(
+        name=str(row["name"]),
+        label=_name(evidence, row["label"]),
+        before=_name(evidence, row["clean_prediction"]),
+        before_confidence=percent(cast(float, row["clean_confidence"])),
+        after=_name(evidence, row["prediction"]),
+        after_confidence=percent(cast(float, row["confidence"])),
+        size=evidence.units.size(cast(float, row["size"]), attack.info.p),
+        scale=f"×{factor:g}, grey ± {significant(127.5 / factor)}/255",
+        original=uris[0],
+        change=uris[1],
+        adversarial=uris[2],
+        width=original.shape[2] // reduced,
+        small=side <= SMALL,
+        reduced=reduced,
+    )
+
+
+def _name(evidence: Evidence, label: object) -> str:
+    return shortened(evidence.label(cast(int, label)), 40)
+
+
+def amplification(largest: float) -> float:
+    """By how much a change is amplified: the largest of 1, 2, 5, 10, 20 ... that keeps it within grey ± one half.
+
+    Args:
+        largest: the largest change of a value, as a share of the range.
+
+    Example:
+        >>> amplification(4 / 255), amplification(0.5), amplification(1.0)
+        (20.0, 1.0, 0.5)
+    """
+    if largest > 0.5:
+        return 0.5
+    steps = [digit * 10**power for power in range(5) for digit in (1, 2, 5)]
+    return float(max(step for step in steps if step * largest <= 0.5 + 1e-6))
+
+
+def png(picture: Floats, reduced: int = 1) -> str:
+    """A picture as a data URI.
+
+    Args:
+        picture: values in [0, 1], clipped to it, shape (channels, height, width); 1 and 3 channels are grey and
+            colour, of another number their mean is shown.
+        reduced: divide both sides by this whole number.
+
+    Returns:
+        ``data:image/png;base64,...``
+    """
+    if picture.shape[0] not in (1, 3):
+        picture = picture.mean(axis=0, keepdims=True)
+    levels = np.clip(picture * 255, 0, 255).round().astype(np.uint8)
+    image = Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
+    if reduced > 1:
+        image = image.reduce(reduced)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _pixels(row: Mapping[str, object], column: str) -> Floats:
+    shape = tuple(cast(int, row[name]) for name in ("channels", "height", "width"))
+    raw = cast(bytes, row[column])
+    if min(shape) < 1 or len(raw) != 4 * int(np.prod(shape)):
+        raise RunError(
+            f"the {column} picture of image {row['name']!r} has {len(raw)} bytes, not the 4 x {shape} it should have; "
+            "the run folder is damaged, run the audit again in another one"
+        )
+    return np.frombuffer(raw, dtype="<f4").reshape(shape).astype(np.float64)

@@ -1,0 +1,109 @@
+"""Assemble the report: one HTML file that opens from disk and asks nothing of the network."""
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from brittle.errors import RunError
+from brittle.evaluation.store import RunFolder
+from brittle.report import figures, sections, trust
+from brittle.report.evidence import Evidence, gather
+from brittle.report.gallery import walls
+from brittle.report.verdict import verdict
+
+REPORT = "report.html"
+
+
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Write the report of a run folder.
+
+    Args:
+        run: the folder of an audit, finished or not.
+        out: the file to write, or a folder to write ``report.html`` into; the run folder by default.
+
+    Returns:
+        The file written: about 5 MB, of which plotly's script is 4.8, and the pictures.
+
+    Raises:
+        RunError: there is no run, a part of it is damaged, nothing was measured yet, or the file cannot be written.
+    """
+    run = Path(run)
+    page = render(gather(RunFolder.open(run)))
+    target = Path(out) if out is not None else run
+    if target.is_dir():
+        target /= REPORT
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"the report {target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def render(evidence: Evidence) -> str:
+    """The whole page as text."""
+    environment = Environment(
+        loader=PackageLoader("brittle.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pairs, labels = sections.confusion(evidence)
+    drawn = {
+        "security": figures.security_figure(evidence),
+        "sizes": figures.size_figure(evidence),
+        "confusion": figures.confusion_figure(evidence, pairs, labels) if pairs and labels else None,
+    }
+    scripts = [get_plotlyjs(), _asset("report.js")]
+    return environment.get_template("report.html").render(
+        evidence=evidence,
+        manifest=evidence.manifest,
+        verdict=verdict(evidence),
+        cards=sections.cards(evidence),
+        attack_heads=sections.attack_heads(evidence),
+        attack_rows=sections.attack_rows(evidence),
+        worst_case=sections.worst_case_row(evidence),
+        curve_rows=figures.curve_rows(evidence),
+        classes=sections.class_table(evidence),
+        pairs=sections.pair_table(evidence, pairs),
+        walls=walls(evidence),
+        remarks=trust.remarks(evidence),
+        settings=trust.settings(evidence),
+        command=trust.command(evidence),
+        open_rows=sections.OPEN_ROWS,
+        drawn=[name for name, figure in drawn.items() if figure],
+        figures=script_json({name: figure for name, figure in drawn.items() if figure}),
+        style=Markup(_asset("report.css")),  # our own file
+        scripts=[Markup(script) for script in scripts],  # plotly's and our own
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+    )
+
+
+def script_json(value: Any) -> Markup:
+    r"""JSON that cannot end the script element it is written into, whatever text is in it.
+
+    Example:
+        >>> script_json({"name": "</script><b>"})
+        Markup('{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}')
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # escaped above
+
+
+def _asset(name: str) -> str:
+    return resources.files("brittle.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """What the page's security policy knows a script by: any other script is refused by the browser."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

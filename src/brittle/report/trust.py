@@ -1,0 +1,209 @@
+"""How far the numbers can be trusted, and everything needed to get them again."""
+
+import json
+import shlex
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import JsonValue
+
+from brittle.metrics.estimate import Flags
+from brittle.report.evidence import Attacked, Evidence
+from brittle.report.formats import NAMES, THIN, interval, percent, plural
+from brittle.report.sections import unbroken_searches
+
+BASELINES = ("noise", "random-direction")
+"""Names of the attacks that only draw at random; a network that falls to them and not to gradients hides these."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to know before trusting a number; `caution` when it may change the conclusion."""
+
+    title: str
+    text: str
+    caution: bool = False
+
+
+def remarks(evidence: Evidence) -> list[Remark]:
+    """What the numbers rest on and what they do not cover."""
+    return [
+        *_sample(evidence),
+        *_masking(evidence),
+        _attacks(evidence),
+        *_rounding(evidence),
+        *_left_out(evidence),
+    ]
+
+
+def _sample(evidence: Evidence) -> list[Remark]:
+    n, data = evidence.n, evidence.manifest.data
+    width = 100 * (evidence.robust.high - evidence.robust.low)
+    found = [
+        Remark(
+            f"n = {n:,}",
+            f"The robust accuracy of {percent(evidence.robust.value)} has the 95{THIN}% interval "
+            f"{interval(evidence.robust)}: {width:.1f} points wide. It holds for images drawn like these, one by one; "
+            "it does not cover other sources of images.",
+            caution=width > 20,
+        )
+    ]
+    if evidence.manifest.limit is not None:
+        found.append(
+            Remark(
+                "The first images of the source",
+                f"The run was limited to {plural(evidence.manifest.limit, 'image')}, in the order of the source. "
+                "A source sorted by class or by difficulty makes them no fair sample.",
+            )
+        )
+    if (wrong := n - int(evidence.correct.sum())) > 0:
+        found.append(
+            Remark(
+                "Wrong already",
+                f"{plural(wrong, 'image')} ({percent(wrong / n)}) were wrong before any attack. They count against "
+                "both accuracies, and in no success rate or size.",
+            )
+        )
+    if evidence.manifest.status == "running" or evidence.waiting:
+        missing = ", ".join(info.key for info in evidence.waiting)
+        text = f"{n:,} of {plural(data.images, 'image')} have been through every attack begun."
+        found.append(Remark("Not finished", text + (f" Not begun: {missing}." if missing else ""), caution=True))
+    return found
+
+
+def _masking(evidence: Evidence) -> list[Remark]:
+    """Signs that an attack failed rather than the network held."""
+    found = [
+        Remark(
+            "A search without a limit came back empty",
+            f"{attack.info.key} may change an image by any amount and still found nothing for "
+            f"{plural(number, 'image')}. An unlimited search should always succeed: "
+            "its gradients may vanish, or it needs more steps.",
+            caution=True,
+        )
+        for attack, number in unbroken_searches(evidence)
+        if attack.info.name not in BASELINES
+    ]
+    for attack, hits in zip(evidence.attacks, evidence.hits, strict=True):
+        if attack.info.name not in BASELINES:
+            continue
+        others = [
+            other
+            for rival, other in zip(evidence.attacks, evidence.hits, strict=True)
+            if rival.info.name not in BASELINES
+        ]
+        alone = hits.copy()
+        for other in others:
+            alone &= ~other
+        if others and (number := int(alone.sum())):
+            found.append(
+                Remark(
+                    "Chance beats the gradient",
+                    f"{attack.info.key} broke {plural(number, 'image')} that no other attack did. A network that "
+                    "random changes break and gradients do not is likely to hide its gradients; "
+                    "its robustness is overstated.",
+                    caution=True,
+                )
+            )
+    return found
+
+
+def _attacks(evidence: Evidence) -> Remark:
+    tried = ", ".join(attack.info.key for attack in evidence.attacks)
+    norms = {attack.info.p for attack in evidence.attacks} | {evidence.p}
+    other = [NAMES[p] for p in ("inf", "2", "1", "0") if p not in norms]
+    alone = [
+        f"{int((hits & ~_any_other(evidence, attack)).sum()):,} by {attack.info.key}"
+        for attack, hits in zip(evidence.attacks, evidence.hits, strict=True)
+    ]
+    only = f" Broken by one attack only: {', '.join(alone)}." if len(alone) > 1 else ""
+    norm = f"changes measured in {', '.join(other)}; " if other else ""
+    return Remark(
+        "Only what was tried",
+        f"Robust accuracy is an upper bound: the attacks tried were {tried}.{only} Not covered by this report: {norm}"
+        "attacks made for this network or its defence, attacks that transfer from another network, deformations, "
+        "and any attack that is not in the table.",
+        caution=len(evidence.attacks) == 1,
+    )
+
+
+def _any_other(evidence: Evidence, attack: Attacked) -> Flags:
+    hit: Flags = np.zeros_like(evidence.fallen)
+    for rival, hits in zip(evidence.attacks, evidence.hits, strict=True):
+        if rival is not attack:
+            hit = hit | hits
+    return hit
+
+
+def _rounding(evidence: Evidence) -> list[Remark]:
+    fallen, kept = int(evidence.fallen.sum()), int(evidence.fallen_rounded.sum())
+    if fallen == 0:
+        return []
+    return [
+        Remark(
+            "Saving in 8 bits",
+            f"Attacks work with finer values than a saved image has. Rounded to 8 bits and judged again, {kept:,} of "
+            f"the {plural(fallen, 'broken image')} stay broken; the accuracies above are those before rounding.",
+            caution=kept < 0.9 * fallen,
+        )
+    ]
+
+
+def _left_out(evidence: Evidence) -> list[Remark]:
+    bad = len(evidence.manifest.data.bad)
+    if not bad:
+        return []
+    were = "was" if bad == 1 else "were"
+    text = f"{plural(bad, 'image')} could not be decoded and {were} left out; the settings list them."
+    return [
+        Remark(
+            "Images left out",
+            text.replace("1 image could not be decoded and were", "1 image could not be decoded and was"),
+            caution=True,
+        )
+    ]
+
+
+def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
+    """Everything that determined the numbers, by group."""
+    manifest = evidence.manifest
+    network, data, radius = manifest.network, manifest.data, manifest.threat.radius
+    allowed = "no limit" if radius is None else evidence.units.size(radius, evidence.p)
+    shape = "any" if network.input_shape is None else " × ".join(str(side) for side in network.input_shape)
+    return {
+        "Network": {
+            "Given as": network.spec,
+            "Content (sha256)": network.digest,
+            "Parameters": f"{network.parameters:,}",
+            "Input (channels × height × width)": shape,
+            "Values": f"{network.bounds[0]:g} to {network.bounds[1]:g}",
+        },
+        "Images": {
+            "Given as": data.spec,
+            "Content (sha256)": data.digest,
+            "Images": f"{data.images:,}",
+            "Limit": "none" if manifest.limit is None else f"{manifest.limit:,}",
+            "Classes": f"{len(data.classes):,}" if data.classes else "without names",
+            **{f"Fit: {name}": _text(value) for name, value in data.fit.items()},
+        },
+        "Run": {
+            "Norm and radius": f"{NAMES[evidence.p]}, {allowed}",
+            "Seed": str(manifest.seed),
+            "Device": f"{manifest.device} ({manifest.machine})",
+            "Images in a batch": f"{manifest.batch:,}",
+            "Images in a part": f"{manifest.block:,}",
+            "Started": manifest.created,
+            "Finished": manifest.finished or "not yet",
+            "Identity (sha256)": manifest.identity,
+        },
+        "Versions": dict(manifest.versions),
+    }
+
+
+def command(evidence: Evidence) -> str:
+    """The command that repeats the run, quoted for a shell."""
+    return shlex.join(evidence.manifest.command)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,143 @@
+"""The verdict, in plain words."""
+
+import math
+from dataclasses import dataclass
+
+from brittle.report.evidence import Evidence
+from brittle.report.formats import NAMES, THIN, interval, percent, plural
+
+FEW = 50
+"""Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
+UNSEEN = 4 / 255
+"""Up to this share of the range a change of every value is below what people notice in a photograph."""
+HARDLY_SEEN = 8 / 255
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict.
+
+    Attributes:
+        headline: a few words.
+        sentences: what was done and what came of it.
+        robust: number of images that stand.
+        broken: number of images that were right and fall.
+        wrong: number of images that were wrong before.
+    """
+
+    headline: str
+    sentences: tuple[str, ...]
+    robust: int
+    broken: int
+    wrong: int
+
+
+def verdict(evidence: Evidence) -> Verdict:
+    """Say what the run found; holds for every outcome, also when nothing was right or nothing broke."""
+    right, broken = int(evidence.correct.sum()), int(evidence.fallen.sum())
+    sentences = [*_outcome(evidence, right, broken), *_reservations(evidence)]
+    return Verdict(
+        headline=_headline(evidence, right, broken),
+        sentences=tuple(sentences),
+        robust=right - broken,
+        broken=broken,
+        wrong=evidence.n - right,
+    )
+
+
+def allowed_change(evidence: Evidence) -> str:
+    """The change that the question allows, as the beginning of a sentence."""
+    if evidence.radius is None:
+        return f"A change of whatever size it takes (measured in {NAMES[evidence.p]})"
+    size = evidence.units.size(evidence.radius, evidence.p)
+    return {
+        "inf": f"A change of at most {size} per pixel value",
+        "2": f"A change of length at most {size} (L2)",
+        "1": f"A change that adds up to at most {size} over all pixel values (L1)",
+        "0": f"A change of at most {size} pixel values, each by any amount",
+    }[evidence.p]
+
+
+def _headline(evidence: Evidence, right: int, broken: int) -> str:
+    if right == 0:
+        return "There was nothing to break."
+    if broken == 0:
+        return "No image fell."
+    best = evidence.smallest()
+    if evidence.radius is None and best and math.isfinite(best[1].value) and right > 1:
+        size = evidence.units.size(best[1].value, evidence.p)
+        return f"Half of the images fall to a change of {size} ({NAMES[evidence.p]})."
+    if broken == right:
+        return "Every image it got right falls." if right > 1 else "The one image it got right falls."
+    share = broken / right
+    steps = [
+        (0.9, "Nearly every image it got right falls."),
+        (0.5, "Most images it got right fall."),
+        (0.1, "Some images it got right fall."),
+    ]
+    return next((text for least, text in steps if share >= least), "Few images fall.")
+
+
+def _outcome(evidence: Evidence, right: int, broken: int) -> list[str]:
+    level = f"95{THIN}% interval {interval(evidence.robust)}, n = {evidence.n:,}"
+    shown = f"Robust accuracy is {percent(evidence.robust.value)} ({level})"
+    if right == 0:
+        return [
+            f"The network got none of the {plural(evidence.n, 'image')} right before any attack.",
+            "Check that the labels belong to this network and that the images are prepared as it expects.",
+        ]
+    change = allowed_change(evidence)
+    tried = "the attack tried" if len(evidence.attacks) == 1 else f"the {len(evidence.attacks)} attacks tried"
+    if broken == 0:
+        limit = change[0].lower() + change[1:]
+        return [
+            f"With {limit}, {tried} broke none of the {plural(right, 'image')} that the network got right.",
+            f"{shown}, the same as without an attack.",
+            "This is what was found, not a proof: a stronger attack may break more.",
+        ]
+    unseen = _visibility(evidence)
+    first = f"{change}{unseen} breaks {broken:,} of the {plural(right, 'image')} that the network got right."
+    return [first, f"{shown}; without an attack it is {percent(evidence.clean.value)}.", *_median(evidence)]
+
+
+def _visibility(evidence: Evidence) -> str:
+    if evidence.radius is None or evidence.p != "inf":
+        return ""
+    share = evidence.radius / evidence.units.span
+    if share <= UNSEEN * (1 + 1e-6):
+        return ", which nobody sees,"
+    return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + 1e-6) else ""
+
+
+def _median(evidence: Evidence) -> list[str]:
+    best = evidence.smallest()
+    if best is None or best[1].n < 2:
+        return []
+    attack, median = best
+    if math.isinf(median.value):
+        return [f"{attack.info.name} found a change for less than half of the images, whatever its size."]
+    size = evidence.units.size(median.value, evidence.p)
+    found = f"{NAMES[evidence.p]}, found by {attack.info.name}"
+    return [f"Half of the images it got right fall to a change of {size} or less ({found})."]
+
+
+def _reservations(evidence: Evidence) -> list[str]:
+    lines: list[str] = []
+    classes = len(evidence.manifest.data.classes)
+    right = evidence.clean
+    if right.value > 0 and classes > 1 and right.low <= 1 / classes:
+        lines.append(
+            f"Before any attack it is right on {percent(right.value)}, which is no better than guessing among "
+            f"{classes:,} classes: check labels and preparation before reading on."
+        )
+    elif 0 < right.value < 0.5:
+        lines.append(f"Before any attack it is right on only {percent(right.value)} of the images.")
+    if evidence.n < FEW:
+        lines.append(f"Only {plural(evidence.n, 'image')}: the interval is wide, and more images would narrow it.")
+    if evidence.manifest.status == "running":
+        total = evidence.manifest.data.images
+        lines.append(
+            f"This run is not finished: {evidence.n:,} of {plural(total, 'image')} have been through "
+            "every attack begun."
+        )
+    return lines

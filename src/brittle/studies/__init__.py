@@ -1,0 +1,26 @@
+"""Published tables and figures, each reproduced cell by cell beside the published figures."""
+
+from brittle.studies.catalogue import STUDIES
+from brittle.studies.published import Published, published
+from brittle.studies.run import run_study
+from brittle.studies.study import SCALES, Cell, Column, Entry, Measured, Row, Setting, Study, StudyResult
+from brittle.studies.tables import Sheet, Written, sheets
+
+__all__ = [
+    "SCALES",
+    "STUDIES",
+    "Cell",
+    "Column",
+    "Entry",
+    "Measured",
+    "Published",
+    "Row",
+    "Setting",
+    "Sheet",
+    "Study",
+    "StudyResult",
+    "Written",
+    "published",
+    "run_study",
+    "sheets",
+]

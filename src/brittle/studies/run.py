@@ -1,0 +1,179 @@
+"""`run_study`: compute what is not there yet, keep every cell, and write the table."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from brittle.errors import BrittleError, InputError, RunError
+from brittle.metrics import Estimate
+from brittle.studies.catalogue import STUDIES
+from brittle.studies.cells import cell_path, key_of, load_cell, save_cell
+from brittle.studies.study import (
+    SCALES,
+    Cell,
+    Entry,
+    Measured,
+    ResultRow,
+    Setting,
+    Study,
+    StudyResult,
+    Tell,
+    tell_nobody,
+)
+from brittle.studies.tables import write_tables
+from brittle.version import __version__
+
+
+def run_study(  # noqa: PLR0913  # one parameter for each option of the command `study`
+    name: str | Study,
+    out: Path | str,
+    *,
+    data: Path | str | None = None,
+    models: Path | str | None = None,
+    scale: str = "small",
+    device: str = "cpu",
+    seed: int = 0,
+    watch: Tell | None = None,
+) -> StudyResult:
+    """Reproduce a published table beside the published figures.
+
+    Every finished piece of work is kept in OUT/NAME/cells; killed at any moment and called again, the study goes on,
+    and what has not changed is not computed again. The table is written to OUT/NAME/table.md and table.parquet.
+
+    Args:
+        name: of a study, see `STUDIES`; or a study.
+        out: folder for all studies.
+        data: folder with images (`mnist/test.parquet`, ...); cells that miss a file say so, and the others go on.
+        models: folder with networks.
+        scale: "small" or "paper", see `SCALES`.
+        device: where to run, such as "cpu" or "cuda:0".
+        seed: of first weights and random draws.
+        watch: who is told of the progress.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: no such study or scale.
+        RunError: the folder cannot be written.
+    """
+    study = named(name) if isinstance(name, str) else name
+    if scale not in SCALES:
+        raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
+    work = _Work(study, Path(out) / study.name, watch or tell_nobody)
+    setting = Setting(
+        None if data is None else Path(data).expanduser(),
+        None if models is None else Path(models).expanduser(),
+        "paper" if scale == "paper" else "small",
+        device,
+        seed,
+        work.folder,
+        work.tell,
+    )
+    work.go(study.cells(setting), {"device": device, "seed": seed, "scale": scale})
+    result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
+    write_tables(result)
+    work.tell(f"{study.name}: {work.computed} computed, {work.reused} kept from before, {work.missing} not possible")
+    return result
+
+
+def named(name: str) -> Study:
+    """Return a study by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in STUDIES:
+        raise InputError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
+    return STUDIES[name]
+
+
+@dataclass
+class _Work:
+    """A study under way."""
+
+    study: Study
+    folder: Path
+    watch: Tell
+    found: list[tuple[Cell, Measured]] = field(default_factory=list[tuple[Cell, Measured]])
+    computed: int = 0
+    reused: int = 0
+    missing: int = 0
+    fraction: float = 0.0
+
+    def tell(self, line: str, fraction: float | None = None) -> None:
+        """Pass a line on, with the fraction of the cells that are done."""
+        self.watch(line, self.fraction)
+
+    def go(self, cells: Sequence[Cell], about: Mapping[str, object]) -> None:
+        """Do every cell that is not kept."""
+        for number, cell in enumerate(cells):
+            self.fraction = number / len(cells)
+            try:
+                measured = self._cell(cell, about)
+            except RunError:
+                raise
+            except BrittleError as error:
+                self.missing += 1
+                measured = Measured(remark=str(error))
+                self.tell(f"{cell.row}: {cell.column} {error}")
+            self.found.append((cell, measured))
+        self.fraction = 1.0
+
+    def _cell(self, cell: Cell, about: Mapping[str, object]) -> Measured:
+        key = key_of(self.study.name, cell)
+        path = cell_path(self.folder, cell, key)
+        kept = load_cell(path, key)
+        if kept is not None:
+            self.reused += 1
+            return kept
+        self.tell(f"{cell.row}: {cell.column}")
+        began = time.perf_counter()
+        measured = cell.compute()
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        seconds = round(time.perf_counter() - began, 3)
+        save_cell(path, key, cell, measured, {**about, "finished": when, "seconds": seconds, **_surroundings()})
+        self.computed += 1
+        return measured
+
+    def result(self, scale: str, facts: Mapping[str, str]) -> StudyResult:
+        """Lay the cells out as the study's table."""
+        values: dict[tuple[str, str], Estimate | str] = {}
+        notes: dict[tuple[str, str], str] = {}
+        remarks: dict[str, list[str]] = {row.key: [row.note] for row in self.study.rows}
+        for cell, measured in self.found:
+            values |= {(cell.row, column): value for column, value in measured.values.items()}
+            notes |= {(cell.row, column): note for column, note in measured.notes.items()}
+            remarks[cell.row].append(measured.remark)
+        entries = {
+            (row.key, column.key): Entry(
+                values.get((row.key, column.key)),
+                self.study.published(row.key, column.key),
+                notes.get((row.key, column.key), ""),
+            )
+            for row in self.study.rows
+            for column in self.study.columns
+        }
+        rows = tuple(
+            ResultRow(row.key, tuple(dict.fromkeys(note for note in remarks[row.key] if note)))
+            for row in self.study.rows
+        )
+        return StudyResult(
+            self.study, self.folder, scale, rows, entries, self.computed, self.reused, self.missing, facts
+        )
+
+
+def _surroundings() -> dict[str, str]:
+    """The machine and the versions, in words."""
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "brittle": __version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,176 @@
+"""What the commands show in a terminal: progress, tables, errors."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from brittle.evaluation.attack import Saved
+from brittle.evaluation.summary import AttackSummary, Summary
+from brittle.listing import Listed
+from brittle.metrics import Estimate
+from brittle.training.epoch import Epoch
+
+console = Console(stderr=True, highlight=False)
+"""Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
+
+
+class Speed(ProgressColumn):
+    """Images per second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the speed of a task."""
+        return Text("" if task.speed is None else f"{task.speed:,.1f} images/s")
+
+
+class Bar:
+    """A watch that draws a progress bar; `quiet` draws nothing."""
+
+    def __init__(self, *, quiet: bool = False):
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet,
+        )
+        self._task = self._progress.add_task("looking", total=None)
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, total: int, done: int) -> None:
+        """Show how much there is to do, and how much an earlier run has done."""
+        self._progress.reset(self._task, total=total, completed=done)
+        if done and not self._progress.disable:
+            console.print(f"{done:,} of {total:,} done by an earlier run; going on")
+
+    def advance(self, attack: str, images: int) -> None:
+        """Move on."""
+        self._progress.update(self._task, description=attack, advance=images)
+
+
+def show_summary(summary: Summary) -> None:
+    """Print a run's figures as a table."""
+    table = Table(
+        title_justify="left", title=f"{summary.images:,} images, {summary.norm} {radius_text(summary.radius)}"
+    )
+    table.add_column("attack", overflow="fold")
+    for name in ("success", "as 8 bits", "median", "forward", "backward", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in summary.attacks:
+        table.add_row(*_cells(line))
+    console.print(table)
+    console.print("[dim]as 8 bits: success after rounding; median: of the smallest change; the rest: mean per image[/]")
+    console.print(f"clean accuracy   {percent(summary.clean)}")
+    console.print(f"robust accuracy  {percent(summary.robust)}")
+    if summary.bad:
+        console.print(f"[yellow]{summary.bad} images could not be read and were left out; the report lists them[/]")
+
+
+def _cells(line: AttackSummary) -> list[str]:
+    return [
+        line.spec,
+        "–" if line.success is None else f"{line.success.value:.1%}",
+        "–" if line.rounded is None else f"{line.rounded.value:.1%}",
+        "" if line.median is None else f"{line.median.value:.4g}",
+        f"{line.forward:,.1f}",
+        f"{line.backward:,.1f}",
+        f"{line.seconds:.4f}",
+    ]
+
+
+def show_saved(saved: Sequence[Saved]) -> None:
+    """Print what became of each image."""
+    table = Table()
+    for name in ("image", "label", "before", "saved as", "read back", "confidence", "linf", "l2", ""):
+        table.add_column(name, justify="right" if name in ("linf", "l2", "confidence") else "left")
+    for one in saved:
+        if one.path is None:
+            note = "wrong already" if one.already else "nothing found"
+            table.add_row(one.source, str(one.label), str(one.before), "", "", "", "", "", note)
+            continue
+        note = "" if one.success else "[red]undone by rounding to 8 bits[/]"
+        if one.success and one.lengthened > 1:
+            note = f"lengthened x {one.lengthened:.2f} to survive rounding"
+        numbers = (f"{one.confidence:.2f}", f"{one.linf * 255:.0f}/255", f"{one.l2:.3g}")
+        table.add_row(one.source, str(one.label), str(one.before), str(one.path), str(one.after), *numbers, note)
+    console.print(table)
+    found = sum(one.success for one in saved)
+    console.print(f"{found} of {len(saved)} images have an adversarial PNG that is still adversarial when read back")
+
+
+def show_listing(rows: Sequence[Listed]) -> None:
+    """Print what there is to choose from."""
+    for kind in dict.fromkeys(row.kind for row in rows):
+        table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
+        for row in rows:
+            if row.kind == kind:
+                table.add_row(
+                    f"[bold]{escape(row.name)}[/]",
+                    escape(row.meaning) + (f"\n[dim]{escape(row.options)}[/]" if row.options else ""),
+                )
+        Console(highlight=False).print(table)
+
+
+def show_epoch(epoch: Epoch) -> None:
+    """Print how an epoch of training went."""
+    console.print(
+        f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:.2%}   {epoch.seconds:.1f} s"
+    )
+
+
+def percent(estimate: Estimate) -> str:
+    """Write a rate with its interval and n."""
+    return f"{estimate.value:.1%}  (95 % interval {estimate.low:.1%} to {estimate.high:.1%}, n = {estimate.n})"
+
+
+def radius_text(radius: float | None) -> str:
+    """Write a radius as k/255 where it is one.
+
+    Example:
+        >>> radius_text(4 / 255), radius_text(0.5)
+        ('4/255', '0.5')
+    """
+    if radius is None or not math.isfinite(radius):
+        return "without limit"
+    levels = radius * 255
+    return (
+        f"{round(levels)}/255" if radius < 1 and abs(levels - round(levels)) < 1e-6 and round(levels) else f"{radius:g}"
+    )
+
+
+def print_json(value: Any) -> None:
+    """Print JSON on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def fail(message: str) -> None:
+    """Print an error without a traceback."""
+    console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def tell(line: str) -> None:
+    """Print a line of progress."""
+    console.print(line)
+
+
+def show_study(result: object) -> None:
+    """Print a study's table."""
+    console.print(result)

@@ -1,0 +1,17 @@
+"""Training of networks."""
+
+from brittle.training.plain import Epoch, History, accuracy, train, train_named
+from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.training.weights import save_weights, training_story
+
+__all__ = [
+    "RECIPES",
+    "Epoch",
+    "History",
+    "PlainTraining",
+    "accuracy",
+    "save_weights",
+    "train",
+    "train_named",
+    "training_story",
+]

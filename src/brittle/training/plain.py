@@ -1,0 +1,234 @@
+"""Ordinary training: stochastic gradient descent on the cross-entropy, deterministic and resumable."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from brittle.errors import BoundsError, InputError, LabelError, ModelError
+from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from brittle.training.epoch import Epoch, device_of, logits_of, own_randomness, run_epoch
+from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.types import Images, Labels
+
+
+@dataclass(frozen=True)
+class History:
+    """All epochs of a training, those before an interruption included.
+
+    Attributes:
+        settings: how it was trained.
+        epochs: one record an epoch.
+        resumed: epochs taken over from a checkpoint; not part of equality.
+    """
+
+    settings: PlainTraining
+    epochs: tuple[Epoch, ...]
+    resumed: int = field(default=0, compare=False)
+
+
+def train(
+    module: nn.Module,
+    images: Images,
+    labels: Labels,
+    *,
+    settings: PlainTraining | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[Epoch], None] | None = None,
+) -> History:
+    """Trains a module in place on the cross-entropy and leaves it in eval mode.
+
+    Everything random is drawn from `settings.seed` and the number of the epoch, and torch's global random state stays
+    as it was; so the same call gives the same weights bit for bit on the same machine, also when it was killed and
+    called again with the same checkpoint.
+
+    Args:
+        module: from images to logits, on the device to train on. Its present weights are the start.
+        images: n x c x h x w in [0, 1], on any device.
+        labels: int64, n.
+        settings: how to train; `PlainTraining()` when not given.
+        checkpoint: a file to be written after every epoch and to go on from where it exists.
+        progress: called after every epoch.
+
+    Returns:
+        The loss and accuracy of every epoch.
+
+    Raises:
+        InputError: no images, or counts that differ.
+        LabelError: labels that are not int64, or out of the range of the logits.
+        ModelError: outputs that are not logits, or a loss that is no longer a number.
+        RunError: the checkpoint cannot be written, or belongs to another training.
+
+    Example:
+        >>> images, labels = torch.rand(64, 1, 4, 4), torch.arange(64) % 2
+        >>> module = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        >>> len(train(module, images, labels, settings=PlainTraining(epochs=2)).epochs)
+        2
+    """
+    settings = settings or PlainTraining()
+    try:
+        _check(module, images, labels)
+        optimiser = _optimiser(module, settings)
+        identity = _identity(module, images, labels, settings)
+        found = load_checkpoint(checkpoint, module, optimiser, identity) if checkpoint else None
+        epochs = [Epoch(**record) for record in found.epochs] if found else []
+        resumed = len(epochs)
+        for number in range(resumed + 1, settings.epochs + 1):
+            with own_randomness(module, settings, number) as generator:
+                epochs.append(run_epoch(module, optimiser, (images, labels), settings, number, generator))
+            if checkpoint:
+                save_checkpoint(checkpoint, module, optimiser, Checkpoint(identity, tuple(map(asdict, epochs))))
+            if progress:
+                progress(epochs[-1])
+    finally:
+        module.zero_grad(set_to_none=True)
+        module.eval()
+    return History(settings, tuple(epochs), resumed)
+
+
+class Design(Protocol):
+    """What `train_named` needs to know of an architecture; `brittle.models.ARCHITECTURES` holds such."""
+
+    @property
+    def name(self) -> str:
+        """What the user writes."""
+        ...
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        ...
+
+    def build(self) -> nn.Module:
+        """A new module with weights drawn from torch's global random state."""
+        ...
+
+
+def train_named(
+    design: Design,
+    images: Images,
+    labels: Labels,
+    *,
+    settings: PlainTraining | None = None,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+    progress: Callable[[Epoch], None] | None = None,
+) -> tuple[nn.Module, History]:
+    """Builds an architecture with weights drawn from the seed, and trains it.
+
+    Args:
+        design: the architecture, such as `brittle.models.ARCHITECTURES["digits-lenet"]`.
+        images: n x c x h x w in [0, 1], of the architecture's shape.
+        labels: int64, n.
+        settings: how to train; the architecture's own recipe (`RECIPES`) when not given.
+        checkpoint: see `train`.
+        device: where to train.
+        progress: called after every epoch.
+
+    Returns:
+        The trained module, in eval mode, and its history.
+
+    Raises:
+        InputError: images of another shape than the architecture's, and all that `train` refuses.
+    """
+    if tuple(images.shape[1:]) != tuple(design.input_shape):
+        seen, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], design.input_shape))
+        raise InputError(f"{design.name} takes images of {wanted} (channels, height, width), but these are {seen}")
+    settings = settings or RECIPES.get(design.name, PlainTraining())
+    module = seeded(design.build, settings.seed).to(device)
+    return module, train(module, images, labels, settings=settings, checkpoint=checkpoint, progress=progress)
+
+
+def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Builds a module whose first weights come from `seed`, with torch's global random state left as it was.
+
+    Example:
+        >>> first, again = (seeded(lambda: nn.Linear(2, 1), 7).weight for _ in range(2))
+        >>> bool((first == again).all())
+        True
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build()
+
+
+def accuracy(module: nn.Module, images: Images, labels: Labels, batch: int = 500) -> float:
+    """The fraction of images that a module classifies rightly, in eval mode; the module's mode is then restored.
+
+    Args:
+        module: from images to logits.
+        images: n x c x h x w.
+        labels: int64, n.
+        batch: images a pass.
+
+    Returns:
+        Between 0 and 1.
+
+    Raises:
+        InputError: no images.
+
+    Example:
+        >>> accuracy(nn.Flatten(), torch.eye(3).reshape(3, 1, 1, 3), torch.arange(3))
+        1.0
+    """
+    if not len(images):
+        raise InputError("there are no images to measure the accuracy on")
+    modes = {part: part.training for part in module.modules()}
+    device = device_of(module)
+    try:
+        module.eval()
+        with torch.no_grad():
+            right = sum(
+                int((logits_of(module, some.to(device)).argmax(1) == truth.to(device)).sum())
+                for some, truth in zip(images.split(batch), labels.split(batch), strict=True)
+            )
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+    return right / len(images)
+
+
+def _check(module: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """Refuses what cannot be trained on, before anything is changed."""
+    if images.ndim != 4 or not images.is_floating_point():
+        raise InputError(f"images are {tuple(images.shape)} of {images.dtype}; give floats, n x c x h x w in [0, 1]")
+    if not len(images):
+        raise InputError("there are no images to train on")
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise LabelError(f"labels are {tuple(labels.shape)} of {labels.dtype}; give int64, one for each image")
+    low, high = images.aminmax()
+    if not (low >= -1e-6 and high <= 1 + 1e-6):
+        raise BoundsError(f"images reach from {low:.4g} to {high:.4g}; give [0, 1], the network normalises inside")
+    module.eval()
+    with torch.no_grad():
+        classes = logits_of(module, images[:1].to(device_of(module))).shape[1]
+    first, last = labels.aminmax()
+    if first < 0 or last >= classes:
+        raise LabelError(
+            f"labels reach from {first} to {last}, but the network has {classes} classes (0 to {classes - 1})"
+        )
+
+
+def _optimiser(module: nn.Module, settings: PlainTraining) -> torch.optim.Optimizer:
+    """The optimiser over the weights that ask for a gradient."""
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    if not weights:
+        raise ModelError("no weight of this network asks for a gradient; there is nothing to train")
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(weights, settings.rate, weight_decay=settings.decay)
+    nesterov = settings.momentum > 0
+    return torch.optim.SGD(weights, settings.rate, settings.momentum, weight_decay=settings.decay, nesterov=nesterov)
+
+
+def _identity(module: nn.Module, images: Tensor, labels: Tensor, settings: PlainTraining) -> str:
+    """Names everything that a checkpoint depends on, except the first weights: recipe, data, names and shapes."""
+    shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
+    seen = hashlib.sha256(json.dumps([asdict(settings), shapes, list(images.shape), str(images.dtype)]).encode())
+    for some in (*images.split(4096), labels):
+        seen.update(some.detach().cpu().contiguous().numpy().tobytes())
+    return seen.hexdigest()

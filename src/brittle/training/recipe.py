@@ -1,0 +1,82 @@
+"""The settings of an ordinary training, and the recipe of every built-in architecture."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from brittle.errors import InputError
+
+Schedule = Literal["constant", "cosine", "steps"]
+
+
+@dataclass(frozen=True)
+class PlainTraining:
+    """How a network is trained; together with the data, the whole recipe.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch: images a step.
+        optimiser: "sgd" (with Nesterov's momentum where momentum is positive) or "adam".
+        rate: learning rate at the start.
+        schedule: "constant"; "cosine" (falls to 0 at the last step, Loshchilov and Hutter 2017); "steps" (a tenth from
+            one half of the epochs on, a hundredth from three quarters on, He et al. 2016).
+        momentum: of "sgd"; "adam" keeps its published 0.9 and 0.999.
+        decay: L2 penalty on all weights, added to the gradient.
+        shift: pixels of zero padding before a random crop of the old size; 0 for none (4 is usual on CIFAR).
+        flip: mirror half of the images left to right (right for photographs, wrong for digits).
+        seed: of the first weights, the order, the augmentation and the dropout.
+        threads: processor threads used while training; None leaves torch's setting, a number makes the weights
+            independent of it.
+
+    Example:
+        >>> PlainTraining(epochs=2).schedule
+        'cosine'
+    """
+
+    epochs: int = 20
+    batch: int = 128
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    rate: float = 0.05
+    schedule: Schedule = "cosine"
+    momentum: float = 0.9
+    decay: float = 5e-4
+    shift: int = 0
+    flip: bool = False
+    seed: int = 0
+    threads: int | None = None
+
+    def __post_init__(self):
+        """Refuses settings that cannot be meant."""
+        for name, least in (("epochs", 0), ("batch", 1), ("shift", 0), ("momentum", 0.0), ("decay", 0.0)):
+            if not getattr(self, name) >= least:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if not 0 < self.rate < math.inf:
+            raise InputError(f"rate is {self.rate}; it must be a positive number, such as 0.05")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads is {self.threads}; it must be at least 1, or None for torch's own setting")
+        for name, known in (("optimiser", ("sgd", "adam")), ("schedule", ("constant", "cosine", "steps"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
+
+    def rate_at(self, progress: float) -> float:
+        """The learning rate when the fraction `progress` (0 to 1) of all steps is done.
+
+        Example:
+            >>> PlainTraining(rate=1.0, schedule="steps").rate_at(0.6)
+            0.1
+        """
+        if self.schedule == "cosine":
+            return self.rate * (1 + math.cos(math.pi * progress)) / 2
+        if self.schedule == "steps":
+            return self.rate * (0.01 if progress >= 0.75 else 0.1 if progress >= 0.5 else 1.0)
+        return self.rate
+
+
+RECIPES: dict[str, PlainTraining] = {
+    "digits-lenet": PlainTraining(epochs=20, batch=32, rate=0.02, shift=2, threads=1),
+    "fc500-150-10": PlainTraining(epochs=20, batch=64, rate=0.02, threads=1),
+    "lenet-cifar": PlainTraining(epochs=60, batch=128, rate=0.05, shift=4, flip=True),
+    "lenet-mnist": PlainTraining(epochs=10, batch=64, rate=0.02),
+    "nin-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
+}
+"""The settings that each built-in architecture is trained with when none are given."""

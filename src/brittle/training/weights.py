@@ -1,0 +1,58 @@
+"""Trained weights as a safetensors file that says how they came about."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import nn
+
+from brittle.training.files import write_atomically
+from brittle.training.plain import History
+from brittle.version import __version__
+
+
+def save_weights(path: Path, module: nn.Module, story: Mapping[str, Any]) -> None:
+    """Writes parameters and buffers with the story of their training in the header (key `brittle`, JSON).
+
+    The same weights and story give the same bytes.
+
+    Args:
+        path: the file, usually `NAME.safetensors`.
+        module: whose `state_dict` is written.
+        story: anything that JSON can hold, see `training_story`.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+    write_atomically(path, save(tensors, {"brittle": json.dumps(dict(story), sort_keys=True)}))
+
+
+def training_story(name: str, command: str, history: History, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of weights should tell: nothing in it changes from one run of the same command to the next.
+
+    Args:
+        name: the architecture.
+        command: what the user typed.
+        history: of the training.
+        data: what it was trained and measured on, such as
+            `{"train": "digits:train", "test": "digits:test", "test_accuracy": 0.99}`.
+
+    Returns:
+        A mapping for `save_weights`.
+    """
+    last = history.epochs[-1:] and {"loss": history.epochs[-1].loss, "train_accuracy": history.epochs[-1].accuracy}
+    packages = {package: version(package) for package in ("numpy", "safetensors", "scikit-learn", "torch")}
+    return {
+        "architecture": name,
+        "command": command,
+        "data": dict(data),
+        "last_epoch": last or None,
+        "settings": asdict(history.settings),
+        "versions": {"brittle": __version__, "python": platform.python_version(), **packages},
+    }

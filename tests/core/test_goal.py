@@ -1,0 +1,36 @@
+"""Goals: when they are met, and by how much."""
+
+import torch
+
+from brittle import LeastLikely, Lp, Targeted, Untargeted, run
+from brittle.attacks.pgd import PGD
+from affine import convolutional, middle
+
+LOGITS = torch.tensor([[1.0, 4.0, 2.0], [3.0, 0.0, -1.0]])
+
+
+def test_untargeted_by_hand():
+    goal = Untargeted(torch.tensor([1, 1]))
+    assert goal.met(LOGITS).tolist() == [False, True]
+    assert goal.margin(LOGITS).tolist() == [-2, 3]
+
+
+def test_targeted_by_hand():
+    goal = Targeted(torch.tensor([2, 0]))
+    assert goal.met(LOGITS).tolist() == [False, True]
+    assert goal.margin(LOGITS).tolist() == [-2, 3]
+    assert goal.rows(torch.tensor([1])).labels.tolist() == [0]
+
+
+def test_least_likely_is_fixed_at_the_clean_image():
+    assert LeastLikely().at(LOGITS).labels.tolist() == [0, 2]
+
+
+def test_least_likely_ends_at_the_least_likely_class():
+    classifier, images = convolutional(), middle()
+    least = classifier.logits(images).argmin(1)
+    result = run(PGD(steps=30), classifier, images, goal=LeastLikely(), threat=Lp("inf", 0.4))
+    same = run(PGD(steps=30), classifier, images, goal=Targeted(least), threat=Lp("inf", 0.4))
+    assert result.success.any()
+    assert torch.equal(result.prediction[result.success], least[result.success])
+    assert torch.equal(result.adversarial, same.adversarial)

@@ -1,0 +1,219 @@
+"""The probe: several points per image, parts, gradients, sweeps, and passes that an independent hook confirms."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from brittle import Attack, Classifier, Lp, Problem, Untargeted, run
+from brittle.core.record import Record
+from brittle.core.seeds import Streams
+from affine import convolutional, middle
+
+
+def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = None, threat: Lp | None = None) -> Problem:
+    classifier, images = classifier or convolutional(), middle(n) + 0.1
+    clean = classifier.logits(images).detach()
+    ids = torch.arange(n)
+    record, streams = Record(images), Streams(0, ids, images.dtype)
+    return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat or Lp(2), ids, record, streams, limit)
+
+
+class Hook:
+    """Counts the images that go through a module, forwards and backwards, and the largest batch."""
+
+    def __init__(self, module: torch.nn.Module):
+        self.forward = self.backward = self.largest = 0
+        module.register_forward_hook(self.seen)
+
+    def seen(self, module, inputs, output):
+        self.forward += len(inputs[0])
+        self.largest = max(self.largest, len(inputs[0]))
+        if output.requires_grad:
+            output.register_hook(self.back)
+
+    def back(self, gradient):
+        self.backward += len(gradient)
+
+
+def slopes(classifier: Classifier, points: torch.Tensor, value) -> torch.Tensor:
+    """Central differences, entry by entry."""
+    entries = points[0].numel()
+    steps = 1e-6 * torch.eye(entries, dtype=points.dtype).reshape(entries, 1, *points.shape[1:])
+    with torch.no_grad():
+        up, down = (value(classifier.logits((points + side * steps).flatten(0, 1))) for side in (1, -1))
+    return ((up - down) / 2e-6).reshape(entries, -1).T.reshape(points.shape)
+
+
+def test_gradients_agree_with_finite_differences():
+    problem = problem_of()
+    probe = problem.probe(problem.images + 0.03)
+    value = lambda logits: logits[:, 1] - logits[:, 0].tanh()  # noqa: E731
+    torch.testing.assert_close(probe.gradient(value), slopes(problem.classifier, probe.points, value), rtol=1e-5, atol=1e-7)
+    each = problem.probe(problem.images).gradients(lambda logits: logits[:, :3])
+    assert each.shape == (5, 3, 1, 3, 4)
+    for j in range(3):
+        expected = slopes(problem.classifier, problem.images, lambda logits, j=j: logits[:, j])
+        torch.testing.assert_close(each[:, j], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_points_are_clamped_to_the_box_and_judged_there():
+    problem = problem_of()
+    probe = problem.probe(problem.images + 3)
+    assert torch.equal(probe.points, torch.ones_like(problem.images))
+    assert torch.equal(probe.logits, problem.classifier.logits(torch.ones_like(problem.images)).detach())
+    assert (problem.record.best <= 1).all()
+
+
+def test_met_means_the_goal_and_the_threat():
+    problem = problem_of(threat=Lp(2, 0.01))
+    probe = problem.probe(1 - problem.images)
+    assert problem.goal.met(probe.logits).any()
+    assert not probe.met.any()
+    assert torch.isinf(problem.record.size).all()
+    assert torch.equal(problem.record.best, problem.images)
+
+
+def test_a_size_that_is_told_is_believed():
+    problem = problem_of(threat=Lp(2, 0.01))
+    met = problem.goal.met(problem.classifier.logits(1 - problem.images))
+    probe = problem.probe(1 - problem.images, size=torch.full((5,), 0.005, dtype=torch.float64))
+    assert torch.equal(probe.met, met)
+    assert (problem.record.size[met] == 0.005).all()
+
+
+def test_several_points_of_an_image_leave_the_best():
+    problem = problem_of(3)
+    owners = torch.tensor([2, 0, 2, 1, 2])
+    points = problem.images[owners] + torch.linspace(-0.4, 0.4, 5, dtype=torch.float64)[:, None, None, None]
+    probe = problem.probe(points, of=owners)
+    assert torch.equal(probe.problem.ids, owners)
+    sizes = (probe.points - problem.images[owners]).flatten(1).norm(dim=1).where(probe.met, torch.inf)
+    for image in range(3):
+        assert problem.record.size[image] == sizes[owners == image].min()
+    assert problem.record.forward.tolist() == [1, 1, 3]
+
+
+@pytest.mark.parametrize("limit", [4, 7])
+def test_more_points_than_the_limit_go_in_parts_with_the_same_outcome(limit):
+    whole, parts = problem_of(5), problem_of(5, limit)
+    hook = Hook(parts.classifier.module)
+    owners = torch.arange(15) % 5
+    points = whole.images[owners] + torch.linspace(-0.3, 0.3, 15, dtype=torch.float64)[:, None, None, None]
+    value = lambda logits: logits.gather(1, whole.goal.labels[owners][:, None])[:, 0] if len(logits) == 15 else None  # noqa: E731
+    one, other = whole.probe(points, of=owners), parts.probe(points, of=owners)
+    torch.testing.assert_close(other.logits, one.logits)
+    assert torch.equal(parts.record.size, whole.record.size)
+    torch.testing.assert_close(other.gradient(value), one.gradient(value))
+    torch.testing.assert_close(other.gradients(lambda z: z[:, :2] ** 2), one.gradients(lambda z: z[:, :2] ** 2))
+    assert hook.largest <= limit
+    assert hook.forward == int(parts.record.forward.sum())
+    assert hook.backward == int(parts.record.backward.sum())
+
+
+@pytest.mark.parametrize("limit", [100, 3])
+def test_a_sweep_goes_as_deep_as_each_point_needs(limit):
+    problem = problem_of(6, limit)
+    hook = Hook(problem.classifier.module)
+    depth = torch.tensor([3, 0, 1, 2, 3, 1])
+    expected = problem_of(6).probe(problem.images).gradients(lambda logits: logits)
+    seen = torch.zeros(6, 4, dtype=torch.int64)
+    probe = problem.probe(problem.images)
+    for j, rows, gradients in probe.sweep(lambda logits, at: logits * torch.ones(6, 1, dtype=torch.float64)[at], depth):
+        seen[rows, j] += 1
+        torch.testing.assert_close(gradients, expected[rows, j])
+    assert torch.equal(seen, (torch.arange(4) < depth[:, None]).long())
+    assert hook.forward == int(problem.record.forward.sum())
+    assert hook.backward == int(problem.record.backward.sum())
+    assert (problem.record.backward >= depth).all()
+
+
+def test_looks_again_where_the_graph_is_full_of_others():
+    problem = problem_of(8)
+    hook = Hook(problem.classifier.module)
+    probe = problem.probe(problem.images)
+    expected = probe.gradient(lambda logits: logits[:, 0])
+    again = problem.probe(problem.images)
+    one = again.rows(torch.tensor([3]))
+    assert torch.allclose(one.gradient(lambda logits: logits[:, 0]), expected[3:4], atol=1e-12)
+    assert problem.record.forward.tolist() == [2, 2, 2, 3, 2, 2, 2, 2]
+    assert problem.record.backward.tolist() == [1, 1, 1, 2, 1, 1, 1, 1]
+    assert hook.forward == 17
+    assert hook.backward == 9
+
+
+def test_goes_back_through_the_old_graph_where_that_is_cheaper():
+    problem = problem_of(8)
+    hook = Hook(problem.classifier.module)
+    probe = problem.probe(problem.images)
+    keep = torch.tensor([0, 1, 2, 4, 5, 6, 7])
+    gradient = probe.rows(keep).gradient(lambda logits: logits[:, 0])
+    torch.testing.assert_close(gradient, problem_of(8).probe(problem.images).gradient(lambda z: z[:, 0])[keep])
+    assert (hook.forward, hook.backward) == (8, 8)
+    assert problem.record.backward.tolist() == [1] * 8
+
+
+def test_a_graph_that_was_used_is_made_again():
+    problem = problem_of()
+    hook = Hook(problem.classifier.module)
+    probe = problem.probe(problem.images)
+    first, second = (probe.gradient(lambda logits: logits[:, 1]) for _ in range(2))
+    assert torch.equal(first, second)
+    assert (hook.forward, hook.backward) == (10, 10)
+    assert int(problem.record.forward.sum()) == 10
+
+
+def test_without_a_graph_a_gradient_still_comes():
+    problem = problem_of()
+    with torch.no_grad():
+        expected = problem.probe(problem.images).gradient(lambda logits: logits[:, 1])
+        found = problem.probe(problem.images, graph=False).gradient(lambda logits: logits[:, 1])
+    assert torch.equal(found, expected)
+
+
+def test_labels_of_a_targeted_goal_are_the_clean_predictions():
+    from brittle import Targeted
+
+    problem = problem_of()
+    assert torch.equal(problem.labels, problem.goal.labels)
+    aimed = replace(problem, goal=Targeted((problem.labels + 1) % 4))
+    assert torch.equal(aimed.labels, problem.labels)
+
+
+def test_solved_asks_the_problems_own_threat():
+    problem = problem_of()
+    problem.probe(1 - problem.images)
+    solved = problem.solved
+    assert solved.any()
+    sizes = problem.record.size
+    assert not replace(problem, threat=Lp(2, 0.5 * float(sizes.min()))).solved.any()
+    assert torch.equal(replace(problem, threat=Lp(2, torch.where(solved, sizes, 0))).solved, solved)
+
+
+def test_outputs_that_are_not_numbers_are_never_a_success():
+    """Argmax takes NaN for the largest of all, so that a network out of its depth would look broken."""
+
+    class Fragile(torch.nn.Module):
+        def forward(self, x):
+            total = x.flatten(1).sum(1, keepdim=True)
+            return torch.cat([torch.full_like(total, 5), (total - 6.5).sqrt()], 1)  # NaN where the sum is below 6.5
+
+    images = torch.full((2, 1, 3, 4), 0.55, dtype=torch.float64)
+    result = run(Once(0.1), Classifier(Fragile()), images, threat=Lp(2))
+    assert not result.success.any()
+    assert torch.isinf(result.size).all()
+    problem = problem_of(2, classifier=Classifier(Fragile()))
+    probe = problem.probe(images * 0.1)
+    assert torch.isnan(probe.logits[:, 1]).all()
+    assert problem.goal.met(probe.logits).all()
+    assert not probe.met.any()
+
+
+@dataclass(frozen=True)
+class Once(Attack):
+    """Looks once, at the image times a factor."""
+
+    factor: float
+
+    def perturb(self, problem: Problem) -> None:
+        problem.probe(self.factor * problem.images)

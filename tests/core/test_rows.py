@@ -1,0 +1,38 @@
+"""Values whose rows can be cut."""
+
+from dataclasses import dataclass
+
+import torch
+
+from brittle.core.rows import Rows, column
+
+
+@dataclass(frozen=True)
+class Inner(Rows):
+    y: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Outer(Rows):
+    x: torch.Tensor
+    inner: Inner
+    scalar: torch.Tensor
+    name: str = "shared"
+
+
+def test_rows_cuts_what_runs_over_images_and_shares_the_rest():
+    value = Outer(torch.arange(6).reshape(3, 2), Inner(torch.arange(3)), torch.tensor(7.0))
+    cut = value.rows(torch.tensor([2, 0]))
+    assert cut.x.tolist() == [[4, 5], [0, 1]]
+    assert cut.inner.y.tolist() == [2, 0]
+    assert cut.scalar == 7
+    assert cut.name == "shared"
+    assert len(value.rows(torch.zeros(0, dtype=torch.int64)).x) == 0
+
+
+def test_column_takes_one_number_or_one_each():
+    like = torch.zeros(3, 2, 4, 4, dtype=torch.float64)
+    assert column(0.5, like).shape == (1, 1, 1, 1)
+    each = column(torch.arange(3), like)
+    assert each.dtype == torch.float64
+    assert (each + like)[:, 0, 0, 0].tolist() == [0, 1, 2]

@@ -1,0 +1,37 @@
+import math
+
+import pytest
+
+from brittle import UnsupportedThreat
+from brittle.evaluation.plan import DEFAULT_ATTACKS, plan
+
+
+def test_the_default_plan_suits_the_norm():
+    assert [one.info.spec for one in plan([], "linf", 0.1)] == list(DEFAULT_ATTACKS)
+    assert [one.info.name for one in plan([], "l0", 5)] == ["noise"]
+
+
+def test_attacks_that_need_a_radius_get_it_and_the_others_search():
+    fixed, minimum, turned = plan(["pgd", "deepfool", "smallest(pgd)"], "l2", 0.5)
+    assert (fixed.info.kind, fixed.threat.radius, fixed.info.radius) == ("fixed", 0.5, 0.5)
+    assert (minimum.info.kind, minimum.threat.radius, minimum.info.radius) == ("minimum", math.inf, None)
+    assert turned.info.kind == "minimum"
+
+
+def test_a_radius_of_its_own_wins():
+    assert plan(["pgd:eps=0.25"], "l2", 0.5)[0].threat.radius == 0.25
+
+
+def test_keys_are_folder_names_and_all_different():
+    keys = [one.info.key for one in plan(["smallest(pgd:steps=3)", "smallest(pgd:steps=3)"], "linf", 0.1)]
+    assert keys == ["smallest_pgd_steps=3", "smallest_pgd_steps=3-2"]
+
+
+def test_settings_hold_every_hyper_parameter():
+    assert plan(["pgd:steps=3"], "linf", 0.1)[0].info.settings["steps"] == 3
+    assert plan(["deepfool:slack=inf"], "l2", None)[0].info.settings["slack"] == "inf"
+
+
+def test_a_norm_without_mathematics_is_refused():
+    with pytest.raises(UnsupportedThreat, match="BasicIterative cannot measure changes by l2; it knows linf"):
+        plan(["bim"], "l2", 0.5)

@@ -1,0 +1,52 @@
+import pytest
+
+from brittle import FGSM, PGD, Cascade, DeepFool, InputError, Restarts, SmallestRadius
+from brittle.evaluation.spec import number, parse_attack
+
+
+@pytest.mark.parametrize(
+    ("text", "attack"),
+    [
+        ("fgsm", FGSM()),
+        ("pgd:steps=7,restarts=2,loss=margin,kappa=50", PGD(steps=7, restarts=2, loss="margin", kappa=50)),
+        ("pgd: step-size = 2/255, random_start=false", PGD(step_size=2 / 255, random_start=False)),
+        ("deepfool:slack=inf", DeepFool(slack=float("inf"))),
+        ("smallest(pgd:steps=5):steps=3", SmallestRadius(PGD(steps=5), steps=3)),
+        ("restarts(fgsm):count=2", Restarts(FGSM(), 2)),
+        ("cascade(fgsm;smallest(pgd:steps=4):steps=3)", Cascade((FGSM(), SmallestRadius(PGD(steps=4), steps=3)))),
+    ],
+)
+def test_reads_attacks(text, attack):
+    assert parse_attack(text).attack == attack
+
+
+def test_an_attack_may_have_a_radius_of_its_own():
+    assert parse_attack("pgd:eps=2/255").radius == 2 / 255
+    assert parse_attack("pgd").radius is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pdg", r"no attack 'pdg' \(did you mean 'pgd'\?\); there are bim"),
+        ("pgd:stesp=3", r"no field 'stesp' \(did you mean 'steps'\?\); there are steps"),
+        ("pgd:steps=x", "steps=x: input should be a valid integer"),
+        ("pgd:steps=0", "steps is 0; expected at least 1"),
+        ("pgd:loss=l2", "loss=l2: input should be 'cross_entropy', 'margin' or 'dlr'"),
+        ("pgd:steps", "'steps' is no option; expected FIELD=VALUE"),
+        ("smallest", r"expected smallest\(ATTACK\)"),
+        ("fgsm(pgd)", "'fgsm"),
+        ("smallest(fgsm;pgd)", "takes one attack"),
+        ("smallest(fgsm", "a bracket is missing"),
+        ("pgd:eps=a/b", "'a/b' is no number"),
+    ],
+)
+def test_refuses_with_what_there_is(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_attack(text)
+
+
+def test_numbers_may_be_fractions():
+    assert number("8/255") == 8 / 255
+    with pytest.raises(InputError, match="1/0"):
+        number("1/0")

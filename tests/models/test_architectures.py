@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from brittle.models import ARCHITECTURES
+from brittle.models.architectures import Normalise
+
+WEIGHTS = {
+    "digits-lenet": 16 * 26 + 32 * (16 * 25 + 1) + 128 * 513 + 10 * 129,
+    "fc500-150-10": 500 * 785 + 150 * 501 + 10 * 151,
+    "lenet-cifar": 32 * 76 + 32 * 801 + 64 * 801 + 64 * 1025 + 10 * 65,
+    "lenet-mnist": 20 * 26 + 50 * 501 + 500 * 801 + 10 * 501,
+    "nin-cifar": 966986,
+}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_maps_images_to_logits_and_has_the_published_size(name):
+    architecture = ARCHITECTURES[name]
+    module = architecture.build().eval()
+    logits = module(torch.rand(3, *architecture.input_shape))
+    assert architecture.name == name
+    assert logits.shape == (3, architecture.classes)
+    assert sum(weight.numel() for weight in module.parameters()) == WEIGHTS[name]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_images_do_not_influence_each_other(name):
+    module = ARCHITECTURES[name].build().eval()
+    images = torch.rand(3, *ARCHITECTURES[name].input_shape)
+    torch.testing.assert_close(module(images)[1:2], module(images[1:2]))
+
+
+def test_the_normalisation_is_inside():
+    for name, architecture in ARCHITECTURES.items():
+        first = next(architecture.build().children())
+        assert isinstance(first, Normalise), name
+        assert "0.mean" in architecture.build().state_dict()
+
+
+def test_nin_counts_by_block():
+    first = 192 * (3 * 25 + 1) + 160 * 193 + 96 * 161
+    second = 192 * (96 * 25 + 1) + 192 * 193 + 192 * 193
+    third = 192 * (192 * 9 + 1) + 192 * 193 + 10 * 193
+    assert first + second + third == WEIGHTS["nin-cifar"]

@@ -1,0 +1,95 @@
+import sys
+from textwrap import dedent
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from brittle.errors import ModelError
+from brittle.models import open_network
+
+FILE = """
+    import torch
+    from torch import nn
+    from neighbour import WIDTH
+
+    def build():
+        module = nn.Sequential(nn.Flatten(), nn.Linear(WIDTH, 3), nn.Dropout())
+        module.input_shape = (1, 2, 2)
+        module.classes = ["cat", "dog", "<emu>"]
+        return module
+
+    def bare(): return nn.Flatten()
+    def number(): return 3
+    def fails(): raise KeyError("no such layer")
+    def crooked():
+        module = nn.Flatten()
+        module.input_shape = (28, 28)
+        return module
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "neighbour.py").write_text("WIDTH = 4\n")
+    (tmp_path / "net.py").write_text(dedent(FILE))
+    yield tmp_path / "net.py"
+    sys.modules.pop("neighbour", None)
+
+
+def test_a_factory_is_run_in_its_folder_and_may_say_shape_and_classes(file):
+    path, state = sys.path.copy(), torch.get_rng_state()
+    network = open_network(f"{file}:build")
+    assert (network.input_shape, network.classes, network.parameters) == ((1, 2, 2), ("cat", "dog", "<emu>"), 15)
+    assert not network.module.training
+    assert network.digest == open_network(f"{file}:build").digest
+    assert sys.path == path
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_the_module_does_not_say_is_unknown(file):
+    network = open_network(f"{file}:bare")
+    assert (network.input_shape, network.classes) == (None, ())
+
+
+def test_weights_replace_the_factorys(file, tmp_path):
+    given = {"1.weight": torch.full((3, 4), 2.0), "1.bias": torch.zeros(3)}
+    save_file(given, tmp_path / "w.safetensors")
+    network = open_network(f"{file}:build", weights=tmp_path / "w.safetensors")
+    assert torch.equal(network.module(torch.ones(1, 1, 2, 2)), torch.full((1, 3), 8.0))
+
+
+def test_the_program_is_part_of_the_digest(file):
+    before = open_network(f"{file}:bare").digest
+    file.write_text(file.read_text() + "\n# another program\n")
+    assert open_network(f"{file}:bare").digest != before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "no function 'nothing'; those it defines: bare, build, crooked, fails, number"),
+        ("number", "returned a int; it must return a torch.nn.Module"),
+        ("fails", "failed with KeyError: 'no such layer'"),
+        ("crooked", r"input_shape is \(28, 28\)"),
+    ],
+)
+def test_bad_factories_are_refused(file, name, message):
+    with pytest.raises(ModelError, match=message):
+        open_network(f"{file}:{name}")
+
+
+def test_bad_files_are_refused(file, tmp_path):
+    with pytest.raises(ModelError, match="there is no file"):
+        open_network(f"{tmp_path}/nowhere.py:build")
+    (tmp_path / "broken.py").write_text("def build(:\n")
+    with pytest.raises(ModelError, match="cannot be run: SyntaxError"):
+        open_network(f"{tmp_path}/broken.py:build")
+    with pytest.raises(ModelError, match=":FACTORY"):
+        open_network(str(file))
+
+
+def test_a_custom_class_works(tmp_path):
+    (tmp_path / "own.py").write_text("from torch import nn\nclass Net(nn.Flatten):\n    pass\n")
+    assert isinstance(open_network(f"{tmp_path}/own.py:Net").module, nn.Flatten)

@@ -1,0 +1,33 @@
+import pytest
+
+from brittle.errors import ModelError
+from brittle.models import open_network
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("digits-lent", "did you mean 'digits-lenet'"),
+        ("anything", r"Known are NETWORK\.pt2, NETWORK\.onnx"),
+        ("net.safetensors", r"without a network; .*--weights net\.safetensors"),
+        ("net.py", r"net\.py:FACTORY"),
+        ("net.pth", "is a pickle"),
+        ("folder/net.bin", "is a pickle"),
+        ("nowhere.pt2", "there is no file"),
+        ("", "there is no network ''"),
+    ],
+)
+def test_what_is_no_network_is_refused_with_the_way_out(spec, message):
+    with pytest.raises(ModelError, match=message):
+        open_network(spec)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ModelError, match="cannot use the device 'mainframe'"):
+        open_network("digits-lenet", device="mainframe")
+
+
+def test_another_device_keeps_the_digest():
+    network = open_network("digits-lenet", device="meta")
+    assert next(network.module.parameters()).device.type == "meta"
+    assert network.digest == open_network("digits-lenet").digest

@@ -1,0 +1,69 @@
+"""Numbers as text."""
+
+import math
+
+import pytest
+
+from brittle.metrics import wilson
+from brittle.report import formats
+from brittle.report.formats import THIN, Units
+
+
+def plain(text):
+    return text.replace(THIN, " ")
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0, "0.0 %"), (1, "100.0 %"), (0.7154, "71.5 %"), (0.0004, "< 0.1 %"), (0.9999, "> 99.9 %"), (0.001, "0.1 %")],
+)
+def test_percent(rate, text):
+    assert plain(formats.percent(rate)) == text
+
+
+def test_interval():
+    assert plain(formats.interval(wilson(0, 200))) == "0.0–1.9 %"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.012345, "0.0123"),
+        (0.5, "0.500"),
+        (9.999, "10.0"),
+        (123456, "123,456"),
+        (-0.25, "−0.250"),
+        (3.2e-8, "3.20×10⁻⁸"),
+        (math.inf, "∞"),
+        (math.nan, "–"),
+        (0, "0"),
+    ],
+)
+def test_three_significant_digits(value, text):
+    assert formats.significant(value) == text
+
+
+def test_sizes_in_steps_of_8_bits():
+    units = Units(1.0)
+    assert units.size(4 / 255, "inf") == "4/255"
+    assert units.size(4.00001 / 255, "inf") == "4/255", "float32 is no better"
+    assert units.size(0.1, "inf") == "25.5/255"
+    assert units.size(0.1, "2") == "0.100"
+    assert units.size(12.0, "0") == "12"
+    assert Units(255.0).size(4.0, "inf") == "4.00"
+    assert units.size(math.inf, "inf") == "∞"
+    assert units.bounds(0.4 / 255, 0.5 / 255, "inf") == "0.400–0.500/255"
+    assert units.bounds(math.inf, math.inf, "inf") == "∞"
+    assert units.bounds(0.0, 1.0, "2") == "0–1.00"
+
+
+def test_passes_times_and_plurals():
+    assert [formats.count(value) for value in (41.0, 12.34, 1234.5)] == ["41", "12.3", "1,234"]
+    assert plain(formats.duration(0.0123)) == "12.3 ms"
+    assert plain(formats.duration(12)) == "12.0 s"
+    assert [formats.plural(1, "image"), formats.plural(2000, "class", "classes")] == ["1 image", "2,000 classes"]
+
+
+def test_names_in_figures_cannot_be_markup():
+    assert formats.figure_text("<b>&x", 28) == "&lt;b&gt;&amp;x"
+    assert formats.figure_text("a" * 30, 5) == "aaaa…"

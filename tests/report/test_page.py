@@ -1,0 +1,289 @@
+"""The page as text: what it says for every outcome, and that it says what the metrics say."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from made_up import plan, searching
+
+from brittle import metrics
+from brittle.errors import RunError
+from brittle.evaluation.manifest import BadImageInfo
+from brittle.evaluation.store import RunFolder
+from brittle.report import figures, sections, trust, write_report
+from brittle.report.evidence import gather
+from brittle.report.formats import THIN
+from brittle.report.gallery import amplification, png, walls
+from brittle.report.verdict import verdict
+
+
+@pytest.fixture(autouse=True)
+def _without_the_script_of_the_figures(monkeypatch):
+    """Its 5 MB only make these tests slow."""
+    monkeypatch.setattr("brittle.report.page.get_plotlyjs", lambda: "/* plotly */")
+
+
+class Reader(HTMLParser):
+    """The visible text, the elements and the scripts of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.text, self.tags, self.attributes, self.inside, self.scripts = [], [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.extend(attrs)
+        self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if "script" in self.inside:
+            self.scripts.append(data)
+        elif "style" not in self.inside:
+            self.text.append(data)
+
+    @property
+    def words(self):
+        return re.sub(r"\s+", " ", "".join(self.text).replace(THIN, " "))
+
+
+def evidence_of(run):
+    return gather(RunFolder.open(run))
+
+
+def said(run):
+    found = verdict(evidence_of(run))
+    return (found.headline + " " + " ".join(found.sentences)).replace(THIN, " ")
+
+
+def test_the_page_says_what_the_metrics_say(make_run):
+    run = make_run(radius=0.05, attacks=plan(0.05))
+    words = Reader(write_report(run).read_text()).words
+    folder = RunFolder.open(run)
+    robust = metrics.robust_accuracy(list(folder.tables().values()), "inf", 0.05)
+    clean = metrics.clean_accuracy(folder.table("pgd"))
+    assert 0.2 < robust.value < 0.8
+    assert (
+        f"Robust accuracy is {robust.value:.1%} (95% interval {100 * robust.low:.1f}–{100 * robust.high:.1f}%".replace(
+            "%", " %"
+        )
+        in words
+    )
+    assert f"Clean accuracy{100 * clean.value:.1f} %" in words
+    median = metrics.median_size(folder.table("deepfool"))
+    assert f"Half of the images it got right fall to a change of {255 * median.value:.3g}/255 or less" in words
+    for key, table in folder.tables().items():
+        rate = metrics.success_rate(table, "inf", 0.05)
+        assert f"{100 * rate.value:.1f} %{100 * rate.low:.1f}–{100 * rate.high:.1f} %" in words, key
+    assert "brittle audit digits-lenet --data digits --eps 4/255 --name 'it'\"'\"'s one'" in words
+    for needed in ("ab12" * 16, "cd34" * 16, "x86_64, 2 cores", "2.13.0", "restarts", "overshoot", "Seed0"):
+        assert needed in words
+
+
+def test_where_the_report_goes(make_run, tmp_path):
+    run = make_run(images=4)
+    assert write_report(run) == run / "report.html"
+    assert write_report(run, tmp_path / "new" / "page.html") == tmp_path / "new" / "page.html"
+    assert write_report(run, tmp_path) == tmp_path / "report.html"
+    with pytest.raises(RunError, match=r"page.html cannot be written"):
+        write_report(run, run / "manifest.json" / "page.html")
+    with pytest.raises(RunError, match="is no run folder"):
+        write_report(tmp_path)
+
+
+def test_one_file_that_loads_nothing(make_run):
+    reader = Reader(write_report(make_run(images=8)).read_text())
+    outside = [
+        (name, value)
+        for name, value in reader.attributes
+        if name in ("src", "href") and not value.startswith(("data:", "#"))
+    ]
+    assert outside == []
+    assert any(name == "content" and value.startswith("default-src 'none'") for name, value in reader.attributes)
+
+
+EVIL = ["<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>", "<b>bold</b>&amp;", "{{ 7*7 }}", '"><i>']
+
+
+def test_names_stay_text(make_run):
+    run = make_run(
+        classes=EVIL,
+        network="</title><script>alert(3)</script>",
+        data="<s>data</s>",
+        images=40,
+        bad=[BadImageInfo(index=2, name="<u>bad</u>", reason="<em>why</em>")],
+    )
+    reader = Reader(write_report(run).read_text())
+    assert not {"s", "u", "em", "script>"} & set(reader.tags)
+    assert reader.tags.count("b") == 3 + 2 * reader.tags.count("article"), "only those of the template"
+    assert reader.tags.count("script") == 3
+    assert not any(name.startswith("on") for name, _ in reader.attributes)
+    for text in (*EVIL, "<s>data</s>", "<u>bad</u>", "<em>why</em>"):
+        assert text in reader.words
+    drawn = json.loads(next(script for script in reader.scripts if script.startswith("{")))
+    assert "&lt;img src" in drawn["confusion"]["layout"]["xaxis"]["ticktext"][0]
+    assert "<" not in json.dumps(drawn["confusion"]["layout"])
+
+
+@pytest.mark.parametrize(
+    ("choices", "headline", "sentence"),
+    [
+        (
+            {"radius": 4 / 255, "attacks": plan(4 / 255), "typical": 0.001},
+            "Every image it got right falls.",
+            "A change of at most 4/255 per pixel value, which nobody sees, breaks",
+        ),
+        (
+            {"radius": 8 / 255, "attacks": plan(8 / 255), "typical": 0.001},
+            "Every image",
+            "which is hardly visible, breaks",
+        ),
+        (
+            {"typical": 50.0},
+            "No image fell.",
+            "the 4 attacks tried broke none of the 186 images that the network got right",
+        ),
+        ({"clean": 0.0}, "There was nothing to break.", "got none of the 200 images right"),
+        ({"never": 0.7}, "Some images it got right fall.", "found a change for less than half of the images"),
+        ({"never": 0.95}, "Few images fall.", "Robust accuracy is"),
+        ({"never": 0.3}, "Most images it got right fall.", "Robust accuracy is"),
+        ({"never": 0.04}, "Nearly every image it got right falls.", "Robust accuracy is"),
+        ({"images": 20}, "Every image", "Only 20 images: the interval is wide"),
+        ({"images": 1, "clean": 1.1}, "The one image it got right falls.", "Only 1 image:"),
+        ({"clean": 0.1}, "Every image", "no better than guessing among 10 classes"),
+        ({"clean": 0.4}, "Every image", "it is right on only"),
+        (
+            {"radius": None, "p": "2", "attacks": [searching("deepfool", "2")], "typical": 1.5},
+            "Half of the images fall to a change of",
+            "A change of whatever size it takes (measured in L2) breaks 186 of the 186",
+        ),
+        (
+            {"p": "2", "radius": 3.0, "attacks": plan(3.0, "2"), "typical": 1.0},
+            "",
+            "A change of length at most 3.00 (L2) breaks",
+        ),
+        (
+            {"p": "1", "radius": 3.0, "attacks": plan(3.0, "1"), "typical": 1.0},
+            "",
+            "adds up to at most 3.00 over all pixel values",
+        ),
+        (
+            {"p": "0", "radius": 30.0, "attacks": plan(30.0, "0"), "typical": 10.0},
+            "",
+            "A change of at most 30 pixel values",
+        ),
+        ({"done": {"noise": 2, "fgsm": 1}}, "", "This run is not finished: 100 of 200 images"),
+        ({"classes": [], "shape": (3, 40, 30)}, "Every image", "Robust accuracy is"),
+        ({"attacks": plan()[2:3]}, "Every image", "Robust accuracy is"),
+    ],
+)
+def test_a_verdict_for_every_outcome(make_run, choices, headline, sentence):
+    run = make_run(pictures=0, **choices)
+    text = said(run)
+    assert text.startswith(headline)
+    assert sentence in text
+    words = Reader(write_report(run).read_text()).words
+    assert sentence in words
+    assert "nan" not in words.lower().replace("finance", "")
+    assert "inf " not in words.replace("radius inf", "").replace("radiusinf", "")
+
+
+def test_reservations_are_made_where_they_are_due(make_run):
+    run = make_run(radius=0.05, attacks=plan(0.05), never=0.2, bad=[BadImageInfo(index=1, name="x", reason="y")])
+    notes = {remark.title: remark for remark in trust.remarks(evidence_of(run))}
+    lost = notes["A search without a limit came back empty"]
+    assert lost.caution
+    assert "deepfool" in lost.text
+    assert notes["Images left out"].caution
+    assert "L2, L1, L0" in notes["Only what was tried"].text
+    assert "Chance beats the gradient" not in notes
+
+
+def test_chance_beating_the_gradient_is_said(make_run):
+    noise, *_, search = plan()
+    weak = search.model_copy(
+        update={"key": "weak", "name": "random-direction"}
+    )  # drawn at random, yet it finds what pgd does not
+    strong = noise.model_copy(update={"key": "pgd", "name": "pgd", "radius": 0.04})
+    run = make_run(attacks=[strong, weak])
+    titles = [remark.title for remark in trust.remarks(evidence_of(run))]
+    assert "Chance beats the gradient" in titles
+
+
+def test_an_unfinished_run_is_reported_for_the_images_it_has(make_run):
+    evidence = evidence_of(make_run(done={"noise": 3, "fgsm": 1}, block=50))
+    assert evidence.n == 50
+    assert [info.key for info in evidence.waiting] == ["pgd", "deepfool"]
+
+
+def test_a_run_without_rows_is_refused(make_run):
+    with pytest.raises(RunError, match="no image that an attack has done"):
+        write_report(make_run(done={}))
+
+
+def test_pictures_of_a_wrong_length_are_refused(make_run, monkeypatch):
+    monkeypatch.setattr("made_up.picture", lambda shape, number, label: np.zeros((1, 3, 3)))
+    with pytest.raises(RunError, match=r"the original picture of image 'digits/\d+' has 36 bytes"):
+        write_report(make_run(images=8))
+
+
+def test_the_gallery_goes_from_easy_to_hard(make_run):
+    evidence = evidence_of(make_run())
+    galleries = {wall.attack.info.key: wall for wall in walls(evidence)}
+    wall = galleries["deepfool"]
+    sizes = [float(shot.size.removesuffix("/255")) for shot in (*wall.easiest, *reversed(wall.hardest))]
+    found = np.sort(metrics.minimal_sizes(evidence.attacks[3].table)) * 255
+    assert sizes == pytest.approx([*found[:3], *found[-3:]], rel=0.01)
+    assert galleries["pgd"].equal
+    assert not galleries["pgd"].hardest
+    assert all(shot.small for shot in wall.easiest)
+
+
+def test_the_change_is_amplified_by_a_readable_factor():
+    assert [amplification(size / 255) for size in (0.1, 1, 4, 8, 255)] == [1000, 100, 20, 10, 0.5]
+    assert amplification(0.0) == 50_000
+    for channels in (1, 2, 3, 4):
+        assert png(np.full((channels, 4, 6), 0.5)).startswith("data:image/png;base64,")
+
+
+def test_a_long_table_of_classes_starts_with_the_largest(make_run):
+    table = sections.class_table(evidence_of(make_run(classes=[f"c{i}" for i in range(1000)], pictures=0)))
+    counts = [row[1].value for row in table.rows]
+    assert counts == sorted(counts, reverse=True)
+    assert "of 1,000" in table.note
+    assert "of 1" in table.rows[-1][2].text, "counts, not rates"
+    assert table.rows[-1][2].note == ""
+
+
+def test_confusion_becomes_a_list_when_there_are_many_classes(make_run):
+    evidence = evidence_of(make_run(classes=[f"c{i}" for i in range(1000)], pictures=0))
+    pairs, labels = sections.confusion(evidence)
+    assert labels == []
+    assert sum(pair.count for pair in pairs) == evidence.fallen.sum()
+
+
+def test_figures_are_what_plotly_takes(make_run):
+    import plotly.graph_objects as go
+
+    evidence = evidence_of(make_run())
+    pairs, labels = sections.confusion(evidence)
+    drawn = [
+        figures.security_figure(evidence),
+        figures.size_figure(evidence),
+        figures.confusion_figure(evidence, pairs, labels),
+    ]
+    style = write_report(evidence.folder.path).read_text().partition("<style>")[2].partition("</style>")[0]
+    for figure in drawn:
+        text = json.dumps(figure)
+        for name in set(re.findall(r'"@([\w-]+)"', text)):
+            assert style.count(f"--{name}:") >= 1, name
+        go.Figure(json.loads(re.sub(r'"@[\w-]+"', '"#123456"', text)))
+    worst = next(trace for trace in drawn[0]["data"] if trace.get("name") == "Worst case")
+    assert worst["y"][0] == pytest.approx(evidence.clean.value, rel=1e-5)
+    assert min(worst["y"]) == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,109 @@
+"""The commands as a newcomer types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from brittle import cli
+from brittle.cli import app
+
+runner = CliRunner()
+AUDIT = ["audit", "digits-lenet", "--data", "digits", "--limit", "20", "--attack", "fgsm", "--eps", "0.1"]
+
+
+def test_audit_writes_a_report_and_prints_json(tmp_path: Path):
+    result = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run"), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout)
+    assert summary["images"] == 20
+    assert 0 <= summary["robust"]["low"] <= summary["robust"]["value"] <= summary["robust"]["high"] <= 1
+    assert Path(summary["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_audit_prints_a_table(tmp_path: Path):
+    result = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run")], catch_exceptions=False)
+    assert "robust accuracy" in result.stderr
+    assert "report.html" in result.stderr.replace("\n", "")
+    assert result.stdout == ""
+    quiet = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run"), "--quiet"], catch_exceptions=False)
+    assert quiet.output == ""
+
+
+@pytest.mark.parametrize(("least", "code"), [("0.9", 1), ("0.01", 0)])
+def test_audit_is_a_gate(tmp_path: Path, least: str, code: int):
+    result = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run"), "--fail-under", least], catch_exceptions=False)
+    assert result.exit_code == code
+    assert ("is below 90.0%" in result.stderr) == bool(code)
+
+
+def test_an_error_is_a_message_and_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(
+        sys, "argv", ["brittle", "audit", "weights.pth", "--data", "digits", "--out", str(tmp_path / "run")]
+    )
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    assert "error:" in shown
+    assert "Traceback" not in shown
+
+
+def test_report_says_where_it_lies(tmp_path: Path):
+    runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run")], catch_exceptions=False)
+    result = runner.invoke(
+        app, ["report", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")], catch_exceptions=False
+    )
+    assert Path(result.stdout.strip()) == (tmp_path / "page.html").resolve()
+    assert (tmp_path / "page.html").stat().st_size > 1_000_000
+
+
+def test_attack_saves_pngs(tmp_path: Path):
+    result = runner.invoke(
+        app,
+        ["attack", "digits-lenet", "digits", "--limit", "3", "--out", str(tmp_path), "--json"],
+        catch_exceptions=False,
+    )
+    saved = json.loads(result.stdout)
+    assert len(saved) == 3
+    assert all(Path(one["path"]).is_file() for one in saved if one["success"])
+    shown = runner.invoke(
+        app, ["attack", "digits-lenet", "digits", "--limit", "3", "--out", str(tmp_path)], catch_exceptions=False
+    )
+    assert "still adversarial when read back" in shown.stderr.replace("\n", " ")
+
+
+def test_list_names_everything():
+    result = runner.invoke(app, ["list"], catch_exceptions=False)
+    for name in ("pgd", "deepfool", "digits-lenet", "torchvision:NAME", "deepfool-robustness"):
+        assert name in result.stdout
+    only = runner.invoke(app, ["list", "attacks"], catch_exceptions=False)
+    assert "digits-lenet" not in only.stdout
+
+
+def test_train_writes_weights_that_audit_takes(tmp_path: Path):
+    weights = tmp_path / "small.safetensors"
+    line = ["train", "digits-lenet", "--data", "digits:train", "--limit", "64", "--epochs", "1", "--test", "digits"]
+    result = runner.invoke(app, [*line, "--out", str(weights)], catch_exceptions=False)
+    assert "test accuracy" in result.stderr
+    again = runner.invoke(
+        app, [*AUDIT, "--weights", str(weights), "--out", str(tmp_path / "run")], catch_exceptions=False
+    )
+    assert again.exit_code == 0
+
+
+def test_every_command_teaches():
+    for command in ("audit", "attack", "report", "list", "demo", "train", "study"):
+        result = runner.invoke(app, [command, "--help"], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert len(result.stdout.splitlines()) > 5
+
+
+def test_python_m_brittle_is_the_command():
+    shown = subprocess.run([sys.executable, "-m", "brittle", "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("brittle 0.")
