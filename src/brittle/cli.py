@@ -16,6 +16,7 @@ from brittle.evaluation.summary import summarise
 from brittle.evaluation.train import train as train_network
 from brittle.listing import listing
 from brittle.report import write_report
+from brittle.report.study_page import write_study
 from brittle.studies import run_study
 from brittle.version import __version__
 
@@ -244,11 +245,18 @@ def study(
     seed: Seed = 0,
 ) -> None:
     """Reproduce a published table beside the published figures; cells once computed are kept."""
-    terminal.show_study(
-        run_study(
-            name, out, data=data, models=models, scale=scale, device=_device(device), seed=seed, watch=terminal.tell
-        )
+    result = run_study(
+        name,
+        out,
+        data=data,
+        models=models,
+        scale=scale,
+        device=_device(device),
+        seed=seed,
+        watch=terminal.tell,
     )
+    terminal.show_study(result)
+    terminal.console.print(f"page   {write_study(result).resolve()}", soft_wrap=True)
 
 
 def _device(device: str | None) -> str:

@@ -17,6 +17,8 @@ from brittle.evaluation.attack import Saved
 from brittle.evaluation.summary import AttackSummary, Summary
 from brittle.listing import Listed
 from brittle.metrics import Estimate
+from brittle.studies.study import StudyResult
+from brittle.studies.tables import sheets
 from brittle.training.epoch import Epoch
 
 console = Console(stderr=True, highlight=False)
@@ -166,11 +168,21 @@ def fail(message: str) -> None:
     console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
 
 
-def tell(line: str) -> None:
-    """Print a line of progress."""
-    console.print(line)
+def tell(line: str, fraction: float | None = None) -> None:
+    """Print a line of progress, with the share of the whole that is done."""
+    console.print(line if fraction is None else f"[dim]{fraction:4.0%}[/] {escape(line)}")
 
 
-def show_study(result: object) -> None:
-    """Print a study's table."""
-    console.print(result)
+def show_study(result: StudyResult) -> None:
+    """Print a study's sheets, measured beside published, and where the page lies."""
+    for sheet in sheets(result):
+        table = Table(title=f"{sheet.title} – measured beside published", title_justify="left")
+        table.add_column("network", overflow="fold")
+        for what, kind in sheet.heads:
+            table.add_column(f"{what}\n[dim]{kind}[/]", justify="right", overflow="fold")
+        for name, places in sheet.rows:
+            table.add_row(name, *("\n".join(filter(None, (place.text, place.interval))) for place in places))
+        Console(highlight=False).print(table)
+    for row in result.rows:
+        for note in row.notes:
+            console.print(f"[dim]{escape(row.key)}: {escape(note)}[/]")

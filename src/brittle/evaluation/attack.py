@@ -1,6 +1,5 @@
 """`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.goal import Goal, Targeted
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.run import run
-from brittle.data import Block, Fit, Source, open_source
+from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
 from brittle.evaluation.part import rounded
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
-from brittle.models import Network, open_network
+from brittle.evaluation.subject import open_subject
+from brittle.models import Network
 from brittle.types import Images
 
 LENGTHENED = tuple(1.05**power for power in range(30))
@@ -100,21 +100,27 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         BrittleError: anything that cannot be meant or done.
     """
     chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
-    network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
-    classifier = Classifier(network.module, binary=binary)
-    channels, height, width = network.input_shape or (None, crop, crop)
-    fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
-    source = open_source(images, fit=fit, limit=limit, skip_bad=skip_bad) if isinstance(images, str) else images
+    subject = open_subject(
+        model,
+        images,
+        weights=weights,
+        binary=binary,
+        device=device,
+        limit=limit,
+        resize=resize,
+        crop=crop,
+        skip_bad=skip_bad,
+    )
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
-    job = _Job(classifier, Planned(chosen.info, chosen.attack, threat), target, seed, folder)
+    job = _Job(subject.classifier, Planned(chosen.info, chosen.attack, threat), target, seed, folder)
     saved: list[Saved] = []
-    for block in source.blocks(16):
-        saved.extend(job.block(block, source.labelled))
+    for block in subject.source.blocks(16):
+        saved.extend(job.block(block, subject.source.labelled))
     return saved
 
 
@@ -201,11 +207,6 @@ class _Job:
             success=bool(self._met(logits, label)),
             already=False,
         )
-
-
-def names_of(network: Network, source: Source) -> Sequence[str]:
-    """Return the class names that the network or the images know."""
-    return network.classes or source.classes
 
 
 def _save(image: Tensor, path: Path) -> None:

@@ -13,15 +13,16 @@ import torch
 from brittle.core.classifier import Classifier
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.run import run
-from brittle.data import Block, Fit, Source, open_source
+from brittle.data import Block, Source
 from brittle.errors import DataError, InputError, LabelError, ModelError
 from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.evaluation.part import Extremes, rows_of, still_wrong
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.store import RunFolder
+from brittle.evaluation.subject import open_subject
 from brittle.metrics.rows import flags, floats
-from brittle.models import Network, open_network
+from brittle.models import Network
 from brittle.version import __version__
 
 PARTS_OF = 64
@@ -89,15 +90,24 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius)
-    network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
-    source = _source(data, network, limit=limit, skip_bad=skip_bad, resize=resize, crop=crop)
+    subject = open_subject(
+        model,
+        data,
+        weights=weights,
+        binary=binary,
+        device=device,
+        limit=limit,
+        resize=resize,
+        crop=crop,
+        skip_bad=skip_bad,
+    )
+    network, classifier, source = subject.network, subject.classifier, subject.source
     if not len(source):
         raise DataError(f"{source.spec} holds no images; an audit needs at least one")
     if not source.labelled:
         raise DataError(
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
-    classifier = Classifier(network.module, binary=binary)
     shape = _checked(classifier, source)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -205,16 +215,6 @@ class _Work:
         bad = self._images(number) - len(block)
         if bad:
             self.watch.advance(one.info.spec, bad)
-
-
-def _source(
-    data: str | Source, network: Network, *, limit: int | None, skip_bad: bool, resize: int | None, crop: int | None
-) -> Source:
-    if isinstance(data, Source):
-        return data
-    channels, height, width = network.input_shape or (None, crop, crop)
-    fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
-    return open_source(data, fit=fit, limit=limit, skip_bad=skip_bad)
 
 
 def _checked(classifier: Classifier, source: Source) -> tuple[int, ...]:

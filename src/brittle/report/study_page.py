@@ -1,0 +1,207 @@
+"""A study's page: its table, measured beside published, as one HTML file that opens from disk."""
+
+import base64
+import hashlib
+import math
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from brittle.errors import RunError
+from brittle.metrics import Estimate
+from brittle.report.figures import SERIES, SYMBOLS, Figure
+from brittle.report.formats import figure_text
+from brittle.report.page import script_json
+from brittle.studies.study import Column, StudyResult
+from brittle.studies.tables import FIRST, NOTHING, Sheet, sheets
+from brittle.training.files import write_atomically
+
+PAGE = "study.html"
+SPREAD = 0.2
+"""Distance of the methods' marks within a network's row, as a fraction of a row."""
+ROW_HEIGHT = 58
+"""Pixels of the figure for each network."""
+
+
+def write_study(result: StudyResult, out: Path | None = None) -> Path:
+    """Write the page of a study.
+
+    Args:
+        result: of `run_study`.
+        out: the file to write; `study.html` in the study's folder by default.
+
+    Returns:
+        The file written: about 5 MB, nearly all of it plotly's script.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    target = Path(out) if out is not None else result.folder / PAGE
+    if target.is_dir():
+        raise RunError(f"{target} is a folder; give the name of a file for the page, such as {target / PAGE}")
+    write_atomically(target, render_study(result).encode())
+    return target
+
+
+def render_study(result: StudyResult) -> str:
+    """The whole page as text."""
+    environment = Environment(
+        loader=PackageLoader("brittle.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawn = drawn_columns(result)
+    scripts = [get_plotlyjs(), _asset("report.js")]
+    return environment.get_template("study.html").render(
+        result=result,
+        study=result.study,
+        first=FIRST,
+        nothing=NOTHING,
+        measured=sum(any_measured(result, row.key) for row in result.rows),
+        sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],
+        drawn=[(number % SERIES, column) for number, column in enumerate(drawn)],
+        figures=script_json({"ratios": ratio_figure(result, drawn)} if drawn else {}),
+        style=Markup(_asset("report.css")),  # our own file
+        scripts=[Markup(script) for script in scripts],  # plotly's and our own
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+    )
+
+
+def any_measured(result: StudyResult, row: str) -> bool:
+    """Whether anything was measured for a row."""
+    return any(result.entry(row, column.key).measured is not None for column in result.columns)
+
+
+def drawn_columns(result: StudyResult) -> list[Column]:
+    """The columns that the study wants drawn and that hold at least one number."""
+    columns = {column.key: column for column in result.columns}
+    return [columns[key] for key in result.study.plot if any(_numbers(result, row.key, key) for row in result.rows)]
+
+
+def ratio_figure(result: StudyResult, columns: list[Column]) -> Figure:
+    """Numbers of some columns on a logarithmic axis, a row for each network: filled measured, open published."""
+    traces: list[Figure] = []
+    for number, column in enumerate(columns):
+        shift = SPREAD * (number - (len(columns) - 1) / 2)
+        color, symbol = f"@series{number % SERIES}", SYMBOLS[number % len(SYMBOLS)]
+        traces += [_measured(result, column, shift, color, symbol), _published(result, column, shift, color, symbol)]
+    axis: Figure = {"gridcolor": "@grid", "linecolor": "@grid", "tickfont": {"color": "@muted"}, "automargin": True}
+    names = [figure_text(row.key) for row in result.rows]
+    layout: Figure = {
+        "height": 90 + ROW_HEIGHT * len(names),
+        "margin": {"l": 10, "r": 16, "t": 10, "b": 10},
+        "paper_bgcolor": "@clear",
+        "plot_bgcolor": "@clear",
+        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
+        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 40},
+        "showlegend": False,
+        "xaxis": axis | {"type": "log", "dtick": 1, "minor": {"dtick": "D2", "showgrid": True, "gridcolor": "@grid"}},
+        "yaxis": axis
+        | {
+            "tickmode": "array",
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "range": [len(names) - 0.5, -0.5],
+            "showgrid": False,
+            "zeroline": False,
+            "tickfont": {"color": "@ink"},
+        },
+        "shapes": [
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "y0": y,
+                "y1": y,
+                "line": {"color": "@grid", "width": 1},
+            }
+            for y in (place + 0.5 for place in range(len(names) - 1))
+        ],
+    }
+    return {"data": traces, "layout": layout}
+
+
+def _measured(result: StudyResult, column: Column, shift: float, color: str, symbol: str) -> Figure:
+    found = [
+        (place + shift, row.key, entry)
+        for place, row in enumerate(result.rows)
+        if isinstance(entry := result.entry(row.key, column.key).measured, Estimate) and _drawable(entry.value)
+    ]
+    ends = [
+        (one.high - one.value, one.value - one.low) if _drawable(one.low) and math.isfinite(one.high) else (0.0, 0.0)
+        for _, _, one in found
+    ]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": figure_text(f"{column.title}, measured", 60),
+        "x": [one.value for _, _, one in found],
+        "y": [place for place, _, _ in found],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [above for above, _ in ends],
+            "arrayminus": [below for _, below in ends],
+            "color": color,
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "marker": {"color": color, "symbol": symbol, "size": 10},
+        "customdata": [figure_text(key, 60) for _, key, _ in found],
+        "hovertemplate": "%{customdata}: %{x:.3g}",
+    }
+
+
+def _published(result: StudyResult, column: Column, shift: float, color: str, symbol: str) -> Figure:
+    found = [
+        (place + shift, row.key, float(figure))
+        for place, row in enumerate(result.rows)
+        if isinstance(figure := result.entry(row.key, column.key).published, int | float) and _drawable(figure)
+    ]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": figure_text(f"{column.title}, published", 60),
+        "x": [figure for _, _, figure in found],
+        "y": [place for place, _, _ in found],
+        "marker": {"color": color, "symbol": f"{symbol}-open", "size": 15, "line": {"width": 2, "color": color}},
+        "customdata": [figure_text(key, 60) for _, key, _ in found],
+        "hovertemplate": "%{customdata}: %{x:.3g}",
+    }
+
+
+def _numbers(result: StudyResult, row: str, column: str) -> bool:
+    entry = result.entry(row, column)
+    measured = isinstance(entry.measured, Estimate) and _drawable(entry.measured.value)
+    return measured or (isinstance(entry.published, int | float) and _drawable(entry.published))
+
+
+def _drawable(value: float) -> bool:
+    """Whether a logarithmic axis has a place for it."""
+    return math.isfinite(value) and value > 0
+
+
+def _groups(sheet: Sheet) -> list[tuple[str, list[str]]]:
+    """Heads of a sheet with what belongs together under one: a column's title, then measured, published or both."""
+    groups: list[tuple[str, list[str]]] = []
+    for title, kind in sheet.heads:
+        if groups and groups[-1][0] == title:
+            groups[-1][1].append(kind)
+        else:
+            groups.append((title, [kind]))
+    return groups
+
+
+def _asset(name: str) -> str:
+    return resources.files("brittle.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """What the page's security policy knows a script by: any other script is refused by the browser."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,0 +1,159 @@
+"""The documentation holds: its examples run, its commands exist, every attack and every public name has its place."""
+
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+import brittle
+from brittle.cli import app
+from brittle.evaluation.spec import parse_attack
+from brittle.registry import ATTACKS, COMBINATORS
+from cases import Case
+from contract import CLAUSES
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
+FENCE = re.compile(r"^(?:<!-- no run: (?P<reason>.+?) -->\n+)?```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.M | re.S)
+CONTRACT_HOLDS = [clause for clause in CLAUSES if clause.__name__ != "never_worse_with_more"]  # the page says why
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page; `line` is that of its first line of code."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+    reason: str | None
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text()
+    return [
+        Block(page, text.count("\n", 0, found.start("code")), found["language"], found["code"], found["reason"])
+        for found in FENCE.finditer(text)
+    ]
+
+
+def run_blocks(page: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Run a page's Python blocks one after the other, as one module whose tracebacks point into the page."""
+    module = ModuleType("page_" + re.sub(r"\W", "_", page.stem))
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses and type hints look their module up there
+    for block in blocks_of(page):
+        if block.language == "python" and block.reason is None:
+            exec(compile("\n" * block.line + block.code, str(page), "exec"), vars(module))
+    return module
+
+
+def commands_of(block: Block) -> list[list[str]]:
+    """The words of every `brittle` command line of a block, up to a pipe or a comment."""
+    if block.reason is not None or block.language not in ("console", "bash", "yaml"):
+        return []
+    lines = re.sub(r"\\\n\s*", " ", block.code).splitlines()
+    found = [re.match(r"(?:\$ |\s*- run: )?(brittle .*)", line) for line in lines]
+    words = [shlex.split(match[1], comments=True) for match in found if match]
+    return [line[1 : line.index("|")] if "|" in line else line[1:] for line in words]
+
+
+def settings() -> dict:
+    class Loader(yaml.SafeLoader):
+        """Reads the tags of mkdocs as nothing."""
+
+    Loader.add_multi_constructor("", lambda *_: None)
+    return yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)  # noqa: S506  # a SafeLoader
+
+
+def leaves(tree: object) -> list[str]:
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in leaves(value)]
+    return [leaf for value in tree for leaf in leaves(value)] if isinstance(tree, list) else [str(tree)]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=lambda page: page.name)
+def test_python_examples_run(page: Path, elsewhere: pytest.MonkeyPatch):
+    run_blocks(page, elsewhere)
+
+
+def test_a_broken_example_is_noticed_at_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n```python\nx = 1\n```\n\nText.\n\n```python\nx + missing\n```\n")
+    with pytest.raises(NameError, match="missing") as caught:
+        run_blocks(page, monkeypatch)
+    assert caught.traceback[-1].lineno + 1 == 10
+
+
+COMMANDS = [(block, words) for page in PAGES for block in blocks_of(page) for words in commands_of(block)]
+
+
+@pytest.mark.parametrize(
+    ("block", "words"), COMMANDS, ids=[f"{block.page.name}-{' '.join(words)}" for block, words in COMMANDS]
+)
+def test_commands_parse(block: Block, words: list[str]):
+    group = typer.main.get_command(app)
+    assert words[0] in group.commands, f"{block.page.name}: there is no command {words[0]!r}"
+    group.commands[words[0]].make_context(words[0], words[1:])  # unknown options and wrong values raise
+    for option, value in zip(words, words[1:], strict=False):
+        if option == "--attack":
+            parse_attack(value)
+
+
+def test_a_command_with_an_unknown_option_is_noticed():
+    command = typer.main.get_command(app).commands["audit"]
+    with pytest.raises(Exception, match="No such option"):
+        command.make_context("audit", ["MODEL", "--data", "digits", "--epsilon", "0.1"])
+
+
+@pytest.mark.parametrize("name", sorted({words[0] for _, words in COMMANDS}))
+def test_commands_have_help(name: str):
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0, result.output
+
+
+def test_every_attack_has_its_place():
+    page = (DOCS / "attacks.md").read_text()
+    for name, kind in ATTACKS.items():
+        assert f"| `{name}` |" in page
+        assert f"\n::: brittle.{kind.__name__}\n" in page
+    for name, kind in COMBINATORS.items():
+        assert f"| `{name}(ATTACK" in page
+        assert f"\n::: brittle.{kind.__name__}\n" in page
+
+
+def test_every_public_name_is_documented_once():
+    listed = re.findall(r"^        - (\w+)$", (DOCS / "api.md").read_text(), re.M)
+    assert listed == sorted(listed)
+    attacks = re.findall(r"^::: brittle\.(\w+)$", (DOCS / "attacks.md").read_text(), re.M)
+    assert sorted([*listed, *attacks]) == sorted({*brittle.__all__} - {"__version__"})
+
+
+def test_every_page_is_in_the_navigation():
+    assert sorted(leaves(settings()["nav"])) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
+def test_pages_ask_nothing_of_the_network():
+    theme = settings()["theme"]
+    assert theme["font"] is False
+    assert "extra_javascript" not in settings()
+    assert "extra_css" not in settings()
+
+
+@pytest.mark.parametrize("clause", CONTRACT_HOLDS, ids=lambda clause: clause.__name__)
+def test_the_worked_example_keeps_the_contract(clause, elsewhere: pytest.MonkeyPatch):
+    page = run_blocks(DOCS / "adding-an-attack.md", elsewhere)
+    clause(Case(page.MomentumIterative(), brittle.Lp("inf", 0.1), grows=None))
