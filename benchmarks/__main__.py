@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds (default: %(default)s)")
     parser.add_argument("--patience", type=float, default=60, help="seconds per contender (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of every contender (default: %(default)s)")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu where others use the machine")
     parser.add_argument("--contenders", default="", help="only these, separated by commas")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
     options = parser.parse_args()
@@ -37,6 +38,8 @@ def arguments() -> argparse.Namespace:
         parser.error(f"there is no suite {unknown[0]!r}; expected one of {', '.join(SUITES)}")
     if options.rounds < 1 or options.slow_images < 1:
         parser.error("--rounds and --slow-images must be at least 1")
+    if options.clock == "cpu" and options.threads > 1:
+        parser.error("--clock cpu adds up the threads' times; it needs --threads 1")
     return options
 
 
@@ -62,7 +65,8 @@ def main() -> int:
         with console.status(name) as status:
             scores = compare(orders, options.rounds, options.patience, status.update)
         radius = suite.radius_for(options.network)
-        caption = f"{options.network}, {scores[0].images} images, batch {options.batch}, radius {radius:g}."
+        size = f"{scores[0].images} images, batch {options.batch}"
+        caption = f"{options.network}, {size}, radius {radius:g}, {options.clock} clock."
         console.print(terminal(suite, scores, caption))
         sections.append(markdown(suite, scores, caption))
         facts = {"machine": machine, "versions": json.dumps(used), "network": options.network, "radius": str(radius)}
@@ -96,6 +100,7 @@ def orders_for(suite, options: argparse.Namespace) -> list:
             min(count, options.slow_images) if (suite.attack, contender) in SLOW else count,
             options.batch,
             options.threads,
+            options.clock,
         )
         for contender in suite.contenders
         if contender in wanted

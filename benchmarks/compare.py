@@ -19,6 +19,7 @@ class Score:
     Attributes:
         contender: its name.
         images: how many it was given.
+        clock: wall, or cpu where others use the machine (with one thread alone).
         verdict: of the benchmark.
         forward, backward: passes per image.
         times: one for each round.
@@ -27,6 +28,7 @@ class Score:
 
     contender: str
     images: int = 0
+    clock: str = "wall"
     verdict: Verdict | None = None
     forward: float = float("nan")
     backward: float = float("nan")
@@ -36,12 +38,15 @@ class Score:
     @property
     def seconds(self) -> list[float]:
         """Seconds per image, round by round."""
-        return [time.wall / self.images for time in self.times]
+        return [self._of(time)[0] / self.images for time in self.times]
 
     @property
     def overhead(self) -> float:
         """Time over the time of the same passes, median over the rounds."""
-        return median(time.wall / time.raw_wall for time in self.times)
+        return median(attack / raw for attack, raw in map(self._of, self.times))
+
+    def _of(self, time: Time) -> tuple[float, float]:
+        return (time.cpu, time.raw_cpu) if self.clock == "cpu" else (time.wall, time.raw_wall)
 
     def against(self, other: Score) -> float:
         """Time per image over another's in the same round, median over the rounds."""
@@ -57,7 +62,7 @@ class Process:
         self._process = context.Process(target=serve, args=(theirs, order), daemon=True)
         self._process.start()
         theirs.close()
-        self.score = Score(order.contender, order.images)
+        self.score = Score(order.contender, order.images, order.clock)
         self._receive()
 
     def count(self) -> None:

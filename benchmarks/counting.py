@@ -69,6 +69,7 @@ class Counted(nn.Module):
         super().__init__()
         self.module = module
         self.log = Log()
+        self.train(module.training)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""

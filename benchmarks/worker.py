@@ -34,6 +34,7 @@ class Order:
         images: how many.
         batch: most images in one forward pass.
         threads: of torch.
+        clock: which of the times counts, wall or cpu.
     """
 
     contender: str
@@ -44,6 +45,7 @@ class Order:
     images: int
     batch: int
     threads: int
+    clock: str = "wall"
 
 
 @dataclass(frozen=True)

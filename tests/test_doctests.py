@@ -23,7 +23,7 @@ def module_name(path: Path) -> str:
 
 
 def examples_of(path: Path) -> list[doctest.DocTest]:
-    """Parse the docstrings in the source itself: decorators, such as the tests' type checker, hide them from doctest."""
+    """Parse docstrings in the source itself: decorators, such as the tests' type checker, hide them from doctest."""
     parser, found = doctest.DocTestParser(), []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node, clean=False)):
@@ -44,7 +44,8 @@ def test_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             doctest.DebugRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
         except doctest.DocTestFailure as failure:
             where = f"{path.name}:{test.lineno + failure.example.lineno + 1}"
-            pytest.fail(f"{where}: {failure.example.source}expected {failure.example.want}got {failure.got}", pytrace=False)
+            seen = f"expected {failure.example.want}got {failure.got}"
+            pytest.fail(f"{where}: {failure.example.source}{seen}", pytrace=False)
         except doctest.UnexpectedException as unexpected:
             if isinstance(unexpected.exc_info[1], MissingExtra):
                 pytest.skip(str(unexpected.exc_info[1]))

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from affine import convolutional, middle
 from torch import nn
 
 from brittle import FGSM, BasicIterative, Classifier, IterativeLeastLikely, Lp, Targeted, run
-from affine import convolutional, middle
 
 # Three classes on an image of four values; the weights are chosen so that every figure can be worked out by hand.
 WEIGHT = torch.tensor([[2.0, 0.0, -1.0, 0.5], [0.0, 1.0, 1.0, 0.5], [-3.0, 0.5, 0.25, 0.5]])
@@ -55,12 +55,13 @@ def test_fgsm_in_other_norms_goes_along_the_steepest_direction(p):
 
 
 def test_fgsm_in_l2_where_the_gradient_has_all_but_vanished():
-    """Confident networks leave gradients of 1e-25, whose squares float32 does not hold."""
-    classifier = by_hand()
+    """A network that is sure to e^-70 leaves gradients of 1e-28, whose squares float32 does not hold."""
+    classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
     with torch.no_grad():
-        classifier.module[1].weight.mul_(1e-25)
-        classifier.module[1].bias.copy_(torch.tensor([1.0, 0.5, 0.0]))
-    result = run(FGSM(loss="margin"), classifier, IMAGE, threat=Lp(2, 0.2))
+        classifier.module[1].weight.copy_(torch.tensor([[0.0, 0, 0, 0], [-500.0, 0, 0, 0]]))
+        classifier.module[1].bias.copy_(torch.tensor([0, 250 - 70.0]))
+    result = run(FGSM(), classifier, IMAGE, threat=Lp(2, 0.2))
+    assert result.success
     assert result.l2 == pytest.approx(0.2)
 
 
@@ -92,7 +93,9 @@ def test_a_run_takes_the_papers_number_of_steps(radius):
     for threat in (Lp("inf", radius / 255), Lp("inf", torch.full((2,), radius / 255))):
         result = run(BasicIterative(), Classifier(flat), middle(2).float(), threat=threat)
         assert result.iterations.tolist() == [BasicIterative.published_steps(radius / 255)] * 2
-        wide = run(BasicIterative(), Classifier(flat, (0, 255)), 255 * middle(2).float(), threat=Lp("inf", float(radius)))
+        wide = run(
+            BasicIterative(), Classifier(flat, (0, 255)), 255 * middle(2).float(), threat=Lp("inf", float(radius))
+        )
         assert torch.equal(wide.iterations, result.iterations)
 
 

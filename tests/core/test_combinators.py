@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from affine import affine, convolutional, distance, middle
 
 from brittle import (
     FGSM,
@@ -20,7 +21,6 @@ from brittle import (
     run,
 )
 from brittle.core.problem import Problem
-from affine import affine, convolutional, distance, middle
 
 CALLS: list[list[int]] = []
 
@@ -64,17 +64,17 @@ def test_restarts_run_on_survivors_alone_and_stop_when_there_are_none():
     able = broken_by_inversion()
     images = middle()[able]
     run(Restarts(Spy(tuple(range(len(able)))), 5), convolutional(), images, threat=Lp(2, 0.2))
-    assert CALLS == [list(range(len(able)))]
+    assert [list(range(len(able)))] == CALLS
     CALLS.clear()
     run(Restarts(Spy((0,)), 3), convolutional(), images, threat=Lp(2, 0.2))
-    assert CALLS == [list(range(len(able))), list(range(1, len(able))), list(range(1, len(able)))]
+    assert [list(range(len(able))), list(range(1, len(able))), list(range(1, len(able)))] == CALLS
 
 
 def test_what_was_found_outside_the_radius_does_not_end_a_cascade():
     """A size of 0.1 is not within 0.05: such images are still survivors."""
     able = tuple(broken_by_inversion())
     run(Cascade((Spy(able), Spy())), convolutional(), middle(), threat=Lp(2, 0.05))
-    assert CALLS == [list(range(12))] * 2
+    assert [list(range(12))] * 2 == CALLS
 
 
 def test_restarts_find_more_than_one_run():
@@ -120,7 +120,9 @@ def test_combinators_refuse_what_their_attacks_refuse():
     for attack in (Restarts(FGSM()), Cascade((RandomNoise(), FGSM())), SmallestRadius(FGSM())):
         with pytest.raises(UnsupportedThreat, match="FGSM cannot measure changes by l0; it knows l1, l2, linf"):
             run(attack, convolutional(), middle(), threat=Lp(0, 2))
-    with pytest.raises(InputError, match=r"FGSM works within a radius .* say Lp\('2', radius\), .* SmallestRadius\(FGSM"):
+    with pytest.raises(
+        InputError, match=r"FGSM works within a radius .* say Lp\('2', radius\), .* SmallestRadius\(FGSM"
+    ):
         run(Cascade((DeepFool(), FGSM())), convolutional(), middle(), threat=Lp(2))
 
 

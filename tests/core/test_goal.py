@@ -1,10 +1,10 @@
 """Goals: when they are met, and by how much."""
 
 import torch
+from affine import convolutional, middle
 
 from brittle import LeastLikely, Lp, Targeted, Untargeted, run
 from brittle.attacks.pgd import PGD
-from affine import convolutional, middle
 
 LOGITS = torch.tensor([[1.0, 4.0, 2.0], [3.0, 0.0, -1.0]])
 

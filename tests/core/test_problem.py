@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from affine import convolutional, middle
 
 from brittle import Attack, Classifier, Lp, Problem, Untargeted, run
 from brittle.core.record import Record
 from brittle.core.seeds import Streams
-from affine import convolutional, middle
 
 
 def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = None, threat: Lp | None = None) -> Problem:
@@ -49,7 +49,9 @@ def test_gradients_agree_with_finite_differences():
     problem = problem_of()
     probe = problem.probe(problem.images + 0.03)
     value = lambda logits: logits[:, 1] - logits[:, 0].tanh()  # noqa: E731
-    torch.testing.assert_close(probe.gradient(value), slopes(problem.classifier, probe.points, value), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        probe.gradient(value), slopes(problem.classifier, probe.points, value), rtol=1e-5, atol=1e-7
+    )
     each = problem.probe(problem.images).gradients(lambda logits: logits[:, :3])
     assert each.shape == (5, 3, 1, 3, 4)
     for j in range(3):

@@ -13,7 +13,12 @@ def images(*values: float) -> torch.Tensor:
 
 def offered(record: Record, ids, points, sizes, met, margins, *, distinct=True) -> list[float]:
     record.offer(
-        torch.tensor(ids), images(*points), torch.tensor(sizes), torch.tensor(met), torch.tensor(margins), distinct=distinct
+        torch.tensor(ids),
+        images(*points),
+        torch.tensor(sizes),
+        torch.tensor(met),
+        torch.tensor(margins),
+        distinct=distinct,
     )
     return record.best.flatten().tolist()
 

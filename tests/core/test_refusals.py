@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from affine import middle
 from torch import nn
 
 from brittle import (
@@ -25,7 +26,6 @@ from brittle import (
     run,
 )
 from brittle.core.inputs import as_images, as_labels
-from affine import middle
 
 RADIUS = Lp("inf", 0.1)
 IMAGES = middle(6).float()
@@ -50,9 +50,9 @@ def having(value: float, image: int = 2, images: torch.Tensor = IMAGES) -> torch
 @pytest.mark.parametrize(
     ("images", "bounds", "message"),
     [
-        (having(1.25), (0, 1), r"from 0\.3\d+ to 1.25 \(image 2 is the first outside 0..1\); clamp them, or say the network's"),
-        ((IMAGES - 0.5) / 0.25, (0, 1), r"from -0.7\d+ to 0.7\d+ \(image 0 .*\); they look normalised: .* inside the network"),
-        (IMAGES * 200, (0, 1), r"to 140 \(image 0 .* divide them by 255, give them as uint8, or say .*bounds=\(0, 255\)"),
+        (having(1.25), (0, 1), r"from 0\.3\d+ to 1.25 \(image 2 is the first outside 0..1\); clamp them, or say the"),
+        ((IMAGES - 0.5) / 0.25, (0, 1), r"from -0.7\d+ to 0.7\d+ \(image 0 .*\); they look normalised: .* inside the"),
+        (IMAGES * 200, (0, 1), r"to 140 \(image 0 .* divide them by 255, give them as uint8, or .*bounds=\(0, 255\)"),
         (having(-400.0), (0, 1), r"from -400 to .* \(image 2 .* clamp them"),
         (having(300.0), (0, 255), r"to 300 \(image 2 is the first outside 0..255\); clamp them"),
         (having(torch.nan), (0, 1), r"image 2 holds NaN or infinite values; expected 0..1"),
@@ -138,12 +138,12 @@ class Fixed(nn.Module):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (torch.full((6, 3), torch.nan), "NaN or infinite for 6 of 6 images; look at the weights and at the normalisation"),
+        (torch.full((6, 3), torch.nan), "NaN or infinite for 6 of 6 images; look at the weights and at the"),
         (torch.eye(6).log(), "NaN or infinite for 6 of 6 images"),
         (torch.zeros(6, 3, 2), r"returns shape \(6, 3, 2\) for 6 images; expected \(6, classes\)"),
         (torch.zeros(5, 3), r"returns shape \(5, 3\) for 6 images; expected \(6, classes\)"),
         (torch.zeros(6), r"returns shape \(6,\) for 6 images; expected \(6, classes\)"),
-        ((torch.zeros(6, 3), None), "the network returns a tuple; expected a tensor of logits, or an object with .logits"),
+        ((torch.zeros(6, 3), None), "the network returns a tuple; expected a tensor of logits, or an object with"),
         ({"out": torch.zeros(6, 3)}, "the network returns a dict; expected a tensor of logits"),
         (torch.zeros(6, 1), r"one output per image, so there is no second class .* Classifier\(module, binary=True\)"),
     ],
@@ -154,7 +154,9 @@ def test_outputs_that_are_not_logits(output, message):
 
 
 def test_probabilities():
-    with pytest.raises(ModelError, match=r"in 0..1 and sum to 1: they look like probabilities.*remove the final softmax"):
+    with pytest.raises(
+        ModelError, match=r"in 0..1 and sum to 1: they look like probabilities.*remove the final softmax"
+    ):
         attacked(classifier=Classifier(network(3, nn.Softmax(1))))
     attacked(classifier=Classifier(network(3, nn.Sigmoid())))  # within 0..1 alone is no proof
     attacked(classifier=Classifier(network(3, nn.LogSoftmax(1))))
@@ -184,7 +186,9 @@ def test_bounds_that_hold_nothing(bounds):
 @pytest.mark.parametrize("attack", [PGD(), FGSM(), BasicIterative(), RandomNoise()], ids=lambda a: type(a).__name__)
 def test_no_radius_where_one_is_needed(attack):
     name = type(attack).__name__
-    with pytest.raises(InputError, match=rf"{name} works within a radius and linf was given none; say Lp\('inf', radius\)"):
+    with pytest.raises(
+        InputError, match=rf"{name} works within a radius and linf was given none; say Lp\('inf', radius\)"
+    ):
         run(attack, Classifier(network()), IMAGES, threat=Lp("inf"))
     some = torch.tensor([0.1] * 5 + [torch.inf])
     with pytest.raises(InputError, match=rf"{name} works within a radius"):
@@ -224,7 +228,9 @@ def test_hyper_parameters_that_mean_nothing(make, message):
 
 def test_dlr_needs_classes():
     two, three = Classifier(network(2)), Classifier(network(3))
-    with pytest.raises(InputError, match="DLR loss of an untargeted attack needs 3 classes, the network has 2; use loss=margin"):
+    with pytest.raises(
+        InputError, match="DLR loss of an untargeted attack needs 3 classes, the network has 2; use loss=margin"
+    ):
         run(PGD(loss="dlr"), two, IMAGES, threat=RADIUS)
     aim = Targeted((three.logits(IMAGES).argmax(1) + 1) % 3)
     with pytest.raises(InputError, match="DLR loss of a targeted attack needs 4 classes, the network has 3"):
@@ -241,7 +247,9 @@ def test_what_is_no_tensor_at_all():
         unchecked(as_images)([[1.0]], Classifier(network()).bounds)
     with pytest.raises(LabelError, match=r"the labels are a list; expected an int64 tensor \(6,\)"):
         unchecked(as_labels)([1, 2], IMAGES)
-    with pytest.raises(ModelError, match="the network is a function; expected a torch.nn.Module from images to logits"):
+    with pytest.raises(
+        ModelError, match=r"the network is a function; expected a torch.nn.Module from images to logits"
+    ):
         unchecked(Classifier.__init__)(object.__new__(Classifier), unchecked)
 
 

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
+from affine import convolutional, middle
 
 from brittle import Bounds, InputError, Lp, Pixels, RandomNoise, run
 from brittle.core.seeds import Streams
 from brittle.core.threat import TOLERANCE
-from affine import convolutional, middle
 
 CLEAN = torch.full((6, 3, 4, 5), 0.5, dtype=torch.float64)
 EVERYONE = torch.arange(6)

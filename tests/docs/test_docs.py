@@ -4,26 +4,30 @@ import re
 import shlex
 import sys
 from dataclasses import dataclass
+from doctest import DebugRunner, DocTestParser
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer
 import yaml
+from cases import Case
+from contract import CLAUSES
 from typer.testing import CliRunner
 
 import brittle
 from brittle.cli import app
+from brittle.evaluation.audit import audit
 from brittle.evaluation.spec import parse_attack
 from brittle.registry import ATTACKS, COMBINATORS
-from cases import Case
-from contract import CLAUSES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
-FENCE = re.compile(r"^(?:<!-- no run: (?P<reason>.+?) -->\n+)?```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.M | re.S)
-CONTRACT_HOLDS = [clause for clause in CLAUSES if clause.__name__ != "never_worse_with_more"]  # the page says why
+FENCE = re.compile(
+    r"^(?:<!-- no run: (?P<reason>.+?) -->\n+)?```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.M | re.S
+)
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,22 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
-def run_blocks(page: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def run_blocks(page: Path, most: int | None = None) -> ModuleType:
     """Run a page's Python blocks one after the other, as one module whose tracebacks point into the page."""
     module = ModuleType("page_" + re.sub(r"\W", "_", page.stem))
-    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses and type hints look their module up there
-    for block in blocks_of(page):
-        if block.language == "python" and block.reason is None:
+    sys.modules[module.__name__] = module  # dataclasses and type hints look their module up there
+    for block in [block for block in blocks_of(page) if block.language == "python" and block.reason is None][:most]:
+        if block.code.startswith(">>> "):
+            test = DocTestParser().get_doctest(block.code, vars(module), page.stem, str(page), block.line)
+            DebugRunner().run(test, clear_globs=False)
+        else:
             exec(compile("\n" * block.line + block.code, str(page), "exec"), vars(module))
     return module
 
 
 def commands_of(block: Block) -> list[list[str]]:
     """The words of every `brittle` command line of a block, up to a pipe or a comment."""
-    if block.reason is not None or block.language not in ("console", "bash", "yaml"):
+    if block.reason is not None or block.language not in ("console", "bash", "sh", "yaml"):
         return []
     lines = re.sub(r"\\\n\s*", " ", block.code).splitlines()
     found = [re.match(r"(?:\$ |\s*- run: )?(brittle .*)", line) for line in lines]
@@ -70,7 +77,7 @@ def settings() -> dict:
         """Reads the tags of mkdocs as nothing."""
 
     Loader.add_multi_constructor("", lambda *_: None)
-    return yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)  # noqa: S506  # a SafeLoader
+    return yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)
 
 
 def leaves(tree: object) -> list[str]:
@@ -79,22 +86,24 @@ def leaves(tree: object) -> list[str]:
     return [leaf for value in tree for leaf in leaves(value)] if isinstance(tree, list) else [str(tree)]
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.chdir(tmp_path)
-    return monkeypatch
+@pytest.fixture(scope="module")
+def worked_example() -> type:
+    return run_blocks(DOCS / "adding-an-attack.md", most=1).MomentumIterative
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=lambda page: page.name)
-def test_python_examples_run(page: Path, elsewhere: pytest.MonkeyPatch):
-    run_blocks(page, elsewhere)
+def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    if '"runs/digits"' in page.read_text():
+        audit("digits-lenet", "digits", "runs/digits", attacks=["fgsm", "deepfool"], eps=0.1, limit=20)
+    run_blocks(page)
 
 
-def test_a_broken_example_is_noticed_at_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_broken_example_is_noticed_at_its_line(tmp_path: Path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n```python\nx = 1\n```\n\nText.\n\n```python\nx + missing\n```\n")
     with pytest.raises(NameError, match="missing") as caught:
-        run_blocks(page, monkeypatch)
+        run_blocks(page)
     assert caught.traceback[-1].lineno + 1 == 10
 
 
@@ -108,7 +117,7 @@ def test_commands_parse(block: Block, words: list[str]):
     group = typer.main.get_command(app)
     assert words[0] in group.commands, f"{block.page.name}: there is no command {words[0]!r}"
     group.commands[words[0]].make_context(words[0], words[1:])  # unknown options and wrong values raise
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in pairwise(words):
         if option == "--attack":
             parse_attack(value)
 
@@ -128,10 +137,10 @@ def test_commands_have_help(name: str):
 def test_every_attack_has_its_place():
     page = (DOCS / "attacks.md").read_text()
     for name, kind in ATTACKS.items():
-        assert f"| `{name}` |" in page
+        assert f"| [`{name}`][brittle.{kind.__name__}] |" in page
         assert f"\n::: brittle.{kind.__name__}\n" in page
     for name, kind in COMBINATORS.items():
-        assert f"| `{name}(ATTACK" in page
+        assert f"| [`{name}(ATTACK" in page
         assert f"\n::: brittle.{kind.__name__}\n" in page
 
 
@@ -153,7 +162,6 @@ def test_pages_ask_nothing_of_the_network():
     assert "extra_css" not in settings()
 
 
-@pytest.mark.parametrize("clause", CONTRACT_HOLDS, ids=lambda clause: clause.__name__)
-def test_the_worked_example_keeps_the_contract(clause, elsewhere: pytest.MonkeyPatch):
-    page = run_blocks(DOCS / "adding-an-attack.md", elsewhere)
-    clause(Case(page.MomentumIterative(), brittle.Lp("inf", 0.1), grows=None))
+@pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)
+def test_the_worked_example_keeps_the_contract(clause, worked_example: type):
+    clause(Case(worked_example(), brittle.Lp("inf", 0.1), grows=None))

@@ -25,13 +25,14 @@ def problems(seed: int, share: float):
 
 
 def optimum(normal, rise, p, lower, upper):
-    """The size of the smallest step by scipy: a linear program for 1 and inf, sequential quadratic programming for 2."""
+    """The size of the smallest step by scipy: a linear program for 1 and inf, quadratic programming for 2."""
     box = list(zip(lower, upper, strict=True))
     eye = np.eye(SIZE)
     if p == 2:
         start = np.where(normal > 0, upper, lower)
         found = minimize(
-            lambda s: s @ s, start, jac=lambda s: 2 * s, bounds=box, method="SLSQP", options={"ftol": 1e-14, "maxiter": 200},
+            lambda s: s @ s, start, jac=lambda s: 2 * s, bounds=box, method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 200},
             constraints={"type": "ineq", "fun": lambda s: normal @ s - rise, "jac": lambda s: normal},
         )  # fmt: skip
         return math.sqrt(found.fun)

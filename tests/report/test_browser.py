@@ -61,7 +61,7 @@ def look(browser):
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(path.as_uri())
-        page.wait_for_function("document.querySelectorAll('.canvas .main-svg').length > 0")
+        page.locator(".canvas .main-svg").first.wait_for()
         opened.append((context, path, told, asked))
         return page
 
@@ -76,6 +76,12 @@ def look(browser):
 def page(look, report):
     """The report on a desk; its tests leave it light, as they found it."""
     return look(report)
+
+
+def switch(page, scheme):
+    """Change the system's colours and wait until the page has followed."""
+    page.emulate_media(color_scheme=scheme)
+    page.locator(f"html[data-theme={scheme}]").wait_for()
 
 
 def pixels(page, **options):
@@ -113,7 +119,7 @@ def test_light_dark_and_the_switch(page):
     figure = page.locator("#plot-security").bounding_box()
     shots = {}
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
+        switch(page, scheme)
         shots[scheme] = [pixels(page), pixels(page, clip=figure, full_page=True)]
         for shot in shots[scheme]:
             assert shot.std() > 5, "a blank page has no contrast"
@@ -123,7 +129,7 @@ def test_light_dark_and_the_switch(page):
     assert np.median(pixels(page)) > 200
     assert page.locator("#theme").inner_text() == "Dark"
     page.evaluate("localStorage.clear()")
-    page.emulate_media(color_scheme="light")
+    switch(page, "light")
 
 
 def contrast(page, selector):
@@ -147,10 +153,10 @@ def contrast(page, selector):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read(page, scheme):
-    page.emulate_media(color_scheme=scheme)
+    switch(page, scheme)
     for selector in ("p", "small", ".muted", "summary", "thead th", "nav a", "figcaption"):
         assert contrast(page, selector) >= 4.5, selector
-    page.emulate_media(color_scheme="light")
+    switch(page, "light")
 
 
 def test_on_a_phone_nothing_sticks_out(look, report, long_report):
@@ -180,10 +186,11 @@ def test_tables_sort_and_unfold(look, long_report):
 
 
 def test_it_prints_light(page):
-    page.emulate_media(color_scheme="dark")
+    switch(page, "dark")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert np.median(pixels(page)) > 200
     assert page.locator("nav").is_hidden()
-    page.emulate_media(media="screen", color_scheme="light")
+    page.emulate_media(media="screen")
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    switch(page, "light")

@@ -52,8 +52,8 @@ class RandomNoise(Attack):
 class RandomDirection(Attack):
     """The smallest change along random directions: how far away the boundary is where nobody looks for it.
 
-    Looks at x + t d for random d of p-norm 1; t is doubled until the goal is met, then bisected. The baseline of Fawzi, Moosavi-Dezfooli, Frossard, NeurIPS 2016 ("Robustness of classifiers: from adversarial to
-    random noise").
+    Looks at x + t d for random d of p-norm 1; t is doubled until the goal is met, then bisected. The baseline of Fawzi,
+    Moosavi-Dezfooli, Frossard, NeurIPS 2016 ("Robustness of classifiers: from adversarial to random noise").
 
     Attributes:
         directions: how many are tried per image; the best counts.

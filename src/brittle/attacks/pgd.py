@@ -20,9 +20,10 @@ from brittle.types import Images
 class PGD(Stepwise[State]):
     """Steps along the steepest direction, projected on the ball, from random starts.
 
-    Madry et al., ICLR 2018, section 2.1 (arXiv:1706.06083). The l1 step moves the entries with the largest gradients
-    that the box still lets move (Tramer & Boneh, NeurIPS 2019, section 4.2: "sparse l1 descent"). Deviation: an image
-    leaves as soon as it is broken; the result is the same, and a restart runs only on images not yet broken.
+    Madry et al., ICLR 2018, section 2.1 (arXiv:1706.06083): x_{t+1} = Project_{x, eps}(x_t + step_size sign grad J(x_t,
+    y)), in l2 along the normalised gradient. The l1 step moves the entries with the largest gradients that the box
+    still lets move (Tramer & Boneh, NeurIPS 2019, section 4.2: "sparse l1 descent"). Deviation: an image leaves as soon
+    as it is broken; the result is the same, and a restart runs only on images not yet broken.
 
     Attributes:
         steps: 40, the paper's for MNIST (with radius 0.3 and step_size 0.01).
@@ -82,7 +83,7 @@ class PGD(Stepwise[State]):
         gradient = probe.gradient(objective(problem, self.loss, self.kappa))
         stride = 2.5 * threat.radius / self.steps if self.step_size is None else self.step_size
         direction = self._sparse(problem, probe, gradient) if threat.p == 1 else threat.steepest(gradient)
-        return State(threat.project(problem.images, torch.add(probe.points, direction * column(stride, direction))))
+        return State(threat.project(problem.images, torch.addcmul(probe.points, direction, column(stride, direction))))
 
     def _sparse(self, problem: Problem, probe: Probe, gradient: Images) -> Tensor:
         """Return the signs of the largest entries of the gradient that do not push against the box, with l1-norm 1."""

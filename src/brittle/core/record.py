@@ -71,7 +71,11 @@ class Record:
         known = self.size[ids]
         closer = torch.isinf(known) & torch.isinf(cost) & (margin > self._margin[ids])
         better = (cost < known) | closer
-        self.best[ids] = torch.where(column(better, points).bool(), points, self.best[ids])
+        if better.is_cpu:  # looking at the mask costs no synchronisation there: copy only the images that change
+            rows = better.nonzero()[:, 0]
+            self.best.index_copy_(0, ids[rows], points[rows])
+        else:
+            self.best[ids] = torch.where(column(better, points).bool(), points, self.best[ids])
         self.size[ids] = torch.minimum(cost, known)
         self._margin[ids] = torch.where(better, margin, self._margin[ids])
 

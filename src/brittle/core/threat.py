@@ -137,7 +137,7 @@ class Lp(Threat):
 
     def project(self, clean: Images, moved: Images) -> Images:
         """Project the difference on the ball; the box is the probe's business."""
-        return clean + norms.project(moved - clean, self.p, self.radius)
+        return norms.project(moved - clean, self.p, self.radius).add_(clean)
 
     def steepest(self, gradient: Images) -> Images:
         """Return the direction of p-norm 1 along which a function with this gradient grows fastest."""

@@ -36,8 +36,8 @@ def parse_attack(text: str) -> Spec:
     """Read an attack from text.
 
     Args:
-        text: NAME[(INNER[;INNER...])][:FIELD=VALUE,...]; numbers may be fractions such as 8/255; `eps` gives the attack
-            a radius of its own.
+        text: `NAME[(INNER[;INNER...])][:FIELD=VALUE,...]`; numbers may be fractions such as 8/255; `eps` gives the
+            attack a radius of its own.
 
     Returns:
         The attack and what was written.

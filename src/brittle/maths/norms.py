@@ -56,7 +56,8 @@ def project(change: Tensor, p: float, radius: Radius) -> Tensor:
     flat = change.flatten(1)
     bound = _by_row(radius, flat)
     if p == math.inf:
-        flat = torch.minimum(torch.maximum(flat, -bound), bound)
+        shared = isinstance(radius, (int, float))  # one pass over memory instead of two
+        flat = flat.clamp(-radius, radius) if shared else torch.minimum(torch.maximum(flat, -bound), bound)
     elif p == 2:
         flat = flat * (bound / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)).clamp_max(1)
     elif p == 1:

@@ -13,7 +13,6 @@ from brittle.models.factory import load_factory
 from brittle.models.hub import load_hub
 from brittle.models.network import Network
 from brittle.models.onnx import load_onnx
-from brittle.models.pt2 import load_pt2
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import refuse_pickle
 
@@ -65,8 +64,16 @@ def _load(spec: str, weights: Path | None, device: str) -> Network:
             raise ModelError(f"{spec} carries its own weights; leave --weights out")
         if not path.is_file():
             raise ModelError(f"there is no file {spec!r}")
-        return replace(load_pt2(path, device) if path.suffix == ".pt2" else load_onnx(path), spec=spec)
+        return replace(_load_file(path, device), spec=spec)
     raise ModelError(_unknown(spec, path))
+
+
+def _load_file(path: Path, device: str) -> Network:
+    if path.suffix == ".onnx":
+        return load_onnx(path)
+    from brittle.models.pt2 import load_pt2  # torch.export takes as long to import as the rest of brittle
+
+    return load_pt2(path, device)
 
 
 def _unknown(spec: str, path: Path) -> str:

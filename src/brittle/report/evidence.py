@@ -20,10 +20,17 @@ from brittle.report.formats import Units
 
 @dataclass(frozen=True)
 class Attacked:
-    """An attack of the plan with its rows."""
+    """An attack of the plan with its rows.
+
+    Attributes:
+        info: what it was.
+        table: its rows.
+        title: what the reader knows it by: what the user wrote, or its key where two were written alike.
+    """
 
     info: AttackInfo
     table: pa.Table
+    title: str
 
     @property
     def searches(self) -> bool:
@@ -161,5 +168,7 @@ def gather(folder: RunFolder) -> Evidence:
     aligned = metrics.common_images([tables[info.key] for info in begun]) if begun else []
     if not aligned or not aligned[0].num_rows:
         raise RunError(f"{folder.path} has no image that an attack has done yet: go on with the audit, then report")
-    attacks = tuple(Attacked(info, table) for info, table in zip(begun, aligned, strict=True))
+    written = [info.spec for info in infos]
+    titles = [info.spec if written.count(info.spec) == 1 else info.key for info in begun]
+    attacks = tuple(Attacked(*each) for each in zip(begun, aligned, titles, strict=True))
     return Evidence(folder, attacks, tuple(info for info in infos if not tables[info.key].num_rows))

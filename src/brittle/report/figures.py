@@ -33,7 +33,7 @@ def security_figure(evidence: Evidence) -> Figure:
         traces += [*_band(worst, factor, end), _line("Worst case", worst, factor, end, {"color": "@ink", "width": 3})]
     for number, (attack, curve, radius) in enumerate(curves):
         color = f"@series{number % SERIES}"
-        name = figure_text(attack.info.key)
+        name = figure_text(attack.title)
         if radius is None:
             if len(curves) == 1:
                 traces += _band(curve, factor, end)
@@ -68,7 +68,7 @@ def size_figure(evidence: Evidence) -> Figure | None:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": figure_text(attack.info.key),
+                "name": figure_text(attack.title),
                 "x": _list(edges * factor),
                 "y": [*heights.tolist(), 0],
                 "line": {"shape": "hv", "color": f"@{color}", "width": 2, "dash": DASHES[number % len(DASHES)]},

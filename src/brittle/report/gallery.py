@@ -62,13 +62,18 @@ class Shot:
 class Wall:
     """The gallery of one attack: the images with the smallest and the largest successful change.
 
-    Where all changes are of `equal` size nothing is easier or harder, and there are only the first.
+    Where all changes are of the same size nothing is easier or harder, and there are only the first.
+
+    Attributes:
+        attack: whose pictures they are.
+        easiest: from the smallest change on, under the heading `caption`.
+        hardest: from the largest change on.
     """
 
     attack: Attacked
     easiest: tuple[Shot, ...]
     hardest: tuple[Shot, ...]
-    equal: bool
+    caption: str
 
 
 def walls(evidence: Evidence) -> list[Wall]:
@@ -79,18 +84,19 @@ def walls(evidence: Evidence) -> list[Wall]:
 def _wall(evidence: Evidence, attack: Attacked) -> Wall:
     rows = _extremes(evidence, attack)
     if not rows:
-        return Wall(attack, (), (), equal=False)
+        return Wall(attack, (), (), "")
     sides = [max(cast(int, row["height"]), cast(int, row["width"])) for row in rows]
     shown = SHOWN if max(sides) <= SMALL else SHOWN_LARGE
     easiest = rows[:shown]
     smallest, largest = (cast(float, row["size"]) for row in (rows[0], rows[-1]))
-    equal = len(rows) > 1 and largest <= smallest * (1 + SAME)
+    equal = largest <= smallest * (1 + SAME)
+    caption = "All changes are of the same size" if equal else "Easiest: the smallest changes"
     hardest = [] if equal else list(reversed(rows[len(easiest) :][-shown:]))
     return Wall(
         attack,
         tuple(_shot(evidence, attack, row) for row in easiest),
         tuple(_shot(evidence, attack, row) for row in hardest),
-        equal,
+        "The picture kept" if len(rows) == 1 else caption,
     )
 
 

@@ -77,6 +77,7 @@ def render(evidence: Evidence) -> str:
         walls=walls(evidence),
         remarks=trust.remarks(evidence),
         settings=trust.settings(evidence),
+        hyperparameters=sections.hyperparameters,
         command=trust.command(evidence),
         open_rows=sections.OPEN_ROWS,
         drawn=[name for name, figure in drawn.items() if figure],

@@ -1,11 +1,14 @@
 """The sections of the report: what each shows, as text and numbers; how it looks is the template's business."""
 
+import json
 import math
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import JsonValue
 
 from brittle import metrics
+from brittle.evaluation.manifest import AttackInfo
 from brittle.metrics import Estimate, Pair
 from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
@@ -41,7 +44,7 @@ class Cell:
 class AttackRow:
     """One attack in the table of attacks."""
 
-    key: str
+    title: str
     spec: str
     question: str
     settings: dict[str, str]
@@ -112,8 +115,19 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
         cells += [Cell(f"{count(forward)} + {count(backward)}"), Cell(duration(seconds))]
     else:
         cells = [Cell("–") for _ in attack_heads(evidence)[1:]]
-    settings = {name: str(value) for name, value in info.settings.items()}
-    return AttackRow(info.key, info.spec, f"{NAMES[info.p]}, {radius}", settings, tuple(cells))
+    return AttackRow(attack.title, info.spec, f"{NAMES[info.p]}, {radius}", hyperparameters(info), tuple(cells))
+
+
+def hyperparameters(info: AttackInfo) -> dict[str, str]:
+    """Every setting of an attack as text."""
+    return {name: setting(value) for name, value in info.settings.items()}
+
+
+def setting(value: JsonValue) -> str:
+    """A setting as text: words as they are, all else as JSON, nothing as "none"."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def worst_case_row(evidence: Evidence) -> tuple[Cell, ...]:

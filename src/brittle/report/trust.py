@@ -1,16 +1,14 @@
 """How far the numbers can be trusted, and everything needed to get them again."""
 
-import json
 import shlex
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import JsonValue
 
 from brittle.metrics.estimate import Flags
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import NAMES, THIN, interval, percent, plural
-from brittle.report.sections import unbroken_searches
+from brittle.report.sections import setting, unbroken_searches
 
 BASELINES = ("noise", "random-direction")
 """Names of the attacks that only draw at random; a network that falls to them and not to gradients hides these."""
@@ -65,7 +63,7 @@ def _sample(evidence: Evidence) -> list[Remark]:
             )
         )
     if evidence.manifest.status == "running" or evidence.waiting:
-        missing = ", ".join(info.key for info in evidence.waiting)
+        missing = ", ".join(info.spec for info in evidence.waiting)
         text = f"{n:,} of {plural(data.images, 'image')} have been through every attack begun."
         found.append(Remark("Not finished", text + (f" Not begun: {missing}." if missing else ""), caution=True))
     return found
@@ -76,7 +74,7 @@ def _masking(evidence: Evidence) -> list[Remark]:
     found = [
         Remark(
             "A search without a limit came back empty",
-            f"{attack.info.key} may change an image by any amount and still found nothing for "
+            f"{attack.title} may change an image by any amount and still found nothing for "
             f"{plural(number, 'image')}. An unlimited search should always succeed: "
             "its gradients may vanish, or it needs more steps.",
             caution=True,
@@ -99,7 +97,7 @@ def _masking(evidence: Evidence) -> list[Remark]:
             found.append(
                 Remark(
                     "Chance beats the gradient",
-                    f"{attack.info.key} broke {plural(number, 'image')} that no other attack did. A network that "
+                    f"{attack.title} broke {plural(number, 'image')} that no other attack did. A network that "
                     "random changes break and gradients do not is likely to hide its gradients; "
                     "its robustness is overstated.",
                     caution=True,
@@ -109,14 +107,15 @@ def _masking(evidence: Evidence) -> list[Remark]:
 
 
 def _attacks(evidence: Evidence) -> Remark:
-    tried = ", ".join(attack.info.key for attack in evidence.attacks)
+    tried = ", ".join(attack.title for attack in evidence.attacks)
     norms = {attack.info.p for attack in evidence.attacks} | {evidence.p}
     other = [NAMES[p] for p in ("inf", "2", "1", "0") if p not in norms]
     alone = [
-        f"{int((hits & ~_any_other(evidence, attack)).sum()):,} by {attack.info.key}"
+        f"{number:,} by {attack.title}"
         for attack, hits in zip(evidence.attacks, evidence.hits, strict=True)
+        if (number := int((hits & ~_any_other(evidence, attack)).sum()))
     ]
-    only = f" Broken by one attack only: {', '.join(alone)}." if len(alone) > 1 else ""
+    only = f" Broken by one attack only: {', '.join(alone)}." if len(evidence.attacks) > 1 and alone else ""
     norm = f"changes measured in {', '.join(other)}; " if other else ""
     return Remark(
         "Only what was tried",
@@ -184,7 +183,7 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
             "Images": f"{data.images:,}",
             "Limit": "none" if manifest.limit is None else f"{manifest.limit:,}",
             "Classes": f"{len(data.classes):,}" if data.classes else "without names",
-            **{f"Fit: {name}": _text(value) for name, value in data.fit.items()},
+            **{f"Fit: {name}": setting(value) for name, value in data.fit.items()},
         },
         "Run": {
             "Norm and radius": f"{NAMES[evidence.p]}, {allowed}",
@@ -203,7 +202,3 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
 def command(evidence: Evidence) -> str:
     """The command that repeats the run, quoted for a shell."""
     return shlex.join(evidence.manifest.command)
-
-
-def _text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -34,7 +34,7 @@ class Untrained:
         return {"architecture": origin.architecture, "bytes": data.stat().st_size, "device": setting.device}
 
     def measure(self) -> Measured:
-        """Do it."""
+        """Time a few steps and say in words what the whole would take."""
         hours, recipe, images = self.subject.training_hours()
         files = " or ".join(f"MODELS/{name}" for name in self.subject.origin.files)
         machine = f"this machine ({torch.get_num_threads()} threads, from a few steps timed)"
@@ -57,17 +57,13 @@ class ErrorRate:
 
     @torch.no_grad()
     def measure(self) -> Measured:
-        """Do it."""
+        """Classify every test image."""
         classifier, wrong, count = self.subject.classifier, 0, 0
         for block in self.subject.blocks("test error"):
             logits = classifier.logits(block.images.to(classifier.device, classifier.dtype))
             wrong += int((logits.argmax(1).cpu() != block.labels).sum())
             count += len(block)
-        network, origin = self.subject.network, self.subject.origin
-        given = self.subject.given
-        weights = f"{network.parameters:,} weights"
-        trained = f"Trained by the study on {origin.training}" if given is None else f"Network from {given.name}"
-        return Measured({"images": f"{count:,}", "error": wilson(wrong, count)}, remark=f"{trained} ({weights}).")
+        return Measured({"images": f"{count:,}", "error": wilson(wrong, count)}, remark=self.subject.story())
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class ByDeepFool:
         return {**self.subject.identity(), **_described(self.attack, Lp(2))}
 
     def measure(self) -> Measured:
-        """Do it."""
+        """Attack every test image: average robustness, iterations, passes and time."""
         rows = _attacked(self.attack, self.subject, Lp(2))
         relative = rows.size / rows.norm
         found = np.isfinite(relative)
@@ -111,7 +107,7 @@ class ByFastGradientSign:
         return {**self.subject.identity(), **_described(self.attack, Lp("inf")), "search": search}
 
     def measure(self) -> Measured:
-        """Do it."""
+        """Search the length of the step, and measure the steps of that length."""
         steps = SignSteps(self.subject)
         found = smallest_eps(steps.rate, largest=self.subject.classifier.bounds.span)
         rows = _attacked(self.attack, self.subject, Lp("inf", found.eps))

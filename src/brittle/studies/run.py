@@ -122,7 +122,8 @@ class _Work:
             except BrittleError as error:
                 self.missing += 1
                 measured = Measured(remark=str(error))
-                self.tell(f"{cell.row}: {cell.column} {error}")
+                if (cell.row, measured.remark) not in [(one.row, known.remark) for one, known in self.found]:
+                    self.tell(f"{cell.row}: {error}")
             self.found.append((cell, measured))
         self.fraction = 1.0
 

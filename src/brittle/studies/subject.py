@@ -117,6 +117,14 @@ class Subject:
             )
         return path
 
+    def story(self) -> str:
+        """Where the network came from, in a sentence."""
+        weights = f"{self.network.parameters:,} weights"
+        if self.given is not None:
+            return f"Network from {self.given.name} ({weights})."
+        epochs = self._recipe(dict(self.origin.epochs)[self.setting.scale]).epochs
+        return f"Trained by the study, {epochs} epochs on {self.origin.training} ({weights})."
+
     def _recipe(self, epochs: int | None) -> PlainTraining:
         recipe = RECIPES.get(self.origin.architecture, PlainTraining())
         return replace(recipe, epochs=epochs or recipe.epochs, seed=self.setting.seed)

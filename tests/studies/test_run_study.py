@@ -1,0 +1,138 @@
+"""Keeping cells: nothing is done twice, nothing finished is lost, and what is missing is said."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from brittle.errors import InputError, RunError
+from brittle.metrics import Estimate, wilson
+from brittle.studies import STUDIES, Column, Row, Study, run_study
+
+ALL = ["first error", "first rho", "second error", "second rho"]
+
+
+def test_the_second_run_computes_nothing_and_says_the_same(counting, tmp_path):
+    first = run_study(counting.study(), tmp_path)
+    assert counting.done == ALL
+    assert (first.computed, first.reused, first.missing) == (4, 0, 2)
+    page = (tmp_path / "counting" / "table.md").read_text()
+    again = run_study(counting.study(), tmp_path)
+    assert counting.done == ALL
+    assert (again.computed, again.reused, again.missing) == (0, 4, 2)
+    assert again.entries == first.entries
+    assert (tmp_path / "counting" / "table.md").read_text() == page
+
+
+def test_another_seed_is_another_cell_and_the_old_one_stays(counting, tmp_path):
+    run_study(counting.study(), tmp_path, seed=0)
+    changed = run_study(counting.study(), tmp_path, seed=3)
+    assert counting.done == ALL * 2
+    assert changed.entry("first", "error").measured == wilson(4, 8)
+    back = run_study(counting.study(), tmp_path, seed=0)
+    assert back.computed == 0
+    assert back.entry("first", "error").measured == wilson(1, 8)
+
+
+def test_another_version_of_brittle_computes_anew(counting, tmp_path, monkeypatch):
+    run_study(counting.study(), tmp_path)
+    monkeypatch.setattr("brittle.studies.cells.__version__", "999")
+    assert run_study(counting.study(), tmp_path).computed == 4
+
+
+def test_what_is_missing_is_said_and_the_others_go_on(counting, tmp_path):
+    result = run_study(counting.study(), tmp_path)
+    third = result.rows[2]
+    assert third.notes == ("needs third.parquet: give the folder that holds it with --data",)
+    assert result.entry("third", "error").measured is None
+    assert isinstance(result.entry("second", "rho").measured, Estimate)
+    assert result.entry("second", "old").published == "> 4"
+
+
+def test_an_interrupted_study_goes_on(counting, tmp_path):
+    counting.stop_at = "second error"
+    with pytest.raises(KeyboardInterrupt):
+        run_study(counting.study(), tmp_path)
+    assert counting.done == ALL[:2]
+    counting.stop_at = ""
+    result = run_study(counting.study(), tmp_path)
+    assert counting.done == ALL
+    assert (result.computed, result.reused) == (2, 2)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from brittle.studies import run_study
+import conftest
+
+class Fatal(conftest.Counting):
+    def cells(self, setting):
+        found = super().cells(setting)
+        third = found[2]
+        object.__setattr__(third, "compute", lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return found
+
+run_study(Fatal().study(), sys.argv[2])
+"""
+
+
+def test_a_study_killed_at_once_goes_on(counting, tmp_path):
+    ran = subprocess.run([sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)], check=False)
+    assert ran.returncode == -9
+    assert len(list((tmp_path / "counting" / "cells").glob("*.json"))) == 2
+    result = run_study(counting.study(), tmp_path)
+    assert counting.done == ALL[2:]
+    assert (result.computed, result.reused) == (2, 2)
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"key": 3}', "[]"])
+def test_a_damaged_cell_is_computed_anew(counting, tmp_path, damage):
+    before = run_study(counting.study(), tmp_path)
+    path = next((tmp_path / "counting" / "cells").glob("first-rho-*.json"))
+    path.write_text(damage)
+    counting.done.clear()
+    assert run_study(counting.study(), tmp_path).entries == before.entries
+    assert counting.done == ["first rho"]
+
+
+def test_a_cell_says_how_it_came_about(counting, tmp_path):
+    run_study(counting.study(), tmp_path, seed=2, scale="paper")
+    content = json.loads(next((tmp_path / "counting" / "cells").glob("first-error-*.json")).read_text())
+    assert content["identity"] == {"seed": 2, "row": "first"}
+    assert content["values"]["error"]["n"] == 8
+    assert content["scale"] == "paper"
+    assert {"brittle", "torch", "machine", "seconds", "finished"} <= content.keys()
+
+
+def test_progress_is_told_as_a_growing_fraction(counting, tmp_path):
+    told = []
+    run_study(counting.study(), tmp_path, watch=lambda line, fraction=None: told.append((line, fraction)))
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0, 1)
+    assert any("second: rho" in line for line, _ in told)
+
+
+def test_a_folder_that_cannot_be_written_stops_the_study(counting, tmp_path):
+    (tmp_path / "counting").write_text("a file, not a folder")
+    with pytest.raises(RunError, match="cannot write"):
+        run_study(counting.study(), tmp_path)
+
+
+def test_unknown_names_are_refused(tmp_path):
+    with pytest.raises(InputError, match="there is no study 'deepfool'; there are deepfool-robustness"):
+        run_study("deepfool", tmp_path)
+    with pytest.raises(InputError, match="expected small or paper"):
+        run_study("deepfool-robustness", tmp_path, scale="large")
+    assert not list(tmp_path.iterdir())
+    assert all(name == study.name for name, study in STUDIES.items())
+
+
+def test_rows_and_columns_must_differ():
+    column = Column("error", "error", "percent", "Sizes")
+    with pytest.raises(InputError, match="columns"):
+        Study("s", "t", "p", lambda _: [], (Row("a"),), (column, column), lambda row, column: None)

@@ -1,0 +1,101 @@
+"""The study's page: as text, and in a real browser."""
+
+import json
+import re
+import shutil
+
+import pytest
+from conftest import Counting
+from playwright.sync_api import sync_playwright
+
+from brittle.errors import RunError
+from brittle.report.study_page import ratio_figure, render_study, write_study
+from brittle.studies import run_study
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = "</script><script>document.title='owned'</script>"
+
+
+@pytest.fixture
+def evil(tmp_path):
+    rows = ("first", f"<img src=x onerror=\"document.title='owned'\">{EVIL}", "third")
+    return run_study(Counting(rows=rows, remark=f"a remark {EVIL}").study(), tmp_path)
+
+
+@pytest.fixture
+def _light(monkeypatch):
+    """Without the figure's script, whose 5 MB only make a test slow."""
+    monkeypatch.setattr("brittle.report.study_page.get_plotlyjs", lambda: "/* plotly */")
+
+
+@pytest.mark.usefixtures("_light")
+def test_names_stay_text(evil):
+    page = render_study(evil)
+    assert "<img src=x" not in page
+    assert page.count("<script") == 3
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', page)[1])
+    names = figures["ratios"]["layout"]["yaxis"]["ticktext"]
+    assert names[0] == "first"
+    assert not any("<" in name for name in names)
+
+
+@pytest.mark.usefixtures("_light")
+def test_figures_stand_beside_the_published_ones_with_their_interval(counting, tmp_path):
+    page = render_study(run_study(counting.study(), tmp_path))
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
+    assert cells[:3] == [
+        "12.5 %<small>2.2–47.1 %</small>",
+        "25.0 %",
+        '0.125<small>0.0224–0.471</small><small class="note">(some were left out)</small>',
+    ]
+    assert "2 of 3 networks measured here" in page
+    assert "needs third.parquet" in page
+    assert 'colspan="2"' in page
+
+
+def test_the_figure_draws_measured_and_published(counting, tmp_path):
+    result = run_study(counting.study(), tmp_path)
+    measured, published = ratio_figure(result, [column for column in result.columns if column.key == "rho"])["data"]
+    assert measured["x"] == [0.125, 0.125]
+    assert measured["error_x"]["array"] == pytest.approx([0.3460] * 2, abs=1e-3)
+    assert published["x"] == [0.2]
+    assert published["y"] == [0]
+    assert published["marker"]["symbol"].endswith("-open")
+
+
+@pytest.mark.usefixtures("_light")
+def test_a_study_without_numbers_has_a_page_too(counting, tmp_path):
+    counting.rows = ("third",)
+    page = render_study(run_study(counting.study(), tmp_path))
+    assert "plot-ratios" not in page
+    assert "0 of 1 networks" in page
+
+
+@pytest.mark.usefixtures("_light")
+def test_a_folder_is_no_file(counting, tmp_path):
+    with pytest.raises(RunError, match="is a folder"):
+        write_study(run_study(counting.study(), tmp_path), tmp_path)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
+def test_in_a_browser_the_figure_is_drawn_and_nothing_else_is_asked_for(evil):
+    path, told, asked = write_study(evil), [], []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=["--headless", "--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1200, "height": 800}, color_scheme="light")
+        page.on("console", lambda message: told.append(message.text))
+        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector("#plot-ratios .main-svg")
+        assert page.title() == "A count"
+        assert page.locator("#plot-ratios .point").count() == 3
+        assert page.locator(".study tbody tr").count() == 3
+        for width in (1200, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+        page.locator("#theme").click()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        browser.close()
+    assert told == []
+    assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]

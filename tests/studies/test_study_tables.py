@@ -1,0 +1,61 @@
+"""The table as text, Markdown and Parquet."""
+
+import math
+import re
+
+import pyarrow.parquet as pq
+import pytest
+
+from brittle.metrics import Estimate, wilson
+from brittle.studies import run_study, sheets
+from brittle.studies.tables import interval_text, markdown, number_text
+
+
+def test_a_sheet_puts_measured_beside_published(counting, tmp_path):
+    (sheet,) = sheets(run_study(counting.study(), tmp_path))
+    assert sheet.heads == (
+        ("test error", "measured"),
+        ("test error", "published"),
+        ("rho", "measured"),
+        ("rho", "published"),
+        ("by hand", "published"),
+    )
+    rows = dict(sheet.rows)
+    assert [place.text for place in rows["first"]] == ["12.5 %", "25.0 %", "0.125", "0.2", "–"]
+    assert [place.text for place in rows["third"]] == ["–"] * 5
+    assert rows["second"][4].text == "> 4"
+    assert rows["first"][2].note == "(some were left out)"
+
+
+def test_numbers_and_intervals():
+    assert number_text(123.4, "number") == "123"
+    assert number_text(12345.6, "number") == "12,346"
+    assert number_text(math.inf, "ratio") == "∞"
+    assert number_text(2.5, "seconds") == "2.50 s"
+    assert interval_text(Estimate(0.002, 0.001, 0.004, 5), "seconds") == "1.00–4.00 ms"
+    assert interval_text(Estimate(0.9, 0.5, 1.5, 5), "seconds") == "500 ms–1.50 s"
+    assert interval_text(Estimate(0.9, -math.inf, math.inf, 1), "ratio") == ""
+
+
+def test_markdown_has_the_shape_of_its_heads_whatever_the_names(counting, tmp_path):
+    counting.rows = ("a|b", "<b>&", "third")
+    text = markdown(run_study(counting.study(), tmp_path))
+    table = [re.findall(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 5
+    assert {len(line) for line in table} == {4}
+    assert "<b>" not in text
+    assert "- third: needs third.parquet" in text
+
+
+def test_parquet_keeps_numbers(counting, tmp_path):
+    run_study(counting.study(), tmp_path)
+    table = pq.read_table(tmp_path / "counting" / "table.parquet")
+    rows = {(row["row"], row["column"]): row for row in table.to_pylist()}
+    assert len(rows) == 9
+    error = rows["first", "error"]
+    assert (error["measured"], error["n"], error["published"]) == (0.125, 8, 0.25)
+    assert error["low"] == pytest.approx(wilson(1, 8).low)
+    assert rows["second", "old"]["published_text"] == "> 4"
+    assert rows["second", "old"]["published"] is None
+    assert rows["third", "rho"]["measured"] is None
+    assert table.schema.metadata[b"study"] == b"counting"

@@ -1,0 +1,134 @@
+"""Who may import whom: a walk over every import of src/brittle, those inside functions included."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import brittle
+
+SOURCE = Path(brittle.__file__).parent
+LAYERS = [
+    {"types", "errors", "version"},
+    {"maths"},
+    {"core"},
+    {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},
+    {"registry"},
+    {"evaluation"},
+    {"studies"},
+    {"report", "listing"},
+    {"terminal"},
+    {"cli"},
+    {"__main__"},
+    {"__init__"},
+]
+"""From the ground up: a part imports from lower layers alone, so that parts of one layer do not import each other."""
+HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
+REPORT_READS = (
+    "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
+    "brittle.evaluation.schema", "brittle.studies.study", "brittle.studies.tables",
+    "brittle.training.files",  # writes a file in one go, and runs nothing
+)  # fmt: skip
+"""What a report may look at: run folders, figures and tables, nothing that runs a network."""
+WITHOUT_TORCH = ("metrics", "report")
+
+
+def imported(tree: ast.AST, path: Path) -> Iterator[str]:
+    """Yield the full name of every module that a file imports."""
+    package = ("brittle", *path.relative_to(SOURCE).parts[:-1])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                module = ".".join((*package[: len(package) - node.level + 1], *([module] if module else [])))
+            if module == "brittle" or (module.startswith("brittle.") and is_package(module)):
+                yield from (named(module, alias.name) for alias in node.names)
+            else:
+                yield module
+
+
+def is_package(module: str) -> bool:
+    return SOURCE.parent.joinpath(*module.split(".")).is_dir()
+
+
+def named(module: str, name: str) -> str:
+    """Say what `from module import name` reaches: a submodule, or what the package itself exports."""
+    folder = SOURCE.parent.joinpath(*module.split("."))
+    return f"{module}.{name}" if (folder / name).is_dir() or (folder / f"{name}.py").exists() else module
+
+
+def part_of(module: str) -> str:
+    """`brittle.core.run` belongs to `core`; the package itself, with its public names, stands above all."""
+    return [*module.split("."), "__init__"][1]
+
+
+def violations(path: Path, text: str) -> list[str]:
+    """Return a line for every import that goes up or sideways."""
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    found = []
+    for module in imported(ast.parse(text), path):
+        if module.split(".")[0] != "brittle":
+            if own in WITHOUT_TORCH and module.split(".")[0] == "torch":
+                found.append(f"{own} must not import torch")
+        elif part_of(module) != own and HEIGHT[part_of(module)] >= HEIGHT[own]:
+            found.append(f"{own} must not import {module}")
+        elif own == "report" and not module.startswith((*REPORT_READS, "brittle.report")):
+            found.append(f"report must not import {module}: it reads run folders alone")
+    return found
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_down(path: Path):
+    assert violations(path, path.read_text()) == []
+
+
+def test_every_part_has_its_layer():
+    parts = {path.relative_to(SOURCE).parts[0].removesuffix(".py") for path in FILES}
+    assert parts <= set(HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "culprit"),
+    [
+        ("core/run.py", "from brittle.attacks.pgd import PGD", "brittle.attacks.pgd"),
+        ("core/run.py", "def f():\n    import brittle.attacks.pgd", "brittle.attacks.pgd"),
+        ("maths/norms.py", "from brittle.core.rows import Rows", "brittle.core.rows"),
+        ("attacks/pgd.py", "from brittle.data import open_source", "brittle.data"),
+        ("attacks/pgd.py", "from brittle import Lp", "brittle"),
+        ("attacks/pgd.py", "import brittle", "brittle"),
+        ("attacks/pgd.py", "from ..data import source", "brittle.data.source"),
+        ("attacks/pgd.py", "from .. import data", "brittle.data"),
+        ("metrics/rates.py", "from brittle.models.network import Network", "brittle.models.network"),
+        ("metrics/rates.py", "import torch", "torch"),
+        ("report/page.py", "from torch import nn", "torch"),
+        ("report/page.py", "from brittle.core.run import run", "brittle.core.run"),
+        ("report/page.py", "from brittle import core", "brittle.core"),
+        ("report/page.py", "from brittle.evaluation import audit", "brittle.evaluation.audit"),
+        ("evaluation/audit.py", "from brittle.report import write_report", "brittle.report"),
+        ("errors.py", "from brittle.types import Images", "brittle.types"),
+        ("registry.py", "if True:\n    from brittle.cli import main", "brittle.cli"),
+    ],
+)
+def test_a_planted_violation_is_caught(file: str, text: str, culprit: str):
+    (line,) = violations(SOURCE / file, text)
+    assert f"must not import {culprit}" in line
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("core/run.py", "from brittle.core.attack import Attack\nfrom .threat import Threat\nimport torch"),
+        ("attacks/pgd.py", "from brittle.attacks.objective import Loss\nfrom brittle.maths import norms"),
+        ("report/page.py", "from brittle.evaluation.store import a\nfrom brittle import metrics\nfrom . import trust"),
+        ("__init__.py", "from brittle.core.run import run"),
+        ("cli.py", "from brittle import terminal\nimport sys"),
+    ],
+)  # fmt: skip
+def test_what_is_allowed_passes(file: str, text: str):
+    assert violations(SOURCE / file, text) == []
