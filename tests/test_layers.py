@@ -11,6 +11,7 @@ import brittle
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
+    {"files"},
     {"maths"},
     {"core"},
     {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},
@@ -28,7 +29,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
     "brittle.evaluation.schema", "brittle.studies.study", "brittle.studies.tables",
-    "brittle.training.files",  # writes a file in one go, and runs nothing
+    "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
 WITHOUT_TORCH = ("metrics", "report")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from brittle.data import FORMS
 from brittle.errors import InputError
-from brittle.evaluation.spec import options_of
+from brittle.evaluation.spec import options_of, written
 from brittle.models import ARCHITECTURES
 from brittle.registry import ATTACKS, COMBINATORS
 from brittle.studies import STUDIES
@@ -59,9 +59,8 @@ def _attacks() -> list[Listed]:
     rows: list[Listed] = []
     for name, kind in {**ATTACKS, **COMBINATORS}.items():
         options = ", ".join(f"{field}={_short(value)}" for field, value in options_of(kind).items())
-        written = f"{name}(ATTACK)" if name in COMBINATORS else name
         threats = "" if name in COMBINATORS else f" [{', '.join(kind.threats)}]"
-        rows.append(Listed("attacks", written, _first_line(kind.__doc__) + threats, options))
+        rows.append(Listed("attacks", written(name), _first_line(kind.__doc__) + threats, options))
     return rows
 
 

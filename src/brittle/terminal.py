@@ -9,7 +9,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -46,7 +55,7 @@ class Bar:
             console=console,
             disable=quiet,
         )
-        self._task = self._progress.add_task("looking", total=None)
+        self._task: TaskID | None = None
 
     def __enter__(self) -> "Bar":
         self._progress.start()
@@ -59,13 +68,14 @@ class Bar:
 
     def begin(self, total: int, done: int) -> None:
         """Show how much there is to do, and how much an earlier run has done."""
-        self._progress.reset(self._task, total=total, completed=done)
+        self._task = self._progress.add_task("attacks", total=total, completed=done)
         if done and not self._progress.disable:
             console.print(f"{done:,} of {total:,} done by an earlier run; going on")
 
     def advance(self, attack: str, images: int) -> None:
         """Move on."""
-        self._progress.update(self._task, description=attack, advance=images)
+        if self._task is not None:
+            self._progress.update(self._task, description=attack, advance=images)
 
 
 def show_summary(summary: Summary) -> None:

@@ -1,9 +1,10 @@
 """Goals: when they are met, and by how much."""
 
+import pytest
 import torch
 from affine import convolutional, middle
 
-from brittle import LeastLikely, Lp, Targeted, Untargeted, run
+from brittle import InputError, LeastLikely, Lp, Targeted, Untargeted, run
 from brittle.attacks.pgd import PGD
 
 LOGITS = torch.tensor([[1.0, 4.0, 2.0], [3.0, 0.0, -1.0]])
@@ -34,3 +35,21 @@ def test_least_likely_ends_at_the_least_likely_class():
     assert result.success.any()
     assert torch.equal(result.prediction[result.success], least[result.success])
     assert torch.equal(result.adversarial, same.adversarial)
+
+
+def test_a_goal_may_ask_for_confidence():
+    logits = torch.tensor([[0.0, 3.0], [0.0, 5.0]])
+    labels = torch.zeros(2, dtype=torch.int64)
+    assert Untargeted(labels, confidence=4.0).met(logits).tolist() == [False, True]
+    assert Targeted(1 - labels, confidence=4.0).met(logits).tolist() == [False, True]
+    with pytest.raises(InputError, match="confidence is -1"):
+        Untargeted(labels, confidence=-1)
+
+
+def test_an_attack_reaches_the_confidence_asked_for():
+    classifier, images = convolutional(), middle()
+    labels = classifier.logits(images).argmax(1)
+    goal = Untargeted(labels, confidence=2.0)
+    result = run(PGD(steps=30, loss="margin"), classifier, images, goal=goal, threat=Lp("inf", 0.3))
+    assert result.success.any()
+    assert (result.margin[result.success] >= 2).all()

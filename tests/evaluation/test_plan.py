@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from brittle import UnsupportedThreat
+from brittle import InputError, UnsupportedThreat
 from brittle.evaluation.plan import DEFAULT_ATTACKS, plan
 
 
@@ -35,3 +35,13 @@ def test_settings_hold_every_hyper_parameter():
 def test_a_norm_without_mathematics_is_refused():
     with pytest.raises(UnsupportedThreat, match="BasicIterative cannot measure changes by l2; it knows linf"):
         plan(["bim"], "l2", 0.5)
+
+
+@pytest.mark.parametrize("text", ["deepfool:eps=0.1", "smallest(fgsm:eps=0.1)", "smallest(fgsm):eps=0.1"])
+def test_a_radius_that_would_be_ignored_is_refused(text):
+    with pytest.raises(InputError, match="eps"):
+        plan([text], "linf", 0.1)
+
+
+def test_settings_name_the_attacks_inside():
+    assert plan(["smallest(bim)"], "linf", 0.1)[0].info.settings["attack"]["attack"] == "BasicIterative"

@@ -42,7 +42,7 @@ def thresholds(given):
 
 
 def test_the_search_finds_the_closed_form(two_classes):
-    found = smallest_eps(SignSteps(two_classes).rate)
+    found = smallest_eps(SignSteps(two_classes, two_classes.classifier).rate)
     exact = np.sort(thresholds(two_classes))[35]  # the 36th of 40 is what makes it 90 %
     assert found.reached
     assert found.rate == 0.9
@@ -50,7 +50,7 @@ def test_the_search_finds_the_closed_form(two_classes):
 
 
 def test_the_rate_is_that_of_the_attack(two_classes):
-    steps = SignSteps(two_classes)
+    steps = SignSteps(two_classes, two_classes.classifier)
     for eps in np.quantile(thresholds(two_classes), [0.2, 0.5, 0.8]):
         result = run(FGSM(), two_classes.classifier, two_classes.images, threat=Lp("inf", float(eps)))
         assert steps.rate(float(eps)) == pytest.approx(result.success.double().mean().item())
@@ -64,7 +64,9 @@ def test_the_size_counts_every_image_and_what_the_box_leaves():
     signs = torch.where(given.classifier.logits(given.images)[0].argmax() == 0, 1.0, -1.0)
     weight = given.classifier.module[1].weight
     outward = ((weight[1] - weight[0]) * signs > 0).sum().item()  # these pixels are white already and cannot rise
-    assert SignSteps(given).relative(0.25).numpy() == pytest.approx([0.25 * (4 - outward) ** 0.5 / 2] * 3)
+    assert SignSteps(given, given.classifier).relative(0.25).numpy() == pytest.approx(
+        [0.25 * (4 - outward) ** 0.5 / 2] * 3
+    )
 
 
 def test_measured_rho_is_the_closed_form(two_classes):
@@ -78,7 +80,7 @@ def test_measured_rho_is_the_closed_form(two_classes):
     told = re.fullmatch(r"\(90\.0 % at ε = (.*)\)", measured.notes["sign.rho"])
     assert float(told[1]) == pytest.approx(exact, rel=1 / 100)
     passes = measured.values["sign.passes"]
-    assert (passes.value, measured.notes["sign.passes"]) == (5, "(4 forward + 1 backward)")
+    assert (passes.value, measured.notes["sign.passes"]) == (5, "(4 + 1)")
 
 
 def test_deepfool_rho_is_the_closed_form():
@@ -104,9 +106,9 @@ class Deaf(torch.nn.Module):
 def test_never_reached_is_said_with_the_largest_rate():
     bright = torch.cat([torch.full((3, 1, 2, 2), 1.0), torch.full((7, 1, 2, 2), 0.4)])
     given = Given(Classifier(Deaf()), bright)
-    measured = ByFastGradientSign(given).measure()
-    assert measured.values["sign.rho"] == "90 % never reached"
-    assert measured.notes["sign.rho"].startswith("(at most 70.0 % at ε = ")
+    measured = ByFastGradientSign(given, boxed=True).measure()
+    assert measured.values["sign.boxed.rho"] == "90 % never reached"
+    assert measured.notes["sign.boxed.rho"].startswith("(at most 70.0 % at ε = ")
     lost = ByDeepFool(given).measure()
     assert lost.values["deepfool.rho"].n == 7
     assert lost.notes["deepfool.rho"] == "(3 of 10 images left out: not fooled in 50 steps)"
@@ -124,3 +126,21 @@ def test_a_share_reached_at_once_is_searched_down_to_nothing():
     found = smallest_eps(lambda eps: 1.0)
     assert found.reached
     assert 0 < found.eps < 1e-5
+
+
+def test_without_the_box_a_change_may_leave_the_range_of_pixels():
+    """Nearly white images of which brighter ones are another class: inside the box only the darker pixels can rise."""
+    images = torch.tensor([0.95, 0.95, 0.95, 0.25], dtype=torch.float64).reshape(1, 1, 2, 2).repeat(4, 1, 1, 1)
+    layer = torch.nn.Linear(4, 2).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.stack([torch.zeros(4), torch.ones(4)]))
+        layer.bias.copy_(torch.tensor([0.0, -3.5]))  # the sum of the pixels is 3.1 and has to exceed 3.5
+    given = Given(Classifier(torch.nn.Sequential(torch.nn.Flatten(), layer)), images)
+    norm = images[0].norm().item()
+    free = ByDeepFool(given).measure().values["deepfool.rho"].value
+    boxed = ByDeepFool(given, boxed=True).measure().values["deepfool.boxed.rho"].value
+    assert free == pytest.approx(0.2 * 1.02 / norm, rel=2e-3)
+    assert boxed > (3 * 0.05**2 + 0.25**2) ** 0.5 / norm
+    signs = ByFastGradientSign(given).measure().values["sign.rho"].value
+    assert signs == pytest.approx(0.2 / norm, rel=1 / 100)
+    assert ByFastGradientSign(given, boxed=True).measure().notes["sign.boxed.rho"].startswith("(100.0 % at ε = 0.25")

@@ -4,6 +4,7 @@ import pytest
 
 from brittle.errors import InputError
 from brittle.studies import STUDIES, published
+from brittle.studies.deepfool_robustness import CLAIMED
 
 SHAPES = {
     "uap_fooling": (6, 4),
@@ -52,4 +53,4 @@ def test_every_row_of_the_paper_stands_in_the_study():
     rows = [row.key for row in study.rows]
     assert set(table.rows) <= set(rows)
     shown = {study.published(row, column.key) for row in rows for column in study.columns}
-    assert shown - {None} == {figure for figures in table.rows.values() for figure in figures} - {None}
+    assert shown - {None, CLAIMED} == {figure for figures in table.rows.values() for figure in figures} - {None}

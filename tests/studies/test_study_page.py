@@ -77,6 +77,15 @@ def test_a_folder_is_no_file(counting, tmp_path):
         write_study(run_study(counting.study(), tmp_path), tmp_path)
 
 
+def fits(page):
+    """Whether nothing sticks out of the window, once the figure has had time to follow its size."""
+    for _ in range(50):
+        if page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
+            return True
+        page.wait_for_timeout(100)
+    return False
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
 def test_in_a_browser_the_figure_is_drawn_and_nothing_else_is_asked_for(evil):
     path, told, asked = write_study(evil), [], []
@@ -93,7 +102,7 @@ def test_in_a_browser_the_figure_is_drawn_and_nothing_else_is_asked_for(evil):
         assert page.locator(".study tbody tr").count() == 3
         for width in (1200, 390):
             page.set_viewport_size({"width": width, "height": 800})
-            page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
+            assert fits(page), width
         page.locator("#theme").click()
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         browser.close()

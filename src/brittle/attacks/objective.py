@@ -18,7 +18,7 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
     Args:
         problem: whose goal says which labels to leave or to reach.
         loss: which one.
-        kappa: for `margin`: how far beyond the boundary the margin still counts, in logits.
+        kappa: for `margin`: how far beyond the boundary it still counts, in logits; at least the goal's confidence.
 
     Raises:
         InputError: another loss, or one that needs more classes than the network has.
@@ -28,7 +28,7 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
         sign = -1 if goal.targeted else 1
         return lambda logits: sign * losses.cross_entropy(logits, goal.labels)
     if loss == "margin":
-        return lambda logits: goal.margin(logits).clamp_max(kappa)
+        return lambda logits: goal.margin(logits).clamp_max(max(kappa, goal.confidence))
     if loss == "dlr":
         least = 4 if goal.targeted else 3
         if classes < least:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from brittle.core.rows import Rows
+from brittle.errors import InputError
 from brittle.maths.losses import lead
 from brittle.types import Labels, Logits, Mask, PerImage
 
@@ -15,14 +16,29 @@ class Goal(Rows, ABC):
 
     Attributes:
         labels: (n,) int64: the classes to leave (untargeted) or to reach (targeted).
+        confidence: how far beyond the boundary an image must be, in logits (Carlini & Wagner's kappa); 0 asks for no
+            more than the other class.
+
+    Raises:
+        InputError: a negative confidence.
     """
 
     labels: Labels
+    confidence: float = 0.0
     targeted: ClassVar[bool] = False
 
-    @abstractmethod
+    def __post_init__(self):
+        if not self.confidence >= 0:
+            raise InputError(f"confidence is {self.confidence}; expected a margin in logits, at least 0")
+
     def met(self, logits: Logits) -> Mask:
         """Say for which images the goal is reached."""
+        reached = self.reached(logits)
+        return reached & (self.margin(logits) >= self.confidence) if self.confidence else reached
+
+    @abstractmethod
+    def reached(self, logits: Logits) -> Mask:
+        """Say for which images the predicted class is one that is wanted, with whatever margin."""
 
     @abstractmethod
     def margin(self, logits: Logits) -> PerImage:
@@ -39,7 +55,7 @@ class Untargeted(Goal):
         tensor([3.])
     """
 
-    def met(self, logits: Logits) -> Mask:
+    def reached(self, logits: Logits) -> Mask:
         """True where another class is predicted."""
         return logits.argmax(1) != self.labels
 
@@ -54,7 +70,7 @@ class Targeted(Goal):
 
     targeted: ClassVar[bool] = True
 
-    def met(self, logits: Logits) -> Mask:
+    def reached(self, logits: Logits) -> Mask:
         """True where the target is predicted."""
         return logits.argmax(1) == self.labels
 

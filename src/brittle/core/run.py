@@ -110,7 +110,7 @@ def _name_of(goal: Goal) -> str:
 
 def _checked(goal: Goal | LeastLikely | None, images: Images) -> Goal | LeastLikely | None:
     if isinstance(goal, Goal):
-        return type(goal)(as_labels(goal.labels, images, _name_of(goal)))
+        return replace(goal, labels=as_labels(goal.labels, images, _name_of(goal)))
     return goal
 
 
@@ -175,7 +175,7 @@ def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | No
         return Untargeted(clean.argmax(1) if labels is None else labels)
     if isinstance(goal, LeastLikely):
         return goal.at(clean)
-    return type(goal)(goal.labels[rows.to(goal.labels.device)].to(clean.device))
+    return replace(goal, labels=goal.labels[rows.to(goal.labels.device)].to(clean.device))
 
 
 @torch.no_grad()

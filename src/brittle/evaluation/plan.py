@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal, cast
+from dataclasses import dataclass, fields
+from typing import Any, Literal, cast
 
 from brittle.core.attack import Attack
 from brittle.core.threat import Lp
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.manifest import AttackInfo, Norm
-from brittle.evaluation.spec import Spec, parse_attack, with_radius
+from brittle.evaluation.spec import Spec, parse_attack
 
 DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0}
 """The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0."""
@@ -49,7 +49,7 @@ def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planne
     threat = Lp(norm)
     specs = [parse_attack(text) for text in attacks] or _suitable(threat)
     taken: set[str] = set()
-    return [_planned(with_radius(spec, radius), threat, taken) for spec in specs]
+    return [_planned(spec, threat, radius, taken) for spec in specs]
 
 
 def _suitable(threat: Lp) -> list[Spec]:
@@ -64,31 +64,45 @@ def _suitable(threat: Lp) -> list[Spec]:
     return specs
 
 
-def _planned(spec: Spec, threat: Lp, taken: set[str]) -> Planned:
-    kind = _kind(spec, threat)
-    chosen = threat if kind == "minimum" or spec.radius is None else threat.within(spec.radius)
+def _planned(spec: Spec, threat: Lp, radius: float | None, taken: set[str]) -> Planned:
+    own = radius if spec.radius is None else spec.radius
+    kind = _kind(spec, threat, own)
+    chosen = threat if kind == "minimum" or own is None else threat.within(own)
     info = AttackInfo(
         key=_key(spec.text, taken),
         spec=spec.text,
         name=spec.name,
-        settings=asdict(spec.attack),
+        settings=_settings(spec.attack),
         kind=kind,
         p=cast(Norm, f"{threat.p:g}"),
-        radius=spec.radius if kind == "fixed" else None,
+        radius=own if kind == "fixed" else None,
     )
     return Planned(info, spec.attack, chosen)
 
 
-def _kind(spec: Spec, threat: Lp) -> Literal["fixed", "minimum"]:
+def _settings(attack: Attack) -> dict[str, Any]:
+    """Return every hyper-parameter; attacks inside another are named."""
+
+    def plain(value: object) -> Any:
+        if isinstance(value, Attack):
+            return {"attack": type(value).__name__, **_settings(value)}
+        return [plain(inner) for inner in cast(tuple[object, ...], value)] if isinstance(value, tuple) else value
+
+    return {field.name: plain(getattr(attack, field.name)) for field in fields(attack)}
+
+
+def _kind(spec: Spec, threat: Lp, radius: float | None) -> Literal["fixed", "minimum"]:
     try:
         spec.attack.check(threat)
     except UnsupportedThreat:
         raise
     except InputError:
-        if spec.radius is None:
+        if radius is None:
             raise
-        spec.attack.check(threat.within(spec.radius))
+        spec.attack.check(threat.within(radius))
         return "fixed"
+    if spec.radius is not None:
+        raise InputError(f"{spec.text!r} searches for the smallest change and takes no eps of its own")
     return "minimum"
 
 

@@ -1,6 +1,6 @@
 """Attacks as text: `pgd:steps=40,restarts=5`, `smallest(fgsm):steps=20`, `cascade(fgsm;pgd:steps=40)`."""
 
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, get_type_hints
@@ -61,10 +61,9 @@ def parse_attack(text: str) -> Spec:
     kind = known[name]
     arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
     if (name in COMBINATORS) != bool(inner):
-        usage = f"{name}(ATTACK)" if name in COMBINATORS else name
-        raise InputError(f"{text!r}: expected {usage}{'[:FIELD=VALUE,...]'}")
+        raise InputError(f"{text!r}: expected {written(name)}[:FIELD=VALUE,...]")
     if inner:
-        attacks = tuple(parse_attack(part).attack for part in inner)
+        attacks = tuple(_inner(part) for part in inner)
         if name == "cascade":
             arguments["attacks"] = attacks
         elif len(attacks) == 1:
@@ -72,6 +71,13 @@ def parse_attack(text: str) -> Spec:
         else:
             raise InputError(f"{text!r}: {name} takes one attack; several go into cascade(...;...)")
     return Spec(text, name, kind(**arguments), radius)
+
+
+def _inner(part: str) -> Attack:
+    spec = parse_attack(part)
+    if spec.radius is not None:
+        raise InputError(f"{part!r}: an attack inside another has no radius of its own; give eps to the outermost one")
+    return spec.attack
 
 
 def number(text: str) -> float:
@@ -88,6 +94,18 @@ def number(text: str) -> float:
         return float(Fraction(text)) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError):
         raise InputError(f"{text!r} is no number; expected one such as 0.5 or 8/255") from None
+
+
+def written(name: str) -> str:
+    """Return how an attack is written, with the attacks that it takes.
+
+    Example:
+        >>> written("pgd"), written("cascade")
+        ('pgd', 'cascade(ATTACK;ATTACK;...)')
+    """
+    if name not in COMBINATORS:
+        return name
+    return f"{name}(ATTACK;ATTACK;...)" if name == "cascade" else f"{name}(ATTACK)"
 
 
 def options_of(kind: type[Attack]) -> dict[str, object]:
@@ -145,8 +163,3 @@ def _value(kind: type[Attack], field: str, value: str, text: str) -> Any:
 def _near(name: str, known: dict[str, Any]) -> str:
     near = get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
-
-
-def with_radius(spec: Spec, radius: float | None) -> Spec:
-    """Return the spec with the audit's radius where it has none of its own."""
-    return spec if spec.radius is not None else replace(spec, radius=radius)

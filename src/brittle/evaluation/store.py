@@ -2,10 +2,8 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-import errno
 import fcntl
 import os
-import shutil
 import weakref
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,13 +17,12 @@ import pyarrow.parquet as pq
 from brittle.errors import RunError
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA
+from brittle.files import UNFINISHED, cannot_write, write_atomically
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
 MANIFEST = "manifest.json"
 PARTS = "parts"
-UNFINISHED = ".unfinished"
-"""Suffix of a file that is being written; one that is found at the start was left by a killed process."""
 
 
 class RunFolder:
@@ -64,7 +61,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
         folder = cls(path, manifest)
         try:
             folder._hold()
@@ -77,10 +74,10 @@ class RunFolder:
                     "give a new or an empty folder for the run"
                 )
             else:
-                _write(path / MANIFEST, manifest.to_json().encode())
+                write_atomically(path / MANIFEST, manifest.to_json().encode())
         except OSError as error:
             folder.close()
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
         except BaseException:
             folder.close()
             raise
@@ -138,11 +135,7 @@ class RunFolder:
         sink = pa.BufferOutputStream()
         stamp = {f"brittle.{name}": value for name, value in self._stamp(key, block).items()}
         pq.write_table(rows.replace_schema_metadata(stamp), sink, compression="zstd", write_page_checksum=True)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, sink.getvalue())
-        except OSError as error:
-            raise _cannot_write(path, error) from error
+        write_atomically(path, memoryview(sink.getvalue()))
 
     def blocks(self, key: str) -> list[int]:
         """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked."""
@@ -230,10 +223,7 @@ class RunFolder:
 
     def _replace_manifest(self, manifest: Manifest) -> None:
         path = self.path / MANIFEST
-        try:
-            _write(path, manifest.to_json().encode())
-        except OSError as error:
-            raise _cannot_write(path, error) from error
+        write_atomically(path, manifest.to_json().encode())
         self.manifest = manifest
 
     def _hold(self) -> None:
@@ -259,32 +249,3 @@ def _same_run(path: Path, manifest: Manifest) -> Manifest:
         lines = "".join(f"\n  {line}" for line in found.differences(manifest))
         raise RunError(f"{path} holds another run; give another folder, or ask for the same again:{lines}")
     return found
-
-
-def _write(path: Path, content: "bytes | pa.Buffer") -> None:
-    """Write a file so that it is there whole or not at all, even when the power fails."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _cannot_write(path: Path, error: OSError) -> RunError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        try:
-            existing = next(folder for folder in (path, *path.parents) if folder.exists())
-            left = f"{shutil.disk_usage(existing).free / 1e6:,.1f} MB left"
-        except (OSError, StopIteration):
-            left = "space left unknown"
-        return RunError(f"the disk is full: {path} could not be written ({left}); make room and run the same again")
-    return RunError(f"{path} cannot be written: {error.strerror or error}; give a folder you may write to")

@@ -56,7 +56,7 @@ class Summary:
         bad: how many could not be read.
         norm, radius: the question.
         clean: accuracy without attack.
-        robust: share of the images right before that no attack breaks within the radius.
+        robust: share of all images that are right before and that no attack breaks within the radius.
         attacks: one line each.
     """
 

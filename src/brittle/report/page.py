@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from brittle.errors import RunError
 from brittle.evaluation.store import RunFolder
+from brittle.files import write_atomically
 from brittle.report import figures, sections, trust
 from brittle.report.evidence import Evidence, gather
 from brittle.report.gallery import walls
@@ -39,11 +39,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     target = Path(out) if out is not None else run
     if target.is_dir():
         target /= REPORT
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"the report {target} cannot be written: {error.strerror or error}") from error
+    write_atomically(target, page.encode())
     return target
 
 

@@ -11,13 +11,13 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from brittle.errors import RunError
+from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.page import script_json
 from brittle.studies.study import Column, StudyResult
 from brittle.studies.tables import FIRST, NOTHING, Sheet, sheets
-from brittle.training.files import write_atomically
 
 PAGE = "study.html"
 SPREAD = 0.2

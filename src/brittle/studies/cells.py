@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.studies.study import Cell, Measured
-from brittle.training.files import write_atomically
 from brittle.version import __version__
 
 FORMAT = 1

@@ -15,8 +15,7 @@ from brittle.types import Images, Labels
 SHARE = 0.9
 """Share of the images that must be fooled (Moosavi-Dezfooli et al. 2016, section 4.1)."""
 DOUBLINGS = 10
-"""The scan goes from 2 to the power of -10, a quarter of a level of 8 bits, to 1, beyond which the box lets nothing
-change."""
+"""The scan goes from 2 to the power of -10, a quarter of a level of 8 bits, to 1, the whole range of a pixel."""
 BISECTIONS = 8
 """Halvings of the interval in which the share is crossed: eps is then known to 1/512 of itself or better."""
 
@@ -36,7 +35,7 @@ class Found:
     reached: bool
 
 
-def smallest_eps(rate: Callable[[float], float], share: float = SHARE, largest: float = 1.0) -> Found:
+def smallest_eps(rate: Callable[[float], float], share: float = SHARE) -> Found:
     """Find the smallest eps at which a share of the images is fooled.
 
     Doubled until the share is reached, then bisected; where no doubling reaches it, the values half-way between them
@@ -45,7 +44,6 @@ def smallest_eps(rate: Callable[[float], float], share: float = SHARE, largest: 
     Args:
         rate: fraction fooled at an eps.
         share: wanted.
-        largest: eps beyond which nothing changes, the span of the bounds.
 
     Returns:
         Where the share is reached, or the largest rate seen where it is not.
@@ -55,7 +53,7 @@ def smallest_eps(rate: Callable[[float], float], share: float = SHARE, largest: 
         >>> found.reached, abs(found.eps - 0.3) < 0.001
         (True, True)
     """
-    doublings = [largest * 2.0**-power for power in range(DOUBLINGS, -1, -1)]
+    doublings = [2.0**-power for power in range(DOUBLINGS, -1, -1)]
     seen: dict[float, float] = {}
     for eps in [*doublings, *(eps / 2**0.5 for eps in doublings[1:])]:
         seen[eps] = rate(eps)
@@ -79,19 +77,20 @@ class SignSteps:
     Only the signs are kept (one byte a value); the images are streamed again for each length.
 
     Args:
-        subject: network and images.
+        subject: its images.
+        classifier: the network, with the bounds that changed images are kept in.
     """
 
-    def __init__(self, subject: Subject):
-        self._subject = subject
+    def __init__(self, subject: Subject, classifier: Classifier):
+        self._subject, self._classifier = subject, classifier
         self._steps: list[tuple[Tensor, Labels]] = []
         for block in subject.blocks("direction of fast gradient sign"):
-            signs, predicted = signs_of(subject.classifier, block.images.to(subject.classifier.device))
+            signs, predicted = signs_of(classifier, block.images.to(classifier.device))
             self._steps.append((signs.to(torch.int8), predicted))
 
     def rate(self, eps: float) -> float:
         """Return the fraction of images whose predicted class changes at a step of `eps`."""
-        classifier, changed, count = self._subject.classifier, 0, 0
+        classifier, changed, count = self._classifier, 0, 0
         with undisturbed(classifier.module), torch.no_grad():
             for images, moved, predicted in self._moved(eps, f"fast gradient sign at {eps:.4g}"):
                 changed += int((classifier.logits(moved).argmax(1) != predicted).sum())
@@ -107,7 +106,7 @@ class SignSteps:
         return torch.cat(parts).double().cpu()
 
     def _moved(self, eps: float, doing: str) -> Iterator[tuple[Images, Images, Labels]]:
-        classifier = self._subject.classifier
+        classifier = self._classifier
         for block, (signs, predicted) in zip(self._subject.blocks(doing), self._steps, strict=True):
             images = block.images.to(classifier.device, classifier.dtype)
             yield images, classifier.bounds.clamp(images + eps * signs), predicted

@@ -1,7 +1,7 @@
 """What a table measures of a network: each method tells what determines its outcome, and does its work."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf
 
 import numpy as np
@@ -10,6 +10,8 @@ import torch
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.core.attack import Attack
+from brittle.core.bounds import Bounds
+from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.core.threat import Lp
 from brittle.maths import norms
@@ -39,9 +41,14 @@ class Untrained:
         files = " or ".join(f"MODELS/{name}" for name in self.subject.origin.files)
         machine = f"this machine ({torch.get_num_threads()} threads, from a few steps timed)"
         return Measured(
-            remark=f"Not measured: its training, {recipe.epochs} epochs of {images:,} images, about {hours:#.2g} hours "
+            remark=f"Not measured: its training, {recipe.epochs} epochs of {images:,} images, about {_hours(hours)} "
             f"on {machine}, is not done at this scale; ask for --scale paper, or give {files} with --models MODELS."
         )
+
+
+def _hours(hours: float) -> str:
+    """Two digits are more than such an estimate is worth."""
+    return f"{hours:,.0f} hours" if hours >= 2 else f"{60 * hours:,.0f} minutes"
 
 
 @dataclass(frozen=True)
@@ -66,58 +73,104 @@ class ErrorRate:
         return Measured({"images": f"{count:,}", "error": wilson(wrong, count)}, remark=self.subject.story())
 
 
+FREE = Bounds(-9.0, 10.0)
+"""Bounds that no change comes near: the problem as the papers state it has no box."""
+
+
 @dataclass(frozen=True)
 class ByDeepFool:
-    """DeepFool in the 2-norm, from the predicted class of every image."""
+    """DeepFool in the 2-norm, from the predicted class of every image.
+
+    Attributes:
+        subject: network and images.
+        boxed: whether changed images stay in [0, 1]; the paper's problem has no such box.
+    """
 
     subject: Subject
-    name = "DeepFool"
-    attack = DeepFool()
+    boxed: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the work is called."""
+        return f"DeepFool{_within(self.boxed)}"
+
+    @property
+    def attack(self) -> DeepFool:
+        """The attack; its nudge is a fraction of the bounds' span, and meant for a span of 1."""
+        attack = DeepFool()
+        return replace(attack, nudge=attack.nudge / _classifier(self).bounds.span)
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
-        return {**self.subject.identity(), **_described(self.attack, Lp(2))}
+        return {**self.subject.identity(), **_described(self.attack, _classifier(self), Lp(2))}
 
     def measure(self) -> Measured:
         """Attack every test image: average robustness, iterations, passes and time."""
-        rows = _attacked(self.attack, self.subject, Lp(2))
+        rows, prefix = _attacked(self.attack, _classifier(self), self.subject, Lp(2)), _prefix("deepfool", self.boxed)
         relative = rows.size / rows.norm
         found = np.isfinite(relative)
-        values = _cost(rows, "deepfool")
-        notes = {"deepfool.passes": _passes(rows)}
-        values["deepfool.iterations"] = _mean(rows.iterations)
+        values, notes = _cost(rows, prefix)
+        values[f"{prefix}.iterations"] = _mean(rows.iterations)
         if not found.all():
             lost = f"{(~found).sum():,} of {len(found):,} images left out"
-            notes["deepfool.rho"] = f"({lost}: not fooled in {self.attack.steps} steps)"
-        values["deepfool.rho"] = _mean(relative[found]) if found.any() else "no image fooled"
+            notes[f"{prefix}.rho"] = f"({lost}: not fooled in {self.attack.steps} steps)"
+        values[f"{prefix}.rho"] = _mean(relative[found]) if found.any() else "no image fooled"
         return Measured(values, notes)
 
 
 @dataclass(frozen=True)
 class ByFastGradientSign:
-    """Fast gradient sign at the smallest eps that changes the class of 90 % of the images."""
+    """Fast gradient sign at the smallest eps that changes the class of 90 % of the images.
+
+    Attributes:
+        subject: network and images.
+        boxed: whether changed images stay in [0, 1].
+    """
 
     subject: Subject
-    name = "fast gradient sign"
+    boxed: bool = False
     attack = FGSM()
+
+    @property
+    def name(self) -> str:
+        """What the work is called."""
+        return f"fast gradient sign{_within(self.boxed)}"
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
         search = {"share": SHARE, "doublings": DOUBLINGS, "bisections": BISECTIONS}
-        return {**self.subject.identity(), **_described(self.attack, Lp("inf")), "search": search}
+        return {
+            **self.subject.identity(),
+            **_described(self.attack, _classifier(self), Lp("inf")),
+            "search": search,
+        }
 
     def measure(self) -> Measured:
         """Search the length of the step, and measure the steps of that length."""
-        steps = SignSteps(self.subject)
-        found = smallest_eps(steps.rate, largest=self.subject.classifier.bounds.span)
-        rows = _attacked(self.attack, self.subject, Lp("inf", found.eps))
-        values, notes = _cost(rows, "sign"), {"sign.passes": _passes(rows)}
-        rate = f"{100 * found.rate:.1f} % at ε = {found.eps:.3g}"
+        steps, prefix = SignSteps(self.subject, _classifier(self)), _prefix("sign", self.boxed)
+        found = smallest_eps(steps.rate)
+        rows = _attacked(self.attack, _classifier(self), self.subject, Lp("inf", found.eps))
+        values, notes = _cost(rows, prefix)
+        rho, rate = f"{prefix}.rho", f"{100 * found.rate:.1f} % at ε = {found.eps:.3g}"
         if found.reached:
-            values["sign.rho"], notes["sign.rho"] = _mean(steps.relative(found.eps).numpy()), f"({rate})"
+            values[rho], notes[rho] = _mean(steps.relative(found.eps).numpy()), f"({rate})"
         else:
-            values["sign.rho"], notes["sign.rho"] = f"{100 * SHARE:.0f} % never reached", f"(at most {rate})"
+            values[rho], notes[rho] = f"{100 * SHARE:.0f} % never reached", f"(at most {rate})"
         return Measured(values, notes)
+
+
+def _classifier(work: ByDeepFool | ByFastGradientSign) -> Classifier:
+    """The network with images and changed images in [0, 1], or without a box."""
+    classifier = work.subject.classifier
+    return classifier if work.boxed else Classifier(classifier.module, FREE, binary=classifier.binary)
+
+
+def _within(boxed: bool) -> str:
+    return " in [0, 1]" if boxed else ""
+
+
+def _prefix(method: str, boxed: bool) -> str:
+    return f"{method}.boxed" if boxed else method
 
 
 @dataclass(frozen=True)
@@ -132,14 +185,14 @@ class _Rows:
     batch_seconds: Floats
 
 
-def _attacked(attack: Attack, subject: Subject, threat: Lp) -> _Rows:
+def _attacked(attack: Attack, classifier: Classifier, subject: Subject, threat: Lp) -> _Rows:
     """Run an attack on every test image against the class that the network predicts for it."""
     parts: list[tuple[Floats, ...]] = []
     seconds: list[float] = []
     for block in subject.blocks(type(attack).__name__):
         result = run(
             attack,
-            subject.classifier,
+            classifier,
             block.images,
             threat=threat,
             seed=subject.setting.seed,
@@ -153,25 +206,28 @@ def _attacked(attack: Attack, subject: Subject, threat: Lp) -> _Rows:
     return _Rows(size, norm, forward, backward, iterations, np.asarray(seconds))
 
 
-def _cost(rows: _Rows, method: str) -> dict[str, Estimate | str]:
+def _cost(rows: _Rows, prefix: str) -> tuple[dict[str, Estimate | str], dict[str, str]]:
+    """Passes and time of an image, and a note that tells forward from backward passes."""
     times = _mean(rows.batch_seconds)
     seconds = Estimate(times.value, max(times.low, 0.0), times.high, len(rows.size))
-    return {f"{method}.passes": _mean(rows.forward + rows.backward), f"{method}.seconds": seconds}
-
-
-def _passes(rows: _Rows) -> str:
-    return f"({rows.forward.mean():.3g} forward + {rows.backward.mean():.3g} backward)"
+    values: dict[str, Estimate | str] = {
+        f"{prefix}.passes": _mean(rows.forward + rows.backward),
+        f"{prefix}.seconds": seconds,
+    }
+    return values, {f"{prefix}.passes": f"({rows.forward.mean():.3g} + {rows.backward.mean():.3g})"}
 
 
 def _mean(values: Floats) -> Estimate:
     return bootstrap(values, lambda samples: samples.mean(axis=1))
 
 
-def _described(attack: Attack, threat: Lp) -> dict[str, object]:
-    name, radius = type(attack).__name__, "none" if threat.radius == inf else str(threat.radius)
+def _described(attack: Attack, classifier: Classifier, threat: Lp) -> dict[str, object]:
+    """Attack, bounds and threat as JSON can hold them; the goal is always to leave the predicted class."""
     settings = {field: str(value) for field, value in asdict(attack).items()}
+    radius = "none" if threat.radius == inf else str(threat.radius)
     return {
-        "attack": {"name": name, **settings},
+        "attack": {"name": type(attack).__name__, **settings},
+        "bounds": [classifier.bounds.lower, classifier.bounds.upper],
         "threat": {"norm": threat.name, "radius": radius},
-        "from": "predicted",
+        "leaves": "predicted class",
     }

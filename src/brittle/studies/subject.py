@@ -19,8 +19,8 @@ from brittle.training.epoch import Epoch
 from brittle.training.plain import train_named
 from brittle.training.recipe import RECIPES, PlainTraining
 
-TIMED_STEPS = 3
-"""Steps of training that are timed to tell how long all of them take; the first also pays for the start."""
+TIMED_STEPS = 2
+"""Steps of training that are timed to tell how long all of them take, after as many that pay for the start."""
 
 
 class NotAtThisScale(ModelError):
@@ -203,8 +203,8 @@ class Subject:
         recipe, design = self._recipe(None), ARCHITECTURES[self.origin.architecture]
         data, few = str(self.setting.data_file(self.origin.training)), TIMED_STEPS * recipe.batch
         images, labels = in_memory(open_source(data, fit=Fit(*design.input_shape), limit=few))
-        timed = replace(recipe, epochs=1)
+        timed = replace(recipe, epochs=2)
         _, history = train_named(design, images, labels, settings=timed, device=self.setting.device)
         count = len(open_source(data))
-        seconds = history.epochs[0].seconds / len(images) * count * recipe.epochs
+        seconds = history.epochs[1].seconds / len(images) * count * recipe.epochs
         return seconds / 3600, recipe, count

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.studies.published import Figure
 from brittle.studies.study import Column, StudyResult, Unit
-from brittle.training.files import write_atomically
 
 NOTHING = "–"
 """Written where there is no figure."""
@@ -105,7 +105,7 @@ def number_text(value: float, unit: Unit) -> str:
 
 
 def interval_text(estimate: Estimate, unit: Unit) -> str:
-    """Write an interval; "" where it has no ends.
+    """Write an interval; "" where it has no ends, or both are the same.
 
     Example:
         >>> interval_text(Estimate(0.5, 0.25, 0.75, 9), "percent"), interval_text(Estimate(1, 0, math.inf, 1), "ratio")
@@ -114,6 +114,8 @@ def interval_text(estimate: Estimate, unit: Unit) -> str:
     if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
         return ""
     low, high = number_text(estimate.low, unit), number_text(estimate.high, unit)
+    if low == high:
+        return ""
     for tail in (" %", " ms", " s"):
         if low.endswith(tail) and high.endswith(tail):
             low = low.removesuffix(tail)

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from brittle.errors import RunError
-from brittle.training.files import write_atomically
+from brittle.files import write_atomically
 
 FORMAT = 1
 """Version of the layout; a file of another version is refused."""

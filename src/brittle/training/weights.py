@@ -11,7 +11,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import nn
 
-from brittle.training.files import write_atomically
+from brittle.files import write_atomically
 from brittle.training.plain import History
 from brittle.version import __version__
 

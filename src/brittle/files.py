@@ -1,0 +1,64 @@
+"""Writing a file so that a reader sees the old one or the new one whole, never a part; even when the power fails."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from brittle.errors import RunError
+
+UNFINISHED = ".unfinished"
+"""Suffix of a file that is being written; one that is found later was left by a killed process."""
+
+
+def write_atomically(path: Path, content: "bytes | memoryview") -> None:
+    """Write a file whole or not at all: a file beside it, flushed to disk, then renamed.
+
+    Args:
+        path: where the file shall lie; its folder is made where it is missing.
+        content: all of its bytes.
+
+    Raises:
+        RunError: the folder cannot be written, or the disk is full; an older file stays as it was.
+
+    Example:
+        >>> import tempfile
+        >>> note = Path(tempfile.mkdtemp()) / "note"
+        >>> write_atomically(note, b"whole")
+        >>> note.read_bytes()
+        b'whole'
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _replace(path: Path, content: "bytes | memoryview") -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """Say why a file or folder cannot be written, and for a full disk how much is left."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        try:
+            existing = next(folder for folder in (path, *path.parents) if folder.exists())
+            left = f"{shutil.disk_usage(existing).free / 1e6:,.1f} MB left"
+        except (OSError, StopIteration):
+            left = "space left unknown"
+        return RunError(f"the disk is full: {path} could not be written ({left}); make room and run the same again")
+    return RunError(f"{path} cannot be written: {error.strerror or error}; give a folder you may write to")
