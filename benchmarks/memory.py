@@ -11,6 +11,12 @@ import multiprocessing
 import resource
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from brittle.data import Source
 
 
 def peak(network: str, weights: Path | None, data: str, images: int, batch: int, steps: int) -> tuple[float, float]:
@@ -23,13 +29,25 @@ def peak(network: str, weights: Path | None, data: str, images: int, batch: int,
 
     torch.set_num_threads(1)
     module = open_network(network, weights=weights).module
-    block = next(iter(open_source(data, limit=images).blocks(images)))
-    places = torch.arange(images) % len(block.images)
-    x, y = block.images[places], block.labels[places]
-    del block
+    x, y = _filled(open_source(data, limit=images), images)
     before = _resident()
     brittle.run(brittle.PGD(steps=steps), brittle.Classifier(module), x, y, threat=brittle.Lp("inf", 1e-5), batch=batch)
     return before, _resident()
+
+
+def _filled(source: Source, images: int) -> tuple[Tensor, Tensor]:
+    """Fill one tensor block by block, so that loading holds the images no more than once."""
+    import torch
+
+    x, y, filled = None, torch.empty(images, dtype=torch.int64), 0
+    while filled < images:
+        for block in source.blocks(500):
+            x = torch.empty((images, *block.images.shape[1:])) if x is None else x
+            count = min(len(block), images - filled)
+            x[filled : filled + count], y[filled : filled + count] = block.images[:count], block.labels[:count]
+            filled += count
+    assert x is not None
+    return x, y
 
 
 def _resident() -> float:

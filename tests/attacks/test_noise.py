@@ -37,7 +37,7 @@ def test_a_random_direction_ends_at_the_boundary(p):
         layer.bias.copy_(torch.tensor([0.0, -0.7]))
     image = torch.full((1, 1, 1, 1), 0.4, dtype=torch.float64)
     result = run(
-        RandomDirection(directions=4, bisections=16),
+        RandomDirection(directions=8, bisections=14),
         Classifier(nn.Sequential(nn.Flatten(), layer)),
         image,
         threat=Lp(p),

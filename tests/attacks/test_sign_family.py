@@ -156,3 +156,15 @@ def test_least_likely_is_fixed_at_the_clean_image_and_any_other_class_is_a_succe
     assert result.success
     assert result.prediction == 1
     assert result.adversarial == pytest.approx(0.5, abs=1e-5)
+
+
+def test_the_least_likely_class_stays_what_it_was_when_another_one_falls_behind_it():
+    """Logits 5, 1 - 2x and 4x - 0.6: class 2 is the least likely at 0.2, class 1 from 0.27 on."""
+    layer = nn.Linear(1, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[0.0], [-2.0], [4.0]]))
+        layer.bias.copy_(torch.tensor([5.0, 1.0, -0.6]))
+    classifier, image = Classifier(nn.Sequential(nn.Flatten(), layer)), torch.tensor([[[[0.2]]]])
+    result = run(IterativeLeastLikely(step_size=0.1, steps=4), classifier, image, threat=Lp("inf", 0.9), trace=True)
+    torch.testing.assert_close(result.trace[0, 2:], torch.tensor([-4.0, -3.6, -3.2]))
+    assert result.adversarial == pytest.approx(0.6)

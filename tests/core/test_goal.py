@@ -4,8 +4,7 @@ import pytest
 import torch
 from affine import convolutional, middle
 
-from brittle import InputError, LeastLikely, Lp, Targeted, Untargeted, run
-from brittle.attacks.pgd import PGD
+from brittle import PGD, DeepFool, InputError, LeastLikely, Lp, Targeted, Untargeted, run
 
 LOGITS = torch.tensor([[1.0, 4.0, 2.0], [3.0, 0.0, -1.0]])
 
@@ -53,3 +52,24 @@ def test_an_attack_reaches_the_confidence_asked_for():
     result = run(PGD(steps=30, loss="margin"), classifier, images, goal=goal, threat=Lp("inf", 0.3))
     assert result.success.any()
     assert (result.margin[result.success] >= 2).all()
+
+
+def test_confidence_asks_for_a_margin():
+    assert Untargeted(torch.tensor([1, 1]), confidence=3.0).met(LOGITS).tolist() == [False, True]
+    assert Untargeted(torch.tensor([1, 1]), confidence=3.1).met(LOGITS).tolist() == [False, False]
+    with pytest.raises(InputError, match=r"confidence is -1\.0; expected a margin in logits, at least 0"):
+        Targeted(torch.tensor([0]), confidence=-1.0)
+
+
+@pytest.mark.parametrize("attack", [PGD(steps=30, loss="margin"), DeepFool()], ids=["pgd", "deepfool"])
+def test_a_goals_confidence_holds_for_every_success(attack):
+    classifier, images = convolutional(), middle()
+    clean = classifier.logits(images).argmax(1)
+    plain, sure = (
+        run(attack, classifier, images, clean, goal=Untargeted(clean, confidence=kappa), threat=Lp("inf", 0.3), batch=5)
+        for kappa in (0.0, 2.0)
+    )
+    assert sure.success.all()
+    assert (sure.margin >= 2).all()
+    assert (plain.margin < 2).any()
+    assert isinstance(attack, PGD) or (sure.size > plain.size).all()  # PGD's sizes are those of its path

@@ -66,7 +66,8 @@ def test_values_outside_the_box(images, bounds, message):
 
 
 def test_values_outside_by_rounding_alone_are_clamped_and_leave_no_trace():
-    result = attacked(having(1 + 5e-7))
+    result = attacked(having(-5e-7, 1, having(1 + 5e-7)))
+    assert result.adversarial.min() >= 0
     assert result.adversarial.max() <= 1
 
 

@@ -18,7 +18,7 @@ from brittle.maths import norms
 from brittle.metrics import Estimate, bootstrap, wilson
 from brittle.metrics.estimate import Floats
 from brittle.studies.fast_gradient_sign import BISECTIONS, DOUBLINGS, SHARE, SignSteps, smallest_eps
-from brittle.studies.study import Measured
+from brittle.studies.study import Measured, threads
 from brittle.studies.subject import Subject
 
 
@@ -39,7 +39,7 @@ class Untrained:
         """Time a few steps and say in words what the whole would take."""
         hours, recipe, images = self.subject.training_hours()
         files = " or ".join(f"MODELS/{name}" for name in self.subject.origin.files)
-        machine = f"this machine ({torch.get_num_threads()} threads, from a few steps timed)"
+        machine = f"this machine ({threads()}, from a few steps timed)"
         return Measured(
             remark=f"Not measured: its training, {recipe.epochs} epochs of {images:,} images, about {_hours(hours)} "
             f"on {machine}, is not done at this scale; ask for --scale paper, or give {files} with --models MODELS."

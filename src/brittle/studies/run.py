@@ -25,6 +25,7 @@ from brittle.studies.study import (
     StudyResult,
     Tell,
     tell_nobody,
+    threads,
 )
 from brittle.studies.tables import write_tables
 from brittle.version import __version__
@@ -173,7 +174,7 @@ class _Work:
 def _surroundings() -> dict[str, str]:
     """The machine and the versions, in words."""
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {threads()}",
         "brittle": __version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),

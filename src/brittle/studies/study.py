@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+import torch
+
 from brittle.errors import DataError, InputError
 from brittle.metrics import Estimate
 from brittle.studies.published import Figure
@@ -29,6 +31,12 @@ class Tell(Protocol):
 
 def tell_nobody(line: str, fraction: float | None = None) -> None:
     """Do nothing."""
+
+
+def threads() -> str:
+    """How many processor threads torch uses, in words; times depend on it."""
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' if count != 1 else ''}"
 
 
 @dataclass(frozen=True)
