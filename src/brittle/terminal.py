@@ -191,7 +191,9 @@ def show_study(result: StudyResult) -> None:
         for what, kind in sheet.heads:
             table.add_column(f"{what}\n[dim]{kind}[/]", justify="right", overflow="fold")
         for name, places in sheet.rows:
-            table.add_row(name, *("\n".join(filter(None, (place.text, place.interval))) for place in places))
+            table.add_row(
+                name, *("\n".join(filter(None, (place.text, place.interval, place.note))) for place in places)
+            )
         Console(highlight=False).print(table)
     for row in result.rows:
         for note in row.notes:

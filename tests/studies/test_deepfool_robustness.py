@@ -69,7 +69,7 @@ def test_what_is_missing_is_named_and_where_it_belongs(result, models, few_digit
     assert f"needs squeezenet1_0.pt2, which is not in the folder given with --models, {models}" in notes(
         result, "SqueezeNet 1.0 (ImageNet)"
     )
-    assert "paper used exist in no form" in notes(result, "CaffeNet (ILSVRC2012)")
+    assert "no weights of this network are at hand" in notes(result, "CaffeNet (ILSVRC2012)")
     assert result.entry("GoogLeNet (ILSVRC2012)", "deepfool.rho").published == 0.0019
     assert notes(result, "LeNet (MNIST)").startswith("Trained by the study, 3 epochs on mnist/train.parquet (431,080 ")
     assert notes(result, "LeNet (CIFAR-10)").startswith("Network from lenet-cifar.safetensors (")

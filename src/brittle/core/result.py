@@ -65,30 +65,33 @@ class Result:
 
 
 class Collector:
-    """Fills the rows of a result batch by batch, holding the images once."""
+    """Fills the rows of a result batch by batch; every column is made once, so batches leave nothing in the memory."""
 
     def __init__(self, images: Images, dtype: torch.dtype):
         self._adversarial = torch.empty_like(images, dtype=torch.promote_types(images.dtype, dtype))
-        self._columns: dict[str, list[Tensor]] = {}
+        self._columns: dict[str, Tensor] = {}
         self._traces: list[Tensor] = []
         self._filled = 0
 
     def add(self, adversarial: Images, columns: dict[str, Tensor], trace: Tensor | None) -> None:
         """Append a batch."""
-        self._adversarial[self._filled : self._filled + len(adversarial)] = adversarial
-        self._filled += len(adversarial)
+        device, count = self._adversarial.device, len(self._adversarial)
+        rows = slice(self._filled, self._filled + len(adversarial))
+        self._adversarial[rows] = adversarial
         for name, values in columns.items():
-            self._columns.setdefault(name, []).append(values.to(self._adversarial.device))
+            if name not in self._columns:
+                self._columns[name] = torch.empty(count, dtype=values.dtype, device=device)
+            self._columns[name][rows] = values
+        self._filled = rows.stop
         if trace is not None:
-            self._traces.append(trace.to(self._adversarial.device))
+            self._traces.append(trace.to(device))
 
     def result(self) -> Result:
         """Return the whole."""
-        columns = {name: torch.cat(parts) for name, parts in self._columns.items()}
         trace = None
         if self._traces:
             longest = max(part.shape[1] for part in self._traces)
             trace = torch.cat(
                 [torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=torch.nan) for part in self._traces]
             )
-        return Result(adversarial=self._adversarial, trace=trace, **columns)
+        return Result(adversarial=self._adversarial, trace=trace, **self._columns)

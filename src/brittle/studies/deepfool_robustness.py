@@ -47,7 +47,7 @@ ORIGINS = (
 )
 """The networks that are measured."""
 
-_GONE = "Published figures only: the weights that the paper used exist in no form that brittle reads."
+_GONE = "Published figures only: no weights of this network are at hand, so this version does not measure it."
 _NEW = "No published figures: the network is not in the paper."
 ROWS = (
     *(Row(origin.row) for origin in ORIGINS[:4]),
