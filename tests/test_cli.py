@@ -107,3 +107,13 @@ def test_every_command_teaches():
 def test_python_m_brittle_is_the_command():
     shown = subprocess.run([sys.executable, "-m", "brittle", "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("brittle 0.")
+
+
+def test_study_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("BRITTLE_DATA", "BRITTLE_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    result = runner.invoke(app, ["study", "deepfool-robustness", "--out", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "needs mnist/train.parquet" in " ".join(result.output.split())
+    assert "0.0027" in result.stdout, "published figures stand there anyway"
+    assert (tmp_path / "deepfool-robustness" / "study.html").is_file()

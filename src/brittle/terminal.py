@@ -109,21 +109,19 @@ def _cells(line: AttackSummary) -> list[str]:
 
 
 def show_saved(saved: Sequence[Saved]) -> None:
-    """Print what became of each image."""
-    table = Table()
-    for name in ("image", "label", "before", "saved as", "read back", "confidence", "linf", "l2", ""):
-        table.add_column(name, justify="right" if name in ("linf", "l2", "confidence") else "left")
+    """Print what became of each image: two lines for one that was broken."""
     for one in saved:
+        name = f"[bold]{escape(one.source)}[/]"
         if one.path is None:
-            note = "wrong already" if one.already else "nothing found"
-            table.add_row(one.source, str(one.label), str(one.before), "", "", "", "", "", note)
+            console.print(
+                f"{name}  {one.before}: {'wrong already' if one.already else 'nothing found'}", soft_wrap=True
+            )
             continue
-        note = "" if one.success else "[red]undone by rounding to 8 bits[/]"
-        if one.success and one.lengthened > 1:
-            note = f"lengthened x {one.lengthened:.2f} to survive rounding"
-        numbers = (f"{one.confidence:.2f}", f"{one.linf * 255:.0f}/255", f"{one.l2:.3g}")
-        table.add_row(one.source, str(one.label), str(one.before), str(one.path), str(one.after), *numbers, note)
-    console.print(table)
+        sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
+        console.print(f"{name}  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}", soft_wrap=True)
+        note = f"lengthened x {one.lengthened:.2f} to survive rounding" if one.lengthened > 1 else "as found"
+        note = note if one.success else "[red]undone by rounding to 8 bits[/]"
+        console.print(f"    {escape(str(one.path))}  [dim]{note}[/]", soft_wrap=True)
     found = sum(one.success for one in saved)
     console.print(f"{found} of {len(saved)} images have an adversarial PNG that is still adversarial when read back")
 
@@ -184,17 +182,20 @@ def tell(line: str, fraction: float | None = None) -> None:
 
 
 def show_study(result: StudyResult) -> None:
-    """Print a study's sheets, measured beside published, and where the page lies."""
-    for sheet in sheets(result):
-        table = Table(title=f"{sheet.title} – measured beside published", title_justify="left")
-        table.add_column("network", overflow="fold")
-        for what, kind in sheet.heads:
-            table.add_column(f"{what}\n[dim]{kind}[/]", justify="right", overflow="fold")
-        for name, places in sheet.rows:
-            table.add_row(
-                name, *("\n".join(filter(None, (place.text, place.interval, place.note))) for place in places)
-            )
+    """Print a study network by network, measured beside published, with every note."""
+    written = sheets(result)
+    for number, row in enumerate(result.rows):
+        table = Table(
+            "", "measured", "published", title=escape(row.key), title_justify="left", box=None, padding=(0, 2)
+        )
+        for sheet in written:
+            lines: dict[str, dict[str, str]] = {}
+            for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
+                lines.setdefault(what, {})[kind] = escape(place.line)
+            for what, texts in lines.items():
+                table.add_row(what, texts.get("measured", ""), texts.get("published", ""))
         Console(highlight=False).print(table)
-    for row in result.rows:
         for note in row.notes:
-            console.print(f"[dim]{escape(row.key)}: {escape(note)}[/]")
+            console.print(f"  [dim]{escape(note)}[/]")
+    for note in result.study.notes:
+        console.print(escape(note))
