@@ -22,7 +22,7 @@ from brittle.report.verdict import verdict
 @pytest.fixture(autouse=True)
 def _without_the_script_of_the_figures(monkeypatch):
     """Its 5 MB only make these tests slow."""
-    monkeypatch.setattr("brittle.report.page.get_plotlyjs", lambda: "/* plotly */")
+    monkeypatch.setattr("brittle.report.template.get_plotlyjs", lambda: "/* plotly */")
 
 
 class Reader(HTMLParser):

@@ -25,7 +25,7 @@ def evil(tmp_path):
 @pytest.fixture
 def _light(monkeypatch):
     """Without the figure's script, whose 5 MB only make a test slow."""
-    monkeypatch.setattr("brittle.report.study_page.get_plotlyjs", lambda: "/* plotly */")
+    monkeypatch.setattr("brittle.report.template.get_plotlyjs", lambda: "/* plotly */")
 
 
 @pytest.mark.usefixtures("_light")

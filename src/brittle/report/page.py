@@ -1,21 +1,13 @@
 """Assemble the report: one HTML file that opens from disk and asks nothing of the network."""
 
-import base64
-import hashlib
-import json
-from importlib import resources
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from brittle.evaluation.store import RunFolder
 from brittle.files import write_atomically
 from brittle.report import figures, sections, trust
 from brittle.report.evidence import Evidence, gather
 from brittle.report.gallery import walls
+from brittle.report.template import fill
 from brittle.report.verdict import verdict
 
 REPORT = "report.html"
@@ -45,21 +37,15 @@ def write_report(run: Path, out: Path | None = None) -> Path:
 
 def render(evidence: Evidence) -> str:
     """The whole page as text."""
-    environment = Environment(
-        loader=PackageLoader("brittle.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pairs, labels = sections.confusion(evidence)
     drawn = {
         "security": figures.security_figure(evidence),
         "sizes": figures.size_figure(evidence),
         "confusion": figures.confusion_figure(evidence, pairs, labels) if pairs and labels else None,
     }
-    scripts = [get_plotlyjs(), _asset("report.js")]
-    return environment.get_template("report.html").render(
+    return fill(
+        "report.html",
+        {name: figure for name, figure in drawn.items() if figure},
         evidence=evidence,
         manifest=evidence.manifest,
         verdict=verdict(evidence),
@@ -77,30 +63,4 @@ def render(evidence: Evidence) -> str:
         command=trust.command(evidence),
         open_rows=sections.OPEN_ROWS,
         drawn=[name for name, figure in drawn.items() if figure],
-        figures=script_json({name: figure for name, figure in drawn.items() if figure}),
-        style=Markup(_asset("report.css")),  # our own file
-        scripts=[Markup(script) for script in scripts],  # plotly's and our own
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
     )
-
-
-def script_json(value: Any) -> Markup:
-    r"""JSON that cannot end the script element it is written into, whatever text is in it.
-
-    Example:
-        >>> script_json({"name": "</script><b>"})
-        Markup('{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}')
-    """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # escaped above
-
-
-def _asset(name: str) -> str:
-    return resources.files("brittle.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(script: str) -> str:
-    """What the page's security policy knows a script by: any other script is refused by the browser."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,21 +1,14 @@
 """A study's page: its table, measured beside published, as one HTML file that opens from disk."""
 
-import base64
-import hashlib
 import math
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from brittle.errors import RunError
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
-from brittle.report.page import script_json
+from brittle.report.template import fill
 from brittle.studies.study import Column, StudyResult
 from brittle.studies.tables import FIRST, NOTHING, Sheet, sheets
 
@@ -48,16 +41,10 @@ def write_study(result: StudyResult, out: Path | None = None) -> Path:
 
 def render_study(result: StudyResult) -> str:
     """The whole page as text."""
-    environment = Environment(
-        loader=PackageLoader("brittle.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawn = drawn_columns(result)
-    scripts = [get_plotlyjs(), _asset("report.js")]
-    return environment.get_template("study.html").render(
+    return fill(
+        "study.html",
+        {"ratios": ratio_figure(result, drawn)} if drawn else {},
         result=result,
         study=result.study,
         first=FIRST,
@@ -65,10 +52,6 @@ def render_study(result: StudyResult) -> str:
         measured=sum(any_measured(result, row.key) for row in result.rows),
         sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],
         drawn=[(number % SERIES, column) for number, column in enumerate(drawn)],
-        figures=script_json({"ratios": ratio_figure(result, drawn)} if drawn else {}),
-        style=Markup(_asset("report.css")),  # our own file
-        scripts=[Markup(script) for script in scripts],  # plotly's and our own
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
     )
 
 
@@ -196,12 +179,3 @@ def _groups(sheet: Sheet) -> list[tuple[str, list[str]]]:
         else:
             groups.append((title, [kind]))
     return groups
-
-
-def _asset(name: str) -> str:
-    return resources.files("brittle.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(script: str) -> str:
-    """What the page's security policy knows a script by: any other script is refused by the browser."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

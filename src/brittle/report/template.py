@@ -1,0 +1,58 @@
+"""Filling a page's template: everything inlined, text escaped, and no script allowed but plotly's and our own."""
+
+import base64
+import hashlib
+import json
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+
+def fill(template: str, figures: Any, **values: Any) -> str:
+    """Return a page that opens from disk and asks for nothing else.
+
+    Args:
+        template: file name of the template.
+        figures: plotly figures by name, as JSON can hold them.
+        values: what the template names; text in it is escaped.
+    """
+    environment = Environment(
+        loader=PackageLoader("brittle.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    scripts = [get_plotlyjs(), _asset("report.js")]
+    return environment.get_template(template).render(
+        figures=script_json(figures),
+        style=Markup(_asset("report.css")),  # our own file
+        scripts=[Markup(script) for script in scripts],  # plotly's and our own
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+        **values,
+    )
+
+
+def script_json(value: Any) -> Markup:
+    r"""JSON that cannot end the script element it is written into, whatever text is in it.
+
+    Example:
+        >>> script_json({"name": "</script><b>"})
+        Markup('{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}')
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # escaped above
+
+
+def _asset(name: str) -> str:
+    return resources.files("brittle.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """What the page's security policy knows a script by: any other script is refused by the browser."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
