@@ -9,8 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from brittle.core.classifier import Classifier, undisturbed
-from brittle.core.goal import Goal, Targeted
-from brittle.core.inputs import check_range_of_labels
+from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
@@ -135,29 +134,23 @@ class _Job:
     def block(self, block: Block, labelled: bool) -> list[Saved]:
         if not len(block):
             return []
-        with torch.no_grad(), undisturbed(self.classifier.module, self.seed):
-            clean = self.classifier.logits(block.images.to(self.classifier.device)).cpu()
-        self.classifier.check(clean, block.images)
-        labels = block.labels if labelled else clean.argmax(1)
-        goal: Goal | None = None
-        if self.target is not None:
-            goal = Targeted(torch.full_like(labels, self.target))
-            check_range_of_labels(goal.labels, clean.shape[1], "targets")
+        goal = None if self.target is None else Targeted(torch.full_like(block.labels, self.target))
         result = run(
             self.planned.attack,
             self.classifier,
             block.images,
-            None if goal is not None else labels,
+            block.labels if labelled and goal is None else None,
             goal=goal,
             threat=self.planned.threat,
             seed=self.seed,
             batch=16,
             ids=block.index,
         )
-        before = clean.argmax(1).tolist()
+        before = result.clean_prediction.tolist()
+        labels = block.labels.tolist() if labelled else before
         rows: list[Saved] = []
         for row, name in enumerate(block.names):
-            label, already = int(labels[row]), bool(result.already[row])
+            label, already = labels[row], bool(result.already[row])
             if not result.success[row]:
                 guess = before[row]
                 rows.append(
@@ -183,7 +176,7 @@ class _Job:
         return candidates[first], LENGTHENED[first]
 
     def _logits(self, images: Images) -> Tensor:
-        with torch.no_grad(), undisturbed(self.classifier.module, self.seed):
+        with undisturbed(self.classifier.module, self.seed), torch.no_grad():
             return self.classifier.logits(images.to(self.classifier.device)).cpu()
 
     def _met(self, logits: Tensor, label: int) -> Tensor:

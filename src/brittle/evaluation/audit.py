@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from brittle.core.classifier import Classifier
+from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.run import run
 from brittle.data import Block, Source
@@ -224,15 +224,14 @@ def _checked(classifier: Classifier, source: Source) -> tuple[int, ...]:
         raise DataError(f"not one of the {len(source)} images of {source.spec} can be read")
     images = block.images.to(classifier.device, classifier.dtype)
     try:
-        with torch.no_grad():
-            logits = classifier.logits(images)
+        with undisturbed(classifier.module), torch.no_grad():
+            logits = classifier.checked(images)
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
         shape = "x".join(str(side) for side in images.shape[1:])
         raise ModelError(
             f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
             "give the size it was made for with --resize and --crop"
         ) from error
-    classifier.check(logits, images)
     classes = len(source.classes)
     if classes and classes != logits.shape[1]:
         raise LabelError(
