@@ -48,7 +48,7 @@ def test_figures_stand_beside_the_published_ones_with_their_interval(counting, t
         "25.0 %",
         '0.125<small>0.0224–0.471</small><small class="note">(some were left out)</small>',
     ]
-    assert "2 of 3 networks measured here" in page
+    assert "2 of 3 rows measured here" in page
     assert "needs third.parquet" in page
     assert 'colspan="2"' in page
 
@@ -68,7 +68,7 @@ def test_a_study_without_numbers_has_a_page_too(counting, tmp_path):
     counting.rows = ("third",)
     page = render_study(run_study(counting.study(), tmp_path))
     assert "plot-ratios" not in page
-    assert "0 of 1 networks" in page
+    assert "0 of 1 rows" in page
 
 
 @pytest.mark.usefixtures("_light")

@@ -6,11 +6,12 @@ from pathlib import Path
 from brittle.errors import RunError
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
+from brittle.report.drawings import drawing_figures
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.template import fill
 from brittle.studies.study import Column, StudyResult
-from brittle.studies.tables import FIRST, NOTHING, Sheet, sheets
+from brittle.studies.tables import NOTHING, Sheet, sheets
 
 PAGE = "study.html"
 SPREAD = 0.2
@@ -44,10 +45,9 @@ def render_study(result: StudyResult) -> str:
     drawn = drawn_columns(result)
     return fill(
         "study.html",
-        {"ratios": ratio_figure(result, drawn)} if drawn else {},
+        ({"ratios": ratio_figure(result, drawn)} if drawn else {}) | drawing_figures(result.figures),
         result=result,
         study=result.study,
-        first=FIRST,
         nothing=NOTHING,
         measured=sum(any_measured(result, row.key) for row in result.rows),
         sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],

@@ -12,10 +12,11 @@ import torch
 
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
+from brittle.studies.drawing import drawn, plain
 from brittle.studies.study import Cell, Measured
 from brittle.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 
 
 def key_of(study: str, cell: Cell) -> str:
@@ -48,7 +49,9 @@ def load_cell(path: Path, key: str) -> Measured | None:
         if content["key"] != key:
             return None
         values = {name: _value(value) for name, value in content["values"].items()}
-        return Measured(values, {name: str(note) for name, note in content["notes"].items()}, str(content["remark"]))
+        notes = {name: str(note) for name, note in content["notes"].items()}
+        figures = tuple(drawn(figure) for figure in content["figures"])
+        return Measured(values, notes, str(content["remark"]), figures)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -74,6 +77,7 @@ def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mappi
         "values": {name: _plain(value) for name, value in measured.values.items()},
         "notes": dict(measured.notes),
         "remark": measured.remark,
+        "figures": [plain(figure) for figure in measured.figures],
         "identity": dict(cell.identity()),
         **about,
     }

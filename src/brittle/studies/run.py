@@ -166,8 +166,9 @@ class _Work:
             ResultRow(row.key, tuple(dict.fromkeys(note for note in remarks[row.key] if note)))
             for row in self.study.rows
         )
+        figures = tuple(figure for _, measured in self.found for figure in measured.figures)
         return StudyResult(
-            self.study, self.folder, scale, rows, entries, self.computed, self.reused, self.missing, facts
+            self.study, self.folder, scale, rows, entries, figures, self.computed, self.reused, self.missing, facts
         )
 
 

@@ -9,6 +9,7 @@ import torch
 
 from brittle.errors import DataError, InputError
 from brittle.metrics import Estimate
+from brittle.studies.drawing import Drawing
 from brittle.studies.published import Figure
 
 Unit = Literal["percent", "ratio", "number", "seconds"]
@@ -120,11 +121,13 @@ class Measured:
         values: by key of column: an estimate, or text where there is no number.
         notes: by key of column, what a reader of the figure must know.
         remark: the same of the row as a whole.
+        figures: what is shown beside the table; a cell may give figures alone.
     """
 
     values: Mapping[str, Estimate | str] = field(default_factory=dict[str, Estimate | str])
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
     remark: str = ""
+    figures: Sequence[Drawing] = ()
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,8 @@ class Study:
         published: the paper's figure for a row and a column, by their keys.
         notes: what is to be said of the table as a whole.
         plot: keys of the columns that the page draws, on a logarithmic axis.
+        plot_caption: how to read that plot.
+        of: what the rows are.
     """
 
     name: str
@@ -186,6 +191,8 @@ class Study:
     published: Callable[[str, str], Figure]
     notes: tuple[str, ...] = ()
     plot: tuple[str, ...] = ()
+    plot_caption: str = "Logarithmic axis: farther left is more brittle."
+    of: str = "Network"
 
     def __post_init__(self):
         for what, keys in (("rows", [row.key for row in self.rows]), ("columns", [one.key for one in self.columns])):
@@ -211,6 +218,7 @@ class StudyResult:
         scale: in words.
         rows: in order, with their notes.
         entries: by keys of row and column.
+        figures: what the cells gave to be shown, in their order.
         computed: pieces of work done now; `reused` were there from an earlier run, `missing` could not be done.
         facts: seed, device, machine and versions, by name.
     """
@@ -220,6 +228,7 @@ class StudyResult:
     scale: str
     rows: tuple[ResultRow, ...]
     entries: Mapping[tuple[str, str], Entry]
+    figures: tuple[Drawing, ...]
     computed: int
     reused: int
     missing: int

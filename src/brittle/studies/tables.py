@@ -16,7 +16,6 @@ from brittle.studies.study import Column, StudyResult, Unit
 
 NOTHING = "–"
 """Written where there is no figure."""
-FIRST = "Network"
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def markdown(result: StudyResult) -> str:
     """Write a study's table as Markdown, with every note."""
     lines = [f"# {result.study.title}", "", result.study.source, "", f"Scale {result.scale}.", ""]
     for sheet in sheets(result):
-        heads = [FIRST, *(f"{what}, {kind}" for what, kind in sheet.heads)]
+        heads = [result.study.of, *(f"{what}, {kind}" for what, kind in sheet.heads)]
         lines += [f"## {sheet.title}", "", _line(heads), _line(["---"] + ["---:"] * len(sheet.heads))]
         lines += [_line([row, *(place.line for place in places)]) for row, places in sheet.rows]
         lines += [""]

@@ -1,0 +1,95 @@
+"""A study's matrices and curves as plotly's JSON; colours are names that the page replaces by those of its theme."""
+
+from typing import Any
+
+from brittle.report.figures import DASHES, SERIES, SYMBOLS, Figure
+from brittle.report.formats import figure_text
+from brittle.studies.drawing import Curves, Drawing, HeatMap
+
+WRITTEN = 15
+"""Most columns of a matrix whose numbers are written in the cells."""
+
+
+def drawing_figures(drawings: tuple[Drawing, ...]) -> dict[str, Figure]:
+    """Return the plotly figures of the matrices and curves, by the names that the page gives their places."""
+    return {
+        f"drawing-{number}": _heat_map(one) if isinstance(one, HeatMap) else _curves(one)
+        for number, one in enumerate(drawings)
+        if isinstance(one, HeatMap | Curves)
+    }
+
+
+def _heat_map(drawing: HeatMap) -> Figure:
+    rows, columns = ([figure_text(name, 16) for name in names] for names in (drawing.rows, drawing.columns))
+    share = ".0%" if drawing.unit == "percent" else ".3~g"
+    trace: Figure = {
+        "type": "heatmap",
+        "x": list(range(len(columns))),
+        "y": list(range(len(rows))),
+        "z": [list(row) for row in drawing.values],
+        "customdata": [[[row, column] for column in columns] for row in rows],
+        "hovertemplate": f"%{{customdata[0]}} → %{{customdata[1]}}: %{{z:{share}}}<extra></extra>",
+        "hoverongaps": False,
+        "colorscale": [[0, "@heat0"], [1, "@heat1"]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+    }
+    if len(columns) <= WRITTEN:
+        trace["texttemplate"] = f"%{{z:{share}}}"
+    layout = _layout(drawing.column_axis, drawing.row_axis)
+    for axis, names in (("xaxis", columns), ("yaxis", rows)):
+        layout[axis] |= {
+            "tickmode": "array",
+            "tickvals": list(range(len(names))),
+            "ticktext": names,
+            "showgrid": False,
+            "zeroline": False,
+        }
+    layout["xaxis"] |= {"side": "top", "tickangle": 0 if max(map(len, columns), default=0) < 6 else -45}
+    layout["yaxis"]["autorange"] = "reversed"
+    layout["height"] = 170 + 34 * len(rows)
+    return {"data": [trace], "layout": layout}
+
+
+def _curves(drawing: Curves) -> Figure:
+    traces: list[Figure] = []
+    for number, (name, (x, y)) in enumerate(drawing.lines.items()):
+        color, published = f"@series{number % SERIES}", name in drawing.published
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": figure_text(name, 40),
+                "x": list(x),
+                "y": list(y),
+                "line": {"color": color, "width": 2, "dash": "dot" if published else DASHES[0]},
+                "marker": {"color": color, "symbol": SYMBOLS[number % len(SYMBOLS)], "size": 7},
+            }
+        )
+    layout = _layout(drawing.x_title, drawing.y_title)
+    layout |= {"height": 380, "showlegend": len(traces) > 1, "legend": {"orientation": "h", "y": -0.25}}
+    return {"data": traces, "layout": layout}
+
+
+def _layout(x_title: str, y_title: str) -> dict[str, Any]:
+    def axis(title: str) -> dict[str, Any]:
+        return {
+            "title": {"text": figure_text(title, 60), "font": {"color": "@muted"}},
+            "gridcolor": "@grid",
+            "linecolor": "@grid",
+            "zerolinecolor": "@grid",
+            "tickfont": {"color": "@muted"},
+            "automargin": True,
+        }
+
+    return {
+        "margin": {"l": 10, "r": 16, "t": 30, "b": 20},
+        "paper_bgcolor": "@clear",
+        "plot_bgcolor": "@clear",
+        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
+        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 40},
+        "showlegend": False,
+        "xaxis": axis(x_title),
+        "yaxis": axis(y_title),
+    }
