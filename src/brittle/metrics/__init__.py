@@ -4,6 +4,7 @@ from brittle.metrics.classes import ClassRow, per_class
 from brittle.metrics.confusion import Pair, confusion_matrix, label_pairs
 from brittle.metrics.curves import Curve, Outcome, security_curve
 from brittle.metrics.estimate import Estimate, bootstrap, wilson
+from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
 from brittle.metrics.rates import (
     broken,
     clean_accuracy,
@@ -13,7 +14,7 @@ from brittle.metrics.rates import (
     success_rate,
 )
 from brittle.metrics.rows import common_images, nearest_examples
-from brittle.metrics.sizes import mean_size, median_size, minimal_sizes, rho_adv, size_quantiles
+from brittle.metrics.sizes import lattice_cost, mean_size, median_size, minimal_sizes, rho_adv, size_quantiles
 
 __all__ = [
     "ClassRow",
@@ -21,19 +22,26 @@ __all__ = [
     "Estimate",
     "Outcome",
     "Pair",
+    "adversarial_distance",
     "bootstrap",
     "broken",
     "clean_accuracy",
     "common_images",
     "confusion_matrix",
+    "correlation",
+    "hardness",
     "label_pairs",
+    "lattice_cost",
+    "limited",
     "mean_size",
     "median_size",
     "minimal_sizes",
     "nearest_examples",
+    "pair_means",
     "per_class",
     "rho_adv",
     "robust_accuracy",
+    "robustness",
     "rounded_success_rate",
     "rounding_survival",
     "security_curve",
