@@ -56,6 +56,18 @@ def test_among_equal_sizes_the_larger_margin_wins_within_one_offer():
     assert offered(record, [0, 0, 0], [1, 2, 3], [1.0, 1.0, 1.0], [True] * 3, [0.1, 0.3, 0.2], distinct=False) == [2]
 
 
+def test_among_equal_sizes_the_larger_margin_wins_whenever_it_is_offered():
+    """So it does not matter how a population was cut into batches."""
+    record = Record(images(0))
+    assert offered(record, [0], [1], [1.0], [True], [0.2]) == [1]
+    assert offered(record, [0], [2], [1.0], [True], [0.1]) == [1]
+    assert offered(record, [0], [3], [1.0], [True], [0.3]) == [3]
+    assert offered(record, [0], [4], [2.0], [True], [9.0]) == [3]
+    assert offered(record, [0], [5], [1.0], [False], [9.0]) == [3]
+    assert offered(record, [0], [6], [0.5], [True], [0.01]) == [6]
+    assert record.size.tolist() == [0.5]
+
+
 def test_an_empty_offer_changes_nothing():
     record = Record(images(4))
     none = torch.zeros(0, dtype=torch.int64)

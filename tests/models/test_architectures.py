@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -5,11 +7,13 @@ from brittle.models import ARCHITECTURES
 from brittle.models.architectures import Normalise
 
 WEIGHTS = {
+    "allconv-cifar": 1369738,
     "digits-lenet": 16 * 26 + 32 * (16 * 25 + 1) + 128 * 513 + 10 * 129,
     "fc500-150-10": 500 * 785 + 150 * 501 + 10 * 151,
     "lenet-cifar": 32 * 76 + 32 * 801 + 64 * 801 + 64 * 1025 + 10 * 65,
     "lenet-mnist": 20 * 26 + 50 * 501 + 500 * 801 + 10 * 501,
     "nin-cifar": 966986,
+    "vgg16-cifar": 19990602,
 }
 
 
@@ -42,3 +46,15 @@ def test_nin_counts_by_block():
     second = 192 * (96 * 25 + 1) + 192 * 193 + 192 * 193
     third = 192 * (192 * 9 + 1) + 192 * 193 + 10 * 193
     assert first + second + third == WEIGHTS["nin-cifar"]
+
+
+def test_allconv_counts_by_layer():
+    threes = 96 * (27 + 1) + 2 * 96 * (96 * 9 + 1) + 192 * (96 * 9 + 1) + 3 * 192 * (192 * 9 + 1)
+    assert threes + 192 * 193 + 10 * 193 == WEIGHTS["allconv-cifar"]
+
+
+def test_vgg16_counts_by_layer():
+    sides = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
+    convolutions = sum(after * (before * 9 + 1) for before, after in pairwise(sides))
+    normalised = 2 * sum(sides[1:])
+    assert convolutions + normalised + 2048 * 513 + 2048 * 2049 + 10 * 2049 == WEIGHTS["vgg16-cifar"]

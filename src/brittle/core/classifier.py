@@ -1,7 +1,7 @@
 """The classifier under attack: a module from images to logits, its bounds, and what it promises."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,42 +13,64 @@ from brittle.core.bounds import Bounds
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 
+GRADIENT_FREE = ("noise", "one-pixel", "random-direction")
+"""Attacks that work with forward passes alone, for the message to who has no more."""
+SLACK = 1e-3
+"""How far probabilities may lie outside 0..1 and their sum from 1: services round what they return."""
+
 
 @dataclass(frozen=True, init=False)
 class Classifier:
     """A network from images within `bounds` to logits, with its normalisation inside.
 
     Args:
-        module: any `nn.Module`, also that of a `torch.export` program. It may return a tensor (n, k) or an object with
-            `.logits`.
+        module: any `nn.Module`, also that of a `torch.export` program; or any callable from a tensor of images to one
+            of outputs, such as a question to a remote service, which gets its images on the CPU. It may return a tensor
+            (n, k) or an object with `.logits`.
         bounds: lowest and highest value of an image; (0, 1) by default.
         binary: the network has a single output z per image and means class 1 where z > 0; it is read as the two logits
             (0, z).
+        probabilities: the outputs are probabilities p (with `binary`, that of class 1). They are read as the logits
+            log p, with p no smaller than the smallest normal number of its type (1.2e-38 in float32), so that log p is
+            at least -87.3. Meant for black boxes: where probabilities round to 0 or 1, gradients vanish.
 
     Raises:
-        ModelError: the module is not a module.
+        ModelError: the module is neither a module nor callable.
 
     Example:
         >>> classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))
         >>> classifier.logits(torch.zeros(2, 1, 2, 2)).shape
         torch.Size([2, 3])
+        >>> box = Classifier(lambda images: torch.full((len(images), 4), 0.25), probabilities=True)
+        >>> box.logits(torch.zeros(1, 1, 2, 2)).exp()
+        tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
 
     module: nn.Module
     bounds: Bounds
     binary: bool
+    probabilities: bool
 
-    def __init__(self, module: nn.Module, bounds: Bounds | tuple[float, float] = (0.0, 1.0), *, binary: bool = False):
-        if not isinstance(cast(object, module), nn.Module):
+    def __init__(
+        self,
+        module: nn.Module | Callable[[Tensor], Tensor],
+        bounds: Bounds | tuple[float, float] = (0.0, 1.0),
+        *,
+        binary: bool = False,
+        probabilities: bool = False,
+    ):
+        if isinstance(module, type) or not callable(cast(object, module)):
+            seen = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
             raise ModelError(
-                f"the network is a {type(module).__name__}; expected a torch.nn.Module from images to logits"
+                f"the network is {seen}; expected a torch.nn.Module from images to logits, or another callable"
             )
         box = bounds if isinstance(bounds, Bounds) else Bounds(*bounds)
         if not 0 < box.span < math.inf:
             raise ModelError(f"the bounds are {box.lower} and {box.upper}; expected two numbers, the lower one first")
-        object.__setattr__(self, "module", module)
+        object.__setattr__(self, "module", module if isinstance(module, nn.Module) else _Called(module))
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
+        object.__setattr__(self, "probabilities", probabilities)
 
     @property
     def device(self) -> torch.device:
@@ -68,27 +90,38 @@ class Classifier:
 
     def logits(self, images: Images) -> Tensor:
         """Evaluate the network on images (n, c, h, w) within the bounds."""
-        return self._outputs(images)
+        return self._read(self._said(images), images)
 
     def checked(self, images: Images) -> Logits:
         """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
-        outputs = self._outputs(images)
+        said = self._said(images)
+        outputs = self._read(said, images)
+        if self.probabilities:
+            _check_probabilities(said, binary=self.binary)
         self.check(outputs, images)
         return outputs
 
-    def _outputs(self, images: Images) -> Any:
+    def _said(self, images: Images) -> Any:
         output: Any = self.module(images)
-        output = getattr(output, "logits", output)
-        if not self.binary or not isinstance(output, Tensor):
+        return getattr(output, "logits", output)
+
+    def _read(self, output: Any, images: Images) -> Any:
+        """Turn what the network said into logits of the images' type; anything but a tensor is left as it is."""
+        if not isinstance(output, Tensor):
             return output
-        if output.shape not in ((len(images),), (len(images), 1)):
-            seen = tuple(output.shape)
-            raise ModelError(
-                f"the network returns shape {seen} for {len(images)} images and was said to be binary, that is one "
-                "output per image; leave out binary=True or --binary where every class has an output"
-            )
-        single = output.reshape(-1, 1)
-        return torch.cat([torch.zeros_like(single), single], 1)
+        if self.binary:
+            if output.shape not in ((len(images),), (len(images), 1)):
+                seen = tuple(output.shape)
+                raise ModelError(
+                    f"the network returns shape {seen} for {len(images)} images and was said to be binary, that is "
+                    "one output per image; leave out binary=True or --binary where every class has an output"
+                )
+            single = output.reshape(-1, 1)
+            output = torch.cat([1 - single if self.probabilities else torch.zeros_like(single), single], 1)
+        if self.probabilities:
+            output = output if output.is_floating_point() else output.to(images.dtype)
+            output = output.clamp_min(torch.finfo(output.dtype).tiny).log()
+        return output.to(images.dtype)
 
     def check(self, logits: object, images: Images) -> None:
         """Refuse outputs that are not logits.
@@ -121,7 +154,8 @@ class Classifier:
         if _are_probabilities(logits):
             raise ModelError(
                 "the network's outputs lie in 0..1 and sum to 1: they look like probabilities, and attacks need "
-                "logits; remove the final softmax (its gradients vanish, which makes networks look robust that are not)"
+                "logits; remove the final softmax (its gradients vanish, which makes networks look robust that are "
+                "not), or, for attacks without gradients, say Classifier(module, probabilities=True) or --probabilities"
             )
 
 
@@ -131,6 +165,51 @@ def _are_probabilities(logits: Logits) -> bool:
         return False
     lowest, highest = logits.aminmax()
     return bool((lowest > -1e-5) & (highest < 1 + 1e-5) & ((logits.sum(1) - 1).abs() < 1e-5).all())
+
+
+def _check_probabilities(said: object, *, binary: bool) -> None:
+    """Refuse outputs that were said to be probabilities and are none; other shapes are for `check` to refuse."""
+    if not isinstance(said, Tensor) or (said.ndim != 2 and not binary) or not said.numel():
+        return
+    rows = said.detach().reshape(len(said), -1).double()
+    right = ((rows >= -SLACK) & (rows <= 1 + SLACK)).all(1)
+    if not binary:
+        right &= (rows.sum(1) - 1).abs() <= SLACK
+    wrong = (~right).nonzero()[:, 0]
+    if len(wrong):
+        first = int(wrong[0])
+        lowest, highest, total = (float(value) for value in (*rows[first].aminmax(), rows[first].sum()))
+        expected = "a number in 0..1" if binary else f"numbers in 0..1 that sum to 1 within {SLACK:g}"
+        raise ModelError(
+            f"the network was said to return probabilities, but for {len(wrong)} of {len(rows)} images it does not: "
+            f"for image {first} they reach from {lowest:.4g} to {highest:.4g} and sum to {total:.4g}; "
+            f"expected {expected}; leave out probabilities=True or --probabilities if they are logits"
+        )
+
+
+class _Called(nn.Module):
+    """Any callable as a module without parameters."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, images: Tensor) -> Any:
+        """Ask the callable; where it cannot take images that carry gradients, say so."""
+        try:
+            return self.function(images)
+        except (RuntimeError, TypeError) as error:
+            if images.requires_grad:
+                raise no_gradients(f"it fails on images that ask for them: {str(error).splitlines()[0]}") from error
+            raise
+
+
+def no_gradients(reason: str) -> ModelError:
+    """Return the error for a network without gradients that an attack by gradients was run on."""
+    return ModelError(
+        f"this attack needs gradients and the network gives none ({reason}); use an attack that needs only its "
+        f"outputs: {', '.join(GRADIENT_FREE)}"
+    )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier
+from brittle.core.classifier import Classifier, no_gradients
 from brittle.core.goal import Goal
 from brittle.core.record import Record
 from brittle.core.rows import Rows
@@ -210,6 +210,8 @@ class Probe(Rows):
     def _back(self, value: Callable[[Logits], PerImage], *, keep: bool) -> Images:
         graph = self.graph
         assert graph is not None
+        if not graph.outputs.requires_grad:
+            raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
         whole = len(self) == len(graph.leaf)
         with torch.enable_grad():
             total = value(graph.outputs if whole else graph.outputs[self.places]).sum()

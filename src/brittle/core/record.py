@@ -10,7 +10,8 @@ from brittle.types import Images, Mask, PerImage
 class Record:
     """The best point per image, kept by the probe and by nobody else.
 
-    Best is the smallest change that meets the goal; until there is one, the allowed point with the largest margin.
+    Best is the smallest change that meets the goal, and of equal ones that with the largest margin; until there is one,
+    the allowed point with the largest margin.
 
     Args:
         images: the clean images (n, c, h, w), the first best points.
@@ -69,8 +70,7 @@ class Record:
             first = _best_of_each(ids, cost, margin)
             ids, points, cost, margin = ids[first], points[first], cost[first], margin[first]
         known = self.size[ids]
-        closer = torch.isinf(known) & torch.isinf(cost) & (margin > self._margin[ids])
-        better = (cost < known) | closer
+        better = (cost < known) | ((cost == known) & (margin > self._margin[ids]))
         if better.is_cpu:  # looking at the mask costs no synchronisation there: copy only the images that change
             rows = better.nonzero()[:, 0]
             self.best.index_copy_(0, ids[rows], points[rows])

@@ -73,10 +73,12 @@ class PlainTraining:
 
 
 RECIPES: dict[str, PlainTraining] = {
+    "allconv-cifar": PlainTraining(epochs=160, batch=128, rate=0.01, decay=1e-3, shift=4, flip=True, schedule="steps"),
     "digits-lenet": PlainTraining(epochs=20, batch=32, rate=0.02, shift=2, threads=1),
     "fc500-150-10": PlainTraining(epochs=20, batch=64, rate=0.02, threads=1),
     "lenet-cifar": PlainTraining(epochs=60, batch=128, rate=0.05, shift=4, flip=True),
     "lenet-mnist": PlainTraining(epochs=10, batch=64, rate=0.02),
     "nin-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
+    "vgg16-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
 }
 """The settings that each built-in architecture is trained with when none are given."""
