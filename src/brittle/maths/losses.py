@@ -48,3 +48,24 @@ def targeted_difference_of_logits_ratio(logits: Logits, labels: Labels, targets:
     largest = logits.topk(4, dim=1).values
     gap = logits.gather(1, labels[:, None])[:, 0] - logits.gather(1, targets[:, None])[:, 0]
     return -gap / (largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2 + 1e-12)
+
+
+def smooth_lead(logits: Logits, labels: Labels, temperature: PerImage) -> PerImage:
+    """Measure by how much the label's logit leads a smooth maximum of the others.
+
+    Args:
+        logits: (n, k).
+        labels: (n,).
+        temperature: (n,), in logits; towards 0 this is `lead`, far above all differences it is the lead over the mean.
+
+    Returns:
+        Z_label - T log mean exp(Z_other / T) up to a constant T log(k - 1), (n,).
+
+    Example:
+        >>> smooth_lead(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]), torch.tensor([1e-6]))
+        tensor([2.])
+    """
+    index = labels[:, None]
+    heat = temperature.clamp_min(1e-6)
+    others = logits.scatter(1, index, -torch.inf)
+    return logits.gather(1, index)[:, 0] - heat * torch.logsumexp(others / heat[:, None], 1)

@@ -1,0 +1,207 @@
+"""Boundary descent: brittle's own search for the smallest change."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import Attack, State, Stepwise, at_least
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.maths.hyperplane import shortened, smallest_step
+from brittle.maths.losses import lead, smooth_lead
+from brittle.maths.schedule import cosine
+from brittle.types import Images, PerImage
+
+STRIDES = {1.0: 0.3, 2.0: 0.8, math.inf: 0.8}
+MOMENTA = {1.0: 0.7, 2.0: 0.0, math.inf: 0.5}
+LAST = 1 / 40
+"""The last share of a run, as a fraction of the first."""
+NUDGE = 1e-6
+"""Added to every distance, as a fraction of the bounds' span: what float32 needs to tell both sides apart."""
+REACH = 16.0
+"""For l1: how far the first step may move an entry, in units of the distance to the boundary in the maximum norm."""
+LEAST, MOST = 1e-3, 0.5
+"""Between which the overshoot is adapted."""
+
+
+@dataclass(frozen=True)
+class BoundaryDescent(Attack):
+    """The smallest change, by a DeepFool start and a descent along the boundary that it reaches.
+
+    Brittle's own; not published elsewhere. Every step costs one forward and one backward pass. Until the goal is first
+    met a step goes to the linearised boundary, as DeepFool's does. From there on, with g the gradient and m the margin
+    at x + d, the smallest change s that the box and the linearised constraint <g, s - d> >= -m allow has a closed form
+    (`smallest_step`). The walk goes a share of the way from d to s and is then shortened in its norm, or lengthened, to
+    the linearised boundary. The share falls along a cosine: the walk first looks far around and settles at the end.
+
+    Three things more: the gradient is that of a smooth margin whose temperature falls likewise, so that all classes
+    near pull before one of them decides; the overshoot beyond the linearised boundary is adapted to each image; and a
+    long search is several runs, the later ones each towards one of the other classes that are nearest at the best point
+    of the first. In l1 an entry may move no farther than a reach, which grows while the linear model holds.
+
+    Related: FAB (Croce & Hein, ICML 2020) averages projections of both points, DDN (Rony et al., CVPR 2019) anneals a
+    step on a sphere, FMN (Pintor et al., NeurIPS 2021) takes its radius from the distance to the boundary.
+
+    Attributes:
+        steps: backward passes in all.
+        run: about how many of them a run takes; there are steps // run runs, at least one.
+        stride: the first share; by default 0.8, for l1 0.3.
+        momentum: share of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
+        smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
+        overshoot: the first, as a fraction of the rise from the clean image to the boundary.
+
+    Example:
+        >>> BoundaryDescent(steps=100).runs
+        3
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    steps: int = 100
+    run: int = 30
+    stride: float | None = None
+    momentum: float | None = None
+    smoothing: float = 0.2
+    overshoot: float = 0.02
+
+    def __post_init__(self):
+        at_least("steps", self.steps, 1)
+        at_least("run", self.run, 1)
+        at_least("smoothing", self.smoothing, 0)
+        for name, value in (("stride", self.stride), ("momentum", self.momentum), ("overshoot", self.overshoot)):
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"{name} is {value}; expected a share from 0 to 1")
+
+    @property
+    def runs(self) -> int:
+        """How many runs the steps are divided into."""
+        return max(1, self.steps // self.run)
+
+    def perturb(self, problem: Problem) -> None:
+        """Make the runs, the first towards the nearest boundary, later ones each towards another class."""
+        runs = 1 if problem.goal.targeted else min(self.runs, problem.clean.shape[1] - 1)
+        order = None
+        for number in range(runs):
+            steps = (number + 1) * self.steps // runs - number * self.steps // runs
+            _Run(self, steps, None if order is None else order[:, number - 1]).perturb(problem)
+            if order is None and runs > 1:
+                logits = problem.probe(problem.record.best[problem.ids], graph=False).logits
+                nearest = logits.scatter(1, problem.goal.labels[:, None], -torch.inf)
+                order = nearest.sort(dim=1, descending=True, stable=True).indices[:, 1:]
+
+
+@dataclass(frozen=True)
+class Follow(State):
+    """Where a run stands: `change` leads to `x`; the rest is learnt on the way.
+
+    `average` is the running gradient, `overshoot` and `reach` are adapted, `found` says whether the run has met the
+    goal, `heat` is the first temperature, `rival` the class it goes to (-1 for the nearest), `expected` the margin that
+    the linear model predicts, `done` the number of steps.
+    """
+
+    change: Images
+    average: Images
+    overshoot: PerImage
+    reach: PerImage
+    found: Tensor
+    heat: PerImage
+    rival: Tensor
+    done: Tensor
+
+
+@dataclass(frozen=True)
+class _Run(Stepwise[Follow]):
+    """One run: from the clean image to the boundary and along it."""
+
+    stops: ClassVar[bool] = False
+    settings: BoundaryDescent
+    steps: int
+    rivals: Tensor | None
+
+    def length(self, problem: Problem) -> int:
+        """The steps given."""
+        return self.steps
+
+    def start(self, problem: Problem) -> Follow:
+        """Begin at the clean image."""
+        images, zero = problem.images, torch.zeros_like(problem.images)
+        number = images.new_zeros(len(problem))
+        done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
+        rival = done - 1 if self.rivals is None else self.rivals
+        heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
+        overshoot = number + self.settings.overshoot
+        return Follow(images, zero, zero, overshoot, number + math.inf, done.bool(), heat, rival, done)
+
+    def step(self, problem: Problem, state: Follow, probe: Probe) -> Follow:
+        """Go to the linearised boundary, or along it once it was crossed."""
+        threat = problem.threat
+        assert isinstance(threat, Lp)
+        share = cosine(1, 0, int(state.done[0]), max(1, self.steps - 1))
+        margin, gradient = self._margin(problem, state, probe, share)
+        norm = norms.size(gradient, threat.dual).clamp_min(torch.finfo(gradient.dtype).tiny ** 0.5)
+        state = self._adapted(problem, state, probe, margin, gradient)
+        lower, upper = self._room(problem, state)
+        along = (gradient * state.change).flatten(1).sum(1)
+        rise = (along - margin).clamp_min(0)
+        wanted = rise * (1 + state.overshoot) + NUDGE * problem.classifier.bounds.span * norm
+        change, average = self._blended(state, gradient, threat.p, (lower, upper), share)
+        reached = (gradient * change).flatten(1).sum(1)
+        shorter = shortened(change, gradient, wanted, threat.p, lower, upper)
+        missing = (wanted - reached).clamp_min(0)
+        longer = change + smallest_step(
+            gradient, missing, threat.p, (lower - change).clamp_max(0), (upper - change).clamp_min(0)
+        )
+        change = torch.where(column(reached >= wanted, change).bool(), shorter, longer)
+        return replace(state, x=problem.images + change, change=change, average=average, done=state.done + 1)
+
+    def _margin(self, problem: Problem, state: Follow, probe: Probe, share: float) -> tuple[PerImage, Images]:
+        """Return the margin of the boundary that is followed, and the gradient of its smooth form."""
+        labels, heat = problem.goal.labels, state.heat * share
+        if self.rivals is None:
+            sign = 1 if problem.goal.targeted else -1
+            return problem.goal.margin(probe.logits) - problem.goal.confidence, probe.gradient(
+                lambda logits: sign * smooth_lead(logits, labels, heat)
+            )
+
+        def gap(logits: Tensor) -> PerImage:
+            return (logits.gather(1, state.rival[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
+
+        return gap(probe.logits) - problem.goal.confidence, probe.gradient(gap)
+
+    def _adapted(self, problem: Problem, state: Follow, probe: Probe, margin: PerImage, gradient: Images) -> Follow:
+        """Learn from the last step: how far to overshoot, and in l1 how far an entry may go."""
+        beyond = margin > 0
+        span = problem.classifier.bounds.span
+        if not int(state.done[0]):
+            steepness = gradient.abs().flatten(1).sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
+            return replace(state, reach=(REACH * margin.abs() / steepness).clamp_max(span))
+        overshoot = (state.overshoot * torch.where(beyond, 0.75, 1.5)).clamp(LEAST, MOST)
+        clean = lead(problem.clean, problem.labels).abs()
+        reach = state.reach * torch.where(margin < -clean / 3, 0.5, torch.where(margin > -clean / 10, 1.5, 1.0))
+        return replace(state, overshoot=overshoot, reach=reach.clamp_max(span), found=state.found | probe.met | beyond)
+
+    def _room(self, problem: Problem, state: Follow) -> tuple[Images, Images]:
+        """Return between what the change of each entry must lie."""
+        bounds, images = problem.classifier.bounds, problem.images
+        lower, upper = bounds.lower - images, bounds.upper - images
+        if problem.threat.name != "l1":
+            return lower, upper
+        reach = column(state.reach, images)
+        return torch.maximum(lower, -reach), torch.minimum(upper, reach)
+
+    def _blended(
+        self, state: Follow, gradient: Images, p: float, room: tuple[Images, Images], share: float
+    ) -> tuple[Images, Images]:
+        """Go a share of the way to the smallest change at the same height; none before the boundary was crossed."""
+        first = STRIDES[p] if self.settings.stride is None else self.settings.stride
+        kept = MOMENTA[p] if self.settings.momentum is None else self.settings.momentum
+        average = kept * state.average + norms.steepest(gradient, 2)
+        height = (average * state.change).flatten(1).sum(1).clamp_min(0)
+        smallest = smallest_step(average, height, p, *room)
+        forward = column(state.found * (first * (LAST + (1 - LAST) * share)), gradient)
+        return torch.lerp(state.change, smallest, forward), average

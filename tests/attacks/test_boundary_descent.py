@@ -1,0 +1,103 @@
+"""Boundary descent: its closed-form pieces, its passes, and that it finds less than DeepFool."""
+
+import math
+
+import pytest
+import torch
+from affine import affine, convolutional, distance, middle
+
+from brittle import BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
+from brittle.maths.hyperplane import shortened
+from brittle.maths.losses import lead, smooth_lead
+
+NORMS = (1, 2, math.inf)
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_shortened_steps_reach_the_height_and_no_more(p):
+    generator = torch.Generator().manual_seed(0)
+    step, normal = torch.randn(2, 5, 1, 3, 4, generator=generator, dtype=torch.float64)
+    step = step.abs() * normal.sign()  # every entry helps
+    room = torch.full_like(step, 0.8)
+    reached = (normal * step.clamp(-0.8, 0.8)).flatten(1).sum(1)
+    wanted = reached / 2
+    short = shortened(step, normal, wanted, p, -room, room)
+    height = (normal * short).flatten(1).sum(1)
+    assert (height >= wanted - 1e-12).all()
+    assert (height <= wanted * 1.002).all()
+    assert (short.abs() <= step.abs().clamp_max(0.8) + 1e-12).all()
+    if p == 1:
+        kept = short != 0
+        lost = (step.abs() - short.abs())[kept & (step.abs() < 0.8)]
+        assert len(lost) > 3
+        shrunk = (step.abs() - short.abs()).flatten(1).amax(1)
+        within = kept & (step.abs() < 0.8)
+        difference = (step.abs() - short.abs() - shrunk[:, None, None, None]).masked_fill(~within, 0)
+        assert (difference <= 1e-12).all()
+
+
+def test_what_does_not_reach_the_height_is_left_alone():
+    step, normal = torch.tensor([[0.5, -0.25]]), torch.ones(1, 2)
+    room = torch.ones(1, 2)
+    assert torch.equal(shortened(step, normal, torch.tensor([9.0]), 2, -room, room), step)
+
+
+def test_the_smooth_lead_goes_from_the_nearest_class_to_all_of_them():
+    logits = torch.tensor([[3.0, 1.0, 0.5, -2.0]], dtype=torch.float64).requires_grad_()
+    label = torch.tensor([0])
+    torch.testing.assert_close(smooth_lead(logits, label, torch.tensor([1e-9])), lead(logits, label))
+    cold, warm = (
+        torch.autograd.grad(smooth_lead(logits, label, torch.tensor([heat]).double()).sum(), logits)[0][0]
+        for heat in (1e-3, 1e3)
+    )
+    torch.testing.assert_close(cold, torch.tensor([1.0, -1.0, 0.0, 0.0]).double())
+    torch.testing.assert_close(warm, torch.tensor([1.0, -1 / 3, -1 / 3, -1 / 3]).double(), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_affine_networks_are_solved_almost_exactly(p):
+    classifier, images = affine(), middle()
+    labels = classifier.logits(images).argmax(1)
+    result = run(BoundaryDescent(steps=30), classifier, images, threat=Lp(p))
+    least = distance(classifier, images, labels, Lp(p).dual)
+    assert result.success.all()
+    assert (result.size <= 1.02 * least).all()
+
+
+@pytest.mark.parametrize("p", NORMS)
+def test_it_finds_less_than_deepfool_where_boundaries_bend(p):
+    classifier, images = convolutional(), middle(24)
+    ours = run(BoundaryDescent(steps=30), classifier, images, threat=Lp(p))
+    deepfool = run(DeepFool(), classifier, images, threat=Lp(p))
+    assert ours.success.all()
+    assert ours.size.mean() < 0.985 * deepfool.size.mean()
+
+
+def test_steps_are_backward_passes_and_runs_cost_little_more():
+    result = run(BoundaryDescent(steps=25, run=10), convolutional(), middle(), threat=Lp(2))
+    assert (result.backward == 25).all()
+    assert (result.forward == 25 + 2 + 1 + 2).all()  # the last point of each run, the best one, clean and verified
+    assert (result.iterations == 25).all()
+
+
+def test_later_runs_go_to_other_classes():
+    classifier, images = convolutional(classes=6), middle(24)
+    once, often = (run(BoundaryDescent(steps=steps, run=15), classifier, images, threat=Lp(2)) for steps in (15, 60))
+    assert (often.size <= once.size * (1 + 1e-9)).all()
+    assert (often.prediction != once.prediction).any()
+
+
+def test_targets_and_confidence_are_reached():
+    classifier, images = convolutional(), middle()
+    targets = (classifier.logits(images).argmax(1) + 1) % 4
+    goal = Targeted(targets, confidence=0.5)
+    result = run(BoundaryDescent(steps=40), classifier, images, goal=goal, threat=Lp(2))
+    assert result.success.all()
+    assert (result.prediction == targets).all()
+    assert (result.margin >= 0.5).all()
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"run": 0}, {"stride": 1.5}, {"momentum": -0.1}, {"smoothing": -1}])
+def test_hyper_parameters_are_checked(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        BoundaryDescent(**wrong)

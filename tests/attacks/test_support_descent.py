@@ -1,0 +1,76 @@
+"""Support descent: the fewest entries of affine networks by counting, pixels, and what may change."""
+
+import itertools
+
+import pytest
+import torch
+from affine import affine, convolutional, middle
+
+from brittle import InputError, Lp, Pixels, SupportDescent, Targeted, run
+
+
+def fewest(classifier, images):
+    """By trying all sets of entries of an affine classifier, each moved to the better end of the box."""
+    weight, bias = (tensor.detach() for tensor in (classifier.module[1].weight, classifier.module[1].bias))
+    flat = images.flatten(1)
+    labels = (flat @ weight.T + bias).argmax(1)
+    counts = []
+    for x, label in zip(flat, labels, strict=True):
+        slopes = weight - weight[label]
+        gaps = slopes @ x + bias - bias[label]
+        gains = torch.where(slopes > 0, slopes * (1 - x), -slopes * x)
+        counts.append(
+            next(
+                size
+                for size in range(1, len(x) + 1)
+                if any(
+                    (gaps + gains[:, list(chosen)].sum(1))[torch.arange(len(gaps)) != label].max() > 0
+                    for chosen in itertools.combinations(range(len(x)), size)
+                )
+            )
+        )
+    return torch.tensor(counts, dtype=images.dtype)
+
+
+def test_the_fewest_entries_of_affine_networks_are_found():
+    classifier, images = affine(seed=3), middle()
+    with torch.no_grad():
+        classifier.module[1].bias[0] += 4
+    least = fewest(classifier, images)
+    assert least.max() > 1, "the network is too easy to tell"
+    result = run(SupportDescent(steps=30), classifier, images, threat=Lp(0))
+    assert (result.size <= least + 1).all()
+    assert (result.size == least).float().mean() > 0.9
+
+
+def test_what_is_not_chosen_is_untouched():
+    images = middle()
+    result = run(SupportDescent(steps=20), convolutional(), images, threat=Lp(0))
+    assert result.success.all()
+    assert torch.equal((result.adversarial != images).flatten(1).sum(1).to(result.size.dtype), result.size)
+    assert (result.size < 12).all()
+
+
+def test_a_pixel_counts_once_whatever_its_channels_do():
+    classifier, images = convolutional(channels=3), middle(8, (3, 4, 4))
+    pixels = run(SupportDescent(steps=30), classifier, images, threat=Pixels(float("inf")))
+    entries = run(SupportDescent(steps=30), classifier, images, threat=Lp(0))
+    assert pixels.success.all()
+    assert (pixels.size <= entries.size).all()
+    assert (pixels.l0 > pixels.size).any()
+
+
+def test_targets_are_reached_and_steps_are_backward_passes():
+    classifier, images = convolutional(), middle()
+    targets = (classifier.logits(images).argmax(1) + 1) % 4
+    result = run(SupportDescent(steps=30), classifier, images, goal=Targeted(targets), threat=Lp(0))
+    assert result.success.float().mean() > 0.9
+    assert (result.prediction[result.success] == targets[result.success]).all()
+    assert (result.backward == 30).all()
+    assert (result.forward == 33).all()
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"momentum": 1.0}, {"smoothing": -1}])
+def test_hyper_parameters_are_checked(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        SupportDescent(**wrong)
