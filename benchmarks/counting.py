@@ -69,7 +69,7 @@ class Counted(nn.Module):
         super().__init__()
         self.module = module
         self.log = Log()
-        self.train(module.training)
+        self.training = module.training  # the modules of an exported program have no modes to set
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""

@@ -1,0 +1,127 @@
+"""`python -m benchmarks.front`: the smallest changes that everybody finds with so many backward passes.
+
+Every cell (contender, norm, budget) is kept in a JSON file and not computed again unless `--fresh` names its contender,
+so that a changed attack is measured against peers that stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+NORMS = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf}
+RESULTS = Path(__file__).parent / "results"
+ALLOWANCE = 1.02
+"""A contender takes part in a budget if its mean backward passes are at most this many times the budget."""
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the user wrote."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.front", description=__doc__)
+    parser.add_argument("--network", default="digits-lenet", help="as `brittle audit` takes it (default: %(default)s)")
+    parser.add_argument("--weights", type=Path, help="safetensors, for an architecture without weights of its own")
+    parser.add_argument("--data", default="digits", help="as `brittle audit` takes it (default: %(default)s)")
+    parser.add_argument("--name", help="of the results' file (default: the network's)")
+    parser.add_argument("--images", type=int, default=200, help="that the network gets right (default: %(default)s)")
+    parser.add_argument("--norms", default="l2,linf,l1,l0")
+    parser.add_argument("--budgets", default="10,30,100,300", help="backward passes (default: %(default)s)")
+    parser.add_argument("--contenders", default="", help="only these, separated by commas")
+    parser.add_argument("--fresh", default="", help="contenders to measure again, or `own`")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure what is missing, and write the table."""
+    options = arguments()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    import torch
+
+    from benchmarks.minimum import OWN, PEERS, once, subject
+
+    torch.set_num_threads(options.threads)
+    name = options.name or Path(options.network).stem
+    path = options.out / f"front-{name}.json"
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    fresh = {*options.fresh.split(","), *(OWN if "own" in options.fresh.split(",") else ())}
+    wanted = options.contenders.split(",") if options.contenders else [*OWN, *PEERS]
+
+    module, images, labels = subject(options.network, options.weights, options.data, options.images)
+    for norm in options.norms.split(","):
+        for budget in map(int, options.budgets.split(",")):
+            for contender in wanted:
+                entry = {**OWN, **PEERS}[contender]
+                key = f"{norm}/{budget}/{contender}"
+                if NORMS[norm] not in entry.norms or (key in kept and contender not in fresh):
+                    continue
+                began = time.perf_counter()
+                kept[key] = once(entry, module, images, labels, NORMS[norm], budget)
+                kept[key]["measured"] = datetime.now(UTC).isoformat(timespec="seconds")
+                path.write_text(json.dumps(kept, indent=0, allow_nan=True))
+                print(f"{key}: {kept[key]} in {time.perf_counter() - began:.0f} s", flush=True)
+    about = f"{name}, {len(images)} images that the network gets right"
+    text = table(kept, [*OWN], options.norms.split(","), [int(budget) for budget in options.budgets.split(",")], about)
+    (options.out / f"front-{name}.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def table(kept: dict[str, Any], own: list[str], norms: list[str], budgets: list[int], about: str) -> str:
+    """Set our best beside the peers' best, each with no more backward passes than the budget on average."""
+    lines = [
+        f"# Smallest changes at equal passes: {about}",
+        "",
+        "Median size; images that were not broken count as infinitely far. Both sides: the best of all attacks of its",
+        "side that needed no more backward passes than the budget. A ratio of at most 1 means that nobody found less.",
+        "",
+        "| norm | budget | brittle | by | success | peers' best | by | success | ratio |",
+        "| --- | ---: | ---: | --- | ---: | ---: | --- | ---: | ---: |",
+    ]
+    for norm in norms:
+        for budget in budgets:
+            sides = [best(kept, norm, budget, lambda who, ours=ours: (who in own) == ours) for ours in (True, False)]
+            if None in sides:
+                continue
+            (who, ours), (other, peers) = sides
+            lines.append(
+                f"| {norm} | {budget} | {ours['median']:.5g} | {who} | {ours['success']:.1%} | {peers['median']:.5g} | "
+                f"{other} | {peers['success']:.1%} | {ours['median'] / peers['median']:.3f} |"
+            )
+    lines += ["", "## Every attack", "", "| norm | budget | attack | success | median | mean | forward | backward |"]
+    lines += ["| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
+    for key, cell in sorted(kept.items(), key=lambda item: _order(item[0], norms)):
+        norm, budget, who = key.split("/", 2)
+        lines.append(
+            f"| {norm} | {budget} | {who} | {cell['success']:.1%} | {cell['median']:.5g} | {cell['mean']:.5g} | "
+            f"{cell['forward']:.1f} | {cell['backward']:.1f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def best(kept: dict[str, Any], norm: str, budget: int, belongs: Any) -> tuple[str, dict[str, float]] | None:
+    """Return who found the smallest median with no more passes than the budget."""
+    found = [
+        (cell["median"], who, cell)
+        for key, cell in kept.items()
+        for where, _, who in [key.split("/", 2)]
+        if where == norm and belongs(who) and cell["backward"] <= ALLOWANCE * budget
+    ]
+    return min(found, key=lambda one: one[0])[1:] if found else None
+
+
+def _order(key: str, norms: list[str]) -> tuple[int, int, str]:
+    norm, budget, who = key.split("/", 2)
+    return norms.index(norm) if norm in norms else len(norms), int(budget), who
+
+
+if __name__ == "__main__":
+    sys.exit(main())
