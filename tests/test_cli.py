@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from brittle import cli
+from brittle import ModelError, cli
 from brittle.cli import app
 
 runner = CliRunner()
@@ -78,6 +78,12 @@ def test_attack_saves_pngs(tmp_path: Path):
     assert "still adversarial when read back" in shown.stderr.replace("\n", " ")
 
 
+@pytest.mark.parametrize("line", [AUDIT, ["attack", "digits-lenet", "digits", "--limit", "3"]], ids=["audit", "attack"])
+def test_logits_are_no_probabilities(line: list[str], tmp_path: Path):
+    with pytest.raises(ModelError, match="was said to return probabilities"):
+        runner.invoke(app, [*line, "--probabilities", "--out", str(tmp_path / "run")], catch_exceptions=False)
+
+
 def test_list_names_everything():
     result = runner.invoke(app, ["list"], catch_exceptions=False)
     for name in ("pgd", "deepfool", "digits-lenet", "torchvision:NAME", "deepfool-robustness"):
@@ -117,3 +123,13 @@ def test_study_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "needs mnist/train.parquet" in " ".join(result.output.split())
     assert "0.0027" in result.stdout, "published figures stand there anyway"
     assert (tmp_path / "deepfool-robustness" / "study.html").is_file()
+
+
+def test_the_lattice_is_asked_for_on_the_command_line(tmp_path: Path):
+    words = [*AUDIT[:-4], "--attack", "deepfool", "--norm", "l2", "--lattice", "256", "--out", str(tmp_path / "run")]
+    shown = runner.invoke(app, words, catch_exceptions=False).stderr
+    assert "on the lattice of 256 levels; cost of rounding in the median: deepfool" in " ".join(shown.split())
+    summary = json.loads(runner.invoke(app, [*words, "--json"], catch_exceptions=False).stdout)
+    assert summary["lattice"] == 256
+    assert summary["attacks"][0]["rounded"] == summary["attacks"][0]["success"]
+    assert -0.5 < summary["attacks"][0]["lattice_cost"]["value"] < 0.5

@@ -29,6 +29,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
     "brittle.evaluation.schema", "brittle.studies.study", "brittle.studies.tables",
+    "brittle.studies.drawing",
     "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""

@@ -45,7 +45,7 @@ Data = Annotated[
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="A .safetensors file for architectures and factories.")]
-Norm = Annotated[str, typer.Option(help="How a change is measured: linf, l2, l1 or l0.")]
+Norm = Annotated[str, typer.Option(help="How a change is measured: linf, l2, l1, l0 or pixels.")]
 Eps = Annotated[
     str | None,
     typer.Option(
@@ -59,6 +59,8 @@ Resize = Annotated[int | None, typer.Option(help="Length that the images' short 
 Crop = Annotated[int | None, typer.Option(help="Side of the centre crop.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and list them.")]
 Binary = Annotated[bool, typer.Option("--binary", help="The network has one output, whose sign is the class.")]
+Probabilities = Annotated[bool, typer.Option("--probabilities", help="The outputs are probabilities, not logits.")]
+Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]
 
@@ -80,9 +82,11 @@ def audit(
     seed: Seed = 0,
     weights: Weights = None,
     binary: Binary = False,
+    probabilities: Probabilities = False,
     resize: Resize = None,
     crop: Crop = None,
     skip_bad: SkipBad = False,
+    lattice: Annotated[int | None, Levels] = None,
     fail_under: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Exit with 1 when the lower bound of the robust accuracy is below this."),
@@ -113,9 +117,11 @@ def audit(
             seed=seed,
             weights=weights,
             binary=binary,
+            probabilities=probabilities,
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            lattice=lattice,
             command=["brittle", *sys.argv[1:]],
             watch=bar,
         )
@@ -138,17 +144,17 @@ def attack(
     attack: Annotated[str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...")] = "deepfool",
     norm: Norm = "l2",
     eps: Eps = None,
-    target: Annotated[
-        int | None, typer.Option(min=0, help="Number of the class to reach; any other by default.")
-    ] = None,
+    target: Annotated[int | None, typer.Option(min=0, help="Class to reach, by number; any other by default.")] = None,
     limit: Limit = None,
     device: Device = None,
     seed: Seed = 0,
     weights: Weights = None,
     binary: Binary = False,
+    probabilities: Probabilities = False,
     resize: Resize = None,
     crop: Crop = None,
     skip_bad: SkipBad = False,
+    lattice: Annotated[int, Levels] = 256,
     json: Json = False,
 ) -> None:
     """Attack image files and save adversarial PNG files, each read back from disk and judged again.
@@ -169,9 +175,11 @@ def attack(
             seed=seed,
             weights=weights,
             binary=binary,
+            probabilities=probabilities,
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            lattice=lattice,
         )
     if json:
         terminal.print_json([vars(one) for one in saved])
@@ -209,9 +217,7 @@ def train(
     network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
-    test: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on afterwards.")
-    ] = None,
+    test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the architecture's own number.")] = None,
     limit: Limit = None,
     device: Device = None,

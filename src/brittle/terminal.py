@@ -90,10 +90,17 @@ def show_summary(summary: Summary) -> None:
         table.add_row(*_cells(line))
     console.print(table)
     console.print("[dim]as 8 bits: success after rounding; median: of the smallest change; the rest: mean per image[/]")
+    if summary.lattice is not None:
+        console.print(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
     console.print(f"robust accuracy  {percent(summary.robust)}")
     if summary.bad:
         console.print(f"[yellow]{summary.bad} images could not be read and were left out; the report lists them[/]")
+
+
+def _costs(summary: Summary) -> str:
+    costs = [(line.spec, line.lattice_cost) for line in summary.attacks]
+    return ", ".join(f"{escape(spec)} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
 
 
 def _cells(line: AttackSummary) -> list[str]:
@@ -113,14 +120,13 @@ def show_saved(saved: Sequence[Saved]) -> None:
     for one in saved:
         name = f"[bold]{escape(one.source)}[/]"
         if one.path is None:
-            console.print(
-                f"{name}  {one.before}: {'wrong already' if one.already else 'nothing found'}", soft_wrap=True
-            )
+            why = "nothing found that 8 bits can hold" if one.lost else "nothing found"
+            console.print(f"{name}  {one.before}: {'wrong already' if one.already else why}", soft_wrap=True)
             continue
         sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
         console.print(f"{name}  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}", soft_wrap=True)
-        note = f"lengthened x {one.lengthened:.2f} to survive rounding" if one.lengthened > 1 else "as found"
-        note = note if one.success else "[red]undone by rounding to 8 bits[/]"
+        note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
+        note = note if one.success else "[red]not adversarial when read back[/]"
         console.print(f"    {escape(str(one.path))}  [dim]{note}[/]", soft_wrap=True)
     found = sum(one.success for one in saved)
     console.print(f"{found} of {len(saved)} images have an adversarial PNG that is still adversarial when read back")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from brittle import LabelError, RunError
+from brittle import InputError, LabelError, ModelError, RunError
 from brittle.data import open_source
 from brittle.evaluation.attack import attack
-from brittle.models import open_network
+from brittle.models import Network, open_network
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_saved_images_are_adversarial_when_read_back(folder: Path, tmp_path: Pat
     assert len(saved) == 1
     assert saved[0].success
     assert int(module(read(saved[0].path)).argmax()) == saved[0].after != saved[0].label
-    assert saved[0].lengthened >= 1
+    assert -0.5 < saved[0].cost < 0.5
 
 
 def test_a_radius_is_kept_in_the_file(folder: Path, tmp_path: Path):
@@ -59,3 +59,36 @@ def test_an_unwritable_folder_is_refused(folder: Path, tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="cannot be made"):
         attack("digits-lenet", str(folder), tmp_path / "file" / "out")
+
+
+def test_a_network_of_probabilities_is_attacked_when_it_is_said(folder: Path, tmp_path: Path):
+    soft = torch.nn.Sequential(open_network("digits-lenet").module, torch.nn.Softmax(1))
+    network = Network("soft", soft, "0" * 64, (1, 28, 28))
+    image = str(next(folder.glob("*/0.png")))
+    with pytest.raises(ModelError, match=r"they look like probabilities.* or --probabilities"):
+        attack(network, image, tmp_path / "out")
+    saved = attack(network, image, tmp_path / "out", probabilities=True)
+    assert saved[0].success
+    assert int(soft(read(saved[0].path)).argmax()) == saved[0].after != saved[0].label
+
+
+def test_files_are_on_the_levels_asked_for_and_others_are_refused(folder: Path, tmp_path: Path):
+    image = str(next(folder.glob("*/0.png")))
+    saved = attack("digits-lenet", image, tmp_path / "out", lattice=16)[0]
+    assert saved.success
+    assert set((read(saved.path) * 255).round().flatten().tolist()) <= set(range(0, 256, 17))
+    with pytest.raises(InputError, match="lattice is 100; expected 256, or fewer"):
+        attack("digits-lenet", image, tmp_path / "out", lattice=100)
+
+
+def test_what_no_file_can_hold_is_said(folder: Path, tmp_path: Path):
+    """Within less than half a level there is a change, but no other 8-bit image."""
+    steep = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 2))
+    with torch.no_grad():
+        steep[1].weight.copy_(torch.stack([torch.zeros(784), torch.ones(784)]))
+        block = next(open_source(str(next(folder.glob("*/0.png")))).blocks(1))
+        steep[1].bias.copy_(torch.tensor([float(block.images.sum()) + 0.5, 0.0]))
+    network = Network("steep", steep, "0" * 64, (1, 28, 28))
+    image = str(next(folder.glob("*/0.png")))
+    saved = attack(network, image, tmp_path / "out", attack="pgd:steps=5", norm="linf", eps=0.003)[0]
+    assert (saved.path, saved.cost, saved.success, saved.lost) == (None, None, False, True)

@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -205,5 +206,41 @@ def test_no_images_and_no_labels_are_refused(tmp_path: Path):
 
 
 def test_an_unknown_norm_is_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="'l3'; expected linf, l2, l1, l0"):
+    with pytest.raises(InputError, match="'l3'; expected linf, l2, l1, l0, pixels"):
         audit("digits-lenet", "digits", tmp_path / "run", norm="l3")
+
+
+def test_a_network_that_returns_probabilities_is_taken_when_it_is_said(tmp_path: Path):
+    plain = open_network("digits-lenet").module
+    soft = network(nn.Sequential(plain, nn.Softmax(1)))
+    options = {"attacks": ["noise:draws=5", "fgsm"], "eps": 0.1, "limit": 20}
+    said = audit(soft, "digits", tmp_path / "soft", probabilities=True, **options)
+    logits = audit("digits-lenet", "digits", tmp_path / "plain", **options)
+    ours, theirs = (run.table("noise_draws=5") for run in (said, logits))
+    for column in ("success", "prediction", "rounded_success"):
+        assert ours[column].to_pylist() == theirs[column].to_pylist()
+    assert ours["confidence"].to_pylist() == pytest.approx(theirs["confidence"].to_pylist())
+    assert any(said.table("fgsm")["success"].to_pylist())
+    with pytest.raises(ModelError, match=r"was said to return probabilities, but .* leave out probabilities=True"):
+        audit(network(plain), "digits", tmp_path / "run", probabilities=True, **options)
+
+
+def test_a_run_on_the_lattice_says_what_it_costs_and_is_another_run(tmp_path: Path):
+    asked = {"attacks": ["deepfool"], "norm": "l2", "eps": 1.0, "limit": 20}
+    folder = audit("digits-lenet", "digits", tmp_path / "run", lattice=256, **asked)
+    assert folder.manifest.lattice == 256
+    table = folder.table("deepfool")
+    assert table["rounded_success"].to_pylist() == table["success"].to_pylist()
+    assert all(math.isfinite(size) for size in table["size_unrounded"].to_pylist())
+    summary = summarise(folder)
+    assert summary.lattice == 256
+    ratios = np.array(table["size"])[np.array(table["success"])] / np.array(table["size_unrounded"])[table["success"]]
+    assert summary.attacks[0].lattice_cost.value == pytest.approx(np.median(ratios) - 1)
+    audit("digits-lenet", "digits", tmp_path / "run", lattice=256, **asked)
+    with pytest.raises(RunError, match="lattice: 256, now null"):
+        audit("digits-lenet", "digits", tmp_path / "run", **asked)
+    plain = audit("digits-lenet", "digits", tmp_path / "plain", **asked)
+    assert plain.table("deepfool")["size_unrounded"].null_count == 20
+    assert summarise(plain).attacks[0].lattice_cost is None
+    with pytest.raises(InputError, match="lattice is 1; expected"):
+        audit("digits-lenet", "digits", tmp_path / "one", lattice=1, **asked)

@@ -7,8 +7,15 @@ from brittle.evaluation.plan import DEFAULT_ATTACKS, plan
 
 
 def test_the_default_plan_suits_the_norm():
-    assert [one.info.spec for one in plan([], "linf", 0.1)] == list(DEFAULT_ATTACKS)
-    assert [one.info.name for one in plan([], "l0", 5)] == ["noise"]
+    assert [one.info.spec for one in plan([], "linf", 0.1)] == list(DEFAULT_ATTACKS[:4])
+    for norm in ("l0", "pixels"):
+        assert [one.info.name for one in plan([], norm, 5)] == ["noise", "support-descent"]
+
+
+def test_pixels_are_counted_and_not_measured():
+    fixed, minimum = plan(["one-pixel", "support-descent"], "pixels", 3)
+    assert (fixed.info.p, fixed.info.kind, fixed.threat.name, fixed.threat.radius) == ("pixels", "fixed", "pixels", 3)
+    assert (minimum.info.kind, minimum.threat.radius) == ("minimum", math.inf)
 
 
 def test_attacks_that_need_a_radius_get_it_and_the_others_search():

@@ -163,3 +163,18 @@ def test_the_nearest_example_of_each_image(minimum, fixed):
     assert near["index"].to_pylist() == [0, 1, 3, 4, 5]
     assert near["l2"].to_pylist() == [1, 2, 3, 4, 1.9]
     assert near["prediction"].to_pylist() == [1, 1, 0, 2, 0]
+
+
+def test_the_cost_of_a_lattice_is_that_of_the_images_it_left_broken(table):
+    """Costs of 10 %, 50 % and -20 %; one image was wrong before, one was lost, one was never broken."""
+    rows = table(
+        correct=[True, True, True, False, True, True],
+        success=[True, True, True, False, False, False],
+        size=[1.1, 3.0, 0.8, 0.0, INF, INF],
+        size_unrounded=[1.0, 2.0, 1.0, 0.0, 4.0, INF],
+    )
+    cost = metrics.lattice_cost(rows)
+    assert (cost.value, cost.n) == (pytest.approx(0.1), 3)
+    assert -0.2 - 1e-12 <= cost.low <= cost.value <= cost.high <= 0.5 + 1e-12
+    with pytest.raises(InputError):
+        metrics.lattice_cost(table(correct=[True], success=[False], size=[INF], size_unrounded=[2.0]))

@@ -41,6 +41,7 @@ class Recipe:
     attacks: list[AttackInfo] = field(default_factory=plan)
     p: str = "inf"
     radius: float | None = 0.2
+    lattice: int | None = None
     typical: float = 0.05  # median size of the smallest change
     clean: float = 0.95
     never: float = 0.0  # share of images that no attack breaks
@@ -64,6 +65,7 @@ def build(path: Path, recipe: Recipe) -> Path:
         batch=64,
         block=recipe.block,
         limit=recipe.images,
+        lattice=recipe.lattice,
         network=NetworkInfo(
             spec=recipe.network, digest="ab12" * 16, parameters=3_504_872, input_shape=recipe.shape, bounds=(0.0, 1.0)
         ),
@@ -116,8 +118,8 @@ class Images:
             sizes = np.where(sizes <= attack.radius, attack.radius, INF)
         success = right & np.isfinite(sizes)
         change = np.where(success, sizes, 0.0)
-        norms = {"l0": change * 0 + 40, "l1": change * 300, "l2": change * 20, "linf": change}
-        norms |= {{"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}[attack.p]: change}
+        norms = {"l0": change * 0 + 40, "l1": change * 300, "l2": change * 20, "linf": change, "pixels": change * 0 + 40}
+        norms |= {{"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels"}[attack.p]: change}
         channels, height, width = recipe.shape
         columns = {
             "index": which,
@@ -131,6 +133,7 @@ class Images:
             "success": success,
             "rounded_success": success & (generator.random(n) < 0.97),
             "size": np.where(right, sizes, 0.0),
+            "size_unrounded": np.where(right, sizes / 1.25, 0.0) if recipe.lattice else [None] * n,
             **norms,
             "image_l1": np.full(n, 300.0),
             "image_l2": np.full(n, 10.0),

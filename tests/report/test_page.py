@@ -205,6 +205,21 @@ def test_reservations_are_made_where_they_are_due(make_run):
     assert "Chance beats the gradient" not in notes
 
 
+@pytest.mark.parametrize(
+    ("levels", "title"),
+    [(256, "On the 8-bit lattice"), (16, "On the lattice of 16 levels"), (None, "Saving in 8 bits")],
+)
+def test_a_lattice_is_reported_with_its_cost(make_run, levels, title):
+    run = make_run(lattice=levels)
+    notes = {remark.title: remark for remark in trust.remarks(evidence_of(run))}
+    assert title in notes
+    assert ("Saving in 8 bits" in notes) == (levels is None)
+    words = Reader(write_report(run).read_text()).words
+    assert (f"Lattice{levels} levels" if levels else "Latticenone") in words
+    if levels:
+        assert "+25.0 % for deepfool" in notes[title].text.replace(THIN, " ")
+
+
 def test_chance_beating_the_gradient_is_said(make_run):
     noise, *_, search = plan()
     weak = search.model_copy(

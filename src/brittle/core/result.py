@@ -22,12 +22,15 @@ class Result:
         already: the goal was met by the clean image; its size is 0 and it is no success.
         size: of the change by the threat; 0 where `already`, infinite where nothing was found.
         l0, l1, l2, linf: norms of the change of what is returned.
+        pixels: how many pixels differ in any channel.
         clean_prediction, clean_confidence: of the clean image (confidence: largest softmax value).
         prediction, confidence: of what is returned.
         margin: of what is returned, in logits beyond the boundary (negative before it).
         forward, backward: passes that the image has cost, the clean and the verifying pass included.
         iterations: steps taken.
         seconds: the image's share of its batch's time.
+        size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;
+            None without `lattice`.
         trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
     """
 
@@ -39,6 +42,7 @@ class Result:
     l1: PerImage
     l2: PerImage
     linf: PerImage
+    pixels: PerImage
     clean_prediction: Labels
     clean_confidence: PerImage
     prediction: Labels
@@ -48,18 +52,25 @@ class Result:
     backward: Tensor
     iterations: Tensor
     seconds: Tensor
+    size_unrounded: PerImage | None = None
     trace: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.success)
 
+    @property
+    def lattice_cost(self) -> PerImage | None:
+        """By how much the lattice made the change larger; infinite where it lost it, NaN where nothing was found."""
+        return None if self.size_unrounded is None else self.size - self.size_unrounded
+
     def table(self) -> pa.Table:
         """Return every column but the images as an Arrow table, to be written as Parquet or read by pandas."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return pa.table(
             {
-                field.name: getattr(self, field.name).cpu().numpy()
-                for field in fields(self)
-                if field.name not in ("adversarial", "trace")
+                name: values.cpu().numpy()
+                for name, values in columns.items()
+                if name not in ("adversarial", "trace") and values is not None
             }
         )
 

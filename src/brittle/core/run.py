@@ -12,11 +12,12 @@ from brittle.core.attack import Attack, at_least
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_range_of_labels, placed
+from brittle.core.lattice import Lattice, settle_on
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
 from brittle.core.seeds import Streams
-from brittle.core.threat import Threat
+from brittle.core.threat import Pixels, Threat
 from brittle.maths import norms
 from brittle.types import Images, Labels, Logits
 
@@ -33,6 +34,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     batch: int = 256,
     ids: Tensor | None = None,
     budget: int | None = None,
+    lattice: int | None = None,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
@@ -51,7 +53,10 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         batch: most images in one forward pass; halved when the GPU's memory does not suffice.
         ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
         budget: most forward plus backward passes per image; what is found after that does not count.
-        trace: keep the margin of every point looked at.
+        lattice: number of levels that a value may take, such as the 256 of an 8-bit file. What is returned lies on
+            them, by a search that starts from what the attack found, and is judged there. By default any value may be
+            taken.
+        trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
 
     Returns:
@@ -77,7 +82,10 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     labels = None if labels is None else as_labels(labels, images)
     goal = _checked(goal, images)
     ids = torch.arange(len(images)) if ids is None else as_labels(ids, images, "ids")
-    job = _Job(attack, classifier, threat, seed, batch, budget, trace, labels, goal)
+    grid = None if lattice is None else Lattice(lattice, classifier.bounds)
+    if grid is not None:
+        grid.check(threat, images)
+    job = _Job(attack, classifier, threat, seed, batch, budget, grid, trace, labels, goal)
     with undisturbed(classifier.module, seed):
         return _in_batches(job, images, ids, progress)
 
@@ -92,6 +100,7 @@ class _Job:
     seed: int
     batch: int
     budget: int | None
+    lattice: Lattice | None
     trace: bool
     labels: Labels | None
     goal: Goal | LeastLikely | None
@@ -149,6 +158,7 @@ def _one_batch(
     began = time.perf_counter()
     classifier, count = job.classifier, len(images)
     x, ids = placed(images, classifier), ids.to(classifier.device)
+    x = x if job.lattice is None else job.lattice.settled(x)
     labels = None if job.labels is None else job.labels[rows.to(job.labels.device)].to(classifier.device)
     with torch.no_grad():
         clean = classifier.checked(x) if count else x.new_zeros((0, 2))
@@ -164,10 +174,14 @@ def _one_batch(
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already).any()):
         job.attack.perturb(problem.rows((~already).nonzero()[:, 0]))
-    columns = _judged(problem, already, right)
+    sizes: dict[str, Tensor] = {}
+    if job.lattice is not None:
+        sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
+        problem = settle_on(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0])
+    columns = _judged(problem, already, right) | sizes
     seconds = (time.perf_counter() - began) / max(count, 1)
     columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
-    collector.add(record.best, columns, _trace_of(record) if job.trace else None)
+    collector.add(problem.record.best, columns, _trace_of(record) if job.trace else None)
 
 
 def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
@@ -195,6 +209,7 @@ def _judged(problem: Problem, already: Tensor, right: Tensor) -> dict[str, Tenso
         "already": already,
         "size": torch.where(already | met, size, torch.full_like(size, torch.inf)),
         **{name: norms.size(change, p) for name, p in (("l0", 0), ("l1", 1), ("l2", 2), ("linf", torch.inf))},
+        "pixels": Pixels(torch.inf).size(images, record.best),
         "clean_prediction": clean_prediction,
         "clean_confidence": clean_confidence,
         "prediction": prediction,

@@ -1,5 +1,6 @@
 """`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +14,13 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
-from brittle.evaluation.part import rounded
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
 from brittle.evaluation.subject import open_subject
 from brittle.models import Network
 from brittle.types import Images
 
-LENGTHENED = tuple(1.05**power for power in range(30))
-"""By how much a change may be lengthened so that it survives rounding to 8 bits: up to about four times."""
+DEPTH = 255
+"""Number of the highest level of an 8-bit PNG."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,11 @@ class Saved:
         before, after: predicted classes of the clean image and of the PNG as read back.
         confidence: of `after`.
         linf, l2: norms of the change in the PNG.
-        lengthened: the factor by which the change had to be lengthened to survive rounding.
+        cost: share by which rounding to the levels of the PNG made the change larger, by the attack's norm; negative
+            where the search on them found a smaller one, None without a PNG.
         success: whether the PNG, read back from disk, meets the goal.
         already: the clean image met the goal before any change.
+        lost: the attack succeeded, but no image on the levels of a PNG was found that does.
     """
 
     source: str
@@ -47,9 +49,10 @@ class Saved:
     confidence: float
     linf: float
     l2: float
-    lengthened: float
+    cost: float | None
     success: bool
     already: bool
+    lost: bool = False
 
 
 def attack(  # noqa: PLR0913  # one parameter for each option of the command of the same name
@@ -66,21 +69,23 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     seed: int = 0,
     weights: Path | None = None,
     binary: bool = False,
+    probabilities: bool = False,
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    lattice: int = 256,
 ) -> list[Saved]:
     """Attack image files and save the adversarial images as PNG, at the size that the network sees.
 
-    Rounding to 8 bits undoes small changes, so a change is lengthened until the saved image is adversarial, within the
-    radius where one is given; the PNG is then read back from disk and judged.
+    Rounding to 8 bits undoes small changes, so a change is searched on the 256 levels of a PNG (`lattice` of `run`),
+    within the radius where one is given; the PNG is then read back from disk and judged.
 
     Args:
         model: what `open_network` understands, or a network.
         images: one image file, a folder, or any other source of images.
         out: folder for the PNG files, made where it does not exist.
         attack: as text, such as `pgd:steps=40`.
-        norm: linf, l2, l1 or l0.
+        norm: linf, l2, l1, l0 or pixels.
         eps: the radius in the units of the images; attacks that need one get the norm's usual one by default.
         target: the class to reach; any other than the label by default.
         limit: use the first so many images.
@@ -88,9 +93,12 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         seed: of all random draws.
         weights: safetensors for architectures and factories.
         binary: the network has a single output whose sign is the class.
+        probabilities: the outputs are probabilities; they are read as their logarithms.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read.
+        lattice: number of levels that a value may take; fewer than the 256 of a PNG where they are among these, such as
+            2, 4, 16 or 52.
 
     Returns:
         One entry per image.
@@ -98,12 +106,15 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     Raises:
         BrittleError: anything that cannot be meant or done.
     """
+    if lattice < 2 or DEPTH % (lattice - 1):
+        raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
     chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
     subject = open_subject(
         model,
         images,
         weights=weights,
         binary=binary,
+        probabilities=probabilities,
         device=device,
         limit=limit,
         resize=resize,
@@ -116,7 +127,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     except OSError as error:
         raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
-    job = _Job(subject.classifier, Planned(chosen.info, chosen.attack, threat), target, seed, folder)
+    job = _Job(subject.classifier, Planned(chosen.info, chosen.attack, threat), target, seed, lattice, folder)
     saved: list[Saved] = []
     for block in subject.source.blocks(16):
         saved.extend(job.block(block, subject.source.labelled))
@@ -129,6 +140,7 @@ class _Job:
     planned: Planned
     target: int | None
     seed: int
+    lattice: int
     folder: Path
 
     def block(self, block: Block, labelled: bool) -> list[Saved]:
@@ -145,7 +157,10 @@ class _Job:
             seed=self.seed,
             batch=16,
             ids=block.index,
+            lattice=self.lattice,
         )
+        assert result.size_unrounded is not None
+        costs = (result.size / result.size_unrounded - 1).tolist()
         before = result.clean_prediction.tolist()
         labels = block.labels.tolist() if labelled else before
         rows: list[Saved] = []
@@ -153,27 +168,14 @@ class _Job:
             label, already = labels[row], bool(result.already[row])
             if not result.success[row]:
                 guess = before[row]
-                rows.append(
-                    Saved(name, None, label, guess, guess, float(result.confidence[row]), 0, 0, 1, False, already)
-                )
+                sure = float(result.confidence[row])
+                lost = not already and math.isfinite(result.size_unrounded[row])
+                rows.append(Saved(name, None, label, guess, guess, sure, 0, 0, None, False, already, lost))
                 continue
-            image, factor = self._lasting(block.images[row], result.adversarial[row], label)
             path = self.folder / f"{int(block.index[row]):05d}-{_plain(name)}.png"
-            _save(image, path)
-            rows.append(self._judged(path, block.images[row], name, label, before[row], factor))
+            _save(result.adversarial[row], path)
+            rows.append(self._judged(path, block.images[row], name, label, before[row], costs[row]))
         return rows
-
-    def _lasting(self, clean: Tensor, adversarial: Tensor, label: int) -> tuple[Tensor, float]:
-        """Lengthen the change until it survives rounding; within the radius, and by the first factor that suffices."""
-        change = adversarial - clean
-        factors = torch.tensor(LENGTHENED).reshape(-1, 1, 1, 1)
-        bounds, threat = self.classifier.bounds, self.planned.threat
-        start = clean.expand(len(factors), *clean.shape)
-        candidates = rounded(bounds.clamp(threat.project(start, start + factors * change)), bounds)
-        logits = self._logits(candidates)
-        lasting = self._met(logits, label).nonzero()[:, 0]
-        first = int(lasting[0]) if len(lasting) else 0
-        return candidates[first], LENGTHENED[first]
 
     def _logits(self, images: Images) -> Tensor:
         with undisturbed(self.classifier.module, self.seed), torch.no_grad():
@@ -182,7 +184,7 @@ class _Job:
     def _met(self, logits: Tensor, label: int) -> Tensor:
         return logits.argmax(1) != label if self.target is None else logits.argmax(1) == self.target
 
-    def _judged(self, path: Path, clean: Tensor, name: str, label: int, before: int, factor: float) -> Saved:
+    def _judged(self, path: Path, clean: Tensor, name: str, label: int, before: int, cost: float) -> Saved:
         image = _read(path, clean)
         logits = self._logits(image[None])
         change = (image - clean).flatten()
@@ -196,7 +198,7 @@ class _Job:
             confidence=float(confidence),
             linf=float(change.abs().max()),
             l2=float(change.norm()),
-            lengthened=factor,
+            cost=cost,
             success=bool(self._met(logits, label)),
             already=False,
         )

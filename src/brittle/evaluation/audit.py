@@ -12,6 +12,7 @@ import torch
 
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.inputs import check_range_of_labels
+from brittle.core.lattice import Lattice
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import DataError, InputError, LabelError, ModelError
@@ -45,9 +46,11 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     seed: int = 0,
     weights: Path | None = None,
     binary: bool = False,
+    probabilities: bool = False,
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    lattice: int | None = None,
     command: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> RunFolder:
@@ -60,7 +63,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         data: what `open_source` understands, or a source; images are fitted to the network's input.
         out: the run folder.
         attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool.
-        norm: linf, l2, l1 or l0.
+        norm: linf, l2, l1, l0 or pixels.
         eps: the radius in the units of the images; by default the one most often reported for the norm.
         limit: use the first so many images.
         batch: images in one call of the network; by default by the size of an image.
@@ -68,9 +71,11 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         seed: of all random draws.
         weights: safetensors for architectures and factories.
         binary: the network has a single output whose sign is the class.
+        probabilities: the outputs are probabilities; they are read as their logarithms.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
+        lattice: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by default.
         command: what the user typed, for the manifest.
         watch: who is told of the progress.
 
@@ -90,11 +95,14 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius)
+    if lattice is not None:
+        Lattice(lattice)  # refuses what is no number of levels, before anything is opened
     subject = open_subject(
         model,
         data,
         weights=weights,
         binary=binary,
+        probabilities=probabilities,
         device=device,
         limit=limit,
         resize=resize,
@@ -118,6 +126,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         batch=batch or _batch(shape),
         block=PARTS_OF,
         limit=limit,
+        lattice=lattice,
         network=NetworkInfo(
             spec=network.spec,
             digest=network.digest,
@@ -206,6 +215,7 @@ class _Work:
             seed=manifest.seed,
             batch=manifest.batch,
             ids=block.index,
+            lattice=manifest.lattice,
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
         survives = still_wrong(self.classifier, result.adversarial, block.labels, manifest.batch)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from brittle.errors import RunError
 
-Norm = Literal["0", "1", "2", "inf"]
-"""The p of a norm, as text, because JSON has no infinity."""
+Norm = Literal["0", "1", "2", "inf", "pixels"]
+"""How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
 DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change the rows; another version of them makes another run."""
 
@@ -110,6 +110,7 @@ class Manifest(Strict):
     Attributes:
         created: start of the run, ISO 8601 in UTC; `finished` likewise, None while it is running.
         command: the command line that started it, word by word.
+        lattice: number of levels that the adversarial images lie on; None for any values.
         device: such as "cpu" or "cuda:0"; `machine` in words, such as "x86_64, 2 cores".
         batch: images in one call of the network; `block`: images in one part; `limit`: the most images, None for all.
         versions: package name to version; at least brittle, python and torch.
@@ -127,6 +128,7 @@ class Manifest(Strict):
     batch: int = Field(gt=0)
     block: int = Field(gt=0)
     limit: int | None
+    lattice: int | None = Field(default=None, ge=2)
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
@@ -158,6 +160,7 @@ class Manifest(Strict):
             "data": {"digest": self.data.digest, "images": self.data.images, "fit": self.data.fit},
             "norm and radius": {"p": self.threat.p, "radius": self.threat.radius},
             "attacks": [attack.model_dump(mode="json", exclude={"spec"}) for attack in self.attacks],
+            "lattice": self.lattice,
             "seed": self.seed,
             "images per part": self.block,
             "device": self.device.partition(":")[0],

@@ -93,6 +93,7 @@ def rows_of(
         "image_l1": norms.size(images, 1),
         "image_l2": norms.size(images, 2),
         "image_linf": norms.size(images, math.inf),
+        "size_unrounded": [None] * count if result.size_unrounded is None else result.size_unrounded,
         **{name: torch.full((count,), side) for name, side in zip(_SHAPE, images.shape[1:], strict=True)},
         "original": [_bytes(images[row]) if row in pictures else None for row in range(count)],
         "adversarial": [_bytes(result.adversarial[row]) if row in pictures else None for row in range(count)],

@@ -1,19 +1,21 @@
 """What an audit is going to do: which attacks, by which norm, within which radius."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 from brittle.core.attack import Attack
-from brittle.core.threat import Lp
+from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.manifest import AttackInfo, Norm
 from brittle.evaluation.spec import Spec, parse_attack
 
-DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0}
-"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0."""
-DEFAULT_ATTACKS = ("noise:draws=10", "fgsm", "pgd:steps=40,restarts=3", "deepfool")
+DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0}
+"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0; one pixel (Su et
+al.)."""
+DEFAULT_ATTACKS = ("noise:draws=10", "fgsm", "pgd:steps=40,restarts=3", "deepfool", "support-descent")
 """A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them."""
 
 
@@ -29,7 +31,7 @@ class Planned:
 
     info: AttackInfo
     attack: Attack
-    threat: Lp
+    threat: Threat
 
 
 def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planned]:
@@ -40,19 +42,19 @@ def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planne
 
     Args:
         attacks: as text; none for `DEFAULT_ATTACKS`, as far as they know the norm.
-        norm: linf, l2, l1 or l0.
+        norm: linf, l2, l1, l0 or pixels.
         radius: in the units of the images.
 
     Raises:
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
-    threat = Lp(norm)
+    threat = Pixels(math.inf) if norm == "pixels" else Lp(norm)
     specs = [parse_attack(text) for text in attacks] or _suitable(threat)
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
 
 
-def _suitable(threat: Lp) -> list[Spec]:
+def _suitable(threat: Threat) -> list[Spec]:
     specs: list[Spec] = []
     for text in DEFAULT_ATTACKS:
         spec = parse_attack(text)
@@ -64,7 +66,7 @@ def _suitable(threat: Lp) -> list[Spec]:
     return specs
 
 
-def _planned(spec: Spec, threat: Lp, radius: float | None, taken: set[str]) -> Planned:
+def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) -> Planned:
     own = radius if spec.radius is None else spec.radius
     kind = _kind(spec, threat, own)
     chosen = threat if kind == "minimum" or own is None else threat.within(own)
@@ -74,7 +76,7 @@ def _planned(spec: Spec, threat: Lp, radius: float | None, taken: set[str]) -> P
         name=spec.name,
         settings=_settings(spec.attack),
         kind=kind,
-        p=cast(Norm, f"{threat.p:g}"),
+        p=cast(Norm, threat.name.removeprefix("l")),
         radius=own if kind == "fixed" else None,
     )
     return Planned(info, spec.attack, chosen)
@@ -91,7 +93,7 @@ def _settings(attack: Attack) -> dict[str, Any]:
     return {field.name: plain(getattr(attack, field.name)) for field in fields(attack)}
 
 
-def _kind(spec: Spec, threat: Lp, radius: float | None) -> Literal["fixed", "minimum"]:
+def _kind(spec: Spec, threat: Threat, radius: float | None) -> Literal["fixed", "minimum"]:
     try:
         spec.attack.check(threat)
     except UnsupportedThreat:

@@ -18,6 +18,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("l1", pa.float64()),
     ("l2", pa.float64()),
     ("linf", pa.float64()),
+    ("pixels", pa.float64()),
     ("image_l1", pa.float64()),
     ("image_l2", pa.float64()),
     ("image_linf", pa.float64()),
@@ -29,11 +30,13 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("height", pa.int32()),
     ("width", pa.int32()),
 ]
+_LATTICE = "size_unrounded"
 _PICTURES = ("original", "adversarial")
 SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=False) for name, kind in _FIELDS]
+    + [pa.field(_LATTICE, pa.float64(), nullable=True)]
     + [pa.field(name, pa.binary(), nullable=True) for name in _PICTURES]
 )
 """Columns of a part."""
-NUMBERS = tuple(name for name, _ in _FIELDS)
+NUMBERS = (*(name for name, _ in _FIELDS), _LATTICE)
 """Every column but the two pictures."""

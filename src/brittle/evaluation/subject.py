@@ -29,6 +29,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     *,
     weights: Path | None = None,
     binary: bool = False,
+    probabilities: bool = False,
     device: str = "cpu",
     limit: int | None = None,
     resize: int | None = None,
@@ -42,6 +43,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         data: what `open_source` understands, or a source, which is taken as it is.
         weights: safetensors for architectures and factories.
         binary: the network has a single output whose sign is the class.
+        probabilities: the outputs are probabilities; they are read as their logarithms.
         device: where to run, such as "cpu" or "cuda:0".
         limit: use the first so many images.
         resize: length of the images' short side before the crop.
@@ -55,4 +57,5 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         channels, height, width = network.input_shape or (None, crop, crop)
         fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
         source = open_source(data, fit=fit, limit=limit, skip_bad=skip_bad)
-    return Subject(network, Classifier(network.module, binary=binary), source)
+    classifier = Classifier(network.module, binary=binary, probabilities=probabilities)
+    return Subject(network, classifier, source)

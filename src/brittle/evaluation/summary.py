@@ -13,6 +13,7 @@ from brittle.evaluation.store import RunFolder
 from brittle.metrics import (
     Estimate,
     clean_accuracy,
+    lattice_cost,
     median_size,
     rho_adv,
     robust_accuracy,
@@ -33,6 +34,7 @@ class AttackSummary:
         median: of the smallest change, for minimum-norm attacks.
         rho: mean relative size of the smallest change, for minimum-norm attacks that broke every image.
         forward, backward, seconds: mean per image.
+        lattice_cost: median share by which the lattice made the changes larger, where the run had one.
     """
 
     spec: str
@@ -44,6 +46,7 @@ class AttackSummary:
     forward: float
     backward: float
     seconds: float
+    lattice_cost: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Summary:
         clean: accuracy without attack.
         robust: share of all images that are right before and that no attack breaks within the radius.
         attacks: one line each.
+        lattice: number of levels that the adversarial images lie on; None for any values.
     """
 
     run: str
@@ -68,6 +72,7 @@ class Summary:
     clean: Estimate
     robust: Estimate
     attacks: tuple[AttackSummary, ...]
+    lattice: int | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; an infinite number becomes null."""
@@ -87,18 +92,19 @@ def summarise(folder: RunFolder) -> Summary:
         run=str(folder.path),
         images=every[0].num_rows,
         bad=len(manifest.data.bad),
-        norm=f"l{threat.p}",
+        norm=threat.p if threat.p == "pixels" else f"l{threat.p}",
         radius=threat.radius,
         clean=clean_accuracy(every[0]),
         robust=robust_accuracy(every, threat.p, threat.radius),
-        attacks=tuple(_line(info, tables[info.key]) for info in manifest.attacks),
+        attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
+        lattice=manifest.lattice,
     )
 
 
-def _line(info: AttackInfo, table: pa.Table) -> AttackSummary:
+def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
     right = bool(flags(table, "correct").any())
     minimum = right and info.kind == "minimum"
-    relative = minimum and info.p != "0" and bool((floats(table, f"image_l{info.p}") > 0).all())
+    relative = minimum and info.p not in ("0", "pixels") and bool((floats(table, f"image_l{info.p}") > 0).all())
     return AttackSummary(
         spec=info.spec,
         kind=info.kind,
@@ -109,6 +115,7 @@ def _line(info: AttackInfo, table: pa.Table) -> AttackSummary:
         forward=float(floats(table, "forward").mean()),
         backward=float(floats(table, "backward").mean()),
         seconds=float(floats(table, "seconds").mean()),
+        lattice_cost=lattice_cost(table) if on_lattice and bool(flags(table, "success").any()) else None,
     )
 
 

@@ -104,5 +104,25 @@ def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, 
     return bootstrap(relative[np.isfinite(relative)] if found_only else relative, _mean, seed, level)
 
 
+def lattice_cost(table: pa.Table, seed: int = 0, level: float = LEVEL) -> Estimate:
+    """Median share by which putting the changes on a lattice made them larger, over the images it left broken.
+
+    Args:
+        table: the rows of an attack run with `lattice`.
+        seed: of the bootstrap.
+        level: coverage of the interval.
+
+    Returns:
+        0.02 for 2 %; negative where the search on the lattice found smaller changes than the attack did.
+
+    Raises:
+        InputError: no image was broken on the lattice.
+    """
+    before = floats(table, "size_unrounded")
+    held = flags(table, "correct") & flags(table, "success") & np.isfinite(before) & (before > 0)
+    ratio = quantile(floats(table, "size")[held] / before[held], 0.5, seed, level)
+    return Estimate(ratio.value - 1, ratio.low - 1, ratio.high - 1, ratio.n)
+
+
 def _mean(samples: Floats) -> Floats:
     return np.asarray(samples.mean(axis=1), dtype=np.float64)

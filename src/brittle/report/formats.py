@@ -9,7 +9,7 @@ from brittle.metrics import Estimate
 
 THIN = "\u202f"
 """A narrow space that does not break a line, between a number and its unit."""
-NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞"}
+NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞", "pixels": "pixels"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -100,7 +100,7 @@ class Units:
             >>> Units(1.0).size(8 / 255, "inf"), Units(1.0).size(0.0125, "inf"), Units(1.0).size(0.5, "2")
             ('8/255', '3.19/255', '0.500')
         """
-        if p == "0" and math.isfinite(value):
+        if p in ("0", "pixels") and math.isfinite(value):
             return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
         if self.factor(p) == 1 or not math.isfinite(value) or value == 0:
             return significant(value)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brittle import metrics
 from brittle.metrics.estimate import Flags
+from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import NAMES, THIN, interval, percent, plural
 from brittle.report.sections import setting, unbroken_searches
@@ -138,6 +140,8 @@ def _rounding(evidence: Evidence) -> list[Remark]:
     fallen, kept = int(evidence.fallen.sum()), int(evidence.fallen_rounded.sum())
     if fallen == 0:
         return []
+    if evidence.manifest.lattice is not None:
+        return [_on_lattice(evidence, evidence.manifest.lattice)]
     return [
         Remark(
             "Saving in 8 bits",
@@ -146,6 +150,25 @@ def _rounding(evidence: Evidence) -> list[Remark]:
             caution=kept < 0.9 * fallen,
         )
     ]
+
+
+def _on_lattice(evidence: Evidence, levels: int) -> Remark:
+    """What it cost that only values of a file's levels were allowed."""
+    parts: list[str] = []
+    for attack in evidence.attacks:
+        success, before = flags(attack.table, "success"), floats(attack.table, "size_unrounded")
+        if not success.any():
+            continue
+        cost = metrics.lattice_cost(attack.table)
+        lost = int((flags(attack.table, "correct") & np.isfinite(before) & ~success).sum())
+        gone = f" ({plural(lost, 'image')} lost)" if lost else ""
+        parts.append(f"{100 * cost.value:+.1f}{THIN}% for {attack.title}{gone}")
+    return Remark(
+        "On the 8-bit lattice" if levels == 256 else f"On the lattice of {levels:,} levels",
+        f"Every broken image was judged with its values on {levels:,} levels, so that a file with these holds it as it "
+        f"is. Rounding cost in the median, as a share of the size: {'; '.join(parts)}. Below zero, the search on the "
+        "lattice found smaller changes than the attack had.",
+    )
 
 
 def _left_out(evidence: Evidence) -> list[Remark]:
@@ -189,6 +212,7 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
             "Norm and radius": f"{NAMES[evidence.p]}, {allowed}",
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
+            "Lattice": "none" if manifest.lattice is None else f"{manifest.lattice:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",
             "Started": manifest.created,

@@ -55,6 +55,7 @@ def allowed_change(evidence: Evidence) -> str:
         "2": f"A change of length at most {size} (L2)",
         "1": f"A change that adds up to at most {size} over all pixel values (L1)",
         "0": f"A change of at most {size} pixel values, each by any amount",
+        "pixels": f"A change of at most {size} {'pixel' if size == '1' else 'pixels'}, by any amount",
     }[evidence.p]
 
 

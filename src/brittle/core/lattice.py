@@ -1,0 +1,269 @@
+"""The lattice of values that a file can hold, and the search for an adversarial image on it.
+
+Rounding to the nearest of 256 levels moves every value by up to half a level, and with it a small change back across
+the boundary. Carlini and Wagner ("Towards Evaluating the Robustness of Neural Networks", S&P 2017, section V.D) mend
+that by trying values one after the other. Here the margin is linearised around the point found; which values go up and
+which down is then a knapsack: the most margin for the least size. Its solutions lie on a ladder, one rung per value
+moved, best bargain first; the network itself says, by bisection over the rungs, how far up the goal is met. The search
+starts again from what it found, with a fresh gradient, while that gains anything.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from brittle.core.bounds import Bounds
+from brittle.core.goal import Goal
+from brittle.core.ladder import Ladder, Neighbourhood, ladder
+from brittle.core.problem import Probe, Problem
+from brittle.core.record import Record
+from brittle.core.rows import Rows, column
+from brittle.core.threat import TOLERANCE, Lp, Pixels, Threat
+from brittle.errors import InputError, ModelError, UnsupportedThreat
+from brittle.types import Images, Logits, Mask, PerImage
+
+MOST_LEVELS = 65536
+"""Those of 16 bits; float32 tells no more of them apart."""
+ROUNDS = 12
+"""Most linearisations of an image that is not yet broken; each may move every value by one level more."""
+REFINEMENTS = 4
+"""Most linearisations after the first that succeeded."""
+PROBES = 8
+"""Most rungs looked at on each ladder."""
+GAIN = 2e-3
+"""A refinement that saves less than this share of the size is the last one."""
+NOISE = 16
+"""How many units in the last place of the largest logit the margin must hold beyond the goal's, so that the saved image
+is adversarial in another batch and on another machine too."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Evenly spaced levels from the lower to the upper bound, such as the 256 of an 8-bit file.
+
+    Attributes:
+        levels: how many; level k is lower + span * k / (levels - 1), in float32, as for images read as uint8.
+        bounds: of the images.
+
+    Raises:
+        InputError: less than 2 levels or more than `MOST_LEVELS`.
+
+    Example:
+        >>> lattice = Lattice(256)
+        >>> bytes_read = torch.arange(256, dtype=torch.uint8)
+        >>> images = lattice.images(bytes_read, torch.float32)
+        >>> bool(((images * 255).round().to(torch.uint8) == bytes_read).all())
+        True
+    """
+
+    levels: int = 256
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self):
+        if not 2 <= self.levels <= MOST_LEVELS:
+            raise InputError(f"lattice is {self.levels}; expected the number of levels, from 2 to {MOST_LEVELS}")
+
+    @property
+    def top(self) -> int:
+        """Number of the highest level."""
+        return self.levels - 1
+
+    def numbers(self, images: Images) -> Images:
+        """Return each value as a number of levels above the lowest one, whole where the value is a level.
+
+        Values within the tolerance (1e-6 of the span, or what the images' type can tell apart) of a level are on it.
+        """
+        wide = torch.promote_types(images.dtype, torch.float32)
+        numbers = (images.to(wide) - self.bounds.lower) / self.bounds.span * self.top
+        slack = self.top * max(TOLERANCE, torch.finfo(images.dtype).eps / 2)
+        return torch.where((numbers - numbers.round()).abs() <= slack, numbers.round(), numbers)
+
+    def images(self, numbers: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return the values of levels, bit by bit those of a file read as uint8 (for 256 levels)."""
+        return (numbers.to(torch.float32) / self.top * self.bounds.span + self.bounds.lower).to(dtype)
+
+    def settled(self, images: Images) -> Images:
+        """Put values that are within the tolerance of a level on it, and leave the others as they are."""
+        numbers = self.numbers(images)
+        return torch.where(numbers == numbers.round(), self.images(numbers.round(), images.dtype), images)
+
+    def check(self, threat: Threat, images: Images) -> None:
+        """Refuse threats and images for which no lattice point can be an answer.
+
+        Raises:
+            UnsupportedThreat: a size that is not that of a difference of images.
+            InputError: sizes that count changed values, and images whose every value has to change to be saved.
+        """
+        if not isinstance(threat, Lp | Pixels):
+            raise UnsupportedThreat(
+                f"lattice cannot measure changes by {threat.name}; it knows l0, l1, l2, linf, pixels"
+            )
+        if threat.name not in ("l0", "pixels"):
+            return
+        numbers = self.numbers(images)
+        between = (numbers != numbers.round()).flatten(1).sum(1)
+        if bool(between.any()):
+            first = int(between.nonzero()[0, 0])
+            raise InputError(
+                f"{int(between[first])} values of image {first} lie between the {self.levels} levels, so saving alone "
+                f"changes them and {threat.name} counts them all; round the images to the levels first, for 8 bits: "
+                "(images * 255).round() / 255"
+            )
+
+
+def settle_on(lattice: Lattice, problem: Problem, solved: Tensor) -> Problem:
+    """Search a lattice point for every image that an attack has broken, and put all other points on the lattice too.
+
+    Args:
+        lattice: where to look.
+        problem: as the attack leaves it; its record says what was found.
+        solved: positions of the images that were broken.
+
+    Returns:
+        The problem with a record of the lattice points: `size` is infinite where none meets the goal. Its passes are
+        those of attack and search together; the budget is the attack's alone.
+    """
+    before = problem.record
+    after = Record(problem.images)
+    towards = Neighbourhood.around(lattice.numbers(problem.images), lattice.numbers(before.best), lattice.top).nearest
+    after.best = lattice.images(towards, problem.images.dtype)
+    untouched = (before.best == problem.images).flatten(1).all(1)
+    after.best = torch.where(column(untouched, after.best).bool(), before.best, after.best)
+    if len(solved):
+        firm = _Firm(problem.goal.labels, problem.goal.confidence, inner=problem.goal)
+        _search(lattice, replace(problem, record=after, goal=firm).rows(solved), before.best[solved])
+    after.forward += before.forward
+    after.backward += before.backward
+    after.iterations += before.iterations
+    after.trace = before.trace
+    return replace(problem, record=after)
+
+
+@dataclass(frozen=True)
+class _Firm(Goal):
+    """Another goal, met by more than the rounding noise of the logits."""
+
+    inner: Goal = field(kw_only=True)
+
+    def met(self, logits: Logits) -> Mask:
+        return self.inner.met(logits) & (self.beyond(logits) >= 0)
+
+    def reached(self, logits: Logits) -> Mask:
+        return self.inner.reached(logits)
+
+    def margin(self, logits: Logits) -> PerImage:
+        return self.inner.margin(logits)
+
+    def beyond(self, logits: Logits) -> PerImage:
+        """Measure the margin beyond what is demanded."""
+        noise = NOISE * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
+        return self.inner.margin(logits) - self.confidence - noise
+
+
+def _firm(problem: Problem) -> _Firm:
+    assert isinstance(problem.goal, _Firm)
+    return problem.goal
+
+
+@dataclass(frozen=True)
+class _Search(Rows):
+    """What the search remembers of each image: where it stands, in levels, and what it has.
+
+    Attributes:
+        clean: the clean image.
+        centre: the point around which the margin is linearised; the attack's at first, then the best on the lattice.
+        size: the smallest so far.
+        refined: how often the search has gone on after a success.
+    """
+
+    clean: Images
+    centre: Images
+    size: PerImage
+    refined: Tensor
+
+
+def _search(lattice: Lattice, problem: Problem, found: Images) -> None:
+    """Linearise and climb, image by image until it is broken and refinement gains nothing."""
+    count = len(problem)
+    nothing = found.new_full((count,), torch.inf)
+    refined = torch.zeros(count, dtype=torch.int64, device=found.device)
+    state = _Search(lattice.numbers(problem.images), lattice.numbers(found), nothing, refined)
+    at, slopes = found, True
+    for _ in range(ROUNDS):
+        beyond, slope, slopes = _linearised(problem, at, slopes)
+        rungs = ladder(
+            problem.threat, state.clean, state.centre, slope * lattice.bounds.span / lattice.top, beyond, lattice.top
+        )
+        nearest = _climbed(lattice, problem, rungs, state.centre)
+        size = problem.record.size[problem.ids]
+        solved = torch.isfinite(size)
+        best = lattice.numbers(problem.record.best[problem.ids])
+        going = ~solved | (size < (1 - GAIN) * state.size)
+        refined = state.refined + solved.to(torch.int64)
+        centre = torch.where(column(solved, best).bool(), best, nearest)
+        keep = (going & (refined <= REFINEMENTS)).nonzero()[:, 0]
+        if not len(keep):
+            return
+        state, problem = _Search(state.clean, centre, size, refined).rows(keep), problem.rows(keep)
+        at = lattice.images(state.centre, problem.images.dtype)
+
+
+def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, Images, bool]:
+    """Return the margin beyond what is demanded, its gradient, and whether the network has gradients at all.
+
+    Where there is none, or it vanishes, the margin is taken to grow along the change as it did on the way from the
+    clean image.
+    """
+    goal = _firm(problem)
+    logits, slope = None, torch.zeros_like(at)
+    if slopes:
+        try:
+            graph = problem.look(at)
+            logits = graph.outputs.detach()
+            places = torch.arange(len(at), device=at.device)
+            probe = Probe(problem, at, logits, goal.met(logits), places, graph)
+            slope = probe.gradient(goal.inner.margin)
+        except ModelError:
+            slopes = False
+    with torch.no_grad():
+        logits = problem.judge(at) if logits is None else logits
+        beyond = goal.beyond(logits)
+        change = at - problem.images
+        squared = change.square().flatten(1).sum(1).clamp_min(torch.finfo(at.dtype).tiny)
+        secant = column((beyond - goal.beyond(problem.clean)) / squared, change) * change
+        usable = torch.isfinite(slope).flatten(1).all(1) & slope.flatten(1).any(1)
+        return beyond, torch.where(column(usable, slope).bool(), slope, secant), slopes
+
+
+@torch.no_grad()
+def _climbed(lattice: Lattice, problem: Problem, rungs: Ladder, centre: Images) -> Images:
+    """Bisect over the rungs of each image's ladder; return the points of the largest margins seen, in levels."""
+    count, dtype = len(problem), problem.images.dtype
+    everyone = torch.arange(count, device=centre.device)
+    allowed = rungs.highest(
+        lambda numbers: problem.threat.allows(
+            problem.threat.size(problem.images, lattice.images(numbers, dtype)), lattice.bounds.span
+        )
+    )
+    low, high = torch.full_like(allowed, -1), allowed + 1  # not enough; enough, or past the end
+    offset, reach, nearest = torch.zeros_like(rungs.curve[:, 0]), torch.full_like(rungs.curve[:, 0], -torch.inf), centre
+    for turn in range(PROBES):
+        known = high <= allowed
+        guess = rungs.first(-offset)
+        if turn % 2:  # the linear model may be wrong: halve the bracket, or see whether the top suffices
+            guess = torch.where(known, (low + high) // 2, allowed)
+        rung = torch.maximum(torch.minimum(guess, high - 1), low + 1)
+        keep = (high - low > 1 + (high * GAIN).long()).nonzero()[:, 0]
+        if not len(keep):
+            break
+        numbers = rungs.rows(keep).at(rung[keep])
+        probe = problem.rows(keep).probe(lattice.images(numbers, dtype), graph=False)
+        beyond = _firm(probe.problem).beyond(probe.logits)
+        better = everyone[keep][beyond > reach[keep]]
+        nearest = nearest.index_copy(0, better, numbers[beyond > reach[keep]])
+        reach = reach.index_copy(0, better, beyond[beyond > reach[keep]])
+        offset = offset.index_copy(0, keep, beyond - rungs.curve[keep, rung[keep]])
+        high = high.index_copy(0, keep, torch.where(probe.met, rung[keep], high[keep]))
+        low = low.index_copy(0, keep, torch.where(probe.met, low[keep], rung[keep]))
+    return nearest
