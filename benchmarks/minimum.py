@@ -97,7 +97,7 @@ OWN: dict[str, Entry] = {
 PEERS: dict[str, Entry] = {
     "adv-lib DDN": Entry((2.0,), adv_lib("decoupled_direction_norm", "ddn", steps="steps", levels=None)),
     "adv-lib FMN": Entry(ALL, adv_lib("fast_minimum_norm", "fmn", steps="steps", norms=_norm)),
-    "adv-lib FMN, first step 10": Entry(
+    "adv-lib FMN (first step 10)": Entry(
         (0.0, 2.0, INF), adv_lib("fast_minimum_norm", "fmn", steps="steps", norms=_norm, α_init=10.0)
     ),
     "adv-lib ALMA": Entry((1.0, 2.0), adv_lib("augmented_lagrangian", "alma", steps="num_steps", norms=_distance)),
