@@ -40,7 +40,7 @@ def own(text: str) -> Search:
         import brittle
         from brittle.evaluation.spec import parse_attack
 
-        attack = parse_attack(text.replace("STEPS", str(budget)))
+        attack = parse_attack(text.replace("STEPS", str(budget))).attack
         threat = brittle.Lp(p)
         return brittle.run(attack, brittle.Classifier(module), images, labels, threat=threat, batch=BATCH).adversarial
 
