@@ -27,10 +27,11 @@ Search = Callable[[nn.Module, Tensor, Tensor, float, int], Tensor]
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender: the norms it knows, and its call."""
+    """A contender: the norms it knows, its call, and whether it takes no budget and stops by itself."""
 
     norms: tuple[float, ...]
     call: Search
+    fixed: bool = False
 
 
 def own(text: str) -> Search:
@@ -65,7 +66,7 @@ def foolbox(name: str, **options: Any) -> Search:
 
     def call(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
         library = peer("foolbox")
-        kind = "Linf" if p == INF else f"L{p:g}"
+        kind = "LInf" if p == INF else f"L{p:g}"
         attack = getattr(library.attacks, name.replace("{p}", kind))(steps=budget, **options)
         return attack(library.PyTorchModel(module, bounds=(0, 1), device="cpu"), images, labels, epsilons=None)[1]
 
@@ -91,8 +92,8 @@ OWN: dict[str, Entry] = {
     "ddn": Entry((2.0,), own("ddn:steps=STEPS")),
     "fmn": Entry(ALL, own("fmn:steps=STEPS")),
     "sigma-zero": Entry((0.0,), own("sigma-zero:steps=STEPS")),
-    "superdeepfool": Entry((2.0,), own("superdeepfool")),
-    "deepfool": Entry((1.0, 2.0, INF), own("deepfool")),
+    "superdeepfool": Entry((2.0,), own("superdeepfool"), fixed=True),
+    "deepfool": Entry((1.0, 2.0, INF), own("deepfool"), fixed=True),
 }
 PEERS: dict[str, Entry] = {
     "adv-lib DDN": Entry((2.0,), adv_lib("decoupled_direction_norm", "ddn", steps="steps", levels=None)),
@@ -103,9 +104,9 @@ PEERS: dict[str, Entry] = {
     "adv-lib ALMA": Entry((1.0, 2.0), adv_lib("augmented_lagrangian", "alma", steps="num_steps", norms=_distance)),
     "adv-lib PDPGD": Entry(ALL, adv_lib("primal_dual_gradient_descent", "pdpgd", steps="num_steps", norms=_proximal)),
     "adv-lib sigma-zero": Entry((0.0,), adv_lib("sigma_zero", "sigma_zero", steps="num_steps")),
-    "adv-lib SuperDeepFool": Entry((2.0,), adv_lib("superdeepfool", "sdf")),
-    "adv-lib DeepFool": Entry((2.0, INF), adv_lib("deepfool", "df", norms=_norm)),
-    "adv-lib VFGA": Entry((0.0,), adv_lib("stochastic_sparse_attacks", "vfga", targeted=False)),
+    "adv-lib SuperDeepFool": Entry((2.0,), adv_lib("superdeepfool", "sdf"), fixed=True),
+    "adv-lib DeepFool": Entry((2.0, INF), adv_lib("deepfool", "df", norms=_norm), fixed=True),
+    "adv-lib VFGA": Entry((0.0,), adv_lib("stochastic_sparse_attacks", "vfga", targeted=False), fixed=True),
     "foolbox FMN": Entry(ALL, foolbox("{p}FMNAttack")),
     "foolbox DDN": Entry((2.0,), foolbox("DDNAttack")),
     "foolbox EAD": Entry((1.0,), foolbox("EADAttack", binary_search_steps=1, initial_const=1.0, decision_rule="L1")),

@@ -1,0 +1,45 @@
+"""Adam's running means, for attacks that descend on the change itself."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from brittle.core.rows import Rows
+
+FIRST_DECAY, SECOND_DECAY, TINY = 0.9, 0.999, 1e-8
+"""Adam's constants (Kingma & Ba, ICLR 2015, algorithm 1)."""
+
+
+@dataclass(frozen=True)
+class Moments(Rows):
+    """The running means of each image's gradient and of its square; all images have made the same number of steps.
+
+    Attributes:
+        first, second: the means, like the images.
+        age: how many gradients they have seen.
+    """
+
+    first: Tensor
+    second: Tensor
+    age: int = 0
+
+    @staticmethod
+    def none(images: Tensor) -> "Moments":
+        """Begin at rest."""
+        return Moments(torch.zeros_like(images), torch.zeros_like(images))
+
+    def with_gradient(self, gradient: Tensor) -> "Moments":
+        """Take in one more gradient."""
+        second = (self.second * SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
+        return Moments(torch.lerp(gradient, self.first, FIRST_DECAY), second, self.age + 1)
+
+    @property
+    def spread(self) -> Tensor:
+        """The root of the mean square, by which the step is divided; never 0."""
+        return (self.second / (1 - SECOND_DECAY**self.age)).sqrt() + TINY
+
+    @property
+    def direction(self) -> Tensor:
+        """The mean gradient divided by `spread`; 0 where there never was a slope."""
+        return self.first / (1 - FIRST_DECAY**self.age) / self.spread

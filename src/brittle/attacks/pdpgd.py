@@ -1,0 +1,131 @@
+"""PDPGD, primal-dual proximal gradient descent."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from brittle.attacks.moments import Moments
+from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.maths.proximal import proximal
+from brittle.maths.schedule import geometric
+from brittle.types import Images, PerImage
+
+
+@dataclass(frozen=True)
+class Saddle(State):
+    """The points proposed next, and the weights of the two objectives.
+
+    Attributes:
+        moments: of each image's gradient.
+        price: logarithm of the weight of the goal against that of the norm, (n,).
+        share: running mean of the norm's share of the weights, (n,).
+    """
+
+    moments: Moments
+    price: PerImage
+    share: PerImage
+
+
+@dataclass(frozen=True)
+class PDPGD(Stepwise[Saddle]):
+    """The smallest change, as a saddle point: the change descends on norm plus price times loss, and the price climbs.
+
+    Matyasko & Chau 2021, algorithm 2 (arXiv:2106.01538): Adam on softplus of what is lacking to the goal, clipped to
+    the box; then the proximal operator of the norm, in Adam's metric (Melchior et al. 2019, arXiv:1910.10094). The two
+    weights are a softmax, whose logit of the goal rises while it is not met and falls while it is. With l0 the operator
+    is that of the 2/3-norm. All with the bounds' span as unit.
+
+    Attributes:
+        steps: 500 in the paper.
+        stride, fall: Adam's step, 0.1, and the share of it that is left in the end, 0.01.
+        ratio: the first weight of the norm over that of the goal; 0.01.
+        pace, pace_fall: the step of the goal's logit, 0.1, and the share of it that is left in the end, 0.1.
+        memory: of the running mean of the weights; 0.9.
+        least: the smallest ratio of the two weights, either way; 1e-6.
+        rounds: proximal iterations in each step; 5.
+        tolerance: an image's iterations end where its change moves by no more than this share; 0.01.
+
+    Example:
+        >>> PDPGD(steps=100).stride
+        0.1
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf")
+    stops: ClassVar[bool] = False
+    steps: int = 500
+    stride: float = 0.1
+    fall: float = 0.01
+    ratio: float = 0.01
+    pace: float = 0.1
+    pace_fall: float = 0.1
+    memory: float = 0.9
+    least: float = 1e-6
+    rounds: int = 5
+    tolerance: float = 0.01
+
+    def __post_init__(self):
+        at_least("steps", self.steps, 1)
+        at_least("rounds", self.rounds, 1)
+        at_least("tolerance", self.tolerance, 0)
+        at_least("pace", self.pace, 0)
+        for name, value in (("stride", self.stride), ("ratio", self.ratio)):
+            if not value > 0:
+                raise InputError(f"{name} is {value}; expected a number above 0")
+        for name, value in (("fall", self.fall), ("pace_fall", self.pace_fall), ("least", self.least)):
+            if not 0 < value <= 1:
+                raise InputError(f"{name} is {value}; expected a share above 0 and at most 1")
+        if not 0 <= self.memory < 1:
+            raise InputError(f"memory is {self.memory}; expected a share from 0 up to, but not including, 1")
+
+    def length(self, problem: Problem) -> int:
+        """The steps given."""
+        return self.steps
+
+    def start(self, problem: Problem) -> Saddle:
+        """Begin at the clean image, at rest, with most of the weight on the goal."""
+        price = torch.full_like(problem.images[:, 0, 0, 0], -math.log(self.ratio))
+        return Saddle(problem.images, Moments.none(problem.images), price, torch.sigmoid(-price))
+
+    def step(self, problem: Problem, state: Saddle, probe: Probe) -> Saddle:
+        """Descend on the loss, shrink towards the clean image, and change the price."""
+        threat, bounds, goal, done = problem.threat, problem.classifier.bounds, problem.goal, state.moments.age
+        assert isinstance(threat, Lp)
+        gradient = probe.gradient(lambda logits: softplus(goal.confidence - goal.margin(logits))) * bounds.span
+        moments = state.moments.with_gradient(gradient)
+        stride = geometric(self.stride, self.stride * self.fall, done, self.steps)
+        x = bounds.clamp(probe.points - stride * bounds.span * moments.direction)
+        spread = moments.spread
+        widest = norms.size(spread, torch.inf)
+        weight = state.share / (1 - state.share) * stride / widest
+        change = self._shrunk(problem, x, weight, spread / column(widest, spread), 2 / 3 if threat.p == 0 else threat.p)
+        left = (self.steps - 1 - done) / max(self.steps - 1, 1)
+        pace = self.pace * (left * (1 - self.pace_fall) + self.pace_fall)
+        limit = -math.log(self.least)
+        lacking = (goal.confidence - goal.margin(probe.logits)).sign()
+        price = (state.price + pace * lacking).clamp(-limit, limit)
+        share = torch.lerp(torch.sigmoid(-price), state.share, self.memory)
+        return Saddle(problem.images + change * bounds.span, moments, price, share)
+
+    def _shrunk(self, problem: Problem, x: Images, weight: PerImage, metric: Tensor, p: float) -> Tensor:
+        """Minimise the weighted norm plus half the squared distance to `x`, measured by `metric`, within the box."""
+        bounds, span = problem.classifier.bounds, problem.classifier.bounds.span
+        aim = (x - problem.images) / span
+        lower, upper = (bounds.lower - problem.images) / span, (bounds.upper - problem.images) / span
+        change, going = aim, torch.ones_like(weight, dtype=torch.bool)
+        for _ in range(self.rounds):
+            pulled = proximal(change - metric * (change - aim), p, weight)
+            pulled = torch.minimum(torch.maximum(pulled, lower), upper)
+            onward = torch.where(column(going, change).bool(), pulled, change)
+            moved, size = norms.size(onward - change, 2), norms.size(onward, 2)
+            going = going & (moved > self.tolerance * size)
+            change = onward
+        return change
