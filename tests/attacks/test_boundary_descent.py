@@ -74,7 +74,7 @@ def test_it_finds_less_than_deepfool_where_boundaries_bend(p):
 
 
 def test_steps_are_backward_passes_and_runs_cost_little_more():
-    result = run(BoundaryDescent(steps=25, run=10), convolutional(), middle(), threat=Lp(2))
+    result = run(BoundaryDescent(steps=25, runs=2), convolutional(), middle(), threat=Lp(2))
     assert (result.backward == 25).all()
     assert (result.forward == 25 + 2 + 1 + 2).all()  # the last point of each run, the best one, clean and verified
     assert (result.iterations == 25).all()
@@ -82,7 +82,9 @@ def test_steps_are_backward_passes_and_runs_cost_little_more():
 
 def test_later_runs_go_to_other_classes():
     classifier, images = convolutional(classes=6), middle(24)
-    once, often = (run(BoundaryDescent(steps=steps, run=15), classifier, images, threat=Lp(2)) for steps in (15, 60))
+    once, often = (
+        run(BoundaryDescent(steps=15 * runs, runs=runs), classifier, images, threat=Lp(2)) for runs in (1, 4)
+    )
     assert (often.size <= once.size * (1 + 1e-9)).all()
     assert (often.prediction != once.prediction).any()
 
@@ -97,7 +99,7 @@ def test_targets_and_confidence_are_reached():
     assert (result.margin >= 0.5).all()
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"run": 0}, {"stride": 1.5}, {"momentum": -0.1}, {"smoothing": -1}])
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"runs": 0}, {"stride": 1.5}, {"momentum": -0.1}, {"smoothing": -1}])
 def test_hyper_parameters_are_checked(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         BoundaryDescent(**wrong)

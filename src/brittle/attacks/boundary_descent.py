@@ -26,8 +26,10 @@ NUDGE = 1e-6
 """Added to every distance, as a fraction of the bounds' span: what float32 needs to tell both sides apart."""
 REACH = 16.0
 """For l1: how far the first step may move an entry, in units of the distance to the boundary in the maximum norm."""
-LEAST, MOST = 1e-3, 0.5
+LEAST, MOST = 1e-4, 0.5
 """Between which the overshoot is adapted."""
+SHORTEST, MOST_RUNS = 30, 5
+"""Steps of the shortest run, and the most runs, that are made by default."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,20 @@ class BoundaryDescent(Attack):
 
     Attributes:
         steps: backward passes in all.
-        run: about how many of them a run takes; there are steps // run runs, at least one.
+        runs: how many runs they are divided into; by default one for every 30 steps, at most 5.
         stride: the first share; by default 0.8, for l1 0.3.
         momentum: share of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
         overshoot: the first, as a fraction of the rise from the clean image to the boundary.
 
     Example:
-        >>> BoundaryDescent(steps=100).runs
-        3
+        >>> BoundaryDescent(steps=100).momentum is None
+        True
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     steps: int = 100
-    run: int = 30
+    runs: int | None = None
     stride: float | None = None
     momentum: float | None = None
     smoothing: float = 0.2
@@ -71,20 +73,16 @@ class BoundaryDescent(Attack):
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
-        at_least("run", self.run, 1)
+        at_least("runs", 1 if self.runs is None else self.runs, 1)
         at_least("smoothing", self.smoothing, 0)
         for name, value in (("stride", self.stride), ("momentum", self.momentum), ("overshoot", self.overshoot)):
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}; expected a share from 0 to 1")
 
-    @property
-    def runs(self) -> int:
-        """How many runs the steps are divided into."""
-        return max(1, self.steps // self.run)
-
     def perturb(self, problem: Problem) -> None:
         """Make the runs, the first towards the nearest boundary, later ones each towards another class."""
-        runs = 1 if problem.goal.targeted else min(self.runs, problem.clean.shape[1] - 1)
+        wanted = min(max(1, self.steps // SHORTEST), MOST_RUNS) if self.runs is None else self.runs
+        runs = 1 if problem.goal.targeted else min(wanted, problem.clean.shape[1] - 1, self.steps)
         order = None
         for number in range(runs):
             steps = (number + 1) * self.steps // runs - number * self.steps // runs
