@@ -7,8 +7,13 @@ from brittle.models import ARCHITECTURES
 from brittle.models.architectures import Normalise
 
 WEIGHTS = {
+    "ae400-10": 400 * 785 + 10 * 401,
     "allconv-cifar": 1369738,
     "digits-lenet": 16 * 26 + 32 * (16 * 25 + 1) + 128 * 513 + 10 * 129,
+    "fc10": 10 * 785,
+    "fc100-100-10": 100 * 785 + 100 * 101 + 10 * 101,
+    "fc123-456-10": 123 * 785 + 456 * 124 + 10 * 457,
+    "fc200-200-10": 200 * 785 + 200 * 201 + 10 * 201,
     "fc500-150-10": 500 * 785 + 150 * 501 + 10 * 151,
     "lenet-cifar": 32 * 76 + 32 * 801 + 64 * 801 + 64 * 1025 + 10 * 65,
     "lenet-mnist": 20 * 26 + 50 * 501 + 500 * 801 + 10 * 501,

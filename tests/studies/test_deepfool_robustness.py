@@ -62,7 +62,10 @@ def test_networks_at_hand_are_measured_beside_the_published_figures(result, row)
     assert 0 < result.entry(row, "deepfool.rho").measured.value < 1
     assert result.entry(row, "sign.rho").measured is not None
     assert isinstance(result.entry(row, "lbfgs.rho").published, float)
-    assert result.entry(row, "lbfgs.rho").measured is None
+    lbfgs = result.entry(row, "lbfgs.rho")
+    assert 0 < lbfgs.measured.value < 1
+    assert lbfgs.note == "(first 12 images)"
+    assert result.entry(row, "lbfgs.seconds").measured.value > 0
 
 
 def test_what_is_missing_is_named_and_where_it_belongs(result, models, few_digits):

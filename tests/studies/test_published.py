@@ -19,6 +19,7 @@ SHAPES = {
     "destruction_rate": (4, 12),
     "madry_mnist": (5, 17),
     "one_pixel": (4, 4),
+    "jsma": (0, 0),
     "one_pixel_few": (2, 3),
 }
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -147,6 +149,26 @@ def vgg16_cifar() -> nn.Sequential:
     )
 
 
+def sigmoid_network(*hidden: int) -> nn.Sequential:
+    """A fully connected network of sigmoid units for MNIST, 1 x 28 x 28, as in Szegedy et al. 2014, section 4.2.
+
+    784-hidden-...-10 on pixels as they are; without hidden layers a linear classifier. The paper's autoencoder,
+    AE400-10, is `sigmoid_network(400)` too: there the hidden layer is trained to give the image back (see
+    `brittle.training.autoencoder`).
+
+    Args:
+        hidden: units of each hidden layer.
+
+    Example:
+        >>> [type(layer).__name__ for layer in sigmoid_network(100)[2:]]
+        ['Linear', 'Sigmoid', 'Linear']
+    """
+    layers: list[nn.Module] = [Normalise((0.0,), (1.0,)), nn.Flatten()]
+    for before, after in pairwise((784, *hidden)):
+        layers += [nn.Linear(before, after), nn.Sigmoid()]
+    return nn.Sequential(*layers, nn.Linear((784, *hidden)[-1], 10))
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A network that can be built by name.
@@ -180,8 +202,13 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     architecture.name: architecture
     for architecture in (
+        Architecture("ae400-10", (1, 28, 28), 10, partial(sigmoid_network, 400), digits=True),
         Architecture("allconv-cifar", (3, 32, 32), 10, allconv_cifar),
         Architecture("digits-lenet", (1, 28, 28), 10, digits_lenet, shipped=True, digits=True),
+        Architecture("fc10", (1, 28, 28), 10, sigmoid_network, digits=True),
+        Architecture("fc100-100-10", (1, 28, 28), 10, partial(sigmoid_network, 100, 100), digits=True),
+        Architecture("fc123-456-10", (1, 28, 28), 10, partial(sigmoid_network, 123, 456), digits=True),
+        Architecture("fc200-200-10", (1, 28, 28), 10, partial(sigmoid_network, 200, 200), digits=True),
         Architecture("fc500-150-10", (1, 28, 28), 10, fc500_150_10, digits=True),
         Architecture("lenet-cifar", (3, 32, 32), 10, lenet_cifar),
         Architecture("lenet-mnist", (1, 28, 28), 10, lenet_mnist, digits=True),

@@ -9,6 +9,7 @@ import torch
 
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
+from brittle.attacks.lbfgs import LBFGS
 from brittle.core.attack import Attack
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier
@@ -156,6 +157,36 @@ class ByFastGradientSign:
             values[rho], notes[rho] = _mean(steps.relative(found.eps).numpy()), f"({rate})"
         else:
             values[rho], notes[rho] = f"{100 * SHARE:.0f} % never reached", f"(at most {rate})"
+        return Measured(values, notes)
+
+
+@dataclass(frozen=True)
+class ByLBFGS:
+    """Box-constrained L-BFGS, from the predicted class of every image; changed images stay in [0, 1].
+
+    Attributes:
+        subject: network and images, perhaps fewer than those of the other methods.
+    """
+
+    subject: Subject
+    attack = LBFGS()
+    name = "L-BFGS"
+
+    def identity(self) -> Mapping[str, object]:
+        """Everything that determines the outcome."""
+        return {**self.subject.identity(), **_described(self.attack, self.subject.classifier, Lp(2))}
+
+    def measure(self) -> Measured:
+        """Attack every image: average robustness, passes and time."""
+        rows = _attacked(self.attack, self.subject.classifier, self.subject, Lp(2))
+        relative = rows.size / rows.norm
+        found = np.isfinite(relative)
+        values, notes = _cost(rows, "lbfgs")
+        values["lbfgs.rho"] = _mean(relative[found]) if found.any() else "no image fooled"
+        few = f"first {len(found):,} images" if self.subject.setting.scale == "small" else ""
+        lost = f"{(~found).sum():,} of {len(found):,} images left out: not fooled" if not found.all() else ""
+        if few or lost:
+            notes["lbfgs.rho"] = f"({', '.join(note for note in (few, lost) if note)})"
         return Measured(values, notes)
 
 

@@ -72,9 +72,16 @@ class PlainTraining:
         return self.rate
 
 
+SIGMOID = PlainTraining(epochs=40, batch=128, optimiser="adam", rate=3e-3, decay=2e-5, threads=1)
+"""For networks of sigmoid units; the decay is the penalty lambda sum w^2, lambda = 1e-5, of Szegedy et al. 2014."""
 RECIPES: dict[str, PlainTraining] = {
+    "ae400-10": SIGMOID,
     "allconv-cifar": PlainTraining(epochs=160, batch=128, rate=0.01, decay=1e-3, shift=4, flip=True, schedule="steps"),
     "digits-lenet": PlainTraining(epochs=20, batch=32, rate=0.02, shift=2, threads=1),
+    "fc10": PlainTraining(epochs=20, batch=128, rate=0.02, decay=2e-4, threads=1),
+    "fc100-100-10": SIGMOID,
+    "fc123-456-10": SIGMOID,
+    "fc200-200-10": SIGMOID,
     "fc500-150-10": PlainTraining(epochs=20, batch=64, rate=0.02, threads=1),
     "lenet-cifar": PlainTraining(epochs=60, batch=128, rate=0.05, shift=4, flip=True),
     "lenet-mnist": PlainTraining(epochs=10, batch=64, rate=0.02),
