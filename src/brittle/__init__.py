@@ -1,10 +1,23 @@
 """brittle: find out how brittle an image classifier is, and how far the number can be trusted."""
 
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
+from brittle.attacks.boundary_descent import BoundaryDescent
+from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
+from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
+from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
+from brittle.attacks.ddn import DDN
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
+from brittle.attacks.fmn import FMN
+from brittle.attacks.jsma import JSMA
+from brittle.attacks.lbfgs import LBFGS
 from brittle.attacks.noise import RandomDirection, RandomNoise
+from brittle.attacks.one_pixel import OnePixel
+from brittle.attacks.pdpgd import PDPGD
 from brittle.attacks.pgd import PGD
+from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.superdeepfool import SuperDeepFool
+from brittle.attacks.support_descent import SupportDescent
 from brittle.core.attack import Attack, State, Stepwise
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier
@@ -29,14 +42,23 @@ from brittle.errors import (
 from brittle.version import __version__
 
 __all__ = [
+    "DDN",
     "FGSM",
+    "FMN",
+    "JSMA",
+    "LBFGS",
+    "PDPGD",
     "PGD",
     "Attack",
     "BadImage",
     "BasicIterative",
+    "BoundaryDescent",
     "Bounds",
     "BoundsError",
     "BrittleError",
+    "CarliniWagnerL0",
+    "CarliniWagnerL2",
+    "CarliniWagnerLinf",
     "Cascade",
     "Classifier",
     "DataError",
@@ -49,6 +71,7 @@ __all__ = [
     "Lp",
     "MissingExtra",
     "ModelError",
+    "OnePixel",
     "Pixels",
     "Probe",
     "Problem",
@@ -57,9 +80,12 @@ __all__ = [
     "Restarts",
     "Result",
     "RunError",
+    "SigmaZero",
     "SmallestRadius",
     "State",
     "Stepwise",
+    "SuperDeepFool",
+    "SupportDescent",
     "Targeted",
     "Threat",
     "UnsupportedThreat",

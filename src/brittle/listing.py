@@ -47,7 +47,7 @@ def listing(what: str = "all") -> list[Listed]:
 
     Example:
         >>> [row.name for row in listing("attacks")][:2]
-        ['bim', 'deepfool']
+        ['bim', 'boundary-descent']
     """
     if what not in (*KINDS, "all"):
         raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")

@@ -1,21 +1,47 @@
 """What there is to choose from, by name; a new attack is its file and its line here."""
 
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
+from brittle.attacks.boundary_descent import BoundaryDescent
+from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
+from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
+from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
+from brittle.attacks.ddn import DDN
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
+from brittle.attacks.fmn import FMN
+from brittle.attacks.jsma import JSMA
+from brittle.attacks.lbfgs import LBFGS
 from brittle.attacks.noise import RandomDirection, RandomNoise
+from brittle.attacks.one_pixel import OnePixel
+from brittle.attacks.pdpgd import PDPGD
 from brittle.attacks.pgd import PGD
+from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.superdeepfool import SuperDeepFool
+from brittle.attacks.support_descent import SupportDescent
 from brittle.core.attack import Attack
 from brittle.core.combinators import Cascade, Restarts, SmallestRadius
 
 ATTACKS: dict[str, type[Attack]] = {
     "bim": BasicIterative,
+    "boundary-descent": BoundaryDescent,
+    "cw-l0": CarliniWagnerL0,
+    "cw-l2": CarliniWagnerL2,
+    "cw-linf": CarliniWagnerLinf,
+    "ddn": DDN,
     "deepfool": DeepFool,
     "fgsm": FGSM,
+    "fmn": FMN,
+    "jsma": JSMA,
+    "lbfgs": LBFGS,
     "least-likely": IterativeLeastLikely,
     "noise": RandomNoise,
+    "one-pixel": OnePixel,
+    "pdpgd": PDPGD,
     "pgd": PGD,
     "random-direction": RandomDirection,
+    "sigma-zero": SigmaZero,
+    "superdeepfool": SuperDeepFool,
+    "support-descent": SupportDescent,
 }
 
 COMBINATORS: dict[str, type[Attack]] = {

@@ -77,7 +77,8 @@ def permutes_with_the_images(case: Case) -> None:
 
 
 def scales_with_the_bounds(case: Case) -> None:
-    wide = Lp(case.threat.p, case.threat.radius * (1 if case.threat.p == 0 else 255))
+    counted = case.threat.name in ("l0", "pixels")  # such sizes have no unit
+    wide = case.threat if counted else Lp(case.threat.p, case.threat.radius * 255)
     attack = case.attack
     small = attacked(case)
     large = attacked(replace(case, attack=attack, threat=wide), convolutional(scale=255.0), middle(span=255.0))

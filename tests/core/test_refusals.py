@@ -163,6 +163,28 @@ def test_probabilities():
     attacked(classifier=Classifier(network(3, nn.LogSoftmax(1))))
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (torch.full((6, 4), 0.3), r"6 of 6 images it does not: for image 0 they reach from 0.3 to 0.3 and sum to 1.2;"),
+        (torch.tensor([[0.5, 0.5]] * 5 + [[1.5, -0.5]]), r"1 of 6 .* for image 5 they reach from -0.5 to 1.5 and sum"),
+        (torch.full((6, 3), torch.nan), "probabilities, but for 6 of 6"),
+        (torch.full((6, 2), 0.5).log(), "to -1.386; expected .* sum to 1 within 0.001; leave out probabilities=True"),
+        (torch.ones(6, 1), r"one output per image, so there is no second class"),
+        (torch.zeros(5, 3), r"for image 0 they reach from 0 to 0"),
+        ([0.5, 0.5], "the network returns a list"),
+    ],
+)  # fmt: skip
+def test_outputs_that_are_not_the_probabilities_they_were_said_to_be(output, message):
+    with pytest.raises(ModelError, match=message):
+        attacked(classifier=Classifier(Fixed(output), probabilities=True))
+
+
+def test_a_single_output_that_is_no_probability():
+    with pytest.raises(ModelError, match=r"for 1 of 6 .* image 3 .* expected a number in 0..1; leave out"):
+        attacked(classifier=Classifier(Fixed(torch.tensor([0, 0.5, 1, 1.2, 0, 0])), binary=True, probabilities=True))
+
+
 def test_a_network_that_is_nan_for_some_images_alone():
     class Sometimes(nn.Module):
         def forward(self, x):
@@ -249,9 +271,11 @@ def test_what_is_no_tensor_at_all():
     with pytest.raises(LabelError, match=r"the labels are a list; expected an int64 tensor \(6,\)"):
         unchecked(as_labels)([1, 2], IMAGES)
     with pytest.raises(
-        ModelError, match=r"the network is a function; expected a torch.nn.Module from images to logits"
+        ModelError, match=r"the network is a str; expected a torch.nn.Module from images to logits, or another callable"
     ):
-        unchecked(Classifier.__init__)(object.__new__(Classifier), unchecked)
+        unchecked(Classifier.__init__)(object.__new__(Classifier), "network.pt2")
+    with pytest.raises(ModelError, match=r"the network is the class Fixed; expected"):
+        Classifier(Fixed)
 
 
 def test_a_network_whose_outputs_vanish_is_not_refused():

@@ -28,7 +28,7 @@ def test_an_attack_may_have_a_radius_of_its_own():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pdg", r"no attack 'pdg' \(did you mean 'pgd'\?\); there are bim"),
+        ("pgdd", r"no attack 'pgdd' \(did you mean 'pgd'\?\); there are bim"),
         ("pgd:stesp=3", r"no field 'stesp' \(did you mean 'steps'\?\); there are steps"),
         ("pgd:steps=x", "steps=x: input should be a valid integer"),
         ("pgd:steps=0", "steps is 0; expected at least 1"),

@@ -118,7 +118,13 @@ class Images:
             sizes = np.where(sizes <= attack.radius, attack.radius, INF)
         success = right & np.isfinite(sizes)
         change = np.where(success, sizes, 0.0)
-        norms = {"l0": change * 0 + 40, "l1": change * 300, "l2": change * 20, "linf": change, "pixels": change * 0 + 40}
+        norms = {
+            "l0": change * 0 + 40,
+            "l1": change * 300,
+            "l2": change * 20,
+            "linf": change,
+            "pixels": change * 0 + 40,
+        }
         norms |= {{"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels"}[attack.p]: change}
         channels, height, width = recipe.shape
         columns = {

@@ -13,8 +13,8 @@ from brittle.evaluation.manifest import AttackInfo, Norm
 from brittle.evaluation.spec import Spec, parse_attack
 
 DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0}
-"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0; one pixel (Su et
-al.)."""
+"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;
+one pixel (Su et al.)."""
 DEFAULT_ATTACKS = ("noise:draws=10", "fgsm", "pgd:steps=40,restarts=3", "deepfool", "support-descent")
 """A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them."""
 
