@@ -121,7 +121,7 @@ def test_black_and_white_pixels_move(attack, threat):
         module[1].weight.copy_(torch.tensor([[1.0, -2.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]]))
         module[1].bias.copy_(torch.tensor([0.0, 0.5]))
     image = torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=torch.float64).reshape(1, 1, 2, 2)
-    attack = replace(attack, steps=60)
+    attack = replace(attack, steps=80)
     result = run(attack, Classifier(module), image, threat=threat)
     assert result.success.all()
     assert result.adversarial[0, 0, 1, 1] == 0 or threat.name != "pixels"

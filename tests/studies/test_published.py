@@ -21,6 +21,7 @@ SHAPES = {
     "one_pixel": (4, 4),
     "jsma": (0, 0),
     "one_pixel_few": (2, 3),
+    "carlini_wagner": (6, 3),
 }
 
 

@@ -140,9 +140,7 @@ def follow(
             problem, course = problem.rows(keep), course.rows(keep)
 
 
-def over(
-    course: Course, loss: PerImage, steps: int, *, abort_early: bool, warm: bool = False
-) -> tuple[Mask, PerImage]:
+def over(course: Course, loss: PerImage, steps: int, *, abort_early: bool, warm: bool = False) -> tuple[Mask, PerImage]:
     """Say which images are through with their constant, and return the losses that the next look compares with.
 
     Args:
