@@ -1,0 +1,1 @@
+"""Universal perturbations: one change for all images, made from images or without any."""

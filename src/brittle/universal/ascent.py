@@ -1,0 +1,117 @@
+"""The fast solver: ascent over mini-batches of images seen through random crops."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import at_least
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.types import Images
+from brittle.universal.crops import cropped
+from brittle.universal.objective import Objective, away, towards
+from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
+
+PHOTOGRAPH = 64
+"""Images with a shorter side than this are no photographs that may be cropped and mirrored."""
+
+
+@dataclass(frozen=True)
+class UniversalAscent(UniversalAttack):
+    """Ascent of the fooling objective over mini-batches, with momentum, steps of the norm and projection.
+
+    The problem is that of Moosavi-Dezfooli et al., CVPR 2017; solved by stochastic gradients as in Shafahi et al.,
+    "Universal adversarial training", AAAI 2020 (algorithm 2), with the loss of Zhang et al., "Understanding adversarial
+    examples from the mutual influence of images and perturbations", CVPR 2020. Our own: the momentum of normalised
+    gradients with a step of the norm that shrinks on a cosine to nothing, and the images seen each time through another
+    crop, scale and mirror, without which few images are fooled and the unseen ones are not.
+
+    Attributes:
+        passes: over the images.
+        batch: images for one step; fewer where there are fewer.
+        step: length of the first step as a share of the radius.
+        momentum: share of the older directions that is kept at each step.
+        loss: "cosine", "cross_entropy" or "margin".
+        clip: for the last two, the value beyond which an image pulls no more.
+        target: the class that all images shall be taken for; any other than their own by default.
+        crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
+        scale: the least share of the sides that a crop keeps.
+
+    Example:
+        >>> UniversalAscent(passes=5, target=3).target
+        3
+    """
+
+    passes: int = 10
+    batch: int = 20
+    step: float = 0.1
+    momentum: float = 0.9
+    loss: Objective = "cosine"
+    clip: float = 9.0
+    target: int | None = None
+    crops: bool | None = None
+    scale: float = 0.7
+
+    def __post_init__(self):
+        at_least("passes", self.passes, 1)
+        at_least("batch", self.batch, 1)
+        at_least("step", self.step, 0)
+        at_least("target", 0 if self.target is None else self.target, 0)
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"momentum is {self.momentum}; expected a share from 0 up, below 1")
+        if not 0 < self.scale <= 1:
+            raise InputError(f"scale is {self.scale}; expected a share of the sides above 0, at most 1")
+
+    @property
+    def most_passes(self) -> int:
+        """The passes given."""
+        return self.passes
+
+    def start(self, problem: UniversalProblem) -> UniversalState:
+        """Begin with no change."""
+        zeros = problem.zeros()
+        return UniversalState(zeros, {"momentum": zeros})
+
+    def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
+        """Go over the shuffled images once, a mini-batch a step."""
+        images, generator = problem.given(), problem.generator(number)
+        crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
+        parts = torch.randperm(len(images), generator=generator).split(self.batch)
+        v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
+        for index, rows in enumerate(parts):
+            some = images.at(rows)
+            if crops:
+                some = cropped(some, self.scale, generator)
+            gradient = self._gradient(problem, some, v)
+            velocity = self.momentum * velocity + gradient / _magnitude(gradient)
+            done = (number + index / len(parts)) / self.passes
+            length = self.step * problem.radius * (1 + math.cos(math.pi * done)) / 2
+            v = problem.project(v + length * _direction(velocity, problem.threat))
+            forward, backward = forward + 2 * len(rows), backward + len(rows)
+        return UniversalState(v, {"momentum": velocity}, forward, backward)
+
+    def _gradient(self, problem: UniversalProblem, images: Images, v: Tensor) -> Tensor:
+        """Return the gradient of the mean objective with respect to the perturbation."""
+        classifier = problem.classifier
+        aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
+        with torch.no_grad():
+            clean = classifier.checked(images)
+        if self.target is not None and self.target >= clean.shape[1]:
+            raise InputError(f"the target is {self.target}; the network has the classes 0 to {clean.shape[1] - 1}")
+        moving = v.detach().clone().requires_grad_()
+        moved = classifier.bounds.clamp(images + moving)
+        (gradient,) = torch.autograd.grad(aim(classifier.logits(moved), clean).mean(), moving)
+        return gradient
+
+
+def _magnitude(gradient: Tensor) -> Tensor:
+    """Measure a gradient by its mean absolute value; a vanishing one counts as the smallest number there is."""
+    return gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
+def _direction(velocity: Tensor, threat: Lp) -> Tensor:
+    """Return the steepest change of the norm's unit length."""
+    return norms.steepest(velocity[None], threat.p)[0]

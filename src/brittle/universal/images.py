@@ -1,0 +1,93 @@
+"""A set of images that many passes go over, and what the network says of them with a perturbation added."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.inputs import as_images, placed
+from brittle.errors import InputError
+from brittle.types import Images, Labels, Logits, Mask
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images and the network that looks at them; no label is needed, a perturbation fools it against itself.
+
+    Attributes:
+        classifier: the network.
+        images: (n, c, h, w), floats within the bounds or uint8, on any device; brought to the network batch by batch.
+        batch: most images in one forward pass.
+
+    Raises:
+        InputError: no images, or of another shape.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+        >>> some = ImageSet(Classifier(network), torch.rand(5, 1, 2, 2))
+        >>> some.fooling_rate(torch.zeros(1, 2, 2))
+        0.0
+    """
+
+    classifier: Classifier
+    images: Tensor
+    batch: int = 64
+
+    def __post_init__(self):
+        if self.images.ndim != 4 or not len(self.images):
+            raise InputError(f"the images have shape {tuple(self.images.shape)}; expected (n, channels, h, w), n >= 1")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def at(self, rows: Tensor) -> Images:
+        """Return some images beside the network, as floats within its bounds.
+
+        Raises:
+            BoundsError: values outside the bounds.
+        """
+        chosen = self.images[rows.to(self.images.device)]
+        return placed(as_images(chosen, self.classifier.bounds), self.classifier)
+
+    def batches(self) -> Iterator[Tensor]:
+        """Yield the positions of all images, a batch at a time."""
+        yield from torch.arange(len(self)).split(self.batch)
+
+    @cached_property
+    def clean(self) -> Labels:
+        """The class that the network gives each image, (n,)."""
+        return self.predictions(None)
+
+    @torch.no_grad()
+    def predictions(self, perturbation: Tensor | None) -> Labels:
+        """Return the class that the network gives each image with the perturbation (c, h, w) added and clamped.
+
+        Raises:
+            ModelError: outputs that are not logits.
+        """
+        with undisturbed(self.classifier.module):
+            parts = [self.logits(self.at(rows), perturbation).argmax(1).cpu() for rows in self.batches()]
+        return torch.cat(parts)
+
+    def logits(self, images: Images, perturbation: Tensor | None) -> Logits:
+        """Return the checked logits of images with the perturbation added and clamped."""
+        if perturbation is not None:
+            images = self.classifier.bounds.clamp(images + perturbation.to(images.device, images.dtype))
+        return self.classifier.checked(images)
+
+    def fooled(self, perturbation: Tensor) -> Mask:
+        """Say which images get another class than without it, (n,)."""
+        return self.predictions(perturbation) != self.clean
+
+    def fooling_rate(self, perturbation: Tensor) -> float:
+        """Return the share of the images that get another class."""
+        return float(self.fooled(perturbation).double().mean())

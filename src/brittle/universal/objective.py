@@ -1,0 +1,58 @@
+"""What the ascent climbs: how far an image is from the class that the network gave it, or how near a target."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch.nn import functional
+
+from brittle.maths.losses import cross_entropy, lead
+from brittle.types import Labels, Logits, PerImage
+
+Objective = Literal["cosine", "cross_entropy", "margin"]
+
+
+def away(name: Objective, clip: float) -> Callable[[Logits, Logits], PerImage]:
+    """Return what grows as the perturbed logits leave the clean ones, given (perturbed, clean), (n, k) each.
+
+    Args:
+        name: "cosine": minus the cosine between both, each centred on its mean (Zhang et al., CVPR 2020, eq. 5, have no
+            centring; without it a constant added to all logits, which changes no class, would change the loss);
+            "cross_entropy" and "margin" with respect to the class of the clean image.
+        clip: of the last two, the value beyond which an image counts as done and pulls no more (Shafahi et al., AAAI
+            2020, section 3.2, clip the cross-entropy).
+    """
+
+    def cosine(moved: Logits, clean: Logits) -> PerImage:
+        centred = (logits - logits.mean(1, keepdim=True) for logits in (moved, clean))
+        return -functional.cosine_similarity(*centred, dim=1)
+
+    def entropy(moved: Logits, clean: Logits) -> PerImage:
+        return cross_entropy(moved, clean.argmax(1)).clamp_max(clip)
+
+    def margin(moved: Logits, clean: Logits) -> PerImage:
+        return (-lead(moved, clean.argmax(1))).clamp_max(clip)
+
+    return {"cosine": cosine, "cross_entropy": entropy, "margin": margin}[name]
+
+
+def towards(name: Objective, target: int, clip: float) -> Callable[[Logits, Logits], PerImage]:
+    """Return what grows as the perturbed logits come to one class.
+
+    Args:
+        name: "margin": the target's lead over the others, up to `clip`; "cross_entropy": minus that of the target, and
+            no more once it is below exp(-clip); "cosine" has no target of its own and is the margin.
+        target: the class.
+        clip: as above.
+    """
+
+    def labels(moved: Logits) -> Labels:
+        return torch.full((len(moved),), target, device=moved.device)
+
+    def margin(moved: Logits, clean: Logits) -> PerImage:
+        return lead(moved, labels(moved)).clamp_max(clip)
+
+    def entropy(moved: Logits, clean: Logits) -> PerImage:
+        return -cross_entropy(moved, labels(moved)).clamp_min(2.718281828459045**-clip)
+
+    return entropy if name == "cross_entropy" else margin

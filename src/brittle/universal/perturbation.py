@@ -1,0 +1,118 @@
+"""The artefact: one perturbation for all images, with how it was made."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional
+
+from brittle.core.bounds import Bounds
+from brittle.core.threat import Lp
+from brittle.errors import InputError, RunError
+from brittle.files import write_atomically
+from brittle.maths import norms
+from brittle.types import Images
+
+FORMAT = 1
+"""Version of the file's layout; a file of another version is refused."""
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A universal perturbation.
+
+    Attributes:
+        tensor: (c, h, w), in the units of the images.
+        threat: the norm and the radius that it was made within.
+        made: how it was made, as JSON can hold it: method, network, images, seed, fooling rate after every pass.
+
+    Raises:
+        InputError: a tensor of another shape, or that holds NaN or infinite values.
+
+    Example:
+        >>> change = Perturbation(torch.full((1, 2, 2), 0.1), Lp("inf", 0.1))
+        >>> change.apply(torch.full((3, 1, 2, 2), 0.95)).amax()
+        tensor(1.)
+    """
+
+    tensor: Tensor
+    threat: Lp
+    made: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def __post_init__(self):
+        if self.tensor.ndim != 3:
+            raise InputError(f"the perturbation has shape {tuple(self.tensor.shape)}; expected (channels, h, w)")
+        if not bool(torch.isfinite(self.tensor).all()):
+            raise InputError("the perturbation holds NaN or infinite values")
+
+    @property
+    def size(self) -> float:
+        """Its size by the threat's norm."""
+        return float(norms.size(self.tensor[None], self.threat.p)[0])
+
+    def apply(self, images: Images, bounds: Bounds | None = None) -> Images:
+        """Add it to images and clamp them to the bounds.
+
+        Args:
+            images: (n, c, h, w) floats; where they have another height or width, the perturbation is resampled first.
+            bounds: of the images; 0..1 by default.
+
+        Raises:
+            InputError: another number of channels.
+        """
+        if images.shape[1] != self.tensor.shape[0]:
+            raise InputError(
+                f"the perturbation has {self.tensor.shape[0]} channels and the images have {images.shape[1]}; "
+                "it can only be added to images of its own kind"
+            )
+        change = self.resampled(images.shape[2], images.shape[3]).tensor
+        return (bounds or Bounds()).clamp(images + change.to(images.device, images.dtype))
+
+    def resampled(self, height: int, width: int) -> "Perturbation":
+        """Return it at another size in pixels, bilinearly; `made` says that it was.
+
+        Its largest value does not grow thereby; its 2-norm changes with the number of pixels and is not put back, so
+        that the change of a pixel is as strong as before.
+        """
+        before = tuple(self.tensor.shape[1:])
+        if before == (height, width):
+            return self
+        shrinks = height < before[0] or width < before[1]
+        moved = functional.interpolate(
+            self.tensor[None], (height, width), mode="bilinear", align_corners=False, antialias=shrinks
+        )[0]
+        return replace(self, tensor=moved, made={**self.made, "resampled_from": list(before)})
+
+    def save(self, path: Path | str) -> None:
+        """Write it as safetensors: the tensor `perturbation`, the rest in the header's `brittle` as JSON.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        header = {"format": FORMAT, "p": str(self.threat.p), "radius": float(self.threat.radius), "made": self.made}
+        tensor = self.tensor.detach().cpu().contiguous().clone()
+        write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Perturbation":
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: there is no such file, or it is none of `save`.
+        """
+        try:
+            with safe_open(Path(path), framework="pt") as file:
+                header = json.loads((file.metadata() or {})["brittle"])
+                tensor = file.get_tensor("perturbation")
+            if header["format"] != FORMAT:
+                raise ValueError(f"its format is {header['format']}, this version reads {FORMAT}")
+            return cls(tensor, Lp(header["p"], float(header["radius"])), header["made"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{str(path)!r} is no perturbation of brittle ({error}); expected a file of `brittle universal`"
+            ) from error

@@ -1,0 +1,106 @@
+"""The published algorithm of universal adversarial perturbations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import Attack, at_least
+from brittle.core.goal import Untargeted
+from brittle.core.run import run
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.universal.images import ImageSet
+from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, UniversalState
+
+
+@dataclass(frozen=True)
+class UniversalDeepFool(UniversalAttack):
+    """Passes over the images, adding the smallest step that fools each one not fooled yet.
+
+    Moosavi-Dezfooli, Fawzi, Fawzi & Frossard, CVPR 2017, algorithm 1 (arXiv:1610.08401), and the authors' code. In
+    every pass the images are shuffled; for an image that x + v does not fool, DeepFool's smallest step dv at x + v is
+    added if it arrived, and v is projected on the ball; the search ends with a pass after which the fooling rate on X
+    is reached. No labels are needed: an image is fooled when the class is not that of the clean image.
+
+    Images are taken one after the other as published. Whether the next ones are fooled already is asked ahead, for many
+    at once; what was asked of images behind one that changed v is thrown away, so that v is the same as without.
+
+    Deviations: x + v is clamped to the box, which the authors do not do; passes end after 10 (the authors' Matlab code;
+    their Python code has no end).
+
+    Attributes:
+        attack: finds the steps, with the number of its steps as limit; `DeepFool(steps=10)` as published.
+        rate: the fooling rate on X to reach, 1 - delta; 0.8.
+        passes: most passes over X; 10.
+        ahead: most images that are looked at ahead.
+
+    Example:
+        >>> from brittle.attacks.deepfool import DeepFool
+        >>> UniversalDeepFool(DeepFool(steps=10)).rate
+        0.8
+    """
+
+    keeps_best: ClassVar[bool] = False
+    attack: Attack
+    rate: float = 0.8
+    passes: int = 10
+    ahead: int = 64
+
+    def __post_init__(self):
+        at_least("passes", self.passes, 1)
+        at_least("ahead", self.ahead, 1)
+        if not 0 < self.rate <= 1:
+            raise InputError(f"rate is {self.rate}; expected a share of the images above 0, at most 1")
+
+    @property
+    def most_passes(self) -> int:
+        """The passes given."""
+        return self.passes
+
+    def finished(self, history: Sequence[Pass]) -> bool:
+        """Say whether the fooling rate is reached."""
+        return bool(history) and history[-1].score >= self.rate
+
+    def start(self, problem: UniversalProblem) -> UniversalState:
+        """Begin with no change."""
+        return UniversalState(problem.zeros(), {"clean": problem.given().clean}, forward=len(problem.given()))
+
+    def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
+        """Go over the shuffled images once."""
+        images, clean = problem.given(), state.extras["clean"].cpu()
+        order = torch.randperm(len(images), generator=problem.generator(number))
+        v, forward, backward = state.perturbation, state.forward, state.backward
+        place, width = 0, 1
+        while place < len(order):
+            rows = order[place : place + width]
+            fooled, forward = _fooled(images, rows, v, clean), forward + len(rows)
+            place += int(fooled.cumprod(0).sum())
+            if bool(fooled.all()):
+                width = min(2 * width, self.ahead)
+                continue
+            width = max(1, min(2 * int(fooled.cumprod(0).sum()), self.ahead))
+            v, passes = self._pushed(problem, v, order[place : place + 1], clean)
+            forward, backward, place = forward + passes[0], backward + passes[1], place + 1
+        return UniversalState(v, state.extras, forward, backward)
+
+    def _pushed(
+        self, problem: UniversalProblem, v: Tensor, row: Tensor, clean: Tensor
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Add the smallest step that fools one image, if it is found; and count its passes."""
+        images, classifier = problem.given(), problem.classifier
+        moved = classifier.bounds.clamp(images.at(row) + v)
+        goal = Untargeted(clean[row].to(classifier.device))
+        found = run(self.attack, classifier, moved, goal=goal, threat=Lp(2), seed=problem.seed, ids=row)
+        spent = int(found.forward.sum()), int(found.backward.sum())
+        if not bool(found.success[0]):
+            return v, spent
+        return problem.project(v + (found.adversarial - moved)[0].to(v)), spent
+
+
+@torch.no_grad()
+def _fooled(images: ImageSet, rows: Tensor, v: Tensor, clean: Tensor) -> Tensor:
+    """Say which images have another class with v than without."""
+    return images.logits(images.at(rows), v).argmax(1).cpu() != clean[rows]
