@@ -19,7 +19,8 @@ LAYERS = [
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
-    {"terminal"},
+    {"terminal", "options"},
+    {"cli_universal"},
     {"cli"},
     {"__main__"},
     {"__init__"},
@@ -30,6 +31,7 @@ REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
     "brittle.evaluation.schema", "brittle.studies.study", "brittle.studies.tables",
     "brittle.studies.drawing",
+
     "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""

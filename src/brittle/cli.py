@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from brittle import terminal
+from brittle.cli_universal import universal
 from brittle.errors import BrittleError
 from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.audit import audit as run_audit
@@ -15,6 +15,25 @@ from brittle.evaluation.spec import number
 from brittle.evaluation.summary import summarise
 from brittle.evaluation.train import train as train_network
 from brittle.listing import listing
+from brittle.options import (
+    Binary,
+    Crop,
+    Data,
+    Device,
+    Eps,
+    Json,
+    Levels,
+    Limit,
+    Model,
+    Norm,
+    Probabilities,
+    Quiet,
+    Resize,
+    Seed,
+    SkipBad,
+    Weights,
+    device_of,
+)
 from brittle.report import write_report
 from brittle.report.study_page import write_study
 from brittle.studies import run_study
@@ -27,42 +46,6 @@ app = typer.Typer(
     help="Find out how brittle an image classifier is, and how far the number can be trusted.\n\n"
     "Begin with `brittle demo`, then `brittle audit MODEL --data DATA`.",
 )
-
-Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A .pt2 or .onnx file, FILE.py:FACTORY, torchvision:NAME, timm:NAME, hf:NAME, or a built-in name such as "
-        "digits-lenet.",
-    ),
-]
-Data = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        metavar="DATA",
-        help="Labelled images: a folder of class folders, a .parquet or .npz file, digits, torchvision:NAME, hf:NAME.",
-    ),
-]
-Weights = Annotated[Path | None, typer.Option(help="A .safetensors file for architectures and factories.")]
-Norm = Annotated[str, typer.Option(help="How a change is measured: linf, l2, l1, l0 or pixels.")]
-Eps = Annotated[
-    str | None,
-    typer.Option(
-        help="Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1. By default the norm's usual one."
-    ),
-]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use the first so many images.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU by default where there is one.")]
-Seed = Annotated[int, typer.Option(help="Of all random draws; the same seed gives the same rows.")]
-Resize = Annotated[int | None, typer.Option(help="Length that the images' short side gets before the crop.")]
-Crop = Annotated[int | None, typer.Option(help="Side of the centre crop.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and list them.")]
-Binary = Annotated[bool, typer.Option("--binary", help="The network has one output, whose sign is the class.")]
-Probabilities = Annotated[bool, typer.Option("--probabilities", help="The outputs are probabilities, not logits.")]
-Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]
 
 
 @app.command()
@@ -113,7 +96,7 @@ def audit(
             eps=None if eps is None else number(eps),
             limit=limit,
             batch=batch,
-            device=_device(device),
+            device=device_of(device),
             seed=seed,
             weights=weights,
             binary=binary,
@@ -171,7 +154,7 @@ def attack(
             eps=None if eps is None else number(eps),
             target=target,
             limit=limit,
-            device=_device(device),
+            device=device_of(device),
             seed=seed,
             weights=weights,
             binary=binary,
@@ -187,6 +170,9 @@ def attack(
         terminal.show_saved(saved)
 
 
+app.command()(universal)
+
+
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="The run folder of an audit, finished or not.")],
@@ -198,7 +184,9 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="attacks, models, data or studies; all of them by default.")] = "all",
+    what: Annotated[
+        str, typer.Argument(help="attacks, universal, models, data or studies; all of them by default.")
+    ] = "all",
 ) -> None:
     """List what there is to choose from, with defaults."""
     terminal.show_listing(listing(what))
@@ -231,7 +219,7 @@ def train(
         test=test,
         epochs=epochs,
         limit=limit,
-        device=_device(device),
+        device=device_of(device),
         seed=seed,
         progress=terminal.show_epoch,
     )
@@ -257,16 +245,12 @@ def study(
         data=data,
         models=models,
         scale=scale,
-        device=_device(device),
+        device=device_of(device),
         seed=seed,
         watch=terminal.tell,
     )
     terminal.show_study(result)
     terminal.console.print(f"page   {write_study(result).resolve()}", soft_wrap=True)
-
-
-def _device(device: str | None) -> str:
-    return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _plain(spec: str) -> str:

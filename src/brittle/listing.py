@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from brittle.core.attack import Attack
 from brittle.data import FORMS
 from brittle.errors import InputError
 from brittle.evaluation.spec import options_of, written
 from brittle.models import ARCHITECTURES
-from brittle.registry import ATTACKS, COMBINATORS
+from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
 from brittle.studies import STUDIES
+from brittle.universal.search import UniversalAttack
 
-KINDS = ("attacks", "models", "data", "studies")
+KINDS = ("attacks", "universal", "models", "data", "studies")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ NETWORK_FORMS = {
 
 
 def listing(what: str = "all") -> list[Listed]:
-    """List attacks, models, data or studies, or all of them.
+    """List attacks, universal perturbations, models, data or studies, or all of them.
 
     Raises:
         InputError: anything else.
@@ -51,17 +53,28 @@ def listing(what: str = "all") -> list[Listed]:
     """
     if what not in (*KINDS, "all"):
         raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")
-    rows = [*_attacks(), *_models(), *(Listed("data", name, meaning) for name, meaning in FORMS.items()), *_studies()]
+    data = (Listed("data", name, meaning) for name, meaning in FORMS.items())
+    rows = [*_attacks(), *_universal(), *_models(), *data, *_studies()]
     return [row for row in rows if what in (row.kind, "all")]
 
 
 def _attacks() -> list[Listed]:
     rows: list[Listed] = []
     for name, kind in {**ATTACKS, **COMBINATORS}.items():
-        options = ", ".join(f"{field}={_short(value)}" for field, value in options_of(kind).items())
         threats = "" if name in COMBINATORS else f" [{', '.join(kind.threats)}]"
-        rows.append(Listed("attacks", written(name), _first_line(kind.__doc__) + threats, options))
+        rows.append(Listed("attacks", written(name), _first_line(kind.__doc__) + threats, _options(kind)))
     return rows
+
+
+def _universal() -> list[Listed]:
+    return [
+        Listed("universal", name, f"{_first_line(kind.__doc__)} [{', '.join(kind.threats)}]", _options(kind))
+        for name, kind in UNIVERSAL.items()
+    ]
+
+
+def _options(kind: type[Attack] | type[UniversalAttack]) -> str:
+    return ", ".join(f"{field}={_short(value)}" for field, value in options_of(kind).items())
 
 
 def _models() -> list[Listed]:

@@ -20,6 +20,9 @@ from brittle.attacks.superdeepfool import SuperDeepFool
 from brittle.attacks.support_descent import SupportDescent
 from brittle.core.attack import Attack
 from brittle.core.combinators import Cascade, Restarts, SmallestRadius
+from brittle.universal.ascent import UniversalAscent
+from brittle.universal.search import UniversalAttack
+from brittle.universal.uap import UniversalDeepFool
 
 ATTACKS: dict[str, type[Attack]] = {
     "bim": BasicIterative,
@@ -49,3 +52,9 @@ COMBINATORS: dict[str, type[Attack]] = {
     "restarts": Restarts,
     "smallest": SmallestRadius,
 }
+
+UNIVERSAL: dict[str, type[UniversalAttack]] = {
+    "ascent": UniversalAscent,
+    "uap": UniversalDeepFool,
+}
+"""Ways to make one perturbation for all images."""

@@ -24,11 +24,13 @@ from rich.text import Text
 
 from brittle.evaluation.attack import Saved
 from brittle.evaluation.summary import AttackSummary, Summary
+from brittle.evaluation.universal import Universal
 from brittle.listing import Listed
 from brittle.metrics import Estimate
 from brittle.studies.study import StudyResult
 from brittle.studies.tables import sheets
 from brittle.training.epoch import Epoch
+from brittle.universal.search import Pass
 
 console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
@@ -76,6 +78,53 @@ class Bar:
         """Move on."""
         if self._task is not None:
             self._progress.update(self._task, description=attack, advance=images)
+
+
+class Passes:
+    """The progress of a search for a universal perturbation: a bar for the pass under way, a line for each done."""
+
+    def __init__(self, *, quiet: bool = False):
+        self._progress = Progress(
+            TextColumn("pass {task.description}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet,
+            transient=True,
+        )
+        self._task = self._progress.add_task("1", total=1.0)
+
+    def __enter__(self) -> "Passes":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, fraction: float) -> None:
+        """Show which fraction of the pass is done."""
+        self._progress.update(self._task, completed=fraction)
+
+    def tell(self, line: Pass) -> None:
+        """Show how a pass went."""
+        if not self._progress.disable:
+            said = f"pass {line.number:3d}   fooled {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
+            self._progress.console.print(said)
+        self._progress.reset(self._task, description=str(line.number + 1))
+
+
+def show_universal(made: Universal) -> None:
+    """Print what a universal perturbation does, and where it lies."""
+    console.print(
+        f"perturbation     {made.path}  ({made.perturbation.threat.name} {made.perturbation.size:.4g})", soft_wrap=True
+    )
+    console.print(f"rows             {made.rows}", soft_wrap=True)
+    console.print(f"fooled, seen     {percent(made.seen)}")
+    if made.unseen is not None:
+        console.print(f"fooled, unseen   {percent(made.unseen)}")
+    console.print(f"random noise     {percent(made.noise)}")
 
 
 def show_summary(summary: Summary) -> None:

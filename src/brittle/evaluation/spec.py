@@ -9,10 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from brittle.core.attack import Attack
 from brittle.errors import InputError
-from brittle.registry import ATTACKS, COMBINATORS
+from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
+from brittle.universal.search import UniversalAttack
 
 EPS = "eps"
 """The one option that is no field of an attack: its own radius, in place of the audit's."""
+STEP = "deepfool:steps=10"
+"""What finds the steps of the published universal perturbation (Moosavi-Dezfooli et al., CVPR 2017)."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,34 @@ def parse_attack(text: str) -> Spec:
     return Spec(text, name, kind(**arguments), radius)
 
 
+def parse_universal(text: str) -> UniversalAttack:
+    """Read a way to make a universal perturbation: `ascent:passes=5`, `uap(deepfool:steps=10):rate=0.9`.
+
+    Raises:
+        InputError: an unknown name or field, or a value of the wrong kind.
+
+    Example:
+        >>> parse_universal("ascent:passes=5").most_passes
+        5
+    """
+    text = "".join(text.split())
+    name, inner, options = _parts(text)
+    if name not in UNIVERSAL:
+        raise InputError(
+            f"there is no universal attack {name!r}{_near(name, UNIVERSAL)}; there are {', '.join(UNIVERSAL)}"
+        )
+    kind = UNIVERSAL[name]
+    values = (_option(text, option) for option in options)
+    arguments = {field: _value(kind, field, value, text) for field, value in values}
+    if any(field.name == "attack" for field in fields(kind)):
+        if len(inner) > 1:
+            raise InputError(f"{text!r}: {name} takes one attack")
+        arguments["attack"] = _inner(inner[0] if inner else STEP)
+    elif inner:
+        raise InputError(f"{text!r}: {name} takes no attack; expected {name}[:FIELD=VALUE,...]")
+    return kind(**arguments)
+
+
 def _inner(part: str) -> Attack:
     spec = parse_attack(part)
     if spec.radius is not None:
@@ -108,7 +139,7 @@ def written(name: str) -> str:
     return f"{name}(ATTACK;ATTACK;...)" if name == "cascade" else f"{name}(ATTACK)"
 
 
-def options_of(kind: type[Attack]) -> dict[str, object]:
+def options_of(kind: type[Attack] | type[UniversalAttack]) -> dict[str, object]:
     """Return the fields of an attack that can be written in text, with their defaults."""
     return {
         field.name: field.default
@@ -148,7 +179,7 @@ def _option(text: str, option: str) -> tuple[str, str]:
     return field.replace("-", "_"), value
 
 
-def _value(kind: type[Attack], field: str, value: str, text: str) -> Any:
+def _value(kind: type[Attack] | type[UniversalAttack], field: str, value: str, text: str) -> Any:
     known = options_of(kind)
     if field not in known:
         raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")

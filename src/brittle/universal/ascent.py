@@ -91,6 +91,7 @@ class UniversalAscent(UniversalAttack):
             length = self.step * problem.radius * (1 + math.cos(math.pi * done)) / 2
             v = problem.project(v + length * _direction(velocity, problem.threat))
             forward, backward = forward + 2 * len(rows), backward + len(rows)
+            problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)
 
     def _gradient(self, problem: UniversalProblem, images: Images, v: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ class Perturbation:
         Raises:
             RunError: the file cannot be written.
         """
-        header = {"format": FORMAT, "p": str(self.threat.p), "radius": float(self.threat.radius), "made": self.made}
+        header = {"format": FORMAT, "p": self.threat.name[1:], "radius": float(self.threat.radius), "made": self.made}
         tensor = self.tensor.detach().cpu().contiguous().clone()
         write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
 

@@ -36,6 +36,7 @@ class UniversalProblem:
         threat: norm and radius.
         images: the images X that it is made from; None for methods that need none.
         seed: of all random draws.
+        progress: is told which fraction (0 to 1) of a pass is done.
     """
 
     classifier: Classifier
@@ -43,6 +44,7 @@ class UniversalProblem:
     threat: Lp
     images: ImageSet | None = None
     seed: int = 0
+    progress: Callable[[float], None] = field(default=lambda fraction: None, compare=False, repr=False)
 
     @property
     def radius(self) -> float:

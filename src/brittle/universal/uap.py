@@ -78,6 +78,7 @@ class UniversalDeepFool(UniversalAttack):
             rows = order[place : place + width]
             fooled, forward = _fooled(images, rows, v, clean), forward + len(rows)
             place += int(fooled.cumprod(0).sum())
+            problem.progress(place / len(order))
             if bool(fooled.all()):
                 width = min(2 * width, self.ahead)
                 continue

@@ -1,0 +1,84 @@
+"""The command `universal`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittle import terminal
+from brittle.evaluation.spec import number
+from brittle.evaluation.universal import universal as make_universal
+from brittle.options import (
+    Binary,
+    Crop,
+    Data,
+    Device,
+    Eps,
+    Json,
+    Limit,
+    Model,
+    Quiet,
+    Resize,
+    Seed,
+    SkipBad,
+    Weights,
+    device_of,
+)
+from brittle.report.universal_page import write_universal
+
+
+def universal(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")] = Path("universal.safetensors"),
+    attack: Annotated[
+        str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
+    ] = "ascent",
+    norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
+    eps: Eps = None,
+    unseen: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
+    limit: Limit = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images in one call of the network.")] = 64,
+    device: Device = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    binary: Binary = False,
+    resize: Resize = None,
+    crop: Crop = None,
+    skip_bad: SkipBad = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Make one perturbation for all images, and tell what it does to images that it has not seen.
+
+    Killed and started again with the same words, it goes on after the last finished pass. No labels are needed.
+
+    brittle universal model.pt2 --data photographs/ --norm linf --eps 10/255 --out v.safetensors
+    """
+    with terminal.Passes(quiet=quiet or json) as passes:
+        made = make_universal(
+            model,
+            data,
+            out,
+            attack=attack,
+            norm=norm,
+            eps=None if eps is None else number(eps),
+            unseen=unseen,
+            limit=limit,
+            batch=batch,
+            device=device_of(device),
+            seed=seed,
+            weights=weights,
+            binary=binary,
+            resize=resize,
+            crop=crop,
+            skip_bad=skip_bad,
+            watch=passes.tell,
+            progress=passes.advance,
+        )
+    page = write_universal(made.path)
+    if json:
+        terminal.print_json({**made.plain(), "report": str(page)})
+    elif not quiet:
+        terminal.show_universal(made)
+        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True)

@@ -1,0 +1,106 @@
+"""The rows of a universal perturbation: what the network says of every image without it, with it, and with noise."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from torch import Tensor
+
+from brittle.core.classifier import undisturbed
+from brittle.files import write_atomically
+from brittle.metrics import Estimate, wilson
+from brittle.types import Images
+from brittle.universal.images import ImageSet
+
+PICTURES = 8
+"""How many fooled images of a group are kept as pictures."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a group of images.
+
+    Attributes:
+        kind: "seen" for the images that the perturbation was made from, "unseen" for others.
+        table: a row for each image.
+    """
+
+    kind: str
+    table: pa.Table
+
+    def fooled(self, column: str) -> Estimate:
+        """Return the share of the images whose class in a column is not that of the clean image."""
+        clean, other = (self.table.column(name).to_numpy() for name in ("class_clean", column))
+        return wilson(int((clean != other).sum()), len(clean))
+
+
+@torch.no_grad()
+def outcome(kind: str, images: ImageSet, names: list[str], places: list[int], v: Tensor, noise: Tensor) -> Outcome:
+    """Show a network images without a perturbation, with it, and with noise.
+
+    Args:
+        kind: of the group.
+        images: of the group.
+        names: of the images.
+        places: of the images in their source.
+        v: the perturbation, (c, h, w).
+        noise: of the same norm, (c, h, w).
+
+    Returns:
+        Classes and confidences, and the first fooled images as PNG before and after.
+    """
+    columns: dict[str, list[float]] = {}
+    pictures: list[tuple[bytes | None, bytes | None]] = []
+    for rows in images.batches():
+        some = images.at(rows)
+        with undisturbed(images.classifier.module):
+            said = {
+                name: images.logits(some, change)
+                for name, change in (("clean", None), ("perturbed", v), ("noise", noise))
+            }
+        for name, logits in said.items():
+            confidence, label = logits.double().softmax(1).max(1)
+            columns.setdefault(f"class_{name}", []).extend(label.tolist())
+            columns.setdefault(f"confidence_{name}", []).extend(confidence.tolist())
+        fooled = (said["clean"].argmax(1) != said["perturbed"].argmax(1)).tolist()
+        moved = images.classifier.bounds.clamp(some + v.to(some))
+        for row, broken in enumerate(fooled):
+            kept = broken and sum(before is not None for before, _ in pictures) < PICTURES
+            pictures.append((_png(some[row], images), _png(moved[row], images)) if kept else (None, None))
+    table = {"kind": [kind] * len(images), "index": places, "name": names, **columns}
+    before, after = ([pair[side] for pair in pictures] for side in (0, 1))
+    return Outcome(
+        kind,
+        pa.table({**table, "clean_png": pa.array(before, pa.binary()), "perturbed_png": pa.array(after, pa.binary())}),
+    )
+
+
+def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]) -> None:
+    """Write the rows of all groups as one Parquet file, with the names of the classes in its metadata.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    sink = io.BytesIO()
+    table = pa.concat_tables([one.table for one in outcomes])
+    pq.write_table(table.replace_schema_metadata({"classes": json.dumps(classes)}), sink)
+    write_atomically(path, sink.getvalue())
+
+
+def _png(image: Images, images: ImageSet) -> bytes | None:
+    """Encode an image (c, h, w) of one or three channels; others have no picture."""
+    bounds = images.classifier.bounds
+    levels = ((image - bounds.lower) / bounds.span * 255).round().byte().cpu().permute(1, 2, 0).numpy()
+    if levels.shape[2] not in (1, 3):
+        return None
+    sink = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)).save(sink, "PNG")
+    return sink.getvalue()

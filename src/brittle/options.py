@@ -1,0 +1,48 @@
+"""The options that several commands share, with their help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .pt2 or .onnx file, FILE.py:FACTORY, torchvision:NAME, timm:NAME, hf:NAME, or a built-in name such as "
+        "digits-lenet.",
+    ),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="Labelled images: a folder of class folders, a .parquet or .npz file, digits, torchvision:NAME, hf:NAME.",
+    ),
+]
+Weights = Annotated[Path | None, typer.Option(help="A .safetensors file for architectures and factories.")]
+Norm = Annotated[str, typer.Option(help="How a change is measured: linf, l2, l1, l0 or pixels.")]
+Eps = Annotated[
+    str | None,
+    typer.Option(
+        help="Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1. By default the norm's usual one."
+    ),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use the first so many images.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; a GPU by default where there is one.")]
+Seed = Annotated[int, typer.Option(help="Of all random draws; the same seed gives the same rows.")]
+Resize = Annotated[int | None, typer.Option(help="Length that the images' short side gets before the crop.")]
+Crop = Annotated[int | None, typer.Option(help="Side of the centre crop.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and list them.")]
+Binary = Annotated[bool, typer.Option("--binary", help="The network has one output, whose sign is the class.")]
+Probabilities = Annotated[bool, typer.Option("--probabilities", help="The outputs are probabilities, not logits.")]
+Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]
+
+
+def device_of(device: str | None) -> str:
+    """Return the device that the user named, or a GPU where there is one."""
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")

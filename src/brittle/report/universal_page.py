@@ -1,0 +1,198 @@
+"""The page of a universal perturbation: how many images it fools, what it looks like, what they are taken for."""
+
+# pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyarrow ships no types
+import base64
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+
+from brittle.errors import RunError
+from brittle.files import write_atomically
+from brittle.metrics import Estimate, wilson
+from brittle.report.drawings import drawing_figures
+from brittle.report.formats import Units, percent
+from brittle.report.template import fill
+from brittle.studies.drawing import Curves, picture_of
+
+LABELS = 10
+"""Most classes listed that fooled images are taken for."""
+SHOTS = 6
+"""Images shown before and after."""
+KINDS = {"seen": "the images it was made from", "unseen": "images it has not seen"}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A line of the table: a group of images, and the shares of it fooled by the perturbation and by noise."""
+
+    kind: str
+    fooled: str
+    interval: str
+    noise: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class that fooled images are taken for, and how many are."""
+
+    name: str
+    count: int
+    share: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image before and after, as data URIs, with the network's words."""
+
+    name: str
+    before: str
+    after: str
+    said_before: str
+    said_after: str
+
+
+def write_universal(path: Path, out: Path | None = None) -> Path:
+    """Write the page of a perturbation.
+
+    Args:
+        path: the safetensors file of `brittle universal`, with its rows beside it.
+        out: the file to write; by default NAME.html beside the perturbation.
+
+    Returns:
+        The file written: about 5 MB, nearly all of it plotly's script.
+
+    Raises:
+        RunError: a file is missing or is another one, or the page cannot be written.
+    """
+    path = Path(path)
+    target = out or path.with_suffix(".html")
+    change, header = _read(path)
+    rows = _rows(path.with_suffix(".rows.parquet"))
+    write_atomically(target, render(path.name, change, header, rows).encode())
+    return target
+
+
+def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
+    """The whole page as text."""
+    made = header["made"]
+    groups = [kind for kind in KINDS if kind in made["fooling"]]
+    last = groups[-1]
+    passes = [one["number"] for one in made["passes"]]
+    curve = Curves(
+        "Fooling rate after each pass",
+        "Share of the images it is made from that get another class.",
+        *("pass over the images", "fooling rate, %"),
+        {"images it is made from": (passes, [100 * one["score"] for one in made["passes"]])},
+    )
+    return fill(
+        "universal.html",
+        drawing_figures((curve,)),
+        name=name,
+        made=made,
+        curve=curve,
+        last=KINDS[last],
+        rate=Estimate(**made["fooling"][last]),
+        noise=Estimate(**made["fooling"]["noise"]),
+        percent=percent,
+        threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
+        rates=[_rate(kind, rows) for kind in groups],
+        picture=picture_of(_visible(change), max(1, 224 // max(change.shape[1:]))),
+        scale=0.5 / max(float(np.abs(change).max()), 1e-12),
+        labels=_labels(rows, last),
+        pairs=_pairs(rows, last),
+        settings=_settings(made),
+    )
+
+
+def _settings(made: dict[str, Any]) -> dict[str, str]:
+    """Everything of how it was made that the page does not show elsewhere, as text."""
+    shown = {**made, "passes": len(made["passes"])}
+    del shown["fooling"]
+    return {
+        name: ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
+        for name, value in shown.items()
+    }
+
+
+def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    try:
+        with safe_open(path, framework="np") as file:
+            header = json.loads((file.metadata() or {})["brittle"])
+            return file.get_tensor("perturbation"), header
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise RunError(f"{str(path)!r} is no perturbation of `brittle universal`: {error}") from error
+
+
+def _rows(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RunError(f"the rows of the perturbation, {str(path)!r}, cannot be read: {error}") from error
+
+
+def _of(rows: pa.Table, kind: str) -> pa.Table:
+    return rows.filter(pa.array(kind == one for one in rows["kind"].to_pylist()))
+
+
+def _rate(kind: str, rows: pa.Table) -> Rate:
+    some = _of(rows, kind)
+    clean, moved, noise = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed", "noise"))
+    rate, random = (wilson(int((clean != other).sum()), len(clean)) for other in (moved, noise))
+    interval = f"{percent(rate.low)} to {percent(rate.high)}"
+    return Rate(KINDS[kind], percent(rate.value), interval, percent(random.value), len(clean))
+
+
+def _visible(change: np.ndarray) -> np.ndarray:
+    """Stretch a perturbation (c, h, w) so that its largest value is white or black, and lay it out as a picture."""
+    stretched = 0.5 + 0.5 * change / max(float(np.abs(change).max()), 1e-12)
+    shown = stretched if len(change) in (1, 3) else stretched[:1]
+    return shown.transpose(1, 2, 0) if len(shown) == 3 else shown[0]
+
+
+def _labels(rows: pa.Table, kind: str) -> list[Label]:
+    some, names = _of(rows, kind), _classes(rows)
+    clean, moved = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed"))
+    counts = Counter(moved[clean != moved].tolist())
+    total = max(sum(counts.values()), 1)
+    return [Label(_name(label, names), count, percent(count / total)) for label, count in counts.most_common(LABELS)]
+
+
+def _classes(rows: pa.Table) -> list[str]:
+    return json.loads((rows.schema.metadata or {}).get(b"classes", b"[]"))
+
+
+def _name(label: int, names: list[str]) -> str:
+    return names[label] if label < len(names) else f"class {label}"
+
+
+def _pairs(rows: pa.Table, kind: str) -> list[Pair]:
+    names, found = _classes(rows), []
+    for row in _of(rows, kind).to_pylist():
+        if row["clean_png"] is None or len(found) == SHOTS:
+            continue
+        said = [
+            f"{_name(row[f'class_{when}'], names)} ({percent(row[f'confidence_{when}'])})"
+            for when in ("clean", "perturbed")
+        ]
+        pictures = [_uri(row[column]) for column in ("clean_png", "perturbed_png")]
+        found.append(Pair(row["name"], pictures[0], pictures[1], said[0], said[1]))
+    return found
+
+
+def _uri(png: bytes) -> str:
+    """Return a PNG as a data URI after decoding it, so that nothing but pixels reaches the page."""
+    sink = io.BytesIO()
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+        picture.save(sink, "PNG")
+    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode()
