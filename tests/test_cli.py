@@ -133,3 +133,26 @@ def test_the_lattice_is_asked_for_on_the_command_line(tmp_path: Path):
     assert summary["lattice"] == 256
     assert summary["attacks"][0]["rounded"] == summary["attacks"][0]["success"]
     assert -0.5 < summary["attacks"][0]["lattice_cost"]["value"] < 0.5
+
+
+def test_universal_prints_what_it_fools(tmp_path: Path):
+    out = tmp_path / "v.safetensors"
+    line = [
+        "universal",
+        "digits-lenet",
+        "--data",
+        "digits",
+        "--limit",
+        "40",
+        "--eps",
+        "0.3",
+        "--attack",
+        "ascent:passes=2",
+    ]
+    said = runner.invoke(app, [*line, "--out", str(out)], catch_exceptions=False)
+    assert said.exit_code == 0
+    assert "fooled, unseen" in said.stderr
+    assert "random noise" in said.stderr
+    assert out.with_suffix(".html").exists()
+    told = json.loads(runner.invoke(app, [*line, "--out", str(out), "--json"], catch_exceptions=False).stdout)
+    assert told["fooling"]["unseen"]["n"] == 20

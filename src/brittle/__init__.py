@@ -39,12 +39,20 @@ from brittle.errors import (
     RunError,
     UnsupportedThreat,
 )
+from brittle.universal.ascent import UniversalAscent
+from brittle.universal.fast_feature_fool import FastFeatureFool
+from brittle.universal.gd_uap import GDUAP
+from brittle.universal.images import ImageSet
+from brittle.universal.perturbation import Perturbation
+from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
+from brittle.universal.uap import UniversalDeepFool
 from brittle.version import __version__
 
 __all__ = [
     "DDN",
     "FGSM",
     "FMN",
+    "GDUAP",
     "JSMA",
     "LBFGS",
     "PDPGD",
@@ -63,7 +71,9 @@ __all__ = [
     "Classifier",
     "DataError",
     "DeepFool",
+    "FastFeatureFool",
     "Goal",
+    "ImageSet",
     "InputError",
     "IterativeLeastLikely",
     "LabelError",
@@ -72,6 +82,7 @@ __all__ = [
     "MissingExtra",
     "ModelError",
     "OnePixel",
+    "Perturbation",
     "Pixels",
     "Probe",
     "Problem",
@@ -88,8 +99,14 @@ __all__ = [
     "SupportDescent",
     "Targeted",
     "Threat",
+    "UniversalAscent",
+    "UniversalAttack",
+    "UniversalDeepFool",
+    "UniversalProblem",
+    "UniversalState",
     "UnsupportedThreat",
     "Untargeted",
     "__version__",
+    "find_universal",
     "run",
 ]

@@ -21,7 +21,7 @@ from brittle.models import Network
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import Pass, UniversalProblem, search
+from brittle.universal.search import Pass, UniversalProblem, find_universal
 from brittle.version import __version__
 
 NORMS = ("linf", "l2")
@@ -140,7 +140,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     path, about = Path(out), _about(subject, split, device)
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
-    found = search(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
+    found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
     result = _judged(path, replace(found, made={**found.made, **about, "attack": attack}), split, seed, subject)
     checkpoint.unlink(missing_ok=True)
     return result

@@ -17,6 +17,8 @@ from brittle.universal.search import UniversalAttack, UniversalProblem, Universa
 
 PHOTOGRAPH = 64
 """Images with a shorter side than this are no photographs that may be cropped and mirrored."""
+FIRST = 0.05
+"""Size of the noise at the start as a share of the radius."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class UniversalAscent(UniversalAttack):
     """
 
     passes: int = 10
-    batch: int = 20
-    step: float = 0.1
+    batch: int = 10
+    step: float = 0.3
     momentum: float = 0.9
     loss: Objective = "cosine"
     clip: float = 9.0
@@ -71,9 +73,12 @@ class UniversalAscent(UniversalAttack):
         return self.passes
 
     def start(self, problem: UniversalProblem) -> UniversalState:
-        """Begin with no change."""
+        """Begin with faint noise: where nothing is changed, the cosine is at its largest and has no gradient."""
         zeros = problem.zeros()
-        return UniversalState(zeros, {"momentum": zeros})
+        noise = torch.rand(problem.shape, generator=problem.generator(-1)).to(zeros) * 2 - 1
+        return UniversalState(
+            problem.project(FIRST * problem.radius * _direction(noise, problem.threat)), {"momentum": zeros}
+        )
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a mini-batch a step."""

@@ -24,6 +24,8 @@ def away(name: Objective, clip: float) -> Callable[[Logits, Logits], PerImage]:
     """
 
     def cosine(moved: Logits, clean: Logits) -> PerImage:
+        if moved.shape[1] == 2:
+            return margin(moved, clean)
         centred = (logits - logits.mean(1, keepdim=True) for logits in (moved, clean))
         return -functional.cosine_similarity(*centred, dim=1)
 

@@ -158,7 +158,7 @@ class UniversalAttack(ABC):
             problem.given()
 
 
-def search(
+def find_universal(
     method: UniversalAttack,
     problem: UniversalProblem,
     judge: Judge | None = None,
@@ -192,7 +192,7 @@ def search(
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
         >>> some = ImageSet(Classifier(network), torch.rand(8, 1, 2, 2))
         >>> problem = UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some)
-        >>> found = search(UniversalAscent(passes=2), problem)
+        >>> found = find_universal(UniversalAscent(passes=2), problem)
         >>> found.size <= 0.1 + 1e-6
         True
     """
@@ -264,3 +264,6 @@ class _Course:
                 "name another file, or remove it to start again"
             )
         return course
+
+
+search = find_universal

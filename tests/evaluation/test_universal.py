@@ -1,0 +1,106 @@
+"""The command's function: files, figures, refusals."""
+
+import json
+import math
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from brittle import InputError, UnsupportedThreat
+from brittle.data import open_source
+from brittle.evaluation.spec import parse_universal
+from brittle.evaluation.universal import universal, usual_radius
+from brittle.models import open_network
+from brittle.report.universal_page import write_universal
+from brittle.universal.perturbation import Perturbation
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("universal") / "v.safetensors"
+    return universal("digits-lenet", "digits", out, attack="ascent:passes=3", eps=0.3, limit=120, unseen=40)
+
+
+def test_both_figures_are_those_of_a_fresh_look(made):
+    module = open_network("digits-lenet").module
+    change = Perturbation.load(made.path)
+    rows = pq.read_table(made.rows).to_pylist()
+    images = torch.cat([block.images for block in open_source("digits", limit=120).blocks(50)])
+    with torch.no_grad():
+        clean = module(images).argmax(1)
+        moved = module((images + change.tensor).clamp(0, 1)).argmax(1)
+    assert change.size <= 0.3 + 1e-6
+    for kind, estimate, count in (("seen", made.seen, 80), ("unseen", made.unseen, 40)):
+        places = torch.tensor([row["index"] for row in rows if row["kind"] == kind])
+        assert estimate.n == count == len(places)
+        assert estimate.value == pytest.approx(float((clean[places] != moved[places]).double().mean()))
+        assert [row["class_perturbed"] for row in rows if row["kind"] == kind] == moved[places].tolist()
+    assert sorted(row["index"] for row in rows) == list(range(120))
+    assert made.unseen.value > 0.5 > made.noise.value
+    assert change.made["fooling"]["unseen"]["value"] == made.unseen.value
+
+
+def test_the_file_says_how_it_was_made(made):
+    told = made.perturbation.made
+    assert told["attack"] == "ascent:passes=3"
+    assert told["images"] == 80
+    assert told["network_digest"] == open_network("digits-lenet").digest
+    json.dumps(made.plain(), allow_nan=False)
+
+
+def test_the_page_shows_it(made, tmp_path):
+    page = write_universal(made.path, tmp_path / "page.html").read_text()
+    assert "images it has not seen get another class" in page
+    assert "data:image/png" in page
+    assert f"n = {made.unseen.n}" in page
+
+
+def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):
+    for name in (made.path.name, made.rows.name):
+        (tmp_path / name).write_bytes((made.path.parent / name).read_bytes())
+    table = pq.read_table(tmp_path / made.rows.name)
+    evil = "<script>alert(1)</script>"
+    place = table.schema.get_field_index("name")
+    table = table.set_column(place, "name", [[evil] * len(table)])
+    table = table.replace_schema_metadata({"classes": json.dumps([evil] * 10)})
+    pq.write_table(table, tmp_path / made.rows.name)
+    assert "<script>alert" not in write_universal(tmp_path / made.path.name).read_text()
+
+
+def test_all_images_can_be_used(tmp_path):
+    every = universal(
+        "digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", limit=30, unseen=0
+    )
+    assert (every.unseen, every.seen.n, every.noise.n) == (None, 30, 30)
+    write_universal(every.path)
+
+
+def test_specs_are_read():
+    assert parse_universal("ascent: passes=5, loss=margin").passes == 5
+    assert parse_universal("uap").attack.steps == 10
+    assert parse_universal("uap(deepfool:steps=7):rate=0.9").attack.steps == 7
+    for text, match in (
+        ("acsent", "did you mean 'ascent'"),
+        ("ascent(pgd)", "takes no attack"),
+        ("uap(pgd;pgd)", "takes one attack"),
+        ("ascent:loss=hinge", "loss=hinge"),
+        ("ascent:speed=3", "no field 'speed'"),
+    ):
+        with pytest.raises(InputError, match=match):
+            parse_universal(text)
+
+
+def test_what_cannot_be_meant_is_refused(tmp_path):
+    with pytest.raises(InputError, match="linf and l2"):
+        universal("digits-lenet", "digits", tmp_path / "v", norm="l1")
+    with pytest.raises(InputError, match="at least one must be left"):
+        universal("digits-lenet", "digits", tmp_path / "v", limit=10, unseen=10)
+    with pytest.raises((InputError, UnsupportedThreat), match="one radius"):
+        universal("digits-lenet", "digits", tmp_path / "v", limit=10, eps=math.inf)
+
+
+def test_the_usual_radii_are_the_papers():
+    assert usual_radius("l2", (3, 224, 224)) == pytest.approx(2000 / 255)
+    assert usual_radius("l2", (3, 112, 112)) == pytest.approx(1000 / 255)
+    assert usual_radius("linf", (1, 8, 8)) == pytest.approx(10 / 255)
