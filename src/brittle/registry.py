@@ -21,6 +21,8 @@ from brittle.attacks.support_descent import SupportDescent
 from brittle.core.attack import Attack
 from brittle.core.combinators import Cascade, Restarts, SmallestRadius
 from brittle.universal.ascent import UniversalAscent
+from brittle.universal.fast_feature_fool import FastFeatureFool
+from brittle.universal.gd_uap import GDUAP
 from brittle.universal.search import UniversalAttack
 from brittle.universal.uap import UniversalDeepFool
 
@@ -55,6 +57,8 @@ COMBINATORS: dict[str, type[Attack]] = {
 
 UNIVERSAL: dict[str, type[UniversalAttack]] = {
     "ascent": UniversalAscent,
+    "fff": FastFeatureFool,
+    "gd-uap": GDUAP,
     "uap": UniversalDeepFool,
 }
 """Ways to make one perturbation for all images."""

@@ -11,13 +11,14 @@ from PIL import Image
 from brittle.errors import InputError
 from brittle.report.study_page import render_study
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
-from brittle.studies.drawing import Curves, HeatMap, Picture, drawn, picture_of, plain
+from brittle.studies.drawing import Curves, Graph, HeatMap, Picture, drawn, picture_of, plain
 
 MATRIX = HeatMap("Success", "Row to column.", ("a", "b"), ("c", "d"), ((0.5, None), (1.0, 0.0)), unit="percent")
 LINES = Curves(
     "Growth", "Up.", "size", "share", {"ours": ((0, 1), (0.25, 0.75)), "paper": ((0, 1), (0, 1))}, ("paper",)
 )
 SHEET = Picture("Sheet", "Two pixels.", picture_of(np.array([[0.0, 1.0]]), scale=3), "black and white")
+NET = Graph("Net", "Follow the arrows.", [("a<b>", 0.0), ("b", 2.0), ("c", 0.0)], [(0, 1, 3), (2, 1, 1)], "led here")
 
 
 def test_a_picture_holds_the_pixels():
@@ -27,7 +28,7 @@ def test_a_picture_holds_the_pixels():
     assert pixels[:, 3:].min() == 255
 
 
-@pytest.mark.parametrize("drawing", [MATRIX, LINES, SHEET], ids=lambda one: one.kind)
+@pytest.mark.parametrize("drawing", [MATRIX, LINES, SHEET, NET], ids=lambda one: one.kind)
 def test_drawings_survive_json(drawing):
     text = json.dumps(plain(drawing))
     assert json.dumps(plain(drawn(json.loads(text)))) == text
@@ -38,12 +39,19 @@ def test_a_matrix_with_a_wrong_shape_is_refused():
         HeatMap("x", "", ("a", "b"), ("c",), ((1.0,),))
 
 
+def test_a_graph_with_an_edge_to_nowhere_is_refused():
+    with pytest.raises(InputError, match="has 1 nodes"):
+        Graph("x", "", (("a", 1.0),), ((0, 1, 1),))
+    with pytest.raises(InputError, match="negative weight"):
+        Graph("x", "", (("a", -1.0),), ())
+
+
 def test_figures_of_cells_stand_on_the_page_also_when_kept_from_before(tmp_path):
     done = []
 
     def compute():
         done.append(1)
-        return Measured({"n": "3"}, figures=(MATRIX, LINES, SHEET))
+        return Measured({"n": "3"}, figures=(MATRIX, LINES, SHEET, NET))
 
     cells = (Cell("one", "work", compute, lambda: {"a": 1}),)
     column = Column("n", "images", "number", "Table")
@@ -57,4 +65,11 @@ def test_figures_of_cells_stand_on_the_page_also_when_kept_from_before(tmp_path)
         assert [trace["line"]["dash"] for trace in figures["drawing-1"]["data"]] == ["solid", "dot"]
         assert 'id="plot-drawing-1"' in page
         assert f"data:image/png;base64,{SHEET.png}" in page
+        arrows, nodes = figures["drawing-3"]["data"]
+        names = [one["text"] for one in figures["drawing-3"]["layout"]["annotations"]]
+        assert names == ["b", "a&lt;b&gt;", "c"]
+        assert nodes["customdata"][:2] == ["a&lt;b&gt;<br>0 led here<br>→ b (3)", "b<br>2 led here"]
+        assert arrows["x"] == [nodes["x"][0], nodes["x"][1], None, nodes["x"][2], nodes["x"][1], None]
+        assert 'id="plot-drawing-3"' in page
+        assert 'id="plot-drawing-2"' not in page
         assert "Pair</th>" in page

@@ -21,7 +21,7 @@ from brittle.models import Network
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import Pass, UniversalProblem, find_universal
+from brittle.universal.search import Pass, UniversalProblem, find_universal, unheard
 from brittle.version import __version__
 
 NORMS = ("linf", "l2")
@@ -136,7 +136,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     )
     split = _Split.of(subject, unseen, batch, seed)
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
-    problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or _nobody)
+    problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
     path, about = Path(out), _about(subject, split, device)
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
@@ -164,10 +164,6 @@ def random_like(perturbation: Perturbation, seed: int) -> Tensor:
         return (streams.uniform(first, shape)[0] * 2 - 1) * radius
     normal = streams.normal(first, shape)[0]
     return normal * (radius / normal.norm())
-
-
-def _nobody(fraction: float) -> None:
-    pass
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from brittle.metrics.classes import ClassRow, per_class
 from brittle.metrics.confusion import Pair, confusion_matrix, label_pairs
 from brittle.metrics.curves import Curve, Outcome, security_curve
+from brittle.metrics.depth import DepthErrors, depth_errors
 from brittle.metrics.estimate import Estimate, bootstrap, wilson
 from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
 from brittle.metrics.rates import (
@@ -14,31 +15,54 @@ from brittle.metrics.rates import (
     success_rate,
 )
 from brittle.metrics.rows import common_images, nearest_examples
+from brittle.metrics.segmentation import agreement, intersection_over_union, mean_iou, pixel_confusion
 from brittle.metrics.sizes import lattice_cost, mean_size, median_size, minimal_sizes, rho_adv, size_quantiles
+from brittle.metrics.universal import (
+    LabelEdge,
+    LabelGraph,
+    dimensions,
+    fooling_rate,
+    inner_products,
+    label_graph,
+    largest_inner_product,
+)
 
 __all__ = [
     "ClassRow",
     "Curve",
+    "DepthErrors",
     "Estimate",
+    "LabelEdge",
+    "LabelGraph",
     "Outcome",
     "Pair",
     "adversarial_distance",
+    "agreement",
     "bootstrap",
     "broken",
     "clean_accuracy",
     "common_images",
     "confusion_matrix",
     "correlation",
+    "depth_errors",
+    "dimensions",
+    "fooling_rate",
     "hardness",
+    "inner_products",
+    "intersection_over_union",
+    "label_graph",
     "label_pairs",
+    "largest_inner_product",
     "lattice_cost",
     "limited",
+    "mean_iou",
     "mean_size",
     "median_size",
     "minimal_sizes",
     "nearest_examples",
     "pair_means",
     "per_class",
+    "pixel_confusion",
     "rho_adv",
     "robust_accuracy",
     "robustness",

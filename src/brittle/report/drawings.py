@@ -1,22 +1,25 @@
-"""A study's matrices and curves as plotly's JSON; colours are names that the page replaces by those of its theme."""
+"""A study's matrices, curves and graphs as plotly's JSON; colours are names that the page replaces by its theme's."""
 
 from typing import Any
 
 from brittle.report.figures import DASHES, SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
-from brittle.studies.drawing import Curves, Drawing, HeatMap
+from brittle.report.graphs import graph_figure
+from brittle.studies.drawing import Curves, Drawing, Graph, HeatMap, Picture
 
 WRITTEN = 15
 """Most columns of a matrix whose numbers are written in the cells."""
 
 
 def drawing_figures(drawings: tuple[Drawing, ...]) -> dict[str, Figure]:
-    """Return the plotly figures of the matrices and curves, by the names that the page gives their places."""
-    return {
-        f"drawing-{number}": _heat_map(one) if isinstance(one, HeatMap) else _curves(one)
-        for number, one in enumerate(drawings)
-        if isinstance(one, HeatMap | Curves)
-    }
+    """Return the plotly figures of all that are no pictures, by the names that the page gives their places."""
+    return {f"drawing-{number}": _figure(one) for number, one in enumerate(drawings) if not isinstance(one, Picture)}
+
+
+def _figure(drawing: HeatMap | Curves | Graph) -> Figure:
+    if isinstance(drawing, HeatMap):
+        return _heat_map(drawing)
+    return graph_figure(drawing, _layout("", "")) if isinstance(drawing, Graph) else _curves(drawing)
 
 
 def _heat_map(drawing: HeatMap) -> Figure:

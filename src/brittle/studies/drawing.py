@@ -1,4 +1,4 @@
-"""What a study shows besides its table: matrices, curves and pictures, kept as data and drawn by the report."""
+"""What a study shows besides its table: matrices, curves, pictures and graphs, kept as data and drawn by the report."""
 
 import base64
 import io
@@ -79,8 +79,34 @@ class Picture:
     text: str
 
 
-Drawing = HeatMap | Curves | Picture
-_KINDS: dict[str, type[Drawing]] = {one.kind: one for one in (HeatMap, Curves, Picture)}
+@dataclass(frozen=True)
+class Graph:
+    """Nodes with arrows between them.
+
+    Attributes:
+        title: what it shows, unique in the study.
+        caption: how to read it.
+        nodes: name and weight, at least 0, of each; the heavier the larger.
+        edges: number of the node where it begins, of the one where it ends, and a count.
+        weight: what a node's weight is.
+    """
+
+    kind: ClassVar[str] = "graph"
+    title: str
+    caption: str
+    nodes: Sequence[tuple[str, float]]
+    edges: Sequence[tuple[int, int, int]]
+    weight: str = "weight"
+
+    def __post_init__(self):
+        if any(not 0 <= end < len(self.nodes) for edge in self.edges for end in edge[:2]):
+            raise InputError(f"the graph {self.title!r} has {len(self.nodes)} nodes, and an edge to one beyond them")
+        if any(weight < 0 for _, weight in self.nodes):
+            raise InputError(f"the graph {self.title!r} has a node of negative weight; expected numbers from 0 up")
+
+
+Drawing = HeatMap | Curves | Picture | Graph
+_KINDS: dict[str, type[Drawing]] = {one.kind: one for one in (HeatMap, Curves, Picture, Graph)}
 
 
 def picture_of(pixels: np.ndarray, scale: int = 1) -> str:

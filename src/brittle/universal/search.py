@@ -26,6 +26,10 @@ Judge = Callable[[Tensor], float]
 """Says how good a perturbation (c, h, w) is; larger is better. For classifiers, a fooling rate."""
 
 
+def unheard(fraction: float) -> None:
+    """Tell nobody how far a pass is."""
+
+
 @dataclass(frozen=True)
 class UniversalProblem:
     """What a universal perturbation is looked for: a network, a size of images, a norm and a radius.
@@ -44,7 +48,7 @@ class UniversalProblem:
     threat: Lp
     images: ImageSet | None = None
     seed: int = 0
-    progress: Callable[[float], None] = field(default=lambda fraction: None, compare=False, repr=False)
+    progress: Callable[[float], None] = field(default=unheard, compare=False, repr=False)
 
     @property
     def radius(self) -> float:
@@ -210,7 +214,7 @@ def find_universal(
             state = method.advance(problem, course.state, number)
         score, size = judge(state.perturbation), float(problem.threat.size(*_pair(state.perturbation))[0])
         line = Pass(number + 1, score, size, state.forward, state.backward, time.perf_counter() - began)
-        better = not method.keeps_best or score > max((one.score for one in course.history), default=-torch.inf)
+        better = not method.keeps_best or score >= max((one.score for one in course.history), default=-torch.inf)
         course = _Course(state, state.perturbation if better else course.best, [*course.history, line])
         if checkpoint is not None:
             course.save(checkpoint, whole)
@@ -264,6 +268,3 @@ class _Course:
                 "name another file, or remove it to start again"
             )
         return course
-
-
-search = find_universal

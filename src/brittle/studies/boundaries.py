@@ -1,0 +1,88 @@
+"""Boundaries: the smallest changes of photographs, the normals of the boundaries they lead to, and gradients."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from brittle.attacks.deepfool import DeepFool
+from brittle.core.classifier import undisturbed
+from brittle.core.run import run
+from brittle.core.threat import Lp
+from brittle.errors import DataError
+from brittle.maths.norms import steepest
+from brittle.studies.photographs import Photographs
+from brittle.universal.images import ImageSet
+
+SEARCH = DeepFool()
+"""Finds the nearest boundary."""
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """What was found around the images of X.
+
+    Attributes:
+        normals: of the boundary at the point that DeepFool reached, of length 1, (m, d), float32 on the CPU.
+        total: sum of DeepFool's changes, (c, h, w).
+        single: DeepFool's change of the first image, (c, h, w).
+        gradients: sum of the images' loss gradients, each brought to length 1, (c, h, w).
+        images: how many there were; m of them reached a boundary.
+    """
+
+    normals: Tensor
+    total: Tensor
+    single: Tensor
+    gradients: Tensor
+    images: int
+
+
+def boundaries(photographs: Photographs) -> Boundaries:
+    """Go from every image of X to the nearest boundary of its class.
+
+    The paper's normal of an image is DeepFool's change itself, which stands on the boundary where it ends; here it is
+    the gradient of the difference of both classes' logits at that end, to which DeepFool's last step is parallel.
+
+    Raises:
+        DataError: no boundary was reached from any image.
+    """
+    images, classifier = photographs.given, photographs.classifier
+    normals: list[Tensor] = []
+    changes: list[Tensor] = []
+    gradients = torch.zeros(images.shape, device=classifier.device, dtype=classifier.dtype)
+    for rows in images.batches():
+        clean = images.at(rows)
+        found = run(SEARCH, classifier, clean, threat=Lp(2), seed=photographs.setting.seed, ids=rows)
+        reached = found.success.nonzero()[:, 0]
+        moved = found.adversarial[reached].to(clean)
+        pair = (found.prediction[reached], found.clean_prediction[reached])
+        normals.append(steepest(_slopes(images, moved, *pair), 2).flatten(1).float().cpu())
+        changes.append((moved - clean[reached.to(clean.device)]).cpu())
+        gradients += steepest(_losses(images, clean, found.clean_prediction), 2).sum(0)
+        photographs.tell(f"nearest boundaries, {int(rows[-1]) + 1:,} of {len(images):,} images")
+    moves = torch.cat(changes)
+    if not len(moves):
+        raise DataError(f"DeepFool reached no boundary from any of the {len(images)} images of X")
+    return Boundaries(torch.cat(normals), moves.sum(0), moves[0], gradients.cpu(), len(images))
+
+
+def _slopes(images: ImageSet, points: Tensor, to: Tensor, away: Tensor) -> Tensor:
+    """Return the gradients of the lead of one class over another."""
+    points = points.detach().requires_grad_()
+    with undisturbed(images.classifier.module), torch.enable_grad():
+        logits = images.classifier.logits(points)
+        rows = torch.arange(len(points), device=logits.device)
+        lead = logits[rows, to.to(logits.device)] - logits[rows, away.to(logits.device)]
+        (slopes,) = torch.autograd.grad(lead.sum(), points)
+    return slopes
+
+
+def _losses(images: ImageSet, points: Tensor, labels: Tensor) -> Tensor:
+    """Return the gradients of the cross-entropy of the classes predicted."""
+    points = points.detach().requires_grad_()
+    with undisturbed(images.classifier.module), torch.enable_grad():
+        logits = images.classifier.logits(points)
+        loss = functional.cross_entropy(logits, labels.to(logits.device), reduction="sum")
+        (slopes,) = torch.autograd.grad(loss, points)
+    return slopes

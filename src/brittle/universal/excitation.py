@@ -1,0 +1,252 @@
+"""What Fast Feature Fool and GD-UAP share: Adam on the perturbation, so that layers answer as loudly as they can."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import at_least
+from brittle.errors import InputError
+from brittle.types import Images
+from brittle.universal.augment import augmented
+from brittle.universal.layers import Layers, layers_of
+from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, UniversalState
+
+STEP = 0.1 / 255
+"""Adam's rate, as a share of the span of the bounds."""
+DECAYS = (0.9, 0.999)
+"""Of Adam's two moments."""
+FLOOR = 1e-8 * 255
+"""What Adam adds to a gradient's size, for a span of 1; 1e-8 for the published span of 255."""
+GAUSSIAN = ((123.68, 116.779, 103.939), (62.0, 58.0, 52.0))
+"""Mean and standard deviation of red, green and blue in photographs of 0..255."""
+CANVAS = 500 / 224
+"""Sides of the Gaussian image that views are taken of, in sides of the network's input."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where the optimisation stands.
+
+    Attributes:
+        raw: the variable (c, h, w); the perturbation is what clipping to the radius leaves of it.
+        first, second: Adam's moments.
+        steps: made so far.
+        saturation: share of the values at the radius after the last step.
+    """
+
+    raw: Tensor
+    first: Tensor
+    second: Tensor
+    steps: int = 0
+    saturation: float = 0.0
+
+    @classmethod
+    def of(cls, state: UniversalState) -> "Course":
+        """Read a course from what a search keeps."""
+        kept = state.extras
+        steps, saturation = int(kept["steps"]), float(kept["saturation"])
+        return cls(kept["raw"], kept["first"], kept["second"], steps, saturation)
+
+    def state(self, perturbation: Tensor, forward: int, backward: int) -> UniversalState:
+        """Return what a search must keep to go on to the same bits."""
+        tensors = {"raw": self.raw, "first": self.first, "second": self.second}
+        numbers = {
+            "steps": torch.tensor(self.steps),
+            "saturation": torch.tensor(self.saturation, dtype=torch.float64),
+        }
+        return UniversalState(perturbation, tensors | numbers, forward, backward)
+
+    def halved(self, radius: float) -> "Course":
+        """Return the course with half the variable, so that no value is at the radius any more."""
+        return replace(self, raw=self.raw / 2, saturation=saturation_of(self.raw / 2, radius))
+
+    def stepped(self, gradient: Tensor, step: float, floor: float) -> "Course":
+        """Return the course after a step of Adam (Kingma & Ba, ICLR 2015, algorithm 1) down the gradient."""
+        one, two = DECAYS
+        steps = self.steps + 1
+        first = one * self.first + (1 - one) * gradient
+        second = two * self.second + (1 - two) * gradient.square()
+        length = step * (1 - two**steps) ** 0.5 / (1 - one**steps)
+        raw = self.raw - length * first / (second.sqrt() + floor)
+        return Course(raw, first, second, steps, self.saturation)
+
+
+def saturation_of(raw: Tensor, radius: float) -> float:
+    """Return the share of the values that the radius cuts off.
+
+    Example:
+        >>> saturation_of(torch.tensor([-0.2, 0.05, 0.1, 0.0]), 0.1)
+        0.5
+    """
+    return float((raw.abs() >= radius).double().mean())
+
+
+def substitutes(shape: tuple[int, int, int], count: int, generator: torch.Generator) -> Images:
+    """Return images of Gaussian noise with the mean and standard deviation of photographs, within [0, 1].
+
+    They stand for images where there are none: a perturbation that changes what the network says of them can be told
+    from one that does not (Mopuri et al., TPAMI 2018, section 3.4).
+
+    Args:
+        shape: channels, height, width; three channels are red, green and blue, others have the mean of the three.
+        count: how many.
+        generator: of the draws, on the CPU.
+
+    Example:
+        >>> substitutes((3, 2, 2), 4, torch.Generator()).shape
+        torch.Size([4, 3, 2, 2])
+    """
+    mean, deviation = (torch.tensor(numbers) / 255 for numbers in GAUSSIAN)
+    if shape[0] != 3:
+        mean, deviation = mean.mean(), deviation.mean()
+    noise = torch.randn(count, *shape, generator=generator)
+    return (mean.reshape(-1, 1, 1) + deviation.reshape(-1, 1, 1) * noise).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Excitation(UniversalAttack):
+    """A perturbation that excites the layers of a network; a pass is what lies between two validations.
+
+    Attributes:
+        iterations: most steps; those of the paper.
+        patience: validations without improvement after which it ends.
+        step: Adam's rate, as a share of the span of the bounds.
+        layers: names of the layers, or one text with a plus between them; found by `layers_of` where none are given.
+        mean: of the images, for all channels or each, as shares of the span; mid grey for networks whose mean is not
+            known. What is shown to the network without a prior. The paper's networks take images less their mean, so
+            that this is 0.
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("linf",)
+    needs_images: ClassVar[bool] = False
+    shortest: ClassVar[int]
+    """The fewest steps between two validations."""
+    longest: ClassVar[int]
+    """The most."""
+    iterations: int = 10_000
+    patience: int = 5
+    step: float = STEP
+    layers: str | tuple[str, ...] = ()
+    mean: float | tuple[float, ...] = 0.5
+
+    def __post_init__(self):
+        for name in ("iterations", "patience"):
+            at_least(name, getattr(self, name), 1)
+        at_least("step", self.step, 0)
+
+    @property
+    @abstractmethod
+    def shown(self) -> int:
+        """Images that a step shows to the network."""
+
+    @abstractmethod
+    def loss(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return what is made small, given what the layers say."""
+
+    @abstractmethod
+    def pause(self, course: Course, before: float, since: int) -> tuple[bool, bool]:
+        """Say whether to validate now, and whether to halve the variable thereafter.
+
+        Args:
+            course: after a step.
+            before: the saturation before that step.
+            since: steps since the last validation.
+        """
+
+    @property
+    def most_passes(self) -> int:
+        """The most validations that so many iterations can have."""
+        return -(-self.iterations // self.shortest)
+
+    def finished(self, history: Sequence[Pass]) -> bool:
+        """Say whether the iterations are spent, or the best validation is `patience` ones ago."""
+        if not history:
+            return False
+        scores = [one.score for one in history]
+        stale = len(scores) - 1 - scores.index(max(scores))
+        return history[-1].backward >= self.iterations * self.shown or stale >= self.patience
+
+    def start(self, problem: UniversalProblem) -> UniversalState:
+        """Begin with uniform noise within the radius."""
+        noise = torch.rand(problem.shape, generator=problem.generator(-1)) * 2 - 1
+        raw = problem.radius * noise.to(problem.zeros())
+        return Course(raw, problem.zeros(), problem.zeros()).state(raw, 0, 0)
+
+    def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
+        """Go on until the next validation, or until the iterations are spent."""
+        course, perturbation = Course.of(state), state.perturbation
+        generator, bounds, layers = problem.generator(number), problem.classifier.bounds, self._layers(problem)
+        began, validates = course.steps, False
+        most = min(self.longest, self.iterations - began)
+        while course.steps < self.iterations and not validates:
+            gradient = self._gradient(layers, self.background(problem, generator), course.raw, problem.radius)
+            before = course.saturation
+            course = course.stepped(gradient, self.step * bounds.span, FLOOR / bounds.span)
+            course = replace(course, saturation=saturation_of(course.raw, problem.radius))
+            validates, halves = self.pause(course, before, course.steps - began)
+            perturbation = problem.project(course.raw)
+            course = course.halved(problem.radius) if halves else course
+            problem.progress((course.steps - began) / most)
+        spent = (course.steps - began) * self.shown
+        return course.state(perturbation, state.forward + spent, state.backward + spent)
+
+    def background(self, problem: UniversalProblem, generator: torch.Generator) -> Images:
+        """Return the images that the perturbation is added to in one step: here the mean image."""
+        channels, height, width = problem.shape
+        numbers = self.mean if isinstance(self.mean, tuple) else (self.mean,)
+        if len(numbers) not in (1, channels):
+            raise InputError(f"mean has {len(numbers)} numbers; expected one, or one for each of {channels} channels")
+        bounds, zeros = problem.classifier.bounds, problem.zeros()
+        mean = torch.tensor(numbers, dtype=zeros.dtype, device=zeros.device).reshape(-1, 1, 1)
+        return (bounds.lower + bounds.span * mean).expand(1, channels, height, width)
+
+    def _layers(self, problem: UniversalProblem) -> Layers:
+        example = problem.zeros()[None] + problem.classifier.bounds.lower
+        names = self.layers if isinstance(self.layers, tuple) else tuple(self.layers.split("+"))
+        return layers_of(problem.classifier.module, example, tuple(name for name in names if name))
+
+    def _gradient(self, layers: Layers, images: Images, raw: Tensor, radius: float) -> Tensor:
+        """Return the loss's gradient; values that the radius cuts off have none, as published."""
+        variable = raw.detach().clone().requires_grad_()
+        loss = self.loss(layers(images + variable.clamp(-radius, radius)))
+        (gradient,) = torch.autograd.grad(loss, variable)
+        return gradient
+
+
+def loudness(sizes: Sequence[Tensor]) -> Tensor:
+    """Return minus the sum of the logarithms of sizes; a silent layer, whose size is 0, adds a constant.
+
+    Example:
+        >>> loudness([torch.tensor(1.0), torch.tensor(10.0)])
+        tensor(-2.3026)
+    """
+    return -torch.stack([size.clamp_min(torch.finfo(size.dtype).tiny).log() for size in sizes]).sum()
+
+
+def noise_views(problem: UniversalProblem, count: int, generator: torch.Generator) -> Images:
+    """Return views of one image of Gaussian noise, larger than the network's input, within the bounds."""
+    channels, height, width = problem.shape
+    canvas = substitutes((channels, round(height * CANVAS), round(width * CANVAS)), 1, generator)
+    return _within(problem, augmented(canvas.expand(count, -1, -1, -1), height, width, generator))
+
+
+def image_views(problem: UniversalProblem, count: int, generator: torch.Generator) -> Images:
+    """Return views of images of X, drawn without repetition where there are enough.
+
+    Raises:
+        InputError: there are no images.
+    """
+    images = problem.given()
+    order = torch.randperm(len(images), generator=generator)
+    rows = order.repeat(-(-count // len(images)))[:count]
+    return augmented(images.at(rows), *problem.shape[1:], generator)
+
+
+def _within(problem: UniversalProblem, images: Images) -> Images:
+    """Bring images of [0, 1] to the bounds and the device."""
+    bounds = problem.classifier.bounds
+    return (bounds.lower + bounds.span * images).to(problem.zeros())

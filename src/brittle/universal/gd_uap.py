@@ -1,0 +1,89 @@
+"""GD-UAP: data-free universal perturbations for any task, with or without a prior about the images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import at_least
+from brittle.errors import InputError
+from brittle.types import Images
+from brittle.universal.excitation import Course, Excitation, image_views, loudness, noise_views
+from brittle.universal.search import UniversalProblem
+
+Prior = Literal["none", "range", "data"]
+PRIORS: tuple[Prior, ...] = ("none", "range", "data")
+SATURATED = 0.5
+"""Share of the values at the radius above which the variable is halved once it grows no more."""
+SETTLED = 1e-5
+"""Change of that share in a step below which it grows no more."""
+EVERY = 400
+"""Steps between two validations where no halving comes earlier."""
+SHORTEST = 200
+"""A halving is preceded by a validation where the last one is more steps ago than this."""
+
+
+@dataclass(frozen=True)
+class GDUAP(Excitation):
+    """Makes the activations of every layer large on images that are not there, on noise, or on some images.
+
+    Mopuri, Ganeshan & Babu, "Generalizable data-free objective for crafting universal adversarial perturbations",
+    TPAMI 2018, equation 3, and the authors' code: the loss is minus the sum over the layers of log(||activation||_2^2
+    / 2); Adam with a rate of 0.1 on the scale 0..255 from uniform noise. Once more than half of the values are at the
+    radius and their share changes by less than 1e-5 in a step, the variable is halved, because values at the radius
+    have no gradient. Validated every 400 steps, and before a halving where the last validation is more than 200 steps
+    ago; it ends after 10 validations without improvement, at most 40,000 steps, with the best.
+
+    Deviations: layers are the activations of convolutions alone, where the authors list layers by network; silent
+    layers add nothing, where the paper's logarithm is not defined; the last steps are validated, too.
+
+    Attributes:
+        prior: "none": the mean image; "range": views of an image of Gaussian noise with the mean and deviation of
+            photographs; "data": views of the images X.
+        batch: views in a step; without a prior all would be the same, and one is shown.
+
+    Example:
+        >>> GDUAP(prior="range", iterations=1000).most_passes
+        5
+    """
+
+    shortest: ClassVar[int] = SHORTEST + 1
+    longest: ClassVar[int] = EVERY
+    iterations: int = 40_000
+    patience: int = 10
+    prior: Prior = "none"
+    batch: int = 25
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least("batch", self.batch, 1)
+        if self.prior not in PRIORS:
+            raise InputError(f"prior is {self.prior!r}; expected {', '.join(PRIORS[:-1])} or {PRIORS[-1]}")
+
+    @property
+    def shown(self) -> int:
+        """One without a prior, the batch with one."""
+        return 1 if self.prior == "none" else self.batch
+
+    def check(self, problem: UniversalProblem) -> None:
+        """Refuse as every method does, and the data prior without images."""
+        super().check(problem)
+        if self.prior == "data":
+            problem.given()
+
+    def background(self, problem: UniversalProblem, generator: torch.Generator) -> Images:
+        """Return the images of one step."""
+        if self.prior == "none":
+            return super().background(problem, generator)
+        return (noise_views if self.prior == "range" else image_views)(problem, self.batch, generator)
+
+    def loss(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return minus the sum of log(||activation||^2 / 2), the norm over all images of the step."""
+        return loudness([output.square().sum() / 2 for output in outputs])
+
+    def pause(self, course: Course, before: float, since: int) -> tuple[bool, bool]:
+        """Validate every 400 steps or before a halving; halve what is saturated and settled."""
+        settled = course.saturation > SATURATED and abs(course.saturation - before) < SETTLED
+        return since >= EVERY or (settled and since > SHORTEST), settled

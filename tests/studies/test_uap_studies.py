@@ -1,0 +1,279 @@
+"""The studies of universal perturbations on linear networks and a few digits, where all can be worked out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import nn
+
+from brittle import Lp
+from brittle.attacks.deepfool import DeepFool
+from brittle.errors import BrittleError, DataError, ModelError
+from brittle.metrics import Estimate
+from brittle.models import Network
+from brittle.studies import (
+    Setting,
+    boundaries,
+    photographs,
+    run_study,
+    uap_cross_model,
+    uap_diversity,
+    uap_fooling,
+    uap_geometry,
+    uap_labels,
+    uap_set_size,
+)
+from brittle.studies.drawing import Curves, Graph, HeatMap, Picture
+from brittle.studies.photographs import (
+    FETCHED,
+    GIVEN,
+    L2,
+    LINF,
+    MOBILENET_128,
+    MOBILENET_160,
+    SAMPLE,
+    SQUEEZENET,
+    Photographs,
+    fooled,
+    uniform_in_ball,
+)
+from brittle.universal.ascent import UniversalAscent
+from brittle.universal.uap import UniversalDeepFool
+
+SIDES = {"mobilenet_v1_0.25_128.pt2": 12, "mobilenet_v1_0.5_160.pt2": 8}
+"""Sizes of the stand-ins' images; of all others 10."""
+QUICK = UniversalAscent(passes=2, batch=5, step=0.5)
+IMAGES = 30
+STUDIES = (uap_cross_model, uap_diversity, uap_fooling, uap_geometry, uap_labels, uap_set_size)
+
+
+def linear(spec, device="cpu"):
+    """A random linear network in place of a file's."""
+    side = SIDES.get(Path(spec).name, 10)
+    number = sorted(view.spec for view in GIVEN).index(Path(spec).name)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 6))
+    generator = torch.Generator().manual_seed(number)
+    nn.init.zeros_(module[1].bias)
+    nn.init.normal_(module[1].weight, generator=generator)
+    return Network(spec, module, f"digest {number}", (3, side, side), (), 9)
+
+
+@pytest.fixture(scope="module")
+def folders(few_digits, tmp_path_factory):
+    """Some digits in the place of photographs, and empty files in that of networks."""
+    data, models = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("models")
+    (data / SAMPLE).parent.mkdir()
+    pq.write_table(pq.read_table(few_digits / "mnist/train.parquet").slice(0, IMAGES), data / SAMPLE)
+    for view in GIVEN:
+        (models / view.spec).touch()
+    return data, models
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stand_ins():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photographs, "open_network", linear)
+        for study in STUDIES:
+            patch.setattr(study, "FAST", QUICK)
+        patch.setattr(uap_fooling, "PUBLISHED", UniversalDeepFool(DeepFool(steps=10), passes=2))
+        patch.setattr(uap_fooling, "FEW", {MOBILENET_128.row: 6})
+        patch.setattr(uap_diversity, "SHUFFLINGS", 3)
+        patch.setattr(uap_set_size, "SEEN", {"small": 12, "paper": 24})
+        patch.setattr(uap_geometry, "DIMENSIONS", 2)
+        yield
+
+
+@pytest.fixture
+def setting(folders, tmp_path):
+    return Setting(*folders, "small", "cpu", 0, tmp_path)
+
+
+@pytest.fixture
+def study(folders, tmp_path):
+    data, models = folders
+    return lambda name, **options: run_study(name, tmp_path, data=data, models=models, **options)
+
+
+def test_x_and_the_unseen_images_are_disjoint_halves(setting):
+    paper = Photographs(MOBILENET_128, replace(setting, scale="paper"))
+    both = torch.cat([paper.given.images, paper.unseen.images])
+    assert both.dtype == torch.uint8
+    assert len(paper.given) == len(paper.unseen) == IMAGES // 2
+    (block,) = paper.source.blocks(IMAGES)
+    every = (block.images * 255).round().to(torch.uint8)
+    assert sorted(both.flatten(1).tolist()) == sorted(every.flatten(1).tolist())
+    small = Photographs(MOBILENET_128, setting, most=(4, 7))
+    assert torch.equal(small.given.images, paper.given.images[:4])
+    assert torch.equal(small.unseen.images, paper.unseen.images[:7])
+    assert torch.equal(small.first(3).images, paper.given.images[:3])
+    other = Photographs(MOBILENET_128, replace(setting, seed=1), most=(4, 7))
+    assert not torch.equal(other.given.images, small.given.images)
+    assert len({str(one.identity()) for one in (paper, small, other)}) == 3
+
+
+@pytest.mark.parametrize(("threat", "name"), [(Lp("inf", 0.2), "linf"), (Lp(2, 3.0), "l2")], ids=("linf", "l2"))
+def test_noise_fills_the_ball(threat, name):
+    drawn = torch.stack([uniform_in_ball((3, 9, 9), threat, torch.Generator().manual_seed(n)) for n in range(20)])
+    sizes = drawn.flatten(1).abs().amax(1) if name == "linf" else drawn.flatten(1).norm(dim=1)
+    assert (sizes <= threat.radius * (1 + 1e-6)).all()
+    assert (sizes > 0.97 * threat.radius).all()
+    assert drawn.mean().abs() < 0.01
+    if name == "linf":
+        assert float(drawn.abs().mean()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_perturbation_is_made_once_and_a_killed_search_goes_on(setting):
+    class Killed(Exception):
+        pass
+
+    def stop(line, fraction=None):
+        if "pass 1" in line:
+            raise Killed
+
+    seen = Photographs(MOBILENET_128, setting)
+    whole = seen.found(QUICK, LINF)
+    folder = setting.folder / "another"
+    with pytest.raises(Killed):
+        Photographs(MOBILENET_128, replace(setting, folder=folder, tell=stop)).found(QUICK, LINF)
+    told = []
+    later = Photographs(
+        MOBILENET_128, replace(setting, folder=folder, tell=lambda line, fraction=None: told.append(line))
+    )
+    assert torch.equal(later.found(QUICK, LINF).tensor, whole.tensor)
+    assert [line.split(", ")[2] for line in told] == ["pass 2 of 2"]
+    assert torch.equal(later.found(QUICK, LINF).tensor, whole.tensor)
+    assert len(told) == 1
+    assert not torch.equal(later.found(QUICK, LINF, seed=1).tensor, whole.tensor)
+
+
+def test_what_is_missing_is_said(setting):
+    def error(view, **changes):
+        with pytest.raises(BrittleError) as caught:
+            Photographs(view, replace(setting, **changes)).identity()
+        return caught.value
+
+    lost = replace(MOBILENET_128, spec="lost.pt2")
+    assert "needs mobilenet_v1_0.25_128.pt2: give the folder" in str(error(MOBILENET_128, models=None))
+    assert "needs lost.pt2, which is not in the folder" in str(error(lost))
+    assert isinstance(error(lost), ModelError)
+    assert isinstance(error(MOBILENET_128, data=None), DataError)
+    assert "measured at the scale of the paper" in str(error(FETCHED[0]))
+
+
+def test_fooling_beside_noise_and_the_published_algorithm(study, monkeypatch):
+    monkeypatch.setattr(uap_fooling, "GIVEN", (SQUEEZENET, MOBILENET_128))
+    result = study("uap-fooling")
+    totals = {"given": 0.0, "unseen": 0.0, "noise": 0.0}
+    for view in uap_fooling.GIVEN:
+        for norm in ("linf", "l2"):
+            for key in totals:
+                rate = result.entry(view.row, f"{norm}.{key}").measured
+                assert rate.n == IMAGES // 2
+                totals[key] += rate.value
+    assert totals["noise"] + 1 < totals["unseen"] < totals["given"] + 1
+    small = MOBILENET_128.row
+    assert result.entry(small, "linf.paper.count").measured == "6"
+    assert result.entry(small, "linf.paper.given").measured.n == 6
+    assert "pass" in result.entry(small, "linf.paper.given").note
+    assert result.entry(SQUEEZENET.row, "linf.paper.given").measured is None
+    assert result.entry("VGG-F", "l2.paper.unseen").published == 87.0
+    assert result.entry("ResNet-152", "linf.paper.given").published == 85.4
+    assert result.missing == 2 * len(FETCHED)
+    assert [type(one) for one in result.figures] == [Picture] * 2
+
+
+def test_a_perturbation_fools_other_networks_at_their_own_size(study, setting):
+    result = study("uap-cross-model")
+    (figure,) = result.figures
+    assert isinstance(figure, HeatMap)
+    assert figure.columns == tuple(view.row for view in uap_cross_model.FOUR)
+    assert figure.rows[-1] == uap_cross_model.NOISE_ROW
+    for row, values in zip(figure.rows, figure.values, strict=True):
+        assert values == [result.entry(row, column).measured.value for column in figure.columns]
+    made = Photographs(MOBILENET_128, setting).found(QUICK, LINF)
+    onto = Photographs(MOBILENET_160, setting)
+    wanted = fooled(onto.unseen, made.resampled(8, 8).tensor)
+    assert result.entry(MOBILENET_128.row, MOBILENET_160.row).measured == wanted
+    assert result.entry("VGG-16", "VGG-19").published == 73.1
+    assert study("uap-cross-model").reused == 6
+
+
+def test_shufflings_are_compared_by_their_directions(study, setting):
+    result = study("uap-diversity")
+    matrix = next(one for one in result.figures if MOBILENET_128.row in one.title)
+    values = np.array(matrix.values)
+    seen = Photographs(MOBILENET_128, setting, (100, 500))
+    found = [seen.found(QUICK, LINF, seed=seed).tensor.flatten() for seed in range(3)]
+    cosine = torch.nn.functional.cosine_similarity(found[0], found[2], dim=0)
+    assert values[0, 2] == pytest.approx(float(cosine), abs=1e-4)
+    assert np.diag(values) == pytest.approx(1)
+    largest = np.abs(values - np.eye(3)).max()
+    assert result.entry(MOBILENET_128.row, "largest").measured == f"{largest:.3f}"
+    assert result.entry("GoogLeNet", "largest").published == "< 0.1"
+
+
+def test_dominant_labels_and_their_graph(study):
+    result = study("uap-labels")
+    graph = next(one for one in result.figures if MOBILENET_128.row in one.title)
+    assert isinstance(graph, Graph)
+    entry = {column.key: result.entry(MOBILENET_128.row, column.key).measured for column in result.columns}
+    assert entry["images"] == "30"
+    assert entry["fooled"].n == 30
+    assert entry["edges"] == f"{len(graph.edges)}" != "0"
+    degrees = np.bincount([end for _, end, _ in graph.edges], minlength=len(graph.nodes))
+    assert [weight for _, weight in graph.nodes] == degrees.tolist()
+    heaviest = max(graph.nodes, key=lambda node: node[1])
+    assert entry["dominant"].startswith("class ")
+    assert f"({heaviest[1]:g})" in entry["dominant"].split(";")[0]
+    assert entry["top"].value <= entry["five"].value
+    assert entry["top"].n == round(entry["fooled"].value * 30)
+
+
+def test_sizes_of_x(study):
+    result = study("uap-set-size")
+    (curves,) = result.figures
+    x, unseen = curves.lines["unseen images"]
+    assert list(x) == [5, 10]
+    assert [result.entry(MOBILENET_128.row, f"{size}").measured.value for size in x] == unseen
+    assert result.entry(MOBILENET_128.row, "10.given").measured.n == 10
+    assert result.entry(MOBILENET_128.row, "20").measured is None
+    assert result.entry("GoogLeNet", "500").published == "> 30 %"
+
+
+def test_normals_of_linear_boundaries_are_differences_of_weights(setting):
+    seen = Photographs(MOBILENET_128, setting)
+    around = boundaries.boundaries(seen)
+    weight = seen.network.module[1].weight.detach()
+    lines = (weight[:, None] - weight[None]).flatten(0, 1)
+    lines = lines / lines.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    assert around.images == 15
+    assert len(around.normals) > 10
+    assert around.normals.norm(dim=1).numpy() == pytest.approx(1, abs=1e-5)
+    assert (around.normals @ lines.T).amax(1).numpy() == pytest.approx(1, abs=1e-4)
+    assert seen.unseen.fooled(torch.zeros(seen.shape)).sum() == 0
+    assert float(around.single.norm()) > 0
+
+
+def test_the_normals_of_six_classes_have_five_dimensions(study):
+    result = study("uap-geometry")
+    lengths, values = result.figures
+    assert isinstance(lengths, Curves)
+    own = np.array(values.lines["normals of the boundary"][1])
+    random = np.array(values.lines["random unit vectors"][1])
+    assert (own**2).sum() == pytest.approx(len(own), rel=1e-4)
+    assert (random**2).sum() == pytest.approx(len(random), rel=1e-4)
+    assert own[5:].max() < 1e-3
+    entry = {column.key: result.entry(MOBILENET_128.row, column.key).measured for column in result.columns}
+    assert int(entry["half"]) <= 3 < int(entry["half.random"])
+    assert entry["columns"] == "432"
+    assert isinstance(entry["span"], Estimate)
+    assert entry["span"].value > entry["whole"].value
+    (x, rates) = lengths.lines["universal perturbation"]
+    assert x[-2] == pytest.approx(L2.radius)
+    assert rates[-2] == pytest.approx(entry["universal"].value, abs=0.07)
+    keys = ("universal", "span", "whole", "faint.span", "faint.whole")
+    published = [result.entry(uap_geometry.PAPERS, key).published for key in keys]
+    assert published == [85, 38, 10, 38, 10]
