@@ -49,10 +49,10 @@ NOTES = (
     "Most of these photographs hold little or nothing of the 20 classes of Pascal VOC, and what the network sees in "
     "them is then a guess that noise changes, too. The first sheet leaves pixels out to whose class it gives less than "
     f"{100 * SURE:g} % on the clean image, as is done where a network's own labels stand in for true ones; the second "
-    "one counts all. The threshold was chosen with figures at hand: of 0, 0.5, 0.7 and 0.9, the loss was 1.4, 1.8, 2.5 and "
-    "4.1 times that by noise on photographs of the same sample, so that the first sheet shows what becomes of sure pixels "
-    "and is no independent finding. The paper measures against true labels on Pascal VOC, with other networks; none of its figures is "
-    "comparable.",
+    "one counts all. The threshold was chosen with figures at hand: of 0, 0.5, 0.7 and 0.9, the loss was 1.4, 1.8, 2.5 "
+    "and 4.1 times that by noise on photographs of the same sample, so that the first sheet shows what becomes of sure "
+    "pixels and is no independent finding. The paper measures against true labels on Pascal VOC, with other networks; "
+    "none of its figures is comparable.",
     LAYERS
     + " "
     + RADIUS
