@@ -16,7 +16,7 @@ Unit = Literal["percent", "ratio", "number", "seconds"]
 """How a column's estimates are written; those of "percent" are fractions."""
 Scale = Literal["small", "paper"]
 SCALES: dict[str, str] = {
-    "small": "small: the first 1,000 test images (100 photographs), networks trained for a few epochs",
+    "small": "small: at most the first 1,000 test images, as few as a study says, networks trained for a few epochs",
     "paper": "paper: every test image there is, networks trained in full",
 }
 """What can be asked for, and what it means."""
