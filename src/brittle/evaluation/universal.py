@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from brittle.core.bounds import Bounds
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
 from brittle.data import Source
@@ -158,12 +159,10 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
 
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:
     """Return random noise of the same norm: uniform in the box for linf, of that very length for l2; (c, h, w)."""
-    radius, shape = float(perturbation.threat.radius), tuple(perturbation.tensor.shape)
-    streams, first = Streams(seed, torch.zeros(1, dtype=torch.int64)), torch.zeros(1, dtype=torch.int64)
-    if perturbation.threat.name == "linf":
-        return (streams.uniform(first, shape)[0] * 2 - 1) * radius
-    normal = streams.normal(first, shape)[0]
-    return normal * (radius / normal.norm())
+    threat, first = perturbation.threat, torch.zeros(1, dtype=torch.int64)
+    nothing = torch.zeros((1, *perturbation.tensor.shape))
+    drawn = threat.draw(nothing, Streams(seed, first), first, Bounds())[0]
+    return drawn if threat.name == "linf" else drawn * (float(threat.radius) / drawn.norm())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from brittle.core.classifier import undisturbed
 from brittle.files import write_atomically
-from brittle.metrics import Estimate, wilson
+from brittle.metrics import Estimate, fooling_rate
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
@@ -38,8 +38,7 @@ class Outcome:
 
     def fooled(self, column: str) -> Estimate:
         """Return the share of the images whose class in a column is not that of the clean image."""
-        clean, other = (self.table.column(name).to_numpy() for name in ("class_clean", column))
-        return wilson(int((clean != other).sum()), len(clean))
+        return fooling_rate(*(self.table.column(name).to_numpy() for name in ("class_clean", column)))
 
 
 @torch.no_grad()

@@ -66,11 +66,11 @@ def parameters_of(module: nn.Module) -> int:
 
 
 @contextmanager
-def seeded() -> Generator[None, None, None]:
-    """Within it torch draws from seed 0; afterwards its random state is as before.
+def seeded(seed: int = 0) -> Generator[None, None, None]:
+    """Within it torch draws from a seed; afterwards its random state is as before.
 
     First weights that a file then replaces cost no randomness, and those that nothing replaces are the same every time.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+        torch.default_generator.manual_seed(seed)
         yield

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from brittle.errors import RunError
 from brittle.files import write_atomically
-from brittle.metrics import Estimate, wilson
+from brittle.metrics import Estimate, fooling_rate
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.template import fill
@@ -148,7 +148,7 @@ def _of(rows: pa.Table, kind: str) -> pa.Table:
 def _rate(kind: str, rows: pa.Table) -> Rate:
     some = _of(rows, kind)
     clean, moved, noise = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed", "noise"))
-    rate, random = (wilson(int((clean != other).sum()), len(clean)) for other in (moved, noise))
+    rate, random = (fooling_rate(clean, other) for other in (moved, noise))
     interval = f"{percent(rate.low)} to {percent(rate.high)}"
     return Rate(KINDS[kind], percent(rate.value), interval, percent(random.value), len(clean))
 

@@ -1,18 +1,21 @@
 """Boundaries: the smallest changes of photographs, the normals of the boundaries they lead to, and gradients."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from brittle.attacks.deepfool import DeepFool
 from brittle.core.classifier import undisturbed
 from brittle.core.run import run
 from brittle.core.threat import Lp
 from brittle.errors import DataError
+from brittle.maths.losses import cross_entropy
 from brittle.maths.norms import steepest
 from brittle.studies.photographs import Photographs
+from brittle.types import Labels, Logits, PerImage
 from brittle.universal.images import ImageSet
 
 SEARCH = DeepFool()
@@ -56,10 +59,12 @@ def boundaries(photographs: Photographs) -> Boundaries:
         found = run(SEARCH, classifier, clean, threat=Lp(2), seed=photographs.setting.seed, ids=rows)
         reached = found.success.nonzero()[:, 0]
         moved = found.adversarial[reached].to(clean)
-        pair = (found.prediction[reached], found.clean_prediction[reached])
-        normals.append(steepest(_slopes(images, moved, *pair), 2).flatten(1).float().cpu())
+        to, away = (labels.to(clean.device) for labels in (found.prediction[reached], found.clean_prediction[reached]))
+        normals.append(steepest(_slopes(images, moved, partial(_gap, to, away)), 2).flatten(1).float().cpu())
         changes.append((moved - clean[reached.to(clean.device)]).cpu())
-        gradients += steepest(_losses(images, clean, found.clean_prediction), 2).sum(0)
+        gradients += steepest(
+            _slopes(images, clean, partial(cross_entropy, labels=found.clean_prediction.to(clean.device))), 2
+        ).sum(0)
         photographs.tell(f"nearest boundaries, {int(rows[-1]) + 1:,} of {len(images):,} images")
     moves = torch.cat(changes)
     if not len(moves):
@@ -67,22 +72,14 @@ def boundaries(photographs: Photographs) -> Boundaries:
     return Boundaries(torch.cat(normals), moves.sum(0), moves[0], gradients.cpu(), len(images))
 
 
-def _slopes(images: ImageSet, points: Tensor, to: Tensor, away: Tensor) -> Tensor:
-    """Return the gradients of the lead of one class over another."""
+def _slopes(images: ImageSet, points: Tensor, measure: Callable[[Logits], PerImage]) -> Tensor:
+    """Return the gradients of what is measured of the logits, image by image."""
     points = points.detach().requires_grad_()
     with undisturbed(images.classifier.module), torch.enable_grad():
-        logits = images.classifier.logits(points)
-        rows = torch.arange(len(points), device=logits.device)
-        lead = logits[rows, to.to(logits.device)] - logits[rows, away.to(logits.device)]
-        (slopes,) = torch.autograd.grad(lead.sum(), points)
+        (slopes,) = torch.autograd.grad(measure(images.classifier.logits(points)).sum(), points)
     return slopes
 
 
-def _losses(images: ImageSet, points: Tensor, labels: Tensor) -> Tensor:
-    """Return the gradients of the cross-entropy of the classes predicted."""
-    points = points.detach().requires_grad_()
-    with undisturbed(images.classifier.module), torch.enable_grad():
-        logits = images.classifier.logits(points)
-        loss = functional.cross_entropy(logits, labels.to(logits.device), reduction="sum")
-        (slopes,) = torch.autograd.grad(loss, points)
-    return slopes
+def _gap(to: Labels, away: Labels, logits: Logits) -> PerImage:
+    """Measure the lead of one class over another."""
+    return (logits.gather(1, to[:, None]) - logits.gather(1, away[:, None]))[:, 0]

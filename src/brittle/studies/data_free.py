@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from brittle.studies.photographs import LINF
+from brittle.studies.photographs import LINF, Photographs
 from brittle.studies.study import Scale
 from brittle.universal.excitation import Excitation
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
+from brittle.universal.perturbation import Perturbation
 
 NOISE = "uniform noise"
 FFF = "Fast Feature Fool"
@@ -18,6 +19,8 @@ METHODS: Mapping[str, Excitation] = {
     "GD-UAP, data prior": GDUAP(prior="data"),
 }
 """Every method with its published settings; `NOISE` is what they are compared with."""
+JUDGED = 50
+"""Images of X that judge the perturbations of a search at the small scale."""
 STEP = 1 / 255
 """Adam's rate at the small scale, ten times the published one, since so few steps would not reach the radius."""
 
@@ -44,6 +47,12 @@ class Short:
         if isinstance(method, GDUAP) and method.prior != "none":
             return replace(method, iterations=self.shown, batch=self.batch, step=STEP)
         return replace(method, iterations=self.iterations, step=STEP)
+
+    def made(self, name: str, photographs: Photographs) -> Perturbation:
+        """Make a perturbation for a network; at the small scale a few images of X judge it, otherwise all."""
+        scale = photographs.setting.scale
+        judge = photographs.first(JUDGED).fooling_rate if scale == "small" else None
+        return photographs.found(self.method(name, scale), LINF, judge=judge)
 
     @property
     def note(self) -> str:

@@ -1,7 +1,6 @@
 """A small encoder-decoder that estimates depth, trained on generated scenes."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, pi
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from brittle.files import write_atomically
+from brittle.models.network import seeded
 from brittle.studies.scenes import Scenes
 from brittle.types import Images
 
@@ -92,7 +92,7 @@ def train_depth(
     images = torch.from_numpy(scenes.images).float().to(device)
     logs = torch.from_numpy(scenes.depth).float().log()[:, None].to(device)
     generator = torch.Generator().manual_seed(training.seed)
-    with _seeded(training.seed), torch.enable_grad():
+    with seeded(training.seed), torch.enable_grad():
         network = DepthNetwork(training.width).to(device)
     optimiser = torch.optim.Adam(network.parameters(), training.rate)
     steps = training.epochs * -(-len(images) // training.batch)
@@ -124,14 +124,7 @@ def save_depth(network: DepthNetwork, path: Path) -> None:
 
 def load_depth(path: Path, width: int, device: str = "cpu") -> DepthNetwork:
     """Read what `save_depth` wrote."""
-    with _seeded(0):
+    with seeded(0):
         network = DepthNetwork(width)
     network.load_state_dict(load_file(path))
     return network.to(device).eval().requires_grad_(False)
-
-
-@contextmanager
-def _seeded(seed: int) -> Generator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield

@@ -27,7 +27,6 @@ TABLE = "gd_uap_cross_model"
 METHOD = "GD-UAP, range prior"
 """The paper's table is of this one: its diagonal has the figures of the range prior."""
 SMALL = Short(iterations=200, shown=150, batch=5)
-JUDGED = 50
 GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_128)
 VIEWS = (*GIVEN, *FETCHED)
 ONLY_PUBLISHED = ("CaffeNet", "VGG-F")
@@ -62,9 +61,7 @@ class Gallery:
 
     def perturbation(self, row: str) -> Perturbation:
         """Make the perturbation of a network, or take the one kept in the study's folder."""
-        photographs, scale = self.photographs[row], self.setting.scale
-        judge = photographs.first(JUDGED).fooling_rate if scale == "small" else None
-        return photographs.found(SMALL.method(METHOD, scale), LINF, judge=judge)
+        return SMALL.made(METHOD, self.photographs[row])
 
     def rate(self, row: str, column: str) -> Estimate:
         """Estimate how many photographs the row's perturbation fools on the column's network."""

@@ -21,8 +21,6 @@ from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 
 TABLE = "gd_uap_priors"
 SMALL = Short(iterations=200, shown=100, batch=5)
-JUDGED = 50
-"""Images of X that judge the perturbations of a search at the small scale."""
 VIEWS = (MOBILENET_V2, SQUEEZENET, MOBILENET_128, *FETCHED)
 ONLY_PUBLISHED = ("CaffeNet", "VGG-F")
 _SHEET = "Fooling rate of unseen images"
@@ -64,12 +62,8 @@ class Fooling:
     def measure(self) -> Measured:
         """Make the perturbation and count the unseen images that it fools."""
         photographs = self.photographs
-        if self.column == NOISE:
-            perturbation = photographs.noise(LINF)
-        else:
-            scale = photographs.setting.scale
-            judge = photographs.first(JUDGED).fooling_rate if scale == "small" else None
-            perturbation = photographs.found(SMALL.method(self.column, scale), LINF, judge=judge).tensor
+        noise = self.column == NOISE
+        perturbation = photographs.noise(LINF) if noise else SMALL.made(self.column, photographs).tensor
         return Measured({self.column: fooled(photographs.unseen, perturbation)}, remark=photographs.story())
 
 

@@ -104,14 +104,19 @@ class Segmented:
         """The same for noise of equal norm."""
         return self.confusions(self.photographs.noise(LINF))
 
+    @cached_property
+    def given(self) -> list[Integers]:
+        """The classes of the pixels of X as they are."""
+        images = self.photographs.given
+        return [self.labels(images.at(torch.tensor([row]))) for row in range(len(images))]
+
     def changed(self, perturbation: Tensor) -> float:
         """Return the share of the pixels of X that change their class: the judge of a search."""
         images, bounds = self.photographs.given, self.photographs.classifier.bounds
         shares: list[float] = []
-        for row in range(len(images)):
+        for row, before in enumerate(self.given):
             image = images.at(torch.tensor([row]))
-            before, after = self.labels(image), self.labels(bounds.clamp(image + perturbation.to(image)))
-            shares.append(float((before != after).mean()))
+            shares.append(float((before != self.labels(bounds.clamp(image + perturbation.to(image)))).mean()))
         return float(np.mean(shares))
 
 

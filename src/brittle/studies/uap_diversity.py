@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brittle.metrics import Estimate, bootstrap, inner_products, largest_inner_product
+from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import HeatMap
 from brittle.studies.photographs import (
     FAST,
@@ -84,12 +85,7 @@ class Shufflings:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [
-        Shufflings(Photographs(view, setting, SMALL.get(view.row)))
-        for view in VIEWS
-        if setting.scale == "paper" or view.row in SMALL
-    ]
-    return [Cell(work.photographs.view.row, work.name, work.measure, work.identity) for work in works]
+    return cells_of(Shufflings, VIEWS, SMALL, setting)
 
 
 def _published(row: str, column: str) -> Figure:
@@ -105,7 +101,7 @@ UAP_DIVERSITY = Study(
     source=published()[TABLE].source + ", the section on diversity",
     cells=cells,
     rows=(
-        *(Row(view.row, "" if view.row in SMALL else "Measured at the scale of the paper.") for view in VIEWS),
+        *rows_of(VIEWS, SMALL),
         Row(PAPERS, "Published figure only, of another solver."),
     ),
     columns=COLUMNS,

@@ -10,6 +10,7 @@ from torch import Tensor
 from brittle.maths.subspace import Spectrum, by_gram
 from brittle.metrics import Estimate, bootstrap, dimensions
 from brittle.studies.boundaries import SEARCH, Boundaries, boundaries
+from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import Curves
 from brittle.studies.photographs import FAST, GIVEN, HALVES, L2, MOBILENET_128, Photographs, fooled
 from brittle.studies.published import Figure, published
@@ -182,12 +183,7 @@ def _long(direction: Tensor, length: float) -> Tensor:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network; at the small scale the smallest one alone."""
-    works = [
-        Directions(Photographs(view, setting, SMALL.get(view.row)))
-        for view in VIEWS
-        if setting.scale == "paper" or view.row in SMALL
-    ]
-    return [Cell(work.photographs.view.row, work.name, work.measure, work.identity) for work in works]
+    return cells_of(Directions, VIEWS, SMALL, setting)
 
 
 def _published(row: str, column: str) -> Figure:
@@ -201,7 +197,7 @@ UAP_GEOMETRY = Study(
     source=published()[TABLE].source + ", the section on explaining the vulnerability",
     cells=cells,
     rows=(
-        *(Row(view.row, "" if view.row in SMALL else "Measured at the scale of the paper.") for view in VIEWS),
+        *rows_of(VIEWS, SMALL),
         Row(PAPERS, "Published figures only."),
     ),
     columns=COLUMNS,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from brittle.metrics import Estimate, LabelGraph, fooling_rate, label_graph, wilson
+from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import Graph
 from brittle.studies.photographs import (
     FAST,
@@ -21,7 +22,7 @@ from brittle.studies.photographs import (
     fooled,
 )
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import Cell, Column, Measured, Setting, Study
 from brittle.universal.images import ImageSet
 
 VIEWS = (MOBILENET_128, MOBILENET_160, *(view for view in GIVEN if view not in (MOBILENET_128, MOBILENET_160)))
@@ -121,12 +122,7 @@ def _share(clean: np.ndarray, moved: np.ndarray, count: int) -> Estimate | str:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [
-        Labels(Photographs(view, setting, SMALL.get(view.row)))
-        for view in VIEWS
-        if setting.scale == "paper" or view.row in SMALL
-    ]
-    return [Cell(work.photographs.view.row, work.name, work.measure, work.identity) for work in works]
+    return cells_of(Labels, VIEWS, SMALL, setting)
 
 
 def _published(row: str, column: str) -> Figure:
@@ -138,7 +134,7 @@ UAP_LABELS = Study(
     title="Into which classes a universal perturbation leads images",
     source=published()["uap_facts"].source + ", the section on dominant labels",
     cells=cells,
-    rows=tuple(Row(view.row, "" if view.row in SMALL else "Measured at the scale of the paper.") for view in VIEWS),
+    rows=tuple(rows_of(VIEWS, SMALL)),
     columns=COLUMNS,
     published=_published,
     notes=NOTES,

@@ -5,8 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brittle.metrics import Estimate
+from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import Curves
-from brittle.studies.photographs import FAST, GIVEN, HALVES, LINF, MOBILENET_128, NOISE, Photographs, fooled
+from brittle.studies.photographs import (
+    FAST,
+    GIVEN,
+    HALVES,
+    LINF,
+    MOBILENET_128,
+    NOISE,
+    Photographs,
+    fooled,
+)
 from brittle.studies.published import Figure, published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.universal.ascent import UniversalAscent
@@ -91,12 +101,7 @@ class Sizes:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [
-        Sizes(Photographs(view, setting, SMALL.get(view.row)))
-        for view in VIEWS
-        if setting.scale == "paper" or view.row in SMALL
-    ]
-    return [Cell(work.photographs.view.row, work.name, work.measure, work.identity) for work in works]
+    return cells_of(Sizes, VIEWS, SMALL, setting)
 
 
 def _published(row: str, column: str) -> Figure:
@@ -111,7 +116,7 @@ UAP_SET_SIZE = Study(
     source=published()[TABLE].source + ", the figure on the size of X",
     cells=cells,
     rows=(
-        *(Row(view.row, "" if view.row in SMALL else "Measured at the scale of the paper.") for view in VIEWS),
+        *rows_of(VIEWS, SMALL),
         Row(PAPERS, "Published figure only, of another solver."),
     ),
     columns=COLUMNS,

@@ -1,5 +1,6 @@
 """What the ascent climbs: how far an image is from the class that the network gave it, or how near a target."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -55,6 +56,6 @@ def towards(name: Objective, target: int, clip: float) -> Callable[[Logits, Logi
         return lead(moved, labels(moved)).clamp_max(clip)
 
     def entropy(moved: Logits, clean: Logits) -> PerImage:
-        return -cross_entropy(moved, labels(moved)).clamp_min(2.718281828459045**-clip)
+        return -cross_entropy(moved, labels(moved)).clamp_min(math.exp(-clip))
 
     return entropy if name == "cross_entropy" else margin

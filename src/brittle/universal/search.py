@@ -17,6 +17,7 @@ from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, UnsupportedThreat
 from brittle.files import write_atomically
+from brittle.maths import norms
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
 
@@ -66,7 +67,7 @@ class UniversalProblem:
 
     def project(self, perturbation: Tensor) -> Tensor:
         """Return the nearest perturbation within the radius."""
-        return self.threat.project(torch.zeros_like(perturbation)[None], perturbation[None])[0]
+        return norms.project(perturbation[None], self.threat.p, self.threat.radius)[0]
 
     def given(self) -> ImageSet:
         """Return the images X.
@@ -212,7 +213,7 @@ def find_universal(
         began, number = time.perf_counter(), len(course.history)
         with undisturbed(problem.classifier.module, problem.seed + number):
             state = method.advance(problem, course.state, number)
-        score, size = judge(state.perturbation), float(problem.threat.size(*_pair(state.perturbation))[0])
+        score, size = judge(state.perturbation), float(norms.size(state.perturbation[None], problem.threat.p)[0])
         line = Pass(number + 1, score, size, state.forward, state.backward, time.perf_counter() - began)
         better = not method.keeps_best or score >= max((one.score for one in course.history), default=-torch.inf)
         course = _Course(state, state.perturbation if better else course.best, [*course.history, line])
@@ -222,10 +223,6 @@ def find_universal(
             watch(line)
     made = {"method": repr(method), "seed": problem.seed, "passes": [asdict(one) for one in course.history]}
     return Perturbation(course.best.detach().clone(), problem.threat, made)
-
-
-def _pair(perturbation: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.zeros_like(perturbation)[None], perturbation[None]
 
 
 @dataclass(frozen=True)

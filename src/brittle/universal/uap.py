@@ -66,34 +66,32 @@ class UniversalDeepFool(UniversalAttack):
 
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin with no change."""
-        return UniversalState(problem.zeros(), {"clean": problem.given().clean}, forward=len(problem.given()))
+        return UniversalState(problem.zeros(), forward=len(problem.given().clean))
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once."""
-        images, clean = problem.given(), state.extras["clean"].cpu()
+        images = problem.given()
         order = torch.randperm(len(images), generator=problem.generator(number))
         v, forward, backward = state.perturbation, state.forward, state.backward
         place, width = 0, 1
         while place < len(order):
             rows = order[place : place + width]
-            fooled, forward = _fooled(images, rows, v, clean), forward + len(rows)
+            fooled, forward = _fooled(images, rows, v), forward + len(rows)
             place += int(fooled.cumprod(0).sum())
             problem.progress(place / len(order))
             if bool(fooled.all()):
                 width = min(2 * width, self.ahead)
                 continue
             width = max(1, min(2 * int(fooled.cumprod(0).sum()), self.ahead))
-            v, passes = self._pushed(problem, v, order[place : place + 1], clean)
+            v, passes = self._pushed(problem, v, order[place : place + 1])
             forward, backward, place = forward + passes[0], backward + passes[1], place + 1
-        return UniversalState(v, state.extras, forward, backward)
+        return UniversalState(v, forward=forward, backward=backward)
 
-    def _pushed(
-        self, problem: UniversalProblem, v: Tensor, row: Tensor, clean: Tensor
-    ) -> tuple[Tensor, tuple[int, int]]:
+    def _pushed(self, problem: UniversalProblem, v: Tensor, row: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Add the smallest step that fools one image, if it is found; and count its passes."""
         images, classifier = problem.given(), problem.classifier
         moved = classifier.bounds.clamp(images.at(row) + v)
-        goal = Untargeted(clean[row].to(classifier.device))
+        goal = Untargeted(images.clean[row].to(classifier.device))
         found = run(self.attack, classifier, moved, goal=goal, threat=Lp(2), seed=problem.seed, ids=row)
         spent = int(found.forward.sum()), int(found.backward.sum())
         if not bool(found.success[0]):
@@ -102,6 +100,6 @@ class UniversalDeepFool(UniversalAttack):
 
 
 @torch.no_grad()
-def _fooled(images: ImageSet, rows: Tensor, v: Tensor, clean: Tensor) -> Tensor:
+def _fooled(images: ImageSet, rows: Tensor, v: Tensor) -> Tensor:
     """Say which images have another class with v than without."""
-    return images.logits(images.at(rows), v).argmax(1).cpu() != clean[rows]
+    return images.logits(images.at(rows), v).argmax(1).cpu() != images.clean[rows]
