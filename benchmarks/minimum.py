@@ -89,6 +89,7 @@ ALL = (0.0, 1.0, 2.0, INF)
 OWN: dict[str, Entry] = {
     "boundary-descent": Entry((1.0, 2.0, INF), own("boundary-descent:steps=STEPS")),
     "support-descent": Entry((0.0,), own("support-descent:steps=STEPS")),
+    "alma": Entry((1.0, 2.0), own("alma:steps=STEPS")),
     "ddn": Entry((2.0,), own("ddn:steps=STEPS")),
     "fmn": Entry(ALL, own("fmn:steps=STEPS")),
     "sigma-zero": Entry((0.0,), own("sigma-zero:steps=STEPS")),

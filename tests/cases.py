@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from brittle import (
+    ALMA,
     DDN,
     FGSM,
     FMN,
@@ -77,6 +78,8 @@ CASES = [
     Case(CarliniWagnerL0(steps=10, learning_rate=0.2, rivals=1), Pixels(math.inf), grows="rivals"),
     Case(CarliniWagnerL0(steps=10, learning_rate=0.2, rivals=0), Lp(0), grows=None),
     Case(CarliniWagnerLinf(steps=10, learning_rate=0.1, refinements=1), Lp("inf"), grows=None),
+    Case(ALMA(steps=10, first_distance=0.3), Lp(1), grows=None),
+    Case(ALMA(steps=10, first_distance=0.3), Lp(2), grows=None),
     Case(DDN(steps=8), Lp(2), grows=None),
     Case(FMN(steps=8), Lp(0), grows=None),
     Case(FMN(steps=8), Lp(1), grows=None),

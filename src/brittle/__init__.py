@@ -1,5 +1,6 @@
 """brittle: find out how brittle an image classifier is, and how far the number can be trusted."""
 
+from brittle.attacks.alma import ALMA
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
@@ -49,6 +50,7 @@ from brittle.universal.uap import UniversalDeepFool
 from brittle.version import __version__
 
 __all__ = [
+    "ALMA",
     "DDN",
     "FGSM",
     "FMN",

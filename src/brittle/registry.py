@@ -1,5 +1,6 @@
 """What there is to choose from, by name; a new attack is its file and its line here."""
 
+from brittle.attacks.alma import ALMA
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
@@ -27,6 +28,7 @@ from brittle.universal.search import UniversalAttack
 from brittle.universal.uap import UniversalDeepFool
 
 ATTACKS: dict[str, type[Attack]] = {
+    "alma": ALMA,
     "bim": BasicIterative,
     "boundary-descent": BoundaryDescent,
     "cw-l0": CarliniWagnerL0,

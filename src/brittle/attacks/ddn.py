@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
+from brittle.attacks.direction import somewhere
 from brittle.attacks.objective import objective
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
@@ -79,7 +79,7 @@ class DDN(Stepwise[Sphere]):
         """Turn the change towards the gradient, and put it on the next sphere."""
         bounds = problem.classifier.bounds
         stride = cosine(self.first_stride, self.last_stride, state.done, self.steps) * bounds.span
-        direction = _somewhere(problem, norms.steepest(probe.gradient(objective(problem, "cross_entropy")), 2))
+        direction = somewhere(problem, norms.steepest(probe.gradient(objective(problem, "cross_entropy")), 2))
         moved = norms.steepest(probe.points - problem.images + stride * direction, 2)
         smaller, larger = state.radius * (1 - self.gamma), state.radius * (1 + self.gamma)
         radius = torch.where(problem.goal.met(probe.logits), smaller, larger)
@@ -91,12 +91,3 @@ class DDN(Stepwise[Sphere]):
             return x
         bounds, gaps = problem.classifier.bounds, self.levels - 1
         return ((bounds.clamp(x) - bounds.lower) / bounds.span * gaps).round() / gaps * bounds.span + bounds.lower
-
-
-def _somewhere(problem: Problem, direction: Tensor) -> Tensor:
-    """Give images without a direction a random one."""
-    lost = (direction == 0).flatten(1).all(1).nonzero()[:, 0]
-    if len(lost):
-        noise = problem.streams.normal(problem.ids[lost], tuple(direction.shape[1:])).to(direction.dtype)
-        direction = direction.index_copy(0, lost, norms.steepest(noise, 2))
-    return direction
