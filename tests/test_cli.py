@@ -103,6 +103,19 @@ def test_train_writes_weights_that_audit_takes(tmp_path: Path):
     assert again.exit_code == 0
 
 
+def test_train_on_an_attack_and_its_curves(tmp_path: Path):
+    line = ["train", "digits-lenet", "--data", "digits:train", "--limit", "64", "--epochs", "1", "--test", "digits"]
+    attacked = ["--attack", "fgsm", "--eps", "26/255", "--share", "0.5", "--out", str(tmp_path / "hard.safetensors")]
+    result = runner.invoke(app, [*line, *attacked], catch_exceptions=False)
+    assert "radius 0.102" in result.stderr
+    assert "robust accuracy" in result.stderr
+    assert "n = 500), linf 26/255" in result.stderr
+    shown = runner.invoke(app, ["report", str(tmp_path / "hard.training.json")], catch_exceptions=False)
+    page = Path(shown.stdout.replace("\n", ""))
+    assert page == tmp_path / "hard.html"
+    assert "attacked by FGSM" in page.read_text()
+
+
 def test_every_command_teaches():
     for command in ("audit", "attack", "report", "list", "demo", "train", "study"):
         result = runner.invoke(app, [command, "--help"], catch_exceptions=False)

@@ -12,7 +12,7 @@ SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
     {"files"},
-    {"maths"},
+    {"maths", "pictures"},
     {"core"},
     {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},
     {"registry"},
@@ -20,7 +20,7 @@ LAYERS = [
     {"studies"},
     {"report", "listing"},
     {"terminal", "options"},
-    {"cli_universal"},
+    {"cli_train", "cli_universal"},
     {"cli"},
     {"__main__"},
     {"__init__"},
@@ -32,10 +32,11 @@ REPORT_READS = (
     "brittle.evaluation.schema", "brittle.studies.study", "brittle.studies.tables",
     "brittle.studies.drawing",
 
+    "brittle.pictures",  # draws what it is given
     "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
-WITHOUT_TORCH = ("metrics", "report")
+WITHOUT_TORCH = ("metrics", "report", "pictures")
 
 
 def imported(tree: ast.AST, path: Path) -> Iterator[str]:

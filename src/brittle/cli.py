@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from brittle import terminal
+from brittle.cli_train import train
 from brittle.cli_universal import universal
 from brittle.errors import BrittleError
 from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.audit import audit as run_audit
 from brittle.evaluation.spec import number
 from brittle.evaluation.summary import summarise
-from brittle.evaluation.train import train as train_network
 from brittle.listing import listing
 from brittle.options import (
     Binary,
@@ -36,6 +36,7 @@ from brittle.options import (
 )
 from brittle.report import write_report
 from brittle.report.study_page import write_study
+from brittle.report.training_page import write_training
 from brittle.studies import run_study
 from brittle.version import __version__
 
@@ -175,11 +176,13 @@ app.command()(universal)
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="The run folder of an audit, finished or not.")],
-    out: Annotated[Path | None, typer.Option(help="The HTML file; by default report.html in the run folder.")] = None,
+    run: Annotated[
+        Path, typer.Argument(help="The run folder of an audit, finished or not; or NAME.training.json of a training.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; by default it lies in the run folder.")] = None,
 ) -> None:
-    """Write a run's report: one HTML file that opens from disk."""
-    typer.echo(write_report(run, out).resolve())
+    """Write a run's report, or a training's curves: one HTML file that opens from disk."""
+    typer.echo((write_training if run.is_file() else write_report)(run, out).resolve())
 
 
 @app.command("list")
@@ -200,30 +203,7 @@ def demo(
     audit("digits-lenet", "digits", out, norm="linf", eps="0.1", limit=200)
 
 
-@app.command()
-def train(
-    network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
-    data: Data,
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
-    test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the architecture's own number.")] = None,
-    limit: Limit = None,
-    device: Device = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, order and augmentation.")] = None,
-) -> None:
-    """Train a built-in architecture; killed and started again, it goes on after the last finished epoch."""
-    accuracy = train_network(
-        network,
-        data,
-        out,
-        test=test,
-        epochs=epochs,
-        limit=limit,
-        device=device_of(device),
-        seed=seed,
-        progress=terminal.show_epoch,
-    )
-    terminal.console.print(f"{out}" + ("" if accuracy is None else f"   test accuracy {accuracy:.2%}"))
+app.command()(train)
 
 
 @app.command()

@@ -23,11 +23,14 @@ Data = Annotated[
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="A .safetensors file for architectures and factories.")]
-Norm = Annotated[str, typer.Option(help="How a change is measured: linf, l2, l1, l0 or pixels.")]
+Norm = Annotated[
+    str, typer.Option(help="How a change is measured: linf, l2, l1, l0, pixels, or flow for deformations.")
+]
 Eps = Annotated[
     str | None,
     typer.Option(
-        help="Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1. By default the norm's usual one."
+        help="Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1; for flow in pixels. By "
+        "default the norm's usual one."
     ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use the first so many images.")]

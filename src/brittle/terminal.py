@@ -24,6 +24,7 @@ from rich.text import Text
 
 from brittle.evaluation.attack import Saved
 from brittle.evaluation.summary import AttackSummary, Summary
+from brittle.evaluation.train import Trained
 from brittle.evaluation.universal import Universal
 from brittle.listing import Listed
 from brittle.metrics import Estimate
@@ -81,11 +82,11 @@ class Bar:
 
 
 class Passes:
-    """The progress of a search for a universal perturbation: a bar for the pass under way, a line for each done."""
+    """The progress of what goes over images again and again: a bar for the pass under way, a line for each done."""
 
-    def __init__(self, *, quiet: bool = False):
+    def __init__(self, noun: str = "pass", *, quiet: bool = False):
         self._progress = Progress(
-            TextColumn("pass {task.description}"),
+            TextColumn(noun + " {task.description}"),
             BarColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -107,12 +108,27 @@ class Passes:
         """Show which fraction of the pass is done."""
         self._progress.update(self._task, completed=fraction)
 
-    def tell(self, line: Pass) -> None:
+    def look(self, fraction: float) -> None:
+        """Show which fraction of the images has been looked at once more, after the last pass."""
+        self._progress.update(self._task, completed=fraction, description="over, a last look at all images")
+
+    def tell(self, line: Pass | Epoch) -> None:
         """Show how a pass went."""
         if not self._progress.disable:
-            said = f"pass {line.number:3d}   fooled {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
-            self._progress.console.print(said)
+            self._progress.console.print(_epoch(line) if isinstance(line, Epoch) else _pass(line), soft_wrap=True)
         self._progress.reset(self._task, description=str(line.number + 1))
+
+
+def _pass(line: Pass) -> str:
+    return f"pass {line.number:3d}   fooled {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
+
+
+def _epoch(epoch: Epoch) -> str:
+    said = f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:.2%}"
+    if epoch.adversarial_accuracy is not None and epoch.clean_accuracy is not None:
+        said += f"   attacked {epoch.adversarial_accuracy:.2%}   before {epoch.clean_accuracy:.2%}"
+        said += "" if epoch.radius is None else f"   radius {epoch.radius:.3g}"
+    return f"{said}   {epoch.seconds:.1f} s"
 
 
 def show_universal(made: Universal) -> None:
@@ -173,6 +189,7 @@ def show_saved(saved: Sequence[Saved]) -> None:
             console.print(f"{name}  {one.before}: {'wrong already' if one.already else why}", soft_wrap=True)
             continue
         sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
+        sizes = sizes if one.flow is None else f"no pixel moved by more than {one.flow:.3g} pixels"
         console.print(f"{name}  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}", soft_wrap=True)
         note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
         note = note if one.success else "[red]not adversarial when read back[/]"
@@ -194,11 +211,15 @@ def show_listing(rows: Sequence[Listed]) -> None:
         Console(highlight=False).print(table)
 
 
-def show_epoch(epoch: Epoch) -> None:
-    """Print how an epoch of training went."""
-    console.print(
-        f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:.2%}   {epoch.seconds:.1f} s"
-    )
+def show_trained(made: Trained) -> None:
+    """Print what a training gave, and where it lies."""
+    console.print(f"weights          {made.path}", soft_wrap=True)
+    if made.accuracy is not None:
+        console.print(f"test accuracy    {percent(made.accuracy)}")
+    if made.robust is not None and made.history.adversarial is not None:
+        threat = made.history.adversarial.threat
+        console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
+    console.print(f"curves           brittle report {made.course}", soft_wrap=True)
 
 
 def percent(estimate: Estimate) -> str:

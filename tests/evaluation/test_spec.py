@@ -1,7 +1,7 @@
 import pytest
 
 from brittle import FGSM, PGD, Cascade, DeepFool, InputError, Restarts, SmallestRadius
-from brittle.evaluation.spec import number, parse_attack
+from brittle.evaluation.spec import number, parse_attack, with_settings
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_an_attack_may_have_a_radius_of_its_own():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("pgdd", r"no attack 'pgdd' \(did you mean 'pgd'\?\); there are bim"),
+        ("pgdd", r"no attack 'pgdd' \(did you mean 'pgd'\?\); there are adef"),
         ("pgd:stesp=3", r"no field 'stesp' \(did you mean 'steps'\?\); there are steps"),
         ("pgd:steps=x", "steps=x: input should be a valid integer"),
         ("pgd:steps=0", "steps is 0; expected at least 1"),
@@ -50,3 +50,10 @@ def test_numbers_may_be_fractions():
     assert number("8/255") == 8 / 255
     with pytest.raises(InputError, match="1/0"):
         number("1/0")
+
+
+def test_settings_are_changed_by_the_same_words():
+    assert with_settings(PGD(steps=3), "step_size = 1/255, loss=dlr") == PGD(steps=3, step_size=1 / 255, loss="dlr")
+    assert with_settings(PGD(steps=3), "") == PGD(steps=3)
+    with pytest.raises(InputError, match="no field 'step'"):
+        with_settings(PGD(), "step=1")

@@ -17,6 +17,8 @@ WEIGHTS = {
     "fc500-150-10": 500 * 785 + 150 * 501 + 10 * 151,
     "lenet-cifar": 32 * 76 + 32 * 801 + 64 * 801 + 64 * 1025 + 10 * 65,
     "lenet-mnist": 20 * 26 + 50 * 501 + 500 * 801 + 10 * 501,
+    "mnist-a": 32 * 26 + 64 * (32 * 25 + 1) + 1024 * 3137 + 10 * 1025,
+    "mnist-b": 128 * 10 + 64 * (128 * 9 + 1) + 128 * 50177 + 10 * 129,
     "nin-cifar": 966986,
     "vgg16-cifar": 19990602,
 }
@@ -63,3 +65,17 @@ def test_vgg16_counts_by_layer():
     convolutions = sum(after * (before * 9 + 1) for before, after in pairwise(sides))
     normalised = 2 * sum(sides[1:])
     assert convolutions + normalised + 2048 * 513 + 2048 * 2049 + 10 * 2049 == WEIGHTS["vgg16-cifar"]
+
+
+@pytest.mark.parametrize("name", ["mnist-a", "mnist-b"])
+def test_the_networks_of_adef_start_wide_and_take_pixels_as_they_are(name):
+    module = ARCHITECTURES[name].build().eval()
+    layers = [layer for layer in module if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)]
+    assert len(layers) == 4
+    for layer in layers:
+        assert (layer.bias == 0.1).all()
+        assert layer.weight.std().item() == pytest.approx(0.1, rel=0.1)
+    images = torch.rand(2, 1, 28, 28)
+    assert torch.equal(module[0](images), images)
+    dropped = [(type(layer).__name__, layer.p) for layer in module if "Dropout" in type(layer).__name__]
+    assert dropped == ([] if name == "mnist-a" else [("Dropout2d", 0.25), ("Dropout", 0.5)])

@@ -169,6 +169,12 @@ def test_images_in_another_order_of_memory_are_the_same_data(tmp_path):
     assert train(seeded(build, 5), turned, labels, settings=SETTINGS, checkpoint=tmp_path / "state").resumed == 4
 
 
+def test_every_step_is_told():
+    seen = []
+    trained(replace(SETTINGS, epochs=2, batch=40), watch=seen.append)
+    assert seen == pytest.approx([1 / 3, 2 / 3, 1] * 2)
+
+
 def test_frozen_weights_stay():
     module = seeded(build, 5)
     module[0].weight.requires_grad_(False)

@@ -1,9 +1,9 @@
 """Attacks as text: `pgd:steps=40,restarts=5`, `smallest(fgsm):steps=20`, `cascade(fgsm;pgd:steps=40)`."""
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +16,8 @@ EPS = "eps"
 """The one option that is no field of an attack: its own radius, in place of the audit's."""
 STEP = "deepfool:steps=10"
 """What finds the steps of the published universal perturbation (Moosavi-Dezfooli et al., CVPR 2017)."""
+Settings = TypeVar("Settings", bound=Any)
+"""A frozen dataclass whose fields have defaults."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def written(name: str) -> str:
     return f"{name}(ATTACK;ATTACK;...)" if name == "cascade" else f"{name}(ATTACK)"
 
 
-def options_of(kind: type[Attack] | type[UniversalAttack]) -> dict[str, object]:
-    """Return the fields of an attack that can be written in text, with their defaults."""
+def options_of(kind: type[Any]) -> dict[str, object]:
+    """Return the fields of an attack, or of other settings, that can be written in text, with their defaults."""
     return {
         field.name: field.default
         for field in fields(kind)
@@ -172,6 +174,24 @@ def _at_top(body: str) -> list[str]:
     return pieces
 
 
+def with_settings(value: Settings, text: str) -> Settings:
+    """Return a dataclass of settings with the fields that the text names changed.
+
+    Args:
+        value: the settings to begin with.
+        text: `FIELD=VALUE,...`; none for no change.
+
+    Raises:
+        InputError: an unknown field, or a value of the wrong kind.
+
+    Example:
+        >>> with_settings(parse_attack("pgd").attack, "steps=7,step_size=2/255").steps
+        7
+    """
+    pairs = [_option(text, option) for option in "".join(text.split()).split(",") if option]
+    return replace(value, **{field: _value(type(value), field, number, text) for field, number in pairs})
+
+
 def _option(text: str, option: str) -> tuple[str, str]:
     field, equals, value = option.partition("=")
     if not equals or not field or not value:
@@ -179,7 +199,7 @@ def _option(text: str, option: str) -> tuple[str, str]:
     return field.replace("-", "_"), value
 
 
-def _value(kind: type[Attack] | type[UniversalAttack], field: str, value: str, text: str) -> Any:
+def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
     known = options_of(kind)
     if field not in known:
         raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")

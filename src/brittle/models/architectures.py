@@ -169,6 +169,51 @@ def sigmoid_network(*hidden: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear((784, *hidden)[-1], 10))
 
 
+def mnist_a() -> nn.Sequential:
+    """MNIST-A of the ADef paper, 1 x 28 x 28: the network of Madry et al. 2018 for MNIST.
+
+    Alaifari, Alberti, Gauksson 2019, by their published code: convolutions of 32 and 64 (5 x 5, sizes kept), each with
+    ReLU and 2 x 2 pooling, then 1024 units. Pixels are taken as they are; first weights are those of `wide_start`.
+    """
+    return wide_start(
+        Normalise((0.0,), (1.0,)),
+        *(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(3136, 1024), nn.ReLU(), nn.Linear(1024, 10)),
+    )
+
+
+def mnist_b() -> nn.Sequential:
+    """MNIST-B of the ADef paper, 1 x 28 x 28: network C of Tramer et al. 2018 with the sizes of its layers kept.
+
+    Alaifari, Alberti, Gauksson 2019, by their published code: convolutions of 128 and 64 (3 x 3), dropout of whole
+    channels (0.25; of single values in Tramer's code), 128 units, dropout of 0.5. Pixels are taken as they are; first
+    weights are those of `wide_start`.
+    """
+    return wide_start(
+        Normalise((0.0,), (1.0,)),
+        *(nn.Conv2d(1, 128, 3, padding=1), nn.ReLU(), nn.Conv2d(128, 64, 3, padding=1), nn.ReLU(), nn.Dropout2d(0.25)),
+        *(nn.Flatten(), nn.Linear(50176, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)),
+    )
+
+
+def wide_start(*layers: nn.Module) -> nn.Sequential:
+    """Layers whose first weights are drawn from N(0, 0.1^2) and whose biases begin at 0.1.
+
+    As in the code of Alaifari et al. 2019, after that of Madry et al. 2018 (who cut the distribution off at 0.2).
+
+    Example:
+        >>> wide_start(nn.Linear(2, 3))[0].bias.tolist() == [nn.Parameter(torch.tensor(0.1)).item()] * 3
+        True
+    """
+    network = nn.Sequential(*layers)
+    for layer in network:
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+            nn.init.normal_(layer.weight, std=0.1)
+            nn.init.constant_(layer.bias, 0.1)
+    return network
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A network that can be built by name.
@@ -212,6 +257,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("fc500-150-10", (1, 28, 28), 10, fc500_150_10, digits=True),
         Architecture("lenet-cifar", (3, 32, 32), 10, lenet_cifar),
         Architecture("lenet-mnist", (1, 28, 28), 10, lenet_mnist, digits=True),
+        Architecture("mnist-a", (1, 28, 28), 10, mnist_a, digits=True),
+        Architecture("mnist-b", (1, 28, 28), 10, mnist_b, digits=True),
         Architecture("nin-cifar", (3, 32, 32), 10, nin_cifar),
         Architecture("vgg16-cifar", (3, 32, 32), 10, vgg16_cifar),
     )

@@ -1,11 +1,13 @@
 """Training of networks."""
 
+from brittle.training.adversarial import AdversarialTraining
 from brittle.training.plain import Epoch, History, accuracy, train, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.training.weights import save_weights, training_story
 
 __all__ = [
     "RECIPES",
+    "AdversarialTraining",
     "Epoch",
     "History",
     "PlainTraining",

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from brittle.core.classifier import Classifier
 from brittle.errors import ModelError
+from brittle.training.adversarial import AdversarialTraining, harder
 from brittle.training.augmentation import flip, shift
 from brittle.training.recipe import PlainTraining
 
@@ -22,15 +24,24 @@ class Epoch:
 
     Attributes:
         number: 1 for the first.
-        loss: mean cross-entropy (nats) over the epoch, measured while the weights moved.
+        loss: mean cross-entropy (nats) over the epoch, measured while the weights moved, on the images that the steps
+            were made on and in train mode.
         accuracy: fraction right, measured likewise.
         seconds: time taken; not part of equality.
+        adversarial_loss, adversarial_accuracy: the same of the attacked images alone; None without an attack.
+        clean_loss, clean_accuracy: of those images before the attack, in eval mode; None without an attack.
+        radius: of the epoch's last attack; None without an attack or a radius.
     """
 
     number: int
     loss: float
     accuracy: float
     seconds: float = field(compare=False)
+    adversarial_loss: float | None = None
+    adversarial_accuracy: float | None = None
+    clean_loss: float | None = None
+    clean_accuracy: float | None = None
+    radius: float | None = None
 
 
 @contextmanager
@@ -55,45 +66,129 @@ def own_randomness(module: nn.Module, settings: PlainTraining, number: int) -> G
             torch.set_num_threads(threads)
 
 
-def _epoch_seed(seed: int, number: int) -> int:
+def _epoch_seed(seed: int, number: int, purpose: str = "training") -> int:
     """A seed of 63 bits for one epoch; every epoch can be repeated without those before it."""
-    return int.from_bytes(hashlib.sha256(f"brittle training {seed} {number}".encode()).digest()[:8], "big") >> 1
+    return int.from_bytes(hashlib.sha256(f"brittle {purpose} {seed} {number}".encode()).digest()[:8], "big") >> 1
 
 
-def run_epoch(
+class _Tally:
+    """Sums of loss and right answers, kept on the device so that no step waits for it."""
+
+    def __init__(self, device: torch.device):
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.right = torch.zeros((), device=device)
+        self.count = 0
+
+    def add(self, loss: Tensor, logits: Tensor, truth: Tensor) -> None:
+        """Takes in a batch: its mean loss, logits and labels."""
+        self.loss_sum += loss.detach().double() * len(truth)
+        self.right += (logits.detach().argmax(1) == truth).sum()
+        self.count += len(truth)
+
+    @property
+    def loss(self) -> float | None:
+        """The mean; None of nothing."""
+        return self.loss_sum.item() / self.count if self.count else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """The fraction right; None of nothing."""
+        return self.right.item() / self.count if self.count else None
+
+
+class _Attacks:
+    """The attacks of one epoch: makes a batch harder, and keeps the books of the images before and after."""
+
+    def __init__(self, training: AdversarialTraining, module: nn.Module, seed: int):
+        device = device_of(module)
+        self.training, self.seed, self.classifier = training, seed, Classifier(module)
+        self.before, self.after = _Tally(device), _Tally(device)
+        self.radius: float | None = None
+        self._turns = self._attacked = 0
+
+    def on(self, images: Tensor, truth: Tensor, chosen: Tensor, epochs: float) -> Tensor:
+        """The batch with its first images attacked, as many as are due when so many epochs are done."""
+        threat = self.training.threat_at(epochs)
+        self._attacked = 0 if threat is None else self.training.count(len(images))
+        self._turns += 1
+        if threat is None:
+            return images
+        self.radius = float(threat.radius) if threat.bounded else None
+        n = self._attacked
+        found, logits = harder(
+            *(self.training, self.classifier, images[:n], truth[:n]),
+            threat=threat,
+            ids=chosen[:n],
+            seed=self.seed,
+            turn=self._turns,
+        )
+        self.before.add(functional.cross_entropy(logits, truth[:n]), logits, truth[:n])
+        return torch.cat([found, images[n:]])
+
+    def note(self, logits: Tensor, truth: Tensor) -> None:
+        """Takes down what the network said of the attacked images, before the step that they are for."""
+        logits, truth = logits.detach()[: self._attacked], truth[: self._attacked]
+        if self._attacked:
+            self.after.add(functional.cross_entropy(logits, truth), logits, truth)
+
+    def summary(self) -> dict[str, float | None]:
+        """What an epoch's record holds of them."""
+        return {
+            "adversarial_loss": self.after.loss,
+            "adversarial_accuracy": self.after.accuracy,
+            "clean_loss": self.before.loss,
+            "clean_accuracy": self.before.accuracy,
+            "radius": self.radius,
+        }
+
+
+def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     data: tuple[Tensor, Tensor],
     settings: PlainTraining,
     number: int,
     generator: torch.Generator,
+    adversarial: AdversarialTraining | None = None,
+    watch: Callable[[float], None] | None = None,
 ) -> Epoch:
-    """One pass over the images in a new order; the learning rate moves with every step."""
+    """One pass over the images in a new order; the learning rate, and an attack's radius, move with every step."""
     began, device = perf_counter(), device_of(module)
     images, labels = data
     steps = -(-len(images) // settings.batch)
-    loss_sum, right = torch.zeros((), dtype=torch.float64, device=device), torch.zeros((), device=device)
+    tally = _Tally(device)
+    attacks = adversarial and _Attacks(adversarial, module, _epoch_seed(settings.seed, number, "attack"))
     module.train()
     for step, chosen in enumerate(torch.randperm(len(images), generator=generator).split(settings.batch)):
+        done = number - 1 + step / steps
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at((number - 1 + step / steps) / settings.epochs)
+            group["lr"] = settings.rate_at(done / settings.epochs)
         chosen = chosen.to(images.device)
         some, truth = images[chosen], labels[chosen.to(labels.device)].to(device)
-        some = shift(some, settings.shift, generator) if settings.shift else some
-        some = flip(some, generator) if settings.flip else some
-        logits = logits_of(module, some.to(device))
+        some = _augmented(some, settings, generator).to(device)
+        some = attacks.on(some, truth, chosen, done) if attacks else some
+        logits = logits_of(module, some)
         loss = functional.cross_entropy(logits, truth)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        loss_sum += loss.detach().double() * len(truth)
-        right += (logits.detach().argmax(1) == truth).sum()
-    loss = loss_sum.item() / len(images)
+        tally.add(loss, logits, truth)
+        if attacks:
+            attacks.note(logits, truth)
+        if watch:
+            watch((step + 1) / steps)
+    loss, accuracy = tally.loss or 0.0, tally.accuracy or 0.0
     if not math.isfinite(loss):
         raise ModelError(
             f"the loss of epoch {number} is {loss}; the training ran away, try a rate below {settings.rate}"
         )
-    return Epoch(number, loss, right.item() / len(images), perf_counter() - began)
+    return Epoch(number, loss, accuracy, perf_counter() - began, **(attacks.summary() if attacks else {}))
+
+
+def _augmented(images: Tensor, settings: PlainTraining, generator: torch.Generator) -> Tensor:
+    """The images as the settings want them changed at random."""
+    images = shift(images, settings.shift, generator) if settings.shift else images
+    return flip(images, generator) if settings.flip else images
 
 
 def logits_of(module: nn.Module, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Ordinary training: stochastic gradient descent on the cross-entropy, deterministic and resumable."""
+"""Training: stochastic gradient descent on the cross-entropy, deterministic and resumable, attacked or not."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle.errors import BoundsError, InputError, LabelError, ModelError
+from brittle.training.adversarial import AdversarialTraining
 from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from brittle.training.epoch import Epoch, device_of, logits_of, own_randomness, run_epoch
 from brittle.training.recipe import RECIPES, PlainTraining
@@ -25,21 +26,25 @@ class History:
         settings: how it was trained.
         epochs: one record an epoch.
         resumed: epochs taken over from a checkpoint; not part of equality.
+        adversarial: what was done to the images; None for nothing.
     """
 
     settings: PlainTraining
     epochs: tuple[Epoch, ...]
     resumed: int = field(default=0, compare=False)
+    adversarial: AdversarialTraining | None = None
 
 
-def train(
+def train(  # noqa: PLR0913  # each of these is a question of its own
     module: nn.Module,
     images: Images,
     labels: Labels,
     *,
     settings: PlainTraining | None = None,
+    adversarial: AdversarialTraining | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Epoch], None] | None = None,
+    watch: Callable[[float], None] | None = None,
 ) -> History:
     """Trains a module in place on the cross-entropy and leaves it in eval mode.
 
@@ -52,8 +57,10 @@ def train(
         images: n x c x h x w in [0, 1], on any device.
         labels: int64, n.
         settings: how to train; `PlainTraining()` when not given.
+        adversarial: how the images are attacked before each step; not at all when not given.
         checkpoint: a file to be written after every epoch and to go on from where it exists.
         progress: called after every epoch.
+        watch: called after every step with the fraction of the epoch that is done.
 
     Returns:
         The loss and accuracy of every epoch.
@@ -74,13 +81,14 @@ def train(
     try:
         _check(module, images, labels)
         optimiser = _optimiser(module, settings)
-        identity = _identity(module, images, labels, settings)
+        identity = _identity(module, images, labels, settings, adversarial)
         found = load_checkpoint(checkpoint, module, optimiser, identity) if checkpoint else None
         epochs = [Epoch(**record) for record in found.epochs] if found else []
         resumed = len(epochs)
         for number in range(resumed + 1, settings.epochs + 1):
             with own_randomness(module, settings, number) as generator:
-                epochs.append(run_epoch(module, optimiser, (images, labels), settings, number, generator))
+                data = (images, labels)
+                epochs.append(run_epoch(module, optimiser, data, settings, number, generator, adversarial, watch))
             if checkpoint:
                 save_checkpoint(checkpoint, module, optimiser, Checkpoint(identity, tuple(map(asdict, epochs))))
             if progress:
@@ -88,7 +96,7 @@ def train(
     finally:
         module.zero_grad(set_to_none=True)
         module.eval()
-    return History(settings, tuple(epochs), resumed)
+    return History(settings, tuple(epochs), resumed, adversarial)
 
 
 class Design(Protocol):
@@ -109,15 +117,17 @@ class Design(Protocol):
         ...
 
 
-def train_named(
+def train_named(  # noqa: PLR0913  # each of these is a question of its own
     design: Design,
     images: Images,
     labels: Labels,
     *,
     settings: PlainTraining | None = None,
+    adversarial: AdversarialTraining | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
     progress: Callable[[Epoch], None] | None = None,
+    watch: Callable[[float], None] | None = None,
 ) -> tuple[nn.Module, History]:
     """Builds an architecture with weights drawn from the seed, and trains it.
 
@@ -126,9 +136,11 @@ def train_named(
         images: n x c x h x w in [0, 1], of the architecture's shape.
         labels: int64, n.
         settings: how to train; the architecture's own recipe (`RECIPES`) when not given.
+        adversarial: see `train`.
         checkpoint: see `train`.
         device: where to train.
         progress: called after every epoch.
+        watch: called after every step with the fraction of the epoch that is done.
 
     Returns:
         The trained module, in eval mode, and its history.
@@ -141,7 +153,15 @@ def train_named(
         raise InputError(f"{design.name} takes images of {wanted} (channels, height, width), but these are {seen}")
     settings = settings or RECIPES.get(design.name, PlainTraining())
     module = seeded(design.build, settings.seed).to(device)
-    return module, train(module, images, labels, settings=settings, checkpoint=checkpoint, progress=progress)
+    history = train(
+        *(module, images, labels),
+        settings=settings,
+        adversarial=adversarial,
+        checkpoint=checkpoint,
+        progress=progress,
+        watch=watch,
+    )
+    return module, history
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -225,10 +245,17 @@ def _optimiser(module: nn.Module, settings: PlainTraining) -> torch.optim.Optimi
     return torch.optim.SGD(weights, settings.rate, settings.momentum, weight_decay=settings.decay, nesterov=nesterov)
 
 
-def _identity(module: nn.Module, images: Tensor, labels: Tensor, settings: PlainTraining) -> str:
+def _identity(
+    module: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    settings: PlainTraining,
+    adversarial: AdversarialTraining | None,
+) -> str:
     """Names everything that a checkpoint depends on, except the first weights: recipe, data, names and shapes."""
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-    seen = hashlib.sha256(json.dumps([asdict(settings), shapes, list(images.shape), str(images.dtype)]).encode())
+    decisive = [asdict(settings), shapes, list(images.shape), str(images.dtype)]
+    seen = hashlib.sha256(json.dumps([*decisive, adversarial.told()] if adversarial else decisive).encode())
     for some in (*images.split(4096), labels):
         seen.update(some.detach().cpu().contiguous().numpy().tobytes())
     return seen.hexdigest()

@@ -1,0 +1,67 @@
+"""The command `train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittle import terminal
+from brittle.evaluation.spec import number
+from brittle.evaluation.train import train as train_network
+from brittle.options import Data, Device, Eps, Limit, Norm, Quiet, device_of
+
+
+def train(
+    network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="An adversarial training by name: madry-mnist. By default the network's own.")
+    ] = None,
+    settings: Annotated[
+        str, typer.Option("--set", metavar="FIELD=VALUE,...", help="batch, rate, optimiser, schedule, decay, ...")
+    ] = "",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own number.")] = None,
+    attack: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
+    ] = None,
+    norm: Norm = "linf",
+    eps: Eps = None,
+    share: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
+    warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
+    clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
+    limit: Limit = None,
+    device: Device = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and attacks.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a built-in architecture, on images as they are or as an attack makes them.
+
+    Killed and started again with the same words, it goes on after the last finished epoch.
+
+    brittle train lenet-mnist --data train.parquet --out robust.safetensors --attack pgd:steps=7 --eps 0.3 --warmup 2
+    """
+    with terminal.Passes("epoch", quiet=quiet) as passes:
+        made = train_network(
+            network,
+            data,
+            out,
+            test=test,
+            recipe=recipe,
+            settings=settings,
+            epochs=epochs,
+            attack=attack,
+            norm=norm,
+            eps=None if eps is None else number(eps),
+            share=share,
+            warmup=warmup,
+            clean_epochs=clean_epochs,
+            limit=limit,
+            device=device_of(device),
+            seed=seed,
+            progress=passes.tell,
+            watch=passes.advance,
+        )
+    if not quiet:
+        terminal.show_trained(made)

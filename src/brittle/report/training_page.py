@@ -1,0 +1,109 @@
+"""The page of a training: how loss and accuracy went from epoch to epoch, and what the network can do now."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from brittle.errors import RunError
+from brittle.files import write_atomically
+from brittle.metrics import Estimate
+from brittle.report.drawings import drawing_figures
+from brittle.report.formats import duration, interval, percent, significant
+from brittle.report.template import fill
+from brittle.studies.drawing import Curves
+
+LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
+"""The curves by what stands before `loss` and `accuracy` in an epoch's record."""
+
+
+def write_training(course: Path, out: Path | None = None) -> Path:
+    """Write the page of a training.
+
+    Args:
+        course: the file `NAME.training.json` of `brittle train`.
+        out: the file to write, or a folder for it; by default NAME.html beside the course.
+
+    Returns:
+        The file written: about 5 MB, nearly all of it plotly's script.
+
+    Raises:
+        RunError: the file is missing or is another one, or the page cannot be written.
+    """
+    course = Path(course)
+    name = course.name.removesuffix(".json").removesuffix(".training") + ".html"
+    target = course.with_name(name) if out is None else out / name if out.is_dir() else out
+    try:
+        page = render(json.loads(course.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{str(course)!r} is not the course of a training ({error!r}); give NAME.training.json of `brittle train`"
+        ) from error
+    write_atomically(target, page.encode())
+    return target
+
+
+def render(story: dict[str, Any]) -> str:
+    """The whole page as text."""
+    epochs: list[dict[str, Any]] = story["epochs"]
+    names = _kinds(story)
+    curves = (
+        _curves("Accuracy", "right, %", "accuracy", epochs, names, 100),
+        _curves("Loss", "cross-entropy, nats", "loss", epochs, names, 1),
+    )
+    heads = [f"{what}, {name}" for name in names.values() for what in ("accuracy", "loss")]
+    rows = [(one["number"], _cells(one, names), duration(one["seconds"])) for one in epochs]
+    return fill(
+        "training.html",
+        drawing_figures(curves),
+        story=story,
+        about={**story["settings"], **story.get("adversarial", {})},
+        results=_results(story["data"]),
+        curves=curves,
+        heads=heads,
+        rows=rows,
+    )
+
+
+def _kinds(story: dict[str, Any]) -> dict[str, str]:
+    """The lines worth drawing: where all images are attacked from the start, those trained on are the attacked ones."""
+    attacked = story.get("adversarial")
+    if attacked is None:
+        return {"": LINES[""]}
+    only = attacked["share"] == 1 and not attacked["clean_epochs"]
+    return {prefix: name for prefix, name in LINES.items() if prefix or not only}
+
+
+def _curves(
+    title: str, axis: str, what: str, epochs: Sequence[dict[str, Any]], names: dict[str, str], scale: float
+) -> Curves:
+    """One figure: a line for each kind of images."""
+    lines = {
+        name: (
+            [one["number"] for one in epochs if one[prefix + what] is not None],
+            [scale * one[prefix + what] for one in epochs if one[prefix + what] is not None],
+        )
+        for prefix, name in names.items()
+    }
+    caption = "Means over each epoch, while the weights moved; in train mode, those before the attack in eval mode."
+    return Curves(title, caption if len(names) > 1 else caption.partition(";")[0] + ".", "epoch", axis, lines)
+
+
+def _cells(epoch: dict[str, Any], names: dict[str, str]) -> list[str]:
+    cells: list[str] = []
+    for prefix in names:
+        accuracy, loss = epoch[prefix + "accuracy"], epoch[prefix + "loss"]
+        cells += ["–" if accuracy is None else percent(accuracy), "–" if loss is None else significant(loss)]
+    return cells
+
+
+def _results(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """What was measured on test images, in words."""
+    found: list[tuple[str, str]] = []
+    if "test_accuracy" in data:
+        found.append(("Test accuracy", percent(data["test_accuracy"])))
+    if "robust_accuracy" in data:
+        robust = Estimate(**data["robust_accuracy"])
+        words = f"{percent(robust.value)} (95 % interval {interval(robust)}, n = {robust.n:,})"
+        found.append(("Right under the training's own attack", words))
+    return found

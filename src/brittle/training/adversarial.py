@@ -1,0 +1,163 @@
+"""Adversarial training: the step is made on images that an attack has just changed for the worse."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from brittle.core.attack import Attack, at_least
+from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.goal import Untargeted
+from brittle.core.inputs import placed
+from brittle.core.problem import Problem
+from brittle.core.record import Record
+from brittle.core.seeds import Streams
+from brittle.core.threat import Threat
+from brittle.errors import InputError
+from brittle.types import Images, Labels, Logits, Mask
+
+
+@dataclass(frozen=True)
+class AdversarialTraining:
+    """What is done to the images of a training before each of its steps.
+
+    Madry et al., ICLR 2018, equation 2.1 (arXiv:1706.06083): the weights that minimise E[max over the allowed changes
+    of the loss]. The attack approximates the maximum, with the network in eval mode; the step on what it found is made
+    in train mode. Any attack serves: one at a given radius climbs to its end, for the training wants the worst and not
+    the first success; one that searches for the smallest change gives the smallest it finds, and leaves images that
+    are wrong already as they are. Goodfellow et al. (ICLR 2015) is `FGSM()`, the fast training of Wong et al. (ICLR
+    2020) is `PGD(steps=1, step_size=1.25 * radius)`, whose start is random.
+
+    Deviations: of the points that an attack at a given radius has looked at, the one with the largest margin of
+    another class is taken, where Madry et al. take the last one; the network is in eval mode, where their network is
+    the same in both.
+
+    Attributes:
+        attack: the inner maximiser.
+        threat: which changes are allowed; one radius for all images, infinite only where the attack needs none.
+        share: fraction of each batch that is attacked, the rest stays clean (Kurakin et al., ICLR 2017, algorithm 1,
+            arXiv:1611.01236). In expectation this is Goodfellow's mixed loss with alpha = 1 - share, his 0.5.
+        warmup: epochs over which the radius grows from 0 to the threat's, in proportion to the steps made; without it
+            networks often end in a constant at a large radius. It begins after the clean epochs.
+        clean_epochs: first epochs without an attack.
+
+    Raises:
+        InputError: settings that cannot be meant; UnsupportedThreat where the attack does not know the threat.
+
+    Example:
+        >>> from brittle import PGD, Lp
+        >>> AdversarialTraining(PGD(steps=7), Lp("inf", 0.3), warmup=2.0).threat_at(1.0).radius
+        0.15
+    """
+
+    attack: Attack
+    threat: Threat
+    share: float = 1.0
+    warmup: float = 0.0
+    clean_epochs: int = 0
+
+    def __post_init__(self):
+        self.attack.check(self.threat)
+        if isinstance(self.threat.radius, Tensor):
+            raise InputError("the threat has a tensor of radii; expected one number, the radius for all images")
+        if not 0 < self.share <= 1:
+            raise InputError(f"share is {self.share}; expected a fraction of each batch, above 0 and at most 1")
+        at_least("warmup", self.warmup, 0)
+        at_least("clean_epochs", self.clean_epochs, 0)
+        if self.warmup and not self.threat.bounded:
+            raise InputError(
+                f"warmup is {self.warmup}, but {self.threat.name} was given no radius that could grow; "
+                "give it one, or begin with clean_epochs"
+            )
+
+    @property
+    def climbs(self) -> bool:
+        """Whether the attack works at a given radius, and is to go on after the first success."""
+        try:
+            self.attack.check(self.threat.within(math.inf))
+        except InputError:
+            return True
+        return False
+
+    def threat_at(self, epochs: float) -> Threat | None:
+        """Return the threat when so many epochs are done; None while the epochs are clean."""
+        grown = epochs - self.clean_epochs
+        if grown < 0:
+            return None
+        return self.threat if grown >= self.warmup else self.threat.within(self.threat.radius * grown / self.warmup)
+
+    def count(self, batch: int) -> int:
+        """Return how many of a batch's images are attacked: at least one."""
+        return max(1, round(self.share * batch))
+
+    def told(self) -> dict[str, Any]:
+        """Return everything that determines what is done, as JSON can hold it."""
+        return {
+            "attack": repr(self.attack),
+            "threat": repr(self.threat),
+            "share": self.share,
+            "warmup": self.warmup,
+            "clean_epochs": self.clean_epochs,
+        }
+
+
+@dataclass(frozen=True)
+class Worst(Untargeted):
+    """Away from the labels, as far as possible: no point is far enough, so no attack stops before its end.
+
+    Example:
+        >>> Worst(torch.tensor([0])).met(torch.tensor([[2.0, 5.0]]))
+        tensor([False])
+    """
+
+    def reached(self, logits: Logits) -> Mask:
+        """Never."""
+        return torch.zeros_like(self.labels, dtype=torch.bool)
+
+
+def harder(  # noqa: PLR0913  # what is attacked, within which threat, with which random numbers
+    training: AdversarialTraining,
+    classifier: Classifier,
+    images: Images,
+    labels: Labels,
+    *,
+    threat: Threat,
+    ids: Tensor,
+    seed: int,
+    turn: int = 0,
+) -> tuple[Images, Logits]:
+    """Attack the images of one step.
+
+    The module's modes, gradients and the random state are left as they were. Other than `run`, this looks at the clean
+    images once and at what the attack found not once more: a step of training costs the attack's passes and one.
+
+    Args:
+        training: which attack, and how.
+        classifier: around the module in training.
+        images: (n, c, h, w), on the module's device.
+        labels: (n,) int64.
+        threat: with the radius of this step.
+        ids: (n,) positions of the images in the training set; with the seed they determine the draws of each image.
+        seed: of the epoch.
+        turn: of the step within the epoch; with the seed it determines what a stochastic network draws.
+
+    Returns:
+        The images to train on, and the logits of the clean ones in eval mode.
+    """
+    with undisturbed(classifier.module, seed ^ turn):
+        clean = placed(images, classifier)
+        with torch.no_grad():
+            logits = classifier.logits(clean)
+        goal = Worst(labels) if training.climbs else Untargeted(labels)
+        record = Record(threat.nothing(clean))
+        rows = torch.arange(len(clean), device=clean.device)
+        streams = Streams(seed, ids.to(clean.device), clean.dtype)
+        problem = Problem(classifier, clean, logits, goal, threat, rows, record, streams, len(clean))
+        begun = (~goal.met(logits)).nonzero()[:, 0]
+        if len(begun):
+            training.attack.perturb(problem if len(begun) == len(clean) else problem.rows(begun))
+        with torch.no_grad():
+            _, found = threat.seen(clean, record.best, classifier.bounds)
+    return found.to(images.dtype), logits

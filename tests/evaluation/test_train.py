@@ -1,0 +1,117 @@
+"""`train`: what is asked for in words, what is written, what is measured."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from brittle import FGSM, PGD, Classifier, InputError, Lp, run
+from brittle.data import open_source
+from brittle.evaluation.recipes import adversarial_recipe
+from brittle.evaluation.train import in_memory, robust_accuracy_of, train
+from brittle.models import open_network
+from brittle.report.training_page import write_training
+from brittle.training import AdversarialTraining, PlainTraining
+
+FEW = {"epochs": 2, "limit": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("train") / "hard.safetensors"
+    attacked = {"attack": "pgd:steps=2", "eps": 0.1, "share": 0.5, "warmup": 1.0}
+    return train("digits-lenet", "digits:train", out, test="digits", **attacked, **FEW)
+
+
+def story_of(path):
+    with safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["brittle"])
+
+
+def test_the_weights_tell_the_whole_story(made):
+    story = story_of(made.path)
+    assert story["command"] == (
+        "brittle train digits-lenet --data digits:train --set 'batch=20, rate=3e-3, optimiser=adam' "
+        "--attack pgd:steps=2 --eps 0.1 --share 0.5 --warmup 1.0 --norm linf"
+    )
+    assert story["adversarial"]["attack"] == repr(PGD(steps=2))
+    assert story["adversarial"]["threat"] == repr(Lp("inf", 0.1))
+    assert (story["settings"]["batch"], story["settings"]["rate"], story["settings"]["epochs"]) == (20, 3e-3, 2)
+    assert story["data"]["test_accuracy"] == made.accuracy.value
+    assert story["data"]["robust_accuracy"]["n"] == made.robust.n == 500
+
+
+def test_the_robust_accuracy_is_that_of_the_attack_at_the_full_radius(made):
+    images, labels = in_memory(open_source("digits"))
+    module = open_network("digits-lenet", weights=made.path).module
+    result = run(PGD(steps=2), Classifier(module), images, labels, threat=Lp("inf", 0.1))
+    right = result.clean_prediction == labels
+    assert made.accuracy.value == pytest.approx(float(right.float().mean()))
+    assert made.robust.value == pytest.approx(float((right & ~result.success).float().mean()))
+    assert 0 < made.robust.low < made.robust.value < made.accuracy.value
+
+
+def test_the_course_holds_every_epoch_and_is_drawn(made, tmp_path):
+    course = json.loads(made.course.read_text())
+    assert [epoch["number"] for epoch in course["epochs"]] == [1, 2]
+    assert course["epochs"][1]["adversarial_loss"] == made.history.epochs[1].adversarial_loss
+    page = write_training(made.course, tmp_path).read_text()
+    assert "the same before the attack" in page
+    assert "within Lp(radius=0.1, p=inf)" in page
+    assert f"n = {made.robust.n}" in page
+
+
+def test_without_an_attack_nothing_is_told_of_one(tmp_path):
+    made = train("digits-lenet", "digits:train", tmp_path / "plain.safetensors", test="digits", **FEW)
+    assert made.robust is None
+    assert "adversarial" not in story_of(made.path)
+    assert "before the attack" not in write_training(made.course).read_text()
+    assert not (tmp_path / "plain.checkpoint").exists()
+
+
+def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(tmp_path):
+    few = {"epochs": 1, "limit": 20, "test": "digits", "attack": "deepfool:steps=3", "norm": "l2"}
+    free = train("digits-lenet", "digits:train", tmp_path / "free.safetensors", **few)
+    assert free.history.adversarial.threat == Lp(2)
+    assert free.robust is None
+    bound = train("digits-lenet", "digits:train", tmp_path / "bound.safetensors", eps=1.5, **few)
+    assert bound.history.adversarial.threat == Lp(2, 1.5)
+    assert bound.robust.n == 500
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"eps": 0.1}, "--eps without an attack"),
+        ({"share": 0.5, "clean_epochs": 1}, "--share, --clean-epochs without an attack"),
+        ({"recipe": "madry-mnist", "attack": "fgsm"}, "leave out --attack, or the recipe"),
+        ({"recipe": "madry-mnist", "warmup": 1.0, "eps": 0.1}, "leave out --warmup, --eps"),
+        ({"recipe": "nothing"}, "there is no recipe 'nothing'; there are madry-mnist"),
+        ({"settings": "ratte=1"}, r"no field 'ratte' \(did you mean 'rate'\?\)"),
+        ({"settings": "rate=0"}, "rate is 0"),
+        ({"settings": "optimiser=magic"}, "input should be 'sgd' or 'adam'"),
+        ({"attack": "fgsm", "norm": "l7"}, "l7"),
+        ({"attack": "fgsm", "share": 2.0}, "share is 2"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", limit=10, **options)
+
+
+def test_the_published_recipe():
+    recipe = adversarial_recipe("madry-mnist")
+    assert recipe.adversarial == AdversarialTraining(PGD(steps=40, step_size=0.01), Lp("inf", 0.3))
+    assert recipe.settings == PlainTraining(84, 50, "adam", 1e-4, "constant", decay=0.0)
+    assert recipe.settings.epochs * 60_000 / recipe.settings.batch == pytest.approx(100_000, rel=0.01)
+
+
+def test_a_constant_network_is_as_robust_as_it_is_right():
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    with torch.no_grad():
+        module[1].weight.zero_()
+        module[1].bias.copy_(torch.tensor([2.0, 0.0]))
+    images, labels = torch.full((10, 1, 2, 2), 0.5), torch.tensor([0] * 7 + [1] * 3)
+    measured = robust_accuracy_of(module, images, labels, AdversarialTraining(FGSM(), Lp("inf", 0.3)))
+    assert (measured.value, measured.n) == (0.7, 10)
