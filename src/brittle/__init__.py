@@ -1,5 +1,6 @@
 """brittle: find out how brittle an image classifier is, and how far the number can be trusted."""
 
+from brittle.attacks.adef import ADef
 from brittle.attacks.alma import ALMA
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
@@ -16,13 +17,16 @@ from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.attacks.one_pixel import OnePixel
 from brittle.attacks.pdpgd import PDPGD
 from brittle.attacks.pgd import PGD
+from brittle.attacks.rotation_translation import RotationTranslation
 from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.stadv import SpatiallyTransformed
 from brittle.attacks.superdeepfool import SuperDeepFool
 from brittle.attacks.support_descent import SupportDescent
 from brittle.core.attack import Attack, State, Stepwise
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier
 from brittle.core.combinators import Cascade, Restarts, SmallestRadius
+from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
 from brittle.core.problem import Probe, Problem
 from brittle.core.result import Result
@@ -59,6 +63,7 @@ __all__ = [
     "LBFGS",
     "PDPGD",
     "PGD",
+    "ADef",
     "Attack",
     "BadImage",
     "BasicIterative",
@@ -74,6 +79,7 @@ __all__ = [
     "DataError",
     "DeepFool",
     "FastFeatureFool",
+    "Flow",
     "Goal",
     "ImageSet",
     "InputError",
@@ -92,9 +98,11 @@ __all__ = [
     "RandomNoise",
     "Restarts",
     "Result",
+    "RotationTranslation",
     "RunError",
     "SigmaZero",
     "SmallestRadius",
+    "SpatiallyTransformed",
     "State",
     "Stepwise",
     "SuperDeepFool",

@@ -75,6 +75,7 @@ def universal(
             skip_bad=skip_bad,
             watch=passes.tell,
             progress=passes.advance,
+            looking=passes.look,
         )
     page = write_universal(made.path)
     if json:

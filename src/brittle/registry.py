@@ -1,5 +1,6 @@
 """What there is to choose from, by name; a new attack is its file and its line here."""
 
+from brittle.attacks.adef import ADef
 from brittle.attacks.alma import ALMA
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
@@ -16,7 +17,9 @@ from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.attacks.one_pixel import OnePixel
 from brittle.attacks.pdpgd import PDPGD
 from brittle.attacks.pgd import PGD
+from brittle.attacks.rotation_translation import RotationTranslation
 from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.stadv import SpatiallyTransformed
 from brittle.attacks.superdeepfool import SuperDeepFool
 from brittle.attacks.support_descent import SupportDescent
 from brittle.core.attack import Attack
@@ -28,6 +31,7 @@ from brittle.universal.search import UniversalAttack
 from brittle.universal.uap import UniversalDeepFool
 
 ATTACKS: dict[str, type[Attack]] = {
+    "adef": ADef,
     "alma": ALMA,
     "bim": BasicIterative,
     "boundary-descent": BoundaryDescent,
@@ -46,7 +50,9 @@ ATTACKS: dict[str, type[Attack]] = {
     "pdpgd": PDPGD,
     "pgd": PGD,
     "random-direction": RandomDirection,
+    "rotation-translation": RotationTranslation,
     "sigma-zero": SigmaZero,
+    "stadv": SpatiallyTransformed,
     "superdeepfool": SuperDeepFool,
     "support-descent": SupportDescent,
 }

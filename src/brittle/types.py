@@ -5,6 +5,10 @@ from torch import Tensor
 
 Images = Float[Tensor, "n c h w"]
 """A batch of images, n x channels x height x width, within a classifier's bounds."""
+Points = Float[Tensor, "n d h w"]
+"""What an attack proposes and a threat measures: moved images, or for deformations their fields."""
+Fields = Float[Tensor, "n 2 h w"]
+"""Deformations in pixels: how far down (channel 0) and to the right (1) of each pixel its new value lies."""
 Logits = Float[Tensor, "n k"]
 """Scores before the softmax, one row per image, one column per class."""
 Labels = Int[Tensor, " n"]

@@ -7,8 +7,9 @@ from affine import affine, convolutional, distance, middle
 from cases import Case
 from torch import Tensor
 
-from brittle import Classifier, Lp, Result, run
+from brittle import Classifier, Flow, Lp, Result, run
 from brittle.core.threat import TOLERANCE
+from brittle.maths.geometry import warp
 
 
 def attacked(
@@ -17,6 +18,15 @@ def attacked(
     classifier = convolutional() if classifier is None else classifier
     images = middle() if images is None else images
     return run(case.attack, classifier, images, threat=options.pop("threat", case.threat), **options)
+
+
+def proposed(case: Case, result: Result) -> Tensor:
+    """What the threat measures: the fields of deformations, which must lead to what is returned, or the images."""
+    if not isinstance(case.threat, Flow):
+        assert result.field is None
+        return result.adversarial
+    assert result.field is not None
+    return result.field
 
 
 def agrees_with_a_fresh_forward(case: Case) -> None:
@@ -28,7 +38,7 @@ def agrees_with_a_fresh_forward(case: Case) -> None:
         assert (result.success == (after != before)).all()
         assert torch.isfinite(result.size[result.success]).all()
         assert torch.isinf(result.size[~result.success]).all()
-        measured = case.threat.size(images, result.adversarial)
+        measured = case.threat.size(images, proposed(case, result))
         torch.testing.assert_close(result.size[result.success], measured[result.success])
         assert result.success.any(), "the attack breaks nothing"
 
@@ -37,9 +47,12 @@ def stays_inside_box_and_threat(case: Case) -> None:
     for lift in (-0.5, 0.0, 0.5):
         classifier, images = affine(), (middle() + lift).clamp(0, 1)
         result = attacked(case, classifier, images)
+        if result.field is not None:
+            torch.testing.assert_close(warp(images, result.field), result.adversarial, atol=1e-12, rtol=0)
+            assert (result.field[result.size == 0] == 0).all()
         assert result.adversarial.min() >= 0
         assert result.adversarial.max() <= 1
-        size = case.threat.size(images, result.adversarial)
+        size = case.threat.size(images, proposed(case, result))
         assert (size <= case.threat.radius + TOLERANCE * max(1, case.threat.radius)).all()
 
 
@@ -77,8 +90,8 @@ def permutes_with_the_images(case: Case) -> None:
 
 
 def scales_with_the_bounds(case: Case) -> None:
-    counted = case.threat.name in ("l0", "pixels")  # such sizes have no unit
-    wide = case.threat if counted else Lp(case.threat.p, case.threat.radius * 255)
+    unitless = case.threat.name in ("l0", "pixels", "flow")  # such sizes are not in the units of the values
+    wide = case.threat if unitless else Lp(case.threat.p, case.threat.radius * 255)
     attack = case.attack
     small = attacked(case)
     large = attacked(replace(case, attack=attack, threat=wide), convolutional(scale=255.0), middle(span=255.0))

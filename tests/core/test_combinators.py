@@ -1,6 +1,6 @@
 """Searches around an attack: survivors alone, the smallest radius, one after the other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -25,6 +25,13 @@ from brittle.core.problem import Problem
 CALLS: list[list[int]] = []
 
 
+class Tenth(Lp):
+    """Finds every change 0.1 large."""
+
+    def size(self, clean, moved):
+        return super().size(clean, moved) * 0 + 0.1
+
+
 @dataclass(frozen=True)
 class Spy(Attack):
     """Notes which images it is given, and breaks those of them that it is told to, at the size it is told."""
@@ -36,7 +43,7 @@ class Spy(Attack):
         here = [i for i, place in enumerate(problem.ids.tolist()) if place in self.breaks]
         if here:
             some = problem.rows(torch.tensor(here))
-            some.probe(1 - some.images, size=some.images.new_full((len(here),), 0.1))
+            replace(some, threat=Tenth(2, some.threat.radius)).probe(1 - some.images)
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,9 @@ def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = Non
     classifier, images = classifier or convolutional(), middle(n) + 0.1
     clean = classifier.logits(images).detach()
     ids = torch.arange(n)
-    record, streams = Record(images), Streams(0, ids, images.dtype)
-    return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat or Lp(2), ids, record, streams, limit)
+    threat = threat or Lp(2)
+    record, streams = Record(threat.nothing(images)), Streams(0, ids, images.dtype)
+    return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat, ids, record, streams, limit)
 
 
 class Hook:
@@ -76,12 +77,25 @@ def test_met_means_the_goal_and_the_threat():
     assert torch.equal(problem.record.best, problem.images)
 
 
-def test_a_size_that_is_told_is_believed():
-    problem = problem_of(threat=Lp(2, 0.01))
-    met = problem.goal.met(problem.classifier.logits(1 - problem.images))
-    probe = problem.probe(1 - problem.images, size=torch.full((5,), 0.005, dtype=torch.float64))
-    assert torch.equal(probe.met, met)
-    assert (problem.record.size[met] == 0.005).all()
+def test_points_are_what_the_threat_sees_in_them():
+    """Under a threat of its own a point may be anything: here the share of the way to the inverted image."""
+
+    class Inversion(Lp):
+        def nothing(self, clean):
+            return torch.zeros_like(clean)
+
+        def seen(self, clean, moved, bounds):
+            return moved, clean + moved * (1 - 2 * clean)
+
+        def size(self, clean, moved):
+            return moved.flatten(1).amax(1)
+
+    problem = problem_of(threat=Inversion(2, 0.5))
+    probe = problem.probe(torch.full_like(problem.images, 0.4))
+    torch.testing.assert_close(probe.points, 0.6 * problem.images + 0.4 * (1 - problem.images))
+    assert torch.equal(probe.met, problem.goal.met(problem.classifier.logits(probe.points)))
+    assert (problem.record.best[probe.met] == 0.4).all()
+    assert not problem.probe(torch.full_like(problem.images, 0.6)).met.any()
 
 
 def test_several_points_of_an_image_leave_the_best():

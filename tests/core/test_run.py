@@ -131,8 +131,8 @@ def test_the_table_survives_parquet(tmp_path):
     table = pq.read_table(tmp_path / "rows.parquet")
     assert table.num_rows == 7
     assert set(table.column_names) == {
-        "success", "already", "size", "l0", "l1", "l2", "linf", "pixels", "clean_prediction", "clean_confidence",
-        "prediction", "confidence", "margin", "forward", "backward", "iterations", "seconds",
+        "success", "already", "size", "l0", "l1", "l2", "linf", "pixels", "flow", "clean_prediction",
+        "clean_confidence", "prediction", "confidence", "margin", "forward", "backward", "iterations", "seconds",
     }  # fmt: skip
     for name in table.column_names:
         assert table[name].to_pylist() == getattr(result, name).tolist()

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from brittle import InputError, LabelError, ModelError, RunError
 from brittle.data import open_source
 from brittle.evaluation.attack import attack
+from brittle.maths.geometry import warp
 from brittle.models import Network, open_network
 
 
@@ -53,6 +55,24 @@ def test_a_target_is_reached(folder: Path, tmp_path: Path):
     assert saved[0].after == target
     with pytest.raises(LabelError, match="10 outputs"):
         attack("digits-lenet", str(image), tmp_path / "out", target=10)
+
+
+def test_a_deformation_is_saved_with_its_field_its_pictures_and_an_animation(folder: Path, tmp_path: Path):
+    image = next(folder.glob("*/0.png"))
+    (saved,) = attack("digits-lenet", str(image), tmp_path / "out", attack="adef", norm="flow", eps=2.5)
+    module = open_network("digits-lenet").module
+    assert saved.success
+    assert int(module(read(saved.path)).argmax()) == saved.after != saved.label
+    assert saved.cost is None
+    field = load_file(saved.path.with_suffix(".safetensors"))["field"]
+    assert saved.flow == pytest.approx(float(field.norm(dim=0).max()))
+    assert saved.flow <= 2.5 + 1e-5
+    bent = (warp(read(image), field[None]) * 255).round() / 255
+    torch.testing.assert_close(bent, read(saved.path))
+    with Image.open(saved.path.with_suffix(".moving.png")) as moving:
+        assert moving.n_frames > 10
+    with Image.open(saved.path.with_suffix(".vectors.png")) as sheet:
+        assert sheet.width > 3.5 * sheet.height
 
 
 def test_an_unwritable_folder_is_refused(folder: Path, tmp_path: Path):

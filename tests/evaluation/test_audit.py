@@ -20,7 +20,9 @@ from brittle.evaluation.part import Extremes, rounded
 from brittle.evaluation.schema import NUMBERS
 from brittle.evaluation.store import RunFolder
 from brittle.evaluation.summary import summarise
+from brittle.maths.geometry import warp
 from brittle.models import Network, open_network
+from brittle.report import write_report
 
 QUICK = {"attacks": ["fgsm", "deepfool:steps=3"], "eps": 0.1}
 
@@ -223,6 +225,35 @@ def test_a_network_that_returns_probabilities_is_taken_when_it_is_said(tmp_path:
     assert any(said.table("fgsm")["success"].to_pylist())
     with pytest.raises(ModelError, match=r"was said to return probabilities, but .* leave out probabilities=True"):
         audit(network(plain), "digits", tmp_path / "run", probabilities=True, **options)
+
+
+@pytest.mark.parametrize("lattice", [None, 256])
+def test_deformations_are_audited(tmp_path: Path, lattice: int | None):
+    options = {"attacks": ["noise:draws=3", "adef"], "norm": "flow", "eps": 2.0, "limit": 12, "lattice": lattice}
+    folder = audit("digits-lenet", "digits", tmp_path / "run", **options)
+    module = open_network("digits-lenet").module
+    rows = folder.table("adef", None).to_pylist()
+    for row in rows:
+        assert row["flow"] == pytest.approx(row["size"] if math.isfinite(row["size"]) else row["flow"])
+        if row["field"] is not None:
+            field, original, adversarial = (
+                torch.from_numpy(np.frombuffer(row[name], "<f4").copy()).reshape(1, -1, 28, 28)
+                for name in ("field", "original", "adversarial")
+            )
+            assert float(field.norm(dim=1).max()) == pytest.approx(row["flow"], rel=1e-5)
+            bent = warp(original, field)
+            bent = bent if lattice is None else rounded(bent, Bounds())
+            torch.testing.assert_close(bent, adversarial)
+            assert int(module(adversarial).argmax()) == row["prediction"] != row["label"]
+    assert sum(row["field"] is not None for row in rows) > 3
+    summary = summarise(folder)
+    assert (summary.norm, summary.radius) == ("flow", 2.0)
+    broken = [row["success"] and row["size"] <= 2 + 1e-6 for row in rows]
+    assert summary.robust.value <= np.mean([row["correct"] for row in rows]) - np.mean(broken) + 1e-9
+    if lattice is not None:
+        assert all(row["rounded_success"] == row["success"] for row in rows)
+        assert summary.attacks[1].lattice_cost is None
+    write_report(folder.path)
 
 
 def test_a_run_on_the_lattice_says_what_it_costs_and_is_another_run(tmp_path: Path):

@@ -18,6 +18,16 @@ def test_pixels_are_counted_and_not_measured():
     assert (minimum.info.kind, minimum.threat.radius) == ("minimum", math.inf)
 
 
+def test_deformations_have_a_plan_of_their_own_with_a_baseline():
+    noise, poses, adef, stadv = plan([], "flow", 2.5)
+    assert (noise.info.name, noise.info.kind, noise.threat.name, noise.threat.radius) == ("noise", "fixed", "flow", 2.5)
+    assert (poses.info.name, poses.info.kind) == ("rotation-translation", "minimum")
+    assert (adef.info.name, adef.info.kind, adef.info.p) == ("adef", "minimum", "flow")
+    assert (stadv.info.name, stadv.info.kind, stadv.threat.radius) == ("stadv", "fixed", 2.5)
+    assert plan(["stadv"], "flow", None)[0].info.kind == "minimum"
+    assert plan(["stadv:eps=1"], "flow", 2.5)[0].threat.radius == 1
+
+
 def test_attacks_that_need_a_radius_get_it_and_the_others_search():
     fixed, minimum, turned = plan(["pgd", "deepfool", "smallest(pgd)"], "l2", 0.5)
     assert (fixed.info.kind, fixed.threat.radius, fixed.info.radius) == ("fixed", 0.5, 0.5)

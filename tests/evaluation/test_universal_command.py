@@ -15,11 +15,19 @@ from brittle.models import open_network
 from brittle.report.universal_page import write_universal
 from brittle.universal.perturbation import Perturbation
 
+LOOKED: list[float] = []
+"""Fractions that the last look has told."""
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("universal") / "v.safetensors"
-    return universal("digits-lenet", "digits", out, attack="ascent:passes=3", eps=0.3, limit=120, unseen=40)
+    spec = {"attack": "ascent:passes=3", "eps": 0.3, "limit": 120, "unseen": 40, "batch": 50}
+    return universal("digits-lenet", "digits", out, **spec, looking=LOOKED.append)
+
+
+def test_the_last_look_tells_how_far_it_is(made):
+    assert pytest.approx([50 / 120, 80 / 120, 1.0]) == LOOKED
 
 
 def test_both_figures_are_those_of_a_fresh_look(made):

@@ -124,8 +124,9 @@ class Images:
             "l2": change * 20,
             "linf": change,
             "pixels": change * 0 + 40,
+            "flow": np.full(n, INF),
         }
-        norms |= {{"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels"}[attack.p]: change}
+        norms |= {attack.p if attack.p in norms else f"l{attack.p}": change}
         channels, height, width = recipe.shape
         columns = {
             "index": which,
@@ -152,24 +153,28 @@ class Images:
             "height": np.full(n, height),
             "width": np.full(n, width),
         }
-        pictures = self.pictures(which, success, change)
+        pictures = self.pictures(which, success, change, attack.p == "flow")
         arrays = [pa.array(columns[item.name], item.type) if item.name in columns else None for item in SCHEMA]
         filled = [
             array if array is not None else pictures[item.name] for array, item in zip(arrays, SCHEMA, strict=True)
         ]
         return pa.table(filled, schema=SCHEMA)
 
-    def pictures(self, which, success, change):
-        """Originals and adversarial images of the easiest and the hardest successes."""
+    def pictures(self, which, success, change, bent):
+        """Originals and adversarial images of the easiest and the hardest successes, and the fields of bent ones."""
         ranked = [place for place in np.argsort(change) if success[place]]
         keep = {*ranked[: self.recipe.pictures], *(ranked[-self.recipe.pictures :] if self.recipe.pictures else [])}
-        originals, adversarials = [None] * len(which), [None] * len(which)
+        originals, adversarials, fields = ([None] * len(which) for _ in range(3))
         for place in keep:
             image = picture(self.recipe.shape, int(which[place]), int(self.label[which[place]]))
             signs = np.sign(np.random.default_rng(int(which[place])).normal(size=image.shape))
             originals[place] = image.astype("<f4").tobytes()
             adversarials[place] = np.clip(image + signs * change[place], 0, 1).astype("<f4").tobytes()
-        return {"original": pa.array(originals, pa.binary()), "adversarial": pa.array(adversarials, pa.binary())}
+            if bent:
+                turned = np.indices(image.shape[1:])[::-1] - np.array(image.shape[1:])[:, None, None] / 2
+                fields[place] = (turned / 40 * change[place]).astype("<f4").tobytes()
+        kept = {"original": originals, "adversarial": adversarials, "field": fields}
+        return {name: pa.array(values, pa.binary()) for name, values in kept.items()}
 
 
 @cache

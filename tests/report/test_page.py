@@ -257,7 +257,15 @@ def test_the_gallery_goes_from_easy_to_hard(make_run):
     assert sizes == pytest.approx([*found[:3], *found[-3:]], rel=0.01)
     assert galleries["pgd"].caption == "All changes are of the same size"
     assert not galleries["pgd"].hardest
-    assert all(shot.small for shot in wall.easiest)
+    assert all(shot.small and shot.vectors is None for shot in wall.easiest)
+
+
+def test_deformations_are_measured_in_pixels_and_drawn(make_run):
+    evidence = evidence_of(make_run(attacks=[searching("adef", "flow")], p="flow", radius=3.0, typical=1.2))
+    (wall,) = walls(evidence)
+    assert all(shot.vectors.startswith("data:image/png") for shot in (*wall.easiest, *wall.hardest))
+    assert all(shot.size.endswith(f"{THIN}px") for shot in wall.easiest)
+    assert f"A deformation that moves no pixel by more than 3{THIN}px breaks" in verdict(evidence).sentences[0]
 
 
 def test_the_change_is_amplified_by_a_readable_factor():

@@ -18,8 +18,8 @@ from brittle.types import Images
 class RandomNoise(Attack):
     """Random changes within the radius; an attack that does no better than this finds nothing.
 
-    Uniform in the ball: for linf each value is uniform in +-radius. Carlini et al. 2019, "On evaluating adversarial
-    robustness", section 5.3, ask for it.
+    Uniform in the ball: for linf each value is uniform in +-radius, for flow each vector in the disc. Carlini et al.
+    2019, "On evaluating adversarial robustness", section 5.3, ask for it.
 
     Attributes:
         draws: how many changes are tried per image, until one succeeds.
@@ -29,7 +29,7 @@ class RandomNoise(Attack):
         100
     """
 
-    threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels")
+    threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels", "flow")
     needs_radius: ClassVar[bool] = True
     draws: int = 100
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 import torch
-from torch import Tensor
 
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows
-from brittle.core.threat import Threat
+from brittle.core.threat import Lp, Threat
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.types import Images
+from brittle.types import Mask, Points
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,12 @@ class Attack(ABC):
     Attributes:
         threats: names of the threats that it has mathematics for.
         needs_radius: whether it works at a given radius; otherwise it searches for the smallest change.
+        fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     needs_radius: ClassVar[bool] = False
+    fits_radius: ClassVar[bool] = False
 
     @abstractmethod
     def perturb(self, problem: Problem) -> None:
@@ -43,8 +44,9 @@ class Attack(ABC):
                 f"{name} cannot measure changes by {threat.name}; it knows {', '.join(self.threats)}"
             )
         if self.needs_radius and not threat.bounded:
+            spelt = f"Lp({threat.name[1:]!r}, radius)" if isinstance(threat, Lp) else f"{type(threat).__name__}(radius)"
             raise InputError(
-                f"{name} works within a radius and {threat.name} was given none; say Lp({threat.name[1:]!r}, radius), "
+                f"{name} works within a radius and {threat.name} was given none; say {spelt}, "
                 f"or search for the smallest radius with SmallestRadius({name}(...))"
             )
 
@@ -53,7 +55,7 @@ class Attack(ABC):
 class State(Rows):
     """What a stepwise attack remembers of each image; `x` are the points it proposes next."""
 
-    x: Images
+    x: Points
 
 
 S = TypeVar("S", bound=State)
@@ -87,7 +89,8 @@ class Stepwise(Attack, Generic[S]):
         steps = self.length(problem)
         probe = problem.probe(state.x, graph=steps > 0)
         for left in reversed(range(steps)):
-            keep = self._going_on(problem, probe)
+            over = self.over(problem, state, probe) | problem.record.spent(problem.ids)
+            keep = torch.logical_not(over).nonzero()[:, 0]
             if not len(keep):
                 return
             if len(keep) < len(problem):
@@ -96,10 +99,9 @@ class Stepwise(Attack, Generic[S]):
             problem.record.iterations[problem.ids] += 1
             probe = problem.probe(state.x, graph=left > 0)
 
-    def _going_on(self, problem: Problem, probe: Probe) -> Tensor:
-        spent = problem.record.spent(problem.ids)
-        finished = probe.met | spent if self.stops else spent
-        return torch.logical_not(finished).nonzero()[:, 0]
+    def over(self, problem: Problem, state: S, probe: Probe) -> Mask:
+        """Say for which images no further step is wanted: where the goal is met, unless the attack keeps improving."""
+        return probe.met if self.stops else torch.zeros_like(probe.met)
 
 
 def at_least(name: str, value: float, lowest: float) -> None:

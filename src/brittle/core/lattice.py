@@ -88,6 +88,10 @@ class Lattice:
         numbers = self.numbers(images)
         return torch.where(numbers == numbers.round(), self.images(numbers.round(), images.dtype), images)
 
+    def rounded(self, images: Images) -> Images:
+        """Put every value on the nearest level."""
+        return self.images(self.numbers(images).round(), images.dtype)
+
     def check(self, threat: Threat, images: Images) -> None:
         """Refuse threats and images for which no lattice point can be an answer.
 

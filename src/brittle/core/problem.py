@@ -12,7 +12,7 @@ from brittle.core.record import Record
 from brittle.core.rows import Rows
 from brittle.core.seeds import Streams
 from brittle.core.threat import Threat
-from brittle.types import Images, Labels, Logits, Mask, PerImage
+from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
 
 @dataclass
@@ -65,15 +65,12 @@ class Problem(Rows):
         size = self.record.size[self.ids]
         return torch.isfinite(size) & self.threat.allows(size, self.classifier.bounds.span)
 
-    def probe(
-        self, x: Images, *, of: Tensor | None = None, size: PerImage | None = None, graph: bool = True
-    ) -> "Probe":
+    def probe(self, x: Points, *, of: Tensor | None = None, graph: bool = True) -> "Probe":
         """Evaluate points, judge them and offer them to the record.
 
         Args:
-            x: points (m, c, h, w); clamped to the box first.
+            x: points as the threat understands them (m, d, h, w): images, clamped to the box first, or fields.
             of: which image of this problem each point belongs to, (m,); by default point i belongs to image i.
-            size: (m,) of the change, for threats whose size cannot be read off the images.
             graph: keep the way back, so that `gradient` costs no second forward pass.
 
         Returns:
@@ -81,15 +78,15 @@ class Problem(Rows):
         """
         owners = self if of is None else self.rows(of)
         with torch.no_grad():
-            points = self.classifier.bounds.clamp(x.detach())
+            proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
         kept = owners.look(points) if graph and len(points) <= self.limit else None
         with torch.no_grad():
             logits = owners.judge(points) if kept is None else kept.outputs.detach()
-            size = owners.threat.size(owners.images, points) if size is None else size
+            size = owners.threat.size(owners.images, proposed)
             allowed = owners.threat.allows(size, self.classifier.bounds.span)
             margin = owners.goal.margin(logits)
             met = owners.goal.met(logits) & allowed & torch.isfinite(margin)
-            self.record.offer(owners.ids, points, size.where(allowed, torch.inf), met, margin, distinct=of is None)
+            self.record.offer(owners.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=of is None)
         places = torch.arange(len(points), device=points.device)
         return Probe(owners, points, logits, met, places, kept)
 
@@ -114,7 +111,7 @@ class Probe(Rows):
 
     Attributes:
         problem: the problems that the points belong to, row by row.
-        points: (m, c, h, w), clamped to the box.
+        points: the images that were seen, (m, c, h, w), within the box.
         logits: (m, k), detached.
         met: whether the goal is met and the change allowed.
         places: where each point stands in the graph, which may hold points that have left since.

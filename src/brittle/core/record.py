@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.rows import column
-from brittle.types import Images, Mask, PerImage
+from brittle.types import Mask, PerImage, Points
 
 
 class Record:
@@ -14,22 +14,22 @@ class Record:
     the allowed point with the largest margin.
 
     Args:
-        images: the clean images (n, c, h, w), the first best points.
+        nothing: the points that change nothing (n, d, h, w), the first best ones: usually the clean images.
         budget: most passes (forward plus backward) after which an image's points no longer count; none by default.
         trace: keep the margin of every point looked at.
 
     Attributes:
-        best: (n, c, h, w).
+        best: (n, d, h, w).
         size: (n,), infinite where the goal was not met.
         forward, backward, iterations: (n,) int64.
     """
 
-    def __init__(self, images: Images, *, budget: int | None = None, trace: bool = False):
-        n = len(images)
-        self.best = images.clone()
-        self.size = images.new_full((n,), torch.inf)
-        self._margin = images.new_full((n,), -torch.inf)
-        self.forward, self.backward, self.iterations = torch.zeros(3, n, dtype=torch.int64, device=images.device)
+    def __init__(self, nothing: Points, *, budget: int | None = None, trace: bool = False):
+        n = len(nothing)
+        self.best = nothing.clone()
+        self.size = nothing.new_full((n,), torch.inf)
+        self._margin = nothing.new_full((n,), -torch.inf)
+        self.forward, self.backward, self.iterations = torch.zeros(3, n, dtype=torch.int64, device=nothing.device)
         self._budget = budget
         self.trace: list[tuple[Tensor, Tensor]] | None = [] if trace else None
 
@@ -47,13 +47,13 @@ class Record:
         return (self.forward + self.backward)[ids] >= self._budget
 
     def offer(
-        self, ids: Tensor, points: Images, size: PerImage, met: Mask, margin: PerImage, *, distinct: bool
+        self, ids: Tensor, points: Points, size: PerImage, met: Mask, margin: PerImage, *, distinct: bool
     ) -> None:
         """Take over the points that are better than what is known.
 
         Args:
             ids: (m,) which image each point belongs to.
-            points: (m, c, h, w).
+            points: (m, d, h, w).
             size: (m,) of the change; infinite where the threat does not allow it.
             met: (m,) whether the goal is met and the change allowed.
             margin: (m,) signed distance beyond the boundary, in logits.

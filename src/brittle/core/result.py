@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from brittle.types import Images, Labels, Mask, PerImage
+from brittle.types import Fields, Images, Labels, Mask, PerImage
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Result:
         size: of the change by the threat; 0 where `already`, infinite where nothing was found.
         l0, l1, l2, linf: norms of the change of what is returned.
         pixels: how many pixels differ in any channel.
+        flow: the longest vector of the deformation, in pixels; infinite unless the threat is `Flow`.
         clean_prediction, clean_confidence: of the clean image (confidence: largest softmax value).
         prediction, confidence: of what is returned.
         margin: of what is returned, in logits beyond the boundary (negative before it).
@@ -30,7 +31,9 @@ class Result:
         iterations: steps taken.
         seconds: the image's share of its batch's time.
         size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;
-            None without `lattice`.
+            None without `lattice`, and for deformations.
+        field: the deformation that leads from the clean image to what is returned, (n, 2, h, w) in pixels; None unless
+            the threat is `Flow`.
         trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
     """
 
@@ -43,6 +46,7 @@ class Result:
     l2: PerImage
     linf: PerImage
     pixels: PerImage
+    flow: PerImage
     clean_prediction: Labels
     clean_confidence: PerImage
     prediction: Labels
@@ -53,6 +57,7 @@ class Result:
     iterations: Tensor
     seconds: Tensor
     size_unrounded: PerImage | None = None
+    field: Fields | None = None
     trace: Tensor | None = None
 
     def __len__(self) -> int:
@@ -64,13 +69,13 @@ class Result:
         return None if self.size_unrounded is None else self.size - self.size_unrounded
 
     def table(self) -> pa.Table:
-        """Return every column but the images as an Arrow table, to be written as Parquet or read by pandas."""
+        """Return every column but images and fields as an Arrow table, to be written as Parquet or read by pandas."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return pa.table(
             {
                 name: values.cpu().numpy()
                 for name, values in columns.items()
-                if name not in ("adversarial", "trace") and values is not None
+                if name not in ("adversarial", "field", "trace") and values is not None
             }
         )
 
@@ -91,7 +96,7 @@ class Collector:
         self._adversarial[rows] = adversarial
         for name, values in columns.items():
             if name not in self._columns:
-                self._columns[name] = torch.empty(count, dtype=values.dtype, device=device)
+                self._columns[name] = torch.empty((count, *values.shape[1:]), dtype=values.dtype, device=device)
             self._columns[name][rows] = values
         self._filled = rows.stop
         if trace is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from brittle.core.attack import Attack, at_least
 from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_range_of_labels, placed
 from brittle.core.lattice import Lattice, settle_on
@@ -19,6 +20,7 @@ from brittle.core.result import Collector, Result
 from brittle.core.seeds import Streams
 from brittle.core.threat import Pixels, Threat
 from brittle.maths import norms
+from brittle.maths.geometry import longest
 from brittle.types import Images, Labels, Logits
 
 
@@ -54,8 +56,8 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
         budget: most forward plus backward passes per image; what is found after that does not count.
         lattice: number of levels that a value may take, such as the 256 of an 8-bit file. What is returned lies on
-            them, by a search that starts from what the attack found, and is judged there. By default any value may be
-            taken.
+            them, by a search that starts from what the attack found, and is judged there; deformed images are rounded
+            to them whenever the network sees one. By default any value may be taken.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
 
@@ -83,7 +85,9 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     goal = _checked(goal, images)
     ids = torch.arange(len(images)) if ids is None else as_labels(ids, images, "ids")
     grid = None if lattice is None else Lattice(lattice, classifier.bounds)
-    if grid is not None:
+    if grid is not None and isinstance(threat, Flow):
+        threat, grid = replace(threat, lattice=grid), None
+    elif grid is not None:
         grid.check(threat, images)
     job = _Job(attack, classifier, threat, seed, batch, budget, grid, trace, labels, goal)
     with undisturbed(classifier.module, seed):
@@ -165,11 +169,11 @@ def _one_batch(
     if count:
         job.check_classes(clean.shape[1])
     aim = _resolved(job.goal, rows, labels, clean)
-    record = Record(x, budget=job.budget, trace=job.trace)
+    threat = job.threat.checked(x)
+    record = Record(threat.nothing(x), budget=job.budget, trace=job.trace)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1)
     already = aim.met(clean)
-    threat = job.threat.checked(x)
     problem = Problem(classifier, x, clean, aim, threat, places, record, Streams(job.seed, ids, x.dtype), job.batch)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already).any()):
@@ -178,10 +182,14 @@ def _one_batch(
     if job.lattice is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
         problem = settle_on(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0])
-    columns = _judged(problem, already, right) | sizes
+    best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
+    columns = _judged(problem, adversarial, already, right) | sizes
+    columns["flow"] = longest(best) if isinstance(threat, Flow) else torch.full_like(record.size, torch.inf)
     seconds = (time.perf_counter() - began) / max(count, 1)
     columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
-    collector.add(problem.record.best, columns, _trace_of(record) if job.trace else None)
+    if isinstance(threat, Flow):
+        columns["field"] = best
+    collector.add(adversarial, columns, _trace_of(record) if job.trace else None)
 
 
 def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
@@ -193,12 +201,12 @@ def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | No
 
 
 @torch.no_grad()
-def _judged(problem: Problem, already: Tensor, right: Tensor) -> dict[str, Tensor]:
+def _judged(problem: Problem, adversarial: Images, already: Tensor, right: Tensor) -> dict[str, Tensor]:
     """Look at what will be returned in a fresh forward pass, and measure it."""
     record, images, clean = problem.record, problem.images, problem.clean
-    final = problem.classifier.logits(record.best) if len(images) else clean
+    final = problem.classifier.logits(adversarial) if len(images) else clean
     record.count(problem.ids, forward=1)
-    change = record.best - images
+    change = adversarial - images
     margin = problem.goal.margin(final)
     met = problem.goal.met(final) & torch.isfinite(margin)
     size = torch.where(already, torch.zeros_like(record.size), record.size)
@@ -209,7 +217,7 @@ def _judged(problem: Problem, already: Tensor, right: Tensor) -> dict[str, Tenso
         "already": already,
         "size": torch.where(already | met, size, torch.full_like(size, torch.inf)),
         **{name: norms.size(change, p) for name, p in (("l0", 0), ("l1", 1), ("l2", 2), ("linf", torch.inf))},
-        "pixels": Pixels(torch.inf).size(images, record.best),
+        "pixels": Pixels(torch.inf).size(images, adversarial),
         "clean_prediction": clean_prediction,
         "clean_confidence": clean_confidence,
         "prediction": prediction,

@@ -13,7 +13,7 @@ from brittle.core.rows import Rows, column
 from brittle.core.seeds import Streams
 from brittle.errors import InputError
 from brittle.maths import norms
-from brittle.types import Images, Mask, PerImage
+from brittle.types import Images, Mask, PerImage, Points
 
 TOLERANCE = 1e-6
 """How far a size may exceed the radius and still count as within it: float32 sums of pixels are no better than this."""
@@ -61,17 +61,26 @@ class Threat(Rows, ABC):
     def name(self) -> str:
         """A short name, such as `linf`, for messages and tables."""
 
-    @abstractmethod
-    def size(self, clean: Images, moved: Images) -> PerImage:
-        """Measure the change; threats whose size is not in the images are told it by `probe(..., size=)`."""
+    def nothing(self, clean: Images) -> Points:
+        """Return the points that change nothing: the clean images themselves, where points are images."""
+        return clean
+
+    def seen(self, clean: Images, moved: Points, bounds: Bounds) -> tuple[Points, Images]:
+        """Return the points as they count, and the images that the network sees of them, both within the box."""
+        inside = bounds.clamp(moved)
+        return inside, inside
 
     @abstractmethod
-    def project(self, clean: Images, moved: Images) -> Images:
-        """Return the images nearest to `moved` whose change from `clean` is allowed."""
+    def size(self, clean: Images, moved: Points) -> PerImage:
+        """Measure the change that points mean."""
 
     @abstractmethod
-    def draw(self, clean: Images, streams: Streams, ids: Tensor, bounds: Bounds) -> Images:
-        """Return a random image for each of `clean` whose change is allowed; the radius must be finite."""
+    def project(self, clean: Images, moved: Points) -> Points:
+        """Return the points nearest to `moved` whose change from `clean` is allowed."""
+
+    @abstractmethod
+    def draw(self, clean: Images, streams: Streams, ids: Tensor, bounds: Bounds) -> Points:
+        """Return a random point for each of `clean` whose change is allowed; the radius must be finite."""
 
     @abstractmethod
     def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:

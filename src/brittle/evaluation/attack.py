@@ -1,12 +1,13 @@
 """`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch import Tensor
 
 from brittle.core.classifier import Classifier, undisturbed
@@ -16,11 +17,16 @@ from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
 from brittle.evaluation.subject import open_subject
+from brittle.files import write_atomically
+from brittle.maths.geometry import warp
 from brittle.models import Network
+from brittle.pictures import animate, sheet
 from brittle.types import Images
 
 DEPTH = 255
 """Number of the highest level of an 8-bit PNG."""
+FRAMES = 13
+"""Pictures of an animation, from the original to the deformed image."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,10 @@ class Saved:
         confidence: of `after`.
         linf, l2: norms of the change in the PNG.
         cost: share by which rounding to the levels of the PNG made the change larger, by the attack's norm; negative
-            where the search on them found a smaller one, None without a PNG.
+            where the search on them found a smaller one, None without a PNG and for deformations.
         success: whether the PNG, read back from disk, meets the goal.
         already: the clean image met the goal before any change.
+        flow: longest vector of the deformation, in pixels; None for other changes.
         lost: the attack succeeded, but no image on the levels of a PNG was found that does.
     """
 
@@ -52,6 +59,7 @@ class Saved:
     cost: float | None
     success: bool
     already: bool
+    flow: float | None = None
     lost: bool = False
 
 
@@ -77,6 +85,9 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
 ) -> list[Saved]:
     """Attack image files and save the adversarial images as PNG, at the size that the network sees.
 
+    A deformation gets three more files of the same name: the four pictures side by side (`.vectors.png`), an animation
+    from the original to the deformed image (`.moving.png`), and the field itself (`.safetensors`, key `field`).
+
     Rounding to 8 bits undoes small changes, so a change is searched on the 256 levels of a PNG (`lattice` of `run`),
     within the radius where one is given; the PNG is then read back from disk and judged.
 
@@ -85,8 +96,9 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         images: one image file, a folder, or any other source of images.
         out: folder for the PNG files, made where it does not exist.
         attack: as text, such as `pgd:steps=40`.
-        norm: linf, l2, l1, l0 or pixels.
-        eps: the radius in the units of the images; attacks that need one get the norm's usual one by default.
+        norm: linf, l2, l1, l0, pixels or flow.
+        eps: the radius in the units of the images, for flow in pixels; attacks that need one get the norm's usual one
+            by default.
         target: the class to reach; any other than the label by default.
         limit: use the first so many images.
         device: where to run.
@@ -159,8 +171,8 @@ class _Job:
             ids=block.index,
             lattice=self.lattice,
         )
-        assert result.size_unrounded is not None
-        costs = (result.size / result.size_unrounded - 1).tolist()
+        unrounded = result.size if result.size_unrounded is None else result.size_unrounded
+        costs = (result.size / unrounded - 1).tolist()
         before = result.clean_prediction.tolist()
         labels = block.labels.tolist() if labelled else before
         rows: list[Saved] = []
@@ -169,12 +181,16 @@ class _Job:
             if not result.success[row]:
                 guess = before[row]
                 sure = float(result.confidence[row])
-                lost = not already and math.isfinite(result.size_unrounded[row])
-                rows.append(Saved(name, None, label, guess, guess, sure, 0, 0, None, False, already, lost))
+                lost = not already and math.isfinite(unrounded[row])
+                rows.append(Saved(name, None, label, guess, guess, sure, 0, 0, None, False, already, lost=lost))
                 continue
             path = self.folder / f"{int(block.index[row]):05d}-{_plain(name)}.png"
             _save(result.adversarial[row], path)
-            rows.append(self._judged(path, block.images[row], name, label, before[row], costs[row]))
+            saved = self._judged(path, block.images[row], name, label, before[row], costs[row])
+            if result.field is not None:
+                saved = replace(saved, cost=None, flow=float(result.flow[row]))
+                _save_deformation(block.images[row], result.adversarial[row], result.field[row].cpu(), path)
+            rows.append(saved)
         return rows
 
     def _logits(self, images: Images) -> Tensor:
@@ -212,6 +228,18 @@ def _save(image: Tensor, path: Path) -> None:
         Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(path)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _save_deformation(clean: Tensor, adversarial: Tensor, field: Tensor, path: Path) -> None:
+    original, deformed, vectors = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, field))
+    share = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(field)
+    frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), share * field)
+    try:
+        sheet(original, deformed, vectors).save(path.with_suffix(".vectors.png"))
+        animate([one.numpy().astype(np.float64) for one in frames], path.with_suffix(".moving.png"))
+        write_atomically(path.with_suffix(".safetensors"), save({"field": field.contiguous()}))
+    except OSError as error:
+        raise RunError(f"a file beside {path} cannot be written: {error.strerror or error}") from error
 
 
 def _read(path: Path, like: Tensor) -> Tensor:

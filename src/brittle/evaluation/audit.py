@@ -63,7 +63,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         data: what `open_source` understands, or a source; images are fitted to the network's input.
         out: the run folder.
         attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool.
-        norm: linf, l2, l1, l0 or pixels.
+        norm: linf, l2, l1, l0, pixels or flow.
         eps: the radius in the units of the images; by default the one most often reported for the norm.
         limit: use the first so many images.
         batch: images in one call of the network; by default by the size of an image.

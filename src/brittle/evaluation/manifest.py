@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, f
 
 from brittle.errors import RunError
 
-Norm = Literal["0", "1", "2", "inf", "pixels"]
+Norm = Literal["0", "1", "2", "inf", "pixels", "flow"]
 """How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
 DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change the rows; another version of them makes another run."""

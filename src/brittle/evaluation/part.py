@@ -97,6 +97,9 @@ def rows_of(
         **{name: torch.full((count,), side) for name, side in zip(_SHAPE, images.shape[1:], strict=True)},
         "original": [_bytes(images[row]) if row in pictures else None for row in range(count)],
         "adversarial": [_bytes(result.adversarial[row]) if row in pictures else None for row in range(count)],
+        "field": [
+            _bytes(result.field[row]) if result.field is not None and row in pictures else None for row in range(count)
+        ],
     }
     arrays = {
         name: _column(columns[name] if name in columns else getattr(result, name), SCHEMA.field(name).type)

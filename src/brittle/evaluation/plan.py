@@ -7,16 +7,27 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 from brittle.core.attack import Attack
+from brittle.core.flow import Flow
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.manifest import AttackInfo, Norm
 from brittle.evaluation.spec import Spec, parse_attack
 
-DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0}
+DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0, "flow": 3.0}
 """The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;
-one pixel (Su et al.)."""
-DEFAULT_ATTACKS = ("noise:draws=10", "fgsm", "pgd:steps=40,restarts=3", "deepfool", "support-descent")
-"""A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them."""
+one pixel (Su et al.); three pixels for deformations (Alaifari et al.)."""
+DEFAULT_ATTACKS = (
+    "noise:draws=10",
+    "fgsm",
+    "pgd:steps=40,restarts=3",
+    "deepfool",
+    "support-descent",
+    "rotation-translation",
+    "adef",
+    "stadv",
+)
+"""A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them. Of deformations
+a black box, the smallest one, and one within the radius."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +53,27 @@ def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planne
 
     Args:
         attacks: as text; none for `DEFAULT_ATTACKS`, as far as they know the norm.
-        norm: linf, l2, l1, l0 or pixels.
-        radius: in the units of the images.
+        norm: linf, l2, l1, l0, pixels or flow.
+        radius: in the units of the images; for flow in pixels.
 
     Raises:
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
-    threat = Pixels(math.inf) if norm == "pixels" else Lp(norm)
+    threat = named(norm)
     specs = [parse_attack(text) for text in attacks] or _suitable(threat)
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
+
+
+def named(norm: str) -> Threat:
+    """Return the threat of this name, without a radius.
+
+    Raises:
+        InputError: another name.
+    """
+    if norm in ("pixels", "flow"):
+        return Pixels(math.inf) if norm == "pixels" else Flow(math.inf)
+    return Lp(norm)
 
 
 def _suitable(threat: Threat) -> list[Spec]:
@@ -102,6 +124,8 @@ def _kind(spec: Spec, threat: Threat, radius: float | None) -> Literal["fixed", 
         if radius is None:
             raise
         spec.attack.check(threat.within(radius))
+        return "fixed"
+    if spec.attack.fits_radius and radius is not None:
         return "fixed"
     if spec.radius is not None:
         raise InputError(f"{spec.text!r} searches for the smallest change and takes no eps of its own")

@@ -19,6 +19,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("l2", pa.float64()),
     ("linf", pa.float64()),
     ("pixels", pa.float64()),
+    ("flow", pa.float64()),
     ("image_l1", pa.float64()),
     ("image_l2", pa.float64()),
     ("image_linf", pa.float64()),
@@ -31,7 +32,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("width", pa.int32()),
 ]
 _LATTICE = "size_unrounded"
-_PICTURES = ("original", "adversarial")
+_PICTURES = ("original", "adversarial", "field")
 SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=False) for name, kind in _FIELDS]
     + [pa.field(_LATTICE, pa.float64(), nullable=True)]
@@ -39,4 +40,4 @@ SCHEMA = pa.schema(
 )
 """Columns of a part."""
 NUMBERS = (*(name for name, _ in _FIELDS), _LATTICE)
-"""Every column but the two pictures."""
+"""Every column but the pictures."""

@@ -92,7 +92,7 @@ def summarise(folder: RunFolder) -> Summary:
         run=str(folder.path),
         images=every[0].num_rows,
         bad=len(manifest.data.bad),
-        norm=threat.p if threat.p == "pixels" else f"l{threat.p}",
+        norm=threat.p if threat.p in ("pixels", "flow") else f"l{threat.p}",
         radius=threat.radius,
         clean=clean_accuracy(every[0]),
         robust=robust_accuracy(every, threat.p, threat.radius),
@@ -104,7 +104,8 @@ def summarise(folder: RunFolder) -> Summary:
 def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
     right = bool(flags(table, "correct").any())
     minimum = right and info.kind == "minimum"
-    relative = minimum and info.p not in ("0", "pixels") and bool((floats(table, f"image_l{info.p}") > 0).all())
+    searched = on_lattice and info.p != "flow"  # deformed images were rounded from the start
+    relative = minimum and info.p not in ("0", "pixels", "flow") and bool((floats(table, f"image_l{info.p}") > 0).all())
     return AttackSummary(
         spec=info.spec,
         kind=info.kind,
@@ -115,7 +116,7 @@ def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
         forward=float(floats(table, "forward").mean()),
         backward=float(floats(table, "backward").mean()),
         seconds=float(floats(table, "seconds").mean()),
-        lattice_cost=lattice_cost(table) if on_lattice and bool(flags(table, "success").any()) else None,
+        lattice_cost=lattice_cost(table) if searched and bool(flags(table, "success").any()) else None,
     )
 
 

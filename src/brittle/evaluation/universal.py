@@ -86,6 +86,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     skip_bad: bool = False,
     watch: Callable[[Pass], None] | None = None,
     progress: Callable[[float], None] | None = None,
+    looking: Callable[[float], None] | None = None,
 ) -> Universal:
     """Make one perturbation for all images, and say what it does to images that it has not seen.
 
@@ -113,6 +114,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
         skip_bad: leave out images that cannot be read.
         watch: called after every pass over the images.
         progress: told which fraction of a pass is done.
+        looking: told which fraction of the images has been looked at once more in the end.
 
     Returns:
         The perturbation, its files and its fooling rates with intervals.
@@ -142,7 +144,8 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
-    result = _judged(path, replace(found, made={**found.made, **about, "attack": attack}), split, seed, subject)
+    found = replace(found, made={**found.made, **about, "attack": attack})
+    result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)
     return result
 
@@ -226,11 +229,20 @@ def _about(subject: Subject, split: _Split, device: str) -> dict[str, object]:
     }
 
 
-def _judged(path: Path, found: Perturbation, split: _Split, seed: int, subject: Subject) -> Universal:
+def _judged(
+    path: Path, found: Perturbation, split: _Split, seed: int, subject: Subject, looking: Callable[[float], None]
+) -> Universal:
     """Show the perturbation to all images once more, and write both files."""
     noise = random_like(found, seed)
     groups = split.groups
-    outcomes = [outcome(kind, images, names, places, found.tensor, noise) for kind, images, names, places in groups]
+    done, total = 0, sum(len(images) for _, images, _, _ in groups)
+
+    def looked(count: int) -> None:
+        nonlocal done
+        done += count
+        looking(done / total)
+
+    outcomes = [outcome(*group, found.tensor, noise, looked) for group in groups]
     rates = {table.kind: table.fooled("class_perturbed") for table in outcomes}
     random = outcomes[-1].fooled("class_noise")
     shown = {"seen": asdict(rates["seen"]), "noise": asdict(random)}

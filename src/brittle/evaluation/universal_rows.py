@@ -4,6 +4,7 @@
 # pyarrow ships no types
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,15 @@ class Outcome:
 
 
 @torch.no_grad()
-def outcome(kind: str, images: ImageSet, names: list[str], places: list[int], v: Tensor, noise: Tensor) -> Outcome:
+def outcome(  # a group of images, and what it is shown
+    kind: str,
+    images: ImageSet,
+    names: list[str],
+    places: list[int],
+    v: Tensor,
+    noise: Tensor,
+    looked: Callable[[int], None],
+) -> Outcome:
     """Show a network images without a perturbation, with it, and with noise.
 
     Args:
@@ -52,6 +61,7 @@ def outcome(kind: str, images: ImageSet, names: list[str], places: list[int], v:
         places: of the images in their source.
         v: the perturbation, (c, h, w).
         noise: of the same norm, (c, h, w).
+        looked: told how many more images have been shown.
 
     Returns:
         Classes and confidences, and the first fooled images as PNG before and after.
@@ -74,6 +84,7 @@ def outcome(kind: str, images: ImageSet, names: list[str], places: list[int], v:
         for row, broken in enumerate(fooled):
             kept = broken and sum(before is not None for before, _ in pictures) < PICTURES
             pictures.append((_png(some[row], images), _png(moved[row], images)) if kept else (None, None))
+        looked(len(some))
     table = {"kind": [kind] * len(images), "index": places, "name": names, **columns}
     before, after = ([pair[side] for pair in pictures] for side in (0, 1))
     return Outcome(

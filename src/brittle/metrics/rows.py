@@ -11,8 +11,8 @@ import pyarrow as pa
 from brittle.errors import InputError
 from brittle.metrics.estimate import Flags, Floats, Integers
 
-NORMS = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels"}
-"""How changes are measured, the p of a norm or pixels, to the column that holds the size of a change in it."""
+NORMS = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels", "flow": "flow"}
+"""How changes are measured, the p of a norm, pixels or flow, to the column that holds the size of a change in it."""
 TOLERANCE = 1e-6
 """How far a size may exceed the radius and count as within it, of the radius where that is above 1 (as in the core)."""
 

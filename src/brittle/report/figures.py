@@ -181,7 +181,7 @@ def _point(name: str, curve: Curve, factor: float, radius: float, color: str, sy
 
 
 def _axis_title(evidence: Evidence, text: str) -> str:
-    unit = " in 1/255" if evidence.units.factor(evidence.p) != 1 else ""
+    unit = " in pixels" if evidence.p == "flow" else " in 1/255" if evidence.units.factor(evidence.p) != 1 else ""
     return f"{text}, {NAMES[evidence.p]}{unit}"
 
 

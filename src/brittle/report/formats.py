@@ -9,7 +9,7 @@ from brittle.metrics import Estimate
 
 THIN = "\u202f"
 """A narrow space that does not break a line, between a number and its unit."""
-NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞", "pixels": "pixels"}
+NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞", "pixels": "pixels", "flow": "T-norm"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -102,6 +102,8 @@ class Units:
         """
         if p in ("0", "pixels") and math.isfinite(value):
             return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+        if p == "flow" and math.isfinite(value):
+            return f"{value:g}{THIN}px" if value == int(value) else f"{significant(value)}{THIN}px"
         if self.factor(p) == 1 or not math.isfinite(value) or value == 0:
             return significant(value)
         steps = value * 255
@@ -115,6 +117,7 @@ class Units:
         low, high = (self.size(max(0.0, value), p) for value in (lowest, highest))
         if low == high:
             return low
-        if low.endswith("/255") and high.endswith("/255"):
-            low = low.removesuffix("/255")
+        for unit in ("/255", f"{THIN}px"):
+            if low.endswith(unit) and high.endswith(unit):
+                low = low.removesuffix(unit)
         return f"{low}–{high}"

@@ -15,6 +15,7 @@ from PIL import Image
 from brittle.errors import RunError
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags
+from brittle.pictures import amplification, picture_of, quiver
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import percent, shortened, significant
 
@@ -38,6 +39,7 @@ class Shot:
         size: of the change, as text.
         scale: how much the change is amplified, as text.
         original: data URIs of the three pictures, `change` and `adversarial` likewise.
+        vectors: of a deformation, drawn over the original; a data URI, None for other changes.
         width: of the pictures as shown, in pixels; `small` ones are enlarged without smoothing.
         reduced: by how much the pictures are reduced, 1 for not at all.
     """
@@ -53,6 +55,7 @@ class Shot:
     original: str
     change: str
     adversarial: str
+    vectors: str | None
     width: int
     small: bool
     reduced: int
@@ -138,6 +141,7 @@ def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Sh
         original=uris[0],
         change=uris[1],
         adversarial=uris[2],
+        vectors=None if row["field"] is None else data_uri(quiver(pictures[0], _pixels(row, "field"))),
         width=original.shape[2] // reduced,
         small=side <= SMALL,
         reduced=reduced,
@@ -146,22 +150,6 @@ def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Sh
 
 def _name(evidence: Evidence, label: object) -> str:
     return shortened(evidence.label(cast(int, label)), 40)
-
-
-def amplification(largest: float) -> float:
-    """By how much a change is amplified: the largest of 1, 2, 5, 10, 20 ... that keeps it within grey ± one half.
-
-    Args:
-        largest: the largest change of a value, as a share of the range.
-
-    Example:
-        >>> amplification(4 / 255), amplification(0.5), amplification(1.0)
-        (20.0, 1.0, 0.5)
-    """
-    if largest > 0.5:
-        return 0.5
-    steps = [digit * 10**power for power in range(5) for digit in (1, 2, 5)]
-    return float(max(step for step in steps if step * largest <= 0.5 + 1e-6))
 
 
 def png(picture: Floats, reduced: int = 1) -> str:
@@ -175,19 +163,22 @@ def png(picture: Floats, reduced: int = 1) -> str:
     Returns:
         ``data:image/png;base64,...``
     """
-    if picture.shape[0] not in (1, 3):
-        picture = picture.mean(axis=0, keepdims=True)
-    levels = np.clip(picture * 255, 0, 255).round().astype(np.uint8)
-    image = Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
+    image = picture_of(picture)
     if reduced > 1:
         image = image.reduce(reduced)
+    return data_uri(image)
+
+
+def data_uri(image: Image.Image) -> str:
+    """A picture as a data URI, ``data:image/png;base64,...``."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _pixels(row: Mapping[str, object], column: str) -> Floats:
-    shape = tuple(cast(int, row[name]) for name in ("channels", "height", "width"))
+    channels, height, width = (cast(int, row[name]) for name in ("channels", "height", "width"))
+    shape = (2 if column == "field" else channels, height, width)
     raw = cast(bytes, row[column])
     if min(shape) < 1 or len(raw) != 4 * int(np.prod(shape)):
         raise RunError(

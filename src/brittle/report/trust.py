@@ -122,8 +122,8 @@ def _attacks(evidence: Evidence) -> Remark:
     return Remark(
         "Only what was tried",
         f"Robust accuracy is an upper bound: the attacks tried were {tried}.{only} Not covered by this report: {norm}"
-        "attacks made for this network or its defence, attacks that transfer from another network, deformations, "
-        "and any attack that is not in the table.",
+        "attacks made for this network or its defence, attacks that transfer from another network, "
+        f"{'' if 'flow' in norms else 'deformations, '}and any attack that is not in the table.",
         caution=len(evidence.attacks) == 1,
     )
 
@@ -157,17 +157,20 @@ def _on_lattice(evidence: Evidence, levels: int) -> Remark:
     parts: list[str] = []
     for attack in evidence.attacks:
         success, before = flags(attack.table, "success"), floats(attack.table, "size_unrounded")
-        if not success.any():
+        if attack.info.p == "flow" or not success.any():
             continue
-        cost = metrics.lattice_cost(attack.table)
+        share = metrics.lattice_cost(attack.table)
         lost = int((flags(attack.table, "correct") & np.isfinite(before) & ~success).sum())
         gone = f" ({plural(lost, 'image')} lost)" if lost else ""
-        parts.append(f"{100 * cost.value:+.1f}{THIN}% for {attack.title}{gone}")
+        parts.append(f"{100 * share.value:+.1f}{THIN}% for {attack.title}{gone}")
+    cost = (
+        f" Rounding cost in the median, as a share of the size: {'; '.join(parts)}. Below zero, the search on the "
+        "lattice found smaller changes than the attack had."
+    )
     return Remark(
         "On the 8-bit lattice" if levels == 256 else f"On the lattice of {levels:,} levels",
         f"Every broken image was judged with its values on {levels:,} levels, so that a file with these holds it as it "
-        f"is. Rounding cost in the median, as a share of the size: {'; '.join(parts)}. Below zero, the search on the "
-        "lattice found smaller changes than the attack had.",
+        f"is.{cost if parts else ''}",
     )
 
 

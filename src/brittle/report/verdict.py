@@ -56,6 +56,7 @@ def allowed_change(evidence: Evidence) -> str:
         "1": f"A change that adds up to at most {size} over all pixel values (L1)",
         "0": f"A change of at most {size} pixel values, each by any amount",
         "pixels": f"A change of at most {size} {'pixel' if size == '1' else 'pixels'}, by any amount",
+        "flow": f"A deformation that moves no pixel by more than {size}",
     }[evidence.p]
 
 

@@ -1,5 +1,10 @@
 """Every study by name; a new one is its file and its line here."""
 
+from brittle.studies.adef import ADEF
+from brittle.studies.adef_adversarial_training import ADEF_ADVERSARIAL_TRAINING
+from brittle.studies.adef_norms import ADEF_NORMS
+from brittle.studies.adef_scattering import ADEF_SCATTERING
+from brittle.studies.adef_targeted import ADEF_TARGETED
 from brittle.studies.carlini_wagner_grid import CARLINI_WAGNER_GRID
 from brittle.studies.deepfool_robustness import DEEPFOOL_ROBUSTNESS
 from brittle.studies.gd_uap_cross_model import GD_UAP_CROSS_MODEL
@@ -21,6 +26,11 @@ from brittle.studies.uap_set_size import UAP_SET_SIZE
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
+        ADEF,
+        ADEF_ADVERSARIAL_TRAINING,
+        ADEF_NORMS,
+        ADEF_SCATTERING,
+        ADEF_TARGETED,
         CARLINI_WAGNER_GRID,
         DEEPFOOL_ROBUSTNESS,
         GD_UAP_CROSS_MODEL,

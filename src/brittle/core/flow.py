@@ -1,0 +1,71 @@
+"""Deformations: a change of where the pixels lie, not of what they show."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from brittle.core.bounds import Bounds
+from brittle.core.lattice import Lattice
+from brittle.core.rows import column
+from brittle.core.seeds import Streams
+from brittle.core.threat import Threat
+from brittle.maths import geometry
+from brittle.types import Fields, Images, Mask, PerImage
+
+
+@dataclass(frozen=True)
+class Flow(Threat):
+    """A deformation, measured by the longest vector of its field: the T-norm of Alaifari et al. (ICLR 2019).
+
+    What an attack proposes under this threat are fields (n, 2, h, w) in pixels, not images; the network sees the clean
+    image deformed by them (`brittle.maths.geometry.warp`). A deformation never leaves the box.
+
+    Args:
+        radius: how far a pixel may be moved, in pixels.
+        lattice: levels that the deformed images are rounded to before the network sees them; none by default.
+
+    Example:
+        >>> Flow(3).size(torch.zeros(1, 1, 2, 2), torch.ones(1, 2, 2, 2))
+        tensor([1.4142])
+    """
+
+    lattice: Lattice | None = None
+
+    @property
+    def name(self) -> str:
+        """`flow`."""
+        return "flow"
+
+    def nothing(self, clean: Images) -> Fields:
+        """Return the field that leaves everything where it is."""
+        return torch.zeros_like(clean[:, :1]).repeat(1, 2, 1, 1)
+
+    def seen(self, clean: Images, moved: Fields, bounds: Bounds) -> tuple[Fields, Images]:
+        """Return the fields, and the clean images deformed by them, on the lattice where there is one."""
+        bent = bounds.clamp(geometry.warp(clean, moved))
+        return moved, bent if self.lattice is None else self.lattice.rounded(bent)
+
+    def size(self, clean: Images, moved: Fields) -> PerImage:
+        """Measure the longest vector, in pixels."""
+        return geometry.longest(moved)
+
+    def project(self, clean: Images, moved: Fields) -> Fields:
+        """Shorten the vectors that are longer than the radius."""
+        return geometry.shortened_to(moved, column(self.radius, moved))
+
+    def draw(self, clean: Images, streams: Streams, ids: Tensor, bounds: Bounds) -> Fields:
+        """Draw every vector uniformly from the disc."""
+        polar = streams.uniform(ids, (2, *clean.shape[2:]))
+        length, turn = column(self.radius, clean)[:, 0] * polar[:, 0].sqrt(), 2 * math.pi * polar[:, 1]
+        return torch.stack([length * torch.cos(turn), length * torch.sin(turn)], 1)
+
+    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
+        """Measure the image's diagonal: nothing new is seen by looking farther away."""
+        diagonal = math.hypot(clean.shape[2] - 1, clean.shape[3] - 1)
+        return torch.full((len(clean),), diagonal, dtype=clean.dtype, device=clean.device)
+
+    def allows(self, size: PerImage, span: float = 1.0) -> Mask:
+        """Say which sizes are within the radius, up to `TOLERANCE` of the larger of the radius and one pixel."""
+        return super().allows(size, 1.0)
