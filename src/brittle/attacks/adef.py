@@ -40,11 +40,11 @@ class ADef(Stepwise[Bend]):
 
     Deviations: a step leads a little across the linearised boundary (`nudge`), as DeepFool's does; otherwise images
     come ever nearer to it and some end on it. And no step moves a pixel farther than `stride`: an image is linear
-    between neighbouring pixels at most, and longer steps often led astray, beyond the radius. Both as published, 0 and
-    infinite, give the paper's algorithm. The field lengthened in the end is the image's best so far, which is its last
-    unless an earlier one was nearer to the boundary; images that are across by however little are not lengthened, for
-    `run` looks at them once more. A target's f is its logit minus the largest other one, not minus that of the class
-    predicted at first.
+    between neighbouring pixels at most, and longer steps often led astray, beyond the radius; the candidate is chosen
+    before its step is shortened. Both as published, 0 and infinite, give the paper's algorithm. The field lengthened in
+    the end is the image's best so far, which is its last unless an earlier one was nearer to the boundary; images that
+    are across by however little are not lengthened, for `run` looks at them once more. A target's f is its logit minus
+    the largest other one, not minus that of the class predicted at first.
 
     Attributes:
         steps: most of them; 100 in the paper.
@@ -109,17 +109,17 @@ class ADef(Stepwise[Bend]):
         values = self._values(problem, state)
         missing = values(probe.logits) - problem.goal.confidence + self.nudge * values(problem.clean)
         down, right = geometry.slopes(probe.points)
-        best = state.x
+        best = torch.zeros_like(state.x)
         shortest = torch.full_like(probe.logits[:, 0], torch.inf)
         for j, at, gradient in probe.sweep(lambda logits, at: self._values(problem.rows(at), state.rows(at))(logits)):
             assert len(at) == len(problem)
-            total = state.x + self._towards(missing[:, j], gradient, down, right)
-            size = geometry.longest(total)
-            moved = geometry.longest(total - state.x) > STILL
-            better = moved & (size < shortest)
-            best = torch.where(column(better, total).bool(), total, best)
+            field = self._towards(missing[:, j], gradient, down, right)
+            size = geometry.longest(state.x + field)
+            better = (geometry.longest(field) > STILL) & (size < shortest)
+            best = torch.where(column(better, field).bool(), field, best)
             shortest = torch.where(better, size, shortest)
-        return Bend(best, state.rivals)
+        short = (self.stride / geometry.longest(best)).clamp_max(1)
+        return Bend(state.x + column(short, best) * best, state.rivals)
 
     def _values(self, problem: Problem, state: Bend) -> Callable[[Logits], Tensor]:
         """Return f of every candidate as a function of the logits, (n, candidates)."""
@@ -137,5 +137,4 @@ class ADef(Stepwise[Bend]):
         once = geometry.smoothed(alpha, deviation)
         energy = once.square().flatten(1).sum(1)
         share = torch.where(energy > 0, -missing / energy.clamp_min(torch.finfo(energy.dtype).tiny), 0)
-        field = column(share, once) * geometry.smoothed(once, deviation)
-        return field * column((self.stride / geometry.longest(field)).clamp_max(1), field)
+        return column(share, once) * geometry.smoothed(once, deviation)

@@ -169,31 +169,40 @@ def sigmoid_network(*hidden: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear((784, *hidden)[-1], 10))
 
 
-def mnist_a() -> nn.Sequential:
+def mnist_a(part: int = 1) -> nn.Sequential:
     """MNIST-A of the ADef paper, 1 x 28 x 28: the network of Madry et al. 2018 for MNIST.
 
     Alaifari, Alberti, Gauksson 2019, by their published code: convolutions of 32 and 64 (5 x 5, sizes kept), each with
     ReLU and 2 x 2 pooling, then 1024 units. Pixels are taken as they are; first weights are those of `wide_start`.
+
+    Args:
+        part: divides the numbers of channels and units, for a smaller network of the same kind.
     """
+    first, second, units = 32 // part, 64 // part, 1024 // part
     return wide_start(
         Normalise((0.0,), (1.0,)),
-        *(nn.Conv2d(1, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(3136, 1024), nn.ReLU(), nn.Linear(1024, 10)),
+        *(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(first, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(49 * second, units), nn.ReLU(), nn.Linear(units, 10)),
     )
 
 
-def mnist_b() -> nn.Sequential:
+def mnist_b(part: int = 1) -> nn.Sequential:
     """MNIST-B of the ADef paper, 1 x 28 x 28: network C of Tramer et al. 2018 with the sizes of its layers kept.
 
     Alaifari, Alberti, Gauksson 2019, by their published code: convolutions of 128 and 64 (3 x 3), dropout of whole
     channels (0.25; of single values in Tramer's code), 128 units, dropout of 0.5. Pixels are taken as they are; first
     weights are those of `wide_start`.
+
+    Args:
+        part: divides the numbers of channels and units, for a smaller network of the same kind.
     """
+    first, second, units = 128 // part, 64 // part, 128 // part
     return wide_start(
         Normalise((0.0,), (1.0,)),
-        *(nn.Conv2d(1, 128, 3, padding=1), nn.ReLU(), nn.Conv2d(128, 64, 3, padding=1), nn.ReLU(), nn.Dropout2d(0.25)),
-        *(nn.Flatten(), nn.Linear(50176, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10)),
+        *(nn.Conv2d(1, first, 3, padding=1), nn.ReLU(), nn.Conv2d(first, second, 3, padding=1), nn.ReLU()),
+        *(nn.Dropout2d(0.25), nn.Flatten(), nn.Linear(784 * second, units), nn.ReLU(), nn.Dropout(0.5)),
+        nn.Linear(units, 10),
     )
 
 
@@ -258,7 +267,9 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("lenet-cifar", (3, 32, 32), 10, lenet_cifar),
         Architecture("lenet-mnist", (1, 28, 28), 10, lenet_mnist, digits=True),
         Architecture("mnist-a", (1, 28, 28), 10, mnist_a, digits=True),
+        Architecture("mnist-a-quarter", (1, 28, 28), 10, partial(mnist_a, 4), digits=True),
         Architecture("mnist-b", (1, 28, 28), 10, mnist_b, digits=True),
+        Architecture("mnist-b-quarter", (1, 28, 28), 10, partial(mnist_b, 4), digits=True),
         Architecture("nin-cifar", (3, 32, 32), 10, nin_cifar),
         Architecture("vgg16-cifar", (3, 32, 32), 10, vgg16_cifar),
     )
