@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from brittle.attacks.adef import ADef
 from brittle.metrics import wilson
-from brittle.studies.deformations import DEVIATIONS, NETWORKS, ORIGINS, PHOTOGRAPHS, Deforming, small_scale
+from brittle.studies.deformations import DEVIATIONS, MORE, NETWORKS, ORIGINS, PHOTOGRAPHS, Deforming, small_scale
 from brittle.studies.published import Figure, published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
@@ -30,7 +30,7 @@ NOTES = (
     "the mean over all images attacked, at most 100.",
     DEVIATIONS + " The columns as published are those of the same code without both: no nudge, steps of any length.",
     NETWORKS,
-    small_scale(PHOTOGRAPHS),
+    small_scale(f"{PHOTOGRAPHS} photographs ({MORE} for SqueezeNet)"),
     "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
 )
 

@@ -31,7 +31,7 @@ NOTES = (
     "beside.",
     DEVIATIONS,
     NETWORKS,
-    small_scale(FEW),
+    small_scale(f"{FEW} photographs"),
     "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
 )
 

@@ -30,7 +30,7 @@ NOTES = (
     "The paper shows examples of both and no table of this kind, so that no figures stand beside.",
     DEVIATIONS,
     NETWORKS,
-    small_scale(FEW),
+    small_scale(f"{FEW} photographs"),
     "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
 )
 
