@@ -126,7 +126,9 @@ def attack(
     images: Annotated[str, typer.Argument(help="One image file, a folder, or any other source of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the adversarial PNG files.")] = Path("adversarial"),
     attack: Annotated[str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...")] = "deepfool",
-    norm: Norm = "l2",
+    norm: Annotated[
+        str | None, typer.Option(help="As in audit; l2 by default, or the first other one the attack knows.")
+    ] = None,
     eps: Eps = None,
     target: Annotated[int | None, typer.Option(min=0, help="Class to reach, by number; any other by default.")] = None,
     limit: Limit = None,

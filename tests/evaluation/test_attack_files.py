@@ -59,7 +59,7 @@ def test_a_target_is_reached(folder: Path, tmp_path: Path):
 
 def test_a_deformation_is_saved_with_its_field_its_pictures_and_an_animation(folder: Path, tmp_path: Path):
     image = next(folder.glob("*/0.png"))
-    (saved,) = attack("digits-lenet", str(image), tmp_path / "out", attack="adef", norm="flow", eps=2.5)
+    (saved,) = attack("digits-lenet", str(image), tmp_path / "out", attack="adef", eps=2.5)
     module = open_network("digits-lenet").module
     assert saved.success
     assert int(module(read(saved.path)).argmax()) == saved.after != saved.label

@@ -15,7 +15,7 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
 from brittle.evaluation.subject import open_subject
 from brittle.files import write_atomically
 from brittle.maths.geometry import warp
@@ -69,7 +69,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     out: Path | str,
     *,
     attack: str = "deepfool",
-    norm: str = "l2",
+    norm: str | None = None,
     eps: float | None = None,
     target: int | None = None,
     limit: int | None = None,
@@ -96,7 +96,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         images: one image file, a folder, or any other source of images.
         out: folder for the PNG files, made where it does not exist.
         attack: as text, such as `pgd:steps=40`.
-        norm: linf, l2, l1, l0, pixels or flow.
+        norm: linf, l2, l1, l0, pixels or flow; by default l2, or the first other one that the attack knows.
         eps: the radius in the units of the images, for flow in pixels; attacks that need one get the norm's usual one
             by default.
         target: the class to reach; any other than the label by default.
@@ -120,6 +120,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     """
     if lattice < 2 or DEPTH % (lattice - 1):
         raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
+    norm = norm or norm_of(attack)
     chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
     subject = open_subject(
         model,

@@ -76,6 +76,26 @@ def named(norm: str) -> Threat:
     return Lp(norm)
 
 
+def norm_of(attack: str) -> str:
+    """Return the norm that an attack is used with when none is named: l2, or the first other one that it knows.
+
+    Raises:
+        InputError: an unknown attack.
+
+    Example:
+        >>> norm_of("pgd:steps=3"), norm_of("adef")
+        ('l2', 'flow')
+    """
+    spec = parse_attack(attack)
+    for norm in ("l2", *DEFAULT_RADIUS):
+        try:
+            spec.attack.check(named(norm).within(1.0))
+        except UnsupportedThreat:
+            continue
+        return norm
+    return "l2"
+
+
 def _suitable(threat: Threat) -> list[Spec]:
     specs: list[Spec] = []
     for text in DEFAULT_ATTACKS:
