@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from brittle import (
     ALMA,
+    APGD,
     DDN,
     FGSM,
     FMN,
@@ -82,6 +83,8 @@ CASES = [
     Case(CarliniWagnerL0(steps=10, learning_rate=0.2, rivals=1), Pixels(math.inf), grows="rivals"),
     Case(CarliniWagnerL0(steps=10, learning_rate=0.2, rivals=0), Lp(0), grows=None),
     Case(CarliniWagnerLinf(steps=10, learning_rate=0.1, refinements=1), Lp("inf"), grows=None),
+    Case(APGD(steps=6), Lp("inf", 0.1), grows="restarts"),
+    Case(APGD(steps=6, loss="margin", restarts=2), Lp(2, 0.4), grows="restarts"),
     Case(ALMA(steps=10, first_distance=0.3), Lp(1), grows=None),
     Case(ALMA(steps=10, first_distance=0.3), Lp(2), grows=None),
     Case(ADef(steps=20), Flow(1.5)),

@@ -2,6 +2,7 @@
 
 from brittle.attacks.adef import ADef
 from brittle.attacks.alma import ALMA
+from brittle.attacks.apgd import APGD
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
@@ -55,6 +56,7 @@ from brittle.version import __version__
 
 __all__ = [
     "ALMA",
+    "APGD",
     "DDN",
     "FGSM",
     "FMN",

@@ -2,6 +2,7 @@
 
 from brittle.attacks.adef import ADef
 from brittle.attacks.alma import ALMA
+from brittle.attacks.apgd import APGD
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
@@ -33,6 +34,7 @@ from brittle.universal.uap import UniversalDeepFool
 ATTACKS: dict[str, type[Attack]] = {
     "adef": ADef,
     "alma": ALMA,
+    "apgd": APGD,
     "bim": BasicIterative,
     "boundary-descent": BoundaryDescent,
     "cw-l0": CarliniWagnerL0,

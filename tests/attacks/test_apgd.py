@@ -1,0 +1,136 @@
+"""APGD against algorithm 1, written out again from the paper for one image at a time."""
+
+import math
+
+import pytest
+import torch
+from affine import affine, convolutional, distance, middle
+from torch import Tensor
+from torch.nn import functional
+
+from brittle import APGD, PGD, Classifier, InputError, Lp, Targeted, run
+from brittle.attacks.apgd import checkpoints
+from brittle.core.seeds import Streams
+
+
+def projected(image: Tensor, x: Tensor, p: float, eps: float) -> Tensor:
+    change = x - image
+    change = change.clamp(-eps, eps) if p == math.inf else change * min(1.0, eps / float(change.norm()))
+    return (image + change).clamp(0, 1)
+
+
+def algorithm_1(classifier: Classifier, image: Tensor, label: int, start: Tensor, p: float, eps: float, steps: int):
+    """Return the largest margin of another class on the way, and the number of times that the stride was halved."""
+
+    def look(x: Tensor) -> tuple[float, float, Tensor]:
+        leaf = x[None].requires_grad_()
+        logits = classifier.module(leaf)
+        loss = functional.cross_entropy(logits, torch.tensor([label]))
+        (slope,) = torch.autograd.grad(loss, leaf)
+        scores = logits[0].detach()
+        others = torch.cat([scores[:label], scores[label + 1 :]])
+        return float(loss.detach()), float(others.max() - scores[label]), slope[0]
+
+    def steepest(slope: Tensor) -> Tensor:
+        return slope.sign() if p == math.inf else slope / slope.norm()
+
+    eta, halvings = 2 * eps, 0
+    x_old = x = start
+    loss, margin, slope = look(x)
+    best_loss, best, best_slope, largest = loss, x, slope, margin
+    losses, halved, best_then, last = [loss], False, -math.inf, 0
+    for k in range(steps):
+        if k in checkpoints(steps):
+            rises = sum(losses[i + 1] > losses[i] for i in range(last, k))
+            halve = rises < 0.75 * (k - last) or (not halved and best_loss <= best_then)
+            halved, best_then, last = halve, best_loss, k
+            if halve:
+                halvings += 1
+                eta /= 2
+        else:
+            halve = False
+        here, direction = (best, best_slope) if halve else (x, slope)
+        ahead = projected(image, here + eta * steepest(direction), p, eps)
+        if k:
+            ahead = projected(image, here + 0.75 * (ahead - here) + 0.25 * (here - x_old), p, eps)
+        x_old, x = x, ahead
+        loss, margin, slope = look(x)
+        losses.append(loss)
+        largest = max(largest, margin)
+        if loss > best_loss:
+            best_loss, best, best_slope = loss, x, slope
+    return largest, halvings
+
+
+@pytest.mark.parametrize(("p", "eps"), [(math.inf, 0.01), (2, 0.03)])
+def test_it_is_algorithm_1(p, eps):
+    """With so small a radius that no image falls, every run goes to its end."""
+    classifier, images = convolutional(), middle(5)
+    labels = classifier.logits(images).argmax(1).detach()
+    result = run(APGD(steps=30), classifier, images, labels, threat=Lp(p, eps), seed=3)
+    streams, everyone = Streams(3, torch.arange(5), images.dtype), torch.arange(5)
+    shape = tuple(images.shape[1:])
+    drawn = 2 * streams.uniform(everyone, shape) - 1 if p == math.inf else streams.normal(everyone, shape)
+    halvings = 0
+    for row in range(5):
+        if result.success[row]:
+            continue
+        start = (images[row] + eps * drawn[row] / drawn[row].norm(p)).clamp(0, 1)
+        largest, count = algorithm_1(classifier, images[row], int(labels[row]), start, p, eps, 30)
+        halvings += count
+        assert float(result.margin[row]) == pytest.approx(largest, rel=1e-9)
+        assert result.iterations[row] == 30
+    assert halvings > 5
+
+
+@pytest.mark.parametrize(("p", "q"), [(math.inf, 1), (2, 2)])
+def test_affine_networks_fall_exactly_where_they_must(p, q):
+    classifier, images = affine(), middle()
+    least = distance(classifier, images, classifier.logits(images).argmax(1), q)
+    for factor, falls in ((1.02, True), (0.98, False)):
+        result = run(APGD(steps=40, targets=3), classifier, images, threat=Lp(p, factor * least))
+        assert (result.success == falls).all()
+
+
+def test_runs_towards_each_class_find_what_one_run_misses():
+    """The nearest class by the logits is a decoy that never leads; another one is reached."""
+    classifier = affine(classes=5, seed=3)
+    images = middle(40, seed=4)
+    least = distance(classifier, images, classifier.logits(images).argmax(1), 1)
+    threat = Lp("inf", 1.01 * least)
+    one = run(APGD(steps=10, loss="dlr"), classifier, images, threat=threat)
+    all_ = run(APGD(steps=10, targets=4), classifier, images, threat=threat)
+    assert all_.success.all()
+    assert not one.success.all()
+
+
+def test_it_needs_no_step_size_where_pgd_with_a_poor_one_fails():
+    classifier, images = convolutional(), middle(30)
+    threat = Lp("inf", 0.06)
+    poor = run(PGD(steps=40, step_size=0.0002), classifier, images, threat=threat)
+    ours = run(APGD(steps=40), classifier, images, threat=threat)
+    assert int(ours.success.sum()) > int(poor.success.sum())
+
+
+def test_targets_of_a_goal_are_reached_and_do_not_go_with_targets_of_its_own():
+    classifier, images = affine(), middle()
+    goal = Targeted((classifier.logits(images).argmax(1) + 1) % 4)
+    result = run(APGD(steps=40), classifier, images, goal=goal, threat=Lp("inf", 0.4))
+    assert result.success.any()
+    with pytest.raises(InputError, match="the goal names its own target"):
+        run(APGD(targets=2), classifier, images, goal=goal, threat=Lp("inf", 0.4))
+    with pytest.raises(InputError, match="the network has 3 classes"):
+        run(APGD(targets=2), affine(classes=3), images, threat=Lp("inf", 0.4))
+
+
+def test_checkpoints_are_the_papers():
+    assert checkpoints(100) == [22, 41, 57, 70, 80, 87, 93, 99]
+    assert all(0 < one <= steps for steps in range(1, 60) for one in checkpoints(steps))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"steps": 0}, {"restarts": 0}, {"targets": -1}, {"momentum": 0.0}, {"rises": 1.2}]
+)
+def test_what_cannot_be_meant_is_refused(settings):
+    with pytest.raises(InputError, match=next(iter(settings))):
+        APGD(**settings)
