@@ -49,7 +49,7 @@ def listing(what: str = "all") -> list[Listed]:
 
     Example:
         >>> [row.name for row in listing("attacks")][:2]
-        ['bim', 'boundary-descent']
+        ['adef', 'alma']
     """
     if what not in (*KINDS, "all"):
         raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")

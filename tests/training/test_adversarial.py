@@ -138,7 +138,10 @@ def test_an_attack_that_fails_leaves_the_modes_and_the_random_state():
         def perturb(self, problem):
             raise ZeroDivisionError
 
-    module, (images, labels), state = build().train(), data(4), torch.get_rng_state()
+    module, (images, _) = build().eval(), data(4)
+    labels = module(images).detach().argmax(1)  # all right, so that all are attacked
+    state = torch.get_rng_state()
+    module.train()
     hard = AdversarialTraining(Fails(), Lp("inf", 0.1))
     with pytest.raises(ZeroDivisionError):
         harder(hard, Classifier(module), images, labels, threat=hard.threat, ids=torch.arange(4), seed=0)

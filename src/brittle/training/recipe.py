@@ -89,7 +89,9 @@ RECIPES: dict[str, PlainTraining] = {
     "lenet-cifar": PlainTraining(epochs=60, batch=128, rate=0.05, shift=4, flip=True),
     "lenet-mnist": PlainTraining(epochs=10, batch=64, rate=0.02),
     "mnist-a": ADAM,
+    "mnist-a-quarter": ADAM,
     "mnist-b": ADAM,
+    "mnist-b-quarter": ADAM,
     "nin-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
     "vgg16-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
 }
