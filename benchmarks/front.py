@@ -71,14 +71,15 @@ def main() -> int:
                 path.write_text(json.dumps(kept, indent=0, allow_nan=True))
                 print(f"{key}: {kept[key]} in {time.perf_counter() - began:.0f} s", flush=True)
     about = f"{name}, {len(images)} images that the network gets right"
-    text = table(kept, [*OWN], options.norms.split(","), [int(budget) for budget in options.budgets.split(",")], about)
+    text = table(kept, [*OWN], about)
     (options.out / f"front-{name}.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
 
 
-def table(kept: dict[str, Any], own: list[str], norms: list[str], budgets: list[int], about: str) -> str:
-    """Set our best beside the peers' best, each with no more backward passes than the budget on average."""
+def table(kept: dict[str, Any], own: list[str], about: str) -> str:
+    """Set our best of all kept cells beside the peers' best, each with no more backward passes than the budget."""
+    norms = [norm for norm in ("l2", "linf", "l1", "l0") if any(key.startswith(f"{norm}/") for key in kept)]
     lines = [
         f"# Smallest changes at equal passes: {about}",
         "",
@@ -89,7 +90,7 @@ def table(kept: dict[str, Any], own: list[str], norms: list[str], budgets: list[
         "| --- | ---: | ---: | --- | ---: | ---: | --- | ---: | ---: |",
     ]
     for norm in norms:
-        for budget in budgets:
+        for budget in sorted({int(key.split("/")[1]) for key in kept if key.startswith(f"{norm}/")}):
             sides = [best(kept, norm, budget, lambda who, ours=ours: (who in own) == ours) for ours in (True, False)]
             if None in sides:
                 continue
