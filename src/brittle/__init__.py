@@ -10,6 +10,7 @@ from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
 from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
 from brittle.attacks.ddn import DDN
 from brittle.attacks.deepfool import DeepFool
+from brittle.attacks.fab import FAB
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.fmn import FMN
 from brittle.attacks.jsma import JSMA
@@ -58,6 +59,7 @@ __all__ = [
     "ALMA",
     "APGD",
     "DDN",
+    "FAB",
     "FGSM",
     "FMN",
     "GDUAP",

@@ -10,6 +10,7 @@ from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
 from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
 from brittle.attacks.ddn import DDN
 from brittle.attacks.deepfool import DeepFool
+from brittle.attacks.fab import FAB
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.fmn import FMN
 from brittle.attacks.jsma import JSMA
@@ -42,6 +43,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "cw-linf": CarliniWagnerLinf,
     "ddn": DDN,
     "deepfool": DeepFool,
+    "fab": FAB,
     "fgsm": FGSM,
     "fmn": FMN,
     "jsma": JSMA,

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from brittle import APGD, PGD, Classifier, InputError, Lp, Targeted, run
 from brittle.attacks.apgd import checkpoints
+from brittle.attacks.apgd_l1 import SparseRun, _sparse
 from brittle.core.seeds import Streams
 
 
@@ -83,11 +84,12 @@ def test_it_is_algorithm_1(p, eps):
     assert halvings > 5
 
 
-@pytest.mark.parametrize(("p", "q"), [(math.inf, 1), (2, 2)])
-def test_affine_networks_fall_exactly_where_they_must(p, q):
+@pytest.mark.parametrize(("p", "q", "more"), [(math.inf, 1, 1.02), (2, 2, 1.02), (1, math.inf, 1.25)])
+def test_affine_networks_fall_where_they_must(p, q, more):
+    """In l1 the smallest change is a single entry, around which strides of at least a tenth of the radius swing."""
     classifier, images = affine(), middle()
     least = distance(classifier, images, classifier.logits(images).argmax(1), q)
-    for factor, falls in ((1.02, True), (0.98, False)):
+    for factor, falls in ((more, True), (0.98, False)):
         result = run(APGD(steps=40, targets=3), classifier, images, threat=Lp(p, factor * least))
         assert (result.success == falls).all()
 
@@ -134,3 +136,26 @@ def test_checkpoints_are_the_papers():
 def test_what_cannot_be_meant_is_refused(settings):
     with pytest.raises(InputError, match=next(iter(settings))):
         APGD(**settings)
+
+
+def test_in_l1_the_radii_shrink_and_only_the_last_one_counts():
+    run_of = SparseRun(100, "cross_entropy", None, widened=True)
+    assert run_of.stages() == [(3.0, 30), (2.0, 30), (1.0, 40)]
+    assert SparseRun(100, "cross_entropy", None, widened=False).stages() == [(1.0, 100)]
+    assert all(
+        sum(count for _, count in SparseRun(steps, "cross_entropy", None, widened=True).stages()) == steps
+        for steps in range(1, 40)
+    )
+    classifier, images = affine(), middle()
+    least = distance(classifier, images, classifier.logits(images).argmax(1), math.inf)
+    result = run(APGD(steps=30), classifier, images, threat=Lp(1, 0.9 * least))
+    assert not result.success.any()
+    assert (
+        result.forward == 30 + 2 + 1 + 2
+    ).all()  # steps, beginnings of the later stages, start, clean and final look
+
+
+def test_in_l1_a_step_moves_the_share_of_entries_with_the_largest_gradients():
+    gradient = torch.tensor([[[[4.0, -3.0], [2.0, 1.0]]], [[[4.0, -3.0], [2.0, 1.0]]]])
+    moved = _sparse(gradient, torch.tensor([0.5, 0.25]))
+    assert moved.flatten(1).tolist() == [[0.5, -0.5, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]

@@ -102,3 +102,29 @@ def test_the_steepest_direction_of_a_vanishing_gradient_still_has_size_one(p):
     direction = norms.steepest(torch.full((1, 3, 4, 4), 1e-25), p)
     torch.testing.assert_close(norms.size(direction, p), torch.ones(1))
     assert not norms.steepest(torch.zeros(1, 3, 4, 4), p).any()
+
+
+@quick
+@given(changes, st.floats(0, 6), st.integers(0, 10_000))
+def test_projection_on_the_l1_ball_and_a_box_is_the_nearest_point_of_both(array, radius, seed):
+    """Optimal by its conditions: within both sets, and no allowed point of many has a smaller angle to the rest."""
+    change = torch.from_numpy(array)
+    generator = torch.Generator().manual_seed(seed)
+    upper = torch.rand(change.shape, generator=generator, dtype=change.dtype) * 3
+    lower = -torch.rand(change.shape, generator=generator, dtype=change.dtype) * 3
+    found = norms.project_l1_in_box(change, radius, lower, upper)
+    assert (found >= lower - 1e-12).all() and (found <= upper + 1e-12).all()
+    assert (norms.size(found, 1) <= radius + 1e-9).all()
+    rest = change - found
+    for _ in range(20):
+        other = torch.rand(change.shape, generator=generator, dtype=change.dtype) * (upper - lower) + lower
+        other = other * (radius / norms.size(other, 1).clamp_min(1e-12)).clamp_max(1).reshape(-1, 1, 1, 1)
+        assert ((rest * (other - found)).flatten(1).sum(1) <= 1e-9).all()  # the variational inequality of projections
+
+
+def test_projection_on_the_l1_ball_in_a_wide_box_is_that_on_the_ball_alone():
+    change, room = torch.randn(5, 3, 4, 4), torch.full((5, 3, 4, 4), 99.0)
+    radii = torch.tensor([0.0, 0.5, 2.0, 10.0, 1000.0])
+    torch.testing.assert_close(
+        norms.project_l1_in_box(change, radii, -room, room), norms.project(change, 1, radii), rtol=0, atol=1e-5
+    )

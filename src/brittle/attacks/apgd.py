@@ -1,35 +1,33 @@
 """APGD, projected gradient descent that chooses its own step size."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import Loss, objective
-from brittle.core.attack import Attack, State, Stepwise, at_least
+from brittle.attacks.apgd_l1 import SparseRun
+from brittle.attacks.objective import Ascent, Loss, objective, rivals_of, towards
+from brittle.core.attack import Attack, Stepwise, at_least
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
-from brittle.maths.losses import targeted_difference_of_logits_ratio
-from brittle.types import Images, Logits, Mask, PerImage
+from brittle.types import Images, Mask, PerImage
 
 FIRST, SHORTER, LEAST = 0.22, 0.03, 0.06
 """Of all steps: the first stretch between checkpoints, by how much each is shorter than the last, and the shortest."""
 
 
 @dataclass(frozen=True)
-class Climb(State):
+class Climb(Ascent):
     """Where each image stands on its way; `x` is the point proposed next.
 
     Attributes:
         previous: the point before it.
-        best, best_gradient, best_value: the point with the largest loss so far, its gradient and its loss.
         value: the loss at the point before, (n,).
         stride: eta, (n,).
         rises: steps since the last checkpoint on which the loss rose, (n,).
@@ -40,9 +38,6 @@ class Climb(State):
     """
 
     previous: Images
-    best: Images
-    best_gradient: Images
-    best_value: PerImage
     value: PerImage
     stride: PerImage
     rises: PerImage
@@ -65,23 +60,27 @@ class APGD(Attack):
     With `targets` it is APGD-T of the same paper: so many runs, each towards one of the most likely other classes of
     the clean image, with the targeted DLR loss; whichever class is reached counts.
 
+    In l1 it is the algorithm of Croce & Hein, ICML 2021 (`SparseRun` in apgd_l1.py): sparse steps, the projection on
+    ball and box at once, no momentum, and radii of 3, 2 and 1 eps one after the other.
+
     Deviation: an image leaves as soon as it is broken, and later runs see only those that are not; the result is the
-    same. The l1 version (Croce & Hein, ICML 2021) is another algorithm and not offered here.
+    same.
 
     Attributes:
         steps: N; 100 in AutoAttack.
         restarts: how many random starts for each target, or without one; 1 in AutoAttack, 5 in the paper's tables.
         loss: cross_entropy, dlr (AutoAttack's other one) or margin; with targets it is the targeted DLR.
         targets: how many classes are aimed at one after the other; 0 for none, 9 in AutoAttack's APGD-T.
-        momentum: alpha; 0.75 in the paper.
-        rises: rho; 0.75 in the paper.
+        momentum: alpha; 0.75 in the paper; not used in l1.
+        rises: rho; 0.75 in the paper; not used in l1.
+        widened: in l1, begin with larger radii, as AutoAttack does.
 
     Example:
         >>> APGD(loss="dlr").steps
         100
     """
 
-    threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     needs_radius: ClassVar[bool] = True
     steps: int = 100
     restarts: int = 1
@@ -89,6 +88,7 @@ class APGD(Attack):
     targets: int = 0
     momentum: float = 0.75
     rises: float = 0.75
+    widened: bool = True
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
@@ -107,20 +107,27 @@ class APGD(Attack):
                 f"targets={self.targets} aims at other classes in turn by a loss of four of them, but {seen}; "
                 "use targets=0"
             )
-        for place in range(min(self.targets, classes - 1)) if self.targets else (-1,):
+        for place in range(min(self.targets, classes - 1)) if self.targets else (None,):
             for _ in range(self.restarts):
                 problem = survivors(problem)
                 if not len(problem):
                     return
-                _Run(self, place).perturb(problem)
+                self._once(problem, place).perturb(problem)
+
+    def _once(self, problem: Problem, place: int | None) -> Attack:
+        """Return one run, towards the class at that place among the likeliest others, or away from the label."""
+        rival = None if place is None else rivals_of(problem, self.targets)[:, place]
+        if problem.threat.name == "l1":
+            return SparseRun(self.steps, self.loss, rival, self.widened)
+        return _Run(self, rival)
 
 
 @dataclass(frozen=True)
 class _Run(Stepwise[Climb]):
-    """One run; `place` says which of the other classes is aimed at, by their clean logits, -1 for none."""
+    """One run in l2 or linf, towards the class `rival` of each image, or without one."""
 
     settings: APGD
-    place: int
+    rival: Tensor | None
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -138,20 +145,18 @@ class _Run(Stepwise[Climb]):
         length = column(threat.radius, drawn) / column(norms.size(drawn, threat.p), drawn)
         none = torch.zeros_like(problem.clean[:, 0])
         low = none - math.inf
-        rival = torch.full_like(problem.ids, -1)
-        if self.place >= 0:
-            others = problem.clean.scatter(1, problem.goal.labels[:, None], -math.inf)
-            rival = others.argsort(dim=1, descending=True, stable=True)[:, self.place]
+        rival = torch.full_like(problem.ids, -1) if self.rival is None else self.rival
         stride = none + 2 * torch.as_tensor(threat.radius, dtype=none.dtype, device=none.device)
         x = problem.classifier.bounds.clamp(images + length * drawn)
         zero = torch.zeros_like(images)
-        return Climb(x, x, x, zero, low, low, stride, none, none.bool(), low, rival)
+        return Climb(x, x, zero, low, x, low, stride, none, none.bool(), low, rival)
 
     def step(self, problem: Problem, state: Climb, probe: Probe) -> Climb:
         """Take in what the last point brought, and go on from it, or from the best one."""
-        loss = self._loss(problem, state)
+        loss = objective(problem, self.settings.loss) if self.rival is None else towards(problem, state.rival)
         value, gradient = loss(probe.logits), probe.gradient(loss)
-        state = _noted(state, probe.points, value, gradient)
+        rises = state.rises + ((value > state.value) & (state.done > 0))
+        state = replace(state.noted(probe.points, value, gradient), value=value, rises=rises)
         here, back = probe.points, torch.zeros_like(state.halved)
         if state.done in checkpoints(self.settings.steps):
             state, back = self._checked(state)
@@ -159,12 +164,6 @@ class _Run(Stepwise[Climb]):
             here, gradient = torch.where(wide, state.best, here), torch.where(wide, state.best_gradient, gradient)
         x = self._moved(problem, state, here, gradient)
         return replace(state, x=x, previous=probe.points, done=state.done + 1)
-
-    def _loss(self, problem: Problem, state: Climb) -> Callable[[Logits], PerImage]:
-        if self.place < 0:
-            return objective(problem, self.settings.loss)
-        labels = problem.goal.labels
-        return lambda logits: targeted_difference_of_logits_ratio(logits, labels, state.rival)
 
     def _checked(self, state: Climb) -> tuple[Climb, Mask]:
         """Halve the strides that lead nowhere; also return whose."""
@@ -190,20 +189,6 @@ class _Run(Stepwise[Climb]):
             return ahead
         share = self.settings.momentum
         return allowed(here + share * (ahead - here) + (1 - share) * (here - state.previous))
-
-
-def _noted(state: Climb, points: Images, value: PerImage, gradient: Images) -> Climb:
-    """Count a rise, and keep the best point."""
-    better = value > state.best_value
-    wide = column(better, points).bool()
-    return replace(
-        state,
-        rises=state.rises + ((value > state.value) & (state.done > 0)),
-        value=value,
-        best=torch.where(wide, points, state.best),
-        best_gradient=torch.where(wide, gradient, state.best_gradient),
-        best_value=torch.where(better, value, state.best_value),
-    )
 
 
 def checkpoints(steps: int) -> list[int]:

@@ -1,15 +1,48 @@
 """What gradient attacks climb: a loss of the logits that grows towards the goal."""
 
+import math
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
+import torch
+from torch import Tensor
+
+from brittle.core.attack import State
 from brittle.core.problem import Problem
+from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import losses
-from brittle.types import Logits, PerImage
+from brittle.types import Images, Logits, PerImage
 
 Loss = Literal["cross_entropy", "margin", "dlr"]
 """Cross-entropy; the margin of Carlini & Wagner clipped at kappa; the difference of logits ratio (Croce & Hein)."""
+
+A = TypeVar("A", bound="Ascent")
+
+
+@dataclass(frozen=True)
+class Ascent(State):
+    """Where a climb stands that may go back to its best point.
+
+    Attributes:
+        best, best_gradient, best_value: the point with the largest loss so far, its gradient and its loss.
+    """
+
+    best: Images
+    best_gradient: Images
+    best_value: PerImage
+
+    def noted(self: A, points: Images, value: PerImage, gradient: Images) -> A:
+        """Keep the points that are better than the best so far."""
+        better = value > self.best_value
+        wide = column(better, points).bool()
+        return replace(
+            self,
+            best=torch.where(wide, points, self.best),
+            best_gradient=torch.where(wide, gradient, self.best_gradient),
+            best_value=torch.where(better, value, self.best_value),
+        )
 
 
 def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Logits], PerImage]:
@@ -40,3 +73,15 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
             return lambda logits: losses.targeted_difference_of_logits_ratio(logits, problem.labels, goal.labels)
         return lambda logits: losses.difference_of_logits_ratio(logits, goal.labels)
     raise InputError(f"the loss is {loss!r}; expected cross_entropy, margin or dlr")
+
+
+def towards(problem: Problem, rivals: Tensor) -> Callable[[Logits], PerImage]:
+    """Return the targeted DLR loss with another class to aim at for each image, `rivals` (n,); needs 4 classes."""
+    labels = problem.goal.labels
+    return lambda logits: losses.targeted_difference_of_logits_ratio(logits, labels, rivals)
+
+
+def rivals_of(problem: Problem, most: int) -> Tensor:
+    """Return the likeliest classes of the clean images that are not the label, (n, at most `most`), likeliest first."""
+    others = problem.clean.scatter(1, problem.goal.labels[:, None], -math.inf)
+    return others.topk(min(most, others.shape[1] - 1)).indices

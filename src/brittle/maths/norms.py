@@ -80,6 +80,38 @@ def _onto_l1_ball(flat: Tensor, bound: Tensor) -> Tensor:
     return torch.where(inside, flat, flat.sign() * (magnitude - level).clamp_min(0))
 
 
+def project_l1_in_box(change: Tensor, radius: Radius, lower: Tensor, upper: Tensor) -> Tensor:
+    """Move each change to the nearest one that has an l1 norm of at most `radius` and lies within a box, both at once.
+
+    Every entry is shrunk by a common level and clipped to its room (Croce & Hein, ICML 2021, proposition 2.1); the norm
+    is piecewise linear in the level, so sorting its 2d corners gives it exactly. Projecting on one set after the other
+    gives changes that are smaller than need be.
+
+    Args:
+        change: (n, ...).
+        radius: one number or one per image.
+        lower: smallest value of each entry, like `change`, at most 0.
+        upper: largest, at least 0.
+
+    Example:
+        >>> room = torch.tensor([[0.5, 9.0]])
+        >>> project_l1_in_box(torch.tensor([[2.0, 2.0]]), 2.0, -room, room)
+        tensor([[0.5000, 1.5000]])
+    """
+    flat = change.flatten(1)
+    length = flat.abs()
+    room = torch.where(flat > 0, upper.flatten(1), -lower.flatten(1)).clamp_min(0)
+    corners, order = torch.cat([length, (length - room).clamp_min(0)], 1).sort(dim=1, descending=True)
+    slope = torch.where(order < flat.shape[1], 1.0, -1.0).to(flat.dtype).cumsum(1)
+    grown = torch.zeros_like(corners)
+    grown[:, 1:] = (slope[:, :-1] * (corners[:, :-1] - corners[:, 1:])).cumsum(1)
+    bound = _by_row(radius, flat).expand(len(flat), 1).contiguous()
+    last = (torch.searchsorted(grown, bound, right=True) - 1).clamp_min(0)
+    missing = bound - grown.gather(1, last)
+    level = (corners.gather(1, last) - missing / slope.gather(1, last).clamp_min(1)).clamp_min(0)
+    return (flat.sign() * torch.minimum((length - level).clamp_min(0), room)).reshape(change.shape)
+
+
 def steepest(gradient: Tensor, p: float) -> Tensor:
     """Return the change of p-norm 1 along which a function with this gradient grows fastest; zero where it is zero.
 

@@ -20,7 +20,7 @@ COLLECTIONS = {"torchvision:": load_torchvision, "timm:": load_timm, "hf:": load
 """Beginnings of a spec that name a collection of networks."""
 
 
-def open_network(spec: str, *, weights: Path | None = None, device: str = "cpu") -> Network:
+def open_network(spec: str, *, weights: Path | str | None = None, device: str = "cpu") -> Network:
     """Loads a network from a file, a function, a collection or brittle's own architectures.
 
     Args:
@@ -42,7 +42,7 @@ def open_network(spec: str, *, weights: Path | None = None, device: str = "cpu")
         ('0', '1', '2')
     """
     _check_device(device)
-    network = _load(spec, weights, device)
+    network = _load(spec, None if weights is None else Path(weights), device)
     if torch.device(device).type == "cpu":
         return network
     return replace(network, module=network.module.to(device))

@@ -1,0 +1,154 @@
+"""The l1 version of APGD: sparse steps whose number of entries follows that of the best change."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from brittle.attacks.objective import Ascent, Loss, objective, towards
+from brittle.core.attack import Stepwise
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
+from brittle.maths import norms
+from brittle.types import Images, PerImage
+
+EVERY = 0.04
+"""Of all steps: how often stride and sparsity are looked at."""
+SHARE = 0.2
+"""Of all entries: how many the first steps move."""
+THINNER = 1.5
+"""How many times fewer entries a step moves than the best change has; also by how much a stride is shortened."""
+SHORTEST = 10.0
+"""How many times a stride may become shorter than the radius."""
+SETTLED = 0.95
+"""The best change has become sparser where it kept less than this share of its entries."""
+WIDER = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
+"""The radii of the three stages, as multiples of the one asked for, and their shares of the steps."""
+
+
+@dataclass(frozen=True)
+class SparseClimb(Ascent):
+    """Where each image stands on its way; `x` is the point proposed next.
+
+    Attributes:
+        stride: the l1 length of the next step, (n,).
+        share: of all entries, how many it moves, (n,).
+        support: entries that the best change had at the last checkpoint, (n,).
+        rival: the class that is aimed at, -1 for none, (n,).
+        stage, done: the stage, and how many points of it have been judged.
+    """
+
+    stride: PerImage
+    share: PerImage
+    support: PerImage
+    rival: Tensor
+    stage: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class SparseRun(Stepwise[SparseClimb]):
+    """One run of APGD in l1 (Croce & Hein, ICML 2021, algorithm 1, arXiv:2103.01208).
+
+    A step moves the entries with the largest gradients by the same amount each; the sum is projected on the
+    intersection of ball and box. At every checkpoint the number of entries becomes 2/3 of those that the best change
+    has; where that change has become sparser the stride grows back to the radius and the climb goes on from the best
+    point, elsewhere the stride is shortened. With `widened` the climb begins in balls of three and two times the radius
+    (section 3.3), whose points do not count.
+
+    Attributes:
+        steps: in all.
+        loss: without a rival.
+        rival: the class aimed at for each image of the problem, or None.
+        widened: begin with larger radii.
+    """
+
+    steps: int
+    loss: Loss
+    rival: Tensor | None
+    widened: bool
+
+    def stages(self) -> list[tuple[float, int]]:
+        """Return the multiples of the radius with the number of steps at each."""
+        if not self.widened or self.steps < len(WIDER):
+            return [(1.0, self.steps)]
+        first = [(factor, round(share * self.steps)) for factor, share in WIDER[:-1]]
+        return [*first, (WIDER[-1][0], self.steps - sum(steps for _, steps in first))]
+
+    def length(self, problem: Problem) -> int:
+        """The steps of all stages, and one look at where each later one begins."""
+        stages = self.stages()
+        return sum(steps for _, steps in stages) + len(stages) - 1
+
+    def start(self, problem: Problem) -> SparseClimb:
+        """Draw a Gaussian change and bring it within ball and box."""
+        images = problem.images
+        noise = problem.streams.normal(problem.ids, tuple(images.shape[1:]))
+        factor = self.stages()[0][0]
+        x = _within(problem, images + noise * problem.classifier.bounds.span, factor)
+        none = torch.zeros_like(problem.clean[:, 0])
+        rival = torch.full_like(problem.ids, -1) if self.rival is None else self.rival
+        count = float(images[:1].numel())
+        state = SparseClimb(x, x, torch.zeros_like(x), none - math.inf, none, none + SHARE, none + count, rival)
+        return self._begun(problem, state, x) if self.widened else replace(state, stride=none + _radius(problem, none))
+
+    def step(self, problem: Problem, state: SparseClimb, probe: Probe) -> SparseClimb:
+        """Take in what the last point brought, and go on from it, from the best one, or in a smaller ball."""
+        loss = objective(problem, self.loss) if self.rival is None else towards(problem, state.rival)
+        value, gradient = loss(probe.logits), probe.gradient(loss)
+        state = state.noted(probe.points, value, gradient)
+        factor, steps = self.stages()[state.stage]
+        if state.done == steps:
+            return self._begun(problem, replace(state, stage=state.stage + 1), state.best)
+        here = probe.points
+        if state.done and state.done % max(int(EVERY * steps), 1) == 0:
+            state, back = self._checked(problem, state, factor)
+            here, gradient = torch.where(back, state.best, here), torch.where(back, state.best_gradient, gradient)
+        ahead = here + column(state.stride, here) * _sparse(gradient, state.share)
+        return replace(state, x=_within(problem, ahead, factor), done=state.done + 1)
+
+    def _begun(self, problem: Problem, state: SparseClimb, x: Images) -> SparseClimb:
+        """Enter a stage at the point nearest to `x`, with as many entries as its change asks for."""
+        factor = self.stages()[state.stage][0]
+        x = _within(problem, x, factor)
+        support = norms.size(x - problem.images, 0)
+        return replace(
+            state,
+            x=x,
+            best_value=torch.full_like(state.best_value, -math.inf),
+            stride=factor * _radius(problem, support).expand_as(support),
+            share=support / x[:1].numel() / THINNER,
+            support=support,
+            done=0,
+        )
+
+    def _checked(self, problem: Problem, state: SparseClimb, factor: float) -> tuple[SparseClimb, Tensor]:
+        """Set stride and sparsity by the best change so far; also return who goes back to it, shaped like images."""
+        support = norms.size(state.best - problem.images, 0)
+        sparser = support < SETTLED * state.support
+        longest = factor * _radius(problem, support)
+        stride = torch.where(sparser, longest, torch.maximum(state.stride / THINNER, longest / SHORTEST))
+        share = support / state.best[:1].numel() / THINNER
+        state = replace(state, stride=stride, share=share, support=support)
+        return state, column(sparser, state.best).bool()
+
+
+def _radius(problem: Problem, like: Tensor) -> Tensor:
+    return torch.as_tensor(problem.threat.radius, dtype=like.dtype, device=like.device)
+
+
+def _within(problem: Problem, x: Images, factor: float) -> Images:
+    images, bounds = problem.images, problem.classifier.bounds
+    radius = factor * _radius(problem, images)
+    return images + norms.project_l1_in_box(x - images, radius, bounds.lower - images, bounds.upper - images)
+
+
+def _sparse(gradient: Images, share: PerImage) -> Images:
+    """Return the change of l1 norm 1 that moves the share of entries with the largest gradients, all alike."""
+    flat = gradient.flatten(1)
+    count = flat.shape[1]
+    rank = ((1 - share) * count).long().clamp(0, count - 1)
+    least = flat.abs().sort(dim=1).values.gather(1, rank[:, None])
+    signs = flat.sign() * (flat.abs() >= least)
+    return (signs / signs.abs().sum(1, keepdim=True).clamp_min(1)).reshape(gradient.shape)
