@@ -113,7 +113,8 @@ def test_projection_on_the_l1_ball_and_a_box_is_the_nearest_point_of_both(array,
     upper = torch.rand(change.shape, generator=generator, dtype=change.dtype) * 3
     lower = -torch.rand(change.shape, generator=generator, dtype=change.dtype) * 3
     found = norms.project_l1_in_box(change, radius, lower, upper)
-    assert (found >= lower - 1e-12).all() and (found <= upper + 1e-12).all()
+    assert (found >= lower - 1e-12).all()
+    assert (found <= upper + 1e-12).all()
     assert (norms.size(found, 1) <= radius + 1e-9).all()
     rest = change - found
     for _ in range(20):
