@@ -112,3 +112,13 @@ def at_least(name: str, value: float, lowest: float) -> None:
     """
     if not value >= lowest:
         raise InputError(f"{name} is {value}; expected at least {lowest}")
+
+
+def share_below_one(name: str, value: float) -> None:
+    """Refuse a hyper-parameter that is not from 0 up to, but not including, 1.
+
+    Raises:
+        InputError: with the name and the value.
+    """
+    if not 0 <= value < 1:
+        raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")
