@@ -30,16 +30,6 @@ class Place(Rows):
     gradient: Tensor
     met: Mask
 
-    def where(self, chosen: Mask, other: "Place") -> "Place":
-        """Return this place for the images chosen, the other one for the rest."""
-        wide = chosen[:, None]
-        return Place(
-            torch.where(wide, self.x, other.x),
-            torch.where(chosen, self.loss, other.loss),
-            torch.where(wide, self.gradient, other.gradient),
-            torch.where(chosen, self.met, other.met),
-        )
-
 
 @dataclass(frozen=True)
 class Search(Rows):
