@@ -12,7 +12,7 @@ from brittle.core.rows import column
 from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
-from brittle.metrics import Estimate, bootstrap, wilson
+from brittle.metrics import Estimate, mean, wilson
 from brittle.studies.drawing import Drawing, HeatMap, Picture, picture_of
 from brittle.studies.published import Figure, Published
 from brittle.studies.small_networks import SmallNetworks
@@ -139,7 +139,7 @@ class Crossing:
             changed = self.changed(change)
             values: dict[str, Estimate | str] = {key: self._error(key, changed, labels) for key in self.networks.models}
             size = distortion(changed - images).double().cpu().numpy()
-            values[DISTORTION] = bootstrap(size, lambda samples: samples.mean(axis=1))
+            values[DISTORTION] = mean(size)
             notes, remark = dict[str, str](), ""
             if change.source is not None:
                 lost = int((~self._found(change.source).found).sum())

@@ -12,7 +12,7 @@ from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.errors import DataError
-from brittle.metrics import Estimate, bootstrap, wilson
+from brittle.metrics import Estimate, mean, wilson
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
 from brittle.studies.deepfool_robustness import ORIGINS as _TABLE
@@ -93,11 +93,6 @@ class Bent:
         }
 
 
-def mean(values: Floats) -> Estimate:
-    """Return a mean with its bootstrap interval."""
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
-
-
 @dataclass(frozen=True)
 class Deforming:
     """ADef on the images that a network gets right.
@@ -130,7 +125,8 @@ class Deforming:
         """
         results, pictures, looked = list[Result](), list[Picture](), 0
         for block in self.subject.blocks(f"ADef, {title}"):
-            images, labels = self._right(block.images, block.labels)
+            right = self.subject.right(block.images, block.labels)
+            images, labels = block.images[right], block.labels[right]
             looked += len(block)
             if not len(images):
                 continue
@@ -146,13 +142,6 @@ class Deforming:
 
         size = np.where(column("success") > 0, column("size"), np.inf)
         return Bent(looked, size, column("iterations"), column("forward") + column("backward"), tuple(pictures))
-
-    @torch.no_grad()
-    def _right(self, images: Images, labels: Labels) -> tuple[Images, Labels]:
-        classifier = self.subject.classifier
-        logits = classifier.logits(images.to(classifier.device, classifier.dtype))
-        right = logits.argmax(1).cpu() == labels
-        return images[right], labels[right]
 
     def _run(self, images: Images, labels: Labels, classes: int, looked: int) -> Result:
         goal = None
