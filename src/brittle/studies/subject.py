@@ -116,7 +116,7 @@ class Subject:
                 epochs=epochs,
                 device=setting.device,
                 seed=setting.seed,
-                progress=lambda epoch: self._tell_epoch(epoch, recipe.epochs),
+                progress=lambda epoch: self.tell_epoch(epoch, recipe.epochs),
             )
         return path
 
@@ -132,8 +132,9 @@ class Subject:
         recipe = RECIPES.get(self.origin.architecture, PlainTraining())
         return replace(recipe, epochs=epochs or recipe.epochs, seed=self.setting.seed)
 
-    def _tell_epoch(self, epoch: Epoch, epochs: int) -> None:
-        accuracy = f"{epoch.accuracy:.1%} of the training images right"
+    def tell_epoch(self, epoch: Epoch, epochs: int, which: str = "training") -> None:
+        """Tell that an epoch of so many is done, and how many of which images it got right."""
+        accuracy = f"{epoch.accuracy:.1%} of the {which} images right"
         self.setting.tell(f"{self.origin.row}: epoch {epoch.number} of {epochs}, {accuracy}, {epoch.seconds:.0f} s")
 
     @cached_property
