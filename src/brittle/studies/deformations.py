@@ -57,6 +57,8 @@ DEVIATIONS = (
     "ADef as it stands in this software: a step aims a little beyond the boundary and moves no pixel by more than half "
     "a pixel, which saves iterations and losses; smoothing, radius and candidates are the paper's."
 )
+AS_PUBLISHED = ADef(nudge=0, stride=float("inf"))
+"""ADef with the paper's steps: up to the linearised boundary, of any length."""
 
 
 @dataclass(frozen=True)
