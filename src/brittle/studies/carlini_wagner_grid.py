@@ -18,7 +18,7 @@ from brittle.errors import DataError
 from brittle.metrics import Estimate, bootstrap, mean, wilson
 from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.deepfool_robustness import ORIGINS
-from brittle.studies.drawing import Drawing, HeatMap, Picture, picture_of
+from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
@@ -163,7 +163,7 @@ class Targets:
                 f"{self.row}: images",
                 "Rows: the class an image is of; columns: the class it was led to. On the diagonal the clean image, "
                 "the first of its class; grey where the target was not reached or the class has no image.",
-                picture_of(attempts.sheet(classes), 2),
+                encoded(attempts.sheet(classes), 2),
                 f"A sheet of {classes} by {classes} images: {reached} pairs of source and target classes reached.",
             ),
             HeatMap(

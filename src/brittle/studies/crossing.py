@@ -13,7 +13,7 @@ from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
 from brittle.metrics import Estimate, mean, wilson
-from brittle.studies.drawing import Drawing, HeatMap, Picture, picture_of
+from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, Published
 from brittle.studies.small_networks import SmallNetworks
 from brittle.studies.study import Cell, Measured
@@ -222,7 +222,7 @@ class Crossing:
         return Picture(
             "The changed images",
             f"The first {SHOWN} test images, row by row. {names}.",
-            picture_of(sheet.cpu().numpy(), 2),
+            encoded(sheet.cpu().numpy(), 2),
             f"{len(rows)} rows of handwritten digits; most changes are hard to see, noise and amplified changes easy.",
         )
 

@@ -16,7 +16,7 @@ from brittle.metrics import Estimate, mean, wilson
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
 from brittle.studies.deepfool_robustness import ORIGINS as _TABLE
-from brittle.studies.drawing import Picture, picture_of
+from brittle.studies.drawing import Picture, encoded
 from brittle.studies.subject import Subject
 from brittle.types import Images, Labels
 
@@ -176,7 +176,7 @@ class Deforming:
             f"{title}: example {number}",
             f"{before} becomes {after}; no pixel is moved by more than {size:.2f} pixels. The vectors are drawn on the "
             "scale of the bar.",
-            picture_of(np.asarray(sheet(original, deformed, vectors, side=280))),
+            encoded(np.asarray(sheet(original, deformed, vectors, side=280))),
             f"Four pictures: an image of {before}, its deformed version taken for {after}, their difference, and the "
             "vectors of the deformation.",
         )

@@ -15,7 +15,7 @@ from brittle.metrics import DepthErrors, Estimate, bootstrap, depth_errors, mean
 from brittle.metrics.estimate import Floats
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
 from brittle.studies.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
-from brittle.studies.drawing import Picture, picture_of
+from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import LINF, uniform_in_ball
 from brittle.studies.published import published
 from brittle.studies.scenes import Scenes, render
@@ -197,7 +197,7 @@ class Changed:
             f"{self.row}: depth",
             "For some test scenes: as it is, its true depth, the estimate, the scene as changed, the estimate then. "
             "The nearer, the lighter.",
-            picture_of(np.concatenate(rows, 0)),
+            encoded(np.concatenate(rows, 0)),
             f"{DRAWN} scenes with true depth and estimates before and after the change.",
         )
 
