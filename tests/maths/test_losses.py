@@ -12,6 +12,11 @@ from brittle.maths import losses
 LOGITS = torch.tensor([[1.0, 4.0, 2.0, 0.0], [3.0, 3.0, -1.0, 1.0]], dtype=torch.float64)
 
 
+def test_others_hide_the_label_alone():
+    hidden = losses.others(LOGITS, torch.tensor([1, 3]))
+    assert hidden.tolist() == [[1, -math.inf, 2, 0], [3, 3, -1, -math.inf]]
+
+
 def test_lead_by_hand():
     assert losses.lead(LOGITS, torch.tensor([1, 3])).tolist() == [2, -2]
     assert losses.lead(LOGITS, torch.tensor([0, 0])).tolist() == [-3, 0]

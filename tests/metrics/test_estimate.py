@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from brittle import metrics
 from brittle.errors import InputError
 from brittle.metrics import Estimate, bootstrap, wilson
 from brittle.metrics.estimate import quantile
@@ -65,6 +66,12 @@ def test_the_bootstrap_of_a_mean_is_its_standard_error():
     assert estimate.high - estimate.low == pytest.approx(2 * reach, rel=0.1)
     assert bootstrap(values, mean, seed=3) == estimate
     assert bootstrap(values, mean, seed=4) != estimate
+
+
+def test_the_mean_is_the_bootstrap_of_the_mean():
+    values = np.array([1.0, 2.0, 6.0])
+    assert metrics.mean(values, seed=5, level=0.5) == bootstrap(values, mean, seed=5, level=0.5)
+    assert metrics.mean(values).value == 3
 
 
 def test_the_bootstrap_does_not_depend_on_how_it_is_cut(monkeypatch):

@@ -11,7 +11,7 @@ from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.errors import InputError
-from brittle.maths import geometry
+from brittle.maths import geometry, losses
 from brittle.types import Fields, Images, Logits, Mask, PerImage
 
 SMALL, FINE, COARSE = 64, 0.5, 1.0
@@ -85,8 +85,7 @@ class ADef(Stepwise[Bend]):
 
     def start(self, problem: Problem) -> Bend:
         """Begin without a deformation; the candidates are those of the clean image."""
-        label = problem.goal.labels[:, None]
-        others = problem.clean.scatter(1, label, -torch.inf).argsort(dim=1, descending=True, stable=True)
+        others = losses.others(problem.clean, problem.goal.labels).argsort(dim=1, descending=True, stable=True)
         return Bend(problem.threat.nothing(problem.images), others[:, : min(self.candidates, others.shape[1] - 1)])
 
     def perturb(self, problem: Problem) -> None:

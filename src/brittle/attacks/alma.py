@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.direction import somewhere
-from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
@@ -101,8 +101,7 @@ class ALMA(Stepwise[Lagrangian]):
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0")
         for name, value in (("smoothing", self.smoothing), ("improvement", self.improvement)):
-            if not 0 <= value < 1:
-                raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")
+            share_below_one(name, value)
         if not 0 < self.last_stride <= 1:
             raise InputError(f"last_stride is {self.last_stride}; expected a share of the first, above 0 and at most 1")
 

@@ -14,7 +14,7 @@ from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import shortened, smallest_step
-from brittle.maths.losses import lead, smooth_lead
+from brittle.maths.losses import lead, others, smooth_lead
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
@@ -89,7 +89,7 @@ class BoundaryDescent(Attack):
             _Run(self, steps, None if order is None else order[:, number - 1]).perturb(problem)
             if order is None and runs > 1:
                 logits = problem.probe(problem.record.best[problem.ids], graph=False).logits
-                nearest = logits.scatter(1, problem.goal.labels[:, None], -torch.inf)
+                nearest = others(logits, problem.goal.labels)
                 order = nearest.sort(dim=1, descending=True, stable=True).indices[:, 1:]
 
 

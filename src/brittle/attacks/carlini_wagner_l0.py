@@ -22,6 +22,7 @@ from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, Targeted
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
+from brittle.maths import losses
 from brittle.types import Images, Mask, PerImage
 
 MARGIN = 0.01
@@ -99,7 +100,7 @@ class CarliniWagnerL0(Attack):
         if problem.goal.targeted or not self.rivals:
             self._thin(problem, problem.goal)
             return
-        others = problem.clean.scatter(1, problem.goal.labels[:, None], -torch.inf)
+        others = losses.others(problem.clean, problem.goal.labels)
         rivals = others.topk(min(self.rivals, others.shape[1] - 1)).indices
         for rival in rivals.unbind(1):
             keep = (~problem.record.spent(problem.ids)).nonzero()[:, 0]

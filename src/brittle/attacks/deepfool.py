@@ -11,7 +11,7 @@ from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
 from brittle.errors import InputError
-from brittle.maths import norms
+from brittle.maths import losses, norms
 from brittle.maths.hyperplane import smallest_step
 from brittle.types import Images, Logits
 
@@ -83,7 +83,7 @@ class DeepFool(Stepwise[Walk]):
         if problem.goal.targeted:
             rivals = problem.goal.labels[:, None]
         else:
-            others = problem.clean.scatter(1, problem.goal.labels[:, None], -torch.inf)
+            others = losses.others(problem.clean, problem.goal.labels)
             rivals = others.topk(min(self.candidates, others.shape[1]) - 1).indices
         steepness = torch.zeros_like(rivals, dtype=problem.images.dtype)
         return Walk(problem.images, torch.zeros_like(problem.images), rivals, steepness)
@@ -112,7 +112,8 @@ class DeepFool(Stepwise[Walk]):
 
     def _nearest(self, problem: Problem, state: Walk, probe: Probe, q: float) -> tuple[Images, Tensor, Walk]:
         """Return each image's nearest boundary: its normal and the rise wanted along it; and what was learnt."""
-        labels = problem.labels if not problem.goal.targeted else _best_other(probe.logits, problem.goal.labels)
+        goal = problem.goal
+        labels = losses.others(probe.logits, goal.labels).argmax(1) if goal.targeted else goal.labels
 
         def gaps(logits: Logits, rows: Tensor) -> Tensor:
             return logits.gather(1, rivals[rows]) - logits.gather(1, labels[rows, None])
@@ -146,7 +147,3 @@ class DeepFool(Stepwise[Walk]):
 def _norm(gradients: Images, q: float) -> Tensor:
     """Measure normals; a vanishing one gets the smallest norm there is, so that its boundary is infinitely far away."""
     return norms.size(gradients, q).clamp_min(torch.finfo(gradients.dtype).tiny ** 0.5)
-
-
-def _best_other(logits: Logits, targets: Tensor) -> Tensor:
-    return logits.scatter(1, targets[:, None], -torch.inf).argmax(1)

@@ -6,11 +6,10 @@ from typing import ClassVar
 
 import torch
 
-from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.bounds import Bounds
 from brittle.core.problem import Probe, Problem
 from brittle.core.threat import Lp
-from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.schedule import cosine
 from brittle.types import Images, Mask, PerImage
@@ -78,8 +77,7 @@ class FMN(Stepwise[Ball]):
         at_least("last_stride", 0 if self.last_stride is None else self.last_stride, 0)
         at_least("nudge", self.nudge, 0)
         for name, value in (("first_gamma", self.first_gamma), ("last_gamma", self.last_gamma)):
-            if not 0 <= value < 1:
-                raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")
+            share_below_one(name, value)
 
     def length(self, problem: Problem) -> int:
         """The steps given."""

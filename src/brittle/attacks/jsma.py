@@ -13,6 +13,7 @@ from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows
 from brittle.core.threat import Threat
 from brittle.errors import InputError
+from brittle.maths import losses
 from brittle.maths.saliency import best_feature, best_pair, saliency
 from brittle.types import Images, Labels, Logits
 
@@ -93,8 +94,8 @@ class JSMA(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Change features of each image until its goal is met, the limit is reached or no feature helps."""
-        others = problem.clean.scatter(1, problem.labels[:, None], -torch.inf)
-        state, probe = Climb(problem.images, others.argmax(1)), problem.probe(problem.images)
+        runner_up = losses.others(problem.clean, problem.labels).argmax(1)
+        state, probe = Climb(problem.images, runner_up), problem.probe(problem.images)
         while len(keep := (~(probe.met | problem.record.spent(problem.ids))).nonzero()[:, 0]):
             if len(keep) < len(problem):
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
@@ -124,7 +125,7 @@ class JSMA(Attack):
             return problem.goal.labels
         if self.aim == "runner-up":
             return state.runner_up
-        return probe.logits.scatter(1, problem.goal.labels[:, None], -torch.inf).argmax(1)
+        return losses.others(probe.logits, problem.goal.labels).argmax(1)
 
     def _domain(self, problem: Problem, x: Images) -> Tensor:
         """Say which features may be changed (n, d): those not saturated, and where the limit is reached no new ones."""
@@ -170,8 +171,7 @@ def _columns(classes: Labels, on: On) -> Callable[[Logits], Tensor]:
         return torch.cat([target, outputs.sum(1, keepdim=True) - target], 1)
 
     def probabilities(outputs: Logits) -> Tensor:
-        others = outputs.scatter(1, classes[:, None], -torch.inf)
-        return outputs.gather(1, classes[:, None]) - others.logsumexp(1, keepdim=True)
+        return outputs.gather(1, classes[:, None]) - losses.others(outputs, classes).logsumexp(1, keepdim=True)
 
     return logits if on == "logits" else probabilities
 

@@ -11,7 +11,7 @@ from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
 from brittle.core.rows import Rows
 from brittle.errors import InputError
-from brittle.maths.losses import cross_entropy
+from brittle.maths.losses import cross_entropy, others
 from brittle.maths.quasi_newton import ENOUGH, Pairs, boxed_step, free_entries, shorter
 from brittle.types import Labels, Logits, Mask, PerImage
 
@@ -29,16 +29,6 @@ class Place(Rows):
     loss: PerImage
     gradient: Tensor
     met: Mask
-
-    def where(self, chosen: Mask, other: "Place") -> "Place":
-        """Return this place for the images chosen, the other one for the rest."""
-        wide = chosen[:, None]
-        return Place(
-            torch.where(wide, self.x, other.x),
-            torch.where(chosen, self.loss, other.loss),
-            torch.where(wide, self.gradient, other.gradient),
-            torch.where(chosen, self.met, other.met),
-        )
 
 
 @dataclass(frozen=True)
@@ -209,7 +199,7 @@ class LBFGS(Attack):
         if goal.targeted or self.untargeted == "any":
             return goal.labels
         if self.untargeted == "runner-up":
-            return problem.clean.scatter(1, goal.labels[:, None], -torch.inf).argmax(1)
+            return others(problem.clean, goal.labels).argmax(1)
         drawn = (problem.streams.uniform(problem.ids, ()) * (classes - 1)).long().clamp_max(classes - 2)
         return drawn + (drawn >= goal.labels).long()
 
@@ -223,8 +213,7 @@ class LBFGS(Attack):
     def _loss(self, problem: Problem, labels: Labels) -> Callable[[Logits], PerImage]:
         if problem.goal.targeted or self.untargeted != "any":
             return lambda logits: cross_entropy(logits, labels)
-        own = labels[:, None]
-        return lambda logits: logits.logsumexp(1) - logits.scatter(1, own, -torch.inf).logsumexp(1)
+        return lambda logits: logits.logsumexp(1) - others(logits, labels).logsumexp(1)
 
     def _went_on(self, search: Search, place: Place) -> Search:
         """Accept or shorten the steps; where a descent has arrived, go on to the next constant."""

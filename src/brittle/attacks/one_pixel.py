@@ -12,6 +12,7 @@ from brittle.core.problem import Problem
 from brittle.core.rows import Rows
 from brittle.core.threat import Threat
 from brittle.errors import InputError
+from brittle.maths import losses
 from brittle.types import Images, Labels, Logits, Mask, PerImage
 
 PARENTS = 3
@@ -206,6 +207,4 @@ def _fitness(problem: Problem, genes: Tensor) -> Tensor:
 
 def _log_odds(logits: Logits, labels: Labels) -> PerImage:
     """Measure log(p / (1 - p)) of the label's probability p, exactly also where p rounds to 0 or 1."""
-    index = labels[:, None]
-    others = logits.scatter(1, index, -torch.inf)
-    return logits.gather(1, index)[:, 0] - others.logsumexp(1)
+    return logits.gather(1, labels[:, None])[:, 0] - losses.others(logits, labels).logsumexp(1)

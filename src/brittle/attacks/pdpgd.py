@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from brittle.attacks.moments import Moments
-from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
@@ -83,8 +83,7 @@ class PDPGD(Stepwise[Saddle]):
         for name, value in (("fall", self.fall), ("pace_fall", self.pace_fall), ("least", self.least)):
             if not 0 < value <= 1:
                 raise InputError(f"{name} is {value}; expected a share above 0 and at most 1")
-        if not 0 <= self.memory < 1:
-            raise InputError(f"memory is {self.memory}; expected a share from 0 up to, but not including, 1")
+        share_below_one("memory", self.memory)
 
     def length(self, problem: Problem) -> int:
         """The steps given."""

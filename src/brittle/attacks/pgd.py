@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import Loss, objective
-from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
-from brittle.errors import InputError
 from brittle.types import Images
 
 
@@ -56,8 +55,7 @@ class PGD(Stepwise[State]):
         at_least("restarts", self.restarts, 1)
         at_least("kappa", self.kappa, 0)
         at_least("step_size", 0 if self.step_size is None else self.step_size, 0)
-        if not 0 <= self.sparsity < 1:
-            raise InputError(f"sparsity is {self.sparsity}; expected a fraction from 0 up to, but not including, 1")
+        share_below_one("sparsity", self.sparsity)
 
     def perturb(self, problem: Problem) -> None:
         """Run the loop, again from other starts where restarts are asked for."""

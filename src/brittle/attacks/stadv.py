@@ -54,17 +54,6 @@ class Place(Rows):
         """Its gradient."""
         return self.pull + column(tau, self.pull) * self.tension
 
-    def where(self, chosen: Mask, other: "Place") -> "Place":
-        """Return this place for the images chosen, the other one for the rest."""
-        wide = column(chosen, self.field).bool()
-        return Place(
-            torch.where(wide, self.field, other.field),
-            torch.where(chosen, self.lacking, other.lacking),
-            torch.where(wide, self.pull, other.pull),
-            torch.where(chosen, self.spread, other.spread),
-            torch.where(wide, self.tension, other.tension),
-        )
-
 
 @dataclass(frozen=True)
 class Descent(State):

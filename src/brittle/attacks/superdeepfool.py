@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool, Walk
-from brittle.core.attack import Attack, at_least
+from brittle.core.attack import Attack, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows, column
-from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.types import Images, Mask, PerImage
 
@@ -73,8 +72,7 @@ class SuperDeepFool(Attack):
     def __post_init__(self):
         at_least("steps", self.steps, 1)
         at_least("search", self.search, 0)
-        if not 0 <= self.gain < 1:
-            raise InputError(f"gain is {self.gain}; expected a share from 0 up to, but not including, 1")
+        share_below_one("gain", self.gain)
         self._inner()
 
     def _inner(self) -> DeepFool:

@@ -6,9 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.attack import State, Stepwise, at_least
+from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
-from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
 from brittle.maths.losses import smooth_lead
@@ -68,8 +67,7 @@ class SupportDescent(Stepwise[Support]):
     def __post_init__(self):
         at_least("steps", self.steps, 1)
         at_least("smoothing", self.smoothing, 0)
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"momentum is {self.momentum}; expected a share from 0 up to, but not including, 1")
+        share_below_one("momentum", self.momentum)
 
     def length(self, problem: Problem) -> int:
         """The steps given."""

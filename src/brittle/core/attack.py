@@ -8,7 +8,7 @@ import torch
 
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows
-from brittle.core.threat import Lp, Threat
+from brittle.core.threat import Threat
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.types import Mask, Points
 
@@ -44,9 +44,8 @@ class Attack(ABC):
                 f"{name} cannot measure changes by {threat.name}; it knows {', '.join(self.threats)}"
             )
         if self.needs_radius and not threat.bounded:
-            spelt = f"Lp({threat.name[1:]!r}, radius)" if isinstance(threat, Lp) else f"{type(threat).__name__}(radius)"
             raise InputError(
-                f"{name} works within a radius and {threat.name} was given none; say {spelt}, "
+                f"{name} works within a radius and {threat.name} was given none; say {threat.spelt}, "
                 f"or search for the smallest radius with SmallestRadius({name}(...))"
             )
 
@@ -112,3 +111,13 @@ def at_least(name: str, value: float, lowest: float) -> None:
     """
     if not value >= lowest:
         raise InputError(f"{name} is {value}; expected at least {lowest}")
+
+
+def share_below_one(name: str, value: float) -> None:
+    """Refuse a hyper-parameter that is not from 0 up to, but not including, 1.
+
+    Raises:
+        InputError: with the name and the value.
+    """
+    if not 0 <= value < 1:
+        raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")

@@ -32,6 +32,17 @@ class Rows:
 
         return replace(self, **{field.name: cut(getattr(self, field.name)) for field in fields(self)})
 
+    def where(self: R, chosen: Tensor, other: R) -> R:
+        """Return this value for the images `chosen` (bool, (n,)) and `other` for the rest; what is shared stays."""
+
+        def mixed(mine: object, others: object) -> object:
+            if isinstance(mine, Tensor) and isinstance(others, Tensor) and mine.ndim:
+                return torch.where(column(chosen, mine).bool(), mine, others)
+            return mine.where(chosen, others) if isinstance(mine, Rows) and isinstance(others, Rows) else mine
+
+        names = [field.name for field in fields(self)]
+        return replace(self, **{name: mixed(getattr(self, name), getattr(other, name)) for name in names})
+
 
 def column(values: Tensor | float, like: Tensor) -> Tensor:
     """Shape one number per image (or one for all) so that it broadcasts over images shaped like `like`.

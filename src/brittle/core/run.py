@@ -184,11 +184,12 @@ def _one_batch(
         problem = settle_on(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0])
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
     columns = _judged(problem, adversarial, already, right) | sizes
-    columns["flow"] = longest(best) if isinstance(threat, Flow) else torch.full_like(record.size, torch.inf)
+    if isinstance(threat, Flow):
+        columns |= {"flow": longest(best), "field": best}
+    else:
+        columns["flow"] = torch.full_like(record.size, torch.inf)
     seconds = (time.perf_counter() - began) / max(count, 1)
     columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
-    if isinstance(threat, Flow):
-        columns["field"] = best
     collector.add(adversarial, columns, _trace_of(record) if job.trace else None)
 
 

@@ -61,6 +61,11 @@ class Threat(Rows, ABC):
     def name(self) -> str:
         """A short name, such as `linf`, for messages and tables."""
 
+    @property
+    def spelt(self) -> str:
+        """How the threat is made with a radius, for messages."""
+        return f"{type(self).__name__}(radius)"
+
     def nothing(self, clean: Images) -> Points:
         """Return the points that change nothing: the clean images themselves, where points are images."""
         return clean
@@ -134,6 +139,11 @@ class Lp(Threat):
     def name(self) -> str:
         """`l0`, `l1`, `l2` or `linf`."""
         return f"l{self.p:g}"
+
+    @property
+    def spelt(self) -> str:
+        """How the threat is made with a radius, for messages."""
+        return f"Lp('{self.p:g}', radius)"
 
     @property
     def dual(self) -> float:

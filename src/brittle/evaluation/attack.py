@@ -17,7 +17,7 @@ from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
 from brittle.evaluation.subject import open_subject
-from brittle.files import write_atomically
+from brittle.files import cannot_write, write_atomically
 from brittle.maths.geometry import warp
 from brittle.models import Network
 from brittle.pictures import animate, sheet
@@ -228,7 +228,7 @@ def _save(image: Tensor, path: Path) -> None:
     try:
         Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(path)
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise cannot_write(path, error) from error
 
 
 def _save_deformation(clean: Tensor, adversarial: Tensor, field: Tensor, path: Path) -> None:
@@ -240,7 +240,7 @@ def _save_deformation(clean: Tensor, adversarial: Tensor, field: Tensor, path: P
         animate([one.numpy().astype(np.float64) for one in frames], path.with_suffix(".moving.png"))
         write_atomically(path.with_suffix(".safetensors"), save({"field": field.contiguous()}))
     except OSError as error:
-        raise RunError(f"a file beside {path} cannot be written: {error.strerror or error}") from error
+        raise cannot_write(path.parent, error) from error
 
 
 def _read(path: Path, like: Tensor) -> Tensor:

@@ -87,25 +87,20 @@ def norm_of(attack: str) -> str:
         ('l2', 'flow')
     """
     spec = parse_attack(attack)
-    for norm in ("l2", *DEFAULT_RADIUS):
-        try:
-            spec.attack.check(named(norm).within(1.0))
-        except UnsupportedThreat:
-            continue
-        return norm
-    return "l2"
+    return next((norm for norm in ("l2", *DEFAULT_RADIUS) if _knows(spec, named(norm))), "l2")
 
 
 def _suitable(threat: Threat) -> list[Spec]:
-    specs: list[Spec] = []
-    for text in DEFAULT_ATTACKS:
-        spec = parse_attack(text)
-        try:
-            spec.attack.check(threat.within(1.0))
-        except UnsupportedThreat:
-            continue
-        specs.append(spec)
-    return specs
+    return [spec for spec in map(parse_attack, DEFAULT_ATTACKS) if _knows(spec, threat)]
+
+
+def _knows(spec: Spec, threat: Threat) -> bool:
+    """Say whether an attack has mathematics for a threat, some radius given."""
+    try:
+        spec.attack.check(threat.within(1.0))
+    except UnsupportedThreat:
+        return False
+    return True
 
 
 def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) -> Planned:

@@ -23,7 +23,7 @@ from brittle.metrics import Estimate, wilson
 from brittle.models import ARCHITECTURES
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
-from brittle.training.plain import History, accuracy, train_named
+from brittle.training.plain import Design, History, accuracy, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.training.weights import save_weights, training_story
 from brittle.types import Images, Labels
@@ -112,30 +112,75 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
     chosen = with_settings(chosen, settings)
     chosen = replace(chosen, epochs=epochs or chosen.epochs, seed=chosen.seed if seed is None else seed)
     source = open_source(data, fit=Fit(*design.input_shape), limit=limit)
-    module, history = train_named(
-        *(design, *in_memory(source)),
+    given: dict[str, Any] = {"recipe": recipe, "set": settings, "attack": attack, "eps": eps, **_changed(options)}
+    given |= {"norm": norm} if attack else {}
+    words = [(f"--{_word(key)}", str(value)) for key, value in given.items() if value not in (None, "")]
+    command = shlex.join(["brittle", "train", network, "--data", data, *chain.from_iterable(words)])
+    return fit_and_save(
+        *(design, source, path, command),
         settings=chosen,
         adversarial=adversarial,
-        checkpoint=path.with_suffix(".checkpoint"),
+        test=test,
+        device=device,
+        progress=progress,
+        watch=watch,
+    )
+
+
+def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
+    design: Design,
+    source: Source,
+    path: Path,
+    command: str,
+    *,
+    settings: PlainTraining,
+    adversarial: AdversarialTraining | None = None,
+    test: str | None = None,
+    device: str = "cpu",
+    progress: Callable[[Epoch], None] | None = None,
+    watch: Callable[[float], None] | None = None,
+) -> Trained:
+    """Train an architecture on a source of its shape, and save its weights and their course; `train` in values.
+
+    Args:
+        design: the architecture.
+        source: labelled images.
+        path: the file of weights; a checkpoint lies beside it meanwhile, `NAME.training.json` afterwards.
+        command: what the user typed, for the story that the file tells.
+        settings: of the training.
+        adversarial: what is done to the images before each step.
+        test: images to measure the accuracy on afterwards.
+        device: where to train.
+        progress: called after every epoch.
+        watch: called after every step with the fraction of the epoch that is done.
+
+    Returns:
+        The files, the epochs and what was measured on `test`.
+
+    Raises:
+        BrittleError: as `train`.
+    """
+    checkpoint = path.with_suffix(".checkpoint")
+    module, history = train_named(
+        *(design, *in_memory(source)),
+        settings=settings,
+        adversarial=adversarial,
+        checkpoint=checkpoint,
         device=device,
         progress=progress,
         watch=watch,
     )
     measured, robust = _measured(test, design.input_shape, module, history)
-    about: dict[str, object] = {"train": data, "train_digest": source.digest()}
+    about: dict[str, object] = {"train": source.spec, "train_digest": source.digest()}
     about |= {"test": test, "test_accuracy": measured.value} if measured else {}
     about |= {"robust_accuracy": asdict(robust)} if robust else {}
-    given: dict[str, Any] = {"recipe": recipe, "set": settings, "attack": attack, "eps": eps, **_changed(options)}
-    given |= {"norm": norm} if attack else {}
-    words = [(f"--{_word(key)}", str(value)) for key, value in given.items() if value not in (None, "")]
-    command = shlex.join(["brittle", "train", network, "--data", data, *chain.from_iterable(words)])
-    story = training_story(network, command, history, about)
+    story = training_story(design.name, command, history, about)
     save_weights(path, module, story)
     course = path.with_suffix(".training.json")
     write_atomically(
         course, json.dumps({**story, "epochs": [asdict(one) for one in history.epochs]}, indent=1).encode()
     )
-    path.with_suffix(".checkpoint").unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return Trained(path, course, history, measured, robust)
 
 

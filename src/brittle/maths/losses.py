@@ -6,6 +6,16 @@ from torch.nn import functional
 from brittle.types import Labels, Logits, PerImage
 
 
+def others(logits: Logits, labels: Labels) -> Logits:
+    """Return the logits (n, k) with the label's own at -inf, which leaves the other classes to be ordered or summed.
+
+    Example:
+        >>> others(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]))
+        tensor([[1., -inf, 2.]])
+    """
+    return logits.scatter(1, labels[:, None], -torch.inf)
+
+
 def lead(logits: Logits, labels: Labels) -> PerImage:
     """Measure by how much the label's logit leads the best other one.
 
@@ -20,10 +30,7 @@ def lead(logits: Logits, labels: Labels) -> PerImage:
         >>> lead(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]))
         tensor([2.])
     """
-    index = labels[:, None]
-    own = logits.gather(1, index)[:, 0]
-    others = logits.scatter(1, index, -torch.inf)
-    return own - others.amax(1)
+    return logits.gather(1, labels[:, None])[:, 0] - others(logits, labels).amax(1)
 
 
 def cross_entropy(logits: Logits, labels: Labels) -> PerImage:
@@ -65,7 +72,6 @@ def smooth_lead(logits: Logits, labels: Labels, temperature: PerImage) -> PerIma
         >>> smooth_lead(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]), torch.tensor([1e-6]))
         tensor([2.])
     """
-    index = labels[:, None]
     heat = temperature.clamp_min(1e-6)
-    others = logits.scatter(1, index, -torch.inf)
-    return logits.gather(1, index)[:, 0] - heat * torch.logsumexp(others / heat[:, None], 1)
+    smooth = heat * torch.logsumexp(others(logits, labels) / heat[:, None], 1)
+    return logits.gather(1, labels[:, None])[:, 0] - smooth

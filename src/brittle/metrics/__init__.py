@@ -4,7 +4,7 @@ from brittle.metrics.classes import ClassRow, per_class
 from brittle.metrics.confusion import Pair, confusion_matrix, label_pairs
 from brittle.metrics.curves import Curve, Outcome, security_curve
 from brittle.metrics.depth import DepthErrors, depth_errors
-from brittle.metrics.estimate import Estimate, bootstrap, wilson
+from brittle.metrics.estimate import Estimate, bootstrap, mean, wilson
 from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
 from brittle.metrics.rates import (
     broken,
@@ -55,6 +55,7 @@ __all__ = [
     "largest_inner_product",
     "lattice_cost",
     "limited",
+    "mean",
     "mean_iou",
     "mean_size",
     "median_size",

@@ -117,6 +117,11 @@ def bootstrap(
     return Estimate(value, low, high, n)
 
 
+def mean(values: Floats, seed: int = 0, level: float = LEVEL) -> Estimate:
+    """Estimate the mean of independent values, one number per image (n,), by `bootstrap`."""
+    return bootstrap(values, lambda samples: samples.mean(axis=1), seed, level)
+
+
 def quantile(values: Floats, q: float, seed: int = 0, level: float = LEVEL, resamples: int = RESAMPLES) -> Estimate:
     """Estimate a quantile of numbers of at least 0, infinity allowed, with its bootstrap interval.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from brittle.errors import InputError
-from brittle.metrics.estimate import LEVEL, Estimate, Floats, bootstrap, quantile
+from brittle.metrics.estimate import LEVEL, Estimate, Floats, mean, quantile
 from brittle.metrics.rows import changes, flags, floats
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -70,7 +70,7 @@ def mean_size(table: pa.Table, p: str | None = None, seed: int = 0, level: float
         InputError: the attack had no success.
     """
     sizes = minimal_sizes(table, p)
-    return bootstrap(sizes[np.isfinite(sizes)], _mean, seed, level)
+    return mean(sizes[np.isfinite(sizes)], seed, level)
 
 
 def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, found_only: bool = False) -> Estimate:
@@ -101,7 +101,7 @@ def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, 
     if not np.all(image > 0):
         raise InputError("an image is black all over: a change relative to it has no size; leave it out")
     relative = minimal_sizes(table, p) / image
-    return bootstrap(relative[np.isfinite(relative)] if found_only else relative, _mean, seed, level)
+    return mean(relative[np.isfinite(relative)] if found_only else relative, seed, level)
 
 
 def lattice_cost(table: pa.Table, seed: int = 0, level: float = LEVEL) -> Estimate:
@@ -122,7 +122,3 @@ def lattice_cost(table: pa.Table, seed: int = 0, level: float = LEVEL) -> Estima
     held = flags(table, "correct") & flags(table, "success") & np.isfinite(before) & (before > 0)
     ratio = quantile(floats(table, "size")[held] / before[held], 0.5, seed, level)
     return Estimate(ratio.value - 1, ratio.low - 1, ratio.high - 1, ratio.n)
-
-
-def _mean(samples: Floats) -> Floats:
-    return np.asarray(samples.mean(axis=1), dtype=np.float64)

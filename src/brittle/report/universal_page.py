@@ -2,7 +2,6 @@
 
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
-import base64
 import io
 import json
 from collections import Counter
@@ -21,8 +20,9 @@ from brittle.files import write_atomically
 from brittle.metrics import Estimate, fooling_rate
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
+from brittle.report.gallery import data_uri
 from brittle.report.template import fill
-from brittle.studies.drawing import Curves, picture_of
+from brittle.studies.drawing import Curves, encoded
 
 LABELS = 10
 """Most classes listed that fooled images are taken for."""
@@ -107,7 +107,7 @@ def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table
         percent=percent,
         threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
         rates=[_rate(kind, rows) for kind in groups],
-        picture=picture_of(_visible(change), max(1, 224 // max(change.shape[1:]))),
+        picture=encoded(_visible(change), max(1, 224 // max(change.shape[1:]))),
         scale=0.5 / max(float(np.abs(change).max()), 1e-12),
         labels=_labels(rows, last),
         pairs=_pairs(rows, last),
@@ -192,7 +192,5 @@ def _pairs(rows: pa.Table, kind: str) -> list[Pair]:
 
 def _uri(png: bytes) -> str:
     """Return a PNG as a data URI after decoding it, so that nothing but pixels reaches the page."""
-    sink = io.BytesIO()
     with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-        picture.save(sink, "PNG")
-    return "data:image/png;base64," + base64.b64encode(sink.getvalue()).decode()
+        return data_uri(picture)

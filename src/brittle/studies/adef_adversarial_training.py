@@ -15,18 +15,15 @@ from brittle.core.flow import Flow
 from brittle.core.run import run
 from brittle.core.threat import Lp
 from brittle.data import Fit, open_source
-from brittle.evaluation.train import in_memory
+from brittle.evaluation.train import fit_and_save
 from brittle.metrics import wilson
 from brittle.models import ARCHITECTURES, Network, open_network
-from brittle.studies.deformations import DEVIATIONS, RADIUS, Deforming
+from brittle.studies.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, Deforming
 from brittle.studies.published import Figure, published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Origin, Subject
 from brittle.training.adversarial import AdversarialTraining
-from brittle.training.epoch import Epoch
-from brittle.training.plain import train_named
 from brittle.training.recipe import PlainTraining
-from brittle.training.weights import save_weights, training_story
 
 TABLE = "adef_adversarial_training"
 EPS = 0.3
@@ -149,27 +146,15 @@ class Hardened(Subject):
     def _train(self, path: Path) -> None:
         design = ARCHITECTURES[self.origin.architecture]
         data = str(self.setting.data_file(self.origin.training))
-        images, labels = in_memory(open_source(data, fit=Fit(*design.input_shape), limit=self.size.images))
-        checkpoint = path.with_suffix(".checkpoint")
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        module, history = train_named(
+        fit_and_save(
             design,
-            images,
-            labels,
+            open_source(data, fit=Fit(*design.input_shape), limit=self.size.images),
+            path,
+            f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}",
             settings=self.settings,
             adversarial=self.training,
-            checkpoint=checkpoint,
             device=self.setting.device,
-            progress=self._tell,
-        )
-        story = training_story(design.name, f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}", history, {})
-        save_weights(path, module, story)
-        checkpoint.unlink(missing_ok=True)
-
-    def _tell(self, epoch: Epoch) -> None:
-        self.setting.tell(
-            f"{self.origin.row}: epoch {epoch.number} of {self.settings.epochs}, {epoch.accuracy:.1%} of the attacked "
-            f"images right, {epoch.seconds:.0f} s"
+            progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, "attacked"),
         )
 
     def story(self) -> str:
@@ -195,12 +180,12 @@ class Attacked:
 
     @property
     def published(self) -> Deforming:
-        """ADef with the paper's steps: up to the linearised boundary, of any length."""
-        return Deforming(self.subject, ADef(nudge=0, stride=float("inf")))
+        """ADef with the published step."""
+        return Deforming(self.subject, AS_PUBLISHED)
 
     def measure(self) -> Measured:
         """Train the network, and attack what it gets right."""
-        row, broken, right = self.subject.origin.row, 0, 0
+        row, broken = self.subject.origin.row, 0
         found, published = Deforming(self.subject).attacked(row), self.published.attacked(f"{row}, as published")
         for block in self.subject.blocks("PGD"):
             result = run(
@@ -214,8 +199,7 @@ class Attacked:
                 ids=torch.as_tensor(block.index),
             )
             broken += int(result.success.sum())
-            right += int((result.clean_prediction == block.labels).sum())
-        values = found.values()
+        values, right = found.values(), len(found.size)
         values["ours"], values["adef"] = values.pop("success"), published.values()["success"]
         values.pop("passes")
         values |= {"accuracy": wilson(right, found.images), "pgd": wilson(broken, right)}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brittle.metrics import bootstrap, wilson
+from brittle.metrics import bootstrap, mean, wilson
 from brittle.metrics.estimate import Floats
-from brittle.studies.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, Deforming, mean, small_scale
+from brittle.studies.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, Deforming, small_scale
 from brittle.studies.drawing import Curves
 from brittle.studies.published import published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study

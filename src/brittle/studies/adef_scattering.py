@@ -1,7 +1,7 @@
 """ADef on a network whose first layers are not learnt: two layers of wavelet scattering, then a linear one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -124,11 +124,12 @@ class Table:
     """Accuracy of the network, and ADef on it."""
 
     subject: Scattered
-    attack: Deforming = field(init=False)
     name = "ADef"
 
-    def __post_init__(self):
-        object.__setattr__(self, "attack", Deforming(self.subject))
+    @property
+    def attack(self) -> Deforming:
+        """ADef on what the network gets right."""
+        return Deforming(self.subject)
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""

@@ -1,7 +1,7 @@
 """ADef towards the runner-up, towards any likely class, and towards a class drawn at random."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from brittle.attacks.adef import ADef
 from brittle.studies.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, Deforming, small_scale
@@ -41,12 +41,13 @@ class Aimed:
 
     subject: Subject
     aim: str
-    attack: Deforming = field(init=False)
     name = "ADef"
 
-    def __post_init__(self):
+    @property
+    def attack(self) -> Deforming:
+        """ADef with so many candidates, or towards the target."""
         candidates, target = AIMS[self.aim]
-        object.__setattr__(self, "attack", Deforming(self.subject, ADef(candidates=candidates), target=target))
+        return Deforming(self.subject, ADef(candidates=candidates), target=target)
 
     @property
     def row(self) -> str:

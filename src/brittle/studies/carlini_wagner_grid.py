@@ -15,10 +15,10 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import DataError
-from brittle.metrics import Estimate, bootstrap, wilson
+from brittle.metrics import Estimate, bootstrap, mean, wilson
 from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.deepfool_robustness import ORIGINS
-from brittle.studies.drawing import Drawing, HeatMap, Picture, picture_of
+from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
@@ -131,19 +131,17 @@ class Targets:
         )
         size = result.size.double().cpu().numpy().reshape(count, others)
         passes = (result.forward + result.backward).double().cpu().numpy().reshape(count, others)
-        values = {"images": f"{count:,}", **sizes_by_target(size), "passes": _mean(passes.mean(axis=1))}
+        values = {"images": f"{count:,}", **sizes_by_target(size), "passes": mean(passes.mean(axis=1))}
         attempts = _Attempts(sources, targets, size.ravel(), result.adversarial.cpu(), images, labels)
         return Measured(values, remark=self.subject.story(), figures=self._figures(attempts, classes))
 
     def _chosen(self) -> tuple[Images, Labels, int]:
         """Return the first images of each class that the network gets right, in the order of the classes."""
-        classifier, wanted = self.subject.classifier, PER_CLASS[self.subject.setting.scale]
+        wanted = PER_CLASS[self.subject.setting.scale]
         images, labels, classes, taken = list[Images](), list[Labels](), 0, dict[int, int]()
         for block in self.subject.blocks("looking for images of each class"):
             classes = self.subject.classes(block)
-            with torch.no_grad():
-                logits = classifier.logits(block.images.to(classifier.device, classifier.dtype))
-            for place in (logits.argmax(1).cpu() == block.labels).nonzero()[:, 0].tolist():
+            for place in self.subject.right(block.images, block.labels).nonzero()[:, 0].tolist():
                 label = int(block.labels[place])
                 if taken.get(label, 0) < wanted:
                     taken[label] = taken.get(label, 0) + 1
@@ -158,14 +156,14 @@ class Targets:
 
     def _figures(self, attempts: "_Attempts", classes: int) -> tuple[Drawing, ...]:
         names = self.subject.source.classes or tuple(str(number) for number in range(classes))
-        mean, reached = attempts.matrix(classes)
+        sizes, reached = attempts.matrix(classes)
         unit = NORMS[self.row].unit
         return (
             Picture(
                 f"{self.row}: images",
                 "Rows: the class an image is of; columns: the class it was led to. On the diagonal the clean image, "
                 "the first of its class; grey where the target was not reached or the class has no image.",
-                picture_of(attempts.sheet(classes), 2),
+                encoded(attempts.sheet(classes), 2),
                 f"A sheet of {classes} by {classes} images: {reached} pairs of source and target classes reached.",
             ),
             HeatMap(
@@ -173,7 +171,7 @@ class Targets:
                 f"By class of the image and target: {unit}, mean of the attempts that succeed.",
                 names,
                 names,
-                [[float(one) if np.isfinite(one) else None for one in row] for row in mean],
+                [[float(one) if np.isfinite(one) else None for one in row] for row in sizes],
                 row_axis="source class",
                 column_axis="target class",
             ),
@@ -196,8 +194,8 @@ class _Attempts:
         found = np.isfinite(self.size)
         pairs = (self.source * classes + self.target).numpy()[found]
         total, count = (np.bincount(pairs, weights, classes**2) for weights in (self.size[found], None))
-        mean = np.divide(total, count, out=np.full(classes**2, np.nan), where=count > 0)
-        return mean.reshape(classes, classes), int((count > 0).sum())
+        sizes = np.divide(total, count, out=np.full(classes**2, np.nan), where=count > 0)
+        return sizes.reshape(classes, classes), int((count > 0).sum())
 
     def sheet(self, classes: int) -> Floats:
         """Lay out the first image of each class, and what was made of it, by source and target."""
@@ -239,17 +237,13 @@ def sizes_by_target(size: Floats) -> dict[str, Estimate | str]:
 
     any_, all_ = (np.asarray(hit, dtype=np.bool_) for hit in (found.any(axis=1), found.all(axis=1)))
     values = dict[str, Estimate | str]()
-    values["best"] = _mean(size[any_].min(axis=1)) if any_.any() else "no success"
+    values["best"] = mean(size[any_].min(axis=1)) if any_.any() else "no success"
     values["average"] = bootstrap(np.arange(len(size), dtype=np.float64), of_successes) if any_.any() else "no success"
-    values["worst"] = _mean(size[all_].max(axis=1)) if all_.any() else "no success"
+    values["worst"] = mean(size[all_].max(axis=1)) if all_.any() else "no success"
     rates: dict[str, Flags] = {"best": any_, "worst": all_}
     values |= {f"{case} success": wilson(int(hit.sum()), len(hit)) for case, hit in rates.items()}
-    values["average success"] = _mean(found.mean(axis=1))
+    values["average success"] = mean(found.mean(axis=1))
     return values
-
-
-def _mean(values: Floats) -> Estimate:
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
 
 
 def cells(setting: Setting) -> Sequence[Cell]:

@@ -12,8 +12,8 @@ from brittle.core.rows import column
 from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
-from brittle.metrics import Estimate, bootstrap, wilson
-from brittle.studies.drawing import Drawing, HeatMap, Picture, picture_of
+from brittle.metrics import Estimate, mean, wilson
+from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, Published
 from brittle.studies.small_networks import SmallNetworks
 from brittle.studies.study import Cell, Measured
@@ -139,7 +139,7 @@ class Crossing:
             changed = self.changed(change)
             values: dict[str, Estimate | str] = {key: self._error(key, changed, labels) for key in self.networks.models}
             size = distortion(changed - images).double().cpu().numpy()
-            values[DISTORTION] = bootstrap(size, lambda samples: samples.mean(axis=1))
+            values[DISTORTION] = mean(size)
             notes, remark = dict[str, str](), ""
             if change.source is not None:
                 lost = int((~self._found(change.source).found).sum())
@@ -222,7 +222,7 @@ class Crossing:
         return Picture(
             "The changed images",
             f"The first {SHOWN} test images, row by row. {names}.",
-            picture_of(sheet.cpu().numpy(), 2),
+            encoded(sheet.cpu().numpy(), 2),
             f"{len(rows)} rows of handwritten digits; most changes are hard to see, noise and amplified changes easy.",
         )
 

@@ -12,11 +12,11 @@ from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.errors import DataError
-from brittle.metrics import Estimate, bootstrap, wilson
+from brittle.metrics import Estimate, mean, wilson
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
 from brittle.studies.deepfool_robustness import ORIGINS as _TABLE
-from brittle.studies.drawing import Picture, picture_of
+from brittle.studies.drawing import Picture, encoded
 from brittle.studies.subject import Subject
 from brittle.types import Images, Labels
 
@@ -57,6 +57,8 @@ DEVIATIONS = (
     "ADef as it stands in this software: a step aims a little beyond the boundary and moves no pixel by more than half "
     "a pixel, which saves iterations and losses; smoothing, radius and candidates are the paper's."
 )
+AS_PUBLISHED = ADef(nudge=0, stride=float("inf"))
+"""ADef with the paper's steps: up to the linearised boundary, of any length."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,6 @@ class Bent:
         }
 
 
-def mean(values: Floats) -> Estimate:
-    """Return a mean with its bootstrap interval."""
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
-
-
 @dataclass(frozen=True)
 class Deforming:
     """ADef on the images that a network gets right.
@@ -130,7 +127,8 @@ class Deforming:
         """
         results, pictures, looked = list[Result](), list[Picture](), 0
         for block in self.subject.blocks(f"ADef, {title}"):
-            images, labels = self._right(block.images, block.labels)
+            right = self.subject.right(block.images, block.labels)
+            images, labels = block.images[right], block.labels[right]
             looked += len(block)
             if not len(images):
                 continue
@@ -146,13 +144,6 @@ class Deforming:
 
         size = np.where(column("success") > 0, column("size"), np.inf)
         return Bent(looked, size, column("iterations"), column("forward") + column("backward"), tuple(pictures))
-
-    @torch.no_grad()
-    def _right(self, images: Images, labels: Labels) -> tuple[Images, Labels]:
-        classifier = self.subject.classifier
-        logits = classifier.logits(images.to(classifier.device, classifier.dtype))
-        right = logits.argmax(1).cpu() == labels
-        return images[right], labels[right]
 
     def _run(self, images: Images, labels: Labels, classes: int, looked: int) -> Result:
         goal = None
@@ -185,7 +176,7 @@ class Deforming:
             f"{title}: example {number}",
             f"{before} becomes {after}; no pixel is moved by more than {size:.2f} pixels. The vectors are drawn on the "
             "scale of the bar.",
-            picture_of(np.asarray(sheet(original, deformed, vectors, side=280))),
+            encoded(np.asarray(sheet(original, deformed, vectors, side=280))),
             f"Four pictures: an image of {before}, its deformed version taken for {after}, their difference, and the "
             "vectors of the deformation.",
         )

@@ -68,7 +68,7 @@ class Picture:
     Attributes:
         title: what it shows, unique in the study.
         caption: how to read it.
-        png: the file's bytes in base64, as `picture_of` gives it.
+        png: the file's bytes in base64, as `encoded` gives it.
         text: what a reader who cannot see it is told.
     """
 
@@ -109,7 +109,7 @@ Drawing = HeatMap | Curves | Picture | Graph
 _KINDS: dict[str, type[Drawing]] = {one.kind: one for one in (HeatMap, Curves, Picture, Graph)}
 
 
-def picture_of(pixels: np.ndarray, scale: int = 1) -> str:
+def encoded(pixels: np.ndarray, scale: int = 1) -> str:
     """Encode an image as PNG in base64.
 
     Args:

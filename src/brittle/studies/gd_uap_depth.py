@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from brittle.core.classifier import Classifier
-from brittle.metrics import DepthErrors, Estimate, bootstrap, depth_errors
+from brittle.metrics import DepthErrors, Estimate, bootstrap, depth_errors, mean
 from brittle.metrics.estimate import Floats
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
 from brittle.studies.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
-from brittle.studies.drawing import Picture, picture_of
+from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import LINF, uniform_in_ball
 from brittle.studies.published import published
 from brittle.studies.scenes import Scenes, render
@@ -197,20 +197,16 @@ class Changed:
             f"{self.row}: depth",
             "For some test scenes: as it is, its true depth, the estimate, the scene as changed, the estimate then. "
             "The nearer, the lighter.",
-            picture_of(np.concatenate(rows, 0)),
+            encoded(np.concatenate(rows, 0)),
             f"{DRAWN} scenes with true depth and estimates before and after the change.",
         )
 
 
-def _mean(values: Floats) -> Estimate:
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
-
-
 def _values(errors: DepthErrors) -> dict[str, Estimate | str]:
     values: dict[str, Estimate | str] = {
-        name: _mean(getattr(errors, name)) for name in ("absolute", "squared", "rmse", "log_rmse")
+        name: mean(getattr(errors, name)) for name in ("absolute", "squared", "rmse", "log_rmse")
     }
-    return values | {f"within{power}": _mean(errors.within[:, power - 1]) for power in (1, 2, 3)}
+    return values | {f"within{power}": mean(errors.within[:, power - 1]) for power in (1, 2, 3)}
 
 
 def _times(errors: Floats, noisy: Floats, clean: Floats) -> Estimate | str:

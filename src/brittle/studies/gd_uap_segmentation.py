@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.metrics import Estimate, bootstrap, pixel_confusion
 from brittle.metrics.estimate import Floats, Integers
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
-from brittle.studies.drawing import Picture, picture_of
+from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import HALVES, LINF, Photographs, View
 from brittle.studies.published import published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
@@ -178,7 +178,7 @@ class Perturbed:
             f"{self.row}: segmentations",
             "For some photographs: as it is, its segmentation, with the perturbation, its segmentation then. Colours "
             "are those of Pascal VOC; black is background.",
-            picture_of(np.concatenate(rows, 0)),
+            encoded(np.concatenate(rows, 0)),
             f"{len(rows)} photographs with their segmentations before and after the perturbation.",
         )
 

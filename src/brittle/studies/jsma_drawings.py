@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brittle.metrics.estimate import Floats
-from brittle.studies.drawing import Curves, Drawing, HeatMap, Picture, picture_of
+from brittle.studies.drawing import Curves, Drawing, HeatMap, Picture, encoded
 
 GAP = 1
 """Pixels between the images of a sheet."""
@@ -122,4 +122,4 @@ def _sheet(k: int, examples: Mapping[tuple[int, int], np.ndarray]) -> str:
     for (source, target), image in examples.items():
         top, left = source * (height + GAP), target * (width + GAP)
         sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    return picture_of(sheet[..., 0] if channels == 1 else sheet, 2)
+    return encoded(sheet[..., 0] if channels == 1 else sheet, 2)

@@ -19,6 +19,7 @@ from brittle.metrics import (
     correlation,
     hardness,
     limited,
+    mean,
     pair_means,
     robustness,
 )
@@ -154,9 +155,7 @@ class Pairs:
     ) -> None:
         """Attack one batch of images, target by target, and keep one picture of each pair of classes."""
         classifier, attack = self.subject.classifier, self.attack
-        with torch.no_grad():
-            logits = classifier.logits(block.images.to(classifier.device, classifier.dtype))
-        right = (logits.argmax(1).cpu() == block.labels).nonzero()[:, 0]
+        right = self.subject.right(block.images, block.labels).nonzero()[:, 0]
         images, labels = block.images[right], block.labels[right]
         step, tried = 2 if attack.pairs else 1, _Attempts()
         for shift in range(1, classes) if len(right) else ():
@@ -198,10 +197,10 @@ def _values(
 
     values: dict[str, Estimate | str] = {
         "images": f"{len(hit):,}",
-        "success": _mean(hit.mean(axis=1)),
-        "all": _mean(part.mean(axis=1)),
+        "success": mean(hit.mean(axis=1)),
+        "all": mean(part.mean(axis=1)),
         "found": bootstrap(np.arange(len(hit), dtype=np.float64), of_successes) if count.any() else "no success",
-        "distance": _mean(distance.reshape(-1, targets).mean(axis=1)),
+        "distance": mean(distance.reshape(-1, targets).mean(axis=1)),
         "hardness": f"{np.nanmean(matrices.hardness):.3f}",
         "robustness": f"{robustness(distance):.3f}",
     }
@@ -210,10 +209,6 @@ def _values(
     except InputError as error:
         values["correlation"] = str(error)
     return values
-
-
-def _mean(values: Floats) -> Estimate:
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
 
 
 def cells(setting: Setting) -> Sequence[Cell]:

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 
 import numpy as np
-import torch
 
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
@@ -16,7 +15,7 @@ from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.core.threat import Lp
 from brittle.maths import norms
-from brittle.metrics import Estimate, bootstrap, wilson
+from brittle.metrics import Estimate, mean, wilson
 from brittle.metrics.estimate import Floats
 from brittle.studies.fast_gradient_sign import BISECTIONS, DOUBLINGS, SHARE, SignSteps, smallest_eps
 from brittle.studies.study import Measured, threads
@@ -63,13 +62,11 @@ class ErrorRate:
         """Everything that determines the outcome."""
         return self.subject.identity()
 
-    @torch.no_grad()
     def measure(self) -> Measured:
         """Classify every test image."""
-        classifier, wrong, count = self.subject.classifier, 0, 0
+        wrong, count = 0, 0
         for block in self.subject.blocks("test error"):
-            logits = classifier.logits(block.images.to(classifier.device, classifier.dtype))
-            wrong += int((logits.argmax(1).cpu() != block.labels).sum())
+            wrong += int((~self.subject.right(block.images, block.labels)).sum())
             count += len(block)
         return Measured({"images": f"{count:,}", "error": wilson(wrong, count)}, remark=self.subject.story())
 
@@ -111,11 +108,11 @@ class ByDeepFool:
         relative = rows.size / rows.norm
         found = np.isfinite(relative)
         values, notes = _cost(rows, prefix)
-        values[f"{prefix}.iterations"] = _mean(rows.iterations)
+        values[f"{prefix}.iterations"] = mean(rows.iterations)
         if not found.all():
             lost = f"{(~found).sum():,} of {len(found):,} images left out"
             notes[f"{prefix}.rho"] = f"({lost}: not fooled in {self.attack.steps} steps)"
-        values[f"{prefix}.rho"] = _mean(relative[found]) if found.any() else "no image fooled"
+        values[f"{prefix}.rho"] = mean(relative[found]) if found.any() else "no image fooled"
         return Measured(values, notes)
 
 
@@ -154,7 +151,7 @@ class ByFastGradientSign:
         values, notes = _cost(rows, prefix)
         rho, rate = f"{prefix}.rho", f"{100 * found.rate:.1f} % at ε = {found.eps:.3g}"
         if found.reached:
-            values[rho], notes[rho] = _mean(steps.relative(found.eps).numpy()), f"({rate})"
+            values[rho], notes[rho] = mean(steps.relative(found.eps).numpy()), f"({rate})"
         else:
             values[rho], notes[rho] = f"{100 * SHARE:.0f} % never reached", f"(at most {rate})"
         return Measured(values, notes)
@@ -182,7 +179,7 @@ class ByLBFGS:
         relative = rows.size / rows.norm
         found = np.isfinite(relative)
         values, notes = _cost(rows, "lbfgs")
-        values["lbfgs.rho"] = _mean(relative[found]) if found.any() else "no image fooled"
+        values["lbfgs.rho"] = mean(relative[found]) if found.any() else "no image fooled"
         few = f"first {len(found):,} images" if self.subject.setting.scale == "small" else ""
         lost = f"{(~found).sum():,} of {len(found):,} images left out: not fooled" if not found.all() else ""
         if few or lost:
@@ -239,17 +236,13 @@ def _attacked(attack: Attack, classifier: Classifier, subject: Subject, threat: 
 
 def _cost(rows: _Rows, prefix: str) -> tuple[dict[str, Estimate | str], dict[str, str]]:
     """Passes and time of an image, and a note that tells forward from backward passes."""
-    times = _mean(rows.batch_seconds)
+    times = mean(rows.batch_seconds)
     seconds = Estimate(times.value, max(times.low, 0.0), times.high, len(rows.size))
     values: dict[str, Estimate | str] = {
-        f"{prefix}.passes": _mean(rows.forward + rows.backward),
+        f"{prefix}.passes": mean(rows.forward + rows.backward),
         f"{prefix}.seconds": seconds,
     }
     return values, {f"{prefix}.passes": f"({rows.forward.mean():.3g} + {rows.backward.mean():.3g})"}
-
-
-def _mean(values: Floats) -> Estimate:
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
 
 
 def _described(attack: Attack, classifier: Classifier, threat: Lp) -> dict[str, object]:

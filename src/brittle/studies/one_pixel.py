@@ -14,8 +14,7 @@ from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.core.threat import Pixels
 from brittle.errors import DataError
-from brittle.metrics import Estimate, bootstrap, wilson
-from brittle.metrics.estimate import Floats
+from brittle.metrics import Estimate, mean, wilson
 from brittle.studies.methods import Untrained
 from brittle.studies.pixel_drawings import drawings
 from brittle.studies.published import Figure, published
@@ -100,12 +99,11 @@ class Accuracy:
         """Everything that determines the outcome."""
         return self.subject.identity()
 
-    @torch.no_grad()
     def measure(self) -> Measured:
         """Classify every test image."""
         right, count = 0, 0
         for block in self.subject.blocks("accuracy"):
-            right += int(_right(self.subject, block.images, block.labels).sum())
+            right += int(self.subject.right(block.images, block.labels).sum())
             count += len(block)
         return Measured({"accuracy": wilson(right, count)}, remark=self.subject.story())
 
@@ -147,7 +145,7 @@ class ByPixels:
         """
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         for block in self.subject.source.blocks(self.subject.batch):
-            right = _right(self.subject, block.images, block.labels).nonzero()[:, 0]
+            right = self.subject.right(block.images, block.labels).nonzero()[:, 0]
             parts.append((block.images[right], block.labels[right], block.index[right]))
             if sum(len(labels) for _, labels, _ in parts) >= self.count:
                 break
@@ -184,12 +182,12 @@ class ByPixels:
         queries = result.forward.double().reshape(reached.shape).mean(1).numpy()
         values: dict[str, Estimate | str] = {
             "images": f"{len(reached):,}",
-            "targeted": _mean(share),
+            "targeted": mean(share),
             "any": wilson(int(reached.any(axis=1).sum()), len(reached)),
             "direct": wilson(int(away.success.sum()), len(away)),
-            "confidence": _mean(confidence) if len(confidence) else "no success",
-            "classes": _mean(count),
-            "queries": _mean(queries),
+            "confidence": mean(confidence) if len(confidence) else "no success",
+            "classes": mean(count),
+            "queries": mean(queries),
         }
         return {f"{self.pixels}.{key}": value for key, value in values.items()}
 
@@ -227,16 +225,6 @@ class ByPixels:
             ids=ids,
             progress=tell,
         )
-
-
-def _right(subject: Subject, images: Images, labels: Labels) -> Tensor:
-    classifier = subject.classifier
-    with torch.no_grad():
-        return classifier.logits(images.to(classifier.device, classifier.dtype)).argmax(1).cpu() == labels
-
-
-def _mean(values: Floats) -> Estimate:
-    return bootstrap(values, lambda samples: samples.mean(axis=1))
 
 
 def cells(setting: Setting) -> Sequence[Cell]:

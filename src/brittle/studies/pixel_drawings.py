@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.studies.drawing import Curves, Drawing, HeatMap, Picture, picture_of
+from brittle.studies.drawing import Curves, Drawing, HeatMap, Picture, encoded
 from brittle.types import Images, Labels
 
 SHOWN = 10
@@ -84,7 +84,7 @@ def _map(title: str, positions: Tensor) -> Picture:
     return Picture(
         f"{title}: where the pixels are",
         f"The positions of the changed pixels of {len(positions)} successes; the brighter, the more often.",
-        picture_of(pixels, 8),
+        encoded(pixels, 8),
         f"A map of {pixels.shape[0]} by {pixels.shape[1]} positions; the most frequent was changed "
         f"{int(counts.max())} times.",
     )
@@ -96,7 +96,7 @@ def _examples(title: str, images: Images, changed: Images, told: Sequence[str]) 
     return Picture(
         f"{title}: images that one pixel breaks",
         f"Above as they are, below with the pixel changed; the network takes {', '.join(told)}.",
-        picture_of(pixels, 3),
+        encoded(pixels, 3),
         f"{len(told)} images, each above itself with one pixel changed: {', '.join(told)}.",
     )
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from brittle.core.classifier import Classifier
 from brittle.core.inputs import check_range_of_labels
 from brittle.data import Block, Fit, Source, open_source
@@ -18,6 +20,7 @@ from brittle.studies.study import Scale, Setting
 from brittle.training.epoch import Epoch
 from brittle.training.plain import train_named
 from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.types import Images, Labels, Mask
 
 TIMED_STEPS = 2
 """Steps of training that are timed to tell how long all of them take, after as many that pay for the start."""
@@ -113,7 +116,7 @@ class Subject:
                 epochs=epochs,
                 device=setting.device,
                 seed=setting.seed,
-                progress=lambda epoch: self._tell_epoch(epoch, recipe.epochs),
+                progress=lambda epoch: self.tell_epoch(epoch, recipe.epochs),
             )
         return path
 
@@ -129,8 +132,9 @@ class Subject:
         recipe = RECIPES.get(self.origin.architecture, PlainTraining())
         return replace(recipe, epochs=epochs or recipe.epochs, seed=self.setting.seed)
 
-    def _tell_epoch(self, epoch: Epoch, epochs: int) -> None:
-        accuracy = f"{epoch.accuracy:.1%} of the training images right"
+    def tell_epoch(self, epoch: Epoch, epochs: int, which: str = "training") -> None:
+        """Tell that an epoch of so many is done, and how many of which images it got right."""
+        accuracy = f"{epoch.accuracy:.1%} of the {which} images right"
         self.setting.tell(f"{self.origin.row}: epoch {epoch.number} of {epochs}, {accuracy}, {epoch.seconds:.0f} s")
 
     @cached_property
@@ -179,6 +183,12 @@ class Subject:
         return self._classes
 
     _classes: int | None = None
+
+    @torch.no_grad()
+    def right(self, images: Images, labels: Labels) -> Mask:
+        """Say which images the network gets right; on the CPU, where images and labels are."""
+        classifier = self.classifier
+        return classifier.logits(images.to(classifier.device, classifier.dtype)).argmax(1).cpu() == labels
 
     def identity(self) -> dict[str, object]:
         """Everything of network and images that determines a figure."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brittle.metrics import Estimate, bootstrap, inner_products, largest_inner_product
+from brittle.metrics import Estimate, inner_products, largest_inner_product, mean
 from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import HeatMap
 from brittle.studies.photographs import (
@@ -71,7 +71,7 @@ class Shufflings:
             "largest": f"{largest_inner_product(products):.3f}",
             "mean": f"{products[others].mean():.3f}",
             "noise": f"{largest_inner_product(inner_products(np.stack(noise))):.3f}",
-            "unseen": bootstrap(hits, lambda samples: samples.mean(axis=1)),
+            "unseen": mean(hits),
             "noise.unseen": fooled(photographs.unseen, photographs.noise(LINF)),
         }
         return Measured(values, remark=photographs.story(), figures=(self._heat_map(products, seeds),))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool
 from brittle.core.threat import Lp
-from brittle.studies.drawing import Picture, picture_of
+from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import (
     FAST,
     FETCHED,
@@ -129,7 +129,7 @@ def picture(photographs: Photographs, perturbation: Tensor) -> Picture:
     return Picture(
         f"Universal perturbation of {row}, maximum norm",
         "Grey is no change; the largest change, 10/255, is drawn as full colour.",
-        picture_of(pixels[..., 0] if pixels.shape[2] == 1 else pixels),
+        encoded(pixels[..., 0] if pixels.shape[2] == 1 else pixels),
         f"the pixels of the perturbation made for {row}",
     )
 

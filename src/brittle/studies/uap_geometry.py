@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.maths.subspace import Spectrum, by_gram
-from brittle.metrics import Estimate, bootstrap, dimensions
+from brittle.metrics import Estimate, dimensions, mean
 from brittle.studies.boundaries import SEARCH, Boundaries, boundaries
 from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import Curves
@@ -133,7 +133,7 @@ class Directions:
         for length in LENGTHS:
             self.photographs.tell(f"random vectors in the {name}, length {length:.2f}")
             hits = [unseen.fooled(_long(vector, length)).double().numpy() for vector in vectors]
-            found.append(bootstrap(np.mean(hits, axis=0), lambda samples: samples.mean(axis=1)))
+            found.append(mean(np.mean(hits, axis=0)))
         return found
 
     def _by_length(self, directions: Mapping[str, Tensor], means: Mapping[str, Sequence[Estimate]]) -> Curves:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brittle.core.attack import at_least
+from brittle.core.attack import at_least, share_below_one
 from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
@@ -62,8 +62,7 @@ class UniversalAscent(UniversalAttack):
         at_least("batch", self.batch, 1)
         at_least("step", self.step, 0)
         at_least("target", 0 if self.target is None else self.target, 0)
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"momentum is {self.momentum}; expected a share from 0 up, below 1")
+        share_below_one("momentum", self.momentum)
         if not 0 < self.scale <= 1:
             raise InputError(f"scale is {self.scale}; expected a share of the sides above 0, at most 1")
 
