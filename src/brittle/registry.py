@@ -21,6 +21,7 @@ from brittle.attacks.pdpgd import PDPGD
 from brittle.attacks.pgd import PGD
 from brittle.attacks.rotation_translation import RotationTranslation
 from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.square import Square
 from brittle.attacks.stadv import SpatiallyTransformed
 from brittle.attacks.superdeepfool import SuperDeepFool
 from brittle.attacks.support_descent import SupportDescent
@@ -56,6 +57,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "random-direction": RandomDirection,
     "rotation-translation": RotationTranslation,
     "sigma-zero": SigmaZero,
+    "square": Square,
     "stadv": SpatiallyTransformed,
     "superdeepfool": SuperDeepFool,
     "support-descent": SupportDescent,

@@ -16,6 +16,7 @@ from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
+from brittle.maths.losses import others
 from brittle.types import Images, Labels, Logits, Mask, PerImage
 
 FARTHEST = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
@@ -196,7 +197,7 @@ def _opponents(problem: Problem, logits: Logits) -> Labels:
     """Return the class on the other side: the label, or the best one but the target."""
     if not problem.goal.targeted:
         return problem.goal.labels
-    return logits.scatter(1, problem.goal.labels[:, None], -math.inf).argmax(1)
+    return others(logits, problem.goal.labels).argmax(1)
 
 
 def _to_plane(problem: Problem, x: Images, normal: Images, rise: PerImage) -> Images:

@@ -1,6 +1,5 @@
 """What gradient attacks climb: a loss of the logits that grows towards the goal."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -83,5 +82,5 @@ def towards(problem: Problem, rivals: Tensor) -> Callable[[Logits], PerImage]:
 
 def rivals_of(problem: Problem, most: int) -> Tensor:
     """Return the likeliest classes of the clean images that are not the label, (n, at most `most`), likeliest first."""
-    others = problem.clean.scatter(1, problem.goal.labels[:, None], -math.inf)
+    others = losses.others(problem.clean, problem.goal.labels)
     return others.topk(min(most, others.shape[1] - 1)).indices

@@ -21,11 +21,13 @@ class Attack(ABC):
         threats: names of the threats that it has mathematics for.
         needs_radius: whether it works at a given radius; otherwise it searches for the smallest change.
         fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
+        gradients: whether it differentiates the network; an attack that says False looks at its outputs alone.
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     needs_radius: ClassVar[bool] = False
     fits_radius: ClassVar[bool] = False
+    gradients: ClassVar[bool] = True
 
     @abstractmethod
     def perturb(self, problem: Problem) -> None:
@@ -86,7 +88,7 @@ class Stepwise(Attack, Generic[S]):
         """Step until the goal is met, the steps are used up or the budget is spent, for each image on its own."""
         state = self.start(problem)
         steps = self.length(problem)
-        probe = problem.probe(state.x, graph=steps > 0)
+        probe = problem.probe(state.x, graph=self.gradients and steps > 0)
         for left in reversed(range(steps)):
             over = self.over(problem, state, probe) | problem.record.spent(problem.ids)
             keep = torch.logical_not(over).nonzero()[:, 0]
@@ -96,7 +98,7 @@ class Stepwise(Attack, Generic[S]):
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
             state = self.step(problem, state, probe)
             problem.record.iterations[problem.ids] += 1
-            probe = problem.probe(state.x, graph=left > 0)
+            probe = problem.probe(state.x, graph=self.gradients and left > 0)
 
     def over(self, problem: Problem, state: S, probe: Probe) -> Mask:
         """Say for which images no further step is wanted: where the goal is met, unless the attack keeps improving."""

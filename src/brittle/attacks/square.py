@@ -1,0 +1,254 @@
+"""Square, random search by squares, from scores alone."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.attacks.objective import objective
+from brittle.core.attack import Attack, State, Stepwise, at_least
+from brittle.core.combinators import survivors
+from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.types import Images, PerImage
+
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+"""After which ten thousandths of the queries the share p is halved (the paper's code; AutoAttack's too)."""
+TILES = 5
+"""So many tiles fit along the shorter side of the first point of the l2 attack (algorithm 3's initialisation)."""
+SMALLEST = 3
+"""The shortest side of a window of the l2 attack."""
+
+
+@dataclass(frozen=True)
+class Found(State):
+    """What is known of each image; `x` is the point proposed next.
+
+    Attributes:
+        best: the point with the largest loss so far.
+        value: its loss, (n,).
+        done: how many points have been judged.
+    """
+
+    best: Images
+    value: PerImage
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class Square(Attack):
+    """Random search that changes one square at a time, always at the edge of what is allowed; sees no gradients.
+
+    Andriushchenko, Croce, Flammarion, Hein, ECCV 2020 (arXiv:1912.00049), algorithms 1 to 3, with the settings of
+    AutoAttack. A proposal is kept if it has the larger loss: the margin, for targeted goals the cross-entropy. It costs
+    one query. linf: starts with vertical stripes of +-eps; every proposal sets a square, in each channel, to the clean
+    image + eps or - eps. l2: starts with a grid of pyramids; every proposal moves the mass of a random window, with
+    what is left of eps, to another window, where a pyramid is added (equation 2). The square covers the share p of the
+    image, which is halved after 0.1, 0.5, 2, 5, 10, 20, 40, 60 and 80 percent of the queries.
+
+    Deviations: in linf a draw that would change nothing is replaced by its opposite (the paper's code draws again,
+    AutoAttack spends the query); AutoAttack never places a square at the last row and column, the paper and we do; in
+    l2 the mass is counted channel by channel, as in the paper (AutoAttack counts that of all channels for each).
+
+    Attributes:
+        queries: points looked at in each run, the start included; 5000 in AutoAttack, 10,000 in the paper.
+        share: the first p; 0.8 in AutoAttack, 0.05 (linf) and 0.1 (l2) in the paper for ImageNet.
+        restarts: how many runs.
+
+    Example:
+        >>> Square(queries=1000).share
+        0.8
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
+    needs_radius: ClassVar[bool] = True
+    gradients: ClassVar[bool] = False
+    queries: int = 5000
+    share: float = 0.8
+    restarts: int = 1
+
+    def __post_init__(self):
+        at_least("queries", self.queries, 1)
+        at_least("restarts", self.restarts, 1)
+        if not 0 < self.share <= 1:
+            raise InputError(f"share is {self.share}; expected a share of the image, above 0 and at most 1")
+
+    def perturb(self, problem: Problem) -> None:
+        """Make the runs, each on the images that the earlier ones left."""
+        for _ in range(self.restarts):
+            problem = survivors(problem)
+            if not len(problem):
+                return
+            _Run(self).perturb(problem)
+
+
+@dataclass(frozen=True)
+class _Run(Stepwise[Found]):
+    """One run."""
+
+    gradients: ClassVar[bool] = False
+    settings: Square
+
+    def length(self, problem: Problem) -> int:
+        """The queries after the first."""
+        return self.settings.queries - 1
+
+    def start(self, problem: Problem) -> Found:
+        """Propose stripes or pyramids."""
+        first = _stripes(problem) if _by_entries(problem) else _pyramids(problem)
+        return Found(first, first, torch.full_like(problem.clean[:, 0], -torch.inf))
+
+    def step(self, problem: Problem, state: Found, probe: Probe) -> Found:
+        """Keep the better point, and change a square of it."""
+        loss = objective(problem, "cross_entropy" if problem.goal.targeted else "margin")
+        value = loss(probe.logits)
+        better = value > state.value
+        best = torch.where(column(better, state.best).bool(), probe.points, state.best)
+        state = replace(state, best=best, value=torch.where(better, value, state.value), done=state.done + 1)
+        settings = self.settings
+        share = shrunk(settings.share, state.done - 1, settings.queries)
+        side = math.sqrt(share * problem.images[0, 0].numel())
+        return replace(
+            state, x=_recoloured(problem, best, side) if _by_entries(problem) else _moved(problem, best, side)
+        )
+
+
+def shrunk(share: float, step: int, steps: int) -> float:
+    """Return the share p of the image that a square covers at a step (section 4.1).
+
+    Example:
+        >>> [shrunk(0.8, step, 10_000) for step in (0, 10, 11, 51, 8001)]
+        [0.8, 0.8, 0.4, 0.2, 0.0015625]
+    """
+    done = int(step / steps * 10_000)
+    return share * 0.5 ** sum(done > mark for mark in HALVINGS)
+
+
+def _by_entries(problem: Problem) -> bool:
+    assert isinstance(problem.threat, Lp)
+    return problem.threat.p == math.inf
+
+
+def _stripes(problem: Problem) -> Images:
+    """Add or subtract the radius column by column, in each channel."""
+    channels, _, width = problem.images.shape[1:]
+    signs = problem.streams.signs(problem.ids, (channels, 1, width))
+    return problem.images + column(problem.threat.radius, signs) * signs
+
+
+def _recoloured(problem: Problem, best: Images, side: float) -> Images:
+    """Set a square to the clean image plus or minus the radius (algorithm 2)."""
+    images = problem.images
+    channels, height, width = images.shape[1:]
+    side = min(max(round(side), 1), height, width)
+    draw = problem.streams.uniform(problem.ids, (2 + channels,))
+    inside = _within(draw[:, 0], side, height)[:, :, None] & _within(draw[:, 1], side, width)[:, None, :]
+    change = (
+        column(problem.threat.radius, images) * (draw[:, 2:] < 0.5).to(images.dtype).mul(2).sub(1)[:, :, None, None]
+    )
+    bounds, inside = problem.classifier.bounds, inside[:, None]
+    proposed = torch.where(inside, bounds.clamp(images + change), best)
+    idle = column((proposed == best).flatten(1).all(1), images).bool()
+    return torch.where(idle & inside, bounds.clamp(images - change), proposed)
+
+
+def _corner(draw: PerImage, side: int, length: int) -> Tensor:
+    """Choose where a window starts, all places equally likely."""
+    places = length - side + 1
+    return (draw * places).long().clamp_max(places - 1)  # the product may round up to `places`
+
+
+def _within(draw: PerImage, side: int, length: int) -> Tensor:
+    """Mark the rows, or the columns, of a window, (n, length)."""
+    ahead = torch.arange(length, device=draw.device) - _corner(draw, side, length)[:, None]
+    return (ahead >= 0) & (ahead < side)
+
+
+def _pyramids(problem: Problem) -> Images:
+    """Fill the image with a grid of pyramids, of random signs and turned at random, on the sphere."""
+    images = problem.images
+    count, channels, height, width = images.shape
+    side = max(min(height, width) // TILES, 1)
+    rows, columns = height // side, width // side
+    upright = problem.streams.uniform(problem.ids, (1, rows, columns)) < 0.5
+    signs = problem.streams.signs(problem.ids, (channels, rows, columns))
+    shape = bump(side).to(images)
+    tiles = signs[..., None, None] * torch.where(upright[..., None, None], shape, shape.T)
+    grid = tiles.transpose(3, 4).reshape(count, channels, rows * side, columns * side)
+    change = torch.zeros_like(images)
+    top, left = (height - rows * side) // 2, (width - columns * side) // 2
+    change[:, :, top : top + rows * side, left : left + columns * side] = grid
+    return _on_sphere(problem, change)
+
+
+def _on_sphere(problem: Problem, change: Images) -> Images:
+    length = norms.size(change, 2).clamp_min(torch.finfo(change.dtype).tiny)
+    return problem.images + change * column(problem.threat.radius / length, change)
+
+
+def _moved(problem: Problem, best: Images, side: float) -> Images:
+    """Move the mass of one window to another, with a pyramid on top (algorithm 3)."""
+    images = problem.images
+    channels, height, width = images.shape[1:]
+    side = max(round(side), SMALLEST)
+    side = min(side + (side % 2 == 0), height, width)
+    draw = problem.streams.uniform(problem.ids, (5 + channels,))
+    change = (best - images).flatten(2)
+    to, source = (_window(draw[:, i], draw[:, i + 1], side, (height, width)) for i in (0, 2))
+    to, source = (cells[:, None].expand(-1, channels, -1) for cells in (to, source))
+    emptied = change.scatter(2, source, 0.0).scatter(2, to, 0.0)
+    unused = (column(problem.threat.radius, change) ** 2 - _squared(change).sum(1, keepdim=True)).clamp_min(0)
+    available = (_squared(change) - _squared(emptied)).clamp_min(0) + unused / channels
+    shape = bump(side, images.dtype, images.device)
+    pyramid = torch.where(column(draw[:, 4] < 0.5, images).bool()[:, 0], shape, shape.T).flatten(1)[:, None]
+    signs = (draw[:, 5:, None] < 0.5).to(images.dtype) * 2 - 1
+    mixed = signs * pyramid + _unit(change.gather(2, to))
+    return _on_sphere(problem, emptied.scatter(2, to, _unit(mixed) * available.sqrt()).reshape(images.shape))
+
+
+def _window(down: PerImage, across: PerImage, side: int, shape: tuple[int, int]) -> Tensor:
+    """Return the cells of a window in the flattened image, (n, side * side)."""
+    ahead = torch.arange(side, device=down.device)
+    rows, columns = (
+        _corner(draw, side, length)[:, None] + ahead for draw, length in zip((down, across), shape, strict=True)
+    )
+    return (rows[:, :, None] * shape[1] + columns[:, None, :]).flatten(1)
+
+
+def _squared(change: Tensor) -> Tensor:
+    return (change**2).sum(2, keepdim=True)
+
+
+def _unit(change: Tensor) -> Tensor:
+    return change / _squared(change).sqrt().clamp_min(torch.finfo(change.dtype).tiny)
+
+
+@lru_cache(maxsize=256)
+def bump(side: int, dtype: torch.dtype = torch.float64, device: torch.device | None = None) -> Tensor:
+    """Return the two pyramids of opposite signs that make up a window of the l2 attack, of length 1 (equation 2).
+
+    The upper half is positive, the lower one negative; each falls from its middle as the sum of 1 / k^2 over the
+    nested rectangles that a pixel lies in.
+
+    Example:
+        >>> (bump(2) * 2).tolist()
+        [[1.0, 1.0], [-1.0, -1.0]]
+    """
+    upper = side // 2
+    both = torch.cat([_pyramid(upper, side), -_pyramid(side - upper, side)])
+    return (both / both.norm()).to(device, dtype)
+
+
+def _pyramid(height: int, width: int) -> Tensor:
+    """Sum 1 / (M + 1 - k)^2 over the rectangles k = 1..M around the middle, M = floor(height or width / 2) + 1."""
+    levels = max(height, width) // 2 + 1
+    rows, columns = (torch.arange(length, dtype=torch.float64) for length in (height, width))
+    away = torch.maximum((rows - height // 2).abs()[:, None], (columns - width // 2).abs())
+    total = torch.stack([(away <= k) / (k + 1.0) ** 2 for k in range(levels)]).sum(0)
+    return total / total.norm().clamp_min(torch.finfo(torch.float64).tiny)
