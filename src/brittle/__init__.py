@@ -3,6 +3,7 @@
 from brittle.attacks.adef import ADef
 from brittle.attacks.alma import ALMA
 from brittle.attacks.apgd import APGD
+from brittle.attacks.autoattack import AutoAttack
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
@@ -34,6 +35,7 @@ from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
 from brittle.core.problem import Probe, Problem
 from brittle.core.result import Result
 from brittle.core.run import run
+from brittle.core.surrogate import Surrogate
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import (
     BadImage,
@@ -70,6 +72,7 @@ __all__ = [
     "PGD",
     "ADef",
     "Attack",
+    "AutoAttack",
     "BadImage",
     "BasicIterative",
     "BoundaryDescent",
@@ -113,6 +116,7 @@ __all__ = [
     "Stepwise",
     "SuperDeepFool",
     "SupportDescent",
+    "Surrogate",
     "Targeted",
     "Threat",
     "UniversalAscent",

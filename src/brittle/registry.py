@@ -3,6 +3,7 @@
 from brittle.attacks.adef import ADef
 from brittle.attacks.alma import ALMA
 from brittle.attacks.apgd import APGD
+from brittle.attacks.autoattack import AutoAttack
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
@@ -37,6 +38,7 @@ ATTACKS: dict[str, type[Attack]] = {
     "adef": ADef,
     "alma": ALMA,
     "apgd": APGD,
+    "autoattack": AutoAttack,
     "bim": BasicIterative,
     "boundary-descent": BoundaryDescent,
     "cw-l0": CarliniWagnerL0,

@@ -224,7 +224,7 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
     if slopes:
         try:
             graph = problem.look(at)
-            logits = graph.outputs.detach()
+            logits = graph.logits
             places = torch.arange(len(at), device=at.device)
             probe = Probe(problem, at, logits, goal.met(logits), places, graph)
             slope = probe.gradient(goal.inner.margin)

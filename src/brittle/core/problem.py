@@ -10,19 +10,31 @@ from brittle.core.classifier import Classifier, no_gradients
 from brittle.core.goal import Goal
 from brittle.core.record import Record
 from brittle.core.rows import Rows
-from brittle.core.seeds import Streams
+from brittle.core.seeds import Streams, reseed
 from brittle.core.threat import Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
 
 @dataclass
 class Graph:
-    """One forward pass with its way back: `leaf` are the images seen, `outputs` their logits, `ids` whose they are."""
+    """A forward pass with its way back.
+
+    Attributes:
+        leaf: the images seen.
+        outputs: their logits, (draws, m, k); one draw but for randomised networks.
+        ids: whose they are.
+        spent: whether the way back was used up.
+    """
 
     leaf: Images
-    outputs: Logits
+    outputs: Tensor
     ids: Tensor
     spent: bool = False
+
+    @property
+    def logits(self) -> Logits:
+        """The mean over the draws, (m, k), detached."""
+        return self.outputs.detach().mean(0)
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,9 @@ class Problem(Rows):
         record: best points and passes, shared by all cuts of the problem.
         streams: random streams, shared likewise.
         limit: most images in one forward pass.
+        draws: how often every point is looked at, each time with fresh random numbers of a randomised network. It is
+            judged by its mean logits, and gradients are the means over the draws (expectation over transformation,
+            Athalye et al., ICML 2018).
     """
 
     classifier: Classifier
@@ -50,6 +65,7 @@ class Problem(Rows):
     record: Record
     streams: Streams
     limit: int
+    draws: int = 1
 
     def __len__(self) -> int:
         return len(self.images)
@@ -81,7 +97,7 @@ class Problem(Rows):
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
         kept = owners.look(points) if graph and len(points) <= self.limit else None
         with torch.no_grad():
-            logits = owners.judge(points) if kept is None else kept.outputs.detach()
+            logits = owners.judge(points) if kept is None else kept.logits
             size = owners.threat.size(owners.images, proposed)
             allowed = owners.threat.allows(size, self.classifier.bounds.span)
             margin = owners.goal.margin(logits)
@@ -94,15 +110,29 @@ class Problem(Rows):
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
         leaf = points.detach().requires_grad_()
         with torch.enable_grad():
-            outputs = self.classifier.logits(leaf)
-        self.record.count(self.ids, forward=1)
+            outputs = drawn(self.classifier, leaf, self.draws, self.streams)
+        self.record.count(self.ids, forward=self.draws)
         return Graph(leaf, outputs, self.ids)
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
-        parts = [self.classifier.logits(part) for part in points.split(self.limit)]
-        self.record.count(self.ids, forward=1)
+        parts = [drawn(self.classifier, part, self.draws, self.streams).mean(0) for part in points.split(self.limit)]
+        self.record.count(self.ids, forward=self.draws)
         return torch.cat(parts)
+
+
+def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) -> Tensor:
+    """Evaluate images several times, (draws, n, k), each time with random numbers of its own for the network.
+
+    With one draw the network goes on with the random numbers that it is at.
+    """
+    if draws == 1:
+        return classifier.logits(images)[None]
+    outputs: list[Logits] = []
+    for _ in range(draws):
+        reseed(streams.another_seed(), images.device)
+        outputs.append(classifier.logits(images))
+    return torch.stack(outputs)
 
 
 @dataclass(frozen=True)
@@ -209,10 +239,11 @@ class Probe(Rows):
         assert graph is not None
         if not graph.outputs.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
-        whole = len(self) == len(graph.leaf)
+        whole, draws = len(self) == len(graph.leaf), len(graph.outputs)
         with torch.enable_grad():
-            total = value(graph.outputs if whole else graph.outputs[self.places]).sum()
+            outputs = graph.outputs if whole else graph.outputs[:, self.places]
+            total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
         (gradients,) = torch.autograd.grad(total, graph.leaf, retain_graph=keep)
         graph.spent = not keep
-        self.problem.record.count(graph.ids, backward=1)
+        self.problem.record.count(graph.ids, backward=draws)
         return gradients if whole else gradients[self.places]

@@ -14,7 +14,7 @@ from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_range_of_labels, placed
 from brittle.core.lattice import Lattice, settle_on
-from brittle.core.problem import Problem
+from brittle.core.problem import Problem, drawn
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
 from brittle.core.seeds import Streams
@@ -37,6 +37,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     ids: Tensor | None = None,
     budget: int | None = None,
     lattice: int | None = None,
+    draws: int = 1,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
@@ -58,6 +59,9 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         lattice: number of levels that a value may take, such as the 256 of an 8-bit file. What is returned lies on
             them, by a search that starts from what the attack found, and is judged there; deformed images are rounded
             to them whenever the network sees one. By default any value may be taken.
+        draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
+            are averaged (expectation over transformation). Batches become smaller by that factor, and each draw counts
+            as a pass.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
 
@@ -78,6 +82,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     """
     at_least("batch", batch, 1)
     at_least("budget", 1 if budget is None else budget, 1)
+    at_least("draws", draws, 1)
     images = as_images(images, classifier.bounds)
     threat = threat.checked(images)
     attack.check(threat)
@@ -89,7 +94,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         threat, grid = replace(threat, lattice=grid), None
     elif grid is not None:
         grid.check(threat, images)
-    job = _Job(attack, classifier, threat, seed, batch, budget, grid, trace, labels, goal)
+    job = _Job(attack, classifier, threat, seed, max(batch // draws, 1), budget, grid, draws, trace, labels, goal)
     with undisturbed(classifier.module, seed):
         return _in_batches(job, images, ids, progress)
 
@@ -105,6 +110,7 @@ class _Job:
     batch: int
     budget: int | None
     lattice: Lattice | None
+    draws: int
     trace: bool
     labels: Labels | None
     goal: Goal | LeastLikely | None
@@ -164,17 +170,20 @@ def _one_batch(
     x, ids = placed(images, classifier), ids.to(classifier.device)
     x = x if job.lattice is None else job.lattice.settled(x)
     labels = None if job.labels is None else job.labels[rows.to(job.labels.device)].to(classifier.device)
+    streams = Streams(job.seed, ids, x.dtype)
     with torch.no_grad():
         clean = classifier.checked(x) if count else x.new_zeros((0, 2))
+        if count and job.draws > 1:
+            clean = drawn(classifier, x, job.draws, streams).mean(0)
     if count:
         job.check_classes(clean.shape[1])
     aim = _resolved(job.goal, rows, labels, clean)
     threat = job.threat.checked(x)
     record = Record(threat.nothing(x), budget=job.budget, trace=job.trace)
     places = torch.arange(count, device=x.device)
-    record.count(places, forward=1)
+    record.count(places, forward=1 if job.draws == 1 else 1 + job.draws)
     already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, threat, places, record, Streams(job.seed, ids, x.dtype), job.batch)
+    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, job.batch, job.draws)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already).any()):
         job.attack.perturb(problem.rows((~already).nonzero()[:, 0]))
@@ -205,8 +214,7 @@ def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | No
 def _judged(problem: Problem, adversarial: Images, already: Tensor, right: Tensor) -> dict[str, Tensor]:
     """Look at what will be returned in a fresh forward pass, and measure it."""
     record, images, clean = problem.record, problem.images, problem.clean
-    final = problem.classifier.logits(adversarial) if len(images) else clean
-    record.count(problem.ids, forward=1)
+    final = problem.judge(adversarial) if len(images) else clean
     change = adversarial - images
     margin = problem.goal.margin(final)
     met = problem.goal.met(final) & torch.isfinite(margin)

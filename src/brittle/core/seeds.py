@@ -27,6 +27,13 @@ def _mixed(x: Tensor) -> Tensor:
     return x ^ _shifted(x, 31)
 
 
+def reseed(seed: int, device: torch.device) -> None:
+    """Set the global random state, of the CPU and of the device, from which randomised networks draw."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+
+
 class Streams:
     """The random streams of a batch of images; every draw advances the streams of the images that take part.
 
@@ -46,6 +53,12 @@ class Streams:
         self._keys = _mixed(_mixed(ids * _GOLDEN + 1) ^ _mixed(torch.full_like(ids, seed) + _GOLDEN))
         self._drawn = torch.zeros_like(ids)
         self._dtype = dtype
+        self._seed, self._given = seed, 0
+
+    def another_seed(self) -> int:
+        """Return a seed for random numbers that are nobody's in particular, another one each time."""
+        self._given += 1
+        return int(_shifted(_mixed(torch.tensor(self._seed) * _GOLDEN + self._given), 1))
 
     def uniform(self, of: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Draw from U[0, 1).
