@@ -1,4 +1,4 @@
-"""A small study that counts its work, and a folder of a few real digits in the layout that the studies read."""
+"""A small study that counts its work; folders of a few digits and of a network, laid out as the studies read them."""
 
 import io
 from dataclasses import dataclass, field
@@ -11,7 +11,10 @@ from PIL import Image
 from brittle.data import open_source
 from brittle.errors import DataError
 from brittle.metrics import wilson
+from brittle.models import ARCHITECTURES
 from brittle.studies import Cell, Column, Measured, Row, Study
+from brittle.training.plain import seeded
+from brittle.training.weights import save_weights
 
 
 @dataclass
@@ -87,4 +90,12 @@ def few_digits(tmp_path_factory):
     for name, side, mode, train in (("mnist", 28, "L", 128), ("cifar10", 32, "RGB", 6)):
         write_digits(folder / name / "train.parquet", "train", train, side, mode)
         write_digits(folder / name / "test.parquet", "test", 12, side, mode)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A LeNet for MNIST with its weights as drawn: it gets some of the digits right."""
+    folder = tmp_path_factory.mktemp("models")
+    save_weights(folder / "lenet-mnist.safetensors", seeded(ARCHITECTURES["lenet-mnist"].build, 0), {})
     return folder

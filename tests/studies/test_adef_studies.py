@@ -7,22 +7,12 @@ import torch
 from brittle import ADef, Flow, run
 from brittle.errors import MissingExtra
 from brittle.metrics import Estimate
-from brittle.models import ARCHITECTURES
 from brittle.studies import Setting, adef_adversarial_training, adef_scattering, run_study
 from brittle.studies.adef_adversarial_training import Hardened, Size
 from brittle.studies.deformations import ORIGINS, Bent, Deforming
 from brittle.studies.drawing import Curves, Picture
 from brittle.studies.subject import Subject
-from brittle.training.plain import seeded
 from brittle.training.recipe import PlainTraining
-from brittle.training.weights import save_weights
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    save_weights(folder / "lenet-mnist.safetensors", seeded(ARCHITECTURES["lenet-mnist"].build, 0), {})
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,10 @@ from brittle import CarliniWagnerL0, CarliniWagnerL2, CarliniWagnerLinf
 from brittle.attacks import carlini_wagner_l0
 from brittle.errors import DataError
 from brittle.metrics import Estimate
-from brittle.models import ARCHITECTURES
 from brittle.studies import Setting, carlini_wagner_grid, run_study
 from brittle.studies.carlini_wagner_grid import LENET, NORMS, Norm, Targets, _Attempts, sizes_by_target
 from brittle.studies.drawing import HeatMap, Picture
 from brittle.studies.subject import Subject
-from brittle.training.plain import seeded
-from brittle.training.weights import save_weights
 
 CHEAP = {
     "L2": CarliniWagnerL2(searches=1, steps=6, learning_rate=0.2, constant=10.0),
@@ -33,13 +30,6 @@ def short():
         for row, norm in list(NORMS.items()):
             patch.setitem(NORMS, row, Norm(norm.threat, CHEAP[row], norm.paper, norm.unit))
         yield
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    save_weights(folder / "lenet-mnist.safetensors", seeded(ARCHITECTURES["lenet-mnist"].build, 0), {})
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,10 @@ import torch
 from brittle.attacks.jsma import saliency_maps
 from brittle.errors import DataError
 from brittle.metrics import Estimate, adversarial_distance
-from brittle.models import ARCHITECTURES
 from brittle.studies import STUDIES, Setting, jsma_hardness, run_study
 from brittle.studies.drawing import Curves, HeatMap, Picture
 from brittle.studies.jsma_hardness import COLUMNS, LENET, SEARCHES, Pairs
 from brittle.studies.subject import Subject
-from brittle.training.plain import seeded
-from brittle.training.weights import save_weights
 
 LOGITS, PROBABILITIES, LOWERED = SEARCHES
 
@@ -31,14 +28,6 @@ def short():
         for row, attack in SEARCHES.items():
             patch.setitem(SEARCHES, row, replace(attack, fraction=max(LIMITS)))
         yield
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A LeNet with such a bias that it gets the digits of one class right."""
-    folder = tmp_path_factory.mktemp("models")
-    save_weights(folder / "lenet-mnist.safetensors", seeded(ARCHITECTURES["lenet-mnist"].build, 0), {})
-    return folder
 
 
 @pytest.fixture(scope="module")

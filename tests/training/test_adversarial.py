@@ -1,12 +1,7 @@
-import functools
+"""Adversarial training: the step in closed form, what it leaves alone, share and radius, what it tells."""
+
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -15,14 +10,11 @@ from torch import nn
 from torch.nn import functional
 
 from brittle import FGSM, PGD, Classifier, DeepFool, Lp, RandomNoise, Restarts, SmallestRadius, run
-from brittle.attacks.adef import ADef
 from brittle.core.attack import Attack
-from brittle.core.flow import Flow
-from brittle.errors import InputError, RunError, UnsupportedThreat
+from brittle.errors import InputError, UnsupportedThreat
 from brittle.training import AdversarialTraining, PlainTraining, train, train_named, training_story
-from brittle.training.adversarial import Worst, harder
 from brittle.training.plain import seeded
-from training.test_plain import SETTINGS, build, data, same
+from training.test_plain import SETTINGS, build, data, design, same
 
 HARD = AdversarialTraining(PGD(steps=2), Lp("inf", 0.1))
 SHORT = replace(SETTINGS, epochs=3, batch=34)
@@ -132,24 +124,6 @@ def test_the_attack_is_made_in_eval_mode_and_the_step_in_train_mode():
     assert not module.training
 
 
-def test_an_attack_that_fails_leaves_the_modes_and_the_random_state():
-    @dataclass(frozen=True)
-    class Fails(Attack):
-        def perturb(self, problem):
-            raise ZeroDivisionError
-
-    module, (images, _) = build().eval(), data(4)
-    labels = module(images).detach().argmax(1)  # all right, so that all are attacked
-    state = torch.get_rng_state()
-    module.train()
-    hard = AdversarialTraining(Fails(), Lp("inf", 0.1))
-    with pytest.raises(ZeroDivisionError):
-        harder(hard, Classifier(module), images, labels, threat=hard.threat, ids=torch.arange(4), seed=0)
-    assert all(part.training for part in module.modules())
-    assert all(weight.requires_grad for weight in module.parameters())
-    assert torch.equal(state, torch.get_rng_state())
-
-
 def test_the_global_random_state_is_neither_used_nor_changed():
     torch.manual_seed(1)
     first, _ = trained()
@@ -158,27 +132,6 @@ def test_the_global_random_state_is_neither_used_nor_changed():
     assert same(first, trained()[0])
     torch.manual_seed(1)
     assert torch.equal(state, torch.get_rng_state())
-
-
-@functools.cache
-def plain():
-    """A network that is right on most images."""
-    return trained(None, SETTINGS)[0]
-
-
-def found(hard=HARD, rows=slice(None), seed=0):
-    module = plain()
-    images, labels = data(40, seed=2)
-    ids = torch.arange(40)[rows]
-    moved, _ = harder(hard, Classifier(module), images[rows], labels[rows], threat=hard.threat, ids=ids, seed=seed)
-    return module, images[rows], labels[rows], moved
-
-
-def test_draws_belong_to_the_image_and_the_epoch():
-    start = replace(HARD, attack=PGD(steps=1, step_size=0.01))
-    together, alone = found(start)[3][3:5], found(start, slice(3, 5))[3]
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
-    assert (found(start, seed=1)[3] - found(start)[3]).abs().amax() > 0.05
 
 
 class Keeps(nn.Sequential):
@@ -203,50 +156,11 @@ def test_every_image_draws_anew_in_every_epoch():
     assert noise.abs().amax() <= 0.1 + 1e-6
 
 
-def test_deformations_serve_as_well():
-    module, images, labels, moved = found(AdversarialTraining(ADef(steps=20), Flow(2)))
-    assert moved.shape == images.shape
-    right = module(images).argmax(1) == labels
-    assert torch.equal(moved[~right], images[~right])
-    expected = run(ADef(steps=20), Classifier(module), images, labels, threat=Flow(2))
-    torch.testing.assert_close(moved[right], expected.adversarial[right])
-    assert not torch.equal(moved[right], images[right])
-
-
-def losses(module, moved, labels):
-    with torch.no_grad():
-        return functional.cross_entropy(module(moved), labels, reduction="none")
-
-
-def test_what_is_found_is_allowed_and_worse_than_the_first_success():
-    hard = replace(HARD, threat=Lp("inf", 0.3), attack=PGD(steps=10))
-    module, images, labels, moved = found(hard)
-    assert ((moved - images).abs() <= 0.3 + 1e-6).all()
-    assert moved.amin() >= 0
-    assert moved.amax() <= 1
-    first = run(hard.attack, Classifier(module), images, labels, threat=hard.threat)
-    assert first.success.any()
-    ours, theirs = losses(module, moved, labels), losses(module, first.adversarial, labels)
-    assert (ours[first.success] > theirs[first.success]).float().mean() > 0.9
-    assert ours.mean() > losses(module, images, labels).mean()
-
-
 def test_attacks_at_a_radius_are_told_from_those_that_search_for_the_smallest():
     climbing = [FGSM(), PGD(), Restarts(PGD(), 2)]
     assert all(AdversarialTraining(attack, Lp("inf", 0.1)).climbs for attack in climbing)
     searching = [DeepFool(), SmallestRadius(PGD())]
     assert not any(AdversarialTraining(attack, Lp("inf", 0.1)).climbs for attack in searching)
-
-
-def test_an_attack_without_a_radius_gives_the_smallest_change_of_the_images_that_are_right():
-    module, images, labels, moved = found(AdversarialTraining(DeepFool(), Lp(2)))
-    with torch.no_grad():
-        right = module(images).argmax(1) == labels
-        assert (module(moved).argmax(1) != labels).all()
-    assert right.sum() > 30
-    assert torch.equal(moved[~right], images[~right])
-    expected = run(DeepFool(), Classifier(module), images, labels, threat=Lp(2))
-    torch.testing.assert_close(moved, expected.adversarial)
 
 
 @dataclass(frozen=True)
@@ -282,63 +196,6 @@ def test_the_radius_grows_with_the_steps():
     assert [epoch.radius for epoch in history.epochs] == pytest.approx([0.05 * last, 0.05 * (1 + last), 0.1])
 
 
-class Interrupted(Exception):
-    pass
-
-
-def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):
-    def interrupt(epoch):
-        if epoch.number == 2:
-            raise Interrupted
-
-    hard = replace(HARD, warmup=3.0, share=0.7)
-    with pytest.raises(Interrupted):
-        trained(hard, checkpoint=tmp_path / "state", progress=interrupt)
-    resumed, history = trained(hard, checkpoint=tmp_path / "state")
-    whole, expected = trained(hard)
-    assert history.resumed == 2
-    assert history == expected
-    assert same(resumed, whole)
-
-
-KILLED = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, {here!r})
-from training.test_adversarial import trained
-trained(checkpoint=Path({state!r}), progress=lambda epoch: (print(epoch.number, flush=True), time.sleep(0.3)))
-"""
-
-
-def test_a_training_killed_with_kill_9_goes_on_to_the_same_bits(tmp_path):
-    program = KILLED.format(here=str(Path(__file__).parents[1]), state=str(tmp_path / "state"))
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"1\n"
-        time.sleep(0.1)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-    resumed, history = trained(checkpoint=tmp_path / "state")
-    whole, expected = trained()
-    assert 1 <= history.resumed < 3
-    assert history == expected
-    assert same(resumed, whole)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        None,
-        *(replace(HARD, share=0.5), replace(HARD, warmup=1.0), replace(HARD, clean_epochs=1)),
-        *(replace(HARD, threat=Lp("inf", 0.2)), replace(HARD, threat=Lp(2, 0.1)), replace(HARD, attack=PGD(steps=4))),
-    ],
-)
-def test_a_checkpoint_of_another_attack_is_refused(tmp_path, other):
-    settings = replace(SHORT, epochs=1)
-    trained(settings=settings, checkpoint=tmp_path / "state")
-    with pytest.raises(RunError, match="another training"):
-        trained(other, settings, tmp_path / "state")
-
-
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -356,11 +213,6 @@ def test_settings_that_cannot_be_meant_are_refused(options, error, message):
         replace(HARD, **options)
 
 
-def test_nothing_is_ever_bad_enough():
-    assert not Worst(torch.tensor([0])).met(torch.tensor([[-9.0, 9.0]])).any()
-    assert Worst(torch.tensor([0])).margin(torch.tensor([[-9.0, 9.0]])).item() == 18
-
-
 def test_the_story_tells_of_the_attack():
     hard = AdversarialTraining(PGD(steps=2, step_size=0.01), Lp("inf", 0.3), share=0.5)
     _, history = trained(hard, replace(SHORT, epochs=1))
@@ -372,10 +224,7 @@ def test_the_story_tells_of_the_attack():
 
 
 def test_a_named_architecture_is_trained_likewise():
-    from types import SimpleNamespace
-
-    design = SimpleNamespace(name="small", input_shape=(1, 6, 6), build=build)
-    module, history = train_named(design, *data(), settings=replace(SHORT, seed=5), adversarial=HARD)
+    module, history = train_named(design("small"), *data(), settings=replace(SHORT, seed=5), adversarial=HARD)
     expected = seeded(build, 5)
     train(expected, *data(), settings=replace(SHORT, seed=5), adversarial=HARD)
     assert same(module, expected)
