@@ -1,0 +1,183 @@
+"""`python -m benchmarks.ensemble`: AutoAttack, ours, the published code and torchattacks' copy, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+NORMS = {"linf": ("Linf", float("inf")), "l2": ("L2", 2.0)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a contender found and what it cost, per image."""
+
+    name: str
+    accuracy: float
+    largest: float
+    seconds: float
+    forward: float
+    backward: float
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the user wrote."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ensemble", description=__doc__)
+    parser.add_argument("--network", default="digits-lenet", help="as `brittle audit` takes it (default: %(default)s)")
+    parser.add_argument("--weights", type=Path, help="safetensors, for an architecture without weights of its own")
+    parser.add_argument("--data", default="digits", help="as `brittle audit` takes it (default: %(default)s)")
+    parser.add_argument("--name", help="of the results' file (default: the network's)")
+    parser.add_argument("--images", type=int, default=100, help="that the network gets right (default: %(default)s)")
+    parser.add_argument("--norm", choices=sorted(NORMS), default="linf")
+    parser.add_argument("--eps", type=float, default=0.1, help="radius (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=250, help="images in a batch (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--members", action="store_true", help="also run each of our members alone, on all images")
+    parser.add_argument("--skip", default="", help="contenders to leave out: published, torchattacks")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run everybody on the same images, and write the table."""
+    options = arguments()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    import torch
+
+    from benchmarks.minimum import subject
+
+    torch.set_num_threads(options.threads)
+    module, images, labels = subject(options.network, options.weights, options.data, options.images)
+    contenders: dict[str, Callable[..., Any]] = {"brittle": ours, "published": published, "torchattacks": torchattacks}
+    lines = [
+        measured(name, call, module, images, labels, options)
+        for name, call in contenders.items()
+        if name not in options.skip.split(",")
+    ]
+    text = table(lines, options)
+    if options.members:
+        text += alone(module, images, labels, options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    name = options.name or Path(options.network).stem
+    (options.out / f"autoattack-{name}-{options.norm}.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def measured(name: str, call: Callable[..., Any], module: Any, images: Any, labels: Any, options: Any) -> Line:
+    """Time a contender, and judge what it returns: right before, and still right within the radius or not."""
+    import torch
+
+    from benchmarks.counting import Counted
+    from benchmarks.judge import predicted
+
+    counted = Counted(copy.deepcopy(module).eval())
+    clock = time.process_time if options.clock == "cpu" else time.perf_counter
+    began = clock()
+    changed = call(counted, images, labels, options).detach()
+    seconds = clock() - began
+    log = counted.log
+    with torch.no_grad():
+        size = (changed - images).flatten(1).norm(NORMS[options.norm][1], dim=1)
+        fair = (size <= options.eps * (1 + 1e-5)) & (changed >= 0).flatten(1).all(1) & (changed <= 1).flatten(1).all(1)
+        held = (predicted(module, changed) == labels) | ~fair
+    n = len(images)
+    line = Line(name, float(held.float().mean()), float(size.max()), seconds, log.forward / n, log.backward / n)
+    print(line, flush=True)
+    return line
+
+
+def ours(module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """The ensemble as `brittle audit --attack autoattack` runs it."""
+    import brittle
+
+    threat = brittle.Lp(options.norm, options.eps)
+    classifier = brittle.Classifier(module)
+    return brittle.run(
+        brittle.AutoAttack(), classifier, images, labels, threat=threat, seed=options.seed, batch=options.batch
+    ).adversarial
+
+
+def published(module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """The authors' code, from the package index."""
+    from benchmarks.peers import peer
+
+    attack = peer("pyautoattack").AutoAttack(
+        module, norm=NORMS[options.norm][0], eps=options.eps, seed=options.seed, device="cpu"
+    )
+    found = attack.run_standard_evaluation(images.clone(), labels.clone(), batch_size=options.batch)
+    return found[0] if isinstance(found, tuple) else found
+
+
+def torchattacks(module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """The copy in torchattacks."""
+    import torch
+
+    from benchmarks.peers import peer
+
+    with torch.no_grad():
+        classes = module(images[:1]).shape[1]
+    attack = peer("torchattacks").AutoAttack(
+        module, norm=NORMS[options.norm][0], eps=options.eps, n_classes=classes, seed=options.seed
+    )
+    parts = zip(images.split(options.batch), labels.split(options.batch), strict=True)
+    return torch.cat([attack(x, y) for x, y in parts])
+
+
+def alone(module: Any, images: Any, labels: Any, options: Any) -> str:
+    """Run each member on all images, and say how many images it breaks that the ensemble does not."""
+    import torch
+
+    import brittle
+
+    classifier, threat = brittle.Classifier(module), brittle.Lp(options.norm, options.eps)
+    with torch.no_grad():
+        classes = module(images[:1]).shape[1]
+
+    def run(attack: Any) -> Any:
+        return brittle.run(
+            attack, classifier, images, labels, threat=threat, seed=options.seed, batch=options.batch
+        ).success
+
+    whole = run(brittle.AutoAttack())
+    lines = ["", "| brittle's member, alone | broken | broken by it and not by the ensemble |", "| --- | ---: | ---: |"]
+    lines.append(f"| the ensemble | {int(whole.sum())} | |")
+    for member in brittle.AutoAttack().members(options.norm, classes):
+        broken = run(member)
+        lines.append(f"| {member} | {int(broken.sum())} | {int((broken & ~whole).sum())} |")
+    return "\n".join([*lines, ""])
+
+
+def table(lines: list[Line], options: Any) -> str:
+    """Write everybody's robust accuracy, time and passes."""
+    network, clock = Path(options.network).stem, "of the processor" if options.clock == "cpu" else "on the clock"
+    head = [
+        f"# AutoAttack (standard): {options.name or network}, {options.images} images, {options.norm} {options.eps:g}",
+        "",
+        "Robust accuracy, of images that were right: still right in a fresh forward pass of what was returned, or",
+        f"returned outside the radius or the box. Seconds are {clock}, in all, threads: {options.threads}; passes are",
+        "per image.",
+        "",
+        "| | robust accuracy | largest change | seconds | times brittle's | forward | backward |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    body = [
+        f"| {one.name} | {one.accuracy:.1%} | {one.largest:.5f} | {one.seconds:.1f} | "
+        f"{one.seconds / lines[0].seconds:.2f} | {one.forward:.0f} | {one.backward:.0f} |"
+        for one in lines
+    ]
+    return "\n".join([*head, *body, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
