@@ -74,9 +74,12 @@ class Problem(Rows):
             graph: keep the way back, so that `gradient` costs no second forward pass.
 
         Returns:
-            The points as the network saw them. More than `limit` points are evaluated in parts, without a graph.
+            The points as the network saw them. More than `limit` points are evaluated in parts, without a graph. Points
+            beyond an image's budget are not evaluated: they have the logits of its clean image, no gradient, and never
+            meet the goal.
         """
         owners = self if of is None else self.rows(of)
+        heard = self.record.affordable(owners.ids)
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
         kept = owners.look(points) if graph and len(points) <= self.limit else None
@@ -85,6 +88,8 @@ class Problem(Rows):
             size = owners.threat.size(owners.images, proposed)
             allowed = owners.threat.allows(size, self.classifier.bounds.span)
             margin = owners.goal.margin(logits)
+            if heard is not None:
+                margin = torch.full_like(margin, -torch.inf).index_copy_(0, heard, margin[heard])
             met = owners.goal.met(logits) & allowed & torch.isfinite(margin)
             self.record.offer(owners.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=of is None)
         places = torch.arange(len(points), device=points.device)
@@ -94,15 +99,26 @@ class Problem(Rows):
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
         leaf = points.detach().requires_grad_()
         with torch.enable_grad():
-            outputs = self.classifier.logits(leaf)
-        self.record.count(self.ids, forward=1)
-        return Graph(leaf, outputs, self.ids)
+            outputs, ids = self._heard(leaf)
+        return Graph(leaf, outputs, ids)
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
-        parts = [self.classifier.logits(part) for part in points.split(self.limit)]
-        self.record.count(self.ids, forward=1)
-        return torch.cat(parts)
+        return self._heard(points)[0]
+
+    def _heard(self, points: Images) -> tuple[Logits, Tensor]:
+        """Ask the network about the points that the budget allows; also return whose these are."""
+        rows = self.record.affordable(self.ids)
+        ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
+        self.record.count(ids, forward=1)  # before the call: also what then fails has been asked
+        if rows is None or len(rows):
+            said = torch.cat([self.classifier.logits(part) for part in asked.split(self.limit)])
+        else:
+            said = self.clean[:0]
+        if rows is None:
+            return said, ids
+        constant = self.clean + 0 * points.flatten(1)[:, :1]  # with a way back, along which nothing comes
+        return constant.index_copy(0, rows, said), ids
 
 
 @dataclass(frozen=True)
