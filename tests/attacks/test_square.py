@@ -153,7 +153,7 @@ def test_linf_finds_the_best_corner_of_an_affine_network():
     slope = weight[1 - label] - weight[label]
     gap = (logits.gather(1, 1 - label[:, None]) - logits.gather(1, label[:, None]))[:, 0]
     radius = 0.9 * float((-gap / slope.abs().sum(1)).min())  # nothing can be broken
-    result = run(Square(queries=600), classifier, images, threat=Lp("inf", radius))
+    result = run(Square(queries=250), classifier, images, threat=Lp("inf", radius))
     assert not result.success.any()
     torch.testing.assert_close(result.margin, gap + radius * slope.abs().sum(1))
 

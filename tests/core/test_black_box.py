@@ -94,3 +94,45 @@ def test_the_attacks_named_as_free_of_gradients_are(case: Case):
     else:
         with pytest.raises(ModelError, match="needs gradients"):
             attack()
+
+
+def numbers(images: Tensor) -> Tensor:
+    """A network that reveals its decision alone."""
+    return service(images).argmax(1)
+
+
+def test_class_numbers_are_read_as_one_hot_logits():
+    silent = Classifier(numbers, labels=4)
+    assert silent.checked(IMAGES.float()).unique().tolist() == [0, 1]
+    assert torch.equal(silent.logits(IMAGES).argmax(1), convolutional().logits(IMAGES).argmax(1))
+    white, black = (run(NOISE, box, IMAGES, threat=RADIUS) for box in (convolutional(), silent))
+    assert torch.equal(black.success, white.success)
+    assert torch.equal(black.prediction, white.prediction)
+    with pytest.raises(ModelError, match="needs gradients"):
+        run(PGD(steps=2), silent, IMAGES, threat=RADIUS)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (lambda images: service(images), r"shape \(6, 4\) of torch.float64"),
+        (lambda images: numbers(images).float(), r"shape \(6,\) of torch.float32"),
+        (lambda images: numbers(images)[:, None], r"shape \(6, 1\)"),
+        (lambda images: numbers(images) + 2, r"said to have 4 classes and returns class [45] for image"),
+        (lambda images: numbers(images).tolist(), "returns a list"),
+    ],
+)
+def test_what_is_no_class_number_is_refused(said, message):
+    with pytest.raises(ModelError, match=message):
+        run(NOISE, Classifier(said, labels=4), IMAGES, threat=RADIUS)
+
+
+def test_class_numbers_that_were_not_announced_are_named():
+    with pytest.raises(ModelError, match="if these are class numbers, say"):
+        run(NOISE, Classifier(numbers), IMAGES, threat=RADIUS)
+
+
+@pytest.mark.parametrize("wrong", [{"labels": 1}, {"labels": 3, "binary": True}, {"labels": 3, "probabilities": True}])
+def test_what_cannot_all_be_said_of_the_outputs(wrong):
+    with pytest.raises(ModelError, match="said to return the numbers of"):
+        Classifier(numbers, **wrong)

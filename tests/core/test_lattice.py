@@ -332,13 +332,17 @@ def test_a_network_without_gradients_is_rounded_along_the_change():
     assert (result.size <= 1.001 * found.size + 1 / 255)[found.success].all()
 
 
-def test_the_search_is_not_charged_to_the_budget():
+def test_the_budget_keeps_a_quarter_for_the_search():
     classifier, images = convolutional(), on_levels(middle())
-    result = run(DeepFool(), classifier, images, threat=Lp(2), budget=40, lattice=256)
-    plain = run(DeepFool(), classifier, images, threat=Lp(2), budget=40)
+    result = run(DeepFool(), classifier, images, threat=Lp(2), budget=80, lattice=256)
+    plain = run(DeepFool(), classifier, images, threat=Lp(2), budget=60)
     assert torch.equal(result.success, plain.success)
     assert plain.success.any()
     assert (result.forward > plain.forward)[plain.success].all()
+    assert (result.forward <= 80).all()
+    for budget in (1, 2, 5, 9):
+        tight = run(DeepFool(), classifier, images, threat=Lp(2), budget=budget, lattice=256, trace=True)
+        assert (tight.forward <= budget).all()
 
 
 @pytest.mark.parametrize("p", [2, "inf"])

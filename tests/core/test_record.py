@@ -84,14 +84,16 @@ def test_passes_are_counted_for_every_appearance():
     assert not record.spent(torch.tensor([0, 1])).any()
 
 
-def test_points_beyond_the_budget_do_not_count():
+def test_points_beyond_the_budget_are_not_affordable():
     record = Record(images(0, 0), budget=2)
+    assert record.affordable(torch.tensor([0, 1, 1, 0])) is None
+    assert record.affordable(torch.tensor([1, 1, 0, 1])).tolist() == [0, 1, 2]
     record.count(torch.tensor([0, 1]), forward=1)
     assert record.spent(torch.tensor([0, 1])).tolist() == [False, False]
     record.count(torch.tensor([1]), forward=1, backward=1)
     assert record.spent(torch.tensor([1, 0])).tolist() == [True, False]
-    assert offered(record, [0, 1], [1, 2], [1.0, 1.0], [True, True], [1.0, 1.0]) == [1, 0]
-    assert record.size.tolist() == [1, INF]
+    assert record.affordable(torch.tensor([1, 0, 0, 1])).tolist() == [1]
+    assert Record(images(0)).affordable(torch.tensor([0, 0])) is None
 
 
 def test_the_trace_keeps_every_margin():

@@ -29,11 +29,11 @@ def test_a_budget_is_enforced():
     attack = PGD(steps=30, random_start=False, step_size=0.01)
     free, tight, wide = (run(attack, convolutional(), images, threat=threat, budget=n) for n in (None, 9, 10_000))
     assert torch.equal(wide.adversarial, free.adversarial)
-    cheap = free.forward + free.backward - 1 <= 9  # without the verifying pass
+    cheap = free.forward + free.backward <= 9 + 1  # with the backward pass of the graph that they leave
     assert cheap.any()
     assert not cheap.all()
     assert torch.equal(tight.success, free.success & cheap)
-    assert (tight.forward + tight.backward <= 9 + 1 + 1).all()  # the step under way, and the verifying pass
+    assert (tight.forward + tight.backward <= 9 + 1).all()  # the backward pass of the step under way
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Insatiable(RandomNoise):
 def test_what_is_found_beyond_the_budget_does_not_count():
     images, threat = middle(20), Lp("inf", 0.3)
     first = run(Insatiable(3), convolutional(), images, threat=threat)
-    cut = run(Insatiable(30), convolutional(), images, threat=threat, budget=4)
+    cut = run(Insatiable(30), convolutional(), images, threat=threat, budget=5)
     assert torch.equal(cut.success, first.success)
     torch.testing.assert_close(cut.size, first.size)
-    assert (cut.forward == 32).all()
+    assert (cut.forward == 5).all()
 
 
 def test_the_trace_has_a_row_per_image_and_a_column_per_look():

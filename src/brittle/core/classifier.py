@@ -33,9 +33,11 @@ class Classifier:
         probabilities: the outputs are probabilities p (with `binary`, that of class 1). They are read as the logits
             log p, with p no smaller than the smallest normal number of its type (1.2e-38 in float32), so that log p is
             at least -87.3. Meant for black boxes: where probabilities round to 0 or 1, gradients vanish.
+        labels: the outputs are class numbers (n,), whole numbers of this many classes, and nothing else is revealed.
+            They are read as logits that are 1 for the class and 0 for the others.
 
     Raises:
-        ModelError: the module is neither a module nor callable.
+        ModelError: the module is neither a module nor callable, or what is said of its outputs cannot all be true.
 
     Example:
         >>> classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))
@@ -44,12 +46,16 @@ class Classifier:
         >>> box = Classifier(lambda images: torch.full((len(images), 4), 0.25), probabilities=True)
         >>> box.logits(torch.zeros(1, 1, 2, 2)).exp()
         tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+        >>> silent = Classifier(lambda images: images.flatten(1).argmax(1), labels=4)
+        >>> silent.logits(torch.tensor([[[[0.1, 0.9], [0.2, 0.3]]]]))
+        tensor([[0., 1., 0., 0.]])
     """
 
     module: nn.Module
     bounds: Bounds
     binary: bool
     probabilities: bool
+    labels: int | None
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class Classifier:
         *,
         binary: bool = False,
         probabilities: bool = False,
+        labels: int | None = None,
     ):
         if isinstance(module, type) or not callable(cast(object, module)):
             seen = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
@@ -67,10 +74,16 @@ class Classifier:
         box = bounds if isinstance(bounds, Bounds) else Bounds(*bounds)
         if not 0 < box.span < math.inf:
             raise ModelError(f"the bounds are {box.lower} and {box.upper}; expected two numbers, the lower one first")
+        if labels is not None and (labels < 2 or binary or probabilities):
+            raise ModelError(
+                f"the network was said to return the numbers of {labels} classes, with binary={binary} and "
+                f"probabilities={probabilities}; expected at least 2 classes, and neither of the others"
+            )
         object.__setattr__(self, "module", module if isinstance(module, nn.Module) else _Called(module))
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
         object.__setattr__(self, "probabilities", probabilities)
+        object.__setattr__(self, "labels", labels)
 
     @property
     def device(self) -> torch.device:
@@ -96,6 +109,8 @@ class Classifier:
         """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
         said = self._said(images)
         outputs = self._read(said, images)
+        if self.labels is not None and isinstance(said, Tensor):
+            return outputs  # one-hot rows look like probabilities, and are what was asked for
         if self.probabilities:
             _check_probabilities(said, binary=self.binary)
         self.check(outputs, images)
@@ -109,6 +124,8 @@ class Classifier:
         """Turn what the network said into logits of the images' type; anything but a tensor is left as it is."""
         if not isinstance(output, Tensor):
             return output
+        if self.labels is not None:
+            return _one_hot(output, len(images), self.labels).to(images.dtype)
         if self.binary:
             if output.shape not in ((len(images),), (len(images), 1)):
                 seen = tuple(output.shape)
@@ -139,7 +156,10 @@ class Classifier:
             raise ModelError(f"the network returns a {kind}; expected a tensor of logits, or an object with .logits")
         if logits.ndim != 2 or len(logits) != count:
             seen = tuple(logits.shape)
-            raise ModelError(f"the network returns shape {seen} for {count} images; expected ({count}, classes)")
+            hint = ""
+            if seen == (count,):
+                hint = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
+            raise ModelError(f"the network returns shape {seen} for {count} images; expected ({count}, classes){hint}")
         if logits.shape[1] < 2:
             raise ModelError(
                 "the network has one output per image, so there is no second class to change to; if it is a binary "
@@ -157,6 +177,24 @@ class Classifier:
                 "logits; remove the final softmax (its gradients vanish, which makes networks look robust that are "
                 "not), or, for attacks without gradients, say Classifier(module, probabilities=True) or --probabilities"
             )
+
+
+def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
+    """Turn class numbers into logits that are 1 for the class and 0 for the others, and refuse what is none."""
+    whole = not (said.is_floating_point() or said.is_complex() or said.dtype == torch.bool)
+    if said.shape != (count,) or not whole:
+        raise ModelError(
+            f"the network was said to return class numbers and returns shape {tuple(said.shape)} of {said.dtype} for "
+            f"{count} images; expected whole numbers ({count},); leave out labels= or --labels if it returns scores"
+        )
+    wrong = ((said < 0) | (said >= classes)).nonzero()[:, 0]
+    if len(wrong):
+        first = int(wrong[0])
+        raise ModelError(
+            f"the network was said to have {classes} classes and returns class {int(said[first])} for image {first}; "
+            f"expected 0 to {classes - 1}"
+        )
+    return nn.functional.one_hot(said.long(), classes)
 
 
 def _are_probabilities(logits: Logits) -> bool:

@@ -116,20 +116,22 @@ class Lattice:
             )
 
 
-def settle_on(lattice: Lattice, problem: Problem, solved: Tensor) -> Problem:
+def settle_on(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | None = None) -> Problem:
     """Search a lattice point for every image that an attack has broken, and put all other points on the lattice too.
 
     Args:
         lattice: where to look.
         problem: as the attack leaves it; its record says what was found.
         solved: positions of the images that were broken.
+        budget: most passes of an image, attack and search together.
 
     Returns:
         The problem with a record of the lattice points: `size` is infinite where none meets the goal. Its passes are
-        those of attack and search together; the budget is the attack's alone.
+        those of attack and search together.
     """
     before = problem.record
-    after = Record(problem.images)
+    after = Record(problem.images, budget=budget)
+    after.forward, after.backward, after.iterations = before.forward, before.backward, before.iterations
     towards = Neighbourhood.around(lattice.numbers(problem.images), lattice.numbers(before.best), lattice.top).nearest
     after.best = lattice.images(towards, problem.images.dtype)
     untouched = (before.best == problem.images).flatten(1).all(1)
@@ -137,9 +139,6 @@ def settle_on(lattice: Lattice, problem: Problem, solved: Tensor) -> Problem:
     if len(solved):
         firm = _Firm(problem.goal.labels, problem.goal.confidence, inner=problem.goal)
         _search(lattice, replace(problem, record=after, goal=firm).rows(solved), before.best[solved])
-    after.forward += before.forward
-    after.backward += before.backward
-    after.iterations += before.iterations
     after.trace = before.trace
     return replace(problem, record=after)
 

@@ -90,9 +90,12 @@ class Problem(Rows):
             graph: keep the way back, so that `gradient` costs no second forward pass.
 
         Returns:
-            The points as the network saw them. More than `limit` points are evaluated in parts, without a graph.
+            The points as the network saw them. More than `limit` points are evaluated in parts, without a graph. Points
+            beyond an image's budget are not evaluated: they have the logits of its clean image, no gradient, and never
+            meet the goal.
         """
         owners = self if of is None else self.rows(of)
+        heard = self.record.affordable(owners.ids)
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
         kept = owners.look(points) if graph and len(points) <= self.limit else None
@@ -101,6 +104,8 @@ class Problem(Rows):
             size = owners.threat.size(owners.images, proposed)
             allowed = owners.threat.allows(size, self.classifier.bounds.span)
             margin = owners.goal.margin(logits)
+            if heard is not None:
+                margin = torch.full_like(margin, -torch.inf).index_copy_(0, heard, margin[heard])
             met = owners.goal.met(logits) & allowed & torch.isfinite(margin)
             self.record.offer(owners.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=of is None)
         places = torch.arange(len(points), device=points.device)
@@ -110,15 +115,27 @@ class Problem(Rows):
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
         leaf = points.detach().requires_grad_()
         with torch.enable_grad():
-            outputs = drawn(self.classifier, leaf, self.draws, self.streams)
-        self.record.count(self.ids, forward=self.draws)
-        return Graph(leaf, outputs, self.ids)
+            outputs, ids = self._heard(leaf)
+        return Graph(leaf, outputs, ids)
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
-        parts = [drawn(self.classifier, part, self.draws, self.streams).mean(0) for part in points.split(self.limit)]
-        self.record.count(self.ids, forward=self.draws)
-        return torch.cat(parts)
+        return self._heard(points)[0].mean(0)
+
+    def _heard(self, points: Images) -> tuple[Tensor, Tensor]:
+        """Ask the network about the points that the budget allows, (draws, m, k); also return whose these are."""
+        rows = self.record.affordable(self.ids, self.draws)
+        ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
+        self.record.count(ids, forward=self.draws)  # before the call: also what then fails has been asked
+        if rows is not None and not len(rows):
+            said = self.clean[None, :0]
+        else:
+            parts = [drawn(self.classifier, part, self.draws, self.streams) for part in asked.split(self.limit)]
+            said = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        if rows is None:
+            return said, ids
+        constant = (self.clean + 0 * points.flatten(1)[:, :1])[None]  # with a way back, along which nothing comes
+        return constant.expand(len(said), -1, -1).index_copy(1, rows, said), ids
 
 
 def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) -> Tensor:

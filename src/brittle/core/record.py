@@ -15,7 +15,8 @@ class Record:
 
     Args:
         nothing: the points that change nothing (n, d, h, w), the first best ones: usually the clean images.
-        budget: most passes (forward plus backward) after which an image's points no longer count; none by default.
+        budget: most passes (forward plus backward) of an image, after which its points are no longer looked at; none by
+            default.
         trace: keep the margin of every point looked at.
 
     Attributes:
@@ -46,6 +47,25 @@ class Record:
             return torch.zeros_like(ids, dtype=torch.bool)
         return (self.forward + self.backward)[ids] >= self._budget
 
+    def affordable(self, ids: Tensor, cost: int = 1) -> Tensor | None:
+        """Say which of the next points may be looked at: of each image the first ones, as many as it has passes left.
+
+        Args:
+            ids: (m,) which image each point belongs to.
+            cost: passes that each point takes.
+
+        Returns:
+            The positions of these points, or None where all of them may be.
+        """
+        if self._budget is None:
+            return None
+        order = ids.argsort(stable=True)
+        ordered = ids[order]
+        turn = torch.arange(len(ids), device=ids.device) - torch.searchsorted(ordered, ordered)
+        within = torch.empty_like(ids, dtype=torch.bool)
+        within[order] = (turn + 1) * cost <= (self._budget - self.forward - self.backward)[ordered]
+        return None if bool(within.all()) else within.nonzero()[:, 0]
+
     def offer(
         self, ids: Tensor, points: Points, size: PerImage, met: Mask, margin: PerImage, *, distinct: bool
     ) -> None:
@@ -61,9 +81,6 @@ class Record:
         """
         if self.trace is not None:
             self.trace.append((ids, margin))
-        if self._budget is not None:
-            affordable = (self.forward + self.backward)[ids] <= self._budget
-            met, margin = met & affordable, margin.where(affordable, -torch.inf)
         cost = size.where(met, torch.inf)
         margin = margin.where(torch.isfinite(size), -torch.inf)
         if not distinct:

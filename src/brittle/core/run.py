@@ -23,6 +23,9 @@ from brittle.maths import norms
 from brittle.maths.geometry import longest
 from brittle.types import Images, Labels, Logits
 
+VERIFYING = 1
+"""Passes of an image that its budget keeps back, to verify what is returned."""
+
 
 def run(  # noqa: PLR0913  # the public call: each of these is a question of its own
     attack: Attack,
@@ -55,7 +58,9 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         seed: of the images' random streams.
         batch: most images in one forward pass; halved when the GPU's memory does not suffice.
         ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
-        budget: most forward plus backward passes per image; what is found after that does not count.
+        budget: most forward plus backward passes per image, the clean and the verifying pass included. No image is
+            shown to the network more often than that: points beyond it are not evaluated. Backward passes of the step
+            under way may come on top, where an attack makes any. With `lattice` a quarter is kept for the search on it.
         lattice: number of levels that a value may take, such as the 256 of an 8-bit file. What is returned lies on
             them, by a search that starts from what the attack found, and is judged there; deformed images are rounded
             to them whenever the network sees one. By default any value may be taken.
@@ -81,8 +86,9 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         torch.Size([3, 1, 2, 2])
     """
     at_least("batch", batch, 1)
-    at_least("budget", 1 if budget is None else budget, 1)
     at_least("draws", draws, 1)
+    least = 1 if draws == 1 else 2 * draws + 1  # the clean image is looked at once more to check what comes out
+    at_least("budget", least if budget is None else budget, least)
     images = as_images(images, classifier.bounds)
     threat = threat.checked(images)
     attack.check(threat)
@@ -114,6 +120,18 @@ class _Job:
     trace: bool
     labels: Labels | None
     goal: Goal | LeastLikely | None
+
+    @property
+    def verifying(self) -> int:
+        """The passes kept back to look at what is returned."""
+        return VERIFYING * self.draws
+
+    @property
+    def allowance(self) -> int | None:
+        """The passes that the attack may make; what is kept back is for the lattice and for verifying."""
+        if self.budget is None:
+            return None
+        return self.budget - self.verifying - (self.budget // 4 if self.lattice is not None else 0)
 
     def check_classes(self, classes: int) -> None:
         """Refuse labels and targets of any image that are no class of the network, before anything is attacked."""
@@ -147,7 +165,7 @@ def _in_batches(
         try:
             _one_batch(part, images[rows], ids[rows], rows, collector)
         except torch.cuda.OutOfMemoryError:
-            if size == 1:
+            if size == 1 or job.budget is not None:  # to begin again would ask about the same images again
                 raise
             torch.cuda.empty_cache()
             size = max(size // 2, 1)
@@ -179,20 +197,22 @@ def _one_batch(
         job.check_classes(clean.shape[1])
     aim = _resolved(job.goal, rows, labels, clean)
     threat = job.threat.checked(x)
-    record = Record(threat.nothing(x), budget=job.budget, trace=job.trace)
+    record = Record(threat.nothing(x), budget=job.allowance, trace=job.trace)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if job.draws == 1 else 1 + job.draws)
     already = aim.met(clean)
     problem = Problem(classifier, x, clean, aim, threat, places, record, streams, job.batch, job.draws)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
-    if bool((~already).any()):
+    if bool((~already & ~record.spent(places)).any()):
         job.attack.perturb(problem.rows((~already).nonzero()[:, 0]))
     sizes: dict[str, Tensor] = {}
     if job.lattice is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
-        problem = settle_on(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0])
+        left = None if job.budget is None else job.budget - job.verifying
+        problem = settle_on(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0], left)
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
-    columns = _judged(problem, adversarial, already, right) | sizes
+    verified = count > 0 and (job.budget is None or job.budget > job.verifying)
+    columns = _judged(problem, adversarial, already, right, verified=verified) | sizes
     if isinstance(threat, Flow):
         columns |= {"flow": longest(best), "field": best}
     else:
@@ -211,10 +231,18 @@ def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | No
 
 
 @torch.no_grad()
-def _judged(problem: Problem, adversarial: Images, already: Tensor, right: Tensor) -> dict[str, Tensor]:
-    """Look at what will be returned in a fresh forward pass, and measure it."""
+def _judged(
+    problem: Problem, adversarial: Images, already: Tensor, right: Tensor, *, verified: bool
+) -> dict[str, Tensor]:
+    """Look at what will be returned in a fresh forward pass, and measure it.
+
+    Without a pass to verify them there was none to attack with, and the images are the clean ones.
+    """
     record, images, clean = problem.record, problem.images, problem.clean
-    final = problem.judge(adversarial) if len(images) else clean
+    final = clean
+    if verified:
+        final = drawn(problem.classifier, adversarial, problem.draws, problem.streams).mean(0)
+        record.count(problem.ids, forward=problem.draws)
     change = adversarial - images
     margin = problem.goal.margin(final)
     met = problem.goal.met(final) & torch.isfinite(margin)
