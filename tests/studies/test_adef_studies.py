@@ -8,7 +8,7 @@ from brittle import ADef, Flow, run
 from brittle.errors import MissingExtra
 from brittle.metrics import Estimate
 from brittle.studies import Setting, adef_adversarial_training, adef_scattering, run_study
-from brittle.studies.adef_adversarial_training import Hardened, Size
+from brittle.studies.adef_adversarial_training import Size, hardened
 from brittle.studies.deformations import ORIGINS, Bent, Deforming
 from brittle.studies.drawing import Curves, Picture
 from brittle.studies.subject import Subject
@@ -82,7 +82,7 @@ def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeyp
     names = dict.fromkeys(("MNIST-A", "MNIST-B"), "digits-lenet")
     monkeypatch.setattr(adef_adversarial_training, "_ARCHITECTURES", names)
     setting = Setting(few_digits, None, "small", "cpu", 0, tmp_path)
-    kinds = {row: type(Hardened(row, setting).training.attack).__name__ for row in adef_adversarial_training.ROWS}
+    kinds = {row: type(hardened(row, setting).training.attack).__name__ for row in adef_adversarial_training.ROWS}
     assert list(kinds.values()) == ["PGD", "ADef", "PGD", "ADef"]
     result = run_study("adef-adversarial-training", tmp_path, data=few_digits)
     assert result.missing == 0

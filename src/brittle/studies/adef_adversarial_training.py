@@ -1,11 +1,7 @@
 """ADef and PGD against networks trained on the one and on the other."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-from pathlib import Path
 
 import torch
 
@@ -14,14 +10,12 @@ from brittle.attacks.pgd import PGD
 from brittle.core.flow import Flow
 from brittle.core.run import run
 from brittle.core.threat import Lp
-from brittle.data import Fit, open_source
-from brittle.evaluation.train import fit_and_save
 from brittle.metrics import wilson
-from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, Deforming
+from brittle.studies.hardened import Hardened
 from brittle.studies.published import Figure, published
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.subject import Origin, Subject
+from brittle.studies.subject import Origin
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
@@ -87,83 +81,19 @@ NOTES = (
 )
 
 
-class Hardened(Subject):
-    """A network that the study trains on the images of an attack.
-
-    Args:
-        row: key of the row.
-        setting: what the user chose.
-    """
-
-    def __init__(self, row: str, setting: Setting):
-        name, kind = row.removesuffix(")").split(" (")
-        self.kind, self.size = kind, SIZES[setting.scale]
-        architecture = _ARCHITECTURES[name] + self.size.suffix
-        super().__init__(
-            Origin(row, "mnist/test.parquet", (), architecture, "mnist/train.parquet", images=TEST), setting
+def hardened(row: str, setting: Setting) -> Hardened:
+    """Return the network of a row."""
+    name, kind = row.removesuffix(")").split(" (")
+    size = SIZES[setting.scale]
+    attack = AdversarialTraining(ADef(), Flow(RADIUS), warmup=size.warmup)
+    if kind == "PGD":
+        attack = AdversarialTraining(
+            PGD(steps=size.steps, step_size=size.step_size), Lp("inf", EPS), warmup=size.warmup
         )
-
-    @property
-    def training(self) -> AdversarialTraining:
-        """What the network is trained on."""
-        if self.kind == "ADef":
-            return AdversarialTraining(ADef(), Flow(RADIUS), warmup=self.size.warmup)
-        attack = PGD(steps=self.size.steps, step_size=self.size.step_size)
-        return AdversarialTraining(attack, Lp("inf", EPS), warmup=self.size.warmup)
-
-    @property
-    def settings(self) -> PlainTraining:
-        """How it is trained otherwise."""
-        return replace(self.size.settings, seed=self.setting.seed)
-
-    def decisive(self) -> dict[str, object]:
-        """Everything that determines the weights."""
-        data = open_source(str(self.setting.data_file(self.origin.training)), limit=self.size.images)
-        return {
-            "architecture": self.origin.architecture,
-            "adversarial": self.training.told(),
-            "settings": asdict(self.settings),
-            "training": data.digest(),
-            "images": len(data),
-            "device": self.setting.device.partition(":")[0],
-        }
-
-    def identity(self) -> dict[str, object]:
-        """What determines a figure; the network is named by how it is trained, so that asking trains nothing."""
-        test = open_source(str(self.setting.data_file(self.origin.test)))
-        return {**self.decisive(), "data": test.digest(), "tested": TEST, "scale": self.setting.scale}
-
-    @cached_property
-    def network(self) -> Network:
-        """The network, trained now unless an earlier run has done so; a killed training goes on."""
-        decisive = json.dumps(self.decisive(), sort_keys=True)
-        name = f"{self.origin.architecture}-{self.kind.lower()}-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}"
-        path = self.setting.folder / "networks" / f"{name}.safetensors"
-        if not path.is_file():
-            self._train(path)
-        return open_network(self.origin.architecture, weights=path, device=self.setting.device)
-
-    def _train(self, path: Path) -> None:
-        design = ARCHITECTURES[self.origin.architecture]
-        data = str(self.setting.data_file(self.origin.training))
-        fit_and_save(
-            design,
-            open_source(data, fit=Fit(*design.input_shape), limit=self.size.images),
-            path,
-            f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}",
-            settings=self.settings,
-            adversarial=self.training,
-            device=self.setting.device,
-            progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, "attacked"),
-        )
-
-    def story(self) -> str:
-        """How the network was trained, in a sentence."""
-        images = "all" if self.size.images is None else f"{self.size.images:,}"
-        return (
-            f"Trained by the study on {images} images, {self.settings.epochs} epochs "
-            f"({self.network.parameters:,} weights)."
-        )
+    architecture = _ARCHITECTURES[name] + size.suffix
+    origin = Origin(row, "mnist/test.parquet", (), architecture, "mnist/train.parquet", images=TEST)
+    settings = replace(size.settings, seed=setting.seed)
+    return Hardened(origin, setting, attack, settings, size.images, f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}")
 
 
 @dataclass(frozen=True)
@@ -208,7 +138,7 @@ class Attacked:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [Attacked(Hardened(row, setting)) for row in ROWS]
+    works = [Attacked(hardened(row, setting)) for row in ROWS]
     return [Cell(work.subject.origin.row, work.name, work.measure, work.identity) for work in works]
 
 

@@ -14,6 +14,7 @@ from brittle.studies.gd_uap_segmentation import GD_UAP_SEGMENTATION
 from brittle.studies.jsma_hardness import JSMA_HARDNESS
 from brittle.studies.lbfgs_cross_model import LBFGS_CROSS_MODEL
 from brittle.studies.lbfgs_cross_training_set import LBFGS_CROSS_TRAINING_SET
+from brittle.studies.madry_mnist import MADRY_MNIST
 from brittle.studies.one_pixel import ONE_PIXEL
 from brittle.studies.study import Study
 from brittle.studies.uap_cross_model import UAP_CROSS_MODEL
@@ -40,6 +41,7 @@ STUDIES: dict[str, Study] = {
         JSMA_HARDNESS,
         LBFGS_CROSS_MODEL,
         LBFGS_CROSS_TRAINING_SET,
+        MADRY_MNIST,
         ONE_PIXEL,
         UAP_CROSS_MODEL,
         UAP_DIVERSITY,

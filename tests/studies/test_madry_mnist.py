@@ -1,0 +1,76 @@
+"""The table of Madry et al. on a few digits: rows as published, white box and transfer as they are defined."""
+
+import pytest
+import torch
+
+from brittle import Lp, Targeted, Untargeted, run
+from brittle.attacks.pgd import PGD
+from brittle.metrics import Estimate
+from brittle.studies import Setting, madry_mnist, run_study
+from brittle.studies.madry_mnist import FAR, KAPPA, LINES, Attempt, Line, Size, network
+from brittle.training.adversarial import AdversarialTraining
+from brittle.training.recipe import PlainTraining
+
+
+@pytest.fixture
+def setting(few_digits, tmp_path, monkeypatch):
+    tiny = Size(
+        30,
+        PlainTraining(1, 10, "adam", 1e-3, decay=0.0),
+        AdversarialTraining(PGD(steps=1, step_size=0.1), Lp("inf", 0.3), warmup=0.5),
+        "",
+    )
+    monkeypatch.setattr(madry_mnist, "SIZES", {"small": tiny, "paper": tiny})
+    places = {"A": ("digits-lenet", 0), "A'": ("digits-lenet", 1), "B": ("digits-lenet", 2)}
+    monkeypatch.setattr(madry_mnist, "SOURCES", places)
+    return Setting(few_digits, None, "small", "cpu", 0, tmp_path)
+
+
+def test_the_rows_are_the_papers():
+    assert len(LINES) == 17
+    assert LINES["PGD, 100 steps, 20 restarts, from A"].tries == PGD(steps=100, step_size=0.01, restarts=20)
+    assert LINES["CW, 40 steps, from A'"].tries.loss == "margin"
+    assert LINES["CW+, from B"].tries.kappa == KAPPA
+    published = madry_mnist.MADRY_MNIST.published
+    assert published("PGD, 100 steps, 20 restarts, from A", "accuracy") == 89.3
+    assert published("CW+, from B", "accuracy") == 95.7
+    assert published("Natural", "accuracy") == 98.8
+
+
+def test_what_is_wanted_of_the_source():
+    labels, clean = torch.tensor([0, 1]), torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, -1.0]])
+    runner_up = Line("Targeted", 40, 1, "A").goal(labels, clean)
+    assert isinstance(runner_up, Targeted)
+    assert runner_up.labels.tolist() == [2, 0]
+    wanted = {source: Line("PGD", 40, 1, source).goal(labels, clean) for source in ("A", "B")}
+    assert all(isinstance(goal, Untargeted) for goal in wanted.values())
+    assert (wanted["A"].confidence, wanted["B"].confidence) == (0.0, FAR)
+    assert Line("CW+", 40, 1, "A'").goal(labels, clean).confidence == KAPPA
+
+
+def test_the_networks_differ_and_a_transfer_is_judged_by_the_first_one(setting):
+    networks = {name: network(name, setting) for name in ("A", "A'")}
+    assert networks["A"].network.digest != networks["A'"].network.digest
+    line = LINES["FGSM, from A'"]
+    value = Attempt(line, networks["A"], networks["A'"]).measure().values["accuracy"]
+    block = next(networks["A"].source.blocks(100))
+    found = run(
+        line.tries,
+        networks["A'"].classifier,
+        block.images,
+        goal=Untargeted(block.labels, confidence=FAR),
+        threat=Lp("inf", 0.3),
+        ids=block.index,
+    )
+    right = networks["A"].classifier.logits(found.adversarial).argmax(1) == block.labels
+    assert value.value == pytest.approx(float(right.float().mean()))
+    assert found.linf.max() <= 0.3 + 1e-6
+
+
+def test_the_table_is_filled_and_kept(setting, few_digits):
+    result = run_study("madry-mnist", setting.folder, data=few_digits)
+    assert result.missing == 0
+    assert all(isinstance(result.entry(row.key, "accuracy").measured, Estimate) for row in result.rows)
+    accuracy = {row.key: result.entry(row.key, "accuracy").measured.value for row in result.rows}
+    assert accuracy["PGD, 40 steps, 20 restarts, from A"] <= accuracy["PGD, 40 steps, from A"] <= accuracy["Natural"]
+    assert run_study("madry-mnist", setting.folder, data=few_digits).computed == 0
