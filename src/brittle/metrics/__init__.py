@@ -6,6 +6,7 @@ from brittle.metrics.curves import Curve, Outcome, security_curve
 from brittle.metrics.depth import DepthErrors, depth_errors
 from brittle.metrics.estimate import Estimate, bootstrap, mean, wilson
 from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
+from brittle.metrics.optimality import optimality
 from brittle.metrics.rates import (
     broken,
     clean_accuracy,
@@ -61,6 +62,7 @@ __all__ = [
     "median_size",
     "minimal_sizes",
     "nearest_examples",
+    "optimality",
     "pair_means",
     "per_class",
     "pixel_confusion",

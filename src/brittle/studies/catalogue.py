@@ -5,6 +5,7 @@ from brittle.studies.adef_adversarial_training import ADEF_ADVERSARIAL_TRAINING
 from brittle.studies.adef_norms import ADEF_NORMS
 from brittle.studies.adef_scattering import ADEF_SCATTERING
 from brittle.studies.adef_targeted import ADEF_TARGETED
+from brittle.studies.attack_optimality import ATTACK_OPTIMALITY
 from brittle.studies.carlini_wagner_grid import CARLINI_WAGNER_GRID
 from brittle.studies.deepfool_robustness import DEEPFOOL_ROBUSTNESS
 from brittle.studies.gd_uap_cross_model import GD_UAP_CROSS_MODEL
@@ -32,6 +33,7 @@ STUDIES: dict[str, Study] = {
         ADEF_NORMS,
         ADEF_SCATTERING,
         ADEF_TARGETED,
+        ATTACK_OPTIMALITY,
         CARLINI_WAGNER_GRID,
         DEEPFOOL_ROBUSTNESS,
         GD_UAP_CROSS_MODEL,

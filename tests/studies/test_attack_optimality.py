@@ -1,0 +1,41 @@
+"""The ranking of minimum-norm attacks on a few digits: within the budget, and the better attack ahead."""
+
+import pytest
+
+from brittle import Attack
+from brittle.errors import InputError
+from brittle.evaluation.plan import named
+from brittle.evaluation.spec import parse_attack
+from brittle.metrics import Estimate
+from brittle.registry import ATTACKS as REGISTERED
+from brittle.studies import attack_optimality, run_study
+from brittle.studies.attack_optimality import ATTACKS, COLUMNS
+
+
+def searches_without_a_radius(attack: Attack, norm: str) -> bool:
+    try:
+        attack.check(named(norm))
+    except InputError:
+        return False
+    return attack.gradients
+
+
+@pytest.mark.parametrize("norm", list(ATTACKS))
+def test_every_minimum_norm_attack_takes_part(norm):
+    tried = {type(parse_attack(text).attack) for text in ATTACKS[norm]}
+    assert all(kind in tried for kind in REGISTERED.values() if searches_without_a_radius(kind(), norm))
+
+
+def test_the_table_ranks_attacks_on_the_images_that_are_right(few_digits, models, tmp_path, monkeypatch):
+    few = {"l2": ("boundary-descent:steps=300", "deepfool", "superdeepfool")}
+    monkeypatch.setattr(attack_optimality, "ATTACKS", few)
+    monkeypatch.setattr(attack_optimality, "ORIGINS", attack_optimality.ORIGINS[:1])
+    result = run_study("attack-optimality", tmp_path, data=few_digits, models=models)
+    assert result.missing == 0
+    shares = {text: result.entry("LeNet (MNIST)", f"l2.{text}").measured for text in few["l2"]}
+    assert all(isinstance(share, Estimate) for share in shares.values())
+    assert shares["boundary-descent:steps=300"].value > shares["superdeepfool"].value > shares["deepfool"].value
+    assert shares["boundary-descent:steps=300"].value > 0.99
+    assert int(result.entry("LeNet (MNIST)", "l2.images").measured) == shares["deepfool"].n
+    assert any("still right" in str(figure) for figure in result.figures)
+    assert {column.sheet for column in COLUMNS} == set(ATTACKS)
