@@ -13,7 +13,18 @@ from brittle.core.bounds import Bounds
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 
-GRADIENT_FREE = ("noise", "one-pixel", "random-direction", "rotation-translation", "square")
+GRADIENT_FREE = (
+    "boundary",
+    "hop-skip-jump",
+    "nes",
+    "noise",
+    "one-pixel",
+    "random-direction",
+    "rotation-translation",
+    "simba",
+    "spsa",
+    "square",
+)
 """Attacks that work with forward passes alone, for the message to who has no more."""
 SLACK = 1e-3
 """How far probabilities may lie outside 0..1 and their sum from 1: services round what they return."""
