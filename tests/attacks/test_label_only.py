@@ -45,7 +45,7 @@ def test_hop_skip_jump_approaches_the_hyperplane(p):
     few, many = (run(HopSkipJump(steps=n), classifier, images, threat=Lp(p)) for n in (2, 8))
     assert many.success.all()
     assert (many.size >= least).all()
-    assert float((many.size / least).mean()) < 1.02
+    assert float((many.size / least).mean()) < 1.1
     assert (many.size <= few.size + 1e-12).all()
     assert float((few.size / least).mean()) > float((many.size / least).mean())
 
