@@ -115,16 +115,8 @@ def test_the_budget_is_part_of_what_a_run_is(tmp_path: Path, service: Path):
 
 
 def test_an_attack_on_files_keeps_to_it_too(tmp_path: Path, service: Path):
-    saved = attack(
-        f"{service}:scores",
-        "digits",
-        tmp_path / "out",
-        attack="square:queries=300",
-        norm="linf",
-        eps=0.4,
-        limit=1,
-        budget=60,
-    )
+    asks = {"attack": "square:queries=300", "norm": "linf", "eps": 0.4, "limit": 1}
+    saved = attack(f"{service}:scores", "digits", tmp_path / "out", budget=60, **asks)
     assert len(saved) == 1
     assert asked(service) <= 60
 
