@@ -5,15 +5,18 @@ from brittle.attacks.alma import ALMA
 from brittle.attacks.apgd import APGD
 from brittle.attacks.autoattack import AutoAttack
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
+from brittle.attacks.boundary import Boundary
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
 from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
 from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
 from brittle.attacks.ddn import DDN
 from brittle.attacks.deepfool import DeepFool
+from brittle.attacks.estimated_ascent import NES, SPSA
 from brittle.attacks.fab import FAB
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.fmn import FMN
+from brittle.attacks.hop_skip_jump import HopSkipJump
 from brittle.attacks.jsma import JSMA
 from brittle.attacks.lbfgs import LBFGS
 from brittle.attacks.noise import RandomDirection, RandomNoise
@@ -22,6 +25,7 @@ from brittle.attacks.pdpgd import PDPGD
 from brittle.attacks.pgd import PGD
 from brittle.attacks.rotation_translation import RotationTranslation
 from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.simba import SimBA
 from brittle.attacks.square import Square
 from brittle.attacks.stadv import SpatiallyTransformed
 from brittle.attacks.superdeepfool import SuperDeepFool
@@ -68,13 +72,16 @@ __all__ = [
     "GDUAP",
     "JSMA",
     "LBFGS",
+    "NES",
     "PDPGD",
     "PGD",
+    "SPSA",
     "ADef",
     "Attack",
     "AutoAttack",
     "BadImage",
     "BasicIterative",
+    "Boundary",
     "BoundaryDescent",
     "Bounds",
     "BoundsError",
@@ -89,6 +96,7 @@ __all__ = [
     "FastFeatureFool",
     "Flow",
     "Goal",
+    "HopSkipJump",
     "ImageSet",
     "InputError",
     "IterativeLeastLikely",
@@ -109,6 +117,7 @@ __all__ = [
     "RotationTranslation",
     "RunError",
     "SigmaZero",
+    "SimBA",
     "SmallestRadius",
     "SpatiallyTransformed",
     "Square",

@@ -41,6 +41,13 @@ Crop = Annotated[int | None, typer.Option(help="Side of the centre crop.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and list them.")]
 Binary = Annotated[bool, typer.Option("--binary", help="The network has one output, whose sign is the class.")]
 Probabilities = Annotated[bool, typer.Option("--probabilities", help="The outputs are probabilities, not logits.")]
+Labels = Annotated[
+    int | None, typer.Option(min=2, help="The outputs are class numbers and nothing else, of so many classes.")
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(min=1, help="Most queries for each image and attack, saving included; what is beyond is not asked."),
+]
 Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]

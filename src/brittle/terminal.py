@@ -157,6 +157,9 @@ def show_summary(summary: Summary) -> None:
     console.print("[dim]as 8 bits: success after rounding; median: of the smallest change; the rest: mean per image[/]")
     if summary.lattice is not None:
         console.print(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
+    if summary.budget is not None:
+        costs = ", ".join(f"{escape(one.spec)} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
+        console.print(f"queries of an image, median / most, of {summary.budget}: {costs}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
     console.print(f"robust accuracy  {percent(summary.robust)}")
     if summary.bad:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from brittle.core.bounds import Bounds
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 
-GRADIENT_FREE = ("noise", "one-pixel", "random-direction", "rotation-translation", "square")
+_SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
+GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 """Attacks that work with forward passes alone, for the message to who has no more."""
 SLACK = 1e-3
 """How far probabilities may lie outside 0..1 and their sum from 1: services round what they return."""
@@ -79,11 +80,18 @@ class Classifier:
                 f"the network was said to return the numbers of {labels} classes, with binary={binary} and "
                 f"probabilities={probabilities}; expected at least 2 classes, and neither of the others"
             )
-        object.__setattr__(self, "module", module if isinstance(module, nn.Module) else _Called(module))
+        object.__setattr__(self, "module", module if isinstance(module, nn.Module) else Called(module))
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
         object.__setattr__(self, "probabilities", probabilities)
         object.__setattr__(self, "labels", labels)
+
+    @property
+    def reveals(self) -> Literal["gradients", "scores", "labels"]:
+        """What attacks are to go by: of callables and of probabilities no gradients are expected."""
+        if self.labels is not None:
+            return "labels"
+        return "scores" if self.probabilities or isinstance(self.module, Called) else "gradients"
 
     @property
     def device(self) -> torch.device:
@@ -225,7 +233,7 @@ def _check_probabilities(said: object, *, binary: bool) -> None:
         )
 
 
-class _Called(nn.Module):
+class Called(nn.Module):
     """Any callable as a module without parameters."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]):
@@ -246,7 +254,7 @@ def no_gradients(reason: str) -> ModelError:
     """Return the error for a network without gradients that an attack by gradients was run on."""
     return ModelError(
         f"this attack needs gradients and the network gives none ({reason}); use an attack that needs only its "
-        f"outputs: {', '.join(GRADIENT_FREE)}"
+        f"outputs: {GRADIENT_FREE}"
     )
 
 

@@ -15,6 +15,7 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
+from brittle.evaluation.part import before_saving
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
 from brittle.evaluation.subject import open_subject
 from brittle.files import cannot_write, write_atomically
@@ -78,6 +79,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     weights: Path | None = None,
     binary: bool = False,
     probabilities: bool = False,
+    labels: int | None = None,
+    budget: int | None = None,
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
@@ -106,6 +109,9 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         weights: safetensors for architectures and factories.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
+        labels: the outputs are class numbers, of so many classes.
+        budget: most queries for each image: the clean pass, the attack, the verifying pass and the look at
+            what was saved with 8 bits. More are not asked; see `run`.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read.
@@ -128,6 +134,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         weights=weights,
         binary=binary,
         probabilities=probabilities,
+        labels=labels,
         device=device,
         limit=limit,
         resize=resize,
@@ -140,7 +147,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     except OSError as error:
         raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
-    job = _Job(subject.classifier, Planned(chosen.info, chosen.attack, threat), target, seed, lattice, folder)
+    planned = Planned(chosen.info, chosen.attack, threat)
+    job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget))
     saved: list[Saved] = []
     for block in subject.source.blocks(16):
         saved.extend(job.block(block, subject.source.labelled))
@@ -155,6 +163,7 @@ class _Job:
     seed: int
     lattice: int
     folder: Path
+    budget: int | None
 
     def block(self, block: Block, labelled: bool) -> list[Saved]:
         if not len(block):
@@ -171,6 +180,7 @@ class _Job:
             batch=16,
             ids=block.index,
             lattice=self.lattice,
+            budget=self.budget,
         )
         unrounded = result.size if result.size_unrounded is None else result.size_unrounded
         costs = (result.size / unrounded - 1).tolist()

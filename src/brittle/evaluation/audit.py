@@ -17,7 +17,7 @@ from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import DataError, InputError, LabelError, ModelError
 from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
-from brittle.evaluation.part import Extremes, rows_of, still_wrong
+from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.store import RunFolder
@@ -47,6 +47,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     weights: Path | None = None,
     binary: bool = False,
     probabilities: bool = False,
+    labels: int | None = None,
+    budget: int | None = None,
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
@@ -62,7 +64,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         model: what `open_network` understands, or a network.
         data: what `open_source` understands, or a source; images are fitted to the network's input.
         out: the run folder.
-        attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool.
+        attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool; of a
+            network that reveals no gradients those that suit it, see `plan`.
         norm: linf, l2, l1, l0, pixels or flow.
         eps: the radius in the units of the images; by default the one most often reported for the norm.
         limit: use the first so many images.
@@ -72,6 +75,9 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         weights: safetensors for architectures and factories.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
+        labels: the outputs are class numbers, of so many classes.
+        budget: most queries for each image and attack: the clean pass, the attack, the verifying pass and the look at
+            what was saved with 8 bits. More are not asked; see `run`.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
@@ -94,7 +100,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     if norm not in DEFAULT_RADIUS:
         raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
-    planned = plan(attacks, norm, radius)
+    planned = plan(attacks, norm, radius) if attacks else []
+    before_saving(budget)
     if lattice is not None:
         Lattice(lattice)  # refuses what is no number of levels, before anything is opened
     subject = open_subject(
@@ -103,6 +110,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         weights=weights,
         binary=binary,
         probabilities=probabilities,
+        labels=labels,
         device=device,
         limit=limit,
         resize=resize,
@@ -116,7 +124,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         raise DataError(
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
-    shape = _checked(classifier, source)
+    planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
+    shape = _checked(classifier, source, blank=budget is not None)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -127,6 +136,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         block=PARTS_OF,
         limit=limit,
         lattice=lattice,
+        budget=budget,
         network=NetworkInfo(
             spec=network.spec,
             digest=network.digest,
@@ -216,9 +226,10 @@ class _Work:
             batch=manifest.batch,
             ids=block.index,
             lattice=manifest.lattice,
+            budget=before_saving(manifest.budget),
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
-        survives = still_wrong(self.classifier, result.adversarial, block.labels, manifest.batch)
+        survives = still_wrong(self.classifier, result, block.labels, manifest.batch)
         kept = extremes.take(result.size.double().numpy(), result.success.numpy())
         about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
         self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
@@ -227,12 +238,16 @@ class _Work:
             self.watch.advance(one.info.spec, bad)
 
 
-def _checked(classifier: Classifier, source: Source) -> tuple[int, ...]:
-    """Show the network one image of the source before anything is planned on it, and return the image's shape."""
+def _checked(classifier: Classifier, source: Source, *, blank: bool) -> tuple[int, ...]:
+    """Show the network one image of the source before anything is planned on it, and return the image's shape.
+
+    Where every query counts it is a blank image of the same shape, which is none of the source.
+    """
     block = next((block for block in source.blocks(1) if len(block)), None)
     if block is None:
         raise DataError(f"not one of the {len(source)} images of {source.spec} can be read")
     images = block.images.to(classifier.device, classifier.dtype)
+    images = torch.full_like(images, classifier.bounds.lower) if blank else images
     try:
         with undisturbed(classifier.module), torch.no_grad():
             logits = classifier.checked(images)

@@ -111,6 +111,7 @@ class Manifest(Strict):
         created: start of the run, ISO 8601 in UTC; `finished` likewise, None while it is running.
         command: the command line that started it, word by word.
         lattice: number of levels that the adversarial images lie on; None for any values.
+        budget: most queries for each image and attack; None for no limit.
         device: such as "cpu" or "cuda:0"; `machine` in words, such as "x86_64, 2 cores".
         batch: images in one call of the network; `block`: images in one part; `limit`: the most images, None for all.
         versions: package name to version; at least brittle, python and torch.
@@ -129,6 +130,7 @@ class Manifest(Strict):
     block: int = Field(gt=0)
     limit: int | None
     lattice: int | None = Field(default=None, ge=2)
+    budget: int | None = Field(default=None, ge=1)
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
@@ -161,6 +163,7 @@ class Manifest(Strict):
             "norm and radius": {"p": self.threat.p, "radius": self.threat.radius},
             "attacks": [attack.model_dump(mode="json", exclude={"spec"}) for attack in self.attacks],
             "lattice": self.lattice,
+            **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
             "seed": self.seed,
             "images per part": self.block,
             "device": self.device.partition(":")[0],
@@ -176,8 +179,8 @@ class Manifest(Strict):
         """What makes `other` another run than this one, one line for each difference; empty when it is the same."""
         mine, theirs = self.decisive(), other.decisive()
         lines: list[str] = []
-        for group in mine:
-            if mine[group] == theirs[group]:
+        for group in {**mine, **theirs}:
+            if mine.get(group) == theirs.get(group):
                 continue
             if group in ("network", "data"):
                 ours, others = getattr(self, group), getattr(other, group)
@@ -185,7 +188,7 @@ class Manifest(Strict):
             elif group == "attacks":
                 lines.append(f"attacks: {_specs(self)}, now {_specs(other)}")
             else:
-                lines.append(f"{group}: {_short(mine[group])}, now {_short(theirs[group])}")
+                lines.append(f"{group}: {_short(mine.get(group))}, now {_short(theirs.get(group))}")
         return lines
 
     def to_json(self) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from brittle.core.attack import at_least
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.result import Result
@@ -32,14 +33,33 @@ def rounded(images: Images, bounds: Bounds) -> Images:
     return levels / 255 * bounds.span + bounds.lower
 
 
-def still_wrong(classifier: Classifier, images: Images, labels: Labels, batch: int) -> Mask:
-    """Say which images are misclassified after rounding to 8 bits."""
+def before_saving(budget: int | None) -> int | None:
+    """Return what a budget leaves for `run`, when one more query is to be made of what it breaks, as saved.
+
+    With a single query nothing can be broken, and nothing is left to be looked at.
+
+    Raises:
+        InputError: a budget that is no number of queries.
+
+    Example:
+        >>> before_saving(100), before_saving(1), before_saving(None)
+        (99, 1, None)
+    """
+    if budget is None:
+        return None
+    at_least("budget", budget, 1)
+    return max(budget - 1, 1)
+
+
+def still_wrong(classifier: Classifier, result: Result, labels: Labels, batch: int) -> Mask:
+    """Say which of the images that were broken are misclassified after rounding to 8 bits; no others are looked at."""
+    broken = result.success.nonzero()[:, 0]
+    wrong = torch.zeros(len(labels), dtype=torch.bool)
     with undisturbed(classifier.module), torch.no_grad():
-        parts = [
-            classifier.logits(rounded(part, classifier.bounds).to(classifier.device)).argmax(1).cpu()
-            for part in images.split(batch)
-        ]
-    return (torch.cat(parts) if parts else labels) != labels
+        for part in broken.split(batch) if len(broken) else ():
+            saved = rounded(result.adversarial[part], classifier.bounds).to(classifier.device)
+            wrong[part] = classifier.logits(saved).argmax(1).cpu() != labels[part]
+    return wrong
 
 
 @dataclass

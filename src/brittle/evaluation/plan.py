@@ -29,6 +29,14 @@ DEFAULT_ATTACKS = (
 """A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them. Of deformations
 a black box, the smallest one, and one within the radius."""
 
+BLACK_BOX_ATTACKS = {
+    "scores": ("noise:draws=10", "random-direction", "square", "one-pixel", "rotation-translation"),
+    "labels": ("noise:draws=10", "random-direction", "hop-skip-jump", "rotation-translation"),
+}
+"""The same for networks that give no gradients: by their scores, or by their decision alone."""
+ASIDE = 3
+"""Queries of a budget that Square does not get: the clean image, what it returns, and that with 8 bits."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -45,22 +53,31 @@ class Planned:
     threat: Threat
 
 
-def plan(attacks: Sequence[str], norm: str, radius: float | None) -> list[Planned]:
+def plan(
+    attacks: Sequence[str],
+    norm: str,
+    radius: float | None,
+    *,
+    reveals: Literal["gradients", "scores", "labels"] = "gradients",
+    budget: int | None = None,
+) -> list[Planned]:
     """Turn what the user wrote into attacks with their threats.
 
     An attack that needs a radius runs at the one given; one that does not searches for the smallest change, whose size
     is compared with the radius afterwards.
 
     Args:
-        attacks: as text; none for `DEFAULT_ATTACKS`, as far as they know the norm.
+        attacks: as text; none for `DEFAULT_ATTACKS`, or `BLACK_BOX_ATTACKS`, as far as they know the norm.
         norm: linf, l2, l1, l0, pixels or flow.
         radius: in the units of the images; for flow in pixels.
+        reveals: what the network reveals, for the default attacks.
+        budget: most queries of an image and attack; Square's schedule is made for what it leaves.
 
     Raises:
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
     threat = named(norm)
-    specs = [parse_attack(text) for text in attacks] or _suitable(threat)
+    specs = [parse_attack(text) for text in attacks] or _suitable(threat, _defaults(reveals, budget))
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
 
@@ -90,8 +107,14 @@ def norm_of(attack: str) -> str:
     return next((norm for norm in ("l2", *DEFAULT_RADIUS) if _knows(spec, named(norm))), "l2")
 
 
-def _suitable(threat: Threat) -> list[Spec]:
-    return [spec for spec in map(parse_attack, DEFAULT_ATTACKS) if _knows(spec, threat)]
+def _defaults(reveals: str, budget: int | None) -> Sequence[str]:
+    names = BLACK_BOX_ATTACKS.get(reveals, DEFAULT_ATTACKS)
+    fitting = "square" if budget is None else f"square:queries={max(budget - ASIDE, 1)}"
+    return [fitting if name == "square" else name for name in names]
+
+
+def _suitable(threat: Threat, names: Sequence[str]) -> list[Spec]:
+    return [spec for spec in map(parse_attack, names) if _knows(spec, threat)]
 
 
 def _knows(spec: Spec, threat: Threat) -> bool:

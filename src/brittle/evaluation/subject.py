@@ -30,6 +30,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     weights: Path | None = None,
     binary: bool = False,
     probabilities: bool = False,
+    labels: int | None = None,
     device: str = "cpu",
     limit: int | None = None,
     resize: int | None = None,
@@ -44,6 +45,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         weights: safetensors for architectures and factories.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
+        labels: the outputs are class numbers, of so many classes.
         device: where to run, such as "cpu" or "cuda:0".
         limit: use the first so many images.
         resize: length of the images' short side before the crop.
@@ -57,5 +59,5 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         channels, height, width = network.input_shape or (None, crop, crop)
         fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
         source = open_source(data, fit=fit, limit=limit, skip_bad=skip_bad)
-    classifier = Classifier(network.module, binary=binary, probabilities=probabilities)
+    classifier = Classifier(network.module, binary=binary, probabilities=probabilities, labels=labels)
     return Subject(network, classifier, source)

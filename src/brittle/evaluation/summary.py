@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from brittle.evaluation.manifest import AttackInfo
@@ -34,6 +35,7 @@ class AttackSummary:
         median: of the smallest change, for minimum-norm attacks.
         rho: mean relative size of the smallest change, for minimum-norm attacks that broke every image.
         forward, backward, seconds: mean per image.
+        median_queries, most_queries: forward passes of an image, over all images.
         lattice_cost: median share by which the lattice made the changes larger, where the run had one.
     """
 
@@ -46,6 +48,8 @@ class AttackSummary:
     forward: float
     backward: float
     seconds: float
+    median_queries: float
+    most_queries: int
     lattice_cost: Estimate | None = None
 
 
@@ -62,6 +66,7 @@ class Summary:
         robust: share of all images that are right before and that no attack breaks within the radius.
         attacks: one line each.
         lattice: number of levels that the adversarial images lie on; None for any values.
+        budget: most queries for each image and attack; None for no limit.
     """
 
     run: str
@@ -73,6 +78,7 @@ class Summary:
     robust: Estimate
     attacks: tuple[AttackSummary, ...]
     lattice: int | None = None
+    budget: int | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; an infinite number becomes null."""
@@ -98,6 +104,7 @@ def summarise(folder: RunFolder) -> Summary:
         robust=robust_accuracy(every, threat.p, threat.radius),
         attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
         lattice=manifest.lattice,
+        budget=manifest.budget,
     )
 
 
@@ -116,6 +123,8 @@ def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
         forward=float(floats(table, "forward").mean()),
         backward=float(floats(table, "backward").mean()),
         seconds=float(floats(table, "seconds").mean()),
+        median_queries=float(np.median(floats(table, "forward"))),
+        most_queries=int(floats(table, "forward").max()),
         lattice_cost=lattice_cost(table) if searched and bool(flags(table, "success").any()) else None,
     )
 

@@ -9,15 +9,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
+from brittle.core.classifier import Called
 from brittle.errors import ModelError
 from brittle.models.network import Network, digest_of, parameters_of, seeded
 from brittle.models.weights import load_weights
 
 
 def load_factory(spec: str, weights: Path | None = None) -> Network:
-    """Runs `FILE.py:FACTORY`, a function without arguments that returns an `nn.Module`.
+    """Runs `FILE.py:FACTORY`, a function without arguments that returns an `nn.Module` or another callable.
 
     The file is the user's program and is run as such, with its folder on the import path. A module that carries
     `input_shape` (channels, height, width) or `classes` (names) tells them; otherwise they are unknown.
@@ -39,16 +40,22 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
             module = factory()
         except Exception as error:
             raise ModelError(f"{spec} failed with {type(error).__name__}: {error}") from error
+    shape, classes = getattr(module, "input_shape", None), getattr(module, "classes", None)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{spec} returned a {type(module).__name__}; it must return a torch.nn.Module")
+        if isinstance(module, type) or not callable(module):
+            raise ModelError(
+                f"{spec} returned a {type(module).__name__}; it must return a torch.nn.Module, or another "
+                "callable from images to outputs"
+            )
+        module = Called(cast("Callable[[Tensor], Tensor]", module))
     if weights is not None:
         load_weights(module, weights)
     return Network(
         spec,
         module.eval(),
         digest_of(module, path.read_bytes()),
-        _shape(getattr(module, "input_shape", None)),
-        tuple(str(label) for label in cast("tuple[object, ...]", getattr(module, "classes", None) or ())),
+        _shape(shape),
+        tuple(str(label) for label in cast("tuple[object, ...]", classes or ())),
         parameters_of(module),
     )
 

@@ -112,7 +112,9 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
         spread = evidence.units.bounds(quantiles[0.1].value, quantiles[0.9].value, info.p)
         cells += [Cell(evidence.units.size(median.value, info.p), reach), Cell(spread)]
         forward, backward, seconds = (float(floats(table, column)[right].mean()) for column in COSTS)
-        cells += [Cell(f"{count(forward)} + {count(backward)}"), Cell(duration(seconds))]
+        budget = evidence.manifest.budget
+        most = "" if budget is None else f"at most {int(floats(table, 'forward').max())} queries of {budget}"
+        cells += [Cell(f"{count(forward)} + {count(backward)}", most), Cell(duration(seconds))]
     else:
         cells = [Cell("–") for _ in attack_heads(evidence)[1:]]
     return AttackRow(attack.title, info.spec, f"{NAMES[info.p]}, {radius}", hyperparameters(info), tuple(cells))
