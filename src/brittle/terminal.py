@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brittle.evaluation.attack import Saved
+from brittle.evaluation.health.finding import Health
 from brittle.evaluation.summary import AttackSummary, Summary
 from brittle.evaluation.train import Trained
 from brittle.evaluation.universal import Universal
@@ -159,8 +160,21 @@ def show_summary(summary: Summary) -> None:
         console.print(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
     console.print(f"robust accuracy  {percent(summary.robust)}")
+    if summary.health is not None:
+        _show_health(summary.health)
     if summary.bad:
         console.print(f"[yellow]{summary.bad} images could not be read and were left out; the report lists them[/]")
+
+
+def _show_health(health: Health) -> None:
+    """Print how many checks passed, and each that did not with its remedy."""
+    counts = ", ".join(f"{health.count(status)} {status}" for status in ("pass", "warn", "fail"))
+    console.print(f"health           {counts}  [dim]({health.share:.1%} of the audit's passes)[/]")
+    for finding in health.ordered("fail", "warn"):
+        colour = "red" if finding.status == "fail" else "yellow"
+        told = f"[bold {colour}]{finding.status.upper()}[/] {escape(finding.title)}: {escape(finding.text)}"
+        console.print(told, soft_wrap=True)
+        console.print(f"     [dim]{escape(finding.remedy)}[/]", soft_wrap=True)
 
 
 def _costs(summary: Summary) -> str:

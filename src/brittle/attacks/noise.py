@@ -30,6 +30,7 @@ class RandomNoise(Attack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels", "flow")
+    gradients: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = True
     draws: int = 100
 
@@ -67,6 +68,7 @@ class RandomDirection(Attack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    gradients: ClassVar[bool] = False
     directions: int = 10
     doublings: int = 8
     bisections: int = 10

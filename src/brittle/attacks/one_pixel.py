@@ -64,6 +64,7 @@ class OnePixel(Attack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("pixels",)
+    gradients: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = True
     population: int = 400
     generations: int = 100

@@ -70,6 +70,7 @@ class RotationTranslation(Attack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("flow",)
+    gradients: ClassVar[bool] = False
     search: Literal["grid", "random"] = "grid"
     angles: int = 31
     shifts: int = 5

@@ -3,11 +3,12 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
+from brittle.evaluation.health.finding import Health
 from brittle.evaluation.manifest import AttackInfo
 from brittle.evaluation.store import RunFolder
 from brittle.metrics import (
@@ -62,6 +63,7 @@ class Summary:
         robust: share of all images that are right before and that no attack breaks within the radius.
         attacks: one line each.
         lattice: number of levels that the adversarial images lie on; None for any values.
+        health: what the checks of the evaluation found; None where they have not been made.
     """
 
     run: str
@@ -73,10 +75,12 @@ class Summary:
     robust: Estimate
     attacks: tuple[AttackSummary, ...]
     lattice: int | None = None
+    health: Health | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; an infinite number becomes null."""
-        return _finite(asdict(self))
+        health = None if self.health is None else self.health.model_dump(mode="json", exclude={"run", "format"})
+        return _finite({**asdict(replace(self, health=None)), "health": health})
 
 
 def summarise(folder: RunFolder) -> Summary:
@@ -98,6 +102,7 @@ def summarise(folder: RunFolder) -> Summary:
         robust=robust_accuracy(every, threat.p, threat.radius),
         attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
         lattice=manifest.lattice,
+        health=folder.health(),
     )
 
 
