@@ -4,6 +4,7 @@
 # pyarrow ships no types
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +22,11 @@ from brittle.metrics.estimate import Flags, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.types import Images, Labels
 
-SHARE = 0.05
-"""Most passes that the cheap checks may take, as a share of the audit's own."""
+if TYPE_CHECKING:
+    from brittle.evaluation.health.again import Again
+
+SHARE = 0.045
+"""Of the audit's own passes, what the cheap checks plan with: at most 5 % are promised."""
 OUTPUTS, STABILITY, REPEATS, RADII = 0.2, 0.1, 0.4, 0.1
 """What of this each group of checks may take; the radii are asked twice or three times."""
 DRAWS = 5
@@ -177,6 +181,13 @@ class Case:
     def logits(self, images: Images) -> Tensor:
         """Ask the network, a batch at a time."""
         return torch.cat([self.classifier.logits(part) for part in images.split(self.batch)])
+
+    @cached_property
+    def repeats(self) -> "list[Again]":
+        """Some images of every attempt attacked once more, each alone."""
+        from brittle.evaluation.health.again import repeats  # it needs the case
+
+        return repeats(self)
 
     def attacked(self, *, gradients: bool = True) -> "list[Attempt]":
         """The attempts that use gradients, or the others."""

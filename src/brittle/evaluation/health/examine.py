@@ -10,16 +10,26 @@ from brittle.data import Source
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check
 from brittle.evaluation.health.finding import Health
+from brittle.evaluation.health.gradients import GRADIENT_CHECKS
 from brittle.evaluation.health.meter import Meter
 from brittle.evaluation.health.outputs import OUTPUT_CHECKS
+from brittle.evaluation.health.radii import RADIUS_CHECKS
+from brittle.evaluation.health.repeats import REPEAT_CHECKS
 from brittle.evaluation.health.rows import ROW_CHECKS
+from brittle.evaluation.health.thorough import THOROUGH_CHECKS
 from brittle.evaluation.health.weights import WEIGHTS
 from brittle.evaluation.plan import Planned, named
 from brittle.evaluation.store import RunFolder
 from brittle.types import Images, Labels
 
-CHECKS: tuple[Check, ...] = (*OUTPUT_CHECKS, *ROW_CHECKS, WEIGHTS)
-"""In the order in which they are made; the weights are looked at last."""
+CHECKS: tuple[Check, ...] = (
+    *OUTPUT_CHECKS,
+    *GRADIENT_CHECKS,
+    *ROW_CHECKS,
+    *REPEAT_CHECKS,
+    *RADIUS_CHECKS,
+)
+"""The cheap ones, in the order in which they are made; those of the thorough follow, and the weights come last."""
 RUNS, LENGTH = 8, 8
 """The images that checks may show the network again: so many stretches of so many images, spread over the source."""
 
@@ -34,7 +44,7 @@ def examine(case: Case, run: str = "") -> Health:
     Returns:
         One finding for each check, and what all of them took.
     """
-    findings = [check(case) for check in CHECKS]
+    findings = [check(case) for check in (*CHECKS, *(THOROUGH_CHECKS if case.thorough else ()), WEIGHTS)]
     passes = case.meter.passes
     return Health(run=run, thorough=case.thorough, passes=passes, share=passes / max(case.passes, 1), findings=findings)
 
