@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.classifier import undisturbed
+from brittle.errors import ModelError
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen, skipped
 from brittle.maths.losses import cross_entropy, lead
@@ -21,7 +22,7 @@ def _gradients(case: Case) -> Seen:
     used = bool(case.attacked())
     try:
         margin, entropy = (_zeros(case, value) for value in (lead, cross_entropy))
-    except RuntimeError as error:
+    except (RuntimeError, ModelError) as error:
         reason = f"the network cannot be differentiated: {str(error).splitlines()[0]}"
         return Seen("fail", reason) if used else skipped(f"No attack asked for gradients, and {reason}")
     count, kind = case.probed, "images have a gradient that is zero or not finite"

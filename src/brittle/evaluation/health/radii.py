@@ -49,7 +49,7 @@ def standing(case: Case, attempt: Attempt, places: list[int], radii: PerImage) -
         looked += len(chosen)
         each = (case.meter.passes - before) / looked
         few = len(places) if case.thorough else int((room - case.meter.passes) / max(each, 1))
-        few = max(min(few, 4 * looked), 0)
+        few = max(min(few, 2 * looked), 0)
     return stood, looked
 
 
