@@ -56,6 +56,7 @@ def test_changes_are_measured_as_the_threats_measure_them(p: str):
 
 def test_incomplete_optimisation_is_the_published_rule():
     assert moved(np.linspace(0, 1, 101)) == pytest.approx(0.1)
+    assert moved(np.linspace(0, 1, 21)) == pytest.approx(0.25), "the last quarter of a short path"
     assert moved(np.r_[np.linspace(0, 1, 50), np.ones(11)]) == 0
     assert moved(np.r_[np.linspace(0, 1, 50), 0.9 * np.ones(11), math.nan]) == 0, "best so far, without what is missing"
     assert moved(np.array([0.0])) == 0

@@ -100,7 +100,7 @@ class SignSearch(Attack):
     threats: ClassVar[tuple[str, ...]] = ("linf",)
     gradients: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = True
-    tries: int = 150
+    tries: int = 60
 
     def perturb(self, problem: Problem) -> None:
         """Flip, look, keep."""
@@ -110,7 +110,7 @@ class SignSearch(Attack):
         signs = problem.streams.signs(problem.ids, (shape[0], 1, shape[2])).expand(-1, -1, shape[1], -1).clone()
         best = torch.full_like(problem.clean[:, 0], -torch.inf)
         for turn in range(self.tries):
-            height = max(2, shape[1] // (2 + turn // 20))
+            height = max(2, shape[1] // (2 + turn // 10))
             chance = problem.streams.uniform(problem.ids, (2,))
             top, left = ((chance[:, axis] * (shape[1 + axis] - height)).long() for axis in (0, 1))
             rows, columns = (torch.arange(side, device=images.device)[None] for side in shape[1:])

@@ -3,7 +3,9 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -27,9 +29,15 @@ EVEN = 0.1
 
 def network() -> nn.Module:
     """The built-in network of digits, anew."""
+    return deepcopy(_opened())
+
+
+@cache
+def _opened() -> nn.Module:
     return open_network("digits-lenet").module
 
 
+@cache
 def digits(count: int) -> tuple[Images, Labels]:
     """The first of the built-in digits."""
     block = next(open_source("digits").blocks(count))
@@ -68,7 +76,7 @@ def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit 
     *,
     radius: float = EVEN,
     searches: Sequence[Attack] = (),
-    count: int = 16,
+    count: int = 10,
     given: tuple[Tensor, Tensor] | None = None,
     claims: Attack | None = None,
     attacked: nn.Module | None = None,

@@ -69,7 +69,7 @@ def _in_network(
     )
 
 
-def _plain(*of: PGD | FGSM | RandomNoise | DeepFool, radius: float = 0.1, count: int = 16) -> Case:
+def _plain(*of: PGD | FGSM | RandomNoise | DeepFool, radius: float = 0.1, count: int = 10) -> Case:
     return case(network(), of, radius=radius, count=count)
 
 
@@ -111,14 +111,14 @@ IN_NETWORKS = (
         "rounds its input",
         "rounds, gradient passed through",
         networks.Quantised,
-        lambda module: case(module, [CLEAN_START, attacks.SignSearch()], radius=0.2, count=40),
+        lambda module: case(module, [CLEAN_START, attacks.SignSearch()], radius=0.2, count=16),
     ),
     _in_network(
         rows.NOISE,
         "rounds its input",
         "rounds, gradient passed through",
         networks.Quantised,
-        lambda module: case(module, [CLEAN_START, RandomNoise(draws=50)], radius=WIDE, count=40),
+        lambda module: case(module, [CLEAN_START, RandomNoise(draws=50)], radius=WIDE, count=24),
     ),
     _in_network(
         radii.UNBOUNDED,
@@ -192,14 +192,14 @@ IN_ATTACKS = (
         "too few steps",
         "enough steps",
         lambda: case(network(), [PGD(steps=5, step_size=0.005, random_start=False)]),
-        lambda: _plain(PGD(steps=40)),
+        lambda: _plain(PGD(steps=25)),
     ),
     Planted(
         thorough.MORE_STEPS,
         "too few steps",
         "enough steps",
         lambda: case(network(), [PGD(steps=5, step_size=0.005, random_start=False)]),
-        lambda: _plain(PGD(steps=40)),
+        lambda: _plain(PGD(steps=25)),
     ),
     Planted(
         radii.WIDER,
@@ -242,9 +242,9 @@ IN_AUDITS = (
     ),
     Planted(
         rows.SAMPLE,
-        "16 images",
+        "10 images",
         "120 images",
-        partial(_plain, FGSM(), count=16),
+        partial(_plain, FGSM(), count=10),
         partial(_plain, FGSM(), count=120),
     ),
     Planted(
