@@ -34,12 +34,14 @@ class Block:
 
     Attributes:
         headline: in a few words.
+        failed: whether any check failed.
         counts: sign, word and number for each status that occurs.
         open, passed, skipped: its lines; passed and skipped ones are folded.
         cost: what the checks took.
     """
 
     headline: str
+    failed: bool
     counts: tuple[tuple[str, str, int], ...]
     open: tuple[Line, ...]
     passed: tuple[Line, ...]
@@ -57,6 +59,7 @@ def block(health: Health | None) -> Block | None:
     more = "" if health.thorough else " --thorough makes the expensive ones too, on more images."
     return Block(
         _headline(len(lines["fail"]), len(lines["warn"])),
+        bool(lines["fail"]),
         counts,
         lines["fail"] + lines["warn"],
         lines["pass"],

@@ -154,8 +154,8 @@ def moved(margins: Floats) -> float:
 CONVERGED = Check(
     "converged",
     "Attacks converged",
-    f"The best margin so far, rescaled to 0..1, moved by at most {MOVED:g} over the last {LAST} points (the last quarter "
-    f"of a shorter path), for at least {1 - MOVING[0]:.0%} of the images still standing; the check fails below "
+    f"The best margin so far, rescaled to 0..1, moved by at most {MOVED:g} over the last {LAST} points (the last "
+    f"quarter of a shorter path), for at least {1 - MOVING[0]:.0%} of the images still standing; the check fails below "
     f"{1 - MOVING[1]:.0%}.",
     f"{INDICATORS}, incomplete optimisation; the shares are ours",
     "More steps, a larger step size, or more restarts; --thorough doubles them to see whether anything changes.",
