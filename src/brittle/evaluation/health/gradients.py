@@ -11,6 +11,7 @@ from brittle.core.classifier import undisturbed
 from brittle.errors import ModelError
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen, skipped
+from brittle.evaluation.health.sources import AUTOATTACK, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import cross_entropy, lead
 from brittle.types import Labels, Logits, PerImage
 
@@ -51,7 +52,7 @@ GRADIENTS = Check(
     "Gradients",
     "For no image is the gradient of the margin zero in every pixel; nor that of the cross-entropy, where up to "
     f"{VANISHED:.0%} of the images are a warning.",
-    "Croce & Hein, AutoAttack's checks.py, check_zero_gradients; Pintor et al., NeurIPS 2022, unavailable gradients",
+    f"{AUTOATTACK}, check_zero_gradients; {INDICATORS}, unavailable gradients",
     "Logits too large: attack the margin (pgd:loss=margin). A step that has no slope, such as rounding: give it a "
     "smooth surrogate (BPDA), or attack without gradients.",
     _gradients,
@@ -73,7 +74,7 @@ OPTIMISES = Check(
     "optimises",
     "No optimisation inside the network",
     "A forward pass on images that ask for no gradient differentiates nothing and keeps nothing to be differentiated.",
-    "Croce & Hein, AutoAttack's checks.py, check_dynamic (there by tracing every call); RobustBench, admission",
+    f"{AUTOATTACK}, check_dynamic (there by tracing every call); {ROBUSTBENCH}",
     "Attack through the whole loop with enough of its steps, with a surrogate of it (BPDA), or without gradients.",
     _optimises,
 )

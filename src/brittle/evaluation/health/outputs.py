@@ -8,10 +8,10 @@ from brittle.core.attack import Attack, parts_of
 from brittle.core.classifier import are_probabilities, undisturbed
 from brittle.evaluation.health.case import DRAWS, STABILITY, Case
 from brittle.evaluation.health.check import Check, Seen, graded
+from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import lead
 from brittle.metrics.rows import integers
 
-AUTOATTACK = "Croce & Hein, ICML 2020, AutoAttack's checks.py"
 DISTANCE = 1e-4
 """Between logits of length 1 of the same images (AutoAttack, checks.py: `check_randomized`)."""
 NARROW = 0.1
@@ -45,7 +45,7 @@ IMAGES = Check(
     "images",
     "Range and type of the images",
     f"Within the bounds, filling at least {NARROW:.0%} of them, in float32 or float64.",
-    "Carlini et al. 2019, section 4.1 (state the threat model in the input's units); the threshold is ours",
+    f"{ROBUSTBENCH} (images in the bounds that the model states); the threshold is ours",
     "Give images in the bounds' units: divide by 255 once, and keep the normalisation inside the network.",
     _images,
 )
@@ -64,7 +64,7 @@ MODE = Check(
     "mode",
     "Evaluation mode",
     "No module is in training mode during a forward pass.",
-    "RobustBench, admission of models",
+    ROBUSTBENCH,
     "Do not call train() inside forward, and let eval() reach every module.",
     _mode,
 )
@@ -154,7 +154,7 @@ ALONE_OR_NOT = Check(
     "batch",
     "Images do not influence each other",
     f"Logits of length 1 of an image alone and in a batch differ by at most {ALONE:g}.",
-    "Carlini et al. 2019, section 4.3 (the model as it is deployed); the threshold is ours",
+    "Ours: a result must not depend on which images share a batch",
     "Use stored statistics in normalisation layers (eval mode), and no operation across the batch.",
     _alone,
 )
@@ -176,7 +176,7 @@ CLEAN = Check(
     "Clean accuracy two ways",
     "The audit's predictions are found again in another batch and order; up to 1 % may differ by rounding, with a "
     "warning.",
-    "Carlini et al. 2019, section 4.2 (report clean accuracy); the second way is ours",
+    f"{CHECKLIST} (clean accuracy is reported); the second way is ours",
     "Look for state kept between calls, batch statistics and randomness in the network.",
     _clean,
 )
@@ -215,7 +215,7 @@ STABLE = Check(
     "Smooth around the images",
     f"Within a quarter of the noise (2/255 for 8/255) the margin changes about a quarter as much: at most "
     f"{ROUGH[0]:.0%} of the change remains; the check fails above {ROUGH[1]:.0%}.",
-    "After Pintor et al., NeurIPS 2022, Indicators of Attack Failure, unstable predictions; deviation: their 10 % for "
+    f"After {INDICATORS}, unstable predictions; deviation: their 10 % for "
     "the change itself fires on ordinary networks of photographs",
     "The gradient says little about where the network goes: average it over draws or neighbours (expectation over "
     "transformation), or attack without gradients.",

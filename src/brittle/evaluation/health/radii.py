@@ -8,10 +8,10 @@ from brittle.core.inputs import placed
 from brittle.core.run import run
 from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
+from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
 from brittle.metrics.rows import floats
 from brittle.types import Mask, PerImage
 
-CHECKLIST = "Carlini et al. 2019, On Evaluating Adversarial Robustness"
 LOST = 0.05
 """Share of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
 
@@ -90,7 +90,7 @@ WIDER = Check(
     "A larger radius breaks no fewer images",
     f"What an attack breaks at a radius it breaks at twice the radius, and at every larger one of the plan; the check "
     f"fails above {LOST:.0%} lost.",
-    f"{CHECKLIST}, section 5.1; Athalye, Carlini, Wagner, ICML 2018, section 3.1",
+    f"{CHECKLIST} (success rises with the radius); {SYMPTOM}",
     "A decrease means a flawed attack: more steps, a step size in proportion to the radius, another loss.",
     _wider,
 )
@@ -138,7 +138,7 @@ GUESSING = Check(
     "Where a change reaches the same flat grey image from every image, no classifier beats guessing: attacks break "
     "every image that grey is no example of, and searches find no longer way. Up to one in as many images as there are "
     "classes is a warning.",
-    f"{CHECKLIST}, section 5.1 (L∞ = 0.5); the proof by a grey image is ours",
+    f"{CHECKLIST} (no better than guessing at L∞ = 0.5); the proof by a grey image is ours",
     "An adversarial image is known and the attack misses it: its steps, its loss or the gradients fail.",
     _guessing,
 )
@@ -162,7 +162,7 @@ UNBOUNDED = Check(
     "An attack with all the room breaks all",
     f"At a radius that reaches every image there is, the strongest attack breaks every image; the check fails above "
     f"{LOST:.0%} standing.",
-    "Pintor et al., NeurIPS 2022, unconstrained attack failure; " + CHECKLIST + ", section 5.1",
+    f"{INDICATORS}, unconstrained attack failure; {CHECKLIST} (unbounded attacks)",
     "The optimisation fails, not the room: look at gradients, loss and step size.",
     _unbounded,
 )

@@ -9,10 +9,10 @@ from brittle.core.classifier import undisturbed
 from brittle.evaluation.health.again import CLOSE, Again, in_box, measured
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
+from brittle.evaluation.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags, floats
 
-INDICATORS = "Pintor et al., NeurIPS 2022, Indicators of Attack Failure"
 SIZE = 0.02
 """By how much a size may differ from the audit's: other batch, other rounding, another path; ours."""
 DIFFER = (0.1, 0.25)
@@ -50,7 +50,7 @@ SAME = Check(
     "The same seed gives the same result",
     f"At least {1 - DIFFER[0]:.0%} of the results come out again, success and size to {SIZE:.0%}, each image alone in "
     f"its batch; the check fails below {1 - DIFFER[1]:.0%}.",
-    "Carlini et al. 2019, section 3.3 (reproducible results); the thresholds are ours",
+    f"{CHECKLIST} (results that others can repeat); the thresholds are ours",
     "Look for randomness in the network, for state kept between calls, and for images that influence each other.",
     _same,
 )
@@ -89,7 +89,7 @@ ALLOWED = Check(
     "Radius, box and label in a second pass",
     "Every change, measured again in float64 by other code, is within its radius (to 1e-6), leaves no pixel beyond the "
     "bounds, and is misclassified in a fresh forward pass.",
-    "AutoAttack prints the largest change, NaN and the range likewise; AttackBench, section 3 (box)",
+    f"AutoAttack prints the largest change, NaN and the range likewise; {ATTACKBENCH} (beyond the box is a failure)",
     "The attack leaves what it is allowed: project and clamp before the network is asked.",
     _allowed,
 )
@@ -115,7 +115,7 @@ RETURNED = Check(
     "The best point on the path is returned",
     "A witness before the network sees no adversarial point within radius and box that is smaller, by a relative 1e-4, "
     "than what the attack returned.",
-    f"{INDICATORS}, silent success; AttackBench, best on path against returned",
+    f"{INDICATORS}, silent success; {ATTACKBENCH}, best on path against returned",
     "The attack forgets points: show every point to the network through problem.probe, which keeps the best one.",
     _returned,
 )

@@ -7,11 +7,10 @@ import numpy as np
 from brittle import metrics
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
+from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import changes, flags, within
 
-CHECKLIST = "Carlini et al. 2019, On Evaluating Adversarial Robustness"
-SYMPTOM = "Athalye, Carlini, Wagner, ICML 2018, section 3.1"
 POINTS = 0.002
 """By how much a black box may lower the robust accuracy (AutoAttack, checks.py: `check_square_sr`)."""
 CLEARLY = 0.02
@@ -59,7 +58,7 @@ BLACK_BOX = Check(
     "A black box never beats the gradients",
     f"Black boxes break no more than {POINTS:.1%} of the images alone (and more than one image); the check fails above "
     f"{CLEARLY:.0%}, or where they break more images in all.",
-    f"AutoAttack's checks.py, check_square_sr; {CHECKLIST}, section 5.2; {SYMPTOM}",
+    f"{AUTOATTACK}, check_square_sr; {CHECKLIST} (gradient-free attacks); {SYMPTOM}",
     "Gradients are masked: differentiate a smooth surrogate of what hides them (BPDA), use another loss (margin), or "
     "trust the black box's number.",
     _black_box,
@@ -75,7 +74,7 @@ NOISE = Check(
     "Random noise never beats the gradients",
     f"Random changes break no image that gradients do not; the check fails above {CLEARLY:.0%}, or where they break "
     "more images in all.",
-    f"{CHECKLIST}, section 5.3; {SYMPTOM}",
+    f"{CHECKLIST} (random noise); {SYMPTOM}",
     "Gradients are masked or the attack is broken: see “Gradients” and “Attacks converged”; --thorough draws 10,000.",
     _noise,
 )
@@ -103,7 +102,7 @@ ITERATIVE = Check(
     "Many steps beat one",
     "An iterative attack breaks at least as many images as one with a single step at the same radius; the check fails "
     f"from {CLEARLY / 2:.0%} of the images on.",
-    f"{CHECKLIST}, section 5.4; {SYMPTOM}",
+    f"{CHECKLIST} (iterative attacks are at least as strong); {SYMPTOM}",
     "The iterative attack is wrong or badly set: more steps, a step size of about 2.5 radius / steps, restarts.",
     _iterative,
 )
@@ -124,7 +123,7 @@ UNLIMITED = Check(
     "unlimited",
     "A search without a limit finds something",
     "A search by gradients that may change an image by any amount breaks every image; the check fails above 5 %.",
-    f"Pintor et al., NeurIPS 2022, unconstrained attack failure; {CHECKLIST}, section 5.1; {SYMPTOM}",
+    f"{INDICATORS}, unconstrained attack failure; {CHECKLIST} (unbounded attacks); {SYMPTOM}",
     "An image of another class is within reach, so the search failed: more steps, another search, or gradients that "
     "do not vanish.",
     _unlimited,
@@ -145,7 +144,7 @@ ALLOWED = Check(
     "radius",
     "No change beyond the radius",
     "The change of every success, measured again on the image returned, is within the radius to 1e-6.",
-    f"{CHECKLIST}, section 4.1; AutoAttack prints the largest change likewise",
+    "AutoAttack prints the largest change after every run likewise",
     "The attack leaves the ball: project what it returns.",
     _allowed,
 )
@@ -213,7 +212,7 @@ RIGHT = Check(
     "The network is right before",
     "Right on most images, and surely better than guessing (lower end of the 95 % interval). Images that were wrong "
     "count against both accuracies and in no success rate.",
-    f"{CHECKLIST}, section 4.2; the thresholds are ours",
+    f"{CHECKLIST} (clean accuracy is reported); the thresholds are ours",
     "Check that the labels are this network's and that images are prepared as in its training (--resize, --crop).",
     _right,
 )
@@ -232,7 +231,7 @@ STRENGTH = Check(
     "strength",
     "More than one attack, and never a single step alone",
     "At least two attacks, and where gradients are used an attack with many steps.",
-    f"{CHECKLIST}, sections 5.1 and 5.5",
+    f"{CHECKLIST} (never FGSM alone, attacks that differ)",
     "Add attacks, such as the default ones: a single number of a single attack is an upper bound and no more.",
     _strength,
 )

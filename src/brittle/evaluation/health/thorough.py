@@ -16,7 +16,8 @@ from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.radii import CHECKLIST, grey_images, standing, strongest
+from brittle.evaluation.health.radii import grey_images, standing, strongest
+from brittle.evaluation.health.sources import CHECKLIST
 from brittle.metrics.rows import floats
 
 CHANGE = (0.01, 0.05)
@@ -24,7 +25,7 @@ CHANGE = (0.01, 0.05)
 SHRINK = (0.02, 0.1)
 """Shares by which the median size of the smallest change may shrink; ours."""
 DRAWS = 10_000
-"""Random changes of each image (Carlini et al. 2019, section 5.3)."""
+"""Random changes of each image (Carlini et al. 2019: ten thousand and more)."""
 
 
 def doubled(attack: Attack, setting: str) -> Attack | None:
@@ -105,7 +106,7 @@ MORE_STEPS = Check(
     f"With its steps doubled the strongest attack breaks at most {CHANGE[0]:.0%} of the images (or one) that stood; "
     f"where there are only searches, the best median shrinks by at most {SHRINK[0]:.0%}. The check fails above "
     f"{CHANGE[1]:.0%} and {SHRINK[1]:.0%}.",
-    f"{CHECKLIST}, section 5.4",
+    f"{CHECKLIST} (doubling the iterations changes nothing)",
     "Use more steps until nothing changes; the robust accuracy is too high as it is.",
     _more_steps,
 )
@@ -124,7 +125,7 @@ MORE_RESTARTS = Check(
     "Twice the restarts change nothing",
     f"With restarts doubled and another seed the strongest attack breaks at most {CHANGE[0]:.0%} of the images (or "
     f"one) that stood; the check fails above {CHANGE[1]:.0%}.",
-    f"{CHECKLIST}, section 5.4",
+    f"{CHECKLIST} (doubling the restarts changes nothing)",
     "Use more restarts until nothing changes.",
     _more_restarts,
 )
@@ -156,7 +157,7 @@ MORE_DRAWS = Check(
     "Ten thousand random changes break nothing more",
     f"No image that stood falls to one of {DRAWS:,} random changes within the radius, on at most ten images and at no "
     "more than the audit's own passes.",
-    f"{CHECKLIST}, section 5.3",
+    f"{CHECKLIST} (random noise, ten thousand draws)",
     "Gradients are masked: noise finds what they do not. Use BPDA, another loss, or a black box.",
     _more_draws,
 )
@@ -181,7 +182,7 @@ ALL_GUESSING = Check(
     "No attack does better than guessing at a huge radius",
     "Every iterative attack, given the way to a flat grey image, breaks every image that grey proves to be breakable; "
     "the check fails above 10 %.",
-    f"{CHECKLIST}, section 5.1",
+    f"{CHECKLIST} (no better than guessing at L∞ = 0.5)",
     "This attack adds nothing but trust that it does not deserve: mend it or leave it out.",
     _all_guessing,
 )

@@ -2,6 +2,7 @@
 
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen, skipped
+from brittle.evaluation.health.sources import ROBUSTBENCH
 from brittle.models.network import digest_of
 
 
@@ -19,7 +20,7 @@ WEIGHTS = Check(
     "weights",
     "Unchanged weights",
     "Weights and buffers have the same digest before and after the audit.",
-    "RobustBench, admission of models (the same network for every image); the digest is ours",
+    f"{ROBUSTBENCH} (the same network for every image); the digest is ours",
     "Do not write to parameters or buffers inside forward: every image must meet the same network.",
     _weights,
 )
