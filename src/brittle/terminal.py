@@ -274,16 +274,17 @@ def tell(line: str, fraction: float | None = None) -> None:
 def show_study(result: StudyResult) -> None:
     """Print a study network by network, measured beside published, with every note."""
     written = sheets(result)
+    kinds = [
+        kind for kind in ("measured", "published") if any(kind == head[1] for one in written for head in one.heads)
+    ]
     for number, row in enumerate(result.rows):
-        table = Table(
-            "", "measured", "published", title=escape(row.key), title_justify="left", box=None, padding=(0, 2)
-        )
+        table = Table("", *kinds, title=escape(row.key), title_justify="left", box=None, padding=(0, 2))
         for sheet in written:
             lines: dict[str, dict[str, str]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
                 lines.setdefault(what, {})[kind] = escape(place.line)
             for what, texts in lines.items():
-                table.add_row(what, texts.get("measured", ""), texts.get("published", ""))
+                table.add_row(what, *(texts.get(kind, "") for kind in kinds))
         Console(highlight=False).print(table)
         for note in row.notes:
             console.print(f"  [dim]{escape(note)}[/]")

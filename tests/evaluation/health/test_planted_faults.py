@@ -1,5 +1,7 @@
 """Every check catches the fault planted for it and passes its twin."""
 
+from pathlib import Path
+
 import pytest
 
 from brittle.evaluation.health.examine import CHECKS
@@ -32,3 +34,10 @@ def test_every_check_says_what_must_hold_who_says_so_and_what_to_do():
         assert check.rule.endswith(".")
         assert len(check.source) > 20
         assert check.remedy.endswith(".")
+
+
+def test_the_documentation_says_what_the_checks_say():
+    page = (Path(__file__).parents[3] / "docs" / "health.md").read_text()
+    for check in EVERY:
+        row = f"| **{check.title}**<br>`{check.name}` | {check.rule} | {check.source} | {check.remedy} |"
+        assert row in page, check.name

@@ -192,14 +192,14 @@ IN_ATTACKS = (
         "too few steps",
         "enough steps",
         lambda: case(network(), [PGD(steps=5, step_size=0.005, random_start=False)]),
-        lambda: _plain(PGD(steps=25)),
+        lambda: _plain(PGD(steps=25), radius=0.05),
     ),
     Planted(
         thorough.MORE_STEPS,
         "too few steps",
         "enough steps",
         lambda: case(network(), [PGD(steps=5, step_size=0.005, random_start=False)]),
-        lambda: _plain(PGD(steps=25)),
+        lambda: _plain(PGD(steps=25), radius=0.05, count=20),
     ),
     Planted(
         radii.WIDER,
