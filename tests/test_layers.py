@@ -29,7 +29,7 @@ LAYERS = [
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
-    "brittle.evaluation.schema", "brittle.studies.study", "brittle.studies.tables",
+    "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.study", "brittle.studies.tables",
     "brittle.studies.drawing",
 
     "brittle.pictures",  # draws what it is given

@@ -75,6 +75,9 @@ def audit(
     crop: Crop = None,
     skip_bad: SkipBad = False,
     lattice: Annotated[int | None, Levels] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
+    ] = False,
     fail_under: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Exit with 1 when the lower bound of the robust accuracy is below this."),
@@ -112,6 +115,7 @@ def audit(
             crop=crop,
             skip_bad=skip_bad,
             lattice=lattice,
+            thorough=thorough,
             command=["brittle", *sys.argv[1:]],
             watch=bar,
         )

@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brittle.evaluation.attack import Saved
+from brittle.evaluation.health.finding import Health
 from brittle.evaluation.summary import AttackSummary, Summary
 from brittle.evaluation.train import Trained
 from brittle.evaluation.universal import Universal
@@ -162,8 +163,21 @@ def show_summary(summary: Summary) -> None:
         console.print(f"queries of an image, median / most, of {summary.budget}: {costs}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
     console.print(f"robust accuracy  {percent(summary.robust)}")
+    if summary.health is not None:
+        _show_health(summary.health)
     if summary.bad:
         console.print(f"[yellow]{summary.bad} images could not be read and were left out; the report lists them[/]")
+
+
+def _show_health(health: Health) -> None:
+    """Print how many checks passed, and each that did not with its remedy."""
+    counts = ", ".join(f"{health.count(status)} {status}" for status in ("pass", "warn", "fail"))
+    console.print(f"health           {counts}  [dim]({health.share:.1%} of the audit's passes)[/]")
+    for finding in health.ordered("fail", "warn"):
+        colour = "red" if finding.status == "fail" else "yellow"
+        told = f"[bold {colour}]{finding.status.upper()}[/] {escape(finding.title)}: {escape(finding.text)}"
+        console.print(told, soft_wrap=True)
+        console.print(f"     [dim]{escape(finding.remedy)}[/]", soft_wrap=True)
 
 
 def _costs(summary: Summary) -> str:
@@ -263,16 +277,17 @@ def tell(line: str, fraction: float | None = None) -> None:
 def show_study(result: StudyResult) -> None:
     """Print a study network by network, measured beside published, with every note."""
     written = sheets(result)
+    kinds = [
+        kind for kind in ("measured", "published") if any(kind == head[1] for one in written for head in one.heads)
+    ]
     for number, row in enumerate(result.rows):
-        table = Table(
-            "", "measured", "published", title=escape(row.key), title_justify="left", box=None, padding=(0, 2)
-        )
+        table = Table("", *kinds, title=escape(row.key), title_justify="left", box=None, padding=(0, 2))
         for sheet in written:
             lines: dict[str, dict[str, str]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
                 lines.setdefault(what, {})[kind] = escape(place.line)
             for what, texts in lines.items():
-                table.add_row(what, texts.get("measured", ""), texts.get("published", ""))
+                table.add_row(what, *(texts.get(kind, "") for kind in kinds))
         Console(highlight=False).print(table)
         for note in row.notes:
             console.print(f"  [dim]{escape(note)}[/]")

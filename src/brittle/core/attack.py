@@ -1,7 +1,7 @@
 """What an attack is: frozen hyper-parameters, and a way to propose points."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, Generic, TypeVar
 
 import torch
@@ -21,7 +21,8 @@ class Attack(ABC):
         threats: names of the threats that it has mathematics for.
         needs_radius: whether it works at a given radius; otherwise it searches for the smallest change.
         fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
-        gradients: whether it differentiates the network; an attack that says False looks at its outputs alone.
+        gradients: whether it differentiates the network; otherwise it is a black box or a baseline (see
+            `uses_gradients` for attacks around attacks).
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
@@ -103,6 +104,19 @@ class Stepwise(Attack, Generic[S]):
     def over(self, problem: Problem, state: S, probe: Probe) -> Mask:
         """Say for which images no further step is wanted: where the goal is met, unless the attack keeps improving."""
         return probe.met if self.stops else torch.zeros_like(probe.met)
+
+
+def parts_of(attack: Attack) -> list[Attack]:
+    """Return the attacks that an attack is built around; none for most."""
+    values = [getattr(attack, field.name) for field in fields(attack)]
+    inner = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
+    return [one for one in inner if isinstance(one, Attack)]
+
+
+def uses_gradients(attack: Attack) -> bool:
+    """Whether an attack, or for a search around attacks any of these, differentiates the network."""
+    parts = parts_of(attack)
+    return any(uses_gradients(part) for part in parts) if parts else attack.gradients
 
 
 def at_least(name: str, value: float, lowest: float) -> None:

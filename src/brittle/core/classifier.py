@@ -179,7 +179,7 @@ class Classifier:
                 f"the network's output is NaN or infinite for {bad} of {count} images; "
                 "look at the weights and at the normalisation inside the network"
             )
-        if _are_probabilities(logits):
+        if are_probabilities(logits):
             raise ModelError(
                 "the network's outputs lie in 0..1 and sum to 1: they look like probabilities, and attacks need "
                 "logits; remove the final softmax (its gradients vanish, which makes networks look robust that are "
@@ -205,7 +205,7 @@ def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
     return nn.functional.one_hot(said.long(), classes)
 
 
-def _are_probabilities(logits: Logits) -> bool:
+def are_probabilities(logits: Logits) -> bool:
     """AutoAttack's rule (checks.py, `check_range_output`): within 0..1 and every row sums to 1, both to 1e-5."""
     if not len(logits):
         return False

@@ -16,6 +16,7 @@ from brittle.core.lattice import Lattice
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import DataError, InputError, LabelError, ModelError
+from brittle.evaluation.health.examine import examine_run
 from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
@@ -24,6 +25,7 @@ from brittle.evaluation.store import RunFolder
 from brittle.evaluation.subject import open_subject
 from brittle.metrics.rows import flags, floats
 from brittle.models import Network
+from brittle.models.network import digest_of
 from brittle.version import __version__
 
 PARTS_OF = 64
@@ -53,6 +55,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     crop: int | None = None,
     skip_bad: bool = False,
     lattice: int | None = None,
+    thorough: bool = False,
     command: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> RunFolder:
@@ -82,11 +85,13 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
         lattice: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by default.
+        thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
+            no row.
         command: what the user typed, for the manifest.
         watch: who is told of the progress.
 
     Returns:
-        The finished run folder.
+        The finished run folder, with what the checks of the audit found (`RunFolder.health`).
 
     Raises:
         BrittleError: anything that cannot be meant or done; the message says what and how to mend it.
@@ -125,6 +130,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
+    before = digest_of(classifier.module)
     shape = _checked(classifier, source, blank=budget is not None)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -156,7 +162,13 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
     )
     with RunFolder.create(Path(out), manifest) as folder:
-        _Work(folder, planned, classifier, source, watch or Nobody()).go()
+        work = _Work(folder, planned, classifier, source, watch or Nobody())
+        anew = work.go()
+        health = folder.health()
+        if anew or health is None or (thorough and not health.thorough):
+            found = examine_run(folder, planned, classifier, source, weights=before, thorough=thorough)
+            folder.write_health(found)
+        folder.finish()
         return folder
 
 
@@ -170,8 +182,8 @@ class _Work:
     source: Source
     watch: Watch
 
-    def go(self) -> None:
-        """Do every part that is not there."""
+    def go(self) -> bool:
+        """Do every part that is not there, and say whether there was any."""
         manifest = self.folder.manifest
         missing = {
             (block, one.info.key)
@@ -198,7 +210,7 @@ class _Work:
                     block = next(self.source.blocks(manifest.block, start=number * manifest.block))
                     self._note_bad()
                 self._part(one, block, number, extremes[key])
-        self.folder.finish()
+        return bool(missing)
 
     def _images(self, number: int) -> int:
         block = self.folder.manifest.block

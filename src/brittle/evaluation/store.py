@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import RunError
+from brittle.evaluation.health.finding import Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA
 from brittle.files import UNFINISHED, cannot_write, write_atomically
@@ -172,6 +173,14 @@ class RunFolder:
         """Record in the manifest the images that could not be decoded, in place of those recorded before."""
         data = self.manifest.data.model_copy(update={"bad": list(bad)})
         self._replace_manifest(self.manifest.model_copy(update={"data": data}))
+
+    def health(self) -> Health | None:
+        """What the checks of the run found; None where they have not been made."""
+        return read_health(self.path, self.manifest.identity)
+
+    def write_health(self, health: Health) -> None:
+        """Keep what the checks found, in place of what they found before."""
+        write_health(self.path, health)
 
     def finish(self) -> None:
         """Record that every part is done, and let go of the folder.

@@ -3,12 +3,13 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from brittle.evaluation.health.finding import Health
 from brittle.evaluation.manifest import AttackInfo
 from brittle.evaluation.store import RunFolder
 from brittle.metrics import (
@@ -67,6 +68,7 @@ class Summary:
         attacks: one line each.
         lattice: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
+        health: what the checks of the evaluation found; None where they have not been made.
     """
 
     run: str
@@ -79,10 +81,12 @@ class Summary:
     attacks: tuple[AttackSummary, ...]
     lattice: int | None = None
     budget: int | None = None
+    health: Health | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; an infinite number becomes null."""
-        return _finite(asdict(self))
+        health = None if self.health is None else self.health.model_dump(mode="json", exclude={"run", "format"})
+        return _finite({**asdict(replace(self, health=None)), "health": health})
 
 
 def summarise(folder: RunFolder) -> Summary:
@@ -105,6 +109,7 @@ def summarise(folder: RunFolder) -> Summary:
         attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
         lattice=manifest.lattice,
         budget=manifest.budget,
+        health=folder.health(),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from brittle.evaluation.store import RunFolder
 from brittle.files import write_atomically
 from brittle.report import figures, sections, trust
+from brittle.report.checks import block
 from brittle.report.evidence import Evidence, gather
 from brittle.report.gallery import walls
 from brittle.report.template import fill
@@ -57,6 +58,7 @@ def render(evidence: Evidence) -> str:
         classes=sections.class_table(evidence),
         pairs=sections.pair_table(evidence, pairs),
         walls=walls(evidence),
+        health=block(evidence.folder.health()),
         remarks=trust.remarks(evidence),
         settings=trust.settings(evidence),
         hyperparameters=sections.hyperparameters,

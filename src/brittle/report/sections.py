@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import dataclass
 
-import numpy as np
 from pydantic import JsonValue
 
 from brittle import metrics
@@ -211,13 +210,3 @@ def pair_table(evidence: Evidence, pairs: list[Pair]) -> Table:
     return Table(
         ("Before", "After", "Images"), tuple(rows), note + (f" The last {left:,} are left out." if left else "")
     )
-
-
-def unbroken_searches(evidence: Evidence) -> list[tuple[Attacked, int]]:
-    """Searches without a limit that found nothing at all for some images: (attack, number of images)."""
-    lost = [
-        (attack, int(np.isinf(metrics.minimal_sizes(attack.table)).sum()))
-        for attack in evidence.attacks
-        if attack.searches
-    ]
-    return [(attack, number) for attack, number in lost if number]

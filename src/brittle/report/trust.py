@@ -9,11 +9,8 @@ from brittle import metrics
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
-from brittle.report.formats import NAMES, THIN, interval, percent, plural
-from brittle.report.sections import setting, unbroken_searches
-
-BASELINES = ("noise", "random-direction")
-"""Names of the attacks that only draw at random; a network that falls to them and not to gradients hides these."""
+from brittle.report.formats import NAMES, THIN, plural
+from brittle.report.sections import setting
 
 
 @dataclass(frozen=True)
@@ -26,28 +23,17 @@ class Remark:
 
 
 def remarks(evidence: Evidence) -> list[Remark]:
-    """What the numbers rest on and what they do not cover."""
+    """What the numbers rest on and do not cover, beyond what the checks of the evaluation say."""
     return [
         *_sample(evidence),
-        *_masking(evidence),
         _attacks(evidence),
-        *_rounding(evidence),
+        *_on_lattice(evidence),
         *_left_out(evidence),
     ]
 
 
 def _sample(evidence: Evidence) -> list[Remark]:
-    n, data = evidence.n, evidence.manifest.data
-    width = 100 * (evidence.robust.high - evidence.robust.low)
-    found = [
-        Remark(
-            f"n = {n:,}",
-            f"The robust accuracy of {percent(evidence.robust.value)} has the 95{THIN}% interval "
-            f"{interval(evidence.robust)}: {width:.1f} points wide. It holds for images drawn like these, one by one; "
-            "it does not cover other sources of images.",
-            caution=width > 20,
-        )
-    ]
+    found: list[Remark] = []
     if evidence.manifest.limit is not None:
         found.append(
             Remark(
@@ -56,55 +42,11 @@ def _sample(evidence: Evidence) -> list[Remark]:
                 "A source sorted by class or by difficulty makes them no fair sample.",
             )
         )
-    if (wrong := n - int(evidence.correct.sum())) > 0:
-        found.append(
-            Remark(
-                "Wrong already",
-                f"{plural(wrong, 'image')} ({percent(wrong / n)}) were wrong before any attack. They count against "
-                "both accuracies, and in no success rate or size.",
-            )
-        )
     if evidence.manifest.status == "running" or evidence.waiting:
         missing = ", ".join(info.spec for info in evidence.waiting)
-        text = f"{n:,} of {plural(data.images, 'image')} have been through every attack begun."
+        total = evidence.manifest.data.images
+        text = f"{evidence.n:,} of {plural(total, 'image')} have been through every attack begun."
         found.append(Remark("Not finished", text + (f" Not begun: {missing}." if missing else ""), caution=True))
-    return found
-
-
-def _masking(evidence: Evidence) -> list[Remark]:
-    """Signs that an attack failed rather than the network held."""
-    found = [
-        Remark(
-            "A search without a limit came back empty",
-            f"{attack.title} may change an image by any amount and still found nothing for "
-            f"{plural(number, 'image')}. An unlimited search should always succeed: "
-            "its gradients may vanish, or it needs more steps.",
-            caution=True,
-        )
-        for attack, number in unbroken_searches(evidence)
-        if attack.info.name not in BASELINES
-    ]
-    for attack, hits in zip(evidence.attacks, evidence.hits, strict=True):
-        if attack.info.name not in BASELINES:
-            continue
-        others = [
-            other
-            for rival, other in zip(evidence.attacks, evidence.hits, strict=True)
-            if rival.info.name not in BASELINES
-        ]
-        alone = hits.copy()
-        for other in others:
-            alone &= ~other
-        if others and (number := int(alone.sum())):
-            found.append(
-                Remark(
-                    "Chance beats the gradient",
-                    f"{attack.title} broke {plural(number, 'image')} that no other attack did. A network that "
-                    "random changes break and gradients do not is likely to hide its gradients; "
-                    "its robustness is overstated.",
-                    caution=True,
-                )
-            )
     return found
 
 
@@ -136,24 +78,11 @@ def _any_other(evidence: Evidence, attack: Attacked) -> Flags:
     return hit
 
 
-def _rounding(evidence: Evidence) -> list[Remark]:
-    fallen, kept = int(evidence.fallen.sum()), int(evidence.fallen_rounded.sum())
-    if fallen == 0:
-        return []
-    if evidence.manifest.lattice is not None:
-        return [_on_lattice(evidence, evidence.manifest.lattice)]
-    return [
-        Remark(
-            "Saving in 8 bits",
-            f"Attacks work with finer values than a saved image has. Rounded to 8 bits and judged again, {kept:,} of "
-            f"the {plural(fallen, 'broken image')} stay broken; the accuracies above are those before rounding.",
-            caution=kept < 0.9 * fallen,
-        )
-    ]
-
-
-def _on_lattice(evidence: Evidence, levels: int) -> Remark:
+def _on_lattice(evidence: Evidence) -> list[Remark]:
     """What it cost that only values of a file's levels were allowed."""
+    levels = evidence.manifest.lattice
+    if levels is None or not evidence.fallen.any():
+        return []
     parts: list[str] = []
     for attack in evidence.attacks:
         success, before = flags(attack.table, "success"), floats(attack.table, "size_unrounded")
@@ -167,11 +96,9 @@ def _on_lattice(evidence: Evidence, levels: int) -> Remark:
         f" Rounding cost in the median, as a share of the size: {'; '.join(parts)}. Below zero, the search on the "
         "lattice found smaller changes than the attack had."
     )
-    return Remark(
-        "On the 8-bit lattice" if levels == 256 else f"On the lattice of {levels:,} levels",
-        f"Every broken image was judged with its values on {levels:,} levels, so that a file with these holds it as it "
-        f"is.{cost if parts else ''}",
-    )
+    title = "On the 8-bit lattice" if levels == 256 else f"On the lattice of {levels:,} levels"
+    text = f"Every broken image was judged with its values on {levels:,} levels, so that a file holds it as it is."
+    return [Remark(title, text + (cost if parts else ""))]
 
 
 def _left_out(evidence: Evidence) -> list[Remark]:

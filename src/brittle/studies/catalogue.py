@@ -17,6 +17,7 @@ from brittle.studies.lbfgs_cross_model import LBFGS_CROSS_MODEL
 from brittle.studies.lbfgs_cross_training_set import LBFGS_CROSS_TRAINING_SET
 from brittle.studies.madry_mnist import MADRY_MNIST
 from brittle.studies.one_pixel import ONE_PIXEL
+from brittle.studies.planted_faults import PLANTED_FAULTS
 from brittle.studies.study import Study
 from brittle.studies.uap_cross_model import UAP_CROSS_MODEL
 from brittle.studies.uap_diversity import UAP_DIVERSITY
@@ -45,6 +46,7 @@ STUDIES: dict[str, Study] = {
         LBFGS_CROSS_TRAINING_SET,
         MADRY_MNIST,
         ONE_PIXEL,
+        PLANTED_FAULTS,
         UAP_CROSS_MODEL,
         UAP_DIVERSITY,
         UAP_FOOLING,

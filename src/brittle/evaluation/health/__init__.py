@@ -1,0 +1,1 @@
+"""Evaluation health: checks of the audit itself, each with its number, rule and remedy."""

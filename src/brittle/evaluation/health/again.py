@@ -1,0 +1,147 @@
+"""Some images attacked once more, one by one, with a witness of every point that the attack shows to the network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brittle.core.result import Result
+from brittle.core.run import run
+from brittle.evaluation.health.case import REPEATS, SHARE, Attempt, Case
+from brittle.metrics.estimate import Floats
+
+CLOSE = 1e-6
+"""Of the radius, or of the span where that is larger: as in the core."""
+MOST = 32
+"""Images of each attack that are attacked again, where nothing else limits them."""
+
+
+@dataclass
+class Witness:
+    """What was seen of one image: the smallest change that the network took for another class.
+
+    Attributes:
+        image: (c, h, w).
+        label: its class.
+        attempt: which attack; its norm and radius.
+        bounds: of the images.
+        best: size of that change, infinite where there was none.
+        points: how many points were seen.
+    """
+
+    image: Tensor
+    label: int
+    attempt: Attempt
+    bounds: tuple[float, float]
+    best: float = float("inf")
+    points: int = 0
+
+    def __call__(self, images: Tensor, logits: Tensor) -> None:
+        """Look at one forward pass."""
+        self.points += len(images)
+        wrong = (logits.argmax(1) != self.label) & torch.isfinite(logits).all(1)
+        moved = images[wrong].double()
+        if not len(moved):
+            return
+        sizes = measured(moved.cpu().numpy(), self.image.double().cpu().numpy(), self.attempt.p)
+        inside = in_box(moved.cpu().numpy(), self.bounds)
+        radius = np.inf if self.attempt.radius is None else self.attempt.radius
+        found = sizes[inside & (sizes <= radius)]
+        self.best = min([self.best, *found.tolist()])
+
+
+def measured(moved: Floats, image: Floats, p: str) -> Floats:
+    """Measure changes by another way than the core does, in float64 and by numpy.
+
+    Args:
+        moved: (m, c, h, w).
+        image: the clean one, (c, h, w), or one for each.
+        p: the norm, as the metrics name it.
+
+    Returns:
+        Sizes (m,); infinite for deformations, which cannot be read off the images.
+    """
+    change = np.abs(moved - image)
+    flat = change.reshape(len(change), -1)
+    if p == "pixels":
+        return (change > 0).any(axis=1).reshape(len(change), -1).sum(axis=1).astype(np.float64)
+    if p == "0":
+        return (flat > 0).sum(axis=1).astype(np.float64)
+    if p == "flow":
+        return np.full(len(change), np.inf)
+    return np.linalg.norm(flat, float(p), axis=1)
+
+
+def in_box(images: Floats, bounds: tuple[float, float]) -> np.ndarray:
+    """Say which images lie within the bounds, (m,); none may lie beyond them at all."""
+    flat = images.reshape(len(images), -1)
+    return np.asarray((flat >= bounds[0]).all(axis=1) & (flat <= bounds[1]).all(axis=1))
+
+
+@dataclass(frozen=True)
+class Again:
+    """One image attacked once more.
+
+    Attributes:
+        attempt: which attack.
+        place: of the image in the case.
+        row: of the image in the tables.
+        result: one row.
+        witness: what was seen.
+    """
+
+    attempt: Attempt
+    place: int
+    row: int
+    result: Result
+    witness: Witness = field(repr=False)
+
+
+def attack_again(case: Case, attempt: Attempt, places: Sequence[int]) -> list[Again]:
+    """Attack images one by one as the audit did, with the same seed."""
+    bounds = (case.classifier.bounds.lower, case.classifier.bounds.upper)
+    found: list[Again] = []
+    for place in places:
+        image, label = case.images[place], case.labels[place : place + 1]
+        witness = Witness(image, int(label), attempt, bounds)
+        with case.meter.heard(witness):
+            result = run(
+                attempt.attack,
+                case.classifier,
+                image[None],
+                label,
+                threat=attempt.threat,
+                seed=case.seed,
+                batch=case.batch,
+                ids=case.index[place : place + 1],
+                lattice=case.lattice,
+                trace=True,
+            )
+        found.append(Again(attempt, place, int(case.rows[place]), result, witness))
+    return found
+
+
+def repeats(case: Case) -> list[Again]:
+    """Attack some images of every attempt again, in turn one that stood and one that fell, as far as there is room."""
+    found: list[Again] = []
+    for attempt in case.attempts:
+        room = float("inf") if case.thorough else REPEATS * SHARE * float(attempt.cost.sum())
+        chosen: list[int] = []
+        for place in in_turn(case, attempt):
+            cost = float(attempt.cost[case.rows[place]])
+            if len(chosen) < MOST and (cost <= room or not chosen):
+                chosen.append(place)
+                room -= cost
+        found += attack_again(case, attempt, chosen)
+    return found
+
+
+def in_turn(case: Case, attempt: Attempt) -> list[int]:
+    """Places of the images that were right before: in turn one that the attempt did not break and one that it did."""
+    right = [place for place, row in enumerate(case.rows) if case.correct[row]]
+    stood = [place for place in right if not attempt.broken[case.rows[place]]]
+    fell = [place for place in right if attempt.broken[case.rows[place]]]
+    longest = max(len(stood), len(fell))
+    return [some[turn] for turn in range(longest) for some in (stood, fell) if turn < len(some)]

@@ -1,0 +1,118 @@
+"""Make every check of a case, and every case of an audit."""
+
+from collections.abc import Sequence
+
+import torch
+
+from brittle import metrics
+from brittle.core.classifier import Classifier
+from brittle.data import Source
+from brittle.evaluation.health.case import Attempt, Case
+from brittle.evaluation.health.check import Check
+from brittle.evaluation.health.finding import Health
+from brittle.evaluation.health.gradients import GRADIENT_CHECKS
+from brittle.evaluation.health.meter import Meter
+from brittle.evaluation.health.outputs import OUTPUT_CHECKS
+from brittle.evaluation.health.radii import RADIUS_CHECKS
+from brittle.evaluation.health.repeats import REPEAT_CHECKS
+from brittle.evaluation.health.rows import ROW_CHECKS
+from brittle.evaluation.health.thorough import THOROUGH_CHECKS
+from brittle.evaluation.health.weights import WEIGHTS
+from brittle.evaluation.plan import Planned, named
+from brittle.evaluation.store import RunFolder
+from brittle.types import Images, Labels
+
+CHECKS: tuple[Check, ...] = (
+    *OUTPUT_CHECKS,
+    *GRADIENT_CHECKS,
+    *ROW_CHECKS,
+    *REPEAT_CHECKS,
+    *RADIUS_CHECKS,
+)
+"""The cheap ones, in the order in which they are made; those of the thorough follow, and the weights come last."""
+RUNS, LENGTH = 8, 8
+"""The images that checks may show the network again: so many stretches of so many images, spread over the source."""
+
+
+def examine(case: Case, run: str = "") -> Health:
+    """Make the checks.
+
+    Args:
+        case: what they look at; whether it is thorough says which ones.
+        run: identity of the run, for the record.
+
+    Returns:
+        One finding for each check, and what all of them took.
+    """
+    findings = [check(case) for check in (*CHECKS, *(THOROUGH_CHECKS if case.thorough else ()), WEIGHTS)]
+    passes = case.meter.passes
+    return Health(run=run, thorough=case.thorough, passes=passes, share=passes / max(case.passes, 1), findings=findings)
+
+
+def examine_run(
+    folder: RunFolder,
+    planned: Sequence[Planned],
+    classifier: Classifier,
+    source: Source,
+    *,
+    weights: str,
+    thorough: bool = False,
+) -> Health:
+    """Make the checks of an audit whose parts are all there.
+
+    Args:
+        folder: the run.
+        planned: its attacks, as they ran.
+        classifier: the network, as it was attacked.
+        source: its images.
+        weights: digest of the network before the audit.
+        thorough: make the expensive checks too.
+    """
+    manifest = folder.manifest
+    tables = metrics.common_images([folder.table(one.info.key) for one in planned])
+    attempts = [
+        Attempt(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)
+    ]
+    p = manifest.threat.p
+    question = named(p if p in ("pixels", "flow") else f"l{p}")
+    radius = manifest.threat.radius
+    images, labels, index = _spread(source)
+    case = Case(
+        meter=Meter(classifier),
+        images=images,
+        labels=labels,
+        index=index,
+        threat=question if radius is None else question.within(radius),
+        attempts=tuple(attempts),
+        weights=weights,
+        seed=manifest.seed,
+        batch=manifest.batch,
+        lattice=manifest.lattice,
+        thorough=thorough,
+        silent=manifest.budget is not None,
+    )
+    return examine(case, manifest.identity)
+
+
+def _spread(source: Source) -> tuple[Images, Labels, Labels]:
+    """Read a few stretches of images, evenly spread, and bring one of each stretch to the front in turn."""
+    count = len(source)
+    starts = sorted({round(place * max(count - LENGTH, 0) / (RUNS - 1)) for place in range(RUNS)})
+    blocks = [next(source.blocks(LENGTH, start=start)) for start in starts]
+    blocks = [block for block in blocks if len(block)]
+    images, labels, index = (
+        torch.cat([getattr(block, name) for block in blocks]) for name in ("images", "labels", "index")
+    )
+    within = torch.cat([torch.arange(len(block)) for block in blocks])
+    order = within.argsort(stable=True)
+    _, first = _unique(index[order])
+    chosen = order[first]
+    return images[chosen], labels[chosen], index[chosen]
+
+
+def _unique(index: Labels) -> tuple[Labels, Labels]:
+    """Positions of the first occurrence of each value, in their order."""
+    seen: dict[int, int] = {}
+    for place, value in enumerate(index.tolist()):
+        seen.setdefault(value, place)
+    return torch.tensor(list(seen)), torch.tensor(list(seen.values()))

@@ -1,0 +1,92 @@
+"""What the checks of an audit found, as it lies in the run folder: ``health.json``."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from brittle.evaluation.manifest import Strict
+from brittle.files import write_atomically
+
+HEALTH = "health.json"
+Status = Literal["fail", "warn", "pass", "skipped"]
+ORDER: tuple[Status, ...] = ("fail", "warn", "pass", "skipped")
+"""How findings are shown: what changes a conclusion first."""
+
+
+class Finding(Strict):
+    """What one check found.
+
+    Attributes:
+        check: short name, as in the documentation.
+        title: what was checked, in a few words.
+        status: "fail" where a number of the audit is wrong or means nothing, "warn" where it may, "skipped" where the
+            check does not apply or there was no room for it.
+        value: the check's number; None where it has none.
+        text: what was seen, with that number and of how many images.
+        rule: what must hold, with the threshold.
+        source: who says so.
+        remedy: what to do where it does not hold.
+    """
+
+    check: str
+    title: str
+    status: Status
+    value: float | None
+    text: str
+    rule: str
+    source: str
+    remedy: str
+
+
+class Health(Strict):
+    """The findings of all checks of a run.
+
+    Attributes:
+        run: identity of the run that they are about.
+        thorough: whether the expensive checks were made too.
+        passes: forward plus backward passes that the checks took.
+        share: the same as a share of the audit's own passes.
+        findings: one for each check.
+    """
+
+    format: Literal[1] = 1
+    run: str
+    thorough: bool
+    passes: int
+    share: float
+    findings: list[Finding]
+
+    def count(self, status: Status) -> int:
+        """How many findings have this status."""
+        return Counter(finding.status for finding in self.findings)[status]
+
+    def ordered(self, *statuses: Status) -> list[Finding]:
+        """The findings with these statuses (all by default), what matters most first."""
+        wanted = statuses or ORDER
+        chosen = [finding for finding in self.findings if finding.status in wanted]
+        return sorted(chosen, key=lambda finding: ORDER.index(finding.status))
+
+
+def write_health(folder: Path, health: Health) -> None:
+    """Write ``health.json`` whole or not at all.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    write_atomically(folder / HEALTH, (health.model_dump_json(indent=1) + "\n").encode())
+
+
+def read_health(folder: Path, run: str) -> Health | None:
+    """Read the findings of a run; None where there are none, or those of another run or of another format.
+
+    Args:
+        folder: the run folder.
+        run: the identity in its manifest.
+    """
+    try:
+        health = Health.model_validate_json((folder / HEALTH).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return None
+    return health if health.run == run else None

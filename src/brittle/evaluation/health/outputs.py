@@ -1,0 +1,226 @@
+"""Checks of what the network says: its inputs, its outputs, and whether it says the same again."""
+
+import torch
+from torch.nn import functional
+
+from brittle.attacks.apgd import APGD
+from brittle.core.attack import Attack, parts_of
+from brittle.core.classifier import are_probabilities, undisturbed
+from brittle.evaluation.health.case import DRAWS, STABILITY, Case
+from brittle.evaluation.health.check import Check, Seen, graded
+from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
+from brittle.maths.losses import lead
+from brittle.metrics.rows import integers
+
+DISTANCE = 1e-4
+"""Between logits of length 1 of the same images (AutoAttack, checks.py: `check_randomized`)."""
+NARROW = 0.1
+"""Share of the bounds' span that images should at least fill; ours."""
+NEIGHBOURHOOD = 8 / 255
+"""Width of the noise around an image, as a share of the span (indicators.py: r = 8/255)."""
+POINTS = 100
+"""Noisy points in all (indicators.py: gamma = 100 for each image)."""
+CLOSER = 4
+"""How many times smaller the second noise is; a function that has gradients there changes as many times less."""
+ROUGH = (0.5, 0.75)
+"""Shares of the change that may remain within the smaller noise before the check warns and fails; ours."""
+ALONE = 1e-3
+"""Between logits of length 1 of an image alone and among others; other kernels round differently; ours."""
+
+
+def _images(case: Case) -> Seen:
+    lowest, highest = (float(value) for value in case.images.aminmax())
+    lower, upper = case.classifier.bounds.lower, case.classifier.bounds.upper
+    kind = str(case.classifier.dtype).removeprefix("torch.")
+    text = f"{lowest:.3g} to {highest:.3g} over {len(case.images)} images, {kind}, bounds {lower:g} to {upper:g}"
+    filled = (highest - lowest) / case.span
+    if lowest < lower - 1e-6 * case.span or highest > upper + 1e-6 * case.span:
+        return Seen("fail", text, filled)
+    if case.classifier.dtype not in (torch.float32, torch.float64):
+        return Seen("warn", f"{text}: gradients of {kind} round to zero where those of float32 do not", filled)
+    return Seen("pass" if filled >= NARROW else "fail", text, filled)
+
+
+IMAGES = Check(
+    "images",
+    "Range and type of the images",
+    f"Within the bounds, filling at least {NARROW:.0%} of them, in float32 or float64.",
+    f"{ROBUSTBENCH} (images in the bounds that the model states); the threshold is ours",
+    "Give images in the bounds' units: divide by 255 once, and keep the normalisation inside the network.",
+    _images,
+    asks=False,
+)
+
+
+def _mode(case: Case) -> Seen:
+    with undisturbed(case.meter, case.seed), torch.no_grad():
+        case.logits(case.shown[:1])
+        training = [name for name, part in case.meter.named_modules() if name and part.training]
+    named = f" ({', '.join(training[:3])})" if training else ""
+    text = f"{len(training)} of the network's modules in training mode after a forward pass{named}"
+    return Seen("fail" if training else "pass", text, float(len(training)))
+
+
+MODE = Check(
+    "mode",
+    "Evaluation mode",
+    "No module is in training mode during a forward pass.",
+    ROBUSTBENCH,
+    "Do not call train() inside forward, and let eval() reach every module.",
+    _mode,
+)
+
+
+def _randomised(case: Case) -> Seen:
+    right = (case.outputs.argmax(2) == case.labels[: case.probed].to(case.outputs.device)).sum(1)
+    unit = functional.normalize(case.outputs.double(), dim=2)
+    distance = float(torch.cdist(unit.transpose(0, 1), unit.transpose(0, 1)).max()) if case.probed else 0.0
+    distance = distance if distance > 1e-6 else 0.0  # what cdist itself rounds
+    counts = f"{int(right.min())} to {int(right.max())}" if int(right.min()) < int(right.max()) else int(right.min())
+    text = f"largest distance {distance:.2g} in {DRAWS} passes over {case.probed} images, {counts} right each time"
+    same = distance <= DISTANCE and int(right.min()) == int(right.max())
+    return Seen("pass" if same else "fail", text, distance)
+
+
+RANDOMISED = Check(
+    "randomised",
+    "The same answer every time",
+    f"In {DRAWS} passes over the same images the number right is the same and logits of length 1 differ by at most "
+    f"{DISTANCE:g}.",
+    f"{AUTOATTACK}, check_randomized",
+    "Attack the average over the network's draws (expectation over transformation), or fix its randomness.",
+    _randomised,
+)
+
+
+def _probabilities(case: Case) -> Seen:
+    logits = case.outputs[0]
+    if not case.meter.classifier.probabilities:
+        soft = are_probabilities(logits)
+        text = f"outputs from {float(logits.min()):.3g} to {float(logits.max()):.3g}"
+        return Seen("fail" if soft else "pass", text + (", every row sums to 1" if soft else ""))
+    certain = float((logits.amax(1) == 0).double().mean())
+    text = f"{certain:.0%} of {case.probed} images have a probability that rounds to 1"
+    if not case.attacked():
+        return Seen("pass", f"Said to be probabilities, and attacked without gradients; {text}", certain)
+    return Seen("warn", f"Said to be probabilities, whose gradients vanish as they round to 0 and 1; {text}", certain)
+
+
+PROBABILITIES = Check(
+    "logits",
+    "Logits, not probabilities",
+    "Outputs do not all lie in 0..1 with rows that sum to 1 (to 1e-5).",
+    f"{AUTOATTACK}, check_range_output",
+    "Remove the softmax from the network's end, or attack it without gradients.",
+    _probabilities,
+)
+
+
+def _classes(case: Case) -> Seen:
+    count = case.outputs.shape[2]
+    wrong = [attempt.title for attempt in case.attempts if _classes_needed(attempt.attack) > count]
+    text = f"{count} classes" + (f", too few for {', '.join(wrong)}" if wrong else "")
+    return Seen("fail" if wrong else "pass", text, float(count))
+
+
+def _classes_needed(attack: Attack) -> int:
+    """The fewest classes for which an attack's losses and targets mean what they say."""
+    needed = 3 if getattr(attack, "loss", "") == "dlr" else 2
+    if isinstance(attack, APGD) and attack.targets:
+        needed = max(needed, attack.targets + 1, 4)
+    return max([needed, *(_classes_needed(part) for part in parts_of(attack))])
+
+
+CLASSES = Check(
+    "classes",
+    "Enough classes for the losses",
+    "At least 3 classes for the DLR loss, 4 for the targeted one, and one more than there are targets.",
+    f"{AUTOATTACK}, check_n_classes",
+    "Use loss=margin or cross_entropy, or fewer targets.",
+    _classes,
+)
+
+
+def _alone(case: Case) -> Seen:
+    with undisturbed(case.meter, case.seed), torch.no_grad():
+        alone = torch.cat([case.classifier.logits(case.shown[row : row + 1]) for row in range(case.probed)])
+    among = functional.normalize(case.outputs[0].double(), dim=1)
+    distance = (functional.normalize(alone.double(), dim=1) - among).norm(dim=1)
+    off = int((distance > ALONE).sum())
+    text = f"{off} of {case.probed} images answered otherwise alone than in their batch, by {float(distance.max()):.2g}"
+    return Seen("fail" if off else "pass", text, float(distance.max()))
+
+
+ALONE_OR_NOT = Check(
+    "batch",
+    "Images do not influence each other",
+    f"Logits of length 1 of an image alone and in a batch differ by at most {ALONE:g}.",
+    "Ours: a result must not depend on which images share a batch",
+    "Use stored statistics in normalisation layers (eval mode), and no operation across the batch.",
+    _alone,
+)
+
+
+def _clean(case: Case) -> Seen:
+    with undisturbed(case.meter, case.seed), torch.no_grad():
+        reverse = case.logits(case.shown.flip(0)).argmax(1).flip(0).cpu()
+    written = torch.from_numpy(integers(case.attempts[0].table, "clean_prediction")[case.rows[: case.probed]])
+    labels = case.labels[: case.probed]
+    other = int((reverse != written).sum())
+    then, now = (int((found == labels).sum()) for found in (written, reverse))
+    text = f"{then} of {case.probed} right in the audit, {now} again in reverse order; {other} predictions differ"
+    return graded(other / max(case.probed, 1), 0.0, 0.01, text)
+
+
+CLEAN = Check(
+    "clean",
+    "Clean accuracy two ways",
+    "The audit's predictions are found again in another batch and order; up to 1 % may differ by rounding, with a "
+    "warning.",
+    f"{CHECKLIST} (clean accuracy is reported); the second way is ours",
+    "Look for state kept between calls, batch statistics and randomness in the network.",
+    _clean,
+)
+
+
+def _stable(case: Case) -> Seen:
+    count = min(case.afford(STABILITY, 2 * POINTS / 10), case.probed)
+    images, labels = case.shown[:count], case.labels[:count].to(case.shown.device)
+    points = min(10, max(1, POINTS // count))
+    generator = torch.Generator().manual_seed(case.seed)
+    noise = (torch.rand((points, *images.shape), generator=generator) - 0.5) * NEIGHBOURHOOD * case.span
+    bounds = case.classifier.bounds
+    with undisturbed(case.meter, case.seed), torch.no_grad():
+        before = lead(case.logits(images), labels)
+        wide, close = (
+            torch.stack(
+                [lead(case.logits(bounds.clamp(images + one.to(images) / smaller)), labels) - before for one in noise]
+            )
+            .abs()
+            .double()
+            .mean()
+            .item()
+            for smaller in (1, CLOSER)
+        )
+    reach = float((case.outputs[0].amax(1) - case.outputs[0].amin(1)).double().mean())
+    share = close / wide if wide > ALONE * reach else 0.0
+    text = (
+        f"noise of width 8/255 changes the margin by {wide / reach:.2%} of the logits' range, noise of 2/255 by "
+        f"{close / reach:.2%}; {points} points around each of {count} images"
+    )
+    return graded(share, *ROUGH, text)
+
+
+STABLE = Check(
+    "stable",
+    "Smooth around the images",
+    f"Within a quarter of the noise (2/255 for 8/255) the margin changes about a quarter as much: at most "
+    f"{ROUGH[0]:.0%} of the change remains; the check fails above {ROUGH[1]:.0%}.",
+    f"After {INDICATORS}, unstable predictions; deviation: their 10 % for "
+    "the change itself fires on ordinary networks of photographs",
+    "The gradient says little about where the network goes: average it over draws or neighbours (expectation over "
+    "transformation), or attack without gradients.",
+    _stable,
+)
+
+OUTPUT_CHECKS = (IMAGES, MODE, RANDOMISED, PROBABILITIES, CLASSES, ALONE_OR_NOT, CLEAN, STABLE)

@@ -1,0 +1,170 @@
+"""Checks at larger radii, where an attack must break more, and in the end everything."""
+
+import torch
+
+from brittle.core.classifier import undisturbed
+from brittle.core.flow import Flow
+from brittle.core.inputs import placed
+from brittle.core.run import run
+from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
+from brittle.evaluation.health.check import Check, Seen, graded, skipped
+from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
+from brittle.metrics.rows import floats
+from brittle.types import Mask, PerImage
+
+LOST = 0.05
+"""Share of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
+
+
+def strongest(case: Case) -> Attempt | None:
+    """The attempt by gradients at a radius that broke the most images, of equal ones the cheapest; None for none."""
+    fixed = [one for one in case.attacked() if one.fixed and one.iterative and not isinstance(one.threat, Flow)]
+    return max(fixed, key=lambda one: (int(one.broken.sum()), -int(one.cost.sum())), default=None)
+
+
+def _broken_at(case: Case, attempt: Attempt, places: list[int], radius: PerImage) -> Mask:
+    """Run an attempt again at other radii."""
+    rows = torch.tensor(places)
+    result = run(
+        attempt.attack,
+        case.classifier,
+        case.images[rows],
+        case.labels[rows],
+        threat=attempt.threat.within(radius),
+        seed=case.seed,
+        batch=case.batch,
+        ids=case.index[rows],
+    )
+    return result.success | result.already
+
+
+def standing(case: Case, attempt: Attempt, places: list[int], radii: PerImage) -> tuple[int, int]:
+    """Run an attempt again at a radius for each image of the case: how many stood, of how many there was room for."""
+    room = float("inf") if case.thorough else case.meter.passes + RADII * SHARE * case.passes
+    stood = looked = 0
+    few, before = 1, case.meter.passes
+    while looked < len(places) and few:
+        chosen = places[looked : looked + few]
+        stood += int((~_broken_at(case, attempt, chosen, radii[chosen].to(case.classifier.dtype))).sum())
+        looked += len(chosen)
+        each = (case.meter.passes - before) / looked
+        few = len(places) if case.thorough else int((room - case.meter.passes) / max(each, 1))
+        few = max(min(few, 2 * looked), 0)
+    return stood, looked
+
+
+def _right(case: Case) -> list[int]:
+    return [place for place, row in enumerate(case.rows) if case.correct[row]]
+
+
+def _wider(case: Case) -> Seen:
+    lost, looked, parts = 0, 0, list[str]()
+    for small, large in _pairs(case):
+        less, more = int(small.broken.sum()), int(large.broken.sum())
+        lost, looked = lost + max(less - more, 0), looked + less
+        parts.append(f"{large.title} broke {more}, {small.title} {less}")
+    attempt = strongest(case)
+    fell = [] if attempt is None else [place for place in _right(case) if attempt.broken[case.rows[place]]]
+    if attempt is not None and fell:
+        stood, few = standing(case, attempt, fell, torch.full((len(case.images),), 2 * (attempt.radius or 0.0)))
+        lost, looked = lost + stood, looked + few
+        parts.append(f"of {few} images that {attempt.title} broke, {few - stood} fall at twice the radius")
+    if not looked:
+        return skipped("No image was broken by an iterative attack at a radius.")
+    return graded(lost / looked, 0.0, LOST, "; ".join(parts))
+
+
+def _pairs(case: Case) -> list[tuple[Attempt, Attempt]]:
+    """The same attack at two radii, smaller first."""
+    fixed = [one for one in case.attempts if one.fixed and one.gradients]
+    return [
+        (small, large)
+        for small in fixed
+        for large in fixed
+        if small.attack == large.attack and small.p == large.p and (small.radius or 0) < (large.radius or 0)
+    ]
+
+
+WIDER = Check(
+    "monotone",
+    "A larger radius breaks no fewer images",
+    f"What an attack breaks at a radius it breaks at twice the radius, and at every larger one of the plan; the check "
+    f"fails above {LOST:.0%} lost.",
+    f"{CHECKLIST} (success rises with the radius); {SYMPTOM}",
+    "A decrease means a flawed attack: more steps, a step size in proportion to the radius, another loss.",
+    _wider,
+)
+
+
+def grey_images(case: Case) -> tuple[list[int], PerImage]:
+    """Places of the right images that one flat grey image proves to be breakable, and how far it lies from each."""
+    bounds = case.classifier.bounds
+    right = _right(case)
+    images = placed(case.images, case.classifier)
+    grey = torch.full_like(images[:1], (bounds.lower + bounds.upper) / 2)
+    with undisturbed(case.meter, case.seed), torch.no_grad():
+        taken = int(case.classifier.logits(grey).argmax(1))
+    distance = case.threat.size(images, grey.expand_as(images)).cpu()
+    return [place for place in right if int(case.labels[place]) != taken], distance
+
+
+def _guessing(case: Case) -> Seen:
+    if isinstance(case.threat, Flow):
+        return skipped("A deformation cannot make every image the same.")
+    places, distance = grey_images(case)
+    if not places:
+        return skipped("No image was right before that the network does not take for a flat grey one.")
+    parts: list[str] = []
+    kept, looked = 0, 0
+    for search in (one for one in case.attacked() if not one.fixed and one.p == case.p):
+        sizes = torch.from_numpy(floats(search.table, "size")[case.rows])
+        worse = int((sizes[places] > distance[places].double() * (1 + 1e-4)).sum())
+        kept, looked = kept + worse, looked + len(places)
+        parts.append(f"{search.title} needed more than the way to grey for {worse} of {len(places)}")
+    attempt = strongest(case)
+    if attempt is not None and attempt.p == case.p:
+        stood, few = standing(case, attempt, places, distance * 1.001)
+        kept, looked = kept + stood, looked + few
+        parts.append(f"{attempt.title} with room for that way left {stood} of {few} standing")
+    if not looked:
+        return skipped("There was no search, and no iterative attack at a radius, by gradients.")
+    classes = case.outputs.shape[2]
+    return graded(kept / looked, 0.0, 1 / classes, "; ".join(parts))
+
+
+GUESSING = Check(
+    "guessing",
+    "No better than guessing at a huge radius",
+    "Where a change reaches the same flat grey image from every image, no classifier beats guessing: attacks break "
+    "every image that grey is no example of, and searches find no longer way. Up to one in as many images as there are "
+    "classes is a warning.",
+    f"{CHECKLIST} (no better than guessing at L∞ = 0.5); the proof by a grey image is ours",
+    "An adversarial image is known and the attack misses it: its steps, its loss or the gradients fail.",
+    _guessing,
+)
+
+
+def _unbounded(case: Case) -> Seen:
+    attempt = strongest(case)
+    if attempt is None:
+        return skipped("There was no iterative attack by gradients at a radius.")
+    places = _right(case)
+    if not places:
+        return skipped("No image was right before.")
+    images = placed(case.images, case.classifier)
+    stood, few = standing(case, attempt, places, attempt.threat.ceiling(images, case.classifier.bounds).cpu())
+    text = f"{attempt.title} at a radius that allows every image left {stood} of {few} standing"
+    return graded(stood / few, 0.0, LOST, text)
+
+
+UNBOUNDED = Check(
+    "unbounded",
+    "An attack with all the room breaks all",
+    f"At a radius that reaches every image there is, the strongest attack breaks every image; the check fails above "
+    f"{LOST:.0%} standing.",
+    f"{INDICATORS}, unconstrained attack failure; {CHECKLIST} (unbounded attacks)",
+    "The optimisation fails, not the room: look at gradients, loss and step size.",
+    _unbounded,
+)
+
+RADIUS_CHECKS = (WIDER, GUESSING, UNBOUNDED)

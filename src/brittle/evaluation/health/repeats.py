@@ -1,0 +1,165 @@
+"""Checks of what some images gave when they were attacked once more."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from brittle.core.classifier import undisturbed
+from brittle.evaluation.health.again import CLOSE, Again, in_box, measured
+from brittle.evaluation.health.case import Case
+from brittle.evaluation.health.check import Check, Seen, graded, skipped
+from brittle.evaluation.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
+from brittle.metrics.estimate import Floats
+from brittle.metrics.rows import flags, floats
+
+SIZE = 0.02
+"""By how much a size may differ from the audit's: other batch, other rounding, another path; ours."""
+DIFFER = (0.1, 0.25)
+"""Shares of repeats that may come out otherwise before the check warns and fails; ours."""
+BETTER = 1e-4
+"""AttackBench: the best point on the path and the one returned agree to a relative 1e-4."""
+LAST, MOVED = 10, 0.05
+"""indicators.py: the loss, rescaled to 0..1, moves by more than 0.05 over the last 10 steps."""
+FEW = 3
+"""Unbroken images below which the check of convergence warns and does not fail."""
+MOVING = (0.25, 0.5)
+"""Shares of unbroken images whose loss still moves above which the check warns and fails; ours."""
+
+
+def _same(case: Case) -> Seen:
+    if not case.repeats:
+        return skipped("No image was right before.")
+    other = [one for one in case.repeats if _differs(one)]
+    named = f": {', '.join(dict.fromkeys(one.attempt.title for one in other))}" if other else ""
+    text = f"{len(other)} of {len(case.repeats)} results came out otherwise, each image alone and with its seed{named}"
+    return graded(len(other) / len(case.repeats), *DIFFER, text)
+
+
+def _differs(one: Again) -> bool:
+    """Whether the outcome or the size of a repeat is another than in the audit."""
+    table, row = one.attempt.table, one.row
+    if bool(one.result.success[0]) != bool(flags(table, "success")[row]):
+        return True
+    then, now = float(floats(table, "size")[row]), float(one.result.size[0])
+    return now != then and not abs(now - then) <= SIZE * max(now, then)
+
+
+SAME = Check(
+    "repeatable",
+    "The same seed gives the same result",
+    f"At least {1 - DIFFER[0]:.0%} of the results come out again, success and size to {SIZE:.0%}, each image alone in "
+    f"its batch; the check fails below {1 - DIFFER[1]:.0%}.",
+    f"{CHECKLIST} (results that others can repeat); the thresholds are ours",
+    "Look for randomness in the network, for state kept between calls, and for images that influence each other.",
+    _same,
+)
+
+
+def _allowed(case: Case) -> Seen:
+    hits = [one for one in case.repeats if bool(one.result.success[0])]
+    if not hits:
+        return skipped("None of the images attacked again was broken.")
+    bounds = (case.classifier.bounds.lower, case.classifier.bounds.upper)
+    beyond = outside = right = 0
+    largest = 0.0
+    for one in hits:
+        moved = one.result.adversarial.double().cpu().numpy()
+        radius = one.attempt.radius
+        size = float(measured(moved, _image(case, one), one.attempt.p)[0])
+        if radius and np.isfinite(size):
+            largest = max(largest, size / radius)
+            beyond += size > radius + CLOSE * max(radius, case.span)
+        outside += not bool(in_box(moved, bounds)[0])
+    with undisturbed(case.meter, case.seed), torch.no_grad():
+        for one in hits:
+            moved = one.result.adversarial.to(case.classifier.device, case.classifier.dtype)
+            right += int(case.classifier.logits(moved).argmax(1)) == int(case.labels[one.place])
+    text = f"of {len(hits)} changes {beyond} are beyond the radius, {outside} leave the box, {right} are no success"
+    text += f"; the largest is {largest:.6f} of its radius" if largest else ""
+    return Seen("fail" if beyond or outside or right else "pass", text, float(beyond + outside + right))
+
+
+def _image(case: Case, one: Again) -> Floats:
+    return case.images[one.place].double().numpy()
+
+
+ALLOWED = Check(
+    "constraints",
+    "Radius, box and label in a second pass",
+    "Every change, measured again in float64 by other code, is within its radius (to 1e-6), leaves no pixel beyond the "
+    "bounds, and is misclassified in a fresh forward pass.",
+    f"AutoAttack prints the largest change, NaN and the range likewise; {ATTACKBENCH} (beyond the box is a failure)",
+    "The attack leaves what it is allowed: project and clamp before the network is asked.",
+    _allowed,
+)
+
+
+def _returned(case: Case) -> Seen:
+    if case.lattice is not None:
+        return skipped("Points on the path need not lie on the lattice, on which results do.")
+    seen = [one for one in case.repeats if one.attempt.p != "flow"]
+    if not seen:
+        return skipped("No image was right before, or changes are deformations, whose size images do not show.")
+    lost = [one for one in seen if one.witness.best < float(one.result.size[0]) * (1 - BETTER)]
+    silent = sum(1 for one in lost if not bool(one.result.success[0]))
+    points = sum(one.witness.points for one in seen)
+    named = f" ({', '.join(dict.fromkeys(one.attempt.title for one in lost))})" if lost else ""
+    text = f"{points:,} points seen for {len(seen)} results: {silent} broken in silence, "
+    text += f"{len(lost) - silent} with a smaller change on the path{named}"
+    return Seen("fail" if lost else "pass", text, float(len(lost)))
+
+
+RETURNED = Check(
+    "returned",
+    "The best point on the path is returned",
+    "A witness before the network sees no adversarial point within radius and box that is smaller, by a relative 1e-4, "
+    "than what the attack returned.",
+    f"{INDICATORS}, silent success; {ATTACKBENCH}, best on path against returned",
+    "The attack forgets points: show every point to the network through problem.probe, which keeps the best one.",
+    _returned,
+)
+
+
+def _converged(case: Case) -> Seen:
+    steps = [one for one in case.repeats if one.attempt.fixed and one.attempt.iterative]
+    if not steps:
+        return skipped("There was no iterative attack at a radius.")
+    unbroken = [one for one in steps if not bool(one.result.success[0])]
+    if not unbroken:
+        return Seen("pass", "Every image attacked again by an iterative attack at a radius was broken", 0.0)
+    moves = [moved(one.result.trace[0].double().cpu().numpy()) for one in unbroken if one.result.trace is not None]
+    moving = sum(move > MOVED for move in moves)
+    text = f"{moving} of {len(moves)} unbroken images had a margin still growing, by {max(moves):.1%} at most"
+    seen = graded(moving / len(moves), *MOVING, text)
+    return replace(seen, status="warn") if seen.status == "fail" and len(moves) < FEW else seen
+
+
+def moved(margins: Floats) -> float:
+    """Return how far the best margin so far, rescaled to 0..1, moved over the last points.
+
+    Deviation: over the last quarter where that is less than the published ten, which may be the whole of a short path.
+
+    Example:
+        >>> moved(np.arange(101.0)), moved(np.array([0.0, 1.0, *[1.0] * 20]))
+        (0.1, 0.0)
+    """
+    best = np.maximum.accumulate(margins[np.isfinite(margins)])
+    if len(best) < 2 or best[-1] == best[0]:
+        return 0.0
+    last = min(LAST, max(len(best) // 4, 1))
+    return float((best[-1] - best[-1 - last]) / (best[-1] - best[0]))
+
+
+CONVERGED = Check(
+    "converged",
+    "Attacks converged",
+    f"The best margin so far, rescaled to 0..1, moved by at most {MOVED:g} over the last {LAST} points (the last "
+    f"quarter of a shorter path), for at least {1 - MOVING[0]:.0%} of the images still standing; the check fails below "
+    f"{1 - MOVING[1]:.0%}.",
+    f"{INDICATORS}, incomplete optimisation; the shares are ours",
+    "More steps, a larger step size, or more restarts; --thorough doubles them to see whether anything changes.",
+    _converged,
+)
+
+REPEAT_CHECKS = (SAME, ALLOWED, RETURNED, CONVERGED)

@@ -1,0 +1,248 @@
+"""Checks of the finished rows alone: what the attacks' results say of each other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from brittle import metrics
+from brittle.evaluation.health.case import Attempt, Case
+from brittle.evaluation.health.check import Check, Seen, graded, skipped
+from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
+from brittle.metrics.estimate import Flags
+from brittle.metrics.rows import changes, flags, within
+
+POINTS = 0.002
+"""By how much a black box may lower the robust accuracy (AutoAttack, checks.py: `check_square_sr`)."""
+CLEARLY = 0.02
+"""By how much more of the images one attack breaks than one that should not be weaker before the check fails; ours."""
+SURVIVE = (0.9, 0.5)
+"""Shares of the broken images that stay broken in 8 bits below which the check warns and fails; ours."""
+WIDTH = (0.2, 0.5)
+"""Widths of the 95 % interval above which the check warns and fails; ours."""
+
+
+def _within_question(case: Case, attempts: Sequence[Attempt]) -> Flags:
+    """Which images these attempts broke within the question's radius, together."""
+    hits = [metrics.broken(attempt.table, case.p, case.radius) for attempt in attempts]
+    return np.any(hits, axis=0) if hits else np.zeros_like(case.correct)
+
+
+def _titles(attempts: Sequence[Attempt]) -> str:
+    return ", ".join(attempt.title for attempt in attempts)
+
+
+def _against_gradients(case: Case, rivals: Sequence[Attempt], who: str, least: int) -> Seen:
+    """Compare attacks that do not use gradients with all that do; fewer than `least` images alone are no sign."""
+    white, right = case.attacked(), int(case.correct.sum())
+    if not rivals or not white or not right:
+        missing = who if not rivals else "attack by gradients" if not white else "image right before"
+        return skipped(f"There was no {missing} to compare.")
+    theirs, ours = _within_question(case, rivals), _within_question(case, white)
+    alone, total = int((theirs & ~ours).sum()), len(case.correct)
+    beaten = int(theirs.sum()) > int(ours.sum()) and alone >= least
+    text = (
+        f"{_titles(rivals)} broke {int(theirs.sum())} of {right}, {alone} of them unbroken by gradients; "
+        f"gradients broke {int(ours.sum())}"
+    )
+    if beaten or (alone / total > CLEARLY and alone >= least):
+        return Seen("fail", text, alone / total)
+    return Seen("warn" if alone >= least and alone / total > POINTS else "pass", text, alone / total)
+
+
+def _black_box(case: Case) -> Seen:
+    return _against_gradients(case, [one for one in case.attempts if one.black_box], "black box", 2)
+
+
+BLACK_BOX = Check(
+    "black-box",
+    "A black box never beats the gradients",
+    f"Black boxes break no more than {POINTS:.1%} of the images alone (and more than one image); the check fails above "
+    f"{CLEARLY:.0%}, or where they break more images in all.",
+    f"{AUTOATTACK}, check_square_sr; {CHECKLIST} (gradient-free attacks); {SYMPTOM}",
+    "Gradients are masked: differentiate a smooth surrogate of what hides them (BPDA), use another loss (margin), or "
+    "trust the black box's number.",
+    _black_box,
+    asks=False,
+)
+
+
+def _noise(case: Case) -> Seen:
+    return _against_gradients(case, [one for one in case.attempts if one.baseline], "random baseline", 1)
+
+
+NOISE = Check(
+    "noise",
+    "Random noise never beats the gradients",
+    f"Random changes break no image that gradients do not; the check fails above {CLEARLY:.0%}, or where they break "
+    "more images in all.",
+    f"{CHECKLIST} (random noise); {SYMPTOM}",
+    "Gradients are masked or the attack is broken: see “Gradients” and “Attacks converged”; --thorough draws 10,000.",
+    _noise,
+    asks=False,
+)
+
+
+def _iterative(case: Case) -> Seen:
+    fixed = [attempt for attempt in case.attacked() if attempt.fixed]
+    singles = [attempt for attempt in fixed if not attempt.iterative]
+    pairs = [
+        (int(one.broken.sum()) - int(many.broken.sum()), one, many)
+        for one in singles
+        for many in fixed
+        if many.iterative and one.p == many.p and (one.radius or 0) <= (many.radius or 0)
+    ]
+    if not pairs or not case.correct.any():
+        return skipped("There was no single-step attack beside an iterative one in the same norm and radius.")
+    lost, one, many = max(pairs, key=lambda pair: pair[0])
+    share = max(lost, 0) / int(case.correct.sum())
+    counts = f"{int(many.broken.sum())} of {int(case.correct.sum())}, {one.title} {int(one.broken.sum())}"
+    return graded(share, 0.0 if lost < 1 else POINTS, max(CLEARLY / 2, POINTS), f"{many.title} broke {counts}")
+
+
+ITERATIVE = Check(
+    "iterative",
+    "Many steps beat one",
+    "An iterative attack breaks at least as many images as one with a single step at the same radius; the check fails "
+    f"from {CLEARLY / 2:.0%} of the images on.",
+    f"{CHECKLIST} (iterative attacks are at least as strong); {SYMPTOM}",
+    "The iterative attack is wrong or badly set: more steps, a step size of about 2.5 radius / steps, restarts.",
+    _iterative,
+    asks=False,
+)
+
+
+def _unlimited(case: Case) -> Seen:
+    searches = [one for one in case.attacked() if not one.fixed and one.p != "flow"]
+    right = int(case.correct.sum())
+    if not searches or not right:
+        return skipped("There was no search by gradients without a limit.")
+    lost = [right - int((flags(one.table, "success") & case.correct).sum()) for one in searches]
+    worst = max(range(len(searches)), key=lambda number: lost[number])
+    text = f"{searches[worst].title} found no change of whatever size for {lost[worst]} of {right} images"
+    return graded(lost[worst] / right, 0.0, 0.05, text)
+
+
+UNLIMITED = Check(
+    "unlimited",
+    "A search without a limit finds something",
+    "A search by gradients that may change an image by any amount breaks every image; the check fails above 5 %.",
+    f"{INDICATORS}, unconstrained attack failure; {CHECKLIST} (unbounded attacks); {SYMPTOM}",
+    "An image of another class is within reach, so the search failed: more steps, another search, or gradients that "
+    "do not vanish.",
+    _unlimited,
+    asks=False,
+)
+
+
+def _allowed(case: Case) -> Seen:
+    beyond, counted = 0, 0
+    for attempt in case.attempts:
+        success = flags(attempt.table, "success")
+        counted += int(success.sum())
+        beyond += int((success & ~within(changes(attempt.table, attempt.p), attempt.radius)).sum())
+    text = f"{beyond} of {counted} changes that count as a success are larger than their attack's radius"
+    return Seen("fail" if beyond else "pass", text, float(beyond))
+
+
+ALLOWED = Check(
+    "radius",
+    "No change beyond the radius",
+    "The change of every success, measured again on the image returned, is within the radius to 1e-6.",
+    "AutoAttack prints the largest change after every run likewise",
+    "The attack leaves the ball: project what it returns.",
+    _allowed,
+    asks=False,
+)
+
+
+def _rounding(case: Case) -> Seen:
+    fallen = _within_question(case, case.attempts)
+    if not fallen.any():
+        return skipped("No image was broken.")
+    kept = np.any(
+        [metrics.broken(one.table, case.p, case.radius) & flags(one.table, "rounded_success") for one in case.attempts],
+        axis=0,
+    )
+    share = int(kept.sum()) / int(fallen.sum())
+    text = f"{int(kept.sum())} of {int(fallen.sum())} broken images stay broken in 8 bits"
+    warn, fail = SURVIVE
+    return Seen("pass" if share >= warn else "warn" if share >= fail else "fail", text, share)
+
+
+ROUNDING = Check(
+    "rounding",
+    "Success survives saving in 8 bits",
+    f"At least {SURVIVE[0]:.0%} of the broken images, worst case over attacks, are broken after rounding; the check "
+    f"fails below {SURVIVE[1]:.0%}.",
+    "Carlini & Wagner, S&P 2017, section V.D (discretised images); the thresholds are ours",
+    "Ask for images that a file can hold, --lattice 256, or add an attack at the radius.",
+    _rounding,
+    asks=False,
+)
+
+
+def _sample(case: Case) -> Seen:
+    fallen = _within_question(case, case.attempts)
+    robust = metrics.wilson(int((case.correct & ~fallen).sum()), len(case.correct))
+    width = robust.high - robust.low
+    text = (
+        f"n = {robust.n}, robust accuracy {robust.value:.1%} with the 95 % interval {robust.low:.1%} to "
+        f"{robust.high:.1%}, {100 * width:.1f} points wide"
+    )
+    return graded(width, *WIDTH, text)
+
+
+SAMPLE = Check(
+    "sample",
+    "Enough images",
+    f"The 95 % interval of the robust accuracy (Wilson's) is at most {100 * WIDTH[0]:.0f} points wide; the check fails "
+    f"above {100 * WIDTH[1]:.0f}. It speaks of images drawn like these.",
+    "Wilson 1927; the thresholds are ours",
+    "Use more images: a quarter of the width takes sixteen times as many.",
+    _sample,
+    asks=False,
+)
+
+
+def _right(case: Case) -> Seen:
+    clean = metrics.wilson(int(case.correct.sum()), len(case.correct))
+    classes = case.outputs.shape[2]
+    wrong = clean.n - int(case.correct.sum())
+    text = f"{wrong} of {clean.n} images ({wrong / clean.n:.1%}) were wrong before any attack; guessing is wrong on "
+    text += f"{1 - 1 / classes:.1%}"
+    status = "fail" if clean.low <= 1 / classes else "warn" if clean.value < 0.5 else "pass"
+    return Seen(status, text, wrong / clean.n)
+
+
+RIGHT = Check(
+    "right",
+    "The network is right before",
+    "Right on most images, and surely better than guessing (lower end of the 95 % interval). Images that were wrong "
+    "count against both accuracies and in no success rate.",
+    f"{CHECKLIST} (clean accuracy is reported); the thresholds are ours",
+    "Check that the labels are this network's and that images are prepared as in its training (--resize, --crop).",
+    _right,
+    asks=False,
+)
+
+
+def _strength(case: Case) -> Seen:
+    white = case.attacked()
+    iterative = [attempt for attempt in white if attempt.iterative]
+    text = f"{len(case.attempts)} attacks, {len(white)} by gradients, {len(iterative)} of these with many steps"
+    if white and not iterative and any(bool((case.correct & ~one.broken).any()) for one in white):
+        return Seen("fail", text, float(len(iterative)))
+    return Seen("pass" if len(case.attempts) > 1 else "warn", text, float(len(case.attempts)))
+
+
+STRENGTH = Check(
+    "strength",
+    "More than one attack, and never a single step alone",
+    "At least two attacks, and where gradients are used an attack with many steps.",
+    f"{CHECKLIST} (never FGSM alone, attacks that differ)",
+    "Add attacks, such as the default ones: a single number of a single attack is an upper bound and no more.",
+    _strength,
+    asks=False,
+)
+
+ROW_CHECKS = (ITERATIVE, BLACK_BOX, NOISE, UNLIMITED, ALLOWED, ROUNDING, SAMPLE, RIGHT, STRENGTH)
