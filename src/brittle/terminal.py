@@ -277,9 +277,7 @@ def tell(line: str, fraction: float | None = None) -> None:
 def show_study(result: StudyResult) -> None:
     """Print a study network by network, measured beside published, with every note."""
     written = sheets(result)
-    kinds = [
-        kind for kind in ("measured", "published") if any(kind == head[1] for one in written for head in one.heads)
-    ]
+    kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
     for number, row in enumerate(result.rows):
         table = Table("", *kinds, title=escape(row.key), title_justify="left", box=None, padding=(0, 2))
         for sheet in written:
