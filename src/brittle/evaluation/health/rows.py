@@ -222,7 +222,6 @@ RIGHT = Check(
     f"{CHECKLIST} (clean accuracy is reported); the thresholds are ours",
     "Check that the labels are this network's and that images are prepared as in its training (--resize, --crop).",
     _right,
-    asks=False,
 )
 
 

@@ -64,7 +64,7 @@ def attempt(
         claims: what the attempt says that ran, where that is another attack.
     """
     result = run(attack, classifier, images, labels, threat=threat)
-    survives = still_wrong(classifier, result.adversarial, labels, len(images))
+    survives = still_wrong(classifier, result, labels, len(images))
     about: dict[str, list[object]] = {"index": list(range(len(images))), "name": [str(n) for n in range(len(images))]}
     table = rows_of(result, images, labels, survives, about, np.empty(0, dtype=np.int64))
     return Attempt(type(claims or attack).__name__, claims or attack, threat, table)
