@@ -21,6 +21,7 @@ from brittle.options import (
     Crop,
     Data,
     Device,
+    Draws,
     Eps,
     Json,
     Labels,
@@ -75,6 +76,7 @@ def audit(
     crop: Crop = None,
     skip_bad: SkipBad = False,
     lattice: Annotated[int | None, Levels] = None,
+    draws: Draws = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
     ] = False,
@@ -115,6 +117,7 @@ def audit(
             crop=crop,
             skip_bad=skip_bad,
             lattice=lattice,
+            draws=draws,
             thorough=thorough,
             command=["brittle", *sys.argv[1:]],
             watch=bar,

@@ -48,6 +48,10 @@ Budget = Annotated[
     int | None,
     typer.Option(min=1, help="Most queries for each image and attack, saving included; what is beyond is not asked."),
 ]
+Draws = Annotated[
+    int | None,
+    typer.Option(min=1, help="Looks at every point of a network that draws random numbers; 20 where it is seen to."),
+]
 Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]

@@ -8,14 +8,12 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
-from brittle.core.classifier import Classifier, undisturbed
-from brittle.core.inputs import check_range_of_labels
+from brittle.core.classifier import Classifier
 from brittle.core.lattice import Lattice
 from brittle.core.run import run
 from brittle.data import Block, Source
-from brittle.errors import DataError, InputError, LabelError, ModelError
+from brittle.errors import DataError, InputError
+from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.health.examine import examine_run
 from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
@@ -30,8 +28,6 @@ from brittle.version import __version__
 
 PARTS_OF = 64
 """Images in a part: few enough that a killed run loses little, many enough that files stay few."""
-VALUES_IN_A_BATCH = 5_000_000
-"""Batches are chosen so that their images hold at most so many values; larger ones gain no speed."""
 
 
 def audit(  # noqa: PLR0913  # one parameter for each option of the command of the same name
@@ -55,6 +51,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     crop: int | None = None,
     skip_bad: bool = False,
     lattice: int | None = None,
+    draws: int | None = None,
     thorough: bool = False,
     command: Sequence[str] = (),
     watch: Watch | None = None,
@@ -85,6 +82,9 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
         lattice: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by default.
+        draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
+            are averaged. By default 20 where the network answers differently when it is asked again, and no budget is
+            given; 1 otherwise.
         thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
             no row.
         command: what the user typed, for the manifest.
@@ -131,18 +131,19 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         )
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
     before = digest_of(classifier.module)
-    shape = _checked(classifier, source, blank=budget is not None)
+    shape = first_look(classifier, source, blank=budget is not None)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=list(command),
         seed=seed,
         device=device,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
-        batch=batch or _batch(shape),
+        batch=batch or batch_of(shape),
         block=PARTS_OF,
         limit=limit,
         lattice=lattice,
         budget=budget,
+        draws=draws or draws_for(classifier, source, budget),
         network=NetworkInfo(
             spec=network.spec,
             digest=network.digest,
@@ -239,6 +240,7 @@ class _Work:
             ids=block.index,
             lattice=manifest.lattice,
             budget=before_saving(manifest.budget),
+            draws=manifest.draws,
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
         survives = still_wrong(self.classifier, result, block.labels, manifest.batch)
@@ -248,41 +250,6 @@ class _Work:
         bad = self._images(number) - len(block)
         if bad:
             self.watch.advance(one.info.spec, bad)
-
-
-def _checked(classifier: Classifier, source: Source, *, blank: bool) -> tuple[int, ...]:
-    """Show the network one image of the source before anything is planned on it, and return the image's shape.
-
-    Where every query counts it is a blank image of the same shape, which is none of the source.
-    """
-    block = next((block for block in source.blocks(1) if len(block)), None)
-    if block is None:
-        raise DataError(f"not one of the {len(source)} images of {source.spec} can be read")
-    images = block.images.to(classifier.device, classifier.dtype)
-    images = torch.full_like(images, classifier.bounds.lower) if blank else images
-    try:
-        with undisturbed(classifier.module), torch.no_grad():
-            logits = classifier.checked(images)
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        shape = "x".join(str(side) for side in images.shape[1:])
-        raise ModelError(
-            f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
-            "give the size it was made for with --resize and --crop"
-        ) from error
-    classes = len(source.classes)
-    if classes and classes != logits.shape[1]:
-        raise LabelError(
-            f"the data have {classes} classes ({source.classes[0]!r} to {source.classes[-1]!r}) and the network has "
-            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes"
-        )
-    check_range_of_labels(block.labels, logits.shape[1])
-    return tuple(images.shape[1:])
-
-
-def _batch(shape: tuple[int, ...]) -> int:
-    """Return a power of two between 16 and 256 by the size of an image."""
-    values = max(1, torch.Size(shape).numel())
-    return max(16, min(256, 1 << (max(1, VALUES_IN_A_BATCH // values).bit_length() - 1)))
 
 
 def _version(package: str) -> str:

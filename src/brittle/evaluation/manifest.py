@@ -112,6 +112,7 @@ class Manifest(Strict):
         command: the command line that started it, word by word.
         lattice: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
+        draws: how often every point was looked at, more than once for randomised networks.
         device: such as "cpu" or "cuda:0"; `machine` in words, such as "x86_64, 2 cores".
         batch: images in one call of the network; `block`: images in one part; `limit`: the most images, None for all.
         versions: package name to version; at least brittle, python and torch.
@@ -131,6 +132,7 @@ class Manifest(Strict):
     limit: int | None
     lattice: int | None = Field(default=None, ge=2)
     budget: int | None = Field(default=None, ge=1)
+    draws: int = Field(default=1, ge=1)
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
@@ -164,6 +166,7 @@ class Manifest(Strict):
             "attacks": [attack.model_dump(mode="json", exclude={"spec"}) for attack in self.attacks],
             "lattice": self.lattice,
             **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
+            **({} if self.draws == 1 else {"draws": self.draws}),
             "seed": self.seed,
             "images per part": self.block,
             "device": self.device.partition(":")[0],

@@ -142,6 +142,7 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
             "Norm and radius": f"{NAMES[evidence.p]}, {allowed}",
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
+            "Looks at every point": f"{manifest.draws:,}",
             "Lattice": "none" if manifest.lattice is None else f"{manifest.lattice:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",

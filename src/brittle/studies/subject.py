@@ -13,7 +13,7 @@ from brittle.core.classifier import Classifier
 from brittle.core.inputs import check_range_of_labels
 from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError, ModelError
-from brittle.evaluation.audit import VALUES_IN_A_BATCH
+from brittle.evaluation.first_look import VALUES_IN_A_BATCH
 from brittle.evaluation.train import in_memory, train
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.study import Scale, Setting

@@ -117,6 +117,7 @@ def attack_again(case: Case, attempt: Attempt, places: Sequence[int]) -> list[Ag
                 batch=case.batch,
                 ids=case.index[place : place + 1],
                 lattice=case.lattice,
+                draws=case.draws,
                 trace=True,
             )
         found.append(Again(attempt, place, int(case.rows[place]), result, witness))

@@ -16,6 +16,7 @@ from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.core.attack import Attack, parts_of, uses_gradients
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.inputs import placed
+from brittle.core.randomness import LOOKS
 from brittle.core.threat import Threat
 from brittle.evaluation.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
@@ -29,8 +30,6 @@ SHARE = 0.04
 """Of the audit's own passes, what the cheap checks plan with: at most 5 % are promised."""
 OUTPUTS, STABILITY, REPEATS, RADII = 0.2, 0.1, 0.4, 0.1
 """What of this each group of checks may take; the radii are asked twice or three times."""
-DRAWS = 5
-"""Passes over the same images (AutoAttack, checks.py: n = 5)."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,7 @@ class Case:
         weights: digest of the network before the audit.
         seed, batch, lattice: as in the audit.
         thorough: whether the passes are not limited, and the expensive checks are made.
+        draws: how often every point was looked at, more than once for randomised networks.
         silent: whether the network may not be asked anything more, because its queries are budgeted.
     """
 
@@ -127,6 +127,7 @@ class Case:
     lattice: int | None = None
     thorough: bool = False
     silent: bool = False
+    draws: int = 1
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -172,7 +173,7 @@ class Case:
     @cached_property
     def probed(self) -> int:
         """How many of `images` the checks of the outputs look at: the first of them."""
-        return self.afford(OUTPUTS, DRAWS + 4)
+        return self.afford(OUTPUTS, LOOKS + 4)
 
     @cached_property
     def shown(self) -> Images:
@@ -181,9 +182,9 @@ class Case:
 
     @cached_property
     def outputs(self) -> Tensor:
-        """Logits of the probed images, `DRAWS` times over, (draws, m, k)."""
+        """Logits of the probed images, `LOOKS` times over, (looks, m, k)."""
         with undisturbed(self.meter, self.seed), torch.no_grad():
-            return torch.stack([self.logits(self.shown) for _ in range(DRAWS)])
+            return torch.stack([self.logits(self.shown) for _ in range(LOOKS)])
 
     def logits(self, images: Images) -> Tensor:
         """Ask the network, a batch at a time."""

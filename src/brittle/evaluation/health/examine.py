@@ -90,6 +90,7 @@ def examine_run(
         lattice=manifest.lattice,
         thorough=thorough,
         silent=manifest.budget is not None,
+        draws=manifest.draws,
     )
     return examine(case, manifest.identity)
 

@@ -33,6 +33,7 @@ def _broken_at(case: Case, attempt: Attempt, places: list[int], radius: PerImage
         threat=attempt.threat.within(radius),
         seed=case.seed,
         batch=case.batch,
+        draws=case.draws,
         ids=case.index[rows],
     )
     return result.success | result.already

@@ -57,6 +57,7 @@ def _again(case: Case, attempt: Attempt, attack: Attack, places: list[int], seed
         threat=attempt.threat,
         seed=seed,
         batch=case.batch,
+        draws=case.draws,
         ids=case.index[rows],
     )
 

@@ -1,0 +1,57 @@
+"""The first look at network and images: whether they fit, and how the network is to be asked."""
+
+import torch
+
+from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.inputs import check_range_of_labels
+from brittle.core.randomness import DRAWS, is_randomised
+from brittle.data import Source
+from brittle.errors import DataError, LabelError, ModelError
+
+SEEN = 4
+"""Images by which a randomised network is recognised."""
+VALUES_IN_A_BATCH = 5_000_000
+"""Batches are chosen so that their images hold at most so many values; larger ones gain no speed."""
+
+
+def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[int, ...]:
+    """Show the network one image of the source before anything is planned on it, and return the image's shape.
+
+    Where every query counts it is a blank image of the same shape, which is none of the source.
+    """
+    block = next((block for block in source.blocks(1) if len(block)), None)
+    if block is None:
+        raise DataError(f"not one of the {len(source)} images of {source.spec} can be read")
+    images = block.images.to(classifier.device, classifier.dtype)
+    images = torch.full_like(images, classifier.bounds.lower) if blank else images
+    try:
+        with undisturbed(classifier.module), torch.no_grad():
+            logits = classifier.checked(images)
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        shape = "x".join(str(side) for side in images.shape[1:])
+        raise ModelError(
+            f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
+            "give the size it was made for with --resize and --crop"
+        ) from error
+    classes = len(source.classes)
+    if classes and classes != logits.shape[1]:
+        raise LabelError(
+            f"the data have {classes} classes ({source.classes[0]!r} to {source.classes[-1]!r}) and the network has "
+            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes"
+        )
+    check_range_of_labels(block.labels, logits.shape[1])
+    return tuple(images.shape[1:])
+
+
+def draws_for(classifier: Classifier, source: Source, budget: int | None) -> int:
+    """Return how many draws a network needs: one, unless it is seen to answer differently each time."""
+    if budget is not None:
+        return 1
+    block = next(block for block in source.blocks(SEEN) if len(block))
+    return DRAWS if is_randomised(classifier, block.images) else 1
+
+
+def batch_of(shape: tuple[int, ...]) -> int:
+    """Return a power of two between 16 and 256 by the size of an image."""
+    values = max(1, torch.Size(shape).numel())
+    return max(16, min(256, 1 << (max(1, VALUES_IN_A_BATCH // values).bit_length() - 1)))
