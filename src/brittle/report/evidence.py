@@ -125,6 +125,19 @@ class Evidence:
         same = not attack.searches and attack.info.p == self.p
         return Outcome(attack.table, attack.info.radius if same else None)
 
+    @cached_property
+    def optimality(self) -> dict[str, Estimate]:
+        """How close each search for the smallest change comes to the smallest ones known, by key; needs two searches.
+
+        Known are the changes of all attacks in the norm of the question, those at a radius as well.
+        """
+        rivals = [attack for attack in self.attacks if attack.info.p == self.p]
+        searches = {attack.info.key for attack in rivals if attack.searches}
+        if len(searches) < 2 or not self.correct.any():
+            return {}
+        found = metrics.optimality({one.info.key: metrics.minimal_sizes(one.table) for one in rivals})
+        return {key: share for key, share in found.items() if key in searches}
+
     @property
     def searchers(self) -> list[Attacked]:
         """The attacks that look for the smallest change in the norm of the question; failing these, in any norm."""

@@ -86,6 +86,7 @@ def attack_heads(evidence: Evidence) -> tuple[str, ...]:
     within = () if evidence.radius is None else (f"Within {evidence.units.size(evidence.radius, evidence.p)}",)
     return (
         *("Attack", "Success", *within, "Survives 8 bits", "Median size", f"10–90{THIN}%"),
+        *(("Optimality",) if evidence.optimality else ()),
         *("Passes", "Time"),
     )
 
@@ -110,6 +111,9 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
         reach = evidence.units.bounds(median.low, median.high, info.p) if median.low < median.high else ""
         spread = evidence.units.bounds(quantiles[0.1].value, quantiles[0.9].value, info.p)
         cells += [Cell(evidence.units.size(median.value, info.p), reach), Cell(spread)]
+        if evidence.optimality:
+            share = evidence.optimality.get(info.key)
+            cells.append(Cell("–") if share is None else _rate(share))
         forward, backward, seconds = (float(floats(table, column)[right].mean()) for column in COSTS)
         budget = evidence.manifest.budget
         most = "" if budget is None else f"at most {int(floats(table, 'forward').max())} queries of {budget}"
@@ -140,7 +144,8 @@ def worst_case_row(evidence: Evidence) -> tuple[Cell, ...]:
     if evidence.radius is not None:
         rates.insert(0, Cell(""))
     rounded = _rate(metrics.wilson(int(evidence.fallen_rounded.sum()), fallen), of=True) if fallen else Cell("–")
-    return (*rates, rounded, *(Cell("") for _ in range(4)))
+    rest = len(attack_heads(evidence)) - 2 - len(rates)
+    return (*rates, rounded, *(Cell("") for _ in range(rest)))
 
 
 def _rate(estimate: Estimate, of: bool = False) -> Cell:
