@@ -110,6 +110,7 @@ CASES = [
     Case(RotationTranslation("random", draws=8, degrees=60, reach=0.5), Flow(1.5), grows="draws"),
     Case(Square(queries=40), Lp("inf", 0.2), grows="restarts"),
     Case(Square(queries=40), Lp(2, 0.5), grows="restarts"),
+    Case(Square(queries=40), Lp(1, 1.5), grows="restarts"),
     Case(SimBA(), Lp(2), grows="steps"),
     Case(SimBA(basis="cosine", frequencies=1.0, epsilon=0.1), Lp(2, 1.0), grows=None),
     Case(NES(draws=20, steps=8, delta=0.01, stride=0.03), Lp("inf", 0.2)),

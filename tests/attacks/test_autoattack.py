@@ -27,7 +27,11 @@ def test_members_are_the_published_ones():
     standard = ["apgd cross_entropy 0 1", "apgd cross_entropy 9 1", "fab 9 1", "square 5000"]
     assert described(AutoAttack().members("linf", 10)) == standard
     assert described(AutoAttack().members("l2", 1000)) == standard
-    assert described(AutoAttack().members("l1", 10)) == ["apgd cross_entropy 0 5", "apgd cross_entropy 5 1", "fab 9 1"]
+    assert described(AutoAttack().members("l1", 10)) == [
+        "apgd cross_entropy 0 5",
+        "apgd cross_entropy 5 1",
+        *standard[2:],
+    ]
     assert described(AutoAttack("plus").members("linf", 10)) == [
         "apgd cross_entropy 0 5",
         "apgd dlr 0 5",
@@ -37,6 +41,7 @@ def test_members_are_the_published_ones():
         "fab 9 1",
     ]
     assert described(AutoAttack("rand").members("linf", 10)) == ["apgd cross_entropy 0 1", "apgd dlr 0 1"]
+    assert not AutoAttack().members("linf", 10)[3].rescaled
     assert all(getattr(member, "steps", 100) == 100 for member in AutoAttack("plus").members("linf", 10))
 
 

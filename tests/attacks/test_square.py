@@ -195,3 +195,23 @@ def test_a_radius_per_image():
 def test_settings_that_cannot_be_meant(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         Square(**wrong)
+
+
+def test_in_l1_the_whole_radius_is_used_within_the_box_and_the_pyramids_are_sharper():
+    classifier, images = convolutional(), middle(20)
+    seen: list[Tensor] = []
+    handle = classifier.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    run(Square(queries=30), classifier, images[:1], threat=Lp(1, 0.02), seed=1)
+    handle.remove()
+    proposed = torch.cat(seen[1:-1])
+    assert ((proposed >= 0) & (proposed <= 1)).all()
+    sizes = (proposed - images[:1]).flatten(1).abs().sum(1)
+    torch.testing.assert_close(sizes, torch.full_like(sizes, 0.02))
+    assert float(bump(5, 1.0).abs().sum()) == pytest.approx(1)
+    assert float(bump(7, 1.0).abs().max() / bump(7, 1.0).abs().min()) > float(bump(7).abs().max() / bump(7).abs().min())
+
+
+def test_in_l1_more_queries_break_more():
+    classifier, images = convolutional(), middle(40)
+    few, many = (run(Square(queries=n), classifier, images, threat=Lp(1, 0.4)).success.sum() for n in (5, 300))
+    assert many > few

@@ -31,8 +31,8 @@ class AutoAttack(Attack):
     2 by APGD on the margin, which then is the only other loss there is; fab-t aims at all the other classes. Goals that
     name a target are approached by the untargeted members, whose losses then lead to it.
 
-    Deviations: Square is not used in l1, where it is another algorithm. Images leave within an attack too, as soon as
-    they are broken, which changes the passes and not the result.
+    Deviation: images leave within an attack too, as soon as they are broken, which changes the passes and not the
+    result.
 
     Attributes:
         version: standard, plus or rand.
@@ -78,14 +78,14 @@ class AutoAttack(Attack):
         other = replace(first, loss="dlr" if classes >= (4 if targeted else 3) else "margin")
         if self.version == "rand":
             return (first, other)
-        square = () if wide else (Square(self.queries),)
+        square = Square(self.queries, rescaled=False)
         fab = FAB(self.steps, restarts=5 if self.version == "plus" else 1)
         if targeted:
-            return (first, other, fab, *square)
+            return (first, other, fab, square)
         aimed = replace(other, restarts=1)
         if classes >= 4:
             aimed = APGD(self.steps, targets=5 if wide and self.version == "standard" else TARGETS)
         fab_aimed = FAB(self.steps, targets=TARGETS)
         if self.version == "plus":
-            return (first, other, fab, *square, *(() if classes < 4 else (aimed,)), fab_aimed)
-        return (first, aimed, fab_aimed, *square)
+            return (first, other, fab, square, *(() if classes < 4 else (aimed,)), fab_aimed)
+        return (first, aimed, fab_aimed, square)
