@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.apgd_l1 import SparseRun
-from brittle.attacks.objective import Ascent, Loss, objective, rivals_of, towards
-from brittle.core.attack import Attack, Stepwise, at_least
+from brittle.attacks.objective import Ascent, Loss, drawn_direction, objective, rivals_of, towards
+from brittle.core.attack import Attack, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
 from brittle.errors import InputError
-from brittle.maths import norms
 from brittle.types import Images, Mask, PerImage
 
 FIRST, SHORTER, LEAST = 0.22, 0.03, 0.06
@@ -94,9 +93,8 @@ class APGD(Attack):
         at_least("steps", self.steps, 1)
         at_least("restarts", self.restarts, 1)
         at_least("targets", self.targets, 0)
-        for name, value in (("momentum", self.momentum), ("rises", self.rises)):
-            if not 0 < value <= 1:
-                raise InputError(f"{name} is {value}; expected a share above 0, at most 1")
+        share_above_zero("momentum", self.momentum)
+        share_above_zero("rises", self.rises)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""
@@ -136,18 +134,12 @@ class _Run(Stepwise[Climb]):
     def start(self, problem: Problem) -> Climb:
         """Draw a point of the sphere."""
         threat, images = problem.threat, problem.images
-        assert isinstance(threat, Lp)
-        shape = tuple(images.shape[1:])
-        if threat.p == math.inf:
-            drawn = 2 * problem.streams.uniform(problem.ids, shape) - 1
-        else:
-            drawn = problem.streams.normal(problem.ids, shape)
-        length = column(threat.radius, drawn) / column(norms.size(drawn, threat.p), drawn)
+        ahead = column(threat.radius, images) * drawn_direction(problem)
         none = torch.zeros_like(problem.clean[:, 0])
         low = none - math.inf
         rival = torch.full_like(problem.ids, -1) if self.rival is None else self.rival
         stride = none + 2 * torch.as_tensor(threat.radius, dtype=none.dtype, device=none.device)
-        x = problem.classifier.bounds.clamp(images + length * drawn)
+        x = problem.classifier.bounds.clamp(images + ahead)
         zero = torch.zeros_like(images)
         return Climb(x, x, zero, low, x, low, stride, none, none.bool(), low, rival)
 

@@ -1,14 +1,13 @@
 """FAB, the fast adaptive boundary attack."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import rivals_of
-from brittle.core.attack import Attack, State, Stepwise, at_least
+from brittle.attacks.objective import drawn_direction, rivals_of
+from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
@@ -85,9 +84,8 @@ class FAB(Attack):
         at_least("targets", self.targets, 0)
         at_least("overshoot", self.overshoot, 1)
         at_least("candidates", self.candidates, 2)
-        for name, value in (("pull", self.pull), ("back", self.back)):
-            if not 0 < value <= 1:
-                raise InputError(f"{name} is {value}; expected a share above 0, at most 1")
+        share_above_zero("pull", self.pull)
+        share_above_zero("back", self.back)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left; without a radius on all of them."""
@@ -130,18 +128,12 @@ class _Run(Stepwise[Walk]):
 
     def _elsewhere(self, problem: Problem) -> Images:
         threat, images = problem.threat, problem.images
-        assert isinstance(threat, Lp)
-        shape = tuple(images.shape[1:])
-        if threat.p == math.inf:
-            drawn = 2 * problem.streams.uniform(problem.ids, shape) - 1
-        else:
-            drawn = problem.streams.normal(problem.ids, shape)
         known = problem.record.size[problem.ids]
         radius = torch.as_tensor(threat.radius, dtype=images.dtype, device=images.device)
         first = FARTHEST[threat.name] * problem.classifier.bounds.span
         most = torch.where(torch.isfinite(radius), radius, torch.where(torch.isfinite(known), known, first))
-        length = torch.minimum(known, most) / 2 / norms.size(drawn, threat.p)
-        return problem.classifier.bounds.clamp(images + column(length, images) * drawn)
+        length = column(torch.minimum(known, most) / 2, images)
+        return problem.classifier.bounds.clamp(images + length * drawn_direction(problem))
 
     def over(self, problem: Problem, state: Walk, probe: Probe) -> Mask:
         """An image is done after its steps, and within a radius as soon as it is broken."""

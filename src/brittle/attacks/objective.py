@@ -1,5 +1,6 @@
 """What gradient attacks climb: a loss of the logits that grows towards the goal."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -10,6 +11,7 @@ from torch import Tensor
 from brittle.core.attack import State
 from brittle.core.problem import Problem
 from brittle.core.rows import column
+from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.types import Images, Logits, PerImage
@@ -84,3 +86,14 @@ def rivals_of(problem: Problem, most: int) -> Tensor:
     """Return the likeliest classes of the clean images that are not the label, (n, at most `most`), likeliest first."""
     others = losses.others(problem.clean, problem.goal.labels)
     return others.topk(min(most, others.shape[1] - 1)).indices
+
+
+def drawn_direction(problem: Problem) -> Images:
+    """Draw a change of length 1 for each image: the sign-symmetric cube in linf, the sphere in l2 and l1."""
+    threat, shape = problem.threat, tuple(problem.images.shape[1:])
+    assert isinstance(threat, Lp)
+    if threat.p == math.inf:
+        drawn = 2 * problem.streams.uniform(problem.ids, shape) - 1
+    else:
+        drawn = problem.streams.normal(problem.ids, shape)
+    return drawn / column(threat.size(torch.zeros_like(drawn), drawn), drawn)

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import objective
-from brittle.core.attack import Attack, State, Stepwise, at_least
+from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
-from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 
@@ -82,8 +81,7 @@ class Square(Attack):
     def __post_init__(self):
         at_least("queries", self.queries, 1)
         at_least("restarts", self.restarts, 1)
-        if not 0 < self.share <= 1:
-            raise InputError(f"share is {self.share}; expected a share of the image, above 0 and at most 1")
+        share_above_zero("share", self.share)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""

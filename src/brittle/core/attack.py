@@ -137,3 +137,13 @@ def share_below_one(name: str, value: float) -> None:
     """
     if not 0 <= value < 1:
         raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")
+
+
+def share_above_zero(name: str, value: float) -> None:
+    """Refuse a hyper-parameter that is no share from just above 0 to 1.
+
+    Raises:
+        InputError: with the name, the value and the range.
+    """
+    if not 0 < value <= 1:
+        raise InputError(f"{name} is {value}; expected a share above 0, at most 1")
