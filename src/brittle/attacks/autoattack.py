@@ -65,6 +65,10 @@ class AutoAttack(Attack):
             problem = replace(problem, draws=max(problem.draws, self.draws))
         Cascade(self.members(problem.threat.name, classes, targeted=targeted)).perturb(problem)
 
+    def parts(self) -> list[Attack]:
+        """Return the members for linf and many classes."""
+        return list(self.members("linf", TARGETS + 1))
+
     def members(self, norm: str, classes: int, *, targeted: bool = False) -> tuple[Attack, ...]:
         """Return the attacks in their order.
 

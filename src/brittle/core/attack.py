@@ -34,6 +34,12 @@ class Attack(ABC):
     def perturb(self, problem: Problem) -> None:
         """Propose points through `problem.probe`; the record keeps what is best, so nothing is returned."""
 
+    def parts(self) -> "list[Attack]":
+        """Return the attacks that it is built around: its fields that are attacks; none for most."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        inner = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
+        return [one for one in inner if isinstance(one, Attack)]
+
     def check(self, threat: Threat) -> None:
         """Refuse a threat that the attack has no mathematics for.
 
@@ -106,16 +112,9 @@ class Stepwise(Attack, Generic[S]):
         return probe.met if self.stops else torch.zeros_like(probe.met)
 
 
-def parts_of(attack: Attack) -> list[Attack]:
-    """Return the attacks that an attack is built around; none for most."""
-    values = [getattr(attack, field.name) for field in fields(attack)]
-    inner = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
-    return [one for one in inner if isinstance(one, Attack)]
-
-
 def uses_gradients(attack: Attack) -> bool:
     """Whether an attack, or for a search around attacks any of these, differentiates the network."""
-    parts = parts_of(attack)
+    parts = attack.parts()
     return any(uses_gradients(part) for part in parts) if parts else attack.gradients
 
 

@@ -125,16 +125,21 @@ def attack_again(case: Case, attempt: Attempt, places: Sequence[int]) -> list[Ag
 
 
 def repeats(case: Case) -> list[Again]:
-    """Attack some images of every attempt again, in turn one that stood and one that fell, as far as there is room."""
+    """Attack some images of every attempt again, in turn one that stood and one that fell, as far as there is room.
+
+    Where there is room for none, the one that was cheapest is taken.
+    """
     found: list[Again] = []
     for attempt in case.attempts:
         room = float("inf") if case.thorough else REPEATS * SHARE * float(attempt.cost.sum())
         chosen: list[int] = []
-        for place in in_turn(case, attempt):
-            cost = float(attempt.cost[case.rows[place]])
-            if len(chosen) < MOST and (cost <= room or not chosen):
+        costs = {place: float(attempt.cost[case.rows[place]]) for place in in_turn(case, attempt)}
+        for place, cost in costs.items():
+            if len(chosen) < MOST and cost <= room:
                 chosen.append(place)
                 room -= cost
+        if costs and not chosen:
+            chosen = [min(costs, key=lambda place: costs[place])]
         found += attack_again(case, attempt, chosen)
     return found
 

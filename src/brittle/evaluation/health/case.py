@@ -13,7 +13,7 @@ from torch import Tensor
 
 from brittle import metrics
 from brittle.attacks.noise import RandomDirection, RandomNoise
-from brittle.core.attack import Attack, parts_of, uses_gradients
+from brittle.core.attack import Attack, uses_gradients
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.inputs import placed
 from brittle.core.randomness import LOOKS
@@ -96,7 +96,7 @@ class Attempt:
 
 def _many(attack: Attack) -> bool:
     steps = getattr(attack, "steps", 1)
-    return (isinstance(steps, int) and steps > 1) or any(_many(part) for part in parts_of(attack))
+    return (isinstance(steps, int) and steps > 1) or any(_many(part) for part in attack.parts())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 
 from brittle.attacks.apgd import APGD
-from brittle.core.attack import Attack, parts_of
+from brittle.core.attack import Attack
 from brittle.core.classifier import are_probabilities, undisturbed
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
 from brittle.evaluation.health.case import STABILITY, Case
@@ -128,7 +128,7 @@ def _classes_needed(attack: Attack) -> int:
     needed = 3 if getattr(attack, "loss", "") == "dlr" else 2
     if isinstance(attack, APGD) and attack.targets:
         needed = max(needed, attack.targets + 1, 4)
-    return max([needed, *(_classes_needed(part) for part in parts_of(attack))])
+    return max([needed, *(_classes_needed(part) for part in attack.parts())])
 
 
 CLASSES = Check(

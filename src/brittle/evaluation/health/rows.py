@@ -228,16 +228,17 @@ RIGHT = Check(
 def _strength(case: Case) -> Seen:
     white = case.attacked()
     iterative = [attempt for attempt in white if attempt.iterative]
-    text = f"{len(case.attempts)} attacks, {len(white)} by gradients, {len(iterative)} of these with many steps"
+    count = sum(max(len(attempt.attack.parts()), 1) for attempt in case.attempts)
+    text = f"{count} attacks, {len(white)} runs by gradients, {len(iterative)} of these with many steps"
     if white and not iterative and any(bool((case.correct & ~one.broken).any()) for one in white):
         return Seen("fail", text, float(len(iterative)))
-    return Seen("pass" if len(case.attempts) > 1 else "warn", text, float(len(case.attempts)))
+    return Seen("pass" if count > 1 else "warn", text, float(count))
 
 
 STRENGTH = Check(
     "strength",
     "More than one attack, and never a single step alone",
-    "At least two attacks, and where gradients are used an attack with many steps.",
+    "At least two attacks, members of an ensemble counted, and where gradients are used an attack with many steps.",
     f"{CHECKLIST} (never FGSM alone, attacks that differ)",
     "Add attacks, such as the default ones: a single number of a single attack is an upper bound and no more.",
     _strength,

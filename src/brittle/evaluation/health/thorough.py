@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from brittle import metrics
-from brittle.core.attack import Attack, parts_of
+from brittle.core.attack import Attack
 from brittle.core.classifier import undisturbed
 from brittle.core.combinators import Restarts
 from brittle.core.flow import Flow
@@ -41,7 +41,7 @@ def doubled(attack: Attack, setting: str) -> Attack | None:
         return replace(attack, **{setting: 2 * value})
     for field in fields(attack):
         inner = getattr(attack, field.name)
-        if isinstance(inner, Attack) and inner in parts_of(attack):
+        if isinstance(inner, Attack) and inner in attack.parts():
             more = doubled(inner, setting)
             return None if more is None else replace(attack, **{field.name: more})
     return None
