@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from brittle.core.result import Result
-from brittle.core.run import run
 from brittle.evaluation.health.case import REPEATS, SHARE, Attempt, Case
 from brittle.metrics.estimate import Floats
 
@@ -104,22 +103,9 @@ def attack_again(case: Case, attempt: Attempt, places: Sequence[int]) -> list[Ag
     bounds = (case.classifier.bounds.lower, case.classifier.bounds.upper)
     found: list[Again] = []
     for place in places:
-        image, label = case.images[place], case.labels[place : place + 1]
-        witness = Witness(image, int(label), attempt, bounds)
+        witness = Witness(case.images[place], int(case.labels[place]), attempt, bounds)
         with case.meter.heard(witness):
-            result = run(
-                attempt.attack,
-                case.classifier,
-                image[None],
-                label,
-                threat=attempt.threat,
-                seed=case.seed,
-                batch=case.batch,
-                ids=case.index[place : place + 1],
-                lattice=case.lattice,
-                draws=case.draws,
-                trace=True,
-            )
+            result = case.attack(attempt.attack, attempt.threat, [place], lattice=case.lattice, trace=True)
         found.append(Again(attempt, place, int(case.rows[place]), result, witness))
     return found
 

@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from brittle.core.attack import Attack, uses_gradients
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.inputs import placed
 from brittle.core.randomness import LOOKS
+from brittle.core.result import Result
+from brittle.core.run import run
 from brittle.core.threat import Threat
 from brittle.evaluation.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
@@ -76,7 +79,7 @@ class Attempt:
     @property
     def p(self) -> str:
         """How it measures changes, as the metrics name it."""
-        return self.threat.name.removeprefix("l") if self.threat.name.startswith("l") else self.threat.name
+        return self.threat.name.removeprefix("l")
 
     @cached_property
     def iterative(self) -> bool:
@@ -142,7 +145,7 @@ class Case:
     @property
     def p(self) -> str:
         """How the question measures changes."""
-        return self.threat.name.removeprefix("l") if self.threat.name.startswith("l") else self.threat.name
+        return self.threat.name.removeprefix("l")
 
     @property
     def span(self) -> float:
@@ -185,6 +188,32 @@ class Case:
         """Logits of the probed images, `LOOKS` times over, (looks, m, k)."""
         with undisturbed(self.meter, self.seed), torch.no_grad():
             return torch.stack([self.logits(self.shown) for _ in range(LOOKS)])
+
+    def attack(  # what a check may vary of the audit's own runs
+        self,
+        attack: Attack,
+        threat: Threat,
+        places: Sequence[int],
+        *,
+        seed: int | None = None,
+        lattice: int | None = None,
+        trace: bool = False,
+    ) -> Result:
+        """Attack some of `images` as the audit did, but for what is given."""
+        rows = torch.tensor(places)
+        return run(
+            attack,
+            self.classifier,
+            self.images[rows],
+            self.labels[rows],
+            threat=threat,
+            seed=self.seed if seed is None else seed,
+            batch=self.batch,
+            ids=self.index[rows],
+            lattice=lattice,
+            draws=self.draws,
+            trace=trace,
+        )
 
     def logits(self, images: Images) -> Tensor:
         """Ask the network, a batch at a time."""

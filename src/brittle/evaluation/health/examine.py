@@ -74,7 +74,7 @@ def examine_run(
         Attempt(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)
     ]
     p = manifest.threat.p
-    question = named(p if p in ("pixels", "flow") else f"l{p}")
+    question = named(p)
     radius = manifest.threat.radius
     images, labels, index = _spread(source)
     case = Case(

@@ -5,7 +5,6 @@ import torch
 from brittle.core.classifier import undisturbed
 from brittle.core.flow import Flow
 from brittle.core.inputs import placed
-from brittle.core.run import run
 from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
@@ -24,18 +23,7 @@ def strongest(case: Case) -> Attempt | None:
 
 def _broken_at(case: Case, attempt: Attempt, places: list[int], radius: PerImage) -> Mask:
     """Run an attempt again at other radii."""
-    rows = torch.tensor(places)
-    result = run(
-        attempt.attack,
-        case.classifier,
-        case.images[rows],
-        case.labels[rows],
-        threat=attempt.threat.within(radius),
-        seed=case.seed,
-        batch=case.batch,
-        draws=case.draws,
-        ids=case.index[rows],
-    )
+    result = case.attack(attempt.attack, attempt.threat.within(radius), places)
     return result.success | result.already
 
 

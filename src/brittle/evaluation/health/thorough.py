@@ -11,8 +11,6 @@ from brittle.core.classifier import undisturbed
 from brittle.core.combinators import Restarts
 from brittle.core.flow import Flow
 from brittle.core.inputs import placed
-from brittle.core.result import Result
-from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
@@ -47,21 +45,6 @@ def doubled(attack: Attack, setting: str) -> Attack | None:
     return None
 
 
-def _again(case: Case, attempt: Attempt, attack: Attack, places: list[int], seed: int) -> Result:
-    rows = torch.tensor(places)
-    return run(
-        attack,
-        case.classifier,
-        case.images[rows],
-        case.labels[rows],
-        threat=attempt.threat,
-        seed=seed,
-        batch=case.batch,
-        draws=case.draws,
-        ids=case.index[rows],
-    )
-
-
 def _survivors(case: Case) -> list[int]:
     """Places of the images that were right and that no attempt broke within the question's radius."""
     fallen = np.any([metrics.broken(one.table, case.p, case.radius) for one in case.attempts], axis=0)
@@ -72,7 +55,7 @@ def _newly(case: Case, attempt: Attempt, attack: Attack, what: str, seed: int) -
     places = _survivors(case)
     if not places:
         return Seen("pass", f"None of {len(case.images)} images stood", 0.0)
-    result = _again(case, attempt, attack, places, seed)
+    result = case.attack(attack, attempt.threat, places, seed=seed)
     fell = int((result.success & attempt.threat.allows(result.size, case.span)).sum())
     share = fell / len(case.images)
     text = f"{attempt.title} with {what}: {fell} of {len(places)} images that stood fell, of {len(case.images)} in all"
@@ -97,7 +80,7 @@ def _shrink(case: Case, attempt: Attempt, more: Attack) -> float:
     if not places:
         return 0.0
     then = np.median(floats(attempt.table, "size")[case.rows[places]])
-    now = np.median(_again(case, attempt, more, places, case.seed).size.double().cpu().numpy())
+    now = np.median(case.attack(more, attempt.threat, places).size.double().cpu().numpy())
     return max(0.0, 1 - float(now) / float(then)) if then else 0.0
 
 
