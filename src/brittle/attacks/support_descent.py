@@ -6,16 +6,19 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.attack import State, Stepwise, at_least, share_below_one
+from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
+from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
-from brittle.maths.losses import smooth_lead
+from brittle.maths.losses import lead, smooth_lead
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
 FASTEST, SLOWEST = 0.3, 0.02
 """By which factor the number of entries falls after a success and grows after a failure, at first and at last."""
+SHARE = 5
+"""One step in so many puts changes back."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +37,26 @@ class Support(State):
 
 
 @dataclass(frozen=True)
-class SupportDescent(Stepwise[Support]):
+class SupportDescent(Attack):
     """The fewest entries (l0) or pixels, by an annealed choice of which of them may change.
 
-    Brittle's own; not published elsewhere. Every step costs one forward and one backward pass. Each entry is worth what
-    the linear model promises: |g_i| times its room to the box in the direction of g, or what its present change brings,
-    whichever is more, with g the running gradient of a smooth margin. The `count` most valuable ones go to the end of
-    their room, or keep their present value where that is worth more; all others are put back. The first count is that
-    of the linear model; it doubles until the goal is met. From there on it falls after a success and grows after a
-    failure, fast at first and by one entry at last, never to more than one below the best known. For `pixels`, a pixel
-    is worth the sum over its channels.
+    Brittle's own; not published elsewhere. A step of the descent costs one forward and one backward pass. Each entry is
+    worth what the linear model promises: |g_i| times its room to the box in the direction of g, or what its present
+    change brings, whichever is more, with g the running gradient of a smooth margin. The `count` most valuable ones go
+    to the end of their room, or keep their present value where that is worth more; all others are put back. The first
+    count is that of the linear model; it doubles until the goal is met. From there on it falls after a success and
+    grows after a failure, fast at first and by one entry at last, never to more than one below the best known. For
+    `pixels`, a pixel is worth the sum over its channels.
+
+    The last fifth of the steps puts changes back, least valuable first, for one forward pass each: where the goal is
+    still met without a group of them, the next group is twice as large, otherwise half; one that is needed on its own
+    stays. The linear model overrates changes where the network bends; what it wrongly chose goes here.
 
     Related: FMN (Pintor et al., NeurIPS 2021) adapts the count of its projection likewise; sigma-zero (Cina et al.,
     ICLR 2025) descends on a smooth count.
 
     Attributes:
-        steps: backward passes.
+        steps: forward passes of both parts together; backward passes are fewer.
         momentum: share of the running gradient that a step keeps.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
 
@@ -59,7 +66,6 @@ class SupportDescent(Stepwise[Support]):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l0", "pixels")
-    stops: ClassVar[bool] = False
     steps: int = 100
     momentum: float = 0.95
     smoothing: float = 0.2
@@ -68,6 +74,23 @@ class SupportDescent(Stepwise[Support]):
         at_least("steps", self.steps, 1)
         at_least("smoothing", self.smoothing, 0)
         share_below_one("momentum", self.momentum)
+
+    def perturb(self, problem: Problem) -> None:
+        """Descend, then put back what is not needed."""
+        trials = self.steps // SHARE
+        _Descent(self, self.steps - trials).perturb(problem)
+        solved = problem.solved.nonzero()[:, 0]
+        if trials > 1 and len(solved):
+            _put_back(problem.rows(solved), trials)
+
+
+@dataclass(frozen=True)
+class _Descent(Stepwise[Support]):
+    """The part that chooses anew at every step."""
+
+    stops: ClassVar[bool] = False
+    settings: SupportDescent
+    steps: int
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -78,7 +101,7 @@ class SupportDescent(Stepwise[Support]):
         images = problem.images
         number = images.new_zeros(len(problem))
         done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
-        heat = self.smoothing * problem.goal.margin(problem.clean).abs()
+        heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
         return Support(images, number, done.bool(), torch.zeros_like(images), heat, done)
 
     def step(self, problem: Problem, state: Support, probe: Probe) -> Support:
@@ -87,7 +110,7 @@ class SupportDescent(Stepwise[Support]):
         labels, heat = problem.goal.labels, state.heat * cosine(1, 0, done, max(1, self.steps - 1))
         sign = 1 if problem.goal.targeted else -1
         gradient = probe.gradient(lambda logits: sign * smooth_lead(logits, labels, heat))
-        average = self.momentum * state.average + norms.steepest(gradient, 2)
+        average = self.settings.momentum * state.average + norms.steepest(gradient, 2)
         bounds, change = problem.classifier.bounds, probe.points - problem.images
         upward = torch.where(average > 0, bounds.upper - problem.images, bounds.lower - problem.images)
         promised, present = average * upward, average * change
@@ -123,3 +146,26 @@ def _most_valuable(value: Tensor, count: PerImage) -> Tensor:
     falling = flat.topk(most, dim=1).values
     least = falling.gather(1, count.long()[:, None] - 1)
     return ((flat >= least) & (flat > 0)).reshape(value.shape)
+
+
+def _put_back(problem: Problem, trials: int) -> None:
+    """Put changes of the best points back, least valuable first, as long as the goal stays met."""
+    labels, clean = problem.goal.labels, problem.images
+    sign = 1 if problem.goal.targeted else -1
+    best = problem.record.best[problem.ids].clone()
+    probe = problem.probe(best)
+    gradient = probe.gradient(lambda logits: sign * lead(logits, labels))
+    changed, value = best != clean, gradient * (best - clean)
+    if problem.threat.name == "pixels":
+        changed, value = changed.any(1, keepdim=True), value.sum(1, keepdim=True)
+    rank = value.masked_fill(~changed, torch.inf).flatten(1).argsort(1).argsort(1).reshape(value.shape)
+    number = changed.flatten(1).sum(1)
+    position, group = torch.zeros_like(number), (number // 2).clamp_min(1)
+    for _ in range(trials - 1):
+        end = torch.minimum(position + group, number)
+        tried = (rank >= column(position, rank)) & (rank < column(end, rank))
+        trial = torch.where(tried, clean, best)
+        met = problem.probe(trial, graph=False).met & (position < number)
+        best = torch.where(column(met, best).bool(), trial, best)
+        position = torch.where(met, end, position + (group == 1))
+        group = torch.where(met, 2 * group, group // 2).clamp_min(1)
