@@ -6,7 +6,7 @@ import pytest
 import torch
 from affine import affine, convolutional, distance, middle
 
-from brittle import BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
+from brittle import ALMA, BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
 from brittle.maths.hyperplane import shortened
 from brittle.maths.losses import lead, smooth_lead
 
@@ -89,6 +89,18 @@ def test_later_runs_go_to_other_classes():
     assert (often.prediction != once.prediction).any()
 
 
+def test_a_long_search_in_l2_looks_farther_first_at_no_more_backward_passes():
+    classifier, images = convolutional(classes=6), middle(24)
+    long, plain, far = (
+        run(attack, classifier, images, threat=Lp(2))
+        for attack in (BoundaryDescent(steps=300), BoundaryDescent(steps=150), ALMA(steps=150))
+    )
+    assert (long.backward == 300).all()
+    assert (long.size <= torch.minimum(plain.size, far.size) * (1 + 1e-9)).all()
+    assert run(BoundaryDescent(steps=300, farther=0), classifier, images, threat=Lp(2)).forward.max() == 308
+    assert (run(BoundaryDescent(steps=300), classifier, images, threat=Lp(1)).forward == 308).all()
+
+
 def test_targets_and_confidence_are_reached():
     classifier, images = convolutional(), middle()
     targets = (classifier.logits(images).argmax(1) + 1) % 4
@@ -99,7 +111,9 @@ def test_targets_and_confidence_are_reached():
     assert (result.margin >= 0.5).all()
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"runs": 0}, {"stride": 1.5}, {"momentum": -0.1}, {"smoothing": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"runs": 0}, {"stride": 1.5}, {"momentum": -0.1}, {"smoothing": -1}, {"farther": 1}]
+)
 def test_hyper_parameters_are_checked(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         BoundaryDescent(**wrong)

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.attack import Attack, State, Stepwise, at_least
+from brittle.attacks.alma import ALMA
+from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.core.threat import Lp
@@ -28,6 +29,8 @@ REACH = 16.0
 """For l1: how far the first step may move an entry, in units of the distance to the boundary in the maximum norm."""
 LEAST, MOST = 1e-4, 0.5
 """Between which the overshoot is adapted."""
+LONG = 300
+"""Steps from which on an l2 search looks farther first."""
 SHORTEST, MOST_RUNS = 30, 5
 """Steps of the shortest run, and the most runs, that are made by default."""
 
@@ -47,12 +50,16 @@ class BoundaryDescent(Attack):
     long search is several runs, the later ones each towards one of the other classes that are nearest at the best point
     of the first. In l1 an entry may move no farther than a reach, which grows while the linear model holds.
 
+    A long search in l2 leaves half of its steps to an augmented Lagrangian (`ALMA`) before all this: that walks far
+    into the other classes and so comes to parts of the boundary that no walk from the clean image meets.
+
     Related: FAB (Croce & Hein, ICML 2020) averages projections of both points, DDN (Rony et al., CVPR 2019) anneals a
     step on a sphere, FMN (Pintor et al., NeurIPS 2021) takes its radius from the distance to the boundary.
 
     Attributes:
         steps: backward passes in all.
-        runs: how many runs they are divided into; by default one for every 30 steps, at most 5.
+        farther: share of the steps that the augmented Lagrangian takes, in l2 with at least 300 steps; elsewhere none.
+        runs: how many runs the others are divided into; by default one for every 30 steps, at most 5.
         stride: the first share; by default 0.8, for l1 0.3.
         momentum: share of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
@@ -65,6 +72,7 @@ class BoundaryDescent(Attack):
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     steps: int = 100
+    farther: float = 0.5
     runs: int | None = None
     stride: float | None = None
     momentum: float | None = None
@@ -75,17 +83,22 @@ class BoundaryDescent(Attack):
         at_least("steps", self.steps, 1)
         at_least("runs", 1 if self.runs is None else self.runs, 1)
         at_least("smoothing", self.smoothing, 0)
+        share_below_one("farther", self.farther)
         for name, value in (("stride", self.stride), ("momentum", self.momentum), ("overshoot", self.overshoot)):
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}; expected a share from 0 to 1")
 
     def perturb(self, problem: Problem) -> None:
-        """Make the runs, the first towards the nearest boundary, later ones each towards another class."""
-        wanted = min(max(1, self.steps // SHORTEST), MOST_RUNS) if self.runs is None else self.runs
-        runs = 1 if problem.goal.targeted else min(wanted, problem.clean.shape[1] - 1, self.steps)
+        """Look far where the search is long; then make the runs, the first towards the nearest boundary."""
+        far = int(self.farther * self.steps) if problem.threat.name == "l2" and self.steps >= LONG else 0
+        if far:
+            ALMA(steps=far).perturb(problem)
+        left = self.steps - far
+        wanted = min(max(1, left // SHORTEST), MOST_RUNS) if self.runs is None else self.runs
+        runs = 1 if problem.goal.targeted else min(wanted, problem.clean.shape[1] - 1, left)
         order = None
         for number in range(runs):
-            steps = (number + 1) * self.steps // runs - number * self.steps // runs
+            steps = (number + 1) * left // runs - number * left // runs
             _Run(self, steps, None if order is None else order[:, number - 1]).perturb(problem)
             if order is None and runs > 1:
                 logits = problem.probe(problem.record.best[problem.ids], graph=False).logits
