@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle.core.bounds import Bounds
+from brittle.core.layout import laid_out
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 
@@ -125,7 +126,8 @@ class Classifier:
         return outputs
 
     def _said(self, images: Images) -> Any:
-        output: Any = self.module(images)
+        seen = laid_out(self.module, images) if self.reveals == "gradients" else images
+        output: Any = self.module(seen)
         return getattr(output, "logits", output)
 
     def _read(self, output: Any, images: Images) -> Any:

@@ -260,7 +260,7 @@ class Probe(Rows):
         with torch.enable_grad():
             outputs = graph.outputs if whole else graph.outputs[:, self.places]
             total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
-        (gradients,) = torch.autograd.grad(total, graph.leaf, retain_graph=keep)
+        gradients = torch.autograd.grad(total, graph.leaf, retain_graph=keep)[0].contiguous()
         graph.spent = not keep
         self.problem.record.count(graph.ids, backward=draws)
         return gradients if whole else gradients[self.places]

@@ -1,0 +1,60 @@
+"""The order of an image's values in memory: the channels of a pixel side by side, where a network gains by it."""
+
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from brittle.types import Images
+
+Shape = tuple[int, ...]
+_TAKES: WeakKeyDictionary[nn.Module, dict[Shape, bool]] = WeakKeyDictionary()
+
+
+def laid_out(module: nn.Module, images: Images) -> Images:
+    """Return the same images, in the order in memory in which the network is fastest.
+
+    On a CPU convolutions and pooling are up to twice as fast on images whose channels lie side by side ("channels
+    last"); later layers go on in that order. A network is given it after a trial on two images of noise has shown that
+    it then says the same: modules that ask for the usual order (`view` of a feature map does) keep it, and so do those
+    that draw random numbers, those in train mode, those without convolutions, other types than float32, other devices.
+
+    Args:
+        module: from images to outputs.
+        images: (n, c, h, w).
+
+    Returns:
+        Images equal to those given; gradients flow through.
+    """
+    if images.device.type != "cpu" or images.dtype != torch.float32 or images.ndim != 4 or module.training:
+        return images
+    if not torch.backends.mkldnn.is_available():
+        return images
+    known = _TAKES.setdefault(module, {})
+    shape = tuple(images.shape[1:])
+    if shape not in known:
+        known[shape] = any(parameter.ndim == 4 for parameter in module.parameters()) and _same(module, shape)
+    return _channels_last(images) if known[shape] else images
+
+
+def _channels_last(images: Images) -> Images:
+    """Copy images; with one channel `Tensor.contiguous` would do nothing, and convolutions not know the new order."""
+    return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
+
+
+def _same(module: nn.Module, shape: Shape) -> bool:
+    """Say whether a network's outputs are the same in both orders."""
+    noise = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng([]), torch.no_grad():
+        try:
+            usual, other = (_seeded(module, images) for images in (noise, _channels_last(noise)))
+        except Exception:  # whatever a network does not like about noise or its order, it is asked as usual
+            return False
+    scale = usual.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    return usual.shape == other.shape and bool(((usual - other).abs() <= 1e-4 * scale).all())
+
+
+def _seeded(module: nn.Module, images: Images) -> Tensor:
+    torch.default_generator.manual_seed(0)
+    output = module(images)
+    return getattr(output, "logits", output).float()
