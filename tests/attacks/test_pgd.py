@@ -46,8 +46,8 @@ class Unending(PGD):
 
 
 def test_is_the_bare_loop_bit_for_bit_where_nothing_stops_early():
-    images = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    module, radius, stride, seen = small(), 2 / 255, 0.75 / 255, []
+    images = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    module, radius, stride, seen = small().double(), 2 / 255, 0.75 / 255, []
     labels = module(images).argmax(1)
     path = bare_loop(module, images, labels, radius, stride, 7)
     module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))

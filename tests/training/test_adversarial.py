@@ -116,8 +116,10 @@ class Watched(nn.Module):
 
 
 def test_the_attack_is_made_in_eval_mode_and_the_step_in_train_mode():
-    module = Watched()
+    module = Watched().eval()
     settings = replace(SHORT, epochs=1, batch=50)
+    Classifier(module).logits(data()[0])  # from here on it is known which order in memory the network takes
+    module.seen.clear()
     train(module, *data(), settings=settings, adversarial=replace(HARD, share=0.5))
     one = [(25, False, False)] * 4 + [(50, True, True)]  # the clean images, the start and its two steps, the step
     assert module.seen[1:] == one * 2
