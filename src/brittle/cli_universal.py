@@ -11,7 +11,6 @@ from brittle.evaluation.universal import universal as make_universal
 from brittle.options import (
     Binary,
     Crop,
-    Data,
     Device,
     Eps,
     Json,
@@ -29,7 +28,10 @@ from brittle.report.universal_page import write_universal
 
 def universal(
     model: Model,
-    data: Data,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Images as for `audit`; without any, `fff` and `gd-uap` are tried on noise."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")] = Path("universal.safetensors"),
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")

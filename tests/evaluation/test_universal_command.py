@@ -112,3 +112,19 @@ def test_the_usual_radii_are_the_papers():
     assert usual_radius("l2", (3, 224, 224)) == pytest.approx(2000 / 255)
     assert usual_radius("l2", (3, 112, 112)) == pytest.approx(1000 / 255)
     assert usual_radius("linf", (1, 8, 8)) == pytest.approx(10 / 255)
+
+
+def test_methods_without_data_are_tried_on_noise(tmp_path):
+    made = universal("digits-lenet", None, tmp_path / "v.safetensors", attack="gd-uap:iterations=30", eps=0.3, limit=60)
+    assert made.unseen is not None
+    assert (made.seen.n, made.unseen.n) == (30, 30)
+    assert made.perturbation.made["data"] == "noise"
+    assert pq.read_table(made.rows)["name"].to_pylist()[0].startswith("noise/")
+    page = write_universal(made.path).read_text()
+    assert "images of noise" in page
+
+
+@pytest.mark.parametrize("attack", ["ascent", "gd-uap:prior=data"])
+def test_methods_from_images_are_refused_without_any(tmp_path, attack):
+    with pytest.raises(InputError, match="none are given"):
+        universal("digits-lenet", None, tmp_path / "v.safetensors", attack=attack)

@@ -10,9 +10,10 @@ from torch import nn
 from brittle import Classifier
 from brittle.core.threat import Lp
 from brittle.errors import InputError, UnsupportedThreat
+from brittle.maths.substitutes import substitutes
 from brittle.universal import fast_feature_fool, gd_uap
 from brittle.universal.augment import augmented, blurred
-from brittle.universal.excitation import Course, image_views, loudness, noise_views, saturation_of, substitutes
+from brittle.universal.excitation import Course, image_views, loudness, noise_views, saturation_of
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.images import ImageSet

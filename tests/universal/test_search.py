@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import pytest
 import torch
@@ -32,8 +31,11 @@ def problem(seed: int = 0, p: float | str = "inf", radius: float = 0.1, count: i
 class Listed(UniversalAttack):
     """Takes the perturbations of a list, one after the other."""
 
-    needs_images: ClassVar[bool] = False
     values: tuple[float, ...]
+
+    @property
+    def needs_images(self):
+        return False
 
     @property
     def most_passes(self) -> int:

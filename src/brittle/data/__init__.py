@@ -4,6 +4,7 @@ from brittle.data.digits import Digits
 from brittle.data.fit import Fit
 from brittle.data.folder import Folder
 from brittle.data.hub import Hub
+from brittle.data.noise import Noise
 from brittle.data.npz import Npz
 from brittle.data.open import FORMS, open_source
 from brittle.data.parquet import Parquet
@@ -18,6 +19,7 @@ __all__ = [
     "Fit",
     "Folder",
     "Hub",
+    "Noise",
     "Npz",
     "Parquet",
     "Source",

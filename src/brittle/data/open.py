@@ -10,6 +10,7 @@ from brittle.data.digits import Digits
 from brittle.data.fit import Fit
 from brittle.data.folder import Folder
 from brittle.data.hub import Hub
+from brittle.data.noise import Noise
 from brittle.data.npz import Npz
 from brittle.data.parquet import Parquet, shards
 from brittle.data.source import Source
@@ -18,6 +19,7 @@ from brittle.errors import DataError
 
 FORMS = {
     "digits": "built-in handwritten digits, 28 x 28: 500 test images (digits:train has the other 1,297)",
+    "noise": "200 images of Gaussian noise as bright as photographs, without labels (noise:500 for 500)",
     "FOLDER": "class folders with images (cat/1.png, dog/2.jpg), or images without labels",
     "FILE.png": "one image, without a label (jpg, webp, bmp, tif, ... too)",
     "FILE.parquet": "Hugging Face layout; also a folder of shards, or a pattern such as 'data/test-*.parquet'",
@@ -62,6 +64,8 @@ def open_source(spec: str, *, fit: Fit | None = None, limit: int | None = None, 
         source = open_named(kind, rest, options)
     elif kind == "digits" and not path.exists():
         source = Digits(rest or "test", **options)
+    elif kind == "noise" and not path.exists():
+        source = Noise.of(rest, **options)
     else:
         source = open_path(path, spec, options)
     source.spec = spec

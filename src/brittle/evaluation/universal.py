@@ -28,6 +28,8 @@ from brittle.version import __version__
 NORMS = ("linf", "l2")
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
 """The radii of Moosavi-Dezfooli et al., CVPR 2017, section 3, and the number of values of their images."""
+FREE = "fff, gd-uap"
+"""Methods that are made without images."""
 READ = 100
 """Images decoded at a time."""
 ON_LEVEL = 1e-3
@@ -67,7 +69,7 @@ class Universal:
 
 def universal(  # noqa: PLR0913  # one parameter for each option of the command of the same name
     model: str | Network,
-    data: str | Source,
+    data: str | Source | None,
     out: Path | str,
     *,
     attack: str = "ascent",
@@ -95,7 +97,8 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
 
     Args:
         model: what `open_network` understands, or a network.
-        data: what `open_source` understands, or a source; a part of it is kept aside.
+        data: what `open_source` understands, or a source; a part of it is kept aside. None, for methods that need no
+            images: images of noise then tell how far the search is, and the rates are of these.
         out: the safetensors file to write; a Parquet file of rows is written beside it.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`.
         norm: linf or l2.
@@ -125,9 +128,13 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     if norm not in NORMS:
         raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
     method = parse_universal(attack)
+    if data is None and method.needs_images:
+        raise InputError(
+            f"{attack} is made from images, and none are given; say --data, or take a method without: {FREE}"
+        )
     subject = open_subject(
         model,
-        data,
+        "noise" if data is None else data,
         weights=weights,
         binary=binary,
         probabilities=probabilities,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from brittle.core.attack import at_least
 from brittle.errors import InputError
+from brittle.maths.substitutes import substitutes
 from brittle.types import Images
 from brittle.universal.augment import augmented
 from brittle.universal.layers import Layers, layers_of
@@ -21,8 +22,6 @@ DECAYS = (0.9, 0.999)
 """Of Adam's two moments."""
 FLOOR = 1e-8 * 255
 """What Adam adds to a gradient's size, for a span of 1; 1e-8 for the published span of 255."""
-GAUSSIAN = ((123.68, 116.779, 103.939), (62.0, 58.0, 52.0))
-"""Mean and standard deviation of red, green and blue in photographs of 0..255."""
 CANVAS = 500 / 224
 """Sides of the Gaussian image that views are taken of, in sides of the network's input."""
 
@@ -85,28 +84,6 @@ def saturation_of(raw: Tensor, radius: float) -> float:
     return float((raw.abs() >= radius).double().mean())
 
 
-def substitutes(shape: tuple[int, int, int], count: int, generator: torch.Generator) -> Images:
-    """Return images of Gaussian noise with the mean and standard deviation of photographs, within [0, 1].
-
-    They stand for images where there are none: a perturbation that changes what the network says of them can be told
-    from one that does not (Mopuri et al., TPAMI 2018, section 3.4).
-
-    Args:
-        shape: channels, height, width; three channels are red, green and blue, others have the mean of the three.
-        count: how many.
-        generator: of the draws, on the CPU.
-
-    Example:
-        >>> substitutes((3, 2, 2), 4, torch.Generator()).shape
-        torch.Size([4, 3, 2, 2])
-    """
-    mean, deviation = (torch.tensor(numbers) / 255 for numbers in GAUSSIAN)
-    if shape[0] != 3:
-        mean, deviation = mean.mean(), deviation.mean()
-    noise = torch.randn(count, *shape, generator=generator)
-    return (mean.reshape(-1, 1, 1) + deviation.reshape(-1, 1, 1) * noise).clamp(0, 1)
-
-
 @dataclass(frozen=True)
 class Excitation(UniversalAttack):
     """A perturbation that excites the layers of a network; a pass is what lies between two validations.
@@ -122,7 +99,6 @@ class Excitation(UniversalAttack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("linf",)
-    needs_images: ClassVar[bool] = False
     shortest: ClassVar[int]
     """The fewest steps between two validations."""
     longest: ClassVar[int]
@@ -137,6 +113,11 @@ class Excitation(UniversalAttack):
         for name in ("iterations", "patience"):
             at_least(name, getattr(self, name), 1)
         at_least("step", self.step, 0)
+
+    @property
+    def needs_images(self) -> bool:
+        """None are needed."""
+        return False
 
     @property
     @abstractmethod

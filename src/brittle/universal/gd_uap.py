@@ -63,15 +63,14 @@ class GDUAP(Excitation):
             raise InputError(f"prior is {self.prior!r}; expected {', '.join(PRIORS[:-1])} or {PRIORS[-1]}")
 
     @property
+    def needs_images(self) -> bool:
+        """The data prior's views are of images."""
+        return self.prior == "data"
+
+    @property
     def shown(self) -> int:
         """One without a prior, the batch with one."""
         return 1 if self.prior == "none" else self.batch
-
-    def check(self, problem: UniversalProblem) -> None:
-        """Refuse as every method does, and the data prior without images."""
-        super().check(problem)
-        if self.prior == "data":
-            problem.given()
 
     def background(self, problem: UniversalProblem, generator: torch.Generator) -> Images:
         """Return the images of one step."""

@@ -122,13 +122,16 @@ class UniversalAttack(ABC):
 
     Attributes:
         threats: names of the norms that it has mathematics for.
-        needs_images: whether it is made from images; otherwise from the network alone.
         keeps_best: whether the pass that the judge liked best is returned; otherwise the last one.
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
-    needs_images: ClassVar[bool] = True
     keeps_best: ClassVar[bool] = True
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether it is made from images; otherwise from the network alone."""
+        return True
 
     @property
     @abstractmethod
