@@ -9,7 +9,6 @@ from brittle.attacks.direction import somewhere
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.types import Images, Logits, PerImage
@@ -156,8 +155,7 @@ class ALMA(Stepwise[Lagrangian]):
 
     def _first_stride(self, problem: Problem, gradient: Images) -> PerImage:
         """Find how often the first gradient leads as far as `first_distance`, or as far as the box lets it."""
-        threat, bounds = problem.threat, problem.classifier.bounds
-        assert isinstance(threat, Lp)
+        threat, bounds = problem.lp, problem.classifier.bounds
         wanted = (FIRST_DISTANCE[threat.p] if self.first_distance is None else self.first_distance) * bounds.span
         low = torch.zeros_like(gradient[:, 0, 0, 0])
         high = torch.full_like(low, torch.inf)
@@ -196,6 +194,5 @@ def penalty_slope(value: PerImage, penalty: PerImage, multiplier: PerImage) -> P
 
 def _outward(problem: Problem, change: Images) -> Images:
     """Differentiate the change's norm; 0 where nothing has changed."""
-    threat = problem.threat
-    assert isinstance(threat, Lp)
+    threat = problem.lp
     return change.sign() if threat.p == 1 else norms.steepest(change, 2)

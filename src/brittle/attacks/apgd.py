@@ -13,7 +13,6 @@ from brittle.core.attack import Attack, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.types import Images, Mask, PerImage
 
@@ -170,8 +169,7 @@ class _Run(Stepwise[Climb]):
         return state, halving
 
     def _moved(self, problem: Problem, state: Climb, here: Images, gradient: Images) -> Images:
-        threat, bounds, images = problem.threat, problem.classifier.bounds, problem.images
-        assert isinstance(threat, Lp)
+        threat, bounds, images = problem.lp, problem.classifier.bounds, problem.images
 
         def allowed(x: Images) -> Images:
             return bounds.clamp(threat.project(images, x))

@@ -11,7 +11,6 @@ from brittle.attacks.alma import ALMA
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import shortened, smallest_step
@@ -150,8 +149,7 @@ class _Run(Stepwise[Follow]):
 
     def step(self, problem: Problem, state: Follow, probe: Probe) -> Follow:
         """Go to the linearised boundary, or along it once it was crossed."""
-        threat = problem.threat
-        assert isinstance(threat, Lp)
+        threat = problem.lp
         share = cosine(1, 0, int(state.done[0]), max(1, self.steps - 1))
         margin, gradient = self._margin(problem, state, probe, share)
         norm = norms.size(gradient, threat.dual).clamp_min(torch.finfo(gradient.dtype).tiny ** 0.5)

@@ -90,8 +90,7 @@ class DeepFool(Stepwise[Walk]):
 
     def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
         """Go to the nearest linearised boundary."""
-        threat = problem.threat
-        assert isinstance(threat, Lp)
+        threat = problem.lp
         normal, rise, state = self._nearest(problem, state, probe, threat.dual)
         total = self._advanced(problem, state.total, normal, rise, threat)
         return Walk(problem.images + (1 + self.overshoot) * total, total, state.rivals, state.steepness)

@@ -11,7 +11,6 @@ from brittle.attacks.moments import Moments
 from brittle.attacks.objective import Loss, objective
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.types import Images
 
@@ -126,8 +125,7 @@ class NES(EstimatedAscent):
 
     def way(self, problem: Problem, moments: Moments) -> Images:
         """The steepest direction of the mean estimate."""
-        assert isinstance(problem.threat, Lp)
-        return problem.threat.steepest(moments.first)
+        return problem.lp.steepest(moments.first)
 
 
 @dataclass(frozen=True)

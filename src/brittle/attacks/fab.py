@@ -11,7 +11,6 @@ from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_z
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
@@ -152,8 +151,7 @@ class _Run(Stepwise[Walk]):
 
     def _moved(self, problem: Problem, state: Walk, probe: Probe) -> Images:
         """Mix the steps from here and from the image to the boundary that is nearest here."""
-        threat, images, settings = problem.threat, problem.images, self.settings
-        assert isinstance(threat, Lp)
+        threat, images, settings = problem.lp, problem.images, self.settings
         here = probe.points
         normal, rise = _nearest(problem, state.rivals, probe, threat.dual)
         from_here = _to_plane(problem, here, normal, rise)
@@ -194,7 +192,6 @@ def _opponents(problem: Problem, logits: Logits) -> Labels:
 
 def _to_plane(problem: Problem, x: Images, normal: Images, rise: PerImage) -> Images:
     """Return the smallest step within the box from `x` to where a linear function has grown (or fallen) by `rise`."""
-    threat, bounds = problem.threat, problem.classifier.bounds
-    assert isinstance(threat, Lp)
+    threat, bounds = problem.lp, problem.classifier.bounds
     facing = normal * column(torch.where(rise < 0, -1.0, 1.0).to(rise.dtype), normal)
     return smallest_step(facing, rise.abs(), threat.p, bounds.lower - x, bounds.upper - x)

@@ -7,7 +7,6 @@ from brittle.attacks.objective import Loss, objective
 from brittle.core.attack import State, Stepwise
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,6 @@ class FGSM(Stepwise[State]):
 
     def step(self, problem: Problem, state: State, probe: Probe) -> State:
         """Go to the edge of the ball."""
-        threat = problem.threat
-        assert isinstance(threat, Lp)
+        threat = problem.lp
         direction = threat.steepest(probe.gradient(objective(problem, self.loss)))
         return State(problem.images + column(threat.radius, direction) * direction)

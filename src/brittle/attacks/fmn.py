@@ -9,7 +9,6 @@ import torch
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.bounds import Bounds
 from brittle.core.problem import Probe, Problem
-from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.maths.schedule import cosine
 from brittle.types import Images, Mask, PerImage
@@ -86,14 +85,12 @@ class FMN(Stepwise[Ball]):
     def start(self, problem: Problem) -> Ball:
         """Begin at the clean image, for l0 with a single value to change."""
         infinite = torch.full_like(problem.images[:, 0, 0, 0], torch.inf)
-        assert isinstance(problem.threat, Lp)
-        radius = torch.ones_like(infinite) if problem.threat.p == 0 else infinite
+        radius = torch.ones_like(infinite) if problem.lp.p == 0 else infinite
         return Ball(problem.images, radius, infinite)
 
     def step(self, problem: Problem, state: Ball, probe: Probe) -> Ball:
         """Climb along the gradient, and project on the next ball."""
-        threat, bounds = problem.threat, problem.classifier.bounds
-        assert isinstance(threat, Lp)
+        threat, bounds = problem.lp, problem.classifier.bounds
         gradient = probe.gradient(problem.goal.margin)
         if self.inward:
             gradient = _free(gradient, probe.points, bounds)

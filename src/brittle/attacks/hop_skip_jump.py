@@ -10,7 +10,6 @@ from brittle.attacks.starting import Reached, bisected, reached, straight
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 
@@ -78,13 +77,8 @@ class HopSkipJump(Attack):
         _boundary(state.problem, state.points)
 
 
-def _norm(problem: Problem) -> float:
-    assert isinstance(problem.threat, Lp)
-    return problem.threat.p
-
-
 def _distance(problem: Problem, points: Images) -> PerImage:
-    return norms.size(points - problem.images, _norm(problem))
+    return norms.size(points - problem.images, problem.lp.p)
 
 
 def _boundary(problem: Problem, points: Images) -> Images:
@@ -92,7 +86,7 @@ def _boundary(problem: Problem, points: Images) -> Images:
     if not len(problem):
         return points
     size = float(math.prod(problem.images.shape[1:]))
-    if _norm(problem) == 2:
+    if problem.lp.p == 2:
         return bisected(problem, points, straight, torch.full_like(problem.clean[:, 0], size**-1.5))
     tolerance = torch.full_like(problem.clean[:, 0], max(size**-2, torch.finfo(points.dtype).eps))
     return bisected(problem, points, _shrunk, tolerance)
@@ -120,14 +114,13 @@ def direction(problem: Problem, points: Images, reach: PerImage, count: int) -> 
     together = max(1, problem.limit // count)
     places = torch.arange(len(problem), device=points.device)
     parts = [_estimated(problem.rows(part), points[part], reach[part], count) for part in places.split(together)]
-    assert isinstance(problem.threat, Lp)
-    return problem.threat.steepest(torch.cat(parts))
+    return problem.lp.steepest(torch.cat(parts))
 
 
 def _estimated(problem: Problem, points: Images, reach: PerImage, count: int) -> Images:
     shape, length = (count, *points.shape[1:]), column(reach, points[:, None])
     streams, ids = problem.streams, problem.ids
-    drawn = streams.normal(ids, shape) if _norm(problem) == 2 else streams.uniform(ids, shape) * 2 - 1
+    drawn = streams.normal(ids, shape) if problem.lp.p == 2 else streams.uniform(ids, shape) * 2 - 1
     drawn = drawn / drawn.flatten(2).norm(dim=2).reshape(*drawn.shape[:2], 1, 1, 1)
     near = problem.classifier.bounds.clamp((points[:, None] + length * drawn).flatten(0, 1))
     of = torch.arange(len(points), device=points.device).repeat_interleave(count)

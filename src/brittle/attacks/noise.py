@@ -9,7 +9,6 @@ from torch import Tensor
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
 from brittle.core.rows import Rows, column
-from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.types import Images
 
@@ -85,8 +84,7 @@ class RandomDirection(Attack):
             if not len(keep):
                 return
             problem = problem.rows(keep)
-            threat = problem.threat
-            assert isinstance(threat, Lp)
+            threat = problem.lp
             bounds = problem.classifier.bounds
             draw = threat.within(1.0).draw(problem.images, problem.streams, problem.ids, bounds) - problem.images
             self._along(problem, draw / column(norms.size(draw, threat.p), draw))

@@ -11,7 +11,6 @@ from torch import Tensor
 from brittle.core.attack import State
 from brittle.core.problem import Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.types import Images, Logits, PerImage
@@ -90,8 +89,7 @@ def rivals_of(problem: Problem, most: int) -> Tensor:
 
 def drawn_direction(problem: Problem) -> Images:
     """Draw a change of length 1 for each image: the sign-symmetric cube in linf, the sphere in l2 and l1."""
-    threat, shape = problem.threat, tuple(problem.images.shape[1:])
-    assert isinstance(threat, Lp)
+    threat, shape = problem.lp, tuple(problem.images.shape[1:])
     if threat.p == math.inf:
         drawn = 2 * problem.streams.uniform(problem.ids, shape) - 1
     else:

@@ -12,7 +12,6 @@ from brittle.attacks.moments import Moments
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.proximal import proximal
@@ -96,8 +95,7 @@ class PDPGD(Stepwise[Saddle]):
 
     def step(self, problem: Problem, state: Saddle, probe: Probe) -> Saddle:
         """Descend on the loss, shrink towards the clean image, and change the price."""
-        threat, bounds, goal, done = problem.threat, problem.classifier.bounds, problem.goal, state.moments.age
-        assert isinstance(threat, Lp)
+        threat, bounds, goal, done = problem.lp, problem.classifier.bounds, problem.goal, state.moments.age
         gradient = probe.gradient(lambda logits: softplus(goal.confidence - goal.margin(logits))) * bounds.span
         moments = state.moments.with_gradient(gradient)
         stride = geometric(self.stride, self.stride * self.fall, done, self.steps)

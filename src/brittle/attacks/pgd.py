@@ -11,7 +11,6 @@ from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.types import Images
 
 
@@ -77,8 +76,7 @@ class PGD(Stepwise[State]):
 
     def step(self, problem: Problem, state: State, probe: Probe) -> State:
         """Climb and project."""
-        threat = problem.threat
-        assert isinstance(threat, Lp)
+        threat = problem.lp
         gradient = probe.gradient(objective(problem, self.loss, self.kappa))
         stride = 2.5 * threat.radius / self.steps if self.step_size is None else self.step_size
         direction = self._sparse(problem, probe, gradient) if threat.p == 1 else threat.steepest(gradient)

@@ -13,7 +13,6 @@ from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_z
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 
@@ -135,13 +134,7 @@ def shrunk(share: float, step: int, steps: int) -> float:
 
 
 def _by_entries(problem: Problem) -> bool:
-    assert isinstance(problem.threat, Lp)
-    return problem.threat.p == math.inf
-
-
-def _exponent(problem: Problem) -> float:
-    assert isinstance(problem.threat, Lp)
-    return problem.threat.p
+    return problem.lp.p == math.inf
 
 
 def _stripes(problem: Problem) -> Images:
@@ -187,7 +180,7 @@ def _pyramids(problem: Problem) -> Images:
     rows, columns = height // side, width // side
     upright = problem.streams.uniform(problem.ids, (1, rows, columns)) < 0.5
     signs = problem.streams.signs(problem.ids, (channels, rows, columns))
-    shape = bump(side, _exponent(problem)).to(images)
+    shape = bump(side, problem.lp.p).to(images)
     tiles = signs[..., None, None] * torch.where(upright[..., None, None], shape, shape.T)
     grid = tiles.transpose(3, 4).reshape(count, channels, rows * side, columns * side)
     change = torch.zeros_like(images)
@@ -199,7 +192,7 @@ def _pyramids(problem: Problem) -> Images:
 def _allowed(problem: Problem, change: Images) -> Images:
     """Scale a change to the radius; in l1 take the nearest one within ball and box."""
     images, bounds = problem.images, problem.classifier.bounds
-    if _exponent(problem) == 1:
+    if problem.lp.p == 1:
         radius = torch.as_tensor(problem.threat.radius, dtype=images.dtype, device=images.device)
         return images + norms.project_l1_in_box(change, radius, bounds.lower - images, bounds.upper - images)
     length = norms.size(change, 2).clamp_min(torch.finfo(change.dtype).tiny)
@@ -208,7 +201,7 @@ def _allowed(problem: Problem, change: Images) -> Images:
 
 def _moved(problem: Problem, best: Images, side: float) -> Images:
     """Move the mass of one window to another, with a pyramid on top (algorithm 3)."""
-    images, p = problem.images, _exponent(problem)
+    images, p = problem.images, problem.lp.p
     channels, height, width = images.shape[1:]
     side = max(round(side), SMALLEST)
     side = min(side + (side % 2 == 0), height, width)

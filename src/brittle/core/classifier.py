@@ -17,6 +17,8 @@ from brittle.types import Images, Logits
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
 GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 """Attacks that work with forward passes alone, for the message to who has no more."""
+Reveals = Literal["gradients", "scores", "labels"]
+"""What attacks are to go by."""
 SLACK = 1e-3
 """How far probabilities may lie outside 0..1 and their sum from 1: services round what they return."""
 
@@ -88,7 +90,7 @@ class Classifier:
         object.__setattr__(self, "labels", labels)
 
     @property
-    def reveals(self) -> Literal["gradients", "scores", "labels"]:
+    def reveals(self) -> Reveals:
         """What attacks are to go by: of callables and of probabilities no gradients are expected."""
         if self.labels is not None:
             return "labels"

@@ -11,7 +11,7 @@ from brittle.core.goal import Goal
 from brittle.core.record import Record
 from brittle.core.rows import Rows
 from brittle.core.seeds import Streams, reseed
-from brittle.core.threat import Threat
+from brittle.core.threat import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
 
@@ -74,6 +74,12 @@ class Problem(Rows):
     def labels(self) -> Labels:
         """The class that each image starts from: the goal's label, or for targeted goals the clean prediction."""
         return self.clean.argmax(1) if self.goal.targeted else self.goal.labels
+
+    @property
+    def lp(self) -> Lp:
+        """The threat, for attacks that know norms alone: `Attack.check` lets no other threat come to them."""
+        assert isinstance(self.threat, Lp)
+        return self.threat
 
     @property
     def solved(self) -> Mask:

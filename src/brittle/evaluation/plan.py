@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 from brittle.core.attack import Attack
+from brittle.core.classifier import Reveals
 from brittle.core.flow import Flow
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import InputError, UnsupportedThreat
@@ -58,7 +59,7 @@ def plan(
     norm: str,
     radius: float | None,
     *,
-    reveals: Literal["gradients", "scores", "labels"] = "gradients",
+    reveals: Reveals = "gradients",
     budget: int | None = None,
 ) -> list[Planned]:
     """Turn what the user wrote into attacks with their threats.
@@ -107,7 +108,7 @@ def norm_of(attack: str) -> str:
     return next((norm for norm in ("l2", *DEFAULT_RADIUS) if _knows(spec, named(norm))), "l2")
 
 
-def _defaults(reveals: str, budget: int | None) -> Sequence[str]:
+def _defaults(reveals: Reveals, budget: int | None) -> Sequence[str]:
     names = BLACK_BOX_ATTACKS.get(reveals, DEFAULT_ATTACKS)
     fitting = "square" if budget is None else f"square:queries={max(budget - ASIDE, 1)}"
     return [fitting if name == "square" else name for name in names]

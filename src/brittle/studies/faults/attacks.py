@@ -9,7 +9,6 @@ from brittle.attacks.pgd import PGD
 from brittle.core.attack import Attack, State, Stepwise
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.core.threat import Lp
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,7 @@ class Forgets(PGD):
 
     def perturb(self, problem: Problem) -> None:
         """Walk without a record."""
-        threat, state = problem.threat, problem.images
-        assert isinstance(threat, Lp)
+        threat, state = problem.lp, problem.images
         stride = column(2.5 * float(threat.radius) / self.steps, state)
         for _ in range(self.steps):
             with torch.enable_grad():
@@ -80,8 +78,7 @@ class ShrinksItsSteps(PGD):
 
     def step(self, problem: Problem, state: State, probe: Probe) -> State:
         """Step by 6e-5 / radius^2."""
-        threat = problem.threat
-        assert isinstance(threat, Lp)
+        threat = problem.lp
         gradient = probe.gradient(problem.goal.margin)
         stride = column(6e-5 / torch.as_tensor(threat.radius) ** 2, probe.points).to(probe.points)
         return State(threat.project(problem.images, probe.points + stride * threat.steepest(gradient)))
