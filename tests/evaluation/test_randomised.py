@@ -7,6 +7,7 @@ from torch import nn
 from brittle import Classifier
 from brittle.core.randomness import DISTANCE, disagreement, is_randomised
 from brittle.data import open_source
+from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.health.finding import Finding
 from brittle.evaluation.store import RunFolder
@@ -75,6 +76,22 @@ def test_an_audit_recognises_it_and_says_so(noisy, tmp_path):
     assert finding.status == "warn"
     assert "mean over 20 draws" in finding.text
     assert "Looks at every point" in write_report(folder.path).read_text(encoding="utf-8")
+
+
+def test_attacked_files_are_judged_by_the_mean_over_the_draws(noisy, tmp_path):
+    asked = []
+    network = open_network(noisy)
+    network.module.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
+    saved = attack(
+        network, open_source("digits", limit=3), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3
+    )
+    assert sum(one.success for one in saved) > 0
+    assert asked[-20:] == [1] * 20, "each file that is read back is looked at twenty times"
+    few = len(asked)
+    attack(
+        network, open_source("digits", limit=3), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3, draws=2
+    )
+    assert len(asked) - few < few / 5
 
 
 def test_without_draws_it_is_a_fault(noisy, tmp_path):

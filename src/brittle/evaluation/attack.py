@@ -12,9 +12,12 @@ from torch import Tensor
 
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.goal import Targeted
+from brittle.core.problem import drawn
 from brittle.core.run import run
+from brittle.core.seeds import Streams
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
+from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
 from brittle.evaluation.subject import open_subject
@@ -81,6 +84,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     probabilities: bool = False,
     labels: int | None = None,
     budget: int | None = None,
+    draws: int | None = None,
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
@@ -112,6 +116,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         labels: the outputs are class numbers, of so many classes.
         budget: most queries for each image: the clean pass, the attack, the verifying pass and the look at
             what was saved with 8 bits. More are not asked; see `run`.
+        draws: how often a randomised network is asked about every point, as in `audit`; by default 20 times where it is
+            seen to answer differently.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read.
@@ -148,7 +154,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
-    job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget))
+    draws = draws or draws_for(subject.classifier, subject.source, budget)
+    job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget), draws)
     saved: list[Saved] = []
     for block in subject.source.blocks(16):
         saved.extend(job.block(block, subject.source.labelled))
@@ -164,6 +171,7 @@ class _Job:
     lattice: int
     folder: Path
     budget: int | None
+    draws: int
 
     def block(self, block: Block, labelled: bool) -> list[Saved]:
         if not len(block):
@@ -181,6 +189,7 @@ class _Job:
             ids=block.index,
             lattice=self.lattice,
             budget=self.budget,
+            draws=self.draws,
         )
         unrounded = result.size if result.size_unrounded is None else result.size_unrounded
         costs = (result.size / unrounded - 1).tolist()
@@ -206,7 +215,10 @@ class _Job:
 
     def _logits(self, images: Images) -> Tensor:
         with undisturbed(self.classifier.module, self.seed), torch.no_grad():
-            return self.classifier.logits(images.to(self.classifier.device)).cpu()
+            placed = images.to(self.classifier.device)
+            return (
+                drawn(self.classifier, placed, self.draws, Streams(self.seed, torch.arange(len(images)))).mean(0).cpu()
+            )
 
     def _met(self, logits: Tensor, label: int) -> Tensor:
         return logits.argmax(1) != label if self.target is None else logits.argmax(1) == self.target

@@ -47,8 +47,8 @@ def draws_for(classifier: Classifier, source: Source, budget: int | None) -> int
     """Return how many draws a network needs: one, unless it is seen to answer differently each time."""
     if budget is not None:
         return 1
-    block = next(block for block in source.blocks(SEEN) if len(block))
-    return DRAWS if is_randomised(classifier, block.images) else 1
+    block = next((block for block in source.blocks(SEEN) if len(block)), None)
+    return DRAWS if block is not None and is_randomised(classifier, block.images) else 1
 
 
 def batch_of(shape: tuple[int, ...]) -> int:
