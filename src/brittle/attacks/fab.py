@@ -28,13 +28,9 @@ class Walk(State):
 
     Attributes:
         rivals: the classes whose boundaries are looked at, (n, j).
-        backed: whether `x` only serves to linearise, as a start or brought back from across the boundary, (n,).
-        done: boundary steps made, (n,).
     """
 
     rivals: Tensor
-    backed: Mask
-    done: Tensor
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,8 @@ class FAB(Attack):
     as soon as it is broken within it.
 
     Attributes:
-        steps: boundary steps of a run; 100 in AutoAttack. A point across the boundary costs one look more.
+        steps: boundary steps of a run; 100 in AutoAttack. A step costs a pass forward and back, and one forward more
+            where a point of its batch has come across the boundary.
         restarts: runs for each target, or without one; all but the first start at a random point. 1 in AutoAttack's
             standard version, 5 in plus.
         targets: how many classes are aimed at one after the other; 0 for none, 9 in FAB-T.
@@ -116,14 +113,12 @@ class _Run(Stepwise[Walk]):
     scattered: bool
 
     def length(self, problem: Problem) -> int:
-        """Twice the steps given: every point may be across the boundary and need another look."""
-        return 2 * self.settings.steps
+        """The steps given."""
+        return self.settings.steps
 
     def start(self, problem: Problem) -> Walk:
         """Begin at the clean image, or at half the smallest size known (or the radius) away from it."""
-        x = self._elsewhere(problem) if self.scattered else problem.images
-        none = torch.zeros_like(problem.ids)
-        return Walk(x, self.rivals, torch.ones_like(none, dtype=torch.bool), none)
+        return Walk(self._elsewhere(problem) if self.scattered else problem.images, self.rivals)
 
     def _elsewhere(self, problem: Problem) -> Images:
         threat, images = problem.threat, problem.images
@@ -135,19 +130,20 @@ class _Run(Stepwise[Walk]):
         return problem.classifier.bounds.clamp(images + length * drawn_direction(problem))
 
     def over(self, problem: Problem, state: Walk, probe: Probe) -> Mask:
-        """An image is done after its steps, and within a radius as soon as it is broken."""
-        done = state.done >= self.settings.steps
-        return done | problem.solved if problem.threat.bounded else done
+        """Within a radius an image is done as soon as it is broken."""
+        return problem.solved if problem.threat.bounded else torch.zeros_like(probe.met)
 
     def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
-        """Come back from points across the boundary; from the others, go to it."""
-        across = probe.problem.goal.met(probe.logits) & ~state.backed
-        images = problem.images
-        x = images + self.settings.back * (probe.points - images)
-        going = (~across).nonzero()[:, 0]
-        if len(going):
-            x[going] = self._moved(problem.rows(going), state.rows(going), probe.rows(going))
-        return replace(state, x=x, backed=across, done=state.done + ~across)
+        """Come back from points across the boundary; then go to it.
+
+        Coming back, all points are looked at once more: one pass forward and back for all of them costs less than two,
+        each for some.
+        """
+        across = problem.goal.met(probe.logits)
+        if bool(across.any()):
+            shorter = problem.images + self.settings.back * (probe.points - problem.images)
+            probe = problem.probe(torch.where(column(across, shorter).bool(), shorter, probe.points))
+        return replace(state, x=self._moved(problem, state, probe))
 
     def _moved(self, problem: Problem, state: Walk, probe: Probe) -> Images:
         """Mix the steps from here and from the image to the boundary that is nearest here."""
