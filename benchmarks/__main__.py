@@ -7,22 +7,18 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.options import parser_of
 
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
     from benchmarks.suites import SUITES
 
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = parser_of("benchmarks", __doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all by default")
-    parser.add_argument("--network", default="digits-lenet", help="as `brittle audit` takes it (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, help="safetensors, for an architecture without weights of its own")
-    parser.add_argument("--data", default="digits", help="as `brittle audit` takes it (default: %(default)s)")
     parser.add_argument("--images", type=int, help="how many (default: each suite's own)")
     parser.add_argument("--slow-images", type=int, default=50, help="for who takes minutes (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=256, help="most images in one pass (default: %(default)s)")
@@ -31,7 +27,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="of every contender (default: %(default)s)")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu where others use the machine")
     parser.add_argument("--contenders", default="", help="only these, separated by commas")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
     options = parser.parse_args()
     unknown = [name for name in options.suites if name not in SUITES]
     if unknown:

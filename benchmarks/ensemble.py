@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.options import parser_of
+
 NORMS = {"linf": ("Linf", float("inf")), "l2": ("L2", 2.0)}
 
 
@@ -30,10 +31,7 @@ class Line:
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ensemble", description=__doc__)
-    parser.add_argument("--network", default="digits-lenet", help="as `brittle audit` takes it (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, help="safetensors, for an architecture without weights of its own")
-    parser.add_argument("--data", default="digits", help="as `brittle audit` takes it (default: %(default)s)")
+    parser = parser_of("benchmarks.ensemble", __doc__)
     parser.add_argument("--name", help="of the results' file (default: the network's)")
     parser.add_argument("--images", type=int, default=100, help="that the network gets right (default: %(default)s)")
     parser.add_argument("--norm", choices=sorted(NORMS), default="linf")
@@ -44,7 +42,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--members", action="store_true", help="also run each of our members alone, on all images")
     parser.add_argument("--skip", default="", help="contenders to leave out: published, torchattacks")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -16,18 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import parser_of
+
 NORMS = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf}
-RESULTS = Path(__file__).parent / "results"
 ALLOWANCE = 1.02
 """A contender takes part in a budget if its mean backward passes are at most this many times the budget."""
 
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.front", description=__doc__)
-    parser.add_argument("--network", default="digits-lenet", help="as `brittle audit` takes it (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, help="safetensors, for an architecture without weights of its own")
-    parser.add_argument("--data", default="digits", help="as `brittle audit` takes it (default: %(default)s)")
+    parser = parser_of("benchmarks.front", __doc__)
     parser.add_argument("--name", help="of the results' file (default: the network's)")
     parser.add_argument("--images", type=int, default=200, help="that the network gets right (default: %(default)s)")
     parser.add_argument("--norms", default="l2,linf,l1,l0")
@@ -35,7 +33,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--contenders", default="", help="only these, separated by commas")
     parser.add_argument("--fresh", default="", help="contenders to measure again, or `own`")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -10,21 +10,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.options import parser_of
 
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.universal", description=__doc__)
-    parser.add_argument("--network", default="digits-lenet", help="as `brittle audit` takes it (default: %(default)s)")
-    parser.add_argument("--weights", type=Path, help="safetensors, for an architecture without weights of its own")
-    parser.add_argument("--data", default="digits", help="as `brittle audit` takes it (default: %(default)s)")
+    parser = parser_of("benchmarks.universal", __doc__)
     parser.add_argument("--images", type=int, default=100, help="that the network gets right (default: %(default)s)")
     parser.add_argument("--eps", type=float, default=0.25, help="radius in linf (default: %(default)s)")
     parser.add_argument("--passes", type=int, default=3, help="over the images, at most (default: %(default)s)")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--skip-art", action="store_true", help="ours alone")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the results (default: %(default)s)")
     return parser.parse_args()
 
 
