@@ -122,6 +122,8 @@ def test_methods_without_data_are_tried_on_noise(tmp_path):
     assert pq.read_table(made.rows)["name"].to_pylist()[0].startswith("noise/")
     page = write_universal(made.path).read_text()
     assert "images of noise" in page
+    assert "the images that told how far it was" in page
+    assert "it was made from" not in page
 
 
 @pytest.mark.parametrize("attack", ["ascent", "gd-uap:prior=data"])

@@ -151,7 +151,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
-    found = replace(found, made={**found.made, **about, "attack": attack})
+    found = replace(found, made={**found.made, **about, "attack": attack, "from_images": method.needs_images})
     result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)
     return result

@@ -28,7 +28,8 @@ LABELS = 10
 """Most classes listed that fooled images are taken for."""
 SHOTS = 6
 """Images shown before and after."""
-KINDS = {"seen": "the images it was made from", "unseen": "images it has not seen"}
+FROM, WITHOUT = "the images it was made from", "the images that told how far it was"
+UNSEEN = "images it has not seen"
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,15 @@ def write_universal(path: Path, out: Path | None = None) -> Path:
 def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     """The whole page as text."""
     made = header["made"]
-    groups = [kind for kind in KINDS if kind in made["fooling"]]
+    kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": UNSEEN}
+    groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
     passes = [one["number"] for one in made["passes"]]
     curve = Curves(
         "Fooling rate after each pass",
-        "Share of the images it is made from that get another class.",
+        f"Share of {kinds['seen']} that get another class.",
         *("pass over the images", "fooling rate, %"),
-        {"images it is made from": (passes, [100 * one["score"] for one in made["passes"]])},
+        {kinds["seen"]: (passes, [100 * one["score"] for one in made["passes"]])},
     )
     return fill(
         "universal.html",
@@ -101,12 +103,12 @@ def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table
         name=name,
         made=made,
         curve=curve,
-        last=KINDS[last],
+        last=kinds[last],
         rate=Estimate(**made["fooling"][last]),
         noise=Estimate(**made["fooling"]["noise"]),
         percent=percent,
         threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
-        rates=[_rate(kind, rows) for kind in groups],
+        rates=[_rate(kind, kinds[kind], rows) for kind in groups],
         picture=encoded(_visible(change), max(1, 224 // max(change.shape[1:]))),
         scale=0.5 / max(float(np.abs(change).max()), 1e-12),
         labels=_labels(rows, last),
@@ -145,12 +147,12 @@ def _of(rows: pa.Table, kind: str) -> pa.Table:
     return rows.filter(pa.array(kind == one for one in rows["kind"].to_pylist()))
 
 
-def _rate(kind: str, rows: pa.Table) -> Rate:
+def _rate(kind: str, title: str, rows: pa.Table) -> Rate:
     some = _of(rows, kind)
     clean, moved, noise = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed", "noise"))
     rate, random = (fooling_rate(clean, other) for other in (moved, noise))
     interval = f"{percent(rate.low)} to {percent(rate.high)}"
-    return Rate(KINDS[kind], percent(rate.value), interval, percent(random.value), len(clean))
+    return Rate(title, percent(rate.value), interval, percent(random.value), len(clean))
 
 
 def _visible(change: np.ndarray) -> np.ndarray:
