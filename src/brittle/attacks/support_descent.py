@@ -56,7 +56,7 @@ class SupportDescent(Attack):
     ICLR 2025) descends on a smooth count.
 
     Attributes:
-        steps: forward passes of both parts together; backward passes are fewer.
+        steps: most forward passes of both parts together; backward passes are fewer. Fewer than ten are all descent.
         momentum: share of the running gradient that a step keeps.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
 
@@ -77,10 +77,10 @@ class SupportDescent(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Descend, then put back what is not needed."""
-        trials = self.steps // SHARE
+        trials = self.steps // SHARE if self.steps >= 2 * SHARE else 0
         _Descent(self, self.steps - trials).perturb(problem)
         solved = problem.solved.nonzero()[:, 0]
-        if trials > 1 and len(solved):
+        if trials and len(solved):
             _put_back(problem.rows(solved), trials)
 
 
@@ -162,6 +162,8 @@ def _put_back(problem: Problem, trials: int) -> None:
     number = changed.flatten(1).sum(1)
     position, group = torch.zeros_like(number), (number // 2).clamp_min(1)
     for _ in range(trials - 1):
+        if not bool((position < number).any()):
+            return
         end = torch.minimum(position + group, number)
         tried = (rank >= column(position, rank)) & (rank < column(end, rank))
         trial = torch.where(tried, clean, best)
