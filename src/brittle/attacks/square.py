@@ -150,26 +150,20 @@ def _recoloured(problem: Problem, best: Images, side: float) -> Images:
     channels, height, width = images.shape[1:]
     side = min(max(round(side), 1), height, width)
     draw = problem.streams.uniform(problem.ids, (2 + channels,))
-    inside = _within(draw[:, 0], side, height)[:, :, None] & _within(draw[:, 1], side, width)[:, None, :]
-    change = (
-        column(problem.threat.radius, images) * (draw[:, 2:] < 0.5).to(images.dtype).mul(2).sub(1)[:, :, None, None]
-    )
-    bounds, inside = problem.classifier.bounds, inside[:, None]
-    proposed = torch.where(inside, bounds.clamp(images + change), best)
-    idle = column((proposed == best).flatten(1).all(1), images).bool()
-    return torch.where(idle & inside, bounds.clamp(images - change), proposed)
+    cells = _window(draw[:, 0], draw[:, 1], side, (height, width))[:, None].expand(-1, channels, -1)
+    clean, now = (tensor.flatten(2).gather(2, cells)[..., None] for tensor in (images, best))
+    signs = (draw[:, 2:, None, None] < 0.5).to(images.dtype) * 2 - 1
+    change, bounds = column(problem.threat.radius, clean) * signs, problem.classifier.bounds
+    proposed = bounds.clamp(clean + change)
+    idle = column((proposed == now).flatten(1).all(1), clean).bool()
+    proposed = torch.where(idle, bounds.clamp(clean - change), proposed)
+    return best.flatten(2).scatter(2, cells, proposed[..., 0]).reshape(images.shape)
 
 
 def _corner(draw: PerImage, side: int, length: int) -> Tensor:
     """Choose where a window starts, all places equally likely."""
     places = length - side + 1
     return (draw * places).long().clamp_max(places - 1)  # the product may round up to `places`
-
-
-def _within(draw: PerImage, side: int, length: int) -> Tensor:
-    """Mark the rows, or the columns, of a window, (n, length)."""
-    ahead = torch.arange(length, device=draw.device) - _corner(draw, side, length)[:, None]
-    return (ahead >= 0) & (ahead < side)
 
 
 def _pyramids(problem: Problem) -> Images:
