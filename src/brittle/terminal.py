@@ -142,8 +142,8 @@ def show_universal(made: Universal) -> None:
     if made.unseen is not None:
         console.print(f"fooled, unseen   {percent(made.unseen)}")
     console.print(f"random noise     {percent(made.noise)}")
-    if made.perturbation.made["data"] == "noise":
-        console.print("[dim]no images were given: the rates are of images of noise, and say little of photographs[/]")
+    if made.perturbation.made["noise"]:
+        console.print("[dim]the rates are of images of noise, and say little of photographs[/]")
 
 
 def show_summary(summary: Summary) -> None:

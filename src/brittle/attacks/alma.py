@@ -194,5 +194,4 @@ def penalty_slope(value: PerImage, penalty: PerImage, multiplier: PerImage) -> P
 
 def _outward(problem: Problem, change: Images) -> Images:
     """Differentiate the change's norm; 0 where nothing has changed."""
-    threat = problem.lp
-    return change.sign() if threat.p == 1 else norms.steepest(change, 2)
+    return change.sign() if problem.lp.p == 1 else norms.steepest(change, 2)

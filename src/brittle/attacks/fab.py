@@ -45,9 +45,9 @@ class FAB(Attack):
     With `targets` it is FAB-T of AutoAttack: so many runs, each to the boundary between the label and one of the most
     likely other classes of the clean image, with one gradient a step instead of one for each class.
 
-    Deviations: the search at the end of the paper's section 3.5 is left out, as in AutoAttack. Without `targets` only
-    the `candidates` likeliest classes are looked at (all, up to 10 classes). Where a radius is given, an image leaves
-    as soon as it is broken within it.
+    Deviations: the search at the end of the paper's section 3.5 is left out, as in AutoAttack. A random start that lies
+    across the boundary is brought back like any point. Without `targets` only the `candidates` likeliest classes are
+    looked at (all, up to 10 classes). Where a radius is given, an image leaves as soon as it is broken within it.
 
     Attributes:
         steps: boundary steps of a run; 100 in AutoAttack. A step costs a pass forward and back, and one forward more

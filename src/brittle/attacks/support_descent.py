@@ -11,7 +11,7 @@ from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
-from brittle.maths.losses import lead, smooth_lead
+from brittle.maths.losses import smooth_lead
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
@@ -150,11 +150,8 @@ def _most_valuable(value: Tensor, count: PerImage) -> Tensor:
 
 def _put_back(problem: Problem, trials: int) -> None:
     """Put changes of the best points back, least valuable first, as long as the goal stays met."""
-    labels, clean = problem.goal.labels, problem.images
-    sign = 1 if problem.goal.targeted else -1
-    best = problem.record.best[problem.ids].clone()
-    probe = problem.probe(best)
-    gradient = probe.gradient(lambda logits: sign * lead(logits, labels))
+    clean, best = problem.images, problem.record.best[problem.ids].clone()
+    gradient = problem.probe(best).gradient(problem.goal.margin)
     changed, value = best != clean, gradient * (best - clean)
     if problem.threat.name == "pixels":
         changed, value = changed.any(1, keepdim=True), value.sum(1, keepdim=True)

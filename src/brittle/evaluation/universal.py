@@ -12,14 +12,16 @@ from torch import Tensor
 from brittle.core.bounds import Bounds
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
-from brittle.data import Source
+from brittle.data import Noise, Source
 from brittle.errors import InputError
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
 from brittle.metrics import Estimate
 from brittle.models import Network
+from brittle.registry import UNIVERSAL
 from brittle.types import Images
+from brittle.universal.excitation import Excitation
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
 from brittle.universal.search import Pass, UniversalProblem, find_universal, unheard
@@ -28,8 +30,6 @@ from brittle.version import __version__
 NORMS = ("linf", "l2")
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
 """The radii of Moosavi-Dezfooli et al., CVPR 2017, section 3, and the number of values of their images."""
-FREE = "fff, gd-uap"
-"""Methods that are made without images."""
 READ = 100
 """Images decoded at a time."""
 ON_LEVEL = 1e-3
@@ -129,8 +129,9 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
         raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
     method = parse_universal(attack)
     if data is None and method.needs_images:
+        free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, Excitation))
         raise InputError(
-            f"{attack} is made from images, and none are given; say --data, or take a method without: {FREE}"
+            f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
         )
     subject = open_subject(
         model,
@@ -151,7 +152,8 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
-    found = replace(found, made={**found.made, **about, "attack": attack, "from_images": method.needs_images})
+    kinds = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
+    found = replace(found, made={**found.made, **about, "attack": attack, **kinds})
     result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)
     return result
