@@ -115,7 +115,7 @@ class ADef(Stepwise[Bend]):
             field = self._towards(missing[:, j], gradient, down, right)
             size = geometry.longest(state.x + field)
             better = (geometry.longest(field) > STILL) & (size < shortest)
-            best = torch.where(column(better, field).bool(), field, best)
+            best = torch.where(column(better, field), field, best)
             shortest = torch.where(better, size, shortest)
         short = (self.stride / geometry.longest(best)).clamp_max(1)
         return Bend(state.x + column(short, best) * best, state.rivals)

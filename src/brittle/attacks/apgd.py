@@ -151,7 +151,7 @@ class _Run(Stepwise[Climb]):
         here, back = probe.points, torch.zeros_like(state.halved)
         if state.done in checkpoints(self.settings.steps):
             state, back = self._checked(state)
-            wide = column(back, here).bool()
+            wide = column(back, here)
             here, gradient = torch.where(wide, state.best, here), torch.where(wide, state.best_gradient, gradient)
         x = self._moved(problem, state, here, gradient)
         return replace(state, x=x, previous=probe.points, done=state.done + 1)

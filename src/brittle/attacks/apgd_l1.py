@@ -131,7 +131,7 @@ class SparseRun(Stepwise[SparseClimb]):
         stride = torch.where(sparser, longest, torch.maximum(state.stride / THINNER, longest / SHORTEST))
         share = support / state.best[:1].numel() / THINNER
         state = replace(state, stride=stride, share=share, support=support)
-        return state, column(sparser, state.best).bool()
+        return state, column(sparser, state.best)
 
 
 def _radius(problem: Problem, like: Tensor) -> Tensor:

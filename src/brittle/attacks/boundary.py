@@ -102,7 +102,7 @@ class Boundary(Attack):
             met = problem.goal.reached(problem.judge(aside))  # no nearer than what is known: not for the record
             walk = replace(walk, asked=walk.asked + 1, met=walk.met + met)
         taken = problem.goal.reached(problem.probe(nearer, graph=False).logits)
-        points = torch.where(column(taken, nearer).bool(), nearer, walk.points)
+        points = torch.where(column(taken, nearer), nearer, walk.points)
         if look:
             walk = replace(walk, tried=walk.tried + 1, took=walk.took + taken)
         return self._adapted(replace(walk, points=points))

@@ -165,7 +165,7 @@ class _Run(Stepwise[Follow]):
         longer = change + smallest_step(
             gradient, missing, threat.p, (lower - change).clamp_max(0), (upper - change).clamp_min(0)
         )
-        change = torch.where(column(reached >= wanted, change).bool(), shorter, longer)
+        change = torch.where(column(reached >= wanted, change), shorter, longer)
         return replace(state, x=problem.images + change, change=change, average=average, done=state.done + 1)
 
     def _margin(self, problem: Problem, state: Follow, probe: Probe, share: float) -> tuple[PerImage, Images]:

@@ -92,7 +92,7 @@ class Descent(Rows):
 
     def again(self, which: Mask, variable: Tensor) -> "Descent":
         """Begin afresh at `variable` for some of the images."""
-        chosen = column(which, variable).bool()
+        chosen = column(which, variable)
         return Descent(
             torch.where(chosen, variable, self.variable),
             self.first.masked_fill(chosen, 0),

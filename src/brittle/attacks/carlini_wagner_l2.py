@@ -131,7 +131,7 @@ class CarliniWagnerL2(Attack):
         """Return where the next constant begins."""
         if not self.warm:
             return box.inward(problem.images)
-        known = column(torch.isfinite(problem.record.size[problem.ids]), problem.images).bool()
+        known = column(torch.isfinite(problem.record.size[problem.ids]), problem.images)
         return torch.where(known, box.inward(problem.record.best[problem.ids]), search.descent.variable)
 
 

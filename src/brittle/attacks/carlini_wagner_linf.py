@@ -176,7 +176,7 @@ class CarliniWagnerLinf(Attack):
         self, problem: Problem, descent: Descent, tau: PerImage, won: Mask, lost: Mask, box: TanhBox
     ) -> Descent:
         """Begin the next round where the last one was won."""
-        known = column(lost & torch.isfinite(problem.record.size[problem.ids]), problem.images).bool()
+        known = column(lost & torch.isfinite(problem.record.size[problem.ids]), problem.images)
         start = torch.where(known, box.inward(problem.record.best[problem.ids]), descent.variable)
         if self.project:
             lowest, highest = _within(problem.images, tau.nan_to_num(posinf=1.0), box)

@@ -131,7 +131,7 @@ class DeepFool(Stepwise[Walk]):
             rise[rows] = torch.where(
                 closer, (distance + self.nudge * problem.classifier.bounds.span) * norm, rise[rows]
             )
-            normal[rows] = torch.where(column(closer, gradients).bool(), gradients, normal[rows])
+            normal[rows] = torch.where(column(closer, gradients), gradients, normal[rows])
         return normal, rise, Walk(state.x, state.total, rivals, steepness)
 
     def _ordered(self, state: Walk, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:

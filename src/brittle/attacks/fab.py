@@ -142,7 +142,7 @@ class _Run(Stepwise[Walk]):
         across = problem.goal.met(probe.logits)
         if bool(across.any()):
             shorter = problem.images + self.settings.back * (probe.points - problem.images)
-            probe = problem.probe(torch.where(column(across, shorter).bool(), shorter, probe.points))
+            probe = problem.probe(torch.where(column(across, shorter), shorter, probe.points))
         return replace(state, x=self._moved(problem, state, probe))
 
     def _moved(self, problem: Problem, state: Walk, probe: Probe) -> Images:
@@ -175,7 +175,7 @@ def _nearest(problem: Problem, rivals: Tensor, probe: Probe, q: float) -> tuple[
         closer = (distance < least) | (j == 0)
         least = torch.where(closer, distance, least)
         rise = torch.where(closer, -height[rows, j], rise)
-        normal = torch.where(column(closer, gradients).bool(), gradients, normal)
+        normal = torch.where(column(closer, gradients), gradients, normal)
     return normal, rise
 
 

@@ -36,7 +36,7 @@ class Ascent(State):
     def noted(self: A, points: Images, value: PerImage, gradient: Images) -> A:
         """Keep the points that are better than the best so far."""
         better = value > self.best_value
-        wide = column(better, points).bool()
+        wide = column(better, points)
         return replace(
             self,
             best=torch.where(wide, points, self.best),

@@ -121,7 +121,7 @@ class PDPGD(Stepwise[Saddle]):
         for _ in range(self.rounds):
             pulled = proximal(change - metric * (change - aim), p, weight)
             pulled = torch.minimum(torch.maximum(pulled, lower), upper)
-            onward = torch.where(column(going, change).bool(), pulled, change)
+            onward = torch.where(column(going, change), pulled, change)
             moved, size = norms.size(onward - change, 2), norms.size(onward, 2)
             going = going & (moved > self.tolerance * size)
             change = onward

@@ -112,7 +112,7 @@ class _Run(Stepwise[Found]):
         loss = objective(problem, "cross_entropy" if problem.goal.targeted else "margin")
         value = loss(probe.logits)
         better = value > state.value
-        best = torch.where(column(better, state.best).bool(), probe.points, state.best)
+        best = torch.where(column(better, state.best), probe.points, state.best)
         state = replace(state, best=best, value=torch.where(better, value, state.value), done=state.done + 1)
         settings = self.settings
         share = shrunk(settings.share, state.done - 1, settings.queries if settings.rescaled else SCHEDULE)
@@ -155,7 +155,7 @@ def _recoloured(problem: Problem, best: Images, side: float) -> Images:
     signs = (draw[:, 2:, None, None] < 0.5).to(images.dtype) * 2 - 1
     change, bounds = column(problem.threat.radius, clean) * signs, problem.classifier.bounds
     proposed = bounds.clamp(clean + change)
-    idle = column((proposed == now).flatten(1).all(1), clean).bool()
+    idle = column((proposed == now).flatten(1).all(1), clean)
     proposed = torch.where(idle, bounds.clamp(clean - change), proposed)
     return best.flatten(2).scatter(2, cells, proposed[..., 0]).reshape(images.shape)
 
@@ -208,7 +208,7 @@ def _moved(problem: Problem, best: Images, side: float) -> Images:
     available = (_mass(change, p) - _mass(emptied, p)).clamp_min(0) + unused / channels
     available = available * channels if p == 1 else available  # the projection takes away what is too much
     shape = bump(side, p, images.dtype, images.device)
-    pyramid = torch.where(column(draw[:, 4] < 0.5, images).bool()[:, 0], shape, shape.T).flatten(1)[:, None]
+    pyramid = torch.where(column(draw[:, 4] < 0.5, images)[:, 0], shape, shape.T).flatten(1)[:, None]
     signs = (draw[:, 5:, None] < 0.5).to(images.dtype) * 2 - 1
     mixed = signs * pyramid + _unit(change.gather(2, to), p)
     moved = emptied.scatter(2, to, _unit(mixed, p) * available ** (1 / p))

@@ -181,7 +181,7 @@ class SpatiallyTransformed(Stepwise[Descent]):
         state = replace(state, count=state.count.masked_fill(forgetting, 0))
         gradient = state.here.gradient(tau)
         fresh = self._direction(problem, state, gradient)
-        step = torch.where(column(turning, fresh).bool(), fresh, state.step)
+        step = torch.where(column(turning, fresh), fresh, state.step)
         stride = state.stride.masked_fill(turning, 1)
         fall = (gradient * step).flatten(1).sum(1)
         done = (arrived & ~relaxed) | ~(fall < 0)
@@ -202,7 +202,7 @@ class SpatiallyTransformed(Stepwise[Descent]):
         steep = gradient * column(self._share(gradient), gradient)
         down = problem.threat.project(problem.images, here - steep) - here
         falls = (gradient * step).flatten(1).sum(1) < -CURVED * step.flatten(1).norm(dim=1) * flat.norm(dim=1)
-        return torch.where(column(falls, step).bool(), step, down)
+        return torch.where(column(falls, step), step, down)
 
     def _share(self, field: Fields) -> PerImage:
         """Return the factor that makes a field as long as a step may be."""

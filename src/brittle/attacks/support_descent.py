@@ -165,6 +165,6 @@ def _put_back(problem: Problem, trials: int) -> None:
         tried = (rank >= column(position, rank)) & (rank < column(end, rank))
         trial = torch.where(tried, clean, best)
         met = problem.probe(trial, graph=False).met & (position < number)
-        best = torch.where(column(met, best).bool(), trial, best)
+        best = torch.where(column(met, best), trial, best)
         position = torch.where(met, end, position + (group == 1))
         group = torch.where(met, 2 * group, group // 2).clamp_min(1)

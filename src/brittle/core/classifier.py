@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from brittle.core.bounds import Bounds
-from brittle.core.layout import laid_out
+from brittle.core.layout import ask, laid_out
+from brittle.core.way_back import shortened
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 
@@ -128,9 +129,10 @@ class Classifier:
         return outputs
 
     def _said(self, images: Images) -> Any:
-        seen = laid_out(self.module, images) if self.reveals == "gradients" else images
-        output: Any = self.module(seen)
-        return getattr(output, "logits", output)
+        if self.reveals != "gradients":
+            return ask(self.module, images)
+        with shortened(images):
+            return ask(self.module, laid_out(self.module, images))
 
     def _read(self, output: Any, images: Images) -> Any:
         """Turn what the network said into logits of the images' type; anything but a tensor is left as it is."""

@@ -135,7 +135,7 @@ def settle_on(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | 
     towards = Neighbourhood.around(lattice.numbers(problem.images), lattice.numbers(before.best), lattice.top).nearest
     after.best = lattice.images(towards, problem.images.dtype)
     untouched = (before.best == problem.images).flatten(1).all(1)
-    after.best = torch.where(column(untouched, after.best).bool(), before.best, after.best)
+    after.best = torch.where(column(untouched, after.best), before.best, after.best)
     if len(solved):
         firm = _Firm(problem.goal.labels, problem.goal.confidence, inner=problem.goal)
         _search(lattice, replace(problem, record=after, goal=firm).rows(solved), before.best[solved])
@@ -204,7 +204,7 @@ def _search(lattice: Lattice, problem: Problem, found: Images) -> None:
         best = lattice.numbers(problem.record.best[problem.ids])
         going = ~solved | (size < (1 - GAIN) * state.size)
         refined = state.refined + solved.to(torch.int64)
-        centre = torch.where(column(solved, best).bool(), best, nearest)
+        centre = torch.where(column(solved, best), best, nearest)
         keep = (going & (refined <= REFINEMENTS)).nonzero()[:, 0]
         if not len(keep):
             return
@@ -236,7 +236,7 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
         squared = change.square().flatten(1).sum(1).clamp_min(torch.finfo(at.dtype).tiny)
         secant = column((beyond - goal.beyond(problem.clean)) / squared, change) * change
         usable = torch.isfinite(slope).flatten(1).all(1) & slope.flatten(1).any(1)
-        return beyond, torch.where(column(usable, slope).bool(), slope, secant), slopes
+        return beyond, torch.where(column(usable, slope), slope, secant), slopes
 
 
 @torch.no_grad()

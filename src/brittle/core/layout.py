@@ -1,5 +1,6 @@
 """The order of an image's values in memory: the channels of a pixel side by side, where a network gains by it."""
 
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -37,6 +38,12 @@ def laid_out(module: nn.Module, images: Images) -> Images:
     return _channels_last(images) if known[shape] else images
 
 
+def ask(module: nn.Module, images: Images) -> Any:
+    """Ask a network; of an object with `.logits` these are returned."""
+    output: Any = module(images)
+    return getattr(output, "logits", output)
+
+
 def _channels_last(images: Images) -> Images:
     """Copy images; with one channel `Tensor.contiguous` would do nothing, and convolutions not know the new order."""
     return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
@@ -56,5 +63,4 @@ def _same(module: nn.Module, shape: Shape) -> bool:
 
 def _seeded(module: nn.Module, images: Images) -> Tensor:
     torch.default_generator.manual_seed(0)
-    output = module(images)
-    return getattr(output, "logits", output).float()
+    return ask(module, images).float()

@@ -92,7 +92,7 @@ class Record:
             rows = better.nonzero()[:, 0]
             self.best.index_copy_(0, ids[rows], points[rows])
         else:
-            self.best[ids] = torch.where(column(better, points).bool(), points, self.best[ids])
+            self.best[ids] = torch.where(column(better, points), points, self.best[ids])
         self.size[ids] = torch.minimum(cost, known)
         self._margin[ids] = torch.where(better, margin, self._margin[ids])
 

@@ -37,7 +37,7 @@ class Rows:
 
         def mixed(mine: object, others: object) -> object:
             if isinstance(mine, Tensor) and isinstance(others, Tensor) and mine.ndim:
-                return torch.where(column(chosen, mine).bool(), mine, others)
+                return torch.where(column(chosen, mine), mine, others)
             return mine.where(chosen, others) if isinstance(mine, Rows) and isinstance(others, Rows) else mine
 
         names = [field.name for field in fields(self)]
@@ -47,9 +47,12 @@ class Rows:
 def column(values: Tensor | float, like: Tensor) -> Tensor:
     """Shape one number per image (or one for all) so that it broadcasts over images shaped like `like`.
 
+    Numbers take the type of `like`; a mask stays a mask.
+
     Example:
         >>> column(torch.ones(4), torch.zeros(4, 3, 8, 8)).shape
         torch.Size([4, 1, 1, 1])
     """
-    tensor = torch.as_tensor(values, dtype=like.dtype, device=like.device)
+    kept = isinstance(values, Tensor) and values.dtype == torch.bool
+    tensor = torch.as_tensor(values, dtype=None if kept else like.dtype, device=like.device)
     return tensor.reshape(-1, *[1] * (like.ndim - 1))

@@ -179,7 +179,7 @@ class Crossing:
                 batch=BATCH,
             )
             found = result.success | result.already
-            moved = torch.where(column(found, images).bool(), result.adversarial, images)
+            moved = torch.where(column(found, images), result.adversarial, images)
             self._distorted[key] = Distorted(moved, found)
         return self._distorted[key]
 
