@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.peers import peer
+from benchmarks.peers import peer, wrapped_for_art
 
 Call = Callable[[Tensor, Tensor], Tensor]
 """From images (n, c, h, w) in [0, 1] and labels (n,) to changed images; splits into batches itself."""
@@ -116,17 +116,9 @@ def torchattacks(module: nn.Module, task: Task) -> Call:
 def art(module: nn.Module, task: Task) -> Call:
     """The Adversarial Robustness Toolbox; it works on NumPy arrays and splits into batches itself."""
     evasion = peer("art.attacks.evasion")
-    classification = peer("art.estimators.classification")
 
     def call(images: Tensor, labels: Tensor) -> Tensor:
-        model = classification.PyTorchClassifier(
-            model=module,
-            loss=nn.CrossEntropyLoss(),
-            input_shape=tuple(images.shape[1:]),
-            nb_classes=task.classes,
-            clip_values=(0, 1),
-            device_type="cpu",
-        )
+        model = wrapped_for_art(module, tuple(images.shape[1:]), task.classes)
         attack = {
             "deepfool": lambda: evasion.DeepFool(
                 model, max_iter=task.steps, epsilon=0.02, batch_size=task.batch, verbose=False

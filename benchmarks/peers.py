@@ -41,6 +41,15 @@ def peer(name: str) -> Any:
     return importlib.import_module(name)
 
 
+def wrapped_for_art(module: Any, shape: tuple[int, ...], classes: int) -> Any:
+    """Wrap a network with images (c, h, w) in [0, 1] as ART wants it."""
+    import torch
+
+    kind = peer("art.estimators.classification").PyTorchClassifier
+    loss = torch.nn.CrossEntropyLoss()
+    return kind(module, loss=loss, input_shape=shape, nb_classes=classes, clip_values=(0.0, 1.0), device_type="cpu")
+
+
 def _without_init(name: str) -> None:
     """Put a package in place whose `__init__` is not run."""
     if name in sys.modules:

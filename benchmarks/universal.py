@@ -67,19 +67,11 @@ def art(module: Any, images: Any, options: argparse.Namespace) -> Any:
     """Make one with ART's attack, whose steps DeepFool finds; its own defaults otherwise."""
     import torch
 
-    from benchmarks.peers import peer
+    from benchmarks.peers import peer, wrapped_for_art
 
-    kind = peer("art.estimators.classification").PyTorchClassifier
     with torch.no_grad():
         classes = module(images[:1]).shape[1]
-    wrapped = kind(
-        module,
-        loss=torch.nn.CrossEntropyLoss(),
-        input_shape=tuple(images.shape[1:]),
-        nb_classes=classes,
-        clip_values=(0.0, 1.0),
-        device_type="cpu",
-    )
+    wrapped = wrapped_for_art(module, tuple(images.shape[1:]), classes)
     attack = peer("art.attacks.evasion").UniversalPerturbation(
         wrapped, attacker="deepfool", eps=options.eps, norm=math.inf, max_iter=options.passes, verbose=False
     )

@@ -1,0 +1,134 @@
+"""A contest: attacks of brittle and the peers with the same task, on the same images."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import brittle
+from benchmarks.counting import Counted
+from benchmarks.judge import judge, predicted
+from benchmarks.peers import peer, wrapped_for_art
+
+Call = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
+"""From network, images, labels and targets to changed images."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who is compared, by which norm; `aimed`: only an image of its target, the class after its own, counts."""
+
+    p: float
+    about: str
+    contenders: dict[str, Call]
+    aimed: bool = False
+    radius: float = math.inf
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a contender found on its images and what it cost, passes and seconds per image."""
+
+    name: str
+    images: int
+    success: float
+    mean: float
+    median: float
+    ours: float
+    forward: float
+    backward: float
+    seconds: float
+
+
+def measure(
+    contest: Contest, module: nn.Module, images: Tensor, labels: Tensor, options: argparse.Namespace
+) -> list[Line]:
+    """Run a contest."""
+    with torch.no_grad():
+        classes = module(images[:1]).shape[1]
+    targets = (labels + 1) % classes
+    clock = time.process_time if options.clock == "cpu" else time.perf_counter
+    lines: list[Line] = []
+    first: np.ndarray | None = None
+    for name, call in contest.contenders.items():
+        if name in options.skip.split(","):
+            continue
+        n = min(options.slow_images, len(images)) if name in options.slow.split(",") else len(images)
+        counted = Counted(copy.deepcopy(module).eval()).requires_grad_(False)
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002 - the peers draw from it
+        began = clock()
+        moved = call(counted, images[:n].clone(), labels[:n].clone(), targets[:n].clone()).detach()
+        seconds = clock() - began
+        verdict = judge(module, images[:n], labels[:n], moved, contest.p, contest.radius)
+        hit = verdict.success
+        if contest.aimed:
+            hit = hit & (predicted(module, moved) == targets[:n]).numpy()
+        sizes = np.where(hit, verdict.size, np.inf)
+        first = sizes if first is None else first
+        mean = float(sizes[hit].mean()) if hit.any() else float("nan")
+        middle = (float(np.median(sizes)), float(np.median(first[:n])))
+        passes = (counted.log.forward / n, counted.log.backward / n)
+        lines.append(Line(name, n, float(hit.mean()), mean, *middle, *passes, seconds / n))
+        print(lines[-1], flush=True)
+    return lines
+
+
+def table(contest: Contest, lines: list[Line]) -> str:
+    """Write a contest's lines."""
+    head = ["", f"## {contest.about}", ""]
+    head += ["| | images | success | mean | median | ours | forward | backward | ms / image | times the first's |"]
+    head += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    body = [
+        f"| {one.name} | {one.images} | {one.success:.1%} | {one.mean:.4g} | {one.median:.4g} | {one.ours:.4g} | "
+        f"{one.forward:.0f} | {one.backward:.0f} | {1000 * one.seconds:.2f} | {one.seconds / lines[0].seconds:.2f} |"
+        for one in lines
+    ]
+    return "\n".join([*head, *body, ""])
+
+
+def ours(attack: brittle.Attack, threat: brittle.Threat, *, aimed: bool = False) -> Call:
+    """Return an attack of brittle."""
+
+    def call(module: nn.Module, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        goal = brittle.Targeted(targets) if aimed else brittle.Untargeted(labels)
+        return brittle.run(attack, brittle.Classifier(module), images, goal=goal, threat=threat, batch=256).adversarial
+
+    return call
+
+
+def torchattacks(name: str, **options: Any) -> Call:
+    """Return an attack of torchattacks; JSMA is given the targets."""
+
+    def call(module: nn.Module, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        attack = getattr(peer("torchattacks"), name)(module, **options)
+        if name != "JSMA":
+            return attack(images, labels)
+        attack.set_mode_targeted_by_label(quiet=True)
+        return attack(images, targets)
+
+    return call
+
+
+def art(name: str, **options: Any) -> Call:
+    """Return an attack of ART; JSMA is given the targets."""
+
+    def call(module: Counted, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        with torch.no_grad():
+            classes = module.module(images[:1]).shape[1]  # not counted
+        shown = nn.Sequential(module, nn.Softmax(1)) if name == "SimBA" else module  # it goes by probabilities
+        wrapped = wrapped_for_art(shown, tuple(images.shape[1:]), classes)
+        attack = getattr(peer("art.attacks.evasion"), name)(wrapped, verbose=False, **options)
+        wanted = targets if name == "SaliencyMapMethod" else labels
+        return torch.from_numpy(attack.generate(images.numpy(), wanted.numpy()))
+
+    return call
