@@ -1,10 +1,12 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from brittle import Classifier
+from brittle import PGD, Classifier, Lp, run
 from brittle.core import way_back as module_under_test
 from brittle.core.way_back import LEAST, shortened, way_back
+from brittle.errors import ModelError
 
 GEOMETRIES = [
     ((3, 1, 12, 12), (7, 1, 5, 5), (1, 1), (0, 0)),
@@ -131,6 +133,43 @@ def test_transforms_of_functions_within_a_network_still_work():
 
     images = torch.rand(16, 1, 28, 28)
     torch.testing.assert_close(slopes_of(Mapped(), images), expected(Mapped(), images))
+
+
+def test_checkpoints_within_a_network_still_work():
+    body = nn.Sequential(layer(), nn.ReLU())
+
+    def recomputed(images):
+        return checkpoint(body, images, use_reentrant=False)
+
+    images = torch.rand(16, 1, 28, 28)
+    torch.testing.assert_close(slopes_of(recomputed, images), expected(body, images))
+
+
+class Mute(torch.autograd.Function):
+    """Passes no gradient on, as operators without a way back do."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, slopes):
+        return None
+
+
+@pytest.mark.parametrize("count", [1, 16])
+def test_a_layer_that_passes_no_gradient_on_is_told(count):
+    class Muted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = layer()
+
+        def forward(self, images):
+            return Mute.apply(self.convolution(images)).flatten(1)[:, :4]
+
+    network, images = Muted(), torch.rand(count, 1, 28, 28)
+    with pytest.raises(ModelError, match="passes no gradient on"):
+        run(PGD(steps=2), Classifier(network), images, network(images).argmax(1), threat=Lp("inf", 0.1))
 
 
 def test_compiled_networks_still_work():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -266,7 +267,10 @@ class Probe(Rows):
         with torch.enable_grad():
             outputs = graph.outputs if whole else graph.outputs[:, self.places]
             total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
-        gradients = torch.autograd.grad(total, graph.leaf, retain_graph=keep)[0].contiguous()
-        graph.spent = not keep
+        (found,) = torch.autograd.grad(total, graph.leaf, retain_graph=keep, allow_unused=True)
+        gradients = cast("Tensor | None", found)
+        if gradients is None:
+            raise no_gradients("one of its layers passes no gradient on to the images")
+        gradients, graph.spent = gradients.contiguous(), not keep
         self.problem.record.count(graph.ids, backward=draws)
         return gradients if whole else gradients[self.places]

@@ -94,17 +94,18 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *given: Any) -> Tensor:
-        """Convolve as torch does, and keep what the way back needs."""
+        """Convolve as torch does, and keep the same tensors: checkpoints compare them with torch's own."""
         images, weight, bias, ctx.stride, ctx.padding = given
-        ctx.shape = tuple(images.shape)
-        ctx.save_for_backward(weight)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(images, weight)
         return torch.conv2d(images, weight, bias, ctx.stride, ctx.padding)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        """Carry slopes by the outputs back to the images."""
-        (weight,) = ctx.saved_tensors
-        return way_back(slopes[0], weight, ctx.shape, ctx.stride, ctx.padding), None, None, None, None
+    def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Carry slopes by the outputs back to the images; none where a layer after it passes none on."""
+        images, weight = ctx.saved_tensors
+        back = None if slopes[0] is None else way_back(slopes[0], weight, images.shape, ctx.stride, ctx.padding)
+        return back, None, None, None, None
 
 
 def way_back(
