@@ -119,13 +119,21 @@ def torchattacks(name: str, **options: Any) -> Call:
     return call
 
 
+class Single(nn.Module):
+    """Rounds images to float32: some of ART's attacks ask about float64."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return them."""
+        return images.float()
+
+
 def art(name: str, **options: Any) -> Call:
     """Return an attack of ART; JSMA is given the targets."""
 
     def call(module: Counted, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         with torch.no_grad():
             classes = module.module(images[:1]).shape[1]  # not counted
-        shown = nn.Sequential(module, nn.Softmax(1)) if name == "SimBA" else module  # it goes by probabilities
+        shown = nn.Sequential(Single(), module, *([nn.Softmax(1)] if name == "SimBA" else []))  # it wants probabilities
         wrapped = wrapped_for_art(shown, tuple(images.shape[1:]), classes)
         attack = getattr(peer("art.attacks.evasion"), name)(wrapped, verbose=False, **options)
         wanted = targets if name == "SaliencyMapMethod" else labels
