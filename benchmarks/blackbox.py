@@ -9,8 +9,8 @@ from benchmarks.contest import Call, Contest, art, ours, torchattacks
 from benchmarks.peers import peer
 
 STEPS = {"boundary": 5000, "hop-skip-jump": 20, "simba": 3000, "spsa": 20}
-DRAWS = 128
-"""Points of an estimate of SPSA."""
+PAIRS = 128
+"""Of the points of an estimate of SPSA."""
 RADIUS = 0.3
 """Of SPSA and Square, in linf."""
 QUERIES = 1000
@@ -49,10 +49,10 @@ def contests() -> dict[str, Contest]:
         ),
         "spsa": Contest(
             float("inf"),
-            f"SPSA, linf {RADIUS:g}, {spsa} steps of {DRAWS} points",
+            f"SPSA, linf {RADIUS:g}, {spsa} steps of {PAIRS} pairs of points",
             {
-                "brittle": ours(brittle.SPSA(steps=spsa, draws=DRAWS), square),
-                "torchattacks": torchattacks("SPSA", eps=RADIUS, nb_iter=spsa, nb_sample=DRAWS, max_batch_size=256),
+                "brittle": ours(brittle.SPSA(steps=spsa, draws=2 * PAIRS), square),
+                "torchattacks": torchattacks("SPSA", eps=RADIUS, nb_iter=spsa, nb_sample=PAIRS, max_batch_size=256),
             },
             radius=RADIUS,
         ),

@@ -137,6 +137,6 @@ def art(name: str, **options: Any) -> Call:
         wrapped = wrapped_for_art(shown, tuple(images.shape[1:]), classes)
         attack = getattr(peer("art.attacks.evasion"), name)(wrapped, verbose=False, **options)
         wanted = targets if name == "SaliencyMapMethod" else labels
-        return torch.from_numpy(attack.generate(images.numpy(), wanted.numpy()))
+        return torch.from_numpy(attack.generate(images.numpy(), torch.eye(classes)[wanted].numpy()))
 
     return call
