@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from brittle.types import Images
@@ -33,11 +33,11 @@ def shortened(images: Images) -> AbstractContextManager[object]:
             have many channels or are few, lie elsewhere than on the CPU, or are not float32.
 
     Example:
-        >>> images, layer = torch.rand(2, 1, 6, 6, requires_grad=True), torch.nn.Conv2d(1, 4, 3).requires_grad_(False)
+        >>> images, layer = torch.rand(128, 1, 6, 6, requires_grad=True), nn.Conv2d(1, 8, 3).requires_grad_(False)
         >>> with shortened(images):
         ...     outputs = layer(images)
         >>> torch.autograd.grad(outputs.sum(), images)[0].shape
-        torch.Size([2, 1, 6, 6])
+        torch.Size([128, 1, 6, 6])
     """
     gains = images.ndim == 4 and images.shape[1] <= FEW and images.numel() >= LEAST
     return _Shortened() if gains and _is_plain(images) and images.requires_grad else nullcontext()
@@ -79,7 +79,7 @@ def _fitting(
 def _is_plain(tensor: Tensor) -> bool:
     """Say whether a tensor is of float32 on the CPU, with nothing of torch's between it and its values."""
     transformed = torch._C._are_functorch_transforms_active()  # pyright: ignore[reportPrivateUsage]
-    plain = tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.dtype == torch.float32
     return plain and not transformed and not torch.is_autocast_enabled("cpu")
 
 
