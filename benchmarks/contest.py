@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 import brittle
 from benchmarks.counting import Counted
 from benchmarks.judge import judge, predicted
+from benchmarks.options import CLOCKS
 from benchmarks.peers import peer, wrapped_for_art
 
 Call = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
@@ -56,7 +56,7 @@ def measure(
     with torch.no_grad():
         classes = module(images[:1]).shape[1]
     targets = (labels + 1) % classes
-    clock = time.process_time if options.clock == "cpu" else time.perf_counter
+    clock = CLOCKS[options.clock]
     lines: list[Line] = []
     first: np.ndarray | None = None
     for name, call in contest.contenders.items():

@@ -3,57 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import warnings
-from pathlib import Path
 
-from benchmarks.options import parser_of
+from benchmarks.options import CLOCKS, begun, comparing, name_of
 
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = parser_of("benchmarks.contests", __doc__)
+    parser = comparing("benchmarks.contests", __doc__, 200)
     parser.add_argument("contests", nargs="*", metavar="CONTEST", help="all by default")
-    parser.add_argument("--name", help="of the results' file (default: the network's)")
-    parser.add_argument("--images", type=int, default=200, help="that the network gets right (default: %(default)s)")
     parser.add_argument("--slow", default="", help="contenders that are given fewer images, separated by commas")
     parser.add_argument("--slow-images", type=int, default=20, help="how many (default: %(default)s)")
     parser.add_argument("--skip", default="", help="contenders to leave out, separated by commas")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     return parser.parse_args()
 
 
 def main() -> int:
     """Run everybody on the same images, and write the tables."""
     options = arguments()
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    import torch
-
+    subjects = begun(options)
     from benchmarks import blackbox, classics
     from benchmarks.contest import measure, table
-    from benchmarks.minimum import subject
 
-    torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     every = classics.contests() | blackbox.contests()
     chosen = options.contests or list(every)
     unknown = [name for name in chosen if name not in every]
     if unknown:
         sys.exit(f"there is no contest {unknown[0]!r}; expected one of {', '.join(every)}")
-    subjects = subject(options.network, options.weights, options.data, options.images)
     clock = "the processor's" if options.clock == "cpu" else "on the clock"
-    text = f"# {options.name or Path(options.network).stem}, {len(subjects[1])} images that the network gets right\n\n"
+    text = f"# {name_of(options)}, {len(subjects[1])} images that the network gets right\n\n"
     text += (
         "Judged by the benchmark in fresh forward passes; mean over the images broken, median with the others\n"
         f"infinitely far, beside it our first attack's on the same images. Times {clock}, threads: {options.threads}.\n"
     )
+    options.out.mkdir(parents=True, exist_ok=True)
     for name in chosen:
         text += table(every[name], measure(every[name], *subjects, options))
-        options.out.mkdir(parents=True, exist_ok=True)
-        file = f"contests-{options.name or Path(options.network).stem}.md"
-        (options.out / file).write_text(text, encoding="utf-8")
+        (options.out / f"contests-{name_of(options)}.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
 

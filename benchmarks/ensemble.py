@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parser_of
+from benchmarks.options import CLOCKS, begun, comparing, name_of
 
 THEIR_STEPS = 10
 """Of APGD and FAB in torchattacks' copy, which leaves them at its own defaults; AutoAttack has 100."""
@@ -35,15 +33,12 @@ class Line:
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = parser_of("benchmarks.ensemble", __doc__)
-    parser.add_argument("--name", help="of the results' file (default: the network's)")
-    parser.add_argument("--images", type=int, default=100, help="that the network gets right (default: %(default)s)")
+    parser = comparing("benchmarks.ensemble", __doc__, 100)
     parser.add_argument("--norm", choices=sorted(NORMS), default="linf")
     parser.add_argument("--eps", type=float, default=0.1, help="radius (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=250, help="images in a batch (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--members", action="store_true", help="also run each of our members alone, on all images")
     parser.add_argument("--skip", default="", help="contenders to leave out: published, torchattacks")
     return parser.parse_args()
@@ -52,13 +47,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Run everybody on the same images, and write the table."""
     options = arguments()
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    import torch
-
-    from benchmarks.minimum import subject
-
-    torch.set_num_threads(options.threads)
-    module, images, labels = subject(options.network, options.weights, options.data, options.images)
+    module, images, labels = begun(options)
     contenders: dict[str, Callable[..., Any]] = {
         "brittle": ours,
         "published": published,
@@ -74,8 +63,7 @@ def main() -> int:
     if options.members:
         text += alone(module, images, labels, options)
     options.out.mkdir(parents=True, exist_ok=True)
-    name = options.name or Path(options.network).stem
-    (options.out / f"autoattack-{name}-{options.norm}.md").write_text(text, encoding="utf-8")
+    (options.out / f"autoattack-{name_of(options)}-{options.norm}.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
 
@@ -88,7 +76,7 @@ def measured(name: str, call: Callable[..., Any], module: Any, images: Any, labe
     from benchmarks.judge import predicted
 
     counted = Counted(copy.deepcopy(module).eval())
-    clock = time.process_time if options.clock == "cpu" else time.perf_counter
+    clock = CLOCKS[options.clock]
     began = clock()
     changed = call(counted, images, labels, options).detach()
     seconds = clock() - began

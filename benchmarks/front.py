@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parser_of
+from benchmarks.options import begun, comparing, name_of
 
 NORMS = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf}
 ALLOWANCE = 1.02
@@ -25,34 +23,27 @@ ALLOWANCE = 1.02
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = parser_of("benchmarks.front", __doc__)
-    parser.add_argument("--name", help="of the results' file (default: the network's)")
-    parser.add_argument("--images", type=int, default=200, help="that the network gets right (default: %(default)s)")
+    parser = comparing("benchmarks.front", __doc__, 200)
     parser.add_argument("--norms", default="l2,linf,l1,l0")
     parser.add_argument("--budgets", default="10,30,100,300", help="backward passes (default: %(default)s)")
     parser.add_argument("--contenders", default="", help="only these, separated by commas")
     parser.add_argument("--fresh", default="", help="contenders to measure again, or `own`")
-    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
 def main() -> int:
     """Measure what is missing, and write the table."""
     options = arguments()
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    import torch
+    module, images, labels = begun(options)
+    from benchmarks.minimum import OWN, PEERS, once
 
-    from benchmarks.minimum import OWN, PEERS, once, subject
-
-    torch.set_num_threads(options.threads)
-    name = options.name or Path(options.network).stem
+    name = name_of(options)
     path = options.out / f"front-{name}.json"
     options.out.mkdir(parents=True, exist_ok=True)
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     fresh = {*options.fresh.split(","), *(OWN if "own" in options.fresh.split(",") else ())}
     wanted = options.contenders.split(",") if options.contenders else [*OWN, *PEERS]
 
-    module, images, labels = subject(options.network, options.weights, options.data, options.images)
     for norm in options.norms.split(","):
         for budget in map(int, options.budgets.split(",")):
             for contender in wanted:

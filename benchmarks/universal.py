@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parser_of
+from benchmarks.options import CLOCKS, begun, parser_of
 
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
     parser = parser_of("benchmarks.universal", __doc__)
+    parser.set_defaults(threads=1)
     parser.add_argument("--images", type=int, default=100, help="that the network gets right (default: %(default)s)")
     parser.add_argument("--eps", type=float, default=0.25, help="radius in linf (default: %(default)s)")
     parser.add_argument("--passes", type=int, default=3, help="over the images, at most (default: %(default)s)")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--skip-art", action="store_true", help="ours alone")
     return parser.parse_args()
 
@@ -27,15 +26,10 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure both, and write the table."""
     options = arguments()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    from benchmarks.minimum import subject
+    module, images, _ = begun(options)
     from brittle import Classifier, ImageSet
 
-    torch.set_num_threads(1)
-    clock = time.process_time if options.clock == "cpu" else time.perf_counter
-    module, images, _ = subject(options.network, options.weights, options.data, options.images)
+    clock = CLOCKS[options.clock]
     some = ImageSet(Classifier(module), images)
     contenders = {"brittle ascent": "ascent", "brittle uap, the published algorithm": "uap"}
     lines: list[tuple[str, float, float]] = []

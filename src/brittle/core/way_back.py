@@ -51,8 +51,8 @@ class _Shortened(TorchFunctionMode):
     ) -> Any:
         """Compute as asked."""
         given = kwargs or {}
-        compiled = torch.compiler.is_compiling()  # where torch writes the way back itself
-        if not compiled and func in _CONVOLUTIONS and (plan := _fitting(*args, **given)) is not None:
+        known = func in _CONVOLUTIONS and not torch.compiler.is_compiling()  # torch compiles the way back itself
+        if known and (plan := _fitting(*args, **given)) is not None:
             return _Convolution.apply(*plan)
         return func(*args, **given)
 
