@@ -18,6 +18,7 @@ from brittle import (
     UnsupportedThreat,
     run,
 )
+from brittle.attacks import one_pixel
 from brittle.attacks.one_pixel import (
     Population,
     _cells,
@@ -26,8 +27,10 @@ from brittle.attacks.one_pixel import (
     _log_odds,
     _painted,
     _parents,
+    _pictures,
     _selected,
 )
+from brittle.core.bounds import Bounds
 from brittle.core.problem import Problem
 
 SMALL = OnePixel(population=16, generations=6)
@@ -87,22 +90,28 @@ def test_a_child_is_the_published_combination_on_the_edge_where_it_leaves():
 
 
 def test_a_child_takes_the_place_of_its_own_parent_and_only_if_better():
-    images = torch.zeros(1, 1, 4, 4)
     genes = torch.rand(1, 4, 2, 3)
     parents = Population(genes, torch.tensor([[1.0, 2.0, 3.0, -torch.inf]]))
     children = Population(1 - genes, torch.tensor([[1.5, 2.0, 2.9, -9.0]]))
-    chosen = _selected(parents, children, images)
+    chosen = _selected(parents, children)
     assert chosen.fitness.tolist() == [[1.5, 2.0, 3.0, -9.0]]
     expected = torch.stack([1 - genes[0, 0], genes[0, 1], genes[0, 2], 1 - genes[0, 3]])
     assert torch.equal(chosen.genes[0], expected)
 
 
-def test_a_child_that_paints_the_same_picture_is_no_better_for_rounding():
-    images = torch.zeros(1, 1, 4, 4)
-    genes = torch.tensor([[[[0.30, 0.6, 0.5]], [[0.30, 0.6, 0.5]]]])
-    moved = torch.tensor([[[[0.45, 0.7, 0.5]], [[0.51, 0.6, 0.5]]]])  # within the same cell; in the next row
-    chosen = _selected(Population(genes, torch.zeros(1, 2)), Population(moved, torch.full((1, 2), 1e-9)), images)
-    assert torch.equal(chosen.genes, torch.stack([genes[0, 0], moved[0, 1]])[None])
+def test_candidates_are_described_by_what_they_paint():
+    """Equal rows for equal pictures, different rows for different ones; zeros where nothing is painted."""
+    images = torch.full((2, 1, 4, 4), 0.5)
+    spot, moved, below = [0.30, 0.6, 0.2], [0.45, 0.7, 0.2], [0.51, 0.6, 0.2]  # the same cell; in the next row
+    grey, blank = [0.30, 0.6, 0.5], [0.9, 0.9, 0.5]
+    genes = torch.tensor([[[spot, blank], [moved, blank], [below, blank], [spot, grey], [grey, spot], [blank, grey]]])
+    described = _pictures(images, genes.repeat(2, 1, 1, 1), Bounds(0, 1))
+    painted = _painted(images[:1].repeat(6, 1, 1, 1), genes[0], 0.0, 1.0).flatten(1)
+    same = (described[0][:, None] == described[0]).all(2)
+    assert same[0].tolist() == [True, True, False, False, False, False]
+    assert not (same & ~(painted[:, None] == painted).all(2)).any(), "one description for two pictures"
+    assert (described[0, [3, 5]] == 0).all(), "what is painted over again, or grey on grey, changes nothing"
+    assert torch.equal(described[0], described[1])
 
 
 def test_cells_and_painting():
@@ -193,7 +202,7 @@ def test_the_queries_are_exact(batch):
     """An unsolved image costs every candidate of every generation, the clean and the verifying pass."""
     constant = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)))
     nn.init.zeros_(constant.module[1].weight)
-    result = run(SMALL, constant, middle(3).float(), threat=Pixels(1), batch=batch)
+    result = run(SMALL, constant, middle(3).float(), threat=Pixels(3), batch=batch)
     assert not result.success.any()
     assert (result.forward == 16 * 7 + 2).all()
     assert (result.backward == 0).all()
@@ -205,9 +214,41 @@ def test_broken_images_leave_and_cost_no_more():
     result = run(OnePixel(20, 10, stop="success"), classifier, images, threat=Pixels(1))
     assert result.success.any()
     assert not result.success.all()
-    assert (result.forward == 20 * (result.iterations + 1) + 2).all()
+    assert (result.forward <= 20 * (result.iterations + 1) + 2).all()
     assert (result.iterations[~result.success] == 10).all()
     assert (result.iterations[result.success] < 10).any()
+
+
+@pytest.mark.parametrize(("shape", "share"), [((1, 4, 4), 0.8), ((3, 3, 3), 0.9)])
+def test_what_is_known_is_not_asked_again_and_changes_nothing(shape, share, monkeypatch):
+    """One grey pixel on a black and white image: many children paint what was there, or what others have painted."""
+    classifier, images = convolutional(shape[0]), middle(6, shape).round()
+    attack = OnePixel(population=30, generations=15)
+    frugal = run(attack, classifier, images, threat=Pixels(1))
+    monkeypatch.setattr(one_pixel, "first_equal", lambda rows: torch.arange(rows.shape[1]).expand(rows.shape[:2]))
+    lavish = run(attack, classifier, images, threat=Pixels(1))
+    torch.testing.assert_close(frugal.adversarial, lavish.adversarial)
+    assert torch.equal(frugal.success, lavish.success)
+    assert torch.equal(frugal.iterations, lavish.iterations)
+    assert (lavish.forward == 30 * (lavish.iterations + 1) + 2).all()
+    assert frugal.forward.sum() < share * lavish.forward.sum()
+
+
+def test_no_picture_is_shown_twice_in_a_generation():
+    shown: list[Tensor] = []
+
+    class Black(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            shown.extend(x.flatten(1).unbind())
+            return torch.zeros(len(x), 3)
+
+    image = torch.zeros(1, 1, 3, 3)
+    result = run(OnePixel(200, 0), Classifier(Black()), image, torch.tensor([0]), threat=Pixels(1))
+    pictures = torch.stack(shown)
+    assert int(result.forward) < 202
+    candidates = pictures[1:-1]  # between the first look at the image and the last at the result
+    assert (candidates != 0).any(1).all(), "the image itself is asked about again"
+    assert len(candidates.unique(dim=0)) == len(candidates)
 
 
 def test_stopping_at_confidence_goes_on_after_success():
@@ -261,7 +302,7 @@ def test_every_image_is_on_its_own(pixels, batch):
 def test_no_more_points_in_a_pass_than_the_batch():
     classifier, passes = convolutional(), []
     handle = classifier.module.register_forward_hook(lambda _, images, __: passes.append(len(images[0])))
-    run(OnePixel(population=50, generations=1), classifier, middle(4), threat=Pixels(1), batch=64)
+    run(OnePixel(population=50, generations=1), classifier, middle(4), threat=Pixels(3), batch=64)
     handle.remove()
     assert max(passes) == 64
     assert passes.count(64) >= 3, "passes are not full: images do not share them"

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import Attack, at_least
+from brittle.core.bounds import Bounds
 from brittle.core.problem import Problem
 from brittle.core.rows import Rows
 from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses
+from brittle.maths.equal_rows import first_equal
 from brittle.types import Images, Labels, Logits, Mask, PerImage
 
 PARENTS = 3
@@ -45,8 +47,9 @@ class OnePixel(Attack):
     them in the same passes; an image costs population x (generations + 1) forward passes at most, and no backward pass.
 
     Deviations: candidates that leave the image or the bounds are put back on the edge (the paper does not say);
-    probabilities are compared by their log-odds, the same order without the plateau where they round to 1; a child
-    that paints the same picture as its parent does not replace it; an image stays until it is broken, whatever its
+    probabilities are compared by their log-odds, the same order without the plateau where they round to 1; what paints
+    the same picture as the image itself, a candidate of its population or another child is not asked about again (with
+    one grey pixel most children do, at the edges of the range); an image stays until it is broken, whatever its
     probabilities. Of the candidates that break an image the one with the fewest pixels is returned, then the one
     farthest beyond the boundary.
 
@@ -109,7 +112,7 @@ class OnePixel(Attack):
 
     def _evolve(self, problem: Problem, pixels: int) -> None:
         genes = _first(problem, self.population, pixels)
-        population = Population(genes, _fitness(problem, genes))
+        population = Population(genes, _fitness(problem, genes, Population(genes[:, :0], problem.clean[:, :0])))
         for _ in range(self.generations):
             keep = (~(self._finished(problem, population) | problem.record.spent(problem.ids))).nonzero()[:, 0]
             if not len(keep):
@@ -118,7 +121,7 @@ class OnePixel(Attack):
                 problem, population = problem.rows(keep), population.rows(keep)
             random = problem.streams.uniform(problem.ids, (PARENTS, self.population))
             genes = _children(population.genes, random, self.factor)
-            population = _selected(population, Population(genes, _fitness(problem, genes)), problem.images)
+            population = _selected(population, Population(genes, _fitness(problem, genes, population)))
             problem.record.iterations[problem.ids] += 1
 
     def _finished(self, problem: Problem, population: Population) -> Mask:
@@ -163,11 +166,9 @@ def _children(genes: Tensor, random: Tensor, factor: float) -> Tensor:
     return (first + factor * (second - third)).clamp_(0, 1).reshape(genes.shape)
 
 
-def _selected(parents: Population, children: Population, images: Images) -> Population:
-    """Put each child in the place of its parent where it is better and paints another picture."""
-    same = (_cells(parents.genes, images) == _cells(children.genes, images)).all(2)
-    same &= (parents.genes[..., 2:] == children.genes[..., 2:]).flatten(2).all(2)
-    better = (children.fitness > parents.fitness) & ~same
+def _selected(parents: Population, children: Population) -> Population:
+    """Put each child in the place of its parent where it is better."""
+    better = children.fitness > parents.fitness
     return Population(
         torch.where(better[:, :, None, None], children.genes, parents.genes),
         torch.where(better, children.fitness, parents.fitness),
@@ -191,19 +192,52 @@ def _painted(images: Images, genes: Tensor, lower: float, span: float) -> Images
     return flat.reshape(images.shape)
 
 
-def _fitness(problem: Problem, genes: Tensor) -> Tensor:
-    """Let the network see every candidate, in full batches that run over the images, and return their fitness."""
-    bounds, (count, population) = problem.classifier.bounds, genes.shape[:2]
-    candidates = genes.flatten(0, 1)
-    places = torch.arange(count * population, device=genes.device)
-    found: list[Tensor] = []
+def _pictures(images: Images, genes: Tensor, bounds: Bounds) -> Tensor:
+    """Describe what candidates paint, (n, population, columns) float64: never one row for two different pictures.
+
+    The columns are, for each pixel, one more than its cell and the values that it has in the end, or zeros where these
+    are what it has in the image.
+    """
+    rows = torch.arange(len(images), device=genes.device)[:, None, None]
+    cells, values = _cells(genes, images), bounds.lower + bounds.span * genes[..., 2:]
+    order = torch.arange(genes.shape[2], device=genes.device)
+    last = ((cells[..., None] == cells[..., None, :]) * order).amax(3)  # where pixels meet, the one that stays
+    values = values.gather(2, last[..., None].expand_as(values))
+    changed = (values != images.flatten(2).transpose(1, 2)[rows, cells]).any(3, keepdim=True)
+    return (torch.cat([1 + cells[..., None], values.double()], 3) * changed).flatten(2)
+
+
+def _fitness(problem: Problem, genes: Tensor, parents: Population) -> Tensor:
+    """Rate candidates, (n, population); the network sees each picture once that neither the image nor a parent is."""
+    bounds = problem.classifier.bounds
+    pictures = _pictures(problem.images, torch.cat([parents.genes, genes], 1), bounds)
+    pictures = torch.cat([torch.zeros_like(pictures[:, :1]), pictures], 1)
+    known = torch.cat([_rated(problem, problem.clean, problem.goal.labels)[:, None], parents.fitness], 1)
+    first, count = first_equal(pictures), known.shape[1]
+    new = first[:, count:] == torch.arange(count, first.shape[1], device=genes.device)
+    answers = torch.cat([known, known.new_zeros(new.shape)], 1)
+    answers[:, count:][new] = _asked(problem, genes, new.flatten().nonzero()[:, 0])
+    return answers.gather(1, first)[:, count:]
+
+
+def _asked(problem: Problem, genes: Tensor, places: Tensor) -> PerImage:
+    """Let the network see these candidates of the flattened population, in full batches that run over the images."""
+    bounds, population, candidates = problem.classifier.bounds, genes.shape[1], genes.flatten(0, 1)
+    if not len(places):
+        return problem.clean[:0, 0]
+    found: list[PerImage] = []
     for part in places.split(problem.limit):
         owners = part // population
         points = _painted(problem.images[owners], candidates[part], bounds.lower, bounds.span)
         logits = problem.probe(points, of=owners, graph=False).logits
-        odds = _log_odds(logits, problem.goal.labels[owners])
-        found.append(odds if problem.goal.targeted else -odds)
-    return torch.cat(found).nan_to_num(nan=-torch.inf).reshape(count, population)
+        found.append(_rated(problem, logits, problem.goal.labels[owners]))
+    return torch.cat(found)
+
+
+def _rated(problem: Problem, logits: Logits, labels: Labels) -> PerImage:
+    """Rate what the network said: the goal's log-odds, towards the target or away from the label."""
+    odds = _log_odds(logits, labels)
+    return (odds if problem.goal.targeted else -odds).nan_to_num(nan=-torch.inf)
 
 
 def _log_odds(logits: Logits, labels: Labels) -> PerImage:
