@@ -103,7 +103,7 @@ def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path):
         "--eps",
         "0.1",
     ]
-    command += ["--attack", "noise:draws=30", "--attack", "fgsm", "--quiet", "--out", str(tmp_path / "killed")]
+    command += ["--attack", "noise:draws=12", "--attack", "fgsm", "--quiet", "--out", str(tmp_path / "killed")]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "killed").glob("parts/*/*.parquet")) and time.monotonic() < deadline:
@@ -113,7 +113,7 @@ def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("parts/*/*.parquet")}
     assert before
     assert RunFolder.open(tmp_path / "killed").manifest.status == "running"
-    options = {"attacks": ["noise:draws=30", "fgsm"], "eps": 0.1, "limit": 192}
+    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "limit": 192}
     again = audit("digits-lenet", "digits", tmp_path / "killed", **options)
     assert rows(again) == rows(audit("digits-lenet", "digits", tmp_path / "whole", **options))
     assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "finished parts were done again"
