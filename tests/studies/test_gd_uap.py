@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import write_digits
+from digit_files import write_digits
 from torch import nn
 
 from brittle.metrics import Estimate, mean_iou

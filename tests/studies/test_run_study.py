@@ -67,9 +67,9 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from brittle.studies import run_study
-import conftest
+from counting_study import Counting
 
-class Fatal(conftest.Counting):
+class Fatal(Counting):
     def cells(self, setting):
         found = super().cells(setting)
         third = found[2]

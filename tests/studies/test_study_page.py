@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from conftest import Counting
+from counting_study import Counting
 from playwright.sync_api import sync_playwright
 
 from brittle.errors import RunError
