@@ -6,7 +6,7 @@ import pytest
 import torch
 from affine import affine, convolutional, distance, middle
 
-from brittle import ALMA, BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
+from brittle import ALMA, FMN, BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
 from brittle.attacks import boundary_descent
 from brittle.maths.hyperplane import shortened
 from brittle.maths.losses import lead, smooth_lead
@@ -90,19 +90,21 @@ def test_later_runs_go_to_other_classes():
     assert (often.prediction != once.prediction).any()
 
 
-def test_a_long_search_in_l2_looks_farther_first_at_no_more_backward_passes(monkeypatch):
-    monkeypatch.setattr(boundary_descent, "LONG", 60)
+@pytest.mark.parametrize(("p", "search"), [(1, FMN), (2, ALMA)])
+def test_a_long_search_looks_farther_first_at_no_more_backward_passes(p, search, monkeypatch):
+    threat = Lp(p)
+    monkeypatch.setitem(boundary_descent.FARTHER, threat.name, (60, search))
     classifier, images = convolutional(classes=6), middle(24)
     long, plain, far = (
-        run(attack, classifier, images, threat=Lp(2))
-        for attack in (BoundaryDescent(steps=60), BoundaryDescent(steps=30), ALMA(steps=30))
+        run(attack, classifier, images, threat=threat)
+        for attack in (BoundaryDescent(steps=60), BoundaryDescent(steps=30), search(steps=30))
     )
     assert (long.backward == 60).all()
     assert (long.size <= torch.minimum(plain.size, far.size) * (1 + 1e-9)).all()
-    near = run(BoundaryDescent(steps=60, farther=0), classifier, images, threat=Lp(2))
+    near = run(BoundaryDescent(steps=60, farther=0), classifier, images, threat=threat)
     assert (near.size != long.size).any()
-    monkeypatch.setattr(boundary_descent, "LONG", 61)
-    assert torch.equal(run(BoundaryDescent(steps=60), classifier, images, threat=Lp(2)).size, near.size)
+    monkeypatch.setitem(boundary_descent.FARTHER, threat.name, (61, search))
+    assert torch.equal(run(BoundaryDescent(steps=60), classifier, images, threat=threat).size, near.size)
 
 
 def test_targets_and_confidence_are_reached():

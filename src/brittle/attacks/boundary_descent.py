@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.alma import ALMA
+from brittle.attacks.fmn import FMN
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
@@ -28,8 +29,8 @@ REACH = 16.0
 """For l1: how far the first step may move an entry, in units of the distance to the boundary in the maximum norm."""
 LEAST, MOST = 1e-4, 0.5
 """Between which the overshoot is adapted."""
-LONG = 300
-"""Steps from which on an l2 search looks farther first."""
+FARTHER = {"l1": (100, FMN), "l2": (300, ALMA)}
+"""By norm, the steps from which on a search looks farther first, and who does."""
 SHORTEST, MOST_RUNS = 30, 5
 """Steps of the shortest run, and the most runs, that are made by default."""
 
@@ -49,15 +50,17 @@ class BoundaryDescent(Attack):
     long search is several runs, the later ones each towards one of the other classes that are nearest at the best point
     of the first. In l1 an entry may move no farther than a reach, which grows while the linear model holds.
 
-    A long search in l2 leaves half of its steps to an augmented Lagrangian (`ALMA`) before all this: that walks far
-    into the other classes and so comes to parts of the boundary that no walk from the clean image meets.
+    A long search leaves half of its steps to another one before all this, which comes to parts of the boundary that no
+    walk from the clean image meets: in l2 to an augmented Lagrangian (`ALMA`), which goes far into the other classes;
+    in l1 to `FMN`, whose small dense steps also find the way where the linear model of single entries does not hold.
 
     Related: FAB (Croce & Hein, ICML 2020) averages projections of both points, DDN (Rony et al., CVPR 2019) anneals a
     step on a sphere, FMN (Pintor et al., NeurIPS 2021) takes its radius from the distance to the boundary.
 
     Attributes:
         steps: backward passes in all.
-        farther: share of the steps that the augmented Lagrangian takes, in l2 with at least 300 steps; elsewhere none.
+        farther: share of the steps that the other search takes, in l2 with at least 300 steps, in l1 with at least 100;
+            elsewhere none.
         runs: how many runs the others are divided into; by default one for every 30 steps, at most 5.
         stride: the first share; by default 0.8, for l1 0.3.
         momentum: share of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
@@ -89,9 +92,10 @@ class BoundaryDescent(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Look far where the search is long; then make the runs, the first towards the nearest boundary."""
-        far = int(self.farther * self.steps) if problem.threat.name == "l2" and self.steps >= LONG else 0
+        least, search = FARTHER.get(problem.threat.name, (math.inf, ALMA))
+        far = int(self.farther * self.steps) if self.steps >= least else 0
         if far:
-            ALMA(steps=far).perturb(problem)
+            search(steps=far).perturb(problem)
         left = self.steps - far
         wanted = min(max(1, left // SHORTEST), MOST_RUNS) if self.runs is None else self.runs
         runs = 1 if problem.goal.targeted else min(wanted, problem.clean.shape[1] - 1, left)
