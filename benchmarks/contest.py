@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import brittle
 from benchmarks.counting import Counted
-from benchmarks.judge import judge, predicted
+from benchmarks.judge import classes_of, judge, predicted
 from benchmarks.options import CLOCKS
 from benchmarks.peers import peer, wrapped_for_art
 
@@ -53,9 +53,7 @@ def measure(
     contest: Contest, module: nn.Module, images: Tensor, labels: Tensor, options: argparse.Namespace
 ) -> list[Line]:
     """Run a contest."""
-    with torch.no_grad():
-        classes = module(images[:1]).shape[1]
-    targets = (labels + 1) % classes
+    targets = (labels + 1) % classes_of(module, images)
     clock = CLOCKS[options.clock]
     lines: list[Line] = []
     first: np.ndarray | None = None
@@ -131,8 +129,7 @@ def art(name: str, **options: Any) -> Call:
     """Return an attack of ART; JSMA is given the targets."""
 
     def call(module: Counted, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-        with torch.no_grad():
-            classes = module.module(images[:1]).shape[1]  # not counted
+        classes = classes_of(module.module, images)  # not counted
         shown = nn.Sequential(Single(), module, *([nn.Softmax(1)] if name == "SimBA" else []))  # it wants probabilities
         wrapped = wrapped_for_art(shown, tuple(images.shape[1:]), classes)
         attack = getattr(peer("art.attacks.evasion"), name)(wrapped, verbose=False, **options)

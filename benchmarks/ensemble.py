@@ -7,8 +7,6 @@ import copy
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from benchmarks.options import CLOCKS, begun, comparing, name_of
@@ -51,7 +49,7 @@ def main() -> int:
     contenders: dict[str, Callable[..., Any]] = {
         "brittle": ours,
         "published": published,
-        SHORT: partial(ours, short=True),
+        SHORT: as_torchattacks,
         "torchattacks": torchattacks,
     }
     lines = [
@@ -91,24 +89,29 @@ def measured(name: str, call: Callable[..., Any], module: Any, images: Any, labe
     return line
 
 
-def ours(module: Any, images: Any, labels: Any, options: Any, *, short: bool = False) -> Any:
-    """The ensemble as `brittle audit --attack autoattack` runs it, or with torchattacks' settings."""
-    import torch
-
+def ours(module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """The ensemble as `brittle audit --attack autoattack` runs it."""
     import brittle
 
-    attack: Any = brittle.AutoAttack(steps=10) if short else brittle.AutoAttack()
-    if short:
-        with torch.no_grad():
-            members = attack.members(options.norm, module.module(images[:1]).shape[1])  # not counted
-        attack = brittle.Cascade(
-            tuple(replace(one, rescaled=True) if isinstance(one, brittle.Square) else one for one in members)
-        )
-    threat = brittle.Lp(options.norm, options.eps)
-    classifier = brittle.Classifier(module)
-    return brittle.run(
-        attack, classifier, images, labels, threat=threat, seed=options.seed, batch=options.batch
-    ).adversarial
+    return attacked(brittle.AutoAttack(), module, images, labels, options).adversarial
+
+
+def as_torchattacks(module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """Our members with the settings of torchattacks' copy."""
+    import brittle
+    from benchmarks.judge import classes_of
+
+    members = brittle.AutoAttack(steps=10).members(options.norm, classes_of(module.module, images))  # not counted
+    fitted = tuple(replace(one, rescaled=True) if isinstance(one, brittle.Square) else one for one in members)
+    return attacked(brittle.Cascade(fitted), module, images, labels, options).adversarial
+
+
+def attacked(attack: Any, module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """Run an attack of brittle as the options say."""
+    import brittle
+
+    threat, classifier = brittle.Lp(options.norm, options.eps), brittle.Classifier(module)
+    return brittle.run(attack, classifier, images, labels, threat=threat, seed=options.seed, batch=options.batch)
 
 
 def published(module: Any, images: Any, labels: Any, options: Any) -> Any:
@@ -126,12 +129,15 @@ def torchattacks(module: Any, images: Any, labels: Any, options: Any) -> Any:
     """The copy in torchattacks."""
     import torch
 
+    from benchmarks.judge import classes_of
     from benchmarks.peers import peer
 
-    with torch.no_grad():
-        classes = module(images[:1]).shape[1]
     attack = peer("torchattacks").AutoAttack(
-        module, norm=NORMS[options.norm][0], eps=options.eps, n_classes=classes, seed=options.seed
+        module,
+        norm=NORMS[options.norm][0],
+        eps=options.eps,
+        n_classes=classes_of(module, images),
+        seed=options.seed,
     )
     parts = zip(images.split(options.batch), labels.split(options.batch), strict=True)
     return torch.cat([attack(x, y) for x, y in parts])
@@ -139,33 +145,23 @@ def torchattacks(module: Any, images: Any, labels: Any, options: Any) -> Any:
 
 def alone(module: Any, images: Any, labels: Any, options: Any) -> str:
     """Run each member on all images, and say how many images it breaks that the ensemble does not."""
-    import torch
-
     import brittle
+    from benchmarks.judge import classes_of
 
-    classifier, threat = brittle.Classifier(module), brittle.Lp(options.norm, options.eps)
-    with torch.no_grad():
-        classes = module(images[:1]).shape[1]
-
-    def run(attack: Any) -> Any:
-        return brittle.run(
-            attack, classifier, images, labels, threat=threat, seed=options.seed, batch=options.batch
-        ).success
-
-    whole = run(brittle.AutoAttack())
+    whole = attacked(brittle.AutoAttack(), module, images, labels, options).success
     lines = ["", "| brittle's member, alone | broken | broken by it and not by the ensemble |", "| --- | ---: | ---: |"]
     lines.append(f"| the ensemble | {int(whole.sum())} | |")
-    for member in brittle.AutoAttack().members(options.norm, classes):
-        broken = run(member)
+    for member in brittle.AutoAttack().members(options.norm, classes_of(module, images)):
+        broken = attacked(member, module, images, labels, options).success
         lines.append(f"| {member} | {int(broken.sum())} | {int((broken & ~whole).sum())} |")
     return "\n".join([*lines, ""])
 
 
 def table(lines: list[Line], options: Any) -> str:
     """Write everybody's robust accuracy, time and passes."""
-    network, clock = Path(options.network).stem, "of the processor" if options.clock == "cpu" else "on the clock"
+    clock = "of the processor" if options.clock == "cpu" else "on the clock"
     head = [
-        f"# AutoAttack (standard): {options.name or network}, {options.images} images, {options.norm} {options.eps:g}",
+        f"# AutoAttack (standard): {name_of(options)}, {options.images} images, {options.norm} {options.eps:g}",
         "",
         "Robust accuracy, of images that were right: still right in a fresh forward pass of what was returned, or",
         f"returned outside the radius or the box. Seconds are {clock}, in all, threads: {options.threads}; passes are",

@@ -59,6 +59,12 @@ def judge(module: nn.Module, images: Tensor, labels: Tensor, moved: Tensor, p: f
 
 
 @torch.no_grad()
+def classes_of(module: nn.Module, images: Tensor) -> int:
+    """Return how many classes the network tells apart; asks it about the first image."""
+    return module(images[:1]).shape[1]
+
+
+@torch.no_grad()
 def predicted(module: nn.Module, images: Tensor) -> Tensor:
     """Return the predicted classes, 256 images at a time."""
     return torch.cat([module(part).argmax(1) for part in images.split(256)])

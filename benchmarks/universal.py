@@ -61,11 +61,10 @@ def art(module: Any, images: Any, options: argparse.Namespace) -> Any:
     """Make one with ART's attack, whose steps DeepFool finds; its own defaults otherwise."""
     import torch
 
+    from benchmarks.judge import classes_of
     from benchmarks.peers import peer, wrapped_for_art
 
-    with torch.no_grad():
-        classes = module(images[:1]).shape[1]
-    wrapped = wrapped_for_art(module, tuple(images.shape[1:]), classes)
+    wrapped = wrapped_for_art(module, tuple(images.shape[1:]), classes_of(module, images))
     attack = peer("art.attacks.evasion").UniversalPerturbation(
         wrapped, attacker="deepfool", eps=options.eps, norm=math.inf, max_iter=options.passes, verbose=False
     )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.contenders import CONTENDERS, Call, Task
 from benchmarks.counting import Counted, Pass, replay
-from benchmarks.judge import Verdict, judge, predicted
+from benchmarks.judge import Verdict, classes_of, judge, predicted
 from benchmarks.suites import Suite
 
 WARM = 80
@@ -78,8 +78,7 @@ class Worker:
         self.order = order
         self.module, self.images, self.labels = load(order)
         self.frozen = copy.deepcopy(self.module).requires_grad_(False)
-        with torch.no_grad():
-            classes = self.module(self.images[:1]).shape[1]
+        classes = classes_of(self.module, self.images)
         suite = order.suite
         radius = suite.radius_for(order.network)
         self.task = Task(suite.attack, suite.p, radius, suite.steps, order.batch, classes)

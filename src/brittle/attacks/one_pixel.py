@@ -182,10 +182,15 @@ def _cells(genes: Tensor, images: Images) -> Tensor:
     return row * width + (genes[..., 1] * width).long().clamp_max(width - 1)
 
 
-def _painted(images: Images, genes: Tensor, lower: float, span: float) -> Images:
+def _values(genes: Tensor, bounds: Bounds) -> Tensor:
+    """Say what each gene paints: (..., pixels, channels)."""
+    return bounds.lower + bounds.span * genes[..., 2:]
+
+
+def _painted(images: Images, genes: Tensor, bounds: Bounds) -> Images:
     """Paint each candidate (m, pixels, 2 + channels) on its image; where two pixels meet, the later one stays."""
     cells = _cells(genes, images)[:, None].expand(-1, images.shape[1], -1)
-    values = (lower + span * genes[..., 2:]).transpose(1, 2)
+    values = _values(genes, bounds).transpose(1, 2)
     flat = images.flatten(2).clone()
     for pixel in range(genes.shape[1]):
         flat.scatter_(2, cells[..., pixel : pixel + 1], values[..., pixel : pixel + 1])
@@ -199,7 +204,7 @@ def _pictures(images: Images, genes: Tensor, bounds: Bounds) -> Tensor:
     are what it has in the image.
     """
     rows = torch.arange(len(images), device=genes.device)[:, None, None]
-    cells, values = _cells(genes, images), bounds.lower + bounds.span * genes[..., 2:]
+    cells, values = _cells(genes, images), _values(genes, bounds)
     order = torch.arange(genes.shape[2], device=genes.device)
     last = ((cells[..., None] == cells[..., None, :]) * order).amax(3)  # where pixels meet, the one that stays
     values = values.gather(2, last[..., None].expand_as(values))
@@ -209,8 +214,7 @@ def _pictures(images: Images, genes: Tensor, bounds: Bounds) -> Tensor:
 
 def _fitness(problem: Problem, genes: Tensor, parents: Population) -> Tensor:
     """Rate candidates, (n, population); the network sees each picture once that neither the image nor a parent is."""
-    bounds = problem.classifier.bounds
-    pictures = _pictures(problem.images, torch.cat([parents.genes, genes], 1), bounds)
+    pictures = _pictures(problem.images, torch.cat([parents.genes, genes], 1), problem.classifier.bounds)
     pictures = torch.cat([torch.zeros_like(pictures[:, :1]), pictures], 1)
     known = torch.cat([_rated(problem, problem.clean, problem.goal.labels)[:, None], parents.fitness], 1)
     first, count = first_equal(pictures), known.shape[1]
@@ -222,13 +226,13 @@ def _fitness(problem: Problem, genes: Tensor, parents: Population) -> Tensor:
 
 def _asked(problem: Problem, genes: Tensor, places: Tensor) -> PerImage:
     """Let the network see these candidates of the flattened population, in full batches that run over the images."""
-    bounds, population, candidates = problem.classifier.bounds, genes.shape[1], genes.flatten(0, 1)
     if not len(places):
         return problem.clean[:0, 0]
+    population, candidates = genes.shape[1], genes.flatten(0, 1)
     found: list[PerImage] = []
     for part in places.split(problem.limit):
         owners = part // population
-        points = _painted(problem.images[owners], candidates[part], bounds.lower, bounds.span)
+        points = _painted(problem.images[owners], candidates[part], problem.classifier.bounds)
         logits = problem.probe(points, of=owners, graph=False).logits
         found.append(_rated(problem, logits, problem.goal.labels[owners]))
     return torch.cat(found)
