@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-.PHONY: demo test check format docs bench weights clean
+.PHONY: demo test shapes check format docs bench weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
 
 test: $(VENV)/.ready        ## the test suite, with line coverage of src
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov=brittle --cov-report=term:skip-covered --cov-fail-under=90
+
+shapes: $(VENV)/.ready      ## the annotations of shapes and types, checked at run time where the mathematics is
+	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" tests/maths tests/core tests/attacks tests/contract
 
 check: $(VENV)/.ready       ## lint, formatting, types, documentation
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What all tests share: shapes are checked at run time, and helpers lie beside the tests."""
+"""What all tests share: helpers lie beside the tests; `make shapes` checks shapes at run time."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for folder in (Path(__file__).parent, Path(__file__).parent / "contract"):
     sys.path.insert(0, str(folder))
 
-from jaxtyping import install_import_hook  # noqa: E402
+if os.environ.get("BRITTLE_SHAPES"):
+    from jaxtyping import install_import_hook
 
-install_import_hook(["brittle.core", "brittle.maths", "brittle.attacks"], "checked.checker")
+    install_import_hook(["brittle.core", "brittle.maths", "brittle.attacks"], "checked.checker")
