@@ -168,3 +168,13 @@ def test_step_sizes_adapt_as_published():
 def test_settings_that_cannot_be_meant(kind, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         kind(**wrong)
+
+
+def test_the_bisection_ends_where_no_number_is_left_between_two_shares():
+    classifier, images = convolutional(), middle(8)
+    given = problem(classifier, images, Lp(2))
+    state = reached(given, 50)
+    before = given.record.forward.clone()
+    ends = bisected(state.problem, state.points, straight, torch.zeros_like(state.problem.clean[:, 0]))
+    assert state.problem.goal.reached(classifier.logits(ends)).all()
+    assert (given.record.forward - before <= 60).all()  # float64 halves a share at most 53 times, and a few to the end
