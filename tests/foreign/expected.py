@@ -1,0 +1,103 @@
+"""What each foreign network must give: the reference's figure, within a margin, or a refusal that names the cause."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A network of networks.py, how it is opened, and what is right.
+
+    Attributes:
+        name: of the function that makes it.
+        options: of `Classifier`, and of the commands.
+        images: by how many of 20 images the number of successes may differ from the reference's.
+        size: by what fraction the median size may.
+        refused: what every command must say instead of a number, as a pattern.
+        silent: it passes no gradients, so that attacks that need them must say so.
+        only: attacks that are compared where the others legitimately find less (networks that show less).
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    images: int = 1
+    size: float = 0.02
+    refused: str | None = None
+    silent: bool = False
+    only: tuple[str, ...] | None = None
+
+    def __hash__(self) -> int:
+        return hash(str(self))  # options are a dictionary
+
+    def __str__(self) -> str:
+        return "-".join((self.name, *self.options))
+
+
+def half(name: str) -> Foreign:
+    """Half precision: within 10 points of float32's figure."""
+    return Foreign(name, images=2, size=0.1)
+
+
+FOREIGN = [
+    Foreign("float64"),
+    half("float16"),
+    half("float16_casting"),
+    half("bfloat16"),
+    half("bfloat16_casting"),
+    half("half_body"),
+    half("half_body_uncast"),
+    half("half_body_behind_a_head"),
+    half("half_head"),
+    half("half_head_first"),
+    half("autocast"),
+    Foreign("float8", refused="float8"),
+    Foreign("multiplies_in_place", images=0, size=0),
+    Foreign("subtracts_in_place", images=0, size=0),
+    Foreign("clamps_in_place", images=0, size=0),
+    Foreign("zeroes_after_use", images=0, size=0),
+    Foreign("writes_through_numpy", silent=True),
+    Foreign("compiled"),
+    Foreign("scripted"),
+    Foreign("traced"),
+    Foreign("frozen"),
+    Foreign("exported"),
+    Foreign("exported_inside"),
+    Foreign("quantised", images=2, size=0.1, silent=True),
+    Foreign("without_gradients_of_weights", images=0, size=0),
+    Foreign("in_training_mode", images=0, size=0),
+    Foreign("channels_last"),
+    Foreign("data_parallel"),
+    Foreign("plain_function"),
+    Foreign("numpy_service", silent=True),
+    Foreign("held_in_a_list"),
+    Foreign("no_grad_inside", silent=True),
+    Foreign("tiny_logits"),
+    Foreign("huge_logits"),
+    Foreign("shifted_logits"),
+    Foreign("slope_that_is_none", images=2, size=0.1),
+    Foreign("none_in_a_corner_of_the_box", images=2, size=0.1),
+    Foreign("none_everywhere", refused="NaN"),
+    Foreign("twins"),
+    Foreign("never_chosen"),
+    Foreign("noisy", images=2, size=0.1),
+    Foreign("object_with_logits", images=0, size=0),
+    Foreign("mapping_with_logits", images=0, size=0),
+    Foreign("tuple_of_outputs", refused="tuple"),
+    Foreign("softmax", refused="probabilities"),
+    Foreign("softmax_rounded", refused="probabilities"),
+    Foreign("softmax_in_half", refused="probabilities"),
+    Foreign("softmax", {"probabilities": True}),
+    Foreign("one_sigmoid", refused="one output"),
+    Foreign("one_sigmoid", {"binary": True}, refused="probabilities=True"),
+    Foreign("one_output", refused="binary=True"),
+    Foreign("class_numbers", refused="labels="),
+    Foreign("class_numbers", {"labels": 4}, only=("hop-skip-jump", "boundary", "rotation-translation", "noise")),
+    Foreign("class_numbers_as_floats", {"labels": 4}, refused="whole numbers"),
+    Foreign("map_of_logits", refused="shape"),
+    Foreign("complex_logits", refused="complex"),
+    Foreign("whole_numbers", images=1, size=0.05, silent=True),
+    Foreign("nothing_returned", refused="NoneType"),
+    Foreign("detached", silent=True),
+    Foreign("hooked", images=0, size=0),
+    Foreign("tied", images=0, size=0),
+]
