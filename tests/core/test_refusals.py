@@ -1,6 +1,7 @@
 """What cannot be meant is refused with the figures seen and the way out."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,16 +12,22 @@ from torch import nn
 from brittle import (
     FGSM,
     PGD,
+    Attack,
     BasicIterative,
     BoundsError,
+    Cascade,
     Classifier,
     DeepFool,
+    Flow,
     InputError,
     LabelError,
     Lp,
     ModelError,
+    Pixels,
     RandomDirection,
     RandomNoise,
+    Restarts,
+    SmallestRadius,
     Targeted,
     Untargeted,
     run,
@@ -282,3 +289,39 @@ def test_what_is_no_tensor_at_all():
 def test_a_network_whose_outputs_vanish_is_not_refused():
     """A constant two-class network is poor, but a network."""
     assert len(attacked(classifier=Classifier(network(2)))) == 6
+
+
+def test_an_attack_whose_images_nobody_would_look_at():
+    @dataclass(frozen=True)
+    class Returning(Attack):
+        """Returns what it found, as other libraries' attacks do."""
+
+        def perturb(self, problem):
+            return problem.images + 0.1
+
+    for attack in (Returning(), Restarts(Returning(), 2), Cascade((FGSM(), Returning())), SmallestRadius(Returning())):
+        with pytest.raises(InputError, match=r"Returning.perturb returned a Tensor, which nothing looks at; show"):
+            run(attack, Classifier(network()), IMAGES, threat=RADIUS)
+
+
+@pytest.mark.parametrize(
+    ("threat", "message"),
+    [
+        (Lp("inf", 8), r"the linf radius 8 allows more than any change of such images can be \(at most 1\).* 8/255"),
+        (Lp("inf", 8.0), r"write 8/255 for 8 levels of 255"),
+        (Lp(2, 100), r"the l2 radius 100 allows more than .* \(at most 3.46"),
+        (Lp(0, 13), r"the l0 radius 13 allows more than .* \(at most 12\)"),
+        (Pixels(13), r"the pixels radius 13 allows more"),
+        (Flow(50), r"the flow radius 50 allows more"),
+    ],
+)
+def test_a_radius_larger_than_any_change(threat, message):
+    with pytest.raises(InputError, match=message):
+        run(RandomNoise(draws=2), Classifier(network()), IMAGES, threat=threat)
+
+
+def test_radii_that_reach_all_there_is_are_taken():
+    for threat in (Lp("inf", 1.0), Lp(2, 12**0.5), Lp(0, 12), Lp("inf", torch.full((6,), 2.0))):
+        assert len(run(RandomNoise(draws=2), Classifier(network()), IMAGES, threat=threat)) == 6
+    wide = Classifier(network(), bounds=(0, 255))
+    assert len(run(RandomNoise(draws=2), wide, IMAGES * 255, threat=Lp("inf", 8))) == 6

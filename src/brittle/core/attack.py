@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar, cast
 
 import torch
 
@@ -110,6 +110,22 @@ class Stepwise(Attack, Generic[S]):
     def over(self, problem: Problem, state: S, probe: Probe) -> Mask:
         """Say for which images no further step is wanted: where the goal is met, unless the attack keeps improving."""
         return probe.met if self.stops else torch.zeros_like(probe.met)
+
+
+def propose(attack: Attack, problem: Problem) -> None:
+    """Let an attack propose its points.
+
+    Raises:
+        InputError: it returns something, such as the images that it means to have found: nothing looks at these, so
+            that an attack which only returns them would count as one that breaks nothing.
+    """
+    returned = cast(object, attack.perturb(problem))
+    if returned is not None:
+        raise InputError(
+            f"{type(attack).__name__}.perturb returned a {type(returned).__name__}, which nothing looks at; show "
+            "points to the network through problem.probe(points), which keeps the best one of each image, and return "
+            "nothing"
+        )
 
 
 def uses_gradients(attack: Attack) -> bool:

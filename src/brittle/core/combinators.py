@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from brittle.core.attack import Attack, at_least
+from brittle.core.attack import Attack, at_least, propose
 from brittle.core.problem import Problem
 from brittle.core.rows import Rows
 from brittle.core.threat import Threat
@@ -32,7 +32,7 @@ class Restarts(Attack):
             problem = survivors(problem)
             if not len(problem):
                 return
-            self.attack.perturb(problem)
+            propose(self.attack, problem)
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -58,7 +58,7 @@ class Cascade(Attack):
             problem = survivors(problem)
             if not len(problem):
                 return
-            attack.perturb(problem)
+            propose(attack, problem)
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -102,7 +102,7 @@ class SmallestRadius(Attack):
                 return
             problem, bracket, radius = problem.rows(keep), bracket.rows(keep), radius[keep]
             trial = replace(problem, threat=problem.threat.within(radius))
-            self.attack.perturb(trial)
+            propose(self.attack, trial)
             found = problem.record.size[problem.ids]
             bracket = replace(
                 bracket,

@@ -1,5 +1,6 @@
 """The contract on data, enforced at the door: floats within the bounds or uint8, int64 labels within the classes."""
 
+import math
 from typing import cast
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier
-from brittle.core.threat import TOLERANCE
+from brittle.core.threat import TOLERANCE, Threat
 from brittle.errors import BoundsError, InputError, LabelError
 from brittle.types import Images, Labels
 
@@ -69,6 +70,29 @@ def _check_range(images: Images, bounds: Bounds) -> None:
         mend = "clamp them, or say the network's bounds with Classifier(module, bounds=(lowest, highest))"
     seen = f"the images reach from {lowest:.4g} to {highest:.4g}"
     raise BoundsError(f"{seen} (image {first} is the first outside {box}); {mend}")
+
+
+def check_radius(threat: Threat, images: Images, bounds: Bounds) -> None:
+    """Refuse a radius that no change of such images can reach: it is one in other units, and would allow everything.
+
+    Radii given image by image are taken as they are.
+
+    Raises:
+        InputError: with the radius and the largest change.
+    """
+    radius = threat.radius
+    if isinstance(radius, Tensor) or not math.isfinite(radius) or not len(images):
+        return
+    corner = torch.full_like(images[:1], bounds.lower, dtype=torch.float64)
+    largest = float(threat.ceiling(corner, bounds)[0])
+    if radius <= largest * (1 + TOLERANCE):
+        return
+    levels = threat.name == "linf" and bounds.span == 1 and radius <= 255
+    mend = f"write {radius:g}/255 for {radius:g} levels of 255" if levels else "give it in the units of the images"
+    raise InputError(
+        f"the {threat.name} radius {radius:g} allows more than any change of such images can be (at most {largest:g}); "
+        f"{mend}, or leave it infinite for no limit"
+    )
 
 
 def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels") -> Labels:

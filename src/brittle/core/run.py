@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.attack import Attack, at_least
+from brittle.core.attack import Attack, at_least, propose
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
-from brittle.core.inputs import as_images, as_labels, check_range_of_labels, placed
+from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
 from brittle.core.lattice import Lattice, settle_on
 from brittle.core.problem import Problem, drawn
 from brittle.core.record import Record
@@ -91,6 +91,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     at_least("budget", least if budget is None else budget, least)
     images = as_images(images, classifier.bounds)
     threat = threat.checked(images)
+    check_radius(threat, images, classifier.bounds)
     attack.check(threat)
     labels = None if labels is None else as_labels(labels, images)
     goal = _checked(goal, images)
@@ -204,7 +205,7 @@ def _one_batch(
     problem = Problem(classifier, x, clean, aim, threat, places, record, streams, job.batch, job.draws)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already & ~record.spent(places)).any()):
-        job.attack.perturb(problem.rows((~already).nonzero()[:, 0]))
+        propose(job.attack, problem.rows((~already).nonzero()[:, 0]))
     sizes: dict[str, Tensor] = {}
     if job.lattice is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)

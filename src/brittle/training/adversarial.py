@@ -157,7 +157,7 @@ def harder(  # noqa: PLR0913  # what is attacked, within which threat, with whic
         problem = Problem(classifier, clean, logits, goal, threat, rows, record, streams, len(clean))
         begun = (~goal.met(logits)).nonzero()[:, 0]
         if len(begun):
-            training.attack.perturb(problem if len(begun) == len(clean) else problem.rows(begun))
+            propose(training.attack, problem if len(begun) == len(clean) else problem.rows(begun))
         with torch.no_grad():
             _, found = threat.seen(clean, record.best, classifier.bounds)
     return found.to(images.dtype), logits
