@@ -31,7 +31,8 @@ def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[
         shape = "x".join(str(side) for side in images.shape[1:])
         raise ModelError(
             f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
-            "give the size it was made for with --resize and --crop"
+            "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
+            "(channels, height, width) on the module of a factory"
         ) from error
     classes = len(source.classes)
     if classes and classes != logits.shape[1]:
