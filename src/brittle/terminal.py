@@ -137,7 +137,7 @@ def show_universal(made: Universal) -> None:
     if made.unseen is not None:
         console.print(f"fooled, unseen   {percent(made.unseen)}")
     console.print(f"random noise     {percent(made.noise)}")
-    for line in made.perturbation.made.get("said", ()):
+    for line in made.said:
         tell(f"images           {line}")
     if made.perturbation.made["noise"]:
         console.print("[dim]the rates are of images of noise, and say little of photographs[/]")

@@ -47,7 +47,7 @@ def header_of(image: Image.Image, content: bytes = b"") -> Header:
     mode = image.mode
     deep = mode.startswith("I;16") or mode == "I"
     found = {
-        FIRST_FRAME: several_frames(image),
+        FIRST_FRAME: bool(content) and several_frames(image),  # looking for them moves on in the file
         f"{mode} made RGB": mode in ("CMYK", "YCbCr", "LAB", "HSV"),
         FROM_PALETTE: mode in ("P", "PA"),
         NO_ALPHA: mode in ALPHA_MODES or "transparency" in image.info,

@@ -23,6 +23,7 @@ from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import BadImage, DataError, LabelError
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
+SHOWN = 6  # names of classes that are told
 ROWS = 64  # rows that are read at a time
 PIECE = 1 << 20  # bytes that are read or hashed at a time
 SHARD = re.compile(r"(.*?)(-\d+(-of-\d+)?)?\.parquet", re.IGNORECASE | re.DOTALL)
@@ -183,9 +184,8 @@ def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[
             for batch in file.iter_batches(columns=[label], use_threads=False):
                 names.update(str(name) for name in unpacked(batch.column(0)).unique().to_pylist() if name is not None)
     found, remarks = sort_names(names, order)
-    return found, remarks or [
-        f"classes of column {label!r} numbered in the order of their names ({', '.join(found[:6])}...)"
-    ]
+    some = ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+    return found, remarks or [f"labels of column {label!r} are names, numbered in their order ({some})"]
 
 
 def load(cell: Cell, name: str) -> Picture:

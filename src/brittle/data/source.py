@@ -3,9 +3,11 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
+from typing import Self
 
 import numpy as np
 import torch
@@ -100,7 +102,7 @@ class Source(ABC):
         skipped: what lies beside the images and is not taken for one, counted by reason.
         remarks: what is to be said of the order of the classes.
         relabelled: the number that each class of the source has in the network, in the order of the source's own
-            labels; None where these are taken as they are. See `relabel`.
+            labels; None where these are taken as they are. See `with_classes`.
 
     Raises:
         InputError: for a limit below 1.
@@ -198,8 +200,8 @@ class Source(ABC):
             found[height, width] += count
         return found
 
-    def relabel(self, numbers: Sequence[int], classes: Sequence[str]) -> None:
-        """Give the images of class i the label `numbers[i]`, of `classes`, from now on.
+    def with_classes(self, numbers: Sequence[int], classes: Sequence[str]) -> Self:
+        """Return this source with the label `numbers[i]`, of `classes`, for the images of class i.
 
         Args:
             numbers: one for each of the source's classes.
@@ -210,7 +212,10 @@ class Source(ABC):
         """
         if len(numbers) != len(self.classes) or not all(0 <= number < len(classes) for number in numbers):
             raise InputError(f"{len(numbers)} new labels for {len(self.classes)} classes, to be of {len(classes)}")
-        self.relabelled, self.classes = tuple(numbers), tuple(classes)
+        source = copy(self)
+        before = self.relabelled or range(len(self.classes))
+        source.relabelled, source.classes = tuple(numbers[number] for number in before), tuple(classes)
+        return source
 
     def digest(self) -> str:
         """Return the SHA-256 of the content in hexadecimal: two sources with the same digest give the same images.

@@ -154,7 +154,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         skip_bad=skip_bad,
         class_order=class_order,
     )
-    for line in subject.said(match_classes(subject.network.classes, subject.source, class_order)):
+    source, remarks = match_classes(subject.network.classes, subject.source, class_order)
+    for line in subject.said(remarks):
         if tell is not None:
             tell(line)
     folder = Path(out)
@@ -164,11 +165,11 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
-    draws = draws or draws_for(subject.classifier, subject.source, budget)
+    draws = draws or draws_for(subject.classifier, source, budget)
     job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget), draws)
     saved: list[Saved] = []
-    for block in subject.source.blocks(16):
-        saved.extend(job.block(block, subject.source.labelled))
+    for block in source.blocks(16):
+        saved.extend(job.block(block, source.labelled))
     return saved
 
 

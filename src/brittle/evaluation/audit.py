@@ -135,7 +135,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
-    remarks, converted = match_classes(network.classes, source, class_order), source.conversions()
+    source, remarks = match_classes(network.classes, source, class_order)
+    converted = source.conversions()
     before = digest_of(classifier.module)
     shape = first_look(classifier, source, blank=budget is not None)
     manifest = Manifest(

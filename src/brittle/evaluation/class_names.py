@@ -13,7 +13,7 @@ SYNONYMS = re.compile(r"\s*,\s*|\s+-\s+")
 """What stands between the names of a class that has several: "tench, Tinca tinca", "0 - zero"."""
 
 
-def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") -> list[str]:
+def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") -> tuple[Source, list[str]]:
     """Give the labels of a source the numbers that its classes have in the network, and say what was done.
 
     Names are compared without regard to capitals, hyphens and underscores, by the first of several synonyms where the
@@ -22,20 +22,21 @@ def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") ->
 
     Args:
         theirs: the names of the network's classes in the order of its outputs; empty where they are not known.
-        source: is relabelled where its classes have other numbers in the network, see `Source.relabel`.
+        source: the images.
         order: "auto", "numeric" or "text", as the source was opened.
 
     Returns:
-        What is to be told: how the classes were numbered, where there was a choice.
+        The images, with the network's labels; and what is to be told: how the classes were numbered, where there was a
+        choice.
 
     Raises:
         LabelError: the images have classes that the network does not have, or that its names leave open.
     """
     ours = source.classes
     if not (source.labelled and theirs and ours):
-        return list(source.remarks)
+        return source, list(source.remarks)
     if order != "auto":
-        return [*source.remarks, *_as_they_are(theirs, ours, order)]
+        return source, [*source.remarks, *_as_they_are(theirs, ours, order)]
     numbers = match_names(ours, theirs)
     missing = [name for name, number in zip(ours, numbers, strict=True) if number is None]
     found = [number for number in numbers if number is not None]
@@ -49,15 +50,15 @@ def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") ->
             "are known to mean equal classes, give --class-order numeric, which takes the labels as they are"
         )
     if found == list(range(len(theirs))):
-        return []
-    source.relabel(found, theirs)
+        return source, []
+    source = source.with_classes(found, theirs)
     pairs = ", ".join(f"{name} is {number}" for name, number in zip(ours[:SHOWN], found, strict=False))
     if len(ours) == len(theirs):
-        return [
+        return source, [
             f"labels renumbered by name, as the network counts its classes in another order: {_some(theirs)}, the data "
             f"{_some(ours)}"
         ]
-    return [
+    return source, [
         f"labels renumbered by name: the data's {len(ours):,} classes are among the network's {len(theirs):,} "
         f"({pairs}{', ...' if len(ours) > SHOWN else ''})"
     ]

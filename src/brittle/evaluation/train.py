@@ -165,7 +165,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         BrittleError: as `train`.
     """
     checkpoint = path.with_suffix(".checkpoint")
-    said = said_of_images(len(source), source.conversions(), source.skipped, source.remarks)
+    said = said_of_images(len(source), source.conversions(), source.skipped, ())
     module, history = train_named(
         *(design, *in_memory(source)),
         settings=settings,
@@ -229,7 +229,7 @@ def _measured(
     if test is None:
         return None, None
     source = open_source(test, fit=Fit(*shape))
-    match_classes(classes, source)
+    source, _ = match_classes(classes, source)
     images, labels = in_memory(source)
     clean = wilson(round(accuracy(module, images, labels) * len(images)), len(images))
     adversarial = history.adversarial

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -54,6 +55,11 @@ class Universal:
     seen: Estimate
     unseen: Estimate | None
     noise: Estimate
+
+    @property
+    def said(self) -> list[str]:
+        """What was done to the images on their way to the network, in sentences."""
+        return [*cast("Sequence[str]", self.perturbation.made.get("said", ()))]
 
     def plain(self) -> dict[str, object]:
         """Return all figures as JSON can hold them."""

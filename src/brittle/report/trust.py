@@ -12,6 +12,9 @@ from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import NAMES, THIN, plural
 from brittle.report.sections import setting
 
+COLOUR = {"colours made grey", "grey made RGB"}
+"""Conversions that a network was seldom trained for."""
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -39,7 +42,13 @@ def _images(evidence: Evidence) -> list[Remark]:
     if not data.said:
         return []
     sentences = " ".join(f"{line[0].upper()}{line[1:]}." for line in data.said)
-    return [Remark("How the images reached the network", sentences, caution=bool(data.remarks or data.converted))]
+    return [
+        Remark(
+            "How the images reached the network",
+            sentences,
+            caution=bool(data.remarks or COLOUR & data.converted.keys()),
+        )
+    ]
 
 
 def _sample(evidence: Evidence) -> list[Remark]:
