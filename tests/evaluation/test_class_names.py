@@ -130,6 +130,8 @@ def test_other_names_are_refused_unless_the_numbers_are_taken_as_they_are(folder
         (["crane", "maillot", "crane"], ["crane", "crane", "maillot"], [0, 2, 1]),  # both, in order
         (["crane"], ["crane", "crane"], [None]),  # which of the two is not known
         (["car"], ["automobile"], [None]),
+        (["tench", "crane", "crane", "maillot"], ["tench", "crane bird", "crane", "maillot tank suit"], [0, 1, 2, 3]),
+        (["dog", "crane"], ["crane bird", "dog"], [1, None]),  # in another order that is too little
     ],
 )
 def test_names_are_compared_by_what_tells_them_apart(ours: list[str], theirs: list[str], places: list[int | None]):

@@ -48,7 +48,8 @@ class Torchvision(Source):
         self._set = make(name, split, root or cache_folder())
         self._name = name
         self.total = len(self._set)
-        self.classes = tuple(str(known) for known in getattr(self._set, "classes", ()))
+        named = getattr(self._set, "classes", ())  # ImageNet has a tuple of synonyms for each class
+        self.classes = tuple(", ".join(known) if isinstance(known, tuple) else str(known) for known in named)
         if not self.total:
             raise DataError(f"{self.spec} has no images")
 

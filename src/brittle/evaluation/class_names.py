@@ -67,6 +67,9 @@ def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") ->
 def match_names(ours: Sequence[str], theirs: Sequence[str]) -> list[int | None]:
     """Return the place of each of our names among theirs, None for one that is not there, or not for sure.
 
+    Where both sides have as many, and all names found stand at the same places, those left do too if the words of one
+    are among those of the other: of ImageNet's two cranes torchvision calls one "crane bird".
+
     >>> match_names(["Dog", "house_cat"], ["house cat, Felis catus", "dog"])
     [1, 0]
     """
@@ -76,7 +79,17 @@ def match_names(ours: Sequence[str], theirs: Sequence[str]) -> list[int | None]:
         taken = {place for place in places if place is not None}
         free = [i for i in range(len(theirs)) if i not in taken]
         _pair(places, _grouped(ours, left, key), _grouped(theirs, free, key))
+    if len(ours) == len(theirs) and all(place in (None, i) for i, place in enumerate(places)):
+        for i in range(len(ours)):
+            if places[i] is None and _akin(ours[i], theirs[i]):
+                places[i] = i
     return places
+
+
+def _akin(ours: str, theirs: str) -> bool:
+    """Whether all words of one name are in the other."""
+    words, others = (set(re.findall(r"\w+", name.casefold())) for name in (ours, theirs))
+    return words <= others or others <= words
 
 
 def _grouped(names: Sequence[str], among: Sequence[int], key: Callable[[str], str]) -> dict[str, list[int]]:
