@@ -18,6 +18,7 @@ from brittle.listing import listing
 from brittle.options import (
     Binary,
     Budget,
+    ClassOrder,
     Crop,
     Data,
     Device,
@@ -75,6 +76,7 @@ def audit(
     resize: Resize = None,
     crop: Crop = None,
     skip_bad: SkipBad = False,
+    class_order: ClassOrder = "auto",
     lattice: Annotated[int | None, Levels] = None,
     draws: Draws = None,
     thorough: Annotated[
@@ -116,6 +118,7 @@ def audit(
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            class_order=class_order,
             lattice=lattice,
             draws=draws,
             thorough=thorough,
@@ -156,6 +159,7 @@ def attack(
     resize: Resize = None,
     crop: Crop = None,
     skip_bad: SkipBad = False,
+    class_order: ClassOrder = "auto",
     lattice: Annotated[int, Levels] = 256,
     json: Json = False,
 ) -> None:
@@ -184,7 +188,9 @@ def attack(
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            class_order=class_order,
             lattice=lattice,
+            tell=None if json else terminal.tell,
         )
     if json:
         terminal.print_json([vars(one) for one in saved])

@@ -39,6 +39,13 @@ Seed = Annotated[int, typer.Option(help="Of all random draws; the same seed give
 Resize = Annotated[int | None, typer.Option(help="Length that the images' short side gets before the crop.")]
 Crop = Annotated[int | None, typer.Option(help="Side of the centre crop.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and list them.")]
+ClassOrder = Annotated[
+    str,
+    typer.Option(
+        help="auto matches classes by name where network and images know names; numeric or text sort class folders as "
+        "numbers or as torchvision's ImageFolder does, and take the labels as they are."
+    ),
+]
 Binary = Annotated[bool, typer.Option("--binary", help="The network has one output, whose sign is the class.")]
 Probabilities = Annotated[bool, typer.Option("--probabilities", help="The outputs are probabilities, not logits.")]
 Labels = Annotated[

@@ -4,7 +4,6 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -65,9 +64,7 @@ class Bar:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def begin(self, total: int, done: int) -> None:
@@ -100,9 +97,7 @@ class Passes:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def advance(self, fraction: float) -> None:
@@ -142,6 +137,8 @@ def show_universal(made: Universal) -> None:
     if made.unseen is not None:
         console.print(f"fooled, unseen   {percent(made.unseen)}")
     console.print(f"random noise     {percent(made.noise)}")
+    for line in made.said:
+        tell(f"images           {line}")
     if made.perturbation.made["noise"]:
         console.print("[dim]the rates are of images of noise, and say little of photographs[/]")
 
@@ -167,6 +164,8 @@ def show_summary(summary: Summary) -> None:
     console.print(f"robust accuracy  {percent(summary.robust)}")
     if summary.health is not None:
         _show_health(summary.health)
+    for note in summary.notes:
+        tell(f"images           {note}")
     if summary.bad:
         console.print(f"[yellow]{summary.bad} images could not be read and were left out; the report lists them[/]")
 
@@ -238,6 +237,8 @@ def show_trained(made: Trained) -> None:
     if made.robust is not None and made.history.adversarial is not None:
         threat = made.history.adversarial.threat
         console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
+    for line in made.said:
+        tell(f"images           {line}")
     console.print(f"curves           brittle report {made.course}", soft_wrap=True)
 
 
@@ -273,7 +274,7 @@ def fail(message: str) -> None:
 
 def tell(line: str, fraction: float | None = None) -> None:
     """Print a line of progress, with the share of the whole that is done."""
-    console.print(line if fraction is None else f"[dim]{fraction:4.0%}[/] {escape(line)}")
+    console.print(escape(line) if fraction is None else f"[dim]{fraction:4.0%}[/] {escape(line)}", soft_wrap=True)
 
 
 def show_study(result: StudyResult) -> None:

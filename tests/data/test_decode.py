@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from brittle.data import Fit
-from brittle.data.decode import decode
+from brittle.data.decode import decode, known_formats, suffixes
 from brittle.errors import BadImage, DataError
 
 from .conftest import encoded
@@ -83,6 +83,13 @@ def test_no_image_at_all():
 def test_formats_that_start_programs_are_not_opened():
     with pytest.raises(BadImage, match="no image"):
         decode(encoded(Image.new("RGB", (4, 4)), "EPS"), "trap.png")
+
+
+def test_every_format_is_read_under_every_ending_of_it():
+    known = {Image.registered_extensions()[suffix] for suffix in suffixes()}
+    assert set(known_formats()) <= known | {"MPO"}
+    assert {".jfif", ".jpe", ".jpg", ".png", ".tif", ".webp"} <= suffixes()
+    assert not {".eps", ".ps", ".wmf", ".pdf", ".mpg", ".h5"} & suffixes()
 
 
 def test_a_bomb_is_a_bad_image(monkeypatch: pytest.MonkeyPatch):

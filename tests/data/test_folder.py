@@ -34,9 +34,11 @@ def test_a_limit_sees_every_class(pets: Path):
     assert sorted(block.labels.tolist()) == [0, 1]
 
 
-def test_what_is_no_image_is_passed_over_and_folders_nest(pets: Path):
+def test_what_is_no_image_is_passed_over_and_counted_and_folders_nest(pets: Path):
     (pets / "cat" / "notes.txt").write_text("no image")
+    (pets / "cat" / "drawing.EPS").write_text("no image")
     (pets / "cat" / ".hidden.png").write_text("no image")
+    (pets / "README").write_text("no image")
     (pets / ".git").mkdir()
     (pets / "dog" / "old").mkdir()
     Image.new("RGB", (6, 5)).save(pets / "dog" / "old" / "1.PNG")
@@ -45,6 +47,59 @@ def test_what_is_no_image_is_passed_over_and_folders_nest(pets: Path):
     assert source.classes == ("cat", "dog", "emu")
     assert truth(source)["dog/old/1.PNG"] == 1
     assert len(source) == 6
+    assert source.skipped == {
+        ".eps, a format that is not decoded": 1,
+        ".txt, no image": 1,
+        "hidden": 2,
+        "without an ending, no image": 1,
+    }
+    (pets / "emu").rmdir()
+    assert open_source(str(pets / "cat")).skipped == {
+        ".eps, a format that is not decoded": 1, ".txt, no image": 1, "hidden": 1,
+    }  # fmt: skip
+
+
+def test_checkpoints_of_notebooks_are_no_images(pets: Path):
+    """On 25f28ea: counted as images of the class, once more than they are."""
+    (pets / "cat" / ".ipynb_checkpoints").mkdir()
+    (pets / "cat" / ".ipynb_checkpoints" / "10-checkpoint.png").write_bytes((pets / "cat" / "10.png").read_bytes())
+    (pets / ".ipynb_checkpoints").mkdir()
+    source = open_source(str(pets))
+    assert (len(source), source.classes, source.skipped) == (5, ("cat", "dog"), {"hidden": 2})
+
+
+@pytest.mark.parametrize("suffix", ["jfif", "jpe", "JPEG", "tga", "dib", "j2k", "apng"])
+def test_every_ending_of_a_format_that_is_decoded_is_taken(pets: Path, suffix: str):
+    """On 25f28ea: left out in silence, but for `.jpeg`."""
+    kind = Image.registered_extensions()[f".{suffix.lower()}"]
+    Image.new("RGB", (6, 5)).save(pets / "cat" / f"new.{suffix}", kind)
+    source = open_source(str(pets))
+    assert truth(source)[f"cat/new.{suffix}"] == 0
+    assert source.skipped == {}
+    assert len(open_source(str(pets / "cat" / f"new.{suffix}"))) == 1
+
+
+def test_links_are_followed_but_not_in_circles(pets: Path, tmp_path: Path):
+    """On 25f28ea: a linked folder inside a class was left out in silence."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Image.new("RGB", (6, 5)).save(elsewhere / "far.png")
+    (pets / "cat" / "more").symlink_to(elsewhere)
+    (pets / "emu").symlink_to(elsewhere)
+    (pets / "dog" / "link.png").symlink_to(elsewhere / "far.png")
+    (pets / "dog" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (pets / "dog" / "again").symlink_to(pets / "dog")
+    source = open_source(str(pets))
+    assert source.skipped == {"links back to a folder above": 1, "links that lead nowhere": 1}
+    labels = truth(source)
+    assert (labels["cat/more/far.png"], labels["emu/far.png"], labels["dog/link.png"]) == (0, 2, 1)
+    assert len(source) == 8
+
+
+def test_a_folder_of_nothing_but_what_is_passed_over_says_so(tmp_path: Path):
+    (tmp_path / "scan.pdf").write_text("")
+    with pytest.raises(DataError, match=r"has no images; .*passed over: 1 \.pdf, a format that is not decoded"):
+        open_source(str(tmp_path))
 
 
 def test_numbers_sort_as_numbers(tmp_path: Path):

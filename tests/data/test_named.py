@@ -44,6 +44,12 @@ class EmptySet(ToySet):
     length = 0
 
 
+class SynonymSet(ToySet):
+    """As torchvision's ImageNet."""
+
+    classes: ClassVar = [("tench", "Tinca tinca"), ("goldfish", "Carassius auratus")]
+
+
 class BoxSet(ToySet):
     def __getitem__(self, index: int) -> tuple[Image.Image, dict]:
         return grey(index), {"boxes": []}
@@ -53,7 +59,8 @@ class BoxSet(ToySet):
 def torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     package, sets = ModuleType("torchvision"), ModuleType("torchvision.datasets")
     package.datasets = sets
-    sets.__all__ = ["BoxSet", "EmptySet", "SplitSet", "ToySet"]
+    sets.__all__ = ["BoxSet", "EmptySet", "SplitSet", "SynonymSet", "ToySet"]
+    sets.SynonymSet = SynonymSet
     sets.ToySet, sets.SplitSet, sets.EmptySet, sets.BoxSet = ToySet, SplitSet, EmptySet, BoxSet
     monkeypatch.setitem(sys.modules, "torchvision", package)
     monkeypatch.setitem(sys.modules, "torchvision.datasets", sets)
@@ -75,6 +82,11 @@ def test_torchvision(tmp_path: Path):
     train = open_source("torchvision:ToySet:train", limit=2)
     assert (next(train.blocks(1)).images * 255).round().max() == 100
     assert train.digest() != open_source("torchvision:ToySet", limit=2).digest() != source.digest()
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_synonyms_of_classes():
+    assert open_source("torchvision:SynonymSet").classes == ("tench, Tinca tinca", "goldfish, Carassius auratus")
 
 
 @pytest.mark.usefixtures("torchvision")

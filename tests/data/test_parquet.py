@@ -94,8 +94,8 @@ def test_unclear_columns_are_listed(tmp_path: Path):
     pq.write_table(pa.table({"image": [1.5]}), path)
     with pytest.raises(DataError, match="'image' holds no encoded images"):
         open_source(str(path))
-    pq.write_table(pa.table({"image": cell, "label": ["cat"]}), path)
-    with pytest.raises(LabelError, match="are string; expected integers"):
+    pq.write_table(pa.table({"image": cell, "label": [0.5]}), path)
+    with pytest.raises(LabelError, match="are double; expected integers from 0, or names"):
         open_source(str(path))
 
 
@@ -139,6 +139,14 @@ def test_splits_in_one_folder_are_not_mixed(write_parquet: Write):
     assert levels(open_source(str(first.parent / "test-*.parquet"))) == [0, 1, 2, 3]
     with pytest.raises(DataError, match="no file matches"):
         open_source(str(first.parent / "val-*.parquet"))
+
+
+def test_what_lies_beside_the_files_is_counted(write_parquet: Write):
+    path = write_parquet("d/x-0.parquet", (0, 1))
+    (path.parent / "cat").mkdir()
+    (path.parent / "notes.txt").write_text("")
+    (path.parent / "classes.json").write_text('["a", "b"]')
+    assert open_source(str(path.parent)).skipped == {"folders beside Parquet files": 1, "files beside Parquet files": 1}
 
 
 def test_shards_must_agree(write_parquet: Write):

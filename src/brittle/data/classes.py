@@ -1,13 +1,51 @@
-"""Names of the classes from a `classes.json`."""
+"""Names of the classes: from a `classes.json`, and their order where nothing but the names gives it."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from brittle.errors import DataError
+from brittle.errors import DataError, InputError
 
 FILE = "classes.json"
 """A list of names in the order of the labels, or of objects with `name` (and `label`, `wnid`, `short`, as known)."""
+Order = Literal["auto", "numeric", "text"]
+"""How classes that have names alone get their numbers.
+
+`auto`: by the names that the network knows; where it knows none, names that are all whole numbers are sorted as
+numbers. `numeric`: sorted as numbers whatever the network knows. `text`: sorted as text, as torchvision's ImageFolder
+and Keras do. Under the latter two the labels are taken as they are.
+"""
+SHOWN = 12  # names of an order that are told
+
+
+def check_order(order: str) -> Order:
+    """Return the order if it is one; raises InputError."""
+    for known in get_args(Order):
+        if order == known:
+            return known
+    raise InputError(f"class_order={order!r} is unknown; give {', '.join(get_args(Order))}")
+
+
+def sort_names(names: Iterable[str], order: Order) -> tuple[tuple[str, ...], list[str]]:
+    """Return names in their order, and what is to be said of it where it is not the only one in use.
+
+    >>> sort_names(["10", "2", "1"], "auto")[0], sort_names(["10", "2", "1"], "text")[0]
+    (('1', '2', '10'), ('1', '10', '2'))
+    """
+    text = tuple(sorted(names))
+    if not all(name.isascii() and name.isdecimal() for name in text):
+        return text, []
+    numeric = tuple(sorted(text, key=int))
+    if numeric == text:
+        return text, []
+    as_numbers, as_text = (", ".join(each[:SHOWN]) + (", ..." if len(text) > SHOWN else "") for each in (numeric, text))
+    if order == "text":
+        return text, [f"classes sorted as text ({as_text}), not as numbers ({as_numbers}), as class order text says"]
+    return numeric, [
+        f"classes sorted as numbers ({as_numbers}); torchvision's ImageFolder and Keras sort them as text ({as_text}): "
+        "if the network was trained so, give --class-order text"
+    ]
 
 
 def read_entries(folder: Path) -> list[dict[str, Any]]:

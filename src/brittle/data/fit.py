@@ -29,6 +29,26 @@ FILTERS = {
 }
 
 
+GREYED, COLOURED = "colours made grey", "grey made RGB"
+SMALLER, LARGER, STRETCHED, CROPPED = "made smaller", "made larger", "stretched", "cropped"
+"""What a fit can do to an image, as it is said."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of size.
+
+    Attributes:
+        name: as it is said.
+        size: width and height afterwards.
+        corner: the left and upper pixel of what is cut out; None where the image is resized.
+    """
+
+    name: str
+    size: tuple[int, int]
+    corner: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True)
 class Fit:
     """How images are brought to the form that a network takes; `Fit(*input_shape)` is the usual call.
@@ -112,33 +132,71 @@ class Fit:
             return np.tensordot(LUMA, pixels, axes=1)[None]
         raise InputError(f"images of {len(pixels)} channels cannot be made ones of {self.channels}")
 
-    def _arrange(self, image: Image.Image) -> Image.Image:
-        if self.resize is not None:
-            image = self._scale(image, self.resize / min(image.size))
-        if isinstance(self.crop, int):
-            image = self._cover_and_cut(image, self.crop, self.crop)
-        if self.width is None or self.height is None or image.size == (self.width, self.height):
-            return image
-        if self.crop != "center":
-            return image.resize((self.width, self.height), FILTERS[self.interpolation])
-        ratio = min(image.width / self.width, image.height / self.height)
-        if ratio > NEAR and self.resize is None:
-            image = self._scale(
-                image, round(min(self.width, self.height) / CENTRE) / min(self.width, self.height) / ratio
-            )
-        return self._cover_and_cut(image, self.width, self.height)
+    def conversions(self, channels: int, width: int, height: int) -> tuple[tuple[str, ...], tuple[int, int, int]]:
+        """Return what `apply` does to an image, in words, and the shape that comes out, without an image.
 
-    def _scale(self, image: Image.Image, factor: float) -> Image.Image:
-        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-        return image if size == image.size else image.resize(size, FILTERS[self.interpolation])
-
-    def _cover_and_cut(self, image: Image.Image, width: int, height: int) -> Image.Image:
-        """Cut width x height out of the middle, of an image enlarged first where it is too small for that.
-
-        Where the rest is odd, the right and the lower margin are the wider ones.
+        >>> Fit(1, 28, 28).conversions(3, 500, 375)
+        (('colours made grey', 'made smaller', 'cropped'), (1, 28, 28))
         """
-        ratio = min(image.width / width, image.height / height)
-        if ratio < 1:
-            image = self._scale(image, 1 / ratio)
-        left, top = (image.width - width) // 2, (image.height - height) // 2
-        return image.crop((left, top, left + width, top + height))
+        wanted = channels if self.channels is None else self.channels
+        steps = self._steps(width, height)
+        colour = () if wanted == channels else (GREYED if wanted == 1 else COLOURED,)
+        names = (*colour, *(step.name for step in steps))
+        width, height = steps[-1].size if steps else (width, height)
+        return tuple(dict.fromkeys(names)), (wanted, height, width)
+
+    def _arrange(self, image: Image.Image) -> Image.Image:
+        for step in self._steps(image.width, image.height):
+            if step.corner is None:
+                image = image.resize(step.size, FILTERS[self.interpolation])
+            else:
+                left, top = step.corner
+                image = image.crop((left, top, left + step.size[0], top + step.size[1]))
+        return image
+
+    def _steps(self, width: int, height: int) -> list[Step]:
+        """Return what is done to an image of this size, in order."""
+        steps: list[Step] = []
+        size = width, height
+        if self.resize is not None:
+            size = _scale(steps, size, self.resize / min(size))
+        if isinstance(self.crop, int):
+            size = _cover_and_cut(steps, size, (self.crop, self.crop))
+        if self.width is None or self.height is None or size == (self.width, self.height):
+            return steps
+        target = self.width, self.height
+        if self.crop != "center":  # the whole image, or a square crop of another size than the network's
+            return [*steps, Step(_direction(size, target), target)]
+        ratio = min(size[0] / self.width, size[1] / self.height)
+        if ratio > NEAR and self.resize is None:
+            size = _scale(steps, size, round(min(target) / CENTRE) / min(target) / ratio)
+        _cover_and_cut(steps, size, target)
+        return steps
+
+
+def _scale(steps: list[Step], size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Add a resizing by a factor, unless it changes nothing; return the size afterwards."""
+    scaled = max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+    if scaled != size:
+        steps.append(Step(LARGER if factor > 1 else SMALLER, scaled))
+    return scaled
+
+
+def _cover_and_cut(steps: list[Step], size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+    """Add a cut of the target's size out of the middle, of an image enlarged first where it is too small for that.
+
+    Where the rest is odd, the right and the lower margin are the wider ones.
+    """
+    ratio = min(size[0] / target[0], size[1] / target[1])
+    if ratio < 1:
+        size = _scale(steps, size, 1 / ratio)
+    if size != target:
+        steps.append(Step(CROPPED, target, ((size[0] - target[0]) // 2, (size[1] - target[1]) // 2)))
+    return target
+
+
+def _direction(size: tuple[int, int], target: tuple[int, int]) -> str:
+    """Return whether a resizing that may change the proportions makes an image smaller, larger or stretches it."""
+    if size[0] * target[1] != size[1] * target[0]:
+        return STRETCHED
+    return LARGER if target[0] > size[0] else SMALLER

@@ -1,27 +1,33 @@
 """A folder of class folders, a flat folder of images, or one image file."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from brittle.data.classes import read_entries
-from brittle.data.decode import SUFFIXES, decode
+from brittle.data.classes import FILE, Order, read_entries, sort_names
+from brittle.data.decode import decode, endings, look, suffixes
 from brittle.data.fit import Fit, Picture
+from brittle.data.header import Header
 from brittle.data.order import balanced_order
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import BadImage, DataError
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
 PIECE = 1 << 20  # bytes of a file that are hashed at a time
+HIDDEN, CLOSED = "hidden", "folders that cannot be read"
+LOOP, GONE = "links back to a folder above", "links that lead nowhere"
+"""Why something in a folder is passed over; that a name is no image's is said with its ending."""
 
 
 class Folder(Source):
     """Image files. The names of the folders they lie in are the classes.
 
-    Labels: the class folders in sorted order are 0, 1, ... (in numerical order if all are whole numbers); a
-    `classes.json` in the folder gives another order, and may list classes that have no images here. Files below a class
-    folder are found at any depth; hidden files and those that are not named like images are passed over.
+    Labels: the class folders in sorted order are 0, 1, ... (in numerical order if all are whole numbers, unless
+    `class_order` says otherwise); a `classes.json` in the folder gives another order, and may list classes that have no
+    images here. Files below a class folder are found at any depth, behind links too. What is hidden (such as
+    `.ipynb_checkpoints`) or not named like an image is passed over, and counted by reason in `skipped`.
 
     Order: shuffled, in rounds of one image of each class (`balanced_order`), so that a limit still sees all classes.
     A folder that holds images and no folders is unlabelled, and sorted by name; so is a single file.
@@ -32,6 +38,7 @@ class Folder(Source):
         fit: how images are brought to the form that the network takes.
         limit: how many of the first images are used.
         skip_bad: whether images that cannot be read are left out and listed in `bad`.
+        class_order: how class folders that are whole numbers are ordered, see `Order`.
 
     Raises:
         DataError: if there are no images, or if it is not clear what the classes are.
@@ -45,15 +52,18 @@ class Folder(Source):
         fit: Fit | None = None,
         limit: int | None = None,
         skip_bad: bool = False,
+        class_order: Order = "auto",
     ):
         super().__init__(spec or str(path), fit=fit, limit=limit, skip_bad=skip_bad)
+        self._class_order: Order = class_order
         if path.is_file():
             self._root, files, self.labelled = path.parent, [(path.name, UNLABELLED)], False
         else:
             self._root = path
             files = self._survey(path)
         if not files:
-            raise DataError(f"folder {path} has no images; expected {hint(path)}")
+            passed = "".join(f"; passed over: {count} {reason}" for reason, count in self.skipped.items())
+            raise DataError(f"folder {path} has no images; expected {hint(path)}{passed}")
         order = balanced_order([label for _, label in files], [name for name, _ in files]) if self.labelled else None
         self._files = [files[i] for i in order] if order else files
         self.total = len(files)
@@ -62,7 +72,8 @@ class Folder(Source):
         """Yield the files start..stop - 1; a name is the path below the folder."""
         for index in range(start, stop):
             name, label = self._files[index]
-            yield Item(index, name, label, partial(load, self._root / name, name))
+            path = self._root / name
+            yield Item(index, name, label, partial(load, path, name), partial(look_at, path, name))
 
     def content(self) -> Iterator[bytes]:
         """Yield name, label, size and bytes of each file; of a file that cannot be read, that it cannot."""
@@ -78,12 +89,15 @@ class Folder(Source):
 
     def _survey(self, path: Path) -> list[tuple[str, int]]:
         """Find the files and their labels; sets `classes` and `labelled`."""
+        passed: Counter[str] = Counter()
         try:
-            entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-            folders = [entry for entry in entries if entry.is_dir()]
-            flat = [entry for entry in entries if is_image(entry)]
+            entries = sorted(entry for entry in path.iterdir() if entry.name != FILE)
+            shown = [entry for entry in entries if not skipped_as_hidden(entry, passed)]
+            folders = [entry for entry in shown if entry.is_dir()]
+            flat = [entry for entry in shown if not entry.is_dir() and is_image(entry, passed)]
         except OSError as error:
             raise DataError(f"folder {path} cannot be read: {error.strerror or error}") from error
+        self.skipped = passed
         if not folders:
             self.labelled = False
             return [(entry.name, UNLABELLED) for entry in flat]
@@ -96,14 +110,15 @@ class Folder(Source):
         if len(names) <= 4 and all(name.lower() in SPLITS for name in names):
             raise DataError(f"folder {path} holds splits, not classes: {', '.join(names)}; name one, e.g. {folders[0]}")
         label_of = self._number(path, names)
-        return [(file, label_of[folder.name]) for folder in folders for file in walk(folder)]
+        files = [(file, label_of[folder.name]) for folder in folders for file in walk(folder, passed)]
+        self.skipped = dict(sorted(passed.items()))
+        return files
 
     def _number(self, path: Path, names: Sequence[str]) -> dict[str, int]:
         """Give each class folder its label; sets `classes`."""
         entries = read_entries(path)
         if not entries:
-            numerical = all(name.isascii() and name.isdecimal() for name in names)
-            self.classes = tuple(sorted(names, key=int) if numerical else names)
+            self.classes, self.remarks = sort_names(names, self._class_order)
             return {name: label for label, name in enumerate(self.classes)}
         self.classes = tuple(entry["name"] for entry in entries)
         known = {entry[key]: entry["label"] for key in ("short", "name", "wnid") for entry in entries if key in entry}
@@ -123,15 +138,61 @@ def load(path: Path, name: str) -> Picture:
         raise BadImage(name, error.strerror or str(error)) from error
 
 
-def is_image(path: Path) -> bool:
-    """Return whether the name is that of an image, and not hidden."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+def look_at(path: Path, name: str) -> tuple[Header, float]:
+    """Read one file, without decoding its pixels where that tells enough."""
+    try:
+        return look(path.read_bytes(), name)
+    except OSError as error:
+        raise BadImage(name, error.strerror or str(error)) from error
 
 
-def walk(folder: Path) -> list[str]:
-    """Return the image files at any depth below a class folder, as paths from the folder above it, sorted."""
-    found = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
-    return sorted(path.relative_to(folder.parent).as_posix() for path in found if is_image(path))
+def skipped_as_hidden(path: Path, passed: Counter[str]) -> bool:
+    """Return whether a file or folder is hidden; counts it then."""
+    hidden = path.name.startswith(".")
+    passed.update([HIDDEN] if hidden else ())
+    return hidden
+
+
+def is_image(path: Path, passed: Counter[str]) -> bool:
+    """Return whether a file that is not hidden is named like an image; counts it by its ending otherwise."""
+    suffix = path.suffix.lower()
+    if path.is_symlink() and not path.exists():
+        passed[GONE] += 1
+    elif suffix in suffixes():
+        return True
+    elif suffix in endings():
+        passed[f"{suffix}, a format that is not decoded"] += 1
+    else:
+        passed[f"{suffix or 'without an ending'}, no image"] += 1
+    return False
+
+
+def walk(folder: Path, passed: Counter[str]) -> list[str]:
+    """Return the image files at any depth below a class folder, as paths from the folder above it, sorted.
+
+    Links to folders are followed, except those that lead back to a folder above.
+    """
+    found: list[Path] = []
+    waiting = [(folder, frozenset[Path]())]
+    while waiting:
+        place, above = waiting.pop()
+        real = place.resolve()
+        if real in above:
+            passed[LOOP] += 1
+            continue
+        try:
+            entries = list(place.iterdir())
+        except OSError:
+            passed[CLOSED] += 1
+            continue
+        for entry in entries:
+            if skipped_as_hidden(entry, passed):
+                continue
+            if entry.is_dir():
+                waiting.append((entry, above | {real}))
+            elif is_image(entry, passed):
+                found.append(entry)
+    return sorted(path.relative_to(folder.parent).as_posix() for path in found)
 
 
 def hint(path: Path) -> str:

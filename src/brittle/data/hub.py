@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from brittle.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS
 from brittle.data.fit import Fit
-from brittle.data.parquet import IMAGE_COLUMNS, LABEL_COLUMNS, load
+from brittle.data.parquet import load, look_at
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import BrittleError, DataError, MissingExtra
 
@@ -53,7 +54,8 @@ class Hub(Source):
             cell = row[self._image] or {}
             name = cell.get("path") or f"row {index}"
             label = UNLABELLED if self._label is None else row[self._label]
-            yield Item(index, name, UNLABELLED if label is None else label, partial(load, cell.get("bytes"), name))
+            number = UNLABELLED if label is None else label
+            yield Item(index, name, number, partial(load, cell, name), partial(look_at, cell, name))
 
     def content(self) -> Iterator[bytes]:
         """Yield label, size and bytes of each row."""

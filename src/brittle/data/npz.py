@@ -10,15 +10,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brittle.data.arrays import layout, to_pixels
 from brittle.data.classes import read_names
-from brittle.data.fit import Fit, Picture, Pixels
+from brittle.data.fit import Fit, Picture
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BoundsError, DataError, LabelError
+from brittle.errors import DataError, LabelError
 
 IMAGE_ARRAYS = ("images", "x")
 LABEL_ARRAYS = ("labels", "y")
-TOLERANCE = 1e-6
-"""By how much a float may leave [0, 1] (rounding); it is clipped."""
 PIECE = 1 << 20  # bytes that are hashed at a time
 
 
@@ -88,12 +87,7 @@ class Npz(Source):
 
     def _picture(self, content: bytes, index: int) -> Picture:
         values = np.frombuffer(content, self._dtype).reshape(self._grid)
-        if self._last:
-            values = np.moveaxis(values, -1, 0)
-        values = np.ascontiguousarray(values if values.ndim == 3 else values[None])
-        if values.dtype == np.uint8:
-            return values.astype(np.float32) / np.float32(255)
-        return checked(values, f"image {index} of {self._path}")
+        return to_pixels(values, self._last, f"image {index} of {self._path}")
 
 
 @contextmanager
@@ -149,41 +143,3 @@ def read_labels(archive: zipfile.ZipFile, arrays: list[str], path: Path, total: 
     if len(labels) != total:
         raise LabelError(f"{path}: {len(labels)} labels for {total} images; expected as many of both")
     return labels
-
-
-def layout(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> tuple[tuple[int, ...], bool]:
-    """Return the shape of one image as stored, and whether its channels come last; raises DataError."""
-    if dtype != np.uint8 and dtype.kind != "f":
-        raise DataError(f"{where} is {dtype}; expected uint8 (0..255) or float (0..1)")
-    grid = shape[1:]
-    if not all(shape) or len(shape) not in (3, 4):
-        raise DataError(
-            f"{where} has shape {shape}; expected n x h x w, n x h x w x c or n x c x h x w, none of them 0"
-        )
-    if len(grid) == 2:
-        return grid, False
-    first, last = grid[0] in (1, 3), grid[2] in (1, 3)
-    if first == last:
-        what = "both the second and the last axis" if first else "neither the second nor the last axis"
-        raise DataError(
-            f"{where} has shape {shape}: {what} could be channels (1 or 3); transpose it, or save n x h x w"
-        )
-    return grid, last
-
-
-def checked(values: NDArray[Any], where: str) -> Pixels:
-    """Return floats as float32 in [0, 1]; refuse what lies outside.
-
-    Raises:
-        BoundsError: with the numbers seen.
-    """
-    low, high = float(values.min()), float(values.max())
-    if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # also true of NaN
-        if low >= 0 and 1 < high <= 255:
-            advice = "divide by 255, or save uint8"
-        elif np.isfinite((low, high)).all():
-            advice = "data look normalised: save them as they were before, and normalise inside the network"
-        else:
-            advice = "find out where they come from"
-        raise BoundsError(f"{where} has values {low:.6g}..{high:.6g}; expected 0..1: {advice}")
-    return values.astype(np.float32).clip(0, 1)

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypedDict
 
-from brittle.data.decode import SUFFIXES
+from brittle.data.classes import FILE, Order, check_order
+from brittle.data.decode import suffixes
 from brittle.data.digits import Digits
 from brittle.data.fit import Fit
 from brittle.data.folder import Folder
@@ -38,7 +39,14 @@ class Options(TypedDict):
     skip_bad: bool
 
 
-def open_source(spec: str, *, fit: Fit | None = None, limit: int | None = None, skip_bad: bool = False) -> Source:
+def open_source(
+    spec: str,
+    *,
+    fit: Fit | None = None,
+    limit: int | None = None,
+    skip_bad: bool = False,
+    class_order: str = "auto",
+) -> Source:
     """Open a source of images.
 
     Args:
@@ -47,10 +55,12 @@ def open_source(spec: str, *, fit: Fit | None = None, limit: int | None = None, 
         limit: how many of the first images are used; all by default.
         skip_bad: whether an image that cannot be read is left out and listed in the source's `bad`; by default it
             raises BadImage.
+        class_order: how classes get their numbers where only their names say: "auto", "numeric" or "text" (as
+            torchvision's ImageFolder and Keras sort them), see `brittle.data.classes.Order`.
 
     Raises:
         DataError: if nothing can be read from there.
-        InputError: for a limit below 1.
+        InputError: for a limit below 1, or an unknown order of classes.
         MissingExtra: if an optional package is needed.
 
     >>> source = open_source("digits", limit=100)
@@ -58,6 +68,7 @@ def open_source(spec: str, *, fit: Fit | None = None, limit: int | None = None, 
     (100, ('0', '1', '2'))
     """
     options: Options = {"fit": fit, "limit": limit, "skip_bad": skip_bad}
+    order = check_order(class_order)
     kind, _, rest = spec.partition(":")
     path = Path(spec).expanduser()
     if kind in ("torchvision", "hf") and not path.exists():
@@ -67,7 +78,7 @@ def open_source(spec: str, *, fit: Fit | None = None, limit: int | None = None, 
     elif kind == "noise" and not path.exists():
         source = Noise.of(rest, **options)
     else:
-        source = open_path(path, spec, options)
+        source = open_path(path, spec, options, order)
     source.spec = spec
     return source
 
@@ -82,22 +93,32 @@ def open_named(kind: str, rest: str, options: Options) -> Source:
     return Torchvision(name, split or "test", **options)
 
 
-def open_path(path: Path, spec: str, options: Options) -> Source:
+def open_path(path: Path, spec: str, options: Options, order: Order) -> Source:
     """Open what lies on disk."""
     if path.is_dir():
         if any(path.glob("*.parquet")):
-            return Parquet(shards(path), spec=spec, **options)
-        return Folder(path, spec=spec, **options)
+            return beside(Parquet(shards(path), spec=spec, class_order=order, **options), path)
+        return Folder(path, spec=spec, class_order=order, **options)
     suffix = path.suffix.lower()
     if suffix == ".parquet" and (path.exists() or glob.has_magic(path.name)):
-        return Parquet([path] if path.exists() else shards(path), spec=spec, **options)
+        return Parquet([path] if path.exists() else shards(path), spec=spec, class_order=order, **options)
     if not path.exists():
         raise DataError(missing(path, spec))
     if suffix == ".npz":
         return Npz(path, spec=spec, **options)
-    if suffix in SUFFIXES:
-        return Folder(path, spec=spec, **options)
+    if suffix in suffixes():
+        return Folder(path, spec=spec, class_order=order, **options)
     raise DataError(f"{spec} is a {suffix or 'nameless'} file, which is not read as images; {expected()}")
+
+
+def beside(source: Parquet, folder: Path) -> Parquet:
+    """Count what lies in a folder beside its Parquet files, which are read alone."""
+    others = [entry for entry in folder.iterdir() if entry.suffix != ".parquet" and entry.name != FILE]
+    found = {"folders beside Parquet files": 0, "files beside Parquet files": 0}
+    for entry in others:
+        found["folders beside Parquet files" if entry.is_dir() else "files beside Parquet files"] += 1
+    source.skipped = {reason: count for reason, count in found.items() if count}
+    return source
 
 
 def missing(path: Path, spec: str) -> str:

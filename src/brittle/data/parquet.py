@@ -1,6 +1,5 @@
 """Parquet files in the layout of Hugging Face `datasets`: encoded images and integer labels."""
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -9,18 +8,22 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from brittle.data.classes import read_names
-from brittle.data.decode import decode
+from brittle.data.arrays import layout, to_pixels
+from brittle.data.cells import Cell, cells_of, is_text, unpacked
+from brittle.data.classes import Order, read_names, sort_names
+from brittle.data.columns import class_names, find_columns, numbered
+from brittle.data.decode import decode, look
 from brittle.data.fit import Fit, Picture
+from brittle.data.header import Header, header_of_picture
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import BadImage, DataError, LabelError
 
-IMAGE_COLUMNS = ("image", "img")
-LABEL_COLUMNS = ("label", "labels", "fine_label")
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
+SHOWN = 6  # names of classes that are told
 ROWS = 64  # rows that are read at a time
 PIECE = 1 << 20  # bytes that are read or hashed at a time
 SHARD = re.compile(r"(.*?)(-\d+(-of-\d+)?)?\.parquet", re.IGNORECASE | re.DOTALL)
@@ -30,8 +33,10 @@ class Parquet(Source):
     """Rows of one Parquet file, or of several (shards) one after another.
 
     The image column is `image` or `img`, or else the only one that the Hugging Face metadata or its type (a struct with
-    `bytes`) shows to be one. The label column is `label`, `labels` or `fine_label`, or else the only `ClassLabel`. The
-    class names come from the schema's metadata (key `huggingface`), or else from a `classes.json` beside the file.
+    `bytes`, a tensor) shows to be one. It holds encoded images in bytes of any kind, or nested lists of numbers. The
+    label column is `label`, `labels` or `fine_label`, or else the only `ClassLabel`; it holds integers, or names. The
+    class names come from the schema's metadata (`datasets`, polars' Enum), or else from a `classes.json` beside the
+    file; failing both, labels that are names are numbered in their order.
 
     Args:
         paths: the files in order.
@@ -39,10 +44,11 @@ class Parquet(Source):
         fit: how images are brought to the form that the network takes.
         limit: how many of the first rows are used.
         skip_bad: whether images that cannot be read are left out and listed in `bad`.
+        class_order: how labels that are names of whole numbers are ordered, see `Order`.
 
     Raises:
         DataError: if a file cannot be read, is empty, or has no column of images.
-        LabelError: if the labels are not integers.
+        LabelError: if the labels are neither integers nor names.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Parquet(Source):
         fit: Fit | None = None,
         limit: int | None = None,
         skip_bad: bool = False,
+        class_order: Order = "auto",
     ):
         super().__init__(spec or str(paths[0]), fit=fit, limit=limit, skip_bad=skip_bad)
         self._paths = list(paths)
@@ -64,12 +71,16 @@ class Parquet(Source):
                 if path is self._paths[0]:
                     self._image, self._label = columns
                     self.classes = class_names(file.schema_arrow, self._label) or read_names(path.parent)
+                    kind = None if self._label is None else file.schema_arrow.field(self._label).type
+                    self._by_name = kind is not None and is_text(kind)
                 elif columns != (self._image, self._label):
                     raise DataError(f"{path} has the columns {columns}, {paths[0]} {(self._image, self._label)}")
         self._ends = list(accumulate(counts))
         self.total, self.labelled = self._ends[-1], self._label is not None
         if not self.total:
             raise DataError(f"{self.spec} has no rows; expected at least one image")
+        if self._label is not None and self._by_name and not self.classes:
+            self.classes, self.remarks = label_names(self._paths, self._label, class_order)
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Yield the rows start..stop - 1; a name is the row's path, or the number of the row."""
@@ -82,21 +93,23 @@ class Parquet(Source):
                 yield self._item(index, row)
 
     def content(self) -> Iterator[bytes]:
-        """Yield the bytes of the files gone through."""
+        """Yield the bytes of the files gone through; and the classes, where labels are names that these number."""
         last = bisect_right(self._ends, len(self) - 1)
         for path in self._paths[: last + 1]:
             with path.open("rb") as file:
                 while piece := file.read(PIECE):
                     yield piece
+        if self._by_name:
+            yield "\0".join(self.classes).encode()
 
     def _item(self, index: int, row: dict[str, Any]) -> Item:
         cell = row[self._image]
-        content, name = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
-        name = name or f"row {index}"
+        name = str((cell.get("path") if isinstance(cell, dict) else None) or f"row {index}")
         label = UNLABELLED if self._label is None else row[self._label]
         if label is None:
             raise LabelError(f"row {index} of {self.spec} ({name}) has no label in column {self._label!r}")
-        return Item(index, name, label, partial(load, content, name))
+        number = numbered(self.classes, label, f"row {index} of {self.spec} ({name})") if self._by_name else int(label)
+        return Item(index, name, number, partial(load, cell, name), partial(look_at, cell, name))
 
 
 def shards(path: Path) -> list[Path]:
@@ -132,7 +145,10 @@ def open_file(path: Path) -> pq.ParquetFile:
 def read_rows(
     path: Path, columns: Sequence[str], first: int, start: int, stop: int
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (index, row) for the indices start..stop - 1 of a file whose first row has the index `first`."""
+    """Yield (index, row) for the indices start..stop - 1 of a file whose first row has the index `first`.
+
+    The first of the columns is that of the images.
+    """
     with open_file(path) as file:
         groups: list[int] = []
         skipped, end = first, first
@@ -147,8 +163,12 @@ def read_rows(
             for batch in file.iter_batches(ROWS, row_groups=groups, columns=list(columns), use_threads=False):
                 rows = batch.slice(max(0, start - index), max(0, stop - max(start, index)))
                 index += max(0, min(start - index, len(batch)))
-                for row in rows.to_pylist():
-                    yield index, row
+                values = [
+                    cells_of(rows.column(columns[0]), f"{path}: column {columns[0]!r}"),
+                    *(unpacked(rows.column(name)).to_pylist() for name in columns[1:]),
+                ]
+                for row in zip(*values, strict=True):
+                    yield index, dict(zip(columns, row, strict=True))
                     index += 1
                 if index >= stop:
                     return
@@ -156,62 +176,38 @@ def read_rows(
             raise DataError(f"{path} is damaged near row {index - first}: {error}") from error
 
 
-def find_columns(schema: Any, path: Path) -> tuple[str, str | None]:
-    """Return the names of the column of images and of that of labels (None if there is none).
-
-    Raises:
-        DataError: if there is no column of images, or more than one.
-        LabelError: if the labels are not integers.
-    """
-    kinds = {name: feature.get("_type") for name, feature in features(schema).items() if isinstance(feature, dict)}
-    named = [name for name in IMAGE_COLUMNS if name in schema.names]
-    images = named[:1] or [f.name for f in schema if kinds.get(f.name) == "Image" or is_encoded(f.type)]
-    seen = f"columns are {', '.join(f'{field.name} ({brief(field.type)})' for field in schema)}"
-    if len(images) != 1:
-        raise DataError(f"{path} has {len(images) or 'no'} columns of images; {seen}; expected one called 'image'")
-    if not (is_encoded(schema.field(images[0]).type) or is_bytes(schema.field(images[0]).type)):
-        raise DataError(f"{path}: column {images[0]!r} holds no encoded images; {seen}; expected struct(bytes, path)")
-    named = [name for name in LABEL_COLUMNS if name in schema.names]
-    labels = named[:1] or [name for name, kind in kinds.items() if kind == "ClassLabel" and name in schema.names]
-    label = labels[0] if len(labels) == 1 else None
-    if label is not None and not pa.types.is_integer(schema.field(label).type):
-        raise LabelError(f"{path}: labels in column {label!r} are {schema.field(label).type}; expected integers from 0")
-    return images[0], label
+def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names in a column of labels, in order, and what is to be said of their order."""
+    names: set[str] = set()
+    for path in paths:
+        with open_file(path) as file:
+            for batch in file.iter_batches(columns=[label], use_threads=False):
+                names.update(str(name) for name in unpacked(batch.column(0)).unique().to_pylist() if name is not None)
+    found, remarks = sort_names(names, order)
+    some = ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+    return found, remarks or [f"labels of column {label!r} are names, numbered in their order ({some})"]
 
 
-def features(schema: Any) -> dict[str, Any]:
-    """Return the Hugging Face features of a schema, {} if it has none that can be read."""
-    try:
-        found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def class_names(schema: Any, label: str | None) -> tuple[str, ...]:
-    """Return the class names in a schema's metadata, () if there are none."""
-    feature = features(schema).get(label or "")
-    names = feature.get("names") if isinstance(feature, dict) else None
-    return tuple(str(name) for name in names) if isinstance(names, list) else ()
-
-
-def is_bytes(kind: Any) -> bool:
-    """Return whether a column holds bytes."""
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def is_encoded(kind: Any) -> bool:
-    """Return whether a column holds structs with bytes."""
-    return pa.types.is_struct(kind) and any(field.name == "bytes" and is_bytes(field.type) for field in kind)
-
-
-def brief(kind: Any) -> str:
-    """Return a type in few characters."""
-    return text if len(text := str(kind)) <= 40 else text[:37] + "..."
-
-
-def load(content: bytes | None, name: str) -> Picture:
+def load(cell: Cell, name: str) -> Picture:
     """Decode one cell."""
-    if content is None:
+    if isinstance(cell, np.ndarray):
+        _, last = layout((1, *cell.shape), cell.dtype, f"the array of {name}, with its number of images,")
+        return to_pixels(cell, last, name)
+    return decode(bytes_of(cell, name), name)
+
+
+def look_at(cell: Cell, name: str) -> tuple[Header, float]:
+    """Return a cell's header and its brightest value."""
+    if isinstance(cell, np.ndarray):
+        picture = load(cell, name)
+        assert isinstance(picture, np.ndarray)
+        return header_of_picture(picture), float(picture.max())
+    return look(bytes_of(cell, name), name)
+
+
+def bytes_of(cell: Cell, name: str) -> bytes:
+    """Return the bytes of an encoded image; raises BadImage where there are none."""
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(content, bytes):
         raise BadImage(name, "the cell has no bytes (only a path, or nothing)")
-    return decode(content, name)
+    return content

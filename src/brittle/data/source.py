@@ -1,15 +1,20 @@
 """Source: labelled images in a fixed order, streamed in blocks that can be started anywhere."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
+from typing import Self
 
 import numpy as np
 import torch
 
 from brittle.data.fit import Fit, Picture, Pixels
+from brittle.data.header import Header, header_of_picture
+from brittle.data.survey import Kinds, differing
 from brittle.errors import BadImage, InputError, LabelError
 from brittle.types import Images, Labels
 
@@ -61,12 +66,22 @@ class Item:
         name: what it is called.
         label: its class, -1 if not known.
         load: decodes it; raises BadImage.
+        look: its header and brightest value, where these are known without decoding all of it (see `decode.look`);
+            raises BadImage.
     """
 
     index: int
     name: str
     label: int
     load: Callable[[], Picture]
+    look: Callable[[], tuple[Header, float]] | None = None
+
+    def seen(self) -> tuple[Header, float]:
+        """Return the header and the brightest value, by `look` where there is one."""
+        if self.look is not None:
+            return self.look()
+        picture = self.load()
+        return header_of_picture(picture), float(picture.max()) if isinstance(picture, np.ndarray) else 1.0
 
 
 class Source(ABC):
@@ -84,6 +99,10 @@ class Source(ABC):
         limit: how many of the first images are used; None for all.
         skip_bad: whether an image that cannot be read is left out and listed in `bad`, or stops the stream.
         bad: the images left out so far, each once however often they were met.
+        skipped: what lies beside the images and is not taken for one, counted by reason.
+        remarks: what is to be said of the order of the classes.
+        relabelled: the number that each class of the source has in the network, in the order of the source's own
+            labels; None where these are taken as they are. See `with_classes`.
 
     Raises:
         InputError: for a limit below 1.
@@ -98,8 +117,12 @@ class Source(ABC):
             raise InputError(f"limit={limit}: give at least 1 image, or None for all")
         self.spec, self.fit, self.limit, self.skip_bad = spec, fit or Fit(), limit, skip_bad
         self.bad: list[Bad] = []
+        self.skipped: dict[str, int] = {}
+        self.remarks: list[str] = []
+        self.relabelled: tuple[int, ...] | None = None
         self._noted: set[int] = set()
-        self._shape: tuple[tuple[int, ...], str] | None = None
+        self._kinds: Kinds | None = None
+        self._shape: tuple[tuple[int, int, int], tuple[int, str]] | None = None
         self._digest: str | None = None
 
     @abstractmethod
@@ -136,6 +159,64 @@ class Source(ABC):
             raise InputError(f"start={start} is outside this source of {len(self)} images")
         return self._stream(size, start)
 
+    def kinds(self) -> Kinds:
+        """Return the headers of all images that the source goes through, counted; they are read once.
+
+        Raises:
+            BadImage: if an image cannot be read and `skip_bad` is off.
+        """
+        if self._kinds is None:
+            kinds = Kinds()
+            for item in self.items(0, len(self)):
+                try:
+                    kinds.add(item.index, item.name, *item.seen())
+                except BadImage as error:
+                    self._refuse_or_note(item, error)
+            self._kinds = kinds
+        return self._kinds
+
+    def conversions(self) -> dict[str, int]:
+        """Return how many images are changed in which way before the network sees them, in words.
+
+        Only headers are read, so this is the way to learn at once what would end a run after an hour.
+
+        Raises:
+            BadImage: if an image cannot be read and `skip_bad` is off.
+            InputError: if images differ in shape after the fit.
+            BoundsError: if all images are so dark that their depth was misunderstood.
+
+        >>> from brittle.data import Fit, open_source
+        >>> open_source("digits", fit=Fit(3, 32, 32), limit=20).conversions()
+        {'grey made RGB': 20, 'made larger': 20}
+        """
+        return self.kinds().conversions(self.fit, self.spec)
+
+    @property
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """Heights and widths after the fit, with the number of images that have them."""
+        found: Counter[tuple[int, int]] = Counter()
+        for header, count in self.kinds().counts.items():
+            _, (_, height, width) = self.fit.conversions(header.channels, header.width, header.height)
+            found[height, width] += count
+        return found
+
+    def with_classes(self, numbers: Sequence[int], classes: Sequence[str]) -> Self:
+        """Return this source with the label `numbers[i]`, of `classes`, for the images of class i.
+
+        Args:
+            numbers: one for each of the source's classes.
+            classes: the names that the new labels have.
+
+        Raises:
+            InputError: if the numbers are not one for each class, or not of the new classes.
+        """
+        if len(numbers) != len(self.classes) or not all(0 <= number < len(classes) for number in numbers):
+            raise InputError(f"{len(numbers)} new labels for {len(self.classes)} classes, to be of {len(classes)}")
+        source = copy(self)
+        before = self.relabelled or range(len(self.classes))
+        source.relabelled, source.classes = tuple(numbers[number] for number in before), tuple(classes)
+        return source
+
     def digest(self) -> str:
         """Return the SHA-256 of the content in hexadecimal: two sources with the same digest give the same images.
 
@@ -161,9 +242,7 @@ class Source(ABC):
             try:
                 decoded = self.fit.apply(item.load())
             except BadImage as error:
-                if not self.skip_bad:
-                    raise
-                self._note(Bad(item.index, item.name, error.reason))
+                self._refuse_or_note(item, error)
                 continue
             self._check(item, decoded)
             kept.append(item)
@@ -171,34 +250,30 @@ class Source(ABC):
         shape = self._shape[0] if self._shape else (self.fit.channels or 0, self.fit.height or 0, self.fit.width or 0)
         return Block(
             images=torch.from_numpy(np.stack(pixels) if pixels else np.empty((0, *shape), dtype=np.float32)),
-            labels=torch.tensor([item.label for item in kept], dtype=torch.int64),
+            labels=torch.tensor([self._number_of(item) for item in kept], dtype=torch.int64),
             index=torch.tensor([item.index for item in kept], dtype=torch.int64),
             names=tuple(item.name for item in kept),
         )
 
-    def _note(self, bad: Bad) -> None:
-        if bad.index not in self._noted:
-            self._noted.add(bad.index)
-            self.bad.append(bad)
+    def _number_of(self, item: Item) -> int:
+        return item.label if self.relabelled is None else self.relabelled[item.label]
+
+    def _refuse_or_note(self, item: Item, error: BadImage) -> None:
+        if not self.skip_bad:
+            raise error
+        if item.index not in self._noted:
+            self._noted.add(item.index)
+            self.bad.append(Bad(item.index, item.name, error.reason))
 
     def _check(self, item: Item, pixels: Pixels) -> None:
+        shape = pixels.shape[0], pixels.shape[1], pixels.shape[2]
         if self._shape is None:
-            self._shape = pixels.shape, item.name
-        shape, first = self._shape
-        if pixels.shape != shape:
-            raise InputError(
-                f"images differ: {first!r} is {shown(shape)}, {item.name!r} is {shown(pixels.shape)}; give the size "
-                "that all shall have, e.g. Fit(3, 224, 224) in Python or --crop 224 on the command line"
-            )
-        if self.labelled and (item.label < 0 or (self.classes and item.label >= len(self.classes))):
-            count = len(self.classes)
+            self._shape = shape, (item.index, item.name)
+        if shape != self._shape[0]:
+            raise InputError(differing(*self._shape, shape, (item.index, item.name)))
+        count = len(self.classes if self.relabelled is None else self.relabelled)
+        if self.labelled and (item.label < 0 or (count and item.label >= count)):
             expected = f"0..{count - 1}, as there are {count} classes" if count else "0, 1, 2, ..."
             note = "; -1 usually marks unlabelled images: take another split" if item.label == UNLABELLED else ""
             where = f"image {item.name!r} (number {item.index})"
             raise LabelError(f"{where} has label {item.label}; expected {expected}{note}")
-
-
-def shown(shape: tuple[int, ...]) -> str:
-    """Return channels x height x width in words."""
-    channels, height, width = shape
-    return f"{height} x {width} pixels with {channels} channel{'s' if channels > 1 else ''}"

@@ -13,6 +13,7 @@ from PIL import Image
 
 from brittle.data.decode import normal_mode
 from brittle.data.fit import Fit, Picture
+from brittle.data.header import Header, header_of
 from brittle.data.source import Item, Source
 from brittle.errors import BadImage, DataError, MissingExtra
 
@@ -47,7 +48,8 @@ class Torchvision(Source):
         self._set = make(name, split, root or cache_folder())
         self._name = name
         self.total = len(self._set)
-        self.classes = tuple(str(known) for known in getattr(self._set, "classes", ()))
+        named = getattr(self._set, "classes", ())  # ImageNet has a tuple of synonyms for each class
+        self.classes = tuple(", ".join(known) if isinstance(known, tuple) else str(known) for known in named)
         if not self.total:
             raise DataError(f"{self.spec} has no images")
 
@@ -65,7 +67,7 @@ class Torchvision(Source):
                     f"{self.spec} gives {type(image).__name__} and {type(label).__name__}; expected images with one "
                     "class each: is it a data set for classification?"
                 )
-            yield Item(index, name, int(label), partial(normal_mode, image, name))
+            yield Item(index, name, int(label), partial(normal_mode, image, name), partial(look_at, image))
 
     def content(self) -> Iterator[bytes]:
         """Yield size, label and pixels of each image: one pass of decoding."""
@@ -114,6 +116,11 @@ def find(sets: ModuleType, name: str) -> Any:
     near = [known[match] for match in get_close_matches(name.lower(), list(known), n=3)]
     advice = f"did you mean {', '.join(near)}?" if near else "see torchvision's list of data sets"
     raise DataError(f"torchvision has no data set {name!r}; {advice}")
+
+
+def look_at(image: Image.Image) -> tuple[Header, float]:
+    """Return the header of what the data set has decoded; how dark an image may be is the data set's affair."""
+    return header_of(image), 1.0
 
 
 def fail(name: str, reason: str) -> Picture:

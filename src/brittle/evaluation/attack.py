@@ -1,6 +1,7 @@
 """`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
+from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
@@ -88,7 +90,9 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    class_order: str = "auto",
     lattice: int = 256,
+    tell: Callable[[str], None] | None = None,
 ) -> list[Saved]:
     """Attack image files and save the adversarial images as PNG, at the size that the network sees.
 
@@ -121,8 +125,10 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read.
+        class_order: as in `audit`.
         lattice: number of levels that a value may take; fewer than the 256 of a PNG where they are among these, such as
             2, 4, 16 or 52.
+        tell: told what is done to the images on their way to the network, and how classes were matched.
 
     Returns:
         One entry per image.
@@ -146,7 +152,12 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         resize=resize,
         crop=crop,
         skip_bad=skip_bad,
+        class_order=class_order,
     )
+    source, remarks = match_classes(subject.network.classes, subject.source, class_order)
+    for line in subject.said(remarks):
+        if tell is not None:
+            tell(line)
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,11 +165,11 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
-    draws = draws or draws_for(subject.classifier, subject.source, budget)
+    draws = draws or draws_for(subject.classifier, source, budget)
     job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget), draws)
     saved: list[Saved] = []
-    for block in subject.source.blocks(16):
-        saved.extend(job.block(block, subject.source.labelled))
+    for block in source.blocks(16):
+        saved.extend(job.block(block, source.labelled))
     return saved
 
 

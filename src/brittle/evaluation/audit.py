@@ -13,6 +13,7 @@ from brittle.core.lattice import Lattice
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import DataError, InputError
+from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.health.examine import examine_run
 from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
@@ -50,6 +51,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    class_order: str = "auto",
     lattice: int | None = None,
     draws: int | None = None,
     thorough: bool = False,
@@ -81,6 +83,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
+        class_order: "auto" matches classes by the names that network and images both know; "numeric" and "text" say how
+            class folders are sorted ("text" as torchvision's ImageFolder), and take labels as they are.
         lattice: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by default.
         draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
             are averaged. By default 20 where the network answers differently when it is asked again, and no budget is
@@ -121,6 +125,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         resize=resize,
         crop=crop,
         skip_bad=skip_bad,
+        class_order=class_order,
     )
     network, classifier, source = subject.network, subject.classifier, subject.source
     if not len(source):
@@ -130,6 +135,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
+    source, remarks = match_classes(network.classes, source, class_order)
+    converted = source.conversions()
     before = digest_of(classifier.module)
     shape = first_look(classifier, source, blank=budget is not None)
     manifest = Manifest(
@@ -157,6 +164,10 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             images=len(source),
             classes=list(source.classes or network.classes),
             fit=asdict(source.fit),
+            converted=converted,
+            skipped=source.skipped,
+            remarks=remarks,
+            relabelled=None if source.relabelled is None else list(source.relabelled),
         ),
         threat=ThreatInfo(p=planned[0].info.p, radius=radius),
         attacks=[one.info for one in planned],

@@ -31,13 +31,15 @@ def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[
         shape = "x".join(str(side) for side in images.shape[1:])
         raise ModelError(
             f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
-            "give the size it was made for with --resize and --crop"
+            "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
+            "(channels, height, width) on the module of a factory"
         ) from error
     classes = len(source.classes)
     if classes and classes != logits.shape[1]:
         raise LabelError(
             f"the data have {classes} classes ({source.classes[0]!r} to {source.classes[-1]!r}) and the network has "
-            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes"
+            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes, "
+            "or the names of the network's classes (in NAME.classes.json beside its file), to match the data's by name"
         )
     check_range_of_labels(block.labels, logits.shape[1])
     return tuple(images.shape[1:])

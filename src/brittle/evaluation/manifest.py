@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self, cast
 
@@ -58,6 +59,10 @@ class DataInfo(Strict):
         classes: names of the classes by label; empty when unknown.
         fit: how images were brought to the network's size.
         bad: images that could not be decoded.
+        converted: how many images were changed in which way before the network saw them.
+        skipped: what lay beside the images and was not taken for one, by reason.
+        remarks: how the classes were numbered, where there was a choice.
+        relabelled: the network's number of each of the data's classes; None where the labels are as they were.
     """
 
     spec: str
@@ -66,6 +71,32 @@ class DataInfo(Strict):
     classes: list[str]
     fit: dict[str, JsonValue]
     bad: list[BadImageInfo] = []
+    converted: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    remarks: list[str] = []
+    relabelled: list[int] | None = None
+
+    @property
+    def said(self) -> list[str]:
+        """What is to be told of the images, in sentences."""
+        return said_of_images(self.images, self.converted, self.skipped, self.remarks)
+
+
+def said_of_images(
+    images: int, converted: Mapping[str, int], skipped: Mapping[str, int], remarks: Sequence[str]
+) -> list[str]:
+    """Return what became of images on their way to the network, in sentences; none where nothing did.
+
+    >>> said_of_images(200, {"colours made grey": 200, "cropped": 12}, {"hidden": 1}, [])
+    ['of 200 images: 200 colours made grey, 12 cropped', 'passed over: 1 hidden']
+    """
+    changes = ", ".join(f"{count:,} {name}" for name, count in converted.items())
+    passed = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
+    return [
+        *([f"of {images:,} images: {changes}"] if changes else []),
+        *([f"passed over: {passed}"] if passed else []),
+        *remarks,
+    ]
 
 
 class ThreatInfo(Strict):
@@ -161,7 +192,12 @@ class Manifest(Strict):
         return {
             "format": self.format,
             "network": {"digest": self.network.digest, "bounds": list(self.network.bounds)},
-            "data": {"digest": self.data.digest, "images": self.data.images, "fit": self.data.fit},
+            "data": {
+                "digest": self.data.digest,
+                "images": self.data.images,
+                "fit": self.data.fit,
+                **({} if self.data.relabelled is None else {"relabelled": list[JsonValue](self.data.relabelled)}),
+            },
             "norm and radius": {"p": self.threat.p, "radius": self.threat.radius},
             "attacks": [attack.model_dump(mode="json", exclude={"spec"}) for attack in self.attacks],
             "lattice": self.lattice,

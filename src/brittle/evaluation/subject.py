@@ -1,10 +1,15 @@
 """What is evaluated: a network as a classifier, and images in the form that it takes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brittle.core.classifier import Classifier
+import torch
+
+from brittle.core.classifier import Classifier, undisturbed
 from brittle.data import Fit, Source, open_source
+from brittle.errors import BrittleError
+from brittle.evaluation.manifest import said_of_images
 from brittle.models import Network, open_network
 
 
@@ -22,6 +27,15 @@ class Subject:
     classifier: Classifier
     source: Source
 
+    def said(self, remarks: Sequence[str] = ()) -> list[str]:
+        """Return what is done to the images on their way to the network, in sentences.
+
+        Raises:
+            DataError, InputError: what would end the work later, see `Source.conversions`.
+        """
+        source = self.source
+        return said_of_images(len(source), source.conversions(), source.skipped, remarks)
+
 
 def open_subject(  # noqa: PLR0913  # one parameter for each option that every command shares
     model: str | Network,
@@ -36,6 +50,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     resize: int | None = None,
     crop: int | None = None,
     skip_bad: bool = False,
+    class_order: str = "auto",
 ) -> Subject:
     """Open a network and images, and fit the images to the network's input.
 
@@ -51,6 +66,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read.
+        class_order: how classes that have names alone are numbered, see `open_source`.
     """
     network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
     if isinstance(data, Source):
@@ -58,6 +74,25 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     else:
         channels, height, width = network.input_shape or (None, crop, crop)
         fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
-        source = open_source(data, fit=fit, limit=limit, skip_bad=skip_bad)
+        source = open_source(data, fit=fit, limit=limit, skip_bad=skip_bad, class_order=class_order)
     classifier = Classifier(network.module, binary=binary, probabilities=probabilities, labels=labels)
+    if source is not data and network.input_shape is None and len(source.kinds().channels) > 1:
+        source.fit = replace(source.fit, channels=channels_of(classifier, source))
     return Subject(network, classifier, source)
+
+
+def channels_of(classifier: Classifier, source: Source) -> int | None:
+    """Return the number of channels that a network takes that does not say so, of those that the images have.
+
+    It is shown one black image in colour, and one in grey if it refuses that. None if it takes neither.
+    """
+    (height, width), _ = source.sizes.most_common(1)[0]
+    for channels in (3, 1):
+        image = torch.full((1, channels, height, width), classifier.bounds.lower)
+        try:
+            with undisturbed(classifier.module), torch.no_grad():
+                classifier.checked(image.to(classifier.device, classifier.dtype))
+        except (RuntimeError, ValueError, AssertionError, TypeError, BrittleError):
+            continue
+        return channels
+    return None

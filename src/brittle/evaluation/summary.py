@@ -69,6 +69,7 @@ class Summary:
         lattice: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
         health: what the checks of the evaluation found; None where they have not been made.
+        notes: what was done to the images, what was passed over, and how the classes were numbered, in sentences.
     """
 
     run: str
@@ -82,6 +83,7 @@ class Summary:
     lattice: int | None = None
     budget: int | None = None
     health: Health | None = None
+    notes: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; an infinite number becomes null."""
@@ -110,6 +112,7 @@ def summarise(folder: RunFolder) -> Summary:
         lattice=manifest.lattice,
         budget=manifest.budget,
         health=folder.health(),
+        notes=tuple(manifest.data.said),
     )
 
 

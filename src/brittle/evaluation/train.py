@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,8 @@ from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
+from brittle.evaluation.class_names import match_classes
+from brittle.evaluation.manifest import said_of_images
 from brittle.evaluation.plan import DEFAULT_RADIUS, plan
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
@@ -43,6 +45,7 @@ class Trained:
         accuracy: on the test images; None without.
         robust: fraction of the first `ATTACKED` test images that are right and stay so under the attack of the
             training; None without test images, attack or radius.
+        said: what was done to the images on their way to the network, and what was passed over, in sentences.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Trained:
     history: History
     accuracy: Estimate | None
     robust: Estimate | None
+    said: tuple[str, ...] = ()
 
 
 def train(  # noqa: PLR0913  # one parameter for each option of the command of the same name
@@ -161,6 +165,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         BrittleError: as `train`.
     """
     checkpoint = path.with_suffix(".checkpoint")
+    said = said_of_images(len(source), source.conversions(), source.skipped, ())
     module, history = train_named(
         *(design, *in_memory(source)),
         settings=settings,
@@ -170,8 +175,10 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         progress=progress,
         watch=watch,
     )
-    measured, robust = _measured(test, design.input_shape, module, history)
+    measured, robust = _measured(test, source.classes, design.input_shape, module, history)
     about: dict[str, object] = {"train": source.spec, "train_digest": source.digest()}
+    about |= {"classes": list(source.classes)} if source.classes else {}
+    about |= {"said": said} if said else {}
     about |= {"test": test, "test_accuracy": measured.value} if measured else {}
     about |= {"robust_accuracy": asdict(robust)} if robust else {}
     story = training_story(design.name, command, history, about)
@@ -181,7 +188,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         course, json.dumps({**story, "epochs": [asdict(one) for one in history.epochs]}, indent=1).encode()
     )
     checkpoint.unlink(missing_ok=True)
-    return Trained(path, course, history, measured, robust)
+    return Trained(path, course, history, measured, robust, tuple(said))
 
 
 def _word(key: str) -> str:
@@ -216,12 +223,14 @@ def _adversarial(
 
 
 def _measured(
-    test: str | None, shape: tuple[int, int, int], module: nn.Module, history: History
+    test: str | None, classes: Sequence[str], shape: tuple[int, int, int], module: nn.Module, history: History
 ) -> tuple[Estimate | None, Estimate | None]:
-    """Measure the accuracy on test images, and what an attack at a radius leaves of it."""
+    """Measure the accuracy on test images, matched by the names of their classes, and what an attack leaves of it."""
     if test is None:
         return None, None
-    images, labels = in_memory(open_source(test, fit=Fit(*shape)))
+    source = open_source(test, fit=Fit(*shape))
+    source, _ = match_classes(classes, source)
+    images, labels = in_memory(source)
     clean = wilson(round(accuracy(module, images, labels) * len(images)), len(images))
     adversarial = history.adversarial
     if adversarial is None or not adversarial.threat.bounded:

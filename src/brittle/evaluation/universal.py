@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -54,6 +55,11 @@ class Universal:
     seen: Estimate
     unseen: Estimate | None
     noise: Estimate
+
+    @property
+    def said(self) -> list[str]:
+        """What was done to the images on their way to the network, in sentences."""
+        return [*cast("Sequence[str]", self.perturbation.made.get("said", ()))]
 
     def plain(self) -> dict[str, object]:
         """Return all figures as JSON can hold them."""
@@ -145,6 +151,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
         crop=crop,
         skip_bad=skip_bad,
     )
+    said = subject.said()
     split = _Split.of(subject, unseen, batch, seed)
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
     problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
@@ -152,7 +159,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
-    kinds = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
+    kinds = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
     found = replace(found, made={**found.made, **about, "attack": attack, **kinds})
     result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)

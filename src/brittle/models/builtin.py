@@ -36,5 +36,6 @@ def load_builtin(name: str, weights: Path | None = None) -> Network:
             f"{name} is an architecture without weights of its own; train it with "
             f"`brittle train {name} --data DATA --out {name}.safetensors` and give --weights {name}.safetensors"
         )
-    classes = tuple(str(label) for label in range(architecture.classes)) if architecture.digits else ()
+    ours = architecture.digits and weights is None  # weights of another file may be of other classes
+    classes = tuple(str(label) for label in range(architecture.classes)) if ours else ()
     return Network(name, module.eval(), digest_of(module), architecture.input_shape, classes, parameters_of(module))

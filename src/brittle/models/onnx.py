@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from brittle.errors import MissingExtra, ModelError
+from brittle.models.class_names import names_in
 from brittle.models.network import Network, digest_of, parameters_of
 
 OPERATORS = 17
@@ -48,7 +49,8 @@ def load_onnx(path: Path) -> Network:
     shape = _input_shape(model, path.name)
     if shape:
         _check_batches(module, shape, path.name)
-    return Network(str(path), module, digest_of(module, content), shape, (), parameters_of(module))
+    names = names_in({entry.key: entry.value for entry in getattr(model, "metadata_props", ())})
+    return Network(str(path), module, digest_of(module, content), shape, names, parameters_of(module))
 
 
 def _packages() -> tuple[Any, Any]:

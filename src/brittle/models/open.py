@@ -9,6 +9,7 @@ import torch
 from brittle.errors import ModelError
 from brittle.models.architectures import ARCHITECTURES
 from brittle.models.builtin import load_builtin
+from brittle.models.class_names import names_of
 from brittle.models.factory import load_factory
 from brittle.models.hub import load_hub
 from brittle.models.network import Network
@@ -42,7 +43,11 @@ def open_network(spec: str, *, weights: Path | str | None = None, device: str = 
         ('0', '1', '2')
     """
     _check_device(device)
-    network = _load(spec, None if weights is None else Path(weights), device)
+    given = None if weights is None else Path(weights)
+    network = _load(spec, given, device)
+    file = given or Path(spec).expanduser()
+    if file.suffix in (".pt2", ".onnx", ".safetensors") and (names := names_of(file)):
+        network = replace(network, classes=names)
     if torch.device(device).type == "cpu":
         return network
     return replace(network, module=network.module.to(device))

@@ -42,9 +42,8 @@ def load_torchvision(name: str, weights: Path | None = None) -> Network:
     side = preset.crop_size[0]
     module = with_normalisation(module, preset.mean, preset.std)
     shape = (len(preset.mean), side, side)
-    return Network(
-        f"torchvision:{name}", module, digest_of(module), shape, tuple(entry.meta["categories"]), parameters_of(module)
-    )
+    names = () if weights else tuple(entry.meta["categories"])  # weights of another file may be of other classes
+    return Network(f"torchvision:{name}", module, digest_of(module), shape, names, parameters_of(module))
 
 
 def load_timm(name: str, weights: Path | None = None) -> Network:
@@ -65,7 +64,7 @@ def load_timm(name: str, weights: Path | None = None) -> Network:
     published: dict[str, Any] = getattr(module, "pretrained_cfg")  # noqa: B009 (timm adds it to every module)
     module = with_normalisation(module, published["mean"], published["std"])
     channels, height, width = published["input_size"]
-    names = tuple(published.get("label_names") or ())
+    names = () if weights else tuple(published.get("label_names") or ())
     return Network(f"timm:{name}", module, digest_of(module), (channels, height, width), names, parameters_of(module))
 
 

@@ -12,6 +12,9 @@ from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import NAMES, THIN, plural
 from brittle.report.sections import setting
 
+COLOUR = {"colours made grey", "grey made RGB"}
+"""Conversions that a network was seldom trained for."""
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -25,10 +28,26 @@ class Remark:
 def remarks(evidence: Evidence) -> list[Remark]:
     """What the numbers rest on and do not cover, beyond what the checks of the evaluation say."""
     return [
+        *_images(evidence),
         *_sample(evidence),
         _attacks(evidence),
         *_on_lattice(evidence),
         *_left_out(evidence),
+    ]
+
+
+def _images(evidence: Evidence) -> list[Remark]:
+    """What was done to the images before the network saw them, and how their classes were numbered."""
+    data = evidence.manifest.data
+    if not data.said:
+        return []
+    sentences = " ".join(f"{line[0].upper()}{line[1:]}." for line in data.said)
+    return [
+        Remark(
+            "How the images reached the network",
+            sentences,
+            caution=bool(data.remarks or COLOUR & data.converted.keys()),
+        )
     ]
 
 

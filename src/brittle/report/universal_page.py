@@ -121,6 +121,8 @@ def _settings(made: dict[str, Any]) -> dict[str, str]:
     """Everything of how it was made that the page does not show elsewhere, as text."""
     shown = {**made, "passes": len(made["passes"])}
     del shown["fooling"]
+    if "said" in made:
+        shown["said"] = "; ".join(made["said"]) or "images as they are"
     return {
         name: ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
         for name, value in shown.items()
