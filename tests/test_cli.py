@@ -30,14 +30,102 @@ def test_audit_prints_a_table(tmp_path: Path):
     assert "report.html" in result.stderr.replace("\n", "")
     assert result.stdout == ""
     quiet = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run"), "--quiet"], catch_exceptions=False)
-    assert quiet.output == ""
+    assert quiet.stdout == ""
+    assert "FAIL More than one attack" in quiet.stderr.replace("\n", " ")
+    assert "robust accuracy" not in quiet.stderr
 
 
-@pytest.mark.parametrize(("least", "code"), [("0.9", 1), ("0.01", 0)])
-def test_audit_is_a_gate(tmp_path: Path, least: str, code: int):
-    result = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run"), "--fail-under", least], catch_exceptions=False)
+GATED = ["audit", "digits-lenet", "--data", "digits", "--limit", "100", "--eps", "0.1", "--attack", "fgsm"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--fail-under", "0.9"], 1, "is below 90.0%"),
+        (["--fail-under", "0.01"], 3, "cannot be relied on, it may be too high: “More than one attack"),
+        (["--fail-under", "0.01", "--ignore-health"], 0, "robust accuracy"),
+        (["--fail-under", "0.01", "-q", "--json"], 3, "FAIL More than one attack"),
+        (["--fail-under", "0.01", "--attack", "pgd:steps=10"], 0, "robust accuracy"),
+        ([], 0, "The evaluation cannot be relied on"),
+    ],
+)
+def test_audit_is_a_gate(tmp_path: Path, words: list[str], code: int, said: str):
+    result = runner.invoke(app, [*GATED, "--out", str(tmp_path / "run"), *words], catch_exceptions=False)
     assert result.exit_code == code
-    assert ("is below 90.0%" in result.stderr) == bool(code)
+    assert said in result.stderr.replace("\n", " ")
+    if "--json" in words:
+        told = json.loads(result.stdout)
+        assert told["gate"] == {"least": 0.01, "passed": False, "code": 3, "reason": told["gate"]["reason"]}
+        assert told["verdict"]["reliable"] is False
+        assert "strength" in told["verdict"]["failed"]
+
+
+def test_a_network_that_rounds_its_input_never_passes_the_gate(tmp_path: Path):
+    (tmp_path / "rounds.py").write_text(
+        "import torch\nfrom brittle.models import open_network\n\nprint('a factory that prints')\n\n"
+        "class Rounds(torch.nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.inner = open_network('digits-lenet').module\n\n"
+        "    def forward(self, images):\n        print('and a network')\n"
+        "        return self.inner((images * 255).round() / 255)\n\ndef make():\n    return Rounds()\n"
+    )
+    words = ["audit", f"{tmp_path / 'rounds.py'}:make", "--data", "digits", "--limit", "40", "--eps", "0.1"]
+    words += ["--attack", "fgsm", "--attack", "pgd:steps=5", "--out", str(tmp_path / "run"), "--json"]
+    result = runner.invoke(app, [*words, "--fail-under", "0.5", "-q"], catch_exceptions=False)
+    assert result.exit_code == 3
+    told = json.loads(result.stdout)  # nothing but JSON, whatever the user's code prints
+    assert "gradients" in told["verdict"]["failed"]
+    assert "a factory that prints" in result.stderr
+    assert "The evaluation cannot be relied on" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path):
+    (tmp_path / "loud.py").write_text(
+        "import os\nfrom brittle.models import open_network\n\n"
+        "def make():\n    print('loud')\n    os.system('echo louder')\n    return open_network('digits-lenet').module\n"
+    )
+    words = [
+        "attack",
+        f"{tmp_path / 'loud.py'}:make",
+        "digits",
+        "--limit",
+        "2",
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
+    done = subprocess.run([sys.executable, "-m", "brittle", *words], capture_output=True, text=True, check=True)
+    assert len(json.loads(done.stdout)) == 2
+    assert "loud" in done.stderr
+    assert "louder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ValueError("odd"), 70, "unexpected ValueError: odd; `brittle --debug ...` shows"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped"),
+        (ModelError("no"), 2, "error: no"),
+    ],
+)
+def test_a_command_ends_with_1_only_below_the_gate(error, code, said, monkeypatch, capsys):
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr(sys, "argv", ["brittle", "list"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == code
+    assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_words_that_are_no_command_end_with_2(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["brittle", "audit", "--no-such-option"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "no-such-option" in capsys.readouterr().err
 
 
 def test_an_error_is_a_message_and_code_2(

@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 
 from brittle import terminal
+from brittle.bars import console
+from brittle.cli_audit import audit
 from brittle.cli_train import train
 from brittle.cli_universal import universal
 from brittle.errors import BrittleError
 from brittle.evaluation.attack import attack as attack_images
-from brittle.evaluation.audit import audit as run_audit
+from brittle.evaluation.gate import ExitCode
 from brittle.evaluation.spec import number
-from brittle.evaluation.summary import summarise
 from brittle.listing import listing
 from brittle.options import (
     Binary,
     Budget,
     ClassOrder,
     Crop,
-    Data,
     Device,
     Draws,
     Eps,
@@ -29,15 +29,14 @@ from brittle.options import (
     Levels,
     Limit,
     Model,
-    Norm,
     Probabilities,
-    Quiet,
     Resize,
     Seed,
     SkipBad,
     Weights,
     device_of,
 )
+from brittle.output import user_prints_aside
 from brittle.report import write_report
 from brittle.report.study_page import write_study
 from brittle.report.training_page import write_training
@@ -53,87 +52,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
-def audit(
-    model: Model,
-    data: Data,
-    out: Annotated[Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM.")] = None,
-    attack: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
-    ] = None,
-    norm: Norm = "linf",
-    eps: Eps = None,
-    limit: Limit = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images in one call of the network.")] = None,
-    device: Device = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    binary: Binary = False,
-    probabilities: Probabilities = False,
-    labels: Labels = None,
-    budget: Budget = None,
-    resize: Resize = None,
-    crop: Crop = None,
-    skip_bad: SkipBad = False,
-    class_order: ClassOrder = "auto",
-    lattice: Annotated[int | None, Levels] = None,
-    draws: Draws = None,
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
-    ] = False,
-    fail_under: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Exit with 1 when the lower bound of the robust accuracy is below this."),
-    ] = None,
-    quiet: Quiet = False,
-    json: Json = False,
-) -> None:
-    """Attack a network on images, keep every row, and write a report.
-
-    Interrupted at any moment and started again with the same words, it goes on where it stopped.
-
-        brittle audit digits-lenet --data digits --eps 0.1
-
-        brittle audit model.pt2 --data val.parquet --limit 200 --norm linf --eps 4/255 --attack pgd:steps=40,restarts=5
-    """
-    folder = out or Path("runs") / f"{_plain(model)}-{_plain(data)}-{norm}"
-    with terminal.Bar(quiet=quiet or json) as bar:
-        run = run_audit(
-            model,
-            data,
-            folder,
-            attacks=attack or (),
-            norm=norm,
-            eps=None if eps is None else number(eps),
-            limit=limit,
-            batch=batch,
-            device=device_of(device),
-            seed=seed,
-            weights=weights,
-            binary=binary,
-            probabilities=probabilities,
-            labels=labels,
-            budget=budget,
-            resize=resize,
-            crop=crop,
-            skip_bad=skip_bad,
-            class_order=class_order,
-            lattice=lattice,
-            draws=draws,
-            thorough=thorough,
-            command=["brittle", *sys.argv[1:]],
-            watch=bar,
-        )
-    summary, page = summarise(run), write_report(folder)
-    if json:
-        terminal.print_json({**summary.plain(), "report": str(page)})
-    elif not quiet:
-        terminal.show_summary(summary)
-        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True)
-    if fail_under is not None and summary.robust.low < fail_under:
-        terminal.fail(f"the lower bound of the robust accuracy, {summary.robust.low:.1%}, is below {fail_under:.1%}")
-        raise typer.Exit(1)
+app.command()(audit)
 
 
 @app.command()
@@ -167,7 +86,7 @@ def attack(
 
     brittle attack model.pt2 cat.jpg --out adversarial
     """
-    with terminal.console.status("attacking"):
+    with user_prints_aside(), console.status("attacking"):
         saved = attack_images(
             model,
             images,
@@ -257,11 +176,7 @@ def study(
         watch=terminal.tell,
     )
     terminal.show_study(result)
-    terminal.console.print(f"page   {write_study(result).resolve()}", soft_wrap=True)
-
-
-def _plain(spec: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in Path(spec).name)
+    console.print(f"page   {write_study(result).resolve()}", soft_wrap=True)
 
 
 def _version(asked: bool) -> None:
@@ -275,14 +190,27 @@ def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error came from.")] = False,
 ) -> None:
     """Options of every command."""
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose end with their message and exit code 2."""
+    """Run the command line and end with one of `ExitCode`, never with 1 but for the gate.
+
+    Errors raised on purpose, and words that are no command, end with their message and 2.
+    """
     try:
         app()
     except BrittleError as error:
         terminal.fail(str(error))
-        sys.exit(2)
+        sys.exit(ExitCode.REFUSED)
+    except SystemExit as stop:
+        if stop.code == ExitCode.INTERRUPTED:  # typer's way to end at Ctrl-C
+            terminal.fail("interrupted; the same command goes on where it stopped")
+        raise
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        terminal.fail(f"unexpected {type(error).__name__}: {error}; `brittle --debug ...` shows where it came from")
+        sys.exit(ExitCode.UNEXPECTED)

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from brittle import terminal
+from brittle.bars import Passes
 from brittle.evaluation.spec import number
 from brittle.evaluation.train import train as train_network
 from brittle.options import Data, Device, Eps, Limit, Norm, Quiet, device_of
+from brittle.output import user_prints_aside
 
 
 def train(
@@ -42,7 +44,7 @@ def train(
 
     brittle train lenet-mnist --data train.parquet --out robust.safetensors --attack pgd:steps=7 --eps 0.3 --warmup 2
     """
-    with terminal.Passes("epoch", quiet=quiet) as passes:
+    with user_prints_aside(), Passes("epoch", quiet=quiet) as passes:
         made = train_network(
             network,
             data,

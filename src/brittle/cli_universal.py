@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from brittle import terminal
+from brittle.bars import Passes
 from brittle.evaluation.spec import number
 from brittle.evaluation.universal import universal as make_universal
 from brittle.options import (
@@ -23,6 +24,7 @@ from brittle.options import (
     Weights,
     device_of,
 )
+from brittle.output import user_prints_aside
 from brittle.report.universal_page import write_universal
 
 
@@ -57,7 +59,7 @@ def universal(
 
     brittle universal model.pt2 --data photographs/ --norm linf --eps 10/255 --out v.safetensors
     """
-    with terminal.Passes(quiet=quiet or json) as passes:
+    with user_prints_aside(), Passes(quiet=quiet or json) as passes:
         made = make_universal(
             model,
             data,

@@ -8,21 +8,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
+from brittle.bars import console
 from brittle.evaluation.attack import Saved
-from brittle.evaluation.health.finding import Health
+from brittle.evaluation.health.finding import Finding, Health
 from brittle.evaluation.summary import AttackSummary, Summary
 from brittle.evaluation.train import Trained
 from brittle.evaluation.universal import Universal
@@ -30,101 +21,6 @@ from brittle.listing import Listed
 from brittle.metrics import Estimate
 from brittle.studies.study import StudyResult
 from brittle.studies.tables import sheets
-from brittle.training.epoch import Epoch
-from brittle.universal.search import Pass
-
-console = Console(stderr=True, highlight=False)
-"""Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
-
-
-class Speed(ProgressColumn):
-    """Images per second."""
-
-    def render(self, task: Task) -> Text:
-        """Return the speed of a task."""
-        return Text("" if task.speed is None else f"{task.speed:,.1f} images/s")
-
-
-class Bar:
-    """A watch that draws a progress bar; `quiet` draws nothing."""
-
-    def __init__(self, *, quiet: bool = False):
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Speed(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=quiet,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> "Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, total: int, done: int) -> None:
-        """Show how much there is to do, and how much an earlier run has done."""
-        self._task = self._progress.add_task("attacks", total=total, completed=done)
-        if done and not self._progress.disable:
-            console.print(f"{done:,} of {total:,} done by an earlier run; going on")
-
-    def advance(self, attack: str, images: int) -> None:
-        """Move on."""
-        if self._task is not None:
-            self._progress.update(self._task, description=attack, advance=images)
-
-
-class Passes:
-    """The progress of what goes over images again and again: a bar for the pass under way, a line for each done."""
-
-    def __init__(self, noun: str = "pass", *, quiet: bool = False):
-        self._progress = Progress(
-            TextColumn(noun + " {task.description}"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=quiet,
-            transient=True,
-        )
-        self._task = self._progress.add_task("1", total=1.0)
-
-    def __enter__(self) -> "Passes":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def advance(self, fraction: float) -> None:
-        """Show which fraction of the pass is done."""
-        self._progress.update(self._task, completed=fraction)
-
-    def look(self, fraction: float) -> None:
-        """Show which fraction of the images has been looked at once more, after the last pass."""
-        self._progress.update(self._task, completed=fraction, description="over, a last look at all images")
-
-    def tell(self, line: Pass | Epoch) -> None:
-        """Show how a pass went."""
-        if not self._progress.disable:
-            self._progress.console.print(_epoch(line) if isinstance(line, Epoch) else _pass(line), soft_wrap=True)
-        self._progress.reset(self._task, description=str(line.number + 1))
-
-
-def _pass(line: Pass) -> str:
-    return f"pass {line.number:3d}   fooled {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
-
-
-def _epoch(epoch: Epoch) -> str:
-    said = f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:.2%}"
-    if epoch.adversarial_accuracy is not None and epoch.clean_accuracy is not None:
-        said += f"   attacked {epoch.adversarial_accuracy:.2%}   before {epoch.clean_accuracy:.2%}"
-        said += "" if epoch.radius is None else f"   radius {epoch.radius:.3g}"
-    return f"{said}   {epoch.seconds:.1f} s"
 
 
 def show_universal(made: Universal) -> None:
@@ -144,7 +40,11 @@ def show_universal(made: Universal) -> None:
 
 
 def show_summary(summary: Summary) -> None:
-    """Print a run's figures as a table."""
+    """Print a run's figures as a table, after what makes them unreliable."""
+    unreliable = summary.health is not None and not summary.health.reliable
+    if summary.health is not None and unreliable:
+        console.print(f"[bold red]{escape(summary.health.headline)}[/]", soft_wrap=True)
+        console.print(f"[red]{escape(summary.health.ordered('fail')[0].remedy)}[/]", soft_wrap=True)
     table = Table(
         title_justify="left", title=f"{summary.images:,} images, {summary.norm} {radius_text(summary.radius)}"
     )
@@ -161,7 +61,8 @@ def show_summary(summary: Summary) -> None:
         costs = ", ".join(f"{escape(one.spec)} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
         console.print(f"queries of an image, median / most, of {summary.budget}: {costs}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
-    console.print(f"robust accuracy  {percent(summary.robust)}")
+    mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
+    console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
     if summary.health is not None:
         _show_health(summary.health)
     for note in summary.notes:
@@ -174,11 +75,22 @@ def _show_health(health: Health) -> None:
     """Print how many checks passed, and each that did not with its remedy."""
     counts = ", ".join(f"{health.count(status)} {status}" for status in ("pass", "warn", "fail"))
     console.print(f"health           {counts}  [dim]({health.share:.1%} of the audit's passes)[/]")
-    for finding in health.ordered("fail", "warn"):
+    _show_findings(health.ordered("fail", "warn"))
+
+
+def _show_findings(findings: Sequence[Finding]) -> None:
+    for finding in findings:
         colour = "red" if finding.status == "fail" else "yellow"
         told = f"[bold {colour}]{finding.status.upper()}[/] {escape(finding.title)}: {escape(finding.text)}"
         console.print(told, soft_wrap=True)
         console.print(f"     [dim]{escape(finding.remedy)}[/]", soft_wrap=True)
+
+
+def show_failures(health: Health | None) -> None:
+    """Print the checks that failed, which is said however quiet a command is to be."""
+    if health is not None and not health.reliable:
+        console.print(f"[bold red]{escape(health.headline)}[/]", soft_wrap=True)
+        _show_findings(health.ordered("fail"))
 
 
 def _costs(summary: Summary) -> str:

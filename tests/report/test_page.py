@@ -137,7 +137,7 @@ def test_names_stay_text(make_run):
         (
             {"radius": 4 / 255, "attacks": plan(4 / 255), "typical": 0.001},
             "Every image it got right falls.",
-            "A change of at most 4/255 per pixel value, which nobody sees, breaks",
+            "A change of at most 4/255 per pixel value, which is hardly visible, breaks",
         ),
         (
             {"radius": 8 / 255, "attacks": plan(8 / 255), "typical": 0.001},

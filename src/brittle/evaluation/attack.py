@@ -166,7 +166,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
     draws = draws or draws_for(subject.classifier, source, budget)
-    job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget), draws)
+    job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget, draws), draws)
     saved: list[Saved] = []
     for block in source.blocks(16):
         saved.extend(job.block(block, source.labelled))

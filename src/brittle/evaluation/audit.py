@@ -110,7 +110,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
-    before_saving(budget)
+    before_saving(budget, draws or 1)
     if lattice is not None:
         Lattice(lattice)  # refuses what is no number of levels, before anything is opened
     subject = open_subject(
@@ -250,11 +250,13 @@ class _Work:
             batch=manifest.batch,
             ids=block.index,
             lattice=manifest.lattice,
-            budget=before_saving(manifest.budget),
+            budget=before_saving(manifest.budget, manifest.draws),
             draws=manifest.draws,
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
-        survives = still_wrong(self.classifier, result, block.labels, manifest.batch)
+        survives = still_wrong(
+            self.classifier, result, block.labels, manifest.batch, draws=manifest.draws, seed=manifest.seed
+        )
         kept = extremes.take(result.size.double().numpy(), result.success.numpy())
         about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
         self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))

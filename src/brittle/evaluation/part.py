@@ -13,7 +13,10 @@ from torch import Tensor
 from brittle.core.attack import at_least
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.inputs import placed
+from brittle.core.problem import drawn
 from brittle.core.result import Result
+from brittle.core.seeds import Streams
 from brittle.evaluation.schema import SCHEMA
 from brittle.maths import norms
 from brittle.types import Images, Labels, Mask
@@ -33,10 +36,14 @@ def rounded(images: Images, bounds: Bounds) -> Images:
     return levels / 255 * bounds.span + bounds.lower
 
 
-def before_saving(budget: int | None) -> int | None:
-    """Return what a budget leaves for `run`, when one more query is to be made of what it breaks, as saved.
+def before_saving(budget: int | None, draws: int = 1) -> int | None:
+    """Return what a budget leaves for `run`, when what it breaks is to be queried once more as saved.
 
     With a single query nothing can be broken, and nothing is left to be looked at.
+
+    Args:
+        budget: most queries of an image.
+        draws: queries of a randomised network by which a point is judged.
 
     Raises:
         InputError: a budget that is no number of queries.
@@ -48,17 +55,23 @@ def before_saving(budget: int | None) -> int | None:
     if budget is None:
         return None
     at_least("budget", budget, 1)
-    return max(budget - 1, 1)
+    return max(budget - draws, 1)
 
 
-def still_wrong(classifier: Classifier, result: Result, labels: Labels, batch: int) -> Mask:
-    """Say which of the images that were broken are misclassified after rounding to 8 bits; no others are looked at."""
+def still_wrong(
+    classifier: Classifier, result: Result, labels: Labels, batch: int, *, draws: int = 1, seed: int = 0
+) -> Mask:
+    """Say which of the images that were broken are misclassified after rounding to 8 bits; no others are looked at.
+
+    A randomised network is judged as `run` judges it: by the mean of as many draws.
+    """
     broken = result.success.nonzero()[:, 0]
     wrong = torch.zeros(len(labels), dtype=torch.bool)
-    with undisturbed(classifier.module), torch.no_grad():
-        for part in broken.split(batch) if len(broken) else ():
-            saved = rounded(result.adversarial[part], classifier.bounds).to(classifier.device)
-            wrong[part] = classifier.logits(saved).argmax(1).cpu() != labels[part]
+    with undisturbed(classifier.module, seed), torch.no_grad():
+        for part in broken.split(max(batch // draws, 1)) if len(broken) else ():
+            saved = placed(rounded(result.adversarial[part], classifier.bounds), classifier)
+            logits = drawn(classifier, saved, draws, Streams(seed, part, saved.dtype)).mean(0)
+            wrong[part] = logits.argmax(1).cpu() != labels[part]
     return wrong
 
 

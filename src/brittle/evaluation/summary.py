@@ -88,7 +88,11 @@ class Summary:
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; an infinite number becomes null."""
         health = None if self.health is None else self.health.model_dump(mode="json", exclude={"run", "format"})
-        return _finite({**asdict(replace(self, health=None)), "health": health})
+        verdict = None
+        if self.health is not None:
+            failed = [finding.check for finding in self.health.ordered("fail")]
+            verdict = {"reliable": self.health.reliable, "headline": self.health.headline, "failed": failed}
+        return _finite({**asdict(replace(self, health=None)), "verdict": verdict, "health": health})
 
 
 def summarise(folder: RunFolder) -> Summary:

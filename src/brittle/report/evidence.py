@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from brittle import metrics
 from brittle.errors import RunError
+from brittle.evaluation.health.finding import Health
 from brittle.evaluation.manifest import AttackInfo, Manifest
 from brittle.evaluation.store import RunFolder
 from brittle.metrics import Estimate, Outcome
@@ -114,6 +115,16 @@ class Evidence:
     def robust(self) -> Estimate:
         """Accuracy after them, worst case per image."""
         return metrics.robust_accuracy(self.tables, self.p, self.radius)
+
+    @cached_property
+    def health(self) -> Health | None:
+        """What the checks of the evaluation found; None where they were not made."""
+        return self.folder.health()
+
+    @property
+    def reliable(self) -> bool:
+        """Whether no check failed."""
+        return self.health is None or self.health.reliable
 
     @property
     def outcomes(self) -> list[Outcome]:

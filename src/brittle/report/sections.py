@@ -23,11 +23,12 @@ SINGLE = 5
 
 @dataclass(frozen=True)
 class Card:
-    """One key figure: what it is, its value, and the interval or remark below it."""
+    """One key figure: what it is, its value, the interval or remark below it, and whether it is none to rely on."""
 
     title: str
     value: str
     note: str
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,12 @@ def cards(evidence: Evidence) -> list[Card]:
         asked = f"{asked} ≤ {evidence.units.size(evidence.radius, evidence.p)}"
     found = [
         Card("Clean accuracy", percent(evidence.clean.value), f"{interval(evidence.clean)}, n = {evidence.n:,}"),
-        Card(f"Robust accuracy, {asked}", percent(evidence.robust.value), f"{interval(evidence.robust)}, worst case"),
+        Card(
+            f"Robust accuracy, {asked}",
+            percent(evidence.robust.value),
+            f"{interval(evidence.robust)}, worst case",
+            doubtful=not evidence.reliable,
+        ),
     ]
     if best := evidence.smallest():
         attack, median = best

@@ -8,9 +8,8 @@ from brittle.report.formats import NAMES, THIN, interval, percent, plural
 
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
-UNSEEN = 4 / 255
-"""Up to this share of the range a change of every value is below what people notice in a photograph."""
 HARDLY_SEEN = 8 / 255
+"""Up to this share of the range a change of every value is hard to see in a photograph."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,8 @@ class Verdict:
         robust: number of images that stand.
         broken: number of images that were right and fall.
         wrong: number of images that were wrong before.
+        remedy: where a check of the evaluation failed, what to do first; "" otherwise.
+        unreliable: whether a check failed, so that no number of the page is a result.
     """
 
     headline: str
@@ -30,18 +31,24 @@ class Verdict:
     robust: int
     broken: int
     wrong: int
+    remedy: str = ""
+    unreliable: bool = False
 
 
 def verdict(evidence: Evidence) -> Verdict:
     """Say what the run found; holds for every outcome, also when nothing was right or nothing broke."""
     right, broken = int(evidence.correct.sum()), int(evidence.fallen.sum())
     sentences = [*_outcome(evidence, right, broken), *_reservations(evidence)]
+    health = evidence.health
+    failed = [] if health is None else health.ordered("fail")
     return Verdict(
-        headline=_headline(evidence, right, broken),
+        headline=health.headline if health is not None and failed else _headline(evidence, right, broken),
         sentences=tuple(sentences),
         robust=right - broken,
         broken=broken,
         wrong=evidence.n - right,
+        remedy=failed[0].remedy if failed else "",
+        unreliable=bool(failed),
     )
 
 
@@ -106,8 +113,6 @@ def _visibility(evidence: Evidence) -> str:
     if evidence.radius is None or evidence.p != "inf":
         return ""
     share = evidence.radius / evidence.units.span
-    if share <= UNSEEN * (1 + 1e-6):
-        return ", which nobody sees,"
     return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + 1e-6) else ""
 
 

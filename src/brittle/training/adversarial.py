@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brittle.core.attack import Attack, at_least
+from brittle.core.attack import Attack, at_least, propose
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.goal import Untargeted
 from brittle.core.inputs import placed

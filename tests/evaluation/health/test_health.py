@@ -155,11 +155,15 @@ def test_a_fault_is_shown_with_its_remedy(tmp_path: Path, capsys: pytest.Capture
     told = " ".join(capsys.readouterr().err.split())
     assert f"{health.count('fail')} fail" in told
     page = write_report(tmp_path / "run").read_text()
-    assert "do not rely on the robust accuracy" in page
+    assert health.headline in page
+    assert health.headline in told
+    assert "✕ not reliable" in page
+    assert "✕ not reliable" in told
+    first = health.ordered("fail")[0]
     for finding in health.ordered("fail", "warn"):
         assert f"{finding.status.upper()} {finding.title}: {finding.text}" in told
         assert finding.remedy in told
-        assert page.count(str(escape(finding.remedy))) == 1
+        assert page.count(str(escape(finding.remedy))) == (2 if finding == first else 1)  # beside the headline too
     for finding in health.ordered("pass"):
         assert finding.remedy not in told
         assert str(escape(finding.text)) in page

@@ -17,9 +17,11 @@ from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.core.attack import Attack, uses_gradients
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.inputs import placed
+from brittle.core.problem import drawn
 from brittle.core.randomness import LOOKS
 from brittle.core.result import Result
 from brittle.core.run import run
+from brittle.core.seeds import Streams
 from brittle.core.threat import Threat
 from brittle.evaluation.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
@@ -218,6 +220,14 @@ class Case:
     def logits(self, images: Images) -> Tensor:
         """Ask the network, a batch at a time."""
         return torch.cat([self.classifier.logits(part) for part in images.split(self.batch)])
+
+    def judged(self, images: Images) -> Tensor:
+        """Ask the network as the audit judged it: the mean over its draws where it is randomised."""
+        if self.draws == 1:
+            return self.logits(images)
+        streams = Streams(self.seed, torch.arange(len(images), device=images.device), images.dtype)
+        parts = images.split(max(self.batch // self.draws, 1))
+        return torch.cat([drawn(self.classifier, part, self.draws, streams).mean(0) for part in parts])
 
     @cached_property
     def repeats(self) -> "list[Again]":

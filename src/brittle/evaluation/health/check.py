@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from brittle.errors import BrittleError
 from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.finding import Finding, Status
+from brittle.evaluation.health.finding import Error, Finding, Status
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Check:
         remedy: what to do where it does not hold.
         look: sees whether it holds.
         asks: whether it shows images to the network; otherwise it only reads what there is.
+        error: how the robust accuracy errs where the check fails.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Check:
     remedy: str
     look: Callable[[Case], Seen]
     asks: bool = True
+    error: Error = "too high"
 
     def __call__(self, case: Case) -> Finding:
         """Look, and say what was found; a network that fails under the check does not end the audit."""
@@ -71,4 +73,5 @@ class Check:
             rule=self.rule,
             source=self.source,
             remedy=self.remedy,
+            error=self.error,
         )

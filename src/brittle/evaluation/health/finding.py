@@ -11,6 +11,9 @@ from brittle.files import write_atomically
 
 HEALTH = "health.json"
 Status = Literal["fail", "warn", "pass", "skipped"]
+Error = Literal["too high", "too low", "either", "uncertain"]
+"""How the robust accuracy errs where a check fails: gradients that are hidden make it too high, an attack that leaves
+its radius too low, and few images uncertain either way, which its interval says."""
 ORDER: tuple[Status, ...] = ("fail", "warn", "pass", "skipped")
 """How findings are shown: what changes a conclusion first."""
 
@@ -28,6 +31,7 @@ class Finding(Strict):
         rule: what must hold, with the threshold.
         source: who says so.
         remedy: what to do where it does not hold.
+        error: how the robust accuracy errs where it does not hold.
     """
 
     check: str
@@ -38,6 +42,12 @@ class Finding(Strict):
     rule: str
     source: str
     remedy: str
+    error: Error = "either"
+
+    @property
+    def flatters(self) -> bool:
+        """Whether a failure may make the network look more robust than it is."""
+        return self.status == "fail" and self.error in ("too high", "either")
 
 
 class Health(Strict):
@@ -61,6 +71,26 @@ class Health(Strict):
     def count(self, status: Status) -> int:
         """How many findings have this status."""
         return Counter(finding.status for finding in self.findings)[status]
+
+    @property
+    def reliable(self) -> bool:
+        """Whether no check failed: with one that did, the robust accuracy is no result."""
+        return not self.count("fail")
+
+    @property
+    def headline(self) -> str:
+        """What an unreliable evaluation is called everywhere, before any number; "" for a reliable one."""
+        failed = self.ordered("fail")
+        if not failed:
+            return ""
+        count = "a check" if len(failed) == 1 else f"{len(failed)} checks"
+        verb = "it is" if len(failed) == 1 else "the first is"
+        return f"The evaluation cannot be relied on: {count} of it failed; {verb} “{failed[0].title}”."
+
+    @property
+    def flattering(self) -> "list[Finding]":
+        """The failures that may make the network look more robust than it is; a gate must not pass with any."""
+        return [finding for finding in self.findings if finding.flatters]
 
     def ordered(self, *statuses: Status) -> list[Finding]:
         """The findings with these statuses (all by default), what matters most first."""

@@ -73,7 +73,7 @@ def _optimises(case: Case) -> Seen:
 OPTIMISES = Check(
     "optimises",
     "No optimisation inside the network",
-    "A forward pass on images that ask for no gradient differentiates nothing and keeps nothing to be differentiated.",
+    "A forward pass on images that ask for no gradient differentiates nothing.",
     f"{AUTOATTACK}, check_dynamic (there by tracing every call); {ROBUSTBENCH}",
     "Attack through the whole loop with enough of its steps, with a surrogate of it (BPDA), or without gradients.",
     _optimises,
@@ -82,12 +82,13 @@ OPTIMISES = Check(
 
 @contextmanager
 def _spied() -> Generator[dict[str, int]]:
-    """Count what happens in autograd within the block: backward passes, and tensors kept for one.
+    """Count what happens in autograd within the block: backward passes, and kept tensors that are used in one.
 
-    Every way into the engine from Python goes through one function, under whatever name it was imported; what a
-    compiled module does by itself is seen by the tensors that it keeps.
+    Every way into the engine from Python goes through one function, under whatever name it was imported; what goes
+    another way is seen by the tensors that it takes out again. To keep some is no optimisation: a network whose
+    parameters ask for gradients, and that nobody could freeze, does no more than that.
     """
-    calls = {"backward passes": 0, "graphs": 0}
+    calls = {"backward passes": 0, "kept tensors used": 0}
     autograd: Any = torch.autograd
     engine = autograd._engine_run_backward
 
@@ -95,13 +96,13 @@ def _spied() -> Generator[dict[str, int]]:
         calls["backward passes"] += 1
         return engine(*arguments, **named)
 
-    def kept(tensor: Tensor) -> Tensor:
-        calls["graphs"] += 1
+    def used(tensor: Tensor) -> Tensor:
+        calls["kept tensors used"] += 1
         return tensor
 
     autograd._engine_run_backward = counted
     try:
-        with torch.autograd.graph.saved_tensors_hooks(kept, _same):
+        with torch.autograd.graph.saved_tensors_hooks(_same, used):
             yield calls
     finally:
         autograd._engine_run_backward = engine

@@ -6,9 +6,10 @@ from torch.nn import functional
 from brittle.attacks.apgd import APGD
 from brittle.core.attack import Attack
 from brittle.core.classifier import are_probabilities, undisturbed
+from brittle.core.inputs import placed
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
 from brittle.evaluation.health.case import STABILITY, Case
-from brittle.evaluation.health.check import Check, Seen, graded
+from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import lead
 from brittle.metrics.rows import integers
@@ -19,6 +20,8 @@ NEIGHBOURHOOD = 8 / 255
 """Width of the noise around an image, as a share of the span (indicators.py: r = 8/255)."""
 POINTS = 100
 """Noisy points in all (indicators.py: gamma = 100 for each image)."""
+FEWEST_IMAGES, FEWEST_POINTS = 8, 2
+"""Around fewer images there is no verdict: the points around one image are one observation; ours."""
 CLOSER = 4
 """How many times smaller the second noise is; a function that has gradients there changes as many times less."""
 ROUGH = (0.5, 0.75)
@@ -48,6 +51,7 @@ IMAGES = Check(
     "Give images in the bounds' units: divide by 255 once, and keep the normalisation inside the network.",
     _images,
     asks=False,
+    error="either",
 )
 
 
@@ -67,6 +71,7 @@ MODE = Check(
     ROBUSTBENCH,
     "Do not call train() inside forward, and let eval() reach every module.",
     _mode,
+    error="either",
 )
 
 
@@ -90,6 +95,7 @@ RANDOMISED = Check(
     "Attack the mean over the network's draws (--draws 20), and say that the figures are those of the mean; or fix its "
     "randomness.",
     _randomised,
+    error="either",
 )
 
 
@@ -142,6 +148,8 @@ CLASSES = Check(
 
 
 def _alone(case: Case) -> Seen:
+    if case.draws > 1:
+        return skipped("The network draws random numbers, and answers otherwise each time.")
     with undisturbed(case.meter, case.seed), torch.no_grad():
         alone = torch.cat([case.classifier.logits(case.shown[row : row + 1]) for row in range(case.probed)])
     among = functional.normalize(case.outputs[0].double(), dim=1)
@@ -158,12 +166,13 @@ ALONE_OR_NOT = Check(
     "Ours: a result must not depend on which images share a batch",
     "Use stored statistics in normalisation layers (eval mode), and no operation across the batch.",
     _alone,
+    error="either",
 )
 
 
 def _clean(case: Case) -> Seen:
     with undisturbed(case.meter, case.seed), torch.no_grad():
-        reverse = case.logits(case.shown.flip(0)).argmax(1).flip(0).cpu()
+        reverse = case.judged(case.shown.flip(0)).argmax(1).flip(0).cpu()
     written = torch.from_numpy(integers(case.attempts[0].table, "clean_prediction")[case.rows[: case.probed]])
     labels = case.labels[: case.probed]
     other = int((reverse != written).sum())
@@ -180,21 +189,25 @@ CLEAN = Check(
     f"{CHECKLIST} (clean accuracy is reported); the second way is ours",
     "Look for state kept between calls, batch statistics and randomness in the network.",
     _clean,
+    error="either",
 )
 
 
 def _stable(case: Case) -> Seen:
-    count = min(case.afford(STABILITY, 2 * POINTS / 10), case.probed)
-    images, labels = case.shown[:count], case.labels[:count].to(case.shown.device)
-    points = min(10, max(1, POINTS // count))
+    cost = 2 * FEWEST_POINTS * case.draws
+    count = min(max(case.afford(STABILITY, cost), FEWEST_IMAGES), len(case.images))
+    if count < FEWEST_IMAGES:
+        return skipped(f"The surroundings of {count} of the at least {FEWEST_IMAGES} images that tell are no sample.")
+    images, labels = placed(case.images[:count], case.classifier), case.labels[:count].to(case.shown.device)
+    points = min(10, max(FEWEST_POINTS, POINTS // count)) if case.thorough else FEWEST_POINTS
     generator = torch.Generator().manual_seed(case.seed)
     noise = (torch.rand((points, *images.shape), generator=generator) - 0.5) * NEIGHBOURHOOD * case.span
     bounds = case.classifier.bounds
     with undisturbed(case.meter, case.seed), torch.no_grad():
-        before = lead(case.logits(images), labels)
+        before = lead(case.judged(images), labels)
         wide, close = (
             torch.stack(
-                [lead(case.logits(bounds.clamp(images + one.to(images) / smaller)), labels) - before for one in noise]
+                [lead(case.judged(bounds.clamp(images + one.to(images) / smaller)), labels) - before for one in noise]
             )
             .abs()
             .double()

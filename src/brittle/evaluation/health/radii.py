@@ -92,7 +92,7 @@ def grey_images(case: Case) -> tuple[list[int], PerImage]:
     images = placed(case.images, case.classifier)
     grey = torch.full_like(images[:1], (bounds.lower + bounds.upper) / 2)
     with undisturbed(case.meter, case.seed), torch.no_grad():
-        taken = int(case.classifier.logits(grey).argmax(1))
+        taken = int(case.judged(grey).argmax(1))
     distance = case.threat.size(images, grey.expand_as(images)).cpu()
     return [place for place in right if int(case.labels[place]) != taken], distance
 

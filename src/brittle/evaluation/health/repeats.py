@@ -53,6 +53,7 @@ SAME = Check(
     f"{CHECKLIST} (results that others can repeat); the thresholds are ours",
     "Look for randomness in the network, for state kept between calls, and for images that influence each other.",
     _same,
+    error="either",
 )
 
 
@@ -74,7 +75,7 @@ def _allowed(case: Case) -> Seen:
     with undisturbed(case.meter, case.seed), torch.no_grad():
         for one in hits:
             moved = one.result.adversarial.to(case.classifier.device, case.classifier.dtype)
-            right += int(case.classifier.logits(moved).argmax(1)) == int(case.labels[one.place])
+            right += int(case.judged(moved).argmax(1)) == int(case.labels[one.place])
     text = f"of {len(hits)} changes {beyond} are beyond the radius, {outside} leave the box, {right} are no success"
     text += f"; the largest is {largest:.6f} of its radius" if largest else ""
     return Seen("fail" if beyond or outside or right else "pass", text, float(beyond + outside + right))
@@ -92,6 +93,7 @@ ALLOWED = Check(
     f"AutoAttack prints the largest change, NaN and the range likewise; {ATTACKBENCH} (beyond the box is a failure)",
     "The attack leaves what it is allowed: project and clamp before the network is asked.",
     _allowed,
+    error="too low",
 )
 
 

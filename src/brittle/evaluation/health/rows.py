@@ -152,6 +152,7 @@ ALLOWED = Check(
     "The attack leaves the ball: project what it returns.",
     _allowed,
     asks=False,
+    error="too low",
 )
 
 
@@ -178,6 +179,7 @@ ROUNDING = Check(
     "Ask for images that a file can hold, --lattice 256, or add an attack at the radius.",
     _rounding,
     asks=False,
+    error="too low",
 )
 
 
@@ -201,6 +203,7 @@ SAMPLE = Check(
     "Use more images: a quarter of the width takes sixteen times as many.",
     _sample,
     asks=False,
+    error="uncertain",
 )
 
 
@@ -222,6 +225,7 @@ RIGHT = Check(
     f"{CHECKLIST} (clean accuracy is reported); the thresholds are ours",
     "Check that the labels are this network's and that images are prepared as in its training (--resize, --crop).",
     _right,
+    error="either",
 )
 
 

@@ -119,7 +119,7 @@ def _more_draws(case: Case) -> Seen:
     places = _survivors(case)
     if case.radius is None or not places:
         return skipped("There is no radius to draw from." if case.radius is None else "No image stood.")
-    few = places[: max(1, min(10, case.passes // DRAWS))]
+    few = places[: max(1, min(10, case.passes // (DRAWS * case.draws)))]
     rows = torch.tensor(few)
     images, labels = placed(case.images[rows], case.classifier), case.labels[rows].to(case.classifier.device)
     each = max(1, case.batch // len(few))
@@ -130,7 +130,7 @@ def _more_draws(case: Case) -> Seen:
             streams = Streams(case.seed + 1, owners + turn * len(owners), images.dtype)
             drawn = case.threat.draw(clean, streams, owners, case.classifier.bounds)
             seen = case.threat.seen(clean, drawn, case.classifier.bounds)[1]
-            fell |= (case.classifier.logits(seen).argmax(1).reshape(each, len(few)) != labels).any(0)
+            fell |= (case.judged(seen).argmax(1).reshape(each, len(few)) != labels).any(0)
     number = int(fell.sum())
     text = f"{number} of {len(few)} images that stood fell to one of {DRAWS:,} random changes"
     return Seen("fail" if number else "pass", text, number / len(few))

@@ -24,4 +24,5 @@ WEIGHTS = Check(
     "Do not write to parameters or buffers inside forward: every image must meet the same network.",
     _weights,
     asks=False,
+    error="either",
 )

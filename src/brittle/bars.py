@@ -1,0 +1,110 @@
+"""What the commands show while they work: progress bars, and where everything is shown."""
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from brittle.training.epoch import Epoch
+from brittle.universal.search import Pass
+
+console = Console(stderr=True, highlight=False)
+"""Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
+
+
+class Speed(ProgressColumn):
+    """Images per second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the speed of a task."""
+        return Text("" if task.speed is None else f"{task.speed:,.1f} images/s")
+
+
+class Bar:
+    """A watch that draws a progress bar; `quiet` draws nothing."""
+
+    def __init__(self, *, quiet: bool = False):
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Speed(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, total: int, done: int) -> None:
+        """Show how much there is to do, and how much an earlier run has done."""
+        self._task = self._progress.add_task("attacks", total=total, completed=done)
+        if done and not self._progress.disable:
+            console.print(f"{done:,} of {total:,} done by an earlier run; going on")
+
+    def advance(self, attack: str, images: int) -> None:
+        """Move on."""
+        if self._task is not None:
+            self._progress.update(self._task, description=attack, advance=images)
+
+
+class Passes:
+    """The progress of what goes over images again and again: a bar for the pass under way, a line for each done."""
+
+    def __init__(self, noun: str = "pass", *, quiet: bool = False):
+        self._progress = Progress(
+            TextColumn(noun + " {task.description}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet,
+            transient=True,
+        )
+        self._task = self._progress.add_task("1", total=1.0)
+
+    def __enter__(self) -> "Passes":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def advance(self, fraction: float) -> None:
+        """Show which fraction of the pass is done."""
+        self._progress.update(self._task, completed=fraction)
+
+    def look(self, fraction: float) -> None:
+        """Show which fraction of the images has been looked at once more, after the last pass."""
+        self._progress.update(self._task, completed=fraction, description="over, a last look at all images")
+
+    def tell(self, line: Pass | Epoch) -> None:
+        """Show how a pass went."""
+        if not self._progress.disable:
+            self._progress.console.print(_epoch(line) if isinstance(line, Epoch) else _pass(line), soft_wrap=True)
+        self._progress.reset(self._task, description=str(line.number + 1))
+
+
+def _pass(line: Pass) -> str:
+    return f"pass {line.number:3d}   fooled {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
+
+
+def _epoch(epoch: Epoch) -> str:
+    said = f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:.2%}"
+    if epoch.adversarial_accuracy is not None and epoch.clean_accuracy is not None:
+        said += f"   attacked {epoch.adversarial_accuracy:.2%}   before {epoch.clean_accuracy:.2%}"
+        said += "" if epoch.radius is None else f"   radius {epoch.radius:.3g}"
+    return f"{said}   {epoch.seconds:.1f} s"

@@ -1,0 +1,136 @@
+"""The command `audit`, which is a gate as well."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittle import terminal
+from brittle.bars import Bar
+from brittle.evaluation.audit import audit as run_audit
+from brittle.evaluation.gate import ExitCode, Gate
+from brittle.evaluation.spec import number
+from brittle.evaluation.summary import summarise
+from brittle.options import (
+    Binary,
+    Budget,
+    ClassOrder,
+    Crop,
+    Data,
+    Device,
+    Draws,
+    Eps,
+    Json,
+    Labels,
+    Levels,
+    Limit,
+    Model,
+    Norm,
+    Probabilities,
+    Quiet,
+    Resize,
+    Seed,
+    SkipBad,
+    Weights,
+    device_of,
+)
+from brittle.output import user_prints_aside
+from brittle.report import write_report
+
+
+def audit(
+    model: Model,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM.")] = None,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
+    ] = None,
+    norm: Norm = "linf",
+    eps: Eps = None,
+    limit: Limit = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images in one call of the network.")] = None,
+    device: Device = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    binary: Binary = False,
+    probabilities: Probabilities = False,
+    labels: Labels = None,
+    budget: Budget = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    skip_bad: SkipBad = False,
+    class_order: ClassOrder = "auto",
+    lattice: Annotated[int | None, Levels] = None,
+    draws: Draws = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
+    ] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Exit with 1 when the lower bound of the robust accuracy is below this, and with 3 when a check of "
+            "the evaluation failed that may make it too high.",
+        ),
+    ] = None,
+    ignore_health: Annotated[
+        bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Attack a network on images, keep every row, and write a report.
+
+    Interrupted at any moment and started again with the same words, it goes on where it stopped.
+
+        brittle audit digits-lenet --data digits --eps 0.1
+
+        brittle audit model.pt2 --data val.parquet --limit 200 --norm linf --eps 4/255 --attack pgd:steps=40,restarts=5
+    """
+    folder = out or Path("runs") / f"{_plain(model)}-{_plain(data)}-{norm}"
+    with user_prints_aside(), Bar(quiet=quiet or json) as bar:
+        run = run_audit(
+            model,
+            data,
+            folder,
+            attacks=attack or (),
+            norm=norm,
+            eps=None if eps is None else number(eps),
+            limit=limit,
+            batch=batch,
+            device=device_of(device),
+            seed=seed,
+            weights=weights,
+            binary=binary,
+            probabilities=probabilities,
+            labels=labels,
+            budget=budget,
+            resize=resize,
+            crop=crop,
+            skip_bad=skip_bad,
+            class_order=class_order,
+            lattice=lattice,
+            draws=draws,
+            thorough=thorough,
+            command=["brittle", *sys.argv[1:]],
+            watch=bar,
+        )
+        summary, page = summarise(run), write_report(folder)
+    gate = None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health)
+    if json:
+        terminal.print_json({**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)})
+    if quiet or json:
+        terminal.show_failures(summary.health)
+    else:
+        terminal.show_summary(summary)
+        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True)
+    if gate is not None and gate.code is not ExitCode.DONE:
+        terminal.fail(gate.reason)
+        raise typer.Exit(gate.code)
+
+
+def _plain(spec: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in Path(spec).name)
