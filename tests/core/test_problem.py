@@ -142,7 +142,8 @@ def test_a_sweep_goes_as_deep_as_each_point_needs(limit):
     assert hook.forward == int(problem.record.forward.sum())
     assert hook.backward >= int(problem.record.backward.sum())
     assert torch.equal(problem.record.backward, depth)
-    assert torch.equal(problem.record.forward, 1 + (depth > 1).long())
+    again = (depth > 1).long() + (depth > 0).long() * (limit < 6)  # in parts the first look has no graph
+    assert torch.equal(problem.record.forward, 1 + again)
 
 
 def test_who_rides_along_in_the_graph_of_others_is_not_charged():

@@ -52,8 +52,8 @@ class FAB(Attack):
     looked at (all, up to 10 classes). Where a radius is given, an image leaves as soon as it is broken within it.
 
     Attributes:
-        steps: boundary steps of a run; 100 in AutoAttack. The first costs a pass forward, and one back for each class that
-            is looked at; the others one forward more: only where a step has led shows from where the next goes on.
+        steps: boundary steps of a run; 100 in AutoAttack. The first costs a pass forward, and one back for each class
+            that is looked at; the others one forward more: only where a step leads shows from where to go on.
         restarts: runs for each target, or without one; all but the first start at a random point. 1 in AutoAttack's
             standard version, 5 in plus.
         targets: how many classes are aimed at one after the other; 0 for none, 9 in FAB-T.
