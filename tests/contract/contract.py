@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from affine import affine, convolutional, distance, middle
+from affine import affine, convolutional, distance, middle, row_by_row
 from cases import Case
 from torch import Tensor
 
@@ -81,6 +81,22 @@ def depends_on_seed_alone(case: Case) -> None:
     assert len(other) == len(first)
 
 
+OWN = ("adversarial", "success", "size", "forward", "backward", "iterations")
+"""Columns of a result that no other image may have a part in."""
+SHAPE = (1, 3, 4) if torch.backends.mkl.is_available() else (1, 4, 8)
+"""Without MKL torch's elementary functions round the last values of a tensor otherwise, if these are no full vector."""
+
+
+def is_alone_in_any_company(case: Case) -> None:
+    classifier, images = row_by_row(SHAPE), middle(4, SHAPE)
+    for budget, batch in ((None, 4), (20, 3)):
+        alone = attacked(case, classifier, images, batch=1, budget=budget)
+        together = attacked(case, classifier, images, batch=batch, budget=budget)
+        for name in OWN:
+            one, other = getattr(alone, name), getattr(together, name)
+            assert torch.equal(one, other), f"{name} in batches of {batch} with budget {budget}: {other}, not {one}"
+
+
 def permutes_with_the_images(case: Case) -> None:
     images = middle()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(5))
@@ -117,8 +133,15 @@ def leaves_no_traces(case: Case) -> None:
 
 
 def counts_every_pass(case: Case) -> None:
-    classifier = convolutional()
-    seen = {"forward": 0, "backward": 0}
+    seen, result = counted(case, batch=1)
+    assert seen == {"forward": int(result.forward.sum()), "backward": int(result.backward.sum())}
+    seen, result = counted(case, batch=256)
+    assert seen["forward"] == int(result.forward.sum())
+    assert seen["backward"] >= int(result.backward.sum())  # images that need no more of a graph ride along, uncharged
+
+
+def counted(case: Case, batch: int) -> tuple[dict[str, int], Result]:
+    classifier, seen = convolutional(), {"forward": 0, "backward": 0}
 
     def forward(_: object, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         seen["forward"] += len(inputs[0])
@@ -126,9 +149,9 @@ def counts_every_pass(case: Case) -> None:
             output.register_hook(lambda gradient: seen.update(backward=seen["backward"] + len(gradient)))
 
     handle = classifier.module.register_forward_hook(forward)
-    result = attacked(case, classifier)
+    result = attacked(case, classifier, batch=batch)
     handle.remove()
-    assert seen == {"forward": int(result.forward.sum()), "backward": int(result.backward.sum())}
+    return seen, result
 
 
 def never_worse_with_more(case: Case) -> None:
@@ -176,6 +199,7 @@ CLAUSES = [
     stays_inside_box_and_threat,
     reaches_the_closed_form,
     depends_on_seed_alone,
+    is_alone_in_any_company,
     permutes_with_the_images,
     scales_with_the_bounds,
     leaves_no_traces,

@@ -11,6 +11,7 @@ from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
+from brittle.maths.elementary import power
 from brittle.types import Images, Logits, PerImage
 
 FIRST_DISTANCE = {1.0: 0.5, 2.0: 0.1}
@@ -151,7 +152,7 @@ class ALMA(Stepwise[Lagrangian]):
         since = (state.done - state.found).clamp_min(0)
         left = (self.steps - state.found).clamp_min(1)
         share = torch.where(torch.isfinite(state.found), since / left, 0)
-        return state.stride * self.last_stride**share
+        return state.stride * power(self.last_stride, share)
 
     def _first_stride(self, problem: Problem, gradient: Images) -> PerImage:
         """Find how often the first gradient leads as far as `first_distance`, or as far as the box lets it."""

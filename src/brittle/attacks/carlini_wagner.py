@@ -13,6 +13,7 @@ from brittle.core.goal import Goal
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows, column
 from brittle.errors import InputError
+from brittle.maths.elementary import inverse_tanh, power
 from brittle.types import Images, Logits, Mask, PerImage
 
 FIRST_DECAY, SECOND_DECAY, TINY = 0.9, 0.999, 1e-8
@@ -42,7 +43,7 @@ class TanhBox:
     def inward(self, images: Images) -> Tensor:
         """Return the variable w of images within the bounds."""
         unit = (images - self.bounds.lower) * (2 / self.bounds.span) - 1
-        return torch.atanh(self.shrink * unit)
+        return inverse_tanh(self.shrink * unit)
 
     def outward(self, variable: Tensor) -> Images:
         """Return the images of a variable."""
@@ -55,7 +56,7 @@ class TanhBox:
 
     def kept(self, variable: Tensor) -> Tensor:
         """Return the nearest variable whose image lies within the bounds."""
-        limit = float(torch.atanh(torch.tensor(self.shrink, dtype=variable.dtype)))
+        limit = float(inverse_tanh(torch.tensor(self.shrink, dtype=variable.dtype)))
         return variable.clamp(-limit, limit)
 
 
@@ -86,8 +87,8 @@ class Descent(Rows):
         first = torch.lerp(gradient, self.first, FIRST_DECAY)
         second = (self.second * SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
         ages = age.to(torch.float64)
-        root = column((1 - SECOND_DECAY**ages).sqrt(), second)
-        step = column(stride / (1 - FIRST_DECAY**ages), first) * first / (second.sqrt() / root + TINY)
+        root = column((1 - power(SECOND_DECAY, ages)).sqrt(), second)
+        step = column(stride / (1 - power(FIRST_DECAY, ages)), first) * first / (second.sqrt() / root + TINY)
         return Descent(box.kept(self.variable - step), first, second, age)
 
     def again(self, which: Mask, variable: Tensor) -> "Descent":

@@ -1,6 +1,6 @@
 """DeepFool."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import losses, norms
 from brittle.maths.hyperplane import smallest_step
-from brittle.types import Images, Logits
+from brittle.types import Images, Logits, Mask, PerImage
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,15 @@ class DeepFool(Stepwise[Walk]):
 
     def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
         """Go to the nearest linearised boundary."""
-        threat = problem.lp
-        normal, rise, state = self._nearest(problem, state, probe, threat.dual)
-        total = self._advanced(problem, state.total, normal, rise, threat)
-        return Walk(problem.images + (1 + self.overshoot) * total, total, state.rivals, state.steepness)
+        normal, rise, state = self.nearest(problem, state, probe, torch.zeros_like(probe.met))
+        return self.advanced(problem, state, normal, rise)
 
-    def _advanced(self, problem: Problem, total: Images, normal: Images, rise: Tensor, threat: Lp) -> Images:
+    def advanced(self, problem: Problem, state: Walk, normal: Images, rise: PerImage) -> Walk:
+        """Go as far along each normal as the rise asks for."""
+        total = self._lengthened(problem, state.total, normal, rise, problem.lp)
+        return replace(state, x=problem.images + (1 + self.overshoot) * total, total=total)
+
+    def _lengthened(self, problem: Problem, total: Images, normal: Images, rise: PerImage, threat: Lp) -> Images:
         """Add the published step to the total, or the smallest one within the box where too much would be cut off."""
         images, bounds, longer = problem.images, problem.classifier.bounds, 1 + self.overshoot
         onward = total + column(rise / _norm(normal, threat.dual), normal) * threat.steepest(normal)
@@ -109,20 +112,26 @@ class DeepFool(Stepwise[Walk]):
             onward[stuck] = here[stuck] + smallest_step(normal[stuck], rise[stuck], threat.p, lower, upper)
         return onward
 
-    def _nearest(self, problem: Problem, state: Walk, probe: Probe, q: float) -> tuple[Images, Tensor, Walk]:
-        """Return each image's nearest boundary: its normal and the rise wanted along it; and what was learnt."""
-        goal = problem.goal
+    def nearest(self, problem: Problem, state: Walk, probe: Probe, crossed: Mask) -> tuple[Images, PerImage, Walk]:
+        """Return each image's nearest boundary: its normal and the rise wanted along it; and what was learnt.
+
+        Of images that have `crossed` a boundary it is that boundary's normal, the rise means nothing, and nothing is
+        learnt: they share the backward pass of the others' first boundaries.
+        """
+        goal, q = problem.goal, problem.lp.dual
         labels = losses.others(probe.logits, goal.labels).argmax(1) if goal.targeted else goal.labels
 
         def gaps(logits: Logits, rows: Tensor) -> Tensor:
-            return logits.gather(1, rivals[rows]) - logits.gather(1, labels[rows, None])
+            found = logits.gather(1, rivals[rows]) - logits.gather(1, labels[rows, None])
+            return torch.where(crossed[rows, None], goal.rows(rows).margin(logits)[:, None], found)
 
         rivals, everyone = state.rivals, torch.arange(len(state.x), device=state.x.device)
         rivals, steepness, depth = self._ordered(state, gaps(probe.logits, everyone).abs())
         height = gaps(probe.logits, everyone).abs()
         best = torch.full_like(height[:, 0], torch.inf)
         normal, rise, steepness = torch.zeros_like(state.x), torch.zeros_like(best), steepness.clone()
-        for j, rows, gradients in probe.sweep(gaps, depth):
+        first = bool((state.steepness == 0).all())  # all images make their first step together, and need all rivals
+        for j, rows, gradients in probe.sweep(gaps, None if first else depth.masked_fill(crossed, 1)):
             norm = _norm(gradients, q)
             distance = height[rows, j] / norm
             closer = distance < best[rows]
@@ -132,7 +141,8 @@ class DeepFool(Stepwise[Walk]):
                 closer, (distance + self.nudge * problem.classifier.bounds.span) * norm, rise[rows]
             )
             normal[rows] = torch.where(column(closer, gradients), gradients, normal[rows])
-        return normal, rise, Walk(state.x, state.total, rivals, steepness)
+        learnt = replace(state, rivals=rivals, steepness=steepness)
+        return normal, rise, learnt.where(~crossed, state)
 
     def _ordered(self, state: Walk, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Order the rivals by their distance as far as it is known, and say how many of them each image needs."""

@@ -28,9 +28,11 @@ class Walk(State):
 
     Attributes:
         rivals: the classes whose boundaries are looked at, (n, j).
+        done: how many steps have been made.
     """
 
     rivals: Tensor
+    done: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class FAB(Attack):
     looked at (all, up to 10 classes). Where a radius is given, an image leaves as soon as it is broken within it.
 
     Attributes:
-        steps: boundary steps of a run; 100 in AutoAttack. A step costs a pass forward and back, and one forward more
-            where a point of its batch has come across the boundary.
+        steps: boundary steps of a run; 100 in AutoAttack. The first costs a pass forward, and one back for each class
+            that is looked at; the others one forward more: only where a step leads shows from where to go on.
         restarts: runs for each target, or without one; all but the first start at a random point. 1 in AutoAttack's
             standard version, 5 in plus.
         targets: how many classes are aimed at one after the other; 0 for none, 9 in FAB-T.
@@ -133,17 +135,21 @@ class _Run(Stepwise[Walk]):
         """Within a radius an image is done as soon as it is broken."""
         return problem.solved if problem.threat.bounded else torch.zeros_like(probe.met)
 
+    def differentiates(self, done: int) -> bool:
+        """Only the clean image is known to lie on this side; elsewhere the point to go on from is looked at anew."""
+        return not (done or self.scattered)
+
     def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
         """Come back from points across the boundary; then go to it.
 
-        Coming back, all points are looked at once more: one pass forward and back for all of them costs less than two,
-        each for some.
+        Where an image goes on from is looked at anew also where it is the same point. The pass that was made would
+        serve it too, but most points have come across, and that would lead all of them through its backward passes.
         """
-        across = problem.goal.met(probe.logits)
-        if bool(across.any()):
+        if not self.differentiates(state.done):
             shorter = problem.images + self.settings.back * (probe.points - problem.images)
+            across = problem.goal.met(probe.logits)
             probe = problem.probe(torch.where(column(across, shorter), shorter, probe.points))
-        return replace(state, x=self._moved(problem, state, probe))
+        return replace(state, x=self._moved(problem, state, probe), done=state.done + 1)
 
     def _moved(self, problem: Problem, state: Walk, probe: Probe) -> Images:
         """Mix the steps from here and from the image to the boundary that is nearest here."""

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from brittle.attacks.moments import Moments
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
@@ -14,6 +13,7 @@ from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
+from brittle.maths.elementary import sigmoid, softplus
 from brittle.maths.proximal import proximal
 from brittle.maths.schedule import geometric
 from brittle.types import Images, PerImage
@@ -91,7 +91,7 @@ class PDPGD(Stepwise[Saddle]):
     def start(self, problem: Problem) -> Saddle:
         """Begin at the clean image, at rest, with most of the weight on the goal."""
         price = torch.full_like(problem.images[:, 0, 0, 0], -math.log(self.ratio))
-        return Saddle(problem.images, Moments.none(problem.images), price, torch.sigmoid(-price))
+        return Saddle(problem.images, Moments.none(problem.images), price, sigmoid(-price))
 
     def step(self, problem: Problem, state: Saddle, probe: Probe) -> Saddle:
         """Descend on the loss, shrink towards the clean image, and change the price."""
@@ -109,7 +109,7 @@ class PDPGD(Stepwise[Saddle]):
         limit = -math.log(self.least)
         lacking = (goal.confidence - goal.margin(probe.logits)).sign()
         price = (state.price + pace * lacking).clamp(-limit, limit)
-        share = torch.lerp(torch.sigmoid(-price), state.share, self.memory)
+        share = torch.lerp(sigmoid(-price), state.share, self.memory)
         return Saddle(problem.images + change * bounds.span, moments, price, share)
 
     def _shrunk(self, problem: Problem, x: Images, weight: PerImage, metric: Tensor, p: float) -> Tensor:

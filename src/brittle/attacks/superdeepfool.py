@@ -104,17 +104,18 @@ class SuperDeepFool(Attack):
         return tired | problem.record.spent(problem.ids)
 
     def _step(self, inner: DeepFool, problem: Problem, trail: Trail, probe: Probe) -> Trail:
-        """Project what has crossed the boundary, and let the rest go on with DeepFool."""
+        """Project what has crossed the boundary, let the rest go on with DeepFool; one backward pass serves both."""
         crossed = problem.goal.met(probe.logits)
-        parts: list[tuple[Tensor, Walk]] = []
+        normal, rise, walk = inner.nearest(problem, trail.walk, probe, crossed)
         onward, back = (~crossed).nonzero()[:, 0], crossed.nonzero()[:, 0]
+        parts: list[tuple[Tensor, Walk]] = []
         if len(onward):
-            part = inner.step(problem.rows(onward), trail.walk.rows(onward), probe.rows(onward))
+            part = inner.advanced(problem.rows(onward), walk.rows(onward), normal[onward], rise[onward])
             parts.append((onward, part))
         if len(back):
-            x = _projected(problem.rows(back), probe.rows(back))
+            x = _projected(problem.rows(back), probe.points[back], normal[back])
             total = (x - problem.images[back]) / (1 + self.overshoot)
-            parts.append((back, replace(trail.walk.rows(back), x=x, total=total)))
+            parts.append((back, replace(walk.rows(back), x=x, total=total)))
         walked = (trail.walked + 1).masked_fill(crossed, 0)
         size = problem.threat.size(problem.images, probe.points)
         shortest = torch.where(crossed, torch.minimum(trail.shortest, size), trail.shortest)
@@ -131,10 +132,10 @@ class SuperDeepFool(Attack):
             low, high = torch.where(met, low, middle), torch.where(met, middle, high)
 
 
-def _projected(problem: Problem, probe: Probe) -> Images:
+def _projected(problem: Problem, points: Images, normal: Images) -> Images:
     """Return the point nearest to the clean image on the boundary linearised where DeepFool crossed it, in the box."""
-    normal = norms.steepest(probe.gradient(problem.goal.margin), 2)
-    along = ((probe.points - problem.images) * normal).flatten(1).sum(1)
+    normal = norms.steepest(normal, 2)
+    along = ((points - problem.images) * normal).flatten(1).sum(1)
     return problem.classifier.bounds.clamp(problem.images + column(along, normal) * normal)
 
 

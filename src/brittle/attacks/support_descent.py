@@ -159,12 +159,16 @@ def _put_back(problem: Problem, trials: int) -> None:
     number = changed.flatten(1).sum(1)
     position, group = torch.zeros_like(number), (number // 2).clamp_min(1)
     for _ in range(trials - 1):
-        if not bool((position < number).any()):
+        keep = ((position < number) & ~problem.record.spent(problem.ids)).nonzero()[:, 0]
+        if not len(keep):
             return
+        if len(keep) < len(problem):
+            problem, clean, best, rank = problem.rows(keep), clean[keep], best[keep], rank[keep]
+            number, position, group = number[keep], position[keep], group[keep]
         end = torch.minimum(position + group, number)
         tried = (rank >= column(position, rank)) & (rank < column(end, rank))
         trial = torch.where(tried, clean, best)
-        met = problem.probe(trial, graph=False).met & (position < number)
+        met = problem.probe(trial, graph=False).met
         best = torch.where(column(met, best), trial, best)
         position = torch.where(met, end, position + (group == 1))
         group = torch.where(met, 2 * group, group // 2).clamp_min(1)

@@ -95,7 +95,7 @@ class Stepwise(Attack, Generic[S]):
         """Step until the goal is met, the steps are used up or the budget is spent, for each image on its own."""
         state = self.start(problem)
         steps = self.length(problem)
-        probe = problem.probe(state.x, graph=self.gradients and steps > 0)
+        probe = problem.probe(state.x, graph=steps > 0 and self.differentiates(0))
         for left in reversed(range(steps)):
             over = self.over(problem, state, probe) | problem.record.spent(problem.ids)
             keep = torch.logical_not(over).nonzero()[:, 0]
@@ -105,7 +105,11 @@ class Stepwise(Attack, Generic[S]):
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
             state = self.step(problem, state, probe)
             problem.record.iterations[problem.ids] += 1
-            probe = problem.probe(state.x, graph=self.gradients and left > 0)
+            probe = problem.probe(state.x, graph=left > 0 and self.differentiates(steps - left))
+
+    def differentiates(self, done: int) -> bool:
+        """Say whether the probe that follows `done` steps is to be differentiated: with gradients, every one."""
+        return self.gradients
 
     def over(self, problem: Problem, state: S, probe: Probe) -> Mask:
         """Say for which images no further step is wanted: where the goal is met, unless the attack keeps improving."""

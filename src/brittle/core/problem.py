@@ -23,13 +23,13 @@ class Graph:
     Attributes:
         leaf: the images seen.
         outputs: their logits, (draws, m, k); one draw but for randomised networks.
-        ids: whose they are.
-        spent: whether the way back was used up.
+        shown: which of the images the budget let the network see, (m,); None for all.
+        spent: whether the backward pass was used up.
     """
 
     leaf: Images
     outputs: Tensor
-    ids: Tensor
+    shown: Mask | None = None
     spent: bool = False
 
     @property
@@ -94,7 +94,8 @@ class Problem(Rows):
         Args:
             x: points as the threat understands them (m, d, h, w): images, clamped to the box first, or fields.
             of: which image of this problem each point belongs to, (m,); by default point i belongs to image i.
-            graph: keep the way back, so that `gradient` costs no second forward pass.
+            graph: keep the way back, so that `gradient` costs no second forward pass. With `of` there is none to keep:
+                whether several points of each image fit into one pass depends on how many images there are.
 
         Returns:
             The points as the network saw them. More than `limit` points are evaluated in parts, without a graph. Points
@@ -105,7 +106,7 @@ class Problem(Rows):
         heard = self.record.affordable(owners.ids)
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
-        kept = owners.look(points) if graph and len(points) <= self.limit else None
+        kept = owners.look(points) if graph and of is None and len(points) <= self.limit else None
         with torch.no_grad():
             logits = owners.judge(points) if kept is None else kept.logits
             size = owners.threat.size(owners.images, proposed)
@@ -122,15 +123,16 @@ class Problem(Rows):
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
         leaf = points.detach().requires_grad_()
         with torch.enable_grad():
-            outputs, ids = self._heard(leaf)
-        return Graph(leaf, outputs, ids)
+            outputs, rows = self._heard(leaf)
+        shown = None if rows is None else torch.zeros_like(self.ids, dtype=torch.bool).index_fill_(0, rows, True)
+        return Graph(leaf, outputs, shown)
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
         return self._heard(points)[0].mean(0)
 
-    def _heard(self, points: Images) -> tuple[Tensor, Tensor]:
-        """Ask the network about the points that the budget allows, (draws, m, k); also return whose these are."""
+    def _heard(self, points: Images) -> tuple[Tensor, Tensor | None]:
+        """Ask the network about the points that the budget allows, (draws, m, k); also return which, None for all."""
         rows = self.record.affordable(self.ids, self.draws)
         ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
         self.record.count(ids, forward=self.draws)  # before the call: also what then fails has been asked
@@ -140,9 +142,9 @@ class Problem(Rows):
             parts = [drawn(self.classifier, part, self.draws, self.streams) for part in asked.split(self.limit)]
             said = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         if rows is None:
-            return said, ids
+            return said, None
         constant = (self.clean + 0 * points.flatten(1)[:, :1])[None]  # with a way back, along which nothing comes
-        return constant.expand(len(said), -1, -1).index_copy(1, rows, said), ids
+        return constant.expand(len(said), -1, -1).index_copy(1, rows, said), rows
 
 
 def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) -> Tensor:
@@ -185,6 +187,9 @@ class Probe(Rows):
     def gradient(self, value: Callable[[Logits], PerImage]) -> Images:
         """Differentiate one value per point.
 
+        The graph serves one call, for all the points that need it: a second one makes a forward pass of its own, which
+        counts.
+
         Args:
             value: from logits (m, k) to (m,); value i may depend on row i alone.
 
@@ -222,38 +227,52 @@ class Probe(Rows):
     ) -> Iterator[tuple[int, Tensor, Images]]:
         """Differentiate column by column, holding one column's gradients at a time.
 
+        An image is charged a backward pass for each column that it needs, whoever is in the batch beside it. A pass
+        goes through the whole graph: images that need no more of it ride along and are not charged.
+
         Args:
             values: from the logits of some of the points and their positions among the points, (r, k) and (r,), to (r,
                 j).
-            depth: how many of its first columns each point needs, (m,); all by default.
+            depth: how many of its first columns each point needs, (m,), where these numbers differ; all by default.
+                Where most need one column, the few that need more are looked at once more, alone: one forward pass
+                for each of them, instead of a backward pass of the whole batch for each of their columns.
 
         Yields:
             The column, the positions (r,) of the points that need it, and their gradients (r, c, h, w).
-            The forward pass is made again for the points concerned where that costs less than going back through a
-            graph full of others. More than `limit` points are differentiated in parts, one part after the other.
+            More than `limit` points are differentiated in parts, one part after the other.
         """
+        everyone = torch.arange(len(self), device=self.points.device)
         if len(self) > self.problem.limit:
-            for part in torch.arange(len(self), device=self.points.device).split(self.problem.limit):
+            for part in everyone.split(self.problem.limit):
                 within = self.rows(part).sweep(
                     lambda logits, at, part=part: values(logits, part[at]), None if depth is None else depth[part]
                 )
                 yield from ((j, part[rows], gradients) for j, rows, gradients in within)
             return
-        probe, rows = self, torch.arange(len(self), device=self.points.device)
-        columns = values(self.logits, rows).shape[1]
-        count = columns if depth is None else min(columns, int(depth.amax()))
-        for j in range(count):
-            if depth is not None:
-                needing = (depth[rows] > j).nonzero()[:, 0]
-                if len(needing) < len(rows):
-                    rows, probe = rows[needing], probe.rows(needing)
-            probe = probe._with_graph(count - j)
-            yield j, rows, probe._back(lambda logits, at=rows, j=j: values(logits, at)[:, j], keep=j + 1 < count)
+        columns = values(self.logits, everyone).shape[1]
+        if depth is None:
+            yield from self._columns(values, everyone, range(columns))
+            return
+        depth = depth.clamp_max(columns)
+        for first in range(2):
+            rows = (depth > first).nonzero()[:, 0]
+            if len(rows):
+                some = self if len(rows) == len(self) else self.rows(rows)
+                yield from some._columns(values, rows, range(first, 1 if first == 0 else columns), depth[rows])
 
-    def _with_graph(self, columns: int) -> "Probe":
-        """Look again where there is no graph, or one so full of other points that a fresh pass is cheaper."""
-        graph = self.graph
-        if graph is not None and not graph.spent and (len(graph.leaf) - len(self)) * columns <= len(self):
+    def _columns(
+        self, values: Callable[[Logits, Tensor], Tensor], at: Tensor, columns: range, depth: Tensor | None = None
+    ) -> Iterator[tuple[int, Tensor, Images]]:
+        """Differentiate some columns of points that stand at the positions `at` of a sweep, through one graph."""
+        probe, stop = self._with_graph(), columns.stop if depth is None else min(columns.stop, int(depth.amax()))
+        for j in range(columns.start, stop):
+            if depth is not None and len(needing := (depth > j).nonzero()[:, 0]) < len(probe):
+                probe, at, depth = probe.rows(needing), at[needing], depth[needing]
+            yield j, at, probe._back(lambda logits, at=at, j=j: values(logits, at)[:, j], keep=j + 1 < stop)
+
+    def _with_graph(self) -> "Probe":
+        """Look again where there is no graph or it was used up, and never for the sake of others."""
+        if self.graph is not None and not self.graph.spent:
             return self
         fresh = self.problem.look(self.points)
         return replace(self, graph=fresh, places=torch.arange(len(self), device=self.points.device))
@@ -272,5 +291,6 @@ class Probe(Rows):
         if gradients is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
         gradients, graph.spent = gradients.contiguous(), not keep
-        self.problem.record.count(graph.ids, backward=draws)
+        ids = self.problem.ids if graph.shown is None else self.problem.ids[graph.shown[self.places]]
+        self.problem.record.count(ids, backward=draws)
         return gradients if whole else gradients[self.places]

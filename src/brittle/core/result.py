@@ -27,7 +27,8 @@ class Result:
         clean_prediction, clean_confidence: of the clean image (confidence: largest softmax value).
         prediction, confidence: of what is returned.
         margin: of what is returned, in logits beyond the boundary (negative before it).
-        forward, backward: passes that the image has cost, the clean and the verifying pass included.
+        forward, backward: passes that the image has needed, alone or in company, the clean and the verifying pass
+            included. Where others of its batch still go back through a graph, it rides along and is not charged.
         iterations: steps taken.
         seconds: the image's share of its batch's time.
         size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;

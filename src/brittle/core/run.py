@@ -56,7 +56,9 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
             success.
         threat: how changes are measured and how large they may be.
         seed: of the images' random streams.
-        batch: most images in one forward pass; halved when the GPU's memory does not suffice.
+        batch: most images in one forward pass; halved when the GPU's memory does not suffice. With a network that sees
+            one image at a time neither results nor passes depend on it; what moves results between batch sizes is the
+            network's own kernels, whose last bits depend on the batch, and random numbers that the network draws.
         ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
         budget: most forward plus backward passes per image, the clean and the verifying pass included. No image is
             shown to the network more often than that: points beyond it are not evaluated. Backward passes of the step

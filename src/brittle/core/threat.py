@@ -13,6 +13,7 @@ from brittle.core.rows import Rows, column
 from brittle.core.seeds import Streams
 from brittle.errors import InputError
 from brittle.maths import norms
+from brittle.maths.elementary import power
 from brittle.types import Images, Mask, PerImage, Points
 
 TOLERANCE = 1e-6
@@ -176,7 +177,7 @@ class Lp(Threat):
                 if self.p == 2
                 else streams.exponential(ids, shape) * streams.signs(ids, shape)
             )
-            inside = streams.uniform(ids, ()) ** (1 / math.prod(shape))
+            inside = power(streams.uniform(ids, ()), 1 / math.prod(shape))
             unit = spread * column(inside / norms.size(spread, self.p), spread)
         return clean + column(self.radius, clean) * unit
 

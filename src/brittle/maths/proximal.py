@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from brittle.maths import norms
+from brittle.maths.elementary import hyperbolic_cosine
 from brittle.maths.norms import Radius
 
 
@@ -58,11 +59,12 @@ def _two_thirds(flat: Tensor, level: Tensor) -> Tensor:
     computed of x / lambda^(3/4), which knows no scale, and what is too large for float32 is left as it is.
     """
     doubled = (2 * level).clamp_min(torch.finfo(flat.dtype).tiny)
-    unit = doubled.pow(0.75)
+    root = doubled.sqrt()
+    unit = root * root.sqrt()
     reduced = flat.abs() / unit
     middle = reduced.clamp(2 / 3 * 3**0.25, 1 / torch.finfo(flat.dtype).eps)
     angle = torch.acosh(27 / 16 * middle.square())
-    root = 2 / math.sqrt(3) * torch.cosh(angle / 3).sqrt()
+    root = 2 / math.sqrt(3) * hyperbolic_cosine(angle / 3).sqrt()
     solved = ((root + (2 * middle / root - root.square()).clamp_min(0).sqrt()) / 2).pow(3)
     kept = torch.where(reduced > middle, reduced, solved) * unit
     return torch.where(reduced > 2 / 3 * 3**0.25, kept * flat.sign(), 0)
