@@ -29,6 +29,10 @@ class Result:
         margin: of what is returned, in logits beyond the boundary (negative before it).
         forward, backward: passes that the image has cost, the clean and the verifying pass included.
         iterations: steps taken.
+        nonfinite_outputs: points at which the network said NaN or infinity; they count as no success, and searches
+            turn back from them.
+        nonfinite_gradients: gradients with an entry that is NaN or infinite; 0 takes its place, and the finite entries
+            carry the search.
         seconds: the image's share of its batch's time.
         size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;
             None without `lattice`, and for deformations.
@@ -55,6 +59,8 @@ class Result:
     forward: Tensor
     backward: Tensor
     iterations: Tensor
+    nonfinite_outputs: Tensor
+    nonfinite_gradients: Tensor
     seconds: Tensor
     size_unrounded: PerImage | None = None
     field: Fields | None = None

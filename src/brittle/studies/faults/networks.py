@@ -135,6 +135,24 @@ class Patchy(Around):
         return logits if self.sound else torch.where(odd[:, None], logits.roll(1, 1), logits)
 
 
+class Undefined(Around):
+    """Takes the root of every value less itself, which is 0 and has no slope; the twin leaves that out."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Add nothing, by a way that cannot be differentiated."""
+        return self.network(images if self.sound else images + (images - images.detach()).sqrt())
+
+
+class Overflows(Around):
+    """Says NaN where an image is not one of the digits' own values; the twin says what the network does."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Look whether the values are those of a file of 17 levels."""
+        logits = self.network(images)
+        strange = ((images.detach() * 16 - (images.detach() * 16).round()).abs() > 0.01).flatten(1).any(1)
+        return logits if self.sound else logits.masked_fill(strange[:, None], torch.nan)
+
+
 class Purifies(Around):
     """Descends on the roughness of its input inside forward; the twin takes the same step in closed form."""
 
