@@ -17,8 +17,7 @@ from brittle.types import Images, Logits, PerImage
 
 Loss = Literal["cross_entropy", "scaled_cross_entropy", "margin", "dlr"]
 """Cross-entropy; the same of logits brought to one scale; the margin of Carlini & Wagner clipped at kappa; the
-difference
-of logits ratio (Croce & Hein)."""
+difference of logits ratio (Croce & Hein)."""
 SPREAD = 5.0
 """Standard deviation over the classes to which `scaled_cross_entropy` brings the clean image's logits; fixed on
 digits-lenet, where it breaks what plain cross-entropy does."""
