@@ -16,7 +16,7 @@ def _finite(case: Case) -> Seen:
         np.any([integers(one.table, name) > 0 for one in case.attempts], axis=0)
         for name in ("nonfinite_outputs", "nonfinite_gradients")
     )
-    count, share = len(outputs), float((outputs | gradients).mean())
+    count, share = len(outputs), float(np.mean(outputs | gradients))
     text = (
         f"{int(outputs.sum())} of {count} images met an output that is NaN or infinite, {int(gradients.sum())} a "
         "gradient with such an entry"

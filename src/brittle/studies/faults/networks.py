@@ -144,13 +144,12 @@ class Undefined(Around):
 
 
 class Overflows(Around):
-    """Says NaN where an image is not one of the digits' own values; the twin says what the network does."""
+    """Says NaN where a corner of the image is not black; the twin says what the network does."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Look whether the values are those of a file of 17 levels."""
-        logits = self.network(images)
-        strange = ((images.detach() * 16 - (images.detach() * 16).round()).abs() > 0.01).flatten(1).any(1)
-        return logits if self.sound else logits.masked_fill(strange[:, None], torch.nan)
+        """Look at the corner."""
+        logits, bright = self.network(images), images.detach()[:, :, :2, :2].flatten(1).amax(1) > 0.05
+        return logits if self.sound else logits.masked_fill(bright[:, None], torch.nan)
 
 
 class Purifies(Around):
