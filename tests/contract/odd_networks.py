@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from brittle import Classifier
 
+COPIED = 3
+"""The class of most of the images."""
 EDGE = 0.72
 """Value of the first pixel from which on the network with a hole says NaN; the images stay below 0.7."""
 
@@ -34,7 +36,7 @@ class Odd(nn.Module):
         logits = self.network(images) * self.scale
         if self.way == "hole":
             logits = torch.where(images[:, 0, 0, :1] > EDGE, torch.nan, logits)
-        return torch.cat([logits, logits[:, :1]], 1) if self.way == "copy" else logits
+        return torch.cat([logits, logits[:, COPIED : COPIED + 1]], 1) if self.way == "copy" else logits
 
 
 def odd(way: str = "none", scale: float = 1.0) -> Classifier:
