@@ -177,7 +177,10 @@ def constraint(problem: Problem, logits: Logits) -> PerImage:
     depth = 4 if goal.targeted else 3
     if logits.shape[1] < depth:
         return missing / goal.margin(problem.clean).abs().clamp_min(1e-8)
-    largest = goal.distinct(logits).topk(depth, dim=1).values
+    falling = goal.distinct(logits).sort(dim=1, descending=True).values
+    again = torch.zeros_like(falling, dtype=torch.bool)
+    again[:, 1:] = falling[:, 1:] == falling[:, :-1]  # a copy of a class does not count as another
+    largest = torch.where(again, falling[:, -1:], falling).topk(depth, dim=1).values
     return missing / (largest[:, 0] - largest[:, 2:].mean(1) + 1e-8)
 
 
