@@ -5,18 +5,21 @@ import numpy as np
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen
 from brittle.evaluation.health.sources import AUTOATTACK
+from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import integers
 
 UNDEFINED = 0.1
 """Share of the images that are not defined around themselves above which the check fails; ours."""
 
 
+def _met(case: Case, column: str) -> Flags:
+    """Which images met one in any attack."""
+    return np.any([integers(one.table, column) > 0 for one in case.attempts], axis=0)
+
+
 def _finite(case: Case) -> Seen:
-    outputs, gradients = (
-        np.any([integers(one.table, name) > 0 for one in case.attempts], axis=0)
-        for name in ("nonfinite_outputs", "nonfinite_gradients")
-    )
-    count, share = len(outputs), float(np.mean(outputs | gradients))
+    outputs, gradients = _met(case, "nonfinite_outputs"), _met(case, "nonfinite_gradients")
+    count, share = len(outputs), float(np.logical_or(outputs, gradients).mean())
     text = (
         f"{int(outputs.sum())} of {count} images met an output that is NaN or infinite, {int(gradients.sum())} a "
         "gradient with such an entry"
