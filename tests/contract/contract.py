@@ -5,11 +5,40 @@ from dataclasses import replace
 import torch
 from affine import affine, convolutional, distance, middle, row_by_row
 from cases import Case
+from odd_networks import odd
 from torch import Tensor
 
-from brittle import Classifier, Flow, Lp, Result, run
+from brittle import (
+    ALMA,
+    APGD,
+    DDN,
+    FGSM,
+    JSMA,
+    LBFGS,
+    NES,
+    PDPGD,
+    PGD,
+    AutoAttack,
+    BasicIterative,
+    CarliniWagnerL0,
+    CarliniWagnerL2,
+    CarliniWagnerLinf,
+    Classifier,
+    Flow,
+    IterativeLeastLikely,
+    Lp,
+    OnePixel,
+    Result,
+    SigmaZero,
+    SimBA,
+    SpatiallyTransformed,
+    run,
+)
 from brittle.core.threat import TOLERANCE
 from brittle.maths.geometry import warp
+
+KEPT, KEPT_IN_L0, LONGER = 0.75, 0.5, 1.5
+"""Shares of the successes that a search keeps where the network is odd, and how many times its median may grow."""
 
 
 def attacked(
@@ -194,7 +223,56 @@ def survives_odd_inputs(case: Case) -> None:
     assert colour.adversarial.shape == (4, 3, 5, 2)
 
 
+DEPENDS_ON_SCALE = (
+    *(FGSM, PGD, APGD, AutoAttack, BasicIterative, IterativeLeastLikely, LBFGS, JSMA, SimBA, NES, DDN, OnePixel),
+    *(ALMA, CarliniWagnerL0, CarliniWagnerL2, CarliniWagnerLinf, PDPGD, SigmaZero, SpatiallyTransformed),
+)
+"""Attacks whose published loss or constants are in logits or of a softmax, with their default settings."""
+
+
+def says_where_the_scale_of_logits_counts(case: Case) -> None:
+    parts = [case.attack, *case.attack.parts()]
+    listed = [type(part) for part in parts if isinstance(part, DEPENDS_ON_SCALE)]
+    for kind in listed:
+        assert "scale of the logits" in " ".join((kind.__doc__ or "").split()), kind
+    free = getattr(case.attack, "loss", "cross_entropy") in ("margin", "dlr") and isinstance(case.attack, (PGD, APGD))
+    if listed and not free:
+        return
+    usual = attacked(case, odd())
+    for scale in (0.01, 100.0):
+        result = attacked(case, odd(scale=scale))
+        assert torch.equal(result.success, usual.success), scale
+        assert torch.equal(result.clean_prediction, usual.clean_prediction)
+        found = usual.success & result.success
+        torch.testing.assert_close(result.size[found].mean(), usual.size[found].mean(), rtol=0.02, atol=0)
+
+
+def searches_with_what_is_finite(case: Case) -> None:
+    images = middle()
+    labels = odd().logits(images).argmax(1)
+    plain = attacked(case, odd(), images, labels=labels)
+    for way in ("slope", "hole", "copy"):
+        result = attacked(case, odd(way), images, labels=labels)
+        narrow = case.threat.name in ("l0", "pixels") and way == "hole"  # one of twelve pixels is lost
+        kept = KEPT_IN_L0 if narrow else KEPT
+        found, known = int(result.success.sum()), int(plain.success.sum())
+        assert found >= kept * known, f"{way}: {found} where the plain network gives {known}"
+        assert torch.isfinite(odd(way).logits(result.adversarial)).all()
+        if way == "slope":
+            asked = (result.backward > 0) & (result.iterations > 0)
+            assert (result.nonfinite_gradients[asked] > 0).all()
+        if way == "hole":
+            assert not result.nonfinite_gradients.any()
+        if way == "copy":
+            assert not result.nonfinite_outputs.any()
+        both = result.success & plain.success
+        if not case.threat.bounded and not narrow and both.any():
+            assert result.size[both].median() <= LONGER * plain.size[both].median(), way
+
+
 CLAUSES = [
+    says_where_the_scale_of_logits_counts,
+    searches_with_what_is_finite,
     agrees_with_a_fresh_forward,
     stays_inside_box_and_threat,
     reaches_the_closed_form,

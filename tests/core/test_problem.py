@@ -219,8 +219,9 @@ def test_outputs_that_are_not_numbers_are_never_a_success():
     assert torch.isinf(result.size).all()
     problem = problem_of(2, classifier=Classifier(Fragile()))
     probe = problem.probe(images * 0.1)
-    assert torch.isnan(probe.logits[:, 1]).all()
-    assert problem.goal.met(probe.logits).all()
+    assert torch.equal(probe.logits, problem.clean)
+    assert (problem.record.nonfinite_outputs == 1).all()
+    assert (probe.gradient(problem.goal.margin) * (problem.images - probe.points) >= 0).all(), "leads back"
     assert not probe.met.any()
 
 

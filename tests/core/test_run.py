@@ -133,6 +133,7 @@ def test_the_table_survives_parquet(tmp_path):
     assert set(table.column_names) == {
         "success", "already", "size", "l0", "l1", "l2", "linf", "pixels", "flow", "clean_prediction",
         "clean_confidence", "prediction", "confidence", "margin", "forward", "backward", "iterations", "seconds",
+        "nonfinite_outputs", "nonfinite_gradients",
     }  # fmt: skip
     for name in table.column_names:
         assert table[name].to_pylist() == getattr(result, name).tolist()

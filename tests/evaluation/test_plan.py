@@ -1,9 +1,13 @@
 import math
+from dataclasses import replace
 
 import pytest
+import torch
 
-from brittle import InputError, UnsupportedThreat
+from brittle import PGD, Classifier, InputError, UnsupportedThreat, run
+from brittle.data import open_source
 from brittle.evaluation.plan import DEFAULT_ATTACKS, plan
+from brittle.models import open_network
 
 
 def test_the_default_plan_suits_the_norm():
@@ -62,3 +66,36 @@ def test_a_radius_that_would_be_ignored_is_refused(text):
 
 def test_settings_name_the_attacks_inside():
     assert plan(["smallest(bim)"], "linf", 0.1)[0].info.settings["attack"]["attack"] == "BasicIterative"
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "flow"])
+def test_the_default_plan_does_not_depend_on_the_scale_of_the_logits(norm):
+    block = next(open_source("digits").blocks(12))
+    network = open_network("digits-lenet").module
+    radius = {"linf": 0.07, "l2": 0.6, "flow": 0.7}[norm]
+
+    def broken(scale):
+        classifier = Classifier(Scaled(network, scale))
+        runs = [
+            run(replace_steps(one.attack), classifier, block.images, block.labels, threat=one.threat)
+            for one in plan([], norm, radius)
+        ]
+        return torch.stack([one.success & (one.size <= radius + 1e-6) for one in runs])
+
+    usual = broken(1.0)
+    assert int(usual.any(0).sum()) > 0
+    for scale in (0.001, 1000.0):
+        assert int((broken(scale) != usual).sum(1).amax()) <= 1
+
+
+def replace_steps(attack):
+    return replace(attack, steps=15) if isinstance(attack, PGD) else attack
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self, network, scale):
+        super().__init__()
+        self.network, self.scale = network, scale
+
+    def forward(self, images):
+        return self.network(images) * self.scale

@@ -148,6 +148,8 @@ class Images:
             "forward": np.where(right, {"noise": 10, "fgsm": 2}.get(attack.name, 41), 1),
             "backward": np.where(right, {"noise": 0, "fgsm": 1}.get(attack.name, 40), 0),
             "iterations": np.full(n, 3),
+            "nonfinite_outputs": np.zeros(n, dtype=int),
+            "nonfinite_gradients": np.zeros(n, dtype=int),
             "seconds": generator.uniform(0.002, 0.01, n),
             "channels": np.full(n, channels),
             "height": np.full(n, height),

@@ -7,11 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.attacks.objective import rivals_of
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
 from brittle.errors import InputError
-from brittle.maths import geometry, losses
+from brittle.maths import geometry
 from brittle.types import Fields, Images, Logits, Mask, PerImage
 
 SMALL, FINE, COARSE = 64, 0.5, 1.0
@@ -85,8 +86,7 @@ class ADef(Stepwise[Bend]):
 
     def start(self, problem: Problem) -> Bend:
         """Begin without a deformation; the candidates are those of the clean image."""
-        others = losses.others(problem.clean, problem.goal.labels).argsort(dim=1, descending=True, stable=True)
-        return Bend(problem.threat.nothing(problem.images), others[:, : min(self.candidates, others.shape[1] - 1)])
+        return Bend(problem.threat.nothing(problem.images), rivals_of(problem, self.candidates))
 
     def perturb(self, problem: Problem) -> None:
         """Step, and lengthen what is left over."""

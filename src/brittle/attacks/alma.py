@@ -65,6 +65,8 @@ class ALMA(Stepwise[Lagrangian]):
     mean of 1 means the same for every range of values. The perceptual distances of the authors' code (SSIM, CIEDE2000,
     LPIPS) are not offered.
 
+    What is asked for beyond the boundary is 1e-4 logits, as published, so it depends on the scale of the logits.
+
     Attributes:
         steps: N; 1000 in the paper, 100 in its fast setting.
         first_distance: epsilon; by default 0.5 for l1 and 0.1 for l2, as in the authors' experiments.
@@ -176,7 +178,10 @@ def constraint(problem: Problem, logits: Logits) -> PerImage:
     depth = 4 if goal.targeted else 3
     if logits.shape[1] < depth:
         return missing / goal.margin(problem.clean).abs().clamp_min(1e-8)
-    largest = logits.topk(depth, dim=1).values
+    falling = goal.distinct(logits).sort(dim=1, descending=True).values
+    again = torch.zeros_like(falling, dtype=torch.bool)
+    again[:, 1:] = falling[:, 1:] == falling[:, :-1]  # a copy of a class does not count as another
+    largest = torch.where(again, falling[:, -1:], falling).topk(depth, dim=1).values
     return missing / (largest[:, 0] - largest[:, 2:].mean(1) + 1e-8)
 
 

@@ -64,6 +64,8 @@ class APGD(Attack):
     Deviation: an image leaves as soon as it is broken, and later runs see only those that are not; the result is the
     same.
 
+    Cross-entropy, the default, depends on the scale of the logits; scaled_cross_entropy, dlr and margin do not.
+
     Attributes:
         steps: N; 100 in AutoAttack.
         restarts: how many random starts for each target, or without one; 1 in AutoAttack, 5 in the paper's tables.

@@ -34,6 +34,8 @@ class AutoAttack(Attack):
     Deviation: images leave within an attack too, as soon as they are broken, which changes the passes and not the
     result.
 
+    Its first member climbs the cross-entropy, as published, which depends on the scale of the logits.
+
     Attributes:
         version: standard, plus or rand.
         steps: of APGD and FAB; 100 as published.

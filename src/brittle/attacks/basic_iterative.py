@@ -20,6 +20,8 @@ class BasicIterative(Stepwise[State]):
     Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.2 (arXiv:1607.02533): x_{n+1} = Clip_{x, eps}(x_n +
     alpha sign grad J(x_n, y)).
 
+    The cross-entropy, as published, makes it depend on the scale of the logits.
+
     Attributes:
         step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
         steps: by default the paper's ceil(min(eps + 4, 1.25 eps)) with eps on the 0..255 scale.
@@ -85,7 +87,7 @@ class IterativeLeastLikely(BasicIterative):
 
     Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.3: x_{n+1} = Clip_{x, eps}(x_n - alpha sign grad J(x_n,
     y_LL)), y_LL fixed at the clean image. It succeeds, as any attack, when the goal is met: with an untargeted goal,
-    at whatever class that is.
+    at whatever class that is. As its loss, it depends on the scale of the logits.
     """
 
     def direction(self, problem: Problem, probe: Probe) -> Images:

@@ -105,7 +105,7 @@ class BoundaryDescent(Attack):
             _Run(self, steps, None if order is None else order[:, number - 1]).perturb(problem)
             if order is None and runs > 1:
                 logits = problem.probe(problem.record.best[problem.ids], graph=False).logits
-                nearest = others(logits, problem.goal.labels)
+                nearest = others(problem.goal.distinct(logits), problem.goal.labels)
                 order = nearest.sort(dim=1, descending=True, stable=True).indices[:, 1:]
 
 
@@ -178,7 +178,7 @@ class _Run(Stepwise[Follow]):
         if self.rivals is None:
             sign = 1 if problem.goal.targeted else -1
             return problem.goal.margin(probe.logits) - problem.goal.confidence, probe.gradient(
-                lambda logits: sign * smooth_lead(logits, labels, heat)
+                lambda logits: sign * smooth_lead(problem.goal.distinct(logits), labels, heat)
             )
 
         def gap(logits: Tensor) -> PerImage:
@@ -194,7 +194,7 @@ class _Run(Stepwise[Follow]):
             steepness = gradient.abs().flatten(1).sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
             return replace(state, reach=(REACH * margin.abs() / steepness).clamp_max(span))
         overshoot = (state.overshoot * torch.where(beyond, 0.75, 1.5)).clamp(LEAST, MOST)
-        clean = lead(problem.clean, problem.labels).abs()
+        clean = lead(problem.goal.distinct(problem.clean), problem.labels).abs()
         reach = state.reach * torch.where(margin < -clean / 3, 0.5, torch.where(margin > -clean / 10, 1.5, 1.0))
         return replace(state, overshoot=overshoot, reach=reach.clamp_max(span), found=state.found | probe.met | beyond)
 

@@ -18,11 +18,11 @@ from brittle.attacks.carlini_wagner import (
     over,
     shortfall,
 )
+from brittle.attacks.objective import rivals_of
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, Targeted
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
-from brittle.maths import losses
 from brittle.types import Images, Mask, PerImage
 
 MARGIN = 0.01
@@ -67,6 +67,8 @@ class CarliniWagnerL0(Attack):
     range (`shrink`); an untargeted goal is sought through each of the likeliest classes (`rivals`), as the paper does
     for its "best case". `CarliniWagnerL0(abort_early=False, skip=False, shrink=0.999999, rivals=0)` is as published.
 
+    f is in logits, as published, so that what the first constants are worth depends on the scale of the logits.
+
     Attributes:
         steps: most steps of Adam at each constant; 1000 in the authors' code.
         learning_rate: of Adam, on w; 0.01.
@@ -100,12 +102,11 @@ class CarliniWagnerL0(Attack):
         if problem.goal.targeted or not self.rivals:
             self._thin(problem, problem.goal)
             return
-        others = losses.others(problem.clean, problem.goal.labels)
-        rivals = others.topk(min(self.rivals, others.shape[1] - 1)).indices
-        for rival in rivals.unbind(1):
+        for rival in rivals_of(problem, self.rivals).unbind(1):
             keep = (~problem.record.spent(problem.ids)).nonzero()[:, 0]
             if len(keep):
-                self._thin(problem.rows(keep), Targeted(rival[keep], problem.goal.confidence))
+                aim = Targeted(rival[keep], problem.goal.confidence).beside(problem.clean[keep])
+                self._thin(problem.rows(keep), aim)
 
     def _thin(self, problem: Problem, aim: Goal) -> None:
         box = TanhBox(problem.classifier.bounds, self.shrink)

@@ -48,6 +48,8 @@ class CarliniWagnerL2(Attack):
     of their constants since the first success (`carry`). An image that lacks nothing needs no backward pass.
     `CarliniWagnerL2(shrink=0.999999, warm=False, carry=False)` is as published.
 
+    f is in logits, as published, so that what the first constants are worth depends on the scale of the logits.
+
     Attributes:
         searches: constants tried per image; 9 in the authors' code.
         steps: of Adam at each constant; 1000, as the authors run it (10,000 is their default).

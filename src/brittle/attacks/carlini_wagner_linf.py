@@ -65,6 +65,8 @@ class CarliniWagnerLinf(Attack):
     failed (`refinements`); the box takes less than the whole of tanh's range (`shrink`). `CarliniWagnerLinf(
     project=False, abort_early=False, skip=False, refinements=0, shrink=0.999999)` is as published.
 
+    f is in logits, as published, so that what the first constants are worth depends on the scale of the logits.
+
     Attributes:
         steps: most steps of Adam at each constant; 1000 in the authors' code.
         learning_rate: of Adam, on w; 0.005.

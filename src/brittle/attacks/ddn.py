@@ -35,6 +35,8 @@ class DDN(Stepwise[Sphere]):
 
     Deviation: points are not rounded to the 256 values of an 8-bit image (`levels`).
 
+    The cross-entropy, as published, makes the path depend on the scale of the logits.
+
     Attributes:
         steps: K; 100 in the paper's cheapest setting (which has 300 and 1000 too).
         gamma: by which share a radius changes; 0.05 in the paper.

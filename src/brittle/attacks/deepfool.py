@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.attacks.objective import rivals_of
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import column
@@ -80,11 +81,8 @@ class DeepFool(Stepwise[Walk]):
 
     def start(self, problem: Problem) -> Walk:
         """Begin at the clean image, with its likeliest classes as rivals."""
-        if problem.goal.targeted:
-            rivals = problem.goal.labels[:, None]
-        else:
-            others = losses.others(problem.clean, problem.goal.labels)
-            rivals = others.topk(min(self.candidates, others.shape[1]) - 1).indices
+        goal = problem.goal
+        rivals = goal.labels[:, None] if goal.targeted else rivals_of(problem, self.candidates - 1)
         steepness = torch.zeros_like(rivals, dtype=problem.images.dtype)
         return Walk(problem.images, torch.zeros_like(problem.images), rivals, steepness)
 
@@ -122,8 +120,10 @@ class DeepFool(Stepwise[Walk]):
         labels = losses.others(probe.logits, goal.labels).argmax(1) if goal.targeted else goal.labels
 
         def gaps(logits: Logits, rows: Tensor) -> Tensor:
-            found = logits.gather(1, rivals[rows]) - logits.gather(1, labels[rows, None])
-            return torch.where(crossed[rows, None], goal.rows(rows).margin(logits)[:, None], found)
+            aims = goal.rows(rows)
+            distinct = aims.distinct(logits)
+            found = distinct.gather(1, rivals[rows]) - distinct.gather(1, labels[rows, None])
+            return torch.where(crossed[rows, None], aims.margin(logits)[:, None], found)
 
         rivals, everyone = state.rivals, torch.arange(len(state.x), device=state.x.device)
         rivals, steepness, depth = self._ordered(state, gaps(probe.logits, everyone).abs())
@@ -133,13 +133,12 @@ class DeepFool(Stepwise[Walk]):
         first = bool((state.steepness == 0).all())  # all images make their first step together, and need all rivals
         for j, rows, gradients in probe.sweep(gaps, None if first else depth.masked_fill(crossed, 1)):
             norm = _norm(gradients, q)
-            distance = height[rows, j] / norm
+            distance = _distance(height[rows, j], norm)
             closer = distance < best[rows]
             steepness[rows, j] = norm
             best[rows] = torch.where(closer, distance, best[rows])
-            rise[rows] = torch.where(
-                closer, (distance + self.nudge * problem.classifier.bounds.span) * norm, rise[rows]
-            )
+            beyond = self.nudge * problem.classifier.bounds.span
+            rise[rows] = torch.where(closer, (distance + beyond) * norm, rise[rows])
             normal[rows] = torch.where(column(closer, gradients), gradients, normal[rows])
         learnt = replace(state, rivals=rivals, steepness=steepness)
         return normal, rise, learnt.where(~crossed, state)
@@ -147,10 +146,15 @@ class DeepFool(Stepwise[Walk]):
     def _ordered(self, state: Walk, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Order the rivals by their distance as far as it is known, and say how many of them each image needs."""
         known = state.steepness > 0
-        distance = torch.where(known, height / state.steepness, torch.zeros_like(height))
+        distance = torch.where(known, _distance(height, state.steepness), torch.zeros_like(height))
         distance, order = distance.sort(dim=1, stable=True)
         needed = ~known.gather(1, order) | (distance <= self.slack * distance[:, :1])
         return state.rivals.gather(1, order), state.steepness.gather(1, order), needed.sum(1)
+
+
+def _distance(height: Tensor, norm: Tensor) -> Tensor:
+    """Measure how far a linearised boundary is away; one without a slope is nowhere, also where its height is 0."""
+    return torch.where(norm > torch.finfo(norm.dtype).tiny ** 0.5, height / norm, torch.inf)
 
 
 def _norm(gradients: Images, q: float) -> Tensor:

@@ -99,7 +99,7 @@ class NES(EstimatedAscent):
 
     Ilyas, Engstrom, Athalye, Lin, ICML 2018 (arXiv:1804.08598), sections 2.1 and 2.2: natural evolution strategies with
     antithetic sampling, then a step along the sign of the estimate (l2: along the estimate). As in their code the
-    estimates are averaged with a momentum of 0.9.
+    estimates are averaged with a momentum of 0.9. The cross-entropy depends on the scale of the logits.
 
     Deviations: the stride is not halved on plateaus, as their code does; points outside the bounds are clamped.
 

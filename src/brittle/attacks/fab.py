@@ -171,13 +171,15 @@ def _nearest(problem: Problem, rivals: Tensor, probe: Probe, q: float) -> tuple[
     labels = _opponents(problem, probe.logits)
 
     def gaps(logits: Logits, rows: Tensor) -> Tensor:
-        return logits.gather(1, rivals[rows]) - logits.gather(1, labels[rows, None])
+        distinct = problem.goal.rows(rows).distinct(logits)
+        return distinct.gather(1, rivals[rows]) - distinct.gather(1, labels[rows, None])
 
     height = gaps(probe.logits, torch.arange(len(probe), device=rivals.device))
     normal, rise = torch.zeros_like(probe.points), -height[:, 0]
     least = torch.full_like(rise, torch.inf)
     for j, rows, gradients in probe.sweep(gaps):
-        distance = height[rows, j].abs() / norms.size(gradients, q).clamp_min(1e-12)
+        norm = norms.size(gradients, q)
+        distance = torch.where(norm > 0, height[rows, j].abs() / norm, torch.inf)
         closer = (distance < least) | (j == 0)
         least = torch.where(closer, distance, least)
         rise = torch.where(closer, -height[rows, j], rise)

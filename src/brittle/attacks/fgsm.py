@@ -17,7 +17,7 @@ class FGSM(Stepwise[State]):
     x - eps sign(grad J(x, target)). Deviation: in l1 and l2 the step goes along the steepest direction of that norm.
 
     Attributes:
-        loss: what is increased; the paper's is the cross-entropy.
+        loss: what is increased; the paper's is the cross-entropy, which depends on the scale of the logits.
 
     Example:
         >>> FGSM().loss

@@ -1,7 +1,7 @@
 """JSMA, the Jacobian-based saliency map attack, and the saliency maps that it follows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -10,12 +10,12 @@ from torch import Tensor
 from brittle.core.attack import Attack
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows
+from brittle.core.rows import Rows, column
 from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.maths.saliency import best_feature, best_pair, saliency
-from brittle.types import Images, Labels, Logits
+from brittle.types import Images, Labels, Logits, Mask
 
 On = Literal["logits", "probabilities"]
 """What the Jacobian is of."""
@@ -27,10 +27,19 @@ SMALLEST_THETA = 1e-3
 
 @dataclass(frozen=True)
 class Climb(Rows):
-    """Where the search stands: `x` the points, `runner_up` the likeliest other class of the clean image."""
+    """Where the search stands.
+
+    Attributes:
+        x: the points.
+        runner_up: the likeliest other class of the clean image.
+        before: the points before the last step.
+        barred: features that led where the network has no finite output, (n, d).
+    """
 
     x: Images
     runner_up: Labels
+    before: Images
+    barred: Mask
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class JSMA(Attack):
     Deviations: `on`, since the paper defines the map on the network's outputs but takes the logits in its experiments,
     where on LeNet more features are needed; the limit counts features, the paper's iterations (the same for theta of 1
     and -1); untargeted goals, of which the paper has none (`aim`).
+
+    On probabilities, as the paper defines the map, the choice of features depends on the scale of the logits.
 
     Attributes:
         theta: change of a feature, as a fraction of the bounds' span, negative to lower features; 1 in the paper.
@@ -94,27 +105,37 @@ class JSMA(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Change features of each image until its goal is met, the limit is reached or no feature helps."""
-        runner_up = losses.others(problem.clean, problem.labels).argmax(1)
-        state, probe = Climb(problem.images, runner_up), problem.probe(problem.images)
+        runner_up = losses.others(problem.goal.distinct(problem.clean), problem.labels).argmax(1)
+        barred = torch.zeros_like(problem.images.flatten(1), dtype=torch.bool)
+        state, probe = Climb(problem.images, runner_up, problem.images, barred), problem.probe(problem.images)
         while len(keep := (~(probe.met | problem.record.spent(problem.ids))).nonzero()[:, 0]):
             if len(keep) < len(problem):
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
-            moved, helps = self._moved(problem, state, probe)
+            state, helps = self._stepped(problem, state, probe)
             keep = helps.nonzero()[:, 0]
             if not len(keep):
                 return
             if len(keep) < len(problem):
-                problem, state, moved = problem.rows(keep), state.rows(keep), moved[keep]
-            state = Climb(moved, state.runner_up)
+                problem, state = problem.rows(keep), state.rows(keep)
             problem.record.iterations[problem.ids] += 1
             probe = problem.probe(state.x)
+
+    def _stepped(self, problem: Problem, state: Climb, probe: Probe) -> tuple[Climb, Tensor]:
+        """Change the best features, or take back what led where the network has no finite output; say who goes on."""
+        moved, helps = self._moved(problem, state, probe)
+        lost = probe.unusable
+        if lost is None:
+            return replace(state, x=moved, before=state.x), helps
+        barred = state.barred | (lost[:, None] & (state.x != state.before).flatten(1))
+        moved = torch.where(column(lost, moved), state.before, moved)
+        return Climb(moved, state.runner_up, torch.where(column(lost, moved), moved, state.x), barred), helps | lost
 
     def _moved(self, problem: Problem, state: Climb, probe: Probe) -> tuple[Images, Tensor]:
         """Change the best features of each image, and say where there were any."""
         increasing, lowered = self.theta > 0, self.aim == "label" and not problem.goal.targeted
         target, others = _slopes(probe.gradients(_columns(self._classes(problem, state, probe), self.on)).flatten(2))
-        best = best_pair if self.pairs else best_feature
-        chosen, helps = best(target, others, self._domain(problem, state.x), increasing != lowered)
+        best, domain = best_pair if self.pairs else best_feature, self._domain(problem, state.x) & ~state.barred
+        chosen, helps = best(target, others, domain, increasing != lowered)
         bounds, flat = problem.classifier.bounds, state.x.flatten(1)
         moved = flat.scatter(1, chosen, flat.gather(1, chosen) + self.theta * bounds.span)
         return bounds.clamp(moved.reshape(state.x.shape)), helps
@@ -125,7 +146,7 @@ class JSMA(Attack):
             return problem.goal.labels
         if self.aim == "runner-up":
             return state.runner_up
-        return losses.others(probe.logits, problem.goal.labels).argmax(1)
+        return losses.others(problem.goal.distinct(probe.logits), problem.goal.labels).argmax(1)
 
     def _domain(self, problem: Problem, x: Images) -> Tensor:
         """Say which features may be changed (n, d): those not saturated, and where the limit is reached no new ones."""

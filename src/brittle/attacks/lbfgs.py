@@ -118,6 +118,8 @@ class LBFGS(Attack):
     `brittle.maths.quasi_newton`). Every constant goes on from where the one before ended, with what was learnt of the
     loss's curvature; that of c ||r||^2 is known. Untargeted goals are not in the paper: see `untargeted`.
 
+    The loss is a cross-entropy, as published, which makes what it finds depend on the scale of the logits.
+
     Attributes:
         searches: most constants tried; the paper names no number.
         steps: most points looked at for one constant.
@@ -199,7 +201,7 @@ class LBFGS(Attack):
         if goal.targeted or self.untargeted == "any":
             return goal.labels
         if self.untargeted == "runner-up":
-            return others(problem.clean, goal.labels).argmax(1)
+            return others(goal.distinct(problem.clean), goal.labels).argmax(1)
         drawn = (problem.streams.uniform(problem.ids, ()) * (classes - 1)).long().clamp_max(classes - 2)
         return drawn + (drawn >= goal.labels).long()
 
@@ -213,7 +215,8 @@ class LBFGS(Attack):
     def _loss(self, problem: Problem, labels: Labels) -> Callable[[Logits], PerImage]:
         if problem.goal.targeted or self.untargeted != "any":
             return lambda logits: cross_entropy(logits, labels)
-        return lambda logits: logits.logsumexp(1) - others(logits, labels).logsumexp(1)
+        distinct = problem.goal.distinct
+        return lambda logits: distinct(logits).logsumexp(1) - others(distinct(logits), labels).logsumexp(1)
 
     def _went_on(self, search: Search, place: Place) -> Search:
         """Accept or shorten the steps; where a descent has arrived, go on to the next constant."""

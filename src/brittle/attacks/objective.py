@@ -15,8 +15,12 @@ from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.types import Images, Logits, PerImage
 
-Loss = Literal["cross_entropy", "margin", "dlr"]
-"""Cross-entropy; the margin of Carlini & Wagner clipped at kappa; the difference of logits ratio (Croce & Hein)."""
+Loss = Literal["cross_entropy", "scaled_cross_entropy", "margin", "dlr"]
+"""Cross-entropy; the same of logits brought to one scale; the margin of Carlini & Wagner clipped at kappa; the
+difference of logits ratio (Croce & Hein)."""
+SPREAD = 5.0
+"""Standard deviation over the classes to which `scaled_cross_entropy` brings the clean image's logits; fixed on
+digits-lenet, where it breaks what plain cross-entropy does."""
 
 A = TypeVar("A", bound="Ascent")
 
@@ -48,6 +52,11 @@ class Ascent(State):
 def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Logits], PerImage]:
     """Return the function of the logits that an attack is to increase.
 
+    Cross-entropy has a scale of its own: where the logits are large it rounds to 0 and has no gradient, where they are
+    small all classes count alike. `scaled_cross_entropy` divides the logits of an image by the standard deviation of
+    its clean ones and multiplies by `SPREAD`, so that k times the same network is attacked in the same way. (Yu & Xu,
+    AAAI 2023, divide by the lead at each step for the same reason.)
+
     Args:
         problem: whose goal says which labels to leave or to reach.
         loss: which one.
@@ -60,6 +69,9 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
     if loss == "cross_entropy":
         sign = -1 if goal.targeted else 1
         return lambda logits: sign * losses.cross_entropy(logits, goal.labels)
+    if loss == "scaled_cross_entropy":
+        sign, scale = -1 if goal.targeted else 1, logit_scale(problem)[:, None]
+        return lambda logits: sign * losses.cross_entropy(logits * scale, goal.labels)
     if loss == "margin":
         return lambda logits: goal.margin(logits).clamp_max(max(kappa, goal.confidence))
     if loss == "dlr":
@@ -71,8 +83,14 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
             )
         if goal.targeted:
             return lambda logits: losses.targeted_difference_of_logits_ratio(logits, problem.labels, goal.labels)
-        return lambda logits: losses.difference_of_logits_ratio(logits, goal.labels)
-    raise InputError(f"the loss is {loss!r}; expected cross_entropy, margin or dlr")
+        return lambda logits: losses.difference_of_logits_ratio(goal.distinct(logits), goal.labels)
+    raise InputError(f"the loss is {loss!r}; expected cross_entropy, scaled_cross_entropy, margin or dlr")
+
+
+def logit_scale(problem: Problem) -> PerImage:
+    """Return the factors that bring the clean images' logits to a standard deviation of `SPREAD`, (n,)."""
+    spread = problem.clean.std(1)
+    return SPREAD / spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.5)
 
 
 def towards(problem: Problem, rivals: Tensor) -> Callable[[Logits], PerImage]:
@@ -82,8 +100,11 @@ def towards(problem: Problem, rivals: Tensor) -> Callable[[Logits], PerImage]:
 
 
 def rivals_of(problem: Problem, most: int) -> Tensor:
-    """Return the likeliest classes of the clean images that are not the label, (n, at most `most`), likeliest first."""
-    others = losses.others(problem.clean, problem.goal.labels)
+    """Return the likeliest classes of the clean images but the label, (n, at most `most`), likeliest first.
+
+    Copies of the label come last.
+    """
+    others = losses.others(problem.goal.distinct(problem.clean), problem.goal.labels)
     return others.topk(min(most, others.shape[1] - 1)).indices
 
 

@@ -53,6 +53,9 @@ class OnePixel(Attack):
     probabilities. Of the candidates that break an image the one with the fewest pixels is returned, then the one
     farthest beyond the boundary.
 
+    The fitness is of a softmax, and an image is done by its probability, as published; both depend on the scale of the
+    logits.
+
     Attributes:
         population: candidates per image; 400 in the paper.
         generations: most generations after the first candidates; 100 in the paper.
@@ -216,7 +219,7 @@ def _fitness(problem: Problem, genes: Tensor, parents: Population) -> Tensor:
     """Rate candidates, (n, population); the network sees each picture once that neither the image nor a parent is."""
     pictures = _pictures(problem.images, torch.cat([parents.genes, genes], 1), problem.classifier.bounds)
     pictures = torch.cat([torch.zeros_like(pictures[:, :1]), pictures], 1)
-    known = torch.cat([_rated(problem, problem.clean, problem.goal.labels)[:, None], parents.fitness], 1)
+    known = torch.cat([_rated(problem, problem.clean)[:, None], parents.fitness], 1)
     first, count = first_equal(pictures), known.shape[1]
     new = first[:, count:] == torch.arange(count, first.shape[1], device=genes.device)
     answers = torch.cat([known, known.new_zeros(new.shape)], 1)
@@ -234,13 +237,13 @@ def _asked(problem: Problem, genes: Tensor, places: Tensor) -> PerImage:
         owners = part // population
         points = _painted(problem.images[owners], candidates[part], problem.classifier.bounds)
         logits = problem.probe(points, of=owners, graph=False).logits
-        found.append(_rated(problem, logits, problem.goal.labels[owners]))
+        found.append(_rated(problem.rows(owners), logits))
     return torch.cat(found)
 
 
-def _rated(problem: Problem, logits: Logits, labels: Labels) -> PerImage:
+def _rated(problem: Problem, logits: Logits) -> PerImage:
     """Rate what the network said: the goal's log-odds, towards the target or away from the label."""
-    odds = _log_odds(logits, labels)
+    odds = _log_odds(problem.goal.distinct(logits).double(), problem.goal.labels).to(logits.dtype)
     return (odds if problem.goal.targeted else -odds).nan_to_num(nan=-torch.inf)
 
 

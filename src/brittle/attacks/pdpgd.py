@@ -43,6 +43,8 @@ class PDPGD(Stepwise[Saddle]):
     weights are a softmax, whose logit of the goal rises while it is not met and falls while it is. With l0 the operator
     is that of the 2/3-norm. All with the bounds' span as unit.
 
+    The softplus is of logits, as published, so that the loss depends on the scale of the logits.
+
     Attributes:
         steps: 500 in the paper.
         stride, fall: Adam's step, 0.1, and the share of it that is left in the end, 0.01.

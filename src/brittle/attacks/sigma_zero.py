@@ -34,6 +34,8 @@ class SigmaZero(Stepwise[Sparse]):
 
     Deviation: a targeted goal's margin serves as well; the paper's attack is untargeted.
 
+    What is lacking is in logits beside a count that is not, as published: it depends on the scale of the logits.
+
     Attributes:
         steps: 1000 in the paper.
         stride: eta_0, Adam's first step; 1.

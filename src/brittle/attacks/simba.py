@@ -40,6 +40,8 @@ class SimBA(Attack):
     Deviations: probabilities are compared by their logarithms, the same order without the plateau where they round to
     1; values are clamped to the bounds; within a radius the points are projected on the ball.
 
+    The probability compared is that of a softmax, as published, and depends on the scale of the logits.
+
     Attributes:
         epsilon: how far to go along a direction, as a share of the bounds' span; 0.2 in the paper.
         basis: pixel or cosine, the paper's SimBA and SimBA-DCT.

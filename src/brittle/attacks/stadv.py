@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.attacks.objective import logit_scale
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows, column
@@ -114,12 +115,16 @@ class SpatiallyTransformed(Stepwise[Descent]):
     pixels at most. Where the descent arrives without ever having met the goal, it goes on with a tenth of tau; in the
     paper tau is fixed. A line search that finds nothing forgets what was learnt and tries the gradient once.
 
+    What is lacking is in logits, as published, so that tau depends on the scale of the logits; not so with `scaled`.
+
     Attributes:
         steps: most fields looked at after the first; the paper names no number.
         tau: the weight of the variation, in logits per pixel; 0.05 in the paper.
         softness: of the variation, in pixels.
         stride: the T-norm of the longest step, in pixels.
         memory: pairs kept (m of L-BFGS); they take 4 m planes of memory for each image.
+        scaled: bring the clean image's logits to a standard deviation of 5 over the classes first (`SPREAD` of
+            `brittle.attacks.objective`), so that tau means the same for k times the same network.
         decrease: a step that brings no more than this fraction of the function's value brings next to nothing.
 
     Example:
@@ -136,6 +141,7 @@ class SpatiallyTransformed(Stepwise[Descent]):
     stride: float = 0.5
     memory: int = 10
     decrease: float = 0.01
+    scaled: bool = False
 
     def __post_init__(self):
         for name, least in (("steps", 1), ("tau", 0), ("memory", 1), ("decrease", 0)):
@@ -211,11 +217,12 @@ class SpatiallyTransformed(Stepwise[Descent]):
     def _place(self, problem: Problem, field: Fields, probe: Probe) -> Place:
         """Measure both terms and their gradients; an image that lacks nothing costs no backward pass."""
         goal = problem.goal
-        lacking = (goal.confidence - goal.margin(probe.logits)).clamp_min(0)
+        unit = logit_scale(problem) if self.scaled else torch.ones_like(probe.logits[:, 0])
+        lacking = unit * (goal.confidence - goal.margin(probe.logits)).clamp_min(0)
         pull = torch.zeros_like(probe.points)
         needing = (lacking > 0).long()
         for _, rows, part in probe.sweep(lambda logits, at: -goal.rows(at).margin(logits)[:, None], needing):
-            pull[rows] = part
+            pull[rows] = column(unit[rows], part) * part
         leaf = field.detach().requires_grad_()
         with torch.enable_grad():
             spread = geometry.variation(leaf, self.softness)

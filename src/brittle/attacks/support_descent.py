@@ -109,7 +109,8 @@ class _Descent(Stepwise[Support]):
         done = int(state.done[0])
         labels, heat = problem.goal.labels, state.heat * cosine(1, 0, done, max(1, self.steps - 1))
         sign = 1 if problem.goal.targeted else -1
-        gradient = probe.gradient(lambda logits: sign * smooth_lead(logits, labels, heat))
+        distinct = problem.goal.distinct
+        gradient = probe.gradient(lambda logits: sign * smooth_lead(distinct(logits), labels, heat))
         average = self.settings.momentum * state.average + norms.steepest(gradient, 2)
         bounds, change = problem.classifier.bounds, probe.points - problem.images
         upward = torch.where(average > 0, bounds.upper - problem.images, bounds.lower - problem.images)

@@ -1,13 +1,19 @@
 """Goals: when an image counts as broken, and by what margin."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
+
+import torch
+from torch import Tensor
 
 from brittle.core.rows import Rows
 from brittle.errors import InputError
 from brittle.maths.losses import lead
 from brittle.types import Labels, Logits, Mask, PerImage
+
+ROUNDING = 4
+"""Units in the last place of the largest logit by which one class may round otherwise than its copy."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +24,7 @@ class Goal(Rows, ABC):
         labels: (n,) int64: the classes to leave (untargeted) or to reach (targeted).
         confidence: how far beyond the boundary an image must be, in logits (Carlini & Wagner's kappa); 0 asks for no
             more than the other class.
+        copies: classes with the label's logit at the clean image, (n, k), as `beside` has found; None for none.
 
     Raises:
         InputError: a negative confidence.
@@ -25,6 +32,7 @@ class Goal(Rows, ABC):
 
     labels: Labels
     confidence: float = 0.0
+    copies: Tensor | None = None
     targeted: ClassVar[bool] = False
 
     def __post_init__(self):
@@ -35,6 +43,21 @@ class Goal(Rows, ABC):
         """Say for which images the goal is reached."""
         reached = self.reached(logits)
         return reached & (self.margin(logits) >= self.confidence) if self.confidence else reached
+
+    def beside(self, clean: Logits) -> "Goal":
+        """Return the goal that knows the copies of its labels, once the logits of the clean images (n, k) are known."""
+        copies = _equal(clean, self.labels)
+        return replace(self, copies=copies if bool(copies.any()) else None)
+
+    def distinct(self, logits: Logits) -> Logits:
+        """Give copies of the label the logit of the last class, as far as they are still equal to it.
+
+        Margins and losses are made of these: a class with the label's own logit, at the clean image and wherever an
+        attack stands, is another name of the label, and nothing is to be gained towards it or away from it.
+        """
+        if self.copies is None:
+            return logits
+        return torch.where(self.copies & _equal(logits, self.labels), logits.amin(1, keepdim=True), logits)
 
     @abstractmethod
     def reached(self, logits: Logits) -> Mask:
@@ -61,7 +84,7 @@ class Untargeted(Goal):
 
     def margin(self, logits: Logits) -> PerImage:
         """The largest other logit minus the label's."""
-        return -lead(logits, self.labels)
+        return -lead(self.distinct(logits), self.labels)
 
 
 @dataclass(frozen=True)
@@ -76,7 +99,15 @@ class Targeted(Goal):
 
     def margin(self, logits: Logits) -> PerImage:
         """The target's logit minus the largest other."""
-        return lead(logits, self.labels)
+        return lead(self.distinct(logits), self.labels)
+
+
+def _equal(logits: Logits, labels: Labels) -> Tensor:
+    """Say which other classes have the label's logit but for rounding, (n, k)."""
+    values = logits.detach()
+    noise = ROUNDING * torch.finfo(values.dtype).eps * values.abs().amax(1, keepdim=True)
+    near = (values - values.gather(1, labels[:, None])).abs() <= noise
+    return near.scatter(1, labels[:, None], False)
 
 
 @dataclass(frozen=True)

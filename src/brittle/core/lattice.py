@@ -132,6 +132,7 @@ def settle_on(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | 
     before = problem.record
     after = Record(problem.images, budget=budget)
     after.forward, after.backward, after.iterations = before.forward, before.backward, before.iterations
+    after.nonfinite_outputs, after.nonfinite_gradients = before.nonfinite_outputs, before.nonfinite_gradients
     towards = Neighbourhood.around(lattice.numbers(problem.images), lattice.numbers(before.best), lattice.top).nearest
     after.best = lattice.images(towards, problem.images.dtype)
     untouched = (before.best == problem.images).flatten(1).all(1)

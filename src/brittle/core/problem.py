@@ -8,34 +8,15 @@ import torch
 from torch import Tensor
 
 from brittle.core.classifier import Classifier, no_gradients
+from brittle.core.draws import drawn
 from brittle.core.goal import Goal
+from brittle.core.graph import Graph
+from brittle.core.nonfinite import retreat, sanitised, usable
 from brittle.core.record import Record
 from brittle.core.rows import Rows
-from brittle.core.seeds import Streams, reseed
+from brittle.core.seeds import Streams
 from brittle.core.threat import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
-
-
-@dataclass
-class Graph:
-    """A forward pass with its way back.
-
-    Attributes:
-        leaf: the images seen.
-        outputs: their logits, (draws, m, k); one draw but for randomised networks.
-        shown: which of the images the budget let the network see, (m,); None for all.
-        spent: whether the backward pass was used up.
-    """
-
-    leaf: Images
-    outputs: Tensor
-    shown: Mask | None = None
-    spent: bool = False
-
-    @property
-    def logits(self) -> Logits:
-        """The mean over the draws, (m, k), detached."""
-        return self.outputs.detach().mean(0)
 
 
 @dataclass(frozen=True)
@@ -100,7 +81,8 @@ class Problem(Rows):
         Returns:
             The points as the network saw them. More than `limit` points are evaluated in parts, without a graph. Points
             beyond an image's budget are not evaluated: they have the logits of its clean image, no gradient, and never
-            meet the goal.
+            meet the goal. The same logits stand in for outputs that are not finite, whose gradient leads back to the
+            clean image.
         """
         owners = self if of is None else self.rows(of)
         heard = self.record.affordable(owners.ids)
@@ -108,12 +90,14 @@ class Problem(Rows):
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
         kept = owners.look(points) if graph and of is None and len(points) <= self.limit else None
         with torch.no_grad():
-            logits = owners.judge(points) if kept is None else kept.logits
+            logits, unusable = owners._judge(points) if kept is None else (kept.logits, kept.unusable)
             size = owners.threat.size(owners.images, proposed)
             allowed = owners.threat.allows(size, self.classifier.bounds.span)
             margin = owners.goal.margin(logits)
             if heard is not None:
                 margin = torch.full_like(margin, -torch.inf).index_copy_(0, heard, margin[heard])
+            if unusable is not None:
+                margin = margin.masked_fill(unusable, -torch.inf)
             met = owners.goal.met(logits) & allowed & torch.isfinite(margin)
             self.record.offer(owners.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=of is None)
         places = torch.arange(len(points), device=points.device)
@@ -123,16 +107,25 @@ class Problem(Rows):
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
         leaf = points.detach().requires_grad_()
         with torch.enable_grad():
-            outputs, rows = self._heard(leaf)
+            outputs, rows, unusable = self._heard(leaf)
         shown = None if rows is None else torch.zeros_like(self.ids, dtype=torch.bool).index_fill_(0, rows, True)
-        return Graph(leaf, outputs, shown)
+        return Graph(leaf, outputs, shown, unusable)
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
-        return self._heard(points)[0].mean(0)
+        return self._judge(points)[0]
 
-    def _heard(self, points: Images) -> tuple[Tensor, Tensor | None]:
-        """Ask the network about the points that the budget allows, (draws, m, k); also return which, None for all."""
+    def _judge(self, points: Images) -> tuple[Logits, Mask | None]:
+        outputs, _, unusable = self._heard(points)
+        return outputs.mean(0), unusable
+
+    def _heard(self, points: Images) -> tuple[Tensor, Tensor | None, Mask | None]:
+        """Ask the network about the points that the budget allows, (draws, m, k).
+
+        Returns:
+            What it said, which points these are, None for all, and which of all points have no finite output, None for
+            none.
+        """
         rows = self.record.affordable(self.ids, self.draws)
         ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
         self.record.count(ids, forward=self.draws)  # before the call: also what then fails has been asked
@@ -141,24 +134,15 @@ class Problem(Rows):
         else:
             parts = [drawn(self.classifier, part, self.draws, self.streams) for part in asked.split(self.limit)]
             said = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        said, unusable = usable(said, self.clean if rows is None else self.clean[rows])
+        if unusable is not None:
+            self.record.note_nonfinite(ids, outputs=unusable)
         if rows is None:
-            return said, None
+            return said, None, unusable
+        if unusable is not None:
+            unusable = torch.zeros_like(self.ids, dtype=torch.bool).index_copy(0, rows, unusable)
         constant = (self.clean + 0 * points.flatten(1)[:, :1])[None]  # with a way back, along which nothing comes
-        return constant.expand(len(said), -1, -1).index_copy(1, rows, said), rows
-
-
-def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) -> Tensor:
-    """Evaluate images several times, (draws, n, k), each time with random numbers of its own for the network.
-
-    With one draw the network goes on with the random numbers that it is at.
-    """
-    if draws == 1:
-        return classifier.logits(images)[None]
-    outputs: list[Logits] = []
-    for _ in range(draws):
-        reseed(streams.another_seed(), images.device)
-        outputs.append(classifier.logits(images))
-    return torch.stack(outputs)
+        return constant.expand(len(said), -1, -1).index_copy(1, rows, said), rows, unusable
 
 
 @dataclass(frozen=True)
@@ -183,6 +167,11 @@ class Probe(Rows):
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @property
+    def unusable(self) -> Mask | None:
+        """Which points the network has no finite output for, (m,); None where that is none, or there is no graph."""
+        return None if self.graph is None or self.graph.unusable is None else self.graph.unusable[self.places]
 
     def gradient(self, value: Callable[[Logits], PerImage]) -> Images:
         """Differentiate one value per point.
@@ -293,4 +282,16 @@ class Probe(Rows):
         gradients, graph.spent = gradients.contiguous(), not keep
         ids = self.problem.ids if graph.shown is None else self.problem.ids[graph.shown[self.places]]
         self.problem.record.count(ids, backward=draws)
-        return gradients if whole else gradients[self.places]
+        return self._finite(graph, gradients if whole else gradients[self.places], value)
+
+    def _finite(self, graph: Graph, gradients: Images, value: Callable[[Logits], PerImage]) -> Images:
+        """Return gradients without NaN, and count where there were any."""
+        problem, (gradients, flawed) = self.problem, sanitised(gradients)
+        unusable = self.unusable
+        if flawed is not None:
+            flawed = flawed if unusable is None else flawed & ~unusable
+            problem.record.note_nonfinite(problem.ids, gradients=flawed)
+        if unusable is None:
+            return gradients
+        turn = problem.record.forward[problem.ids]
+        return retreat(gradients, unusable, problem.images, self.points, turn, value(self.logits))

@@ -23,6 +23,8 @@ class Record:
         best: (n, d, h, w).
         size: (n,), infinite where the goal was not met.
         forward, backward, iterations: (n,) int64.
+        nonfinite_outputs: points of each image that the network had no finite output for, (n,) int64.
+        nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
     """
 
     def __init__(self, nothing: Points, *, budget: int | None = None, trace: bool = False):
@@ -31,6 +33,10 @@ class Record:
         self.size = nothing.new_full((n,), torch.inf)
         self._margin = nothing.new_full((n,), -torch.inf)
         self.forward, self.backward, self.iterations = torch.zeros(3, n, dtype=torch.int64, device=nothing.device)
+        self.nonfinite_outputs, self.nonfinite_gradients = (
+            torch.zeros_like(self.forward),
+            torch.zeros_like(self.forward),
+        )
         self._budget = budget
         self.trace: list[tuple[Tensor, Tensor]] | None = [] if trace else None
 
@@ -40,6 +46,13 @@ class Record:
             self.forward.index_add_(0, ids, torch.full_like(ids, forward))
         if backward:
             self.backward.index_add_(0, ids, torch.full_like(ids, backward))
+
+    def note_nonfinite(self, ids: Tensor, *, outputs: Mask | None = None, gradients: Mask | None = None) -> None:
+        """Count points whose outputs, or whose gradients, are not finite; (m,) like `ids`, None for none."""
+        if outputs is not None:
+            self.nonfinite_outputs.index_add_(0, ids, outputs.to(torch.int64))
+        if gradients is not None:
+            self.nonfinite_gradients.index_add_(0, ids, gradients.to(torch.int64))
 
     def spent(self, ids: Tensor) -> Mask:
         """Say which images have used up the budget."""

@@ -30,6 +30,10 @@ class Result:
         forward, backward: passes that the image has needed, alone or in company, the clean and the verifying pass
             included. Where others of its batch still go back through a graph, it rides along and is not charged.
         iterations: steps taken.
+        nonfinite_outputs: points at which the network said NaN or infinity; they count as no success, and searches
+            turn back from them.
+        nonfinite_gradients: gradients with an entry that is NaN or infinite; 0 takes its place, and the finite entries
+            carry the search.
         seconds: the image's share of its batch's time.
         size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;
             None without `lattice`, and for deformations.
@@ -56,6 +60,8 @@ class Result:
     forward: Tensor
     backward: Tensor
     iterations: Tensor
+    nonfinite_outputs: Tensor
+    nonfinite_gradients: Tensor
     seconds: Tensor
     size_unrounded: PerImage | None = None
     field: Fields | None = None

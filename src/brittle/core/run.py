@@ -14,6 +14,7 @@ from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
 from brittle.core.lattice import Lattice, settle_on
+from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem, drawn
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
@@ -21,6 +22,7 @@ from brittle.core.seeds import Streams
 from brittle.core.threat import Pixels, Threat
 from brittle.maths import norms
 from brittle.maths.geometry import longest
+from brittle.maths.losses import decided
 from brittle.types import Images, Labels, Logits
 
 VERIFYING = 1
@@ -196,9 +198,10 @@ def _one_batch(
         clean = classifier.checked(x) if count else x.new_zeros((0, 2))
         if count and job.draws > 1:
             clean = drawn(classifier, x, job.draws, streams).mean(0)
+            classifier.check(clean, x)
     if count:
         job.check_classes(clean.shape[1])
-    aim = _resolved(job.goal, rows, labels, clean)
+    aim = _resolved(job.goal, rows, labels, clean).beside(clean)
     threat = job.threat.checked(x)
     record = Record(threat.nothing(x), budget=job.allowance, trace=job.trace)
     places = torch.arange(count, device=x.device)
@@ -242,16 +245,17 @@ def _judged(
     Without a pass to verify them there was none to attack with, and the images are the clean ones.
     """
     record, images, clean = problem.record, problem.images, problem.clean
-    final = clean
+    final, unusable = clean, torch.zeros_like(already)
     if verified:
-        final = drawn(problem.classifier, adversarial, problem.draws, problem.streams).mean(0)
+        outputs, spoilt = usable(drawn(problem.classifier, adversarial, problem.draws, problem.streams), clean)
+        final, unusable = outputs.mean(0), unusable if spoilt is None else spoilt
         record.count(problem.ids, forward=problem.draws)
+        record.note_nonfinite(problem.ids, outputs=spoilt)
     change = adversarial - images
     margin = problem.goal.margin(final)
-    met = problem.goal.met(final) & torch.isfinite(margin)
+    met = problem.goal.met(final) & torch.isfinite(margin) & ~unusable
     size = torch.where(already, torch.zeros_like(record.size), record.size)
-    confidence, prediction = final.softmax(1).max(1)
-    clean_confidence, clean_prediction = clean.softmax(1).max(1)
+    (confidence, prediction), (clean_confidence, clean_prediction) = decided(final), decided(clean)
     return {
         "success": right & ~already & met & torch.isfinite(record.size),
         "already": already,
@@ -266,6 +270,8 @@ def _judged(
         "forward": record.forward,
         "backward": record.backward,
         "iterations": record.iterations,
+        "nonfinite_outputs": record.nonfinite_outputs,
+        "nonfinite_gradients": record.nonfinite_gradients,
     }
 
 

@@ -12,8 +12,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.draws import drawn
 from brittle.core.goal import Targeted
-from brittle.core.problem import drawn
 from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.data import Block, Source
@@ -25,6 +25,7 @@ from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
 from brittle.evaluation.subject import open_subject
 from brittle.files import cannot_write, write_atomically
 from brittle.maths.geometry import warp
+from brittle.maths.losses import decided
 from brittle.models import Network
 from brittle.pictures import animate, sheet
 from brittle.types import Images
@@ -238,7 +239,7 @@ class _Job:
         image = _read(path, clean)
         logits = self._logits(image[None])
         change = (image - clean).flatten()
-        confidence, after = logits.softmax(1).max(1)
+        confidence, after = decided(logits)
         return Saved(
             source=name,
             path=path,

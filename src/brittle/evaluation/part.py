@@ -13,8 +13,8 @@ from torch import Tensor
 from brittle.core.attack import at_least
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.draws import drawn
 from brittle.core.inputs import placed
-from brittle.core.problem import drawn
 from brittle.core.result import Result
 from brittle.core.seeds import Streams
 from brittle.evaluation.schema import SCHEMA

@@ -19,16 +19,17 @@ DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 
 one pixel (Su et al.); three pixels for deformations (Alaifari et al.)."""
 DEFAULT_ATTACKS = (
     "noise:draws=10",
-    "fgsm",
-    "pgd:steps=40,restarts=3",
+    "fgsm:loss=scaled_cross_entropy",
+    "pgd:steps=40,restarts=3,loss=scaled_cross_entropy",
     "deepfool",
     "support-descent",
     "rotation-translation",
     "adef",
-    "stadv",
+    "stadv:scaled=true",
 )
 """A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them. Of deformations
-a black box, the smallest one, and one within the radius."""
+a black box, the smallest one, and one within the radius. The losses have no scale of their own, so that k times the
+same network gets the same figures."""
 
 BLACK_BOX_ATTACKS = {
     "scores": ("noise:draws=10", "random-direction", "square", "one-pixel", "rotation-translation"),

@@ -26,6 +26,8 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("forward", pa.int32()),
     ("backward", pa.int32()),
     ("iterations", pa.int32()),
+    ("nonfinite_outputs", pa.int32()),
+    ("nonfinite_gradients", pa.int32()),
     ("seconds", pa.float64()),
     ("channels", pa.int32()),
     ("height", pa.int32()),

@@ -22,7 +22,7 @@ from brittle.metrics import (
     rounded_success_rate,
     success_rate,
 )
-from brittle.metrics.rows import flags, floats
+from brittle.metrics.rows import flags, floats, integers
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class AttackSummary:
         forward, backward, seconds: mean per image.
         median_queries, most_queries: forward passes of an image, over all images.
         lattice_cost: median share by which the lattice made the changes larger, where the run had one.
+        nonfinite_outputs: images near which the network said NaN or infinity.
+        nonfinite_gradients: images with a gradient that had an entry of that kind.
     """
 
     spec: str
@@ -52,6 +54,8 @@ class AttackSummary:
     median_queries: float
     most_queries: int
     lattice_cost: Estimate | None = None
+    nonfinite_outputs: int = 0
+    nonfinite_gradients: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,8 @@ def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
         median_queries=float(np.median(floats(table, "forward"))),
         most_queries=int(floats(table, "forward").max()),
         lattice_cost=lattice_cost(table) if searched and bool(flags(table, "success").any()) else None,
+        nonfinite_outputs=int((integers(table, "nonfinite_outputs") > 0).sum()),
+        nonfinite_gradients=int((integers(table, "nonfinite_gradients") > 0).sum()),
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from brittle.core.classifier import undisturbed
 from brittle.files import write_atomically
+from brittle.maths.losses import decided
 from brittle.metrics import Estimate, fooling_rate
 from brittle.types import Images
 from brittle.universal.images import ImageSet
@@ -76,7 +77,7 @@ def outcome(  # a group of images, and what it is shown
                 for name, change in (("clean", None), ("perturbed", v), ("noise", noise))
             }
         for name, logits in said.items():
-            confidence, label = logits.double().softmax(1).max(1)
+            confidence, label = decided(logits.double())
             columns.setdefault(f"class_{name}", []).extend(label.tolist())
             columns.setdefault(f"confidence_{name}", []).extend(confidence.tolist())
         fooled = (said["clean"].argmax(1) != said["perturbed"].argmax(1)).tolist()

@@ -16,6 +16,19 @@ def others(logits: Logits, labels: Labels) -> Logits:
     return logits.scatter(1, labels[:, None], -torch.inf)
 
 
+def decided(logits: Logits) -> tuple[PerImage, Labels]:
+    """Return the confidence in the predicted class, its softmax value, and the class, which the logits alone decide.
+
+    Logits that differ may have equal softmax values, of which the first would be taken.
+
+    Example:
+        >>> decided(torch.tensor([[0.0, 1e-9]]))
+        (tensor([0.5000]), tensor([1]))
+    """
+    prediction = logits.argmax(1)
+    return logits.softmax(1).gather(1, prediction[:, None])[:, 0], prediction
+
+
 def lead(logits: Logits, labels: Labels) -> PerImage:
     """Measure by how much the label's logit leads the best other one.
 

@@ -33,6 +33,7 @@ def remarks(evidence: Evidence) -> list[Remark]:
         _attacks(evidence),
         *_on_lattice(evidence),
         *_left_out(evidence),
+        *_nonfinite(evidence),
     ]
 
 
@@ -49,6 +50,21 @@ def _images(evidence: Evidence) -> list[Remark]:
             caution=bool(data.remarks or COLOUR & data.converted.keys()),
         )
     ]
+
+
+def _nonfinite(evidence: Evidence) -> list[Remark]:
+    outputs, gradients = (
+        int(np.any([floats(attack.table, name) > 0 for attack in evidence.attacks], axis=0).sum())
+        for name in ("nonfinite_outputs", "nonfinite_gradients")
+    )
+    if not outputs + gradients:
+        return []
+    text = (
+        f"For {plural(outputs, 'image')} of {evidence.n:,} an attack came to a point where the network says NaN or "
+        f"infinity, and for {gradients:,} to a gradient with such an entry. These points count as no success, and "
+        "these entries as 0."
+    )
+    return [Remark("Outputs or gradients that are not finite", text, caution=True)]
 
 
 def _sample(evidence: Evidence) -> list[Remark]:

@@ -84,7 +84,8 @@ class Segmented:
         images, found = self.photographs.unseen, list[tuple[Integers, Integers]]()
         self.photographs.tell(f"{len(images)} clean segmentations")
         for row in range(len(images)):
-            probability, classes = self._logits(images.at(torch.tensor([row]))).softmax(0).max(0)
+            logits = self._logits(images.at(torch.tensor([row])))
+            probability, classes = logits.softmax(0).amax(0), logits.argmax(0)
             whole = classes.cpu().numpy().astype(np.int64)
             found.append((np.where(probability.cpu().numpy() >= SURE, whole, VOID), whole))
         return found

@@ -16,8 +16,8 @@ from brittle import metrics
 from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.core.attack import Attack, uses_gradients
 from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.draws import drawn
 from brittle.core.inputs import placed
-from brittle.core.problem import drawn
 from brittle.core.randomness import LOOKS
 from brittle.core.result import Result
 from brittle.core.run import run

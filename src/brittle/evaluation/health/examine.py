@@ -10,6 +10,7 @@ from brittle.data import Source
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check
 from brittle.evaluation.health.finding import Health
+from brittle.evaluation.health.finite import FINITE
 from brittle.evaluation.health.gradients import GRADIENT_CHECKS
 from brittle.evaluation.health.meter import Meter
 from brittle.evaluation.health.outputs import OUTPUT_CHECKS
@@ -25,6 +26,7 @@ from brittle.types import Images, Labels
 CHECKS: tuple[Check, ...] = (
     *OUTPUT_CHECKS,
     *GRADIENT_CHECKS,
+    FINITE,
     *ROW_CHECKS,
     *REPEAT_CHECKS,
     *RADIUS_CHECKS,

@@ -10,7 +10,7 @@ from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.noise import RandomNoise
 from brittle.attacks.pgd import PGD
-from brittle.evaluation.health import gradients, outputs, radii, repeats, rows, thorough, weights
+from brittle.evaluation.health import finite, gradients, outputs, radii, repeats, rows, thorough, weights
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check
 from brittle.studies.faults import attacks, networks
@@ -97,6 +97,8 @@ IN_NETWORKS = (
     _in_network(outputs.STABLE, "a wave of very short length", "no wave", networks.Rough),
     _in_network(gradients.GRADIENTS, "distilled at temperature 1000", "divided again", networks.Distilled),
     _in_network(gradients.GRADIENTS, "rounds its input", "rounds, gradient passed through", networks.Quantised),
+    _in_network(finite.FINITE, "a root that has no slope", "no root", networks.Undefined),
+    _in_network(finite.FINITE, "NaN beside the images", "numbers beside the images", networks.Overflows),
     _in_network(gradients.OPTIMISES, "descends inside forward", "the same step in closed form", networks.Purifies),
     _in_network(weights.WEIGHTS, "a running mean in forward", "a fixed mean", networks.Learns),
     _in_network(

@@ -1,0 +1,22 @@
+"""Looking at points several times, each time with fresh random numbers of a randomised network."""
+
+import torch
+from torch import Tensor
+
+from brittle.core.classifier import Classifier
+from brittle.core.seeds import Streams, reseed
+from brittle.types import Images, Logits
+
+
+def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) -> Tensor:
+    """Evaluate images several times, (draws, n, k), each time with random numbers of its own for the network.
+
+    With one draw the network goes on with the random numbers that it is at.
+    """
+    if draws == 1:
+        return classifier.logits(images)[None]
+    outputs: list[Logits] = []
+    for _ in range(draws):
+        reseed(streams.another_seed(), images.device)
+        outputs.append(classifier.logits(images))
+    return torch.stack(outputs)

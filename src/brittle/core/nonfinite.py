@@ -1,0 +1,75 @@
+"""Outputs and gradients that are not finite, and what attacks are given in their place."""
+
+import torch
+from torch import Tensor
+
+from brittle.types import Images, Logits, Mask, PerImage
+
+_PIXEL, _TURN = 0.7548776662466927, 0.6180339887498949
+"""Irrational steps; their multiples, less the whole part, fill 0..1 evenly (Weyl 1916)."""
+
+
+def usable(outputs: Tensor, clean: Logits) -> tuple[Tensor, Mask | None]:
+    """Put the logits of the clean images where a network said NaN or infinity: such a point is no example of anything.
+
+    Args:
+        outputs: (draws, m, k).
+        clean: (m, k), finite.
+
+    Returns:
+        Outputs that are finite, and for which points they were replaced: where one draw or one class is not finite. On
+        the CPU None for no point; on a GPU always a mask, for to look at it would wait for the device.
+
+    Example:
+        >>> usable(torch.tensor([[[1.0, torch.nan], [3.0, 4.0]]]), torch.zeros(2, 2))
+        (tensor([[[0., 0.],
+                 [3., 4.]]]), tensor([ True, False]))
+    """
+    finite = torch.isfinite(outputs.detach()).all(2).all(0)
+    if finite.is_cpu and bool(finite.all()):
+        return outputs, None
+    return torch.where(finite[:, None], outputs, clean), ~finite
+
+
+def sanitised(gradients: Images) -> tuple[Images, Mask | None]:
+    """Put 0 where a gradient is NaN or infinite, so that its finite entries carry the search.
+
+    Returns:
+        The gradients, and which of them were not finite, (m,). On the CPU None for none, on a GPU always a mask.
+
+    Example:
+        >>> sanitised(torch.tensor([[1.0, torch.nan], [3.0, 4.0]]))
+        (tensor([[1., 0.],
+                [3., 4.]]), tensor([ True, False]))
+    """
+    flat = gradients.flatten(1)
+    if gradients.is_cpu and bool(torch.isfinite(flat.sum())):  # a sum is finite only where all its terms are
+        return gradients, None
+    return gradients.nan_to_num(0.0, 0.0, 0.0), ~torch.isfinite(flat).all(1)
+
+
+def retreat(gradients: Images, unusable: Mask, images: Images, points: Images, turn: Tensor, value: PerImage) -> Images:
+    """Let the gradient of points that the network has no finite output for lead back to the clean image.
+
+    A step there would otherwise be made of zeros, and the search would end where it left the network's domain. The way
+    back is taken in half of the pixels, others at each turn, so that no search steps to and fro between two points; and
+    it is as steep as if the value grew by its own size over half of the way.
+
+    Args:
+        gradients: (m, c, h, w); returned as they are but for these points.
+        unusable: which points, (m,).
+        images: the clean images of the points.
+        points: (m, c, h, w).
+        turn: how often each image has been looked at, (m,).
+        value: what is differentiated, at the clean image, (m,).
+    """
+    rows = unusable.nonzero()[:, 0] if unusable.is_cpu else torch.arange(len(points), device=points.device)
+    back, height = images[rows] - points[rows], value[rows].abs()
+    place = torch.arange(back[0, 0].numel() if len(rows) else 0, device=points.device, dtype=torch.float64)
+    chosen = (place * _PIXEL + turn[rows, None] * _TURN).remainder(1) < 0.5
+    back = back * chosen.reshape(len(rows), 1, *back.shape[2:])
+    squared = back.flatten(1).square().sum(1).clamp_min(torch.finfo(back.dtype).tiny)
+    steep = 2 * torch.where(height > 0, height, 1.0) / squared
+    way = back * steep.to(back.dtype)[:, None, None, None]
+    kept = torch.where(unusable[rows, None, None, None], way, gradients[rows])
+    return gradients.index_copy(0, rows, kept)
