@@ -168,7 +168,22 @@ def test_hub(datasets: ModuleType):
     unlabelled = open_source("hf:toys", skip_bad=True)
     assert not unlabelled.labelled
     assert len(next(unlabelled.blocks(1))) == 0
-    assert unlabelled.bad[0].reason == "the cell has no bytes (only a path, or nothing)"
+    assert unlabelled.bad[0].reason == "the cell holds no image: neither bytes nor the path of a file"
+
+
+def test_a_hub_set_made_of_image_files(datasets: ModuleType, tmp_path: Path):
+    for level in (5, 6):
+        (tmp_path / f"{level}.png").write_bytes(encoded(grey(level)))
+    rows = [{"img": {"bytes": None, "path": str(tmp_path / f"{level}.png")}, "label": 0} for level in (5, 6)]
+    rows.append({"img": {"bytes": None, "path": "7.png"}, "label": 0})
+    datasets.sets["toys/test"] = Rows(rows, {"img": Picture(), "label": ClassLabel(["a"])})
+    source = open_source("hf:toys", skip_bad=True)
+    (block,) = source.blocks(5)
+    assert (block.images[:, 0, 0, 0] * 255).round().tolist() == [5, 6]
+    assert "'7.png' does not say in which folder" in source.bad[0].reason
+    digest = source.digest()
+    (tmp_path / "5.png").write_bytes(encoded(grey(8)))
+    assert open_source("hf:toys").digest() != digest
 
 
 def test_hub_refuses(datasets: ModuleType):

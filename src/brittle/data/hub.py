@@ -6,9 +6,10 @@ from typing import Any
 
 from brittle.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS
 from brittle.data.fit import Fit
+from brittle.data.named_files import content_of
 from brittle.data.parquet import load, look_at
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BrittleError, DataError, MissingExtra
+from brittle.errors import BadImage, BrittleError, DataError, MissingExtra
 
 DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 """The first of these that the data set has is used when none is named."""
@@ -17,7 +18,8 @@ DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 class Hub(Source):
     """A split of a data set of the Hugging Face hub, downloaded once into the cache of `datasets`.
 
-    Its images stay on disk (Arrow, memory-mapped) and are decoded here, one by one. No code of the data set is run.
+    Its images stay on disk, in Arrow tables (memory-mapped) or in files that these name by their path, and are decoded
+    here, one by one. No code of the data set is run.
 
     Args:
         name: the repository, e.g. "uoft-cs/cifar10".
@@ -58,10 +60,13 @@ class Hub(Source):
             yield Item(index, name, number, partial(load, cell, name), partial(look_at, cell, name))
 
     def content(self) -> Iterator[bytes]:
-        """Yield label, size and bytes of each row."""
+        """Yield label, size and bytes of each row; no bytes where the image cannot be read."""
         for index in range(len(self)):
             row = self._set[index]
-            content = (row[self._image] or {}).get("bytes") or b""
+            try:
+                content = content_of(row[self._image], "")
+            except BadImage:
+                content = b""
             yield f"{row[self._label] if self._label else UNLABELLED} {len(content)}\0".encode()
             yield content
 
