@@ -208,6 +208,15 @@ def test_a_processor_that_cannot_be_had_is_told(transformers):
         open_network("hf:some/net")
 
 
+def test_a_package_of_transformers_that_does_not_fit_is_told(transformers):
+    def broken(name, **options):
+        raise ModuleNotFoundError("Could not import module 'ViTForImageClassification'")
+
+    transformers.AutoModelForImageClassification.from_pretrained = broken
+    with pytest.raises(ModelError, match="replace or uninstall a torchvision that is made for another torch"):
+        open_network("hf:some/net")
+
+
 def test_weights_in_half_precision_become_float32(transformers):
     transformers.names = {0: "cat", 1: "dog"}
     transformers.AutoModelForImageClassification.from_pretrained = lambda name, **options: Recorder(

@@ -46,6 +46,11 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
             f"hf:{name} cannot be loaded ({error}); it must be an image classifier with weights in safetensors, "
             "on the hub or in a folder"
         ) from error
+    except (ImportError, RuntimeError) as error:
+        raise ModelError(
+            f"transformers cannot build hf:{name} ({type(error).__name__}: {error}); a package that it uses does not fit: "
+            "replace or uninstall a torchvision that is made for another torch"
+        ) from error
     if weights:
         load_weights(module, weights)
     classes = _classes(cast("Any", module).config.id2label)
