@@ -63,6 +63,7 @@ class Processor:
 def transformers(monkeypatch):
     package = ModuleType("transformers")
     package.asked = []
+    package.told = {"missing_keys": [], "mismatched_keys": []}
     package.names = {1: "dog", 0: "cat", 2: "emu"}
     package.processor = Processor()
 
@@ -70,7 +71,7 @@ def transformers(monkeypatch):
         package.asked.append(options)
         if name == "pickled":
             raise OSError("no file named model.safetensors")
-        return Recorder(package.names)
+        return Recorder(package.names), package.told
 
     def processor_of(name, trust_remote_code):
         assert not trust_remote_code
@@ -94,7 +95,7 @@ def test_the_processors_arithmetic_moves_inside(transformers):
     assert output.logits.shape == (2, 3)
     torch.testing.assert_close(network.module.network.seen, (images - 0.5) / 0.25)
     assert (network.input_shape, network.classes, network.parameters) == ((3, 6, 5), ("cat", "dog", "emu"), 3)
-    assert transformers.asked == [{"use_safetensors": True, "trust_remote_code": False}]
+    assert transformers.asked == [{"use_safetensors": True, "trust_remote_code": False, "output_loading_info": True}]
 
 
 def test_placeholders_are_no_class_names(transformers):
@@ -217,11 +218,26 @@ def test_a_package_of_transformers_that_does_not_fit_is_told(transformers):
         open_network("hf:some/net")
 
 
+@pytest.mark.parametrize(
+    "told", [{"missing_keys": ["scale"]}, {"missing_keys": [], "mismatched_keys": [("scale", (2,), (3,))]}]
+)
+def test_weights_that_would_be_drawn_by_chance_are_refused(transformers, told):
+    transformers.told = told
+    with pytest.raises(ModelError, match=r"lacks 1 of the network's 1 weights \(scale\)"):
+        open_network("hf:some/net")
+
+
+def test_counters_that_are_missing_are_no_weights(transformers):
+    transformers.told = {"missing_keys": {"norm.num_batches_tracked"}}
+    assert open_network("hf:some/net").parameters == 3
+
+
 def test_weights_in_half_precision_become_float32(transformers):
     transformers.names = {0: "cat", 1: "dog"}
-    transformers.AutoModelForImageClassification.from_pretrained = lambda name, **options: Recorder(
-        transformers.names
-    ).half()
+    transformers.AutoModelForImageClassification.from_pretrained = lambda name, **options: (
+        Recorder(transformers.names).half(),
+        {},
+    )
     assert {tensor.dtype for tensor in open_network("hf:some/net").module.parameters()} == {torch.float32}
 
 
@@ -261,3 +277,14 @@ def test_networks_of_transformers_see_what_their_processors_make(name, tmp_path)
     theirs = processor(list(pictures), return_tensors="pt", **off)["pixel_values"]
     mine = network.module[:-1](torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)
     torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_of_transformers_without_its_head_is_refused(tmp_path):
+    package = pytest.importorskip("transformers", reason="the extra hub is not installed")
+    config = package.ViTConfig(image_size=32, **REAL["ViT"][1])
+    package.ViTModel(config).save_pretrained(tmp_path)
+    package.ViTImageProcessor(size=SMALL).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"lacks 2 of .* weights \(classifier\.bias, classifier\.weight\)"):
+        open_network(f"hf:{tmp_path}")

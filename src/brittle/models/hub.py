@@ -38,9 +38,10 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
                 config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
                 module: nn.Module = transformers.AutoModelForImageClassification.from_config(config)
             else:
-                module = transformers.AutoModelForImageClassification.from_pretrained(
-                    name, use_safetensors=True, trust_remote_code=False
+                module, told = transformers.AutoModelForImageClassification.from_pretrained(
+                    name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
                 )
+                _check_complete(module, told, name)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"hf:{name} cannot be loaded ({error}); it must be an image classifier with weights in safetensors, "
@@ -48,8 +49,8 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
         ) from error
     except (ImportError, RuntimeError) as error:
         raise ModelError(
-            f"transformers cannot build hf:{name} ({type(error).__name__}: {error}); a package that it uses does not fit: "
-            "replace or uninstall a torchvision that is made for another torch"
+            f"transformers cannot build hf:{name} ({type(error).__name__}: {error}); look whether its weights "
+            "are those of its config, and replace or uninstall a torchvision that is made for another torch"
         ) from error
     if weights:
         load_weights(module, weights)
@@ -58,6 +59,18 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
     ours, shape = inside(load_processor(transformers, name), channels, f"hf:{name}")
     module = before(module.float(), ours)
     return Network(f"hf:{name}", module, digest_of(module), shape, classes, parameters_of(module))
+
+
+def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:
+    """Refuses weights that the files lack or hold in another shape: transformers draws them by chance."""
+    weights = {key for key, _ in module.named_parameters()}
+    missing = sorted(weights & set(cast("list[str]", told.get("missing_keys", ()))))
+    missing += [str(entry[0]) for entry in cast("list[tuple[str]]", told.get("mismatched_keys") or ())]
+    if missing:
+        raise ModelError(
+            f"hf:{name} lacks {len(missing)} of the network's {len(weights)} weights ({', '.join(missing[:3])}), which "
+            "would be drawn by chance; it is no trained classifier: name one, or give --weights"
+        )
 
 
 def _classes(names: dict[int, str]) -> tuple[str, ...]:
