@@ -174,6 +174,11 @@ def test_the_shape_is_what_the_processor_makes(transformers):
     assert open_network("hf:some/net").input_shape is None
 
 
+def test_images_that_are_not_resized_may_lie_within_a_wide_border(transformers):
+    transformers.processor = Processor(do_resize=False, border=40)
+    assert open_network("hf:some/net").module.normalise.std.flatten().tolist() == [0.25, 0.25, 0.25]
+
+
 def test_of_timms_wrapper_the_numbers_are_timms(transformers):
     plain = Processor(size=(4, 4))
 

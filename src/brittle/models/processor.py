@@ -40,7 +40,8 @@ def inside(processor: Any, channels: int, name: str) -> tuple[Arithmetic, tuple[
         return torch.as_tensor(made["pixel_values"])
 
     shape = shape_made(prepare, channels, name)
-    check_colours(ours, prepare, channels, name)
+    if settings.get("do_resize", True):  # else images of other sizes are cropped, or lie within a black border
+        check_colours(ours, prepare, channels, name)
     off = {key: False for key in GEOMETRY if settings.get(key)}
     if "pretrained_cfg" not in settings:  # timm's wrapper takes no options
         check_noise(ours, lambda pictures: prepare(pictures, **off), shape or (channels, SIDES[0], SIDES[0]), name)
