@@ -11,15 +11,18 @@ import pyarrow.parquet as pq
 from brittle.data.cells import Cell, plain
 from brittle.errors import BadImage
 
+Where = Path | tuple[Path, ...]
+"""Where files may lie that a table names: the folder where relative paths begin, or folders for whole paths."""
 
-def content_of(cell: Cell, name: str, folder: Path | None = None) -> bytes:
+
+def content_of(cell: Cell, name: str, where: Where = ()) -> bytes:
     """Return the bytes of an encoded image, which a cell holds or names.
 
     Args:
         cell: bytes, or a struct with `bytes` or else `path`.
         name: what to call it in an error.
-        folder: where relative paths begin; nothing outside of it is read. Without it paths must be whole, as `datasets`
-            writes them for the files in its cache.
+        where: the folder where relative paths begin, or the folders in one of which a whole path must lie, as
+            `datasets` writes it; nothing outside of them is read.
 
     Raises:
         BadImage: there are neither bytes nor a file, or the file lies where a table must not point.
@@ -30,7 +33,7 @@ def content_of(cell: Cell, name: str, folder: Path | None = None) -> bytes:
     path = cell.get("path") if isinstance(cell, dict) else None
     if not isinstance(path, str) or not path:
         raise BadImage(name, "the cell holds no image: neither bytes nor the path of a file")
-    return read_file(_place(path, name, folder), name)
+    return read_file(_place(path, name, where), name)
 
 
 def read_file(place: Path, name: str) -> bytes:
@@ -45,22 +48,22 @@ def read_file(place: Path, name: str) -> bytes:
         ) from error
 
 
-def _place(path: str, name: str, folder: Path | None) -> Path:
+def _place(path: str, name: str, where: Where) -> Path:
     """Where a file lies that a cell names."""
     if "://" in path:
         raise BadImage(name, f"the cell has no bytes, and addresses such as {path[:80]!r} are not fetched")
-    if folder is None:
+    if isinstance(where, tuple):
         if not Path(path).is_absolute():
             raise BadImage(name, f"the cell has no bytes (only a path), and {path!r} does not say in which folder")
-        return Path(path)
-    root = os.path.abspath(folder)  # noqa: PTH100 (links are followed only when the file is opened)
-    place = os.path.abspath(folder / path)  # noqa: PTH100
-    if os.path.commonpath([root, place]) != root:
-        raise BadImage(
-            name,
-            f"the cell has no bytes, and {place} lies outside of {root}; put the table into a folder above its images, "
-            "or write the images into it",
-        )
+        place, roots, remedy = path, where, "a data set may name its own files alone"
+    else:
+        place, roots = str(where / path), (where,)
+        remedy = "put the table into a folder above its images, or write the images into it"
+    place = os.path.abspath(place)  # noqa: PTH100 (links are followed only when the file is opened)
+    inside = [os.path.abspath(root) for root in roots]  # noqa: PTH100
+    if not any(os.path.commonpath([root, place]) == root for root in inside):
+        seen = " and ".join(inside) or "every folder of the data set"
+        raise BadImage(name, f"the cell has no bytes, and {place} lies outside of {seen}; {remedy}")
     return Path(place)
 
 

@@ -19,7 +19,7 @@ from brittle.data.columns import class_names, find_columns, numbered
 from brittle.data.decode import decode, look
 from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of_picture
-from brittle.data.named_files import content_of, contents, names_files
+from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import DataError, LabelError
 
@@ -206,18 +206,18 @@ def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[
     return found, remarks or [f"labels of column {label!r} are names, numbered in their order ({some})"]
 
 
-def load(cell: Cell, name: str, folder: Path | None = None) -> Picture:
-    """Decode one cell; images that it names by their path lie in the folder."""
+def load(cell: Cell, name: str, where: Where = ()) -> Picture:
+    """Decode one cell; see `content_of` for where an image may lie that it names by its path."""
     if isinstance(cell, np.ndarray):
         _, last = layout((1, *cell.shape), cell.dtype, f"the array of {name}, with its number of images,")
         return to_pixels(cell, last, name)
-    return decode(content_of(cell, name, folder), name)
+    return decode(content_of(cell, name, where), name)
 
 
-def look_at(cell: Cell, name: str, folder: Path | None = None) -> tuple[Header, float]:
+def look_at(cell: Cell, name: str, where: Where = ()) -> tuple[Header, float]:
     """Return a cell's header and its brightest value."""
     if isinstance(cell, np.ndarray):
         picture = load(cell, name)
         assert isinstance(picture, np.ndarray)
         return header_of_picture(picture), float(picture.max())
-    return look(content_of(cell, name, folder), name)
+    return look(content_of(cell, name, where), name)
