@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -168,7 +168,47 @@ def test_hub(datasets: ModuleType):
     unlabelled = open_source("hf:toys", skip_bad=True)
     assert not unlabelled.labelled
     assert len(next(unlabelled.blocks(1))) == 0
-    assert unlabelled.bad[0].reason == "the cell has no bytes (only a path, or nothing)"
+    assert unlabelled.bad[0].reason == "the cell holds no image: neither bytes nor the path of a file"
+
+
+def test_a_hub_set_made_of_image_files(datasets: ModuleType, tmp_path: Path):
+    for level in (5, 6):
+        (tmp_path / f"{level}.png").write_bytes(encoded(grey(level)))
+    rows = [{"img": {"bytes": None, "path": str(tmp_path / f"{level}.png")}, "label": 0} for level in (5, 6)]
+    rows.append({"img": {"bytes": None, "path": "7.png"}, "label": 0})
+    datasets.sets[f"{tmp_path}/test"] = Rows(rows, {"img": Picture(), "label": ClassLabel(["a"])})
+    source = open_source(f"hf:{tmp_path}", skip_bad=True)
+    (block,) = source.blocks(5)
+    assert (block.images[:, 0, 0, 0] * 255).round().tolist() == [5, 6]
+    assert "'7.png' does not say in which folder" in source.bad[0].reason
+    digest = source.digest()
+    (tmp_path / "5.png").write_bytes(encoded(grey(8)))
+    assert open_source(f"hf:{tmp_path}").digest() != digest
+
+
+def test_a_hub_set_may_not_name_other_files(datasets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hub = ModuleType("huggingface_hub")
+    hub.constants = SimpleNamespace(HF_HUB_CACHE=str(tmp_path / "hub"))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    downloads = tmp_path / "downloads"
+    datasets.config = SimpleNamespace(DOWNLOADED_DATASETS_PATH=downloads, EXTRACTED_DATASETS_PATH=downloads / "open")
+    own = tmp_path / "hub" / "datasets--me--toys" / "snapshots"
+    allowed = [own / "5.png", downloads / "open" / "6.png"]
+    refused = [
+        tmp_path / "photo.png",
+        tmp_path / "hub" / "datasets--you--private" / "7.png",
+        own / ".." / ".." / ".." / "photo.png",
+    ]
+    for place in (*allowed, *refused):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(encoded(grey(9)))
+    rows = [{"img": {"bytes": None, "path": str(place)}, "label": 0} for place in (*allowed, *refused)]
+    for name in ("me/toys", "toys"):
+        datasets.sets[f"{name}/test"] = Rows(rows, {"img": Picture(), "label": ClassLabel(["a"])})
+        source = open_source(f"hf:{name}", skip_bad=True)
+        assert len(next(source.blocks(5))) == len(allowed)
+        assert [bad.name for bad in source.bad] == [str(place) for place in refused]
+        assert all("outside of" in bad.reason and "its own files alone" in bad.reason for bad in source.bad)
 
 
 def test_hub_refuses(datasets: ModuleType):

@@ -179,3 +179,57 @@ def test_memory_stays_flat(tmp_path: Path):
         peak = max(peak, pa.total_allocated_bytes() - before)
     assert len(source.bad) == 2000
     assert 0 < peak < size / 4
+
+
+def tables_of_paths(folder: Path, paths: list, kind: pa.DataType) -> str:
+    cells = pa.array([{"bytes": None, "path": path} for path in paths], kind)
+    pq.write_table(pa.table({"image": cells, "label": [0] * len(paths)}), folder / "t.parquet")
+    return str(folder / "t.parquet")
+
+
+STRUCT, NO_BYTES = (
+    pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+    pa.struct({"bytes": pa.null(), "path": pa.string()}),
+)
+
+
+@pytest.mark.parametrize("kind", [STRUCT, NO_BYTES, pa.struct({"path": pa.large_string()})])
+def test_images_that_the_table_names_are_read_from_its_folder(tmp_path: Path, monkeypatch, kind):
+    (tmp_path / "images").mkdir()
+    for level in (5, 6):
+        (tmp_path / "images" / f"{level}.png").write_bytes(encoded(grey(level)))
+    kinds = {field.name for field in kind}
+    cells = [{"bytes": None, "path": path} for path in ("images/5.png", str(tmp_path / "images" / "6.png"))]
+    cells = [{name: cell[name] for name in kinds} for cell in cells]
+    pq.write_table(pa.table({"image": pa.array(cells, kind), "label": [0, 1]}), tmp_path / "t.parquet")
+    monkeypatch.chdir("/")
+    source = open_source(str(tmp_path / "t.parquet"))
+    (block,) = source.blocks(5)
+    assert (block.images[:, 0, 0, 0] * 255).round().tolist() == [5, 6]
+    assert source.kinds().channels
+    digest = source.digest()
+    (tmp_path / "images" / "5.png").write_bytes(encoded(grey(7)))
+    assert open_source(str(tmp_path / "t.parquet")).digest() != digest
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("gone.png", r"only a path\), and .*gone\.png cannot be read: No such file"),
+        ("../secret.png", r"secret\.png lies outside of .*put the table into a folder above"),
+        ("https://example.org/1.png", "addresses such as 'https://example.org/1.png' are not fetched"),
+        ("folder", "no ordinary file"),
+        (None, "neither bytes nor the path"),
+    ],
+)
+def test_what_a_table_must_not_name_is_refused(tmp_path: Path, path, message):
+    inner = tmp_path / "inner"
+    (inner / "folder").mkdir(parents=True)
+    (tmp_path / "secret.png").write_bytes(encoded(grey(5)))
+    with pytest.raises(BadImage, match=message):
+        list(open_source(tables_of_paths(inner, [path], STRUCT)).blocks(1))
+
+
+def test_a_table_with_all_bytes_is_digested_as_its_file(write_parquet: Write):
+    path = write_parquet()
+    assert open_source(str(path)).digest() == hashlib.sha256(path.read_bytes()).hexdigest()

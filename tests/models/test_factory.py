@@ -93,3 +93,19 @@ def test_bad_files_are_refused(file, tmp_path):
 def test_a_custom_class_works(tmp_path):
     (tmp_path / "own.py").write_text("from torch import nn\nclass Net(nn.Flatten):\n    pass\n")
     assert isinstance(open_network(f"{tmp_path}/own.py:Net").module, nn.Flatten)
+
+
+@pytest.mark.parametrize("wrapped", ["module", "nn.Sequential(nn.Dropout(), module)"])
+def test_a_program_of_torch_export_has_no_modes_and_is_opened(tmp_path, wrapped):
+    inner = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).eval()
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(inner, (torch.rand(2, 1, 2, 2),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "network.pt2")
+    (tmp_path / "own.py").write_text(
+        "from pathlib import Path\nimport torch\nfrom torch import nn\ndef make():\n"
+        f"    module = torch.export.load(Path(__file__).with_name('network.pt2')).module()\n    return {wrapped}\n"
+    )
+    network = open_network(f"{tmp_path}/own.py:make")
+    assert not any(part.training for part in network.module.modules())
+    images = torch.rand(5, 1, 2, 2)
+    torch.testing.assert_close(network.module(images), inner(images))

@@ -1,13 +1,15 @@
-import importlib.util
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from brittle.errors import MissingExtra, ModelError
+from brittle.evaluation.subject import open_subject
 from brittle.models import open_network
+from brittle.models.graph import distance
 from brittle.models.onnx import _without_detection_operators
 
 
@@ -15,16 +17,16 @@ def side(size):
     return SimpleNamespace(dim_value=size)
 
 
-def tensor(name, *sizes):
+def tensor(name, *sizes, kind=1):
     shape = SimpleNamespace(dim=[side(size) for size in sizes])
-    return SimpleNamespace(name=name, type=SimpleNamespace(tensor_type=SimpleNamespace(shape=shape)))
+    return SimpleNamespace(name=name, type=SimpleNamespace(tensor_type=SimpleNamespace(shape=shape, elem_type=kind)))
 
 
 class Fake:
     """Stands in for onnx and onnx2torch: the graph and the module are what the test says."""
 
     def __init__(self, monkeypatch, module, *inputs, version=17, nodes=(), constants=None):
-        self.module, self.converted, self.imported_torchvision = module, None, None
+        self.module, self.converted, self.truth = module, None, None
         constants = constants or {}
         graph = SimpleNamespace(
             initializer=[SimpleNamespace(name=name) for name in ("weight", *constants)],
@@ -39,12 +41,26 @@ class Fake:
         onnx.version_converter = converter
         converter.convert_version = self.lower
         onnx2torch.convert = self.convert
+        onnx.helper = SimpleNamespace(make_attribute=lambda name, value: SimpleNamespace(name=name, i=value))
+        reference = ModuleType("onnx.reference")
+        reference.ReferenceEvaluator = lambda path: SimpleNamespace(
+            input_names=["x"], output_names=["y"], run=lambda names, given: [self.answer(given["x"])]
+        )
+        monkeypatch.setitem(sys.modules, "onnx.reference", reference)
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
         for name, module in (("onnx", onnx), ("onnx.version_converter", converter), ("onnx2torch", onnx2torch)):
             monkeypatch.setitem(sys.modules, name, module)
 
     def lower(self, model, version):
         model.opset_import[0].version = version
         return model
+
+    def answer(self, images):
+        """What the graph itself says."""
+        if isinstance(self.truth, Exception):
+            raise self.truth
+        with torch.no_grad():
+            return (self.truth or self.module)(torch.from_numpy(images)).numpy()
 
     def convert(self, model):
         self.converted = model
@@ -80,6 +96,16 @@ def test_only_reshapes_that_cannot_meet_a_zero_lose_allowzero(file, monkeypatch)
     assert [len(node.attribute) for node in nodes] == [0, 1, 0]
 
 
+def test_a_cumulative_sum_goes_forward_unless_it_says_otherwise(file, monkeypatch):
+    said = SimpleNamespace(name="reverse", i=1)
+    nodes = [
+        SimpleNamespace(op_type="CumSum", input=["x", "axis"], attribute=attributes) for attributes in ([], [said])
+    ]
+    Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 2, 2, 2), nodes=nodes)
+    open_network(str(file))
+    assert [[(one.name, one.i) for one in node.attribute] for node in nodes] == [[("reverse", 0)], [("reverse", 1)]]
+
+
 def test_free_sides_leave_the_shape_unknown(file, monkeypatch):
     Fake(monkeypatch, nn.Flatten(), tensor("images", 0, 2, 0, 0))
     assert open_network(str(file)).input_shape is None
@@ -111,7 +137,7 @@ def test_other_inputs_are_refused(file, monkeypatch, inputs):
 
 def test_an_unknown_operator_is_named(file, monkeypatch):
     Fake(monkeypatch, NotImplementedError("Converter is not implemented (Magic)"), tensor("x", 0, 1, 2, 2))
-    with pytest.raises(ModelError, match=r"Magic.*\.pt2 instead"):
+    with pytest.raises(ModelError, match=r"Magic.*dynamo=False, opset_version=17\), or a \.pt2 instead"):
         open_network(str(file))
 
 
@@ -160,23 +186,67 @@ def test_a_torchvision_that_works_is_used(monkeypatch):
         assert sys.modules["torchvision"] is real
 
 
-def test_the_real_converter_keeps_outputs_and_gradients(tmp_path):
-    onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
-    if importlib.util.find_spec("onnx2torch") is None:
-        pytest.skip("the extra onnx is not installed")
-    helper, checks = onnx.helper, onnx.numpy_helper
-    weight = torch.randn(3, 8)
-    graph = helper.make_graph(
-        [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("Gemm", ["flat", "w"], ["y"], transB=1)],
-        "net",
-        [helper.make_tensor_value_info("x", 1, ["n", 2, 2, 2])],
-        [helper.make_tensor_value_info("y", 1, ["n", 3])],
-        [checks.from_array(weight.numpy(), "w")],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]), tmp_path / "net.onnx")
-    network = open_network(str(tmp_path / "net.onnx"))
-    images = torch.rand(4, 2, 2, 2, requires_grad=True)
-    logits = network.module(images)
-    torch.testing.assert_close(logits, images.flatten(1) @ weight.T)
-    (gradient,) = torch.autograd.grad(logits[:, 0].sum(), images)
-    torch.testing.assert_close(gradient.flatten(1), weight[:1].expand(4, 8))
+class Scaled(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, images):
+        return images.flatten(1) * self.factor
+
+
+@pytest.mark.parametrize(("factor", "refused"), [(1 + 1e-6, False), (1.01, True), (float("inf"), True)])
+def test_the_module_is_compared_with_its_graph_on_noise(file, monkeypatch, factor, refused):
+    fake = Fake(monkeypatch, Scaled(1.0), tensor("x", 0, 1, 2, 2))
+    fake.truth = Scaled(factor)
+    if not refused:
+        assert open_network(str(file)).input_shape == (1, 2, 2)
+        return
+    with pytest.raises(ModelError, match=r"on 2 images \(noise\) their outputs lie .* rounding explains 0\.1%"):
+        open_network(str(file))
+
+
+class Bright(nn.Module):
+    """Like `Scaled(1)`, but for images without any dark pixel."""
+
+    def forward(self, images):
+        return images.flatten(1) * (1 + (images.amin((1, 2, 3), keepdim=True) == 1).flatten(1))
+
+
+def test_the_module_is_compared_with_its_graph_on_the_first_images(file, monkeypatch, tmp_path):
+    fake = Fake(monkeypatch, Scaled(1.0), tensor("x", 0, 1, 2, 2))
+    fake.truth = Bright()
+    images = np.full((3, 2, 2), 255, np.uint8)
+    np.savez(tmp_path / "white.npz", images=images, labels=[0, 1, 2])
+    np.savez(tmp_path / "black.npz", images=images * 0, labels=[0, 1, 2])
+    assert len(open_subject(str(file), str(tmp_path / "black.npz")).source) == 3
+    with pytest.raises(ModelError, match=r"images \(the first of .*white\.npz\) their outputs lie up to 1 apart"):
+        open_subject(str(file), str(tmp_path / "white.npz"))
+
+
+def test_a_graph_that_no_interpreter_runs_is_refused(file, monkeypatch):
+    fake = Fake(monkeypatch, Scaled(1.0), tensor("x", 0, 1, 2, 2))
+    fake.truth = NotImplementedError("no Magic here")
+    with pytest.raises(ModelError, match=r"cannot be compared .*onnxruntime.* reference 'NotImplementedError: no"):
+        open_network(str(file))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(2, "uint8"), (7, "int64"), (16, "bfloat16"), (99, "ONNX type 99")])
+def test_other_types_of_images_are_refused(file, monkeypatch, kind, name):
+    Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2, kind=kind))
+    with pytest.raises(ModelError, match=f"takes images of {name}; .*must take float32, float16, float64"):
+        open_network(str(file))
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(10, torch.float16), (11, torch.float64)])
+def test_halves_and_doubles_are_asked_in_their_own_type(file, monkeypatch, kind, dtype):
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).to(dtype)
+    Fake(monkeypatch, linear, tensor("x", 0, 1, 2, 2, kind=kind))
+    assert {weight.dtype for weight in open_network(str(file)).module.parameters()} == {dtype}
+
+
+def test_differences_are_measured_by_the_range_of_what_was_wanted():
+    far = np.array([1000.0, 1020.0])
+    assert distance(far + np.array([0, 0.01]), far) == pytest.approx((0.01, 0.0005))
+    assert distance(far, far[:1])[1] == distance(np.array([np.nan]), np.array([1.0]))[1] == np.inf
+    assert distance(np.array([np.nan, np.inf, 1]), np.array([np.nan, np.inf, 1])) == (0, 0)

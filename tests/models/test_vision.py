@@ -3,6 +3,7 @@ import pickle
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -27,6 +28,18 @@ class Recorder(nn.Module):
         return images.mean((2, 3)) * self.scale
 
 
+class Preset:
+    """What torchvision and timm do to one picture before a network: resize, crop, divide by 255 and normalise."""
+
+    def __init__(self, mean=MEAN, std=STD, size=(6, 6), flip=False):
+        self.mean, self.std, self.crop_size, self.size, self.flip = mean, std, [size[0]], size, flip
+
+    def __call__(self, picture):
+        pixels = torch.from_numpy(np.array(picture.resize(self.size[::-1]))).permute(2, 0, 1) / 255
+        pixels = pixels.flip(0) if self.flip else pixels
+        return (pixels - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+
+
 @pytest.fixture
 def torchvision(monkeypatch):
     built = []
@@ -38,7 +51,7 @@ def torchvision(monkeypatch):
     def get_model_weights(name):
         if name == "nonesuch":
             raise ValueError("Unknown model nonesuch")
-        preset = SimpleNamespace(mean=MEAN, std=STD, crop_size=[6]) if name != "segment" else SimpleNamespace(mean=MEAN)
+        preset = Preset(flip=name == "bgr") if name != "segment" else SimpleNamespace(mean=MEAN)
         best = SimpleNamespace(transforms=lambda: preset, meta={"categories": ["cat", "dog", "<i>emu</i>"]})
 
         class Published(dict):
@@ -106,7 +119,13 @@ def timm(monkeypatch):
         return module
 
     package.create_model, package.is_model = create_model, lambda name: name != "nonesuch"
+    package.preset = Preset(size=(5, 7))
+    package.data = SimpleNamespace(
+        resolve_data_config=lambda given, model: {"input_size": model.pretrained_cfg["input_size"]},
+        create_transform=lambda input_size, is_training: package.preset,
+    )
     monkeypatch.setitem(sys.modules, "timm", package)
+    return package
 
 
 @pytest.mark.usefixtures("timm")
@@ -151,3 +170,15 @@ def test_only_weights_makes_torch_refuse_pickles(tmp_path):
     torch.save({"a": pickle.Pickler}, tmp_path / "armed.pth")
     with only_weights(), pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / "armed.pth", weights_only=False)
+
+
+@pytest.mark.usefixtures("torchvision")
+def test_torchvision_that_prepares_images_in_another_way_is_refused():
+    with pytest.raises(ModelError, match=r"torchvision:bgr gives .* grey levels apart"):
+        open_network("torchvision:bgr")
+
+
+def test_timm_that_prepares_images_in_another_way_is_refused(timm):
+    timm.preset = Preset(std=[0.5, 0.25, 1.9], size=(5, 7))
+    with pytest.raises(ModelError, match=r"timm:net\.tag gives .* in channel 2 .* grey levels apart"):
+        open_network("timm:net.tag")

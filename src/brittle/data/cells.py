@@ -38,9 +38,11 @@ def is_text(kind: Any) -> bool:
 
 
 def is_encoded(kind: Any) -> bool:
-    """Return whether a column holds structs with bytes."""
+    """Return whether a column holds structs with bytes, or with the paths of files where no bytes are."""
     kind = plain(kind)
-    return pa.types.is_struct(kind) and any(field.name == "bytes" and is_bytes(field.type) for field in kind)
+    fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    held = fields.get("bytes", pa.null())
+    return is_bytes(held) or (pa.types.is_null(held) and "path" in fields and is_text(fields["path"]))
 
 
 def is_tensor(kind: Any) -> bool:

@@ -1,14 +1,17 @@
 """Data sets of the Hugging Face hub by name."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 from brittle.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS
 from brittle.data.fit import Fit
+from brittle.data.named_files import content_of
 from brittle.data.parquet import load, look_at
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BrittleError, DataError, MissingExtra
+from brittle.errors import BadImage, BrittleError, DataError, MissingExtra
 
 DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 """The first of these that the data set has is used when none is named."""
@@ -17,7 +20,8 @@ DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 class Hub(Source):
     """A split of a data set of the Hugging Face hub, downloaded once into the cache of `datasets`.
 
-    Its images stay on disk (Arrow, memory-mapped) and are decoded here, one by one. No code of the data set is run.
+    Its images stay on disk, in Arrow tables (memory-mapped) or in files that these name by their path, and are decoded
+    here, one by one. No code of the data set is run.
 
     Args:
         name: the repository, e.g. "uoft-cs/cifar10".
@@ -42,6 +46,7 @@ class Hub(Source):
     ):
         super().__init__(f"hf:{name}" + (f":{split}" if split else ""), fit=fit, limit=limit, skip_bad=skip_bad)
         self._set, self._image, self._label = open_set(name, split)
+        self._name = name
         self.total, self.labelled = len(self._set), self._label is not None
         self.classes = tuple(getattr(self._set.features.get(self._label), "names", None) or ())
         if not self.total:
@@ -55,13 +60,25 @@ class Hub(Source):
             name = cell.get("path") or f"row {index}"
             label = UNLABELLED if self._label is None else row[self._label]
             number = UNLABELLED if label is None else label
-            yield Item(index, name, number, partial(load, cell, name), partial(look_at, cell, name))
+            where = self._where(cell)
+            yield Item(index, name, number, partial(load, cell, name, where), partial(look_at, cell, name, where))
+
+    @cached_property
+    def _folders(self) -> tuple[Path, ...]:
+        return own_folders(self._name)
+
+    def _where(self, cell: Any) -> tuple[Path, ...]:
+        """Where the file of a cell without bytes may lie."""
+        return self._folders if cell and cell.get("bytes") is None and cell.get("path") else ()
 
     def content(self) -> Iterator[bytes]:
-        """Yield label, size and bytes of each row."""
+        """Yield label, size and bytes of each row; no bytes where the image cannot be read."""
         for index in range(len(self)):
             row = self._set[index]
-            content = (row[self._image] or {}).get("bytes") or b""
+            try:
+                content = content_of(row[self._image], "", self._where(row[self._image]))
+            except BadImage:
+                content = b""
             yield f"{row[self._label] if self._label else UNLABELLED} {len(content)}\0".encode()
             yield content
 
@@ -90,6 +107,26 @@ def open_set(name: str, split: str | None) -> tuple[Any, str, str | None]:
         )
     label = labels[0] if len(labels) == 1 else None
     return rows.cast_column(images[0], datasets.Image(decode=False)), images[0], label
+
+
+def own_folders(name: str) -> tuple[Path, ...]:
+    """Return the folders where the files of a data set lie: its own, or those of the caches it is downloaded to.
+
+    A table of a stranger's data set could name any other file of this machine.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        found = [folder]
+    else:
+        import datasets
+        import huggingface_hub
+
+        own = f"datasets--{escape(name.replace('/', '--'))}"
+        patterns = (own,) if "/" in name else (own, f"datasets--*--{escape(name)}")  # mnist is ylecun/mnist
+        cache = Path(huggingface_hub.constants.HF_HUB_CACHE)
+        found = [place for pattern in patterns for place in cache.glob(pattern)]
+        found += [Path(datasets.config.DOWNLOADED_DATASETS_PATH), Path(datasets.config.EXTRACTED_DATASETS_PATH)]
+    return tuple(dict.fromkeys(way for path in found for way in (path.absolute(), path.resolve())))
 
 
 def default_split(name: str, splits: list[str]) -> str:

@@ -19,8 +19,9 @@ from brittle.data.columns import class_names, find_columns, numbered
 from brittle.data.decode import decode, look
 from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of_picture
+from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BadImage, DataError, LabelError
+from brittle.errors import DataError, LabelError
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
 SHOWN = 6  # names of classes that are told
@@ -33,7 +34,8 @@ class Parquet(Source):
     """Rows of one Parquet file, or of several (shards) one after another.
 
     The image column is `image` or `img`, or else the only one that the Hugging Face metadata or its type (a struct with
-    `bytes`, a tensor) shows to be one. It holds encoded images in bytes of any kind, or nested lists of numbers. The
+    `bytes`, a tensor) shows to be one. It holds encoded images in bytes of any kind, the paths of their files within
+    the folder of the table (in structs without bytes), or nested lists of numbers. The
     label column is `label`, `labels` or `fine_label`, or else the only `ClassLabel`; it holds integers, or names. The
     class names come from the schema's metadata (`datasets`, polars' Enum), or else from a `classes.json` beside the
     file; failing both, labels that are names are numbered in their order.
@@ -90,26 +92,42 @@ class Parquet(Source):
                 return
             columns = [name for name in (self._image, self._label) if name is not None]
             for index, row in read_rows(self._paths[shard], columns, first, max(start, first), stop):
-                yield self._item(index, row)
+                yield self._item(index, row, self._paths[shard].parent)
 
     def content(self) -> Iterator[bytes]:
-        """Yield the bytes of the files gone through; and the classes, where labels are names that these number."""
+        """Yield the bytes of the files gone through.
+
+        The files that these name for images follow, and the classes, where labels are names that these number.
+        """
         last = bisect_right(self._ends, len(self) - 1)
         for path in self._paths[: last + 1]:
             with path.open("rb") as file:
                 while piece := file.read(PIECE):
                     yield piece
+        yield from self._named_content(last)
         if self._by_name:
             yield "\0".join(self.classes).encode()
 
-    def _item(self, index: int, row: dict[str, Any]) -> Item:
+    def _named_content(self, last: int) -> Iterator[bytes]:
+        """Yield the bytes of the images that tables up to a number name by their path."""
+        for number, path in enumerate(self._paths[: last + 1]):
+            with open_file(path) as file:
+                if not names_files(file, self._image):
+                    continue
+            first = self._ends[number - 1] if number else 0
+            stop = min(self._ends[number], len(self))
+            yield from contents(
+                (row[self._image] for _, row in read_rows(path, [self._image], first, first, stop)), path.parent
+            )
+
+    def _item(self, index: int, row: dict[str, Any], folder: Path) -> Item:
         cell = row[self._image]
         name = str((cell.get("path") if isinstance(cell, dict) else None) or f"row {index}")
         label = UNLABELLED if self._label is None else row[self._label]
         if label is None:
             raise LabelError(f"row {index} of {self.spec} ({name}) has no label in column {self._label!r}")
         number = numbered(self.classes, label, f"row {index} of {self.spec} ({name})") if self._by_name else int(label)
-        return Item(index, name, number, partial(load, cell, name), partial(look_at, cell, name))
+        return Item(index, name, number, partial(load, cell, name, folder), partial(look_at, cell, name, folder))
 
 
 def shards(path: Path) -> list[Path]:
@@ -188,26 +206,18 @@ def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[
     return found, remarks or [f"labels of column {label!r} are names, numbered in their order ({some})"]
 
 
-def load(cell: Cell, name: str) -> Picture:
-    """Decode one cell."""
+def load(cell: Cell, name: str, where: Where = ()) -> Picture:
+    """Decode one cell; see `content_of` for where an image may lie that it names by its path."""
     if isinstance(cell, np.ndarray):
         _, last = layout((1, *cell.shape), cell.dtype, f"the array of {name}, with its number of images,")
         return to_pixels(cell, last, name)
-    return decode(bytes_of(cell, name), name)
+    return decode(content_of(cell, name, where), name)
 
 
-def look_at(cell: Cell, name: str) -> tuple[Header, float]:
+def look_at(cell: Cell, name: str, where: Where = ()) -> tuple[Header, float]:
     """Return a cell's header and its brightest value."""
     if isinstance(cell, np.ndarray):
         picture = load(cell, name)
         assert isinstance(picture, np.ndarray)
         return header_of_picture(picture), float(picture.max())
-    return look(bytes_of(cell, name), name)
-
-
-def bytes_of(cell: Cell, name: str) -> bytes:
-    """Return the bytes of an encoded image; raises BadImage where there are none."""
-    content = cell.get("bytes") if isinstance(cell, dict) else cell
-    if not isinstance(content, bytes):
-        raise BadImage(name, "the cell has no bytes (only a path, or nothing)")
-    return content
+    return look(content_of(cell, name, where), name)

@@ -9,6 +9,7 @@ import torch
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError
+from brittle.evaluation.first_look import SEEN
 from brittle.evaluation.manifest import said_of_images
 from brittle.models import Network, open_network
 
@@ -67,6 +68,9 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read.
         class_order: how classes that have names alone are numbered, see `open_source`.
+
+    Raises:
+        ModelError: among others, a converted network that differs from its origin on the first images.
     """
     network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
     if isinstance(data, Source):
@@ -78,7 +82,19 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     classifier = Classifier(network.module, binary=binary, probabilities=probabilities, labels=labels)
     if source is not data and network.input_shape is None and len(source.kinds().channels) > 1:
         source.fit = replace(source.fit, channels=channels_of(classifier, source))
+    compare_with_origin(network, source)
     return Subject(network, classifier, source)
+
+
+def compare_with_origin(network: Network, source: Source) -> None:
+    """Compare a converted network with its origin on the first images, which it may treat in another way than noise.
+
+    Raises:
+        ModelError: their outputs differ.
+    """
+    block = None if network.compare is None else next((one for one in source.blocks(SEEN) if len(one)), None)
+    if network.compare is not None and block is not None:
+        network.compare(network.module, block.images, f"the first of {source.spec}")
 
 
 def channels_of(classifier: Classifier, source: Source) -> int | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from brittle.core.classifier import Called
 from brittle.errors import ModelError
-from brittle.models.network import Network, digest_of, parameters_of, seeded
+from brittle.models.network import Network, digest_of, evaluating, parameters_of, seeded
 from brittle.models.weights import load_weights
 
 
@@ -52,7 +52,7 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
         load_weights(module, weights)
     return Network(
         spec,
-        module.eval(),
+        evaluating(module),
         digest_of(module, path.read_bytes()),
         _shape(shape),
         tuple(str(label) for label in cast("tuple[object, ...]", classes or ())),

@@ -1,12 +1,12 @@
 """A network as the rest of brittle sees it, wherever it came from."""
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Network:
         input_shape: channels, height, width; None where the source does not say.
         classes: class names in the order of the logits; () where the source does not know them.
         parameters: number of weights (buffers not counted).
+        compare: of a converted network, what compares the module with its origin on images; it takes the module, images
+            in [0, 1] and what they are in words, and raises ModelError where the outputs differ.
     """
 
     spec: str
@@ -28,6 +30,7 @@ class Network:
     input_shape: tuple[int, int, int] | None = None
     classes: tuple[str, ...] = ()
     parameters: int = 0
+    compare: Callable[[nn.Module, Tensor, str], None] | None = None
 
 
 def digest_of(module: nn.Module, *sources: bytes) -> str:
@@ -63,6 +66,24 @@ def parameters_of(module: nn.Module) -> int:
         8
     """
     return sum(weight.numel() for weight in module.parameters())
+
+
+def evaluating(module: nn.Module) -> nn.Module:
+    """Put a module in eval mode and return it.
+
+    A program of `torch.export` refuses `eval()` because its graph has no modes; it is used as it is, also inside of
+    another module, and the modules around it are put in eval mode.
+
+    Example:
+        >>> evaluating(nn.Dropout()).training
+        False
+    """
+    try:
+        return module.eval()
+    except NotImplementedError:
+        for part in module.modules():
+            part.training = False
+    return module
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,10 +15,20 @@ from torch import nn
 
 from brittle.errors import MissingExtra, ModelError
 from brittle.models.class_names import names_in
+from brittle.models.graph import COMPARED, TYPES, Graph
 from brittle.models.network import Network, digest_of, parameters_of
 
 OPERATORS = 17
 """The newest version of ONNX's operators that onnx2torch knows nearly whole."""
+REMEDY = "export with torch.onnx.export(..., dynamo=False, opset_version=17), or a .pt2 instead"
+"""What helps where an operator is not known: without dynamo=False, torch writes operators of version 18 and later."""
+BATCHES = (
+    "export it for any number of images (dynamic_shapes=({0: torch.export.Dim('n')},), or with dynamo=False "
+    "input_names=['input'], output_names=['output'], dynamic_axes={'input': {0: 'n'}, 'output': {0: 'n'}})"
+)
+"""How the number of images is left free."""
+NAMES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 16: "bfloat16"}
+"""ONNX's numbers of other types."""
 
 
 def load_onnx(path: Path) -> Network:
@@ -28,8 +39,8 @@ def load_onnx(path: Path) -> Network:
 
     Raises:
         MissingExtra: onnx or onnx2torch is not installed.
-        ModelError: no such file, a broken one, an operator that onnx2torch does not know, or a graph that does not take
-            a batch of any number of images.
+        ModelError: no such file, a broken one, an operator that onnx2torch does not know or converts to something else,
+            images of another type than floats, or a graph that does not take a batch of any number of images.
     """
     graph, convert = _packages()
     try:
@@ -39,18 +50,23 @@ def load_onnx(path: Path) -> Network:
     except OSError as error:
         raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
     except Exception as error:  # protobuf's and onnx's errors share no class
-        raise ModelError(f"{str(path)!r} is not a whole ONNX file ({error}); copy or export it again") from error
+        raise ModelError(f"{str(path)!r} is not a whole ONNX file ({error}); copy it again, or {REMEDY}") from error
+    shape, dtype = _input_shape(model, path.name), _input_type(model, path.name)
     try:
-        module: nn.Module = convert(_lowered(graph, model)).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what may differ: the graphs are compared
+            lowered = _lowered(graph, model)
+            module: nn.Module = convert(lowered).eval()
     except NotImplementedError as error:
-        raise ModelError(
-            f"onnx2torch cannot convert {str(path)!r}: {error}; export with opset_version=17, or a .pt2 instead"
-        ) from error
-    shape = _input_shape(model, path.name)
+        raise ModelError(f"onnx2torch cannot convert {str(path)!r}: {error}; {REMEDY}") from error
+    origin = Graph(path, tuple(lowered.graph.node), dtype)
     if shape:
-        _check_batches(module, shape, path.name)
+        _check_batches(module, shape, dtype, path.name)
+        noise = torch.rand(COMPARED, *shape, generator=torch.Generator().manual_seed(0))
+        origin.compare(module, noise, "noise")
     names = names_in({entry.key: entry.value for entry in getattr(model, "metadata_props", ())})
-    return Network(str(path), module, digest_of(module, content), shape, names, parameters_of(module))
+    digest, weights = digest_of(module, content), parameters_of(module)
+    return Network(str(path), module, digest, shape, names, weights, compare=origin.compare)
 
 
 def _packages() -> tuple[Any, Any]:
@@ -69,7 +85,8 @@ def _lowered(graph: Any, model: Any) -> Any:
     """The same network in the older forms that onnx2torch knows, which today's exporters no longer write.
 
     The operators come from the set of version 17 where onnx can convert them. A reshape loses its `allowzero`, which
-    differs only where a side is 0: it stays when the shape is a constant with a 0 in it.
+    differs only where a side is 0: it stays when the shape is a constant with a 0 in it. A cumulative sum without
+    `reverse` gets what ONNX means by that, which onnx2torch takes for the reverse.
     """
     if max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0) > OPERATORS:
         # onnx's converter and its C++ errors have no common class; without it, onnx2torch names what it lacks
@@ -77,6 +94,8 @@ def _lowered(graph: Any, model: Any) -> Any:
             model = graph.version_converter.convert_version(model, OPERATORS)
     constants = {tensor.name: graph.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
+        if node.op_type == "CumSum" and not any(given.name == "reverse" for given in node.attribute):
+            node.attribute.append(graph.helper.make_attribute("reverse", 0))
         if node.op_type == "Reshape" and 0 not in constants.get(node.input[1], ()):
             for attribute in [given for given in node.attribute if given.name == "allowzero"]:
                 node.attribute.remove(attribute)
@@ -149,18 +168,31 @@ def _input_shape(model: Any, name: str) -> tuple[int, int, int] | None:
     return (channels, height, width) if channels and height and width else None
 
 
-def _check_batches(module: nn.Module, shape: tuple[int, int, int], name: str) -> None:
+def _input_type(model: Any, name: str) -> torch.dtype:
+    """The type of the images; refuses whole numbers, which have no gradients, and what NumPy does not know."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    number = next(given for given in model.graph.input if given.name not in weights).type.tensor_type.elem_type
+    if number not in TYPES:
+        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in TYPES.values())
+        raise ModelError(
+            f"{name} takes images of {NAMES.get(number, f'ONNX type {number}')}; brittle's are floats in [0, 1], and "
+            f"the network must take {known}: export it from floats, with what it does to bytes (x * 255) inside"
+        )
+    return TYPES[number]
+
+
+def _check_batches(module: nn.Module, shape: tuple[int, int, int], dtype: torch.dtype, name: str) -> None:
     """Refuses a graph that was exported for one fixed number of images."""
     for count in (1, 3):
         try:
             with torch.no_grad():
-                rows = len(module(torch.zeros(count, *shape)))
+                rows = len(module(torch.zeros(count, *shape, dtype=dtype)))
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(
-                f"{name} fails on {count} images of {shape} ({type(error).__name__}: {error}); "
-                "export it for any number of images (dynamic_axes={'input': {0: 'n'}, 'output': {0: 'n'}})"
+                f"{name} fails on {count} images of {shape} after its conversion by onnx2torch "
+                f"({type(error).__name__}: {error}); {BATCHES}; where it was, {REMEDY}"
             ) from error
         if rows != count:
-            raise ModelError(f"{name} returns {rows} rows for {count} images; export it for any number of images")
+            raise ModelError(f"{name} returns {rows} rows for {count} images; {BATCHES}")

@@ -7,7 +7,7 @@ from os import environ
 
 from torch import nn
 
-from brittle.models.architectures import Normalise
+from brittle.models.agreement import Arithmetic, ReversedChannels
 
 ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 """The environment variable that makes every `torch.load` accept tensors and nothing else."""
@@ -26,8 +26,16 @@ def with_normalisation(module: nn.Module, mean: Sequence[float], std: Sequence[f
         >>> with_normalisation(nn.Flatten(), (0.5,), (0.5,))(torch.ones(1, 1, 1, 1)).item()
         1.0
     """
-    normalise = Normalise(tuple(map(float, mean)), tuple(map(float, std)))
-    return nn.Sequential(OrderedDict(normalise=normalise, network=module)).eval()
+    return before(module, Arithmetic(mean, std))
+
+
+def before(module: nn.Module, arithmetic: Arithmetic) -> nn.Module:
+    """A module from images in [0, 1]: the arithmetic, then the given module, in eval mode."""
+    parts = OrderedDict[str, nn.Module](normalise=arithmetic.normalise(), network=module)
+    if arithmetic.reverse:
+        parts["order"] = ReversedChannels()
+        parts.move_to_end("order", last=False)
+    return nn.Sequential(parts).eval()
 
 
 @contextmanager

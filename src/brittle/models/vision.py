@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from PIL import Image
+from torch import Tensor, nn
 
 from brittle.errors import MissingExtra, ModelError
+from brittle.models.agreement import Arithmetic, Pictures, check_colours
 from brittle.models.network import Network, digest_of, parameters_of, seeded
-from brittle.models.preprocessing import only_weights, with_normalisation
+from brittle.models.preprocessing import before, only_weights
 from brittle.models.weights import load_weights
 
 
@@ -24,7 +27,8 @@ def load_torchvision(name: str, weights: Path | None = None) -> Network:
 
     Raises:
         MissingExtra: torchvision is not installed.
-        ModelError: torchvision does not fit torch, knows no such network, or it is no classifier of images.
+        ModelError: torchvision does not fit torch, knows no such network, it is no classifier of images, or torchvision
+            prepares images in another way than its mean and standard deviation say.
     """
     models = _import("torchvision.models", "a network of torchvision")
     base, _, chosen = name.partition("@")
@@ -39,8 +43,9 @@ def load_torchvision(name: str, weights: Path | None = None) -> Network:
     if not hasattr(preset, "crop_size") or "categories" not in entry.meta:
         raise ModelError(f"torchvision:{name} is no classifier of images")
     module = _built(f"torchvision:{name}", lambda: models.get_model(base, weights=None if weights else entry), weights)
-    side = preset.crop_size[0]
-    module = with_normalisation(module, preset.mean, preset.std)
+    side, ours = preset.crop_size[0], Arithmetic(preset.mean, preset.std)
+    check_colours(ours, lambda pictures: _each(preset, pictures), len(preset.mean), f"torchvision:{name}")
+    module = before(module, ours)
     shape = (len(preset.mean), side, side)
     names = () if weights else tuple(entry.meta["categories"])  # weights of another file may be of other classes
     return Network(f"torchvision:{name}", module, digest_of(module), shape, names, parameters_of(module))
@@ -55,17 +60,30 @@ def load_timm(name: str, weights: Path | None = None) -> Network:
 
     Raises:
         MissingExtra: timm is not installed.
-        ModelError: timm or the torchvision it needs does not fit torch, or it knows no such network.
+        ModelError: timm or the torchvision it needs does not fit torch, it knows no such network, or prepares images in
+            another way than its mean and standard deviation say.
     """
     timm = _import("timm", "a network of timm")
     if not timm.is_model(name):
         raise ModelError(f"timm has no network {name!r}; see timm.list_models(pretrained=True)")
     module = _built(f"timm:{name}", lambda: timm.create_model(name, pretrained=weights is None), weights)
     published: dict[str, Any] = getattr(module, "pretrained_cfg")  # noqa: B009 (timm adds it to every module)
-    module = with_normalisation(module, published["mean"], published["std"])
     channels, height, width = published["input_size"]
+    ours, transform = Arithmetic(published["mean"], published["std"]), _transform(timm, module)
+    check_colours(ours, lambda pictures: _each(transform, pictures), channels, f"timm:{name}")
+    module = before(module, ours)
     names = () if weights else tuple(published.get("label_names") or ())
     return Network(f"timm:{name}", module, digest_of(module), (channels, height, width), names, parameters_of(module))
+
+
+def _transform(timm: Any, module: nn.Module) -> Any:
+    """What timm does to a picture before one of its networks."""
+    return timm.data.create_transform(**timm.data.resolve_data_config({}, model=module), is_training=False)
+
+
+def _each(transform: Any, pictures: Pictures) -> Tensor:
+    """What a library makes of pictures one by one, as Pillow holds them."""
+    return torch.stack([transform(Image.fromarray(one[..., 0] if one.shape[2] == 1 else one)) for one in pictures])
 
 
 def _built(spec: str, build: Callable[[], nn.Module], weights: Path | None) -> nn.Module:
