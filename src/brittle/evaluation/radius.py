@@ -36,8 +36,8 @@ def unusual_radius(norm: str, radius: float, shape: Sequence[int], *, asked: boo
     A radius that nobody asked for is compared strictly.
 
     Example:
-        >>> unusual_radius("linf", 0.03, (1, 28, 28))[0]
-        'the linf radius 0.03 is 10 times smaller than 0.3, the usual one for images of 1x28x28 such as MNIST: --eps 0.3'
+        >>> unusual_radius("linf", 0.03, (1, 28, 28))[0].partition(", the usual")[0]
+        'the linf radius 0.03 is 10 times smaller than 0.3'
         >>> unusual_radius("linf", 8 / 255, (3, 32, 32)), unusual_radius("l2", 9.0, (1, 28, 28))
         ([], [])
     """
