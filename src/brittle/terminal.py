@@ -54,12 +54,13 @@ def show_summary(summary: Summary) -> None:
     for line in summary.attacks:
         table.add_row(*_cells(line))
     console.print(table)
-    console.print("[dim]as 8 bits: success after rounding; median: of the smallest change; the rest: mean per image[/]")
+    means = "the rest: mean over the images right before"
+    console.print(f"[dim]as 8 bits: success after rounding; median: of the smallest change; {means}[/]")
     if summary.lattice is not None:
         console.print(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
     if summary.budget is not None:
         costs = ", ".join(f"{escape(one.spec)} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
-        console.print(f"queries of an image, median / most, of {summary.budget}: {costs}")
+        console.print(f"queries of an image, median / most over all images, of {summary.budget}: {costs}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
     mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
     console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
@@ -99,14 +100,13 @@ def _costs(summary: Summary) -> str:
 
 
 def _cells(line: AttackSummary) -> list[str]:
+    means = (f"{line.forward:,.1f}", f"{line.backward:,.1f}", f"{line.seconds:.4f}")
     return [
         line.spec,
         "–" if line.success is None else f"{line.success.value:.1%}",
         "–" if line.rounded is None else f"{line.rounded.value:.1%}",
         "" if line.median is None else f"{line.median.value:.4g}",
-        f"{line.forward:,.1f}",
-        f"{line.backward:,.1f}",
-        f"{line.seconds:.4f}",
+        *("–" if math.isnan(line.forward) else mean for mean in means),
     ]
 
 

@@ -1,12 +1,15 @@
 """`train`: what is asked for in words, what is written, what is measured."""
 
 import json
+import shlex
 
 import pytest
 import torch
 from safetensors import safe_open
+from typer.testing import CliRunner
 
 from brittle import FGSM, PGD, Classifier, InputError, Lp, run
+from brittle.cli import app
 from brittle.data import open_source
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.train import in_memory, robust_accuracy_of, train
@@ -32,8 +35,9 @@ def story_of(path):
 def test_the_weights_tell_the_whole_story(made):
     story = story_of(made.path)
     assert story["command"] == (
-        "brittle train digits-lenet --data digits:train --set 'batch=20, rate=3e-3, optimiser=adam' "
-        "--attack pgd:steps=2 --eps 0.1 --share 0.5 --warmup 1.0 --norm linf"
+        "brittle train digits-lenet --data digits:train --out hard.safetensors --test digits "
+        "--set 'batch=20, rate=3e-3, optimiser=adam' --epochs 2 --attack pgd:steps=2 --eps 0.1 --share 0.5 "
+        "--warmup 1.0 --norm linf --limit 200"
     )
     assert story["adversarial"]["attack"] == repr(PGD(steps=2))
     assert story["adversarial"]["threat"] == repr(Lp("inf", 0.1))
@@ -115,3 +119,27 @@ def test_a_constant_network_is_as_robust_as_it_is_right():
     images, labels = torch.full((10, 1, 2, 2), 0.5), torch.tensor([0] * 7 + [1] * 3)
     measured = robust_accuracy_of(module, images, labels, AdversarialTraining(FGSM(), Lp("inf", 0.3)))
     assert (measured.value, measured.n) == (0.7, 10)
+
+
+def test_the_recorded_command_gives_the_same_weights_again(tmp_path):
+    options = {"epochs": 1, "limit": 60, "seed": 5, "test": "digits", "settings": "batch=20"}
+    attacked = {"attack": "fgsm", "eps": 0.1, "clean_epochs": 0, "warmup": 0.5}
+    first = train("digits-lenet", "digits:train", tmp_path / "w.safetensors", **options, **attacked)
+    words = shlex.split(story_of(first.path)["command"])
+    assert words[:3] == ["brittle", "train", "digits-lenet"]
+    again = tmp_path / "again" / "w.safetensors"
+    again.parent.mkdir()
+    words[words.index("--out") + 1] = str(again)
+    typed = CliRunner().invoke(app, [*words[1:], "--quiet"], catch_exceptions=False)
+    assert typed.exit_code == 0
+    assert again.read_bytes() == first.path.read_bytes()
+
+
+def test_a_radius_in_other_units_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(InputError, match="write 8/255 for 8 levels of 255"):
+        train(
+            "digits-lenet", "digits:train", tmp_path / "w.safetensors", limit=10, attack="fgsm", eps=8, clean_epochs=1
+        )
+    with pytest.raises(InputError, match="which allows no change"):
+        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", limit=10, attack="fgsm", eps=0)
+    assert not list(tmp_path.iterdir())

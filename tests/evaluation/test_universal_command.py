@@ -2,12 +2,15 @@
 
 import json
 import math
+import shlex
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from brittle import InputError, UnsupportedThreat
+from brittle.cli import app
 from brittle.data import open_source
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.universal import universal, usual_radius
@@ -130,3 +133,14 @@ def test_methods_without_data_are_tried_on_noise(tmp_path):
 def test_methods_from_images_are_refused_without_any(tmp_path, attack):
     with pytest.raises(InputError, match="none are given"):
         universal("digits-lenet", None, tmp_path / "v.safetensors", attack=attack)
+
+
+def test_the_recorded_command_gives_the_same_perturbation_again(made, tmp_path):
+    words = shlex.split(Perturbation.load(made.path).made["command"])
+    assert words[:2] == ["brittle", "universal"]
+    words[words.index("--out") + 1] = str(tmp_path / "again.safetensors")
+    typed = CliRunner().invoke(app, [*words[1:], "--quiet"], catch_exceptions=False)
+    assert typed.exit_code == 0
+    again = Perturbation.load(tmp_path / "again.safetensors")
+    assert torch.equal(again.tensor, made.perturbation.tensor)
+    assert again.made["fooling"] == Perturbation.load(made.path).made["fooling"]

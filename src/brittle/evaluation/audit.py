@@ -18,8 +18,9 @@ from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.health.examine import examine_run
 from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, named, plan
 from brittle.evaluation.progress import Nobody, Watch
+from brittle.evaluation.radius import check_reach, unusual_radius
 from brittle.evaluation.store import RunFolder
 from brittle.evaluation.subject import open_subject
 from brittle.metrics.rows import flags, floats
@@ -139,6 +140,9 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     converted = source.conversions()
     before = digest_of(classifier.module)
     shape = first_look(classifier, source, blank=budget is not None)
+    if eps is not None:
+        check_reach(named(norm).within(eps), shape, classifier.bounds)
+    remarks = [*remarks, *unusual_radius(norm, radius / classifier.bounds.span, shape, asked=eps is not None)]
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=list(command),

@@ -130,6 +130,11 @@ def _knows(spec: Spec, threat: Threat) -> bool:
 
 def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) -> Planned:
     own = radius if spec.radius is None else spec.radius
+    if own is not None and not own > 0:
+        raise InputError(
+            f"the {threat.name} radius of {spec.text} is {own:g}, which allows no change, so that nothing could be "
+            "broken and the robust accuracy would be the clean one; expected a radius above 0, such as --eps 8/255"
+        )
     kind = _kind(spec, threat, own)
     chosen = threat if kind == "minimum" or own is None else threat.within(own)
     info = AttackInfo(

@@ -35,8 +35,8 @@ class AttackSummary:
         rounded: the same after rounding to 8 bits.
         median: of the smallest change, for minimum-norm attacks.
         rho: mean relative size of the smallest change, for minimum-norm attacks that broke every image.
-        forward, backward, seconds: mean per image.
-        median_queries, most_queries: forward passes of an image, over all images.
+        forward, backward, seconds: mean over the images right before, as in the report; not a number without any.
+        median_queries, most_queries: forward passes of an image, over all images, as a budget counts them.
         lattice_cost: median share by which the lattice made the changes larger, where the run had one.
         nonfinite_outputs: images near which the network said NaN or infinity.
         nonfinite_gradients: images with a gradient that had an entry of that kind.
@@ -136,15 +136,20 @@ def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
         rounded=rounded_success_rate(table) if right else None,
         median=median_size(table) if minimum else None,
         rho=rho_adv(table, info.p) if relative else None,
-        forward=float(floats(table, "forward").mean()),
-        backward=float(floats(table, "backward").mean()),
-        seconds=float(floats(table, "seconds").mean()),
+        forward=_mean_over_right(table, "forward"),
+        backward=_mean_over_right(table, "backward"),
+        seconds=_mean_over_right(table, "seconds"),
         median_queries=float(np.median(floats(table, "forward"))),
         most_queries=int(floats(table, "forward").max()),
         lattice_cost=lattice_cost(table) if searched and bool(flags(table, "success").any()) else None,
         nonfinite_outputs=int((integers(table, "nonfinite_outputs") > 0).sum()),
         nonfinite_gradients=int((integers(table, "nonfinite_gradients") > 0).sum()),
     )
+
+
+def _mean_over_right(table: pa.Table, column: str) -> float:
+    right = flags(table, "correct")
+    return float(floats(table, column)[right].mean()) if right.any() else math.nan
 
 
 def _finite(value: Any) -> Any:

@@ -1,10 +1,8 @@
 """`train`: from an architecture's name and labelled images to a file of weights."""
 
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,10 @@ from brittle.core.run import run
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
+from brittle.evaluation.command import command_line
 from brittle.evaluation.manifest import said_of_images
 from brittle.evaluation.plan import DEFAULT_RADIUS, plan
+from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
 from brittle.files import write_atomically
@@ -116,10 +116,12 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
     chosen = with_settings(chosen, settings)
     chosen = replace(chosen, epochs=epochs or chosen.epochs, seed=chosen.seed if seed is None else seed)
     source = open_source(data, fit=Fit(*design.input_shape), limit=limit)
-    given: dict[str, Any] = {"recipe": recipe, "set": settings, "attack": attack, "eps": eps, **_changed(options)}
-    given |= {"norm": norm} if attack else {}
-    words = [(f"--{_word(key)}", str(value)) for key, value in given.items() if value not in (None, "")]
-    command = shlex.join(["brittle", "train", network, "--data", data, *chain.from_iterable(words)])
+    if adversarial is not None:
+        check_reach(adversarial.threat, design.input_shape)
+    given: dict[str, Any] = {"data": data, "out": path.name, "test": test, "recipe": recipe, "set": settings}
+    given |= {"epochs": epochs, "attack": attack, "eps": eps, **_changed(options), "norm": norm if attack else None}
+    given |= {"limit": limit, "device": None if device == "cpu" else device, "seed": seed}
+    command = command_line(["train", network], given)
     return fit_and_save(
         *(design, source, path, command),
         settings=chosen,

@@ -15,6 +15,8 @@ from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
 from brittle.data import Noise, Source
 from brittle.errors import InputError
+from brittle.evaluation.command import command_line
+from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
@@ -154,12 +156,19 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     said = subject.said()
     split = _Split.of(subject, unseen, batch, seed)
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
+    check_reach(threat, split.seen.shape, subject.classifier.bounds)
     problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
     path, about = Path(out), _about(subject, split, device)
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
-    kinds = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
+    kinds: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
+    kinds["said"] = said
+    options: dict[str, object] = {"data": None if data is None else subject.source.spec, "out": path.name}
+    options |= {"attack": attack, "norm": norm, "eps": float(threat.radius), "unseen": unseen, "limit": limit}
+    options |= {"batch": batch, "device": device, "seed": seed, "weights": weights, "binary": binary}
+    options |= {"probabilities": probabilities, "resize": resize, "crop": crop, "skip_bad": skip_bad}
+    kinds["command"] = command_line(["universal", subject.network.spec], options)
     found = replace(found, made={**found.made, **about, "attack": attack, **kinds})
     result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)

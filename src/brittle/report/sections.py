@@ -122,7 +122,11 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
             cells.append(Cell("–") if share is None else _rate(share))
         forward, backward, seconds = (float(floats(table, column)[right].mean()) for column in COSTS)
         budget = evidence.manifest.budget
-        most = "" if budget is None else f"at most {int(floats(table, 'forward').max())} queries of {budget}"
+        most = (
+            ""
+            if budget is None
+            else f"at most {int(floats(table, 'forward').max())} queries of {budget}, over all images"
+        )
         cells += [Cell(f"{count(forward)} + {count(backward)}", most), Cell(duration(seconds))]
     else:
         cells = [Cell("–") for _ in attack_heads(evidence)[1:]]

@@ -10,7 +10,7 @@ from torch import Tensor
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.classifier import Classifier, undisturbed
 from brittle.core.goal import Untargeted
-from brittle.core.inputs import placed
+from brittle.core.inputs import check_radius, placed
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.seeds import Streams
@@ -146,6 +146,7 @@ def harder(  # noqa: PLR0913  # what is attacked, within which threat, with whic
     Returns:
         The images to train on, and the logits of the clean ones in eval mode.
     """
+    check_radius(training.threat, images, classifier.bounds)
     with undisturbed(classifier.module, seed ^ turn):
         clean = placed(images, classifier)
         with torch.no_grad():

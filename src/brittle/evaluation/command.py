@@ -1,0 +1,24 @@
+"""The command that gives a result again, as it is written into what was made."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+
+def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
+    """Return a command of `brittle` with every option that is not as it is when left out.
+
+    Args:
+        words: the command and its arguments.
+        options: by their names in Python; None, False and "" are left out, True is a word without a value.
+
+    Example:
+        >>> command_line(["train", "lenet"], {"data": "my images", "clean_epochs": 2, "seed": None, "binary": True})
+        "brittle train lenet --data 'my images' --clean-epochs 2 --binary"
+    """
+    written = ["brittle", *words]
+    for name, value in options.items():
+        if value is None or value is False or value == "":
+            continue
+        written.append("--" + name.replace("_", "-"))
+        written += [] if value is True else [str(value)]
+    return shlex.join(written)

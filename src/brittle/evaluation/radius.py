@@ -1,0 +1,62 @@
+"""Whether a radius can be meant: at the data that it is for, and beside the one that others use there."""
+
+from collections.abc import Sequence
+
+import torch
+
+from brittle.core.bounds import Bounds
+from brittle.core.inputs import check_radius
+from brittle.core.threat import Threat
+
+UNLIKE = 4.0
+"""A radius that was asked for and is so many times smaller or larger than the usual one is said to be."""
+USUAL_LINF = ((1, 28, 32, 0.3, "MNIST"), (3, 32, 64, 8 / 255, "CIFAR-10"), (3, 128, 1024, 4 / 255, "ImageNet"))
+"""Channels, sides from and to, the usual linf radius, and for which data: Madry et al., ICLR 2018 (arXiv:1706.06083)
+for MNIST; RobustBench (Croce et al., NeurIPS 2021 Datasets and Benchmarks, arXiv:2010.09670) for the others."""
+
+
+def check_reach(threat: Threat, shape: Sequence[int], bounds: Bounds | None = None) -> None:
+    """Refuse a radius that is larger than any change of images of this shape (channels, height, width).
+
+    `run` refuses it as well; here it is refused before anything is written or trained.
+
+    Raises:
+        InputError: with the radius and the largest change.
+
+    Example:
+        >>> from brittle import Lp
+        >>> check_reach(Lp("inf", 8 / 255), (3, 32, 32))
+    """
+    check_radius(threat, torch.zeros((1, *shape)), bounds or Bounds())
+
+
+def unusual_radius(norm: str, radius: float, shape: Sequence[int], *, asked: bool = True) -> list[str]:
+    """Say which radius is usual for images of this shape where the one asked for is far from it.
+
+    A radius that nobody asked for is compared strictly.
+
+    Example:
+        >>> unusual_radius("linf", 0.03, (1, 28, 28))[0].partition(", the usual")[0]
+        'the linf radius 0.03 is 10 times smaller than 0.3'
+        >>> unusual_radius("linf", 8 / 255, (3, 32, 32)), unusual_radius("l2", 9.0, (1, 28, 28))
+        ([], [])
+    """
+    channels, *sides = shape
+    for known, least, most, usual, name in USUAL_LINF:
+        if norm != "linf" or channels != known or not all(least <= side <= most for side in sides):
+            continue
+        ratio = max(radius / usual, usual / radius)
+        if ratio >= (UNLIKE if asked else 1.01):
+            size, way = "x".join(map(str, shape)), "smaller" if radius < usual else "larger"
+            return [
+                f"the linf radius {_written(radius)} is {ratio:.2g} times {way} than {_written(usual)}, the usual one "
+                f"for images of {size} such as {name}: --eps {_written(usual)}"
+            ]
+    return []
+
+
+def _written(radius: float) -> str:
+    """Write a radius as people do: in levels of 255 where it is a whole number of them."""
+    levels = radius * 255
+    whole = abs(levels - round(levels)) < 1e-6 and 1 <= round(levels) < 64
+    return f"{round(levels)}/255" if whole else f"{radius:.4g}"
