@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import pytest
 from affine import convolutional, middle
 from cases import CASES, Case
-from contract import CLAUSES, agrees_with_a_fresh_forward, stays_inside_box_and_threat
+from contract import (
+    CLAUSES,
+    DEPENDS_ON_SCALE,
+    agrees_with_a_fresh_forward,
+    says_it_depends_on_scale,
+    stays_inside_box_and_threat,
+)
 
 from brittle import Attack, DeepFool, Lp, Problem, UnsupportedThreat, run
 from brittle.registry import ATTACKS, COMBINATORS
@@ -22,6 +28,10 @@ def test_keeps_the_contract(case: Case, clause):
 def test_every_registered_attack_is_tried():
     tried = {type(case.attack) for case in CASES}
     assert tried >= {*ATTACKS.values(), *COMBINATORS.values()}
+
+
+def test_the_attacks_that_depend_on_the_scale_of_the_logits_are_these():
+    assert {kind for kind in ATTACKS.values() if says_it_depends_on_scale(kind)} == set(DEPENDS_ON_SCALE)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
