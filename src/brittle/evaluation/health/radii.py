@@ -1,5 +1,7 @@
 """Checks at larger radii, where an attack must break more, and in the end everything."""
 
+from dataclasses import replace
+
 import torch
 
 from brittle.core.classifier import undisturbed
@@ -104,21 +106,21 @@ def _guessing(case: Case) -> Seen:
     if not places:
         return skipped("No image was right before that the network does not take for a flat grey one.")
     parts: list[str] = []
-    kept, looked = 0, 0
+    missed, searched = 0, 0
     for search in (one for one in case.attacked() if not one.fixed and one.p == case.p):
         sizes = torch.from_numpy(floats(search.table, "size")[case.rows])
         worse = int((sizes[places] > distance[places].double() * (1 + 1e-4)).sum())
-        kept, looked = kept + worse, looked + len(places)
+        missed, searched = missed + worse, searched + len(places)
         parts.append(f"{search.title} needed more than the way to grey for {worse} of {len(places)}")
-    attempt = strongest(case)
-    if attempt is not None and attempt.p == case.p:
-        stood, few = standing(case, attempt, places, distance * 1.001)
-        kept, looked = kept + stood, looked + few
-        parts.append(f"{attempt.title} with room for that way left {stood} of {few} standing")
-    if not looked:
-        return skipped("There was no search, and no iterative attack at a radius, by gradients.")
-    classes = case.outputs.shape[2]
-    return graded(kept / looked, 0.0, 1 / classes, "; ".join(parts))
+    attempt, classes = strongest(case), case.outputs.shape[2]
+    if attempt is None or attempt.p != case.p:
+        if not searched:
+            return skipped("There was no search, and no iterative attack at a radius, by gradients.")
+        return graded(missed / searched, 0.0, 1 / classes, "; ".join(parts))
+    stood, few = standing(case, attempt, places, distance * 1.001)
+    parts.append(f"{attempt.title} with room for that way left {stood} of {few} standing")
+    seen = graded(stood / few, 0.0, 1 / classes, "; ".join(parts))
+    return replace(seen, status="warn") if missed and seen.status == "pass" else seen
 
 
 GUESSING = Check(
@@ -126,7 +128,7 @@ GUESSING = Check(
     "No better than guessing at a huge radius",
     "Where a change reaches the same flat grey image from every image, no classifier beats guessing: attacks break "
     "every image that grey is no example of, and searches find no longer way. Up to one in as many images as there are "
-    "classes is a warning.",
+    "classes is a warning, and so is a search that misses beside an attack at the radius that does not.",
     f"{CHECKLIST} (no better than guessing at L∞ = 0.5); the proof by a grey image is ours",
     "An adversarial image is known and the attack misses it: its steps, its loss or the gradients fail.",
     _guessing,

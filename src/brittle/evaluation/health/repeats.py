@@ -100,6 +100,10 @@ ALLOWED = Check(
 def _returned(case: Case) -> Seen:
     if case.lattice is not None:
         return skipped("Points on the path need not lie on the lattice, on which results do.")
+    if case.draws > 1:
+        return skipped(
+            "A point of a randomised network is judged by the mean over its draws, which no single pass shows."
+        )
     seen = [one for one in case.repeats if one.attempt.p != "flow"]
     if not seen:
         return skipped("No image was right before, or changes are deformations, whose size images do not show.")
