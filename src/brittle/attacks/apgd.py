@@ -64,7 +64,7 @@ class APGD(Attack):
     Deviation: an image leaves as soon as it is broken, and later runs see only those that are not; the result is the
     same.
 
-    Cross-entropy, the default, depends on the scale of the logits; scaled_cross_entropy, dlr and margin do not.
+    Cross-entropy, the default, depends on the scale of the logits; scaled, dlr and margin do not.
 
     Attributes:
         steps: N; 100 in AutoAttack.

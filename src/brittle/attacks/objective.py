@@ -15,11 +15,11 @@ from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.types import Images, Logits, PerImage
 
-Loss = Literal["cross_entropy", "scaled_cross_entropy", "margin", "dlr"]
+Loss = Literal["cross_entropy", "scaled", "margin", "dlr"]
 """Cross-entropy; the same of logits brought to one scale; the margin of Carlini & Wagner clipped at kappa; the
 difference of logits ratio (Croce & Hein)."""
 SPREAD = 5.0
-"""Standard deviation over the classes to which `scaled_cross_entropy` brings the clean image's logits; fixed on
+"""Standard deviation over the classes to which `scaled` brings the clean image's logits; fixed on
 digits-lenet, where it breaks what plain cross-entropy does."""
 
 A = TypeVar("A", bound="Ascent")
@@ -53,7 +53,7 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
     """Return the function of the logits that an attack is to increase.
 
     Cross-entropy has a scale of its own: where the logits are large it rounds to 0 and has no gradient, where they are
-    small all classes count alike. `scaled_cross_entropy` divides the logits of an image by the standard deviation of
+    small all classes count alike. `scaled` divides the logits of an image by the standard deviation of
     its clean ones and multiplies by `SPREAD`, so that k times the same network is attacked in the same way. (Yu & Xu,
     AAAI 2023, divide by the lead at each step for the same reason.)
 
@@ -69,7 +69,7 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
     if loss == "cross_entropy":
         sign = -1 if goal.targeted else 1
         return lambda logits: sign * losses.cross_entropy(logits, goal.labels)
-    if loss == "scaled_cross_entropy":
+    if loss == "scaled":
         sign, scale = -1 if goal.targeted else 1, logit_scale(problem)[:, None]
         return lambda logits: sign * losses.cross_entropy(logits * scale, goal.labels)
     if loss == "margin":
@@ -84,7 +84,7 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
         if goal.targeted:
             return lambda logits: losses.targeted_difference_of_logits_ratio(logits, problem.labels, goal.labels)
         return lambda logits: losses.difference_of_logits_ratio(goal.distinct(logits), goal.labels)
-    raise InputError(f"the loss is {loss!r}; expected cross_entropy, scaled_cross_entropy, margin or dlr")
+    raise InputError(f"the loss is {loss!r}; expected cross_entropy, scaled, margin or dlr")
 
 
 def logit_scale(problem: Problem) -> PerImage:

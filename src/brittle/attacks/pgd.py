@@ -29,7 +29,7 @@ class PGD(Stepwise[State]):
             the ball.
         restarts: how many random starts.
         random_start: begin at a random point of the ball; otherwise at the clean image.
-        loss: cross_entropy (the paper's, which depends on the scale of the logits), scaled_cross_entropy (which does
+        loss: cross_entropy (the paper's, which depends on the scale of the logits), scaled (which does
             not: see `brittle.attacks.objective`), margin (its "CW"), or dlr.
         kappa: for margin: beyond the boundary the margin counts up to here; 50 is the paper's "CW+". An image leaves
             once its goal is met, so kappa has no say in which images break; a goal's `confidence` asks for a margin.

@@ -19,8 +19,8 @@ DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 
 one pixel (Su et al.); three pixels for deformations (Alaifari et al.)."""
 DEFAULT_ATTACKS = (
     "noise:draws=10",
-    "fgsm:loss=scaled_cross_entropy",
-    "pgd:steps=40,restarts=3,loss=scaled_cross_entropy",
+    "fgsm:loss=scaled",
+    "pgd:steps=40,restarts=3,loss=scaled",
     "deepfool",
     "support-descent",
     "rotation-translation",
