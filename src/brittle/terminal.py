@@ -78,6 +78,11 @@ class Bar:
         if self._task is not None:
             self._progress.update(self._task, description=attack, advance=images)
 
+    def note(self, text: str) -> None:
+        """Print what was found when rows of an earlier run were used again."""
+        if not self._progress.disable:
+            console.print(escape(text), soft_wrap=True)
+
 
 class Passes:
     """The progress of what goes over images again and again: a bar for the pass under way, a line for each done."""
@@ -256,10 +261,8 @@ def radius_text(radius: float | None) -> str:
     """
     if radius is None or not math.isfinite(radius):
         return "without limit"
-    levels = radius * 255
-    return (
-        f"{round(levels)}/255" if radius < 1 and abs(levels - round(levels)) < 1e-6 and round(levels) else f"{radius:g}"
-    )
+    nearest = round(radius * 255)
+    return f"{nearest}/255" if 0 < nearest < 255 and abs(radius * 255 - nearest) < 1e-6 else f"{radius:g}"
 
 
 def print_json(value: Any) -> None:

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,8 +21,12 @@ from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, Networ
 from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, plan
 from brittle.evaluation.progress import Nobody, Watch
+from brittle.evaluation.provenance import Provenance, outputs_of, provenance
+from brittle.evaluation.recheck import ask_again
 from brittle.evaluation.store import RunFolder
 from brittle.evaluation.subject import open_subject
+from brittle.identity.sources import users_modules
+from brittle.identity.walk import Known
 from brittle.metrics.rows import flags, floats
 from brittle.models import Network
 from brittle.models.network import digest_of
@@ -111,6 +116,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
     before_saving(budget)
+    loaded = users_modules()
     if lattice is not None:
         Lattice(lattice)  # refuses what is no number of levels, before anything is opened
     subject = open_subject(
@@ -137,8 +143,12 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
     source, remarks = match_classes(network.classes, source, class_order)
     converted = source.conversions()
-    before = digest_of(classifier.module)
+    known = Known()
+    before = digest_of(classifier.module, known=known)
     shape = first_look(classifier, source, blank=budget is not None)
+    ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
+    origin = provenance(network, classifier, source, loaded, ask_twice, known)
+    draws = draws or draws_for(classifier, source, budget)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -150,17 +160,20 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         limit=limit,
         lattice=lattice,
         budget=budget,
-        draws=draws or draws_for(classifier, source, budget),
+        draws=draws,
         network=NetworkInfo(
             spec=network.spec,
             digest=network.digest,
             parameters=network.parameters,
             input_shape=network.input_shape,
             bounds=(classifier.bounds.lower, classifier.bounds.upper),
+            tensors=origin.tensors,
+            outputs=outputs_of(classifier),
+            unseen=list(origin.unseen),
         ),
         data=DataInfo(
             spec=source.spec,
-            digest=source.digest(),
+            digest=source.digest(again=True),
             images=len(source),
             classes=list(source.classes or network.classes),
             fit=asdict(source.fit),
@@ -172,9 +185,10 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         threat=ThreatInfo(p=planned[0].info.p, radius=radius),
         attacks=[one.info for one in planned],
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
+        code=origin.code,
     )
     with RunFolder.create(Path(out), manifest) as folder:
-        work = _Work(folder, planned, classifier, source, watch or Nobody())
+        work = _Work(folder, planned, classifier, source, origin, watch or Nobody())
         anew = work.go()
         health = folder.health()
         if anew or health is None or (thorough and not health.thorough):
@@ -192,6 +206,7 @@ class _Work:
     planned: list[Planned]
     classifier: Classifier
     source: Source
+    origin: Provenance
     watch: Watch
 
     def go(self) -> bool:
@@ -210,6 +225,11 @@ class _Work:
             if (block, one.info.key) not in missing
         )
         self.watch.begin(len(self.source) * len(self.planned), done)
+        if done:
+            parts = {(block, one.info.key) for block in range(manifest.blocks) for one in self.planned} - missing
+            said = ask_again(self.folder, parts, self.classifier, self.source)
+            self.folder.note(said)
+            self.watch.note(said)
         extremes = {one.info.key: Extremes() for one in self.planned}
         for number in range(manifest.blocks):
             block = None
@@ -258,6 +278,9 @@ class _Work:
         kept = extremes.take(result.size.double().numpy(), result.success.numpy())
         about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
         self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
+        late = self.origin.late()
+        if late.keys() - manifest.late.keys():
+            self.folder.note_late(late)
         bad = self._images(number) - len(block)
         if bad:
             self.watch.advance(one.info.spec, bad)
