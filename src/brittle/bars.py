@@ -1,6 +1,7 @@
 """What the commands show while they work: progress bars, and where everything is shown."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -60,6 +61,11 @@ class Bar:
         """Move on."""
         if self._task is not None:
             self._progress.update(self._task, description=attack, advance=images)
+
+    def note(self, text: str) -> None:
+        """Print what was found when rows of an earlier run were used again."""
+        if not self._progress.disable:
+            console.print(escape(text), soft_wrap=True)
 
 
 class Passes:

@@ -168,10 +168,8 @@ def radius_text(radius: float | None) -> str:
     """
     if radius is None or not math.isfinite(radius):
         return "without limit"
-    levels = radius * 255
-    return (
-        f"{round(levels)}/255" if radius < 1 and abs(levels - round(levels)) < 1e-6 and round(levels) else f"{radius:g}"
-    )
+    nearest = round(radius * 255)
+    return f"{nearest}/255" if 0 < nearest < 255 and abs(radius * 255 - nearest) < 1e-6 else f"{radius:g}"
 
 
 def print_json(value: Any) -> None:

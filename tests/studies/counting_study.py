@@ -15,6 +15,7 @@ class Counting:
     stop_at: str = ""
     rows: tuple[str, ...] = ("first", "second", "third")
     remark: str = ""
+    hits: int = 1
 
     def study(self):
         columns = (
@@ -47,7 +48,7 @@ class Counting:
                     raise KeyboardInterrupt
                 self.done.append(f"{row} {column}")
                 notes = {"rho": "(some were left out)"} if column == "rho" else {}
-                return Measured({column: wilson(setting.seed + 1, 8)}, notes, self.remark)
+                return Measured({column: wilson(setting.seed + self.hits, 8)}, notes, self.remark)
 
             return Cell(row, column, compute, identity)
 

@@ -105,7 +105,7 @@ def test_an_interruption_within_an_epoch_goes_back_to_its_beginning(tmp_path):
     class Stops(nn.Module):
         def forward(self, images):
             calls.append(1)
-            if len(calls) == 11:  # one look at the logits, seven steps of epoch 1, three of epoch 2
+            if len(calls) == 12:  # one look at the logits, seven steps of epoch 1, its answers, three of epoch 2
                 raise Interrupted
             return images
 
@@ -114,7 +114,9 @@ def test_an_interruption_within_an_epoch_goes_back_to_its_beginning(tmp_path):
     with pytest.raises(Interrupted):
         train(module, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
     assert not module.training
-    resumed, history = trained(checkpoint=tmp_path / "state")
+    resumed = seeded(build, 5)
+    resumed.append(Stops())
+    history = train(resumed, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
     assert history.resumed == 1
     assert same(resumed, trained()[0])
 

@@ -217,13 +217,16 @@ class Source(ABC):
         source.relabelled, source.classes = tuple(numbers[number] for number in before), tuple(classes)
         return source
 
-    def digest(self) -> str:
+    def digest(self, *, again: bool = False) -> str:
         """Return the SHA-256 of the content in hexadecimal: two sources with the same digest give the same images.
 
         It is computed once, as a stream, over the files that the source goes through (those that `limit` leaves out
         are not read); of a single Parquet or npz file it is what `sha256sum` prints.
+
+        Args:
+            again: compute it once more, for a source that was opened long ago and whose files may be others now.
         """
-        if self._digest is None:
+        if self._digest is None or again:
             total = sha256()
             for piece in self.content():
                 total.update(piece)

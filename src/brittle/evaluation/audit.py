@@ -3,27 +3,29 @@
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from brittle.core.classifier import Classifier
 from brittle.core.lattice import Lattice
-from brittle.core.run import run
-from brittle.data import Block, Source
+from brittle.data import Source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.health.examine import examine_run
-from brittle.evaluation.manifest import BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
-from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, named, plan
+from brittle.evaluation.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.evaluation.part import before_saving
+from brittle.evaluation.plan import DEFAULT_RADIUS, named, plan
 from brittle.evaluation.progress import Nobody, Watch
+from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
 from brittle.evaluation.store import RunFolder
 from brittle.evaluation.subject import open_subject
-from brittle.metrics.rows import flags, floats
+from brittle.evaluation.work import Work
+from brittle.identity.sources import users_modules
+from brittle.identity.walk import Known
 from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.version import __version__
@@ -112,6 +114,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
     before_saving(budget, draws or 1)
+    loaded = users_modules()
     if lattice is not None:
         Lattice(lattice)  # refuses what is no number of levels, before anything is opened
     subject = open_subject(
@@ -138,11 +141,15 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
     source, remarks = match_classes(network.classes, source, class_order)
     converted = source.conversions()
-    before = digest_of(classifier.module)
+    known = Known()
+    before = digest_of(classifier.module, known=known)
     shape = first_look(classifier, source, blank=budget is not None)
     if eps is not None:
         check_reach(named(norm).within(eps), shape, classifier.bounds)
     remarks = [*remarks, *unusual_radius(norm, radius / classifier.bounds.span, shape, asked=eps is not None)]
+    ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
+    origin = provenance(network, classifier, source, loaded, ask_twice, known)
+    draws = draws or draws_for(classifier, source, budget)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=list(command),
@@ -154,17 +161,20 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         limit=limit,
         lattice=lattice,
         budget=budget,
-        draws=draws or draws_for(classifier, source, budget),
+        draws=draws,
         network=NetworkInfo(
             spec=network.spec,
             digest=network.digest,
             parameters=network.parameters,
             input_shape=network.input_shape,
             bounds=(classifier.bounds.lower, classifier.bounds.upper),
+            tensors=origin.tensors,
+            outputs=outputs_of(classifier),
+            unseen=list(origin.unseen),
         ),
         data=DataInfo(
             spec=source.spec,
-            digest=source.digest(),
+            digest=source.digest(again=True),
             images=len(source),
             classes=list(source.classes or network.classes),
             fit=asdict(source.fit),
@@ -176,9 +186,10 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         threat=ThreatInfo(p=planned[0].info.p, radius=radius),
         attacks=[one.info for one in planned],
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
+        code=origin.code,
     )
     with RunFolder.create(Path(out), manifest) as folder:
-        work = _Work(folder, planned, classifier, source, watch or Nobody())
+        work = Work(folder, planned, classifier, source, origin, watch or Nobody())
         anew = work.go()
         health = folder.health()
         if anew or health is None or (thorough and not health.thorough):
@@ -186,87 +197,6 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             folder.write_health(found)
         folder.finish()
         return folder
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The parts of a run, done one after the other."""
-
-    folder: RunFolder
-    planned: list[Planned]
-    classifier: Classifier
-    source: Source
-    watch: Watch
-
-    def go(self) -> bool:
-        """Do every part that is not there, and say whether there was any."""
-        manifest = self.folder.manifest
-        missing = {
-            (block, one.info.key)
-            for block in range(manifest.blocks)
-            for one in self.planned
-            if not self.folder.has_part(one.info.key, block)
-        }
-        done = sum(
-            self._images(block)
-            for block in range(manifest.blocks)
-            for one in self.planned
-            if (block, one.info.key) not in missing
-        )
-        self.watch.begin(len(self.source) * len(self.planned), done)
-        extremes = {one.info.key: Extremes() for one in self.planned}
-        for number in range(manifest.blocks):
-            block = None
-            for one in self.planned:
-                key = one.info.key
-                if (number, key) not in missing:
-                    self._remember(key, number, extremes[key])
-                    continue
-                if block is None:
-                    block = next(self.source.blocks(manifest.block, start=number * manifest.block))
-                    self._note_bad()
-                self._part(one, block, number, extremes[key])
-        return bool(missing)
-
-    def _images(self, number: int) -> int:
-        block = self.folder.manifest.block
-        return min(block, len(self.source) - number * block)
-
-    def _remember(self, key: str, number: int, extremes: Extremes) -> None:
-        table = self.folder.part(key, number, ["size", "success"])
-        extremes.take(floats(table, "size"), flags(table, "success"))
-
-    def _note_bad(self) -> None:
-        known = {bad.index: bad for bad in self.folder.manifest.data.bad}
-        found = {bad.index: BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad}
-        if found.keys() - known.keys():
-            self.folder.note_bad([bad for _, bad in sorted({**known, **found}.items())])
-
-    def _part(self, one: Planned, block: Block, number: int, extremes: Extremes) -> None:
-        manifest = self.folder.manifest
-        result = run(
-            one.attack,
-            self.classifier,
-            block.images,
-            block.labels,
-            threat=one.threat,
-            seed=manifest.seed,
-            batch=manifest.batch,
-            ids=block.index,
-            lattice=manifest.lattice,
-            budget=before_saving(manifest.budget, manifest.draws),
-            draws=manifest.draws,
-            progress=lambda images: self.watch.advance(one.info.spec, images),
-        )
-        survives = still_wrong(
-            self.classifier, result, block.labels, manifest.batch, draws=manifest.draws, seed=manifest.seed
-        )
-        kept = extremes.take(result.size.double().numpy(), result.success.numpy())
-        about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
-        self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
-        bad = self._images(number) - len(block)
-        if bad:
-            self.watch.advance(one.info.spec, bad)
 
 
 def _version(package: str) -> str:

@@ -3,140 +3,45 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from brittle.errors import RunError
+from brittle.evaluation.manifest_info import (
+    AttackInfo,
+    BadImageInfo,
+    CodeInfo,
+    DataInfo,
+    NetworkInfo,
+    Norm,
+    Strict,
+    ThreatInfo,
+)
+from brittle.identity.sources import changed_files
 
-Norm = Literal["0", "1", "2", "inf", "pixels", "flow"]
-"""How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
+__all__ = [
+    "AttackInfo",
+    "BadImageInfo",
+    "CodeInfo",
+    "DataInfo",
+    "Manifest",
+    "NetworkInfo",
+    "Norm",
+    "Strict",
+    "ThreatInfo",
+    "read_manifest",
+]
+
 DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change the rows; another version of them makes another run."""
-
-
-class Strict(BaseModel):
-    """Immutable, with no conversion of types and no unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class NetworkInfo(Strict):
-    """The network that was attacked.
-
-    Attributes:
-        spec: what the user wrote.
-        digest: sha256 of structure and weights, hexadecimal.
-        parameters: number of parameters.
-        input_shape: channels, height, width; None when the network takes several sizes.
-        bounds: least and greatest value of a pixel.
-    """
-
-    spec: str
-    digest: str
-    parameters: int
-    input_shape: tuple[int, int, int] | None
-    bounds: tuple[float, float]
-
-
-class BadImageInfo(Strict):
-    """An image that could not be decoded and was left out."""
-
-    index: int
-    name: str
-    reason: str
-
-
-class DataInfo(Strict):
-    """The images that were attacked.
-
-    Attributes:
-        spec: what the user wrote.
-        digest: sha256 of the content, hexadecimal.
-        images: number of images gone through, after the limit, bad ones included.
-        classes: names of the classes by label; empty when unknown.
-        fit: how images were brought to the network's size.
-        bad: images that could not be decoded.
-        converted: how many images were changed in which way before the network saw them.
-        skipped: what lay beside the images and was not taken for one, by reason.
-        remarks: how the classes were numbered, where there was a choice.
-        relabelled: the network's number of each of the data's classes; None where the labels are as they were.
-    """
-
-    spec: str
-    digest: str
-    images: int = Field(ge=0)
-    classes: list[str]
-    fit: dict[str, JsonValue]
-    bad: list[BadImageInfo] = []
-    converted: dict[str, int] = {}
-    skipped: dict[str, int] = {}
-    remarks: list[str] = []
-    relabelled: list[int] | None = None
-
-    @property
-    def said(self) -> list[str]:
-        """What is to be told of the images, in sentences."""
-        return said_of_images(self.images, self.converted, self.skipped, self.remarks)
-
-
-def said_of_images(
-    images: int, converted: Mapping[str, int], skipped: Mapping[str, int], remarks: Sequence[str]
-) -> list[str]:
-    """Return what became of images on their way to the network, in sentences; none where nothing did.
-
-    >>> said_of_images(200, {"colours made grey": 200, "cropped": 12}, {"hidden": 1}, [])
-    ['of 200 images: 200 colours made grey, 12 cropped', 'passed over: 1 hidden']
-    """
-    changes = ", ".join(f"{count:,} {name}" for name, count in converted.items())
-    passed = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
-    return [
-        *([f"of {images:,} images: {changes}"] if changes else []),
-        *([f"passed over: {passed}"] if passed else []),
-        *remarks,
-    ]
-
-
-class ThreatInfo(Strict):
-    """The question of the audit: a norm and the largest allowed change in it (None: no limit)."""
-
-    p: Norm
-    radius: float | None
-
-
-class AttackInfo(Strict):
-    """One attack of the plan.
-
-    Attributes:
-        key: name of its folder of parts; letters, digits and ``. _ = , -`` only.
-        spec: what the user wrote, such as ``pgd:steps=40``.
-        name: its name in the registry.
-        settings: every hyper-parameter, defaults included; infinite and undefined numbers are kept as text.
-        kind: "minimum" when it searched the smallest change without a radius, "fixed" when it was run at `radius`.
-        p: the norm in which it measures a change.
-        radius: the largest allowed change; None for no limit.
-    """
-
-    key: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,119}$")
-    spec: str
-    name: str
-    settings: dict[str, JsonValue]
-    kind: Literal["fixed", "minimum"]
-    p: Norm
-    radius: float | None
-
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _name_what_json_cannot_say(cls, settings: object) -> object:
-        return _finite(settings)
 
 
 class Manifest(Strict):
     """A run folder's ``manifest.json``.
 
-    `identity` is worked out from the other fields; when it is given it must agree with them.
+    `identity` is worked out from the others; when it is given it must agree with them.
 
     Attributes:
         created: start of the run, ISO 8601 in UTC; `finished` likewise, None while it is running.
@@ -147,6 +52,9 @@ class Manifest(Strict):
         device: such as "cpu" or "cuda:0"; `machine` in words, such as "x86_64, 2 cores".
         batch: images in one call of the network; `block`: images in one part; `limit`: the most images, None for all.
         versions: package name to version; at least brittle, python and torch.
+        code: what made the rows; None in a run of an older version.
+        late: sha256 of the user's files that were loaded only while the attacks ran, by path.
+        notes: what was found when rows of an earlier call were used again, the last ones.
         identity: sha256 over everything that determines the rows.
     """
 
@@ -169,6 +77,9 @@ class Manifest(Strict):
     threat: ThreatInfo
     attacks: list[AttackInfo]
     versions: dict[str, str]
+    code: CodeInfo | None = None
+    late: dict[str, str] = Field(default_factory=dict[str, str])
+    notes: list[str] = Field(default_factory=list[str])
     identity: str = ""
 
     @model_validator(mode="after")
@@ -191,7 +102,12 @@ class Manifest(Strict):
         """The fields that determine the rows, in the groups that an error message names."""
         return {
             "format": self.format,
-            "network": {"digest": self.network.digest, "bounds": list(self.network.bounds)},
+            **_code(self.code),
+            "network": {
+                "digest": self.network.digest,
+                "bounds": list(self.network.bounds),
+                **{name: one for name in ("tensors", "outputs") if (one := getattr(self.network, name))},
+            },
             "data": {
                 "digest": self.data.digest,
                 "images": self.data.images,
@@ -226,6 +142,11 @@ class Manifest(Strict):
                 lines.append(f"{group}: {_described(ours)}, now {_described(others)}")
             elif group == "attacks":
                 lines.append(f"attacks: {_specs(self)}, now {_specs(other)}")
+            elif group == "your code":
+                old, new = ({} if one.code is None else one.code.yours for one in (self, other))
+                lines.append(f"your code: {changed_files(old, new)}")
+            elif group == "brittle's code":
+                lines.append(f"brittle's code: {_short(mine.get(group))[:12]}, now {_short(theirs.get(group))[:12]}")
             else:
                 lines.append(f"{group}: {_short(mine.get(group))}, now {_short(theirs.get(group))}")
         return lines
@@ -264,20 +185,18 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def _finite(value: object) -> object:
-    """Numbers that JSON cannot say become text, at any depth; tuples become lists."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in cast(dict[object, object], value).items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in cast(list[object], value)]
-    return value
+def _code(code: CodeInfo | None) -> dict[str, JsonValue]:
+    if code is None:
+        return {}  # runs of an older version keep their identity
+    groups: dict[str, JsonValue] = {"your code": dict(code.yours), "packages": dict(code.packages)}
+    return {"brittle's code": code.brittle, **{name: one for name, one in groups.items() if one}}
 
 
 def _described(info: NetworkInfo | DataInfo) -> str:
     if isinstance(info, NetworkInfo):
-        return f"{info.spec} (content {info.digest[:12]}, values {info.bounds[0]:g} to {info.bounds[1]:g})"
+        more = f", weights {info.tensors[:12]}" if info.tensors else ""
+        more += f", outputs {info.outputs}" if info.outputs else ""
+        return f"{info.spec} (content {info.digest[:12]}{more}, values {info.bounds[0]:g} to {info.bounds[1]:g})"
     return f"{info.spec} (content {info.digest[:12]}, {info.images} images, fit {_short(dict(info.fit))})"
 
 

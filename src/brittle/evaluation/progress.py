@@ -14,6 +14,10 @@ class Watch(Protocol):
         """Learn that an attack has finished so many more images."""
         ...
 
+    def note(self, text: str) -> None:
+        """Learn in one line what was found when rows of an earlier run were used again."""
+        ...
+
 
 class Nobody:
     """A watch that does not look."""
@@ -22,4 +26,7 @@ class Nobody:
         """Do nothing."""
 
     def advance(self, attack: str, images: int) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
         """Do nothing."""

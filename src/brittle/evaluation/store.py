@@ -5,7 +5,7 @@
 import fcntl
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +19,14 @@ from brittle.evaluation.health.finding import Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA
 from brittle.files import UNFINISHED, cannot_write, write_atomically
+from brittle.identity.sources import digest_of_file
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
 MANIFEST = "manifest.json"
 PARTS = "parts"
+NOTES = 5
+"""The last notes are kept."""
 
 
 class RunFolder:
@@ -174,6 +177,14 @@ class RunFolder:
         data = self.manifest.data.model_copy(update={"bad": list(bad)})
         self._replace_manifest(self.manifest.model_copy(update={"data": data}))
 
+    def note_late(self, files: Mapping[str, str]) -> None:
+        """Record files of the user's, by path with their digests, that were loaded only while the attacks ran."""
+        self._replace_manifest(self.manifest.model_copy(update={"late": {**self.manifest.late, **files}}))
+
+    def note(self, text: str) -> None:
+        """Record in one line what was found when rows of an earlier call were used again."""
+        self._replace_manifest(self.manifest.model_copy(update={"notes": [*self.manifest.notes, text][-NOTES:]}))
+
     def health(self) -> Health | None:
         """What the checks of the run found; None where they have not been made."""
         return read_health(self.path, self.manifest.identity)
@@ -256,5 +267,14 @@ def _same_run(path: Path, manifest: Manifest) -> Manifest:
     found = read_manifest(path / MANIFEST)
     if found.identity != manifest.identity:
         lines = "".join(f"\n  {line}" for line in found.differences(manifest))
-        raise RunError(f"{path} holds another run; give another folder, or ask for the same again:{lines}")
+        raise RunError(
+            f"{path} holds another run, which stays as it is; give another folder to begin anew, or ask for the same "
+            f"again:{lines}"
+        )
+    changed = [name for name, digest in found.late.items() if digest_of_file(Path(name)) != digest]
+    if changed:
+        raise RunError(
+            f"{path} holds another run, which stays as it is; give another folder to begin anew, or ask for the same "
+            f"again:\n  your code, loaded while the attacks ran: {', '.join(changed)} changed since"
+        )
     return found

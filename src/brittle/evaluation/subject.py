@@ -10,7 +10,7 @@ from brittle.core.classifier import Classifier, undisturbed
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError
 from brittle.evaluation.first_look import SEEN
-from brittle.evaluation.manifest import said_of_images
+from brittle.evaluation.manifest_info import said_of_images
 from brittle.models import Network, open_network
 
 

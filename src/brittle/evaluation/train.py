@@ -15,7 +15,7 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_line
-from brittle.evaluation.manifest import said_of_images
+from brittle.evaluation.manifest_info import said_of_images
 from brittle.evaluation.plan import DEFAULT_RADIUS, plan
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe

@@ -11,15 +11,18 @@ import torch
 from torch import Tensor
 
 from brittle.core.bounds import Bounds
+from brittle.core.classifier import undisturbed
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
 from brittle.data import Noise, Source
 from brittle.errors import InputError
 from brittle.evaluation.command import command_line
+from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
+from brittle.identity.sources import users_modules
 from brittle.metrics import Estimate
 from brittle.models import Network
 from brittle.registry import UNIVERSAL
@@ -27,7 +30,8 @@ from brittle.types import Images
 from brittle.universal.excitation import Excitation
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import Pass, UniversalProblem, find_universal, unheard
+from brittle.universal.problem import unheard
+from brittle.universal.search import Pass, UniversalProblem, find_universal
 from brittle.version import __version__
 
 NORMS = ("linf", "l2")
@@ -141,6 +145,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
         raise InputError(
             f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
         )
+    loaded = users_modules()
     subject = open_subject(
         model,
         "noise" if data is None else data,
@@ -158,7 +163,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
     check_reach(threat, split.seen.shape, subject.classifier.bounds)
     problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
-    path, about = Path(out), _about(subject, split, device)
+    path, about = Path(out), _about(subject, split, device, loaded)
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
@@ -240,12 +245,22 @@ def _compact(images: Images) -> Tensor:
     return levels.round().to(torch.uint8) if bool(((levels - levels.round()).abs() < ON_LEVEL).all()) else images
 
 
-def _about(subject: Subject, split: _Split, device: str) -> dict[str, object]:
+def _about(subject: Subject, split: _Split, device: str, loaded: set[str]) -> dict[str, object]:
+    first = split.seen.at(torch.arange(1))
+
+    def ask() -> None:
+        with undisturbed(subject.classifier.module), torch.no_grad():
+            subject.classifier.logits(first)
+
+    ask()
+    origin = provenance(subject.network, subject.classifier, subject.source, loaded, ask)
     return {
+        **origin.plain(),
+        "outputs": outputs_of(subject.classifier),
         "network": subject.network.spec,
         "network_digest": subject.network.digest,
         "data": subject.source.spec,
-        "data_digest": subject.source.digest(),
+        "data_digest": subject.source.digest(again=True),
         "fit": asdict(subject.source.fit),
         "images": len(split.seen),
         "unseen": 0 if split.unseen is None else len(split.unseen),

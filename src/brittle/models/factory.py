@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from brittle.core.classifier import Called
 from brittle.errors import ModelError
+from brittle.identity.sources import noting
+from brittle.identity.walk import reach
 from brittle.models.network import Network, digest_of, evaluating, parameters_of, seeded
 from brittle.models.weights import load_weights
 
@@ -34,8 +36,9 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     path = Path(location).expanduser()
     if not path.is_file():
         raise ModelError(f"there is no file {str(path)!r}; write PATH/FILE.py:FACTORY")
-    with _importable(path.resolve().parent), seeded():
-        factory = _factory(_run(path), name, path)
+    origin = _name_of(path)
+    with _importable(path.resolve().parent), seeded(), noting(origin):
+        factory = _factory(_run(path, origin), name, path)
         try:
             module = factory()
         except Exception as error:
@@ -53,16 +56,20 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     return Network(
         spec,
         evaluating(module),
-        digest_of(module, path.read_bytes()),
+        digest_of(module, path.read_bytes(), reach(module).digest().encode()),
         _shape(shape),
         tuple(str(label) for label in cast("tuple[object, ...]", classes or ())),
         parameters_of(module),
+        (origin,),
     )
 
 
-def _run(path: Path) -> ModuleType:
+def _name_of(path: Path) -> str:
+    return f"brittle_factory_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+
+
+def _run(path: Path, name: str) -> ModuleType:
     """The Python file as a module, run once more each time."""
-    name = f"brittle_factory_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
         raise ModelError(f"{str(path)!r} is not a Python file; write PATH/FILE.py:FACTORY")

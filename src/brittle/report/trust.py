@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from brittle import metrics
+from brittle.evaluation.manifest import Manifest
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
@@ -185,7 +186,25 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
             "Finished": manifest.finished or "not yet",
             "Identity (sha256)": manifest.identity,
         },
+        "Code": _code(manifest),
         "Versions": dict(manifest.versions),
+    }
+
+
+def _code(manifest: Manifest) -> dict[str, str]:
+    """The code that made the rows, and what was found when some of them were used again."""
+    notes = {f"Used again ({number})": note for number, note in enumerate(manifest.notes, 1)}
+    unseen = {f"Not looked into ({number})": text for number, text in enumerate(manifest.network.unseen, 1)}
+    if manifest.code is None:
+        return {"brittle (sha256)": "not recorded by the version that made this run", **notes}
+    code = manifest.code
+    return {
+        "brittle (sha256)": code.brittle,
+        **{f"Yours: {name} (sha256)": digest for name, digest in code.yours.items()},
+        **{f"Package: {name}": version for name, version in code.packages.items()},
+        **({"All tensors (sha256)": manifest.network.tensors} if manifest.network.tensors else {}),
+        **unseen,
+        **notes,
     }
 
 

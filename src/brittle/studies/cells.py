@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 
 from brittle.files import write_atomically
+from brittle.identity.compare import differing, stated
+from brittle.identity.sources import code_behind, own_digest
 from brittle.metrics import Estimate
 from brittle.studies.drawing import drawn, plain
 from brittle.studies.study import Cell, Measured
@@ -20,7 +23,7 @@ FORMAT = 2
 
 
 def key_of(study: str, cell: Cell) -> str:
-    """Return the sha256, in hexadecimal, of what determines a cell; versions of brittle and torch are part of it.
+    """Return the sha256, in hexadecimal, of what determines a cell; the code that computes it is part of it.
 
     Raises:
         BrittleError: what the cell needs is missing.
@@ -32,8 +35,38 @@ def key_of(study: str, cell: Cell) -> str:
         "column": cell.column,
         "identity": dict(cell.identity()),
         "versions": {"brittle": __version__, "torch": str(torch.__version__)},
+        **code_of(cell),
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def code_of(cell: Cell) -> dict[str, object]:
+    """Return the digests of the code that computes a cell: brittle's own, and the files of a study of the user's."""
+    modules = {getattr(one, "__module__", "") for one in (cell.compute, cell.identity)}
+    yours = code_behind(name for name in modules if name in sys.modules)
+    return {"brittle's code": own_digest(), **({"your code": yours} if yours else {})}
+
+
+def why_anew(path: Path, cell: Cell) -> str:
+    """Say why a cell is computed although one of its name lies there, which stays; "" where there is none.
+
+    Args:
+        path: where it will lie.
+        cell: the piece of work.
+    """
+    others = [other for other in path.parent.glob(f"{path.stem[:-16]}*.json") if len(other.stem) == len(path.stem)]
+    for other in sorted(others, key=lambda one: one.stat().st_mtime, reverse=True):
+        try:
+            content = json.loads(other.read_text(encoding="utf-8"))
+            if (content["row"], content["column"]) != (cell.row, cell.column) or other == path:
+                continue
+            before = {name: content[name] for name in ("brittle's code", "your code") if name in content}
+            before |= content["identity"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        now = json.loads(stated({**code_of(cell), **cell.identity()}))
+        return f"{differing(stated(before), stated(now)) or 'the versions'} changed; {other.name} stays as it is"
+    return ""
 
 
 def cell_path(folder: Path, cell: Cell, key: str) -> Path:
@@ -54,6 +87,32 @@ def load_cell(path: Path, key: str) -> Measured | None:
         return Measured(values, notes, str(content["remark"]), figures)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def seconds_of(path: Path) -> float:
+    """Return how long the computation of a kept cell took; infinite where that is not known."""
+    try:
+        return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def apart(kept: Measured, now: Measured) -> str:
+    """Say which numbers of a cell computed anew are not those that were kept; "" where all are.
+
+    Numbers that lie in each other's interval count as the same: another number of threads rounds otherwise.
+    """
+    said: list[str] = []
+    for name, before in kept.values.items():
+        after = now.values.get(name)
+        if isinstance(before, Estimate) and isinstance(after, Estimate):
+            near = before.low <= after.value <= before.high and after.low <= before.value <= after.high
+            if before.value == after.value or near or math.isnan(before.value + after.value):
+                continue
+            said.append(f"{name}: {before.value:.6g} kept, {after.value:.6g} now")
+        elif type(before) is not type(after):
+            said.append(f"{name}: {before!r} kept, {after!r} now")
+    return ", ".join(said)
 
 
 def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mapping[str, object]) -> None:
@@ -79,6 +138,7 @@ def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mappi
         "remark": measured.remark,
         "figures": [plain(figure) for figure in measured.figures],
         "identity": dict(cell.identity()),
+        **code_of(cell),
         **about,
     }
     write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.classifier import Classifier
+from brittle.identity.sources import own_digest
 from brittle.metrics import DepthErrors, Estimate, bootstrap, depth_errors, mean
 from brittle.metrics.estimate import Floats
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
@@ -70,7 +71,8 @@ class Estimated:
         """Everything of network and scenes that determines a figure."""
         tested = TESTED[self.setting.scale]
         device = self.setting.device.partition(":")[0]
-        return {"training": asdict(self.training), "tested": tested, "seed": self.setting.seed, "device": device}
+        settings = {"training": asdict(self.training), "tested": tested, "seed": self.setting.seed, "device": device}
+        return {**settings, "brittle's code": own_digest()}
 
     def _drawn(self, count: int, part: int) -> Scenes:
         return render(count, self.training.side, 2 * self.setting.seed + part)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import fit_and_save
+from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.study import Setting
 from brittle.studies.subject import Origin, Subject
@@ -48,6 +49,7 @@ class Hardened(Subject):
             "training": data.digest(),
             "images": len(data),
             "device": self.setting.device.partition(":")[0],
+            "brittle's code": own_digest(),
         }
 
     def identity(self) -> dict[str, object]:

@@ -16,6 +16,7 @@ from brittle.core.classifier import Classifier
 from brittle.core.threat import Lp
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, ModelError
+from brittle.identity.sources import own_digest
 from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
 from brittle.studies.study import Setting
@@ -234,7 +235,7 @@ class Photographs:
         problem = UniversalProblem(self.classifier, images.shape, threat, images, seed)
         pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
         decisive = json.dumps({**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)})
-        key = hashlib.sha256(f"{decisive} {seed}".encode()).hexdigest()
+        key = hashlib.sha256(f"{decisive} {seed} {own_digest()}".encode()).hexdigest()
         name = f"{type(method).__name__}, {threat.name}"
 
         def watch(line: Pass) -> None:

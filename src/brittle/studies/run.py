@@ -13,7 +13,7 @@ import torch
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.metrics import Estimate
 from brittle.studies.catalogue import STUDIES
-from brittle.studies.cells import cell_path, key_of, load_cell, save_cell
+from brittle.studies.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.study import (
     SCALES,
     Cell,
@@ -29,6 +29,9 @@ from brittle.studies.study import (
 )
 from brittle.studies.tables import write_tables
 from brittle.version import __version__
+
+ASKED_SECONDS = 2.0
+"""A kept cell that took no longer is computed once more before kept ones are used."""
 
 
 def run_study(  # noqa: PLR0913  # one parameter for each option of the command `study`
@@ -80,7 +83,10 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     work.go(study.cells(setting), {"device": device, "seed": seed, "scale": scale})
     result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
     write_tables(result)
-    work.tell(f"{study.name}: {work.computed} computed, {work.reused} kept from before, {work.missing} not possible")
+    asked = f", none computed once more (each took over {ASKED_SECONDS:g} s)" if work.reused else ""
+    asked = ", one of them computed once more and the same" if work.asked else asked
+    kept = f"{work.reused} kept from before{asked}"
+    work.tell(f"{study.name}: {work.computed} computed, {kept}, {work.missing} not possible")
     return result
 
 
@@ -107,6 +113,7 @@ class _Work:
     reused: int = 0
     missing: int = 0
     fraction: float = 0.0
+    asked: bool = False
 
     def tell(self, line: str, fraction: float | None = None) -> None:
         """Pass a line on, with the fraction of the cells that are done."""
@@ -133,9 +140,11 @@ class _Work:
         path = cell_path(self.folder, cell, key)
         kept = load_cell(path, key)
         if kept is not None:
+            self._ask_again(cell, path, kept)
             self.reused += 1
             return kept
-        self.tell(f"{cell.row}: {cell.column}")
+        reason = why_anew(path, cell)
+        self.tell(f"{cell.row}: {cell.column}" + (f", computed anew: {reason}" if reason else ""))
         began = time.perf_counter()
         measured = cell.compute()
         when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -143,6 +152,20 @@ class _Work:
         save_cell(path, key, cell, measured, {**about, "finished": when, "seconds": seconds, **_surroundings()})
         self.computed += 1
         return measured
+
+    def _ask_again(self, cell: Cell, path: Path, kept: Measured) -> None:
+        """Compute one short cell anew before the first kept one is used, and compare."""
+        if self.asked or seconds_of(path) > ASKED_SECONDS:
+            return
+        self.asked = True
+        timed = {column.key for column in self.study.columns if column.unit == "seconds"}
+        before = Measured({name: one for name, one in kept.values.items() if name not in timed})
+        off = apart(before, cell.compute())
+        if off:
+            raise RunError(
+                f"{path} holds what this study does not give now: {off}; something changed that no digest sees; remove "
+                f"{path.parent} or name another folder to begin anew"
+            )
 
     def result(self, scale: str, facts: Mapping[str, str]) -> StudyResult:
         """Lay the cells out as the study's table."""

@@ -12,6 +12,7 @@ from torch import nn
 from brittle.core.classifier import Classifier
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import in_memory
+from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES
 from brittle.models.weights import load_weights
 from brittle.studies.study import Setting
@@ -142,7 +143,8 @@ class SmallNetworks:
         }
 
     def _module(self, model: Model) -> nn.Module:
-        identity = {**self._decisive(model), **{name: self.identity()[name] for name in ("data", "device")}}
+        given = {name: self.identity()[name] for name in ("data", "device")}
+        identity = {**self._decisive(model), **given, "brittle's code": own_digest()}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         path = self.setting.folder / "networks" / f"{model.architecture}-{digest}.safetensors"
         recipe, device = self._recipe(model), self.setting.device

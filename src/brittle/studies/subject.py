@@ -15,6 +15,7 @@ from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError, ModelError
 from brittle.evaluation.first_look import VALUES_IN_A_BATCH
 from brittle.evaluation.train import in_memory, train
+from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.study import Scale, Setting
 from brittle.training.epoch import Epoch
@@ -104,7 +105,8 @@ class Subject:
         origin, setting = self.origin, self.setting
         epochs, data = dict(origin.epochs)[setting.scale], setting.data_file(origin.training)
         recipe = self._recipe(epochs)
-        decisive = json.dumps([asdict(recipe), open_source(str(data)).digest(), setting.device.partition(":")[0]])
+        device = setting.device.partition(":")[0]
+        decisive = json.dumps([asdict(recipe), open_source(str(data)).digest(), device, own_digest()])
         name = f"{origin.architecture}-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}.safetensors"
         path = setting.folder / "networks" / name
         if not path.is_file():

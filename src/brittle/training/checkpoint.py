@@ -10,11 +10,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from brittle.core.classifier import undisturbed
 from brittle.errors import RunError
 from brittle.files import write_atomically
+from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers
+from brittle.training.epoch import device_of, logits_of
+from brittle.types import Images
 
 FORMAT = 1
 """Version of the layout; a file of another version is refused."""
+ANSWERS = "answers"
+"""The tensor of what the network said of some images."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Checkpoint:
     """What a checkpoint holds beside the tensors.
 
     Attributes:
-        identity: names the training that it belongs to.
+        identity: names the training that it belongs to, best as `stated` text, so that an error can say what differs.
         epochs: one record an epoch done.
     """
 
@@ -30,7 +36,13 @@ class Checkpoint:
     epochs: tuple[dict[str, Any], ...]
 
 
-def save_checkpoint(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
+def save_checkpoint(
+    path: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    images: Images | None = None,
+) -> None:
     """Writes weights, buffers and the optimiser's state, whole or not at all.
 
     Args:
@@ -38,6 +50,7 @@ def save_checkpoint(path: Path, module: nn.Module, optimiser: torch.optim.Optimi
         module: whose `state_dict` is kept.
         optimiser: whose per-weight state is kept.
         checkpoint: the rest.
+        images: some that the network is shown now, and again when the training goes on: its answers must be the same.
 
     Raises:
         RunError: the file cannot be written.
@@ -45,13 +58,19 @@ def save_checkpoint(path: Path, module: nn.Module, optimiser: torch.optim.Optimi
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items() if isinstance(value, Tensor)}
+    if images is not None:
+        tensors[ANSWERS] = _answers(module, images)
     separate = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     header = json.dumps({"format": FORMAT, **asdict(checkpoint)}, sort_keys=True)
     write_atomically(path, save(separate, {"brittle": header}))
 
 
 def load_checkpoint(
-    path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, identity: str
+    path: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    identity: str,
+    images: Images | None = None,
 ) -> Checkpoint | None:
     """Puts a training back to where its checkpoint left it.
 
@@ -60,12 +79,14 @@ def load_checkpoint(
         module: receives weights and buffers.
         optimiser: receives its state.
         identity: of the training that goes on.
+        images: those that `save_checkpoint` was given.
 
     Returns:
         The checkpoint, or None where there is no such file (nothing is changed then).
 
     Raises:
-        RunError: the file is broken, of another version, or belongs to other settings, data or another architecture.
+        RunError: the file is broken, of another version, belongs to other settings, data, code or another architecture,
+            or the network with its weights no longer answers as it did.
     """
     if not path.exists():
         return None
@@ -78,12 +99,28 @@ def load_checkpoint(
         raise RunError(f"{str(path)!r} is not a checkpoint of brittle ({error}); remove it to start again") from error
     if seen != FORMAT or checkpoint.identity != identity:
         raise RunError(
-            f"the checkpoint {str(path)!r} is of another training (other settings, images, labels or architecture); "
-            "give the same again, name another file, or remove it to start again"
+            f"the checkpoint {str(path)!r} is of another training; what differs: "
+            f"{differing(checkpoint.identity, identity)}; give the same again, name another file, or remove it to "
+            "start again"
         )
     module.load_state_dict(_under("module.", tensors))
+    kept = tensors.get(ANSWERS)
+    asked = 0 if kept is None else len(kept)
+    off = "" if kept is None or images is None else apart(kept, _answers(module, images))
+    if off:
+        raise RunError(
+            f"the checkpoint {str(path)!r} holds weights with which this network answers otherwise than it did: "
+            f"{asked} images asked anew differ {off}; its code or a file that it reads was changed; name "
+            "another file, or remove it to start again"
+        )
     _restore(optimiser, _under("optimiser.", tensors))
     return checkpoint
+
+
+def _answers(module: nn.Module, images: Images) -> Tensor:
+    """What the network says of the first images, in eval mode; it is left as it was."""
+    with undisturbed(module), torch.no_grad():
+        return kept_answers(logits_of(module, images[:KEPT_IMAGES].to(device_of(module))))
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

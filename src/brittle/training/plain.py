@@ -1,7 +1,6 @@
 """Training: stochastic gradient descent on the cross-entropy, deterministic and resumable, attacked or not."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from brittle.errors import BoundsError, InputError, LabelError, ModelError
+from brittle.identity.compare import stated
+from brittle.identity.sources import code_behind, own_digest
+from brittle.identity.walk import reach
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from brittle.training.epoch import Epoch, device_of, logits_of, own_randomness, run_epoch
@@ -78,11 +80,12 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         2
     """
     settings = settings or PlainTraining()
+    beside = _beside(module) if checkpoint else {}
     try:
         _check(module, images, labels)
         optimiser = _optimiser(module, settings)
-        identity = _identity(module, images, labels, settings, adversarial)
-        found = load_checkpoint(checkpoint, module, optimiser, identity) if checkpoint else None
+        identity = stated({**_identity(module, images, labels, settings, adversarial), **beside})
+        found = load_checkpoint(checkpoint, module, optimiser, identity, images) if checkpoint else None
         epochs = [Epoch(**record) for record in found.epochs] if found else []
         resumed = len(epochs)
         for number in range(resumed + 1, settings.epochs + 1):
@@ -90,7 +93,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
                 data = (images, labels)
                 epochs.append(run_epoch(module, optimiser, data, settings, number, generator, adversarial, watch))
             if checkpoint:
-                save_checkpoint(checkpoint, module, optimiser, Checkpoint(identity, tuple(map(asdict, epochs))))
+                state = Checkpoint(identity, tuple(map(asdict, epochs)))
+                save_checkpoint(checkpoint, module, optimiser, state, images)
             if progress:
                 progress(epochs[-1])
     finally:
@@ -251,11 +255,26 @@ def _identity(
     labels: Tensor,
     settings: PlainTraining,
     adversarial: AdversarialTraining | None,
-) -> str:
+) -> dict[str, object]:
     """Names everything that a checkpoint depends on, except the first weights: recipe, data, names and shapes."""
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-    decisive = [asdict(settings), shapes, list(images.shape), str(images.dtype)]
-    seen = hashlib.sha256(json.dumps([*decisive, adversarial.told()] if adversarial else decisive).encode())
+    seen = hashlib.sha256(f"{tuple(images.shape)} {images.dtype}".encode())
     for some in (*images.split(4096), labels):
         seen.update(some.detach().cpu().contiguous().numpy().tobytes())
-    return seen.hexdigest()
+    return {
+        "settings": asdict(settings),
+        "attack": adversarial and adversarial.told(),
+        "architecture": shapes,
+        "images and labels": seen.hexdigest(),
+    }
+
+
+def _beside(module: nn.Module) -> dict[str, object]:
+    """Names the code, and every tensor that no checkpoint keeps because it is not in the `state_dict`."""
+    seen = reach(module, without=module.state_dict(keep_vars=True).values())
+    return {
+        "brittle's code": own_digest(),
+        "your code": {**seen.code, **code_behind(seen.modules)},
+        "torch": str(torch.__version__),
+        "tensors that are no weights": seen.digest(),
+    }

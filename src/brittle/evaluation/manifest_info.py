@@ -1,0 +1,157 @@
+"""What a manifest says of the network, the code, the images, the question and the attacks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+Norm = Literal["0", "1", "2", "inf", "pixels", "flow"]
+"""How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
+
+
+class Strict(BaseModel):
+    """Immutable, with no conversion of types and no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NetworkInfo(Strict):
+    """The network that was attacked.
+
+    Attributes:
+        spec: what the user wrote.
+        digest: sha256 of structure and weights, hexadecimal.
+        parameters: number of parameters.
+        input_shape: channels, height, width; None when the network takes several sizes.
+        bounds: least and greatest value of a pixel.
+        tensors: sha256 of every tensor and array that it reaches; "" in a run of an older version.
+        outputs: how its outputs are read where they are not logits, such as "probabilities".
+        unseen: what could not be looked into or changes by itself.
+    """
+
+    spec: str
+    digest: str
+    parameters: int
+    input_shape: tuple[int, int, int] | None
+    bounds: tuple[float, float]
+    tensors: str = ""
+    outputs: str = ""
+    unseen: list[str] = []
+
+
+class CodeInfo(Strict):
+    """The code that made the rows.
+
+    Attributes:
+        brittle: sha256 of brittle's own source files.
+        yours: sha256 of each of the user's files that the network is made of, by its name.
+        packages: versions of the installed packages that the network is made of.
+    """
+
+    brittle: str
+    yours: dict[str, str] = {}
+    packages: dict[str, str] = {}
+
+
+class BadImageInfo(Strict):
+    """An image that could not be decoded and was left out."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class DataInfo(Strict):
+    """The images that were attacked.
+
+    Attributes:
+        spec: what the user wrote.
+        digest: sha256 of the content, hexadecimal.
+        images: number of images gone through, after the limit, bad ones included.
+        classes: names of the classes by label; empty when unknown.
+        fit: how images were brought to the network's size.
+        bad: images that could not be decoded.
+        converted: how many images were changed in which way before the network saw them.
+        skipped: what lay beside the images and was not taken for one, by reason.
+        remarks: how the classes were numbered, where there was a choice.
+        relabelled: the network's number of each of the data's classes; None where the labels are as they were.
+    """
+
+    spec: str
+    digest: str
+    images: int = Field(ge=0)
+    classes: list[str]
+    fit: dict[str, JsonValue]
+    bad: list[BadImageInfo] = []
+    converted: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    remarks: list[str] = []
+    relabelled: list[int] | None = None
+
+    @property
+    def said(self) -> list[str]:
+        """What is to be told of the images, in sentences."""
+        return said_of_images(self.images, self.converted, self.skipped, self.remarks)
+
+
+def said_of_images(
+    images: int, converted: Mapping[str, int], skipped: Mapping[str, int], remarks: Sequence[str]
+) -> list[str]:
+    """Return what became of images on their way to the network, in sentences; none where nothing did.
+
+    >>> said_of_images(200, {"colours made grey": 200, "cropped": 12}, {"hidden": 1}, [])
+    ['of 200 images: 200 colours made grey, 12 cropped', 'passed over: 1 hidden']
+    """
+    changes = ", ".join(f"{count:,} {name}" for name, count in converted.items())
+    passed = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
+    return [
+        *([f"of {images:,} images: {changes}"] if changes else []),
+        *([f"passed over: {passed}"] if passed else []),
+        *remarks,
+    ]
+
+
+class ThreatInfo(Strict):
+    """The question of the audit: a norm and the largest allowed change in it (None: no limit)."""
+
+    p: Norm
+    radius: float | None
+
+
+class AttackInfo(Strict):
+    """One attack of the plan.
+
+    Attributes:
+        key: name of its folder of parts; letters, digits and ``. _ = , -`` only.
+        spec: what the user wrote, such as ``pgd:steps=40``.
+        name: its name in the registry.
+        settings: every hyper-parameter, defaults included; infinite and undefined numbers are kept as text.
+        kind: "minimum" when it searched the smallest change without a radius, "fixed" when it was run at `radius`.
+        p: the norm in which it measures a change.
+        radius: the largest allowed change; None for no limit.
+    """
+
+    key: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,119}$")
+    spec: str
+    name: str
+    settings: dict[str, JsonValue]
+    kind: Literal["fixed", "minimum"]
+    p: Norm
+    radius: float | None
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _name_what_json_cannot_say(cls, settings: object) -> object:
+        return _finite(settings)
+
+
+def _finite(value: object) -> object:
+    """Numbers that JSON cannot say become text, at any depth; tuples become lists."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in cast(dict[object, object], value).items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in cast(list[object], value)]
+    return value

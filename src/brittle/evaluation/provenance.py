@@ -1,0 +1,87 @@
+"""What determines the rows of a run beside the user's settings: the network's tensors, and the code."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from brittle.core.classifier import Classifier
+from brittle.data import Source
+from brittle.evaluation.manifest import CodeInfo
+from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
+from brittle.identity.walk import Known, Reached, reach
+from brittle.models import Network
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a network is made of, and the code that it runs.
+
+    Attributes:
+        tensors: sha256 of all that it reaches.
+        unseen: what could not be looked into.
+        roots: names of the loaded modules, the user's, that it and the source of images come from.
+        code: the files and versions.
+        built_by: those of the roots that built it, as far as they are known to have.
+        before: the user's modules that were loaded before all this.
+    """
+
+    tensors: str
+    unseen: tuple[str, ...]
+    roots: tuple[str, ...]
+    code: CodeInfo
+    built_by: tuple[str, ...]
+    before: frozenset[str]
+
+    def plain(self) -> dict[str, object]:
+        """Return what determines a result, as JSON can hold it."""
+        code = self.code
+        return {
+            "weights": self.tensors,
+            "brittle's code": code.brittle,
+            "your code": dict(code.yours),
+            "packages": dict(code.packages),
+        }
+
+    def late(self) -> dict[str, str]:
+        """Return the digests, by path, of files of the user's that were loaded only since."""
+        attribute(self.built_by, self.before)
+        found = files_behind(self.roots)
+        return {str(path): digest for path, (shown, digest) in found.items() if shown not in self.code.yours}
+
+
+def provenance(
+    network: Network,
+    classifier: Classifier,
+    source: Source,
+    before: Collection[str],
+    ask: Callable[[], object] | None = None,
+    known: Known | None = None,
+) -> Provenance:
+    """Look at what a network is made of, after its first pass, when it has loaded what it loads late.
+
+    Args:
+        network: where it came from.
+        classifier: as it is asked.
+        source: the images; only where its code comes from is looked at, its content has a digest of its own.
+        before: the user's modules that were loaded before network and images were opened.
+        ask: asks the network once more. What that changes is no weight but a memory of the last pass, and is left out.
+        known: digests of tensors from a look a moment ago.
+    """
+    attribute(network.sources, before)
+    known = known or Known()
+    seen = reach(classifier.module, known=known)
+    if ask is not None:
+        ask()
+        seen = seen.settled(reach(classifier.module, known=known))
+    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__}))
+    return Provenance(seen.digest(), seen.unseen, roots, _code(seen, roots), network.sources, frozenset(before))
+
+
+def _code(seen: Reached, roots: tuple[str, ...]) -> CodeInfo:
+    packages = versions_of(seen.packages - {"torch"})  # whose version is among those of every run
+    return CodeInfo(brittle=own_digest(), yours={**seen.code, **code_behind(roots)}, packages=packages)
+
+
+def outputs_of(classifier: Classifier) -> str:
+    """Say how the network's outputs are read; "" for logits."""
+    said = [name for name in ("binary", "probabilities") if getattr(classifier, name)]
+    return " ".join([*said, *([f"labels={classifier.labels}"] if classifier.labels is not None else [])])

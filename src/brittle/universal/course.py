@@ -1,0 +1,118 @@
+"""The checkpoint of a search for a universal perturbation: its state, whose it is, and some answers of the network."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from brittle.core.classifier import undisturbed
+from brittle.errors import RunError
+from brittle.files import write_atomically
+from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers, stated
+from brittle.identity.sources import code_behind, own_digest
+from brittle.identity.walk import reach
+from brittle.universal.problem import Pass, UniversalProblem, UniversalState
+
+FORMAT = 1
+"""Version of the checkpoint's layout; a file of another version is refused."""
+
+
+def identity_of(method: object, problem: UniversalProblem, given: str) -> str:
+    """State everything that a search depends on; what the caller says of network and images is taken part by part."""
+    module = problem.classifier.module
+    before = reach(module)
+    answers_of(problem, problem.zeros())
+    seen = before.settled(reach(module))
+    try:
+        parts: object = json.loads(given)
+    except ValueError:
+        parts = given
+    return stated(
+        {
+            "method": repr(method),
+            "norm and radius": repr(problem.threat),
+            "shape": problem.shape,
+            "seed": problem.seed,
+            "brittle's code": own_digest(),
+            "your code": {**seen.code, **code_behind(seen.modules)},
+            "weights": seen.digest(),
+            **(cast("dict[str, object]", parts) if isinstance(parts, dict) else {"network and images": parts}),
+        }
+    )
+
+
+def answers_of(problem: UniversalProblem, perturbation: Tensor) -> Tensor:
+    """What the network says of a few images of X (without X: of none), as they are and with a perturbation."""
+    classifier, some = problem.classifier, torch.arange(KEPT_IMAGES)
+    clean = problem.zeros()[None] if problem.images is None else problem.images.at(some[: len(problem.images)])
+    moved = classifier.bounds.clamp(clean + perturbation.to(clean))
+    with undisturbed(classifier.module, problem.seed), torch.no_grad():
+        said = cast(object, classifier.logits(torch.cat([clean, moved])))
+    return kept_answers(said) if isinstance(said, Tensor) and len(said) == 2 * len(clean) else clean.new_zeros((0, 1))
+
+
+@dataclass(frozen=True)
+class Course:
+    """All that an interrupted search needs to go on.
+
+    Attributes:
+        state: after the last pass.
+        best: the perturbation that the judge liked best.
+        history: the passes.
+    """
+
+    state: UniversalState
+    best: Tensor
+    history: list[Pass]
+
+    def save(self, path: Path, identity: str, answers: Tensor) -> None:
+        """Write it as a checkpoint of a search, with what the network says of a few images."""
+        tensors = {"perturbation": self.state.perturbation, "best": self.best, "answers": answers}
+        tensors |= {f"extra.{name}": tensor for name, tensor in self.state.extras.items()}
+        header = {
+            "format": FORMAT,
+            "identity": identity,
+            "forward": self.state.forward,
+            "backward": self.state.backward,
+            "history": [asdict(one) for one in self.history],
+        }
+        separate = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        write_atomically(path, save(separate, {"brittle": json.dumps(header)}))
+
+    @classmethod
+    def load(cls, path: Path, identity: str, problem: UniversalProblem) -> "Course":
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: it is no checkpoint, it is of another search, or the network answers otherwise than it did.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {})["brittle"])
+                tensors = {name: file.get_tensor(name).to(problem.classifier.device) for name in file.keys()}  # noqa: SIM118
+            history = [Pass(**line) for line in header["history"]]
+            seen, of = header["format"], header["identity"]
+            extras = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("extra.")}
+            state = UniversalState(tensors["perturbation"], extras, header["forward"], header["backward"])
+            course, kept = cls(state, tensors["best"], history), tensors.get("answers")
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{str(path)!r} is no checkpoint of a search ({error}); remove it to start again") from error
+        if seen != FORMAT or of != identity:
+            raise RunError(
+                f"the checkpoint {str(path)!r} is of another search; what differs: {differing(of, identity)}; "
+                "name another file, or remove it to start again"
+            )
+        asked = 0 if kept is None else len(kept)
+        off = "" if kept is None else apart(kept.cpu(), answers_of(problem, state.perturbation).cpu())
+        if off:
+            raise RunError(
+                f"the checkpoint {str(path)!r} is of another search: {asked} answers of the network asked "
+                f"anew differ from those kept {off}; its code or a file that it reads was changed; name another file, "
+                "or remove it to start again"
+            )
+        return course

@@ -1,0 +1,105 @@
+"""What a universal perturbation is looked for, and where a search for one stands."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from brittle.core.classifier import Classifier
+from brittle.core.threat import Lp
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.universal.images import ImageSet
+
+Judge = Callable[[Tensor], float]
+"""Says how good a perturbation (c, h, w) is; larger is better. For classifiers, a fooling rate."""
+
+
+def unheard(fraction: float) -> None:
+    """Tell nobody how far a pass is."""
+
+
+@dataclass(frozen=True)
+class UniversalProblem:
+    """What a universal perturbation is looked for: a network, a size of images, a norm and a radius.
+
+    Attributes:
+        classifier: the network; methods without data take one whose outputs are no logits, too.
+        shape: channels, height and width of an image.
+        threat: norm and radius.
+        images: the images X that it is made from; None for methods that need none.
+        seed: of all random draws.
+        progress: is told which fraction (0 to 1) of a pass is done.
+    """
+
+    classifier: Classifier
+    shape: tuple[int, int, int]
+    threat: Lp
+    images: ImageSet | None = None
+    seed: int = 0
+    progress: Callable[[float], None] = field(default=unheard, compare=False, repr=False)
+
+    @property
+    def radius(self) -> float:
+        """The radius as one number."""
+        return float(self.threat.radius)
+
+    def generator(self, number: int) -> torch.Generator:
+        """Return the source of a pass's random draws, on the CPU; a pass draws the same after an interruption."""
+        mixed = (self.seed * 1_000_003 + number) % (1 << 63)
+        return torch.Generator().manual_seed(mixed)
+
+    def zeros(self) -> Tensor:
+        """Return the perturbation that changes nothing, beside the network."""
+        return torch.zeros(self.shape, device=self.classifier.device, dtype=self.classifier.dtype)
+
+    def project(self, perturbation: Tensor) -> Tensor:
+        """Return the nearest perturbation within the radius."""
+        return norms.project(perturbation[None], self.threat.p, self.threat.radius)[0]
+
+    def given(self) -> ImageSet:
+        """Return the images X.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.images is None:
+            raise InputError("this method makes a perturbation from images and was given none; give X with images=")
+        return self.images
+
+
+@dataclass(frozen=True)
+class UniversalState:
+    """Where a search stands after a pass.
+
+    Attributes:
+        perturbation: (c, h, w), within the radius.
+        extras: more tensors that the method needs to go on.
+        forward, backward: passes of single images through the network so far, without those of the judge.
+    """
+
+    perturbation: Tensor
+    extras: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    forward: int = 0
+    backward: int = 0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One line of the history.
+
+    Attributes:
+        number: from 1 on.
+        score: what the judge said of the perturbation after it; of classifiers the fooling rate.
+        size: of the perturbation, by its norm.
+        forward, backward: passes of single images so far.
+        seconds: that it took, the judge's included.
+    """
+
+    number: int
+    score: float
+    size: float
+    forward: int
+    backward: int
+    seconds: float
