@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from brittle.core.goal import Goal
 from brittle.core.record import Record
 from brittle.core.rows import Rows
 from brittle.core.seeds import Streams, reseed
+from brittle.core.slopes import slope_of
 from brittle.core.threat import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
@@ -267,10 +267,9 @@ class Probe(Rows):
         with torch.enable_grad():
             outputs = graph.outputs if whole else graph.outputs[:, self.places]
             total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
-        (found,) = torch.autograd.grad(total, graph.leaf, retain_graph=keep, allow_unused=True)
-        gradients = cast("Tensor | None", found)
+        gradients, kept = slope_of(total, graph.leaf, self.problem.classifier.module, keep=keep)
         if gradients is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
-        gradients, graph.spent = gradients.contiguous(), not keep
+        gradients, graph.spent = gradients.contiguous(), not kept
         self.problem.record.count(graph.ids, backward=draws)
         return gradients if whole else gradients[self.places]
