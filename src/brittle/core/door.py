@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -31,11 +32,13 @@ class _Manner:
     Attributes:
         when: what it was like when that was learnt: the type of its first floating tensor, and autocast around it.
         kind: of the images that it takes.
+        compiled: whether a part of it is one that torch.compile made.
         narrow: whether slopes pass through float16 on their way back; None while that is not known.
     """
 
     when: object
     kind: torch.dtype
+    compiled: bool
     narrow: bool | None = None
 
 
@@ -94,10 +97,15 @@ class _Call:
 
     def __call__(self, images: Images, manner: _Manner) -> Any:
         """Ask about images, in the given manner."""
-        if manner.narrow is False or not (images.requires_grad and torch.is_grad_enabled()):
-            return own(self.plain(images, manner.kind), images.dtype)
-        leaf = images.detach().requires_grad_()
-        said = self.plain(leaf, manner.kind)
+        slopes = images.requires_grad and torch.is_grad_enabled()
+        if not slopes or (manner.narrow is False and not manner.compiled):
+            return own(self.said(self.copied(images, manner)), images.dtype)
+        if manner.compiled:  # torch traces leaves without a warning
+            leaf = given = self.copied(images.detach(), manner).requires_grad_()
+        else:
+            leaf = images.detach().requires_grad_()
+            given = self.copied(leaf, manner)
+        said = self.said(given)
         parts = cast("list[Any]", said) if isinstance(said, list) else [said]
         if not any(isinstance(part, Tensor) and part.requires_grad for part in parts):
             return own(said, images.dtype)
@@ -106,21 +114,25 @@ class _Call:
         lifted = carried(images, leaf, parts, self.module, narrow=manner.narrow)
         return lifted if isinstance(said, list) else lifted[0]
 
-    def plain(self, images: Images, kind: torch.dtype) -> Any:
-        """Ask with a copy of the images."""
-        with as_called():
-            given = images.to(kind)
-            if not self.arranged:
-                return self.asking(self.module, given.clone() if given is images else given)
-            with shortened(given):
-                placed = laid_out(self.module, given)
-                return self.asking(self.module, placed.clone() if placed is images else placed)
+    def copied(self, images: Images, manner: _Manner) -> Images:
+        """Return a copy of the images in the type that the module takes, and in the order that suits it."""
+        given = images.to(manner.kind)
+        if self.arranged and not manner.compiled:  # it was made for the order in which it was traced
+            with as_called():
+                given = laid_out(self.module, given)
+        return given.clone() if given is images else given
+
+    def said(self, images: Images) -> Any:
+        """Ask about a copy."""
+        with as_called(), shortened(images) if self.arranged else nullcontext():
+            return self.asking(self.module, images)
 
 
 def _tried(call: _Call, images: Images, when: object) -> tuple[_Manner, Any]:
     """Ask in the images' own type, and where that fails in the others that may be meant."""
     state = _Randomness(images.device)
-    manner = _Manner(when, images.dtype)
+    compiled = any(type(part).__name__ == "OptimizedModule" for part in call.module.modules())
+    manner = _Manner(when, images.dtype, compiled)
     try:
         return manner, call(images, manner)
     except torch.cuda.OutOfMemoryError:
@@ -132,7 +144,7 @@ def _tried(call: _Call, images: Images, when: object) -> tuple[_Manner, Any]:
         better = None
         for kind in kinds:
             state.restore()
-            manner = _Manner(when, kind)
+            manner = _Manner(when, kind, compiled)
             try:
                 return manner, call(images, manner)
             except Exception as other:

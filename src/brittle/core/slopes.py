@@ -102,7 +102,7 @@ class _Way:
             found = _slopes(outputs, self.leaf, scaled, self.module, keep=True)
             if found is None:
                 return None
-            found = _times(found, -power)
+            found = _times(found.to(passed[0][1].dtype), -power)
             finite = torch.isfinite(found).flatten(1).all(1)
             result = found if result is None else torch.where(finite.reshape(-1, 1, 1, 1), found, result)
             if bool(finite.all()) or self.module in _ONCE:
