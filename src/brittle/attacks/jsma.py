@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import Attack
-from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.classifier import Classifier, no_gradients, undisturbed
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows, column
+from brittle.core.slopes import slope_of
 from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses
@@ -178,9 +179,16 @@ def saliency_maps(
         The maps, (n, c, h, w), from 0 up.
     """
     with undisturbed(classifier.module), torch.enable_grad():
+        labels, gradients, columns = classes.to(classifier.device), list[Images](), None
         leaf = images.detach().to(classifier.device, classifier.dtype).requires_grad_()
-        columns = _columns(classes.to(classifier.device), on)(classifier.logits(leaf)).sum(0)
-        gradients = [torch.autograd.grad(one, leaf, retain_graph=True)[0] for one in columns]
+        for number in range(1 if on == "probabilities" else 2):
+            if columns is None:
+                columns = _columns(labels, on)(classifier.logits(leaf)).sum(0)
+            slope, kept = slope_of(columns[number], leaf, classifier.module, keep=number + 1 < len(columns))
+            if slope is None:
+                raise no_gradients("one of its layers passes no gradient on to the images")
+            gradients.append(slope)
+            columns = columns if kept else None
     return saliency(*_slopes(torch.stack(gradients, 1)), increasing)
 
 

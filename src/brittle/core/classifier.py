@@ -1,8 +1,7 @@
 """The classifier under attack: a module from images to logits, its bounds, and what it promises."""
 
 import math
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -10,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from brittle.core.bounds import Bounds
-from brittle.core.layout import ask, laid_out
-from brittle.core.way_back import shortened
+from brittle.core.door import answer
+from brittle.core.probabilities import check_probabilities, refuse_probabilities
+from brittle.core.still import undisturbed as undisturbed  # most take it from here
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 
@@ -20,8 +20,6 @@ GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 """Attacks that work with forward passes alone, for the message to who has no more."""
 Reveals = Literal["gradients", "scores", "labels"]
 """What attacks are to go by."""
-SLACK = 1e-3
-"""How far probabilities may lie outside 0..1 and their sum from 1: services round what they return."""
 
 
 @dataclass(frozen=True, init=False)
@@ -31,7 +29,9 @@ class Classifier:
     Args:
         module: any `nn.Module`, also that of a `torch.export` program; or any callable from a tensor of images to one
             of outputs, such as a question to a remote service, which gets its images on the CPU. It may return a tensor
-            (n, k) or an object with `.logits`.
+            (n, k) or an object with `.logits`. It gets a copy of the images, in the floating type that it takes.
+            Images, changes, logits and sizes are float64 where all its floating parameters are (without any, its
+            buffers), and float32 in every other case: half precision stays inside the network.
         bounds: lowest and highest value of an image; (0, 1) by default.
         binary: the network has a single output z per image and means class 1 where z > 0; it is read as the two logits
             (0, z).
@@ -105,9 +105,12 @@ class Classifier:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The floating type of the network's first floating parameter or buffer; float32 where it has none."""
-        tensor = self._any_tensor()
-        return torch.float32 if tensor is None else tensor.dtype
+        """The type of all figures: float64 where the network's floating parameters are, otherwise float32."""
+        for tensors in (self.module.parameters(), self.module.buffers()):
+            wide = (tensor.dtype == torch.float64 for tensor in tensors if tensor.is_floating_point())
+            if (first := next(wide, None)) is not None:
+                return torch.float64 if first and all(wide) else torch.float32
+        return torch.float32
 
     def _any_tensor(self) -> Tensor | None:
         tensors = (*self.module.parameters(), *self.module.buffers())
@@ -117,29 +120,27 @@ class Classifier:
         """Evaluate the network on images (n, c, h, w) within the bounds."""
         return self._read(self._said(images), images)
 
-    def checked(self, images: Images) -> Logits:
+    def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
         """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
         said = self._said(images)
         outputs = self._read(said, images)
         if self.labels is not None and isinstance(said, Tensor):
             return outputs  # one-hot rows look like probabilities, and are what was asked for
         if self.probabilities:
-            _check_probabilities(said, binary=self.binary)
-        self.check(outputs, images)
+            check_probabilities(said, binary=self.binary)
+        self.check(outputs, images, earlier)
         return outputs
 
     def _said(self, images: Images) -> Any:
-        if self.reveals != "gradients":
-            return ask(self.module, images)
-        with shortened(images):
-            return ask(self.module, laid_out(self.module, images))
+        return answer(self.module, images, arranged=self.reveals == "gradients")
 
     def _read(self, output: Any, images: Images) -> Any:
-        """Turn what the network said into logits of the images' type; anything but a tensor is left as it is."""
+        """Turn what the network said into logits of the working type; anything but a tensor is left as it is."""
         if not isinstance(output, Tensor):
             return output
+        working = torch.promote_types(images.dtype, torch.float32)
         if self.labels is not None:
-            return _one_hot(output, len(images), self.labels).to(images.dtype)
+            return _one_hot(output, len(images), self.labels).to(working)
         if self.binary:
             if output.shape not in ((len(images),), (len(images), 1)):
                 seen = tuple(output.shape)
@@ -150,16 +151,17 @@ class Classifier:
             single = output.reshape(-1, 1)
             output = torch.cat([1 - single if self.probabilities else torch.zeros_like(single), single], 1)
         if self.probabilities:
-            output = output if output.is_floating_point() else output.to(images.dtype)
+            output = output if output.is_floating_point() else output.to(working)
             output = output.clamp_min(torch.finfo(output.dtype).tiny).log()
-        return output.to(images.dtype)
+        return output.to(working)
 
-    def check(self, logits: object, images: Images) -> None:
+    def check(self, logits: object, images: Images, earlier: Sequence[Tensor] = ()) -> None:
         """Refuse outputs that are not logits.
 
         Args:
             logits: what the network gave for `images`.
             images: (n, c, h, w).
+            earlier: what it gave for others before; the more rows there are, the better probabilities are told.
 
         Raises:
             ModelError: not a tensor (n, k), a single class, NaN or infinite values, or probabilities.
@@ -185,12 +187,8 @@ class Classifier:
                 f"the network's output is NaN or infinite for {bad} of {count} images; "
                 "look at the weights and at the normalisation inside the network"
             )
-        if are_probabilities(logits):
-            raise ModelError(
-                "the network's outputs lie in 0..1 and sum to 1: they look like probabilities, and attacks need "
-                "logits; remove the final softmax (its gradients vanish, which makes networks look robust that are "
-                "not), or, for attacks without gradients, say Classifier(module, probabilities=True) or --probabilities"
-            )
+        if not self.probabilities:
+            refuse_probabilities(torch.cat([*earlier, logits]), binary=self.binary)
 
 
 def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
@@ -209,34 +207,6 @@ def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
             f"expected 0 to {classes - 1}"
         )
     return nn.functional.one_hot(said.long(), classes)
-
-
-def are_probabilities(logits: Logits) -> bool:
-    """AutoAttack's rule (checks.py, `check_range_output`): within 0..1 and every row sums to 1, both to 1e-5."""
-    if not len(logits):
-        return False
-    lowest, highest = logits.aminmax()
-    return bool((lowest > -1e-5) & (highest < 1 + 1e-5) & ((logits.sum(1) - 1).abs() < 1e-5).all())
-
-
-def _check_probabilities(said: object, *, binary: bool) -> None:
-    """Refuse outputs that were said to be probabilities and are none; other shapes are for `check` to refuse."""
-    if not isinstance(said, Tensor) or (said.ndim != 2 and not binary) or not said.numel():
-        return
-    rows = said.detach().reshape(len(said), -1).double()
-    right = ((rows >= -SLACK) & (rows <= 1 + SLACK)).all(1)
-    if not binary:
-        right &= (rows.sum(1) - 1).abs() <= SLACK
-    wrong = (~right).nonzero()[:, 0]
-    if len(wrong):
-        first = int(wrong[0])
-        lowest, highest, total = (float(value) for value in (*rows[first].aminmax(), rows[first].sum()))
-        expected = "a number in 0..1" if binary else f"numbers in 0..1 that sum to 1 within {SLACK:g}"
-        raise ModelError(
-            f"the network was said to return probabilities, but for {len(wrong)} of {len(rows)} images it does not: "
-            f"for image {first} they reach from {lowest:.4g} to {highest:.4g} and sum to {total:.4g}; "
-            f"expected {expected}; leave out probabilities=True or --probabilities if they are logits"
-        )
 
 
 class Called(nn.Module):
@@ -262,36 +232,3 @@ def no_gradients(reason: str) -> ModelError:
         f"this attack needs gradients and the network gives none ({reason}); use an attack that needs only its "
         f"outputs: {GRADIENT_FREE}"
     )
-
-
-@contextmanager
-def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
-    """Hold a module still: eval mode, no gradients of parameters, its own random state; then put all back.
-
-    A module of `torch.export` has no modes; it is used as it is, and the modules around it are put in eval mode. A
-    stochastic network draws from the global random state, which is therefore set from `seed` and put back.
-
-    Args:
-        module: the user's module; its modes and `requires_grad` are restored also after an exception.
-        seed: of the random state that the network sees.
-    """
-    modes = [(child, child.training) for child in module.modules()]
-    wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    devices = {tensor.device.index or 0 for tensor in (*module.parameters(), *module.buffers()) if tensor.is_cuda}
-    try:
-        with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad():
-            try:
-                module.eval()
-            except NotImplementedError:
-                for child, _ in modes:
-                    child.training = False
-            for parameter, _ in wanted:
-                parameter.requires_grad_(False)
-            for generator in (torch.default_generator, *(torch.cuda.default_generators[device] for device in devices)):
-                generator.manual_seed(seed)  # torch.manual_seed would reset the other devices' states too
-            yield
-    finally:
-        for child, training in modes:
-            child.training = training
-        for parameter, required in wanted:
-            parameter.requires_grad_(required)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from brittle.core.record import Record
 from brittle.types import Images, Logits, Mask, PerImage
 
 _PIXEL, _TURN = 0.7548776662466927, 0.6180339887498949
@@ -46,6 +47,21 @@ def sanitised(gradients: Images) -> tuple[Images, Mask | None]:
     if gradients.is_cpu and bool(torch.isfinite(flat.sum())):  # a sum is finite only where all its terms are
         return gradients, None
     return gradients.nan_to_num(0.0, 0.0, 0.0), ~torch.isfinite(flat).all(1)
+
+
+def filled(record: Record, ids: Tensor, gradients: Images, unusable: Mask | None) -> Images:
+    """Put 0 where gradients are not finite, and count the images with such; points without an output count elsewhere.
+
+    Args:
+        record: that counts.
+        ids: (m,) whose gradients these are.
+        gradients: (m, c, h, w).
+        unusable: points without a finite output, (m,); None for none.
+    """
+    finite, flawed = sanitised(gradients)
+    if flawed is not None:
+        record.note_nonfinite(ids, gradients=flawed if unusable is None else flawed & ~unusable)
+    return finite
 
 
 def retreat(gradients: Images, unusable: Mask, images: Images, points: Images, turn: Tensor, value: PerImage) -> Images:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,10 +10,11 @@ from brittle.core.classifier import Classifier, no_gradients
 from brittle.core.draws import drawn
 from brittle.core.goal import Goal
 from brittle.core.graph import Graph
-from brittle.core.nonfinite import retreat, sanitised, usable
+from brittle.core.nonfinite import filled, retreat, usable
 from brittle.core.record import Record
 from brittle.core.rows import Rows
 from brittle.core.seeds import Streams
+from brittle.core.slopes import slope_of
 from brittle.core.threat import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
@@ -275,23 +275,15 @@ class Probe(Rows):
         with torch.enable_grad():
             outputs = graph.outputs if whole else graph.outputs[:, self.places]
             total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
-        (found,) = torch.autograd.grad(total, graph.leaf, retain_graph=keep, allow_unused=True)
-        gradients = cast("Tensor | None", found)
+        gradients, kept = slope_of(total, graph.leaf, self.problem.classifier.module, keep=keep)
         if gradients is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
-        gradients, graph.spent = gradients.contiguous(), not keep
+        gradients, graph.spent = gradients.contiguous(), not kept
         ids = self.problem.ids if graph.shown is None else self.problem.ids[graph.shown[self.places]]
         self.problem.record.count(ids, backward=draws)
-        return self._finite(graph, gradients if whole else gradients[self.places], value)
-
-    def _finite(self, graph: Graph, gradients: Images, value: Callable[[Logits], PerImage]) -> Images:
-        """Return gradients without NaN, and count where there were any."""
-        problem, (gradients, flawed) = self.problem, sanitised(gradients)
-        unusable = self.unusable
-        if flawed is not None:
-            flawed = flawed if unusable is None else flawed & ~unusable
-            problem.record.note_nonfinite(problem.ids, gradients=flawed)
-        if unusable is None:
-            return gradients
+        problem, found = self.problem, gradients if whole else gradients[self.places]
+        found = filled(problem.record, problem.ids, found, self.unusable)
+        if self.unusable is None:
+            return found
         turn = problem.record.forward[problem.ids]
-        return retreat(gradients, unusable, problem.images, self.points, turn, value(self.logits))
+        return retreat(found, self.unusable, problem.images, self.points, turn, value(self.logits))

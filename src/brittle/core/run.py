@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from brittle.types import Images, Labels, Logits
 
 VERIFYING = 1
 """Passes of an image that its budget keeps back, to verify what is returned."""
+REMEMBERED = 64
+"""Clean logits that are kept from batch to batch, for small ones tell probabilities from logits only together."""
 
 
 def run(  # noqa: PLR0913  # the public call: each of these is a question of its own
@@ -125,6 +127,7 @@ class _Job:
     trace: bool
     labels: Labels | None
     goal: Goal | LeastLikely | None
+    earlier: list[Tensor] = field(default_factory=list[Tensor], compare=False)
 
     @property
     def verifying(self) -> int:
@@ -195,7 +198,9 @@ def _one_batch(
     labels = None if job.labels is None else job.labels[rows.to(job.labels.device)].to(classifier.device)
     streams = Streams(job.seed, ids, x.dtype)
     with torch.no_grad():
-        clean = classifier.checked(x) if count else x.new_zeros((0, 2))
+        clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
+        if sum(map(len, job.earlier)) < REMEMBERED:
+            job.earlier.append(clean)
         if count and job.draws > 1:
             clean = drawn(classifier, x, job.draws, streams).mean(0)
             classifier.check(clean, x)

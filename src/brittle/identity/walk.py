@@ -91,9 +91,9 @@ def reach(*roots: object, known: "Known | None" = None, without: Iterable[Tensor
         without: tensors that are not looked at.
 
     Example:
-        >>> weights = torch.ones(3)
-        >>> list(reach(lambda images: images * weights).digests)
-        [':weights']
+        >>> from functools import partial
+        >>> len(reach(partial(torch.mul, torch.ones(3))).digests)
+        1
     """
     walk = _Walk(known or Known(), met={id(tensor): tensor for tensor in without})
     for number, root in enumerate(roots):

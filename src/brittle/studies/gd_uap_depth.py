@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.classifier import Classifier
+from brittle.core.door import answer
 from brittle.identity.sources import own_digest
 from brittle.metrics import DepthErrors, Estimate, bootstrap, depth_errors, mean
 from brittle.metrics.estimate import Floats
@@ -111,7 +112,7 @@ class Estimated:
             moved = part.to(classifier.device, classifier.dtype)
             if perturbation is not None:
                 moved = classifier.bounds.clamp(moved + perturbation.to(moved))
-            found.append(classifier.module(moved)[:, 0].double().cpu().numpy())
+            found.append(answer(classifier.module, moved)[:, 0].double().cpu().numpy())
         return np.concatenate(found)
 
     def errors(self, perturbation: Tensor | None) -> DepthErrors:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from brittle.core.door import answer
 from brittle.metrics import Estimate, bootstrap, pixel_confusion
 from brittle.metrics.estimate import Floats, Integers
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
@@ -75,7 +76,7 @@ class Segmented:
         return self._logits(image).argmax(0).cpu().numpy().astype(np.int64)
 
     def _logits(self, image: Tensor) -> Tensor:
-        return self.photographs.classifier.module(image)[0]
+        return answer(self.photographs.classifier.module, image)[0]
 
     @cached_property
     @torch.no_grad()

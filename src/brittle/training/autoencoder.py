@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from brittle.core.door import answer
 from brittle.errors import InputError, ModelError
 from brittle.training.epoch import device_of, own_randomness
 from brittle.training.plain import seeded
@@ -81,7 +82,7 @@ def train_autoencoder(
         raise InputError("there are no images to train on")
     sparsity, device = sparsity or Sparsity(), device_of(encoder)
     with torch.no_grad():
-        units = encoder.eval()(images[:1].to(device)).shape[1]
+        units = answer(encoder.eval(), images[:1].to(device), arranged=False).shape[1]
     values = images[0].numel()
     decoder = seeded(lambda: nn.Sequential(nn.Linear(units, values), nn.Sigmoid()), settings.seed).to(device)
     weights = [*encoder.parameters(), *decoder.parameters()]
@@ -115,7 +116,7 @@ def _epoch(  # noqa: PLR0913  # what a step needs
         for group in optimiser.param_groups:
             group["lr"] = settings.rate_at((number - 1 + step / steps) / settings.epochs)
         some = images[chosen.to(images.device)].to(device)
-        code = encoder(some)
+        code = answer(encoder, some, arranged=False)
         error = (decoder(code) - some.flatten(1)).square().sum(1).mean() / 2 + sparsity.penalty(code.mean(0))
         optimiser.zero_grad(set_to_none=True)
         error.backward()

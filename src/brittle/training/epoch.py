@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from brittle.core.classifier import Classifier
+from brittle.core.door import answer
 from brittle.errors import ModelError
 from brittle.training.adversarial import AdversarialTraining, harder
 from brittle.training.augmentation import flip, shift
@@ -193,8 +194,7 @@ def _augmented(images: Tensor, settings: PlainTraining, generator: torch.Generat
 
 def logits_of(module: nn.Module, images: Tensor) -> Tensor:
     """The module's outputs, or those of an object that carries them as `.logits`."""
-    outputs = module(images)
-    outputs = getattr(outputs, "logits", outputs)
+    outputs = answer(module, images, arranged=False)
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(images):
         seen = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ModelError(

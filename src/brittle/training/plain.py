@@ -228,6 +228,12 @@ def _check(module: nn.Module, images: Tensor, labels: Tensor) -> None:
     low, high = images.aminmax()
     if not (low >= -1e-6 and high <= 1 + 1e-6):
         raise BoundsError(f"images reach from {low:.4g} to {high:.4g}; give [0, 1], the network normalises inside")
+    halves = sorted({str(one.dtype)[6:] for one in module.parameters() if one.is_floating_point() and one.itemsize < 4})
+    if halves:
+        raise ModelError(
+            f"the network has weights in {' and '.join(halves)}, in which small steps of a training round to nothing; "
+            "train it in float32 (module.float()) and convert it afterwards"
+        )
     module.eval()
     with torch.no_grad():
         classes = logits_of(module, images[:1].to(device_of(module))).shape[1]

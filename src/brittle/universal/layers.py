@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
+from brittle.core.door import answer
 from brittle.errors import InputError, ModelError
 from brittle.types import Images
 
@@ -115,15 +116,18 @@ class _GraphLayers:
         self.names = names or _found(_ends_of(list(nodes.values())))
         graph, places = fx.Graph(), dict[fx.Node, fx.Node]()
         needed = _needed([nodes[name] for name in self.names])
+        kept = dict[str, fx.Node]()
         for node in module.graph.nodes:
             if node in needed or node.op == "placeholder":
                 places[node] = graph.node_copy(node, places.__getitem__)
-        graph.output(tuple(places[nodes[name]] for name in self.names))
+                if node.name in self.names:  # before a later node writes over it
+                    kept[node.name] = graph.call_function(torch.ops.aten.clone.default, (places[node],))
+        graph.output(tuple(kept[name] for name in self.names))
         self._module = fx.GraphModule(module, graph)
 
     def __call__(self, images: Images) -> list[Tensor]:
         """Evaluate the graph as far as the nodes need it."""
-        return list(self._module(images))
+        return answer(self._module, images, lambda module, given: list(module(given)), arranged=False)
 
 
 def _needed(nodes: Sequence[fx.Node]) -> set[fx.Node]:
@@ -157,16 +161,20 @@ class _WatchedLayers:
         self._module = module
         watch = _Watch(module, None)
         with torch.no_grad(), watch:
-            module(images)
+            answer(module, images, watch.of, arranged=False)
         _refuse([name for name in names if name not in watch.seen], list(watch.seen))
         self.names = names or _found([name for place, name in watch.ends if place < watch.last_weighted])
 
     def __call__(self, images: Images) -> list[Tensor]:
         """Evaluate the module whole and return what the layers gave."""
         watch = _Watch(self._module, frozenset(self.names))
+
+        def seen(module: nn.Module, given: Images) -> list[Tensor]:
+            watch.of(module, given)
+            return [watch.seen[name] for name in self.names]
+
         with watch:
-            self._module(images)
-        return [watch.seen[name] for name in self.names]
+            return answer(self._module, images, seen, arranged=False)
 
 
 class _Watch(TorchFunctionMode):
@@ -198,6 +206,12 @@ class _Watch(TorchFunctionMode):
             handle.remove()
         super().__exit__(*error)
 
+    def of(self, module: nn.Module, images: Images) -> None:
+        """Watch a pass from its beginning; nothing is left of one before that failed."""
+        self.seen, self.ends, self.last_weighted = {}, [], -1
+        self._count, self._calls, self._stack, self._reached = 0, Counter[str](), [], {}
+        module(images)
+
     def _enter(self, part: nn.Module, _: object) -> None:
         self._stack.append(part)
 
@@ -214,7 +228,7 @@ class _Watch(TorchFunctionMode):
 
     def _keep(self, name: str, output: Tensor) -> None:
         if self._wanted is None or name in self._wanted:
-            self.seen[name] = output
+            self.seen[name] = output if self._wanted is None else output.clone()  # a later layer may write over it
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -99,6 +99,7 @@ def find_universal(
 
     Example:
         >>> from brittle.universal.ascent import UniversalAscent
+        >>> from brittle.universal.images import ImageSet
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
         >>> some = ImageSet(Classifier(network), torch.rand(8, 1, 2, 2))
         >>> problem = UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some)

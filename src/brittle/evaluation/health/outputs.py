@@ -5,8 +5,9 @@ from torch.nn import functional
 
 from brittle.attacks.apgd import APGD
 from brittle.core.attack import Attack
-from brittle.core.classifier import are_probabilities, undisturbed
+from brittle.core.classifier import undisturbed
 from brittle.core.inputs import placed
+from brittle.core.probabilities import seem_probabilities, seem_sigmoid
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
 from brittle.evaluation.health.case import STABILITY, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
@@ -14,6 +15,7 @@ from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS,
 from brittle.maths.losses import lead
 from brittle.metrics.rows import integers
 
+HALVES = (torch.float16, torch.bfloat16)
 NARROW = 0.1
 """Share of the bounds' span that images should at least fill; ours."""
 NEIGHBOURHOOD = 8 / 255
@@ -36,19 +38,21 @@ def _images(case: Case) -> Seen:
     lowest, highest = (float(value) for value in case.images.aminmax())
     lower, upper = case.classifier.bounds.lower, case.classifier.bounds.upper
     kind = str(case.classifier.dtype).removeprefix("torch.")
+    halves = sorted({str(one.dtype)[6:] for one in case.meter.parameters() if one.dtype in HALVES})
     text = f"{lowest:.3g} to {highest:.3g} over {len(case.images)} images, {kind}, bounds {lower:g} to {upper:g}"
     filled = (highest - lowest) / case.span
     if lowest < lower - 1e-6 * case.span or highest > upper + 1e-6 * case.span:
         return Seen("fail", text, filled)
-    if case.classifier.dtype not in (torch.float32, torch.float64):
-        return Seen("warn", f"{text}: gradients of {kind} round to zero where those of float32 do not", filled)
+    if halves:
+        kinds = " and ".join(halves)
+        return Seen("warn", f"{text}; weights in {kinds}: changes finer than {kinds} tells apart are not seen", filled)
     return Seen("pass" if filled >= NARROW else "fail", text, filled)
 
 
 IMAGES = Check(
     "images",
     "Range and type of the images",
-    f"Within the bounds, filling at least {NARROW:.0%} of them, in float32 or float64.",
+    f"Within the bounds, filling at least {NARROW:.0%} of them; the network's weights in float32 or float64.",
     f"{ROBUSTBENCH} (images in the bounds that the model states); the threshold is ours",
     "Give images in the bounds' units: divide by 255 once, and keep the normalisation inside the network.",
     _images,
@@ -104,9 +108,11 @@ RANDOMISED = Check(
 def _probabilities(case: Case) -> Seen:
     logits = case.outputs[0]
     if not case.meter.classifier.probabilities:
-        soft = are_probabilities(logits)
+        single = case.meter.classifier.binary
+        soft = seem_sigmoid(logits[:, 1]) if single else seem_probabilities(logits)
         text = f"outputs from {float(logits.min()):.3g} to {float(logits.max()):.3g}"
-        return Seen("fail" if soft else "pass", text + (", every row sums to 1" if soft else ""))
+        said = ", on both sides of 1/2" if single else ", every row sums to 1"
+        return Seen("fail" if soft else "pass", text + (said if soft else ""))
     certain = float((logits.amax(1) == 0).double().mean())
     text = f"{certain:.0%} of {case.probed} images have a probability that rounds to 1"
     if not case.attacked():
@@ -117,9 +123,10 @@ def _probabilities(case: Case) -> Seen:
 PROBABILITIES = Check(
     "logits",
     "Logits, not probabilities",
-    "Outputs do not all lie in 0..1 with rows that sum to 1 (to 1e-5).",
-    f"{AUTOATTACK}, check_range_output",
-    "Remove the softmax from the network's end, or attack it without gradients.",
+    "Outputs do not all lie in 0..1 with rows that sum to 1 (to 1e-5, or to what their rounding explains); a single "
+    "output does not lie in 0..1 on both sides of 1/2.",
+    f"{AUTOATTACK}, check_range_output; the rules for rounded and single outputs are ours",
+    "Remove the softmax or sigmoid from the network's end, or attack it without gradients.",
     _probabilities,
 )
 

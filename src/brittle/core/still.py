@@ -1,0 +1,130 @@
+"""A module held still while it is asked: modes, gradients, buffers and random state put back, autocast kept outside."""
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+_KINDS = ("cpu", "cuda", "mps")
+_WRITERS: WeakSet[nn.Module] = WeakSet()
+_AROUND: ContextVar[tuple[tuple[str, torch.dtype], ...]] = ContextVar("brittle_autocast", default=())
+
+
+@contextmanager
+def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
+    """Hold a module still: eval mode, no gradients of parameters, its own random state; then put all back.
+
+    A module of `torch.export` has no modes; it is used as it is, and the modules around it are put in eval mode. A
+    stochastic network draws from the global random state, which is therefore set from `seed` and put back. Where the
+    caller is within `torch.autocast`, our own arithmetic is not: the network alone goes on with it (`as_called`).
+
+    Args:
+        module: the user's module; its modes, `requires_grad` and buffers are restored also after an exception. Buffers
+            change where a forward pass counts or averages, as that of a program exported in train mode does.
+        seed: of the random state that the network sees.
+    """
+    modes = [(child, child.training) for child in module.modules()]
+    wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
+    kept = [_Kept(child, name, buffer) for child, _ in modes for name, buffer in child.named_buffers(recurse=False)]
+    devices = {tensor.device.index or 0 for tensor in (*module.parameters(), *module.buffers()) if tensor.is_cuda}
+    try:
+        with (
+            torch.random.fork_rng(devices),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            _without_autocast(),
+        ):
+            try:
+                module.eval()
+            except NotImplementedError:
+                for child, _ in modes:
+                    child.training = False
+            for parameter, _ in wanted:
+                parameter.requires_grad_(False)
+            for generator in (torch.default_generator, *(torch.cuda.default_generators[device] for device in devices)):
+                generator.manual_seed(seed)  # torch.manual_seed would reset the other devices' states too
+            yield
+    finally:
+        for child, training in modes:
+            child.training = training
+        for parameter, required in wanted:
+            parameter.requires_grad_(required)
+        for one in kept:
+            one.restore()
+
+
+class _Kept:
+    """A buffer as it was found."""
+
+    def __init__(self, owner: nn.Module, name: str, buffer: Tensor):
+        self.owner, self.name, self.buffer = owner, name, buffer
+        plain = type(buffer) is Tensor and buffer.layout == torch.strided and not buffer.is_meta
+        self.copy = buffer.detach().clone() if plain else None
+        self.version = None if buffer.is_inference() else buffer._version
+
+    def restore(self) -> None:
+        """Put the buffer back: its values, and itself where another one of the same form has taken its place.
+
+        One of another form is left: networks keep tables there that grow with the images, and note how far elsewhere.
+        """
+        now = getattr(self.owner, self.name, None)
+        if now is not self.buffer:
+            if not isinstance(now, Tensor) or _form(now) != _form(self.buffer):
+                return
+            if self.copy is not None and not torch.equal(now, self.copy):
+                _WRITERS.add(self.owner)
+            setattr(self.owner, self.name, self.buffer)
+        if self.copy is not None and self._changed(self.copy):
+            _WRITERS.add(self.owner)
+            with torch.inference_mode():
+                self.buffer.copy_(self.copy)
+
+    def _changed(self, copy: Tensor) -> bool:
+        """Whether the values are others; on a GPU only where the version says so, for a comparison waits for it."""
+        same = self.version is not None and self.version == self.buffer._version
+        return not (same and self.buffer.is_cuda) and not torch.equal(self.buffer, copy)
+
+
+def _form(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.shape, tensor.dtype, tensor.device
+
+
+@contextmanager
+def _without_autocast() -> Generator[None]:
+    """Switch autocast off within the block, and note what was on."""
+    on = _autocast_now()
+    token = _AROUND.set(on) if on else None
+    try:
+        with ExitStack() as stack:
+            for kind, _ in on:
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            yield
+    finally:
+        if token is not None:
+            _AROUND.reset(token)
+
+
+def has_written(module: nn.Module) -> bool:
+    """Say whether a module, or one within it, has changed its buffers while it was held still."""
+    return any(child in _WRITERS for child in module.modules())
+
+
+def _autocast_now() -> tuple[tuple[str, torch.dtype], ...]:
+    return tuple((kind, torch.get_autocast_dtype(kind)) for kind in _KINDS if torch.is_autocast_enabled(kind))
+
+
+def autocast_around() -> tuple[tuple[str, torch.dtype], ...]:
+    """Return the devices for which autocast is on for the network, each with its type."""
+    return _autocast_now() or _AROUND.get()
+
+
+@contextmanager
+def as_called() -> Generator[None]:
+    """Switch on for the network what autocast was on where `undisturbed` was entered."""
+    with ExitStack() as stack:
+        for kind, dtype in _AROUND.get():
+            stack.enter_context(torch.autocast(kind, dtype=dtype))
+        yield
