@@ -257,6 +257,7 @@ class Probe(Rows):
         for j in range(columns.start, stop):
             if depth is not None and len(needing := (depth > j).nonzero()[:, 0]) < len(probe):
                 probe, at, depth = probe.rows(needing), at[needing], depth[needing]
+            probe = probe._with_graph()  # a compiled network's graph serves once
             yield j, at, probe._back(lambda logits, at=at, j=j: values(logits, at)[:, j], keep=j + 1 < stop)
 
     def _with_graph(self) -> "Probe":

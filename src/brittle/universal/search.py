@@ -98,8 +98,10 @@ def find_universal(
         RunError: the checkpoint cannot be written, or is of another search.
 
     Example:
+        >>> from brittle import Classifier, Lp
         >>> from brittle.universal.ascent import UniversalAscent
         >>> from brittle.universal.images import ImageSet
+        >>> from brittle.universal.problem import UniversalProblem
         >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3))
         >>> some = ImageSet(Classifier(network), torch.rand(8, 1, 2, 2))
         >>> problem = UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some)
