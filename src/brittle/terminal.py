@@ -64,6 +64,8 @@ def show_summary(summary: Summary) -> None:
     console.print(f"clean accuracy   {percent(summary.clean)}")
     mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
     console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
+    if summary.median is not None:
+        console.print(f"median change    {percent(summary.median, '.4g')}, smallest per image", soft_wrap=True)
     if summary.health is not None:
         _show_health(summary.health)
     for note in summary.notes:
@@ -154,9 +156,11 @@ def show_trained(made: Trained) -> None:
     console.print(f"curves           brittle report {made.course}", soft_wrap=True)
 
 
-def percent(estimate: Estimate) -> str:
-    """Write a rate with its interval and n."""
-    return f"{estimate.value:.1%}  (95 % interval {estimate.low:.1%} to {estimate.high:.1%}, n = {estimate.n})"
+def percent(estimate: Estimate, style: str = ".1%") -> str:
+    """Write a rate, or a number in another style, with its interval and n."""
+    value, low, high = (f"{number:{style}}" for number in (estimate.value, estimate.low, estimate.high))
+    ends = f"95 % interval {low} to {high}" if estimate.has_interval else "no interval"
+    return f"{value}  ({ends}, n = {estimate.n})"
 
 
 def radius_text(radius: float | None) -> str:
