@@ -25,10 +25,9 @@ from brittle.studies.tables import sheets
 
 def show_universal(made: Universal) -> None:
     """Print what a universal perturbation does, and where it lies."""
-    console.print(
-        f"perturbation     {made.path}  ({made.perturbation.threat.name} {made.perturbation.size:.4g})", soft_wrap=True
-    )
-    console.print(f"rows             {made.rows}", soft_wrap=True)
+    size = f"{made.perturbation.threat.name} {made.perturbation.size:.4g}"
+    console.print(f"perturbation     {made.path}  ({size})", soft_wrap=True, markup=False)
+    console.print(f"rows             {made.rows}", soft_wrap=True, markup=False)
     console.print(f"fooled, seen     {percent(made.seen)}")
     if made.unseen is not None:
         console.print(f"fooled, unseen   {percent(made.unseen)}")
@@ -104,7 +103,7 @@ def _costs(summary: Summary) -> str:
 def _cells(line: AttackSummary) -> list[str]:
     means = (f"{line.forward:,.1f}", f"{line.backward:,.1f}", f"{line.seconds:.4f}")
     return [
-        line.spec,
+        escape(line.spec),
         "–" if line.success is None else f"{line.success.value:.1%}",
         "–" if line.rounded is None else f"{line.rounded.value:.1%}",
         "" if line.median is None else f"{line.median.value:.4g}",
@@ -145,7 +144,7 @@ def show_listing(rows: Sequence[Listed]) -> None:
 
 def show_trained(made: Trained) -> None:
     """Print what a training gave, and where it lies."""
-    console.print(f"weights          {made.path}", soft_wrap=True)
+    console.print(f"weights          {made.path}", soft_wrap=True, markup=False)
     if made.accuracy is not None:
         console.print(f"test accuracy    {percent(made.accuracy)}")
     if made.robust is not None and made.history.adversarial is not None:
@@ -153,7 +152,7 @@ def show_trained(made: Trained) -> None:
         console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
     for line in made.said:
         tell(f"images           {line}")
-    console.print(f"curves           brittle report {made.course}", soft_wrap=True)
+    console.print(f"curves           brittle report {made.course}", soft_wrap=True, markup=False)
 
 
 def percent(estimate: Estimate, style: str = ".1%") -> str:
