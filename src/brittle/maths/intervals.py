@@ -7,13 +7,15 @@ Mathematical Statistics 1956). The ends -inf and inf mean that there is no inter
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Ends = tuple[Floats, Floats]
 
 RESAMPLES = 2000
@@ -44,11 +46,12 @@ def clopper_pearson(successes: Integers, n: int, level: float) -> Ends:
     tail = (1 - level) / 2
     hits = np.asarray(successes, dtype=np.float64)
     misses = n - hits
-    low = np.where(hits == 0, 0.0, stats.beta.ppf(tail, np.maximum(hits, 1), misses + 1))
-    high = np.where(misses == 0, 1.0, stats.beta.ppf(1 - tail, hits + 1, np.maximum(misses, 1)))
+    low = np.where(hits == 0, 0.0, special.betaincinv(np.maximum(hits, 1), misses + 1, tail))
+    high = np.where(misses == 0, 1.0, special.betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail))
     return low, high
 
 
+@cache
 def quantile_ranks(n: int, q: float, level: float) -> tuple[int, int] | None:
     """Return the ranks, from 1, of the two ordered values that enclose a quantile; None where n is too small.
 
@@ -91,7 +94,7 @@ def studentised_mean(values: Floats, level: float, seed: int = 0) -> Ends:
     none = np.full(samples, -np.inf), np.full(samples, np.inf)
     if n < SMALLEST_MEAN:
         return none
-    finite = np.isfinite(values).all(1)
+    finite: Flags = np.asarray(np.isfinite(values).all(axis=1), dtype=np.bool_)
     centre = np.where(finite[:, None], values, 0.0).mean(1)
     apart = np.where(finite[:, None], values, 0.0) - centre[:, None]
     spread = np.sqrt((apart**2).sum(1) / (n - 1))
