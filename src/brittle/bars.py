@@ -34,7 +34,7 @@ class Bar:
 
     def __init__(self, *, quiet: bool = False):
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             Speed(),

@@ -176,7 +176,7 @@ def study(
         watch=terminal.tell,
     )
     terminal.show_study(result)
-    console.print(f"page   {write_study(result).resolve()}", soft_wrap=True)
+    console.print(f"page   {write_study(result).resolve()}", soft_wrap=True, markup=False)
 
 
 def _version(asked: bool) -> None:

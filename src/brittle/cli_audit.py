@@ -126,7 +126,7 @@ def audit(
         terminal.show_failures(summary.health)
     else:
         terminal.show_summary(summary)
-        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True)
+        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True, markup=False)
     if gate is not None and gate.code is not ExitCode.DONE:
         terminal.fail(gate.reason)
         raise typer.Exit(gate.code)

@@ -25,10 +25,9 @@ from brittle.studies.tables import sheets
 
 def show_universal(made: Universal) -> None:
     """Print what a universal perturbation does, and where it lies."""
-    console.print(
-        f"perturbation     {made.path}  ({made.perturbation.threat.name} {made.perturbation.size:.4g})", soft_wrap=True
-    )
-    console.print(f"rows             {made.rows}", soft_wrap=True)
+    size = f"{made.perturbation.threat.name} {made.perturbation.size:.4g}"
+    console.print(f"perturbation     {made.path}  ({size})", soft_wrap=True, markup=False)
+    console.print(f"rows             {made.rows}", soft_wrap=True, markup=False)
     console.print(f"fooled, seen     {percent(made.seen)}")
     if made.unseen is not None:
         console.print(f"fooled, unseen   {percent(made.unseen)}")
@@ -64,6 +63,8 @@ def show_summary(summary: Summary) -> None:
     console.print(f"clean accuracy   {percent(summary.clean)}")
     mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
     console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
+    if summary.median is not None:
+        console.print(f"median change    {percent(summary.median, '.4g')}, smallest per image", soft_wrap=True)
     if summary.health is not None:
         _show_health(summary.health)
     for note in summary.notes:
@@ -102,7 +103,7 @@ def _costs(summary: Summary) -> str:
 def _cells(line: AttackSummary) -> list[str]:
     means = (f"{line.forward:,.1f}", f"{line.backward:,.1f}", f"{line.seconds:.4f}")
     return [
-        line.spec,
+        escape(line.spec),
         "–" if line.success is None else f"{line.success.value:.1%}",
         "–" if line.rounded is None else f"{line.rounded.value:.1%}",
         "" if line.median is None else f"{line.median.value:.4g}",
@@ -143,7 +144,7 @@ def show_listing(rows: Sequence[Listed]) -> None:
 
 def show_trained(made: Trained) -> None:
     """Print what a training gave, and where it lies."""
-    console.print(f"weights          {made.path}", soft_wrap=True)
+    console.print(f"weights          {made.path}", soft_wrap=True, markup=False)
     if made.accuracy is not None:
         console.print(f"test accuracy    {percent(made.accuracy)}")
     if made.robust is not None and made.history.adversarial is not None:
@@ -151,12 +152,14 @@ def show_trained(made: Trained) -> None:
         console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
     for line in made.said:
         tell(f"images           {line}")
-    console.print(f"curves           brittle report {made.course}", soft_wrap=True)
+    console.print(f"curves           brittle report {made.course}", soft_wrap=True, markup=False)
 
 
-def percent(estimate: Estimate) -> str:
-    """Write a rate with its interval and n."""
-    return f"{estimate.value:.1%}  (95 % interval {estimate.low:.1%} to {estimate.high:.1%}, n = {estimate.n})"
+def percent(estimate: Estimate, style: str = ".1%") -> str:
+    """Write a rate, or a number in another style, with its interval and n."""
+    value, low, high = (f"{number:{style}}" for number in (estimate.value, estimate.low, estimate.high))
+    ends = f"95 % interval {low} to {high}" if estimate.has_interval else "no interval"
+    return f"{value}  ({ends}, n = {estimate.n})"
 
 
 def radius_text(radius: float | None) -> str:

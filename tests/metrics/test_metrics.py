@@ -79,7 +79,7 @@ def test_sizes(minimum):
     assert metrics.minimal_sizes(minimum, "2").tolist() == [1, 2, 3, 4, INF], "an unsuccessful change has no size"
     median = metrics.median_size(minimum)
     assert (median.value, median.n) == (3, 5)
-    assert 1 <= median.low <= 3 <= median.high
+    assert not median.has_interval, "five sizes are too few for an interval of a median"
     quantiles = metrics.size_quantiles(minimum, (0.25, 0.75, 0.9))
     assert [estimate.value for estimate in quantiles.values()] == [2, 4, INF]
     mean = metrics.mean_size(minimum)
@@ -175,6 +175,40 @@ def test_the_cost_of_a_lattice_is_that_of_the_images_it_left_broken(table):
     )
     cost = metrics.lattice_cost(rows)
     assert (cost.value, cost.n) == (pytest.approx(0.1), 3)
-    assert -0.2 - 1e-12 <= cost.low <= cost.value <= cost.high <= 0.5 + 1e-12
+    assert not cost.has_interval
     with pytest.raises(InputError):
         metrics.lattice_cost(table(correct=[True], success=[False], size=[INF], size_unrounded=[2.0]))
+
+
+def test_the_cost_of_a_lattice_has_the_interval_of_a_median(table):
+    sizes, before = [1.1, 3.0, 0.8, 1.2, 1.3, 1.4], [1.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+    cost = metrics.lattice_cost(table(correct=[True] * 6, size=sizes, size_unrounded=before))
+    assert (cost.value, cost.low, cost.high) == pytest.approx((0.25, -0.2, 0.5))
+
+
+def test_the_median_is_of_the_smallest_change_of_each_image(table):
+    """Two searches, each good on the images that the other one is bad at: the median of either is 3."""
+    one = table(correct=[True] * 8, size=[1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 3.0, 3.0])
+    two = table(correct=[True] * 8, size=[3.0, 1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 3.0])
+    outcomes = [Outcome(one), Outcome(two)]
+    assert [metrics.median_size(rows).value for rows in (one, two)] == [3, 3]
+    median = metrics.median_smallest(outcomes, "2")
+    assert (median.value, median.low, median.high, median.n) == (1, 1, 3, 8)
+    (row,) = metrics.per_class(outcomes, "2")
+    assert row.median == median
+    curve = metrics.security_curve(outcomes, "2", radii=[0.9, median.value])
+    assert [estimate.value for estimate in curve.accuracy] == [1, 0.25], "the curve falls below half at the median"
+
+
+def test_a_median_needs_a_search_and_an_image_that_was_right(minimum, fixed, table):
+    assert metrics.median_smallest([Outcome(fixed, 2.0)], "2") is None
+    assert metrics.median_smallest([Outcome(table(correct=[False, False]))], "2") is None
+    alone = metrics.median_smallest([Outcome(minimum)], "2")
+    assert alone == metrics.median_smallest([Outcome(fixed, 2.0), Outcome(minimum)], "2"), "at a radius is no search"
+    assert alone.value == metrics.median_size(minimum, "2").value
+
+
+def test_wrong_images_do_not_move_the_median(table):
+    rows = table(correct=[True, False, True, False], size=[2.0, 0.0, 4.0, 0.0])
+    median = metrics.median_smallest([Outcome(rows)], "2")
+    assert (median.value, median.n) == (3, 2)

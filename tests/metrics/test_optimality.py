@@ -22,7 +22,7 @@ def test_it_is_the_share_of_the_area_between_the_useless_and_the_best_attack(wro
     sizes["c"][:9] = np.inf
     best = np.minimum.reduce(list(sizes.values()))
     farthest, clean = best.max(), 50 / (50 + wrong)
-    for name, found in optimality(sizes, resamples=50).items():
+    for name, found in optimality(sizes).items():
         lost = area(sizes[name], wrong, farthest) - area(best, wrong, farthest)
         expected = 1 - lost / (clean * farthest - area(best, wrong, farthest))
         assert found.value == pytest.approx(expected, abs=1e-4)
@@ -47,8 +47,57 @@ def test_images_that_nobody_broke_change_nothing_between_attacks():
 
 
 def test_where_all_are_equally_far_the_question_is_whether_they_found_it():
-    found = optimality({"a": np.ones(3), "b": np.ones(3)})
-    assert (found["a"].value, found["b"].value) == (1, 1)
+    attacks = {
+        "best": np.ones(4),
+        "useless": np.full(4, np.inf),
+        "too far": np.full(4, 1.5),
+        "most": np.array([1.0, 1.0, 1.0, np.inf]),
+    }
+    assert {name: share.value for name, share in optimality(attacks).items()} == {
+        "best": 1,
+        "useless": 0,
+        "too far": 0,
+        "most": 0.75,
+    }
+
+
+def test_equally_far_is_the_limit_of_nearly_equally_far():
+    for most in ([1, 1, np.inf, np.inf], [1, 2, 1, 1]):
+        sizes = np.array([*most, 1.0])
+        equal = optimality({"best": np.ones(5), "own": sizes})["own"].value
+        best = np.append(np.ones(5), 1 + 1e-9)
+        nearly = optimality({"best": best, "own": np.append(sizes, 1 + 1e-9)})["own"].value
+        assert nearly == pytest.approx(equal, abs=1e-5)
+
+
+def test_an_attack_that_found_nothing_has_nothing():
+    generator = np.random.default_rng(0)
+    for best in (generator.random(30), np.array([0.3]), np.full(12, 0.2), np.append(np.full(5, 0.2), np.inf)):
+        found = optimality({"best": best, "useless": np.full(len(best), np.inf)})
+        assert found["useless"].value == pytest.approx(0, abs=1e-12)
+        assert found["best"].value == 1
+
+
+def test_a_single_size_that_is_shared_counts_the_images_with_it():
+    found = optimality({"a": np.ones(40), "b": np.append(np.ones(30), np.full(10, 2.0))})["b"]
+    assert (found.value, found.low, found.high) == pytest.approx((0.75, 0.588, 0.873), abs=1e-3)
+
+
+def test_with_a_handful_of_images_there_is_no_interval():
+    sizes = {"a": np.array([1.0, 2.0, 3.0]), "b": np.array([1.5, 2.0, 3.0])}
+    assert not optimality(sizes)["b"].has_interval
+
+
+def test_nothing_broken_is_nothing_to_compare():
+    with pytest.raises(InputError, match="no attack broke any of the 3 images"):
+        optimality({"a": np.full(3, np.inf), "b": np.full(3, np.inf)})
+
+
+def test_the_perfect_attack_keeps_an_interval_of_what_might_have_been():
+    best = np.random.default_rng(0).random(100)
+    found = optimality({"best": best, "other": 2 * best})["best"]
+    assert (found.value, found.high) == (1, 1)
+    assert 0.85 < found.low < 1
 
 
 @pytest.mark.parametrize("sizes", [{}, {"a": np.ones(0)}, {"a": np.ones(2), "b": np.ones(3)}])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from brittle.errors import InputError
-from brittle.metrics import dimensions, fooling_rate, inner_products, label_graph, largest_inner_product, wilson
+from brittle.metrics import dimensions, fooling_rate, inner_products, label_graph, largest_inner_product, proportion
 
 
-def test_a_fooling_rate_counts_changed_classes_with_wilsons_interval():
-    assert fooling_rate(np.arange(10), np.r_[np.arange(7), 0, 0, 0]) == wilson(3, 10)
+def test_a_fooling_rate_counts_changed_classes_with_an_exact_interval():
+    assert fooling_rate(np.arange(10), np.r_[np.arange(7), 0, 0, 0]) == proportion(3, 10)
     with pytest.raises(InputError, match="expected as many"):
         fooling_rate(np.arange(3), np.arange(2))
     with pytest.raises(InputError, match="n = 0"):

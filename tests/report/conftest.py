@@ -7,8 +7,9 @@ from made_up import Recipe, build
 
 
 @pytest.fixture
-def make_run(tmp_path):
-    """Make up a run folder from the choices of a `Recipe`."""
+def make_run(tmp_path, monkeypatch):
+    """Make up a run folder from the choices of a `Recipe`; a loss of power is not what is tested here."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
 
     def make(**choices) -> Path:
         return build(tmp_path / "run", Recipe(**choices))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from brittle.metrics import wilson
+from brittle.metrics import Estimate, proportion, without_interval
 from brittle.report import formats
 from brittle.report.formats import THIN, Units
 
@@ -22,7 +22,15 @@ def test_percent(rate, text):
 
 
 def test_interval():
-    assert plain(formats.interval(wilson(0, 200))) == "0.0–1.9 %"
+    assert plain(formats.interval(proportion(0, 200))) == "0.0–1.8 %"
+    assert formats.interval(without_interval(0.5, 3)) == "too few for an interval"
+
+
+def test_the_interval_of_a_size():
+    units = formats.Units(1.0)
+    assert units.interval(Estimate(4 / 255, 3 / 255, 5 / 255, 9), "inf") == "3–5/255"
+    assert units.interval(Estimate(4 / 255, 3 / 255, math.inf, 9), "inf") == "3/255–∞"
+    assert units.interval(without_interval(4 / 255, 5), "inf") == "too few for an interval"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from brittle.errors import DataError
-from brittle.metrics import wilson
+from brittle.metrics import proportion
 from brittle.studies import Cell, Column, Measured, Row, Study
 
 
@@ -48,7 +48,7 @@ class Counting:
                     raise KeyboardInterrupt
                 self.done.append(f"{row} {column}")
                 notes = {"rho": "(some were left out)"} if column == "rho" else {}
-                return Measured({column: wilson(setting.seed + self.hits, 8)}, notes, self.remark)
+                return Measured({column: proportion(setting.seed + self.hits, 8)}, notes, self.remark)
 
             return Cell(row, column, compute, identity)
 

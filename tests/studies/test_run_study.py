@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brittle.errors import InputError, RunError
-from brittle.metrics import Estimate, wilson
+from brittle.metrics import Estimate, proportion
 from brittle.studies import STUDIES, Column, Row, Study, run_study
 
 ALL = ["first error", "first rho", "second error", "second rho"]
@@ -32,10 +32,10 @@ def test_another_seed_is_another_cell_and_the_old_one_stays(counting, tmp_path):
     run_study(counting.study(), tmp_path, seed=0)
     changed = run_study(counting.study(), tmp_path, seed=3)
     assert counting.done == ALL * 2
-    assert changed.entry("first", "error").measured == wilson(4, 8)
+    assert changed.entry("first", "error").measured == proportion(4, 8)
     back = run_study(counting.study(), tmp_path, seed=0)
     assert back.computed == 0
-    assert back.entry("first", "error").measured == wilson(1, 8)
+    assert back.entry("first", "error").measured == proportion(1, 8)
 
 
 def test_another_version_of_brittle_computes_anew(counting, tmp_path, monkeypatch):

@@ -44,9 +44,9 @@ def test_figures_stand_beside_the_published_ones_with_their_interval(counting, t
     page = render_study(run_study(counting.study(), tmp_path))
     cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
     assert cells[:3] == [
-        "12.5 %<small>2.2–47.1 %</small>",
+        "12.5 %<small>0.3–52.7 %</small>",
         "25.0 %",
-        '0.125<small>0.0224–0.471</small><small class="note">(some were left out)</small>',
+        '0.125<small>0.00316–0.527</small><small class="note">(some were left out)</small>',
     ]
     assert "2 of 3 rows measured here" in page
     assert "needs third.parquet" in page
@@ -57,7 +57,7 @@ def test_the_figure_draws_measured_and_published(counting, tmp_path):
     result = run_study(counting.study(), tmp_path)
     measured, published = ratio_figure(result, [column for column in result.columns if column.key == "rho"])["data"]
     assert measured["x"] == [0.125, 0.125]
-    assert measured["error_x"]["array"] == pytest.approx([0.3460] * 2, abs=1e-3)
+    assert measured["error_x"]["array"] == pytest.approx([0.4015] * 2, abs=1e-3)
     assert published["x"] == [0.2]
     assert published["y"] == [0]
     assert published["marker"]["symbol"].endswith("-open")

@@ -6,7 +6,7 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
-from brittle.metrics import Estimate, wilson
+from brittle.metrics import Estimate, proportion
 from brittle.studies import run_study, sheets
 from brittle.studies.tables import interval_text, markdown, number_text
 
@@ -34,7 +34,8 @@ def test_numbers_and_intervals():
     assert number_text(2.5, "seconds") == "2.50 s"
     assert interval_text(Estimate(0.002, 0.001, 0.004, 5), "seconds") == "1.00–4.00 ms"
     assert interval_text(Estimate(0.9, 0.5, 1.5, 5), "seconds") == "500 ms–1.50 s"
-    assert interval_text(Estimate(0.9, -math.inf, math.inf, 1), "ratio") == ""
+    assert interval_text(Estimate(0.9, -math.inf, math.inf, 1), "ratio") == "no interval"
+    assert interval_text(Estimate(0.9, 0.5, math.inf, 9), "ratio") == "0.500–∞", "too few broken to know the upper end"
 
 
 def test_markdown_has_the_shape_of_its_heads_whatever_the_names(counting, tmp_path):
@@ -54,7 +55,7 @@ def test_parquet_keeps_numbers(counting, tmp_path):
     assert len(rows) == 9
     error = rows["first", "error"]
     assert (error["measured"], error["n"], error["published"]) == (0.125, 8, 0.25)
-    assert error["low"] == pytest.approx(wilson(1, 8).low)
+    assert error["low"] == pytest.approx(proportion(1, 8).low)
     assert rows["second", "old"]["published_text"] == "> 4"
     assert rows["second", "old"]["published"] is None
     assert rows["third", "rho"]["measured"] is None

@@ -145,6 +145,10 @@ class AttackInfo(Strict):
     def _name_what_json_cannot_say(cls, settings: object) -> object:
         return _finite(settings)
 
+    def radius_in(self, p: str) -> float | None:
+        """The radius in the norm p that it was run at; None where each change counts with a size of its own."""
+        return self.radius if self.kind == "fixed" and self.p == p else None
+
 
 def _finite(value: object) -> object:
     """Numbers that JSON cannot say become text, at any depth; tuples become lists."""

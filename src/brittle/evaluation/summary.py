@@ -3,6 +3,7 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,18 +11,21 @@ import numpy as np
 import pyarrow as pa
 
 from brittle.evaluation.health.finding import Health
-from brittle.evaluation.manifest import AttackInfo
+from brittle.evaluation.manifest import AttackInfo, Manifest
 from brittle.evaluation.store import RunFolder
 from brittle.metrics import (
     Estimate,
+    Outcome,
     clean_accuracy,
     lattice_cost,
     median_size,
+    median_smallest,
     rho_adv,
     robust_accuracy,
     rounded_success_rate,
     success_rate,
 )
+from brittle.metrics.estimate import LEVEL
 from brittle.metrics.rows import flags, floats, integers
 
 
@@ -69,6 +73,8 @@ class Summary:
         norm, radius: the question.
         clean: accuracy without attack.
         robust: share of all images that are right before and that no attack breaks within the radius.
+        median: of the smallest change in the norm of the question, the smallest per image over all searches, over the
+            images right before; None without a search.
         attacks: one line each.
         lattice: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
@@ -83,6 +89,7 @@ class Summary:
     radius: float | None
     clean: Estimate
     robust: Estimate
+    median: Estimate | None
     attacks: tuple[AttackSummary, ...]
     lattice: int | None = None
     budget: int | None = None
@@ -90,13 +97,14 @@ class Summary:
     notes: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
-        """Return what JSON can say; an infinite number becomes null."""
+        """Return what JSON can say; infinite numbers become null, as do both ends where there is no interval."""
         health = None if self.health is None else self.health.model_dump(mode="json", exclude={"run", "format"})
         verdict = None
         if self.health is not None:
             failed = [finding.check for finding in self.health.ordered("fail")]
             verdict = {"reliable": self.health.reliable, "headline": self.health.headline, "failed": failed}
-        return _finite({**asdict(replace(self, health=None)), "verdict": verdict, "health": health})
+        said = {"interval_level": LEVEL, "verdict": verdict, "health": health}
+        return _finite({**asdict(replace(self, health=None)), **said})
 
 
 def summarise(folder: RunFolder) -> Summary:
@@ -116,12 +124,20 @@ def summarise(folder: RunFolder) -> Summary:
         radius=threat.radius,
         clean=clean_accuracy(every[0]),
         robust=robust_accuracy(every, threat.p, threat.radius),
+        median=_smallest(manifest, tables),
         attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
         lattice=manifest.lattice,
         budget=manifest.budget,
         health=folder.health(),
         notes=tuple(manifest.data.said),
     )
+
+
+def _smallest(manifest: Manifest, tables: Mapping[str, pa.Table]) -> Estimate | None:
+    if not any(info.kind == "minimum" for info in manifest.attacks):
+        return None
+    p = manifest.threat.p
+    return median_smallest([Outcome(tables[info.key], info.radius_in(p)) for info in manifest.attacks], p)
 
 
 def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:

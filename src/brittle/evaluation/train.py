@@ -21,7 +21,7 @@ from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
 from brittle.files import write_atomically
-from brittle.metrics import Estimate, wilson
+from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
@@ -233,7 +233,7 @@ def _measured(
     source = open_source(test, fit=Fit(*shape))
     source, _ = match_classes(classes, source)
     images, labels = in_memory(source)
-    clean = wilson(round(accuracy(module, images, labels) * len(images)), len(images))
+    clean = proportion(round(accuracy(module, images, labels) * len(images)), len(images))
     adversarial = history.adversarial
     if adversarial is None or not adversarial.threat.bounded:
         return clean, None
@@ -253,11 +253,11 @@ def robust_accuracy_of(
         seed: of the attack's draws.
 
     Returns:
-        The rate with Wilson's interval: an upper bound, which a better attack can only lower.
+        The rate with its interval: an upper bound, which a better attack can only lower.
     """
     result = run(adversarial.attack, Classifier(module), images, labels, threat=adversarial.threat, seed=seed)
     standing = (result.clean_prediction.cpu() == labels.cpu()) & ~result.success.cpu()
-    return wilson(int(standing.sum()), len(images))
+    return proportion(int(standing.sum()), len(images))
 
 
 def in_memory(source: Source) -> tuple[Images, Labels]:

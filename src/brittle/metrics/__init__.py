@@ -2,9 +2,9 @@
 
 from brittle.metrics.classes import ClassRow, per_class
 from brittle.metrics.confusion import Pair, confusion_matrix, label_pairs
-from brittle.metrics.curves import Curve, Outcome, security_curve
+from brittle.metrics.curves import Curve, Outcome, median_smallest, security_curve, smallest_sizes
 from brittle.metrics.depth import DepthErrors, depth_errors
-from brittle.metrics.estimate import Estimate, bootstrap, mean, wilson
+from brittle.metrics.estimate import Estimate, jackknife, mean, proportion, quantile, without_interval
 from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
 from brittle.metrics.optimality import optimality
 from brittle.metrics.rates import (
@@ -39,7 +39,6 @@ __all__ = [
     "Pair",
     "adversarial_distance",
     "agreement",
-    "bootstrap",
     "broken",
     "clean_accuracy",
     "common_images",
@@ -51,6 +50,7 @@ __all__ = [
     "hardness",
     "inner_products",
     "intersection_over_union",
+    "jackknife",
     "label_graph",
     "label_pairs",
     "largest_inner_product",
@@ -60,12 +60,15 @@ __all__ = [
     "mean_iou",
     "mean_size",
     "median_size",
+    "median_smallest",
     "minimal_sizes",
     "nearest_examples",
     "optimality",
     "pair_means",
     "per_class",
     "pixel_confusion",
+    "proportion",
+    "quantile",
     "rho_adv",
     "robust_accuracy",
     "robustness",
@@ -73,6 +76,7 @@ __all__ = [
     "rounding_survival",
     "security_curve",
     "size_quantiles",
+    "smallest_sizes",
     "success_rate",
-    "wilson",
+    "without_interval",
 ]

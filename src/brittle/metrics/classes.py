@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brittle.metrics.curves import Outcome, break_sizes
-from brittle.metrics.estimate import LEVEL, Estimate, quantile, wilson
-from brittle.metrics.rows import common_images, flags, integers, within
+from brittle.metrics.curves import Outcome, on_common_images, smallest_sizes
+from brittle.metrics.estimate import LEVEL, Estimate, proportion, quantile
+from brittle.metrics.rows import flags, integers, within
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class ClassRow:
         n: how many images have this label.
         clean: accuracy before the attacks.
         robust: accuracy after them, worst case per image.
-        median: median size of the smallest change over the images right before, as found by the minimum-norm attacks;
-            None where there is no such attack or no image was right before.
+        median: median size of the smallest change over the images right before, the smallest per image over all
+            minimum-norm attacks; None where there is no such attack or no image was right before.
     """
 
     label: int
@@ -30,16 +30,13 @@ class ClassRow:
     median: Estimate | None
 
 
-def per_class(
-    outcomes: Sequence[Outcome], p: str, radius: float | None = None, seed: int = 0, level: float = LEVEL
-) -> list[ClassRow]:
+def per_class(outcomes: Sequence[Outcome], p: str, radius: float | None = None, level: float = LEVEL) -> list[ClassRow]:
     """Accuracies and median size for every class that occurs.
 
     Args:
         outcomes: the attacks; images that not all of them have are left out.
         p: the norm of the question.
         radius: the largest change allowed in that norm; None for no limit.
-        seed: of the bootstrap.
         level: coverage of the intervals.
 
     Returns:
@@ -48,19 +45,18 @@ def per_class(
     Raises:
         InputError: there are no outcomes.
     """
-    tables = common_images([outcome.table for outcome in outcomes])
-    aligned = [Outcome(table, outcome.radius) for table, outcome in zip(tables, outcomes, strict=True)]
-    sizes = np.min([break_sizes(outcome, p) for outcome in aligned], axis=0)
-    searched = [break_sizes(outcome, p) for outcome in aligned if outcome.radius is None]
-    smallest = np.min(searched, axis=0) if searched else None
-    label, correct = integers(tables[0], "label"), flags(tables[0], "correct")
+    aligned = on_common_images(outcomes)
+    sizes = smallest_sizes(aligned, p)
+    searches = [outcome for outcome in aligned if outcome.radius is None]
+    smallest = smallest_sizes(searches, p) if searches else None
+    label, correct = integers(aligned[0].table, "label"), flags(aligned[0].table, "correct")
     standing = correct & ~within(sizes, radius)
     rows: list[ClassRow] = []
     for number in np.unique(label).tolist():
         here = label == number
         right = here & correct
-        median = quantile(smallest[right], 0.5, seed, level) if smallest is not None and right.any() else None
+        median = quantile(smallest[right], 0.5, level) if smallest is not None and right.any() else None
         n = int(here.sum())
-        clean, robust = (wilson(int(which[here].sum()), n, level) for which in (correct, standing))
+        clean, robust = (proportion(int(which[here].sum()), n, level) for which in (correct, standing))
         rows.append(ClassRow(int(number), n, clean, robust, median))
     return rows

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from brittle.errors import InputError
-from brittle.metrics.estimate import LEVEL, Estimate, Floats, wilson
+from brittle.metrics.estimate import LEVEL, Estimate, Floats, proportion, quantile
 from brittle.metrics.rates import broken
 from brittle.metrics.rows import changes, common_images, flags, within
 
@@ -37,7 +37,7 @@ class Curve:
 
     Attributes:
         radii: ascending, shape (m,), from 0.
-        accuracy: the rate at each of them, with Wilson's interval.
+        accuracy: the rate at each of them, with an interval that holds for each radius by itself.
     """
 
     radii: Floats
@@ -64,6 +64,53 @@ def break_sizes(outcome: Outcome, p: str) -> Floats:
     return np.where(flags(table, "correct"), np.where(broken(table), sizes, np.inf), 0.0)
 
 
+def on_common_images(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Bring the rows of attacks to the images that all of them have, in the order of the images.
+
+    Raises:
+        InputError: as of `common_images`.
+    """
+    tables = common_images([outcome.table for outcome in outcomes])
+    return [Outcome(table, outcome.radius) for table, outcome in zip(tables, outcomes, strict=True)]
+
+
+def smallest_sizes(outcomes: Sequence[Outcome], p: str) -> Floats:
+    """From which radius on each image counts as broken by some attack: the smallest of `break_sizes` per image.
+
+    Args:
+        outcomes: the attacks, their rows about the same images in the same order (`on_common_images`).
+        p: the norm.
+
+    Returns:
+        One size per image: 0 where it was wrong before, infinite where no attack found a change.
+    """
+    return np.min([break_sizes(outcome, p) for outcome in outcomes], axis=0)
+
+
+def median_smallest(outcomes: Sequence[Outcome], p: str, level: float = LEVEL) -> Estimate | None:
+    """Median, over the images right before, of the smallest change that any search found for the image.
+
+    It is the worst case per image, and at most the median of the best single attack: attacks excel on different images.
+
+    Args:
+        outcomes: the attacks; images that not all of them have are left out. Those run at a radius are no searches and
+            leave the median as it is.
+        p: the norm of the question.
+        level: coverage of the interval.
+
+    Returns:
+        The median, infinite where less than half of the images were broken; None where no attack searched for the
+        smallest change, or no image was right before.
+
+    Raises:
+        InputError: there are no outcomes.
+    """
+    aligned = on_common_images(outcomes)
+    searches = [outcome for outcome in aligned if outcome.radius is None]
+    right = flags(aligned[0].table, "correct")
+    return quantile(smallest_sizes(searches, p)[right], 0.5, level) if searches and right.any() else None
+
+
 def security_curve(
     outcomes: Sequence[Outcome], p: str, radii: Sequence[float] | None = None, level: float = LEVEL
 ) -> Curve:
@@ -81,11 +128,8 @@ def security_curve(
     Raises:
         InputError: there are no outcomes or no common images.
     """
-    tables = common_images([outcome.table for outcome in outcomes])
-    sizes = np.min(
-        [break_sizes(Outcome(table, outcome.radius), p) for table, outcome in zip(tables, outcomes, strict=True)],
-        axis=0,
-    )
+    aligned = on_common_images(outcomes)
+    sizes = smallest_sizes(aligned, p)
     if len(sizes) == 0:
         raise InputError("there is no image that every attack has done: the curve has no points")
     if radii is None:
@@ -94,6 +138,6 @@ def security_curve(
         places: Floats = steps[kept]
     else:
         places = np.sort(np.asarray(radii, dtype=np.float64))
-    correct = flags(tables[0], "correct")
+    correct = flags(aligned[0].table, "correct")
     standing = [int((correct & ~within(sizes, radius)).sum()) for radius in places.tolist()]
-    return Curve(places, tuple(wilson(count, len(sizes), level) for count in standing))
+    return Curve(places, tuple(proportion(count, len(sizes), level) for count in standing))

@@ -4,12 +4,11 @@ Papernot et al., EuroS&P 2016, section 5 (arXiv:1511.07528).
 """
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 
 from brittle.errors import InputError
-from brittle.metrics.estimate import LEVEL, Estimate, Flags, Floats, Integers
+from brittle.metrics.estimate import Estimate, Flags, Floats, Integers, without_interval
 
 
 def adversarial_distance(saliency: Floats) -> Floats:
@@ -120,13 +119,15 @@ def hardness(rates: Floats, distortions: Floats) -> Floats:
     return (np.diff(rates, axis=-1) * (distortions[..., 1:] + distortions[..., :-1]) / 2).sum(axis=-1)
 
 
-def correlation(one: Floats, other: Floats, level: float = LEVEL) -> Estimate:
-    """Pearson's correlation of two quantities over the places where both are numbers, with Fisher's interval.
+def correlation(one: Floats, other: Floats) -> Estimate:
+    """Pearson's correlation of two quantities over the places where both are numbers.
+
+    It has no interval: Fisher's covers the truth for pairs of normal numbers that are independent, not for skewed ones,
+    and not for pairs of classes, which share their classes.
 
     Args:
         one: any shape.
         other: the same shape.
-        level: coverage of the interval, for pairs of normal numbers that are independent.
 
     Returns:
         The correlation; n is the number of places.
@@ -137,13 +138,9 @@ def correlation(one: Floats, other: Floats, level: float = LEVEL) -> Estimate:
     both = np.isfinite(one) & np.isfinite(other)
     n = int(both.sum())
     if n < 4:
-        raise InputError(f"a correlation with an interval needs at least 4 pairs of numbers; there are {n}")
+        raise InputError(f"a correlation needs at least 4 pairs of numbers to say anything; there are {n}")
     x, y = (values[both] - values[both].mean() for values in (one, other))
     spread = math.sqrt(float((x * x).sum()) * float((y * y).sum()))
     if spread == 0:
         raise InputError("a quantity that is the same everywhere has no correlation")
-    value = min(1.0, max(-1.0, float((x * y).sum()) / spread))
-    if abs(value) == 1:
-        return Estimate(value, value, value, n)
-    centre, half = math.atanh(value), NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n - 3)
-    return Estimate(value, math.tanh(centre - half), math.tanh(centre + half), n)
+    return without_interval(min(1.0, max(-1.0, float((x * y).sum()) / spread)), n)

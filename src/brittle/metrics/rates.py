@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from brittle.metrics.estimate import LEVEL, Estimate, Flags, wilson
+from brittle.metrics.estimate import LEVEL, Estimate, Flags, proportion
 from brittle.metrics.rows import changes, common_images, flags, within
 
 
@@ -19,7 +19,7 @@ def clean_accuracy(table: pa.Table, level: float = LEVEL) -> Estimate:
         level: coverage of the interval.
 
     Returns:
-        The rate with Wilson's interval.
+        The rate with its interval.
 
     Raises:
         InputError: the table is empty.
@@ -54,7 +54,7 @@ def robust_accuracy(
         level: coverage of the interval.
 
     Returns:
-        The rate, an upper bound on the true one (a better attack can only lower it), with Wilson's interval.
+        The rate, an upper bound on the true one (a better attack can only lower it), with its interval.
 
     Raises:
         InputError: there are no tables, no common images, or tables of different runs.
@@ -74,7 +74,7 @@ def success_rate(table: pa.Table, p: str | None = None, radius: float | None = N
         level: coverage of the interval.
 
     Returns:
-        The rate with Wilson's interval; n is the number of images right before.
+        The rate with its interval; n is the number of images right before.
 
     Raises:
         InputError: no image was right before.
@@ -101,4 +101,4 @@ def rounding_survival(table: pa.Table, level: float = LEVEL) -> Estimate:
 
 
 def _rate(hits: Flags, level: float) -> Estimate:
-    return wilson(int(hits.sum()), len(hits), level)
+    return proportion(int(hits.sum()), len(hits), level)

@@ -28,29 +28,29 @@ def minimal_sizes(table: pa.Table, p: str | None = None) -> Floats:
     return np.where(flags(table, "success"), sizes, np.inf)[flags(table, "correct")]
 
 
-def median_size(table: pa.Table, p: str | None = None, seed: int = 0, level: float = LEVEL) -> Estimate:
-    """Median of `minimal_sizes` with its bootstrap interval; infinite when less than half of the images were broken.
+def median_size(table: pa.Table, p: str | None = None, level: float = LEVEL) -> Estimate:
+    """Median of `minimal_sizes` with its exact interval; infinite when less than half of the images were broken.
+
+    Of one attack: the median over several, the smallest size per image, is `median_smallest`.
 
     Raises:
         InputError: no image was right before.
     """
-    return quantile(minimal_sizes(table, p), 0.5, seed, level)
+    return quantile(minimal_sizes(table, p), 0.5, level)
 
 
 def size_quantiles(
     table: pa.Table,
     levels: Sequence[float] = QUANTILES,
     p: str | None = None,
-    seed: int = 0,
     level: float = LEVEL,
 ) -> dict[float, Estimate]:
-    """Quantiles of `minimal_sizes` with their bootstrap intervals.
+    """Quantiles of `minimal_sizes` with their exact intervals.
 
     Args:
         table: the rows of an attack.
         levels: which quantiles, in [0, 1].
         p: the norm; None for the norm that the attack worked in.
-        seed: of the bootstrap.
         level: coverage of the intervals.
 
     Returns:
@@ -60,20 +60,20 @@ def size_quantiles(
         InputError: no image was right before.
     """
     sizes = minimal_sizes(table, p)
-    return {q: quantile(sizes, q, seed, level) for q in levels}
+    return {q: quantile(sizes, q, level) for q in levels}
 
 
-def mean_size(table: pa.Table, p: str | None = None, seed: int = 0, level: float = LEVEL) -> Estimate:
-    """Mean size of the successful changes, with its bootstrap interval; n is the number of successes.
+def mean_size(table: pa.Table, p: str | None = None, level: float = LEVEL, seed: int = 0) -> Estimate:
+    """Mean size of the successful changes, with its interval (`mean`); n is the number of successes.
 
     Raises:
         InputError: the attack had no success.
     """
     sizes = minimal_sizes(table, p)
-    return mean(sizes[np.isfinite(sizes)], seed, level)
+    return mean(sizes[np.isfinite(sizes)], None, level, seed)
 
 
-def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, found_only: bool = False) -> Estimate:
+def rho_adv(table: pa.Table, p: str = "2", level: float = LEVEL, seed: int = 0, found_only: bool = False) -> Estimate:
     """Average relative size of the smallest change: mean of ``||r||_p / ||x||_p`` over the images right before.
 
     Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool", CVPR 2016, equation 2. The paper averages over the whole test set,
@@ -83,13 +83,13 @@ def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, 
     Args:
         table: the rows of a minimum-norm attack.
         p: "1", "2" or "inf" (the paper uses 2, and inf in its section 4.2).
-        seed: of the bootstrap.
         level: coverage of the interval.
+        seed: of the interval's draws.
         found_only: average over the images for which a change was found; otherwise one not found makes the mean
-            infinite.
+            infinite, and an infinite mean has no interval.
 
     Returns:
-        The mean with its bootstrap interval.
+        The mean with its interval (`mean`), which speaks of images for which a change can be found.
 
     Raises:
         InputError: another p, or no image to average over.
@@ -101,15 +101,14 @@ def rho_adv(table: pa.Table, p: str = "2", seed: int = 0, level: float = LEVEL, 
     if not np.all(image > 0):
         raise InputError("an image is black all over: a change relative to it has no size; leave it out")
     relative = minimal_sizes(table, p) / image
-    return mean(relative[np.isfinite(relative)] if found_only else relative, seed, level)
+    return mean(relative[np.isfinite(relative)] if found_only else relative, None, level, seed)
 
 
-def lattice_cost(table: pa.Table, seed: int = 0, level: float = LEVEL) -> Estimate:
+def lattice_cost(table: pa.Table, level: float = LEVEL) -> Estimate:
     """Median share by which putting the changes on a lattice made them larger, over the images it left broken.
 
     Args:
         table: the rows of an attack run with `lattice`.
-        seed: of the bootstrap.
         level: coverage of the interval.
 
     Returns:
@@ -120,5 +119,5 @@ def lattice_cost(table: pa.Table, seed: int = 0, level: float = LEVEL) -> Estima
     """
     before = floats(table, "size_unrounded")
     held = flags(table, "correct") & flags(table, "success") & np.isfinite(before) & (before > 0)
-    ratio = quantile(floats(table, "size")[held] / before[held], 0.5, seed, level)
+    ratio = quantile(floats(table, "size")[held] / before[held], 0.5, level)
     return Estimate(ratio.value - 1, ratio.low - 1, ratio.high - 1, ratio.n)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from brittle.errors import InputError
-from brittle.metrics.estimate import Estimate, Floats, Integers, wilson
+from brittle.metrics.estimate import Estimate, Floats, Integers, proportion
 
 
 def fooling_rate(clean: Integers, moved: Integers) -> Estimate:
-    """Estimate the share of images whose predicted class changes, by Wilson's interval.
+    """Estimate the share of images whose predicted class changes.
 
     Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017, section 3: no label is needed.
 
@@ -28,7 +28,7 @@ def fooling_rate(clean: Integers, moved: Integers) -> Estimate:
     """
     if np.shape(clean) != np.shape(moved):
         raise InputError(f"{np.shape(clean)} classes before and {np.shape(moved)} after; expected as many of both")
-    return wilson(int((np.asarray(clean) != np.asarray(moved)).sum()), len(clean))
+    return proportion(int((np.asarray(clean) != np.asarray(moved)).sum()), len(clean))
 
 
 def inner_products(perturbations: Floats) -> Floats:

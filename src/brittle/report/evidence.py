@@ -133,8 +133,7 @@ class Evidence:
 
     def outcome(self, attack: Attacked) -> Outcome:
         """One attack as the metrics take it; a radius in another norm than the question's says nothing about it."""
-        same = not attack.searches and attack.info.p == self.p
-        return Outcome(attack.table, attack.info.radius if same else None)
+        return Outcome(attack.table, attack.info.radius_in(self.p))
 
     @cached_property
     def optimality(self) -> dict[str, Estimate]:
@@ -146,7 +145,10 @@ class Evidence:
         searches = {attack.info.key for attack in rivals if attack.searches}
         if len(searches) < 2 or not self.correct.any():
             return {}
-        found = metrics.optimality({one.info.key: metrics.minimal_sizes(one.table) for one in rivals})
+        sizes = {one.info.key: metrics.minimal_sizes(one.table) for one in rivals}
+        if not any(np.isfinite(found).any() for found in sizes.values()):
+            return {}
+        found = metrics.optimality(sizes)
         return {key: share for key, share in found.items() if key in searches}
 
     @property
@@ -161,12 +163,16 @@ class Evidence:
         spec = self.manifest.network.spec
         return spec if ":" in spec else spec.rstrip("/").rpartition("/")[2] or spec
 
-    def smallest(self) -> tuple[Attacked, Estimate] | None:
-        """The searching attack with the smallest median size in the norm of the question, and that median."""
-        if not self.correct.any():
-            return None
-        medians = [(attack, metrics.median_size(attack.table, self.p)) for attack in self.searchers]
-        return min(medians, key=lambda pair: pair[1].value, default=None)
+    @cached_property
+    def smallest(self) -> Estimate | None:
+        """The median smallest change in the norm of the question, per image over all searches; None without one."""
+        return metrics.median_smallest(self.outcomes, self.p) if self.searchers else None
+
+    @property
+    def finders(self) -> str:
+        """Who found the smallest changes, in words."""
+        names = [attack.info.name for attack in self.attacks if attack.searches]
+        return f"found by {names[0]}" if len(names) == 1 else f"the smallest per image over {len(names)} searches"
 
     def label(self, number: int) -> str:
         """Name of a class, or its number where it has none."""

@@ -9,6 +9,7 @@ from brittle.metrics import Estimate
 
 THIN = "\u202f"
 """A narrow space that does not break a line, between a number and its unit."""
+NO_INTERVAL = "too few for an interval"
 NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞", "pixels": "pixels", "flow": "T-norm"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -28,7 +29,9 @@ def percent(rate: float) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The interval of a rate, such as 0.0–1.9 %."""
+    """The interval of a rate, such as 0.0–1.8 %."""
+    if not estimate.has_interval:
+        return NO_INTERVAL
     return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}{THIN}%"
 
 
@@ -111,6 +114,10 @@ class Units:
         if whole > 0 and abs(steps - round(steps)) < 1e-4:
             return f"{whole}/255"
         return f"{significant(steps)}/255"
+
+    def interval(self, estimate: Estimate, p: str) -> str:
+        """The interval of a size."""
+        return self.bounds(estimate.low, estimate.high, p) if estimate.has_interval else NO_INTERVAL
 
     def bounds(self, lowest: float, highest: float, p: str) -> str:
         """A range of sizes, the unit said once."""

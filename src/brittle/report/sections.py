@@ -74,14 +74,13 @@ def cards(evidence: Evidence) -> list[Card]:
             doubtful=not evidence.reliable,
         ),
     ]
-    if best := evidence.smallest():
-        attack, median = best
+    if median := evidence.smallest:
         size = evidence.units.size(median.value, evidence.p)
-        reach = evidence.units.bounds(median.low, median.high, evidence.p)
+        reach = evidence.units.interval(median, evidence.p)
         reach = reach if math.isfinite(median.value) else "none found for half of them"
-        found.append(Card(f"Median smallest change, {NAMES[evidence.p]}", size, f"{reach}, {attack.info.name}"))
+        found.append(Card(f"Median smallest change, {NAMES[evidence.p]}", size, f"{reach}, {evidence.finders}"))
     if fallen := int(evidence.fallen.sum()):
-        kept = metrics.wilson(int(evidence.fallen_rounded.sum()), fallen)
+        kept = metrics.proportion(int(evidence.fallen_rounded.sum()), fallen)
         note = f"{kept.value * fallen:,.0f} of {plural(fallen, 'broken image')}"
         found.append(Card("Still broken when saved in 8 bits", percent(kept.value), note))
     return found
@@ -114,12 +113,12 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
         cells.append(_rate(metrics.rounding_survival(table), of=True) if hit else Cell("–", "no success"))
         quantiles = metrics.size_quantiles(table, (0.1, 0.5, 0.9))
         median = quantiles[0.5]
-        reach = evidence.units.bounds(median.low, median.high, info.p) if median.low < median.high else ""
+        reach = evidence.units.interval(median, info.p)
         spread = evidence.units.bounds(quantiles[0.1].value, quantiles[0.9].value, info.p)
         cells += [Cell(evidence.units.size(median.value, info.p), reach), Cell(spread)]
         if evidence.optimality:
             share = evidence.optimality.get(info.key)
-            cells.append(Cell("–") if share is None else _rate(share))
+            cells.append(Cell("–") if share is None else _rate(share, of=share.n < right.sum()))
         forward, backward, seconds = (float(floats(table, column)[right].mean()) for column in COSTS)
         budget = evidence.manifest.budget
         most = (
@@ -150,10 +149,10 @@ def worst_case_row(evidence: Evidence) -> tuple[Cell, ...]:
     right, fallen = int(evidence.correct.sum()), int(evidence.fallen.sum())
     if right == 0 or len(evidence.attacks) < 2:
         return ()
-    rates = [_rate(metrics.wilson(fallen, right))]
+    rates = [_rate(metrics.proportion(fallen, right))]
     if evidence.radius is not None:
         rates.insert(0, Cell(""))
-    rounded = _rate(metrics.wilson(int(evidence.fallen_rounded.sum()), fallen), of=True) if fallen else Cell("–")
+    rounded = _rate(metrics.proportion(int(evidence.fallen_rounded.sum()), fallen), of=True) if fallen else Cell("–")
     rest = len(attack_heads(evidence)) - 2 - len(rates)
     return (*rates, rounded, *(Cell("") for _ in range(rest)))
 
@@ -166,7 +165,7 @@ def _rate(estimate: Estimate, of: bool = False) -> Cell:
 def class_table(evidence: Evidence) -> Table:
     """Accuracies of the classes that occur, and the median size of the smallest change."""
     rows = metrics.per_class(evidence.outcomes, evidence.p, evidence.radius)
-    searched = any(row.median for row in rows)
+    searched = bool(evidence.searchers) and any(row.median for row in rows)
     if len(rows) > MATRIX:
         rows.sort(key=lambda row: (-row.n, row.label))
     body: list[tuple[Cell, ...]] = []
@@ -176,9 +175,7 @@ def class_table(evidence: Evidence) -> Table:
         if searched:
             median = row.median
             size = "–" if median is None else evidence.units.size(median.value, evidence.p)
-            reach = (
-                "" if median is None or row.n < SINGLE else evidence.units.bounds(median.low, median.high, evidence.p)
-            )
+            reach = "" if median is None or row.n < SINGLE else evidence.units.interval(median, evidence.p)
             cells.append(Cell(size, reach, -1.0 if median is None else median.value))
         body.append(tuple(cells))
     known = len(evidence.manifest.data.classes)

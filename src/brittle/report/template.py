@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -19,20 +20,29 @@ def fill(template: str, figures: Any, **values: Any) -> str:
         figures: plotly figures by name, as JSON can hold them.
         values: what the template names; text in it is escaped.
     """
-    environment = Environment(
+    scripts = [get_plotlyjs(), _asset("report.js")]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            figures=script_json(figures),
+            style=Markup(_asset("report.css")),  # our own file
+            scripts=[Markup(script) for script in scripts],  # plotly's and our own
+            hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+            **values,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """Every template is compiled once."""
+    return Environment(
         loader=PackageLoader("brittle.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    scripts = [get_plotlyjs(), _asset("report.js")]
-    return environment.get_template(template).render(
-        figures=script_json(figures),
-        style=Markup(_asset("report.css")),  # our own file
-        scripts=[Markup(script) for script in scripts],  # plotly's and our own
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
-        **values,
     )
 
 

@@ -72,9 +72,9 @@ def _headline(evidence: Evidence, right: int, broken: int) -> str:
         return "There was nothing to break."
     if broken == 0:
         return "No image fell."
-    best = evidence.smallest()
-    if evidence.radius is None and best and math.isfinite(best[1].value) and right > 1:
-        size = evidence.units.size(best[1].value, evidence.p)
+    median = evidence.smallest
+    if evidence.radius is None and median and math.isfinite(median.value) and right > 1:
+        size = evidence.units.size(median.value, evidence.p)
         return f"Half of the images fall to a change of {size} ({NAMES[evidence.p]})."
     if broken == right:
         return "Every image it got right falls." if right > 1 else "The one image it got right falls."
@@ -117,14 +117,13 @@ def _visibility(evidence: Evidence) -> str:
 
 
 def _median(evidence: Evidence) -> list[str]:
-    best = evidence.smallest()
-    if best is None or best[1].n < 2:
+    median = evidence.smallest
+    if median is None or median.n < 2:
         return []
-    attack, median = best
     if math.isinf(median.value):
-        return [f"{attack.info.name} found a change for less than half of the images, whatever its size."]
+        return ["The searches found a change for less than half of the images, whatever its size."]
     size = evidence.units.size(median.value, evidence.p)
-    found = f"{NAMES[evidence.p]}, found by {attack.info.name}"
+    found = f"{NAMES[evidence.p]}, {evidence.finders}"
     return [f"Half of the images it got right fall to a change of {size} or less ({found})."]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from brittle.metrics import wilson
+from brittle.metrics import proportion
 from brittle.studies.deformations import (
     AS_PUBLISHED,
     DEVIATIONS,
@@ -15,7 +15,7 @@ from brittle.studies.deformations import (
     small_scale,
 )
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
 
 TABLE = "adef"
@@ -39,7 +39,7 @@ NOTES = (
     DEVIATIONS + " The columns as published are those of the same code without both: no nudge, steps of any length.",
     NETWORKS,
     small_scale(f"{PHOTOGRAPHS} photographs ({MORE} for SqueezeNet)"),
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
+    INTERVALS,
 )
 
 
@@ -69,7 +69,7 @@ class Table:
         row = self.subject.origin.row
         found, plain = self.ours.attacked(row), self.theirs.attacked(f"{row}, as published")
         values = found.values()
-        values["accuracy"] = wilson(len(found.size), found.images)
+        values["accuracy"] = proportion(len(found.size), found.images)
         values["published iterations"] = plain.values()["iterations"]
         values["published success"] = plain.values()["success"]
         return Measured(values, remark=self.subject.story(), figures=found.pictures)

@@ -10,11 +10,11 @@ from brittle.attacks.pgd import PGD
 from brittle.core.flow import Flow
 from brittle.core.run import run
 from brittle.core.threat import Lp
-from brittle.metrics import wilson
+from brittle.metrics import proportion
 from brittle.studies.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, Deforming
 from brittle.studies.hardened import Hardened
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Origin
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
@@ -77,7 +77,7 @@ NOTES = (
     f"steps in training, the radius grown over the first epochs; the first {TEST} test images. The networks are "
     "therefore weaker than the paper's; what can be compared is the order of the rows. Scale paper: the networks in "
     "full, 60,000 images, 84 epochs (100,000 steps of 50 images), PGD of 40 steps, all test images.",
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
+    INTERVALS,
 )
 
 
@@ -132,7 +132,7 @@ class Attacked:
         values, right = found.values(), len(found.size)
         values["ours"], values["adef"] = values.pop("success"), published.values()["success"]
         values.pop("passes")
-        values |= {"accuracy": wilson(right, found.images), "pgd": wilson(broken, right)}
+        values |= {"accuracy": proportion(right, found.images), "pgd": proportion(broken, right)}
         return Measured(values, remark=self.subject.story(), figures=found.pictures)
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brittle.metrics import bootstrap, mean, wilson
+from brittle.metrics import mean, proportion, quantile
 from brittle.metrics.estimate import Floats
 from brittle.studies.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, Deforming, small_scale
 from brittle.studies.drawing import Curves
 from brittle.studies.published import published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
 
 BINS = 30
@@ -32,7 +32,7 @@ NOTES = (
     DEVIATIONS,
     NETWORKS,
     small_scale(f"{FEW} photographs"),
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
+    INTERVALS,
 )
 
 
@@ -51,15 +51,15 @@ class Norms(Deforming):
         across = size[np.isfinite(size)]
         values = {
             "images": f"{n:,}",
-            "within": wilson(int(found.success.sum()), n),
-            "beyond": wilson(len(across) - int(found.success.sum()), n),
-            "none": wilson(n - len(across), n),
+            "within": proportion(int(found.success.sum()), n),
+            "beyond": proportion(len(across) - int(found.success.sum()), n),
+            "none": proportion(n - len(across), n),
         }
         if len(across):
             values |= {
                 "mean": mean(across),
-                "median": bootstrap(across, lambda samples: np.median(samples, axis=1)),
-                "ninety": bootstrap(across, lambda samples: np.quantile(samples, 0.9, axis=1)),
+                "median": quantile(across, 0.5),
+                "ninety": quantile(across, 0.9),
             }
         return Measured(values, remark=self.subject.story(), figures=(_histogram(row, across),))
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from brittle.data import Fit, open_source
 from brittle.errors import MissingExtra
 from brittle.evaluation.train import in_memory
-from brittle.metrics import wilson
+from brittle.metrics import proportion
 from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.studies.deepfool_robustness import ORIGINS
 from brittle.studies.deformations import DEVIATIONS, Deforming
 from brittle.studies.published import published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
 
 TRAINING = {"small": 3000, "paper": 60_000}
@@ -43,8 +43,8 @@ NOTES = (
     "No published figures of such a network are at hand.",
     DEVIATIONS,
     f"Scale small: {TRAINING['small']:,} training images, the first {ORIGIN.images} test images. Scale paper: "
-    f"{TRAINING['paper']:,}, and all test images. Intervals cover the truth in 95 of 100 such runs: Wilson's for "
-    "rates, bootstrap over images for means.",
+    f"{TRAINING['paper']:,}, and all test images.",
+    INTERVALS,
 )
 
 
@@ -138,7 +138,7 @@ class Table:
     def measure(self) -> Measured:
         """Attack what is right."""
         found = self.attack.attacked(ORIGIN.row)
-        values = {**found.values(), "accuracy": wilson(len(found.size), found.images)}
+        values = {**found.values(), "accuracy": proportion(len(found.size), found.images)}
         return Measured(values, remark=self.subject.story(), figures=found.pictures)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from brittle.attacks.adef import ADef
 from brittle.studies.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, Deforming, small_scale
 from brittle.studies.published import published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
 
 AIMS: dict[str, tuple[int, str]] = {
@@ -31,7 +31,7 @@ NOTES = (
     DEVIATIONS,
     NETWORKS,
     small_scale(f"{FEW} photographs"),
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means.",
+    INTERVALS,
 )
 
 

@@ -15,12 +15,12 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import DataError
-from brittle.metrics import Estimate, bootstrap, mean, wilson
+from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.deepfool_robustness import ORIGINS
 from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
 from brittle.types import Images, Labels
 
@@ -75,7 +75,7 @@ NOTES = (
     "searches than published: L2 with 3 constants of 200 steps, L0 and Linf with 100 steps at each constant. Scale "
     f"paper: {PER_CLASS['paper']} of each class, and the published numbers of constants and steps. What else departs "
     "from the publication is said at the attacks.",
-    "Intervals cover the truth in 95 of 100 such runs: bootstrap over images for means, Wilson's for rates.",
+    INTERVALS,
 )
 
 
@@ -238,11 +238,11 @@ def sizes_by_target(size: Floats) -> dict[str, Estimate | str]:
     any_, all_ = (np.asarray(hit, dtype=np.bool_) for hit in (found.any(axis=1), found.all(axis=1)))
     values = dict[str, Estimate | str]()
     values["best"] = mean(size[any_].min(axis=1)) if any_.any() else "no success"
-    values["average"] = bootstrap(np.arange(len(size), dtype=np.float64), of_successes) if any_.any() else "no success"
+    values["average"] = jackknife(np.arange(len(size), dtype=np.float64), of_successes) if any_.any() else "no success"
     values["worst"] = mean(size[all_].max(axis=1)) if all_.any() else "no success"
     rates: dict[str, Flags] = {"best": any_, "worst": all_}
-    values |= {f"{case} success": wilson(int(hit.sum()), len(hit)) for case, hit in rates.items()}
-    values["average success"] = mean(found.mean(axis=1))
+    values |= {f"{case} success": proportion(int(hit.sum()), len(hit)) for case, hit in rates.items()}
+    values["average success"] = mean(found.mean(axis=1), bounds=(0, 1))
     return values
 
 

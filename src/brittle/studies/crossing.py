@@ -12,7 +12,7 @@ from brittle.core.rows import column
 from brittle.core.run import run
 from brittle.core.seeds import Streams
 from brittle.core.threat import Lp
-from brittle.metrics import Estimate, mean, wilson
+from brittle.metrics import Estimate, mean, proportion
 from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, Published
 from brittle.studies.small_networks import SmallNetworks
@@ -190,7 +190,7 @@ class Crossing:
             int((classifier.logits(some).argmax(1) != truth).sum())
             for some, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True)
         )
-        return wilson(wrong, len(labels))
+        return proportion(wrong, len(labels))
 
     def drawings(self) -> Measured:
         """Draw both matrices, the measured and the published one, and the changed images."""

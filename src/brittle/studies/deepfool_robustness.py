@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from brittle.studies.methods import ByDeepFool, ByFastGradientSign, ByLBFGS, ErrorRate, Untrained
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Row, Setting, Study
 from brittle.studies.subject import Origin, Subject
 
 TABLE = "deepfool_robustness"
@@ -104,8 +104,7 @@ NOTES = (
     "Passes are forward and backward ones together, (forward + backward) below, the clean and the verifying pass "
     "included. Times are an image's share of its batch; the paper's are of single images on a laptop of 2015, or on a "
     "GPU where it says so. The time of fast gradient sign is that of one step, without the search for ε.",
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates, bootstrap over images for means, bootstrap "
-    "over batches for times.",
+    INTERVALS + " Those of times are over batches.",
 )
 
 

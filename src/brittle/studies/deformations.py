@@ -12,7 +12,7 @@ from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.errors import DataError
-from brittle.metrics import Estimate, mean, wilson
+from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
 from brittle.studies.deepfool_robustness import ORIGINS as _TABLE
@@ -88,7 +88,7 @@ class Bent:
         broken = self.size[self.success]
         return {
             "images": f"{len(self.size):,}",
-            "success": wilson(int(self.success.sum()), len(self.size)),
+            "success": proportion(int(self.success.sum()), len(self.size)),
             "iterations": mean(self.iterations),
             "passes": mean(self.passes),
             "norm": mean(broken) if len(broken) else "none broken",

@@ -20,7 +20,7 @@ from brittle.studies.photographs import (
 )
 from brittle.studies.photographs import NOISE as ABOUT_NOISE
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Scale, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study
 from brittle.universal.perturbation import Perturbation
 
 TABLE = "gd_uap_cross_model"
@@ -43,7 +43,8 @@ NOTES = (
     SMALL.note,
     "The published networks have weights of Caffe; those of the same name are torchvision's.",
     HALVES,
-    ABOUT_NOISE + " Intervals are Wilson's and cover the truth in 95 of 100 such samples of images.",
+    ABOUT_NOISE,
+    INTERVALS,
 )
 
 

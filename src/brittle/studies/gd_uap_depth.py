@@ -13,7 +13,7 @@ from torch import Tensor
 from brittle.core.classifier import Classifier
 from brittle.core.door import answer
 from brittle.identity.sources import own_digest
-from brittle.metrics import DepthErrors, Estimate, bootstrap, depth_errors, mean
+from brittle.metrics import DepthErrors, Estimate, depth_errors, jackknife, mean, without_interval
 from brittle.metrics.estimate import Floats
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
 from brittle.studies.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
@@ -21,7 +21,7 @@ from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import LINF, uniform_in_ball
 from brittle.studies.published import published
 from brittle.studies.scenes import Scenes, render
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.universal.excitation import Excitation
 from brittle.universal.images import ImageSet
 from brittle.universal.search import Pass, UniversalProblem, find_universal
@@ -58,7 +58,7 @@ NOTES = (
     f"pixels, {TRAINING['small'].epochs} epochs, {TESTED['small']} test scenes. Paper: "
     f"{TRAINING['paper'].scenes:,} of {TRAINING['paper'].side} x {TRAINING['paper'].side}, "
     f"{TRAINING['paper'].epochs} epochs, {TESTED['paper']:,} test scenes.",
-    "Intervals cover the truth in 95 of 100 such runs: bootstrap over scenes.",
+    INTERVALS,
 )
 
 
@@ -209,11 +209,11 @@ def _values(errors: DepthErrors) -> dict[str, Estimate | str]:
     values: dict[str, Estimate | str] = {
         name: mean(getattr(errors, name)) for name in ("absolute", "squared", "rmse", "log_rmse")
     }
-    return values | {f"within{power}": mean(errors.within[:, power - 1]) for power in (1, 2, 3)}
+    return values | {f"within{power}": mean(errors.within[:, power - 1], bounds=(0, 1)) for power in (1, 2, 3)}
 
 
 def _times(errors: Floats, noisy: Floats, clean: Floats) -> Estimate | str:
-    """How many times as much a change raises the mean error as noise does; by resampling scenes."""
+    """How many times as much a change raises the mean error as noise does; no interval where noise may do no harm."""
     if noisy.mean() <= clean.mean():
         return "noise does no harm"
 
@@ -221,7 +221,8 @@ def _times(errors: Floats, noisy: Floats, clean: Floats) -> Estimate | str:
         rows = samples.astype(np.int64)
         return (errors - clean)[rows].mean(1) / np.maximum((noisy - clean)[rows].mean(1), 1e-9)
 
-    return bootstrap(np.arange(len(errors), dtype=np.float64), ratio)
+    found = jackknife(np.arange(len(errors), dtype=np.float64), ratio)
+    return found if mean(noisy - clean).low > 0 else without_interval(found.value, found.n)
 
 
 def cells(setting: Setting) -> Sequence[Cell]:

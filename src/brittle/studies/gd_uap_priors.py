@@ -17,7 +17,7 @@ from brittle.studies.photographs import (
 )
 from brittle.studies.photographs import NOISE as ABOUT_NOISE
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 
 TABLE = "gd_uap_priors"
 SMALL = Short(iterations=200, shown=100, batch=5)
@@ -38,7 +38,8 @@ NOTES = (
     "The published networks have weights of Caffe; those of the same name are torchvision's, whose figures without "
     "data are known to be quite others. What may be compared is the order of the methods, and noise.",
     HALVES,
-    ABOUT_NOISE + " Intervals are Wilson's and cover the truth in 95 of 100 such samples of images.",
+    ABOUT_NOISE,
+    INTERVALS,
 )
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from brittle.core.door import answer
-from brittle.metrics import Estimate, bootstrap, pixel_confusion
+from brittle.metrics import Estimate, jackknife, pixel_confusion
 from brittle.metrics.estimate import Floats, Integers
 from brittle.studies.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
 from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import HALVES, LINF, Photographs, View
 from brittle.studies.published import published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 
 DEEPLAB = View("DeepLab v3 on MobileNet v2 (Pascal VOC)", "deeplabv3_mnv2_pascal.pt2", (4, 20))
 SMALL = Short(iterations=80, shown=40, batch=2)
@@ -60,7 +60,7 @@ NOTES = (
     + " The optimiser sees no label and no class. Photographs are enlarged to 513 pixels and cropped.",
     HALVES,
     SMALL.note + f" Small: {DEEPLAB.small[1]} unseen images.",
-    "Intervals cover the truth in 95 of 100 such runs: bootstrap over images.",
+    INTERVALS,
 )
 
 
@@ -199,7 +199,7 @@ def colours(labels: Integers) -> Floats:
 
 
 def _values(which: str, counts: Integers, noise: Integers) -> dict[str, Estimate | str]:
-    """The table's figures; intervals by resampling images, for the last column of both measurements together."""
+    """The table's figures; intervals over images, for the last column of both measurements together."""
     rows = np.arange(len(counts), dtype=np.float64)
 
     def iou(samples: Floats, of: Integers = counts) -> Floats:
@@ -213,10 +213,10 @@ def _values(which: str, counts: Integers, noise: Integers) -> dict[str, Estimate
         return (1 - iou(samples)) / np.maximum(1 - iou(samples, noise), 1e-9)
 
     return {
-        f"{which}.agreement": bootstrap(rows, agreeing),
-        f"{which}.iou": bootstrap(rows, iou),
-        f"{which}.lost": bootstrap(rows, lambda samples: 1 - iou(samples)),
-        f"{which}.times": bootstrap(rows, times),
+        f"{which}.agreement": jackknife(rows, agreeing),
+        f"{which}.iou": jackknife(rows, iou),
+        f"{which}.lost": jackknife(rows, lambda samples: 1 - iou(samples)),
+        f"{which}.times": jackknife(rows, times),
     }
 
 

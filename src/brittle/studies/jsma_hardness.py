@@ -15,9 +15,9 @@ from brittle.errors import DataError, InputError
 from brittle.metrics import (
     Estimate,
     adversarial_distance,
-    bootstrap,
     correlation,
     hardness,
+    jackknife,
     limited,
     mean,
     pair_means,
@@ -27,7 +27,7 @@ from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.studies.deepfool_robustness import ORIGINS
 from brittle.studies.jsma_drawings import Matrices, drawings
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
 
 TABLE = "jsma"
@@ -72,10 +72,10 @@ NOTES = (
     "probabilities that is where the slope of the target is not above 0 (for lowered features, not below). As the "
     "formula has it, features count that are saturated already: most pixels of MNIST are black and cannot be lowered. "
     "R(F) is the least of all images and targets. Correlation: Pearson's of hardness and mean distance over the 90 "
-    "pairs of classes; its interval (Fisher's) treats them as independent.",
+    "pairs of classes, which share their classes: it has no interval.",
     f"Scale small: the first {IMAGES} test images, so that a pair of classes has about {IMAGES // 10} attempts. Scale "
-    "paper: all 10,000. Intervals cover the truth in 95 of 100 such runs: bootstrap over images, since the targets of "
-    "an image depend on each other.",
+    "paper: all 10,000.",
+    INTERVALS,
 )
 
 
@@ -187,7 +187,7 @@ def _whole(fraction: float, features: int) -> int:
 def _values(
     reached: Flags, share: Floats, distance: Floats, matrices: Matrices, targets: int
 ) -> dict[str, Estimate | str]:
-    """The table's figures; intervals by resampling images with all their targets."""
+    """The table's figures; intervals over images, since the targets of an image depend on each other."""
     hit, part = reached.reshape(-1, targets), share.reshape(-1, targets)
     found, count = (part * hit).sum(axis=1), hit.sum(axis=1)
 
@@ -197,10 +197,10 @@ def _values(
 
     values: dict[str, Estimate | str] = {
         "images": f"{len(hit):,}",
-        "success": mean(hit.mean(axis=1)),
-        "all": mean(part.mean(axis=1)),
-        "found": bootstrap(np.arange(len(hit), dtype=np.float64), of_successes) if count.any() else "no success",
-        "distance": mean(distance.reshape(-1, targets).mean(axis=1)),
+        "success": mean(hit.mean(axis=1), bounds=(0, 1)),
+        "all": mean(part.mean(axis=1), bounds=(0, 1)),
+        "found": jackknife(np.arange(len(hit), dtype=np.float64), of_successes) if count.any() else "no success",
+        "distance": mean(distance.reshape(-1, targets).mean(axis=1), bounds=(0, 1)),
         "hardness": f"{np.nanmean(matrices.hardness):.3f}",
         "robustness": f"{robustness(distance):.3f}",
     }

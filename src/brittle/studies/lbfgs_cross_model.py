@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from brittle.studies.crossing import DISTORTION, Change, Crossing, figure
 from brittle.studies.published import Figure, published
 from brittle.studies.small_networks import Model, SmallNetworks
-from brittle.studies.study import Cell, Column, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Row, Setting, Study
 
 TABLE = "lbfgs_cross_model"
 IMAGES = 1000
@@ -44,7 +44,7 @@ NOTES = (
     "FC10(λ) is a softmax layer on the pixels, FC100-100-10 and FC200-200-10 have layers of sigmoid units, AE400-10 is "
     "a softmax layer on the 400 sigmoid units of a sparse autoencoder that is not trained further. The penalty is read "
     "as λ Σ w², with λ = 1e-5 for the hidden layers and 1e-6 for the softmax layer of AE400-10.",
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for errors, bootstrap over images for distortions.",
+    INTERVALS,
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from brittle.studies.crossing import DISTORTION, Change, Crossing, figure
 from brittle.studies.published import Figure, published
 from brittle.studies.small_networks import Model, SmallNetworks
-from brittle.studies.study import Cell, Column, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Row, Setting, Study
 
 TABLE = "lbfgs_cross_training_set"
 IMAGES = 1000
@@ -47,7 +47,7 @@ NOTES = (
     "leave the box, so that their distortion is what the row says.",
     "The paper does not say which classes it took; its distortions are near those of a random class. The penalty is "
     "read as λ Σ w² with λ = 1e-5.",
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for errors, bootstrap over images for distortions.",
+    INTERVALS,
 )
 
 

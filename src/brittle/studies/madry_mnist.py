@@ -13,10 +13,10 @@ from brittle.core.run import run
 from brittle.core.threat import Lp
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.maths.losses import others
-from brittle.metrics import wilson
+from brittle.metrics import proportion
 from brittle.studies.hardened import Hardened
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Origin
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
@@ -133,7 +133,7 @@ NOTES = (
     "images. The network is therefore weaker than the paper's, and what can be compared is the order of the rows. "
     "Scale paper: the networks in full, 60,000 images, 84 epochs (100,000 steps of 50 images), PGD of 40 steps, all "
     "test images.",
-    "Intervals cover the truth in 95 of 100 such runs (Wilson's).",
+    INTERVALS,
 )
 
 
@@ -173,7 +173,7 @@ class Attempt:
                 images = self._changed(block.images, block.labels, block.index)
             right += int(self.target.right(images, block.labels).sum())
             count += len(block)
-        return Measured({"accuracy": wilson(right, count), "images": f"{count:,}"})
+        return Measured({"accuracy": proportion(right, count), "images": f"{count:,}"})
 
     def _changed(self, images: Images, labels: Labels, ids: torch.Tensor) -> Images:
         classifier = self.source.classifier

@@ -15,7 +15,7 @@ from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.core.threat import Lp
 from brittle.maths import norms
-from brittle.metrics import Estimate, mean, wilson
+from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.fast_gradient_sign import BISECTIONS, DOUBLINGS, SHARE, SignSteps, smallest_eps
 from brittle.studies.study import Measured, threads
@@ -68,7 +68,7 @@ class ErrorRate:
         for block in self.subject.blocks("test error"):
             wrong += int((~self.subject.right(block.images, block.labels)).sum())
             count += len(block)
-        return Measured({"images": f"{count:,}", "error": wilson(wrong, count)}, remark=self.subject.story())
+        return Measured({"images": f"{count:,}", "error": proportion(wrong, count)}, remark=self.subject.story())
 
 
 FREE = Bounds(-9.0, 10.0)
@@ -237,7 +237,8 @@ def _attacked(attack: Attack, classifier: Classifier, subject: Subject, threat: 
 def _cost(rows: _Rows, prefix: str) -> tuple[dict[str, Estimate | str], dict[str, str]]:
     """Passes and time of an image, and a note that tells forward from backward passes."""
     times = mean(rows.batch_seconds)
-    seconds = Estimate(times.value, max(times.low, 0.0), times.high, len(rows.size))
+    low = max(times.low, 0.0) if times.has_interval else times.low
+    seconds = Estimate(times.value, low, times.high, len(rows.size))
     values: dict[str, Estimate | str] = {
         f"{prefix}.passes": mean(rows.forward + rows.backward),
         f"{prefix}.seconds": seconds,

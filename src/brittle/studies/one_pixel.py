@@ -14,11 +14,12 @@ from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.core.threat import Pixels
 from brittle.errors import DataError
-from brittle.metrics import Estimate, mean, wilson
+from brittle.metrics import Estimate, jackknife, mean, proportion
+from brittle.metrics.estimate import Floats
 from brittle.studies.methods import Untrained
 from brittle.studies.pixel_drawings import drawings
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Scale, Setting, Study, Unit
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study, Unit
 from brittle.studies.subject import Origin, Subject
 from brittle.types import Images, Labels
 
@@ -83,8 +84,7 @@ NOTES = (
     f"small: {FEW['LeNet (CIFAR-10)']} images of LeNet and {FEWEST} of each other network, {QUICK.population} "
     f"candidates, {QUICK.generations} generations: intervals are wide, and rates lie below those of the full attack. "
     f"Scale paper: {IMAGES} images, {OnePixel().population} candidates, {OnePixel().generations} generations.",
-    "Intervals cover the truth in 95 of 100 such runs: Wilson's for rates of images, bootstrap over images for the "
-    "others, since the targets of an image depend on each other.",
+    INTERVALS,
 )
 
 
@@ -105,7 +105,7 @@ class Accuracy:
         for block in self.subject.blocks("accuracy"):
             right += int(self.subject.right(block.images, block.labels).sum())
             count += len(block)
-        return Measured({"accuracy": wilson(right, count)}, remark=self.subject.story())
+        return Measured({"accuracy": proportion(right, count)}, remark=self.subject.story())
 
 
 @dataclass(frozen=True)
@@ -178,15 +178,22 @@ class ByPixels:
 
     def _values(self, reached: np.ndarray, result: Result, away: Result) -> dict[str, Estimate | str]:
         share, count = reached.astype(float).mean(axis=1), reached.sum(axis=1).astype(float)
-        confidence = result.confidence[result.success].double().numpy()
+        confidence = np.where(reached, result.confidence.double().reshape(reached.shape).numpy(), 0.0).sum(axis=1)
         queries = result.forward.double().reshape(reached.shape).mean(1).numpy()
+
+        def of_successes(samples: Floats) -> Floats:
+            rows = samples.astype(np.int64)
+            return confidence[rows].sum(axis=1) / np.maximum(count[rows].sum(axis=1), 1)
+
         values: dict[str, Estimate | str] = {
             "images": f"{len(reached):,}",
-            "targeted": mean(share),
-            "any": wilson(int(reached.any(axis=1).sum()), len(reached)),
-            "direct": wilson(int(away.success.sum()), len(away)),
-            "confidence": mean(confidence) if len(confidence) else "no success",
-            "classes": mean(count),
+            "targeted": mean(share, bounds=(0, 1)),
+            "any": proportion(int(reached.any(axis=1).sum()), len(reached)),
+            "direct": proportion(int(away.success.sum()), len(away)),
+            "confidence": jackknife(np.arange(len(count), dtype=np.float64), of_successes)
+            if count.any()
+            else "no success",
+            "classes": mean(count, bounds=(0, reached.shape[1])),
             "queries": mean(queries),
         }
         return {f"{self.pixels}.{key}": value for key, value in values.items()}

@@ -104,14 +104,14 @@ def number_text(value: float, unit: Unit) -> str:
 
 
 def interval_text(estimate: Estimate, unit: Unit) -> str:
-    """Write an interval; "" where it has no ends, or both are the same.
+    """Write an interval; "no interval" where n allows none, "" where both ends are written alike.
 
     Example:
-        >>> interval_text(Estimate(0.5, 0.25, 0.75, 9), "percent"), interval_text(Estimate(1, 0, math.inf, 1), "ratio")
-        ('25.0–75.0 %', '')
+        >>> interval_text(Estimate(0.5, 0.25, 0.75, 9), "percent"), interval_text(Estimate(1, 0, math.inf, 9), "ratio")
+        ('25.0–75.0 %', '0.00–∞')
     """
-    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
-        return ""
+    if not estimate.has_interval:
+        return "no interval"
     low, high = number_text(estimate.low, unit), number_text(estimate.high, unit)
     if low == high:
         return ""

@@ -20,7 +20,7 @@ from brittle.studies.photographs import (
     fooled,
 )
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 
 TABLE = "uap_facts"
 SHUFFLINGS = 5
@@ -40,7 +40,8 @@ NOTES = (
     f"{SHUFFLINGS} perturbations made from the same X by {FAST!r} in the maximum norm, 10/255, with seeds that "
     "differ: they decide the order of the images and their crops. Inner products are of perturbations brought to "
     "length 1 in the 2-norm, the largest by absolute value; the rate is the mean over the perturbations, its "
-    "interval a bootstrap over images.",
+    "interval is over images.",
+    INTERVALS,
     HALVES,
     NOISE,
 )
@@ -71,7 +72,7 @@ class Shufflings:
             "largest": f"{largest_inner_product(products):.3f}",
             "mean": f"{products[others].mean():.3f}",
             "noise": f"{largest_inner_product(inner_products(np.stack(noise))):.3f}",
-            "unseen": mean(hits),
+            "unseen": mean(hits, bounds=(0, 1)),
             "noise.unseen": fooled(photographs.unseen, photographs.noise(LINF)),
         }
         return Measured(values, remark=photographs.story(), figures=(self._heat_map(products, seeds),))

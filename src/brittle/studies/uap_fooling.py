@@ -22,7 +22,7 @@ from brittle.studies.photographs import (
     fooled,
 )
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.universal.uap import UniversalDeepFool
 
 TABLE = "uap_fooling"
@@ -55,7 +55,8 @@ NOTES = (
     HALVES,
     NOISE,
     "The 2-norm's radius is that of the paper at every size of image: a change of a pixel is larger at the smaller "
-    "sizes. Intervals are Wilson's and cover the truth in 95 of 100 such samples of images.",
+    "sizes.",
+    INTERVALS,
 )
 
 

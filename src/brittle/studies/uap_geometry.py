@@ -14,7 +14,7 @@ from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import Curves
 from brittle.studies.photographs import FAST, GIVEN, HALVES, L2, MOBILENET_128, Photographs, fooled
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 
 TABLE = "uap_facts"
 VIEWS = (MOBILENET_128, *(view for view in GIVEN if view != MOBILENET_128))
@@ -62,7 +62,7 @@ NOTES = (
     "rows, exactly; beside it as many random unit vectors. Dimensions for 50 % of the energy: how many leading "
     "singular values hold half of the sum of all squares.",
     f"Random vectors: {DRAWS} draws, normally distributed in the span of the {DIMENSIONS} leading directions, or in "
-    "the whole space, brought to a length; the rate is the mean over draws, its interval a bootstrap over images. "
+    "the whole space, brought to a length; the rate is the mean over draws, its interval is over images. "
     "The length 2000/255 is the paper's; at the smaller image sizes it is a larger change of every pixel, at which "
     "any vector fools many images. The other length is the one of those drawn at which the rate in the whole space "
     f"comes nearest to the paper's {100 * FAINT:g} %. All rates are of unseen images, of which no normal was taken.",
@@ -70,6 +70,7 @@ NOTES = (
     "changes of X; the sum of the gradients of the cross-entropy, each of length 1, at the images of X; DeepFool's "
     "change of one image; the random vectors.",
     HALVES,
+    INTERVALS,
 )
 
 
@@ -133,7 +134,7 @@ class Directions:
         for length in LENGTHS:
             self.photographs.tell(f"random vectors in the {name}, length {length:.2f}")
             hits = [unseen.fooled(_long(vector, length)).double().numpy() for vector in vectors]
-            found.append(mean(np.mean(hits, axis=0)))
+            found.append(mean(np.mean(hits, axis=0), bounds=(0, 1)))
         return found
 
     def _by_length(self, directions: Mapping[str, Tensor], means: Mapping[str, Sequence[Estimate]]) -> Curves:

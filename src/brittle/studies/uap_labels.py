@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from brittle.metrics import Estimate, LabelGraph, fooling_rate, label_graph, wilson
+from brittle.metrics import Estimate, LabelGraph, fooling_rate, label_graph, without_interval
 from brittle.studies.by_network import cells_of, rows_of
 from brittle.studies.drawing import Graph
 from brittle.studies.photographs import (
@@ -22,7 +22,7 @@ from brittle.studies.photographs import (
     fooled,
 )
 from brittle.studies.published import Figure, published
-from brittle.studies.study import Cell, Column, Measured, Setting, Study
+from brittle.studies.study import INTERVALS, Cell, Column, Measured, Setting, Study
 from brittle.universal.images import ImageSet
 
 VIEWS = (MOBILENET_128, MOBILENET_160, *(view for view in GIVEN if view not in (MOBILENET_128, MOBILENET_160)))
@@ -53,6 +53,7 @@ NOTES = (
     "the in-degree of a label is the number of classes that are led to it.",
     HALVES,
     NOISE,
+    INTERVALS,
 )
 
 
@@ -113,11 +114,11 @@ class Labels:
 
 
 def _share(clean: np.ndarray, moved: np.ndarray, count: int) -> Estimate | str:
-    """Estimate the share of the fooled images that go to the most frequent classes."""
+    """Share of the fooled images that go to the most frequent classes, which are chosen by it: it has no interval."""
     where = Counter(moved[clean != moved].tolist())
     if not where:
         return "none fooled"
-    return wilson(sum(images for _, images in where.most_common(count)), where.total())
+    return without_interval(sum(images for _, images in where.most_common(count)) / where.total(), where.total())
 
 
 def cells(setting: Setting) -> Sequence[Cell]:

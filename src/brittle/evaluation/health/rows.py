@@ -189,7 +189,7 @@ ROUNDING = Check(
 
 def _sample(case: Case) -> Seen:
     fallen = _within_question(case, case.attempts)
-    robust = metrics.wilson(int((case.correct & ~fallen).sum()), len(case.correct))
+    robust = metrics.proportion(int((case.correct & ~fallen).sum()), len(case.correct))
     width = robust.high - robust.low
     text = (
         f"n = {robust.n}, robust accuracy {robust.value:.1%} with the 95 % interval {robust.low:.1%} to "
@@ -201,9 +201,9 @@ def _sample(case: Case) -> Seen:
 SAMPLE = Check(
     "sample",
     "Enough images",
-    f"The 95 % interval of the robust accuracy (Wilson's) is at most {100 * WIDTH[0]:.0f} points wide; the check fails "
-    f"above {100 * WIDTH[1]:.0f}. It speaks of images drawn like these.",
-    "Wilson 1927; the thresholds are ours",
+    f"The 95 % interval of the robust accuracy (Clopper and Pearson's) is at most {100 * WIDTH[0]:.0f} points wide; "
+    f"the check fails above {100 * WIDTH[1]:.0f}. It speaks of images drawn like these.",
+    "Clopper & Pearson 1934; the thresholds are ours",
     "Use more images: a quarter of the width takes sixteen times as many.",
     _sample,
     asks=False,
@@ -212,7 +212,7 @@ SAMPLE = Check(
 
 
 def _right(case: Case) -> Seen:
-    clean = metrics.wilson(int(case.correct.sum()), len(case.correct))
+    clean = metrics.proportion(int(case.correct.sum()), len(case.correct))
     classes = case.outputs.shape[2]
     wrong = clean.n - int(case.correct.sum())
     text = f"{wrong} of {clean.n} images ({wrong / clean.n:.1%}) were wrong before any attack; guessing is wrong on "

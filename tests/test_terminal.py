@@ -1,0 +1,59 @@
+"""What the terminal shows: names stay text, whatever they look like."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from brittle import terminal
+from brittle.evaluation.attack import Saved
+from brittle.evaluation.summary import AttackSummary, Summary
+from brittle.metrics import proportion, without_interval
+
+NAMES = ["[red]red[/red]", "[/]", "[link=there]here[/link]", "a[0].py:Attack"]
+"""What rich would take for markup: swallowed, or an error where it closes what was never opened."""
+
+
+def summary(spec: str) -> Summary:
+    rate = proportion(1, 2)
+    line = AttackSummary(spec, "minimum", rate, rate, without_interval(0.1, 2), None, 1.0, 1.0, 0.1, 1.0, 1, rate)
+    median = without_interval(0.25, 2)
+    return Summary("run", 2, 0, "linf", None, rate, rate, median, (line,), lattice=256, budget=5)
+
+
+def trained(name: str) -> SimpleNamespace:
+    return SimpleNamespace(path=Path(name), course=Path(name), accuracy=None, robust=None, said=(name,))
+
+
+def universal(name: str) -> SimpleNamespace:
+    made = SimpleNamespace(threat=SimpleNamespace(name="linf"), size=0.1, made={"noise": False})
+    rate = proportion(1, 2)
+    return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, seen=rate, unseen=None, noise=rate)
+
+
+def saved(name: str) -> Saved:
+    return Saved(name, Path(name), 0, 0, 1, 0.5, 0.1, 0.2, None, True, False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda name: terminal.show_summary(summary(name)),
+        lambda name: terminal.show_saved([saved(name)]),
+        lambda name: terminal.show_trained(trained(name)),
+        lambda name: terminal.show_universal(universal(name)),
+        terminal.fail,
+    ],
+    ids=["summary", "saved", "trained", "universal", "error"],
+)
+def test_names_stay_text(show, name, capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "console", terminal.Console(stderr=True, highlight=False, width=200))
+    show(name)
+    assert name in capsys.readouterr().err
+
+
+def test_a_number_without_an_interval_says_so():
+    assert terminal.percent(without_interval(0.25, 2), ".4g") == "0.25  (no interval, n = 2)"
+    assert re.fullmatch(r"50\.0%  \(95 % interval 1\.3% to 98\.7%, n = 2\)", terminal.percent(proportion(1, 2)))
