@@ -29,7 +29,9 @@ def trained(name: str) -> SimpleNamespace:
 def universal(name: str) -> SimpleNamespace:
     made = SimpleNamespace(threat=SimpleNamespace(name="linf"), size=0.1, made={"noise": False})
     rate = proportion(1, 2)
-    return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, seen=rate, unseen=None, noise=rate)
+    return SimpleNamespace(
+        path=Path(name), rows=Path(name), perturbation=made, seen=rate, unseen=None, noise=rate, said=(name,)
+    )
 
 
 def saved(name: str) -> Saved:
