@@ -35,7 +35,7 @@ class _Manner:
         kind: of the images that it takes.
         compiled: whether a part of it is one that torch.compile made.
         narrow: whether slopes pass through float16 on their way back; None while that is not known.
-        grain: by what share its numbers round, where it calculates in halves; 0 where it does not, None while that is not known.
+        grain: by what share its numbers round where it calculates in halves, otherwise 0; None while not known.
     """
 
     when: object
