@@ -16,6 +16,7 @@ class Foreign:
         refused: what every command must say instead of a number, as a pattern.
         silent: it passes no gradients, so that attacks that need them must say so.
         only: attacks that are compared where the others legitimately find less (networks that show less).
+        blurred: attacks whose figures its rounding changes by more: they must break something.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Foreign:
     refused: str | None = None
     silent: bool = False
     only: tuple[str, ...] | None = None
+    blurred: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(str(self))  # options are a dictionary
@@ -38,18 +40,23 @@ def half(name: str) -> Foreign:
     return Foreign(name, images=2, size=0.1)
 
 
+def brain(name: str) -> Foreign:
+    """The same where numbers round to 1/256: sizes to a fifth; counts of values and differences finer than that not."""
+    return Foreign(name, images=2, size=0.2, blurred=("jsma", "spsa"))
+
+
 FOREIGN = [
     Foreign("float64"),
     half("float16"),
     half("float16_casting"),
-    half("bfloat16"),
-    half("bfloat16_casting"),
+    brain("bfloat16"),
+    brain("bfloat16_casting"),
     half("half_body"),
     half("half_body_uncast"),
     half("half_body_behind_a_head"),
     half("half_head"),
-    half("half_head_first"),
-    half("autocast"),
+    brain("half_head_first"),
+    brain("autocast"),
     Foreign("float8", refused="float8"),
     Foreign("multiplies_in_place", images=0, size=0),
     Foreign("subtracts_in_place", images=0, size=0),

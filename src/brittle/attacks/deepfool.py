@@ -39,7 +39,8 @@ class DeepFool(Stepwise[Walk]):
     targeted goal goes to the target's boundary.
 
     Deviations: where the box would cut off most of a step, so that it goes nowhere, the smallest step within the box is
-    taken instead (`box`); a rival whose boundary cannot be the nearest is not differentiated (`slack`).
+    taken instead (`box`); a rival whose boundary cannot be the nearest is not differentiated (`slack`);
+    on a network in halves a step leads beyond the boundary by what its logits round.
 
     Attributes:
         steps: most linearisations; 50 in the paper.
@@ -140,6 +141,7 @@ class DeepFool(Stepwise[Walk]):
             beyond = self.nudge * problem.classifier.bounds.span
             rise[rows] = torch.where(closer, (distance + beyond) * norm, rise[rows])
             normal[rows] = torch.where(column(closer, gradients), gradients, normal[rows])
+        rise = rise + problem.noise(probe.logits)
         learnt = replace(state, rivals=rivals, steepness=steepness)
         return normal, rise, learnt.where(~crossed, state)
 

@@ -50,6 +50,7 @@ class FAB(Attack):
     Deviations: the search at the end of the paper's section 3.5 is left out, as in AutoAttack. A random start that lies
     across the boundary is brought back like any point. Without `targets` only the `candidates` likeliest classes are
     looked at (all, up to 10 classes). Where a radius is given, an image leaves as soon as it is broken within it.
+    On a network in halves the boundary is aimed at beyond what its logits round.
 
     Attributes:
         steps: boundary steps of a run; 100 in AutoAttack. The first costs a pass forward, and one back for each class
@@ -184,7 +185,7 @@ def _nearest(problem: Problem, rivals: Tensor, probe: Probe, q: float) -> tuple[
         least = torch.where(closer, distance, least)
         rise = torch.where(closer, -height[rows, j], rise)
         normal = torch.where(column(closer, gradients), gradients, normal)
-    return normal, rise
+    return normal, rise + problem.noise(probe.logits)
 
 
 def _opponents(problem: Problem, logits: Logits) -> Labels:

@@ -19,7 +19,8 @@ from brittle.types import Images
 
 Ask = Callable[[nn.Module, Images], Any]
 """Asks a module about images; returns a tensor, a list of tensors, or what the user's code returns instead."""
-HIDDEN = (torch.float16, torch.bfloat16, torch.float64, torch.float32)
+HALVES = (torch.float16, torch.bfloat16)
+HIDDEN = (*HALVES, torch.float64, torch.float32)
 """Types that are tried where the network's own tensors cannot be seen, as those of a callable."""
 MISMATCH = re.compile(r"dtype|scalar type|data type|half|float16|same type|type.*should be the same", re.IGNORECASE)
 """How an error reads when the images have another type than the weights: torch, torch.export, ONNX Runtime."""
@@ -34,12 +35,14 @@ class _Manner:
         kind: of the images that it takes.
         compiled: whether a part of it is one that torch.compile made.
         narrow: whether slopes pass through float16 on their way back; None while that is not known.
+        grain: by what share its numbers round where it calculates in halves, otherwise 0; None while not known.
     """
 
     when: object
     kind: torch.dtype
     compiled: bool
     narrow: bool | None = None
+    grain: float | None = None
 
 
 _MANNERS: WeakKeyDictionary[nn.Module, dict[torch.dtype, _Manner]] = WeakKeyDictionary()
@@ -99,7 +102,7 @@ class _Call:
         """Ask about images, in the given manner."""
         slopes = images.requires_grad and torch.is_grad_enabled()
         if not slopes or (manner.narrow is False and not manner.compiled):
-            return own(self.said(self.copied(images, manner)), images.dtype)
+            return self.owned(self.said(self.copied(images, manner)), images, manner)
         if manner.compiled:  # torch traces leaves without a warning
             leaf = given = self.copied(images.detach(), manner).requires_grad_()
         else:
@@ -108,11 +111,18 @@ class _Call:
         said = self.said(given)
         parts = cast("list[Any]", said) if isinstance(said, list) else [said]
         if not any(isinstance(part, Tensor) and part.requires_grad for part in parts):
-            return own(said, images.dtype)
+            return self.owned(said, images, manner)
         if manner.narrow is None:
             manner.narrow = torch.float16 in (manner.kind, *_types(self.module)) or meets_halves(parts)
         lifted = carried(images, leaf, parts, self.module, narrow=manner.narrow)
         return lifted if isinstance(said, list) else lifted[0]
+
+    def owned(self, said: Any, images: Images, manner: _Manner) -> Any:
+        """Return what was said as our own, and learn how finely it was calculated."""
+        if manner.grain is None and isinstance(said, Tensor):
+            kinds = (said.dtype, manner.kind, *_types(self.module))
+            manner.grain = max((torch.finfo(kind).eps for kind in kinds if kind in HALVES), default=0.0)
+        return own(said, images.dtype)
 
     def copied(self, images: Images, manner: _Manner) -> Images:
         """Return a copy of the images in the type that the module takes, and in the order that suits it."""
@@ -126,6 +136,11 @@ class _Call:
         """Ask about a copy."""
         with as_called(), shortened(images) if self.arranged else nullcontext():
             return self.asking(self.module, images)
+
+
+def grain_of(module: nn.Module) -> float:
+    """Return by what share a module's numbers round where it is known to calculate in halves; 0 otherwise."""
+    return max((manner.grain or 0.0 for manner in _MANNERS.get(module, {}).values()), default=0.0)
 
 
 def _tried(call: _Call, images: Images, when: object) -> tuple[_Manner, Any]:

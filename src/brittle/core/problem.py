@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.classifier import Classifier, no_gradients
+from brittle.core.door import grain_of
 from brittle.core.draws import drawn
 from brittle.core.goal import Goal
 from brittle.core.graph import Graph
@@ -62,6 +63,11 @@ class Problem(Rows):
         """The threat, for attacks that know norms alone: `Attack.check` lets no other threat come to them."""
         assert isinstance(self.threat, Lp)
         return self.threat
+
+    def noise(self, logits: Logits) -> PerImage | float:
+        """Return by how much logits differ by rounding alone, of a network that calculates in halves; otherwise 0."""
+        grain = grain_of(self.classifier.module)
+        return grain * logits.abs().amax(1) if grain else 0.0
 
     @property
     def solved(self) -> Mask:
