@@ -78,6 +78,46 @@ def test_an_edited_module_makes_another_run(project, file, monkeypatch):
     assert fresh == (summarise(before).clean.value if file == "net.py" else 0.0), "the edited code is what runs"
 
 
+LATE = """
+from brittle.models import open_network
+
+class Net(open_network("digits-lenet").module.__class__):
+    def forward(self, images):
+        if images.requires_grad:
+            from own_gradient import turned
+            return turned(super().forward(images))
+        return super().forward(images)
+
+def make():
+    return Net(*open_network("digits-lenet").module)
+"""
+
+
+def test_a_module_loaded_by_the_attacks_alone_counts_in_whatever_order(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "late_net.py").write_text(LATE)
+    (tmp_path / "own_gradient.py").write_text("def turned(logits):\n    return logits\n")
+    spec, out = f"{tmp_path}/late_net.py:make", tmp_path / "run"
+    try:
+        before = audit(spec, "digits", out, **QUICK)
+        assert before.manifest.code is not None
+        assert before.manifest.code.yours.keys() == {"late_net.py"}
+        assert str(tmp_path / "own_gradient.py") in before.manifest.files
+        audit(spec, "digits", out, **QUICK)  # loaded from the start now
+        first_loaded = audit(spec, "digits", tmp_path / "other", **QUICK)
+        assert first_loaded.manifest.code is not None
+        assert first_loaded.manifest.code.yours.keys() == {"late_net.py", "own_gradient.py"}
+        sys.modules.pop("own_gradient")
+        audit(spec, "digits", tmp_path / "other", **QUICK)  # and later than in the run that goes on
+        (tmp_path / "own_gradient.py").write_text("def turned(logits):\n    return -logits\n")
+        sys.modules.pop("own_gradient", None)
+        for folder in ("run", "other"):
+            with pytest.raises(RunError, match=r"your code: .*own_gradient.py, which was loaded only while"):
+                audit(spec, "digits", tmp_path / folder, **QUICK)
+    finally:
+        sys.modules.pop("own_gradient", None)
+
+
 def lenet() -> nn.Module:
     return open_network("digits-lenet").module
 
@@ -170,7 +210,7 @@ def test_under_a_budget_no_image_is_asked_anew_and_that_is_said(tmp_path):
 def test_a_run_of_an_older_version_is_read(tmp_path):
     folder = audit("digits-lenet", "digits", tmp_path, **QUICK)
     old = json.loads((tmp_path / "manifest.json").read_text())
-    for name in ("code", "late", "notes", "identity"):
+    for name in ("code", "files", "notes", "identity"):
         del old[name]
     for name in ("tensors", "outputs", "unseen"):
         del old["network"][name]

@@ -53,7 +53,7 @@ class Manifest(Strict):
         batch: images in one call of the network; `block`: images in one part; `limit`: the most images, None for all.
         versions: package name to version; at least brittle, python and torch.
         code: what made the rows; None in a run of an older version.
-        late: sha256 of the user's files that were loaded only while the attacks ran, by path.
+        files: sha256 of the user's files by path, those that were loaded only while the attacks ran included.
         notes: what was found when rows of an earlier call were used again, the last ones.
         identity: sha256 over everything that determines the rows.
     """
@@ -78,7 +78,7 @@ class Manifest(Strict):
     attacks: list[AttackInfo]
     versions: dict[str, str]
     code: CodeInfo | None = None
-    late: dict[str, str] = Field(default_factory=dict[str, str])
+    files: dict[str, str] = Field(default_factory=dict[str, str])
     notes: list[str] = Field(default_factory=list[str])
     identity: str = ""
 
@@ -124,6 +124,20 @@ class Manifest(Strict):
             "device": self.device.partition(":")[0],
             "versions": {name: self.versions.get(name, "unknown") for name in DECISIVE_VERSIONS},
         }
+
+    def without_late(self, before: "Manifest") -> "Manifest":
+        """Return it as the run `before` would state it, whose process may have loaded some files later or earlier.
+
+        Args:
+            before: the same run, or another. Files that only one of both states count as late where it knows them.
+        """
+        if self.code is None or before.code is None:
+            return self
+        old, new = before.code.yours, self.code.yours
+        late = {name for name in {*old} ^ {*new} if old.get(name, new.get(name)) in before.files.values()}
+        yours = {name: one for name, one in new.items() if name not in late}
+        yours |= {name: old[name] for name in late if name in old}
+        return self.model_copy(update={"code": self.code.model_copy(update={"yours": yours})})
 
     def fingerprint(self) -> str:
         """Hexadecimal sha256 of `decisive`, in canonical JSON."""

@@ -41,11 +41,10 @@ class Provenance:
             "packages": dict(code.packages),
         }
 
-    def late(self) -> dict[str, str]:
-        """Return the digests, by path, of files of the user's that were loaded only since."""
+    def files(self) -> dict[str, str]:
+        """Return the digests, by path, of all files of the user's that the network is made of, as far as loaded now."""
         attribute(self.built_by, self.before)
-        found = files_behind(self.roots)
-        return {str(path): digest for path, (shown, digest) in found.items() if shown not in self.code.yours}
+        return {str(path): digest for path, (_, digest) in files_behind(self.roots).items()}
 
 
 def provenance(

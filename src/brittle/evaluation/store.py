@@ -177,9 +177,9 @@ class RunFolder:
         data = self.manifest.data.model_copy(update={"bad": list(bad)})
         self._replace_manifest(self.manifest.model_copy(update={"data": data}))
 
-    def note_late(self, files: Mapping[str, str]) -> None:
-        """Record files of the user's, by path with their digests, that were loaded only while the attacks ran."""
-        self._replace_manifest(self.manifest.model_copy(update={"late": {**self.manifest.late, **files}}))
+    def note_files(self, files: Mapping[str, str]) -> None:
+        """Record files of the user's that the network is made of, by path with their digests."""
+        self._replace_manifest(self.manifest.model_copy(update={"files": {**self.manifest.files, **files}}))
 
     def note(self, text: str) -> None:
         """Record in one line what was found when rows of an earlier call were used again."""
@@ -265,16 +265,19 @@ class RunFolder:
 
 def _same_run(path: Path, manifest: Manifest) -> Manifest:
     found = read_manifest(path / MANIFEST)
-    if found.identity != manifest.identity:
-        lines = "".join(f"\n  {line}" for line in found.differences(manifest))
+    lines = found.differences(manifest.without_late(found)) if found.identity != manifest.identity else []
+    both = (
+        set[str]()
+        if found.code is None or manifest.code is None
+        else {*found.code.yours.values()} & {*manifest.code.yours.values()}
+    )
+    for file, digest in found.files.items():
+        if not lines and digest not in both and digest_of_file(Path(file)) != digest:
+            lines = [f"your code: {file}, which was loaded only while the attacks ran, changed since"]
+    if lines:
+        listed = "".join(f"\n  {line}" for line in lines)
         raise RunError(
             f"{path} holds another run, which stays as it is; give another folder to begin anew, or ask for the same "
-            f"again:{lines}"
-        )
-    changed = [name for name, digest in found.late.items() if digest_of_file(Path(name)) != digest]
-    if changed:
-        raise RunError(
-            f"{path} holds another run, which stays as it is; give another folder to begin anew, or ask for the same "
-            f"again:\n  your code, loaded while the attacks ran: {', '.join(changed)} changed since"
+            f"again:{listed}"
         )
     return found

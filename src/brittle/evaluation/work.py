@@ -97,9 +97,9 @@ class Work:
         kept = extremes.take(result.size.double().numpy(), result.success.numpy())
         about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
         self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
-        late = self.origin.late()
-        if late.keys() - manifest.late.keys():
-            self.folder.note_late(late)
+        files = self.origin.files()
+        if files.keys() - manifest.files.keys():
+            self.folder.note_files(files)
         bad = self._images(number) - len(block)
         if bad:
             self.watch.advance(one.info.spec, bad)
