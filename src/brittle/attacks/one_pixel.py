@@ -193,7 +193,7 @@ def _values(genes: Tensor, bounds: Bounds) -> Tensor:
 def _painted(images: Images, genes: Tensor, bounds: Bounds) -> Images:
     """Paint each candidate (m, pixels, 2 + channels) on its image; where two pixels meet, the later one stays."""
     cells = _cells(genes, images)[:, None].expand(-1, images.shape[1], -1)
-    values = _values(genes, bounds).transpose(1, 2)
+    values = _values(genes, bounds).transpose(1, 2).to(images.dtype)
     flat = images.flatten(2).clone()
     for pixel in range(genes.shape[1]):
         flat.scatter_(2, cells[..., pixel : pixel + 1], values[..., pixel : pixel + 1])
