@@ -15,6 +15,8 @@ class Foreign:
         size: by what fraction the median size may.
         refused: what every command must say instead of a number, as a pattern.
         silent: it passes no gradients, so that attacks that need them must say so.
+        scaled: its logits have another scale, which attacks may depend on whose docstring says why.
+        draws: of a randomised network.
         only: attacks that are compared where the others legitimately find less (networks that show less).
         blurred: attacks whose figures its rounding changes by more: they must break something.
     """
@@ -26,6 +28,8 @@ class Foreign:
     refused: str | None = None
     silent: bool = False
     only: tuple[str, ...] | None = None
+    scaled: bool = False
+    draws: int = 1
     blurred: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
@@ -78,15 +82,15 @@ FOREIGN = [
     Foreign("numpy_service", silent=True),
     Foreign("held_in_a_list"),
     Foreign("no_grad_inside", silent=True),
-    Foreign("tiny_logits"),
-    Foreign("huge_logits"),
+    Foreign("tiny_logits", scaled=True),
+    Foreign("huge_logits", scaled=True),
     Foreign("shifted_logits"),
     Foreign("slope_that_is_none", images=2, size=0.1),
-    Foreign("none_in_a_corner_of_the_box", images=2, size=0.1),
+    Foreign("none_in_a_corner_of_the_box", images=4, size=0.1),
     Foreign("none_everywhere", refused="NaN"),
     Foreign("twins"),
     Foreign("never_chosen"),
-    Foreign("noisy", images=2, size=0.1),
+    Foreign("noisy", images=4, size=0.1, draws=20),
     Foreign("object_with_logits", images=0, size=0),
     Foreign("mapping_with_logits", images=0, size=0),
     Foreign("tuple_of_outputs", refused="tuple"),

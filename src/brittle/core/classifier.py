@@ -139,6 +139,11 @@ class Classifier:
         if not isinstance(output, Tensor):
             return output
         working = torch.promote_types(images.dtype, torch.float32)
+        if output.is_complex():
+            raise ModelError(
+                f"the network returns complex numbers ({output.dtype}); expected real logits: return what decides, "
+                "such as the absolute values"
+            )
         if self.labels is not None:
             return _one_hot(output, len(images), self.labels).to(working)
         if self.binary:

@@ -126,7 +126,7 @@ def refuse_probabilities(logits: Logits, *, binary: bool) -> None:
     Raises:
         ModelError: by the rules of `seem_probabilities` and `seem_sigmoid`.
     """
-    count = len(logits)
+    count, logits = len(logits), logits.detach()
     if binary and seem_sigmoid(logits[:, 1]):
         raise ModelError(
             f"the network's single output lies in 0..1 for all of {count} images, on both sides of 1/2: it looks like "

@@ -26,9 +26,11 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
             change where a forward pass counts or averages, as that of a program exported in train mode does.
         seed: of the random state that the network sees.
     """
-    modes = [(child, child.training) for child in module.modules()]
+    modes = [(child, child.training) for child in module.modules() if hasattr(child, "training")]  # frozen: none
     wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    kept = [_Kept(child, name, buffer) for child, _ in modes for name, buffer in child.named_buffers(recurse=False)]
+    kept = [
+        _Kept(child, name, buffer) for child in module.modules() for name, buffer in child.named_buffers(recurse=False)
+    ]
     devices = {tensor.device.index or 0 for tensor in (*module.parameters(), *module.buffers()) if tensor.is_cuda}
     try:
         with (
@@ -39,7 +41,7 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
         ):
             try:
                 module.eval()
-            except NotImplementedError:
+            except (NotImplementedError, AttributeError):
                 for child, _ in modes:
                     child.training = False
             for parameter, _ in wanted:

@@ -53,7 +53,7 @@ def _named(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def kept_answers(outputs: Tensor) -> Tensor:
     """Return of a network's outputs (n, ...) what is kept of them, (n, at most `KEPT_VALUES`), float32 on the CPU."""
-    flat = outputs.detach().flatten(1).to("cpu", torch.float32)
+    flat = outputs.detach().reshape(len(outputs), -1).to("cpu", torch.float32)
     if flat.shape[1] <= KEPT_VALUES:
         return flat
     return flat[:, torch.linspace(0, flat.shape[1] - 1, KEPT_VALUES).long()]

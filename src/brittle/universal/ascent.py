@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import at_least, share_below_one
+from brittle.core.classifier import no_gradients
 from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
@@ -108,7 +109,10 @@ class UniversalAscent(UniversalAttack):
             raise InputError(f"the target is {self.target}; the network has the classes 0 to {clean.shape[1] - 1}")
         moving = v.detach().clone().requires_grad_()
         moved = classifier.bounds.clamp(images + moving)
-        (gradient,) = torch.autograd.grad(aim(classifier.logits(moved), clean).mean(), moving)
+        logits = classifier.logits(moved)
+        if not logits.requires_grad:
+            raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
+        (gradient,) = torch.autograd.grad(aim(logits, clean).mean(), moving)
         return gradient
 
 
