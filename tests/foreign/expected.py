@@ -86,7 +86,7 @@ FOREIGN = [
     Foreign("huge_logits", scaled=True),
     Foreign("shifted_logits"),
     Foreign("slope_that_is_none", images=2, size=0.1),
-    Foreign("none_in_a_corner_of_the_box", images=4, size=0.1),
+    Foreign("none_in_a_corner_of_the_box", images=5, size=0.3),
     Foreign("none_everywhere", refused="NaN"),
     Foreign("twins"),
     Foreign("never_chosen"),

@@ -91,7 +91,7 @@ def test_gives_the_references_figure_or_says_why_not(foreign: Foreign, name: str
         with pytest.raises(ModelError, match="gradient"):
             attacked(name, opened(foreign))
         return
-    found = attacked(name, opened(foreign))
+    found = attacked(name, opened(foreign), foreign.draws)
     if name in foreign.blurred:
         assert found.success.any()
         return
