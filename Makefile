@@ -14,7 +14,7 @@ test: $(VENV)/.ready        ## the test suite, with line coverage of src
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov=brittle --cov-report=term:skip-covered --cov-fail-under=90
 
 shapes: $(VENV)/.ready      ## the annotations of shapes and types, checked at run time where the mathematics is
-	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" tests/maths tests/core tests/attacks tests/contract
+	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" tests/maths tests/core tests/contract tests/attacks/test_jsma.py
 
 check: $(VENV)/.ready       ## lint, formatting, types, documentation
 	$(BIN)/ruff check .

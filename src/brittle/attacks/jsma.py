@@ -16,7 +16,7 @@ from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.maths.saliency import best_feature, best_pair, saliency
-from brittle.types import Images, Labels, Logits, Mask
+from brittle.types import Images, Labels, Logits
 
 On = Literal["logits", "probabilities"]
 """What the Jacobian is of."""
@@ -40,7 +40,7 @@ class Climb(Rows):
     x: Images
     runner_up: Labels
     before: Images
-    barred: Mask
+    barred: Tensor
 
 
 @dataclass(frozen=True)
