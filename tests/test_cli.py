@@ -257,3 +257,13 @@ def test_universal_prints_what_it_fools(tmp_path: Path):
     assert out.with_suffix(".html").exists()
     told = json.loads(runner.invoke(app, [*line, "--out", str(out), "--json"], catch_exceptions=False).stdout)
     assert told["fooling"]["unseen"]["n"] == 20
+
+
+def test_a_network_in_halves_gives_the_figures_of_float32(tmp_path: Path):
+    found = []
+    for words in ([], ["--dtype", "float16"], ["--dtype", "bfloat16"]):
+        out = ["--out", str(tmp_path / f"run{len(found)}"), "--json"]
+        result = runner.invoke(app, [*AUDIT, *words, *out, "--limit", "40"], catch_exceptions=False)
+        assert result.exit_code == 0
+        found.append(json.loads(result.stdout)["robust"]["value"])
+    assert max(found) - min(found) <= 0.1

@@ -23,6 +23,14 @@ Data = Annotated[
     ),
 ]
 Weights = Annotated[Path | None, typer.Option(help="A .safetensors file for architectures and factories.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TYPE",
+        help="float16, bfloat16, float32 or float64: evaluate the network in this number format. By default as it "
+        "comes, and float32 for hf:NAME.",
+    ),
+]
 Norm = Annotated[
     str, typer.Option(help="How a change is measured: linf, l2, l1, l0, pixels, or flow for deformations.")
 ]

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from brittle.errors import ModelError
 from brittle.models import open_network
@@ -31,3 +32,12 @@ def test_another_device_keeps_the_digest():
     network = open_network("digits-lenet", device="meta")
     assert next(network.module.parameters()).device.type == "meta"
     assert network.digest == open_network("digits-lenet").digest
+
+
+def test_a_network_is_brought_to_another_number_format():
+    plain, halves = open_network("digits-lenet"), open_network("digits-lenet", dtype="float16")
+    assert {weight.dtype for weight in halves.module.parameters()} == {torch.float16}
+    assert halves.digest != plain.digest
+    assert {weight.dtype for weight in plain.module.parameters()} == {torch.float32}
+    with pytest.raises(ModelError, match="the number format is 'int8'; expected float16"):
+        open_network("digits-lenet", dtype="int8")

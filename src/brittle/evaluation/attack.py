@@ -83,6 +83,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     device: str = "cpu",
     seed: int = 0,
     weights: Path | None = None,
+    dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     labels: int | None = None,
@@ -116,6 +117,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         device: where to run.
         seed: of all random draws.
         weights: safetensors for architectures and factories.
+        dtype: the network's number format, as in `open_network`.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         labels: the outputs are class numbers, of so many classes.
@@ -145,6 +147,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         model,
         images,
         weights=weights,
+        dtype=dtype,
         binary=binary,
         probabilities=probabilities,
         labels=labels,

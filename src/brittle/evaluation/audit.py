@@ -47,6 +47,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     device: str = "cpu",
     seed: int = 0,
     weights: Path | None = None,
+    dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     labels: int | None = None,
@@ -78,6 +79,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         device: where to run, such as "cpu" or "cuda:0".
         seed: of all random draws.
         weights: safetensors for architectures and factories.
+        dtype: the network's number format, as in `open_network`.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         labels: the outputs are class numbers, of so many classes.
@@ -121,6 +123,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         model,
         data,
         weights=weights,
+        dtype=dtype,
         binary=binary,
         probabilities=probabilities,
         labels=labels,

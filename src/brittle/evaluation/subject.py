@@ -43,6 +43,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     data: str | Source,
     *,
     weights: Path | None = None,
+    dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     labels: int | None = None,
@@ -59,6 +60,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
         model: what `open_network` understands, or a network.
         data: what `open_source` understands, or a source, which is taken as it is.
         weights: safetensors for architectures and factories.
+        dtype: the network's number format, as in `open_network`.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         labels: the outputs are class numbers, of so many classes.
@@ -72,7 +74,7 @@ def open_subject(  # noqa: PLR0913  # one parameter for each option that every c
     Raises:
         ModelError: among others, a converted network that differs from its origin on the first images.
     """
-    network = open_network(model, weights=weights, device=device) if isinstance(model, str) else model
+    network = open_network(model, weights=weights, device=device, dtype=dtype) if isinstance(model, str) else model
     if isinstance(data, Source):
         source = data
     else:

@@ -93,6 +93,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     device: str = "cpu",
     seed: int = 0,
     weights: Path | None = None,
+    dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     resize: int | None = None,
@@ -122,6 +123,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
         device: where to run.
         seed: of the split and all random draws.
         weights: safetensors for architectures and factories.
+        dtype: the network's number format, as in `open_network`.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         resize: length of the images' short side before the crop.
@@ -150,6 +152,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
         model,
         "noise" if data is None else data,
         weights=weights,
+        dtype=dtype,
         binary=binary,
         probabilities=probabilities,
         device=device,
@@ -171,7 +174,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     kinds["said"] = said
     options: dict[str, object] = {"data": None if data is None else subject.source.spec, "out": path.name}
     options |= {"attack": attack, "norm": norm, "eps": float(threat.radius), "unseen": unseen, "limit": limit}
-    options |= {"batch": batch, "device": device, "seed": seed, "weights": weights, "binary": binary}
+    options |= {"batch": batch, "device": device, "seed": seed, "weights": weights, "dtype": dtype, "binary": binary}
     options |= {"probabilities": probabilities, "resize": resize, "crop": crop, "skip_bad": skip_bad}
     kinds["command"] = command_line(["universal", subject.network.spec], options)
     found = replace(found, made={**found.made, **about, "attack": attack, **kinds})

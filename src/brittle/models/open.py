@@ -12,16 +12,20 @@ from brittle.models.builtin import load_builtin
 from brittle.models.class_names import names_of
 from brittle.models.factory import load_factory
 from brittle.models.hub import load_hub
-from brittle.models.network import Network
+from brittle.models.network import Network, digest_of
 from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import refuse_pickle
 
+TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
+"""Number formats that a network can be brought to."""
 COLLECTIONS = {"torchvision:": load_torchvision, "timm:": load_timm, "hf:": load_hub}
 """Beginnings of a spec that name a collection of networks."""
 
 
-def open_network(spec: str, *, weights: Path | str | None = None, device: str = "cpu") -> Network:
+def open_network(
+    spec: str, *, weights: Path | str | None = None, device: str = "cpu", dtype: str | None = None
+) -> Network:
     """Loads a network from a file, a function, a collection or brittle's own architectures.
 
     Args:
@@ -29,6 +33,8 @@ def open_network(spec: str, *, weights: Path | str | None = None, device: str = 
             of a built-in architecture.
         weights: a safetensors file, for all but `.pt2` and `.onnx`, which carry their own.
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
+        dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
+            come, and float32 for `hf:NAME`. Not for `.pt2` and `.onnx`, whose programs name their types.
 
     Returns:
         The network, in eval mode.
@@ -48,9 +54,21 @@ def open_network(spec: str, *, weights: Path | str | None = None, device: str = 
     file = given or Path(spec).expanduser()
     if file.suffix in (".pt2", ".onnx", ".safetensors") and (names := names_of(file)):
         network = replace(network, classes=names)
+    if dtype is not None:
+        network = _in_type(network, dtype)
     if torch.device(device).type == "cpu":
         return network
     return replace(network, module=network.module.to(device))
+
+
+def _in_type(network: Network, dtype: str) -> Network:
+    """The network with its weights in another number format, and a digest of its own."""
+    if dtype not in TYPES:
+        raise ModelError(f"the number format is {dtype!r}; expected {', '.join(TYPES)}")
+    if Path(network.spec).suffix in (".pt2", ".onnx"):
+        raise ModelError(f"the program in {network.spec} names the types of its numbers; leave --dtype out")
+    module = network.module.to(TYPES[dtype])
+    return replace(network, module=module, digest=digest_of(module, network.digest.encode()))
 
 
 def _load(spec: str, weights: Path | None, device: str) -> Network:
