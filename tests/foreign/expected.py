@@ -18,7 +18,7 @@ class Foreign:
         scaled: its logits have another scale, which attacks may depend on whose docstring says why.
         draws: of a randomised network.
         only: attacks that are compared where the others legitimately find less (networks that show less).
-        blurred: attacks whose figures its rounding changes by more: they must break something.
+        blurred: attacks whose figures its rounding or its kind changes by more: they must break something.
     """
 
     name: str
@@ -49,6 +49,9 @@ def brain(name: str) -> Foreign:
     return Foreign(name, images=2, size=0.2, blurred=("jsma", "spsa"))
 
 
+ENDS_ON_THE_BOUNDARY = ("boundary", "boundary-descent", "random-direction", "superdeepfool")
+"""What these return of a randomised network falls on either side in fresh draws."""
+
 FOREIGN = [
     Foreign("float64"),
     half("float16"),
@@ -73,7 +76,7 @@ FOREIGN = [
     Foreign("frozen"),
     Foreign("exported"),
     Foreign("exported_inside"),
-    Foreign("quantised", images=2, size=0.1, silent=True),
+    Foreign("quantised", images=2, size=0.1, silent=True, blurred=("boundary", "random-direction")),
     Foreign("without_gradients_of_weights", images=0, size=0),
     Foreign("in_training_mode", images=0, size=0),
     Foreign("channels_last"),
@@ -89,8 +92,8 @@ FOREIGN = [
     Foreign("none_in_a_corner_of_the_box", images=5, size=0.3),
     Foreign("none_everywhere", refused="NaN"),
     Foreign("twins"),
-    Foreign("never_chosen"),
-    Foreign("noisy", images=4, size=0.1, draws=20),
+    Foreign("never_chosen", blurred=("least-likely",)),
+    Foreign("noisy", images=4, size=0.1, draws=20, blurred=ENDS_ON_THE_BOUNDARY),
     Foreign("object_with_logits", images=0, size=0),
     Foreign("mapping_with_logits", images=0, size=0),
     Foreign("tuple_of_outputs", refused="tuple"),
@@ -103,10 +106,10 @@ FOREIGN = [
     Foreign("one_output", refused="binary=True"),
     Foreign("class_numbers", refused="labels="),
     Foreign("class_numbers", {"labels": 4}, only=("hop-skip-jump", "boundary", "rotation-translation", "noise")),
-    Foreign("class_numbers_as_floats", {"labels": 4}, refused="whole numbers"),
+    Foreign("class_numbers_as_floats", {"labels": 4}, refused="whole numbers|class numbers"),
     Foreign("map_of_logits", refused="shape"),
     Foreign("complex_logits", refused="complex"),
-    Foreign("whole_numbers", images=1, size=0.05, silent=True),
+    Foreign("whole_numbers", images=1, size=0.05, silent=True, scaled=True),
     Foreign("nothing_returned", refused="NoneType"),
     Foreign("detached", silent=True),
     Foreign("hooked", images=0, size=0),

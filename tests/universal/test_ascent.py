@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 from affine import affine, convolutional
+from torch import nn
 
-from brittle import InputError, Lp
+from brittle import Classifier, InputError, Lp, ModelError
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.crops import cropped
 from brittle.universal.images import ImageSet
@@ -111,3 +112,17 @@ def test_wrong_settings_are_refused():
     for wrong in ({"passes": 0}, {"batch": 0}, {"momentum": 1.0}, {"scale": 0.0}, {"target": -1}, {"step": -0.1}):
         with pytest.raises(InputError):
             UniversalAscent(**wrong)
+
+
+def test_a_network_that_passes_no_gradient_on_is_told_by_every_method():
+    inner = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(12, 3))
+
+    class Silent(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                return inner(images)
+
+    classifier = Classifier(Silent())
+    some = ImageSet(classifier, torch.rand(8, 1, 4, 4))
+    with pytest.raises(ModelError, match="needs gradients and the network gives none"):
+        find_universal(UniversalAscent(passes=1), UniversalProblem(classifier, some.shape, Lp("inf", 0.1), some))

@@ -38,8 +38,11 @@ def is_randomised(classifier: Classifier, images: Images) -> bool:
     Args:
         classifier: the network; its random state is left as it was found.
         images: (n, c, h, w); a handful will do.
+
+    Raises:
+        ModelError: its outputs are no logits.
     """
     x = placed(images, classifier)
     with undisturbed(classifier.module):
-        outputs = torch.stack([classifier.logits(x) for _ in range(LOOKS)])
+        outputs = torch.stack([classifier.checked(x), *(classifier.logits(x) for _ in range(LOOKS - 1))])
     return disagreement(outputs) > DISTANCE

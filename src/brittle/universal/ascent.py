@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -112,7 +113,9 @@ class UniversalAscent(UniversalAttack):
         logits = classifier.logits(moved)
         if not logits.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
-        (gradient,) = torch.autograd.grad(aim(logits, clean).mean(), moving)
+        (gradient,) = torch.autograd.grad(aim(logits, clean).mean(), moving, allow_unused=True)
+        if cast("Tensor | None", gradient) is None:
+            raise no_gradients("one of its layers passes no gradient on to the images")
         return gradient
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import at_least
+from brittle.core.classifier import no_gradients
 from brittle.errors import InputError
 from brittle.maths.substitutes import substitutes
 from brittle.types import Images
@@ -194,7 +195,9 @@ class Excitation(UniversalAttack):
         """Return the loss's gradient; values that the radius cuts off have none, as published."""
         variable = raw.detach().clone().requires_grad_()
         loss = self.loss(layers(images + variable.clamp(-radius, radius)))
-        (gradient,) = torch.autograd.grad(loss, variable)
+        (gradient,) = torch.autograd.grad(loss, variable, allow_unused=True) if loss.requires_grad else (None,)
+        if gradient is None:
+            raise no_gradients("one of its layers passes no gradient on to the images")
         return gradient
 
 
