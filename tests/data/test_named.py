@@ -228,6 +228,12 @@ def test_hub_refuses(datasets: ModuleType):
         open_source("hf:toys:none")
 
 
+def test_a_version_that_can_run_a_repositorys_script_is_refused(datasets: ModuleType):
+    datasets.__version__ = "3.6.0"
+    with pytest.raises(DataError, match=r"datasets 3.6.0 can run a program .* datasets 4 or later"):
+        open_source("hf:toy/set")
+
+
 def test_missing_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch):
     for package, spec, extra in (("torchvision", "torchvision:MNIST", "vision"), ("datasets", "hf:mnist", "hub")):
         monkeypatch.setitem(sys.modules, package, None)

@@ -244,3 +244,58 @@ def test_published_networks_pass():
         network = open_network(str(path))
         assert network.input_shape is not None
         assert network.module(torch.rand(2, *network.input_shape)).isfinite().all()
+
+
+def with_nodes(archive, path, edit):
+    def change(described):
+        edit(described["graph_module"]["graph"]["nodes"], described["graph_module"]["signature"]["input_specs"])
+
+    return with_json(archive, path, "models/model.json", change)
+
+
+@pytest.mark.parametrize("through", [None, "torch.ops.aten.flatten.using_ints"])
+def test_a_graph_that_writes_into_its_weights_is_refused(archive, tmp_path, through):
+    def edit(nodes, specs):
+        weight = next(spec["parameter"]["arg"]["name"] for spec in specs if "parameter" in spec)
+        named = {"name": "", "arg": {"as_tensor": {"name": weight}}, "kind": 1}
+        if through is not None:
+            nodes.insert(
+                0, {**nodes[0], "target": through, "inputs": [named], "outputs": [{"as_tensor": {"name": "v"}}]}
+            )
+            named = {**named, "arg": {"as_tensor": {"name": "v"}}}
+        nodes.insert(1, {**nodes[-1], "target": "torch.ops.aten.relu_.default", "inputs": [named], "outputs": []})
+
+    with pytest.raises(ModelError, match=r"relu_\.default, which writes into the weight"):
+        check_archive(with_nodes(archive, tmp_path / "armed.pt2", edit).read_bytes(), "armed.pt2")
+
+
+def test_a_network_that_works_in_its_own_memory_passes(tmp_path):
+    path = exported(tmp_path / "own.pt2", nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten()))
+    assert open_network(str(path)).module(torch.rand(3, 3, 8, 8)).shape == (3, 144)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("as_string", "/etc/passwd"), ("as_string", "x" * 50), ("constant_input", {"name": "x"})]
+)
+def test_raw_text_and_constant_inputs_are_refused(archive, tmp_path, key, value):
+    def edit(nodes, _):
+        nodes[0]["inputs"][0]["arg"] = {key: value}
+
+    with pytest.raises(ModelError, match=key):
+        check_archive(with_nodes(archive, tmp_path / "armed.pt2", edit).read_bytes(), "armed.pt2")
+
+
+@pytest.mark.parametrize(
+    "text", ["2**9", "2**s0", "(2**8)**8", "Pow(Pow(s0, 2), 2)", "1 << 60", "s0 + " * 2000 + "1", "9" * 30]
+)
+def test_numbers_that_no_memory_holds_are_refused(text):
+    assert not _arithmetic(text)
+
+
+def test_guards_are_not_turned_into_source(archive, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("guards were made into a function")
+
+    monkeypatch.setattr("torch.export._unlift._convert_guards_code_to_fn", refuse, raising=False)
+    module = open_network(str(archive)).module
+    assert not any("guard" in name for name, _ in module.named_modules())

@@ -83,12 +83,22 @@ class Hub(Source):
             yield content
 
 
+OLDEST = 4
+"""Major version of `datasets` from which on it runs no script of a repository."""
+
+
 def open_set(name: str, split: str | None) -> tuple[Any, str, str | None]:
     """Return the data set with encoded images, its column of images and that of labels; see `Hub` for the errors."""
     try:
         import datasets
     except ImportError as error:
         raise MissingExtra("datasets", "hub", f"the source hf:{name}") from error
+    version = str(getattr(datasets, "__version__", OLDEST))
+    if int(version.partition(".")[0]) < OLDEST:
+        raise DataError(
+            f"datasets {version} can run a program of the data set's repository; brittle opens hf: sources with "
+            f"datasets {OLDEST} or later, which cannot: pip install -U datasets"
+        )
     try:
         rows = datasets.load_dataset(name, split=split or default_split(name, datasets.get_dataset_split_names(name)))
     except BrittleError:

@@ -18,6 +18,7 @@ import torch
 from torch.export.pt2_archive import PT2ArchiveReader
 
 from brittle.errors import ModelError
+from brittle.models.operators import allowed, shares_memory, writes
 
 RECORDS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)|models/model\.json"
@@ -27,12 +28,10 @@ RECORDS = re.compile(
 """The records of an archive that holds one exported network and nothing else."""
 PAYLOADS = re.compile(r"weight_\d+|tensor_\d+")
 """Weights and constants kept as raw bytes."""
-OPERATORS = re.compile(
-    r"torch\.ops\.(aten|prims|higher_order)\.(?!__)\w+(\.(?!__)\w+)?|torch\.ops\.aten\.__(and|or|xor|lshift|rshift)__\.\w+"
-    r"|_operator\.(add|sub|mul|truediv|floordiv|mod|pow|neg|pos|abs|eq|ne|lt|le|gt|ge|and_|or_|not_|getitem)"
-    r"|math\.(ceil|floor|trunc|sqrt)|torch\.sym_(int|float|max|min|not|ite|sum|sqrt)"
-)
-"""The operators of a graph: tensor functions and the arithmetic of sizes."""
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}|[A-Za-z.]{1,32}(,[A-Za-z.]{1,32}){0,3}(->[A-Za-z.]{0,32})?|")
+"""Text that an operator may be given: the name of a mode, or the letters of an einsum."""
+LONGEST, HIGHEST, LARGEST = 4000, 8, 2**63
+"""Letters of an expression of sizes, its largest power, and its largest number: more takes torch's algebra for ever."""
 SYMBOL = re.compile(r"[a-z]{1,3}\d{1,6}")
 """A size that the exporter left free, such as s77."""
 FUNCTIONS = frozenset(
@@ -77,6 +76,8 @@ def check_archive(content: bytes, name: str) -> None:
             for key, value in _entries(described):
                 if not _harmless(key, value):
                     raise _refusal(name, f"{key} = {str(value)[:80]!r}")
+            if record == "models/model.json":
+                _check_writing(described, name)
         elif record.startswith("data/sample_inputs/"):
             _check_sample(reader.read_bytes(record), name)
 
@@ -121,7 +122,11 @@ def _harmless(key: str, value: object) -> bool:
     if key == "path_name":
         return isinstance(value, str) and PAYLOADS.fullmatch(value) is not None
     if key in ("target", "as_operator") and isinstance(value, str):
-        return value.isidentifier() or ("." in value and OPERATORS.fullmatch(value) is not None)
+        return value.isidentifier() or ("." in value and allowed(value))
+    if key == "as_string":
+        return isinstance(value, str) and WORD.fullmatch(value) is not None
+    if key == "constant_input":
+        return value is None
     if key == "expr_str":
         return isinstance(value, str) and _arithmetic(value)
     if key == "guards_code":
@@ -133,8 +138,11 @@ def _harmless(key: str, value: object) -> bool:
 
 def _arithmetic(text: str) -> bool:
     """Whether a text is an expression of sizes: numbers, free sizes, sizes of inputs, and known functions of them."""
+    if len(text) > LONGEST:
+        return False
     try:
-        return all(_arithmetic_node(node) for node in ast.walk(ast.parse(text.strip(), mode="eval")))
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+        return all(_arithmetic_node(node) for node in nodes) and sum(_is_power(node) for node in nodes) <= 1
     except (SyntaxError, ValueError, RecursionError):
         return False
 
@@ -145,13 +153,49 @@ def _arithmetic_node(node: ast.AST) -> bool:
         case ast.Name(id=name):
             return name in FUNCTIONS or name in ("L", "args", "True", "False") or SYMBOL.fullmatch(name) is not None
         case ast.Constant(value=value):
-            return isinstance(value, int | float) or (isinstance(value, str) and value.isidentifier())
+            if isinstance(value, int | float):
+                return abs(value) <= LARGEST
+            return isinstance(value, str) and value.isidentifier()
+        case ast.BinOp(op=ast.Pow(), right=ast.Constant(value=power)):
+            return isinstance(power, int) and abs(power) <= HIGHEST
+        case ast.BinOp(op=ast.Pow() | ast.LShift() | ast.RShift()):
+            return False
         case ast.Attribute(attr=attribute):
             return attribute in ("size", "stride", "storage_offset", "dim")
         case ast.Call(func=function):
             return isinstance(function, ast.Attribute) or (isinstance(function, ast.Name) and function.id in FUNCTIONS)
         case _:
             return isinstance(node, GRAMMAR)
+
+
+def _is_power(node: ast.AST) -> bool:
+    """Whether a node raises something to a power; towers of them are numbers that no memory holds."""
+    named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Pow"
+    return named or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow))
+
+
+def _check_writing(described: Any, name: str) -> None:
+    """Refuses a graph that writes into its weights: its own are what it makes, its images and its buffers.
+
+    Buffers are put back after a run; images are given as copies.
+    """
+    try:
+        graph = described["graph_module"]
+        specs = [next(iter(one.items())) for one in graph["signature"]["input_specs"]]
+        foreign = {spec["arg"]["name"] for kind, spec in specs if kind in ("parameter", "tensor_constant")}
+        for node in graph["graph"]["nodes"]:
+            given = [one["arg"]["as_tensor"]["name"] for one in node["inputs"] if "as_tensor" in one["arg"]]
+            if not given or given[0] not in foreign:
+                continue
+            if writes(node["target"]):
+                raise _refusal(name, f"{node['target']}, which writes into the weight {given[0]!r}")
+            if shares_memory(node["target"]):
+                foreign |= {one["as_tensor"]["name"] for one in node["outputs"] if "as_tensor" in one}
+    except (KeyError, TypeError, StopIteration, AttributeError, IndexError) as error:
+        raise ModelError(
+            f"{name} is broken: its graph is not laid out as torch {torch.__version__} lays it out "
+            f"({type(error).__name__}: {error}); export it again with this version of torch"
+        ) from error
 
 
 def _plain_containers(text: str) -> bool:

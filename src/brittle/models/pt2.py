@@ -40,7 +40,7 @@ def load_pt2(path: Path, device: str = "cpu") -> Network:
             program = torch.export.load(io.BytesIO(content))
             if torch.device(device).type != "cpu":
                 program = move_to_device_pass(program, device)
-            module = program.module()
+            module = program.module(check_guards=False)  # guards are pasted into Python source
     except Exception as error:
         raise ModelError(
             f"{str(path)!r} cannot be loaded by torch {torch.__version__} ({type(error).__name__}: {error}); "
