@@ -38,9 +38,12 @@ def test_maps_images_to_logits_and_has_the_published_size(name):
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_images_do_not_influence_each_other(name):
-    module = ARCHITECTURES[name].build().eval()
-    images = torch.rand(3, *ARCHITECTURES[name].input_shape)
-    torch.testing.assert_close(module(images)[1:2], module(images[1:2]))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = ARCHITECTURES[name].build().eval()
+        images = torch.rand(3, *ARCHITECTURES[name].input_shape)
+    logits = module(images)  # other kernels for other batches: the last digits of the largest logit may differ
+    torch.testing.assert_close(logits[1:2], module(images[1:2]), rtol=0, atol=1e-4 * float(logits.abs().max()))
 
 
 def test_the_normalisation_is_inside():

@@ -29,6 +29,8 @@ WORDS = frozenset(
 """Arguments that may be text: each chooses one of a few ways to compute."""
 NUMBERS = frozenset({"Tensor", "int", "SymInt", "float", "SymFloat", "bool", "SymBool", "number", "complex", "Device"})
 """Types of arguments that hold tensors or numbers; torch writes the types of elements and layouts as int."""
+PRIMITIVES = frozenset({"convert_element_type", "broadcast_in_dim", "iota", "rev", "transpose", "squeeze"})
+"""Torch's primitives that exports hold; which others there are depends on what of torch was imported."""
 PRIVATE = frozenset(
     re.findall(
         r"\w+",
@@ -98,7 +100,7 @@ def shares_memory(target: str) -> bool:
 
 @cache
 def _is_function_of_tensors(namespace: str, name: str, overload: str) -> bool:
-    if name.startswith(ELSEWHERE):
+    if name.startswith(ELSEWHERE) or (namespace == "prims" and name not in PRIMITIVES):
         return False
     if name.startswith("__") or name in BEYOND_ARITHMETIC or (name.startswith("_") and name not in PRIVATE):
         return name in ("__and__", "__or__", "__xor__", "__lshift__", "__rshift__")
