@@ -1,8 +1,11 @@
 """Shapes of the tensors that pass between the parts; checked at run time in the tests, free in production."""
 
+import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+HALF_TYPES = (torch.float16, torch.bfloat16)
+"""Number formats whose rounding is coarser than our tolerances: only the network calculates in them."""
 Images = Float[Tensor, "n c h w"]
 """A batch of images, n x channels x height x width, within a classifier's bounds."""
 Points = Float[Tensor, "n d h w"]

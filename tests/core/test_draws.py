@@ -6,7 +6,8 @@ from affine import affine, convolutional, middle
 from torch import Tensor, nn
 
 from brittle import APGD, FGSM, Classifier, InputError, Lp, ModelError, Surrogate, run
-from brittle.core.problem import Problem, drawn
+from brittle.core.draws import drawn
+from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.seeds import Streams
 

@@ -44,7 +44,7 @@ def half(name: str) -> Foreign:
     return Foreign(name, images=2, size=0.1)
 
 
-def brain(name: str) -> Foreign:
+def bfloat(name: str) -> Foreign:
     """The same where numbers round to 1/256: sizes to a fifth; counts of values and differences finer than that not."""
     return Foreign(name, images=2, size=0.2, blurred=("jsma", "spsa"))
 
@@ -56,14 +56,14 @@ FOREIGN = [
     Foreign("float64"),
     half("float16"),
     half("float16_casting"),
-    brain("bfloat16"),
-    brain("bfloat16_casting"),
+    bfloat("bfloat16"),
+    bfloat("bfloat16_casting"),
     half("half_body"),
     half("half_body_uncast"),
     half("half_body_behind_a_head"),
     half("half_head"),
-    brain("half_head_first"),
-    brain("autocast"),
+    bfloat("half_head_first"),
+    bfloat("autocast"),
     Foreign("float8", refused="float8"),
     Foreign("multiplies_in_place", images=0, size=0),
     Foreign("subtracts_in_place", images=0, size=0),

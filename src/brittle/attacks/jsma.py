@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import Attack
-from brittle.core.classifier import Classifier, no_gradients, undisturbed
+from brittle.core.classifier import Classifier, no_gradients
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows, column
 from brittle.core.slopes import slope_of
+from brittle.core.still import undisturbed
 from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from brittle.core.bounds import Bounds
 from brittle.core.door import answer
 from brittle.core.probabilities import check_probabilities, refuse_probabilities
-from brittle.core.still import undisturbed as undisturbed  # most take it from here
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
 

@@ -15,12 +15,11 @@ from brittle.core.slopes import carried, meets_halves
 from brittle.core.still import as_called, autocast_around
 from brittle.core.way_back import shortened
 from brittle.errors import ModelError
-from brittle.types import Images
+from brittle.types import HALF_TYPES, Images
 
 Ask = Callable[[nn.Module, Images], Any]
 """Asks a module about images; returns a tensor, a list of tensors, or what the user's code returns instead."""
-HALVES = (torch.float16, torch.bfloat16)
-HIDDEN = (*HALVES, torch.float64, torch.float32)
+HIDDEN = (*HALF_TYPES, torch.float64, torch.float32)
 """Types that are tried where the network's own tensors cannot be seen, as those of a callable."""
 MISMATCH = re.compile(r"dtype|scalar type|data type|half|float16|same type|type.*should be the same", re.IGNORECASE)
 """How an error reads when the images have another type than the weights: torch, torch.export, ONNX Runtime."""
@@ -121,7 +120,7 @@ class _Call:
         """Return what was said as our own, and learn how finely it was calculated."""
         if manner.grain is None and isinstance(said, Tensor):
             kinds = (said.dtype, manner.kind, *_types(self.module))
-            manner.grain = max((torch.finfo(kind).eps for kind in kinds if kind in HALVES), default=0.0)
+            manner.grain = max((torch.finfo(kind).eps for kind in kinds if kind in HALF_TYPES), default=0.0)
         return own(said, images.dtype)
 
     def copied(self, images: Images, manner: _Manner) -> Images:

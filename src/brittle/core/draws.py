@@ -20,3 +20,13 @@ def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) 
         reseed(streams.another_seed(), images.device)
         outputs.append(classifier.logits(images))
     return torch.stack(outputs)
+
+
+def mean_logits(classifier: Classifier, images: Images, draws: int, *, seed: int, batch: int) -> Logits:
+    """Evaluate images as `run` judges them, by the mean over the draws, a batch at a time.
+
+    The numbers that a randomised network draws come from `seed` alone, and begin anew with every call.
+    """
+    streams = Streams(seed, torch.zeros(1, dtype=torch.int64), images.dtype)
+    parts = images.split(max(batch // draws, 1))
+    return torch.cat([drawn(classifier, part, draws, streams).mean(0) for part in parts])

@@ -9,7 +9,7 @@ from brittle.types import Images, Logits, Mask
 
 @dataclass
 class Graph:
-    """A forward pass with its way back.
+    """A forward pass with its graph.
 
     Attributes:
         leaf: the images seen.

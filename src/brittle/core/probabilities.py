@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from brittle.errors import ModelError
-from brittle.types import Logits
+from brittle.types import HALF_TYPES, Logits
 
 EXACT = 1e-5
 """AutoAttack's tolerance (checks.py, `check_range_output`), for probabilities that nobody has rounded."""
@@ -14,7 +14,6 @@ SLACK = 1e-3
 """How far what is said to be probabilities may lie outside 0..1, and its sum from 1 where no rounding is seen."""
 STEPS = (100, 255, 256, 10**3, 10**4, 65535, 65536, 10**5, 10**6)
 """Levels to which services and integer networks round: decimals, and those of 8 and 16 bits."""
-HALVES = (torch.float16, torch.bfloat16)
 CHANCE = 1e-4
 """With what probability rows of numbers in 0..1, whose sum is anything from 0.5 to 1.5, may pass as rounded."""
 FEWEST = 8
@@ -80,7 +79,7 @@ def explained(rows: Tensor) -> float:
         if bool(((levels - levels.round()).abs() <= 1.2e-7 * steps).all()):  # as near as float32 tells
             slack = rows.shape[1] / (2 * steps)
             break
-    for kind in HALVES:
+    for kind in HALF_TYPES:
         if bool((values.to(kind).double() == values).all()):
             slack = max(slack, 2 * torch.finfo(kind).eps)
     return slack

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.classifier import Classifier
 from brittle.core.inputs import placed
+from brittle.core.still import undisturbed
 from brittle.types import Images
 
 LOOKS = 5

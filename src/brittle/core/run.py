@@ -9,16 +9,18 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import Attack, at_least, propose
-from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.classifier import Classifier
+from brittle.core.draws import drawn
 from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
 from brittle.core.lattice import Lattice, settle_on
 from brittle.core.nonfinite import usable
-from brittle.core.problem import Problem, drawn
+from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
 from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.core.threat import Pixels, Threat
 from brittle.maths import norms
 from brittle.maths.geometry import longest

@@ -1,4 +1,4 @@
-"""The way back through the user's code, with slopes that halves can hold, also where a graph serves only once."""
+"""The backward pass through the user's code, with slopes that halves can hold, also where a graph serves only once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def carried(images: Images, leaf: Images, outputs: list[Tensor], module: nn.Modu
 
 @dataclass
 class _Way:
-    """The way back through the user's module, from its outputs to the images that it was given."""
+    """The backward pass through the user's module, from its outputs to the images that it was given."""
 
     module: nn.Module
     leaf: Images

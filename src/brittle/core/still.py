@@ -39,11 +39,7 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
             torch.enable_grad(),
             _without_autocast(),
         ):
-            try:
-                module.eval()
-            except (NotImplementedError, AttributeError):
-                for child, _ in modes:
-                    child.training = False
+            evaluating(module)
             for parameter, _ in wanted:
                 parameter.requires_grad_(False)
             for generator in (torch.default_generator, *(torch.cuda.default_generators[device] for device in devices)):
@@ -56,6 +52,25 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
             parameter.requires_grad_(required)
         for one in kept:
             one.restore()
+
+
+def evaluating(module: nn.Module) -> nn.Module:
+    """Put a module in eval mode and return it.
+
+    A program of `torch.export` refuses `eval()` because its graph has no modes; it is used as it is, also inside of
+    another module, and the modules around it are put in eval mode. A frozen program of TorchScript has no modes at all.
+
+    Example:
+        >>> evaluating(nn.Dropout()).training
+        False
+    """
+    try:
+        return module.eval()
+    except (NotImplementedError, AttributeError):
+        for part in module.modules():
+            if hasattr(part, "training"):
+                part.training = False
+    return module
 
 
 class _Kept:

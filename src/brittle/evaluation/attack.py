@@ -11,11 +11,11 @@ from PIL import Image
 from safetensors.torch import save
 from torch import Tensor
 
-from brittle.core.classifier import Classifier, undisturbed
-from brittle.core.draws import drawn
+from brittle.core.classifier import Classifier
+from brittle.core.draws import mean_logits
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.data import Block, Source
 from brittle.errors import InputError, RunError
 from brittle.evaluation.class_names import match_classes
@@ -230,10 +230,10 @@ class _Job:
 
     def _logits(self, images: Images) -> Tensor:
         with undisturbed(self.classifier.module, self.seed), torch.no_grad():
-            placed = images.to(self.classifier.device)
-            return (
-                drawn(self.classifier, placed, self.draws, Streams(self.seed, torch.arange(len(images)))).mean(0).cpu()
-            )
+            images = images.to(self.classifier.device)
+            return mean_logits(
+                self.classifier, images, self.draws, seed=self.seed, batch=len(images) * self.draws
+            ).cpu()
 
     def _met(self, logits: Tensor, label: int) -> Tensor:
         return logits.argmax(1) != label if self.target is None else logits.argmax(1) == self.target

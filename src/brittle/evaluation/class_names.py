@@ -74,7 +74,7 @@ def match_names(ours: Sequence[str], theirs: Sequence[str]) -> list[int | None]:
     [1, 0]
     """
     places: list[int | None] = [None] * len(ours)
-    for key in (whole, shortened):
+    for key in (whole, first_synonym):
         left = [i for i, place in enumerate(places) if place is None]
         taken = {place for place in places if place is not None}
         free = [i for i in range(len(theirs)) if i not in taken]
@@ -114,13 +114,15 @@ def whole(name: str) -> str:
     return str(int(plain)) if plain.isascii() and plain.isdecimal() else plain
 
 
-def shortened(name: str) -> str:
+def first_synonym(name: str) -> str:
     """Return the first of several synonyms, as `whole`."""
     return whole(SYNONYMS.split(name.strip(), maxsplit=1)[0])
 
 
 def _as_they_are(theirs: Sequence[str], ours: Sequence[str], order: str) -> list[str]:
-    other = Counter(shortened(ours[i]) == shortened(theirs[i]) for i in range(min(len(ours), len(theirs))))[False]
+    other = Counter(first_synonym(ours[i]) == first_synonym(theirs[i]) for i in range(min(len(ours), len(theirs))))[
+        False
+    ]
     if not other:
         return []
     return [

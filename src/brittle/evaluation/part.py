@@ -12,11 +12,11 @@ from torch import Tensor
 
 from brittle.core.attack import at_least
 from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier, undisturbed
-from brittle.core.draws import drawn
+from brittle.core.classifier import Classifier
+from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.result import Result
-from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.evaluation.schema import SCHEMA
 from brittle.maths import norms
 from brittle.types import Images, Labels, Mask
@@ -67,11 +67,11 @@ def still_wrong(
     """
     broken = result.success.nonzero()[:, 0]
     wrong = torch.zeros(len(labels), dtype=torch.bool)
-    with undisturbed(classifier.module, seed), torch.no_grad():
-        for part in broken.split(max(batch // draws, 1)) if len(broken) else ():
-            saved = placed(rounded(result.adversarial[part], classifier.bounds), classifier)
-            logits = drawn(classifier, saved, draws, Streams(seed, part, saved.dtype)).mean(0)
-            wrong[part] = logits.argmax(1).cpu() != labels[part]
+    if len(broken):
+        saved = placed(rounded(result.adversarial[broken], classifier.bounds), classifier)
+        with undisturbed(classifier.module, seed), torch.no_grad():
+            logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
+        wrong[broken] = logits.argmax(1).cpu() != labels[broken]
     return wrong
 
 

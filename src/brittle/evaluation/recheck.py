@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier, undisturbed
-from brittle.core.draws import drawn
+from brittle.core.classifier import Classifier
+from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.randomness import is_randomised
-from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.data import Source
 from brittle.errors import RunError
 from brittle.evaluation.store import RunFolder
@@ -118,9 +118,8 @@ def _image(source: Source, index: int) -> Tensor:
 def _answers(questions: Sequence[_Question], classifier: Classifier, seed: int, draws: int) -> Logits:
     """Ask as `run` does."""
     images: Images = placed(torch.stack([question.image for question in questions]), classifier)
-    ids = torch.tensor([question.index for question in questions], device=images.device)
     with undisturbed(classifier.module, seed), torch.no_grad():
-        return drawn(classifier, images, draws, Streams(seed, ids, images.dtype)).mean(0).double().cpu()
+        return mean_logits(classifier, images, draws, seed=seed, batch=len(images) * draws).double().cpu()
 
 
 def _compared(questions: Sequence[_Question], logits: Logits, classifier: Classifier, draws: int) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.classifier import Classifier
+from brittle.core.still import undisturbed
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError
 from brittle.evaluation.first_look import SEEN

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from brittle.core.bounds import Bounds
-from brittle.core.classifier import undisturbed
 from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.core.threat import Lp
 from brittle.data import Noise, Source
 from brittle.errors import InputError

@@ -72,24 +72,6 @@ def parameters_of(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters())
 
 
-def evaluating(module: nn.Module) -> nn.Module:
-    """Put a module in eval mode and return it.
-
-    A program of `torch.export` refuses `eval()` because its graph has no modes; it is used as it is, also inside of
-    another module, and the modules around it are put in eval mode.
-
-    Example:
-        >>> evaluating(nn.Dropout()).training
-        False
-    """
-    try:
-        return module.eval()
-    except NotImplementedError:
-        for part in module.modules():
-            part.training = False
-    return module
-
-
 @contextmanager
 def seeded(seed: int = 0) -> Generator[None, None, None]:
     """Within it torch draws from a seed; afterwards its random state is as before.

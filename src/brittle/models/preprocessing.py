@@ -1,7 +1,7 @@
 """Networks of model collections take normalised images; here the normalisation moves inside."""
 
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from os import environ
 
@@ -13,24 +13,14 @@ ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 """The environment variable that makes every `torch.load` accept tensors and nothing else."""
 
 
-def with_normalisation(module: nn.Module, mean: Sequence[float], std: Sequence[float]) -> nn.Module:
-    """A module from images in [0, 1]: (x - mean) / std, then the given module, in eval mode.
-
-    Args:
-        module: takes normalised images.
-        mean: one number a channel, or one for all.
-        std: likewise, positive.
+def before(module: nn.Module, arithmetic: Arithmetic) -> nn.Module:
+    """A module from images in [0, 1]: the arithmetic, then the given module, in eval mode.
 
     Example:
         >>> import torch
-        >>> with_normalisation(nn.Flatten(), (0.5,), (0.5,))(torch.ones(1, 1, 1, 1)).item()
+        >>> before(nn.Flatten(), Arithmetic((0.5,), (0.5,)))(torch.ones(1, 1, 1, 1)).item()
         1.0
     """
-    return before(module, Arithmetic(mean, std))
-
-
-def before(module: nn.Module, arithmetic: Arithmetic) -> nn.Module:
-    """A module from images in [0, 1]: the arithmetic, then the given module, in eval mode."""
     parts = OrderedDict[str, nn.Module](normalise=arithmetic.normalise(), network=module)
     if arithmetic.reverse:
         parts["order"] = ReversedChannels()

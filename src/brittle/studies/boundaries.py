@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool
-from brittle.core.classifier import undisturbed
 from brittle.core.run import run
+from brittle.core.still import undisturbed
 from brittle.core.threat import Lp
 from brittle.errors import DataError
 from brittle.maths.losses import cross_entropy

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.classifier import Classifier
+from brittle.core.still import undisturbed
 from brittle.core.threat import Lp
 from brittle.maths import losses, norms
 from brittle.studies.subject import Subject

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from brittle.core.classifier import undisturbed
+from brittle.core.still import undisturbed
 from brittle.errors import RunError
 from brittle.files import write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers

@@ -7,8 +7,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier, undisturbed
+from brittle.core.classifier import Classifier
 from brittle.core.inputs import as_images, placed
+from brittle.core.still import undisturbed
 from brittle.errors import InputError
 from brittle.types import Images, Labels, Logits, Mask
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import undisturbed
+from brittle.core.still import undisturbed
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths import norms
 from brittle.universal.course import Course, answers_of, identity_of

@@ -15,13 +15,13 @@ from torch import Tensor
 from brittle import metrics
 from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.core.attack import Attack, uses_gradients
-from brittle.core.classifier import Classifier, undisturbed
-from brittle.core.draws import drawn
+from brittle.core.classifier import Classifier
+from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.randomness import LOOKS
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.core.threat import Threat
 from brittle.evaluation.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
@@ -223,11 +223,7 @@ class Case:
 
     def judged(self, images: Images) -> Tensor:
         """Ask the network as the audit judged it: the mean over its draws where it is randomised."""
-        if self.draws == 1:
-            return self.logits(images)
-        streams = Streams(self.seed, torch.arange(len(images), device=images.device), images.dtype)
-        parts = images.split(max(self.batch // self.draws, 1))
-        return torch.cat([drawn(self.classifier, part, self.draws, streams).mean(0) for part in parts])
+        return mean_logits(self.classifier, images, self.draws, seed=self.seed, batch=self.batch)
 
     @cached_property
     def repeats(self) -> "list[Again]":

@@ -5,17 +5,17 @@ from torch.nn import functional
 
 from brittle.attacks.apgd import APGD
 from brittle.core.attack import Attack
-from brittle.core.classifier import undisturbed
 from brittle.core.inputs import placed
 from brittle.core.probabilities import seem_probabilities, seem_sigmoid
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
+from brittle.core.still import undisturbed
 from brittle.evaluation.health.case import STABILITY, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import lead
 from brittle.metrics.rows import integers
+from brittle.types import HALF_TYPES
 
-HALVES = (torch.float16, torch.bfloat16)
 NARROW = 0.1
 """Share of the bounds' span that images should at least fill; ours."""
 NEIGHBOURHOOD = 8 / 255
@@ -38,7 +38,7 @@ def _images(case: Case) -> Seen:
     lowest, highest = (float(value) for value in case.images.aminmax())
     lower, upper = case.classifier.bounds.lower, case.classifier.bounds.upper
     kind = str(case.classifier.dtype).removeprefix("torch.")
-    halves = sorted({str(one.dtype)[6:] for one in case.meter.parameters() if one.dtype in HALVES})
+    halves = sorted({str(one.dtype)[6:] for one in case.meter.parameters() if one.dtype in HALF_TYPES})
     text = f"{lowest:.3g} to {highest:.3g} over {len(case.images)} images, {kind}, bounds {lower:g} to {upper:g}"
     filled = (highest - lowest) / case.span
     if lowest < lower - 1e-6 * case.span or highest > upper + 1e-6 * case.span:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from brittle.core.classifier import undisturbed
 from brittle.core.flow import Flow
 from brittle.core.inputs import placed
+from brittle.core.still import undisturbed
 from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM

@@ -7,11 +7,11 @@ import torch
 
 from brittle import metrics
 from brittle.core.attack import Attack
-from brittle.core.classifier import undisturbed
 from brittle.core.combinators import Restarts
 from brittle.core.flow import Flow
 from brittle.core.inputs import placed
 from brittle.core.seeds import Streams
+from brittle.core.still import undisturbed
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.radii import grey_images, standing, strongest
