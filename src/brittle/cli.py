@@ -11,7 +11,7 @@ from brittle.bars import console
 from brittle.cli_audit import audit
 from brittle.cli_train import train
 from brittle.cli_universal import universal
-from brittle.errors import BrittleError
+from brittle.errors import BrittleError, quoted
 from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.gate import ExitCode
 from brittle.evaluation.spec import number
@@ -215,5 +215,7 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        terminal.fail(f"unexpected {type(error).__name__}: {error}; `brittle --debug ...` shows where it came from")
+        terminal.fail(
+            f"unexpected {type(error).__name__}: {quoted(error)}; `brittle --debug ...` shows where it came from"
+        )
         sys.exit(ExitCode.UNEXPECTED)

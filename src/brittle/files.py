@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
@@ -61,4 +61,4 @@ def cannot_write(path: Path, error: OSError) -> RunError:
         except (OSError, StopIteration):
             left = "space left unknown"
         return RunError(f"the disk is full: {path} could not be written ({left}); make room and run the same again")
-    return RunError(f"{path} cannot be written: {error.strerror or error}; give a folder you may write to")
+    return RunError(f"{path} cannot be written: {quoted(error.strerror or error)}; give a folder you may write to")

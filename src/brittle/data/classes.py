@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from brittle.errors import DataError, InputError
+from brittle.errors import DataError, InputError, quoted
 
 FILE = "classes.json"
 """A list of names in the order of the labels, or of objects with `name` (and `label`, `wnid`, `short`, as known)."""
@@ -64,7 +64,7 @@ def read_entries(folder: Path) -> list[dict[str, Any]]:
         entries = sorted(({"label": i} | entry for i, entry in enumerate(entries)), key=lambda entry: entry["label"])
         whole = all(isinstance(e["name"], str) and e["label"] == i for i, e in enumerate(entries))
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise DataError(f"{path} cannot be used ({type(error).__name__}: {error}); {expected}") from error
+        raise DataError(f"{path} cannot be used ({type(error).__name__}: {quoted(error)}); {expected}") from error
     if not whole:
         raise DataError(f"{path} cannot be used; {expected}")
     return entries

@@ -8,7 +8,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from brittle.data.fit import Picture, Pixels
 from brittle.data.header import DEEP, Header, grey_inside, header_of, is_negative, is_signed, told_white, white_of
-from brittle.errors import BadImage, DataError
+from brittle.errors import BadImage, DataError, quoted
 
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "SUN", "TGA", "TIFF"),
@@ -42,7 +42,7 @@ def decode(content: bytes, name: str) -> Picture:
         white, negative = white_of(image), is_negative(image)  # turning the image may lose its tags
         ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
-        raise BadImage(name, f"{type(error).__name__}: {error}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
     return normal_mode(image, name, white, negative=negative)
 
 
@@ -58,7 +58,7 @@ def look(content: bytes, name: str) -> tuple[Header, float]:
     try:
         header = header_of(image, content)
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
-        raise BadImage(name, f"{type(error).__name__}: {error}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
     brightest = 1.0
     if header.kind == DEEP and told_white(image) is None:
         pixels = decode(content, name)
@@ -81,7 +81,7 @@ def opened(content: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError as error:
         raise BadImage(name, f"its {len(content)} bytes are no image in {', '.join(known_formats())}") from error
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
-        raise BadImage(name, f"{type(error).__name__}: {error}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
     if is_signed(image):
         raise BadImage(name, "signed integers, whose white is not known; save it unsigned, or as floats in 0..1")
     return image
@@ -135,7 +135,7 @@ def normal_mode(image: Image.Image, name: str, white: int = 65535, *, negative: 
         # of a palette Pillow warns about transparency unless it is asked for
         return (image.convert("RGBA") if mode in ("P", "PA") else image).convert("RGB")
     except ValueError as error:
-        raise BadImage(name, f"its colours (mode {mode}) cannot be made RGB: {error}") from error
+        raise BadImage(name, f"its colours (mode {mode}) cannot be made RGB: {quoted(error)}") from error
 
 
 def deep_grey(values: np.ndarray, top: int, name: str, *, negative: bool = False) -> Pixels:

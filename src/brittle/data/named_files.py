@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from brittle.data.cells import Cell, plain
-from brittle.errors import BadImage
+from brittle.errors import BadImage, quoted
 
 Where = Path | tuple[Path, ...]
 """Where files may lie that a table names: the folder where relative paths begin, or folders for whole paths."""
@@ -44,7 +44,7 @@ def read_file(place: Path, name: str) -> bytes:
         return place.read_bytes()
     except OSError as error:
         raise BadImage(
-            name, f"the cell has no bytes (only a path), and {place} cannot be read: {error.strerror or error}"
+            name, f"the cell has no bytes (only a path), and {place} cannot be read: {quoted(error.strerror or error)}"
         ) from error
 
 

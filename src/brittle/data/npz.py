@@ -14,7 +14,7 @@ from brittle.data.arrays import layout, to_pixels
 from brittle.data.classes import read_names
 from brittle.data.fit import Fit, Picture
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import DataError, LabelError
+from brittle.errors import DataError, LabelError, quoted
 
 IMAGE_ARRAYS = ("images", "x")
 LABEL_ARRAYS = ("labels", "y")
@@ -55,7 +55,9 @@ class Npz(Source):
             arrays = [name.removesuffix(".npy") for name in archive.namelist()]
             found = [name for name in IMAGE_ARRAYS if name in arrays]
             if not found:
-                raise DataError(f"{path} has no array of images; it has {', '.join(arrays)}; expected 'images' or 'x'")
+                raise DataError(
+                    f"{path} has no array of images; it has {quoted(', '.join(arrays))}; expected 'images' or 'x'"
+                )
             self._array = found[0]
             with archive.open(f"{self._array}.npy") as member:
                 shape, self._dtype = read_header(member, f"{path}: array {self._array!r}")
@@ -99,7 +101,7 @@ def reading(path: Path) -> Generator[zipfile.ZipFile]:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected an npz file") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise DataError(f"{path} cannot be read as npz: {error}; is it complete?") from error
+        raise DataError(f"{path} cannot be read as npz: {quoted(error)}; is it complete?") from error
 
 
 def read_header(member: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -109,7 +111,7 @@ def read_header(member: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtyp
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = readers[version](member)
     except (ValueError, KeyError) as error:
-        raise DataError(f"{where} is no array that can be read: {error}") from error
+        raise DataError(f"{where} is no array that can be read: {quoted(error)}") from error
     if dtype.hasobject:
         raise DataError(
             f"{where} holds Python objects, which are pickled, and a pickle can run code; save plain numbers"

@@ -21,7 +21,7 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of_picture
 from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import DataError, LabelError
+from brittle.errors import DataError, LabelError, quoted
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
 SHOWN = 6  # names of classes that are told
@@ -125,8 +125,12 @@ class Parquet(Source):
         name = str((cell.get("path") if isinstance(cell, dict) else None) or f"row {index}")
         label = UNLABELLED if self._label is None else row[self._label]
         if label is None:
-            raise LabelError(f"row {index} of {self.spec} ({name}) has no label in column {self._label!r}")
-        number = numbered(self.classes, label, f"row {index} of {self.spec} ({name})") if self._by_name else int(label)
+            raise LabelError(f"row {index} of {self.spec} ({quoted(name)}) has no label in column {self._label!r}")
+        number = (
+            numbered(self.classes, label, f"row {index} of {self.spec} ({quoted(name)})")
+            if self._by_name
+            else int(label)
+        )
         return Item(index, name, number, partial(load, cell, name, folder), partial(look_at, cell, name, folder))
 
 
@@ -157,7 +161,7 @@ def open_file(path: Path) -> pq.ParquetFile:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected a Parquet file") from error
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}; is it complete?") from error
+        raise DataError(f"{path} cannot be read as Parquet: {quoted(error)}; is it complete?") from error
 
 
 def read_rows(
@@ -191,7 +195,7 @@ def read_rows(
                 if index >= stop:
                     return
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path} is damaged near row {index - first}: {error}") from error
+            raise DataError(f"{path} is damaged near row {index - first}: {quoted(error)}") from error
 
 
 def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[str, ...], list[str]]:

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.evaluation.manifest_info import (
     AttackInfo,
     BadImageInfo,
@@ -86,7 +86,7 @@ class Manifest(Strict):
     def _seal(self) -> Self:
         keys = [attack.key for attack in self.attacks]
         if len(set(keys)) < len(keys):
-            raise ValueError(f"the keys of the attacks are not all different: {keys}")
+            raise ValueError(f"the keys of the attacks are not all different: {quoted(keys)}")
         fingerprint = self.fingerprint()
         if self.identity not in ("", fingerprint):
             raise ValueError(f"its identity {self.identity[:12]} does not fit its other fields ({fingerprint[:12]})")
@@ -187,14 +187,14 @@ def read_manifest(path: Path) -> Manifest:
     except FileNotFoundError:
         raise RunError(f"{path.parent} is no run folder: it has no {path.name}; give the folder of an audit") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+        raise RunError(f"{path} cannot be read: {quoted(error)}") from error
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "as a whole"
         raise RunError(
-            f"{path} is not a manifest of format 1 ({where}: {first['msg']}); "
+            f"{path} is not a manifest of format 1 ({quoted(where, 80)}: {quoted(first['msg'])}); "
             "it was changed by hand or written by another version of brittle; start a run in another folder"
         ) from error
 

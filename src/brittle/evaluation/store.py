@@ -14,7 +14,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.evaluation.health.finding import Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA
@@ -135,7 +135,7 @@ class RunFolder:
         try:
             rows = rows.select(SCHEMA.names).cast(SCHEMA)
         except (KeyError, pa.ArrowException, ValueError) as error:
-            raise RunError(f"rows for {path} do not have the columns of a part: {error}") from error
+            raise RunError(f"rows for {path} do not have the columns of a part: {quoted(error)}") from error
         sink = pa.BufferOutputStream()
         stamp = {f"brittle.{name}": value for name, value in self._stamp(key, block).items()}
         pq.write_table(rows.replace_schema_metadata(stamp), sink, compression="zstd", write_page_checksum=True)
@@ -234,7 +234,7 @@ class RunFolder:
                     raise RunError(f"{path} does not have the columns of a part; {advice}")
                 table = file.read(columns=list(columns) if columns is not None else None)
         except (pa.ArrowException, OSError) as error:
-            raise RunError(f"{path} is damaged ({error}); {advice}") from error
+            raise RunError(f"{path} is damaged ({quoted(error)}); {advice}") from error
         for name, value in self._stamp(key, block).items():
             found = metadata.get(f"brittle.{name}".encode(), b"nothing").decode(errors="replace")
             if found != value:

@@ -11,7 +11,7 @@ from typing import cast
 
 from safetensors import SafetensorError, safe_open
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 
 KEYS = ("classes", "class_names", "names", "labels")
 """What the names are called in the metadata of ONNX and safetensors files (`names` by Ultralytics)."""
@@ -33,7 +33,7 @@ def names_of(path: Path) -> tuple[str, ...]:
         try:
             found = names_from(json.loads(beside.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise ModelError(f"{beside} cannot be read ({error}); expected a list of names") from error
+            raise ModelError(f"{beside} cannot be read ({quoted(error)}); expected a list of names") from error
         if not found:
             raise ModelError(f"{beside} holds no list of names in the order of the network's outputs")
         return found

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 """Endings of files that are Python pickles inside."""
@@ -52,7 +52,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
     except FileNotFoundError as error:
         raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{str(path)!r} is not a whole safetensors file ({error}); save or copy it again") from error
+        raise ModelError(
+            f"{str(path)!r} is not a whole safetensors file ({quoted(error)}); save or copy it again"
+        ) from error
     wanted = module.state_dict()
     both = wanted.keys() & found.keys()
     shapes = {name: (tuple(found[name].shape), tuple(wanted[name].shape)) for name in both}
@@ -63,7 +65,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         *_told("of another shape", differing),
     ]
     if problems:
-        raise ModelError(f"the weights in {str(path)!r} are not of this network: {'; '.join(problems)}")
+        raise ModelError(f"the weights in {str(path)!r} are not of this network: {quoted('; '.join(problems), 400)}")
     module.load_state_dict(found)
 
 

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from brittle.errors import shortened
 from brittle.metrics import Estimate
 
 THIN = "\u202f"
@@ -70,11 +71,6 @@ def duration(seconds: float) -> str:
 def plural(number: int, noun: str, nouns: str = "") -> str:
     """Such as "1 image" and "2,000 images"."""
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
-
-
-def shortened(text: str, length: int) -> str:
-    """The text, cut with an ellipsis where it is longer than `length`."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def figure_text(text: str, length: int = 28) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.report.drawings import drawing_figures
@@ -37,7 +37,7 @@ def write_training(course: Path, out: Path | None = None) -> Path:
         page = render(json.loads(course.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{str(course)!r} is not the course of a training ({error!r}); give NAME.training.json of `brittle train`"
+            f"{str(course)!r} is not the course of a training ({type(error).__name__}: {quoted(error)}); give NAME.training.json of `brittle train`"
         ) from error
     write_atomically(target, page.encode())
     return target

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.files import write_atomically
 from brittle.metrics import Estimate, fooling_rate
 from brittle.report.drawings import drawing_figures
@@ -135,14 +135,14 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             header = json.loads((file.metadata() or {})["brittle"])
             return file.get_tensor("perturbation"), header
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise RunError(f"{str(path)!r} is no perturbation of `brittle universal`: {error}") from error
+        raise RunError(f"{str(path)!r} is no perturbation of `brittle universal`: {quoted(error)}") from error
 
 
 def _rows(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise RunError(f"the rows of the perturbation, {str(path)!r}, cannot be read: {error}") from error
+        raise RunError(f"the rows of the perturbation, {str(path)!r}, cannot be read: {quoted(error)}") from error
 
 
 def _of(rows: pa.Table, kind: str) -> pa.Table:
