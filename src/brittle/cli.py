@@ -40,7 +40,6 @@ from brittle.options import (
 from brittle.output import user_prints_aside
 from brittle.report import write_report
 from brittle.report.study_page import write_study
-from brittle.report.training_page import write_training
 from brittle.studies import run_study
 from brittle.version import __version__
 
@@ -126,12 +125,18 @@ app.command()(universal)
 @app.command()
 def report(
     run: Annotated[
-        Path, typer.Argument(help="The run folder of an audit, finished or not; or NAME.training.json of a training.")
+        Path,
+        typer.Argument(
+            help="The folder of an audit, finished or not, or of a study; the weights or NAME.training.json of a "
+            "training; or the perturbation of `universal`."
+        ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The HTML file; by default it lies in the run folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
+    ] = None,
 ) -> None:
-    """Write a run's report, or a training's curves: one HTML file that opens from disk."""
-    typer.echo((write_training if run.is_file() else write_report)(run, out).resolve())
+    """Write the page of what lies on disk: one HTML file that opens without a network."""
+    typer.echo(write_report(run, out).resolve())
 
 
 @app.command("list")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Literal, Self
 
@@ -19,6 +18,7 @@ from brittle.evaluation.manifest_info import (
     Strict,
     ThreatInfo,
 )
+from brittle.files import read_text
 from brittle.identity.sources import changed_files
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "read_manifest",
 ]
 
+MOST_ATTACKS = 1000
+"""A run has no more."""
 DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change the rows; another version of them makes another run."""
 
@@ -75,7 +77,7 @@ class Manifest(Strict):
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
-    attacks: list[AttackInfo]
+    attacks: list[AttackInfo] = Field(max_length=MOST_ATTACKS)
     versions: dict[str, str]
     code: CodeInfo | None = None
     files: dict[str, str] = Field(default_factory=dict[str, str])
@@ -96,7 +98,7 @@ class Manifest(Strict):
     @property
     def blocks(self) -> int:
         """Number of parts each attack has once the run is finished."""
-        return math.ceil(self.data.images / self.block)
+        return -(-self.data.images // self.block)
 
     def decisive(self) -> dict[str, JsonValue]:
         """The fields that determine the rows, in the groups that an error message names."""
@@ -183,7 +185,7 @@ def read_manifest(path: Path) -> Manifest:
         RunError: the file is missing, cannot be read, or is not a manifest of a format this version knows.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise RunError(f"{path.parent} is no run folder: it has no {path.name}; give the folder of an audit") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -194,8 +196,9 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "as a whole"
         raise RunError(
-            f"{path} is not a manifest of format 1 ({quoted(where, 80)}: {quoted(first['msg'])}); "
-            "it was changed by hand or written by another version of brittle; start a run in another folder"
+            f"{path} is no manifest of an audit, format 1 ({quoted(where, 80)}: {quoted(first['msg'])}); "
+            "it belongs to something else, was changed by hand, or was written by another version of brittle; give the "
+            "folder of an audit, or start a run in another one"
         ) from error
 
 

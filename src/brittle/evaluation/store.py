@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from brittle.errors import RunError, quoted
 from brittle.evaluation.health.finding import Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
-from brittle.evaluation.schema import NUMBERS, SCHEMA
+from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
 
@@ -25,6 +25,10 @@ __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
 MANIFEST = "manifest.json"
 PARTS = "parts"
+DIGITS = 12
+"""Most digits of the number of a block."""
+ANEW = "run the audit again into this folder: it does this part anew and keeps the others"
+"""What mends a part that is damaged or foreign."""
 NOTES = 5
 """The last notes are kept."""
 
@@ -142,9 +146,14 @@ class RunFolder:
         write_atomically(path, memoryview(sink.getvalue()))
 
     def blocks(self, key: str) -> list[int]:
-        """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked."""
-        parts = self.part_path(key, 0).parent.glob("*.parquet")
-        return sorted(int(part.stem) for part in parts if part.stem.isdecimal())
+        """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked.
+
+        Files of other names, and of blocks beyond the run, are none of its parts.
+        """
+        folder = self.part_path(key, 0).parent
+        names = [part.stem for part in folder.glob("*.parquet") if part.stem.isascii() and part.stem.isdecimal()]
+        numbers = sorted(int(name) for name in names if len(name) <= DIGITS)
+        return [one for one in numbers if one < self.manifest.blocks and f"{one:06d}" in names]
 
     def part(self, key: str, block: int, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
         """The rows of one part; arguments and errors as in `table`."""
@@ -203,7 +212,7 @@ class RunFolder:
             for block in range(self.manifest.blocks):
                 if not self.has_part(attack.key, block):
                     path = self.part_path(attack.key, block)
-                    raise RunError(f"the run is not finished: {path} is missing or damaged; run the audit again")
+                    raise RunError(f"the run is not finished: {path} is missing or damaged; {ANEW}")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._replace_manifest(self.manifest.model_copy(update={"status": "finished", "finished": now}))
         self.close()
@@ -226,19 +235,17 @@ class RunFolder:
         return {"identity": self.manifest.identity, "attack": key, "block": str(block)}
 
     def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
-        advice = "run the audit again: it does this part anew and keeps the others"
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                metadata = file.schema_arrow.metadata or {}
-                if not file.schema_arrow.remove_metadata().equals(SCHEMA):
-                    raise RunError(f"{path} does not have the columns of a part; {advice}")
-                table = file.read(columns=list(columns) if columns is not None else None)
+            table = read_rows(path, SCHEMA, columns)
+        except KeyError:
+            raise RunError(f"{path} does not have the columns of a part; {ANEW}") from None
         except (pa.ArrowException, OSError) as error:
-            raise RunError(f"{path} is damaged ({quoted(error)}); {advice}") from error
+            raise RunError(f"{path} is damaged ({quoted(error)}); {ANEW}") from error
+        metadata = table.schema.metadata or {}
         for name, value in self._stamp(key, block).items():
             found = metadata.get(f"brittle.{name}".encode(), b"nothing").decode(errors="replace")
             if found != value:
-                raise RunError(f"{path} is a part of another run ({name} {found[:12]}, not {value[:12]}); {advice}")
+                raise RunError(f"{path} is a part of another run ({name} {found[:12]}, not {value[:12]}); {ANEW}")
         return table.replace_schema_metadata(None)
 
     def _replace_manifest(self, manifest: Manifest) -> None:

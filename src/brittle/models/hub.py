@@ -69,7 +69,8 @@ def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:
     if missing:
         raise ModelError(
             f"hf:{name} lacks {len(missing)} of the network's {len(weights)} weights "
-            f"({quoted(', '.join(missing[:3]))}), which would be drawn by chance; it is no trained classifier: name one, or give --weights"
+            f"({quoted(', '.join(missing[:3]))}), which would "
+            "be drawn by chance; it is no trained classifier: name one, or give --weights"
         )
 
 

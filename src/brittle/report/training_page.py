@@ -1,13 +1,11 @@
 """The page of a training: how loss and accuracy went from epoch to epoch, and what the network can do now."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from brittle.errors import RunError, quoted
-from brittle.files import write_atomically
 from brittle.metrics import Estimate
+from brittle.report.content import object_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
@@ -31,16 +29,10 @@ def write_training(course: Path, out: Path | None = None) -> Path:
         RunError: the file is missing or is another one, or the page cannot be written.
     """
     course = Path(course)
+    with shown(course, "the course of a training, NAME.training.json"):
+        page = render(object_of(course))
     name = course.name.removesuffix(".json").removesuffix(".training") + ".html"
-    target = course.with_name(name) if out is None else out / name if out.is_dir() else out
-    try:
-        page = render(json.loads(course.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{str(course)!r} is not the course of a training ({type(error).__name__}: {quoted(error)}); give NAME.training.json of `brittle train`"
-        ) from error
-    write_atomically(target, page.encode())
-    return target
+    return placed(page, course.with_name(name), out)
 
 
 def render(story: dict[str, Any]) -> str:

@@ -4,12 +4,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from brittle.evaluation.manifest import Strict
-from brittle.files import write_atomically
+from brittle.files import read_text, write_atomically
 
 HEALTH = "health.json"
+MOST_FINDINGS = 1000
+"""There are no more checks."""
 Status = Literal["fail", "warn", "pass", "skipped"]
 Error = Literal["too high", "too low", "either", "uncertain"]
 """How the robust accuracy errs where a check fails: gradients that are hidden make it too high, an attack that leaves
@@ -66,7 +68,7 @@ class Health(Strict):
     thorough: bool
     passes: int
     share: float
-    findings: list[Finding]
+    findings: list[Finding] = Field(max_length=MOST_FINDINGS)
 
     def count(self, status: Status) -> int:
         """How many findings have this status."""
@@ -116,7 +118,7 @@ def read_health(folder: Path, run: str) -> Health | None:
         run: the identity in its manifest.
     """
     try:
-        health = Health.model_validate_json((folder / HEALTH).read_text(encoding="utf-8"))
+        health = Health.model_validate_json(read_text(folder / HEALTH))
     except (OSError, UnicodeDecodeError, ValidationError):
         return None
     return health if health.run == run else None
