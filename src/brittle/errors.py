@@ -18,6 +18,8 @@ import unicodedata
 
 QUOTED = 160
 """Most characters of one quotation."""
+JOINERS = "\u200c\u200d"
+"""Characters without a width that some scripts, and pictures of several parts, are written with."""
 LONGEST = 2000
 """Most characters of a message, whatever it quotes."""
 
@@ -59,7 +61,7 @@ def escaped(text: str, but: str = "") -> str:
 
 
 def _visible(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"  # a space of some width
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
 
 
 class BrittleError(Exception):

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from brittle.errors import shortened
+from brittle.errors import escaped, shortened
 from brittle.metrics import Estimate
 
 THIN = "\u202f"
@@ -75,7 +75,7 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 
 def figure_text(text: str, length: int = 28) -> str:
     """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
-    return html.escape(shortened(text, length), quote=False)
+    return html.escape(shortened(escaped(text), length), quote=False)
 
 
 @dataclass(frozen=True)
