@@ -151,9 +151,9 @@ class RunFolder:
         Files of other names, and of blocks beyond the run, are none of its parts.
         """
         folder = self.part_path(key, 0).parent
-        names = [part.stem for part in folder.glob("*.parquet") if part.stem.isascii() and part.stem.isdecimal()]
-        numbers = sorted(int(name) for name in names if len(name) <= DIGITS)
-        return [one for one in numbers if one < self.manifest.blocks and f"{one:06d}" in names]
+        names = [part.stem for part in folder.glob("*.parquet") if part.stem.isdecimal() and len(part.stem) <= DIGITS]
+        numbers = [int(name) for name in names if name == f"{int(name):06d}"]
+        return sorted(number for number in numbers if number < self.manifest.blocks)
 
     def part(self, key: str, block: int, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
         """The rows of one part; arguments and errors as in `table`."""

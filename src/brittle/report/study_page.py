@@ -33,11 +33,12 @@ def write_study(result: StudyResult, out: Path | None = None) -> Path:
     Raises:
         RunError: the file cannot be written.
     """
-    return placed(render_study(restored(stored(result), result.folder)), result.folder / PAGE, out)
+    return placed(render_study(result), result.folder / PAGE, out)
 
 
 def render_study(result: StudyResult) -> str:
-    """The whole page as text."""
+    """The whole page as text, of what is kept of the result on disk, so that it can be written again."""
+    result = restored(stored(result), result.folder)
     drawn = drawn_columns(result)
     return fill(
         "study.html",

@@ -44,7 +44,7 @@ def render(story: dict[str, Any]) -> str:
         _curves("Loss", "cross-entropy, nats", "loss", epochs, names, 1),
     )
     heads = [f"{what}, {name}" for name in names.values() for what in ("accuracy", "loss")]
-    rows = [(one["number"], _cells(one, names), duration(one["seconds"])) for one in epochs]
+    rows = [(int(one["number"]), _cells(one, names), duration(one["seconds"])) for one in epochs]
     return fill(
         "training.html",
         drawing_figures(curves),
@@ -72,8 +72,8 @@ def _curves(
     """One figure: a line for each kind of images."""
     lines = {
         name: (
-            [one["number"] for one in epochs if one[prefix + what] is not None],
-            [scale * one[prefix + what] for one in epochs if one[prefix + what] is not None],
+            [int(one["number"]) for one in epochs if one[prefix + what] is not None],
+            [scale * float(one[prefix + what]) for one in epochs if one[prefix + what] is not None],
         )
         for prefix, name in names.items()
     }

@@ -78,7 +78,7 @@ def write_universal(path: Path, out: Path | None = None) -> Path:
     with shown(path, "a perturbation of `brittle universal`"):
         change, header = _read(path)
     beside = path.with_suffix(".rows.parquet")
-    with shown(beside, f"the rows of the perturbation {path.name}, which are needed beside it"):
+    with shown(beside, f"the file of rows that the page of {path.name} needs beside it,"):
         rows = read_rows(beside)
         page = render(path.name, change, header, rows)
     return placed(page, path.with_suffix(".html"), out)
@@ -90,12 +90,12 @@ def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": UNSEEN}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
-    passes = [one["number"] for one in made["passes"]]
+    passes = [int(one["number"]) for one in made["passes"]]
     curve = Curves(
         "Fooling rate after each pass",
         f"Share of {kinds['seen']} that get another class.",
         *("pass over the images", "fooling rate, %"),
-        {kinds["seen"]: (passes, [100 * one["score"] for one in made["passes"]])},
+        {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )
     return fill(
         "universal.html",
@@ -172,7 +172,7 @@ def _classes(rows: pa.Table) -> list[str]:
 
 
 def _name(label: int, names: list[str]) -> str:
-    return names[label] if label < len(names) else f"class {label}"
+    return names[label] if 0 <= label < len(names) else f"class {label}"
 
 
 def _pairs(rows: pa.Table, kind: str) -> list[Pair]:

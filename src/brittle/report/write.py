@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.evaluation.store import MANIFEST
 from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, regular, shown, story_of
 from brittle.report.page import REPORT, run_page
-from brittle.report.study_page import write_study
+from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.studies.kept import STUDY, read_study
@@ -55,7 +55,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
             raise RunError(f"{run} is a pipe, a device or a socket; {EXPECTED}")
         return _file(run, out)
     except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be read
-        raise RunError(f"{run} cannot be read ({error}); {EXPECTED}") from error
+        said = quoted(getattr(error, "strerror", None) or error)
+        raise RunError(f"{quoted(run)} cannot be read ({said}); {EXPECTED}") from error
 
 
 def _folder(run: Path, out: Path | None) -> Path:
@@ -63,8 +64,8 @@ def _folder(run: Path, out: Path | None) -> Path:
         return placed(run_page(run), run / REPORT, out)
     if (run / STUDY).exists():
         with shown(run / STUDY, "the table of a study"):
-            result = read_study(run)
-        return write_study(result, out)
+            page = render_study(read_study(run))
+        return placed(page, run / PAGE, out)
     names = sorted(entry.name for entry in run.iterdir())
     if "cells" in names and "table.md" in names:
         raise RunError(f"{run} is a study of an older version, which kept no {STUDY}; run it again: its cells are kept")

@@ -78,8 +78,8 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
     if content["format"] != FORMAT:
         raise ValueError(f"its format is {content['format']}, and this version reads {FORMAT}")
     texts = {name: content["study"][name] for name in SHOWN}
-    lists = {name: tuple(str(one) for one in texts.pop(name)) for name in ("notes", "plot")}
-    rows = tuple(ResultRow(str(row["key"]), tuple(str(note) for note in row["notes"])) for row in content["rows"])
+    lists = {name: _texts(texts.pop(name)) for name in ("notes", "plot")}
+    rows = tuple(ResultRow(str(row["key"]), _texts(row["notes"])) for row in content["rows"])
     entries = {(one["row"], one["column"]): _entry(one) for one in content["entries"]}
     study = Study(
         **{name: str(text) for name, text in texts.items()},
@@ -93,6 +93,12 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
     counts = (int(content[name]) for name in ("computed", "reused", "missing"))
     facts = {str(name): str(value) for name, value in content["facts"].items()}
     return StudyResult(study, folder, str(content["scale"]), rows, entries, figures, *counts, facts)
+
+
+def _texts(listed: object) -> tuple[str, ...]:
+    if not isinstance(listed, list | tuple):
+        raise TypeError(f"there is a {type(listed).__name__} where a list should be")
+    return tuple(str(one) for one in cast("Sequence[object]", listed))
 
 
 def _entry(one: Mapping[str, Any]) -> Entry:
