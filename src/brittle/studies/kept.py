@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from brittle.files import read_text, write_atomically
 from brittle.studies.cells import plain_value, value_of
-from brittle.studies.drawing import Curves, Drawing, Graph, HeatMap, Picture, drawn, plain
+from brittle.studies.drawing import Drawing, Graph, HeatMap, Picture, drawn, plain
 from brittle.studies.study import Column, Entry, ResultRow, Row, Study, StudyResult
 
 STUDY = "study.json"
@@ -77,22 +77,27 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
     """
     if content["format"] != FORMAT:
         raise ValueError(f"its format is {content['format']}, and this version reads {FORMAT}")
-    texts = {name: content["study"][name] for name in SHOWN}
-    lists = {name: _texts(texts.pop(name)) for name in ("notes", "plot")}
+    about = content["study"]
     rows = tuple(ResultRow(str(row["key"]), _texts(row["notes"])) for row in content["rows"])
     entries = {(one["row"], one["column"]): _entry(one) for one in content["entries"]}
     study = Study(
-        **{name: str(text) for name, text in texts.items()},
-        **lists,
+        str(about["name"]),
+        str(about["title"]),
+        str(about["source"]),
         cells=lambda _: (),
         rows=tuple(Row(row.key) for row in rows),
         columns=tuple(Column(**column) for column in content["columns"]),
         published=lambda row, column: entries[row, column].published,
+        notes=_texts(about["notes"]),
+        plot=_texts(about["plot"]),
+        plot_caption=str(about["plot_caption"]),
+        of=str(about["of"]),
     )
     figures = tuple(_checked(drawn(figure)) for figure in content["figures"])
-    counts = (int(content[name]) for name in ("computed", "reused", "missing"))
+    computed, reused, missing = (int(content[name]) for name in ("computed", "reused", "missing"))
     facts = {str(name): str(value) for name, value in content["facts"].items()}
-    return StudyResult(study, folder, str(content["scale"]), rows, entries, figures, *counts, facts)
+    scale = str(content["scale"])
+    return StudyResult(study, folder, scale, rows, entries, figures, computed, reused, missing, facts)
 
 
 def _texts(listed: object) -> tuple[str, ...]:
@@ -119,7 +124,7 @@ def _checked(drawing: Drawing) -> Drawing:
     elif isinstance(drawing, Graph):
         _numbers(value for part in (*(node[1:] for node in drawing.nodes), *drawing.edges) for value in part)
     else:
-        _numbers(value for line in cast(Curves, drawing).lines.values() for axis in _pair(line) for value in axis)
+        _numbers(value for line in drawing.lines.values() for axis in _pair(line) for value in axis)
     return drawing
 
 
