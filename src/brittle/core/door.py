@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from brittle.core.layout import ask, laid_out
+from brittle.core.random_state import RandomState
 from brittle.core.slopes import carried, meets_halves
 from brittle.core.still import as_called, autocast_around
+from brittle.core.turns import turn
 from brittle.core.way_back import shortened
 from brittle.errors import ModelError
 from brittle.types import HALF_TYPES, Images
@@ -70,14 +72,20 @@ def answer(module: nn.Module, images: Images, asking: Ask = ask, *, arranged: bo
         Exception: whatever the module raises.
     """
     if not images.is_floating_point():
-        with as_called():
+        with turn(module, (images.shape[1:], images.dtype)), as_called():
             return own(asking(module, images.clone()), torch.float32)
     images = images.to(torch.promote_types(images.dtype, torch.float32))
+    with turn(module, (images.shape[1:], images.dtype)):
+        return _answer(_Call(module, asking, arranged), images)
+
+
+def _answer(call: "_Call", images: Images) -> Any:
+    """Ask in the manner that is known, otherwise find one."""
+    module = call.module
     known, when = _MANNERS.setdefault(module, {}), (_first_type(module), autocast_around())
     manner = known.get(images.dtype)
     if manner is not None and manner.when != when:
         manner = None
-    call = _Call(module, asking, arranged)
     if manner is not None:
         try:
             return call(images, manner)
@@ -144,7 +152,7 @@ def grain_of(module: nn.Module) -> float:
 
 def _tried(call: _Call, images: Images, when: object) -> tuple[_Manner, Any]:
     """Ask in the images' own type, and where that fails in the others that may be meant."""
-    state = _Randomness(images.device)
+    state = RandomState.now([images.device.index or 0] if images.is_cuda else [])
     compiled = any(type(part).__name__ == "OptimizedModule" for part in call.module.modules())
     manner = _Manner(when, images.dtype, compiled)
     try:
@@ -172,20 +180,6 @@ def _tried(call: _Call, images: Images, when: object) -> tuple[_Manner, Any]:
         if hidden and better is not None:
             raise better from error
         raise
-
-
-class _Randomness:
-    """The random state of a device, to be put back before another try."""
-
-    def __init__(self, device: torch.device):
-        self.device = device if device.type == "cuda" else None
-        self.states = torch.get_rng_state(), None if self.device is None else torch.cuda.get_rng_state(self.device)
-
-    def restore(self) -> None:
-        """Put it back."""
-        torch.set_rng_state(self.states[0])
-        if self.device is not None and self.states[1] is not None:
-            torch.cuda.set_rng_state(self.states[1], self.device)
 
 
 def _types(module: nn.Module) -> dict[torch.dtype, None]:

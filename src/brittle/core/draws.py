@@ -5,6 +5,7 @@ from torch import Tensor
 
 from brittle.core.classifier import Classifier
 from brittle.core.seeds import Streams, reseed
+from brittle.core.turns import turn
 from brittle.types import Images, Logits
 
 
@@ -17,8 +18,9 @@ def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) 
         return classifier.logits(images)[None]
     outputs: list[Logits] = []
     for _ in range(draws):
-        reseed(streams.another_seed(), images.device)
-        outputs.append(classifier.logits(images))
+        with turn(classifier.module, draws=True):
+            reseed(streams.another_seed(), images.device)
+            outputs.append(classifier.logits(images))
     return torch.stack(outputs)
 
 

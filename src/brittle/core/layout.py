@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from brittle.core.random_state import RandomState, seed_all
 from brittle.types import Images
 
 Shape = tuple[int, ...]
@@ -52,15 +53,18 @@ def _channels_last(images: Images) -> Images:
 def _same(module: nn.Module, shape: Shape) -> bool:
     """Say whether a network's outputs are the same in both orders."""
     noise = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
-    with torch.random.fork_rng([]), torch.no_grad():
-        try:
+    state = RandomState.now()
+    try:
+        with torch.no_grad():
             usual, other = (_seeded(module, images) for images in (noise, _channels_last(noise)))
-        except Exception:  # whatever a network does not like about noise or its order, it is asked as usual
-            return False
+    except Exception:  # whatever a network does not like about noise or its order, it is asked as usual
+        return False
+    finally:
+        state.restore()
     scale = usual.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
     return usual.shape == other.shape and bool(((usual - other).abs() <= 1e-4 * scale).all())
 
 
 def _seeded(module: nn.Module, images: Images) -> Tensor:
-    torch.default_generator.manual_seed(0)
+    seed_all(0)
     return ask(module, images).float().clone()  # of a network that hands out the same memory each time

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from brittle.core.random_state import seed_all
+
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND = 0x94D049BB133111EB - (1 << 64)
@@ -28,10 +30,8 @@ def _mixed(x: Tensor) -> Tensor:
 
 
 def reseed(seed: int, device: torch.device) -> None:
-    """Set the global random state, of the CPU and of the device, from which randomised networks draw."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    """Set the global random states, those of the device included, from which randomised networks draw."""
+    seed_all(seed, [device.index or 0] if device.type == "cuda" else [])
 
 
 class Streams:

@@ -8,6 +8,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from brittle.core.turns import turn
 from brittle.types import Images
 
 LEVEL = 6
@@ -30,7 +31,8 @@ def slope_of(total: Tensor, leaf: Images, module: nn.Module, *, keep: bool) -> t
     Returns:
         The gradient, None where none comes through, and whether the graph was kept.
     """
-    found = _slopes([total], leaf, None, module, keep=keep)
+    with turn(module, (leaf.shape[1:], "back")):  # layers that are computed anew draw again
+        found = _slopes([total], leaf, None, module, keep=keep)
     return found, keep and module not in _ONCE
 
 

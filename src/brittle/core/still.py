@@ -1,16 +1,28 @@
 """A module held still while it is asked: modes, gradients, buffers and random state put back, autocast kept outside."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from functools import partial
+from threading import get_ident, local
+from typing import Any
 from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 
+from brittle.core.turns import Held, own_randomness
+
 _KINDS = ("cpu", "cuda", "mps")
 _WRITERS: WeakSet[nn.Module] = WeakSet()
-_AROUND: ContextVar[tuple[tuple[str, torch.dtype], ...]] = ContextVar("brittle_autocast", default=())
+
+
+class _Around(local):
+    """Autocast around the outermost block of this thread; autocast itself is the thread's too."""
+
+    on: tuple[tuple[str, torch.dtype], ...] = ()
+
+
+_AROUND = _Around()
 
 
 @contextmanager
@@ -26,32 +38,47 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
             change where a forward pass counts or averages, as that of a program exported in train mode does.
         seed: of the random state that the network sees.
     """
-    modes = [(child, child.training) for child in module.modules() if hasattr(child, "training")]  # frozen: none
-    wanted = [(parameter, parameter.requires_grad) for parameter in module.parameters()]
-    kept = [
-        _Kept(child, name, buffer) for child in module.modules() for name, buffer in child.named_buffers(recurse=False)
-    ]
+    held = Held(module)
     devices = {tensor.device.index or 0 for tensor in (*module.parameters(), *module.buffers()) if tensor.is_cuda}
     try:
-        with (
-            torch.random.fork_rng(devices),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            _without_autocast(),
-        ):
+        held.take(lambda: _found(held))
+        with own_randomness(seed, devices), _thread_as_ours():
             evaluating(module)
-            for parameter, _ in wanted:
+            for parameter in held.parameters:
                 parameter.requires_grad_(False)
-            for generator in (torch.default_generator, *(torch.cuda.default_generators[device] for device in devices)):
-                generator.manual_seed(seed)  # torch.manual_seed would reset the other devices' states too
             yield
     finally:
-        for child, training in modes:
-            child.training = training
-        for parameter, required in wanted:
-            parameter.requires_grad_(required)
-        for one in kept:
-            one.restore()
+        held.release()
+
+
+def _found(held: Held) -> dict[Any, Callable[[], None]]:
+    """Return what puts back each mode, flag and buffer."""
+    back: dict[Any, Callable[[], None]] = {}
+    for child in held.modules:
+        if hasattr(child, "training"):  # frozen: none
+            back[id(child)] = partial(setattr, child, "training", child.training)
+    for parameter in held.parameters:
+        back[id(parameter)] = partial(parameter.requires_grad_, parameter.requires_grad)
+    for child in held.modules:
+        for name, buffer in child.named_buffers(recurse=False):
+            back[id(child), name] = _Kept(child, name, buffer).restore
+    return back
+
+
+@contextmanager
+def _thread_as_ours() -> Generator[None]:
+    """Differentiate and leave autocast within the block; both belong to the thread, and are put back in it alone."""
+    thread = get_ident()
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_without_autocast())
+        try:
+            yield
+        finally:
+            if get_ident() != thread:
+                stack.pop_all()
 
 
 def evaluating(module: nn.Module) -> nn.Module:
@@ -112,16 +139,15 @@ def _form(tensor: Tensor) -> tuple[object, ...]:
 @contextmanager
 def _without_autocast() -> Generator[None]:
     """Switch autocast off within the block, and note what was on."""
-    on = _autocast_now()
-    token = _AROUND.set(on) if on else None
+    on, before = _autocast_now(), _AROUND.on
     try:
+        _AROUND.on = on or before
         with ExitStack() as stack:
             for kind, _ in on:
                 stack.enter_context(torch.autocast(kind, enabled=False))
             yield
     finally:
-        if token is not None:
-            _AROUND.reset(token)
+        _AROUND.on = before
 
 
 def has_written(module: nn.Module) -> bool:
@@ -135,13 +161,13 @@ def _autocast_now() -> tuple[tuple[str, torch.dtype], ...]:
 
 def autocast_around() -> tuple[tuple[str, torch.dtype], ...]:
     """Return the devices for which autocast is on for the network, each with its type."""
-    return _autocast_now() or _AROUND.get()
+    return _autocast_now() or _AROUND.on
 
 
 @contextmanager
 def as_called() -> Generator[None]:
     """Switch on for the network what autocast was on where `undisturbed` was entered."""
     with ExitStack() as stack:
-        for kind, dtype in _AROUND.get():
+        for kind, dtype in _AROUND.on:
             stack.enter_context(torch.autocast(kind, dtype=dtype))
         yield

@@ -1,0 +1,308 @@
+"""Threads that use brittle at the same time: one at a time on one network, each with random numbers of its own.
+
+Two things are shared without being seen. A network is one set of modes, flags and buffers, so a thread holds it alone
+from the first pass to the last (`Held`). The global random states are one for the process, so each thread has some of
+its own, which are put in place for the passes of networks that draw from them (`turn`).
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from brittle.core.random_state import RandomState, seed_all
+from brittle.errors import RunError
+
+_GATE = threading.Condition()
+"""Held for a moment by whoever looks at what follows, or changes it."""
+_WAITING: dict[int, Callable[[], set[int]]] = {}
+"""For each thread that waits, which threads it waits for now."""
+
+
+def _wait(thread: int, blockers: Callable[[], set[int]], *, always: bool = False) -> None:
+    """Wait within the gate until no thread is in the way.
+
+    Raises:
+        RunError: the threads in the way wait for this one, so that nobody would ever go on; with `always` it returns.
+    """
+    try:
+        while blockers():
+            _WAITING[thread] = blockers
+            if _in_a_ring(thread):
+                if always:
+                    return
+                raise RunError(
+                    "two threads each hold a network that the other one waits for; use networks in the same order in "
+                    "both, or give one of the threads a copy (copy.deepcopy)"
+                )
+            _GATE.wait()
+    finally:
+        _WAITING.pop(thread, None)
+
+
+def _in_a_ring(thread: int) -> bool:
+    ahead, seen = list(_WAITING[thread]()), set[int]()
+    while ahead:
+        other = ahead.pop()
+        if other == thread:
+            return True
+        if other not in seen and other in _WAITING:
+            ahead += _WAITING[other]()
+        seen.add(other)
+    return False
+
+
+class Held:
+    """What one entrant holds of a network, and how it found it.
+
+    Entrants of one thread may overlap in any order, as generators do: what the first one found is handed on to the next
+    one that holds the same, and put back by the last.
+
+    Args:
+        module: the network. One without parameters and buffers, such as a callable, has nothing that must be held
+            alone, so that several threads may ask a remote service at once.
+    """
+
+    _all: list["Held"] = []  # noqa: RUF012  # of all threads, in the order in which they came in
+    _queue: list["Held"] = []  # noqa: RUF012
+
+    def __init__(self, module: nn.Module):
+        self.thread = threading.get_ident()
+        self.modules, self.parameters = list(module.modules()), list(module.parameters())
+        tensors = [*self.parameters, *module.buffers()]
+        self.keys = frozenset(map(id, [*self.modules, *tensors])) if tensors else frozenset[int]()
+        self.found: dict[Any, Callable[[], None]] = {}
+
+    def take(self, remember: Callable[[], dict[Any, Callable[[], None]]]) -> None:
+        """Wait until no other thread holds a part of it, and remember how it is.
+
+        Args:
+            remember: returns what puts back each thing, by the name of that thing.
+        """
+        with _GATE:
+            if not any(held.thread == self.thread for held in Held._all):
+                Held._queue.append(self)
+            try:
+                _wait(self.thread, self._blockers)
+                self.found = remember()
+                Held._all.append(self)
+            finally:
+                if self in Held._queue:
+                    Held._queue.remove(self)
+                _GATE.notify_all()
+
+    def _blockers(self) -> set[int]:
+        """Return the threads that hold a part of it, and those that came to wait for one before."""
+        before = Held._queue[: Held._queue.index(self)] if self in Held._queue else []
+        others = (held for held in (*Held._all, *before) if held.thread != self.thread)
+        return {held.thread for held in others if not self.keys.isdisjoint(held.keys)}
+
+    def release(self) -> None:
+        """Put back what no later entrant holds too, and let others in; without effect where nothing was taken."""
+        with _GATE:
+            if self not in Held._all:
+                return
+            later = Held._all[Held._all.index(self) + 1 :]
+            own: list[Callable[[], None]] = []
+            for key, back in self.found.items():
+                heir = next((held for held in later if key in held.found), None)
+                if heir is None:
+                    own.append(back)
+                else:
+                    heir.found[key] = back
+            try:
+                _call(own)
+            except KeyboardInterrupt:
+                _call(own)
+                raise
+            finally:
+                Held._all.remove(self)
+                _GATE.notify_all()
+
+
+def _call(functions: list[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
+
+
+class _Entry:
+    """One entry of a thread: the states that it goes back to when it is left; None for the first one."""
+
+    def __init__(self) -> None:
+        self.stream: _Stream | None = None
+        self.before: RandomState | None = None
+
+
+class _Stream:
+    """The random states of one thread, while it is inside.
+
+    Attributes:
+        thread: its number.
+        devices: the GPUs whose states are its own.
+        entries: those under way, the outermost one first.
+        state: where they have got to, while those of another thread are in place.
+        quiet: kinds of passes that were seen to draw nothing, each with the module, whose number is thereby not reused.
+        nested: whether the pass under way has entered once more, as that of a network that runs attacks of its own.
+    """
+
+    def __init__(self, thread: int):
+        self.thread, self.devices = thread, set[int]()
+        self.entries: list[_Entry] = []
+        self.state: RandomState | None = None
+        self.quiet: dict[Any, nn.Module] = {}
+        self.nested = False
+
+
+class _Place:
+    """Whose states the global ones are; `outside` are those to be put back when nobody is inside any more."""
+
+    def __init__(self) -> None:
+        self.streams: dict[int, _Stream] = {}
+        self.placed: _Stream | None = None
+        self.outside: RandomState | None = None
+        self.passing: dict[int, bool] = {}
+        self.eager: list[int] = []
+
+    def put(self, stream: _Stream | None) -> None:
+        """Make the global states those of a thread; with None they are kept for their owner, and nobody's."""
+        if self.placed is stream:
+            return
+        if self.placed is not None:
+            self.placed.state = RandomState.now(self.placed.devices)
+        if stream is not None and stream.state is not None:
+            stream.state.restore()
+        self.placed = stream
+
+    def others(self, thread: int) -> set[int]:
+        """Return the other threads that are in a pass."""
+        return {other for other in self.passing if other != thread}
+
+    def enter(self, entry: _Entry, seed: int, devices: set[int]) -> None:
+        """Give the thread states of its own, from a seed."""
+        thread = threading.get_ident()
+        with _GATE:
+            _wait(thread, lambda: self.others(thread))
+            if self.outside is None:
+                self.outside = RandomState.now(devices)
+            elif new := devices - set(self.outside.cuda):
+                self.outside.cuda.update(RandomState.now(new).cuda)
+            entry.stream = stream = self.streams.get(thread, _Stream(thread))
+            self.put(stream)
+            if stream.entries:
+                entry.before = RandomState.now(stream.devices | devices)
+                stream.nested = True
+            stream.entries.append(entry)
+            self.streams[thread] = stream
+            stream.devices |= devices
+            seed_all(seed, devices)
+
+    def leave(self, entry: _Entry) -> None:
+        """Go back to the states from before an entry, once the passes under way have ended."""
+        stream = entry.stream
+        if stream is None or entry not in stream.entries:  # interrupted on its way in
+            return
+        with _GATE:
+            try:
+                _wait(threading.get_ident(), lambda: self.others(stream.thread), always=True)
+            finally:
+                place = stream.entries.index(entry)
+                del stream.entries[place]
+                if stream.entries[place:]:
+                    stream.entries[place].before = entry.before
+                elif entry.before is not None:
+                    self.put(stream)
+                    entry.before.restore()
+                else:
+                    self._close(stream)
+                _GATE.notify_all()
+
+    def _close(self, stream: _Stream) -> None:
+        del self.streams[stream.thread]
+        self.placed = None if self.placed is stream else self.placed
+        if len(self.streams) == 1:
+            self.put(*self.streams.values())
+        elif not self.streams and self.outside is not None:
+            self.outside.restore()
+            self.outside = None
+
+    def begin(self, stream: _Stream, *, alone: bool) -> None:
+        """Begin a pass: alone with the thread's states in place, or beside others that draw nothing either."""
+        thread = stream.thread
+        with _GATE:
+            self.eager += [thread] if alone else []
+            try:
+                _wait(thread, lambda: self._blockers(thread, alone=alone))
+                self.passing[thread], stream.nested = alone, False
+                if alone or len(self.streams) == 1:
+                    self.put(stream)
+                else:
+                    self.put(None)
+            finally:
+                if alone:
+                    self.eager.remove(thread)
+                _GATE.notify_all()
+
+    def _blockers(self, thread: int, *, alone: bool) -> set[int]:
+        passing = {other for other, single in self.passing.items() if other != thread and (alone or single)}
+        return passing if alone else passing | set(self.eager)
+
+    def end(self, stream: _Stream) -> None:
+        """End a pass."""
+        with _GATE:
+            self.passing.pop(stream.thread, None)
+            _GATE.notify_all()
+
+
+_PLACE = _Place()
+
+
+@contextmanager
+def own_randomness(seed: int, devices: Iterable[int] = ()) -> Generator[None]:
+    """Give this thread global random states of its own within the block, from a seed; then put back the earlier ones.
+
+    The states are one for the process: those from before are back when the last thread is out. Passes that draw from
+    them go through `turn`.
+
+    Args:
+        seed: of all of them.
+        devices: GPUs whose states are meant too.
+    """
+    entry = _Entry()
+    try:
+        _PLACE.enter(entry, seed, set(devices))
+        yield
+    finally:
+        _PLACE.leave(entry)
+
+
+@contextmanager
+def turn(module: nn.Module, kind: Any = None, *, draws: bool = False) -> Generator[None]:
+    """Keep other threads' random numbers apart from those that a network draws within the block.
+
+    As long as one thread alone is inside, nothing happens. Of several, those whose network was seen to draw nothing in
+    its first pass of this kind go on side by side; the others one at a time.
+
+    Args:
+        module: the network.
+        kind: of the pass, such as the shape of the images.
+        draws: it is known to use the random states.
+    """
+    stream = _PLACE.streams.get(threading.get_ident())
+    if stream is None or stream.thread in _PLACE.passing:  # a thread that is not inside, or a pass within a pass
+        yield
+        return
+    key = (id(module), kind)
+    alone = draws or key not in stream.quiet
+    try:
+        _PLACE.begin(stream, alone=alone)
+        if alone and not draws and len(_PLACE.streams) > 1:
+            before = RandomState.now(stream.devices)
+            yield
+            if not stream.nested and before.equals(RandomState.now(stream.devices)):
+                stream.quiet[key] = module
+        else:
+            yield
+    finally:
+        _PLACE.end(stream)
