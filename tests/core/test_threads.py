@@ -229,7 +229,7 @@ def test_networks_that_draw_nothing_are_asked_side_by_side(shared):
             outside.wait(LONG)
             for _ in range(3):
                 classifier.logits(images)
-            outside.wait(LONG)
+                outside.wait(LONG)
 
     assert together(*(lambda one=one: job(one) for one in classifiers)) == [None, None]
     assert len(met) == 2

@@ -13,7 +13,7 @@ from torch import Tensor
 _WORD = 2**32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RandomState:
     """The global random states as they were at one time.
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from threading import get_ident, local
+from threading import local
 from typing import Any
 from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 
-from brittle.core.turns import Held, own_randomness
+from brittle.core.turns import Held, own_randomness, this_thread
 
 _KINDS = ("cpu", "cuda", "mps")
 _WRITERS: WeakSet[nn.Module] = WeakSet()
@@ -68,7 +68,7 @@ def _found(held: Held) -> dict[Any, Callable[[], None]]:
 @contextmanager
 def _thread_as_ours() -> Generator[None]:
     """Differentiate and leave autocast within the block; both belong to the thread, and are put back in it alone."""
-    thread = get_ident()
+    thread = this_thread()
     with ExitStack() as stack:
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
@@ -77,7 +77,7 @@ def _thread_as_ours() -> Generator[None]:
         try:
             yield
         finally:
-            if get_ident() != thread:
+            if this_thread() != thread:
                 stack.pop_all()
 
 

@@ -5,6 +5,7 @@ from the first pass to the last (`Held`). The global random states are one for t
 its own, which are put in place for the passes of networks that draw from them (`turn`).
 """
 
+import itertools
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -14,6 +15,22 @@ from torch import nn
 
 from brittle.core.random_state import RandomState, seed_all
 from brittle.errors import RunError
+
+_NUMBERS = itertools.count()
+
+
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.number = next(_NUMBERS)
+
+
+_THREAD = _Thread()
+
+
+def this_thread() -> int:
+    """Return a number for the thread that no other one ever has, unlike `threading.get_ident`."""
+    return _THREAD.number
+
 
 _GATE = threading.Condition()
 """Held for a moment by whoever looks at what follows, or changes it."""
@@ -69,7 +86,7 @@ class Held:
     _queue: list["Held"] = []  # noqa: RUF012
 
     def __init__(self, module: nn.Module):
-        self.thread = threading.get_ident()
+        self.thread = this_thread()
         self.modules, self.parameters = list(module.modules()), list(module.parameters())
         tensors = [*self.parameters, *module.buffers()]
         self.keys = frozenset(map(id, [*self.modules, *tensors])) if tensors else frozenset[int]()
@@ -181,7 +198,7 @@ class _Place:
 
     def enter(self, entry: _Entry, seed: int, devices: set[int]) -> None:
         """Give the thread states of its own, from a seed."""
-        thread = threading.get_ident()
+        thread = this_thread()
         with _GATE:
             _wait(thread, lambda: self.others(thread))
             if self.outside is None:
@@ -205,7 +222,7 @@ class _Place:
             return
         with _GATE:
             try:
-                _wait(threading.get_ident(), lambda: self.others(stream.thread), always=True)
+                _wait(this_thread(), lambda: self.others(stream.thread), always=True)
             finally:
                 place = stream.entries.index(entry)
                 del stream.entries[place]
@@ -289,7 +306,7 @@ def turn(module: nn.Module, kind: Any = None, *, draws: bool = False) -> Generat
         kind: of the pass, such as the shape of the images.
         draws: it is known to use the random states.
     """
-    stream = _PLACE.streams.get(threading.get_ident())
+    stream = _PLACE.streams.get(this_thread())
     if stream is None or stream.thread in _PLACE.passing:  # a thread that is not inside, or a pass within a pass
         yield
         return
