@@ -217,12 +217,13 @@ def test_networks_that_draw_nothing_are_asked_side_by_side(shared):
             inside.wait(LONG)
             met.append(me)
 
-    modules: list[nn.Module] = [Meets(network().eval(), meet) for _ in range(2)]
+    modules: list[Meets] = [Meets(network(), nothing).eval() for _ in range(2)]
     classifiers = [Classifier(modules[0].__call__)] * 2 if shared else [Classifier(module) for module in modules]
     images = middle(4).float()
     for classifier in classifiers:
         classifier.logits(images)  # how it is asked is found out
-    passes.clear()
+    for module in modules:
+        module.meet = meet
 
     def job(classifier: Classifier) -> None:
         with undisturbed(classifier.module), torch.no_grad():
@@ -379,3 +380,33 @@ def test_the_distributed_wrapper_leaves_what_it_wraps_as_found():
         assert any(parameter.grad is not None for parameter in module.parameters())
     finally:
         distributed.destroy_process_group()
+
+
+def test_a_run_says_under_which_autocast_it_was_judged():
+    module = network()
+    assert attacked(module).autocast == ""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = attacked(module)
+    assert result.autocast == "autocast to bfloat16 on cpu"
+    assert "autocast" not in result.table().column_names
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        other_thread = together(lambda: attacked(module))[0]  # autocast is the thread's own
+    assert isinstance(other_thread, Result)
+    assert other_thread.autocast == ""
+
+
+def test_the_trial_of_an_order_in_memory_leaves_the_buffers():
+    """So that a network that answers by what it has counted answers the first run as it does the second."""
+
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+            self.register_buffer("passes", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes += 1
+            return self.inner(x + 0.02 * self.passes)
+
+    module = Counts()
+    assert torch.equal(attacked(module).adversarial, attacked(module).adversarial)

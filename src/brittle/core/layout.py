@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle.core.random_state import RandomState, seed_all
+from brittle.core.still import buffers_kept
 from brittle.types import Images
 
 Shape = tuple[int, ...]
@@ -55,7 +56,7 @@ def _same(module: nn.Module, shape: Shape) -> bool:
     noise = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
     state = RandomState.now()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), buffers_kept(module):
             usual, other = (_seeded(module, images) for images in (noise, _channels_last(noise)))
     except Exception:  # whatever a network does not like about noise or its order, it is asked as usual
         return False

@@ -56,9 +56,8 @@ class RandomState:
         if self.numpy["bit_generator"] == "MT19937":
             np.random.set_state(self.numpy)  # noqa: NPY002
         else:  # put there by `numpy.random.set_bit_generator`
-            np.random.get_bit_generator().state = {
-                name: value for name, value in self.numpy.items() if name not in ("has_gauss", "gauss")
-            }
+            generator: Any = getattr(np.random, "get_bit_generator")()  # noqa: B009  # numpy does not declare it
+            generator.state = {name: value for name, value in self.numpy.items() if name not in ("has_gauss", "gauss")}
         random.setstate(self.python)
 
     def equals(self, other: "RandomState") -> bool:

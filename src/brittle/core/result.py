@@ -8,6 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from brittle.core.still import said_of_autocast
 from brittle.types import Fields, Images, Labels, Mask, PerImage
 
 
@@ -40,6 +41,8 @@ class Result:
         field: the deformation that leads from the clean image to what is returned, (n, 2, h, w) in pixels; None unless
             the threat is `Flow`.
         trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
+        autocast: under which `torch.autocast` of the caller the network was asked and judged, such as "autocast to
+            bfloat16 on cpu"; "" for none.
     """
 
     adversarial: Images
@@ -66,6 +69,7 @@ class Result:
     size_unrounded: PerImage | None = None
     field: Fields | None = None
     trace: Tensor | None = None
+    autocast: str = ""
 
     def __len__(self) -> int:
         return len(self.success)
@@ -82,7 +86,7 @@ class Result:
             {
                 name: values.cpu().numpy()
                 for name, values in columns.items()
-                if name not in ("adversarial", "field", "trace") and values is not None
+                if name not in ("adversarial", "field", "trace", "autocast") and values is not None
             }
         )
 
@@ -110,11 +114,11 @@ class Collector:
             self._traces.append(trace.to(device))
 
     def result(self) -> Result:
-        """Return the whole."""
+        """Return the whole, as found under the autocast that is on."""
         trace = None
         if self._traces:
             longest = max(part.shape[1] for part in self._traces)
             trace = torch.cat(
                 [torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=torch.nan) for part in self._traces]
             )
-        return Result(adversarial=self._adversarial, trace=trace, **self._columns)
+        return Result(adversarial=self._adversarial, trace=trace, autocast=said_of_autocast(), **self._columns)

@@ -51,9 +51,9 @@ def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
         held.release()
 
 
-def _found(held: Held) -> dict[Any, Callable[[], None]]:
+def _found(held: Held) -> dict[Any, Callable[[], object]]:
     """Return what puts back each mode, flag and buffer."""
-    back: dict[Any, Callable[[], None]] = {}
+    back: dict[Any, Callable[[], object]] = {}
     for child in held.modules:
         if hasattr(child, "training"):  # frozen: none
             back[id(child)] = partial(setattr, child, "training", child.training)
@@ -132,6 +132,19 @@ class _Kept:
         return not (same and self.buffer.is_cuda) and not torch.equal(self.buffer, copy)
 
 
+@contextmanager
+def buffers_kept(module: nn.Module) -> Generator[None]:
+    """Put a module's buffers back at the end of the block, as after passes that are none of an evaluation."""
+    kept = [
+        _Kept(child, name, buffer) for child in module.modules() for name, buffer in child.named_buffers(recurse=False)
+    ]
+    try:
+        yield
+    finally:
+        for one in kept:
+            one.restore()
+
+
 def _form(tensor: Tensor) -> tuple[object, ...]:
     return tensor.shape, tensor.dtype, tensor.device
 
@@ -157,6 +170,24 @@ def has_written(module: nn.Module) -> bool:
 
 def _autocast_now() -> tuple[tuple[str, torch.dtype], ...]:
     return tuple((kind, torch.get_autocast_dtype(kind)) for kind in _KINDS if torch.is_autocast_enabled(kind))
+
+
+def said_of_autocast() -> str:
+    """Say under which autocast networks are asked in this thread, such as "autocast to bfloat16 on cpu"; "" for none.
+
+    Example:
+        >>> with torch.autocast("cpu", dtype=torch.bfloat16):
+        ...     said_of_autocast()
+        'autocast to bfloat16 on cpu'
+    """
+    on = [f"{str(dtype).removeprefix('torch.')} on {kind}" for kind, dtype in autocast_around()]
+    return f"autocast to {' and '.join(on)}" if on else ""
+
+
+def remarks_on_autocast() -> list[str]:
+    """Return a sentence on the caller's autocast where there is one."""
+    on = said_of_autocast()
+    return [f"the network is asked and judged under {on}, as the caller is"] if on else []
 
 
 def autocast_around() -> tuple[tuple[str, torch.dtype], ...]:

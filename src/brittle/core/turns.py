@@ -90,9 +90,9 @@ class Held:
         self.modules, self.parameters = list(module.modules()), list(module.parameters())
         tensors = [*self.parameters, *module.buffers()]
         self.keys = frozenset(map(id, [*self.modules, *tensors])) if tensors else frozenset[int]()
-        self.found: dict[Any, Callable[[], None]] = {}
+        self.found: dict[Any, Callable[[], object]] = {}
 
-    def take(self, remember: Callable[[], dict[Any, Callable[[], None]]]) -> None:
+    def take(self, remember: Callable[[], dict[Any, Callable[[], object]]]) -> None:
         """Wait until no other thread holds a part of it, and remember how it is.
 
         Args:
@@ -122,7 +122,7 @@ class Held:
             if self not in Held._all:
                 return
             later = Held._all[Held._all.index(self) + 1 :]
-            own: list[Callable[[], None]] = []
+            own: list[Callable[[], object]] = []
             for key, back in self.found.items():
                 heir = next((held for held in later if key in held.found), None)
                 if heir is None:
@@ -139,7 +139,7 @@ class Held:
                 _GATE.notify_all()
 
 
-def _call(functions: list[Callable[[], None]]) -> None:
+def _call(functions: list[Callable[[], object]]) -> None:
     for function in functions:
         function()
 

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from brittle.core.lattice import Lattice
+from brittle.core.still import remarks_on_autocast
 from brittle.data import Source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
@@ -143,6 +144,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         )
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
     source, remarks = match_classes(network.classes, source, class_order)
+    remarks = [*remarks, *remarks_on_autocast()]
     converted = source.conversions()
     known = Known()
     before = digest_of(classifier.module, known=known)

@@ -26,7 +26,8 @@ class NetworkInfo(Strict):
         input_shape: channels, height, width; None when the network takes several sizes.
         bounds: least and greatest value of a pixel.
         tensors: sha256 of every tensor and array that it reaches; "" in a run of an older version.
-        outputs: how its outputs are read where they are not logits, such as "probabilities".
+        outputs: how its outputs are read where they are not logits, such as "probabilities", and under which autocast
+            of the caller it was asked.
         unseen: what could not be looked into or changes by itself.
     """
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from brittle.core.classifier import Classifier
+from brittle.core.still import said_of_autocast
 from brittle.data import Source
 from brittle.evaluation.manifest import CodeInfo
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
@@ -81,6 +82,7 @@ def _code(seen: Reached, roots: tuple[str, ...]) -> CodeInfo:
 
 
 def outputs_of(classifier: Classifier) -> str:
-    """Say how the network's outputs are read; "" for logits."""
+    """Say how the network's outputs are read, and under which autocast it is asked; "" for logits without one."""
     said = [name for name in ("binary", "probabilities") if getattr(classifier, name)]
-    return " ".join([*said, *([f"labels={classifier.labels}"] if classifier.labels is not None else [])])
+    said += [f"labels={classifier.labels}"] if classifier.labels is not None else []
+    return " ".join([*said, *filter(None, [said_of_autocast()])])

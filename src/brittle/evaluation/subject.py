@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from brittle.core.classifier import Classifier
-from brittle.core.still import undisturbed
+from brittle.core.still import remarks_on_autocast, undisturbed
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError
 from brittle.evaluation.first_look import SEEN
@@ -30,13 +30,13 @@ class Subject:
     source: Source
 
     def said(self, remarks: Sequence[str] = ()) -> list[str]:
-        """Return what is done to the images on their way to the network, in sentences.
+        """Return what is done to the images on their way to the network, and its autocast, in sentences.
 
         Raises:
             DataError, InputError: what would end the work later, see `Source.conversions`.
         """
         source = self.source
-        return said_of_images(len(source), source.conversions(), source.skipped, remarks)
+        return said_of_images(len(source), source.conversions(), source.skipped, [*remarks, *remarks_on_autocast()])
 
 
 def open_subject(  # noqa: PLR0913  # one parameter for each option that every command shares

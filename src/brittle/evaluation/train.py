@@ -11,6 +11,7 @@ from torch import nn
 
 from brittle.core.classifier import Classifier
 from brittle.core.run import run
+from brittle.core.still import remarks_on_autocast
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
@@ -167,7 +168,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         BrittleError: as `train`.
     """
     checkpoint = path.with_suffix(".checkpoint")
-    said = said_of_images(len(source), source.conversions(), source.skipped, ())
+    said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
     module, history = train_named(
         *(design, *in_memory(source)),
         settings=settings,
