@@ -77,7 +77,8 @@ def pair(kind: str, number: int) -> tuple[bool, bool, bool]:
     """Whether modules, results and the global random state are other than after runs one after the other."""
     torch.manual_seed(number)
     modules = KINDS[kind]()
-    before, alone = [state_of(module) for module in modules], [found_by(module, i) for i, module in enumerate(modules)]
+    before = [state_of(module) for module in modules]
+    _, alone = [[found_by(module, i) for i, module in enumerate(modules)] for _ in range(2)]  # once to warm up
     random, found = torch.get_rng_state(), list[Tensor | None]([None, None])
 
     def work(place: int) -> None:
