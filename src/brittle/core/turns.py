@@ -1,7 +1,7 @@
 """Threads that use brittle at the same time: one at a time on one network, each with random numbers of its own.
 
 Two things are shared without being seen. A network is one set of modes, flags and buffers, so a thread holds it alone
-from the first pass to the last (`held.Held`). The global random states are one for the process, so each thread has some of
+from the first pass to the last (`Held`). The global random states are one for the process, so each thread has some of
 its own, which are put in place for the passes of networks that draw from them (`turn`).
 """
 
