@@ -12,7 +12,7 @@ SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
     {"limits"},
-    {"reading"},
+    {"reading", "parquet_pages"},
     {"files", "identity"},
     {"maths", "pictures"},
     {"core"},
