@@ -153,8 +153,11 @@ def open_tensors(path: Path, framework: str = "pt") -> Generator[Any]:
         OverLimit: it, or its header, is too large.
     """
     with open_ordinary(path) as file:
-        check_limit("record", os.fstat(file.fileno()).st_size, str(path))
-        check_limit("text", int.from_bytes(file.read(HEADER), "little"), f"the header of {path}")
+        size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(HEADER), "little")
+        check_limit("record", size, str(path))
+        if header > size:
+            raise ValueError(f"no whole safetensors file: it has {size:,} bytes and its header alone {header:,}")
+        check_limit("text", header, f"the header of {path}")
     try:
         with safe_open(path, framework=framework) as opened:
             yield opened
