@@ -12,7 +12,8 @@ SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
     {"limits"},
-    {"reading", "parquet_pages"},
+    {"reading"},
+    {"parquet_pages"},
     {"files", "identity"},
     {"maths", "pictures"},
     {"core"},
@@ -36,7 +37,7 @@ REPORT_READS = (
     "brittle.studies.drawing",
 
     "brittle.pictures",  # draws what it is given
-    "brittle.reading",  # opens a file that somebody else may have made
+    "brittle.reading", "brittle.parquet_pages",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""

@@ -25,6 +25,7 @@ from brittle.options import (
     Draws,
     Dtype,
     Eps,
+    FileLimits,
     Json,
     Labels,
     Levels,
@@ -81,6 +82,7 @@ def attack(
     crop: Crop = None,
     skip_bad: SkipBad = False,
     class_order: ClassOrder = "auto",
+    limits: FileLimits = None,
     lattice: Annotated[int, Levels] = 256,
     json: Json = False,
 ) -> None:
@@ -129,6 +131,7 @@ def report(
         Path, typer.Argument(help="The run folder of an audit, finished or not; or NAME.training.json of a training.")
     ],
     out: Annotated[Path | None, typer.Option(help="The HTML file; by default it lies in the run folder.")] = None,
+    limits: FileLimits = None,
 ) -> None:
     """Write a run's report, or a training's curves: one HTML file that opens from disk."""
     typer.echo((write_training if run.is_file() else write_report)(run, out).resolve())
@@ -166,6 +169,7 @@ def study(
     scale: Annotated[str, typer.Option(help="small runs here in minutes; paper is the published size.")] = "small",
     device: Device = None,
     seed: Seed = 0,
+    limits: FileLimits = None,
 ) -> None:
     """Reproduce a published table beside the published figures; cells once computed are kept."""
     result = run_study(

@@ -6,9 +6,13 @@ equal are stored once. The headers are structures in Thrift's compact protocol.
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import pyarrow.parquet as pq
+
 from brittle.limits import check_limit
+from brittle.reading import open_ordinary
 
 Fields = dict[int, Any]
 """A structure of Thrift: values by the numbers of their fields; of lists the elements, of text the bytes."""
@@ -162,6 +166,25 @@ def largest_page(file: BinaryIO, group: Any, columns: tuple[str, ...], what: str
         if chunk.path_in_schema.partition(".")[0] in columns:
             largest = max(largest, _largest_of(file, chunk, f"column {chunk.path_in_schema!r} of {what}", limit))
     return largest
+
+
+def check_table(path: Path) -> None:
+    """Refuse a Parquet file that, read whole, would take more than the limits allow, by the headers of its pages.
+
+    Raises:
+        OSError: it is no ordinary file, or cannot be read.
+        ValueError: it is no Parquet file, or a damaged one.
+        OverLimit: as said.
+    """
+    with open_ordinary(path) as file:
+        check_directory(file, str(path))
+        metadata = pq.read_metadata(file)
+        columns = tuple(metadata.schema.column(number).path.partition(".")[0] for number in range(metadata.num_columns))
+        largest_of = (
+            largest_page(file, metadata.row_group(group), columns, str(path))
+            for group in range(metadata.num_row_groups)
+        )
+        check_limit("record", sum(largest_of), str(path))
 
 
 def _largest_of(file: BinaryIO, chunk: Any, what: str, limit: str) -> int:

@@ -20,6 +20,7 @@ from brittle.evaluation.manifest_info import (
     ThreatInfo,
 )
 from brittle.identity.sources import changed_files
+from brittle.reading import read_text
 
 __all__ = [
     "AttackInfo",
@@ -183,10 +184,10 @@ def read_manifest(path: Path) -> Manifest:
         RunError: the file is missing, cannot be read, or is not a manifest of a format this version knows.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise RunError(f"{path.parent} is no run folder: it has no {path.name}; give the folder of an audit") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     try:
         return Manifest.model_validate_json(text)

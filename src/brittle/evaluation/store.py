@@ -20,6 +20,7 @@ from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
+from brittle.parquet_pages import check_table
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
@@ -228,12 +229,13 @@ class RunFolder:
     def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
         advice = "run the audit again: it does this part anew and keeps the others"
         try:
+            check_table(path)
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 metadata = file.schema_arrow.metadata or {}
                 if not file.schema_arrow.remove_metadata().equals(SCHEMA):
                     raise RunError(f"{path} does not have the columns of a part; {advice}")
                 table = file.read(columns=list(columns) if columns is not None else None)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise RunError(f"{path} is damaged ({error}); {advice}") from error
         for name, value in self._stamp(key, block).items():
             found = metadata.get(f"brittle.{name}".encode(), b"nothing").decode(errors="replace")

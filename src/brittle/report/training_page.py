@@ -1,6 +1,5 @@
 """The page of a training: how loss and accuracy went from epoch to epoch, and what the network can do now."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from brittle.errors import RunError
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
+from brittle.reading import read_json
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
@@ -34,7 +34,7 @@ def write_training(course: Path, out: Path | None = None) -> Path:
     name = course.name.removesuffix(".json").removesuffix(".training") + ".html"
     target = course.with_name(name) if out is None else out / name if out.is_dir() else out
     try:
-        page = render(json.loads(course.read_text()))
+        page = render(read_json(course))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{str(course)!r} is not the course of a training ({error!r}); give NAME.training.json of `brittle train`"

@@ -3,7 +3,6 @@
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
 import io
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 
 from brittle.errors import RunError
 from brittle.files import write_atomically
 from brittle.metrics import Estimate, fooling_rate
+from brittle.parquet_pages import check_table
+from brittle.reading import open_tensors, parse_json
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
@@ -131,17 +131,18 @@ def _settings(made: dict[str, Any]) -> dict[str, str]:
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
-        with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {})["brittle"])
+        with open_tensors(path, "np") as file:
+            header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
             return file.get_tensor("perturbation"), header
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise RunError(f"{str(path)!r} is no perturbation of `brittle universal`: {error}") from error
 
 
 def _rows(path: Path) -> pa.Table:
     try:
+        check_table(path)
         return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(f"the rows of the perturbation, {str(path)!r}, cannot be read: {error}") from error
 
 
@@ -173,7 +174,7 @@ def _labels(rows: pa.Table, kind: str) -> list[Label]:
 
 
 def _classes(rows: pa.Table) -> list[str]:
-    return json.loads((rows.schema.metadata or {}).get(b"classes", b"[]"))
+    return parse_json((rows.schema.metadata or {}).get(b"classes", b"[]"))
 
 
 def _name(label: int, names: list[str]) -> str:

@@ -7,7 +7,7 @@ from math import cos, pi
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -123,8 +123,8 @@ def save_depth(network: DepthNetwork, path: Path) -> None:
 
 
 def load_depth(path: Path, width: int, device: str = "cpu") -> DepthNetwork:
-    """Read what `save_depth` wrote."""
+    """Read what `save_depth` wrote; raises ModelError for a file of other weights."""
     with seeded(0):
         network = DepthNetwork(width)
-    network.load_state_dict(load_file(path))
+    load_weights(network, path)
     return network.to(device).eval().requires_grad_(False)

@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from brittle.errors import OverLimit
 from brittle.evaluation.manifest import Strict
 from brittle.files import write_atomically
+from brittle.reading import read_text
 
 HEALTH = "health.json"
 Status = Literal["fail", "warn", "pass", "skipped"]
@@ -116,7 +118,7 @@ def read_health(folder: Path, run: str) -> Health | None:
         run: the identity in its manifest.
     """
     try:
-        health = Health.model_validate_json((folder / HEALTH).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError):
+        health = Health.model_validate_json(read_text(folder / HEALTH))
+    except (OSError, OverLimit, UnicodeDecodeError, ValidationError):
         return None
     return health if health.run == run else None
