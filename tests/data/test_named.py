@@ -138,7 +138,7 @@ class Rows:
 @pytest.fixture
 def datasets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("datasets")
-    module.Image = Picture
+    module.Image, module.__version__ = Picture, "4.0.0"
     cells = [{"bytes": encoded(grey(level)), "path": f"{level}.png"} for level in (5, 6, 7)]
     rows = [{"img": cell, "label": i} for i, cell in enumerate(cells)]
     module.sets = {"toys/test": Rows(rows, {"img": Picture(), "label": ClassLabel(["a", "b", "c"])})}
