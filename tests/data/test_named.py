@@ -232,6 +232,9 @@ def test_a_version_that_can_run_a_repositorys_script_is_refused(datasets: Module
     datasets.__version__ = "3.6.0"
     with pytest.raises(DataError, match=r"datasets 3.6.0 can run a program .* datasets 4 or later"):
         open_source("hf:toy/set")
+    del datasets.__version__
+    with pytest.raises(DataError, match=r"datasets of an unknown version can run a program"):
+        open_source("hf:toy/set")
 
 
 def test_missing_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError
+from brittle.errors import MissingExtra, ModelError, OverLimit
 from brittle.evaluation.subject import open_subject
+from brittle.limits import use_limits
 from brittle.models import open_network
 from brittle.models.graph import distance
 from brittle.models.onnx import _without_detection_operators
@@ -263,3 +264,39 @@ def test_differences_are_measured_by_the_range_of_what_was_wanted():
     assert distance(far + np.array([0, 0.01]), far) == pytest.approx((0.01, 0.0005))
     assert distance(far, far[:1])[1] == distance(np.array([np.nan]), np.array([1.0]))[1] == np.inf
     assert distance(np.array([np.nan, np.inf, 1]), np.array([np.nan, np.inf, 1])) == (0, 0)
+
+
+def outside(fake, name, **told):
+    fake.model.graph.initializer.append(weight(name, **told))
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/hostname", "link", ""])
+def test_tensors_outside_of_the_folder_are_refused(tmp_path, monkeypatch, location):
+    (tmp_path / "secret").write_bytes(bytes(8))
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "inner" / "net.onnx").write_bytes(b"a graph")
+    fake = Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2))
+    outside(fake, "w", location=location)
+    with pytest.raises(ModelError, match=r"lies outside of its own folder|it is a folder"):
+        open_network(str(tmp_path / "inner" / "net.onnx"))
+    assert fake.converted is None
+
+
+def test_tensors_beside_the_network_are_read_as_far_as_their_file_goes(file, monkeypatch):
+    (file.parent / "data").write_bytes(bytes(8))
+    fake = Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2))
+    outside(fake, "w", location="data", offset="4", length="4")
+    assert open_network(str(file)).module is fake.module
+    with use_limits(record=6), pytest.raises(OverLimit):
+        open_network(str(file))
+    outside(fake, "v", location="data", offset="4", length="5")
+    with pytest.raises(ModelError, match="beyond the end of data"):
+        open_network(str(file))
+
+
+def test_a_tensor_that_would_take_too_much_is_refused(file, monkeypatch):
+    fake = Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2))
+    fake.model.graph.value_info = [tensor("ones", 0, 30_000, 30_000)]
+    with pytest.raises(OverLimit, match=r"the tensor 'ones' of net\.onnx would take 7,200,000,000"):
+        open_network(str(file))

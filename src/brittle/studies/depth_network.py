@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from brittle.files import write_atomically
 from brittle.models.network import seeded
+from brittle.models.weights import load_weights
 from brittle.studies.scenes import Scenes
 from brittle.types import Images
 
