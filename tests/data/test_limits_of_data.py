@@ -123,5 +123,5 @@ def test_links_that_multiply_are_gone_through_a_hundred_times(tmp_path: Path):
 
 def test_a_class_number_that_no_network_has_is_refused(write_npz):
     path = write_npz(images=np.zeros((1, 4, 4), np.uint8) + 9, labels=np.array([2**63], np.uint64))
-    with pytest.raises(LabelError, match="below 2147483648"):
+    with pytest.raises(LabelError, match="below 2,147,483,648"):
         first(path)
