@@ -34,7 +34,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
     "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.study", "brittle.studies.tables",
-    "brittle.studies.drawing",
+    "brittle.studies.drawing", "brittle.studies.kept",
 
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages",  # opens a file that somebody else may have made

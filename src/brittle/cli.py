@@ -11,7 +11,7 @@ from brittle.bars import console
 from brittle.cli_audit import audit
 from brittle.cli_train import train
 from brittle.cli_universal import universal
-from brittle.errors import BrittleError
+from brittle.errors import BrittleError, quoted
 from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.gate import ExitCode
 from brittle.evaluation.spec import number
@@ -41,7 +41,6 @@ from brittle.options import (
 from brittle.output import user_prints_aside
 from brittle.report import write_report
 from brittle.report.study_page import write_study
-from brittle.report.training_page import write_training
 from brittle.studies import run_study
 from brittle.version import __version__
 
@@ -128,13 +127,19 @@ app.command()(universal)
 @app.command()
 def report(
     run: Annotated[
-        Path, typer.Argument(help="The run folder of an audit, finished or not; or NAME.training.json of a training.")
+        Path,
+        typer.Argument(
+            help="The folder of an audit, finished or not, or of a study; the weights or NAME.training.json of a "
+            "training; or the perturbation of `universal`."
+        ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The HTML file; by default it lies in the run folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
+    ] = None,
     limits: FileLimits = None,
 ) -> None:
-    """Write a run's report, or a training's curves: one HTML file that opens from disk."""
-    typer.echo((write_training if run.is_file() else write_report)(run, out).resolve())
+    """Write the page of what lies on disk: one HTML file that opens without a network."""
+    typer.echo(write_report(run, out).resolve())
 
 
 @app.command("list")
@@ -219,5 +224,7 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        terminal.fail(f"unexpected {type(error).__name__}: {error}; `brittle --debug ...` shows where it came from")
+        terminal.fail(
+            f"unexpected {type(error).__name__}: {quoted(error)}; `brittle --debug ...` shows where it came from"
+        )
         sys.exit(ExitCode.UNEXPECTED)

@@ -11,11 +11,69 @@ BrittleError
 ├── OverLimit             a file that would take more pixels, bytes or depth than the limits allow
 ├── RunError              a run folder that is broken, full, unwritable or belongs to other work
 └── MissingExtra          an optional package that is not installed
+
+What a message quotes of a file passes through `quoted`: it stays short, and cannot steer a terminal.
 """
+
+import unicodedata
+
+QUOTED = 160
+"""Most characters of one quotation."""
+JOINERS = "\u200c\u200d"
+"""Characters without a width that some scripts, and pictures of several parts, are written with."""
+LONGEST = 2000
+"""Most characters of a message, whatever it quotes."""
+
+
+def quoted(text: object, length: int = QUOTED) -> str:
+    r"""Text that somebody else wrote, for a message: one line, shortened, what is no visible character escaped.
+
+    Args:
+        text: anything with a text, such as another library's error or a name from a file.
+        length: the most characters of it.
+
+    Example:
+        >>> quoted("two\nlines, \x1b[31mred"), quoted("x" * 1000, 8)
+        ('two lines, \\x1b[31mred', 'xxxxxxx…')
+    """
+    words = str(text)[: 8 * length].split()  # what follows is never shown
+    return shortened(escaped(" ".join(words)), length)
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, cut with an ellipsis where it is longer than `length`."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def escaped(text: str, but: str = "") -> str:
+    r"""The text with control characters, marks that turn its direction, and halves of characters as escapes.
+
+    Args:
+        text: any.
+        but: characters that may stay.
+
+    Example:
+        >>> escaped("a\u202eb\n", but="\n")
+        'a\\u202eb\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one in but or _visible(one) else one.encode("unicode_escape").decode() for one in text)
+
+
+def _visible(character: str) -> bool:
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
 
 
 class BrittleError(Exception):
-    """The root of all errors raised on purpose; the command line prints its message without a traceback."""
+    """The root of all errors raised on purpose; the command line prints its message without a traceback.
+
+    Its text is bounded and holds no control characters but ends of lines, whatever was put into it.
+    """
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return shortened(escaped(super().__str__(), but="\n"), LONGEST)
 
 
 class InputError(BrittleError, ValueError):
@@ -46,7 +104,9 @@ class BadImage(DataError):
     """One image that cannot be decoded; carries its name so that it can be found."""
 
     def __init__(self, name: str, reason: str):
-        super().__init__(f"image {name!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out")
+        super().__init__(
+            f"image {shortened(name, QUOTED)!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out"
+        )
         self.name, self.reason = name, reason
 
 

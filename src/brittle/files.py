@@ -3,10 +3,13 @@
 import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 
+TEXT_BYTES = 64_000_000
+"""Most bytes of a text that is read by default; brittle's own have a few thousand, or a few million at most."""
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
 
@@ -52,6 +55,33 @@ def _replace(path: Path, content: "bytes | memoryview") -> None:
         os.close(folder)
 
 
+def read_text(path: Path, most: int = TEXT_BYTES) -> str:
+    """Return the text of a file that nobody need trust: no pipe or device, which may never end, and none too large.
+
+    Args:
+        path: the file.
+        most: the most bytes that it may have.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read, is no ordinary file, or is larger.
+        UnicodeDecodeError: it is no UTF-8.
+
+    Example:
+        >>> import tempfile
+        >>> note = Path(tempfile.mkdtemp()) / "note"
+        >>> write_atomically(note, b"whole")
+        >>> read_text(note)
+        'whole'
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError("it is no ordinary file")
+    if about.st_size > most:
+        raise OSError(f"it has {about.st_size:,} bytes, and at most {most:,} are read")
+    return path.read_text(encoding="utf-8")
+
+
 def cannot_write(path: Path, error: OSError) -> RunError:
     """Say why a file or folder cannot be written, and for a full disk how much is left."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -61,4 +91,4 @@ def cannot_write(path: Path, error: OSError) -> RunError:
         except (OSError, StopIteration):
             left = "space left unknown"
         return RunError(f"the disk is full: {path} could not be written ({left}); make room and run the same again")
-    return RunError(f"{path} cannot be written: {error.strerror or error}; give a folder you may write to")
+    return RunError(f"{path} cannot be written: {quoted(error.strerror or error)}; give a folder you may write to")

@@ -8,7 +8,6 @@ import pytest
 from counting_study import Counting
 from playwright.sync_api import sync_playwright
 
-from brittle.errors import RunError
 from brittle.report.study_page import ratio_figure, render_study, write_study
 from brittle.studies import run_study
 
@@ -72,9 +71,8 @@ def test_a_study_without_numbers_has_a_page_too(counting, tmp_path):
 
 
 @pytest.mark.usefixtures("_light")
-def test_a_folder_is_no_file(counting, tmp_path):
-    with pytest.raises(RunError, match="is a folder"):
-        write_study(run_study(counting.study(), tmp_path), tmp_path)
+def test_a_page_may_go_into_another_folder(counting, tmp_path):
+    assert write_study(run_study(counting.study(), tmp_path), tmp_path) == tmp_path / "study.html"
 
 
 def fits(page):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from brittle.errors import DataError, InputError
+from brittle.errors import DataError, InputError, quoted
 from brittle.reading import read_json
 
 FILE = "classes.json"
@@ -65,7 +65,7 @@ def read_entries(folder: Path) -> list[dict[str, Any]]:
         whole = all(isinstance(e["name"], str) and e["label"] == i for i, e in enumerate(entries))
         whole = whole and all(isinstance(e.get(key, ""), str) for e in entries for key in ("short", "wnid"))
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise DataError(f"{path} cannot be used ({type(error).__name__}: {error}); {expected}") from error
+        raise DataError(f"{path} cannot be used ({type(error).__name__}: {quoted(error)}); {expected}") from error
     if not whole:
         raise DataError(f"{path} cannot be used; {expected}")
     return entries

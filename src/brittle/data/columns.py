@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from brittle.data.cells import is_encoded, is_image, is_tensor, is_text, plain
-from brittle.errors import DataError, LabelError
+from brittle.errors import DataError, LabelError, quoted
 from brittle.reading import parse_json
 
 IMAGE_COLUMNS = ("image", "img")
@@ -31,7 +31,7 @@ def find_columns(schema: Any, path: Path) -> tuple[str, str | None]:
         for field in schema
         if kinds.get(field.name) == "Image" or is_encoded(field.type) or is_tensor(field.type)
     ]
-    seen = f"columns are {', '.join(f'{field.name} ({brief(field.type)})' for field in schema)}"
+    seen = f"columns are {quoted(', '.join(f'{field.name} ({brief(field.type)})' for field in schema))}"
     if len(images) != 1:
         raise DataError(f"{path} has {len(images) or 'no'} columns of images; {seen}; expected one called 'image'")
     if not is_image(schema.field(images[0]).type):
@@ -44,7 +44,8 @@ def find_columns(schema: Any, path: Path) -> tuple[str, str | None]:
     label = labels[0] if len(labels) == 1 else None
     if label is not None and not is_label(schema.field(label).type):
         raise LabelError(
-            f"{path}: labels in column {label!r} are {schema.field(label).type}; expected integers from 0, or names"
+            f"{path}: labels in column {label!r} are {quoted(schema.field(label).type)}; expected integers from 0, "
+            "or names"
         )
     return images[0], label
 
@@ -93,7 +94,9 @@ def numbered(names: Sequence[str], label: object, where: str) -> int:
     try:
         return names.index(str(label))
     except ValueError:
-        raise LabelError(f"{where} has the class {label!r}, which is none of {', '.join(names[:6])}") from None
+        raise LabelError(
+            f"{where} has the class {quoted(label)!r}, which is none of {quoted(', '.join(names[:6]))}"
+        ) from None
 
 
 def brief(kind: Any) -> str:

@@ -22,7 +22,7 @@ from brittle.data.header import (
     told_white,
     white_of,
 )
-from brittle.errors import BadImage, DataError
+from brittle.errors import BadImage, DataError, quoted
 from brittle.limits import Limits, current, over_limit
 
 FORMATS = (
@@ -62,7 +62,7 @@ def decode(content: bytes, name: str) -> Picture:
         white, negative = white_of(image), is_negative(image)  # turning the image may lose its tags
         ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
-        raise BadImage(name, f"{type(error).__name__}: {error}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
     return normal_mode(image, name, white, negative=negative)
 
 
@@ -78,7 +78,7 @@ def look(content: bytes, name: str) -> tuple[Header, float]:
     try:
         header = header_of(image, content)
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
-        raise BadImage(name, f"{type(error).__name__}: {error}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
     brightest = 1.0
     if header.kind == DEEP and told_white(image) is None:
         pixels = decode(content, name)
@@ -100,11 +100,11 @@ def opened(content: bytes, name: str) -> Image.Image:
         with limit_of_pillow():
             image = Image.open(BytesIO(content), formats=known_formats())
     except Image.DecompressionBombError as error:  # Pillow's own limit, twice ours or more
-        raise BadImage(name, f"{type(error).__name__}: {error}; {how_to_raise()}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}; {how_to_raise()}") from error
     except UnidentifiedImageError as error:
         raise BadImage(name, f"its {len(content)} bytes are no image in {', '.join(known_formats())}") from error
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
-        raise BadImage(name, f"{type(error).__name__}: {error}") from error
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
     known = tags(image)
     tile = first(known.get(TILE[0]), 1) * first(known.get(TILE[1]), 1)
     if reason := over_limit("pixels", max(image.width * image.height, tile)):
@@ -182,7 +182,7 @@ def normal_mode(image: Image.Image, name: str, white: int = 65535, *, negative: 
         # of a palette Pillow warns about transparency unless it is asked for
         return (image.convert("RGBA") if mode in ("P", "PA") else image).convert("RGB")
     except ValueError as error:
-        raise BadImage(name, f"its colours (mode {mode}) cannot be made RGB: {error}") from error
+        raise BadImage(name, f"its colours (mode {mode}) cannot be made RGB: {quoted(error)}") from error
 
 
 def deep_grey(values: np.ndarray, top: int, name: str, *, negative: bool = False) -> Pixels:

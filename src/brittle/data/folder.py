@@ -12,7 +12,7 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header
 from brittle.data.order import balanced_order
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BadImage, DataError, OverLimit
+from brittle.errors import BadImage, DataError, OverLimit, quoted
 from brittle.reading import open_ordinary, read_bytes
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
@@ -102,7 +102,7 @@ class Folder(Source):
             folders = [entry for entry in shown if entry.is_dir()]
             flat = [entry for entry in shown if not entry.is_dir() and is_image(entry, passed)]
         except OSError as error:
-            raise DataError(f"folder {path} cannot be read: {error.strerror or error}") from error
+            raise DataError(f"folder {path} cannot be read: {quoted(error.strerror or error)}") from error
         self.skipped = passed
         if not folders:
             self.labelled = False

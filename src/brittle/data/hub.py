@@ -11,7 +11,7 @@ from brittle.data.fit import Fit
 from brittle.data.named_files import content_of
 from brittle.data.parquet import load, look_at
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BadImage, BrittleError, DataError, MissingExtra
+from brittle.errors import BadImage, BrittleError, DataError, MissingExtra, quoted
 
 DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 """The first of these that the data set has is used when none is named."""
@@ -105,7 +105,7 @@ def open_set(name: str, split: str | None) -> tuple[Any, str, str | None]:
     except BrittleError:
         raise
     except Exception as error:  # the hub, the network, the disk: each raises its own
-        raise DataError(f"hf:{name} cannot be opened: {type(error).__name__}: {error}") from error
+        raise DataError(f"hf:{name} cannot be opened: {type(error).__name__}: {quoted(error)}") from error
     kinds = {column: type(feature).__name__ for column, feature in rows.features.items()}
     images = [column for column in IMAGE_COLUMNS if kinds.get(column) == "Image"][:1]
     images = images or [column for column, kind in kinds.items() if kind == "Image"]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from brittle.data.cells import Cell, plain
-from brittle.errors import BadImage, OverLimit
+from brittle.errors import BadImage, OverLimit, quoted
 from brittle.reading import read_bytes
 
 Where = Path | tuple[Path, ...]
@@ -42,10 +42,10 @@ def read_file(place: Path, name: str) -> bytes:
         return read_bytes(place, "cell")
     except OSError as error:
         raise BadImage(
-            name, f"the cell has no bytes (only a path), and {place} cannot be read: {error.strerror or error}"
+            name, f"the cell has no bytes (only a path), and {place} cannot be read: {quoted(error.strerror or error)}"
         ) from error
     except (OverLimit, ValueError) as error:  # ValueError: a path with a zero byte
-        raise BadImage(name, f"the cell has no bytes (only a path), and {error}") from error
+        raise BadImage(name, f"the cell has no bytes (only a path), and {quoted(error)}") from error
 
 
 def _place(path: str, name: str, where: Where) -> Path:

@@ -15,7 +15,7 @@ from brittle.data.arrays import layout, to_pixels
 from brittle.data.classes import checked_names, read_names
 from brittle.data.fit import Fit, Picture
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import DataError, LabelError
+from brittle.errors import DataError, LabelError, quoted
 from brittle.limits import check_limit
 from brittle.reading import open_ordinary, open_zip
 
@@ -59,7 +59,9 @@ class Npz(Source):
             arrays = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
             found = [name for name in IMAGE_ARRAYS if name in arrays]
             if not found:
-                raise DataError(f"{path} has no array of images; it has {', '.join(arrays)}; expected 'images' or 'x'")
+                raise DataError(
+                    f"{path} has no array of images; it has {quoted(', '.join(arrays))}; expected 'images' or 'x'"
+                )
             self._array, where = found[0], f"{path}: array {found[0]!r}"
             with opened(archive, self._array, path) as (_, shape, self._dtype):
                 self._grid, self._last = layout(shape, self._dtype, where)
@@ -104,7 +106,7 @@ def reading(path: Path) -> Generator[zipfile.ZipFile]:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected an npz file") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:  # RuntimeError: a password
-        raise DataError(f"{path} cannot be read as npz: {error}; is it complete?") from error
+        raise DataError(f"{path} cannot be read as npz: {quoted(error)}; is it complete?") from error
 
 
 @contextmanager
@@ -146,7 +148,7 @@ def read_header(member: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtyp
         if not all(type(side) is int and side >= 0 for side in shape):
             raise ValueError(f"its shape is {shape}")
     except Exception as error:  # NumPy takes the header apart as Python's own source; a damaged one raises anything
-        raise DataError(f"{where} is no array that can be read: {error}") from error
+        raise DataError(f"{where} is no array that can be read: {quoted(error)}") from error
     if dtype.hasobject:
         raise DataError(
             f"{where} holds Python objects, which are pickled, and a pickle can run code; save plain numbers"
@@ -165,7 +167,7 @@ def read_names_in(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
             names = np.frombuffer(member.read(), dtype, count=math.prod(shape)).tolist()
             return checked_names((str(name) for name in names), f"{path}: array 'classes'")
         except ValueError as error:  # numbers that are no letters
-            raise DataError(f"{path}: array 'classes' is no text: {error}") from error
+            raise DataError(f"{path}: array 'classes' is no text: {quoted(error)}") from error
 
 
 def read_labels(archive: zipfile.ZipFile, arrays: list[str], path: Path, total: int) -> NDArray[Any] | None:

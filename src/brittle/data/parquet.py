@@ -21,7 +21,7 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of_picture
 from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BrittleError, DataError, LabelError
+from brittle.errors import BrittleError, DataError, LabelError, quoted
 from brittle.limits import check_limit, current
 from brittle.parquet_pages import check_directory, largest_page
 from brittle.reading import open_ordinary
@@ -130,8 +130,12 @@ class Parquet(Source):
         name = str((cell.get("path") if isinstance(cell, dict) else None) or f"row {index}")
         label = UNLABELLED if self._label is None else row[self._label]
         if label is None:
-            raise LabelError(f"row {index} of {self.spec} ({name}) has no label in column {self._label!r}")
-        number = numbered(self.classes, label, f"row {index} of {self.spec} ({name})") if self._by_name else int(label)
+            raise LabelError(f"row {index} of {self.spec} ({quoted(name)}) has no label in column {self._label!r}")
+        number = (
+            numbered(self.classes, label, f"row {index} of {self.spec} ({quoted(name)})")
+            if self._by_name
+            else int(label)
+        )
         return Item(index, name, number, partial(load, cell, name, folder), partial(look_at, cell, name, folder))
 
 
@@ -168,7 +172,7 @@ def open_file(path: Path) -> Generator[tuple[pq.ParquetFile, BinaryIO]]:
     except BrittleError:
         raise
     except Exception as error:  # Arrow passes on whatever its parts raise at a damaged file
-        raise DataError(f"{path} cannot be read as Parquet: {error}; is it complete?") from error
+        raise DataError(f"{path} cannot be read as Parquet: {quoted(error)}; is it complete?") from error
 
 
 def read_rows(
@@ -199,7 +203,7 @@ def read_rows(
             except BrittleError:
                 raise
             except Exception as error:  # Arrow passes on whatever its parts raise at a damaged file
-                raise DataError(f"{path} is damaged near row {index - first}: {error}") from error
+                raise DataError(f"{path} is damaged near row {index - first}: {quoted(error)}") from error
             if index < end:
                 raise DataError(
                     f"{path} is damaged near row {index - first}: it says that it has more rows than it has"

@@ -15,7 +15,7 @@ import torch
 from brittle.data.fit import Fit, Picture, Pixels
 from brittle.data.header import Header, header_of_picture
 from brittle.data.survey import Kinds, differing
-from brittle.errors import BadImage, InputError, LabelError
+from brittle.errors import BadImage, InputError, LabelError, quoted
 from brittle.types import Images, Labels
 
 UNLABELLED = -1
@@ -282,5 +282,5 @@ class Source(ABC):
                 f"0..{count - 1}, as there are {count} classes" if count else f"0, 1, 2, ... below {LARGEST_LABEL:,}"
             )
             note = "; -1 usually marks unlabelled images: take another split" if item.label == UNLABELLED else ""
-            where = f"image {item.name!r} (number {item.index})"
+            where = f"image {quoted(item.name)!r} (number {item.index})"
             raise LabelError(f"{where} has label {item.label}; expected {expected}{note}")

@@ -15,7 +15,7 @@ from brittle.data.decode import normal_mode
 from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of
 from brittle.data.source import Item, Source
-from brittle.errors import BadImage, DataError, MissingExtra
+from brittle.errors import BadImage, DataError, MissingExtra, quoted
 
 
 class Torchvision(Source):
@@ -60,7 +60,7 @@ class Torchvision(Source):
             try:
                 image, label = self._set[index]
             except Exception as error:  # data sets raise whatever their decoder raises
-                yield Item(index, name, 0, partial(fail, name, f"{type(error).__name__}: {error}"))
+                yield Item(index, name, 0, partial(fail, name, f"{type(error).__name__}: {quoted(error)}"))
                 continue
             if not isinstance(image, Image.Image) or not hasattr(label, "__index__"):
                 raise DataError(
@@ -89,7 +89,9 @@ def make(name: str, split: str, root: Path) -> Any:
     except ImportError as error:
         raise MissingExtra("torchvision", "vision", f"the source torchvision:{name}") from error
     except RuntimeError as error:  # its compiled part does not fit this PyTorch
-        raise DataError(f"torchvision is installed, but cannot be imported beside this PyTorch: {error}") from error
+        raise DataError(
+            f"torchvision is installed, but cannot be imported beside this PyTorch: {quoted(error)}"
+        ) from error
     kind = find(sets, name)
     parameters = signature(kind).parameters
     options: dict[str, Any] = {"root": str(root)} if "root" in parameters else {}
@@ -105,7 +107,7 @@ def make(name: str, split: str, root: Path) -> Any:
         root.mkdir(parents=True, exist_ok=True)
         return kind(**options)
     except Exception as error:  # downloads, checksums, folders: each data set raises its own
-        raise DataError(f"torchvision:{name}:{split} cannot be opened in {root}: {error}") from error
+        raise DataError(f"torchvision:{name}:{split} cannot be opened in {root}: {quoted(error)}") from error
 
 
 def find(sets: ModuleType, name: str) -> Any:

@@ -17,7 +17,7 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.core.still import undisturbed
 from brittle.data import Block, Source
-from brittle.errors import InputError, RunError
+from brittle.errors import InputError, RunError, quoted
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
@@ -166,7 +166,9 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{folder} cannot be made: {error.strerror or error}; give a folder you may write to") from error
+        raise RunError(
+            f"{folder} cannot be made: {quoted(error.strerror or error)}; give a folder you may write to"
+        ) from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
     draws = draws or draws_for(subject.classifier, source, budget)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from brittle.data import Source
-from brittle.errors import LabelError
+from brittle.errors import LabelError, quoted, shortened
 
 SHOWN = 4
 """Names of each side that a message shows."""
@@ -52,7 +52,7 @@ def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") ->
     if found == list(range(len(theirs))):
         return source, []
     source = source.with_classes(found, theirs)
-    pairs = ", ".join(f"{name} is {number}" for name, number in zip(ours[:SHOWN], found, strict=False))
+    pairs = ", ".join(f"{quoted(name, 60)} is {number}" for name, number in zip(ours[:SHOWN], found, strict=False))
     if len(ours) == len(theirs):
         return source, [
             f"labels renumbered by name, as the network counts its classes in another order: {_some(theirs)}, the data "
@@ -132,4 +132,7 @@ def _as_they_are(theirs: Sequence[str], ours: Sequence[str], order: str) -> list
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "") or "none"
+    return (
+        ", ".join(repr(shortened(name, 60)) for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        or "none"
+    )

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.evaluation.manifest_info import (
     AttackInfo,
     BadImageInfo,
@@ -35,6 +34,8 @@ __all__ = [
     "read_manifest",
 ]
 
+MOST_ATTACKS = 1000
+"""A run has no more."""
 DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change the rows; another version of them makes another run."""
 
@@ -76,7 +77,7 @@ class Manifest(Strict):
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
-    attacks: list[AttackInfo]
+    attacks: list[AttackInfo] = Field(max_length=MOST_ATTACKS)
     versions: dict[str, str]
     code: CodeInfo | None = None
     files: dict[str, str] = Field(default_factory=dict[str, str])
@@ -87,7 +88,7 @@ class Manifest(Strict):
     def _seal(self) -> Self:
         keys = [attack.key for attack in self.attacks]
         if len(set(keys)) < len(keys):
-            raise ValueError(f"the keys of the attacks are not all different: {keys}")
+            raise ValueError(f"the keys of the attacks are not all different: {quoted(keys)}")
         fingerprint = self.fingerprint()
         if self.identity not in ("", fingerprint):
             raise ValueError(f"its identity {self.identity[:12]} does not fit its other fields ({fingerprint[:12]})")
@@ -97,7 +98,7 @@ class Manifest(Strict):
     @property
     def blocks(self) -> int:
         """Number of parts each attack has once the run is finished."""
-        return math.ceil(self.data.images / self.block)
+        return -(-self.data.images // self.block)
 
     def decisive(self) -> dict[str, JsonValue]:
         """The fields that determine the rows, in the groups that an error message names."""
@@ -188,15 +189,16 @@ def read_manifest(path: Path) -> Manifest:
     except FileNotFoundError:
         raise RunError(f"{path.parent} is no run folder: it has no {path.name}; give the folder of an audit") from None
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+        raise RunError(f"{path} cannot be read: {quoted(error)}") from error
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "as a whole"
         raise RunError(
-            f"{path} is not a manifest of format 1 ({where}: {first['msg']}); "
-            "it was changed by hand or written by another version of brittle; start a run in another folder"
+            f"{path} is no manifest of an audit, format 1 ({quoted(where, 80)}: {quoted(first['msg'])}); "
+            "it belongs to something else, was changed by hand, or was written by another version of brittle; give the "
+            "folder of an audit, or start a run in another one"
         ) from error
 
 

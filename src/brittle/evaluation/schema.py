@@ -1,6 +1,13 @@
 """The columns of a part of a run folder: one row per image; docs/report.md says what each means."""
 
+# pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyarrow ships no types
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("index", pa.int64()),
@@ -43,3 +50,44 @@ SCHEMA = pa.schema(
 """Columns of a part."""
 NUMBERS = (*(name for name, _ in _FIELDS), _LATTICE)
 """Every column but the pictures."""
+ROWS_BYTES = 500_000_000
+"""Most bytes that the rows of one file may take once they are unpacked."""
+AT_ONCE = 256
+"""Rows that are unpacked before their size is looked at."""
+
+
+def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file that nobody need trust; a small one may unpack to any size, and is then read no further.
+
+    Args:
+        path: the file.
+        schema: the columns that it must have; None for any.
+        columns: which to read; None for all.
+
+    Returns:
+        The rows, with the metadata of the file's schema.
+
+    Raises:
+        OSError: it cannot be read, or is no ordinary file.
+        pa.ArrowException: it is damaged, or unpacks to more than `ROWS_BYTES`.
+        KeyError: it does not have the columns of `schema`.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("it is no ordinary file")
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        found = file.schema_arrow
+        if schema is not None and not found.remove_metadata().equals(schema):
+            raise KeyError("columns")
+        meta = file.metadata
+        announced = sum(meta.row_group(number).total_byte_size for number in range(meta.num_row_groups))
+        batches: list[pa.RecordBatch] = []
+        size = announced if announced > ROWS_BYTES else 0
+        for batch in () if size else file.iter_batches(AT_ONCE, columns=None if columns is None else list(columns)):
+            batches.append(batch)
+            size += batch.nbytes
+            if size > ROWS_BYTES:
+                break
+        if size > ROWS_BYTES:
+            raise pa.ArrowInvalid(f"its rows take {size:,} bytes or more, and at most {ROWS_BYTES:,} are read")
+    wanted = found if columns is None else pa.schema([found.field(name) for name in columns], found.metadata)
+    return pa.Table.from_batches(batches, wanted)

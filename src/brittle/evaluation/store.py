@@ -14,10 +14,10 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.evaluation.health.finding import Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
-from brittle.evaluation.schema import NUMBERS, SCHEMA
+from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
 from brittle.parquet_pages import check_table
@@ -26,6 +26,10 @@ __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
 MANIFEST = "manifest.json"
 PARTS = "parts"
+DIGITS = 12
+"""Most digits of the number of a block."""
+ANEW = "run the audit again into this folder: it does this part anew and keeps the others"
+"""What mends a part that is damaged or foreign."""
 NOTES = 5
 """The last notes are kept."""
 
@@ -136,16 +140,21 @@ class RunFolder:
         try:
             rows = rows.select(SCHEMA.names).cast(SCHEMA)
         except (KeyError, pa.ArrowException, ValueError) as error:
-            raise RunError(f"rows for {path} do not have the columns of a part: {error}") from error
+            raise RunError(f"rows for {path} do not have the columns of a part: {quoted(error)}") from error
         sink = pa.BufferOutputStream()
         stamp = {f"brittle.{name}": value for name, value in self._stamp(key, block).items()}
         pq.write_table(rows.replace_schema_metadata(stamp), sink, compression="zstd", write_page_checksum=True)
         write_atomically(path, memoryview(sink.getvalue()))
 
     def blocks(self, key: str) -> list[int]:
-        """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked."""
-        parts = self.part_path(key, 0).parent.glob("*.parquet")
-        return sorted(int(part.stem) for part in parts if part.stem.isdecimal())
+        """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked.
+
+        Files of other names, and of blocks beyond the run, are none of its parts.
+        """
+        folder = self.part_path(key, 0).parent
+        names = [part.stem for part in folder.glob("*.parquet") if part.stem.isdecimal() and len(part.stem) <= DIGITS]
+        numbers = [int(name) for name in names if name == f"{int(name):06d}"]
+        return sorted(number for number in numbers if number < self.manifest.blocks)
 
     def part(self, key: str, block: int, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
         """The rows of one part; arguments and errors as in `table`."""
@@ -204,7 +213,7 @@ class RunFolder:
             for block in range(self.manifest.blocks):
                 if not self.has_part(attack.key, block):
                     path = self.part_path(attack.key, block)
-                    raise RunError(f"the run is not finished: {path} is missing or damaged; run the audit again")
+                    raise RunError(f"the run is not finished: {path} is missing or damaged; {ANEW}")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._replace_manifest(self.manifest.model_copy(update={"status": "finished", "finished": now}))
         self.close()
@@ -227,20 +236,18 @@ class RunFolder:
         return {"identity": self.manifest.identity, "attack": key, "block": str(block)}
 
     def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
-        advice = "run the audit again: it does this part anew and keeps the others"
         try:
             check_table(path)
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                metadata = file.schema_arrow.metadata or {}
-                if not file.schema_arrow.remove_metadata().equals(SCHEMA):
-                    raise RunError(f"{path} does not have the columns of a part; {advice}")
-                table = file.read(columns=list(columns) if columns is not None else None)
+            table = read_rows(path, SCHEMA, columns)
+        except KeyError:
+            raise RunError(f"{path} does not have the columns of a part; {ANEW}") from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise RunError(f"{path} is damaged ({error}); {advice}") from error
+            raise RunError(f"{path} is damaged ({quoted(error)}); {ANEW}") from error
+        metadata = table.schema.metadata or {}
         for name, value in self._stamp(key, block).items():
             found = metadata.get(f"brittle.{name}".encode(), b"nothing").decode(errors="replace")
             if found != value:
-                raise RunError(f"{path} is a part of another run ({name} {found[:12]}, not {value[:12]}); {advice}")
+                raise RunError(f"{path} is a part of another run ({name} {found[:12]}, not {value[:12]}); {ANEW}")
         return table.replace_schema_metadata(None)
 
     def _replace_manifest(self, manifest: Manifest) -> None:

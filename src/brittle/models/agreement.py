@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.models.architectures import Normalise
 
 Pictures = NDArray[np.uint8]
@@ -123,7 +123,7 @@ def _prepared(prepare: Prepare, pictures: Pictures, name: str) -> Tensor:
         made = prepare(pictures.copy())
     except Exception as error:  # any library's any error means the same here
         raise ModelError(
-            f"the preprocessing of {name} fails on images of {seen} ({type(error).__name__}: {error}), so that "
+            f"the preprocessing of {name} fails on images of {seen} ({type(error).__name__}: {quoted(error)}), so that "
             "brittle's copy of it cannot be compared; give the network as FILE.py:FACTORY with its preprocessing inside"
         ) from error
     expected = (len(pictures), pictures.shape[3])

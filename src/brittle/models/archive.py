@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch.export.pt2_archive import PT2ArchiveReader
 
-from brittle.errors import ModelError, OverLimit
+from brittle.errors import ModelError, OverLimit, quoted
 from brittle.limits import check_limit
 from brittle.models.operators import allowed, shares_memory, writes
 from brittle.reading import open_zip, parse_json
@@ -65,18 +65,18 @@ def check_archive(content: bytes, name: str) -> None:
     reader, records = _open(content, name)
     for record in records:
         if not RECORDS.fullmatch(record):
-            raise _refusal(name, f"the record {record!r}")
+            raise _refusal(name, f"the record {quoted(record)!r}")
     for record in records:
         if record.endswith(".json"):
             try:
                 described = parse_json(reader.read_bytes(record), f"the record {record!r} of {name}")
             except ValueError as error:
                 raise ModelError(
-                    f"{name} is broken: its record {record!r} is not JSON; export or copy it again"
+                    f"{name} is broken: its record {quoted(record)!r} is not JSON; export or copy it again"
                 ) from error
             for key, value in _entries(described):
                 if not _harmless(key, value):
-                    raise _refusal(name, f"{key} = {str(value)[:80]!r}")
+                    raise _refusal(name, f"{quoted(key, 80)} = {str(value)[:80]!r}")
             if record == "models/model.json":
                 _check_writing(described, name)
         elif record.startswith("data/sample_inputs/"):
@@ -94,13 +94,13 @@ def _open(content: bytes, name: str) -> tuple[PT2ArchiveReader, list[str]]:
     except OverLimit:
         raise
     except Exception as error:
-        seen = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        seen = f"{type(error).__name__}: {quoted(str(error).partition(chr(10))[0])}"
         raise ModelError(
             f"{name} is not a whole archive of torch.export.save ({seen}); "
             "copy it again, or export it again with torch 2.8 or later"
         ) from error
     if damaged:
-        raise ModelError(f"{name} is damaged: the checksum of its record {damaged!r} is wrong; copy it again")
+        raise ModelError(f"{name} is damaged: the checksum of its record {quoted(damaged)!r} is wrong; copy it again")
     if len(set(members)) != len(members) or "version" in members or "models/model.json" not in records:
         raise ModelError(
             f"{name} holds no single exported network; save it with torch.export.save of torch 2.8 or later"
@@ -211,7 +211,7 @@ def _check_writing(described: Any, name: str) -> None:
     except (KeyError, TypeError, StopIteration, AttributeError, IndexError) as error:
         raise ModelError(
             f"{name} is broken: its graph is not laid out as torch {torch.__version__} lays it out "
-            f"({type(error).__name__}: {error}); export it again with this version of torch"
+            f"({type(error).__name__}: {quoted(error)}); export it again with this version of torch"
         ) from error
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.limits import check_limit
 from brittle.reading import open_tensors, open_zip, parse_json, read_json, read_member
 
@@ -34,7 +34,7 @@ def names_of(path: Path) -> tuple[str, ...]:
         try:
             found = names_from(read_json(beside))
         except (OSError, ValueError) as error:
-            raise ModelError(f"{beside} cannot be read ({error}); expected a list of names") from error
+            raise ModelError(f"{beside} cannot be read ({quoted(error)}); expected a list of names") from error
         if not found:
             raise ModelError(f"{beside} holds no list of names in the order of the network's outputs")
         return found

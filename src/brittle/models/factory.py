@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from brittle.core.classifier import Called
 from brittle.core.still import evaluating
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.identity.sources import noting
 from brittle.identity.walk import reach
 from brittle.models.network import Network, digest_of, parameters_of, seeded
@@ -43,7 +43,7 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
         try:
             module = factory()
         except Exception as error:
-            raise ModelError(f"{spec} failed with {type(error).__name__}: {error}") from error
+            raise ModelError(f"{spec} failed with {type(error).__name__}: {quoted(error)}") from error
     shape, classes = getattr(module, "input_shape", None), getattr(module, "classes", None)
     if not isinstance(module, nn.Module):
         if isinstance(module, type) or not callable(module):
@@ -79,7 +79,7 @@ def _run(path: Path, name: str) -> ModuleType:
     try:
         found.loader.exec_module(module)
     except Exception as error:
-        raise ModelError(f"{str(path)!r} cannot be run: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{str(path)!r} cannot be run: {type(error).__name__}: {quoted(error)}") from error
     return module
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 
 Values = Mapping[str, NDArray[Any]]
 """What the tensors of a graph hold, by their names."""
@@ -84,7 +84,7 @@ class Graph:
             try:
                 return run(str(self.path), images)
             except Exception as error:  # each interpreter raises its own
-                failures.append(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}")
+                failures.append(f"{type(error).__name__}: {quoted(str(error).strip().partition(chr(10))[0])}")
         raise ModelError(
             f"{self.path.name} cannot be compared with what it was converted to: ONNX Runtime says {failures[0]!r}, "
             f"ONNX's reference {failures[1]!r}; pip install 'brittle[onnx]', or give the network as a .pt2"

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError
+from brittle.errors import MissingExtra, ModelError, quoted
 from brittle.models.network import Network, digest_of, parameters_of, seeded
 from brittle.models.preprocessing import before
 from brittle.models.processor import inside, load_processor
@@ -46,12 +46,12 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
                 _check_complete(module, told, name)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
-            f"hf:{name} cannot be loaded ({error}); it must be an image classifier with weights in safetensors, "
-            "on the hub or in a folder"
+            f"hf:{name} cannot be loaded ({quoted(error)}); it must be an image classifier with weights in "
+            "safetensors, on the hub or in a folder"
         ) from error
     except (ImportError, RuntimeError) as error:
         raise ModelError(
-            f"transformers cannot build hf:{name} ({type(error).__name__}: {error}); look whether its weights "
+            f"transformers cannot build hf:{name} ({type(error).__name__}: {quoted(error)}); look whether its weights "
             "are those of its config, and replace or uninstall a torchvision that is made for another torch"
         ) from error
     if weights:
@@ -70,8 +70,9 @@ def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:
     missing += [str(entry[0]) for entry in cast("list[tuple[str]]", told.get("mismatched_keys") or ())]
     if missing:
         raise ModelError(
-            f"hf:{name} lacks {len(missing)} of the network's {len(weights)} weights ({', '.join(missing[:3])}), which "
-            "would be drawn by chance; it is no trained classifier: name one, or give --weights"
+            f"hf:{name} lacks {len(missing)} of the network's {len(weights)} weights "
+            f"({quoted(', '.join(missing[:3]))}), which would "
+            "be drawn by chance; it is no trained classifier: name one, or give --weights"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from brittle.errors import BrittleError, MissingExtra, ModelError
+from brittle.errors import BrittleError, MissingExtra, ModelError, quoted
 from brittle.models.class_names import names_in
 from brittle.models.graph import COMPARED, TYPES, Graph
 from brittle.models.network import Network, digest_of, parameters_of
@@ -76,12 +76,13 @@ def _read_whole(path: Path) -> Generator[None, None, None]:
     except BrittleError:
         raise
     except OSError as error:
-        raise ModelError(f"cannot read {str(path)!r}: {error.strerror or error}") from error
+        raise ModelError(f"cannot read {str(path)!r}: {quoted(error.strerror or error)}") from error
     except NotImplementedError as error:
-        raise ModelError(f"onnx2torch cannot convert {str(path)!r}: {error}; {REMEDY}") from error
+        raise ModelError(f"onnx2torch cannot convert {str(path)!r}: {quoted(error)}; {REMEDY}") from error
     except Exception as error:
         raise ModelError(
-            f"{str(path)!r} is not a whole ONNX file ({type(error).__name__}: {error}); copy it again, or {REMEDY}"
+            f"{str(path)!r} is not a whole ONNX file ({type(error).__name__}: {quoted(error)}); "
+            f"copy it again, or {REMEDY}"
         ) from error
 
 
@@ -179,7 +180,7 @@ def _input_shape(model: Any, name: str) -> tuple[int, int, int] | None:
     sides = [side.dim_value for side in inputs[0].type.tensor_type.shape.dim] if len(inputs) == 1 else []
     if len(sides) != 4:
         seen = ", ".join(given.name for given in inputs)
-        raise ModelError(f"{name} has the inputs ({seen}); it must have one, of images n x c x h x w")
+        raise ModelError(f"{name} has the inputs ({quoted(seen)}); it must have one, of images n x c x h x w")
     _, channels, height, width = sides
     return (channels, height, width) if channels and height and width else None
 
@@ -208,7 +209,7 @@ def _check_batches(module: nn.Module, shape: tuple[int, int, int], dtype: torch.
         except Exception as error:
             raise ModelError(
                 f"{name} fails on {count} images of {shape} after its conversion by onnx2torch "
-                f"({type(error).__name__}: {error}); {BATCHES}; where it was, {REMEDY}"
+                f"({type(error).__name__}: {quoted(error)}); {BATCHES}; where it was, {REMEDY}"
             ) from error
         if rows != count:
             raise ModelError(f"{name} returns {rows} rows for {count} images; {BATCHES}")

@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.models.agreement import SIDES, Arithmetic, Pictures, check_colours, check_noise, shape_made
 
 GEOMETRY = ("do_resize", "do_center_crop", "do_pad")
@@ -105,7 +105,7 @@ def load_processor(transformers: Any, name: str) -> Any:
         return transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     except Exception as error:  # the hub, the folder, a torchvision that does not fit: each raises its own
         raise ModelError(
-            f"the processor of hf:{name} cannot be had ({type(error).__name__}: {error}), and without it nobody knows "
-            "how its images are prepared; give a network with a preprocessor_config.json, in a folder or on the hub; a "
-            "torchvision that does not fit torch must be replaced or uninstalled"
+            f"the processor of hf:{name} cannot be had ({type(error).__name__}: {quoted(error)}), and without it "
+            "nobody knows how its images are prepared; give a network with a preprocessor_config.json, in a folder or "
+            "on the hub; a torchvision that does not fit torch must be replaced or uninstalled"
         ) from error

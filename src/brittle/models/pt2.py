@@ -11,7 +11,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.models.archive import check_archive
 from brittle.models.network import Network, digest_of, parameters_of
 from brittle.reading import read_bytes
@@ -45,7 +45,7 @@ def load_pt2(path: Path, device: str = "cpu") -> Network:
             module = program.module(check_guards=False)  # guards are pasted into Python source
     except Exception as error:
         raise ModelError(
-            f"{str(path)!r} cannot be loaded by torch {torch.__version__} ({type(error).__name__}: {error}); "
+            f"{str(path)!r} cannot be loaded by torch {torch.__version__} ({type(error).__name__}: {quoted(error)}); "
             "export it again with this version of torch"
         ) from error
     shape = _input_shape(program, path.name)
@@ -59,7 +59,7 @@ def _input_shape(program: ExportedProgram, name: str) -> tuple[int, int, int] | 
     values = [nodes[given].meta.get("val") for given in inputs if isinstance(given, str) and given in nodes]
     if len(inputs) != 1 or len(values) != 1 or not isinstance(values[0], torch.Tensor) or values[0].ndim != 4:
         seen = [tuple(value.shape) if isinstance(value, torch.Tensor) else value for value in values]
-        raise ModelError(f"{name} takes {seen}; it must take one tensor of images, n x c x h x w: {EXPORT}")
+        raise ModelError(f"{name} takes {quoted(seen)}; it must take one tensor of images, n x c x h x w: {EXPORT}")
     batch, *sides = cast("tuple[int | torch.SymInt, ...]", tuple(values[0].shape))
     if isinstance(batch, int):
         raise ModelError(f"{name} takes exactly {batch} images at a time; export it for any number: {EXPORT}")

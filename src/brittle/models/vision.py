@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from brittle.errors import MissingExtra, ModelError
+from brittle.errors import MissingExtra, ModelError, quoted
 from brittle.models.agreement import Arithmetic, Pictures, check_colours
 from brittle.models.network import Network, digest_of, parameters_of, seeded
 from brittle.models.preprocessing import before, only_weights
@@ -37,7 +37,7 @@ def load_torchvision(name: str, weights: Path | None = None) -> Network:
         entry = published[chosen] if chosen else published.DEFAULT
     except (KeyError, ValueError, AttributeError) as error:
         raise ModelError(
-            f"torchvision has no weights {name!r} ({error}); see torchvision.models.list_models()"
+            f"torchvision has no weights {name!r} ({quoted(error)}); see torchvision.models.list_models()"
         ) from error
     preset = entry.transforms()
     if not hasattr(preset, "crop_size") or "categories" not in entry.meta:
@@ -93,7 +93,7 @@ def _built(spec: str, build: Callable[[], nn.Module], weights: Path | None) -> n
             module = build()
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise ModelError(
-            f"the weights of {spec} cannot be had ({type(error).__name__}: {error}); "
+            f"the weights of {spec} cannot be had ({type(error).__name__}: {quoted(error)}); "
             "look at the connection, or give them as --weights FILE.safetensors"
         ) from error
     if weights:
@@ -110,6 +110,6 @@ def _import(package: str, purpose: str) -> Any:
         raise MissingExtra(error.name or root, "vision", purpose) from error
     except Exception as error:
         raise ModelError(
-            f"{purpose} needs {root}, which is installed but cannot be imported ({type(error).__name__}: {error}); "
-            "install the torchvision that belongs to your torch"
+            f"{purpose} needs {root}, which is installed but cannot be imported ({type(error).__name__}: "
+            f"{quoted(error)}); install the torchvision that belongs to your torch"
         ) from error

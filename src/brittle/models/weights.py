@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.reading import open_tensors
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
@@ -52,7 +52,9 @@ def load_weights(module: nn.Module, path: Path) -> None:
     except FileNotFoundError as error:
         raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
     except (OSError, ValueError) as error:
-        raise ModelError(f"{str(path)!r} is not a whole safetensors file ({error}); save or copy it again") from error
+        raise ModelError(
+            f"{str(path)!r} is not a whole safetensors file ({quoted(error)}); save or copy it again"
+        ) from error
     wanted = module.state_dict()
     both = wanted.keys() & found.keys()
     shapes = {name: (tuple(found[name].shape), tuple(wanted[name].shape)) for name in both}
@@ -65,11 +67,11 @@ def load_weights(module: nn.Module, path: Path) -> None:
         *_told("of another kind of numbers", kinds),
     ]
     if problems:
-        raise ModelError(f"the weights in {str(path)!r} are not of this network: {'; '.join(problems)}")
+        raise ModelError(f"the weights in {str(path)!r} are not of this network: {quoted('; '.join(problems), 400)}")
     try:
         module.load_state_dict(found)
     except (RuntimeError, NotImplementedError) as error:  # a type of few bits, which torch copies into no other
-        raise ModelError(f"the weights in {str(path)!r} cannot be put into this network: {error}") from error
+        raise ModelError(f"the weights in {str(path)!r} cannot be put into this network: {quoted(error)}") from error
 
 
 def _kind(tensor: Tensor) -> str:

@@ -1,5 +1,5 @@
-"""The report: one self-contained HTML file from a run folder, and nothing else."""
+"""The report: one self-contained HTML file from what lies on disk, and nothing else."""
 
-from brittle.report.page import write_report
+from brittle.report.write import write_report
 
 __all__ = ["write_report"]

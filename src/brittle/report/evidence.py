@@ -12,7 +12,7 @@ from brittle import metrics
 from brittle.errors import RunError
 from brittle.evaluation.health.finding import Health
 from brittle.evaluation.manifest import AttackInfo, Manifest
-from brittle.evaluation.store import RunFolder
+from brittle.evaluation.store import ANEW, RunFolder
 from brittle.metrics import Estimate, Outcome
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags
@@ -190,8 +190,9 @@ def gather(folder: RunFolder) -> Evidence:
         Its rows for the images that every attack that has begun has done.
 
     Raises:
-        RunError: a part is damaged, or no image was done by every attack yet.
+        RunError: a part is damaged, one of a finished run is missing, or no image was done by every attack yet.
     """
+    _whole(folder)
     tables = folder.tables()
     infos = folder.manifest.attacks
     begun = [info for info in infos if tables[info.key].num_rows]
@@ -202,3 +203,15 @@ def gather(folder: RunFolder) -> Evidence:
     titles = [info.spec if written.count(info.spec) == 1 else info.key for info in begun]
     attacks = tuple(Attacked(*each) for each in zip(begun, aligned, titles, strict=True))
     return Evidence(folder, attacks, tuple(info for info in infos if not tables[info.key].num_rows))
+
+
+def _whole(folder: RunFolder) -> None:
+    """Refuse a run that is marked as finished and lacks a part: its numbers would be of fewer images than it says."""
+    if folder.manifest.status != "finished":
+        return
+    for info in folder.manifest.attacks:
+        there = folder.blocks(info.key)
+        if len(there) < folder.manifest.blocks:
+            first = next((number for number, one in enumerate(there) if number != one), len(there))
+            path = folder.part_path(info.key, first)
+            raise RunError(f"the run is marked as finished, but its part {path} is missing; {ANEW}")

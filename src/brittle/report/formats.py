@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from brittle.errors import escaped, shortened
 from brittle.metrics import Estimate
 
 THIN = "\u202f"
@@ -72,14 +73,9 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def shortened(text: str, length: int) -> str:
-    """The text, cut with an ellipsis where it is longer than `length`."""
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
 def figure_text(text: str, length: int = 28) -> str:
     """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
-    return html.escape(shortened(text, length), quote=False)
+    return html.escape(shortened(escaped(text), length), quote=False)
 
 
 @dataclass(frozen=True)

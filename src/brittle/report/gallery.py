@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted, shortened
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags
 from brittle.pictures import amplification, picture_of, quiver
 from brittle.report.evidence import Attacked, Evidence
-from brittle.report.formats import percent, shortened, significant
+from brittle.report.formats import percent, significant
 
 SHOWN = 3
 """Pictures at each end of an attack's gallery; `SHOWN_LARGE` of images above `SMALL` pixels, whose files are large."""
@@ -182,7 +182,7 @@ def _pixels(row: Mapping[str, object], column: str) -> Floats:
     raw = cast(bytes, row[column])
     if min(shape) < 1 or len(raw) != 4 * int(np.prod(shape)):
         raise RunError(
-            f"the {column} picture of image {row['name']!r} has {len(raw)} bytes, not the 4 x {shape} it should have; "
-            "the run folder is damaged, run the audit again in another one"
+            f"the {column} picture of image {quoted(row['name'])!r} has {len(raw)} bytes, not the 4 x {shape} it "
+            "should have; the run folder is damaged, run the audit again in another one"
         )
     return np.frombuffer(raw, dtype="<f4").reshape(shape).astype(np.float64)

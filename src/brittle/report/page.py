@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from brittle.evaluation.store import RunFolder
-from brittle.files import write_atomically
 from brittle.report import figures, sections, trust
 from brittle.report.checks import block
+from brittle.report.content import shown
 from brittle.report.evidence import Evidence, gather
 from brittle.report.gallery import walls
 from brittle.report.template import fill
@@ -14,26 +14,15 @@ from brittle.report.verdict import verdict
 REPORT = "report.html"
 
 
-def write_report(run: Path, out: Path | None = None) -> Path:
-    """Write the report of a run folder.
-
-    Args:
-        run: the folder of an audit, finished or not.
-        out: the file to write, or a folder to write ``report.html`` into; the run folder by default.
-
-    Returns:
-        The file written: about 5 MB, of which plotly's script is 4.8, and the pictures.
+def run_page(run: Path) -> str:
+    """Return the report of a run folder.
 
     Raises:
-        RunError: there is no run, a part of it is damaged, nothing was measured yet, or the file cannot be written.
+        RunError: there is no run, a part of it is damaged, or nothing was measured yet.
     """
-    run = Path(run)
-    page = render(gather(RunFolder.open(run)))
-    target = Path(out) if out is not None else run
-    if target.is_dir():
-        target /= REPORT
-    write_atomically(target, page.encode())
-    return target
+    folder = RunFolder.open(run)
+    with shown(run, "the run folder of an audit"):
+        return render(gather(folder))
 
 
 def render(evidence: Evidence) -> str:

@@ -3,13 +3,13 @@
 import math
 from pathlib import Path
 
-from brittle.errors import RunError
-from brittle.files import write_atomically
 from brittle.metrics import Estimate
+from brittle.report.content import placed
 from brittle.report.drawings import drawing_figures
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.template import fill
+from brittle.studies.kept import restored, stored
 from brittle.studies.study import Column, StudyResult
 from brittle.studies.tables import NOTHING, Sheet, sheets
 
@@ -25,7 +25,7 @@ def write_study(result: StudyResult, out: Path | None = None) -> Path:
 
     Args:
         result: of `run_study`.
-        out: the file to write; `study.html` in the study's folder by default.
+        out: the file to write, or a folder for it; `study.html` in the study's folder by default.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
@@ -33,15 +33,12 @@ def write_study(result: StudyResult, out: Path | None = None) -> Path:
     Raises:
         RunError: the file cannot be written.
     """
-    target = Path(out) if out is not None else result.folder / PAGE
-    if target.is_dir():
-        raise RunError(f"{target} is a folder; give the name of a file for the page, such as {target / PAGE}")
-    write_atomically(target, render_study(result).encode())
-    return target
+    return placed(render_study(result), result.folder / PAGE, out)
 
 
 def render_study(result: StudyResult) -> str:
-    """The whole page as text."""
+    """The whole page as text, of what is kept of the result on disk, so that it can be written again."""
+    result = restored(stored(result), result.folder)
     drawn = drawn_columns(result)
     return fill(
         "study.html",

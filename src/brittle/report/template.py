@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from brittle.errors import escaped
+
 
 def fill(template: str, figures: Any, **values: Any) -> str:
     """Return a page that opens from disk and asks for nothing else.
@@ -43,7 +45,13 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_steerless,
     )
+
+
+def _steerless(value: object) -> object:
+    """Escape what would turn or hide the text around it; HTML is escaped afterwards."""
+    return escaped(value, but="\n\t") if type(value) is str else value
 
 
 def script_json(value: Any) -> Markup:

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from brittle.errors import RunError
-from brittle.files import write_atomically
 from brittle.metrics import Estimate
-from brittle.reading import read_json
+from brittle.report.content import object_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
@@ -31,16 +29,10 @@ def write_training(course: Path, out: Path | None = None) -> Path:
         RunError: the file is missing or is another one, or the page cannot be written.
     """
     course = Path(course)
+    with shown(course, "the course of a training, NAME.training.json"):
+        page = render(object_of(course))
     name = course.name.removesuffix(".json").removesuffix(".training") + ".html"
-    target = course.with_name(name) if out is None else out / name if out.is_dir() else out
-    try:
-        page = render(read_json(course))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{str(course)!r} is not the course of a training ({error!r}); give NAME.training.json of `brittle train`"
-        ) from error
-    write_atomically(target, page.encode())
-    return target
+    return placed(page, course.with_name(name), out)
 
 
 def render(story: dict[str, Any]) -> str:
@@ -52,7 +44,7 @@ def render(story: dict[str, Any]) -> str:
         _curves("Loss", "cross-entropy, nats", "loss", epochs, names, 1),
     )
     heads = [f"{what}, {name}" for name in names.values() for what in ("accuracy", "loss")]
-    rows = [(one["number"], _cells(one, names), duration(one["seconds"])) for one in epochs]
+    rows = [(int(one["number"]), _cells(one, names), duration(one["seconds"])) for one in epochs]
     return fill(
         "training.html",
         drawing_figures(curves),
@@ -80,8 +72,8 @@ def _curves(
     """One figure: a line for each kind of images."""
     lines = {
         name: (
-            [one["number"] for one in epochs if one[prefix + what] is not None],
-            [scale * one[prefix + what] for one in epochs if one[prefix + what] is not None],
+            [int(one["number"]) for one in epochs if one[prefix + what] is not None],
+            [scale * float(one[prefix + what]) for one in epochs if one[prefix + what] is not None],
         )
         for prefix, name in names.items()
     }

@@ -2,7 +2,8 @@
 
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
-import io
+import json
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from PIL import Image
+from safetensors import safe_open
 
-from brittle.errors import RunError
-from brittle.files import write_atomically
+from brittle.evaluation.schema import read_rows
 from brittle.metrics import Estimate, fooling_rate
-from brittle.parquet_pages import check_table
-from brittle.reading import open_tensors, parse_json
+from brittle.report.content import PIXELS, picture_in, placed, regular, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
@@ -68,7 +66,7 @@ def write_universal(path: Path, out: Path | None = None) -> Path:
 
     Args:
         path: the safetensors file of `brittle universal`, with its rows beside it.
-        out: the file to write; by default NAME.html beside the perturbation.
+        out: the file to write, or a folder for it; by default NAME.html beside the perturbation.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
@@ -77,11 +75,13 @@ def write_universal(path: Path, out: Path | None = None) -> Path:
         RunError: a file is missing or is another one, or the page cannot be written.
     """
     path = Path(path)
-    target = out or path.with_suffix(".html")
-    change, header = _read(path)
-    rows = _rows(path.with_suffix(".rows.parquet"))
-    write_atomically(target, render(path.name, change, header, rows).encode())
-    return target
+    with shown(path, "a perturbation of `brittle universal`"):
+        change, header = _read(path)
+    beside = path.with_suffix(".rows.parquet")
+    with shown(beside, f"the file of rows that the page of {path.name} needs beside it,"):
+        rows = read_rows(beside)
+        page = render(path.name, change, header, rows)
+    return placed(page, path.with_suffix(".html"), out)
 
 
 def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
@@ -90,12 +90,12 @@ def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": UNSEEN}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
-    passes = [one["number"] for one in made["passes"]]
+    passes = [int(one["number"]) for one in made["passes"]]
     curve = Curves(
         "Fooling rate after each pass",
         f"Share of {kinds['seen']} that get another class.",
         *("pass over the images", "fooling rate, %"),
-        {kinds["seen"]: (passes, [100 * one["score"] for one in made["passes"]])},
+        {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )
     return fill(
         "universal.html",
@@ -130,20 +130,14 @@ def _settings(made: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    try:
-        with open_tensors(path, "np") as file:
-            header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
-            return file.get_tensor("perturbation"), header
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"{str(path)!r} is no perturbation of `brittle universal`: {error}") from error
-
-
-def _rows(path: Path) -> pa.Table:
-    try:
-        check_table(path)
-        return pq.read_table(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"the rows of the perturbation, {str(path)!r}, cannot be read: {error}") from error
+    if not regular(path):
+        raise ValueError("it is no ordinary file")
+    with safe_open(path, framework="np") as file:
+        header = json.loads((file.metadata() or {})["brittle"])
+        sides = file.get_slice("perturbation").get_shape()
+        if len(sides) != 3 or not 0 < math.prod(sides) <= PIXELS:
+            raise ValueError(f"the perturbation has the shape {sides}, expected channels x height x width")
+        return file.get_tensor("perturbation"), header
 
 
 def _of(rows: pa.Table, kind: str) -> pa.Table:
@@ -174,11 +168,11 @@ def _labels(rows: pa.Table, kind: str) -> list[Label]:
 
 
 def _classes(rows: pa.Table) -> list[str]:
-    return parse_json((rows.schema.metadata or {}).get(b"classes", b"[]"))
+    return json.loads((rows.schema.metadata or {}).get(b"classes", b"[]"))
 
 
 def _name(label: int, names: list[str]) -> str:
-    return names[label] if label < len(names) else f"class {label}"
+    return names[label] if 0 <= label < len(names) else f"class {label}"
 
 
 def _pairs(rows: pa.Table, kind: str) -> list[Pair]:
@@ -197,5 +191,4 @@ def _pairs(rows: pa.Table, kind: str) -> list[Pair]:
 
 def _uri(png: bytes) -> str:
     """Return a PNG as a data URI after decoding it, so that nothing but pixels reaches the page."""
-    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-        return data_uri(picture)
+    return data_uri(picture_in(png))

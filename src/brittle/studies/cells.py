@@ -83,7 +83,7 @@ def load_cell(path: Path, key: str) -> Measured | None:
         content = read_json(path)
         if content["key"] != key:
             return None
-        values = {name: _value(value) for name, value in content["values"].items()}
+        values = {name: value_of(value) for name, value in content["values"].items()}
         notes = {name: str(note) for name, note in content["notes"].items()}
         figures = tuple(drawn(figure) for figure in content["figures"])
         return Measured(values, notes, str(content["remark"]), figures)
@@ -135,7 +135,7 @@ def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mappi
         "key": key,
         "row": cell.row,
         "column": cell.column,
-        "values": {name: _plain(value) for name, value in measured.values.items()},
+        "values": {name: plain_value(value) for name, value in measured.values.items()},
         "notes": dict(measured.notes),
         "remark": measured.remark,
         "figures": [plain(figure) for figure in measured.figures],
@@ -146,14 +146,20 @@ def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mappi
     write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def _plain(value: Estimate | str) -> Mapping[str, object] | str:
+def plain_value(value: Estimate | str) -> Mapping[str, object] | str:
+    """Return a measured value as JSON can hold it; `value_of` reads it back."""
     if isinstance(value, str):
         return value
     numbers = {"value": value.value, "low": value.low, "high": value.high}
     return {name: number if math.isfinite(number) else str(number) for name, number in numbers.items()} | {"n": value.n}
 
 
-def _value(plain: Any) -> Estimate | str:
+def value_of(plain: Any) -> Estimate | str:
+    """Read what `plain_value` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: the content is of something else.
+    """
     if isinstance(plain, str):
         return plain
     return Estimate(float(plain["value"]), float(plain["low"]), float(plain["high"]), int(plain["n"]))

@@ -14,6 +14,7 @@ from brittle.errors import BrittleError, InputError, RunError
 from brittle.metrics import Estimate
 from brittle.studies.catalogue import STUDIES
 from brittle.studies.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
+from brittle.studies.kept import keep_study
 from brittle.studies.study import (
     SCALES,
     Cell,
@@ -48,7 +49,8 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     """Reproduce a published table beside the published figures.
 
     Every finished piece of work is kept in OUT/NAME/cells; killed at any moment and called again, the study goes on,
-    and what has not changed is not computed again. The table is written to OUT/NAME/table.md and table.parquet.
+    and what has not changed is not computed again. The table is written to OUT/NAME/table.md and
+    table.parquet, and with its figures to study.json, of which the page is made.
 
     Args:
         name: of a study, see `STUDIES`; or a study.
@@ -83,6 +85,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     work.go(study.cells(setting), {"device": device, "seed": seed, "scale": scale})
     result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
     write_tables(result)
+    keep_study(result)
     asked = f", none computed once more (each took over {ASKED_SECONDS:g} s)" if work.reused else ""
     asked = ", one of them computed once more and the same" if work.asked else asked
     kept = f"{work.reused} kept from before{asked}"

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from brittle.core.still import undisturbed
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.files import write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers
 from brittle.reading import open_tensors, parse_json
@@ -96,7 +96,9 @@ def load_checkpoint(
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         seen, checkpoint = header["format"], Checkpoint(header["identity"], tuple(header["epochs"]))
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{str(path)!r} is not a checkpoint of brittle ({error}); remove it to start again") from error
+        raise RunError(
+            f"{str(path)!r} is not a checkpoint of brittle ({quoted(error)}); remove it to start again"
+        ) from error
     if seen != FORMAT or checkpoint.identity != identity:
         raise RunError(
             f"the checkpoint {str(path)!r} is of another training; what differs: "

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from brittle.core.still import undisturbed
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.files import write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers, stated
 from brittle.identity.sources import code_behind, own_digest
@@ -101,7 +101,9 @@ class Course:
             state = UniversalState(tensors["perturbation"], extras, header["forward"], header["backward"])
             course, kept = cls(state, tensors["best"], history), tensors.get("answers")
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{str(path)!r} is no checkpoint of a search ({error}); remove it to start again") from error
+            raise RunError(
+                f"{str(path)!r} is no checkpoint of a search ({quoted(error)}); remove it to start again"
+            ) from error
         if seen != FORMAT or of != identity:
             raise RunError(
                 f"the checkpoint {str(path)!r} is of another search; what differs: {differing(of, identity)}; "

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from brittle.core.bounds import Bounds
 from brittle.core.threat import Lp
-from brittle.errors import InputError, RunError
+from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.maths import norms
 from brittle.reading import open_tensors, parse_json
@@ -132,7 +132,7 @@ class Perturbation:
             )._kept()
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
-                f"{str(path)!r} is no perturbation of brittle ({error}); expected a file of `brittle universal`"
+                f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected a file of `brittle universal`"
             ) from error
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from brittle.errors import OverLimit
 from brittle.evaluation.manifest import Strict
@@ -12,6 +12,8 @@ from brittle.files import write_atomically
 from brittle.reading import read_text
 
 HEALTH = "health.json"
+MOST_FINDINGS = 1000
+"""There are no more checks."""
 Status = Literal["fail", "warn", "pass", "skipped"]
 Error = Literal["too high", "too low", "either", "uncertain"]
 """How the robust accuracy errs where a check fails: gradients that are hidden make it too high, an attack that leaves
@@ -68,7 +70,7 @@ class Health(Strict):
     thorough: bool
     passes: int
     share: float
-    findings: list[Finding]
+    findings: list[Finding] = Field(max_length=MOST_FINDINGS)
 
     def count(self, status: Status) -> int:
         """How many findings have this status."""

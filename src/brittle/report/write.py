@@ -1,0 +1,102 @@
+"""`write_report`: the page of whatever brittle has left on disk, recognised by what it holds."""
+
+from pathlib import Path
+
+from brittle.errors import RunError, quoted
+from brittle.evaluation.store import MANIFEST
+from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, regular, shown, story_of
+from brittle.report.page import REPORT, run_page
+from brittle.report.study_page import PAGE, render_study
+from brittle.report.training_page import write_training
+from brittle.report.universal_page import write_universal
+from brittle.studies.kept import STUDY, read_study
+
+EXPECTED = (
+    "expected the folder of an audit or of a study, the weights or NAME.training.json of a training, or the "
+    "perturbation of `brittle universal`"
+)
+"""What a page can be written of."""
+ROWS, COURSE = ".rows.parquet", ".training.json"
+"""Ends of the names of files that lie beside a perturbation and beside weights."""
+
+
+def write_report(run: Path, out: Path | None = None) -> Path:
+    """Write the page of an audit, a study, a training or a universal perturbation, from what lies on disk alone.
+
+    What is read need not be trusted. The same files give the same page, byte for byte.
+
+    Args:
+        run: the folder of an audit, finished or not; the folder of a study; the weights or the NAME.training.json of a
+            training; the perturbation of `brittle universal`, with its rows beside it.
+        out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
+            NAME.html beside the file.
+
+    Returns:
+        The file written: about 5 MB, of which plotly's script is 4.8, and the pictures.
+
+    Raises:
+        RunError: there is nothing of brittle's, a part of it is damaged or missing, nothing was measured yet, or the
+            page cannot be written. One line says what was seen and what is expected.
+
+    Example:
+        >>> import tempfile
+        >>> from brittle.evaluation.audit import audit
+        >>> run = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, limit=20)
+        >>> write_report(run.path).name
+        'report.html'
+    """
+    run = Path(run)
+    try:
+        if run.is_dir():
+            return _folder(run, out)
+        if not run.exists():
+            raise RunError(f"there is nothing at {run}; {EXPECTED}")
+        if not regular(run):
+            raise RunError(f"{run} is a pipe, a device or a socket; {EXPECTED}")
+        return _file(run, out)
+    except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be read
+        said = quoted(getattr(error, "strerror", None) or error)
+        raise RunError(f"{quoted(run)} cannot be read ({said}); {EXPECTED}") from error
+
+
+def _folder(run: Path, out: Path | None) -> Path:
+    if (run / MANIFEST).exists():
+        return placed(run_page(run), run / REPORT, out)
+    if (run / STUDY).exists():
+        with shown(run / STUDY, "the table of a study"):
+            page = render_study(read_study(run))
+        return placed(page, run / PAGE, out)
+    names = sorted(entry.name for entry in run.iterdir())
+    if "cells" in names and "table.md" in names:
+        raise RunError(f"{run} is a study of an older version, which kept no {STUDY}; run it again: its cells are kept")
+    seen = f"holds {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else "is an empty folder"
+    raise RunError(f"{run} is no run folder: it {seen}, and neither {MANIFEST} nor {STUDY}; {EXPECTED}")
+
+
+def _file(run: Path, out: Path | None) -> Path:
+    if run.name in (MANIFEST, STUDY):
+        return _folder(run.parent, out)
+    if run.name.endswith(ROWS):
+        run = run.with_name(run.name.removesuffix(ROWS) + ".safetensors")
+        if not run.exists():
+            raise RunError(f"there is no perturbation {run} beside its rows; {EXPECTED}")
+    story = story_of(run) or {}
+    if "made" in story:
+        return write_universal(run, out)
+    if "architecture" in story:
+        course = run.with_suffix(COURSE)
+        if not course.is_file():
+            raise RunError(f"{run} are weights whose course, {course.name}, does not lie beside them; {EXPECTED}")
+        return write_training(course, out)
+    kind = kind_of(run)
+    if run.name.endswith(COURSE) or (kind == OTHER_JSON and "epochs" in _json(run)):
+        return write_training(run, out)
+    raise RunError(f"{run} is {kind}; {EXPECTED}")
+
+
+def _json(path: Path) -> dict[str, object]:
+    """What a JSON file holds, nothing where it cannot be read."""
+    try:
+        return object_of(path)
+    except (OSError, ValueError, RecursionError):
+        return {}

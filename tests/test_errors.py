@@ -1,0 +1,76 @@
+"""Messages quote what others wrote: shortly, on one line, and without anything that a terminal obeys."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from brittle.data import open_source
+from brittle.errors import LONGEST, BadImage, BrittleError, RunError, escaped, quoted
+from brittle.evaluation.manifest import read_manifest
+from brittle.models import open_network
+from brittle.universal.perturbation import Perturbation
+
+EVIL = "\x1b[31m\u202e\n" * 200_000
+"""About a megabyte that would colour a terminal, turn the direction of reading and begin new lines."""
+
+
+def test_what_is_quoted_is_short_and_steers_nothing():
+    assert len(quoted(EVIL)) == 160
+    assert quoted(EVIL).isprintable()
+    assert quoted(ValueError("two\nlines")) == "two lines"
+    assert escaped("\u202f\u200d\ud800") == "\u202f\u200d\\ud800", "narrow spaces and joiners are text"
+    said = str(RunError(EVIL))
+    assert len(said) == LONGEST
+    assert "\x1b" not in said
+    assert "\n" in said, "a message may list what differs"
+    assert len(str(BadImage("x" * 1_000_000, "why"))) < 300
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def named_columns(path):
+    pq.write_table(pa.table({EVIL: ["a"]}), path)
+
+
+def named_classes(path):
+    cell = pa.array([{"bytes": b"x", "path": EVIL}])
+    pq.write_table(pa.table({"image": cell, "label": [EVIL]}), path)
+
+
+def named_arrays(path):
+    np.savez(path, **{"x" * 60_000 + "\x1b": np.zeros(2)})
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "read"),
+    [
+        ("manifest.json", lambda path: write(path, json.dumps({EVIL: 1})), read_manifest),
+        ("manifest.json", lambda path: write(path, EVIL), read_manifest),
+        ("a.parquet", lambda path: write(path, EVIL), lambda path: open_source(str(path))),
+        ("a.parquet", named_columns, lambda path: open_source(str(path))),
+        ("a.parquet", named_classes, lambda path: list(open_source(str(path)).blocks(1))),
+        ("a.npz", lambda path: write(path, EVIL), lambda path: open_source(str(path))),
+        ("a.npz", named_arrays, lambda path: open_source(str(path))),
+        ("a.png", lambda path: write(path, EVIL), lambda path: list(open_source(str(path)).blocks(1))),
+        ("a.pt2", lambda path: write(path, EVIL), lambda path: open_network(str(path))),
+        ("a.safetensors", lambda path: write(path, EVIL), Perturbation.load),
+        (
+            "a.safetensors",
+            lambda path: write(path, EVIL),
+            lambda path: open_network("digits-lenet", weights=path),
+        ),
+    ],
+)
+def test_garbage_gives_short_messages(tmp_path, name, make, read):
+    path = tmp_path / name
+    make(path)
+    with pytest.raises(BrittleError) as caught:
+        read(path)
+    assert len(str(caught.value)) <= 500 + len(str(path))
+    assert str(caught.value).isprintable()
