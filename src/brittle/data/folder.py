@@ -62,7 +62,7 @@ class Folder(Source):
     ):
         super().__init__(spec or str(path), fit=fit, limit=limit, skip_bad=skip_bad)
         self._class_order: Order = class_order
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             self._root, files, self.labelled = path.parent, [(path.name, UNLABELLED)], False
         else:
             self._root = path
