@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-for folder in (Path(__file__).parent, Path(__file__).parent / "contract"):
+for folder in (Path(__file__).parent, Path(__file__).parent / "contract", Path(__file__).parent / "untrusted"):
     sys.path.insert(0, str(folder))
 
 if os.environ.get("BRITTLE_SHAPES"):

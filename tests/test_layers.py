@@ -11,6 +11,9 @@ import brittle
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
+    {"limits"},
+    {"reading"},
+    {"parquet_pages"},
     {"files", "identity"},
     {"maths", "pictures"},
     {"core"},
@@ -34,6 +37,7 @@ REPORT_READS = (
     "brittle.studies.drawing", "brittle.studies.kept",
 
     "brittle.pictures",  # draws what it is given
+    "brittle.reading", "brittle.parquet_pages",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""

@@ -50,9 +50,11 @@ from brittle.errors import (
     LabelError,
     MissingExtra,
     ModelError,
+    OverLimit,
     RunError,
     UnsupportedThreat,
 )
+from brittle.limits import Limits, use_limits
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
@@ -102,10 +104,12 @@ __all__ = [
     "IterativeLeastLikely",
     "LabelError",
     "LeastLikely",
+    "Limits",
     "Lp",
     "MissingExtra",
     "ModelError",
     "OnePixel",
+    "OverLimit",
     "Perturbation",
     "Pixels",
     "Probe",
@@ -138,4 +142,5 @@ __all__ = [
     "__version__",
     "find_universal",
     "run",
+    "use_limits",
 ]

@@ -25,6 +25,7 @@ from brittle.options import (
     Draws,
     Dtype,
     Eps,
+    FileLimits,
     Json,
     Labels,
     Levels,
@@ -80,6 +81,7 @@ def attack(
     crop: Crop = None,
     skip_bad: SkipBad = False,
     class_order: ClassOrder = "auto",
+    limits: FileLimits = None,
     lattice: Annotated[int, Levels] = 256,
     json: Json = False,
 ) -> None:
@@ -134,6 +136,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
     ] = None,
+    limits: FileLimits = None,
 ) -> None:
     """Write the page of what lies on disk: one HTML file that opens without a network."""
     typer.echo(write_report(run, out).resolve())
@@ -171,6 +174,7 @@ def study(
     scale: Annotated[str, typer.Option(help="small runs here in minutes; paper is the published size.")] = "small",
     device: Device = None,
     seed: Seed = 0,
+    limits: FileLimits = None,
 ) -> None:
     """Reproduce a published table beside the published figures; cells once computed are kept."""
     result = run_study(

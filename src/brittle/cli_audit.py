@@ -22,6 +22,7 @@ from brittle.options import (
     Draws,
     Dtype,
     Eps,
+    FileLimits,
     Json,
     Labels,
     Levels,
@@ -66,6 +67,7 @@ def audit(
     class_order: ClassOrder = "auto",
     lattice: Annotated[int | None, Levels] = None,
     draws: Draws = None,
+    limits: FileLimits = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
     ] = False,

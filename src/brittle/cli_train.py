@@ -9,7 +9,7 @@ from brittle import terminal
 from brittle.bars import Passes
 from brittle.evaluation.spec import number
 from brittle.evaluation.train import train as train_network
-from brittle.options import Data, Device, Eps, Limit, Norm, Quiet, device_of
+from brittle.options import Data, Device, Eps, FileLimits, Limit, Norm, Quiet, device_of
 from brittle.output import user_prints_aside
 
 
@@ -34,6 +34,7 @@ def train(
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
     limit: Limit = None,
+    limits: FileLimits = None,
     device: Device = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and attacks.")] = None,
     quiet: Quiet = False,

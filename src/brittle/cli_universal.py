@@ -15,6 +15,7 @@ from brittle.options import (
     Device,
     Dtype,
     Eps,
+    FileLimits,
     Json,
     Limit,
     Model,
@@ -52,6 +53,7 @@ def universal(
     resize: Resize = None,
     crop: Crop = None,
     skip_bad: SkipBad = False,
+    limits: FileLimits = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

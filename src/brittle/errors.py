@@ -8,6 +8,7 @@ BrittleError
 ├── ModelError            a network that cannot be loaded or whose outputs are not logits
 ├── DataError             a source of images that cannot be read
 │   └── BadImage          one image that cannot be decoded
+├── OverLimit             a file that would take more pixels, bytes or depth than the limits allow
 ├── RunError              a run folder that is broken, full, unwritable or belongs to other work
 └── MissingExtra          an optional package that is not installed
 
@@ -107,6 +108,10 @@ class BadImage(DataError):
             f"image {shortened(name, QUOTED)!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out"
         )
         self.name, self.reason = name, reason
+
+
+class OverLimit(BrittleError):
+    """A file that would take more pixels, bytes or depth than the limits allow; see `brittle.limits`."""
 
 
 class RunError(BrittleError):

@@ -6,6 +6,16 @@ from typing import Annotated
 import torch
 import typer
 
+from brittle.limits import parse_limits, use_limits
+
+
+def _within_limits(context: typer.Context, text: str | None) -> str | None:
+    """Let other limits hold until the command ends."""
+    if text is not None:
+        context.with_resource(use_limits(parse_limits(text)))
+    return text
+
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -66,6 +76,16 @@ Budget = Annotated[
 Draws = Annotated[
     int | None,
     typer.Option(min=1, help="Looks at every point of a network that draws random numbers; 20 where it is seen to."),
+]
+FileLimits = Annotated[
+    str | None,
+    typer.Option(
+        "--limits",
+        metavar="NAME=NUMBER,...",
+        callback=_within_limits,
+        help="What a file may take, such as pixels=400M,array=20G: pixels of an image; bytes of an array, a record, a "
+        "cell or a text; depth of nesting.",
+    ),
 ]
 Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

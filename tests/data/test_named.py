@@ -138,7 +138,7 @@ class Rows:
 @pytest.fixture
 def datasets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = ModuleType("datasets")
-    module.Image = Picture
+    module.Image, module.__version__ = Picture, "4.0.0"
     cells = [{"bytes": encoded(grey(level)), "path": f"{level}.png"} for level in (5, 6, 7)]
     rows = [{"img": cell, "label": i} for i, cell in enumerate(cells)]
     module.sets = {"toys/test": Rows(rows, {"img": Picture(), "label": ClassLabel(["a", "b", "c"])})}
@@ -231,6 +231,9 @@ def test_hub_refuses(datasets: ModuleType):
 def test_a_version_that_can_run_a_repositorys_script_is_refused(datasets: ModuleType):
     datasets.__version__ = "3.6.0"
     with pytest.raises(DataError, match=r"datasets 3.6.0 can run a program .* datasets 4 or later"):
+        open_source("hf:toy/set")
+    del datasets.__version__
+    with pytest.raises(DataError, match=r"datasets of an unknown version can run a program"):
         open_source("hf:toy/set")
 
 

@@ -218,7 +218,7 @@ def test_images_that_the_table_names_are_read_from_its_folder(tmp_path: Path, mo
         ("gone.png", r"only a path\), and .*gone\.png cannot be read: No such file"),
         ("../secret.png", r"secret\.png lies outside of .*put the table into a folder above"),
         ("https://example.org/1.png", "addresses such as 'https://example.org/1.png' are not fetched"),
-        ("folder", "no ordinary file"),
+        ("folder", "it is a folder, not an ordinary file"),
         (None, "neither bytes nor the path"),
     ],
 )

@@ -48,6 +48,12 @@ def test_every_promise_names_tests_that_exist():
     assert missing(PAGE.read_text()) == []
 
 
+def test_what_security_names_is_there():
+    text = (ROOT / "SECURITY.md").read_text()
+    assert missing(text) == []
+    assert text.count("tests/") - 2 == len(TEST.findall(text)) > 25  # tests/untrusted, twice
+
+
 def test_the_table_is_read_as_a_whole():
     text = PAGE.read_text()
     lines = [line for line in text.splitlines() if line.startswith("| ")]

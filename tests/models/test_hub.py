@@ -73,6 +73,10 @@ def transformers(monkeypatch):
             raise OSError("no file named model.safetensors")
         return Recorder(package.names), package.told
 
+    def from_config(config, trust_remote_code):
+        assert not trust_remote_code
+        return Recorder(package.names)
+
     def processor_of(name, trust_remote_code):
         assert not trust_remote_code
         if package.processor is None:
@@ -81,9 +85,7 @@ def transformers(monkeypatch):
 
     package.AutoImageProcessor = SimpleNamespace(from_pretrained=processor_of)
     package.AutoConfig = SimpleNamespace(from_pretrained=lambda name, **options: "config")
-    package.AutoModelForImageClassification = SimpleNamespace(
-        from_pretrained=from_pretrained, from_config=lambda config: Recorder(package.names)
-    )
+    package.AutoModelForImageClassification = SimpleNamespace(from_pretrained=from_pretrained, from_config=from_config)
     monkeypatch.setitem(sys.modules, "transformers", package)
     return package
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError
+from brittle.errors import MissingExtra, ModelError, OverLimit
 from brittle.evaluation.subject import open_subject
+from brittle.limits import use_limits
 from brittle.models import open_network
 from brittle.models.graph import distance
 from brittle.models.onnx import _without_detection_operators
@@ -22,6 +23,17 @@ def tensor(name, *sizes, kind=1):
     return SimpleNamespace(name=name, type=SimpleNamespace(tensor_type=SimpleNamespace(shape=shape, elem_type=kind)))
 
 
+def attribute(name, **values):
+    empty = SimpleNamespace(initializer=(), node=())
+    return SimpleNamespace(**{"name": name, "t": weight(""), "tensors": (), "g": empty, "graphs": ()} | values)
+
+
+def weight(name, **told):
+    """A tensor of a graph; where it is told, in another file."""
+    entries = [SimpleNamespace(key=key, value=value) for key, value in told.items()]
+    return SimpleNamespace(name=name, data_location=int(bool(told)), external_data=entries)
+
+
 class Fake:
     """Stands in for onnx and onnx2torch: the graph and the module are what the test says."""
 
@@ -29,19 +41,21 @@ class Fake:
         self.module, self.converted, self.truth = module, None, None
         constants = constants or {}
         graph = SimpleNamespace(
-            initializer=[SimpleNamespace(name=name) for name in ("weight", *constants)],
+            initializer=[weight(name) for name in ("weight", *constants)],
             input=[tensor("weight", 3, 3), *inputs],
             node=list(nodes),
         )
-        self.model = SimpleNamespace(graph=graph, opset_import=[SimpleNamespace(domain="", version=version)])
+        opsets = [SimpleNamespace(domain="", version=version)]
+        self.model = SimpleNamespace(graph=graph, functions=(), opset_import=opsets)
         onnx, converter, onnx2torch = ModuleType("onnx"), ModuleType("onnx.version_converter"), ModuleType("onnx2torch")
-        onnx.load = lambda path: self.model
+        onnx.load = onnx.load_model_from_string = lambda path: self.model
+        onnx.external_data_helper = SimpleNamespace(load_external_data_for_model=lambda model, folder: None)
         onnx.checker = SimpleNamespace(check_model=lambda model: None)
         onnx.numpy_helper = SimpleNamespace(to_array=lambda entry: constants.get(entry.name, ()))
         onnx.version_converter = converter
         converter.convert_version = self.lower
         onnx2torch.convert = self.convert
-        onnx.helper = SimpleNamespace(make_attribute=lambda name, value: SimpleNamespace(name=name, i=value))
+        onnx.helper = SimpleNamespace(make_attribute=lambda name, value: attribute(name, i=value))
         reference = ModuleType("onnx.reference")
         reference.ReferenceEvaluator = lambda path: SimpleNamespace(
             input_names=["x"], output_names=["y"], run=lambda names, given: [self.answer(given["x"])]
@@ -88,7 +102,7 @@ def test_a_file_goes_through_the_converter(file, monkeypatch):
 
 def test_only_reshapes_that_cannot_meet_a_zero_lose_allowzero(file, monkeypatch):
     nodes = [
-        SimpleNamespace(op_type="Reshape", input=["x", shape], attribute=[SimpleNamespace(name="allowzero")])
+        SimpleNamespace(op_type="Reshape", input=["x", shape], attribute=[attribute("allowzero")])
         for shape in ("plain", "zero", "computed")
     ]
     Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 2, 2, 2), nodes=nodes, constants={"plain": (-1, 8), "zero": (0, 8)})
@@ -97,7 +111,7 @@ def test_only_reshapes_that_cannot_meet_a_zero_lose_allowzero(file, monkeypatch)
 
 
 def test_a_cumulative_sum_goes_forward_unless_it_says_otherwise(file, monkeypatch):
-    said = SimpleNamespace(name="reverse", i=1)
+    said = attribute("reverse", i=1)
     nodes = [
         SimpleNamespace(op_type="CumSum", input=["x", "axis"], attribute=attributes) for attributes in ([], [said])
     ]
@@ -147,7 +161,7 @@ def test_a_broken_or_missing_file_is_refused(file, monkeypatch, tmp_path):
     def broken(path):
         raise RuntimeError("Error parsing message")
 
-    monkeypatch.setattr(sys.modules["onnx"], "load", broken)
+    monkeypatch.setattr(sys.modules["onnx"], "load_model_from_string", broken)
     with pytest.raises(ModelError, match="not a whole ONNX file"):
         open_network(str(file))
     with pytest.raises(ModelError, match="there is no file"):
@@ -250,3 +264,39 @@ def test_differences_are_measured_by_the_range_of_what_was_wanted():
     assert distance(far + np.array([0, 0.01]), far) == pytest.approx((0.01, 0.0005))
     assert distance(far, far[:1])[1] == distance(np.array([np.nan]), np.array([1.0]))[1] == np.inf
     assert distance(np.array([np.nan, np.inf, 1]), np.array([np.nan, np.inf, 1])) == (0, 0)
+
+
+def outside(fake, name, **told):
+    fake.model.graph.initializer.append(weight(name, **told))
+
+
+@pytest.mark.parametrize("location", ["../secret", "/etc/hostname", "link", ""])
+def test_tensors_outside_of_the_folder_are_refused(tmp_path, monkeypatch, location):
+    (tmp_path / "secret").write_bytes(bytes(8))
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "inner" / "net.onnx").write_bytes(b"a graph")
+    fake = Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2))
+    outside(fake, "w", location=location)
+    with pytest.raises(ModelError, match=r"lies outside of its own folder|it is a folder"):
+        open_network(str(tmp_path / "inner" / "net.onnx"))
+    assert fake.converted is None
+
+
+def test_tensors_beside_the_network_are_read_as_far_as_their_file_goes(file, monkeypatch):
+    (file.parent / "data").write_bytes(bytes(8))
+    fake = Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2))
+    outside(fake, "w", location="data", offset="4", length="4")
+    assert open_network(str(file)).module is fake.module
+    with use_limits(record=6), pytest.raises(OverLimit):
+        open_network(str(file))
+    outside(fake, "v", location="data", offset="4", length="5")
+    with pytest.raises(ModelError, match="beyond the end of data"):
+        open_network(str(file))
+
+
+def test_a_tensor_that_would_take_too_much_is_refused(file, monkeypatch):
+    fake = Fake(monkeypatch, nn.Flatten(), tensor("x", 0, 1, 2, 2))
+    fake.model.graph.value_info = [tensor("ones", 0, 30_000, 30_000)]
+    with pytest.raises(OverLimit, match=r"the tensor 'ones' of net\.onnx would take 7,200,000,000"):
+        open_network(str(file))

@@ -1,9 +1,11 @@
 """The artefact: applied, resampled, saved and read back."""
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from brittle import Bounds, InputError, Lp, RunError
 from brittle.universal.perturbation import Perturbation
@@ -11,6 +13,7 @@ from brittle.universal.perturbation import Perturbation
 
 def change(p: float | str = "inf", radius: float = 0.1) -> Perturbation:
     values = torch.rand(3, 8, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    values = values if p == "inf" else values / values.norm()
     return Perturbation(values * radius, Lp(p, radius), {"method": "by hand", "passes": [1, 2]})
 
 
@@ -59,3 +62,43 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     for name in ("no.safetensors", "missing.safetensors"):
         with pytest.raises(RunError, match="no perturbation of brittle"):
             Perturbation.load(tmp_path / name)
+
+
+def written(path, tensor, **header):
+    told = {"format": 1, "p": "inf", "radius": 0.1, "made": {}} | header
+    path.write_bytes(save({"perturbation": tensor}, {"brittle": json.dumps(told)}))
+    return path
+
+
+def test_what_is_larger_than_its_radius_is_refused(tmp_path):
+    path = written(tmp_path / "v.safetensors", torch.full((1, 2, 2), 0.1))
+    assert Perturbation.load(path).size == pytest.approx(0.1)
+    with pytest.raises(RunError, match=r"it has the size 0\.2, more than its radius 0\.1"):
+        Perturbation.load(written(path, torch.full((1, 2, 2), 0.2)))
+    larger = change(2).resampled(16, 12)
+    larger.save(path)
+    assert Perturbation.load(path).size > larger.threat.radius
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"radius": True}, "its radius is True"),
+        ({"radius": "0.1"}, "its radius is '0.1'"),
+        ({"radius": -1}, "its radius is -1"),
+        ({"radius": math.inf}, "its radius is inf"),
+        ({"p": 2}, "its norm is 2"),
+        ({"p": "7"}, "norm is '7'"),
+        ({"made": []}, "how it was made"),
+        ({"format": 2}, "its format is 2"),
+    ],
+)
+def test_headers_of_wrong_types_are_refused(tmp_path, header, message):
+    with pytest.raises(RunError, match=message):
+        Perturbation.load(written(tmp_path / "v.safetensors", torch.full((1, 2, 2), 0.1), **header))
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(1, 2, 2, dtype=torch.int64), torch.zeros(1, 0, 2)])
+def test_values_that_are_no_floats_are_refused(tmp_path, tensor):
+    with pytest.raises(RunError, match="expected floats"):
+        Perturbation.load(written(tmp_path / "v.safetensors", tensor))

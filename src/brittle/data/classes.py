@@ -1,11 +1,11 @@
 """Names of the classes: from a `classes.json`, and their order where nothing but the names gives it."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from brittle.errors import DataError, InputError, quoted
+from brittle.reading import read_json
 
 FILE = "classes.json"
 """A list of names in the order of the labels, or of objects with `name` (and `label`, `wnid`, `short`, as known)."""
@@ -55,14 +55,15 @@ def read_entries(folder: Path) -> list[dict[str, Any]]:
         DataError: if the file is not such a list.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not path.exists():
         return []
     expected = 'expected a list of names, or of objects such as {"label": 0, "name": "tench"}, labels counted from 0'
     try:
-        listed: list[Any] = json.loads(path.read_text(encoding="utf-8"))
+        listed: list[Any] = read_json(path)
         entries = [{"name": entry} if isinstance(entry, str) else dict(entry) for entry in listed]
         entries = sorted(({"label": i} | entry for i, entry in enumerate(entries)), key=lambda entry: entry["label"])
         whole = all(isinstance(e["name"], str) and e["label"] == i for i, e in enumerate(entries))
+        whole = whole and all(isinstance(e.get(key, ""), str) for e in entries for key in ("short", "wnid"))
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise DataError(f"{path} cannot be used ({type(error).__name__}: {quoted(error)}); {expected}") from error
     if not whole:
@@ -77,3 +78,17 @@ def read_names(folder: Path) -> tuple[str, ...]:
         DataError: if the file is not a list of names or of objects with a name.
     """
     return tuple(entry["name"] for entry in read_entries(folder))
+
+
+def checked_names(names: Iterable[str], where: str) -> tuple[str, ...]:
+    """Return names of classes; refuse those that no file or screen can show.
+
+    Raises:
+        DataError: one holds half a letter (a lone surrogate), which UTF-8 cannot write.
+    """
+    kept = tuple(names)
+    try:
+        "".join(kept).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where} holds a name that UTF-8 cannot write ({error.reason}); write it again") from error
+    return kept

@@ -1,7 +1,6 @@
 """Which columns of a Parquet file hold the images and the labels, and what the classes are called."""
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from brittle.data.cells import is_encoded, is_image, is_tensor, is_text, plain
 from brittle.errors import DataError, LabelError, quoted
+from brittle.reading import parse_json
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
@@ -58,7 +58,7 @@ def is_label(kind: Any) -> bool:
 def features(schema: Any) -> dict[str, Any]:
     """Return the Hugging Face features of a schema, {} if it has none that can be read."""
     try:
-        found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        found = parse_json((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
     except (ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}

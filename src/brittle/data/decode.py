@@ -1,14 +1,29 @@
 """From the bytes of an image file to pixels; whatever is wrong with the file becomes a BadImage that names it."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
+from threading import RLock
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from brittle.data.fit import Picture, Pixels
-from brittle.data.header import DEEP, Header, grey_inside, header_of, is_negative, is_signed, told_white, white_of
+from brittle.data.header import (
+    DEEP,
+    Header,
+    first,
+    grey_inside,
+    header_of,
+    is_negative,
+    is_signed,
+    tags,
+    told_white,
+    white_of,
+)
 from brittle.errors import BadImage, DataError, quoted
+from brittle.limits import Limits, current, over_limit
 
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "SUN", "TGA", "TIFF"),
@@ -17,6 +32,9 @@ FORMATS = (
 """What is decoded. Pillow knows more, but some (EPS, WMF) start other programs on the file, and some are no images."""
 SIMILAR = {"MPO": "JPEG"}
 """Formats whose files another one opens."""
+TILE = (322, 323)
+"""Numbers of TIFF's tags of a tile's sides; a tile is decoded as a whole, however small the image."""
+_PILLOW = RLock()
 
 
 def decode(content: bytes, name: str) -> Picture:
@@ -31,13 +49,15 @@ def decode(content: bytes, name: str) -> Picture:
         name: what to call it in an error.
 
     Raises:
-        BadImage: if the bytes are no image, or a damaged one, or do not say which value is white.
+        BadImage: if the bytes are no image, or a damaged one, or do not say which value is white, or if the image has
+            more pixels than the limits allow.
         DataError: if this process lets Pillow fill in truncated images.
     """
     image = opened(content, name)
     try:
         grey = grey_inside(image)
-        image.load()
+        with limit_of_pillow():
+            image.load()
         image = image.convert("L") if grey else image
         white, negative = white_of(image), is_negative(image)  # turning the image may lose its tags
         ImageOps.exif_transpose(image, in_place=True)
@@ -77,14 +97,41 @@ def opened(content: bytes, name: str) -> Image.Image:
     if not content:
         raise BadImage(name, "it is empty (0 bytes)")
     try:
-        image = Image.open(BytesIO(content), formats=known_formats())
+        with limit_of_pillow():
+            image = Image.open(BytesIO(content), formats=known_formats())
+    except Image.DecompressionBombError as error:  # Pillow's own limit, twice ours or more
+        raise BadImage(name, f"{type(error).__name__}: {quoted(error)}; {how_to_raise()}") from error
     except UnidentifiedImageError as error:
         raise BadImage(name, f"its {len(content)} bytes are no image in {', '.join(known_formats())}") from error
     except Exception as error:  # a damaged file makes a decoder raise anything; all of it means the same
         raise BadImage(name, f"{type(error).__name__}: {quoted(error)}") from error
+    known = tags(image)
+    tile = first(known.get(TILE[0]), 1) * first(known.get(TILE[1]), 1)
+    if reason := over_limit("pixels", max(image.width * image.height, tile)):
+        raise BadImage(name, reason)
     if is_signed(image):
         raise BadImage(name, "signed integers, whose white is not known; save it unsigned, or as floats in 0..1")
     return image
+
+
+@contextmanager
+def limit_of_pillow() -> Generator[None]:
+    """Within it, Pillow's own limit of pixels, one for the process, is ours where somebody has raised ours."""
+    usual = Image.MAX_IMAGE_PIXELS
+    if usual is None or current().pixels <= max(usual, Limits().pixels):
+        yield
+        return
+    with _PILLOW:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, current().pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def how_to_raise() -> str:
+    """Return how the limit of pixels is raised."""
+    return "where you trust it, raise the limit with --limits pixels=..., or brittle.use_limits(pixels=...) in Python"
 
 
 @cache

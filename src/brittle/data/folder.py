@@ -12,13 +12,18 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header
 from brittle.data.order import balanced_order
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import BadImage, DataError, quoted
+from brittle.errors import BadImage, DataError, OverLimit, quoted
+from brittle.reading import open_ordinary, read_bytes
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
 PIECE = 1 << 20  # bytes of a file that are hashed at a time
 HIDDEN, CLOSED = "hidden", "folders that cannot be read"
 LOOP, GONE = "links back to a folder above", "links that lead nowhere"
 """Why something in a folder is passed over; that a name is no image's is said with its ending."""
+MANY, WAYS = "folders to which too many links lead", 100
+"""Links within links multiply: a folder is gone through by so many ways at most."""
+OUTSIDE = "files behind links out of the folder"
+"""What is read, and counted so that it can be said."""
 
 
 class Folder(Source):
@@ -26,8 +31,9 @@ class Folder(Source):
 
     Labels: the class folders in sorted order are 0, 1, ... (in numerical order if all are whole numbers, unless
     `class_order` says otherwise); a `classes.json` in the folder gives another order, and may list classes that have no
-    images here. Files below a class folder are found at any depth, behind links too. What is hidden (such as
-    `.ipynb_checkpoints`) or not named like an image is passed over, and counted by reason in `skipped`.
+    images here. Files below a class folder are found at any depth, behind links too; how many lie outside of the folder
+    for that is said in `remarks`. What is hidden (such as `.ipynb_checkpoints`) or not named like an image is passed
+    over, and counted by reason in `skipped`.
 
     Order: shuffled, in rounds of one image of each class (`balanced_order`), so that a limit still sees all classes.
     A folder that holds images and no folders is unlabelled, and sorted by name; so is a single file.
@@ -56,7 +62,7 @@ class Folder(Source):
     ):
         super().__init__(spec or str(path), fit=fit, limit=limit, skip_bad=skip_bad)
         self._class_order: Order = class_order
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             self._root, files, self.labelled = path.parent, [(path.name, UNLABELLED)], False
         else:
             self._root = path
@@ -80,7 +86,7 @@ class Folder(Source):
         for name, label in self._files[: len(self)]:
             path = self._root / name
             try:
-                with path.open("rb") as file:
+                with open_ordinary(path) as file:
                     yield os.fsencode(f"{name}\0{label}\0{os.fstat(file.fileno()).st_size}\0")
                     while piece := file.read(PIECE):
                         yield piece
@@ -100,6 +106,7 @@ class Folder(Source):
         self.skipped = passed
         if not folders:
             self.labelled = False
+            self._tell_outside(sum(leaves(entry, path.resolve()) for entry in flat))
             return [(entry.name, UNLABELLED) for entry in flat]
         if flat:
             raise DataError(
@@ -111,8 +118,13 @@ class Folder(Source):
             raise DataError(f"folder {path} holds splits, not classes: {', '.join(names)}; name one, e.g. {folders[0]}")
         label_of = self._number(path, names)
         files = [(file, label_of[folder.name]) for folder in folders for file in walk(folder, passed)]
+        self._tell_outside(passed.pop(OUTSIDE, 0))
         self.skipped = dict(sorted(passed.items()))
         return files
+
+    def _tell_outside(self, count: int) -> None:
+        """Say how many images lie outside of the folder, behind links."""
+        self.remarks += [f"{count} images lie outside of {self._root}, behind links in it"] if count else []
 
     def _number(self, path: Path, names: Sequence[str]) -> dict[str, int]:
         """Give each class folder its label; sets `classes`."""
@@ -130,20 +142,24 @@ class Folder(Source):
         return {name: known[name] for name in names}
 
 
-def load(path: Path, name: str) -> Picture:
-    """Read and decode one file."""
+def read(path: Path, name: str) -> bytes:
+    """Read one file; raises BadImage for one that is no ordinary file, cannot be read, or is too large."""
     try:
-        return decode(path.read_bytes(), name)
+        return read_bytes(path, "cell")
     except OSError as error:
         raise BadImage(name, error.strerror or str(error)) from error
+    except OverLimit as error:
+        raise BadImage(name, str(error)) from error
+
+
+def load(path: Path, name: str) -> Picture:
+    """Read and decode one file."""
+    return decode(read(path, name), name)
 
 
 def look_at(path: Path, name: str) -> tuple[Header, float]:
     """Read one file, without decoding its pixels where that tells enough."""
-    try:
-        return look(path.read_bytes(), name)
-    except OSError as error:
-        raise BadImage(name, error.strerror or str(error)) from error
+    return look(read(path, name), name)
 
 
 def skipped_as_hidden(path: Path, passed: Counter[str]) -> bool:
@@ -170,9 +186,11 @@ def is_image(path: Path, passed: Counter[str]) -> bool:
 def walk(folder: Path, passed: Counter[str]) -> list[str]:
     """Return the image files at any depth below a class folder, as paths from the folder above it, sorted.
 
-    Links to folders are followed, except those that lead back to a folder above.
+    Links to folders are followed, except those that lead back to a folder above; what lies outside of the folder above
+    is counted.
     """
     found: list[Path] = []
+    root, ways = folder.parent.resolve(), Counter[Path]()
     waiting = [(folder, frozenset[Path]())]
     while waiting:
         place, above = waiting.pop()
@@ -180,6 +198,11 @@ def walk(folder: Path, passed: Counter[str]) -> list[str]:
         if real in above:
             passed[LOOP] += 1
             continue
+        ways[real] += 1
+        if ways[real] > WAYS:
+            passed[MANY] += 1
+            continue
+        outside = not real.is_relative_to(root)
         try:
             entries = list(place.iterdir())
         except OSError:
@@ -192,7 +215,13 @@ def walk(folder: Path, passed: Counter[str]) -> list[str]:
                 waiting.append((entry, above | {real}))
             elif is_image(entry, passed):
                 found.append(entry)
+                passed[OUTSIDE] += outside or leaves(entry, root)
     return sorted(path.relative_to(folder.parent).as_posix() for path in found)
+
+
+def leaves(file: Path, root: Path) -> bool:
+    """Return whether a file is a link out of a folder, whose path is without links."""
+    return file.is_symlink() and not file.resolve().is_relative_to(root)
 
 
 def hint(path: Path) -> str:

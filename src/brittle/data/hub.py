@@ -93,8 +93,9 @@ def open_set(name: str, split: str | None) -> tuple[Any, str, str | None]:
         import datasets
     except ImportError as error:
         raise MissingExtra("datasets", "hub", f"the source hf:{name}") from error
-    version = str(getattr(datasets, "__version__", OLDEST))
-    if int(version.partition(".")[0]) < OLDEST:
+    version = str(getattr(datasets, "__version__", "of an unknown version"))
+    major = version.partition(".")[0]
+    if not major.isdecimal() or int(major) < OLDEST:
         raise DataError(
             f"datasets {version} can run a program of the data set's repository; brittle opens hf: sources with "
             f"datasets {OLDEST} or later, which cannot: pip install -U datasets"

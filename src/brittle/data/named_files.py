@@ -1,7 +1,6 @@
 """Images that a table does not hold but names by the path of their file."""
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from brittle.data.cells import Cell, plain
-from brittle.errors import BadImage, quoted
+from brittle.errors import BadImage, OverLimit, quoted
+from brittle.reading import read_bytes
 
 Where = Path | tuple[Path, ...]
 """Where files may lie that a table names: the folder where relative paths begin, or folders for whole paths."""
@@ -39,13 +39,13 @@ def content_of(cell: Cell, name: str, where: Where = ()) -> bytes:
 def read_file(place: Path, name: str) -> bytes:
     """Return the bytes of an ordinary file; raises BadImage."""
     try:
-        if not stat.S_ISREG(place.stat().st_mode):
-            raise BadImage(name, f"the cell has no bytes, and {place} is no ordinary file")
-        return place.read_bytes()
+        return read_bytes(place, "cell")
     except OSError as error:
         raise BadImage(
             name, f"the cell has no bytes (only a path), and {place} cannot be read: {quoted(error.strerror or error)}"
         ) from error
+    except (OverLimit, ValueError) as error:  # ValueError: a path with a zero byte
+        raise BadImage(name, f"the cell has no bytes (only a path), and {quoted(error)}") from error
 
 
 def _place(path: str, name: str, where: Where) -> Path:

@@ -1,5 +1,6 @@
 """Arrays of images and labels in an npz file, read row by row; no pickle is ever loaded."""
 
+import math
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brittle.data.arrays import layout, to_pixels
-from brittle.data.classes import read_names
+from brittle.data.classes import checked_names, read_names
 from brittle.data.fit import Fit, Picture
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import DataError, LabelError, quoted
+from brittle.limits import check_limit
+from brittle.reading import open_ordinary, open_zip
 
 IMAGE_ARRAYS = ("images", "x")
 LABEL_ARRAYS = ("labels", "y")
@@ -37,6 +40,7 @@ class Npz(Source):
 
     Raises:
         DataError: if the file cannot be read, or its arrays are not as said above.
+        OverLimit: if an array declares more than the limits allow.
         LabelError: if the labels are not integers, one for each image.
     """
 
@@ -52,27 +56,28 @@ class Npz(Source):
         super().__init__(spec or str(path), fit=fit, limit=limit, skip_bad=skip_bad)
         self._path = path
         with reading(path) as archive:
-            arrays = [name.removesuffix(".npy") for name in archive.namelist()]
+            arrays = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
             found = [name for name in IMAGE_ARRAYS if name in arrays]
             if not found:
                 raise DataError(
                     f"{path} has no array of images; it has {quoted(', '.join(arrays))}; expected 'images' or 'x'"
                 )
-            self._array = found[0]
-            with archive.open(f"{self._array}.npy") as member:
-                shape, self._dtype = read_header(member, f"{path}: array {self._array!r}")
-            self._grid, self._last = layout(shape, self._dtype, f"{path}: array {self._array!r}")
+            self._array, where = found[0], f"{path}: array {found[0]!r}"
+            with opened(archive, self._array, path) as (_, shape, self._dtype):
+                self._grid, self._last = layout(shape, self._dtype, where)
+            check_limit("pixels", math.prod(self._grid[: 2 if self._last else 3][-2:]), f"an image of {where}")
             self.total = shape[0]
             self._labels = read_labels(archive, arrays, path, self.total)
-            named = read_array(archive, "classes", path).ravel().tolist() if "classes" in arrays else []
+            named = read_names_in(archive, path) if "classes" in arrays else ()
         self.labelled = self._labels is not None
-        self.classes = tuple(str(name) for name in named) or read_names(path.parent)
+        self.classes = named or read_names(path.parent)
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Yield the images start..stop - 1; a name is "images/17"."""
-        row = int(np.prod(self._grid)) * self._dtype.itemsize
-        with reading(self._path) as archive, archive.open(f"{self._array}.npy") as member:
-            read_header(member, str(self._path))
+        row = math.prod(self._grid) * self._dtype.itemsize
+        with reading(self._path) as archive, opened(archive, self._array, self._path) as (member, *seen):
+            if seen != [(self.total, *self._grid), self._dtype]:
+                raise DataError(f"{self._path} was changed since it was opened; start again")
             member.seek(start * row, 1)
             for index in range(start, stop):
                 content = member.read(row)
@@ -83,7 +88,7 @@ class Npz(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield the bytes of the file."""
-        with self._path.open("rb") as file:
+        with open_ordinary(self._path) as file:
             while piece := file.read(PIECE):
                 yield piece
 
@@ -96,12 +101,42 @@ class Npz(Source):
 def reading(path: Path) -> Generator[zipfile.ZipFile]:
     """Open the archive; what goes wrong in it while it is open becomes a DataError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path, str(path)) as archive:
             yield archive
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected an npz file") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:  # RuntimeError: a password
         raise DataError(f"{path} cannot be read as npz: {quoted(error)}; is it complete?") from error
+
+
+@contextmanager
+def opened(
+    archive: zipfile.ZipFile, name: str, path: Path, limit: str = "array"
+) -> Generator[tuple[IO[bytes], tuple[int, ...], np.dtype[Any]]]:
+    """Open an array whose shape, type and size agree, and keep a limit where it is compressed or read whole.
+
+    Args:
+        archive: the file.
+        name: of the array.
+        path: of the file, for messages.
+        limit: the name of the limit; `array` concerns compressed arrays alone.
+
+    Yields:
+        The bytes of the values, not read yet; shape; type.
+
+    Raises:
+        DataError: it is no array in C order, holds pickled objects, or is not as large as its shape says.
+        OverLimit: it would take too much.
+    """
+    where, known = f"{path}: array {name!r}", archive.getinfo(f"{name}.npy")
+    if limit != "array" or known.compress_type != zipfile.ZIP_STORED:
+        check_limit(limit, known.file_size, where)
+    with archive.open(known) as member:
+        shape, dtype = read_header(member, where)
+        declared, held = math.prod(shape) * dtype.itemsize, known.file_size - member.tell()
+        if declared != held:
+            raise DataError(f"{where} declares {declared:,} bytes (shape {shape}) and holds {held:,}; is it complete?")
+        yield member, shape, dtype
 
 
 def read_header(member: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -110,7 +145,9 @@ def read_header(member: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtyp
         version = np.lib.format.read_magic(member)
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = readers[version](member)
-    except (ValueError, KeyError) as error:
+        if not all(type(side) is int and side >= 0 for side in shape):
+            raise ValueError(f"its shape is {shape}")
+    except Exception as error:  # NumPy takes the header apart as Python's own source; a damaged one raises anything
         raise DataError(f"{where} is no array that can be read: {quoted(error)}") from error
     if dtype.hasobject:
         raise DataError(
@@ -121,12 +158,16 @@ def read_header(member: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtyp
     return shape, dtype
 
 
-def read_array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
-    """Read a small array whole."""
-    with archive.open(f"{name}.npy") as member:
-        read_header(member, f"{path}: array {name!r}")
-    with archive.open(f"{name}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+def read_names_in(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
+    """Read the names of the classes; raises DataError for what is no list of them."""
+    with opened(archive, "classes", path, "text") as (member, shape, dtype):
+        if dtype.kind not in "USiu" or dtype.itemsize == 0:
+            raise DataError(f"{path}: array 'classes' is {dtype}; expected names, as text")
+        try:
+            names = np.frombuffer(member.read(), dtype, count=math.prod(shape)).tolist()
+            return checked_names((str(name) for name in names), f"{path}: array 'classes'")
+        except ValueError as error:  # numbers that are no letters
+            raise DataError(f"{path}: array 'classes' is no text: {quoted(error)}") from error
 
 
 def read_labels(archive: zipfile.ZipFile, arrays: list[str], path: Path, total: int) -> NDArray[Any] | None:
@@ -134,14 +175,14 @@ def read_labels(archive: zipfile.ZipFile, arrays: list[str], path: Path, total: 
     found = [name for name in LABEL_ARRAYS if name in arrays]
     if not found:
         return None
-    labels = read_array(archive, found[0], path)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
-        raise LabelError(
-            f"{path}: labels are {labels.dtype} of shape {labels.shape}; expected integers of shape ({total},) "
-            "(of one-hot labels, save their argmax(1))"
-        )
+    with opened(archive, found[0], path, "cell") as (member, shape, dtype):
+        single = len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
+        if dtype.kind not in "iu" or not single:
+            raise LabelError(
+                f"{path}: labels are {dtype} of shape {shape}; expected integers of shape ({total},) "
+                "(of one-hot labels, save their argmax(1))"
+            )
+        labels = np.frombuffer(member.read(), dtype)
     if len(labels) != total:
         raise LabelError(f"{path}: {len(labels)} labels for {total} images; expected as many of both")
     return labels

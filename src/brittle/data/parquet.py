@@ -2,14 +2,14 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.data.arrays import layout, to_pixels
@@ -21,11 +21,15 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of_picture
 from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
-from brittle.errors import DataError, LabelError, quoted
+from brittle.errors import BrittleError, DataError, LabelError, quoted
+from brittle.limits import check_limit, current
+from brittle.parquet_pages import check_directory, largest_page
+from brittle.reading import open_ordinary
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
 SHOWN = 6  # names of classes that are told
 ROWS = 64  # rows that are read at a time
+LABELS = 1 << 16  # labels that are read at a time
 PIECE = 1 << 20  # bytes that are read or hashed at a time
 SHARD = re.compile(r"(.*?)(-\d+(-of-\d+)?)?\.parquet", re.IGNORECASE | re.DOTALL)
 
@@ -49,6 +53,7 @@ class Parquet(Source):
         class_order: how labels that are names of whole numbers are ordered, see `Order`.
 
     Raises:
+        OverLimit: if a page or a cell declares more than the limits allow.
         DataError: if a file cannot be read, is empty, or has no column of images.
         LabelError: if the labels are neither integers nor names.
     """
@@ -67,7 +72,7 @@ class Parquet(Source):
         self._paths = list(paths)
         counts: list[int] = []
         for path in self._paths:
-            with open_file(path) as file:
+            with open_file(path) as (file, _):
                 counts.append(file.metadata.num_rows)
                 columns = find_columns(file.schema_arrow, path)
                 if path is self._paths[0]:
@@ -101,7 +106,7 @@ class Parquet(Source):
         """
         last = bisect_right(self._ends, len(self) - 1)
         for path in self._paths[: last + 1]:
-            with path.open("rb") as file:
+            with open_ordinary(path) as file:
                 while piece := file.read(PIECE):
                     yield piece
         yield from self._named_content(last)
@@ -111,7 +116,7 @@ class Parquet(Source):
     def _named_content(self, last: int) -> Iterator[bytes]:
         """Yield the bytes of the images that tables up to a number name by their path."""
         for number, path in enumerate(self._paths[: last + 1]):
-            with open_file(path) as file:
+            with open_file(path) as (file, _):
                 if not names_files(file, self._image):
                     continue
             first = self._ends[number - 1] if number else 0
@@ -154,13 +159,19 @@ def shards(path: Path) -> list[Path]:
     return files
 
 
-def open_file(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file that is read as a stream; raises DataError."""
+@contextmanager
+def open_file(path: Path) -> Generator[tuple[pq.ParquetFile, BinaryIO]]:
+    """Open a Parquet file that is read as a stream; what goes wrong in it while it is open becomes a DataError."""
     try:
-        return pq.ParquetFile(path, buffer_size=PIECE, pre_buffer=False)  # else a whole row group is held
+        with open_ordinary(path) as file:
+            check_directory(file, str(path))
+            with pq.ParquetFile(file, buffer_size=PIECE, pre_buffer=False) as table:  # else a whole row group is held
+                yield table, file
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected a Parquet file") from error
-    except (pa.ArrowException, OSError) as error:
+    except BrittleError:
+        raise
+    except Exception as error:  # Arrow passes on whatever its parts raise at a damaged file
         raise DataError(f"{path} cannot be read as Parquet: {quoted(error)}; is it complete?") from error
 
 
@@ -171,40 +182,61 @@ def read_rows(
 
     The first of the columns is that of the images.
     """
-    with open_file(path) as file:
-        groups: list[int] = []
-        skipped, end = first, first
+    with open_file(path) as (file, handle):
+        end = first
         for group in range(file.metadata.num_row_groups):
             begin, end = end, end + file.metadata.row_group(group).num_rows
             if end <= start:
-                skipped = end
-            elif begin < stop:
-                groups.append(group)
-        index = skipped
-        try:
-            for batch in file.iter_batches(ROWS, row_groups=groups, columns=list(columns), use_threads=False):
-                rows = batch.slice(max(0, start - index), max(0, stop - max(start, index)))
-                index += max(0, min(start - index, len(batch)))
-                values = [
-                    cells_of(rows.column(columns[0]), f"{path}: column {columns[0]!r}"),
-                    *(unpacked(rows.column(name)).to_pylist() for name in columns[1:]),
-                ]
-                for row in zip(*values, strict=True):
-                    yield index, dict(zip(columns, row, strict=True))
-                    index += 1
-                if index >= stop:
-                    return
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path} is damaged near row {index - first}: {quoted(error)}") from error
+                continue
+            if begin >= stop:
+                return
+            index = begin
+            try:
+                for batch in batches(file, handle, group, columns, ROWS):
+                    rows = batch.slice(max(0, start - index), max(0, stop - max(start, index)))
+                    index += max(0, min(start - index, len(batch)))
+                    for row in rows_of(rows, columns, path):
+                        yield index, row
+                        index += 1
+                    if index >= stop:
+                        return
+            except BrittleError:
+                raise
+            except Exception as error:  # Arrow passes on whatever its parts raise at a damaged file
+                raise DataError(f"{path} is damaged near row {index - first}: {quoted(error)}") from error
+            if index < end:
+                raise DataError(
+                    f"{path} is damaged near row {index - first}: it says that it has more rows than it has"
+                )
+
+
+def rows_of(batch: Any, columns: Sequence[str], path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a batch, images undecoded."""
+    images = cells_of(batch.column(columns[0]), f"{path}: column {columns[0]!r}")
+    others = [unpacked(batch.column(name)).to_pylist() for name in columns[1:]]
+    for row in zip(images, *others, strict=True):
+        yield dict(zip(columns, row, strict=True))
+
+
+def batches(
+    file: pq.ParquetFile, handle: BinaryIO, group: int, columns: Sequence[str], most: int, limit: str = "cell"
+) -> Iterator[Any]:
+    """Yield the rows of a group, so few at a time that they keep a limit although equal values are stored once."""
+    largest = largest_page(handle, file.metadata.row_group(group), tuple(columns), str(handle.name), limit)
+    rows = max(1, min(most, current().cell // largest))
+    yield from file.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False)
 
 
 def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[str, ...], list[str]]:
     """Return the names in a column of labels, in order, and what is to be said of their order."""
     names: set[str] = set()
     for path in paths:
-        with open_file(path) as file:
-            for batch in file.iter_batches(columns=[label], use_threads=False):
-                names.update(str(name) for name in unpacked(batch.column(0)).unique().to_pylist() if name is not None)
+        with open_file(path) as (file, handle):
+            for group in range(file.metadata.num_row_groups):
+                for batch in batches(file, handle, group, [label], LABELS, "text"):
+                    new = unpacked(batch.column(0)).unique().to_pylist()
+                    names.update(str(name) for name in new if name is not None)
+                check_limit("text", sum(map(len, names)), f"the names in column {label!r} of {path}")
     found, remarks = sort_names(names, order)
     some = ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
     return found, remarks or [f"labels of column {label!r} are names, numbered in their order ({some})"]

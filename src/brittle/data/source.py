@@ -20,6 +20,8 @@ from brittle.types import Images, Labels
 
 UNLABELLED = -1
 """The label of an image whose class is not known."""
+LARGEST_LABEL = 2**31
+"""Numbers of classes lie below this where their names do not say how many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,8 +277,10 @@ class Source(ABC):
         if shape != self._shape[0]:
             raise InputError(differing(*self._shape, shape, (item.index, item.name)))
         count = len(self.classes if self.relabelled is None else self.relabelled)
-        if self.labelled and (item.label < 0 or (count and item.label >= count)):
-            expected = f"0..{count - 1}, as there are {count} classes" if count else "0, 1, 2, ..."
+        if self.labelled and not 0 <= item.label < (count or LARGEST_LABEL):
+            expected = (
+                f"0..{count - 1}, as there are {count} classes" if count else f"0, 1, 2, ... below {LARGEST_LABEL:,}"
+            )
             note = "; -1 usually marks unlabelled images: take another split" if item.label == UNLABELLED else ""
             where = f"image {quoted(item.name)!r} (number {item.index})"
             raise LabelError(f"{where} has label {item.label}; expected {expected}{note}")

@@ -3,9 +3,11 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
+from brittle.limits import current, stated_limits
+
 
 def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
-    """Return a command of `brittle` with every option that is not as it is when left out.
+    """Return a command of `brittle` with every option that is not as it is when left out, limits of files too.
 
     Args:
         words: the command and its arguments.
@@ -16,7 +18,7 @@ def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
         "brittle train lenet --data 'my images' --clean-epochs 2 --binary"
     """
     written = ["brittle", *words]
-    for name, value in options.items():
+    for name, value in {**options, "limits": stated_limits(current())}.items():
         if value is None or value is False or value == "":
             continue
         written.append("--" + name.replace("_", "-"))

@@ -18,8 +18,8 @@ from brittle.evaluation.manifest_info import (
     Strict,
     ThreatInfo,
 )
-from brittle.files import read_text
 from brittle.identity.sources import changed_files
+from brittle.reading import read_text
 
 __all__ = [
     "AttackInfo",
@@ -188,7 +188,7 @@ def read_manifest(path: Path) -> Manifest:
         text = read_text(path)
     except FileNotFoundError:
         raise RunError(f"{path.parent} is no run folder: it has no {path.name}; give the folder of an audit") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {quoted(error)}") from error
     try:
         return Manifest.model_validate_json(text)

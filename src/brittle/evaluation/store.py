@@ -20,6 +20,7 @@ from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
+from brittle.parquet_pages import check_table
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
@@ -236,10 +237,11 @@ class RunFolder:
 
     def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
         try:
+            check_table(path)
             table = read_rows(path, SCHEMA, columns)
         except KeyError:
             raise RunError(f"{path} does not have the columns of a part; {ANEW}") from None
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise RunError(f"{path} is damaged ({quoted(error)}); {ANEW}") from error
         metadata = table.schema.metadata or {}
         for name, value in self._stamp(key, block).items():

@@ -7,7 +7,6 @@ compared with what an exported classifier needs, and the rest is refused.
 
 import ast
 import io
-import json
 import pickle
 import re
 import zipfile
@@ -17,8 +16,10 @@ from typing import Any, cast
 import torch
 from torch.export.pt2_archive import PT2ArchiveReader
 
-from brittle.errors import ModelError, quoted
+from brittle.errors import ModelError, OverLimit, quoted
+from brittle.limits import check_limit
 from brittle.models.operators import allowed, shares_memory, writes
+from brittle.reading import open_zip, parse_json
 
 RECORDS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)|models/model\.json"
@@ -68,7 +69,7 @@ def check_archive(content: bytes, name: str) -> None:
     for record in records:
         if record.endswith(".json"):
             try:
-                described = json.loads(reader.read_bytes(record))
+                described = parse_json(reader.read_bytes(record), f"the record {record!r} of {name}")
             except ValueError as error:
                 raise ModelError(
                     f"{name} is broken: its record {quoted(record)!r} is not JSON; export or copy it again"
@@ -85,10 +86,13 @@ def check_archive(content: bytes, name: str) -> None:
 def _open(content: bytes, name: str) -> tuple[PT2ArchiveReader, list[str]]:
     """The archive through torch's own eyes, after the zip's directory was seen to be unambiguous."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with open_zip(content, name) as archive:
+            check_records(archive, name)
             members, damaged = archive.namelist(), archive.testzip()
         reader = PT2ArchiveReader(cast("Any", io.BytesIO(content)))
         records = reader.get_file_names()
+    except OverLimit:
+        raise
     except Exception as error:
         seen = f"{type(error).__name__}: {quoted(str(error).partition(chr(10))[0])}"
         raise ModelError(
@@ -102,6 +106,19 @@ def _open(content: bytes, name: str) -> tuple[PT2ArchiveReader, list[str]]:
             f"{name} holds no single exported network; save it with torch.export.save of torch 2.8 or later"
         )
     return reader, records
+
+
+def check_records(archive: zipfile.ZipFile, name: str) -> None:
+    """Refuse an archive whose records, by its directory, would take more memory than the limits allow.
+
+    Raises:
+        OverLimit: which limit.
+    """
+    records = archive.infolist()
+    for record in records:
+        if record.filename.endswith(".json"):
+            check_limit("text", record.file_size, f"the record {record.filename!r} of {name}")
+    check_limit("record", sum(record.file_size for record in records), f"the {len(records):,} records of {name}")
 
 
 def _entries(described: object) -> Generator[tuple[str, object], None, None]:
@@ -201,7 +218,7 @@ def _check_writing(described: Any, name: str) -> None:
 def _plain_containers(text: str) -> bool:
     """Whether a description of nested containers names only tuples, lists and dictionaries."""
     try:
-        described = json.loads(text)
+        described = parse_json(text)
     except ValueError:
         return False
     return all(
@@ -218,8 +235,10 @@ def _check_sample(content: bytes, name: str) -> None:
     if not content:
         return
     try:
+        with open_zip(content, f"the sample inputs of {name}") as archive:
+            check_records(archive, f"the sample inputs of {name}")
         torch.load(io.BytesIO(content), weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
         raise _refusal(name, "sample inputs that are more than tensors") from error
 
 

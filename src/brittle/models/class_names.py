@@ -1,20 +1,21 @@
 """Where files of networks keep the names of their classes: in their metadata, or in a file beside them."""
 
 import ast
-import io
-import json
+import re
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from safetensors import SafetensorError, safe_open
-
 from brittle.errors import ModelError, quoted
+from brittle.limits import check_limit
+from brittle.reading import open_tensors, open_zip, parse_json, read_json, read_member
 
 KEYS = ("classes", "class_names", "names", "labels")
 """What the names are called in the metadata of ONNX and safetensors files (`names` by Ultralytics)."""
+LITERAL = re.compile(r"""(?:[\[\](){},:\d\s]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")*""", re.DOTALL)
+"""Brackets, numbers and text: what Python writes for a list of names, and nothing that it would have to compute."""
 EXTRA = "classes.json"
 """The extra file of a torch.export archive: `torch.export.save(..., extra_files={"classes.json": ...})`."""
 
@@ -29,19 +30,19 @@ def names_of(path: Path) -> tuple[str, ...]:
         ModelError: the file beside it is no list of names.
     """
     beside = path.with_suffix(".classes.json")
-    if beside.is_file():
+    if beside.exists():
         try:
-            found = names_from(json.loads(beside.read_text(encoding="utf-8")))
+            found = names_from(read_json(beside))
         except (OSError, ValueError) as error:
             raise ModelError(f"{beside} cannot be read ({quoted(error)}); expected a list of names") from error
         if not found:
             raise ModelError(f"{beside} holds no list of names in the order of the network's outputs")
         return found
     if path.suffix == ".safetensors":
-        with suppress(OSError, SafetensorError), safe_open(path, "pt") as file:
+        with suppress(OSError, ValueError), open_tensors(path) as file:
             return names_in(cast("dict[str, str]", file.metadata() or {}))
     if path.suffix == ".pt2":
-        return _in_archive(path.read_bytes())
+        return _in_archive(path)
     return ()
 
 
@@ -52,9 +53,9 @@ def names_in(metadata: Mapping[str, str]) -> tuple[str, ...]:
     ('cat', 'dog')
     """
     with suppress(ValueError, TypeError, KeyError):  # what a training by brittle has told
-        return names_from(json.loads(metadata["brittle"])["data"]["classes"])
+        return names_from(parse_json(metadata["brittle"])["data"]["classes"])
     for key in KEYS:
-        for read in (json.loads, ast.literal_eval):
+        for read in (parse_json, _literal):
             with suppress(KeyError, ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 if found := names_from(read(metadata[key])):
                     return found
@@ -68,14 +69,25 @@ def names_from(value: object) -> tuple[str, ...]:
         value = [numbered.get(str(number)) for number in range(len(numbered))]
     if not isinstance(value, list | tuple):
         return ()
-    names = cast("tuple[object, ...]", tuple(value))
-    return tuple(name for name in names if isinstance(name, str)) if all(isinstance(n, str) for n in names) else ()
+    names = [name for name in cast("list[object]", value) if isinstance(name, str)]
+    with suppress(UnicodeEncodeError):  # half a letter, which no file or screen can show
+        "".join(names).encode()
+        return tuple(names) if len(names) == len(cast("list[object]", value)) else ()
+    return ()
 
 
-def _in_archive(content: bytes) -> tuple[str, ...]:
+def _literal(text: str) -> object:
+    """What Python reads in a text of brackets, numbers and strings; raises ValueError for any other."""
+    check_limit("text", len(text), "the names in a file's metadata")
+    if not LITERAL.fullmatch(text):
+        raise ValueError("it is no list of names")
+    return ast.literal_eval(text)
+
+
+def _in_archive(path: Path) -> tuple[str, ...]:
     """The names in an archive's extra file; () where it has none, or none that can be read."""
-    with suppress(zipfile.BadZipFile, ValueError, OSError), zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with suppress(zipfile.BadZipFile, ValueError, OSError, RuntimeError), open_zip(path, str(path)) as archive:
         for record in archive.namelist():
             if record.partition("/")[2] == f"extra/{EXTRA}" or record == f"extra/{EXTRA}":
-                return names_from(json.loads(archive.read(record)))
+                return names_from(parse_json(read_member(archive, record, "text", str(path)), record))
     return ()

@@ -36,7 +36,9 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
         with seeded():
             if weights:
                 config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
-                module: nn.Module = transformers.AutoModelForImageClassification.from_config(config)
+                module: nn.Module = transformers.AutoModelForImageClassification.from_config(
+                    config, trust_remote_code=False
+                )
             else:
                 module, told = transformers.AutoModelForImageClassification.from_pretrained(
                     name, use_safetensors=True, trust_remote_code=False, output_loading_info=True

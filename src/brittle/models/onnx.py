@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError, quoted
+from brittle.errors import BrittleError, MissingExtra, ModelError, quoted
 from brittle.models.class_names import names_in
 from brittle.models.graph import COMPARED, TYPES, Graph
 from brittle.models.network import Network, digest_of, parameters_of
+from brittle.models.onnx_files import check_outside, check_sizes
+from brittle.reading import read_bytes
 
 OPERATORS = 17
 """The newest version of ONNX's operators that onnx2torch knows nearly whole."""
@@ -35,32 +37,27 @@ def load_onnx(path: Path) -> Network:
     """Converts an ONNX file to a module whose output can be differentiated by its input.
 
     Args:
-        path: the `.onnx` file; tensors that it keeps in files beside it are read too.
+        path: the `.onnx` file; tensors that it keeps in files beside it are read too, those elsewhere refused.
 
     Raises:
         MissingExtra: onnx or onnx2torch is not installed.
         ModelError: no such file, a broken one, an operator that onnx2torch does not know or converts to something else,
             images of another type than floats, or a graph that does not take a batch of any number of images.
+        OverLimit: it, or a tensor in it, would take more than the limits allow.
     """
     graph, convert = _packages()
-    try:
-        content = path.read_bytes()
-        model = graph.load(path)
+    with _read_whole(path):
+        content = read_bytes(path)
+        model = graph.load_model_from_string(content)
+        check_outside(model, path)
+        graph.external_data_helper.load_external_data_for_model(model, str(path.parent))
         graph.checker.check_model(model)
-    except OSError as error:
-        raise ModelError(f"cannot read {str(path)!r}: {quoted(error.strerror or error)}") from error
-    except Exception as error:  # protobuf's and onnx's errors share no class
-        raise ModelError(
-            f"{str(path)!r} is not a whole ONNX file ({quoted(error)}); copy it again, or {REMEDY}"
-        ) from error
-    shape, dtype = _input_shape(model, path.name), _input_type(model, path.name)
-    try:
+        shape, dtype = _input_shape(model, path.name), _input_type(model, path.name)
+        check_sizes(graph, model, path.name)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what may differ: the graphs are compared
             lowered = _lowered(graph, model)
             module: nn.Module = convert(lowered).eval()
-    except NotImplementedError as error:
-        raise ModelError(f"onnx2torch cannot convert {str(path)!r}: {quoted(error)}; {REMEDY}") from error
     origin = Graph(path, tuple(lowered.graph.node), dtype)
     if shape:
         _check_batches(module, shape, dtype, path.name)
@@ -69,6 +66,24 @@ def load_onnx(path: Path) -> Network:
     names = names_in({entry.key: entry.value for entry in getattr(model, "metadata_props", ())})
     digest, weights = digest_of(module, content), parameters_of(module)
     return Network(str(path), module, digest, shape, names, weights, compare=origin.compare)
+
+
+@contextmanager
+def _read_whole(path: Path) -> Generator[None, None, None]:
+    """Tells in one sentence what is wrong with a file; protobuf, onnx and onnx2torch raise whatever they meet."""
+    try:
+        yield
+    except BrittleError:
+        raise
+    except OSError as error:
+        raise ModelError(f"cannot read {str(path)!r}: {quoted(error.strerror or error)}") from error
+    except NotImplementedError as error:
+        raise ModelError(f"onnx2torch cannot convert {str(path)!r}: {quoted(error)}; {REMEDY}") from error
+    except Exception as error:
+        raise ModelError(
+            f"{str(path)!r} is not a whole ONNX file ({type(error).__name__}: {quoted(error)}); "
+            f"copy it again, or {REMEDY}"
+        ) from error
 
 
 def _packages() -> tuple[Any, Any]:

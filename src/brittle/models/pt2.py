@@ -14,6 +14,7 @@ from torch.export.passes import move_to_device_pass
 from brittle.errors import ModelError, quoted
 from brittle.models.archive import check_archive
 from brittle.models.network import Network, digest_of, parameters_of
+from brittle.reading import read_bytes
 
 EXPORT = "torch.export.export(module.eval(), (images,), dynamic_shapes=({0: torch.export.Dim('n')},))"
 """How a network must be exported."""
@@ -29,9 +30,10 @@ def load_pt2(path: Path, device: str = "cpu") -> Network:
     Raises:
         ModelError: no such file, a broken or old one, one with pickles inside, or one that does not take a batch of any
             number of images.
+        OverLimit: it would take more than the limits allow.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise ModelError(f"cannot read {str(path)!r}: {error.strerror}") from error
     check_archive(content, path.name)

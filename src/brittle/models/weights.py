@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from brittle.errors import ModelError, quoted
+from brittle.reading import open_tensors
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 """Endings of files that are Python pickles inside."""
@@ -48,25 +47,36 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     refuse_pickle(path)
     try:
-        found = load_file(path)
+        with open_tensors(path) as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
     except FileNotFoundError as error:
         raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(
             f"{str(path)!r} is not a whole safetensors file ({quoted(error)}); save or copy it again"
         ) from error
     wanted = module.state_dict()
     both = wanted.keys() & found.keys()
     shapes = {name: (tuple(found[name].shape), tuple(wanted[name].shape)) for name in both}
+    kinds = (f"{name} is {found[name].dtype}" for name in both if _kind(found[name]) != _kind(wanted[name]))
     differing = (f"{name} is {seen}, not {needed}" for name, (seen, needed) in shapes.items() if seen != needed)
     problems = [
         *_told("missing in the file", wanted.keys() - found.keys()),
         *_told("unknown to the network", found.keys() - wanted.keys()),
         *_told("of another shape", differing),
+        *_told("of another kind of numbers", kinds),
     ]
     if problems:
         raise ModelError(f"the weights in {str(path)!r} are not of this network: {quoted('; '.join(problems), 400)}")
-    module.load_state_dict(found)
+    try:
+        module.load_state_dict(found)
+    except (RuntimeError, NotImplementedError) as error:  # a type of few bits, which torch copies into no other
+        raise ModelError(f"the weights in {str(path)!r} cannot be put into this network: {quoted(error)}") from error
+
+
+def _kind(tensor: Tensor) -> str:
+    """Whether a tensor holds whole numbers, real ones or complex ones."""
+    return "complex" if tensor.is_complex() else "real" if tensor.is_floating_point() else "whole"
 
 
 def _told(what: str, names: Iterable[str]) -> list[str]:

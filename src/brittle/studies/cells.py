@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from brittle.errors import OverLimit
 from brittle.files import write_atomically
 from brittle.identity.compare import differing, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.metrics import Estimate
+from brittle.reading import read_json
 from brittle.studies.drawing import drawn, plain
 from brittle.studies.study import Cell, Measured
 from brittle.version import __version__
@@ -57,12 +59,12 @@ def why_anew(path: Path, cell: Cell) -> str:
     others = [other for other in path.parent.glob(f"{path.stem[:-16]}*.json") if len(other.stem) == len(path.stem)]
     for other in sorted(others, key=lambda one: one.stat().st_mtime, reverse=True):
         try:
-            content = json.loads(other.read_text(encoding="utf-8"))
+            content = read_json(other)
             if (content["row"], content["column"]) != (cell.row, cell.column) or other == path:
                 continue
             before = {name: content[name] for name in ("brittle's code", "your code") if name in content}
             before |= content["identity"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, OverLimit, ValueError, KeyError, TypeError):
             continue
         now = json.loads(stated({**code_of(cell), **cell.identity()}))
         return f"{differing(stated(before), stated(now)) or 'the versions'} changed; {other.name} stays as it is"
@@ -78,22 +80,22 @@ def cell_path(folder: Path, cell: Cell, key: str) -> Path:
 def load_cell(path: Path, key: str) -> Measured | None:
     """Read a cell; None where there is none, or where the file is damaged or of other work."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         if content["key"] != key:
             return None
         values = {name: value_of(value) for name, value in content["values"].items()}
         notes = {name: str(note) for name, note in content["notes"].items()}
         figures = tuple(drawn(figure) for figure in content["figures"])
         return Measured(values, notes, str(content["remark"]), figures)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, OverLimit, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def seconds_of(path: Path) -> float:
     """Return how long the computation of a kept cell took; infinite where that is not known."""
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return float(read_json(path)["seconds"])
+    except (OSError, OverLimit, ValueError, KeyError, TypeError):
         return math.inf
 
 

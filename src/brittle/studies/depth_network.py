@@ -7,12 +7,13 @@ from math import cos, pi
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from brittle.files import write_atomically
 from brittle.models.network import seeded
+from brittle.models.weights import load_weights
 from brittle.studies.scenes import Scenes
 from brittle.types import Images
 
@@ -123,8 +124,8 @@ def save_depth(network: DepthNetwork, path: Path) -> None:
 
 
 def load_depth(path: Path, width: int, device: str = "cpu") -> DepthNetwork:
-    """Read what `save_depth` wrote."""
+    """Read what `save_depth` wrote; raises ModelError for a file of other weights."""
     with seeded(0):
         network = DepthNetwork(width)
-    network.load_state_dict(load_file(path))
+    load_weights(network, path)
     return network.to(device).eval().requires_grad_(False)

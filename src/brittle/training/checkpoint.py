@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from brittle.core.still import undisturbed
 from brittle.errors import RunError, quoted
 from brittle.files import write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers
+from brittle.reading import open_tensors, parse_json
 from brittle.training.epoch import device_of, logits_of
 from brittle.types import Images
 
@@ -91,11 +91,11 @@ def load_checkpoint(
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["brittle"])
+        with open_tensors(path) as file:
+            header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         seen, checkpoint = header["format"], Checkpoint(header["identity"], tuple(header["epochs"]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{str(path)!r} is not a checkpoint of brittle ({quoted(error)}); remove it to start again"
         ) from error

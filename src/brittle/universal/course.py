@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from brittle.files import write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
+from brittle.reading import open_tensors, parse_json
 from brittle.universal.problem import Pass, UniversalProblem, UniversalState
 
 FORMAT = 1
@@ -92,15 +92,15 @@ class Course:
             RunError: it is no checkpoint, it is of another search, or the network answers otherwise than it did.
         """
         try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {})["brittle"])
+            with open_tensors(path) as file:
+                header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
                 tensors = {name: file.get_tensor(name).to(problem.classifier.device) for name in file.keys()}  # noqa: SIM118
             history = [Pass(**line) for line in header["history"]]
             seen, of = header["format"], header["identity"]
             extras = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("extra.")}
             state = UniversalState(tensors["perturbation"], extras, header["forward"], header["backward"])
             course, kept = cls(state, tensors["best"], history), tensors.get("answers")
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{str(path)!r} is no checkpoint of a search ({quoted(error)}); remove it to start again"
             ) from error

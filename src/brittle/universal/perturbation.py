@@ -1,12 +1,13 @@
 """The artefact: one perturbation for all images, with how it was made."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
@@ -16,10 +17,13 @@ from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.maths import norms
+from brittle.reading import open_tensors, parse_json
 from brittle.types import Images
 
 FORMAT = 1
 """Version of the file's layout; a file of another version is refused."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Types that a perturbation may have."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,17 @@ class Perturbation:
         )[0]
         return replace(self, tensor=moved, made={**self.made, "resampled_from": list(before)})
 
+    def _kept(self) -> "Perturbation":
+        """Return it if it is no larger than its own radius; resampling may change a 2-norm.
+
+        Raises:
+            ValueError: it is larger.
+        """
+        resampled = "resampled_from" in self.made and not math.isinf(self.threat.p)
+        if not resampled and not bool(self.threat.allows(torch.tensor(self.size, dtype=torch.float64))):
+            raise ValueError(f"it has the size {self.size:.6g}, more than its radius {self.threat.radius:.6g}")
+        return self
+
     def save(self, path: Path | str) -> None:
         """Write it as safetensors: the tensor `perturbation`, the rest in the header's `brittle` as JSON.
 
@@ -103,16 +118,47 @@ class Perturbation:
         """Read what `save` wrote.
 
         Raises:
-            RunError: there is no such file, or it is none of `save`.
+            RunError: there is no such file, it is none of `save`, or it is larger than its own radius.
+            OverLimit: it would take more than the limits allow.
         """
         try:
-            with safe_open(Path(path), framework="pt") as file:
-                header = json.loads((file.metadata() or {})["brittle"])
+            with open_tensors(Path(path)) as file:
+                header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
                 tensor = file.get_tensor("perturbation")
             if header["format"] != FORMAT:
                 raise ValueError(f"its format is {header['format']}, this version reads {FORMAT}")
-            return cls(tensor, Lp(header["p"], float(header["radius"])), header["made"])
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            return cls(
+                _values(tensor), Lp(_named(header["p"]), _radius(header["radius"])), _object(header["made"])
+            )._kept()
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected a file of `brittle universal`"
             ) from error
+
+
+def _values(tensor: Tensor) -> Tensor:
+    """The tensor of a file: floats, some."""
+    if tensor.dtype not in FLOATS or not tensor.numel():
+        raise ValueError(f"it holds {tensor.dtype} of shape {tuple(tensor.shape)}; expected floats")
+    return tensor
+
+
+def _named(value: object) -> str:
+    """The norm of a file, by its name."""
+    if not isinstance(value, str):
+        raise ValueError(f"its norm is {value!r}; expected a name")
+    return value
+
+
+def _radius(value: object) -> float:
+    """The radius of a file: a number from 0 up."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"its radius is {value!r}; expected a number from 0 up")
+    return float(value)
+
+
+def _object(value: object) -> dict[str, object]:
+    """An object of JSON."""
+    if not isinstance(value, dict):
+        raise ValueError(f"how it was made is {value!r}; expected an object")
+    return cast("dict[str, object]", value)

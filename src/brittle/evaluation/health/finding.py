@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from brittle.errors import OverLimit
 from brittle.evaluation.manifest import Strict
-from brittle.files import read_text, write_atomically
+from brittle.files import write_atomically
+from brittle.reading import read_text
 
 HEALTH = "health.json"
 MOST_FINDINGS = 1000
@@ -119,6 +121,6 @@ def read_health(folder: Path, run: str) -> Health | None:
     """
     try:
         health = Health.model_validate_json(read_text(folder / HEALTH))
-    except (OSError, UnicodeDecodeError, ValidationError):
+    except (OSError, OverLimit, UnicodeDecodeError, ValidationError):
         return None
     return health if health.run == run else None
