@@ -12,6 +12,7 @@ SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
     {"files", "identity"},
+    {"runs"},
     {"maths", "pictures"},
     {"core"},
     {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},
@@ -19,7 +20,7 @@ LAYERS = [
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
-    {"bars", "output"},
+    {"bars", "output", "endings"},
     {"terminal", "options"},
     {"cli_audit", "cli_train", "cli_universal"},
     {"cli"},
@@ -35,6 +36,7 @@ REPORT_READS = (
 
     "brittle.pictures",  # draws what it is given
     "brittle.files",  # writes a file in one go, and runs nothing
+    "brittle.runs",  # says what lies where, and what may be written over
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
 WITHOUT_TORCH = ("metrics", "report", "pictures")
