@@ -22,6 +22,7 @@ from brittle.options import (
     Draws,
     Dtype,
     Eps,
+    Force,
     Json,
     Labels,
     Levels,
@@ -81,6 +82,7 @@ def audit(
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
+    force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -118,6 +120,7 @@ def audit(
             lattice=lattice,
             draws=draws,
             thorough=thorough,
+            force=force,
             command=["brittle", *sys.argv[1:]],
             watch=bar,
         )

@@ -15,6 +15,7 @@ from brittle.options import (
     Device,
     Dtype,
     Eps,
+    Force,
     Json,
     Limit,
     Model,
@@ -52,6 +53,7 @@ def universal(
     resize: Resize = None,
     crop: Crop = None,
     skip_bad: SkipBad = False,
+    force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -80,6 +82,7 @@ def universal(
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            force=force,
             watch=passes.tell,
             progress=passes.advance,
             looking=passes.look,

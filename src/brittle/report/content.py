@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 
 from brittle.errors import RunError, quoted
 from brittle.files import read_text, write_atomically
+from brittle.runs.kinds import PAGE
+from brittle.runs.place import check_page
 
 PIXELS = 50_000_000
 """Most pixels of a picture."""
@@ -94,15 +96,18 @@ def picture_in(png: bytes) -> Image.Image:
         raise ValueError("a picture is no PNG") from error
 
 
-def placed(page: str, usual: Path, out: Path | None) -> Path:
+def placed(page: str, usual: Path, out: Path | None, *, force: bool = False) -> Path:
     """Write a page and say where: at `usual`, in `out` under that name where it is a folder, or at `out`.
 
+    At `usual` a page replaces the one before; elsewhere only with `force`, and what is no page of ours nowhere.
+
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written, or something is there that stays.
     """
     target = usual if out is None else Path(out)
     if target.is_dir():
         target /= usual.name
+    check_page(target, PAGE, asked=target.absolute() != usual.absolute(), force=force)
     write_atomically(target, page.encode())
     return target
 

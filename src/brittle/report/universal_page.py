@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from safetensors import safe_open
 
+from brittle.errors import RunError
 from brittle.evaluation.schema import read_rows
 from brittle.metrics import Estimate, fooling_rate
 from brittle.report.content import PIXELS, picture_in, placed, regular, shown
@@ -20,6 +21,7 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
+from brittle.runs.place import beside
 from brittle.studies.drawing import Curves, encoded
 
 LABELS = 10
@@ -61,12 +63,13 @@ class Pair:
     said_after: str
 
 
-def write_universal(path: Path, out: Path | None = None) -> Path:
+def write_universal(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a perturbation.
 
     Args:
         path: the safetensors file of `brittle universal`, with its rows beside it.
         out: the file to write, or a folder for it; by default NAME.html beside the perturbation.
+        force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
@@ -77,11 +80,16 @@ def write_universal(path: Path, out: Path | None = None) -> Path:
     path = Path(path)
     with shown(path, "a perturbation of `brittle universal`"):
         change, header = _read(path)
-    beside = path.with_suffix(".rows.parquet")
-    with shown(beside, f"the file of rows that the page of {path.name} needs beside it,"):
-        rows = read_rows(beside)
+    side = beside(path, ".rows.parquet")
+    with shown(side, f"the file of rows that the page of {path.name} needs beside it,"):
+        rows = read_rows(side)
+        if (rows.schema.metadata or {}).get(b"brittle.id", b"").decode(errors="replace") != header.get("id"):
+            raise RunError(
+                f"{side} holds the rows of another perturbation than the one beside it; give the command that made the "
+                "perturbation once more, or put the rows back that lay beside it"
+            )
         page = render(path.name, change, header, rows)
-    return placed(page, path.with_suffix(".html"), out)
+    return placed(page, beside(path, ".html"), out, force=force)
 
 
 def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:

@@ -15,11 +15,13 @@ from brittle.files import write_atomically
 from brittle.identity.compare import differing, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.metrics import Estimate
+from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.studies.drawing import drawn, plain
 from brittle.studies.study import Cell, Measured
 from brittle.version import __version__
 
-FORMAT = 2
+FORMAT = 3
+DAMAGED = "the kept cell is damaged: its checksum is not that of its content"
 
 
 def key_of(study: str, cell: Cell) -> str:
@@ -48,7 +50,7 @@ def code_of(cell: Cell) -> dict[str, object]:
 
 
 def why_anew(path: Path, cell: Cell) -> str:
-    """Say why a cell is computed although one of its name lies there, which stays; "" where there is none.
+    """Say why a cell is computed although one of its name lies there; "" where there is none.
 
     Args:
         path: where it will lie.
@@ -56,9 +58,11 @@ def why_anew(path: Path, cell: Cell) -> str:
     """
     others = [other for other in path.parent.glob(f"{path.stem[:-16]}*.json") if len(other.stem) == len(path.stem)]
     for other in sorted(others, key=lambda one: one.stat().st_mtime, reverse=True):
+        if other == path:
+            return DAMAGED
         try:
             content = json.loads(other.read_text(encoding="utf-8"))
-            if (content["row"], content["column"]) != (cell.row, cell.column) or other == path:
+            if (content["row"], content["column"]) != (cell.row, cell.column):
                 continue
             before = {name: content[name] for name in ("brittle's code", "your code") if name in content}
             before |= content["identity"]
@@ -79,13 +83,13 @@ def load_cell(path: Path, key: str) -> Measured | None:
     """Read a cell; None where there is none, or where the file is damaged or of other work."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["key"] != key:
+        if content["key"] != key or broken_seal(content):
             return None
         values = {name: value_of(value) for name, value in content["values"].items()}
         notes = {name: str(note) for name, note in content["notes"].items()}
         figures = tuple(drawn(figure) for figure in content["figures"])
         return Measured(values, notes, str(content["remark"]), figures)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -141,7 +145,7 @@ def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mappi
         **code_of(cell),
         **about,
     }
-    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_atomically(path, (json.dumps(sealed(content), indent=1, allow_nan=False) + "\n").encode())
 
 
 def plain_value(value: Estimate | str) -> Mapping[str, object] | str:
