@@ -5,7 +5,8 @@
 Each command is run once undisturbed. Then it is killed a few times in a row in a folder of its own and run to the end.
 Its files must be those of the undisturbed run, byte for byte; no file may be left over; and after every kill every file
 that is there must be readable. The clocks that end up in files stand still, so that nothing need be left out of the
-comparison but the notes in a manifest, which say that a run was interrupted, and the page that shows them.
+comparison but the notes in a manifest and the counts in study.json, which say that a run was interrupted, and the pages
+that show them.
 
 The processes are forked from one that has imported everything and computed nothing.
 """
@@ -218,7 +219,10 @@ def content(folder: Path) -> dict[str, bytes]:
     for name, kept in found.items():
         if name.endswith("manifest.json"):
             found[name] = json.dumps({**json.loads(kept), "notes": []}).encode()
-        elif name.endswith("report.html"):
+        elif name.endswith("study.json"):
+            told = json.loads(kept)
+            found[name] = json.dumps({**told, "computed": 0, "reused": 0}).encode()
+        elif name.endswith(("report.html", "study.html")):
             found[name] = b"" if kept.rstrip().endswith(b"</html>") else kept
     return found
 
