@@ -267,7 +267,7 @@ def changed(content, at, value):
 def shown_or_refused(path, out):
     """Write a page of a file with odd content, or be refused in a short line."""
     try:
-        page, refused = write_report(path, out).read_text(), ""
+        page, refused = write_report(path, out, force=True).read_text(), ""
     except RunError as error:
         page, refused = "<script" * 3, str(error)
     assert len(refused) <= SHORT
