@@ -103,7 +103,7 @@ def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path):
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (ValueError("odd"), 70, "unexpected ValueError: odd; `brittle --debug ...` shows"),
+        (ValueError("odd"), 70, "unexpected ValueError: odd; where it came from is written to "),
         (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped"),
         (ModelError("no"), 2, "error: no"),
     ],

@@ -15,6 +15,7 @@ LAYERS = [
     {"reading"},
     {"parquet_pages"},
     {"files", "identity"},
+    {"runs"},
     {"maths", "pictures"},
     {"core"},
     {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},
@@ -22,7 +23,7 @@ LAYERS = [
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
-    {"bars", "output"},
+    {"bars", "output", "endings"},
     {"terminal", "options"},
     {"cli_audit", "cli_train", "cli_universal"},
     {"cli"},
@@ -39,6 +40,7 @@ REPORT_READS = (
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
+    "brittle.runs",  # says what lies where, and what may be written over
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
 WITHOUT_TORCH = ("metrics", "report", "pictures")

@@ -1,6 +1,7 @@
 """The command line: every command is one public function of the same name, and prints what it returns."""
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from brittle.bars import console
 from brittle.cli_audit import audit
 from brittle.cli_train import train
 from brittle.cli_universal import universal
+from brittle.endings import interruptions, keep_traceback
 from brittle.errors import BrittleError, quoted
 from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.gate import ExitCode
@@ -26,6 +28,7 @@ from brittle.options import (
     Dtype,
     Eps,
     FileLimits,
+    Force,
     Json,
     Labels,
     Levels,
@@ -44,6 +47,7 @@ from brittle.report.study_page import write_study
 from brittle.studies import run_study
 from brittle.version import __version__
 
+INTERRUPTED = "interrupted; the same command goes on where it stopped"
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -83,6 +87,7 @@ def attack(
     class_order: ClassOrder = "auto",
     limits: FileLimits = None,
     lattice: Annotated[int, Levels] = 256,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Attack image files and save adversarial PNG files, each read back from disk and judged again.
@@ -113,6 +118,7 @@ def attack(
             skip_bad=skip_bad,
             class_order=class_order,
             lattice=lattice,
+            force=force,
             tell=None if json else terminal.tell,
         )
     if json:
@@ -137,9 +143,10 @@ def report(
         Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
     ] = None,
     limits: FileLimits = None,
+    force: Force = False,
 ) -> None:
     """Write the page of what lies on disk: one HTML file that opens without a network."""
-    typer.echo(write_report(run, out).resolve())
+    typer.echo(write_report(run, out, force=force).resolve())
 
 
 @app.command("list")
@@ -210,21 +217,28 @@ def common(
 def main() -> None:
     """Run the command line and end with one of `ExitCode`, never with 1 but for the gate.
 
-    Errors raised on purpose, and words that are no command, end with their message and 2.
+    Errors raised on purpose, and words that are no command, end with their message and 2. SIGTERM ends a command as
+    Ctrl-C does; what nobody foresaw leaves its traceback in a file, or with --debug on standard error.
     """
     try:
-        app()
+        with interruptions():
+            app()
     except BrittleError as error:
         terminal.fail(str(error))
         sys.exit(ExitCode.REFUSED)
     except SystemExit as stop:
         if stop.code == ExitCode.INTERRUPTED:  # typer's way to end at Ctrl-C
-            terminal.fail("interrupted; the same command goes on where it stopped")
+            terminal.fail(INTERRUPTED)
         raise
+    except KeyboardInterrupt:
+        terminal.fail(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
         if "--debug" in sys.argv:
-            raise
+            terminal.console.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+        kept = keep_traceback(error)
+        where = f"where it came from is written to {kept}" if kept else "no file could be written to say where"
         terminal.fail(
-            f"unexpected {type(error).__name__}: {quoted(error)}; `brittle --debug ...` shows where it came from"
+            f"unexpected {type(error).__name__}: {quoted(error)}; {where}; `brittle --debug ...` shows it here"
         )
         sys.exit(ExitCode.UNEXPECTED)

@@ -23,6 +23,7 @@ from brittle.options import (
     Dtype,
     Eps,
     FileLimits,
+    Force,
     Json,
     Labels,
     Levels,
@@ -83,6 +84,7 @@ def audit(
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
+    force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -120,6 +122,7 @@ def audit(
             lattice=lattice,
             draws=draws,
             thorough=thorough,
+            force=force,
             command=["brittle", *sys.argv[1:]],
             watch=bar,
         )

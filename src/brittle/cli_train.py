@@ -9,7 +9,7 @@ from brittle import terminal
 from brittle.bars import Passes
 from brittle.evaluation.spec import number
 from brittle.evaluation.train import train as train_network
-from brittle.options import Data, Device, Eps, FileLimits, Limit, Norm, Quiet, device_of
+from brittle.options import Data, Device, Eps, FileLimits, Force, Limit, Norm, Quiet, device_of
 from brittle.output import user_prints_aside
 
 
@@ -37,6 +37,7 @@ def train(
     limits: FileLimits = None,
     device: Device = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and attacks.")] = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a built-in architecture, on images as they are or as an attack makes them.
@@ -63,6 +64,7 @@ def train(
             limit=limit,
             device=device_of(device),
             seed=seed,
+            force=force,
             progress=passes.tell,
             watch=passes.advance,
         )

@@ -16,6 +16,7 @@ from brittle.options import (
     Dtype,
     Eps,
     FileLimits,
+    Force,
     Json,
     Limit,
     Model,
@@ -54,6 +55,7 @@ def universal(
     crop: Crop = None,
     skip_bad: SkipBad = False,
     limits: FileLimits = None,
+    force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -82,6 +84,7 @@ def universal(
             resize=resize,
             crop=crop,
             skip_bad=skip_bad,
+            force=force,
             watch=passes.tell,
             progress=passes.advance,
             looking=passes.look,

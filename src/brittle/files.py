@@ -8,8 +8,6 @@ from pathlib import Path
 
 from brittle.errors import RunError, quoted
 
-TEXT_BYTES = 64_000_000
-"""Most bytes of a text that is read by default; brittle's own have a few thousand, or a few million at most."""
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
 
@@ -22,7 +20,8 @@ def write_atomically(path: Path, content: "bytes | memoryview") -> None:
         content: all of its bytes.
 
     Raises:
-        RunError: the folder cannot be written, or the disk is full; an older file stays as it was.
+        RunError: the folder cannot be written, the disk is full, or something lies there that is no regular file;
+            what is there stays as it was.
 
     Example:
         >>> import tempfile
@@ -31,6 +30,7 @@ def write_atomically(path: Path, content: "bytes | memoryview") -> None:
         >>> note.read_bytes()
         b'whole'
     """
+    regular_or_nothing(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)
@@ -55,31 +55,27 @@ def _replace(path: Path, content: "bytes | memoryview") -> None:
         os.close(folder)
 
 
-def read_text(path: Path, most: int = TEXT_BYTES) -> str:
-    """Return the text of a file that nobody need trust: no pipe or device, which may never end, and none too large.
+def regular_or_nothing(path: Path) -> bool:
+    """Whether a regular file lies at a path; what is neither that nor nothing is refused.
 
-    Args:
-        path: the file.
-        most: the most bytes that it may have.
+    A link is not followed: renaming onto it would put a file in its place, and writing through it would change a file
+    that nobody named.
 
     Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read, is no ordinary file, or is larger.
-        UnicodeDecodeError: it is no UTF-8.
-
-    Example:
-        >>> import tempfile
-        >>> note = Path(tempfile.mkdtemp()) / "note"
-        >>> write_atomically(note, b"whole")
-        >>> read_text(note)
-        'whole'
+        RunError: a link, a folder, a device or a pipe is there, or the path cannot be looked at.
     """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
-        raise OSError("it is no ordinary file")
-    if about.st_size > most:
-        raise OSError(f"it has {about.st_size:,} bytes, and at most {most:,} are read")
-    return path.read_text(encoding="utf-8")
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if stat.S_ISREG(mode):
+        return True
+    if stat.S_ISLNK(mode):
+        raise RunError(f"{path} is a link to {path.readlink()}; name the file itself, or another one")
+    what = "a folder" if stat.S_ISDIR(mode) else "no regular file but a device, a pipe or a socket"
+    raise RunError(f"{path} is {what}; give the name of a file")
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

@@ -89,6 +89,13 @@ FileLimits = Annotated[
 ]
 Levels = typer.Option("--lattice", min=2, help="Levels that adversarial values lie on: 256 for those of an 8-bit file.")
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Replace what an earlier command of the same kind left there; files of another kind always stay.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, for machines.")]
 
 

@@ -1,5 +1,6 @@
 """Pictures of a change: the difference made visible, a deformation's vectors over the image, and the way there."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+
+from brittle.files import write_atomically
 
 Floats = npt.NDArray[np.float64]
 
@@ -136,7 +139,9 @@ def animate(frames: Sequence[Floats], path: Path, side: int = 224) -> None:
     shown = [picture_of(one).resize(size, Image.Resampling.NEAREST) for one in frames]
     round_trip = [*shown, *shown[-2:0:-1]]
     pauses = [LAST if number in (0, len(frames) - 1) else PAUSE for number in range(len(round_trip))]
-    round_trip[0].save(path, "PNG", save_all=True, append_images=round_trip[1:], duration=pauses, loop=0)
+    sink = io.BytesIO()
+    round_trip[0].save(sink, "PNG", save_all=True, append_images=round_trip[1:], duration=pauses, loop=0)
+    write_atomically(path, sink.getvalue())
 
 
 def sheet(original: Floats, adversarial: Floats, field: Floats, side: int = 336) -> Image.Image:

@@ -95,17 +95,18 @@ def read_text(path: Path) -> str:
     return read_bytes(path, "text").decode("utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """Read a file of JSON; raises as `read_bytes` and `parse_json`."""
-    return parse_json(read_bytes(path, "text"), str(path))
+def read_json(path: Path, limit: str = "text") -> Any:
+    """Read a file of JSON; arguments as of `read_bytes`, raises as it does and as `parse_json`."""
+    return parse_json(read_bytes(path, limit), str(path), limit)
 
 
-def parse_json(text: str | bytes, what: str = "JSON") -> Any:
+def parse_json(text: str | bytes, what: str = "JSON", limit: str = "text") -> Any:
     """Take a text in JSON apart, however it is nested.
 
     Args:
         text: in UTF-8 where it is bytes.
         what: what to call it in an error.
+        limit: the name of the limit that its length must keep.
 
     Raises:
         ValueError: it is no JSON, or holds text that UTF-8 cannot write.
@@ -114,7 +115,7 @@ def parse_json(text: str | bytes, what: str = "JSON") -> Any:
     >>> parse_json('{"a": [1, 2]}')
     {'a': [1, 2]}
     """
-    check_limit("text", len(text), what)
+    check_limit(limit, len(text), what)
     text = text.decode("utf-8") if isinstance(text, bytes) else text
     check_limit("depth", _depth(text), what)
     parsed = json.loads(text)

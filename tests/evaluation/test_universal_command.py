@@ -74,7 +74,7 @@ def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):
     evil = "<script>alert(1)</script>"
     place = table.schema.get_field_index("name")
     table = table.set_column(place, "name", [[evil] * len(table)])
-    table = table.replace_schema_metadata({"classes": json.dumps([evil] * 10)})
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"classes": json.dumps([evil] * 10)})
     pq.write_table(table, tmp_path / made.rows.name)
     assert "<script>alert" not in write_universal(tmp_path / made.path.name).read_text()
 

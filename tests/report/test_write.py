@@ -13,10 +13,11 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from brittle.cli import app
-from brittle.errors import RunError
+from brittle.errors import OverLimit, RunError
 from brittle.evaluation.manifest import read_manifest
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
+from brittle.limits import use_limits
 from brittle.metrics import proportion
 from brittle.report import write_report
 from brittle.report.study_page import write_study
@@ -69,7 +70,7 @@ def a_study():
 
 
 def refusal(path):
-    with pytest.raises(RunError) as caught:
+    with pytest.raises((RunError, OverLimit)) as caught:
         write_report(path)
     said = str(caught.value)
     assert len(said) <= SHORT
@@ -267,7 +268,7 @@ def changed(content, at, value):
 def shown_or_refused(path, out):
     """Write a page of a file with odd content, or be refused in a short line."""
     try:
-        page, refused = write_report(path, out).read_text(), ""
+        page, refused = write_report(path, out, force=True).read_text(), ""
     except RunError as error:
         page, refused = "<script" * 3, str(error)
     assert len(refused) <= SHORT
@@ -335,19 +336,17 @@ def test_texts_beyond_any_of_ours_are_not_read(make_run, training, monkeypatch, 
     for path in (run / "manifest.json", course):
         with path.open("wb") as file:
             file.truncate(65_000_000)  # a hole: it takes no room
-    assert "at most 64,000,000 are read" in refusal(run)
-    assert "at most 64,000,000 are read" in refusal(course)
+    assert "--limits text=" in refusal(run)
+    assert "--limits text=" in refusal(course)
 
 
-def test_rows_that_unpack_to_too_much_are_not_read(make_run, perturbation, monkeypatch, tmp_path):
+def test_rows_that_unpack_to_too_much_are_not_read(make_run, perturbation, tmp_path):
     run = make_run(images=4)
-    monkeypatch.setattr("brittle.evaluation.schema.ROWS_BYTES", 100)
-    assert "at most 100 are read" in refusal(run)
-    assert "at most 100 are read" in refusal(perturbation.path)
+    with use_limits(cell=100):
+        assert "--limits cell=" in refusal(run)
+        assert "--limits cell=" in refusal(perturbation.path)
 
 
-def test_pictures_of_too_many_pixels_are_not_unpacked(perturbation, monkeypatch):
-    monkeypatch.setattr("brittle.report.content.PIXELS", 10)
-    assert "a picture has 28 x 28 pixels" in refusal(perturbation.path)
-    monkeypatch.setattr("brittle.report.universal_page.PIXELS", 10)
-    assert "the perturbation has the shape" in refusal(perturbation.path)
+def test_pictures_of_too_many_pixels_are_not_unpacked(perturbation):
+    with use_limits(pixels=10):
+        assert "--limits pixels=" in refusal(perturbation.path)

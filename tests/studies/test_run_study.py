@@ -147,7 +147,7 @@ def test_progress_is_told_as_a_growing_fraction(counting, tmp_path):
 
 def test_a_folder_that_cannot_be_written_stops_the_study(counting, tmp_path):
     (tmp_path / "counting").write_text("a file, not a folder")
-    with pytest.raises(RunError, match=r"first-error-.*cannot be written"):
+    with pytest.raises(RunError, match="is no folder; give a new or an empty folder"):
         run_study(counting.study(), tmp_path)
 
 
@@ -164,3 +164,17 @@ def test_rows_and_columns_must_differ():
     column = Column("error", "error", "percent", "Sizes")
     with pytest.raises(InputError, match="columns"):
         Study("s", "t", "p", lambda _: [], (Row("a"),), (column, column), lambda row, column: None)
+
+
+@pytest.mark.parametrize(("before", "after"), [('"value": 0.125', '"value": 0.625'), ('"n": 8', '"n": 9')])
+def test_a_cell_that_was_harmed_is_computed_again_and_said_so(counting, tmp_path, before, after):
+    run_study(counting.study(), tmp_path)
+    (path,) = (tmp_path / "counting" / "cells").glob("first-error-*.json")
+    whole = path.read_text()
+    assert before in whole
+    path.write_text(whole.replace(before, after))
+    told = []
+    again = run_study(counting.study(), tmp_path, watch=lambda line, fraction=None: told.append(line))
+    assert again.entry("first", "error").measured.value == 0.125
+    assert any("computed anew: the kept cell is damaged" in line for line in told)
+    assert json.loads(path.read_text())["values"] == json.loads(whole)["values"]

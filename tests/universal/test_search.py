@@ -139,7 +139,7 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path):
         with pytest.raises(RunError, match="of another search"):
             find_universal(method, asked, checkpoint=path, identity=identity)
     path.write_bytes(b"something else")
-    with pytest.raises(RunError, match="no checkpoint"):
+    with pytest.raises(RunError, match="not a checkpoint"):
         find_universal(METHODS["ascent"], problem(), checkpoint=path, identity="a")
 
 

@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
-from safetensors.torch import save
 from torch import Tensor
 
 from brittle.core.classifier import Classifier
@@ -17,57 +15,34 @@ from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.core.still import undisturbed
 from brittle.data import Block, Source
-from brittle.errors import InputError, RunError, quoted
+from brittle.errors import InputError
+from brittle.evaluation.adversarial_images import (
+    BLOCK,
+    ImageFolder,
+    Saved,
+    file_name,
+    read_picture,
+    save_deformation,
+    save_picture,
+)
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
-from brittle.evaluation.subject import open_subject
-from brittle.files import cannot_write, write_atomically
-from brittle.maths.geometry import warp
+from brittle.evaluation.provenance import outputs_of, provenance
+from brittle.evaluation.subject import Subject, open_subject
+from brittle.identity.compare import stated
+from brittle.identity.sources import users_modules
 from brittle.maths.losses import decided
 from brittle.models import Network
-from brittle.pictures import animate, sheet
+from brittle.runs.kinds import IMAGES
+from brittle.runs.lock import folder_held
+from brittle.runs.place import check_folder, files_named
 from brittle.types import Images
+from brittle.version import __version__
 
 DEPTH = 255
 """Number of the highest level of an 8-bit PNG."""
-FRAMES = 13
-"""Pictures of an animation, from the original to the deformed image."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """An adversarial PNG.
-
-    Attributes:
-        source: the name of the image attacked.
-        path: the PNG; None where nothing adversarial was found.
-        label: the class it had: the true one where it is known, otherwise the one predicted.
-        before, after: predicted classes of the clean image and of the PNG as read back.
-        confidence: of `after`.
-        linf, l2: norms of the change in the PNG.
-        cost: share by which rounding to the levels of the PNG made the change larger, by the attack's norm; negative
-            where the search on them found a smaller one, None without a PNG and for deformations.
-        success: whether the PNG, read back from disk, meets the goal.
-        already: the clean image met the goal before any change.
-        flow: longest vector of the deformation, in pixels; None for other changes.
-        lost: the attack succeeded, but no image on the levels of a PNG was found that does.
-    """
-
-    source: str
-    path: Path | None
-    label: int
-    before: int
-    after: int
-    confidence: float
-    linf: float
-    l2: float
-    cost: float | None
-    success: bool
-    already: bool
-    flow: float | None = None
-    lost: bool = False
 
 
 def attack(  # noqa: PLR0913  # one parameter for each option of the command of the same name
@@ -94,6 +69,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     skip_bad: bool = False,
     class_order: str = "auto",
     lattice: int = 256,
+    force: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> list[Saved]:
     """Attack image files and save the adversarial images as PNG, at the size that the network sees.
@@ -103,6 +79,10 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
 
     Rounding to 8 bits undoes small changes, so a change is searched on the 256 levels of a PNG (`lattice` of `run`),
     within the radius where one is given; the PNG is then read back from disk and judged.
+
+    `attack.json` beside them says what every file is, with its digest. Killed at any moment and called again, it goes
+    on after the last 16 images; finished and called again, it reads what it made. What another call made stays as it
+    is.
 
     Args:
         model: what `open_network` understands, or a network.
@@ -131,6 +111,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         class_order: as in `audit`.
         lattice: number of levels that a value may take; fewer than the 256 of a PNG where they are among these, such as
             2, 4, 16 or 52.
+        force: replace the images that another call left in the folder.
         tell: told what is done to the images on their way to the network, and how classes were matched.
 
     Returns:
@@ -141,6 +122,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     """
     if lattice < 2 or DEPTH % (lattice - 1):
         raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
+    read, loaded = files_named(model, images, weights), users_modules()
+    check_folder(Path(out), IMAGES, read)
     norm = norm or norm_of(attack)
     chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
     subject = open_subject(
@@ -162,21 +145,42 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     for line in subject.said(remarks):
         if tell is not None:
             tell(line)
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"{folder} cannot be made: {quoted(error.strerror or error)}; give a folder you may write to"
-        ) from error
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
     draws = draws or draws_for(subject.classifier, source, budget)
-    job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget, draws), draws)
-    saved: list[Saved] = []
-    for block in source.blocks(16):
-        saved.extend(job.block(block, source.labelled))
-    return saved
+    said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
+    said |= {"lattice": lattice, "budget": budget, "draws": draws, "device": device.partition(":")[0]}
+    identity = stated({**said, **_about(subject, source, loaded, asks=budget is None)})
+    with folder_held(Path(out)):
+        check_folder(Path(out), IMAGES, read)
+        folder = ImageFolder.open(Path(out), identity, force=force)
+        job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget, draws), draws)
+        for block in source.blocks(BLOCK, start=min(folder.next, len(source))):
+            job.block(block, source.labelled)
+        return folder.saved
+
+
+def _about(subject: Subject, source: Source, loaded: set[str], *, asks: bool) -> dict[str, object]:
+    """Return what of network and images determines what is saved; the network is asked only where it may be."""
+
+    def ask() -> None:
+        with undisturbed(subject.classifier.module), torch.no_grad(), suppress(Exception):
+            block = next((block for block in source.blocks(1) if len(block)), None)  # what is wrong, `run` says later
+            if block is not None:
+                subject.classifier.logits(block.images.to(subject.classifier.device, subject.classifier.dtype))
+
+    if asks:
+        ask()
+    origin = provenance(subject.network, subject.classifier, source, loaded, ask if asks else None)
+    return {
+        **origin.plain(),
+        "outputs": outputs_of(subject.classifier),
+        "network": subject.network.digest,
+        "images": source.digest(again=True),
+        "classes": source.relabelled and list(source.relabelled),
+        "fit": asdict(source.fit),
+        "versions": {"brittle": __version__, "torch": str(torch.__version__)},
+    }
 
 
 @dataclass(frozen=True)
@@ -186,13 +190,15 @@ class _Job:
     target: int | None
     seed: int
     lattice: int
-    folder: Path
+    folder: ImageFolder
     budget: int | None
     draws: int
 
-    def block(self, block: Block, labelled: bool) -> list[Saved]:
+    def block(self, block: Block, labelled: bool) -> None:
+        """Attack a block of images and save it."""
         if not len(block):
-            return []
+            self.folder.add([])
+            return
         goal = None if self.target is None else Targeted(torch.full_like(block.labels, self.target))
         result = run(
             self.planned.attack,
@@ -202,7 +208,7 @@ class _Job:
             goal=goal,
             threat=self.planned.threat,
             seed=self.seed,
-            batch=16,
+            batch=BLOCK,
             ids=block.index,
             lattice=self.lattice,
             budget=self.budget,
@@ -212,6 +218,8 @@ class _Job:
         costs = (result.size / unrounded - 1).tolist()
         before = result.clean_prediction.tolist()
         labels = block.labels.tolist() if labelled else before
+        names = [file_name(int(index), name) for index, name in zip(block.index, block.names, strict=True)]
+        self.folder.announce([name for row, name in enumerate(names) if result.success[row]], result.field is not None)
         rows: list[Saved] = []
         for row, name in enumerate(block.names):
             label, already = labels[row], bool(result.already[row])
@@ -221,14 +229,14 @@ class _Job:
                 lost = not already and math.isfinite(unrounded[row])
                 rows.append(Saved(name, None, label, guess, guess, sure, 0, 0, None, False, already, lost=lost))
                 continue
-            path = self.folder / f"{int(block.index[row]):05d}-{_plain(name)}.png"
-            _save(result.adversarial[row], path)
+            path = self.folder.path / names[row]
+            save_picture(result.adversarial[row], path)
             saved = self._judged(path, block.images[row], name, label, before[row], costs[row])
             if result.field is not None:
                 saved = replace(saved, cost=None, flow=float(result.flow[row]))
-                _save_deformation(block.images[row], result.adversarial[row], result.field[row].cpu(), path)
+                save_deformation(block.images[row], result.adversarial[row], result.field[row].cpu(), path)
             rows.append(saved)
-        return rows
+        self.folder.add(rows)
 
     def _logits(self, images: Images) -> Tensor:
         with undisturbed(self.classifier.module, self.seed), torch.no_grad():
@@ -241,7 +249,7 @@ class _Job:
         return logits.argmax(1) != label if self.target is None else logits.argmax(1) == self.target
 
     def _judged(self, path: Path, clean: Tensor, name: str, label: int, before: int, cost: float) -> Saved:
-        image = _read(path, clean)
+        image = read_picture(path, clean)
         logits = self._logits(image[None])
         change = (image - clean).flatten()
         confidence, after = decided(logits)
@@ -258,35 +266,3 @@ class _Job:
             success=bool(self._met(logits, label)),
             already=False,
         )
-
-
-def _save(image: Tensor, path: Path) -> None:
-    levels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    if levels.shape[2] not in (1, 3):
-        raise InputError(f"an image of {levels.shape[2]} channels is no PNG; expected 1 or 3")
-    try:
-        Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-
-
-def _save_deformation(clean: Tensor, adversarial: Tensor, field: Tensor, path: Path) -> None:
-    original, deformed, vectors = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, field))
-    share = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(field)
-    frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), share * field)
-    try:
-        sheet(original, deformed, vectors).save(path.with_suffix(".vectors.png"))
-        animate([one.numpy().astype(np.float64) for one in frames], path.with_suffix(".moving.png"))
-        write_atomically(path.with_suffix(".safetensors"), save({"field": field.contiguous()}))
-    except OSError as error:
-        raise cannot_write(path.parent, error) from error
-
-
-def _read(path: Path, like: Tensor) -> Tensor:
-    with Image.open(path) as picture:
-        levels = np.asarray(picture).reshape(like.shape[1], like.shape[2], like.shape[0])
-    return torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype) / 255
-
-
-def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).stem)[:60] or "image"

@@ -29,6 +29,8 @@ from brittle.identity.sources import users_modules
 from brittle.identity.walk import Known
 from brittle.models import Network
 from brittle.models.network import digest_of
+from brittle.runs.kinds import RUN_FOLDER
+from brittle.runs.place import check_folder, files_named
 from brittle.version import __version__
 
 PARTS_OF = 64
@@ -60,6 +62,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     lattice: int | None = None,
     draws: int | None = None,
     thorough: bool = False,
+    force: bool = False,
     command: Sequence[str] = (),
     watch: Watch | None = None,
 ) -> RunFolder:
@@ -97,6 +100,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             given; 1 otherwise.
         thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
             no row.
+        force: replace another run that the folder holds.
         command: what the user typed, for the manifest.
         watch: who is told of the progress.
 
@@ -114,6 +118,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     """
     if norm not in DEFAULT_RADIUS:
         raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
+    check_folder(Path(out), RUN_FOLDER, files_named(model, data, weights))
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
     before_saving(budget, draws or 1)
@@ -193,7 +198,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
         code=origin.code,
     )
-    with RunFolder.create(Path(out), manifest) as folder:
+    with RunFolder.create(Path(out), manifest, force=force) as folder:
         work = Work(folder, planned, classifier, source, origin, watch or Nobody())
         anew = work.go()
         health = folder.health()

@@ -2,12 +2,15 @@
 
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from brittle.limits import check_limit
+from brittle.parquet_pages import check_table
+from brittle.reading import check_ordinary
 
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("index", pa.int64()),
@@ -50,8 +53,6 @@ SCHEMA = pa.schema(
 """Columns of a part."""
 NUMBERS = (*(name for name, _ in _FIELDS), _LATTICE)
 """Every column but the pictures."""
-ROWS_BYTES = 500_000_000
-"""Most bytes that the rows of one file may take once they are unpacked."""
 AT_ONCE = 256
 """Rows that are unpacked before their size is looked at."""
 
@@ -69,25 +70,24 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
 
     Raises:
         OSError: it cannot be read, or is no ordinary file.
-        pa.ArrowException: it is damaged, or unpacks to more than `ROWS_BYTES`.
+        pa.ArrowException: it is damaged.
+        OverLimit: it unpacks to more than the limit `cell` allows.
         KeyError: it does not have the columns of `schema`.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError("it is no ordinary file")
+    check_ordinary(path)
+    check_table(path)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         found = file.schema_arrow
         if schema is not None and not found.remove_metadata().equals(schema):
             raise KeyError("columns")
         meta = file.metadata
         announced = sum(meta.row_group(number).total_byte_size for number in range(meta.num_row_groups))
+        check_limit("cell", announced, f"the rows of {path}")
         batches: list[pa.RecordBatch] = []
-        size = announced if announced > ROWS_BYTES else 0
-        for batch in () if size else file.iter_batches(AT_ONCE, columns=None if columns is None else list(columns)):
+        size = 0
+        for batch in file.iter_batches(AT_ONCE, columns=None if columns is None else list(columns)):
             batches.append(batch)
             size += batch.nbytes
-            if size > ROWS_BYTES:
-                break
-        if size > ROWS_BYTES:
-            raise pa.ArrowInvalid(f"its rows take {size:,} bytes or more, and at most {ROWS_BYTES:,} are read")
+            check_limit("cell", size, f"the rows of {path}")
     wanted = found if columns is None else pa.schema([found.field(name) for name in columns], found.metadata)
     return pa.Table.from_batches(batches, wanted)

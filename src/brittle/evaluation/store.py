@@ -2,7 +2,6 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-import fcntl
 import os
 import weakref
 from collections.abc import Mapping, Sequence
@@ -15,21 +14,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import RunError, quoted
-from brittle.evaluation.health.finding import Health, read_health, write_health
+from brittle.evaluation.health.finding import HEALTH, Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
-from brittle.parquet_pages import check_table
+from brittle.runs.kinds import RUN as MANIFEST
+from brittle.runs.kinds import RUN_FOLDER
+from brittle.runs.lock import hold_folder
+from brittle.runs.place import check_folder
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 
-MANIFEST = "manifest.json"
 PARTS = "parts"
 DIGITS = 12
 """Most digits of the number of a block."""
 ANEW = "run the audit again into this folder: it does this part anew and keeps the others"
 """What mends a part that is damaged or foreign."""
+REPORT = "report.html"
+"""The page of a run, which `write_report` puts into its folder."""
 NOTES = 5
 """The last notes are kept."""
 
@@ -50,7 +53,7 @@ class RunFolder:
         self._release: weakref.finalize[[int], RunFolder] | None = None
 
     @classmethod
-    def create(cls, path: Path, manifest: Manifest) -> Self:
+    def create(cls, path: Path, manifest: Manifest, *, force: bool = False) -> Self:
         """Start a run in a new or empty folder, or go on with the same run in its folder.
 
         What a killed process left half written is removed; the parts it finished stay. When the run goes on, the
@@ -59,6 +62,7 @@ class RunFolder:
         Args:
             path: the folder; made with its parents where it does not exist.
             manifest: what is about to be run.
+            force: remove the parts of another run that the folder holds, and begin there.
 
         Returns:
             The folder, held by this process.
@@ -75,13 +79,11 @@ class RunFolder:
         try:
             folder._hold()
             folder._clean()
+            check_folder(path, RUN_FOLDER)
+            if force and (path / MANIFEST).exists():
+                _clear_another(path, manifest)
             if (path / MANIFEST).exists():
                 folder.manifest = _same_run(path, manifest)
-            elif others := sorted(entry.name for entry in path.iterdir()):
-                raise RunError(
-                    f"{path} has no {MANIFEST} but holds other files ({', '.join(others[:3])}); "
-                    "give a new or an empty folder for the run"
-                )
             else:
                 write_atomically(path / MANIFEST, manifest.to_json().encode())
         except OSError as error:
@@ -237,7 +239,6 @@ class RunFolder:
 
     def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
         try:
-            check_table(path)
             table = read_rows(path, SCHEMA, columns)
         except KeyError:
             raise RunError(f"{path} does not have the columns of a part; {ANEW}") from None
@@ -257,19 +258,22 @@ class RunFolder:
 
     def _hold(self) -> None:
         """Lock the folder itself; the system lets go of it when the process ends, also by kill -9."""
-        handle = os.open(self.path, os.O_RDONLY)
-        self._release = weakref.finalize(self, os.close, handle)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise RunError(f"another process is writing to {self.path}; wait for it or give another folder") from None
-        except OSError:  # a file system without locks: go on without one
-            pass
+        self._release = weakref.finalize(self, os.close, hold_folder(self.path))
 
     def _clean(self) -> None:
         for left in [*self.path.glob(f"*{UNFINISHED}"), *(self.path / PARTS).glob(f"*/*{UNFINISHED}")]:
             left.unlink(missing_ok=True)
+
+
+def _clear_another(path: Path, manifest: Manifest) -> None:
+    """Remove what belongs to another run, its manifest last: killed meanwhile, it is still known to be a run."""
+    try:
+        _same_run(path, manifest)
+    except RunError:
+        for part in (path / PARTS).glob("*/*.parquet"):
+            part.unlink(missing_ok=True)
+        for name in (HEALTH, REPORT, MANIFEST):
+            (path / name).unlink(missing_ok=True)
 
 
 def _same_run(path: Path, manifest: Manifest) -> Manifest:
@@ -286,7 +290,7 @@ def _same_run(path: Path, manifest: Manifest) -> Manifest:
     if lines:
         listed = "".join(f"\n  {line}" for line in lines)
         raise RunError(
-            f"{path} holds another run, which stays as it is; give another folder to begin anew, or ask for the same "
-            f"again:{listed}"
+            f"{path} holds another run, which stays as it is; give another folder to begin anew, ask for the same "
+            f"again, or give --force to replace it:{listed}"
         )
     return found

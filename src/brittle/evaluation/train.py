@@ -1,8 +1,9 @@
 """`train`: from an architecture's name and labelled images to a file of weights."""
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +22,23 @@ from brittle.evaluation.plan import DEFAULT_RADIUS, plan
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
-from brittle.files import write_atomically
+from brittle.evaluation.trained import COURSE, Trained, finished, identity_in, save
 from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
+from brittle.runs import kinds
+from brittle.runs.checkpoint import belongs_to_another
+from brittle.runs.place import FilePlace, files_named
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
-from brittle.training.plain import Design, History, accuracy, train_named
+from brittle.training.plain import Design, History, accuracy, identity_of, seeded, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
-from brittle.training.weights import save_weights, training_story
+from brittle.training.weights import training_story
 from brittle.types import Images, Labels
 
 ATTACKED = 1000
 """Most test images that are attacked after a training."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave.
-
-    Attributes:
-        path: the weights.
-        course: the file of all epochs, JSON, beside them.
-        history: the epochs.
-        accuracy: on the test images; None without.
-        robust: fraction of the first `ATTACKED` test images that are right and stay so under the attack of the
-            training; None without test images, attack or radius.
-        said: what was done to the images on their way to the network, and what was passed over, in sentences.
-    """
-
-    path: Path
-    course: Path
-    history: History
-    accuracy: Estimate | None
-    robust: Estimate | None
-    said: tuple[str, ...] = ()
+CHECKPOINT = ".checkpoint"
+"""Ending of the file that a killed training goes on from."""
 
 
 def train(  # noqa: PLR0913  # one parameter for each option of the command of the same name
@@ -75,12 +59,14 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
     limit: int | None = None,
     device: str = "cpu",
     seed: int | None = None,
+    force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
 ) -> Trained:
     """Train a built-in architecture on labelled images and save its weights.
 
     Killed at any moment and called again, it goes on after the last finished epoch; the same call gives the same file.
+    Finished and called again, it reads what it made. What another call made stays as it is.
 
     Args:
         network: the name of an architecture.
@@ -99,6 +85,7 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
         limit: use the first so many images.
         device: where to train.
         seed: of weights, order, augmentation and attacks, instead of 0.
+        force: replace weights, with their course, that another training made.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
 
@@ -129,6 +116,7 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
         adversarial=adversarial,
         test=test,
         device=device,
+        force=force,
         progress=progress,
         watch=watch,
     )
@@ -144,6 +132,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     adversarial: AdversarialTraining | None = None,
     test: str | None = None,
     device: str = "cpu",
+    force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
 ) -> Trained:
@@ -158,6 +147,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         adversarial: what is done to the images before each step.
         test: images to measure the accuracy on afterwards.
         device: where to train.
+        force: replace what another training made.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
 
@@ -167,31 +157,59 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     Raises:
         BrittleError: as `train`.
     """
-    checkpoint = path.with_suffix(".checkpoint")
-    said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
-    module, history = train_named(
-        *(design, *in_memory(source)),
-        settings=settings,
-        adversarial=adversarial,
-        checkpoint=checkpoint,
-        device=device,
-        progress=progress,
-        watch=watch,
-    )
-    measured, robust = _measured(test, source.classes, design.input_shape, module, history)
+    sides = {COURSE: kinds.COURSE, CHECKPOINT: kinds.CHECKPOINT}
+    place = FilePlace(path, kinds.WEIGHTS, sides, files_named(source.spec, test), force)
+    place.check()
+    images, labels = in_memory(source)
+    with place.held():
+        first = seeded(design.build, settings.seed)
+        whole = identity_of(first, images, labels, settings, adversarial)
+        measured_on = None if test is None else [test, open_source(test).digest()]
+        identity = hashlib.sha256(json.dumps([whole, design.name, measured_on]).encode()).hexdigest()
+        done = _kept(place, whole, identity, settings, adversarial)
+        if done is None:
+            module, history = train_named(
+                *(design, images, labels),
+                settings=settings,
+                adversarial=adversarial,
+                checkpoint=place.side(CHECKPOINT),
+                device=device,
+                progress=progress,
+                watch=watch,
+            )
+            found = _measured(test, source.classes, design.input_shape, module, history)
+            said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
+            about = {**_about(source, test, *found, said), "identity": identity}
+            done = save(path, module, training_story(design.name, command, history, about), history, found, said)
+        place.side(CHECKPOINT).unlink(missing_ok=True)
+        return done
+
+
+def _about(
+    source: Source, test: str | None, measured: Estimate | None, robust: Estimate | None, said: Sequence[str]
+) -> dict[str, object]:
+    """Return what the story of a training tells of the images."""
     about: dict[str, object] = {"train": source.spec, "train_digest": source.digest()}
     about |= {"classes": list(source.classes)} if source.classes else {}
-    about |= {"said": said} if said else {}
-    about |= {"test": test, "test_accuracy": measured.value} if measured else {}
-    about |= {"robust_accuracy": asdict(robust)} if robust else {}
-    story = training_story(design.name, command, history, about)
-    save_weights(path, module, story)
-    course = path.with_suffix(".training.json")
-    write_atomically(
-        course, json.dumps({**story, "epochs": [asdict(one) for one in history.epochs]}, indent=1).encode()
-    )
-    checkpoint.unlink(missing_ok=True)
-    return Trained(path, course, history, measured, robust, tuple(said))
+    about |= {"said": list(said)} if said else {}
+    about |= {"test": test, "test_accuracy": measured.value, "test_images": measured.n} if measured else {}
+    return about | ({"robust_accuracy": asdict(robust)} if robust else {})
+
+
+def _kept(
+    place: FilePlace, whole: str, identity: str, settings: PlainTraining, adversarial: AdversarialTraining | None
+) -> Trained | None:
+    """Return what the same call has made before, and refuse to write over what another one made."""
+    done, checkpoint = finished(place.path, identity, settings, adversarial), place.side(CHECKPOINT)
+    if done is not None:
+        return done
+    if identity_in(place.path) != identity:
+        place.replace("the weights of another training", [place.path])
+    if not place.path.exists() and not checkpoint.exists():
+        place.replace("what belongs to another training", [place.side(COURSE)])
+    if place.force and belongs_to_another(checkpoint, whole):
+        checkpoint.unlink()
+    return None
 
 
 def _word(key: str) -> str:

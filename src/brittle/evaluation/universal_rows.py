@@ -94,15 +94,21 @@ def outcome(  # a group of images, and what it is shown
     )
 
 
-def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]) -> None:
+def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...], of: str) -> None:
     """Write the rows of all groups as one Parquet file, with the names of the classes in its metadata.
+
+    Args:
+        path: of the file.
+        outcomes: of the groups.
+        classes: names, or none.
+        of: the id of the perturbation that they belong to.
 
     Raises:
         RunError: the file cannot be written.
     """
     sink = io.BytesIO()
     table = pa.concat_tables([one.table for one in outcomes])
-    pq.write_table(table.replace_schema_metadata({"classes": json.dumps(classes)}), sink)
+    pq.write_table(table.replace_schema_metadata({"classes": json.dumps(classes), "brittle.id": of}), sink)
     write_atomically(path, sink.getvalue())
 
 

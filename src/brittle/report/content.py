@@ -1,8 +1,6 @@
 """The door for what a page is made from: files that nobody need trust, read within limits and refused in one line."""
 
 import io
-import json
-import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +9,14 @@ from typing import Any, cast
 import pyarrow as pa
 from jinja2 import TemplateError
 from PIL import Image, UnidentifiedImageError
-from safetensors import SafetensorError, safe_open
 
-from brittle.errors import RunError, quoted
-from brittle.files import read_text, write_atomically
+from brittle.errors import OverLimit, RunError, quoted
+from brittle.files import write_atomically
+from brittle.limits import check_limit
+from brittle.reading import open_tensors, parse_json, read_json
+from brittle.runs.kinds import PAGE
+from brittle.runs.place import check_page
 
-PIXELS = 50_000_000
-"""Most pixels of a picture."""
 OTHER_JSON = "a JSON file of something else"
 HEAD = 16
 """Bytes at the beginning of a file that tell what it is."""
@@ -46,20 +45,15 @@ def shown(path: Path, what: str) -> Generator[None]:
         yield
     except (
         *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError),
-        *(RecursionError, TemplateError, SafetensorError, pa.ArrowException, Image.DecompressionBombError),
+        *(RecursionError, TemplateError, OverLimit, pa.ArrowException, Image.DecompressionBombError),
     ) as error:
         said = f"{type(error).__name__}: {quoted(error)}"
         raise RunError(f"{path} is not {what} as brittle writes it, or is damaged ({said})") from error
 
 
-def regular(path: Path) -> bool:
-    """Whether a path is an ordinary file, rather than a device or a pipe, which may never end."""
-    return stat.S_ISREG(path.stat().st_mode)
-
-
 def object_of(path: Path) -> dict[str, Any]:
-    """Return the JSON object that a file holds; errors as of `read_text`."""
-    found = json.loads(read_text(path))
+    """Return the JSON object that a file holds; errors as of `read_json`."""
+    found = read_json(path)
     if not isinstance(found, dict):
         raise ValueError(f"it holds a JSON {type(found).__name__}, not an object")
     return cast("dict[str, Any]", found)
@@ -71,9 +65,9 @@ def story_of(path: Path) -> Mapping[str, Any] | None:
     The tensors are not read.
     """
     try:
-        with safe_open(path, framework="np") as file:
-            found = json.loads((file.metadata() or {}).get("brittle", "{}"))
-    except (OSError, SafetensorError, ValueError, RecursionError):
+        with open_tensors(path, "np") as file:
+            found = parse_json((file.metadata() or {}).get("brittle", "{}"))
+    except (OSError, OverLimit, ValueError):
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
@@ -82,27 +76,29 @@ def picture_in(png: bytes) -> Image.Image:
     """Return a picture in memory, so that nothing but pixels reaches a page.
 
     Raises:
-        OSError, ValueError: it is no whole PNG, or has more than `PIXELS` pixels.
+        OSError, ValueError, OverLimit: it is no whole PNG, or has more pixels than the limits allow.
     """
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
-            if picture.width * picture.height > PIXELS:
-                raise ValueError(f"a picture has {picture.width:,} x {picture.height:,} pixels")
+            check_limit("pixels", picture.width * picture.height, "a picture")
             picture.load()
             return picture.copy()
     except UnidentifiedImageError as error:
         raise ValueError("a picture is no PNG") from error
 
 
-def placed(page: str, usual: Path, out: Path | None) -> Path:
+def placed(page: str, usual: Path, out: Path | None, *, force: bool = False) -> Path:
     """Write a page and say where: at `usual`, in `out` under that name where it is a folder, or at `out`.
 
+    At `usual` a page replaces the one before; elsewhere only with `force`, and what is no page of ours nowhere.
+
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written, or something is there that stays.
     """
     target = usual if out is None else Path(out)
     if target.is_dir():
         target /= usual.name
+    check_page(target, PAGE, asked=target.absolute() != usual.absolute(), force=force)
     write_atomically(target, page.encode())
     return target
 

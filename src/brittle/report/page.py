@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brittle.evaluation.store import RunFolder
+from brittle.evaluation.store import REPORT, RunFolder
 from brittle.report import figures, sections, trust
 from brittle.report.checks import block
 from brittle.report.content import shown
@@ -11,7 +11,7 @@ from brittle.report.gallery import walls
 from brittle.report.template import fill
 from brittle.report.verdict import verdict
 
-REPORT = "report.html"
+__all__ = ["REPORT", "render", "run_page"]
 
 
 def run_page(run: Path) -> str:

@@ -20,12 +20,13 @@ ROW_HEIGHT = 58
 """Pixels of the figure for each network."""
 
 
-def write_study(result: StudyResult, out: Path | None = None) -> Path:
+def write_study(result: StudyResult, out: Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a study.
 
     Args:
         result: of `run_study`.
         out: the file to write, or a folder for it; `study.html` in the study's folder by default.
+        force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
@@ -33,7 +34,7 @@ def write_study(result: StudyResult, out: Path | None = None) -> Path:
     Raises:
         RunError: the file cannot be written.
     """
-    return placed(render_study(result), result.folder / PAGE, out)
+    return placed(render_study(result), result.folder / PAGE, out, force=force)
 
 
 def render_study(result: StudyResult) -> str:

@@ -9,18 +9,20 @@ from brittle.report.content import object_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
+from brittle.runs.place import beside
 from brittle.studies.drawing import Curves
 
 LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
 """The curves by what stands before `loss` and `accuracy` in an epoch's record."""
 
 
-def write_training(course: Path, out: Path | None = None) -> Path:
+def write_training(course: Path, out: Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a training.
 
     Args:
         course: the file `NAME.training.json` of `brittle train`.
         out: the file to write, or a folder for it; by default NAME.html beside the course.
+        force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
@@ -31,8 +33,7 @@ def write_training(course: Path, out: Path | None = None) -> Path:
     course = Path(course)
     with shown(course, "the course of a training, NAME.training.json"):
         page = render(object_of(course))
-    name = course.name.removesuffix(".json").removesuffix(".training") + ".html"
-    return placed(page, course.with_name(name), out)
+    return placed(page, beside(course, ".html"), out, force=force)
 
 
 def render(story: dict[str, Any]) -> str:

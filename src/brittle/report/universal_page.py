@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from safetensors import safe_open
 
+from brittle.errors import RunError
 from brittle.evaluation.schema import read_rows
+from brittle.limits import check_limit
 from brittle.metrics import Estimate, fooling_rate
-from brittle.report.content import PIXELS, picture_in, placed, regular, shown
+from brittle.reading import open_tensors, parse_json
+from brittle.report.content import picture_in, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
+from brittle.runs.place import beside
 from brittle.studies.drawing import Curves, encoded
 
 LABELS = 10
@@ -61,12 +64,13 @@ class Pair:
     said_after: str
 
 
-def write_universal(path: Path, out: Path | None = None) -> Path:
+def write_universal(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
     """Write the page of a perturbation.
 
     Args:
         path: the safetensors file of `brittle universal`, with its rows beside it.
         out: the file to write, or a folder for it; by default NAME.html beside the perturbation.
+        force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
@@ -77,11 +81,16 @@ def write_universal(path: Path, out: Path | None = None) -> Path:
     path = Path(path)
     with shown(path, "a perturbation of `brittle universal`"):
         change, header = _read(path)
-    beside = path.with_suffix(".rows.parquet")
-    with shown(beside, f"the file of rows that the page of {path.name} needs beside it,"):
-        rows = read_rows(beside)
+    side = beside(path, ".rows.parquet")
+    with shown(side, f"the file of rows that the page of {path.name} needs beside it,"):
+        rows = read_rows(side)
+        if (rows.schema.metadata or {}).get(b"brittle.id", b"").decode(errors="replace") != header.get("id"):
+            raise RunError(
+                f"{side} holds the rows of another perturbation than the one beside it; give the command that made the "
+                "perturbation once more, or put the rows back that lay beside it"
+            )
         page = render(path.name, change, header, rows)
-    return placed(page, path.with_suffix(".html"), out)
+    return placed(page, beside(path, ".html"), out, force=force)
 
 
 def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
@@ -130,12 +139,11 @@ def _settings(made: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    if not regular(path):
-        raise ValueError("it is no ordinary file")
-    with safe_open(path, framework="np") as file:
-        header = json.loads((file.metadata() or {})["brittle"])
+    with open_tensors(path, "np") as file:
+        header = parse_json((file.metadata() or {})["brittle"])
         sides = file.get_slice("perturbation").get_shape()
-        if len(sides) != 3 or not 0 < math.prod(sides) <= PIXELS:
+        check_limit("pixels", math.prod(sides), "the perturbation")
+        if len(sides) != 3 or not math.prod(sides):
             raise ValueError(f"the perturbation has the shape {sides}, expected channels x height x width")
         return file.get_tensor("perturbation"), header
 

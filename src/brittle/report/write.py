@@ -4,11 +4,12 @@ from pathlib import Path
 
 from brittle.errors import RunError, quoted
 from brittle.evaluation.store import MANIFEST
-from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, regular, shown, story_of
+from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, shown, story_of
 from brittle.report.page import REPORT, run_page
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
+from brittle.runs.place import beside
 from brittle.studies.kept import STUDY, read_study
 
 EXPECTED = (
@@ -20,7 +21,7 @@ ROWS, COURSE = ".rows.parquet", ".training.json"
 """Ends of the names of files that lie beside a perturbation and beside weights."""
 
 
-def write_report(run: Path, out: Path | None = None) -> Path:
+def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> Path:
     """Write the page of an audit, a study, a training or a universal perturbation, from what lies on disk alone.
 
     What is read need not be trusted. The same files give the same page, byte for byte.
@@ -29,7 +30,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
         run: the folder of an audit, finished or not; the folder of a study; the weights or the NAME.training.json of a
             training; the perturbation of `brittle universal`, with its rows beside it.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
-            NAME.html beside the file.
+            NAME.html beside the file. There a page replaces the one before.
+        force: replace another page at `out`; what is no page of brittle always stays.
 
     Returns:
         The file written: about 5 MB, of which plotly's script is 4.8, and the pictures.
@@ -48,24 +50,24 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     run = Path(run)
     try:
         if run.is_dir():
-            return _folder(run, out)
+            return _folder(run, out, force)
         if not run.exists():
             raise RunError(f"there is nothing at {run}; {EXPECTED}")
-        if not regular(run):
+        if not run.is_file():
             raise RunError(f"{run} is a pipe, a device or a socket; {EXPECTED}")
-        return _file(run, out)
+        return _file(run, out, force)
     except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be read
         said = quoted(getattr(error, "strerror", None) or error)
         raise RunError(f"{quoted(run)} cannot be read ({said}); {EXPECTED}") from error
 
 
-def _folder(run: Path, out: Path | None) -> Path:
+def _folder(run: Path, out: Path | None, force: bool) -> Path:
     if (run / MANIFEST).exists():
-        return placed(run_page(run), run / REPORT, out)
+        return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
         with shown(run / STUDY, "the table of a study"):
             page = render_study(read_study(run))
-        return placed(page, run / PAGE, out)
+        return placed(page, run / PAGE, out, force=force)
     names = sorted(entry.name for entry in run.iterdir())
     if "cells" in names and "table.md" in names:
         raise RunError(f"{run} is a study of an older version, which kept no {STUDY}; run it again: its cells are kept")
@@ -73,24 +75,25 @@ def _folder(run: Path, out: Path | None) -> Path:
     raise RunError(f"{run} is no run folder: it {seen}, and neither {MANIFEST} nor {STUDY}; {EXPECTED}")
 
 
-def _file(run: Path, out: Path | None) -> Path:
+def _file(run: Path, out: Path | None, force: bool) -> Path:
     if run.name in (MANIFEST, STUDY):
-        return _folder(run.parent, out)
+        return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):
-        run = run.with_name(run.name.removesuffix(ROWS) + ".safetensors")
+        plain = run.with_name(run.name.removesuffix(ROWS))
+        run = plain if plain.is_file() else plain.with_name(plain.name + ".safetensors")
         if not run.exists():
             raise RunError(f"there is no perturbation {run} beside its rows; {EXPECTED}")
     story = story_of(run) or {}
     if "made" in story:
-        return write_universal(run, out)
+        return write_universal(run, out, force=force)
     if "architecture" in story:
-        course = run.with_suffix(COURSE)
+        course = beside(run, COURSE)
         if not course.is_file():
             raise RunError(f"{run} are weights whose course, {course.name}, does not lie beside them; {EXPECTED}")
-        return write_training(course, out)
+        return write_training(course, out, force=force)
     kind = kind_of(run)
     if run.name.endswith(COURSE) or (kind == OTHER_JSON and "epochs" in _json(run)):
-        return write_training(run, out)
+        return write_training(run, out, force=force)
     raise RunError(f"{run} is {kind}; {EXPECTED}")
 
 

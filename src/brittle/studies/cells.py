@@ -17,11 +17,13 @@ from brittle.identity.compare import differing, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.metrics import Estimate
 from brittle.reading import read_json
+from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.studies.drawing import drawn, plain
 from brittle.studies.study import Cell, Measured
 from brittle.version import __version__
 
-FORMAT = 2
+FORMAT = 3
+DAMAGED = "the kept cell is damaged: its checksum is not that of its content"
 
 
 def key_of(study: str, cell: Cell) -> str:
@@ -50,7 +52,7 @@ def code_of(cell: Cell) -> dict[str, object]:
 
 
 def why_anew(path: Path, cell: Cell) -> str:
-    """Say why a cell is computed although one of its name lies there, which stays; "" where there is none.
+    """Say why a cell is computed although one of its name lies there; "" where there is none.
 
     Args:
         path: where it will lie.
@@ -58,9 +60,11 @@ def why_anew(path: Path, cell: Cell) -> str:
     """
     others = [other for other in path.parent.glob(f"{path.stem[:-16]}*.json") if len(other.stem) == len(path.stem)]
     for other in sorted(others, key=lambda one: one.stat().st_mtime, reverse=True):
+        if other == path:
+            return DAMAGED
         try:
             content = read_json(other)
-            if (content["row"], content["column"]) != (cell.row, cell.column) or other == path:
+            if (content["row"], content["column"]) != (cell.row, cell.column):
                 continue
             before = {name: content[name] for name in ("brittle's code", "your code") if name in content}
             before |= content["identity"]
@@ -81,7 +85,7 @@ def load_cell(path: Path, key: str) -> Measured | None:
     """Read a cell; None where there is none, or where the file is damaged or of other work."""
     try:
         content = read_json(path)
-        if content["key"] != key:
+        if content["key"] != key or broken_seal(content):
             return None
         values = {name: value_of(value) for name, value in content["values"].items()}
         notes = {name: str(note) for name, note in content["notes"].items()}
@@ -143,7 +147,7 @@ def save_cell(path: Path, key: str, cell: Cell, measured: Measured, about: Mappi
         **code_of(cell),
         **about,
     }
-    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_atomically(path, (json.dumps(sealed(content), indent=1, allow_nan=False) + "\n").encode())
 
 
 def plain_value(value: Estimate | str) -> Mapping[str, object] | str:

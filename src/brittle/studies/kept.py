@@ -7,15 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from brittle.files import read_text, write_atomically
+from brittle.files import write_atomically
+from brittle.reading import read_json
 from brittle.studies.cells import plain_value, value_of
 from brittle.studies.drawing import Drawing, Graph, HeatMap, Picture, drawn, plain
 from brittle.studies.study import Column, Entry, ResultRow, Row, Study, StudyResult
 
 STUDY = "study.json"
 FORMAT = 1
-MOST_BYTES = 256_000_000
-"""The largest `study.json` that is read; pictures are in it."""
 SHOWN = ("name", "title", "source", "notes", "plot", "plot_caption", "of")
 """Fields of a study that are kept as they are."""
 
@@ -39,7 +38,7 @@ def read_study(folder: Path) -> StudyResult:
     Raises:
         OSError, ValueError, TypeError, LookupError, AttributeError: there is none, or it is of something else.
     """
-    return restored(json.loads(read_text(folder / STUDY, MOST_BYTES)), folder)
+    return restored(read_json(folder / STUDY, "cell"), folder)  # pictures are in it
 
 
 def stored(result: StudyResult) -> dict[str, Any]:

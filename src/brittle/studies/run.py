@@ -12,6 +12,9 @@ import torch
 
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.metrics import Estimate
+from brittle.runs.kinds import CELLS, STUDY
+from brittle.runs.lock import folder_held
+from brittle.runs.place import check_folder, files_named
 from brittle.studies.catalogue import STUDIES
 from brittle.studies.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.kept import keep_study
@@ -67,12 +70,13 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
 
     Raises:
         InputError: no such study or scale.
-        RunError: the folder cannot be written.
+        RunError: the folder cannot be written, holds something else, or another process writes to it.
     """
     study = named(name) if isinstance(name, str) else name
     if scale not in SCALES:
         raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
     work = _Work(study, Path(out) / study.name, watch or tell_nobody)
+    check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
         None if data is None else Path(data).expanduser(),
         None if models is None else Path(models).expanduser(),
@@ -82,10 +86,12 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         work.folder,
         work.tell,
     )
-    work.go(study.cells(setting), {"device": device, "seed": seed, "scale": scale})
-    result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
-    write_tables(result)
-    keep_study(result)
+    with folder_held(work.folder):
+        (work.folder / CELLS).mkdir(exist_ok=True)
+        work.go(study.cells(setting), {"device": device, "seed": seed, "scale": scale})
+        result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
+        write_tables(result)
+        keep_study(result)
     asked = f", none computed once more (each took over {ASKED_SECONDS:g} s)" if work.reused else ""
     asked = ", one of them computed once more and the same" if work.asked else asked
     kept = f"{work.reused} kept from before{asked}"

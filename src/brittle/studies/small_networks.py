@@ -15,6 +15,7 @@ from brittle.evaluation.train import in_memory
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES
 from brittle.models.weights import load_weights
+from brittle.runs.place import beside
 from brittle.studies.study import Setting
 from brittle.training.autoencoder import Sparsity, train_autoencoder
 from brittle.training.epoch import Epoch
@@ -154,7 +155,7 @@ class SmallNetworks:
             return module.eval()
         images, labels = (whole[model.half :: 2] if model.half is not None else whole for whole in self.training)
         self._train_code(model, module, images)
-        checkpoint = path.with_suffix(".checkpoint")
+        checkpoint = beside(path, ".checkpoint")
         history = train(
             module,
             images,

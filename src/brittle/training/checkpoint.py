@@ -1,24 +1,19 @@
 """The state of a training after an epoch, in one safetensors file whose header holds the rest as JSON."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from brittle.core.still import undisturbed
-from brittle.errors import RunError, quoted
-from brittle.files import write_atomically
-from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers
-from brittle.reading import open_tensors, parse_json
+from brittle.errors import RunError
+from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers
+from brittle.runs.checkpoint import read_checkpoint, write_checkpoint
 from brittle.training.epoch import device_of, logits_of
 from brittle.types import Images
 
-FORMAT = 1
-"""Version of the layout; a file of another version is refused."""
 ANSWERS = "answers"
 """The tensor of what the network said of some images."""
 
@@ -60,9 +55,7 @@ def save_checkpoint(
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items() if isinstance(value, Tensor)}
     if images is not None:
         tensors[ANSWERS] = _answers(module, images)
-    separate = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    header = json.dumps({"format": FORMAT, **asdict(checkpoint)}, sort_keys=True)
-    write_atomically(path, save(separate, {"brittle": header}))
+    write_checkpoint(path, "training", checkpoint.identity, {"epochs": list(checkpoint.epochs)}, tensors)
 
 
 def load_checkpoint(
@@ -85,26 +78,14 @@ def load_checkpoint(
         The checkpoint, or None where there is no such file (nothing is changed then).
 
     Raises:
-        RunError: the file is broken, of another version, belongs to other settings, data, code or another architecture,
-            or the network with its weights no longer answers as it did.
+        RunError: the file is damaged, of another version, belongs to other settings, data, code or another
+            architecture, or the network with its weights no longer answers as it did.
     """
     if not path.exists():
         return None
-    try:
-        with open_tensors(path) as file:
-            header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        seen, checkpoint = header["format"], Checkpoint(header["identity"], tuple(header["epochs"]))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{str(path)!r} is not a checkpoint of brittle ({quoted(error)}); remove it to start again"
-        ) from error
-    if seen != FORMAT or checkpoint.identity != identity:
-        raise RunError(
-            f"the checkpoint {str(path)!r} is of another training; what differs: "
-            f"{differing(checkpoint.identity, identity)}; give the same again, name another file, or remove it to "
-            "start again"
-        )
+    found = read_checkpoint(path, "training", identity)
+    tensors = dict(found.tensors)
+    checkpoint = Checkpoint(identity, tuple(found.header["epochs"]))
     module.load_state_dict(_under("module.", tensors))
     kept = tensors.get(ANSWERS)
     asked = 0 if kept is None else len(kept)

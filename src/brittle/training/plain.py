@@ -80,11 +80,10 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         2
     """
     settings = settings or PlainTraining()
-    beside = _beside(module) if checkpoint else {}
+    identity = identity_of(module, images, labels, settings, adversarial) if checkpoint else ""
     try:
         _check(module, images, labels)
         optimiser = _optimiser(module, settings)
-        identity = stated({**_identity(module, images, labels, settings, adversarial), **beside})
         found = load_checkpoint(checkpoint, module, optimiser, identity, images) if checkpoint else None
         epochs = [Epoch(**record) for record in found.epochs] if found else []
         resumed = len(epochs)
@@ -255,24 +254,35 @@ def _optimiser(module: nn.Module, settings: PlainTraining) -> torch.optim.Optimi
     return torch.optim.SGD(weights, settings.rate, settings.momentum, weight_decay=settings.decay, nesterov=nesterov)
 
 
-def _identity(
+def identity_of(
     module: nn.Module,
     images: Tensor,
     labels: Tensor,
     settings: PlainTraining,
     adversarial: AdversarialTraining | None,
-) -> dict[str, object]:
-    """Names everything that a checkpoint depends on, except the first weights: recipe, data, names and shapes."""
+) -> str:
+    """States everything that a training depends on, except the first weights: recipe, data, names, shapes and code.
+
+    Args:
+        module: as it is before the training.
+        images: of the training.
+        labels: of the training.
+        settings: of the training.
+        adversarial: what is done to the images before each step.
+    """
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
     seen = hashlib.sha256(f"{tuple(images.shape)} {images.dtype}".encode())
     for some in (*images.split(4096), labels):
         seen.update(some.detach().cpu().contiguous().numpy().tobytes())
-    return {
-        "settings": asdict(settings),
-        "attack": adversarial and adversarial.told(),
-        "architecture": shapes,
-        "images and labels": seen.hexdigest(),
-    }
+    return stated(
+        {
+            "settings": asdict(settings),
+            "attack": adversarial and adversarial.told(),
+            "architecture": shapes,
+            "images and labels": seen.hexdigest(),
+            **_beside(module),
+        }
+    )
 
 
 def _beside(module: nn.Module) -> dict[str, object]:

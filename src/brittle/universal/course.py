@@ -6,20 +6,15 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from brittle.core.still import undisturbed
-from brittle.errors import RunError, quoted
-from brittle.files import write_atomically
-from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers, stated
+from brittle.errors import RunError
+from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
-from brittle.reading import open_tensors, parse_json
+from brittle.runs.checkpoint import read_checkpoint, write_checkpoint
 from brittle.universal.problem import Pass, UniversalProblem, UniversalState
-
-FORMAT = 1
-"""Version of the checkpoint's layout; a file of another version is refused."""
 
 
 def identity_of(method: object, problem: UniversalProblem, given: str) -> str:
@@ -74,41 +69,24 @@ class Course:
         """Write it as a checkpoint of a search, with what the network says of a few images."""
         tensors = {"perturbation": self.state.perturbation, "best": self.best, "answers": answers}
         tensors |= {f"extra.{name}": tensor for name, tensor in self.state.extras.items()}
-        header = {
-            "format": FORMAT,
-            "identity": identity,
-            "forward": self.state.forward,
-            "backward": self.state.backward,
-            "history": [asdict(one) for one in self.history],
-        }
-        separate = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        write_atomically(path, save(separate, {"brittle": json.dumps(header)}))
+        spent = {"forward": self.state.forward, "backward": self.state.backward}
+        header = {**spent, "history": [asdict(one) for one in self.history]}
+        write_checkpoint(path, "search", identity, header, tensors)
 
     @classmethod
     def load(cls, path: Path, identity: str, problem: UniversalProblem) -> "Course":
         """Read what `save` wrote.
 
         Raises:
-            RunError: it is no checkpoint, it is of another search, or the network answers otherwise than it did.
+            RunError: it is no checkpoint, is damaged or of another search, or the network answers otherwise than it
+                did.
         """
-        try:
-            with open_tensors(path) as file:
-                header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
-                tensors = {name: file.get_tensor(name).to(problem.classifier.device) for name in file.keys()}  # noqa: SIM118
-            history = [Pass(**line) for line in header["history"]]
-            seen, of = header["format"], header["identity"]
-            extras = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("extra.")}
-            state = UniversalState(tensors["perturbation"], extras, header["forward"], header["backward"])
-            course, kept = cls(state, tensors["best"], history), tensors.get("answers")
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"{str(path)!r} is no checkpoint of a search ({quoted(error)}); remove it to start again"
-            ) from error
-        if seen != FORMAT or of != identity:
-            raise RunError(
-                f"the checkpoint {str(path)!r} is of another search; what differs: {differing(of, identity)}; "
-                "name another file, or remove it to start again"
-            )
+        found = read_checkpoint(path, "search", identity)
+        tensors = {name: tensor.to(problem.classifier.device) for name, tensor in found.tensors.items()}
+        header, history = found.header, [Pass(**line) for line in found.header["history"]]
+        extras = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("extra.")}
+        state = UniversalState(tensors["perturbation"], extras, header["forward"], header["backward"])
+        course, kept = cls(state, tensors["best"], history), tensors.get("answers")
         asked = 0 if kept is None else len(kept)
         off = "" if kept is None else apart(kept.cpu(), answers_of(problem, state.perturbation).cpu())
         if off:

@@ -18,6 +18,7 @@ from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.maths import norms
 from brittle.reading import open_tensors, parse_json
+from brittle.runs.checkpoint import checksum
 from brittle.types import Images
 
 FORMAT = 1
@@ -58,6 +59,11 @@ class Perturbation:
     def size(self) -> float:
         """Its size by the threat's norm."""
         return float(norms.size(self.tensor[None], self.threat.p)[0])
+
+    @property
+    def id(self) -> str:
+        """The sha256 of tensor, norm and radius; the file of rows beside a perturbation carries it too."""
+        return checksum({"p": self.threat.name[1:], "radius": float(self.threat.radius)}, {"perturbation": self.tensor})
 
     def apply(self, images: Images, bounds: Bounds | None = None) -> Images:
         """Add it to images and clamp them to the bounds.
@@ -109,7 +115,13 @@ class Perturbation:
         Raises:
             RunError: the file cannot be written.
         """
-        header = {"format": FORMAT, "p": self.threat.name[1:], "radius": float(self.threat.radius), "made": self.made}
+        header = {
+            "format": FORMAT,
+            "id": self.id,
+            "p": self.threat.name[1:],
+            "radius": float(self.threat.radius),
+            "made": self.made,
+        }
         tensor = self.tensor.detach().cpu().contiguous().clone()
         write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
 
@@ -127,9 +139,10 @@ class Perturbation:
                 tensor = file.get_tensor("perturbation")
             if header["format"] != FORMAT:
                 raise ValueError(f"its format is {header['format']}, this version reads {FORMAT}")
-            return cls(
-                _values(tensor), Lp(_named(header["p"]), _radius(header["radius"])), _object(header["made"])
-            )._kept()
+            found = cls(_values(tensor), Lp(_named(header["p"]), _radius(header["radius"])), _object(header["made"]))
+            if header["id"] != found.id:
+                raise ValueError("its id is not that of its content: it was damaged")
+            return found._kept()
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected a file of `brittle universal`"

@@ -1,0 +1,217 @@
+"""The folder of adversarial images: what every file in it is, so that a killed attack goes on and mixes nothing up."""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import Tensor
+
+from brittle.errors import InputError, RunError
+from brittle.files import write_atomically
+from brittle.identity.compare import differing
+from brittle.identity.sources import digest_of_file
+from brittle.maths.geometry import warp
+from brittle.pictures import animate, sheet
+from brittle.runs.checkpoint import broken_seal, sealed
+from brittle.runs.kinds import ATTACK, json_of
+from brittle.runs.place import beside
+
+BLOCK = 16
+"""Images that are attacked and saved together."""
+FRAMES = 13
+"""Pictures of an animation, from the original to the deformed image."""
+FORMAT = 1
+"""Version of `attack.json`."""
+VECTORS, MOVING, FIELD = ".vectors.png", ".moving.png", ".safetensors"
+"""Endings of what lies beside a deformed image."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An adversarial PNG.
+
+    Attributes:
+        source: the name of the image attacked.
+        path: the PNG; None where nothing adversarial was found.
+        label: the class it had: the true one where it is known, otherwise the one predicted.
+        before, after: predicted classes of the clean image and of the PNG as read back.
+        confidence: of `after`.
+        linf, l2: norms of the change in the PNG.
+        cost: share by which rounding to the levels of the PNG made the change larger, by the attack's norm; negative
+            where the search on them found a smaller one, None without a PNG and for deformations.
+        success: whether the PNG, read back from disk, meets the goal.
+        already: the clean image met the goal before any change.
+        flow: longest vector of the deformation, in pixels; None for other changes.
+        lost: the attack succeeded, but no image on the levels of a PNG was found that does.
+    """
+
+    source: str
+    path: Path | None
+    label: int
+    before: int
+    after: int
+    confidence: float
+    linf: float
+    l2: float
+    cost: float | None
+    success: bool
+    already: bool
+    flow: float | None = None
+    lost: bool = False
+
+
+@dataclass
+class ImageFolder:
+    """A folder of adversarial images, which only the process that holds it writes to.
+
+    Attributes:
+        path: the folder.
+        identity: of the call that fills it, as `stated` text.
+        blocks: what is there, block by block: the images as plain values, and the digests of their files by name.
+        announced: names of files that are about to be written.
+    """
+
+    path: Path
+    identity: str
+    blocks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    announced: list[str] = field(default_factory=list[str])
+
+    @classmethod
+    def open(cls, path: Path, identity: str, *, force: bool) -> Self:
+        """Begin in an empty folder, or go on in that of the same call.
+
+        Args:
+            path: of the folder, which holds nothing or images of ours.
+            identity: of the call.
+            force: remove the images of another call.
+
+        Raises:
+            RunError: the images are of another call, and `force` is False; the message says what differs.
+        """
+        kept = json_of(path / ATTACK)
+        found = cls(path, identity)
+        if not kept:
+            return found
+        if broken_seal(kept):
+            raise RunError(f"{path / ATTACK} is damaged: its checksum is not that of its content; give another folder")
+        if json.dumps(kept["identity"], sort_keys=True) == json.dumps(json.loads(identity), sort_keys=True):
+            found.blocks = found._whole(kept.get("blocks", []))
+            found.announced = [*kept.get("announced", [])]
+            return found
+        if not force:
+            differ = differing(json.dumps(kept["identity"]), identity)
+            raise RunError(
+                f"{path} holds the images of another attack, which stay as they are (what differs: {differ}); give "
+                "another folder, or --force to replace them"
+            )
+        for name in {name for block in kept.get("blocks", []) for name in block["files"]} | {
+            *kept.get("announced", [])
+        }:
+            if Path(name).name == name:
+                (path / name).unlink(missing_ok=True)
+        return found
+
+    @property
+    def next(self) -> int:
+        """Number of the first image that is not done."""
+        return len(self.blocks) * BLOCK
+
+    @property
+    def saved(self) -> list[Saved]:
+        """All images that are done, in order."""
+        rows = [Saved(**image) for block in self.blocks for image in block["images"]]
+        return [row if row.path is None else replace(row, path=self.path / row.path) for row in rows]
+
+    def announce(self, names: Sequence[str], deformed: bool) -> None:
+        """Say which files are about to be written, so that nobody takes one that a killed process left for another."""
+        endings = (".png", VECTORS, MOVING, FIELD) if deformed else (".png",)
+        self.announced = [beside(Path(name), ending).name for name in names for ending in endings]
+        self._write()
+
+    def add(self, rows: Sequence[Saved]) -> None:
+        """Keep a block whose files are all written."""
+        images = [{**asdict(row), "path": row.path and row.path.name} for row in rows]
+        files = {name: digest_of_file(self.path / name) for name in self.announced}
+        self.blocks.append({"images": images, "files": files})
+        self.announced = []
+        self._write()
+
+    def _whole(self, blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the blocks up to the first whose files are not as they were written."""
+        for number, block in enumerate(blocks):
+            for name, digest in block["files"].items():
+                path = self.path / name
+                if Path(name).name != name or path.is_symlink() or not path.is_file() or digest_of_file(path) != digest:
+                    return [*blocks[:number]]
+        return [*blocks]
+
+    def _write(self) -> None:
+        identity = json.loads(self.identity)
+        words = {
+            "format": FORMAT,
+            "id": hashlib.sha256(self.identity.encode()).hexdigest(),
+            "identity": identity,
+            "announced": self.announced,
+            "blocks": self.blocks,
+        }
+        write_atomically(self.path / ATTACK, (json.dumps(sealed(words), indent=1) + "\n").encode())
+
+
+def file_name(index: int, name: str) -> str:
+    """Return what the adversarial image of an image is called; its number makes it the only one."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).stem)[:60]
+    return f"{index:05d}-{plain or 'image'}.png"
+
+
+def save_picture(image: Tensor, path: Path) -> None:
+    """Write an image (c, h, w) in [0, 1], of one or three channels, as PNG.
+
+    Raises:
+        InputError: another number of channels.
+        RunError: the file cannot be written.
+    """
+    levels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    if levels.shape[2] not in (1, 3):
+        raise InputError(f"an image of {levels.shape[2]} channels is no PNG; expected 1 or 3")
+    _write_png(path, Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels))
+
+
+def save_deformation(clean: Tensor, adversarial: Tensor, vectors: Tensor, path: Path) -> None:
+    """Write what shows a deformation beside its image: four pictures, an animation, and the field.
+
+    Args:
+        clean: (c, h, w) in [0, 1].
+        adversarial: likewise.
+        vectors: (2, h, w), in pixels.
+        path: of the adversarial image.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    original, deformed, arrows = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, vectors))
+    share = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(vectors)
+    frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), share * vectors)
+    _write_png(beside(path, VECTORS), sheet(original, deformed, arrows))
+    animate([one.numpy().astype(np.float64) for one in frames], beside(path, MOVING))
+    write_atomically(beside(path, FIELD), save({"field": vectors.contiguous()}))
+
+
+def read_picture(path: Path, like: Tensor) -> Tensor:
+    """Return what `save_picture` wrote, of the shape and type of another image."""
+    with Image.open(path) as picture:
+        levels = np.asarray(picture).reshape(like.shape[1], like.shape[2], like.shape[0])
+    return torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype) / 255
+
+
+def _write_png(path: Path, picture: Image.Image) -> None:
+    sink = io.BytesIO()
+    picture.save(sink, "PNG")
+    write_atomically(path, sink.getvalue())

@@ -1,0 +1,98 @@
+"""How a command ends before its time."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from brittle import cli
+from brittle.endings import interruptions
+
+HELD = """
+import sys
+import time
+from brittle import cli
+import brittle.cli
+
+def works(what):
+    import torch
+    a = torch.rand(400, 400)
+    print("working", flush=True)
+    while True:
+        a = a @ a / a.norm()
+
+brittle.cli.listing = works
+sys.argv = ["brittle", "list"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_in_one_line_with_130(number):
+    with subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"working\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.decode() == "error: interrupted; the same command goes on where it stopped\n"
+
+
+def test_an_interruption_that_python_drops_is_raised_again():
+    class Tidied:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def work():
+        Tidied()
+        time.sleep(30)
+
+    hook = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), interruptions():
+        work()
+    assert sys.unraisablehook is hook
+
+
+def test_what_nobody_foresaw_leaves_its_traceback_in_a_file(monkeypatch, capsys, tmp_path):
+    def fails(*_):
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr(sys, "argv", ["brittle", "list"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 70
+    (kept,) = Path(tmp_path).iterdir()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"unexpected RuntimeError: two lines; where it came from is written to {kept}" in said
+    assert "in fails" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+
+
+def test_debug_shows_the_traceback_and_ends_with_70_too(monkeypatch, capsys, tmp_path):
+    def fails(*_):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr(sys, "argv", ["brittle", "--debug", "list"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 70
+    assert "in fails" in capsys.readouterr().err
+
+
+def test_where_no_file_can_be_written_that_is_said(monkeypatch, capsys, tmp_path):
+    def fails(*_):
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr(sys, "argv", ["brittle", "list"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "no file could be written" in capsys.readouterr().err
