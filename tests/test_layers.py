@@ -11,7 +11,7 @@ import brittle
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"types", "errors", "version"},
-    {"files", "identity"},
+    {"files", "identity", "arguments"},
     {"maths", "pictures"},
     {"core"},
     {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},

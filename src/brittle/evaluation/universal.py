@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
 from brittle.core.bounds import Bounds
 from brittle.core.seeds import Streams
 from brittle.core.still import undisturbed
@@ -79,25 +80,26 @@ class Universal:
         }
 
 
+@checked
 def universal(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: str | Network,
-    data: str | Source | None,
+    model: FileName | Network,
+    data: FileName | Source | None,
     out: Path | str,
     *,
     attack: str = "ascent",
     norm: str = "linf",
     eps: float | None = None,
-    unseen: int | None = None,
-    limit: int | None = None,
-    batch: int = 64,
-    device: str = "cpu",
-    seed: int = 0,
+    unseen: CountOrNone | None = None,
+    limit: Count | None = None,
+    batch: Count = 64,
+    device: Device = "cpu",
+    seed: Seed = 0,
     weights: Path | None = None,
     dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
-    resize: int | None = None,
-    crop: int | None = None,
+    resize: Count | None = None,
+    crop: Count | None = None,
     skip_bad: bool = False,
     watch: Callable[[Pass], None] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -171,13 +173,12 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
     kinds: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
-    kinds["said"] = said
     options: dict[str, object] = {"data": None if data is None else subject.source.spec, "out": path.name}
     options |= {"attack": attack, "norm": norm, "eps": float(threat.radius), "unseen": unseen, "limit": limit}
     options |= {"batch": batch, "device": device, "seed": seed, "weights": weights, "dtype": dtype, "binary": binary}
     options |= {"probabilities": probabilities, "resize": resize, "crop": crop, "skip_bad": skip_bad}
     kinds["command"] = command_line(["universal", subject.network.spec], options)
-    found = replace(found, made={**found.made, **about, "attack": attack, **kinds})
+    found = replace(found, made={**found.made, **about, "attack": attack, "said": said, **kinds})
     result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)
     return result

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
+from brittle.arguments import Count, FileName, check_fields, checked, seen
 from brittle.core.bounds import Bounds
 from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, quoted
@@ -45,8 +46,11 @@ class Perturbation:
     made: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def __post_init__(self):
+        check_fields(self)
         if self.tensor.ndim != 3:
             raise InputError(f"the perturbation has shape {tuple(self.tensor.shape)}; expected (channels, h, w)")
+        if not self.tensor.is_floating_point() or self.tensor.is_meta or 0 in self.tensor.shape:
+            raise InputError(f"the perturbation is {seen(self.tensor)}; expected floats (channels, h, w)")
         if not bool(torch.isfinite(self.tensor).all()):
             raise InputError("the perturbation holds NaN or infinite values")
 
@@ -55,7 +59,8 @@ class Perturbation:
         """Its size by the threat's norm."""
         return float(norms.size(self.tensor[None], self.threat.p)[0])
 
-    def apply(self, images: Images, bounds: Bounds | None = None) -> Images:
+    @checked
+    def apply(self, images: Tensor, bounds: Bounds | None = None) -> Images:
         """Add it to images and clamp them to the bounds.
 
         Args:
@@ -65,6 +70,8 @@ class Perturbation:
         Raises:
             InputError: another number of channels.
         """
+        if images.ndim != 4 or not images.is_floating_point():
+            raise InputError(f"the images are {seen(images)}; expected floats (n, channels, height, width)")
         if images.shape[1] != self.tensor.shape[0]:
             raise InputError(
                 f"the perturbation has {self.tensor.shape[0]} channels and the images have {images.shape[1]}; "
@@ -73,7 +80,8 @@ class Perturbation:
         change = self.resampled(images.shape[2], images.shape[3]).tensor
         return (bounds or Bounds()).clamp(images + change.to(images.device, images.dtype))
 
-    def resampled(self, height: int, width: int) -> "Perturbation":
+    @checked
+    def resampled(self, height: Count, width: Count) -> "Perturbation":
         """Return it at another size in pixels, bilinearly; `made` says that it was.
 
         Its largest value does not grow thereby; its 2-norm changes with the number of pixels and is not put back, so
@@ -88,7 +96,8 @@ class Perturbation:
         )[0]
         return replace(self, tensor=moved, made={**self.made, "resampled_from": list(before)})
 
-    def save(self, path: Path | str) -> None:
+    @checked
+    def save(self, path: FileName) -> None:
         """Write it as safetensors: the tensor `perturbation`, the rest in the header's `brittle` as JSON.
 
         Raises:
@@ -99,7 +108,8 @@ class Perturbation:
         write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
 
     @classmethod
-    def load(cls, path: Path | str) -> "Perturbation":
+    @checked
+    def load(cls, path: FileName) -> "Perturbation":
         """Read what `save` wrote.
 
         Raises:
@@ -109,9 +119,12 @@ class Perturbation:
             with safe_open(Path(path), framework="pt") as file:
                 header = json.loads((file.metadata() or {})["brittle"])
                 tensor = file.get_tensor("perturbation")
-            if header["format"] != FORMAT:
-                raise ValueError(f"its format is {header['format']}, this version reads {FORMAT}")
-            return cls(tensor, Lp(header["p"], float(header["radius"])), header["made"])
+            if not isinstance(header, dict) or header["format"] != FORMAT:
+                raise ValueError(f"its header is of another format than {FORMAT}, which this version reads")
+            found = cls(tensor, Lp(header["p"], header["radius"]), header["made"])
+            if not bool(found.threat.allows(torch.tensor(found.size))) and "resampled_from" not in found.made:
+                raise ValueError(f"its {found.threat.name} size is {found.size:g}, its radius {found.threat.radius:g}")
+            return found
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected a file of `brittle universal`"
