@@ -209,7 +209,7 @@ def test_a_binary_network_with_other_outputs(shape):
 
 @pytest.mark.parametrize("bounds", [(1, 0), (0.5, 0.5), (0, torch.inf), (torch.nan, 1)])
 def test_bounds_that_hold_nothing(bounds):
-    with pytest.raises(InputError, match=r"the bounds are .* and .*; expected two|(lower|upper) is nan; expected"):
+    with pytest.raises(InputError, match=r"the bounds are .* and .*; expected two|bounds is a tuple; expected Bounds"):
         Classifier(network(), bounds)
 
 
@@ -279,7 +279,8 @@ def test_what_is_no_tensor_at_all():
     with pytest.raises(LabelError, match=r"the labels are a list; expected an int64 tensor \(6,\)"):
         unchecked(as_labels)([1, 2], IMAGES)
     with pytest.raises(
-        ModelError, match=r"the network is 'network.pt2'; expected a torch.nn.Module from images to logits, or another callable"
+        ModelError,
+        match=r"the network is 'network.pt2'; expected a torch.nn.Module from images to logits, or another callable",
     ):
         unchecked(Classifier.__init__)(object.__new__(Classifier), "network.pt2")
     with pytest.raises(ModelError, match=r"the network is the class Fixed; expected"):

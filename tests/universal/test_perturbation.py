@@ -11,6 +11,7 @@ from brittle.universal.perturbation import Perturbation
 
 def change(p: float | str = "inf", radius: float = 0.1) -> Perturbation:
     values = torch.rand(3, 8, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    values = values / values.norm() if p == 2 else values
     return Perturbation(values * radius, Lp(p, radius), {"method": "by hand", "passes": [1, 2]})
 
 

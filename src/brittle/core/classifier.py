@@ -11,7 +11,7 @@ from brittle.arguments import fitted, seen
 from brittle.core.bounds import Bounds
 from brittle.core.door import answer
 from brittle.core.probabilities import check_probabilities, refuse_probabilities
-from brittle.errors import ModelError
+from brittle.errors import BrittleError, ForwardFailed, ModelError
 from brittle.types import Images, Logits
 
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
@@ -123,7 +123,7 @@ class Classifier:
         return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
     def logits(self, images: Images) -> Tensor:
-        """Evaluate the network on images (n, c, h, w) within the bounds."""
+        """Evaluate the network on images (n, c, h, w) within the bounds; ForwardFailed where it raises an error."""
         return self._read(self._said(images), images)
 
     def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
@@ -138,7 +138,16 @@ class Classifier:
         return outputs
 
     def _said(self, images: Images) -> Any:
-        return answer(self.module, images, arranged=self.reveals == "gradients")
+        try:
+            return answer(self.module, images, arranged=self.reveals == "gradients")
+        except (BrittleError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:300]
+            raise ForwardFailed(
+                f"the network ({_name(self.module)}) fails on images of shape {tuple(images.shape)} "
+                f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"
+            ) from error
 
     def _read(self, output: Any, images: Images) -> Any:
         """Turn what the network said into logits of the working type; anything but a tensor is left as it is."""
@@ -200,6 +209,11 @@ class Classifier:
             )
         if not self.probabilities:
             refuse_probabilities(torch.cat([*earlier, logits]), binary=self.binary)
+
+
+def _name(module: nn.Module) -> str:
+    named = module.function if isinstance(module, Called) else type(module)
+    return getattr(named, "__name__", type(named).__name__)
 
 
 def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:

@@ -113,7 +113,7 @@ def channels_of(classifier: Classifier, source: Source) -> int | None:
         try:
             with undisturbed(classifier.module), torch.no_grad():
                 classifier.checked(image.to(classifier.device, classifier.dtype))
-        except (RuntimeError, ValueError, AssertionError, TypeError, BrittleError):
+        except BrittleError:
             continue
         return channels
     return None

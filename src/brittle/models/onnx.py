@@ -16,7 +16,7 @@ from torch import nn
 from brittle.errors import MissingExtra, ModelError, quoted
 from brittle.models.class_names import names_in
 from brittle.models.graph import COMPARED, TYPES, Graph
-from brittle.models.network import Network, digest_of, parameters_of
+from brittle.models.network import Network, check_input, digest_of, parameters_of, telling
 
 OPERATORS = 17
 """The newest version of ONNX's operators that onnx2torch knows nearly whole."""
@@ -54,13 +54,12 @@ def load_onnx(path: Path) -> Network:
             f"{str(path)!r} is not a whole ONNX file ({quoted(error)}); copy it again, or {REMEDY}"
         ) from error
     shape, dtype = _input_shape(model, path.name), _input_type(model, path.name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what may differ: the graphs are compared
-            lowered = _lowered(graph, model)
-            module: nn.Module = convert(lowered).eval()
-    except NotImplementedError as error:
-        raise ModelError(f"onnx2torch cannot convert {str(path)!r}: {quoted(error)}; {REMEDY}") from error
+    if shape:
+        check_input(shape, path.name)
+    with telling(f"onnx2torch cannot convert {str(path)!r}", REMEDY), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what may differ: the graphs are compared
+        lowered = _lowered(graph, model)
+        module: nn.Module = convert(lowered).eval()
     origin = Graph(path, tuple(lowered.graph.node), dtype)
     if shape:
         _check_batches(module, shape, dtype, path.name)
