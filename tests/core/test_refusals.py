@@ -280,7 +280,7 @@ def test_what_is_no_tensor_at_all():
         unchecked(as_labels)([1, 2], IMAGES)
     with pytest.raises(
         ModelError,
-        match=r"the network is 'network.pt2'; expected a torch.nn.Module from images to logits, or another callable",
+        match=r"the network is 'network.pt2'; expected a torch.nn.Module from images to logits, or another",
     ):
         unchecked(Classifier.__init__)(object.__new__(Classifier), "network.pt2")
     with pytest.raises(ModelError, match=r"the network is the class Fixed; expected"):

@@ -77,10 +77,6 @@ class Classifier:
             raise ModelError(
                 f"the network is {seen(module)}; expected a torch.nn.Module from images to logits, or another callable"
             )
-        if isinstance(cast(object, module), Classifier):
-            raise ModelError(
-                "the network is a classifier already; give it as it is, or its module as classifier.module"
-            )
         box = fitted("bounds", bounds, Bounds | tuple[float, float])
         box = box if isinstance(box, Bounds) else Bounds(*box)
         binary, probabilities = fitted("binary", binary, bool), fitted("probabilities", probabilities, bool)

@@ -29,9 +29,9 @@ def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[
         with undisturbed(classifier.module), torch.no_grad():
             logits = classifier.checked(images)
     except ForwardFailed as error:
-        shape = "x".join(str(side) for side in images.shape[1:])
+        shape, reason = "x".join(str(side) for side in images.shape[1:]), str(error.__cause__).partition("\n")[0]
         raise ModelError(
-            f"the network cannot take images of {shape} (channels x height x width): {(str(error.__cause__).splitlines() or [''])[0]}; "
+            f"the network cannot take images of {shape} (channels x height x width): {reason}; "
             "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
             "(channels, height, width) on the module of a factory"
         ) from error
