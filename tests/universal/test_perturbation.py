@@ -1,9 +1,11 @@
 """The artefact: applied, resampled, saved and read back."""
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from brittle import Bounds, InputError, Lp, RunError
 from brittle.universal.perturbation import Perturbation
@@ -60,3 +62,28 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     for name in ("no.safetensors", "missing.safetensors"):
         with pytest.raises(RunError, match="no perturbation of brittle"):
             Perturbation.load(tmp_path / name)
+
+
+HEADER = {"format": 1, "p": "inf", "radius": 0.1, "made": {}}
+
+
+@pytest.mark.parametrize(
+    ("header", "tensor", "message"),
+    [
+        (HEADER | {"radius": 0.01}, None, "its linf size is 0.1, its radius 0.01"),
+        (HEADER | {"radius": "0.1"}, None, "the radius is '0.1'; expected a number"),
+        (HEADER | {"radius": None}, None, "the radius is None"),
+        (HEADER | {"p": [2]}, None, "the norm is a list"),
+        (HEADER | {"made": "by hand"}, None, "made is 'by hand'"),
+        (HEADER | {"format": 7}, None, "of another format than 1"),
+        ([1], None, "of another format than 1"),
+        (HEADER, torch.zeros(1, 2, 2, dtype=torch.int64), "torch.int64; expected floats"),
+        (HEADER, torch.zeros(1, 0, 2), "expected floats"),
+        (HEADER, torch.full((1, 2, 2), math.inf), "NaN or infinite"),
+    ],
+)
+def test_a_file_that_does_not_say_the_truth(tmp_path, header, tensor, message):
+    values = torch.full((1, 2, 2), 0.1) if tensor is None else tensor
+    save_file({"perturbation": values}, tmp_path / "v.safetensors", {"brittle": json.dumps(header)})
+    with pytest.raises(RunError, match=rf"no perturbation of brittle \(.*{message}"):
+        Perturbation.load(tmp_path / "v.safetensors")

@@ -62,8 +62,12 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
 
 
 def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:
-    """Refuses weights that the files lack or hold in another shape: transformers draws them by chance."""
-    weights = {key for key, _ in module.named_parameters()}
+    """Refuses weights and statistics that the files lack or hold in another shape: transformers makes them up.
+
+    A counter of batches is of no consequence in eval mode, and old files lack it.
+    """
+    kept = {key for key in module.state_dict() if not key.endswith("num_batches_tracked")}
+    weights = kept | {key for key, _ in module.named_parameters()}
     missing = sorted(weights & set(cast("list[str]", told.get("missing_keys", ()))))
     missing += [str(entry[0]) for entry in cast("list[tuple[str]]", told.get("mismatched_keys") or ())]
     if missing:

@@ -73,11 +73,11 @@ def _sides(size: Any) -> list[Any]:
     if size is None:
         return []
     if isinstance(size, dict):
-        return [side for side in cast("dict[str, Any]", size).values() if side is not None]
+        return [side for key, side in cast("dict[str, Any]", size).items() if side is not None and "pixels" not in key]
     if isinstance(size, list | tuple):
         return [*cast("list[Any]", size)]
     if hasattr(size, "__dict__"):  # transformers wraps what its file says
-        return [side for side in vars(size).values() if side is not None]
+        return _sides(vars(size))
     return [size]
 
 
