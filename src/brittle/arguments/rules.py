@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from brittle.errors import quoted
+
 WORDS = 63
 """Bits of the whole numbers that torch calculates with, the sign not counted."""
 MOST = 2**53
@@ -75,8 +77,8 @@ class Usable:
         except Misfit:
             raise
         except Exception as error:  # every backend that torch lacks has an error of its own
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Misfit(f"a device that torch can use here, such as 'cpu' ({short(reason)})") from error
+            reason = quoted(str(error).partition("\n")[0], 80) or type(error).__name__
+            raise Misfit(f"a device that torch can use here, such as 'cpu' ({reason})") from error
         return name
 
 

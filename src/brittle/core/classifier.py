@@ -11,7 +11,7 @@ from brittle.arguments import fitted, seen
 from brittle.core.bounds import Bounds
 from brittle.core.door import answer
 from brittle.core.probabilities import check_probabilities, refuse_probabilities
-from brittle.errors import BrittleError, ForwardFailed, ModelError
+from brittle.errors import BrittleError, ForwardFailed, ModelError, quoted
 from brittle.types import Images, Logits
 
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
@@ -139,7 +139,7 @@ class Classifier:
         except (BrittleError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0][:300]
+            reason = quoted(error, 300)
             raise ForwardFailed(
                 f"the network ({_name(self.module)}) fails on images of shape {tuple(images.shape)} "
                 f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"

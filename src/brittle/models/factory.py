@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from brittle.core.classifier import Called
 from brittle.core.still import evaluating
-from brittle.errors import ModelError, quoted
+from brittle.errors import ModelError
 from brittle.identity.sources import noting
 from brittle.identity.walk import reach
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from brittle.errors import BrittleError, ModelError
+from brittle.errors import BrittleError, ModelError, quoted
 from brittle.identity.walk import Known
 
 LARGEST_INPUT = 2**25
@@ -105,9 +105,8 @@ def telling(what: str, mend: str) -> Generator[None, None, None]:
     except BrittleError:
         raise
     except (Exception, SystemExit) as error:  # a program that ends itself would end brittle, and say that all is well
-        lines = str(error).strip().splitlines() or [""]
-        reason = f"{type(error).__name__}: {lines[0][:SHOWN]}" if lines[0] else type(error).__name__
-        raise ModelError(f"{what} ({reason}); {mend}") from error
+        reason = quoted(error, SHOWN)
+        raise ModelError(f"{what} ({type(error).__name__}{': ' * bool(reason)}{reason}); {mend}") from error
 
 
 def check_input(shape: tuple[int, int, int], name: str) -> None:
