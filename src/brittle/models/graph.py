@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
-from brittle.errors import ModelError
+from brittle.errors import ModelError, quoted
 from brittle.models.network import telling
 
 Values = Mapping[str, NDArray[Any]]

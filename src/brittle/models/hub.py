@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError
+from brittle.errors import MissingExtra, ModelError, quoted
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.preprocessing import before
 from brittle.models.processor import inside, load_processor
