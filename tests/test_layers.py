@@ -14,7 +14,7 @@ LAYERS = [
     {"limits"},
     {"reading"},
     {"parquet_pages"},
-    {"files", "identity"},
+    {"files", "identity", "arguments"},
     {"runs"},
     {"maths", "pictures"},
     {"core"},

@@ -6,6 +6,7 @@ BrittleError
 │   ├── LabelError        labels of a wrong type, number or range
 │   └── UnsupportedThreat an attack asked for a threat it has no mathematics for
 ├── ModelError            a network that cannot be loaded or whose outputs are not logits
+│   └── ForwardFailed     a network that raised an error of its own
 ├── DataError             a source of images that cannot be read
 │   └── BadImage          one image that cannot be decoded
 ├── OverLimit             a file that would take more pixels, bytes or depth than the limits allow
@@ -94,6 +95,10 @@ class UnsupportedThreat(InputError):
 
 class ModelError(BrittleError):
     """A network that cannot be loaded, or whose outputs are not logits."""
+
+
+class ForwardFailed(ModelError):
+    """A network raised an error of its own when it was asked; that is the `__cause__`."""
 
 
 class DataError(BrittleError):

@@ -71,12 +71,13 @@ def test_an_attack_by_gradients_says_what_to_use_instead(box, attack):
         run(attack, Classifier(box), middle(4), threat=Lp(2, 0.5))
 
 
-def test_an_error_of_the_callable_itself_is_not_touched():
+def test_an_error_of_the_callable_itself_is_told_and_kept_as_the_cause():
     def broken(images: Tensor) -> Tensor:
         raise RuntimeError("the service is down")
 
-    with pytest.raises(RuntimeError, match="the service is down"):
+    with pytest.raises(ModelError, match=r"network \(broken\) fails .*\(RuntimeError: the service is down\)") as caught:
         run(NOISE, Classifier(broken), IMAGES, threat=RADIUS)
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 ONE_OF_EACH = {type(case.attack): case for case in CASES if type(case.attack) not in COMBINATORS.values()}

@@ -209,7 +209,7 @@ def test_a_binary_network_with_other_outputs(shape):
 
 @pytest.mark.parametrize("bounds", [(1, 0), (0.5, 0.5), (0, torch.inf), (torch.nan, 1)])
 def test_bounds_that_hold_nothing(bounds):
-    with pytest.raises(ModelError, match=r"the bounds are .* and .*; expected two numbers, the lower one first"):
+    with pytest.raises(InputError, match=r"the bounds are .* and .*; expected two|bounds is a tuple; expected Bounds"):
         Classifier(network(), bounds)
 
 
@@ -236,7 +236,7 @@ def test_no_radius_where_one_is_needed(attack):
         (lambda: PGD(sparsity=-0.1), "sparsity is -0.1; expected a share from"),
         (lambda: DeepFool(steps=0), "steps is 0; expected at least 1"),
         (lambda: DeepFool(overshoot=-0.02), "overshoot is -0.02; expected at least 0"),
-        (lambda: DeepFool(overshoot=float("nan")), "overshoot is nan; expected at least 0"),
+        (lambda: DeepFool(overshoot=float("nan")), "overshoot is nan; expected a number"),
         (lambda: DeepFool(candidates=1), "candidates is 1; expected at least 2"),
         (lambda: DeepFool(nudge=-1.0), "nudge is -1.0; expected at least 0"),
         (lambda: DeepFool(slack=0.5), "slack is 0.5; expected at least 1"),
@@ -279,7 +279,8 @@ def test_what_is_no_tensor_at_all():
     with pytest.raises(LabelError, match=r"the labels are a list; expected an int64 tensor \(6,\)"):
         unchecked(as_labels)([1, 2], IMAGES)
     with pytest.raises(
-        ModelError, match=r"the network is a str; expected a torch.nn.Module from images to logits, or another callable"
+        ModelError,
+        match=r"the network is 'network.pt2'; expected a torch.nn.Module from images to logits, or another",
     ):
         unchecked(Classifier.__init__)(object.__new__(Classifier), "network.pt2")
     with pytest.raises(ModelError, match=r"the network is the class Fixed; expected"):

@@ -14,6 +14,7 @@ from brittle import (
     Classifier,
     DeepFool,
     Lp,
+    ModelError,
     run,
 )
 
@@ -135,8 +136,8 @@ def test_everything_is_put_back_also_after_an_exception(calls):
     state = torch.get_rng_state()
     try:
         run(PGD(steps=3), Classifier(module), middle(4).float(), threat=RADIUS)
-    except RuntimeError as error:
-        assert str(error) == "enough"  # noqa: PT017
+    except ModelError as error:
+        assert str(error.__cause__) == "enough"  # noqa: PT017
     assert [child.training for child in module.modules()] == [True, True, True, True, True, False]
     assert not module.body[0].weight.requires_grad
     assert module.body[3].weight.requires_grad

@@ -124,6 +124,64 @@ def test_a_missing_package_names_the_extra(monkeypatch):
         open_network("hf:some/net")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_mean": "half"}, "settings that are none .*could not convert"),
+        ({"image_mean": [0.5, 0.5]}, "image_mean is .*, for 3 channels"),
+        ({"image_std": [0.5, 0.0, 0.5]}, "image_std is .*a number is not positive"),
+        ({"image_std": [float("inf")] * 3}, "image_std is .*, for 3 channels"),
+        ({"rescale_factor": 0}, "settings that are none .*ZeroDivisionError"),
+        ({"rescale_factor": None}, "settings that are none .*TypeError"),
+        ({"size": {"height": -1, "width": 5}}, "-1 is no side from 1 to 4096"),
+        ({"size": {"shortest_edge": 10**9}}, "1000000000 is no side"),
+        ({"crop_size": {"height": "6", "width": 5}}, "'6' is no side"),
+        ({"size": [True, 5]}, "True is no side"),
+    ],
+)
+def test_settings_of_a_processor_that_are_none(transformers, settings, message):
+    transformers.processor = Processor(**settings)
+    with pytest.raises(ModelError, match=f"the processor of hf:some/net has .*{message}"):
+        open_network("hf:some/net")
+
+
+def test_limits_of_pixels_are_no_sides(transformers):
+    transformers.processor = Processor(pad_size={"min_pixels": 10**4, "max_pixels": 10**7})
+    assert open_network("hf:some/net").input_shape == (3, 6, 5)
+
+
+@pytest.mark.parametrize("names", [None, "cat", [0, 1], {0: "cat", 5: "dog"}, {"0": "cat"}])
+def test_a_config_that_does_not_say_its_classes(transformers, names):
+    transformers.names = names
+    with pytest.raises(ModelError, match=r"does not say its classes .*mend id2label"):
+        open_network("hf:some/net")
+
+
+@pytest.mark.parametrize("error", [IndexError("list index"), AttributeError("items"), TypeError("x"), RecursionError()])
+def test_whatever_transformers_raises_is_one_sentence(transformers, error):
+    def broken(name, **options):
+        raise error
+
+    transformers.AutoModelForImageClassification.from_pretrained = broken
+    with pytest.raises(ModelError, match=rf"hf:some/net cannot be loaded \({type(error).__name__}.*it must be an"):
+        open_network("hf:some/net")
+
+
+def test_statistics_that_are_missing_are_no_trained_network(transformers, monkeypatch):
+    init = Recorder.__init__
+
+    def with_statistics(self, names):
+        init(self, names)
+        self.norm = nn.BatchNorm2d(3)
+
+    monkeypatch.setattr(Recorder, "__init__", with_statistics)
+    transformers.told = {"missing_keys": ["norm.num_batches_tracked"]}
+    assert open_network("hf:some/net").parameters == 9
+    transformers.told = {"missing_keys": ["norm.running_var"]}
+    with pytest.raises(ModelError, match=r"lacks 1 of .*norm\.running_var"):
+        open_network("hf:some/net")
+
+
 PROCESSORS = {
     "plain": {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]},
     "not normalised": {"do_normalize": False},
@@ -221,7 +279,7 @@ def test_a_package_of_transformers_that_does_not_fit_is_told(transformers):
         raise ModuleNotFoundError("Could not import module 'ViTForImageClassification'")
 
     transformers.AutoModelForImageClassification.from_pretrained = broken
-    with pytest.raises(ModelError, match="replace or uninstall a torchvision that is made for another torch"):
+    with pytest.raises(ModelError, match="a torchvision that is made for another torch must be replaced"):
         open_network("hf:some/net")
 
 

@@ -300,3 +300,34 @@ def test_a_tensor_that_would_take_too_much_is_refused(file, monkeypatch):
     fake.model.graph.value_info = [tensor("ones", 0, 30_000, 30_000)]
     with pytest.raises(OverLimit, match=r"the tensor 'ones' of net\.onnx would take 7,200,000,000"):
         open_network(str(file))
+
+
+@pytest.mark.parametrize("error", [IndexError("empty"), TypeError("kernel"), RuntimeError("shape"), KeyError(3)])
+def test_whatever_the_converter_raises_is_one_sentence(file, monkeypatch, error):
+    Fake(monkeypatch, error, tensor("images", 0, 2, 2, 2))
+    with pytest.raises(ModelError, match=rf"onnx2torch cannot convert .* \({type(error).__name__}: .*; export with"):
+        open_network(str(file))
+
+
+def test_images_that_take_all_memory_are_refused(file, monkeypatch):
+    Fake(monkeypatch, nn.Flatten(), tensor("images", 0, 3, 99999, 99999))
+    with pytest.raises(ModelError, match=r"takes images of 3x99999x99999; expected .* at most 33,554,432 values"):
+        open_network(str(file))
+
+
+class Classes(nn.Module):
+    def forward(self, images):
+        return images.flatten(1).argmax(1)
+
+
+def test_an_output_that_is_no_logits(file, monkeypatch):
+    Fake(monkeypatch, Classes(), tensor("images", 0, 2, 2, 2))
+    with pytest.raises(ModelError, match=r"the first output of net\.onnx is a tensor of torch\.int64; expected floats"):
+        open_network(str(file))
+
+
+def test_a_graph_whose_outputs_are_no_numbers(file, monkeypatch):
+    fake = Fake(monkeypatch, nn.Sequential(nn.Flatten(), nn.Linear(8, 3)), tensor("images", 0, 2, 2, 2))
+    fake.answer = lambda images: np.array([["cat", "dog", "emu"]] * len(images))
+    with pytest.raises(ModelError, match=r"the outputs of net\.onnx cannot be compared \(ValueError"):
+        open_network(str(file))

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import save_file
 
 from brittle import Bounds, InputError, Lp, RunError
 from brittle.universal.perturbation import Perturbation
@@ -64,41 +64,37 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
             Perturbation.load(tmp_path / name)
 
 
-def written(path, tensor, **header):
-    told = {"format": 1, "p": "inf", "radius": 0.1, "made": {}} | header
-    path.write_bytes(save({"perturbation": tensor}, {"brittle": json.dumps(told)}))
-    return path
-
-
-def test_what_is_larger_than_its_radius_is_refused(tmp_path):
-    path = written(tmp_path / "v.safetensors", torch.full((1, 2, 2), 0.1))
-    assert Perturbation.load(path).size == pytest.approx(0.1)
-    with pytest.raises(RunError, match=r"it has the size 0\.2, more than its radius 0\.1"):
-        Perturbation.load(written(path, torch.full((1, 2, 2), 0.2)))
-    larger = change(2).resampled(16, 12)
-    larger.save(path)
-    assert Perturbation.load(path).size > larger.threat.radius
+HEADER = {"format": 1, "p": "inf", "radius": 0.1, "made": {}}
 
 
 @pytest.mark.parametrize(
-    ("header", "message"),
+    ("header", "tensor", "message"),
     [
-        ({"radius": True}, "its radius is True"),
-        ({"radius": "0.1"}, "its radius is '0.1'"),
-        ({"radius": -1}, "its radius is -1"),
-        ({"radius": math.inf}, "its radius is inf"),
-        ({"p": 2}, "its norm is 2"),
-        ({"p": "7"}, "norm is '7'"),
-        ({"made": []}, "how it was made"),
-        ({"format": 2}, "its format is 2"),
+        (HEADER | {"radius": 0.01}, None, "it has the size 0.1, more than its radius 0.01"),
+        (HEADER | {"radius": "0.1"}, None, "the radius is '0.1'; expected a number"),
+        (HEADER | {"radius": None}, None, "the radius is None"),
+        (HEADER | {"radius": True}, None, "the radius is True"),
+        (HEADER | {"radius": -1}, None, "the radius is -1"),
+        (HEADER | {"p": [2]}, None, "the norm is a list"),
+        (HEADER | {"p": "7"}, None, "the norm is '7'"),
+        (HEADER | {"made": "by hand"}, None, "made is 'by hand'"),
+        (HEADER | {"made": []}, None, "made is a list"),
+        (HEADER | {"format": 7}, None, "of another format than 1"),
+        ([1], None, "of another format than 1"),
+        (HEADER, torch.zeros(1, 2, 2, dtype=torch.int64), "torch.int64; expected floats"),
+        (HEADER, torch.zeros(1, 0, 2), "expected floats"),
+        (HEADER, torch.full((1, 2, 2), math.inf), "NaN or infinite"),
+        (HEADER | {"id": "0" * 64}, None, "its id is not that of its content"),
     ],
 )
-def test_headers_of_wrong_types_are_refused(tmp_path, header, message):
-    with pytest.raises(RunError, match=message):
-        Perturbation.load(written(tmp_path / "v.safetensors", torch.full((1, 2, 2), 0.1), **header))
+def test_a_file_that_does_not_say_the_truth(tmp_path, header, tensor, message):
+    values = torch.full((1, 2, 2), 0.1) if tensor is None else tensor
+    save_file({"perturbation": values}, tmp_path / "v.safetensors", {"brittle": json.dumps(header)})
+    with pytest.raises(RunError, match=rf"no perturbation of brittle \(.*{message}"):
+        Perturbation.load(tmp_path / "v.safetensors")
 
 
-@pytest.mark.parametrize("tensor", [torch.zeros(1, 2, 2, dtype=torch.int64), torch.zeros(1, 0, 2)])
-def test_values_that_are_no_floats_are_refused(tmp_path, tensor):
-    with pytest.raises(RunError, match="expected floats"):
-        Perturbation.load(written(tmp_path / "v.safetensors", tensor))
+def test_what_was_resampled_may_be_larger_than_its_radius(tmp_path):
+    larger = change(2).resampled(16, 12)
+    larger.save(tmp_path / "v.safetensors")
+    assert Perturbation.load(tmp_path / "v.safetensors").size > larger.threat.radius

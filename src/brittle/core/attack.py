@@ -6,6 +6,7 @@ from typing import ClassVar, Generic, TypeVar, cast
 
 import torch
 
+from brittle.arguments import check_fields, fields_first
 from brittle.core.problem import Probe, Problem
 from brittle.core.rows import Rows
 from brittle.core.threat import Threat
@@ -29,6 +30,14 @@ class Attack(ABC):
     needs_radius: ClassVar[bool] = False
     fits_radius: ClassVar[bool] = False
     gradients: ClassVar[bool] = True
+
+    def __post_init__(self):
+        check_fields(self)
+
+    def __init_subclass__(cls, **options: object):
+        """Let the checks that an attack makes itself find fields of the types that it says."""
+        super().__init_subclass__(**options)
+        fields_first(cls)
 
     @abstractmethod
     def perturb(self, problem: Problem) -> None:

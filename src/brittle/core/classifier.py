@@ -1,6 +1,5 @@
 """The classifier under attack: a module from images to logits, its bounds, and what it promises."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -8,15 +7,18 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from brittle.arguments import fitted, seen
 from brittle.core.bounds import Bounds
 from brittle.core.door import answer
 from brittle.core.probabilities import check_probabilities, refuse_probabilities
-from brittle.errors import ModelError
+from brittle.errors import BrittleError, ForwardFailed, ModelError, quoted
 from brittle.types import Images, Logits
 
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
 GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 """Attacks that work with forward passes alone, for the message to who has no more."""
+MOST_CLASSES = 1_000_000
+"""Of a network that returns class numbers: each image takes a row of so many logits."""
 Reveals = Literal["gradients", "scores", "labels"]
 """What attacks are to go by."""
 
@@ -42,6 +44,7 @@ class Classifier:
 
     Raises:
         ModelError: the module is neither a module nor callable, or what is said of its outputs cannot all be true.
+        InputError: bounds, switches or a number of classes of another type; BoundsError is a kind of it.
 
     Example:
         >>> classifier = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))
@@ -71,17 +74,17 @@ class Classifier:
         labels: int | None = None,
     ):
         if isinstance(module, type) or not callable(cast(object, module)):
-            seen = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
             raise ModelError(
-                f"the network is {seen}; expected a torch.nn.Module from images to logits, or another callable"
+                f"the network is {seen(module)}; expected a torch.nn.Module from images to logits, or another callable"
             )
-        box = bounds if isinstance(bounds, Bounds) else Bounds(*bounds)
-        if not 0 < box.span < math.inf:
-            raise ModelError(f"the bounds are {box.lower} and {box.upper}; expected two numbers, the lower one first")
-        if labels is not None and (labels < 2 or binary or probabilities):
+        box = fitted("bounds", bounds, Bounds | tuple[float, float])
+        box = box if isinstance(box, Bounds) else Bounds(*box)
+        binary, probabilities = fitted("binary", binary, bool), fitted("probabilities", probabilities, bool)
+        labels = fitted("labels", labels, int | None)
+        if labels is not None and (not 2 <= labels <= MOST_CLASSES or binary or probabilities):
             raise ModelError(
                 f"the network was said to return the numbers of {labels} classes, with binary={binary} and "
-                f"probabilities={probabilities}; expected at least 2 classes, and neither of the others"
+                f"probabilities={probabilities}; expected 2 to {MOST_CLASSES:,} classes, and neither of the others"
             )
         object.__setattr__(self, "module", module if isinstance(module, nn.Module) else Called(module))
         object.__setattr__(self, "bounds", box)
@@ -116,7 +119,7 @@ class Classifier:
         return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
     def logits(self, images: Images) -> Tensor:
-        """Evaluate the network on images (n, c, h, w) within the bounds."""
+        """Evaluate the network on images (n, c, h, w) within the bounds; ForwardFailed where it raises an error."""
         return self._read(self._said(images), images)
 
     def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
@@ -131,7 +134,16 @@ class Classifier:
         return outputs
 
     def _said(self, images: Images) -> Any:
-        return answer(self.module, images, arranged=self.reveals == "gradients")
+        try:
+            return answer(self.module, images, arranged=self.reveals == "gradients")
+        except (BrittleError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:
+            reason = quoted(error, 300)
+            raise ForwardFailed(
+                f"the network ({_name(self.module)}) fails on images of shape {tuple(images.shape)} "
+                f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"
+            ) from error
 
     def _read(self, output: Any, images: Images) -> Any:
         """Turn what the network said into logits of the working type; anything but a tensor is left as it is."""
@@ -193,6 +205,11 @@ class Classifier:
             )
         if not self.probabilities:
             refuse_probabilities(torch.cat([*earlier, logits]), binary=self.binary)
+
+
+def _name(module: nn.Module) -> str:
+    named = module.function if isinstance(module, Called) else type(module)
+    return getattr(named, "__name__", type(named).__name__)
 
 
 def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:

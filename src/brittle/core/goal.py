@@ -2,13 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from brittle.arguments import fitted, seen
 from brittle.core.rows import Rows
-from brittle.errors import InputError
+from brittle.errors import InputError, LabelError
 from brittle.maths.losses import lead
 from brittle.types import Labels, Logits, Mask, PerImage
 
@@ -36,6 +38,10 @@ class Goal(Rows, ABC):
     targeted: ClassVar[bool] = False
 
     def __post_init__(self):
+        given = cast(object, self.labels)
+        if not isinstance(given, Tensor | np.ndarray):
+            raise LabelError(f"the classes of a goal are {seen(given)}; expected an int64 tensor, one class per image")
+        object.__setattr__(self, "confidence", fitted("confidence", self.confidence, float))
         if not self.confidence >= 0:
             raise InputError(f"confidence is {self.confidence}; expected a margin in logits, at least 0")
 

@@ -1,17 +1,20 @@
 """The contract on data, enforced at the door: floats within the bounds or uint8, int64 labels within the classes."""
 
 import math
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from brittle.arguments import seen
 from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier
 from brittle.core.threat import TOLERANCE, Threat
 from brittle.errors import BoundsError, InputError, LabelError
 from brittle.types import Images, Labels
+
+LONGEST_NUMBER = 8
+"""Bytes of NumPy's longest numbers that torch knows too."""
 
 
 def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
@@ -25,30 +28,47 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
         InputError: another shape or type.
         BoundsError: values outside the bounds, NaN or infinite.
     """
-    tensor = _of_array(images, InputError, "images") if isinstance(images, np.ndarray) else images
-    if not isinstance(cast(object, tensor), Tensor):
-        raise InputError(f"the images are a {type(images).__name__}; expected a tensor (n, channels, height, width)")
+    tensor = _plain(images, InputError, "images", "a tensor (n, channels, height, width)")
     if tensor.ndim != 4:
         hint = "; a single image needs images[None]" if tensor.ndim == 3 else ""
         raise InputError(f"the images have shape {tuple(tensor.shape)}; expected (n, channels, height, width){hint}")
+    if 0 in tensor.shape[1:]:
+        raise InputError(f"the images have shape {tuple(tensor.shape)}; expected at least one channel, row and column")
     if tensor.dtype == torch.uint8:
         return tensor.to(torch.float32) / 255 * bounds.span + bounds.lower
     if not tensor.is_floating_point():
         box = f"{bounds.lower:g}..{bounds.upper:g}"
         raise InputError(f"the images are {tensor.dtype}; expected floats in {box}, or uint8")
     tensor = tensor.detach()
+    tensor = tensor.to(torch.float32) if tensor.itemsize == 1 else tensor  # torch does not compare float8
     if tensor.numel():
         _check_range(tensor, bounds)
     return tensor
 
 
-def _of_array(array: np.ndarray, error: type[InputError], what: str) -> Tensor:
-    """Wrap an array; a read-only or flipped one, which torch does not take, is copied."""
-    if array.dtype.kind not in "biuf":
-        raise error(
-            f"the {what} are an array of {array.dtype}; expected numbers: give array.astype(...) of what is meant"
-        )
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+def _plain(values: object, error: type[InputError], what: str, expected: str) -> Tensor:
+    """Return a tensor whose numbers can be read, or an array as one; refuse everything else.
+
+    A read-only or flipped array, and one of another byte order, which torch does not take, are copied.
+    """
+    if isinstance(values, np.ndarray):
+        array: np.ndarray = values
+        if array.dtype.kind not in "biuf" or array.dtype.itemsize > LONGEST_NUMBER:
+            raise error(
+                f"the {what} are an array of {array.dtype}; expected numbers: give array.astype(...) of what is meant"
+            )
+        if isinstance(array, np.ma.MaskedArray):
+            raise error(f"the {what} are a masked array, whose mask would be lost; give array.filled(...)")
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return torch.from_numpy(np.require(native, requirements=["C", "W"]))
+    if not isinstance(values, Tensor):
+        mend = "; give torch.as_tensor(...) of them" if isinstance(values, list | tuple) else ""
+        mend = "; give numpy.asarray(...) of it" if hasattr(values, "__array_interface__") else mend
+        raise error(f"the {what} are {seen(values)}; expected {expected}{mend}")
+    if values.layout != torch.strided or values.is_quantized or values.is_meta or values.is_nested:
+        kind = f"{values.dtype}, {values.layout}, on {values.device}" + (", nested" if values.is_nested else "")
+        raise error(f"the {what} are a tensor ({kind}); expected plain numbers: dense, not quantised, not on meta")
+    return values
 
 
 def _check_range(images: Images, bounds: Bounds) -> None:
@@ -102,9 +122,7 @@ def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels")
         LabelError: another number of labels, or labels that are not whole numbers, such as one-hot rows.
     """
     count = len(images)
-    tensor = _of_array(labels, LabelError, what) if isinstance(labels, np.ndarray) else labels
-    if not isinstance(cast(object, tensor), Tensor):
-        raise LabelError(f"the {what} are a {type(labels).__name__}; expected an int64 tensor ({count},)")
+    tensor = _plain(labels, LabelError, what, f"an int64 tensor ({count},)")
     if tensor.ndim == 2:
         raise LabelError(f"the {what} have shape {tuple(tensor.shape)}: one-hot rows? give their argmax(1)")
     if tensor.shape != (count,):

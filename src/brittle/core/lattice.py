@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from brittle.arguments import check_fields
 from brittle.core.bounds import Bounds
 from brittle.core.goal import Goal
 from brittle.core.ladder import Ladder, Neighbourhood, ladder
@@ -61,6 +62,7 @@ class Lattice:
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self):
+        check_fields(self)
         if not 2 <= self.levels <= MOST_LEVELS:
             raise InputError(f"lattice is {self.levels}; expected the number of levels, from 2 to {MOST_LEVELS}")
 

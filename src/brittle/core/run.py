@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from brittle.arguments import Count, Seed, checked
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.classifier import Classifier
 from brittle.core.draws import drawn
@@ -33,6 +34,7 @@ REMEMBERED = 64
 """Clean logits that are kept from batch to batch, for small ones tell probabilities from logits only together."""
 
 
+@checked
 def run(  # noqa: PLR0913  # the public call: each of these is a question of its own
     attack: Attack,
     classifier: Classifier,
@@ -41,12 +43,12 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     *,
     goal: Goal | LeastLikely | None = None,
     threat: Threat,
-    seed: int = 0,
-    batch: int = 256,
-    ids: Tensor | None = None,
-    budget: int | None = None,
+    seed: Seed = 0,
+    batch: Count = 256,
+    ids: Tensor | np.ndarray | None = None,
+    budget: Count | None = None,
     lattice: int | None = None,
-    draws: int = 1,
+    draws: Count = 1,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
@@ -54,14 +56,15 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
 
     Args:
         attack: the method.
-        classifier: the network; its mode, gradients and random state are left as they were found.
+        classifier: the network as `Classifier(module)`, which says what its images and outputs mean (a bare module is
+            refused); its mode, gradients and random state are left as they were found.
         images: (n, c, h, w), floats within the classifier's bounds or uint8.
         labels: (n,) true classes. Without a goal, the goal is any other class; without labels too, any class but the
             one predicted.
         goal: what to reach instead; with labels given as well, only images that are right before can count as a
             success.
         threat: how changes are measured and how large they may be.
-        seed: of the images' random streams.
+        seed: of the images' random streams, from 0 to 2**63 - 1.
         batch: most images in one forward pass; halved when the GPU's memory does not suffice. With a network that sees
             one image at a time neither results nor passes depend on it; what moves results between batch sizes is the
             network's own kernels, whose last bits depend on the batch, and random numbers that the network draws.
@@ -93,8 +96,6 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         >>> result.adversarial.shape
         torch.Size([3, 1, 2, 2])
     """
-    at_least("batch", batch, 1)
-    at_least("draws", draws, 1)
     least = 1 if draws == 1 else 2 * draws + 1  # the clean image is looked at once more to check what comes out
     at_least("budget", least if budget is None else budget, least)
     images = as_images(images, classifier.bounds)

@@ -23,6 +23,11 @@ def _shifted(x: Tensor, bits: int) -> Tensor:
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
+def _word(number: int) -> int:
+    """Bring a whole number into int64, where what runs over begins again below: seeds are counted up from any start."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def _mixed(x: Tensor) -> Tensor:
     x = (x ^ _shifted(x, 30)) * _FIRST
     x = (x ^ _shifted(x, 27)) * _SECOND
@@ -50,7 +55,7 @@ class Streams:
     """
 
     def __init__(self, seed: int, ids: Tensor, dtype: torch.dtype = torch.float32):
-        self._keys = _mixed(_mixed(ids * _GOLDEN + 1) ^ _mixed(torch.full_like(ids, seed) + _GOLDEN))
+        self._keys = _mixed(_mixed(ids * _GOLDEN + 1) ^ _mixed(torch.full_like(ids, _word(seed)) + _GOLDEN))
         self._drawn = torch.zeros_like(ids)
         self._dtype = dtype
         self._seed, self._given = seed, 0
@@ -58,7 +63,7 @@ class Streams:
     def another_seed(self) -> int:
         """Return a seed for random numbers that are nobody's in particular, another one each time."""
         self._given += 1
-        return int(_shifted(_mixed(torch.tensor(self._seed) * _GOLDEN + self._given), 1))
+        return int(_shifted(_mixed(torch.tensor(_word(self._seed)) * _GOLDEN + self._given), 1))
 
     def uniform(self, of: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Draw from U[0, 1).

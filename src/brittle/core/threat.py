@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from brittle.arguments import fitted, seen
 from brittle.core.bounds import Bounds
 from brittle.core.rows import Rows, column
 from brittle.core.seeds import Streams
@@ -34,8 +35,14 @@ class Threat(Rows, ABC):
     radius: float | Tensor
 
     def __post_init__(self):
-        if not isinstance(self.radius, Tensor) and not self.radius >= 0:
-            raise InputError(f"the radius is {self.radius}; expected a number from 0 up, or one for each image (n,)")
+        given = self.radius
+        radius = given if isinstance(given, Tensor | float) else fitted("the radius", given, float)
+        if isinstance(radius, Tensor) and (radius.dtype == torch.bool or radius.is_complex()):
+            raise InputError(f"the radius is {seen(radius)}; expected numbers from 0 up, one for each image (n,)")
+        if not isinstance(radius, Tensor) and not radius >= 0:
+            raise InputError(f"the radius is {radius}; expected a number from 0 up, or one for each image (n,)")
+        if radius is not given:
+            object.__setattr__(self, "radius", radius)
 
     def checked(self: T, images: Images) -> T:
         """Return the same threat with a radius per image beside the images it is for.
@@ -129,9 +136,12 @@ class Lp(Threat):
     p: float
 
     def __init__(self, p: float | str, radius: float | Tensor = math.inf):
-        number = _NAMED.get(p.lower()) if isinstance(p, str) else float(p)
+        number = (
+            _NAMED.get(p.lower()) if isinstance(p, str) else p if isinstance(p, float) else fitted("the norm", p, float)
+        )
         if number not in (0.0, 1.0, 2.0, math.inf):
             raise InputError(f"the norm is {p!r}; expected 0, 1, 2 or 'inf'")
+        number = float(number)
         object.__setattr__(self, "p", number)
         object.__setattr__(self, "radius", radius)
         self.__post_init__()

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypedDict
 
+from brittle.arguments import Count, FileName, checked
 from brittle.data.classes import FILE, Order, check_order
 from brittle.data.decode import suffixes
 from brittle.data.digits import Digits
@@ -39,11 +40,12 @@ class Options(TypedDict):
     skip_bad: bool
 
 
+@checked
 def open_source(
-    spec: str,
+    spec: FileName,
     *,
     fit: Fit | None = None,
-    limit: int | None = None,
+    limit: Count | None = None,
     skip_bad: bool = False,
     class_order: str = "auto",
 ) -> Source:

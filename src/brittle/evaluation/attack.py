@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
 from brittle.core.classifier import Classifier
 from brittle.core.draws import mean_logits
 from brittle.core.goal import Targeted
@@ -45,27 +46,28 @@ DEPTH = 255
 """Number of the highest level of an 8-bit PNG."""
 
 
+@checked
 def attack(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: str | Network,
-    images: str | Source,
+    model: FileName | Network,
+    images: FileName | Source,
     out: Path | str,
     *,
     attack: str = "deepfool",
     norm: str | None = None,
     eps: float | None = None,
-    target: int | None = None,
-    limit: int | None = None,
-    device: str = "cpu",
-    seed: int = 0,
+    target: CountOrNone | None = None,
+    limit: Count | None = None,
+    device: Device = "cpu",
+    seed: Seed = 0,
     weights: Path | None = None,
     dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     labels: int | None = None,
-    budget: int | None = None,
-    draws: int | None = None,
-    resize: int | None = None,
-    crop: int | None = None,
+    budget: Count | None = None,
+    draws: Count | None = None,
+    resize: Count | None = None,
+    crop: Count | None = None,
     skip_bad: bool = False,
     class_order: str = "auto",
     lattice: int = 256,

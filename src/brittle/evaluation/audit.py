@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from brittle.arguments import Count, Device, FileName, Seed, checked
 from brittle.core.lattice import Lattice
 from brittle.core.still import remarks_on_autocast
 from brittle.data import Source
@@ -37,30 +38,31 @@ PARTS_OF = 64
 """Images in a part: few enough that a killed run loses little, many enough that files stay few."""
 
 
+@checked
 def audit(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: str | Network,
-    data: str | Source,
+    model: FileName | Network,
+    data: FileName | Source,
     out: Path | str,
     *,
     attacks: Sequence[str] = (),
     norm: str = "linf",
     eps: float | None = None,
-    limit: int | None = None,
-    batch: int | None = None,
-    device: str = "cpu",
-    seed: int = 0,
+    limit: Count | None = None,
+    batch: Count | None = None,
+    device: Device = "cpu",
+    seed: Seed = 0,
     weights: Path | None = None,
     dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     labels: int | None = None,
-    budget: int | None = None,
-    resize: int | None = None,
-    crop: int | None = None,
+    budget: Count | None = None,
+    resize: Count | None = None,
+    crop: Count | None = None,
     skip_bad: bool = False,
     class_order: str = "auto",
     lattice: int | None = None,
-    draws: int | None = None,
+    draws: Count | None = None,
     thorough: bool = False,
     force: bool = False,
     command: Sequence[str] = (),

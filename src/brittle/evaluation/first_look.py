@@ -7,7 +7,7 @@ from brittle.core.inputs import check_range_of_labels
 from brittle.core.randomness import DRAWS, is_randomised
 from brittle.core.still import undisturbed
 from brittle.data import Source
-from brittle.errors import DataError, LabelError, ModelError
+from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
 
 SEEN = 4
 """Images by which a randomised network is recognised."""
@@ -28,10 +28,10 @@ def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[
     try:
         with undisturbed(classifier.module), torch.no_grad():
             logits = classifier.checked(images)
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        shape = "x".join(str(side) for side in images.shape[1:])
+    except ForwardFailed as error:
+        shape, reason = "x".join(str(side) for side in images.shape[1:]), str(error.__cause__).partition("\n")[0]
         raise ModelError(
-            f"the network cannot take images of {shape} (channels x height x width): {str(error).splitlines()[0]}; "
+            f"the network cannot take images of {shape} (channels x height x width): {reason}; "
             "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
             "(channels, height, width) on the module of a factory"
         ) from error

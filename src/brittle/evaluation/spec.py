@@ -1,12 +1,16 @@
 """Attacks as text: `pgd:steps=40,restarts=5`, `smallest(fgsm):steps=20`, `cascade(fgsm;pgd:steps=40)`."""
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
-from fractions import Fraction
+from itertools import accumulate
 from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from brittle.arguments import fitted, seen
 from brittle.core.attack import Attack
 from brittle.errors import InputError
 from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
@@ -16,6 +20,12 @@ EPS = "eps"
 """The one option that is no field of an attack: its own radius, in place of the audit's."""
 STEP = "deepfool:steps=10"
 """What finds the steps of the published universal perturbation (Moosavi-Dezfooli et al., CVPR 2017)."""
+LONGEST, DEEPEST = 10_000, 10
+"""Letters of a spec, and brackets within each other."""
+NUMBER = re.compile(
+    r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40}|inf)([eE][+-]?\d{1,4})?(/\d{1,40}(\.\d{0,40})?)?", re.ASCII
+)
+"""How a number or a fraction is written."""
 Settings = TypeVar("Settings", bound=Any)
 """A frozen dataclass whose fields have defaults."""
 
@@ -56,16 +66,15 @@ def parse_attack(text: str) -> Spec:
         >>> parse_attack("smallest(fgsm):steps=20").attack.attack
         FGSM(loss='cross_entropy')
     """
-    text = "".join(text.split())
-    name, inner, options = _parts(text)
-    values = dict(_option(text, option) for option in options)
+    text, name, inner, options = _parts(text)
+    values = _options(text, options)
     radius = number(values.pop(EPS)) if EPS in values else None
     known: dict[str, type[Attack]] = {**ATTACKS, **COMBINATORS}
     if name not in known:
         raise InputError(f"there is no attack {name!r}{_near(name, known)}; there are {', '.join(known)}")
     kind = known[name]
     arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
-    if (name in COMBINATORS) != bool(inner):
+    if (name in COMBINATORS) != bool(inner) or "" in inner:
         raise InputError(f"{text!r}: expected {written(name)}[:FIELD=VALUE,...]")
     if inner:
         attacks = tuple(_inner(part) for part in inner)
@@ -88,15 +97,14 @@ def parse_universal(text: str) -> UniversalAttack:
         >>> parse_universal("ascent:passes=5").most_passes
         5
     """
-    text = "".join(text.split())
-    name, inner, options = _parts(text)
+    text, name, inner, options = _parts(text)
     if name not in UNIVERSAL:
         raise InputError(
             f"there is no universal attack {name!r}{_near(name, UNIVERSAL)}; there are {', '.join(UNIVERSAL)}"
         )
     kind = UNIVERSAL[name]
-    values = (_option(text, option) for option in options)
-    arguments = {field: _value(kind, field, value, text) for field, value in values}
+    values = _options(text, options)
+    arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
     if any(field.name == "attack" for field in fields(kind)):
         if len(inner) > 1:
             raise InputError(f"{text!r}: {name} takes one attack")
@@ -124,9 +132,15 @@ def number(text: str) -> float:
         (0.2, 0.5)
     """
     try:
-        return float(Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        raise InputError(f"{text!r} is no number; expected one such as 0.5 or 8/255") from None
+        if not NUMBER.fullmatch(text):
+            raise ValueError
+        over, _, under = text.partition("/")
+        value = float(over) / float(under or 1)
+        if math.isinf(value) and "inf" not in text:
+            raise OverflowError
+        return value
+    except (ValueError, ArithmeticError):
+        raise InputError(f"{seen(text)} is no number; expected one such as 0.5 or 8/255") from None
 
 
 def written(name: str) -> str:
@@ -150,16 +164,28 @@ def options_of(kind: type[Any]) -> dict[str, object]:
     }
 
 
-def _parts(text: str) -> tuple[str, list[str], list[str]]:
-    """Split NAME(INNER;INNER):OPTION,OPTION at its own brackets."""
+def _plain(text: str) -> str:
+    """Return what was written without spaces, if it is short and simple enough to be meant."""
+    text = "".join(fitted("the spec", text, str).split())
+    if len(text) > LONGEST or not text.isprintable():
+        raise InputError(f"{seen(text)} is no spec; expected at most {LONGEST} letters that can be printed")
+    depth = max(accumulate(((letter == "(") - (letter == ")") for letter in text), initial=0))
+    if depth > DEEPEST:
+        raise InputError(f"{seen(text)} has {depth} brackets within each other; expected at most {DEEPEST}")
+    return text
+
+
+def _parts(text: str) -> tuple[str, str, list[str], list[str]]:
+    """Split NAME(INNER;INNER):OPTION,OPTION at its own brackets, after the whole of it without spaces."""
+    text = _plain(text)
     head, bracket, rest = text.partition("(")
     if not bracket or ":" in head:
         name, _, options = text.partition(":")
-        return name, [], options.split(",") if options else []
+        return text, name, [], options.split(",") if options else []
     body, closing, tail = rest.rpartition(")")
     if not closing or (tail and not tail.startswith(":")):
         raise InputError(f"{text!r}: a bracket is missing; expected NAME(ATTACK):FIELD=VALUE,...")
-    return head, _at_top(body), tail[1:].split(",") if tail[1:] else []
+    return text, head, _at_top(body), tail[1:].split(",") if tail[1:] else []
 
 
 def _at_top(body: str) -> list[str]:
@@ -188,15 +214,23 @@ def with_settings(value: Settings, text: str) -> Settings:
         >>> with_settings(parse_attack("pgd").attack, "steps=7,step_size=2/255").steps
         7
     """
-    pairs = [_option(text, option) for option in "".join(text.split()).split(",") if option]
-    return replace(value, **{field: _value(type(value), field, number, text) for field, number in pairs})
+    text = _plain(text)
+    pairs = _options(text, [option for option in text.split(",") if option])
+    return replace(value, **{field: _value(type(value), field, written, text) for field, written in pairs.items()})
 
 
-def _option(text: str, option: str) -> tuple[str, str]:
-    field, equals, value = option.partition("=")
-    if not equals or not field or not value:
-        raise InputError(f"{text!r}: {option!r} is no option; expected FIELD=VALUE, several with commas between")
-    return field.replace("-", "_"), value
+def _options(text: str, options: Sequence[str]) -> dict[str, str]:
+    """Read FIELD=VALUE; a field that is named twice would silently lose one of its values."""
+    values: dict[str, str] = {}
+    for option in options:
+        field, equals, value = option.partition("=")
+        field = field.replace("-", "_")
+        if not equals or not field or not value or not option.isascii():
+            raise InputError(f"{text!r}: {option!r} is no option; expected FIELD=VALUE, several with commas between")
+        if field in values:
+            raise InputError(f"{text!r}: {field} is given twice, as {values[field]} and as {value}; leave one out")
+        values[field] = value
+    return values
 
 
 def _value(kind: type[Any], field: str, value: str, text: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from brittle.arguments import Count, Device, FileName, checked
 from brittle.core.classifier import Classifier
 from brittle.core.still import remarks_on_autocast, undisturbed
 from brittle.data import Fit, Source, open_source
@@ -39,19 +40,20 @@ class Subject:
         return said_of_images(len(source), source.conversions(), source.skipped, [*remarks, *remarks_on_autocast()])
 
 
+@checked
 def open_subject(  # noqa: PLR0913  # one parameter for each option that every command shares
-    model: str | Network,
-    data: str | Source,
+    model: FileName | Network,
+    data: FileName | Source,
     *,
     weights: Path | None = None,
     dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
     labels: int | None = None,
-    device: str = "cpu",
-    limit: int | None = None,
-    resize: int | None = None,
-    crop: int | None = None,
+    device: Device = "cpu",
+    limit: Count | None = None,
+    resize: Count | None = None,
+    crop: Count | None = None,
     skip_bad: bool = False,
     class_order: str = "auto",
 ) -> Subject:
@@ -111,7 +113,7 @@ def channels_of(classifier: Classifier, source: Source) -> int | None:
         try:
             with undisturbed(classifier.module), torch.no_grad():
                 classifier.checked(image.to(classifier.device, classifier.dtype))
-        except (RuntimeError, ValueError, AssertionError, TypeError, BrittleError):
+        except BrittleError:
             continue
         return channels
     return None

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
 from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.core.still import remarks_on_autocast
@@ -41,24 +42,25 @@ CHECKPOINT = ".checkpoint"
 """Ending of the file that a killed training goes on from."""
 
 
+@checked
 def train(  # noqa: PLR0913  # one parameter for each option of the command of the same name
     network: str,
-    data: str,
+    data: FileName,
     out: Path | str,
     *,
-    test: str | None = None,
+    test: FileName | None = None,
     recipe: str | None = None,
     settings: str = "",
-    epochs: int | None = None,
+    epochs: Count | None = None,
     attack: str | None = None,
     norm: str = "linf",
     eps: float | None = None,
     share: float = 1.0,
     warmup: float = 0.0,
-    clean_epochs: int = 0,
-    limit: int | None = None,
-    device: str = "cpu",
-    seed: int | None = None,
+    clean_epochs: CountOrNone = 0,
+    limit: Count | None = None,
+    device: Device = "cpu",
+    seed: Seed | None = None,
     force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,

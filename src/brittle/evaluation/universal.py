@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
 from brittle.core.still import undisturbed
 from brittle.core.threat import Lp
 from brittle.data import Noise, Source
@@ -39,25 +40,26 @@ CHECKPOINT = ".checkpoint"
 """Ending of the file that a killed search goes on from."""
 
 
+@checked
 def universal(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: str | Network,
-    data: str | Source | None,
+    model: FileName | Network,
+    data: FileName | Source | None,
     out: Path | str,
     *,
     attack: str = "ascent",
     norm: str = "linf",
     eps: float | None = None,
-    unseen: int | None = None,
-    limit: int | None = None,
-    batch: int = 64,
-    device: str = "cpu",
-    seed: int = 0,
+    unseen: CountOrNone | None = None,
+    limit: Count | None = None,
+    batch: Count = 64,
+    device: Device = "cpu",
+    seed: Seed = 0,
     weights: Path | None = None,
     dtype: str | None = None,
     binary: bool = False,
     probabilities: bool = False,
-    resize: int | None = None,
-    crop: int | None = None,
+    resize: Count | None = None,
+    crop: Count | None = None,
     skip_bad: bool = False,
     force: bool = False,
     watch: Callable[[Pass], None] | None = None,

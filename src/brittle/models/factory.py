@@ -7,16 +7,16 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from brittle.core.classifier import Called
 from brittle.core.still import evaluating
-from brittle.errors import ModelError, quoted
+from brittle.errors import ModelError
 from brittle.identity.sources import noting
 from brittle.identity.walk import reach
-from brittle.models.network import Network, digest_of, parameters_of, seeded
+from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.weights import load_weights
 
 
@@ -40,11 +40,10 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     origin = _name_of(path)
     with _importable(path.resolve().parent), seeded(), noting(origin):
         factory = _factory(_run(path, origin), name, path)
-        try:
+        with telling(f"{spec} failed", "it is called without arguments and must return a network"):
             module = factory()
-        except Exception as error:
-            raise ModelError(f"{spec} failed with {type(error).__name__}: {quoted(error)}") from error
-    shape, classes = getattr(module, "input_shape", None), getattr(module, "classes", None)
+    with telling(f"{spec} returned a module that cannot be looked at", "mend its attributes input_shape and classes"):
+        shape, classes = getattr(module, "input_shape", None), _names(getattr(module, "classes", None))
     if not isinstance(module, nn.Module):
         if isinstance(module, type) or not callable(module):
             raise ModelError(
@@ -54,15 +53,25 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
         module = Called(cast("Callable[[Tensor], Tensor]", module))
     if weights is not None:
         load_weights(module, weights)
-    return Network(
-        spec,
-        evaluating(module),
-        digest_of(module, path.read_bytes(), reach(module).digest().encode()),
-        _shape(shape),
-        tuple(str(label) for label in cast("tuple[object, ...]", classes or ())),
-        parameters_of(module),
-        (origin,),
-    )
+    with telling(f"{spec} returned a module that cannot be used", "call super().__init__() and give it its weights"):
+        return Network(
+            spec,
+            evaluating(module),
+            digest_of(module, path.read_bytes(), reach(module).digest().encode()),
+            _shape(shape),
+            classes,
+            parameters_of(module),
+            (origin,),
+        )
+
+
+def _names(classes: Any) -> tuple[str, ...]:
+    """Class names in their order; () where the module says none."""
+    if classes is None:
+        return ()
+    if isinstance(classes, str):
+        raise ValueError(f"classes is {classes!r}, one text in place of a list of names")
+    return tuple(str(label) for label in classes)
 
 
 def _name_of(path: Path) -> str:
@@ -76,10 +85,8 @@ def _run(path: Path, name: str) -> ModuleType:
         raise ModelError(f"{str(path)!r} is not a Python file; write PATH/FILE.py:FACTORY")
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module  # dataclasses and the like look their module up
-    try:
+    with telling(f"{str(path)!r} cannot be run", "mend the file: it must define the factory, and end by itself"):
         found.loader.exec_module(module)
-    except Exception as error:
-        raise ModelError(f"{str(path)!r} cannot be run: {type(error).__name__}: {quoted(error)}") from error
     return module
 
 
@@ -98,7 +105,7 @@ def _shape(shape: object) -> tuple[int, int, int] | None:
     if not isinstance(shape, tuple | list):
         return None
     sides = cast("tuple[object, ...]", tuple(shape))
-    if len(sides) != 3 or not all(isinstance(side, int) and side > 0 for side in sides):
+    if len(sides) != 3 or not all(type(side) is int and side > 0 for side in sides):
         raise ModelError(f"the network's input_shape is {sides}; it must be (channels, height, width)")
     return cast("tuple[int, int, int]", sides)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from brittle.errors import ModelError, quoted
+from brittle.models.network import telling
 
 Values = Mapping[str, NDArray[Any]]
 """What the tensors of a graph hold, by their names."""
@@ -59,9 +60,17 @@ class Graph:
                 ours = _logits(module(shown.clone()))
         except Exception:  # told by who asks it next, with the reason
             return
+        if not isinstance(cast("object", ours), Tensor) or not ours.is_floating_point():
+            seen = (
+                f"a tensor of {ours.dtype}" if isinstance(cast("object", ours), Tensor) else f"a {type(ours).__name__}"
+            )
+            raise ModelError(
+                f"the first output of {self.path.name} is {seen}; expected floats, the logits (n, classes)"
+            )
         found = self._run(shown)
-        theirs = next(iter(found.values()))
-        (apart, relative), allowed = distance(ours.numpy(), theirs), self._allowed(module)
+        with telling(f"the outputs of {self.path.name} cannot be compared", "export it with one output, the logits"):
+            theirs = next(iter(found.values()))
+            (apart, relative), allowed = distance(ours.float().numpy(), theirs), self._allowed(module)
         if relative <= allowed:
             return
         first = self._first(module, shown, allowed)

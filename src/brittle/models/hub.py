@@ -7,10 +7,18 @@ from typing import Any, cast
 from torch import nn
 
 from brittle.errors import MissingExtra, ModelError, quoted
-from brittle.models.network import Network, digest_of, parameters_of, seeded
+from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.preprocessing import before
 from brittle.models.processor import inside, load_processor
 from brittle.models.weights import load_weights
+
+LOADING = (
+    "it must be an image classifier with weights in safetensors, on the hub or in a folder, whose weights are those of "
+    "its config; a torchvision that is made for another torch must be replaced or uninstalled"
+)
+"""What helps where transformers cannot build a network."""
+CHANNELS = (1, 2, 3, 4)
+"""Of images that a processor takes."""
 
 
 def load_hub(name: str, weights: Path | None = None) -> Network:
@@ -32,40 +40,36 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
         transformers: Any = importlib.import_module("transformers")
     except ImportError as error:
         raise MissingExtra("transformers", "hub", "a network of the Hugging Face hub") from error
-    try:
-        with seeded():
-            if weights:
-                config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
-                module: nn.Module = transformers.AutoModelForImageClassification.from_config(
-                    config, trust_remote_code=False
-                )
-            else:
-                module, told = transformers.AutoModelForImageClassification.from_pretrained(
-                    name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-                )
-                _check_complete(module, told, name)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"hf:{name} cannot be loaded ({quoted(error)}); it must be an image classifier with weights in "
-            "safetensors, on the hub or in a folder"
-        ) from error
-    except (ImportError, RuntimeError) as error:
-        raise ModelError(
-            f"transformers cannot build hf:{name} ({type(error).__name__}: {quoted(error)}); look whether its weights "
-            "are those of its config, and replace or uninstall a torchvision that is made for another torch"
-        ) from error
+    with telling(f"hf:{name} cannot be loaded", LOADING), seeded():
+        if weights:
+            config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+            module: nn.Module = transformers.AutoModelForImageClassification.from_config(
+                config, trust_remote_code=False
+            )
+        else:
+            module, told = transformers.AutoModelForImageClassification.from_pretrained(
+                name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+            _check_complete(module, told, name)
     if weights:
         load_weights(module, weights)
-    classes = _classes(cast("Any", module).config.id2label)
+    with telling(f"the config of hf:{name} does not say its classes", "mend id2label in its config.json"):
+        classes = _classes(cast("Any", module).config.id2label)
     channels = getattr(cast("Any", module).config, "num_channels", 3)
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels not in CHANNELS:
+        raise ModelError(f"hf:{name} takes images of {channels!r} channels; expected one of {CHANNELS} in config.json")
     ours, shape = inside(load_processor(transformers, name), channels, f"hf:{name}")
     module = before(module.float(), ours)
     return Network(f"hf:{name}", module, digest_of(module), shape, classes, parameters_of(module))
 
 
 def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:
-    """Refuses weights that the files lack or hold in another shape: transformers draws them by chance."""
-    weights = {key for key, _ in module.named_parameters()}
+    """Refuses weights and statistics that the files lack or hold in another shape: transformers makes them up.
+
+    A counter of batches is of no consequence in eval mode, and old files lack it.
+    """
+    kept = {key for key in module.state_dict() if not key.endswith("num_batches_tracked")}
+    weights = kept | {key for key, _ in module.named_parameters()}
     missing = sorted(weights & set(cast("list[str]", told.get("missing_keys", ()))))
     missing += [str(entry[0]) for entry in cast("list[tuple[str]]", told.get("mismatched_keys") or ())]
     if missing:
@@ -78,5 +82,7 @@ def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:
 
 def _classes(names: dict[int, str]) -> tuple[str, ...]:
     """Class names in order; () when they are the placeholders LABEL_0, LABEL_1, ..."""
-    ordered = tuple(names[index] for index in sorted(names))
+    if not isinstance(cast("object", names), dict) or sorted(names) != list(range(len(names))):
+        raise ValueError("id2label is no table from 0, 1, 2, ... to names")
+    ordered = tuple(str(names[index]) for index in range(len(names)))
     return () if all(name == f"LABEL_{index}" for index, name in enumerate(ordered)) else ordered

@@ -1,6 +1,7 @@
 """A network as the rest of brittle sees it, wherever it came from."""
 
 import hashlib
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from brittle.errors import BrittleError, ModelError, quoted
 from brittle.identity.walk import Known
+
+LARGEST_INPUT = 2**25
+"""Values of the largest image that a network may take, 3 x 3344 x 3344."""
+SHOWN = 300
+"""Letters of a foreign error that are told."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,10 @@ class Network:
     parameters: int = 0
     sources: tuple[str, ...] = ()
     compare: Callable[[nn.Module, Tensor, str], None] | None = None
+
+    def __post_init__(self):
+        if self.input_shape is not None:
+            check_input(self.input_shape, self.spec)
 
 
 def digest_of(module: nn.Module, *sources: bytes, known: Known | None = None) -> str:
@@ -70,6 +81,45 @@ def parameters_of(module: nn.Module) -> int:
         8
     """
     return sum(weight.numel() for weight in module.parameters())
+
+
+@contextmanager
+def telling(what: str, mend: str) -> Generator[None, None, None]:
+    """Within it, whatever foreign code or a foreign file raises becomes one ModelError; our own errors pass.
+
+    Args:
+        what: is done, as the beginning of a sentence, such as "hf:NAME cannot be loaded".
+        mend: what can be done about it.
+
+    Raises:
+        ModelError: with what was raised.
+
+    Example:
+        >>> with telling("it cannot be read", "copy it again"):
+        ...     {}["weights"]
+        Traceback (most recent call last):
+        brittle.errors.ModelError: it cannot be read (KeyError: 'weights'); copy it again
+    """
+    try:
+        yield
+    except BrittleError:
+        raise
+    except (Exception, SystemExit) as error:  # a program that ends itself would end brittle, and say that all is well
+        reason = quoted(error, SHOWN)
+        raise ModelError(f"{what} ({type(error).__name__}{': ' * bool(reason)}{reason}); {mend}") from error
+
+
+def check_input(shape: tuple[int, int, int], name: str) -> None:
+    """Refuse images so large that a few of them take all memory: a file can ask for any size.
+
+    Raises:
+        ModelError: with the shape and the limit.
+    """
+    if not (min(shape) > 0 and math.prod(shape) <= LARGEST_INPUT):
+        raise ModelError(
+            f"{name} takes images of {'x'.join(map(str, shape))}; expected sides of at least 1, and at most "
+            f"{LARGEST_INPUT:,} values"
+        )
 
 
 @contextmanager

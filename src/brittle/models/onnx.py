@@ -16,7 +16,7 @@ from torch import nn
 from brittle.errors import BrittleError, MissingExtra, ModelError, quoted
 from brittle.models.class_names import names_in
 from brittle.models.graph import COMPARED, TYPES, Graph
-from brittle.models.network import Network, digest_of, parameters_of
+from brittle.models.network import Network, check_input, digest_of, parameters_of, telling
 from brittle.models.onnx_files import check_outside, check_sizes
 from brittle.reading import read_bytes
 
@@ -52,12 +52,14 @@ def load_onnx(path: Path) -> Network:
         check_outside(model, path)
         graph.external_data_helper.load_external_data_for_model(model, str(path.parent))
         graph.checker.check_model(model)
-        shape, dtype = _input_shape(model, path.name), _input_type(model, path.name)
-        check_sizes(graph, model, path.name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what may differ: the graphs are compared
-            lowered = _lowered(graph, model)
-            module: nn.Module = convert(lowered).eval()
+    shape, dtype = _input_shape(model, path.name), _input_type(model, path.name)
+    if shape:
+        check_input(shape, path.name)
+    check_sizes(graph, model, path.name)
+    with telling(f"onnx2torch cannot convert {str(path)!r}", REMEDY), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what may differ: the graphs are compared
+        lowered = _lowered(graph, model)
+        module: nn.Module = convert(lowered).eval()
     origin = Graph(path, tuple(lowered.graph.node), dtype)
     if shape:
         _check_batches(module, shape, dtype, path.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from brittle.arguments import Device, FileName, checked
 from brittle.errors import ModelError
 from brittle.models.architectures import ARCHITECTURES
 from brittle.models.builtin import load_builtin
@@ -23,8 +24,9 @@ COLLECTIONS = {"torchvision:": load_torchvision, "timm:": load_timm, "hf:": load
 """Beginnings of a spec that name a collection of networks."""
 
 
+@checked
 def open_network(
-    spec: str, *, weights: Path | str | None = None, device: str = "cpu", dtype: str | None = None
+    spec: FileName, *, weights: Path | str | None = None, device: Device = "cpu", dtype: str | None = None
 ) -> Network:
     """Loads a network from a file, a function, a collection or brittle's own architectures.
 
@@ -40,15 +42,14 @@ def open_network(
         The network, in eval mode.
 
     Raises:
-        ModelError: no such network, a file that cannot be loaded, a pickle, weights of another network, or no such
-            device.
+        ModelError: no such network, a file that cannot be loaded, a pickle, or weights of another network.
+        InputError: an argument of another type, or a device that torch cannot use here.
         MissingExtra: a package that is needed is not installed.
 
     Example:
         >>> open_network("digits-lenet").classes[:3]
         ('0', '1', '2')
     """
-    _check_device(device)
     given = None if weights is None else Path(weights)
     network = _load(spec, given, device)
     file = given or Path(spec).expanduser()
@@ -111,11 +112,3 @@ def _unknown(spec: str, path: Path) -> str:
         f"there is no network {spec!r}{hint} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with --weights), "
         f"torchvision:NAME, timm:NAME, hf:NAME, and {', '.join(ARCHITECTURES)}"
     )
-
-
-def _check_device(device: str) -> None:
-    """Refuses a device that torch cannot use here."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelError(f"torch cannot use the device {device!r} here ({str(error).splitlines()[0]})") from error

@@ -1,20 +1,25 @@
 """What a processor of images of the package transformers does, read from its settings and compared with itself."""
 
+import math
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from brittle.errors import ModelError, quoted
 from brittle.models.agreement import SIDES, Arithmetic, Pictures, check_colours, check_noise, shape_made
+from brittle.models.network import telling
 
 GEOMETRY = ("do_resize", "do_center_crop", "do_pad")
 """The settings that change the size of an image; they are off where the arithmetic alone is compared."""
+SIZES = ("size", "crop_size", "pad_size")
+"""The settings that say how large an image becomes."""
 KNOWN = (
     *("do_rescale", "rescale_factor", "rescale_offset", "do_normalize", "image_mean", "image_std", "include_top"),
-    *("do_flip_channel_order", *GEOMETRY),
+    *("do_flip_channel_order", *GEOMETRY, *SIZES),
 )
 """The settings that are read."""
+LONGEST_SIDE = 4096
+"""Pixels of the longest side that a processor may make: a file can ask for any."""
 
 
 def inside(processor: Any, channels: int, name: str) -> tuple[Arithmetic, tuple[int, int, int] | None]:
@@ -31,8 +36,10 @@ def inside(processor: Any, channels: int, name: str) -> tuple[Arithmetic, tuple[
     Raises:
         ModelError: the processor computes something else than its settings say in the words known here.
     """
-    settings = _settings(processor)
-    ours = arithmetic(settings)
+    with telling(f"the processor of {name} has settings that are none", "mend its preprocessor_config.json"):
+        settings = _settings(processor)
+        ours = arithmetic(settings)
+        _check_settings(settings, ours, channels)
 
     def prepare(pictures: Pictures, **off: bool) -> Tensor:
         options = {} if "pretrained_cfg" in settings else {"input_data_format": "channels_last", **off}
@@ -46,6 +53,32 @@ def inside(processor: Any, channels: int, name: str) -> tuple[Arithmetic, tuple[
     if "pretrained_cfg" not in settings:  # timm's wrapper takes no options
         check_noise(ours, lambda pictures: prepare(pictures, **off), shape or (channels, SIDES[0], SIDES[0]), name)
     return ours, shape
+
+
+def _check_settings(settings: dict[str, Any], ours: Arithmetic, channels: int) -> None:
+    """Refuse numbers that no processor can calculate with, and sizes that take all memory."""
+    for what, numbers in (("image_mean", ours.mean), ("image_std", ours.std)):
+        if len(numbers) not in (1, channels) or not all(map(math.isfinite, numbers)):
+            raise ValueError(f"{what} is {settings.get(what)!r}, for {channels} channels")
+    if not all(number > 0 for number in ours.std):
+        raise ValueError(f"image_std is {settings.get('image_std')!r}, in which a number is not positive")
+    for what in SIZES:
+        for side in _sides(settings.get(what)):
+            if isinstance(side, bool) or not isinstance(side, int) or not 0 < side <= LONGEST_SIDE:
+                raise ValueError(f"{what} is {settings[what]!r}, in which {side!r} is no side from 1 to {LONGEST_SIDE}")
+
+
+def _sides(size: Any) -> list[Any]:
+    """The lengths that a size is made of, whatever form it has; none where there is none."""
+    if size is None:
+        return []
+    if isinstance(size, dict):
+        return [side for key, side in cast("dict[str, Any]", size).items() if side is not None and "pixels" not in key]
+    if isinstance(size, list | tuple):
+        return [*cast("list[Any]", size)]
+    if hasattr(size, "__dict__"):  # transformers wraps what its file says
+        return _sides(vars(size))
+    return [size]
 
 
 def arithmetic(settings: dict[str, Any]) -> Arithmetic:
@@ -101,11 +134,9 @@ def load_processor(transformers: Any, name: str) -> Any:
     Raises:
         ModelError: there is none, or the packages it needs are missing or do not fit.
     """
-    try:
+    mend = (
+        "without it nobody knows how its images are prepared: give a network with a whole preprocessor_config.json, in "
+        "a folder or on the hub; a torchvision that does not fit torch must be replaced or uninstalled"
+    )
+    with telling(f"the processor of hf:{name} cannot be had", mend):
         return transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-    except Exception as error:  # the hub, the folder, a torchvision that does not fit: each raises its own
-        raise ModelError(
-            f"the processor of hf:{name} cannot be had ({type(error).__name__}: {quoted(error)}), and without it "
-            "nobody knows how its images are prepared; give a network with a preprocessor_config.json, in a folder or "
-            "on the hub; a torchvision that does not fit torch must be replaced or uninstalled"
-        ) from error

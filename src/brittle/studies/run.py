@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from brittle.arguments import Device, Seed, checked
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.metrics import Estimate
 from brittle.runs.kinds import CELLS, STUDY
@@ -38,6 +39,7 @@ ASKED_SECONDS = 2.0
 """A kept cell that took no longer is computed once more before kept ones are used."""
 
 
+@checked
 def run_study(  # noqa: PLR0913  # one parameter for each option of the command `study`
     name: str | Study,
     out: Path | str,
@@ -45,8 +47,8 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     data: Path | str | None = None,
     models: Path | str | None = None,
     scale: str = "small",
-    device: str = "cpu",
-    seed: int = 0,
+    device: Device = "cpu",
+    seed: Seed = 0,
     watch: Tell | None = None,
 ) -> StudyResult:
     """Reproduce a published table beside the published figures.

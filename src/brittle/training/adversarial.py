@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from brittle.arguments import check_fields
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.classifier import Classifier
 from brittle.core.goal import Untargeted
@@ -60,6 +61,7 @@ class AdversarialTraining:
     clean_epochs: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         self.attack.check(self.threat)
         if isinstance(self.threat.radius, Tensor):
             raise InputError("the threat has a tensor of radii; expected one number, the radius for all images")

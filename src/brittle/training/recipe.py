@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from brittle.arguments import Seed, check_fields
 from brittle.errors import InputError
 
 Schedule = Literal["constant", "cosine", "steps"]
@@ -42,11 +43,12 @@ class PlainTraining:
     decay: float = 5e-4
     shift: int = 0
     flip: bool = False
-    seed: int = 0
+    seed: Seed = 0
     threads: int | None = None
 
     def __post_init__(self):
         """Refuses settings that cannot be meant."""
+        check_fields(self)
         for name, least in (("epochs", 0), ("batch", 1), ("shift", 0), ("momentum", 0.0), ("decay", 0.0)):
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")

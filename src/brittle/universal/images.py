@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from brittle.arguments import Count, check_fields
 from brittle.core.classifier import Classifier
 from brittle.core.inputs import as_images, placed
 from brittle.core.still import undisturbed
@@ -35,9 +36,10 @@ class ImageSet:
 
     classifier: Classifier
     images: Tensor
-    batch: int = 64
+    batch: Count = 64
 
     def __post_init__(self):
+        check_fields(self)
         if self.images.ndim != 4 or not len(self.images):
             raise InputError(f"the images have shape {tuple(self.images.shape)}; expected (n, channels, h, w), n >= 1")
 

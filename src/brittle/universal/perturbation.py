@@ -5,13 +5,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
+from brittle.arguments import Count, FileName, check_fields, checked, seen
 from brittle.core.bounds import Bounds
 from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, quoted
@@ -50,8 +50,11 @@ class Perturbation:
     made: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def __post_init__(self):
+        check_fields(self)
         if self.tensor.ndim != 3:
             raise InputError(f"the perturbation has shape {tuple(self.tensor.shape)}; expected (channels, h, w)")
+        if not self.tensor.is_floating_point() or self.tensor.is_meta or 0 in self.tensor.shape:
+            raise InputError(f"the perturbation is {seen(self.tensor)}; expected floats (channels, h, w)")
         if not bool(torch.isfinite(self.tensor).all()):
             raise InputError("the perturbation holds NaN or infinite values")
 
@@ -65,7 +68,8 @@ class Perturbation:
         """The sha256 of tensor, norm and radius; the file of rows beside a perturbation carries it too."""
         return checksum({"p": self.threat.name[1:], "radius": float(self.threat.radius)}, {"perturbation": self.tensor})
 
-    def apply(self, images: Images, bounds: Bounds | None = None) -> Images:
+    @checked
+    def apply(self, images: Tensor, bounds: Bounds | None = None) -> Images:
         """Add it to images and clamp them to the bounds.
 
         Args:
@@ -75,6 +79,8 @@ class Perturbation:
         Raises:
             InputError: another number of channels.
         """
+        if images.ndim != 4 or not images.is_floating_point():
+            raise InputError(f"the images are {seen(images)}; expected floats (n, channels, height, width)")
         if images.shape[1] != self.tensor.shape[0]:
             raise InputError(
                 f"the perturbation has {self.tensor.shape[0]} channels and the images have {images.shape[1]}; "
@@ -83,7 +89,8 @@ class Perturbation:
         change = self.resampled(images.shape[2], images.shape[3]).tensor
         return (bounds or Bounds()).clamp(images + change.to(images.device, images.dtype))
 
-    def resampled(self, height: int, width: int) -> "Perturbation":
+    @checked
+    def resampled(self, height: Count, width: Count) -> "Perturbation":
         """Return it at another size in pixels, bilinearly; `made` says that it was.
 
         Its largest value does not grow thereby; its 2-norm changes with the number of pixels and is not put back, so
@@ -109,7 +116,8 @@ class Perturbation:
             raise ValueError(f"it has the size {self.size:.6g}, more than its radius {self.threat.radius:.6g}")
         return self
 
-    def save(self, path: Path | str) -> None:
+    @checked
+    def save(self, path: FileName) -> None:
         """Write it as safetensors: the tensor `perturbation`, the rest in the header's `brittle` as JSON.
 
         Raises:
@@ -126,7 +134,8 @@ class Perturbation:
         write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
 
     @classmethod
-    def load(cls, path: Path | str) -> "Perturbation":
+    @checked
+    def load(cls, path: FileName) -> "Perturbation":
         """Read what `save` wrote.
 
         Raises:
@@ -137,41 +146,13 @@ class Perturbation:
             with open_tensors(Path(path)) as file:
                 header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
                 tensor = file.get_tensor("perturbation")
-            if header["format"] != FORMAT:
-                raise ValueError(f"its format is {header['format']}, this version reads {FORMAT}")
-            found = cls(_values(tensor), Lp(_named(header["p"]), _radius(header["radius"])), _object(header["made"]))
+            if not isinstance(header, dict) or header["format"] != FORMAT:
+                raise ValueError(f"its header is of another format than {FORMAT}, which this version reads")
+            found = cls(tensor, Lp(header["p"], header["radius"]), header["made"])._kept()
             if header["id"] != found.id:
                 raise ValueError("its id is not that of its content: it was damaged")
-            return found._kept()
+            return found
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected a file of `brittle universal`"
             ) from error
-
-
-def _values(tensor: Tensor) -> Tensor:
-    """The tensor of a file: floats, some."""
-    if tensor.dtype not in FLOATS or not tensor.numel():
-        raise ValueError(f"it holds {tensor.dtype} of shape {tuple(tensor.shape)}; expected floats")
-    return tensor
-
-
-def _named(value: object) -> str:
-    """The norm of a file, by its name."""
-    if not isinstance(value, str):
-        raise ValueError(f"its norm is {value!r}; expected a name")
-    return value
-
-
-def _radius(value: object) -> float:
-    """The radius of a file: a number from 0 up."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"its radius is {value!r}; expected a number from 0 up")
-    return float(value)
-
-
-def _object(value: object) -> dict[str, object]:
-    """An object of JSON."""
-    if not isinstance(value, dict):
-        raise ValueError(f"how it was made is {value!r}; expected an object")
-    return cast("dict[str, object]", value)

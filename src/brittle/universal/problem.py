@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from brittle.arguments import Count, Seed, check_fields
 from brittle.core.classifier import Classifier
 from brittle.core.threat import Lp
 from brittle.errors import InputError
@@ -34,11 +35,14 @@ class UniversalProblem:
     """
 
     classifier: Classifier
-    shape: tuple[int, int, int]
+    shape: tuple[Count, Count, Count]
     threat: Lp
     images: ImageSet | None = None
-    seed: int = 0
+    seed: Seed = 0
     progress: Callable[[float], None] = field(default=unheard, compare=False, repr=False)
+
+    def __post_init__(self):
+        check_fields(self)
 
     @property
     def radius(self) -> float:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.arguments import check_fields, checked, fields_first
 from brittle.core.still import undisturbed
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths import norms
@@ -29,6 +30,14 @@ class UniversalAttack(ABC):
 
     threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
     keeps_best: ClassVar[bool] = True
+
+    def __post_init__(self):
+        check_fields(self)
+
+    def __init_subclass__(cls, **options: object):
+        """Let the checks that a method makes itself find fields of the types that it says."""
+        super().__init_subclass__(**options)
+        fields_first(cls)
 
     @property
     def needs_images(self) -> bool:
@@ -68,12 +77,13 @@ class UniversalAttack(ABC):
             problem.given()
 
 
+@checked
 def find_universal(
     method: UniversalAttack,
     problem: UniversalProblem,
     judge: Judge | None = None,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     identity: str = "",
     watch: Callable[[Pass], None] | None = None,
 ) -> Perturbation:
@@ -110,6 +120,7 @@ def find_universal(
         True
     """
     method.check(problem)
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     judge = judge or problem.given().fooling_rate
     whole = "" if checkpoint is None else identity_of(method, problem, identity)
     course = Course.load(checkpoint, whole, problem) if checkpoint is not None and checkpoint.exists() else None

@@ -1,0 +1,91 @@
+"""What an argument must be, read off the type that is written for it: one door for functions and one for settings.
+
+`checked` stands before a public function and `check_fields` within a frozen dataclass. Both compare every value with
+its type hint, and refuse what does not fit in one sentence, before anything is done with it. NumPy's and torch's
+numbers become Python's, lists become the tuples that settings keep, paths given as text become paths. Images, labels
+and ids, tensors or arrays, have a door of their own: `brittle.core.inputs`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar, get_type_hints
+
+from brittle.arguments.fit import fitted
+from brittle.arguments.rules import Count, CountOrNone, Device, FileName, Seed, Within, seen
+
+__all__ = [
+    "Count",
+    "CountOrNone",
+    "Device",
+    "FileName",
+    "Seed",
+    "Within",
+    "check_fields",
+    "checked",
+    "fields_first",
+    "fitted",
+    "seen",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function see arguments that are what their types say, and no others.
+
+    Names that it does not know and arguments that are missing stay Python's own TypeError.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:
+            return function(*args, **kwargs)  # says so in the words that everyone knows
+        hints = _hints(function)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = fitted(name, value, hints.get(name, Any))
+        return function(*bound.args, **bound.kwargs)
+
+    return asked
+
+
+def check_fields(value: Any) -> None:
+    """Bring the fields of a frozen dataclass into the form that their types say; for the top of `__post_init__`.
+
+    Raises:
+        InputError: a field that is not what its type says.
+    """
+    hints = _hints(type(value))
+    for field in fields(value):
+        given = getattr(value, field.name)
+        taken = fitted(field.name, given, hints.get(field.name, Any))
+        if taken is not given:
+            object.__setattr__(value, field.name, taken)
+
+
+def fields_first(kind: type[Any]) -> None:
+    """Let a dataclass that is about to be made check its fields' types before what its own `__post_init__` checks."""
+    own = vars(kind).get("__post_init__")
+    if own is None:
+        return
+
+    @wraps(own)
+    def after(self: Any) -> None:
+        check_fields(self)
+        own(self)
+
+    kind.__post_init__ = after
+
+
+@cache
+def _hints(owner: Any) -> dict[str, Any]:
+    """The types written for a function or a class; none where they name what cannot be found."""
+    try:
+        return get_type_hints(owner, include_extras=True)
+    except Exception:  # names of a function's own scope, or of type checking alone
+        return {}
