@@ -10,7 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
-    {"types", "errors", "version"},
+    {"types", "errors", "version", "names"},
     {"files", "identity"},
     {"maths", "pictures"},
     {"core"},
@@ -33,6 +33,7 @@ REPORT_READS = (
     "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.study", "brittle.studies.tables",
     "brittle.studies.drawing", "brittle.studies.kept",
 
+    "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given
     "brittle.files",  # writes a file in one go, and runs nothing
 )  # fmt: skip
