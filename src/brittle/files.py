@@ -1,17 +1,22 @@
 """Writing a file so that a reader sees the old one or the new one whole, never a part; even when the power fails."""
 
+import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Generator
 from pathlib import Path
 
-from brittle.errors import RunError, quoted
+from brittle.errors import InputError, RunError, quoted
 
 TEXT_BYTES = 64_000_000
 """Most bytes of a text that is read by default; brittle's own have a few thousand, or a few million at most."""
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
+SHOWN = 60
+"""Letters of a name that is refused that are told."""
 
 
 def write_atomically(path: Path, content: "bytes | memoryview") -> None:
@@ -39,7 +44,7 @@ def write_atomically(path: Path, content: "bytes | memoryview") -> None:
 
 
 def _replace(path: Path, content: "bytes | memoryview") -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    unfinished = unfinished_beside(path)
     try:
         with unfinished.open("wb") as file:
             file.write(content)
@@ -80,6 +85,86 @@ def read_text(path: Path, most: int = TEXT_BYTES) -> str:
     if about.st_size > most:
         raise OSError(f"it has {about.st_size:,} bytes, and at most {most:,} are read")
     return path.read_text(encoding="utf-8")
+
+
+def unfinished_beside(path: Path) -> Path:
+    """Return where a file is written before it is renamed: of a short name, as a file's own may fill its 255 bytes."""
+    short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return path.with_name(f".{short}.{os.getpid()}{UNFINISHED}")
+
+
+def path_of(spec: str | Path) -> Path:
+    """Return the path that a user wrote, `~` standing for a home folder unless something is called so.
+
+    Raises:
+        InputError: the file system takes no such name, so that neither can anything lie there nor be written.
+
+    Example:
+        >>> path_of("photographs/cats")
+        PosixPath('photographs/cats')
+    """
+    path = Path(spec)
+    if not os.path.lexists(path):
+        with contextlib.suppress(RuntimeError):  # no such user: a name that begins so
+            path = path.expanduser()
+    _refuse(path, path)
+    return path
+
+
+def check_names(*paths: Path) -> None:
+    """Refuse paths that a file system does not take, before any work is done for what would be written there.
+
+    Raises:
+        InputError: a name is too long or holds what the file system does not take in one.
+
+    Example:
+        >>> check_names(Path("run/report.html"))
+    """
+    for path in paths:
+        folder, missing = path, list[str]()
+        while not os.path.lexists(folder) and folder != folder.parent:
+            missing.append(folder.name)
+            folder = folder.parent
+        for name in (*(folder / one for one in missing), path):
+            _refuse(name, path)
+        if path.name:
+            _refuse(unfinished_beside(path), path)
+
+
+def _refuse(asked: Path, path: Path) -> None:
+    """Let the file system say whether it takes a name; nothing need lie there."""
+    try:
+        asked.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        what = path.name if asked.name == path.name or asked.parent == path.parent else asked.name
+        said = repr(what if len(what) <= SHOWN else what[:SHOWN] + "...")
+        if len(what) <= SHOWN and isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            said = f"a path of {len(str(path)):,} letters that ends in {said}"
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise InputError(f"{said} cannot be the name of a file: {why}; give another") from error
+
+
+@contextlib.contextmanager
+def named_in_text(path: Path) -> Generator[str]:
+    """Give a name of a file, while it is opened, that is text: Arrow and safetensors take no other.
+
+    Example:
+        >>> with named_in_text(Path("images.parquet")) as name:
+        ...     print(name)
+        images.parquet
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            yield f"/dev/fd/{handle}"
+        finally:
+            os.close(handle)
+    else:
+        yield str(path)
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

@@ -6,8 +6,14 @@ the direction of reading, and bytes that are no text at all, which Python carrie
 
 import os
 import re
+import shlex
 import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import cast
 
+_JOINERS = "\u200c\u200d"
+"""Without a width, and part of words in some scripts and of pictures made of several."""
 _USUAL = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _KEPT = re.compile(r"\\(?:x(?:[89a-f][0-9a-f]|5c)|ud[89a-f][0-9a-f]{2})")
 """What `stored` writes for what UTF-8 cannot say, and for a backslash that only looks like it."""
@@ -66,8 +72,63 @@ def restored(text: str) -> str:
     return _KEPT.sub(lambda found: _meant(found[0]), text)
 
 
+def stored_within(value: object) -> object:
+    r"""Return a value with every text and path in it as `stored`, at any depth of lists and mappings.
+
+    Example:
+        >>> stored_within({"names": ["a", "\udcff"], "n": 2})
+        {'names': ['a', '\\xff'], 'n': 2}
+    """
+    if isinstance(value, str | PurePath):
+        return stored(str(value))
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return {stored(key) if isinstance(key, str) else key: stored_within(one) for key, one in pairs}
+    if isinstance(value, list | tuple):
+        inner = [stored_within(one) for one in cast("Iterable[object]", value)]
+        return tuple(inner) if isinstance(value, tuple) else inner
+    return value
+
+
+def in_shell(words: Iterable[str]) -> str:
+    r"""Return a command of one printable line that gives a shell these very words, bytes that are no text included.
+
+    Words are quoted as ever. One that cannot be shown or stored as it is becomes ``$'...'`` with octal bytes, which
+    bash, zsh, ksh and the `sh` of POSIX 2024 read.
+
+    Example:
+        >>> print(in_shell(["ls", "my cats", "line\nbreak"]))
+        ls 'my cats' $'line\012break'
+    """
+    return " ".join(shlex.quote(word) if shown(word) == word == stored(word) else _octal(word) for word in words)
+
+
+def plain_name(name: str, most: int = 60) -> str:
+    """Return a name made of letters, digits, hyphens, underscores and dots alone, of at most so many bytes.
+
+    Example:
+        >>> plain_name("my [cat]: 1.png"), plain_name("猫" * 50, 9)
+        ('my--cat---1.png', '猫猫猫')
+    """
+    plain = "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in name)
+    return plain.encode()[:most].decode(errors="ignore")
+
+
+def _octal(word: str) -> str:
+    plain = [shown(letter) == letter and letter not in "'\\" for letter in word]
+    raw = (os.fsencode(letter) for letter in word)
+    return (
+        "$'"
+        + "".join(
+            letter if keep else "".join(rf"\{byte:03o}" for byte in piece)
+            for letter, keep, piece in zip(word, plain, raw, strict=True)
+        )
+        + "'"
+    )
+
+
 def _visible(letter: str) -> str:
-    if letter.isprintable() or unicodedata.category(letter) == "Zs":
+    if letter.isprintable() or letter in _JOINERS or unicodedata.category(letter) == "Zs":
         return letter
     code = ord(letter)
     if 0xD800 <= code <= 0xDFFF:

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import partial
+from glob import escape
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from brittle.data.header import Header, header_of_picture
 from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import DataError, LabelError, quoted
+from brittle.files import named_in_text
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
 SHOWN = 6  # names of classes that are told
@@ -106,7 +108,7 @@ class Parquet(Source):
                     yield piece
         yield from self._named_content(last)
         if self._by_name:
-            yield "\0".join(self.classes).encode()
+            yield "\0".join(self.classes).encode("utf-8", "surrogatepass")
 
     def _named_content(self, last: int) -> Iterator[bytes]:
         """Yield the bytes of the images that tables up to a number name by their path."""
@@ -146,7 +148,7 @@ def shards(path: Path) -> list[Path]:
         raise DataError(f"no file matches {path}; expected Parquet files")
     if len(splits) > 1 and path.is_dir():
         example = next(file for file in files if file.name.startswith(splits[0]))
-        pattern = f"{splits[0]}-*.parquet" if example.stem != splits[0] else example.name
+        pattern = f"{escape(splits[0])}-*.parquet" if example.stem != splits[0] else example.name
         raise DataError(
             f"folder {path} holds Parquet files of {len(splits)} splits ({', '.join(splits[:6])}); "
             f"name one, e.g. {path / pattern}"
@@ -157,7 +159,8 @@ def shards(path: Path) -> list[Path]:
 def open_file(path: Path) -> pq.ParquetFile:
     """Open a Parquet file that is read as a stream; raises DataError."""
     try:
-        return pq.ParquetFile(path, buffer_size=PIECE, pre_buffer=False)  # else a whole row group is held
+        with named_in_text(path) as name:
+            return pq.ParquetFile(name, buffer_size=PIECE, pre_buffer=False)  # else a whole row group is held
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected a Parquet file") from error
     except (pa.ArrowException, OSError) as error:

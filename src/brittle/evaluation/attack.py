@@ -23,10 +23,11 @@ from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
 from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
 from brittle.evaluation.subject import open_subject
-from brittle.files import cannot_write, write_atomically
+from brittle.files import cannot_write, check_names, write_atomically
 from brittle.maths.geometry import warp
 from brittle.maths.losses import decided
 from brittle.models import Network
+from brittle.names import plain_name
 from brittle.pictures import animate, sheet
 from brittle.types import Images
 
@@ -141,6 +142,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     """
     if lattice < 2 or DEPTH % (lattice - 1):
         raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
+    folder = Path(out)
+    check_names(folder / ("n" * 99))
     norm = norm or norm_of(attack)
     chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
     subject = open_subject(
@@ -162,7 +165,6 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     for line in subject.said(remarks):
         if tell is not None:
             tell(line)
-    folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -289,4 +291,4 @@ def _read(path: Path, like: Tensor) -> Tensor:
 
 
 def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).stem)[:60] or "image"
+    return plain_name(Path(name).stem) or "image"

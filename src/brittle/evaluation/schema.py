@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from brittle.files import named_in_text
+
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("index", pa.int64()),
     ("name", pa.string()),
@@ -74,7 +76,7 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("it is no ordinary file")
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with named_in_text(path) as name, pq.ParquetFile(name, page_checksum_verification=True) as file:
         found = file.schema_arrow
         if schema is not None and not found.remove_metadata().equals(schema):
             raise KeyError("columns")

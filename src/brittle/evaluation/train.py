@@ -20,9 +20,10 @@ from brittle.evaluation.plan import DEFAULT_RADIUS, plan
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
-from brittle.files import write_atomically
+from brittle.files import check_names, write_atomically
 from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
+from brittle.names import stored_within
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.plain import Design, History, accuracy, train_named
@@ -110,6 +111,7 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")
     design, path = ARCHITECTURES[network], Path(out)
+    check_names(path, *(path.with_suffix(ending) for ending in (".checkpoint", ".training.json")))
     options = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
     adversarial = _adversarial(recipe, attack, norm, eps, options)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
@@ -187,7 +189,8 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     save_weights(path, module, story)
     course = path.with_suffix(".training.json")
     write_atomically(
-        course, json.dumps({**story, "epochs": [asdict(one) for one in history.epochs]}, indent=1).encode()
+        course,
+        json.dumps(stored_within({**story, "epochs": [asdict(one) for one in history.epochs]}), indent=1).encode(),
     )
     checkpoint.unlink(missing_ok=True)
     return Trained(path, course, history, measured, robust, tuple(said))

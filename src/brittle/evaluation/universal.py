@@ -22,6 +22,7 @@ from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
+from brittle.files import check_names
 from brittle.identity.sources import users_modules
 from brittle.metrics import Estimate
 from brittle.models import Network
@@ -141,7 +142,8 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     """
     if norm not in NORMS:
         raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
-    method = parse_universal(attack)
+    method, path = parse_universal(attack), Path(out)
+    check_names(path, *(path.with_suffix(ending) for ending in (".checkpoint", ".rows.parquet", ".html")))
     if data is None and method.needs_images:
         free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, Excitation))
         raise InputError(
@@ -166,17 +168,16 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
     check_reach(threat, split.seen.shape, subject.classifier.bounds)
     problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
-    path, about = Path(out), _about(subject, split, device, loaded)
+    about = _about(subject, split, device, loaded)
     checkpoint = path.with_suffix(".checkpoint")
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
     kinds: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
-    kinds["said"] = said
     options: dict[str, object] = {"data": None if data is None else subject.source.spec, "out": path.name}
     options |= {"attack": attack, "norm": norm, "eps": float(threat.radius), "unseen": unseen, "limit": limit}
     options |= {"batch": batch, "device": device, "seed": seed, "weights": weights, "dtype": dtype, "binary": binary}
     options |= {"probabilities": probabilities, "resize": resize, "crop": crop, "skip_bad": skip_bad}
-    kinds["command"] = command_line(["universal", subject.network.spec], options)
+    kinds |= {"said": said, "command": command_line(["universal", subject.network.spec], options)}
     found = replace(found, made={**found.made, **about, "attack": attack, **kinds})
     result = _judged(path, found, split, seed, subject, looking or unheard)
     checkpoint.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import cast
 from safetensors import SafetensorError, safe_open
 
 from brittle.errors import ModelError, quoted
+from brittle.files import named_in_text
 
 KEYS = ("classes", "class_names", "names", "labels")
 """What the names are called in the metadata of ONNX and safetensors files (`names` by Ultralytics)."""
@@ -29,7 +31,7 @@ def names_of(path: Path) -> tuple[str, ...]:
         ModelError: the file beside it is no list of names.
     """
     beside = path.with_suffix(".classes.json")
-    if beside.is_file():
+    if os.path.isfile(beside):  # noqa: PTH113 (no file can have a name that is too long)
         try:
             found = names_from(json.loads(beside.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
@@ -38,7 +40,7 @@ def names_of(path: Path) -> tuple[str, ...]:
             raise ModelError(f"{beside} holds no list of names in the order of the network's outputs")
         return found
     if path.suffix == ".safetensors":
-        with suppress(OSError, SafetensorError), safe_open(path, "pt") as file:
+        with suppress(OSError, SafetensorError), named_in_text(path) as name, safe_open(name, "pt") as file:
             return names_in(cast("dict[str, str]", file.metadata() or {}))
     if path.suffix == ".pt2":
         return _in_archive(path.read_bytes())

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from brittle.errors import ModelError, quoted
+from brittle.files import named_in_text
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 """Endings of files that are Python pickles inside."""
@@ -31,7 +32,7 @@ def refuse_pickle(path: Path) -> None:
             "Where you trust the file, convert its weights once:\n"
             "    from safetensors.torch import save_file\n"
             f"    save_file(torch.load({path.name!r}, weights_only=True), {path.stem + '.safetensors'!r})\n"
-            "and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
+            "  and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
             "or export the whole network: torch.export.save(torch.export.export(module, ...), 'network.pt2')"
         )
 
@@ -48,7 +49,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     refuse_pickle(path)
     try:
-        found = load_file(path)
+        with named_in_text(path) as name:
+            found = load_file(name)
     except FileNotFoundError as error:
         raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
     except (OSError, SafetensorError) as error:

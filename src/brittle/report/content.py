@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 
 from brittle.errors import RunError, quoted
-from brittle.files import read_text, write_atomically
+from brittle.files import named_in_text, read_text, write_atomically
 
 PIXELS = 50_000_000
 """Most pixels of a picture."""
@@ -71,7 +71,7 @@ def story_of(path: Path) -> Mapping[str, Any] | None:
     The tensors are not read.
     """
     try:
-        with safe_open(path, framework="np") as file:
+        with named_in_text(path) as name, safe_open(name, framework="np") as file:
             found = json.loads((file.metadata() or {}).get("brittle", "{}"))
     except (OSError, SafetensorError, ValueError, RecursionError):
         return None

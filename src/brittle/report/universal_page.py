@@ -14,6 +14,7 @@ import pyarrow as pa
 from safetensors import safe_open
 
 from brittle.evaluation.schema import read_rows
+from brittle.files import named_in_text
 from brittle.metrics import Estimate, fooling_rate
 from brittle.report.content import PIXELS, picture_in, placed, regular, shown
 from brittle.report.drawings import drawing_figures
@@ -132,7 +133,7 @@ def _settings(made: dict[str, Any]) -> dict[str, str]:
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     if not regular(path):
         raise ValueError("it is no ordinary file")
-    with safe_open(path, framework="np") as file:
+    with named_in_text(path) as name, safe_open(name, framework="np") as file:
         header = json.loads((file.metadata() or {})["brittle"])
         sides = file.get_slice("perturbation").get_shape()
         if len(sides) != 3 or not 0 < math.prod(sides) <= PIXELS:

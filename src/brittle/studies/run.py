@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from brittle.errors import BrittleError, InputError, RunError
+from brittle.files import check_names, path_of
 from brittle.metrics import Estimate
 from brittle.studies.catalogue import STUDIES
 from brittle.studies.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
@@ -72,10 +73,11 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     study = named(name) if isinstance(name, str) else name
     if scale not in SCALES:
         raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
+    check_names(Path(out) / study.name)
     work = _Work(study, Path(out) / study.name, watch or tell_nobody)
     setting = Setting(
-        None if data is None else Path(data).expanduser(),
-        None if models is None else Path(models).expanduser(),
+        None if data is None else path_of(data),
+        None if models is None else path_of(models),
         "paper" if scale == "paper" else "small",
         device,
         seed,

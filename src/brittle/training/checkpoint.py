@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from brittle.core.still import undisturbed
 from brittle.errors import RunError, quoted
-from brittle.files import write_atomically
+from brittle.files import named_in_text, write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers
 from brittle.training.epoch import device_of, logits_of
 from brittle.types import Images
@@ -91,7 +91,7 @@ def load_checkpoint(
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
+        with named_in_text(path) as name, safe_open(name, framework="pt") as file:
             header = json.loads((file.metadata() or {})["brittle"])
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         seen, checkpoint = header["format"], Checkpoint(header["identity"], tuple(header["epochs"]))

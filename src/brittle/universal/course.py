@@ -12,7 +12,7 @@ from torch import Tensor
 
 from brittle.core.still import undisturbed
 from brittle.errors import RunError, quoted
-from brittle.files import write_atomically
+from brittle.files import named_in_text, write_atomically
 from brittle.identity.compare import KEPT_IMAGES, apart, differing, kept_answers, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
@@ -92,7 +92,7 @@ class Course:
             RunError: it is no checkpoint, it is of another search, or the network answers otherwise than it did.
         """
         try:
-            with safe_open(path, framework="pt") as file:
+            with named_in_text(path) as name, safe_open(name, framework="pt") as file:
                 header = json.loads((file.metadata() or {})["brittle"])
                 tensors = {name: file.get_tensor(name).to(problem.classifier.device) for name in file.keys()}  # noqa: SIM118
             history = [Pass(**line) for line in header["history"]]

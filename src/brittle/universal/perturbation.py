@@ -14,8 +14,9 @@ from torch.nn import functional
 from brittle.core.bounds import Bounds
 from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, quoted
-from brittle.files import write_atomically
+from brittle.files import named_in_text, write_atomically
 from brittle.maths import norms
+from brittle.names import stored_within
 from brittle.types import Images
 
 FORMAT = 1
@@ -94,7 +95,12 @@ class Perturbation:
         Raises:
             RunError: the file cannot be written.
         """
-        header = {"format": FORMAT, "p": self.threat.name[1:], "radius": float(self.threat.radius), "made": self.made}
+        header = {
+            "format": FORMAT,
+            "p": self.threat.name[1:],
+            "radius": float(self.threat.radius),
+            "made": stored_within(self.made),
+        }
         tensor = self.tensor.detach().cpu().contiguous().clone()
         write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
 
@@ -106,7 +112,7 @@ class Perturbation:
             RunError: there is no such file, or it is none of `save`.
         """
         try:
-            with safe_open(Path(path), framework="pt") as file:
+            with named_in_text(Path(path)) as name, safe_open(name, framework="pt") as file:
                 header = json.loads((file.metadata() or {})["brittle"])
                 tensor = file.get_tensor("perturbation")
             if header["format"] != FORMAT:

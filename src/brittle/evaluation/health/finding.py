@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from brittle.evaluation.manifest import Strict
+from brittle.evaluation.manifest import Name, Strict
 from brittle.files import read_text, write_atomically
 
 HEALTH = "health.json"
@@ -37,13 +37,13 @@ class Finding(Strict):
     """
 
     check: str
-    title: str
+    title: Name
     status: Status
     value: float | None
-    text: str
+    text: Name
     rule: str
     source: str
-    remedy: str
+    remedy: Name
     error: Error = "either"
 
     @property
