@@ -10,6 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
+    {"names"},
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},
@@ -37,6 +38,7 @@ REPORT_READS = (
     "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.study", "brittle.studies.tables",
     "brittle.studies.drawing", "brittle.studies.kept",
 
+    "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing

@@ -1,7 +1,6 @@
 """What the commands show while they work: progress bars, and where everything is shown."""
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +13,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from brittle.names import shown
 from brittle.training.epoch import Epoch
 from brittle.universal.search import Pass
 
@@ -60,12 +60,12 @@ class Bar:
     def advance(self, attack: str, images: int) -> None:
         """Move on."""
         if self._task is not None:
-            self._progress.update(self._task, description=attack, advance=images)
+            self._progress.update(self._task, description=shown(attack), advance=images)
 
     def note(self, text: str) -> None:
         """Print what was found when rows of an earlier run were used again."""
         if not self._progress.disable:
-            console.print(escape(text), soft_wrap=True)
+            console.print(Text(shown(text)), soft_wrap=True)
 
 
 class Passes:

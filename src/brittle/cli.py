@@ -2,10 +2,13 @@
 
 import sys
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 from brittle import terminal
 from brittle.bars import console
@@ -17,7 +20,9 @@ from brittle.errors import BrittleError, quoted
 from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.gate import ExitCode
 from brittle.evaluation.spec import number
+from brittle.files import check_names
 from brittle.listing import listing
+from brittle.names import shown
 from brittle.options import (
     Binary,
     Budget,
@@ -48,7 +53,34 @@ from brittle.studies import run_study
 from brittle.version import __version__
 
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
+
+
+class Commands(TyperGroup):
+    """The commands, which repeat a word that they do not know as text that a terminal does not obey."""
+
+    def make_context(self, *words: Any, **extra: Any) -> typer.Context:
+        """Read the words before a command."""
+        with _shown_errors():
+            return cast("typer.Context", super().make_context(*words, **extra))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the words after it, and run it."""
+        with _shown_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _shown_errors() -> Generator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        if isinstance(said := getattr(error, "message", None), str):
+            error.message = shown(said)
+        raise
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -146,7 +178,8 @@ def report(
     force: Force = False,
 ) -> None:
     """Write the page of what lies on disk: one HTML file that opens without a network."""
-    typer.echo(write_report(run, out, force=force).resolve())
+    check_names(run, *([] if out is None else [out]))
+    typer.echo(shown(write_report(run, out, force=force).resolve()))
 
 
 @app.command("list")
@@ -195,7 +228,7 @@ def study(
         watch=terminal.tell,
     )
     terminal.show_study(result)
-    console.print(f"page   {write_study(result).resolve()}", soft_wrap=True, markup=False)
+    terminal.say(f"page   {write_study(result).resolve()}")
 
 
 def _version(asked: bool) -> None:

@@ -12,6 +12,7 @@ from brittle.evaluation.audit import audit as run_audit
 from brittle.evaluation.gate import ExitCode, Gate
 from brittle.evaluation.spec import number
 from brittle.evaluation.summary import summarise
+from brittle.names import plain_name
 from brittle.options import (
     Binary,
     Budget,
@@ -134,11 +135,11 @@ def audit(
         terminal.show_failures(summary.health)
     else:
         terminal.show_summary(summary)
-        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True, markup=False)
+        terminal.say(f"report           {page.resolve()}")
     if gate is not None and gate.code is not ExitCode.DONE:
         terminal.fail(gate.reason)
         raise typer.Exit(gate.code)
 
 
 def _plain(spec: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-._" else "-" for letter in Path(spec).name)
+    return plain_name(Path(spec).name)

@@ -94,4 +94,4 @@ def universal(
         terminal.print_json({**made.plain(), "report": str(page)})
     elif not quiet:
         terminal.show_universal(made)
-        terminal.console.print(f"report           {page.resolve()}", soft_wrap=True, markup=False)
+        terminal.say(f"report           {page.resolve()}")

@@ -16,12 +16,10 @@ BrittleError
 What a message quotes of a file passes through `quoted`: it stays short, and cannot steer a terminal.
 """
 
-import unicodedata
+from brittle.names import shown
 
 QUOTED = 160
 """Most characters of one quotation."""
-JOINERS = "\u200c\u200d"
-"""Characters without a width that some scripts, and pictures of several parts, are written with."""
 LONGEST = 2000
 """Most characters of a message, whatever it quotes."""
 
@@ -47,7 +45,7 @@ def shortened(text: str, length: int) -> str:
 
 
 def escaped(text: str, but: str = "") -> str:
-    r"""The text with control characters, marks that turn its direction, and halves of characters as escapes.
+    r"""The text as `shown`, with characters that may stay as they are.
 
     Args:
         text: any.
@@ -57,13 +55,7 @@ def escaped(text: str, but: str = "") -> str:
         >>> escaped("a\u202eb\n", but="\n")
         'a\\u202eb\n'
     """
-    if text.isprintable():
-        return text
-    return "".join(one if one in but or _visible(one) else one.encode("unicode_escape").decode() for one in text)
-
-
-def _visible(character: str) -> bool:
-    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
+    return "".join(one if one in but else shown(one) for one in text) if but else shown(text)
 
 
 class BrittleError(Exception):

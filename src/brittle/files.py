@@ -1,15 +1,19 @@
 """Writing a file so that a reader sees the old one or the new one whole, never a part; even when the power fails."""
 
+import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
 from pathlib import Path
 
-from brittle.errors import RunError, quoted
+from brittle.errors import InputError, RunError, quoted
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
+SHOWN = 60
+"""Letters of a name that is refused that are told."""
 
 
 def write_atomically(path: Path, content: "bytes | memoryview") -> None:
@@ -39,7 +43,7 @@ def write_atomically(path: Path, content: "bytes | memoryview") -> None:
 
 
 def _replace(path: Path, content: "bytes | memoryview") -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    unfinished = unfinished_beside(path)
     try:
         with unfinished.open("wb") as file:
             file.write(content)
@@ -76,6 +80,69 @@ def regular_or_nothing(path: Path) -> bool:
         raise RunError(f"{path} is a link to {path.readlink()}; name the file itself, or another one")
     what = "a folder" if stat.S_ISDIR(mode) else "no regular file but a device, a pipe or a socket"
     raise RunError(f"{path} is {what}; give the name of a file")
+
+
+def unfinished_beside(path: Path) -> Path:
+    """Return where a file is written before it is renamed: of a short name, as a file's own may fill its 255 bytes."""
+    return path.with_name(f"{unfinished_prefix(path.name)}{os.getpid()}{UNFINISHED}")
+
+
+def unfinished_prefix(name: str) -> str:
+    """Return what the name of such a file begins with, whichever process writes it."""
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}."
+
+
+def path_of(spec: str | Path) -> Path:
+    """Return the path that a user wrote, `~` standing for a home folder unless something is called so.
+
+    Raises:
+        InputError: the file system takes no such name, so that neither can anything lie there nor be written.
+
+    Example:
+        >>> path_of("photographs/cats")
+        PosixPath('photographs/cats')
+    """
+    path = Path(spec)
+    if not os.path.lexists(path):
+        with contextlib.suppress(RuntimeError):  # no such user: a name that begins so
+            path = path.expanduser()
+    _refuse(path, path)
+    return path
+
+
+def check_names(*paths: Path) -> None:
+    """Refuse paths that a file system does not take, before any work is done for what would be written there.
+
+    Raises:
+        InputError: a name is too long or holds what the file system does not take in one.
+
+    Example:
+        >>> check_names(Path("run/report.html"))
+    """
+    for path in paths:
+        folder, missing = path, list[str]()
+        while not os.path.lexists(folder) and folder != folder.parent:
+            missing.append(folder.name)
+            folder = folder.parent
+        for name in (*(folder / one for one in missing), path):
+            _refuse(name, path)
+        if path.name:
+            _refuse(unfinished_beside(path), path)
+
+
+def _refuse(asked: Path, path: Path) -> None:
+    """Let the file system say whether it takes a name; nothing need lie there."""
+    try:
+        asked.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        what = path.name if asked.name == path.name or asked.parent == path.parent else asked.name
+        said = repr(what if len(what) <= SHOWN else what[:SHOWN] + "...")
+        if len(what) <= SHOWN and isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            said = f"a path of {len(str(path)):,} letters that ends in {said}"
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise InputError(f"{said} cannot be the name of a file: {why}; give another") from error
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

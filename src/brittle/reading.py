@@ -138,6 +138,27 @@ def _depth(text: str) -> int:
 
 
 @contextmanager
+def named_in_text(path: Path) -> Generator[str]:
+    """Give a name of a file, while it is opened, that is text: Arrow and safetensors take no other.
+
+    Example:
+        >>> with named_in_text(Path("images.parquet")) as name:
+        ...     print(name)
+        images.parquet
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            yield f"/dev/fd/{handle}"
+        finally:
+            os.close(handle)
+    else:
+        yield str(path)
+
+
+@contextmanager
 def open_tensors(path: Path, framework: str = "pt") -> Generator[Any]:
     """Open a safetensors file; whatever is wrong with it or its tensors becomes a ValueError, if it is no OSError.
 
@@ -160,7 +181,7 @@ def open_tensors(path: Path, framework: str = "pt") -> Generator[Any]:
             raise ValueError(f"no whole safetensors file: it has {size:,} bytes and its header alone {header:,}")
         check_limit("text", header, f"the header of {path}")
     try:
-        with safe_open(path, framework=framework) as opened:
+        with named_in_text(path) as name, safe_open(name, framework=framework) as opened:
             yield opened
     except (SafetensorError, AttributeError, RuntimeError, OverflowError) as error:
         raise ValueError(f"no whole safetensors file: {error}") from error

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -19,15 +18,34 @@ from brittle.evaluation.train import Trained
 from brittle.evaluation.universal import Universal
 from brittle.listing import Listed
 from brittle.metrics import Estimate
+from brittle.names import in_shell, shown, shown_lines, stored_within
 from brittle.studies.study import StudyResult
 from brittle.studies.tables import sheets
+
+Part = str | tuple[str, str]
+"""A piece of a line: text, or text with its style."""
+
+
+def line_of(*parts: Part) -> Text:
+    r"""Return a line in which names stay text: no markup, no emoji, no control characters.
+
+    Example:
+        >>> print(line_of("saved as ", ("[bold]\x1b.png", "bold")))
+        saved as [bold]\x1b.png
+    """
+    return Text.assemble(*((shown(part), "") if isinstance(part, str) else (shown(part[0]), part[1]) for part in parts))
+
+
+def say(*parts: Part) -> None:
+    """Print one line on standard error."""
+    console.print(line_of(*parts), soft_wrap=True)
 
 
 def show_universal(made: Universal) -> None:
     """Print what a universal perturbation does, and where it lies."""
     size = f"{made.perturbation.threat.name} {made.perturbation.size:.4g}"
-    console.print(f"perturbation     {made.path}  ({size})", soft_wrap=True, markup=False)
-    console.print(f"rows             {made.rows}", soft_wrap=True, markup=False)
+    say(f"perturbation     {made.path}  ({size})")
+    say(f"rows             {made.rows}")
     console.print(f"fooled, seen     {percent(made.seen)}")
     if made.unseen is not None:
         console.print(f"fooled, unseen   {percent(made.unseen)}")
@@ -42,8 +60,8 @@ def show_summary(summary: Summary) -> None:
     """Print a run's figures as a table, after what makes them unreliable."""
     unreliable = summary.health is not None and not summary.health.reliable
     if summary.health is not None and unreliable:
-        console.print(f"[bold red]{escape(summary.health.headline)}[/]", soft_wrap=True)
-        console.print(f"[red]{escape(summary.health.ordered('fail')[0].remedy)}[/]", soft_wrap=True)
+        say((summary.health.headline, "bold red"))
+        say((summary.health.ordered("fail")[0].remedy, "red"))
     table = Table(
         title_justify="left", title=f"{summary.images:,} images, {summary.norm} {radius_text(summary.radius)}"
     )
@@ -56,10 +74,10 @@ def show_summary(summary: Summary) -> None:
     means = "the rest: mean over the images right before"
     console.print(f"[dim]as 8 bits: success after rounding; median: of the smallest change; {means}[/]")
     if summary.lattice is not None:
-        console.print(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
+        say(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
     if summary.budget is not None:
-        costs = ", ".join(f"{escape(one.spec)} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
-        console.print(f"queries of an image, median / most over all images, of {summary.budget}: {costs}")
+        costs = ", ".join(f"{one.spec} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
+        say(f"queries of an image, median / most over all images, of {summary.budget}: {costs}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
     mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
     console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
@@ -83,27 +101,26 @@ def _show_health(health: Health) -> None:
 def _show_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         colour = "red" if finding.status == "fail" else "yellow"
-        told = f"[bold {colour}]{finding.status.upper()}[/] {escape(finding.title)}: {escape(finding.text)}"
-        console.print(told, soft_wrap=True)
-        console.print(f"     [dim]{escape(finding.remedy)}[/]", soft_wrap=True)
+        say((finding.status.upper(), f"bold {colour}"), f" {finding.title}: {finding.text}")
+        say("     ", (finding.remedy, "dim"))
 
 
 def show_failures(health: Health | None) -> None:
     """Print the checks that failed, which is said however quiet a command is to be."""
     if health is not None and not health.reliable:
-        console.print(f"[bold red]{escape(health.headline)}[/]", soft_wrap=True)
+        say((health.headline, "bold red"))
         _show_findings(health.ordered("fail"))
 
 
 def _costs(summary: Summary) -> str:
     costs = [(line.spec, line.lattice_cost) for line in summary.attacks]
-    return ", ".join(f"{escape(spec)} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
+    return ", ".join(f"{spec} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
 
 
-def _cells(line: AttackSummary) -> list[str]:
+def _cells(line: AttackSummary) -> list[str | Text]:
     means = (f"{line.forward:,.1f}", f"{line.backward:,.1f}", f"{line.seconds:.4f}")
     return [
-        escape(line.spec),
+        line_of(line.spec),
         "–" if line.success is None else f"{line.success.value:.1%}",
         "–" if line.rounded is None else f"{line.rounded.value:.1%}",
         "" if line.median is None else f"{line.median.value:.4g}",
@@ -114,17 +131,16 @@ def _cells(line: AttackSummary) -> list[str]:
 def show_saved(saved: Sequence[Saved]) -> None:
     """Print what became of each image: two lines for one that was broken."""
     for one in saved:
-        name = f"[bold]{escape(one.source)}[/]"
+        name = (one.source, "bold")
         if one.path is None:
             why = "nothing found that 8 bits can hold" if one.lost else "nothing found"
-            console.print(f"{name}  {one.before}: {'wrong already' if one.already else why}", soft_wrap=True)
+            say(name, f"  {one.before}: {'wrong already' if one.already else why}")
             continue
         sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
         sizes = sizes if one.flow is None else f"no pixel moved by more than {one.flow:.3g} pixels"
-        console.print(f"{name}  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}", soft_wrap=True)
+        say(name, f"  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}")
         note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
-        note = note if one.success else "[red]not adversarial when read back[/]"
-        console.print(f"    {escape(str(one.path))}  [dim]{note}[/]", soft_wrap=True)
+        say(f"    {one.path}  ", (note, "dim") if one.success else ("not adversarial when read back", "red"))
     found = sum(one.success for one in saved)
     console.print(f"{found} of {len(saved)} images have an adversarial PNG that is still adversarial when read back")
 
@@ -135,16 +151,15 @@ def show_listing(rows: Sequence[Listed]) -> None:
         table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
         for row in rows:
             if row.kind == kind:
-                table.add_row(
-                    f"[bold]{escape(row.name)}[/]",
-                    escape(row.meaning) + (f"\n[dim]{escape(row.options)}[/]" if row.options else ""),
-                )
+                meaning = line_of(row.meaning)
+                meaning = Text("\n").join([meaning, line_of((row.options, "dim"))]) if row.options else meaning
+                table.add_row(line_of((row.name, "bold")), meaning)
         Console(highlight=False).print(table)
 
 
 def show_trained(made: Trained) -> None:
     """Print what a training gave, and where it lies."""
-    console.print(f"weights          {made.path}", soft_wrap=True, markup=False)
+    say(f"weights          {made.path}")
     if made.accuracy is not None:
         console.print(f"test accuracy    {percent(made.accuracy)}")
     if made.robust is not None and made.history.adversarial is not None:
@@ -152,7 +167,7 @@ def show_trained(made: Trained) -> None:
         console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
     for line in made.said:
         tell(f"images           {line}")
-    console.print(f"curves           brittle report {made.course}", soft_wrap=True, markup=False)
+    say(f"curves           {in_shell(['brittle', 'report', str(made.course)])}")
 
 
 def percent(estimate: Estimate, style: str = ".1%") -> str:
@@ -176,18 +191,18 @@ def radius_text(radius: float | None) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    """Print JSON on standard output; names as `stored`, so that it is UTF-8 to every reader."""
+    sys.stdout.write(json.dumps(stored_within(value), indent=2, default=str) + "\n")
 
 
 def fail(message: str) -> None:
     """Print an error without a traceback."""
-    console.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), shown_lines(message)), soft_wrap=True)
 
 
 def tell(line: str, fraction: float | None = None) -> None:
     """Print a line of progress, with the share of the whole that is done."""
-    console.print(escape(line) if fraction is None else f"[dim]{fraction:4.0%}[/] {escape(line)}", soft_wrap=True)
+    say(line) if fraction is None else say((f"{fraction:4.0%}", "dim"), f" {line}")
 
 
 def show_study(result: StudyResult) -> None:
@@ -195,15 +210,15 @@ def show_study(result: StudyResult) -> None:
     written = sheets(result)
     kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
     for number, row in enumerate(result.rows):
-        table = Table("", *kinds, title=escape(row.key), title_justify="left", box=None, padding=(0, 2))
+        table = Table("", *kinds, title=line_of(row.key), title_justify="left", box=None, padding=(0, 2))
         for sheet in written:
-            lines: dict[str, dict[str, str]] = {}
+            lines: dict[str, dict[str, Text]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
-                lines.setdefault(what, {})[kind] = escape(place.line)
+                lines.setdefault(what, {})[kind] = line_of(place.line)
             for what, texts in lines.items():
-                table.add_row(what, *(texts.get(kind, "") for kind in kinds))
+                table.add_row(line_of(what), *(texts.get(kind, "") for kind in kinds))
         Console(highlight=False).print(table)
         for note in row.notes:
-            console.print(f"  [dim]{escape(note)}[/]")
+            console.print(line_of((f"  {note}", "dim")))
     for note in result.study.notes:
-        console.print(escape(note))
+        console.print(line_of(note))

@@ -12,6 +12,7 @@ from brittle.data.named_files import content_of
 from brittle.data.parquet import load, look_at
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import BadImage, BrittleError, DataError, MissingExtra, quoted
+from brittle.files import path_of
 
 DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 """The first of these that the data set has is used when none is named."""
@@ -125,7 +126,7 @@ def own_folders(name: str) -> tuple[Path, ...]:
 
     A table of a stranger's data set could name any other file of this machine.
     """
-    folder = Path(name).expanduser()
+    folder = path_of(name)
     if folder.is_dir():
         found = [folder]
     else:

@@ -18,6 +18,7 @@ from brittle.data.parquet import Parquet, shards
 from brittle.data.source import Source
 from brittle.data.torchvision_source import Torchvision
 from brittle.errors import DataError
+from brittle.files import path_of
 
 FORMS = {
     "digits": "built-in handwritten digits, 28 x 28: 500 test images (digits:train has the other 1,297)",
@@ -72,7 +73,7 @@ def open_source(
     options: Options = {"fit": fit, "limit": limit, "skip_bad": skip_bad}
     order = check_order(class_order)
     kind, _, rest = spec.partition(":")
-    path = Path(spec).expanduser()
+    path = path_of(spec)
     if kind in ("torchvision", "hf") and not path.exists():
         source = open_named(kind, rest, options)
     elif kind == "digits" and not path.exists():

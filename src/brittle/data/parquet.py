@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from glob import escape
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -111,7 +112,7 @@ class Parquet(Source):
                     yield piece
         yield from self._named_content(last)
         if self._by_name:
-            yield "\0".join(self.classes).encode()
+            yield "\0".join(self.classes).encode("utf-8", "surrogatepass")
 
     def _named_content(self, last: int) -> Iterator[bytes]:
         """Yield the bytes of the images that tables up to a number name by their path."""
@@ -151,7 +152,7 @@ def shards(path: Path) -> list[Path]:
         raise DataError(f"no file matches {path}; expected Parquet files")
     if len(splits) > 1 and path.is_dir():
         example = next(file for file in files if file.name.startswith(splits[0]))
-        pattern = f"{splits[0]}-*.parquet" if example.stem != splits[0] else example.name
+        pattern = f"{escape(splits[0])}-*.parquet" if example.stem != splits[0] else example.name
         raise DataError(
             f"folder {path} holds Parquet files of {len(splits)} splits ({', '.join(splits[:6])}); "
             f"name one, e.g. {path / pattern}"

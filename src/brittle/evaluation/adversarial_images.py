@@ -19,6 +19,7 @@ from brittle.files import write_atomically
 from brittle.identity.compare import differing
 from brittle.identity.sources import digest_of_file
 from brittle.maths.geometry import warp
+from brittle.names import plain_name, restored, stored, stored_within
 from brittle.pictures import animate, sheet
 from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import ATTACK, json_of
@@ -102,12 +103,12 @@ class ImageFolder:
             return found
         if broken_seal(kept):
             raise RunError(f"{path / ATTACK} is damaged: its checksum is not that of its content; give another folder")
-        if json.dumps(kept["identity"], sort_keys=True) == json.dumps(json.loads(identity), sort_keys=True):
+        if json.dumps(kept["identity"], sort_keys=True) == _in_file(identity):
             found.blocks = found._whole(kept.get("blocks", []))
             found.announced = [*kept.get("announced", [])]
             return found
         if not force:
-            differ = differing(json.dumps(kept["identity"]), identity)
+            differ = differing(json.dumps(kept["identity"]), _in_file(identity))
             raise RunError(
                 f"{path} holds the images of another attack, which stay as they are (what differs: {differ}); give "
                 "another folder, or --force to replace them"
@@ -127,7 +128,11 @@ class ImageFolder:
     @property
     def saved(self) -> list[Saved]:
         """All images that are done, in order."""
-        rows = [Saved(**image) for block in self.blocks for image in block["images"]]
+        rows = [
+            Saved(**{**image, "source": restored(image["source"])})
+            for block in self.blocks
+            for image in block["images"]
+        ]
         return [row if row.path is None else replace(row, path=self.path / row.path) for row in rows]
 
     def announce(self, names: Sequence[str], deformed: bool) -> None:
@@ -138,7 +143,7 @@ class ImageFolder:
 
     def add(self, rows: Sequence[Saved]) -> None:
         """Keep a block whose files are all written."""
-        images = [{**asdict(row), "path": row.path and row.path.name} for row in rows]
+        images = [{**asdict(row), "source": stored(row.source), "path": row.path and row.path.name} for row in rows]
         files = {name: digest_of_file(self.path / name) for name in self.announced}
         self.blocks.append({"images": images, "files": files})
         self.announced = []
@@ -154,7 +159,7 @@ class ImageFolder:
         return [*blocks]
 
     def _write(self) -> None:
-        identity = json.loads(self.identity)
+        identity = json.loads(_in_file(self.identity))
         words = {
             "format": FORMAT,
             "id": hashlib.sha256(self.identity.encode()).hexdigest(),
@@ -165,10 +170,14 @@ class ImageFolder:
         write_atomically(self.path / ATTACK, (json.dumps(sealed(words), indent=1) + "\n").encode())
 
 
+def _in_file(identity: str) -> str:
+    """Return an identity as a file can hold it."""
+    return json.dumps(stored_within(json.loads(identity)), sort_keys=True)
+
+
 def file_name(index: int, name: str) -> str:
     """Return what the adversarial image of an image is called; its number makes it the only one."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(name).stem)[:60]
-    return f"{index:05d}-{plain or 'image'}.png"
+    return f"{index:05d}-{plain_name(Path(name).stem) or 'image'}.png"
 
 
 def save_picture(image: Tensor, path: Path) -> None:

@@ -1,9 +1,9 @@
 """The command that gives a result again, as it is written into what was made."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 
 from brittle.limits import current, stated_limits
+from brittle.names import in_shell
 
 
 def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
@@ -17,10 +17,13 @@ def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
         >>> command_line(["train", "lenet"], {"data": "my images", "clean_epochs": 2, "seed": None, "binary": True})
         "brittle train lenet --data 'my images' --clean-epochs 2 --binary"
     """
-    written = ["brittle", *words]
+    command, *arguments = words
+    written: list[str] = []
     for name, value in {**options, "limits": stated_limits(current())}.items():
         if value is None or value is False or value == "":
             continue
         written.append("--" + name.replace("_", "-"))
         written += [] if value is True else [str(value)]
-    return shlex.join(written)
+    if any(word.startswith("-") for word in arguments):  # else taken for an option
+        return in_shell(["brittle", command, *written, "--", *arguments])
+    return in_shell(["brittle", *words, *written])

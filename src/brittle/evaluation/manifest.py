@@ -13,6 +13,7 @@ from brittle.evaluation.manifest_info import (
     BadImageInfo,
     CodeInfo,
     DataInfo,
+    Name,
     NetworkInfo,
     Norm,
     Strict,
@@ -27,6 +28,7 @@ __all__ = [
     "CodeInfo",
     "DataInfo",
     "Manifest",
+    "Name",
     "NetworkInfo",
     "Norm",
     "Strict",
@@ -64,7 +66,7 @@ class Manifest(Strict):
     created: str
     finished: str | None = None
     status: Literal["running", "finished"] = "running"
-    command: list[str]
+    command: list[Name]
     seed: int
     device: str
     machine: str

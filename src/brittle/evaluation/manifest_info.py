@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+
+from brittle.names import stored
 
 Norm = Literal["0", "1", "2", "inf", "pixels", "flow"]
 """How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
@@ -14,6 +16,14 @@ class Strict(BaseModel):
     """Immutable, with no conversion of types and no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _stored(value: object, info: ValidationInfo) -> object:
+    return stored(value) if isinstance(value, str) and info.mode == "python" else value  # in a file it is so already
+
+
+Name = Annotated[str, BeforeValidator(_stored)]
+"""Text that may hold a name which others chose; it is kept as `stored`."""
 
 
 class NetworkInfo(Strict):
@@ -31,14 +41,14 @@ class NetworkInfo(Strict):
         unseen: what could not be looked into or changes by itself.
     """
 
-    spec: str
+    spec: Name
     digest: str
     parameters: int
     input_shape: tuple[int, int, int] | None
     bounds: tuple[float, float]
     tensors: str = ""
     outputs: str = ""
-    unseen: list[str] = []
+    unseen: list[Name] = []
 
 
 class CodeInfo(Strict):
@@ -51,7 +61,7 @@ class CodeInfo(Strict):
     """
 
     brittle: str
-    yours: dict[str, str] = {}
+    yours: dict[Name, str] = {}
     packages: dict[str, str] = {}
 
 
@@ -59,8 +69,8 @@ class BadImageInfo(Strict):
     """An image that could not be decoded and was left out."""
 
     index: int
-    name: str
-    reason: str
+    name: Name
+    reason: Name
 
 
 class DataInfo(Strict):
@@ -79,15 +89,15 @@ class DataInfo(Strict):
         relabelled: the network's number of each of the data's classes; None where the labels are as they were.
     """
 
-    spec: str
+    spec: Name
     digest: str
     images: int = Field(ge=0)
-    classes: list[str]
+    classes: list[Name]
     fit: dict[str, JsonValue]
     bad: list[BadImageInfo] = []
     converted: dict[str, int] = {}
-    skipped: dict[str, int] = {}
-    remarks: list[str] = []
+    skipped: dict[Name, int] = {}
+    remarks: list[Name] = []
     relabelled: list[int] | None = None
 
     @property
@@ -134,8 +144,8 @@ class AttackInfo(Strict):
     """
 
     key: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,119}$")
-    spec: str
-    name: str
+    spec: Name
+    name: Name
     settings: dict[str, JsonValue]
     kind: Literal["fixed", "minimum"]
     p: Norm

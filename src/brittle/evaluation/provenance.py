@@ -10,6 +10,7 @@ from brittle.evaluation.manifest import CodeInfo
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
+from brittle.names import stored
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,12 @@ class Provenance:
         }
 
     def files(self) -> dict[str, str]:
-        """Return the digests, by path, of all files of the user's that the network is made of, as far as loaded now."""
+        """Return the digests of all files of the user's that the network is made of, as far as loaded now.
+
+        They are named by their path, as `stored`.
+        """
         attribute(self.built_by, self.before)
-        return {str(path): digest for path, (_, digest) in files_behind(self.roots).items()}
+        return {stored(str(path)): digest for path, (_, digest) in files_behind(self.roots).items()}
 
 
 def provenance(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from brittle.limits import check_limit
 from brittle.parquet_pages import check_table
-from brittle.reading import check_ordinary
+from brittle.reading import check_ordinary, named_in_text
 
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("index", pa.int64()),
@@ -76,7 +76,7 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
     """
     check_ordinary(path)
     check_table(path)
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with named_in_text(path) as name, pq.ParquetFile(name, page_checksum_verification=True) as file:
         found = file.schema_arrow
         if schema is not None and not found.remove_metadata().equals(schema):
             raise KeyError("columns")

@@ -19,6 +19,7 @@ from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
+from brittle.names import restored, stored
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.lock import hold_folder
@@ -195,7 +196,9 @@ class RunFolder:
 
     def note(self, text: str) -> None:
         """Record in one line what was found when rows of an earlier call were used again."""
-        self._replace_manifest(self.manifest.model_copy(update={"notes": [*self.manifest.notes, text][-NOTES:]}))
+        self._replace_manifest(
+            self.manifest.model_copy(update={"notes": [*self.manifest.notes, stored(text)][-NOTES:]})
+        )
 
     def health(self) -> Health | None:
         """What the checks of the run found; None where they have not been made."""
@@ -276,6 +279,11 @@ def _clear_another(path: Path, manifest: Manifest) -> None:
             (path / name).unlink(missing_ok=True)
 
 
+def part_names(folder: Path, keys: Sequence[str]) -> list[Path]:
+    """Return one path in a run folder for each attack, as long as any of its parts has."""
+    return [folder / PARTS / key / f"{0:06d}.parquet" for key in keys]
+
+
 def _same_run(path: Path, manifest: Manifest) -> Manifest:
     found = read_manifest(path / MANIFEST)
     lines = found.differences(manifest.without_late(found)) if found.identity != manifest.identity else []
@@ -285,7 +293,7 @@ def _same_run(path: Path, manifest: Manifest) -> Manifest:
         else {*found.code.yours.values()} & {*manifest.code.yours.values()}
     )
     for file, digest in found.files.items():
-        if not lines and digest not in both and digest_of_file(Path(file)) != digest:
+        if not lines and digest not in both and digest_of_file(Path(restored(file))) != digest:
             lines = [f"your code: {file}, which was loaded only while the attacks ran, changed since"]
     if lines:
         listed = "".join(f"\n  {line}" for line in lines)

@@ -11,6 +11,7 @@ from torch import nn
 from brittle.errors import OverLimit
 from brittle.files import write_atomically
 from brittle.metrics import Estimate, proportion
+from brittle.names import stored_within
 from brittle.reading import open_tensors
 from brittle.runs.kinds import header_of, json_of
 from brittle.runs.place import beside
@@ -69,7 +70,7 @@ def save(
     """
     course = beside(path, COURSE)
     save_weights(path, module, story)
-    lines = {**story, "epochs": [asdict(one) for one in history.epochs]}
+    lines = stored_within({**story, "epochs": [asdict(one) for one in history.epochs]})
     write_atomically(course, json.dumps(lines, indent=1).encode())
     return Trained(path, course, history, *measured, tuple(said))
 

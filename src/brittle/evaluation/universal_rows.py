@@ -19,6 +19,7 @@ from brittle.core.still import undisturbed
 from brittle.files import write_atomically
 from brittle.maths.losses import decided
 from brittle.metrics import Estimate, fooling_rate
+from brittle.names import stored, stored_within
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
@@ -86,7 +87,7 @@ def outcome(  # a group of images, and what it is shown
             kept = broken and sum(before is not None for before, _ in pictures) < PICTURES
             pictures.append((_png(some[row], images), _png(moved[row], images)) if kept else (None, None))
         looked(len(some))
-    table = {"kind": [kind] * len(images), "index": places, "name": names, **columns}
+    table = {"kind": [kind] * len(images), "index": places, "name": [*map(stored, names)], **columns}
     before, after = ([pair[side] for pair in pictures] for side in (0, 1))
     return Outcome(
         kind,
@@ -108,7 +109,8 @@ def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]
     """
     sink = io.BytesIO()
     table = pa.concat_tables([one.table for one in outcomes])
-    pq.write_table(table.replace_schema_metadata({"classes": json.dumps(classes), "brittle.id": of}), sink)
+    about = {"classes": json.dumps(stored_within(classes)), "brittle.id": of}
+    pq.write_table(table.replace_schema_metadata(about), sink)
     write_atomically(path, sink.getvalue())
 
 

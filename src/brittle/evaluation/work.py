@@ -13,6 +13,7 @@ from brittle.evaluation.provenance import Provenance
 from brittle.evaluation.recheck import ask_again
 from brittle.evaluation.store import RunFolder
 from brittle.metrics.rows import flags, floats
+from brittle.names import stored
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Work:
             self.classifier, result, block.labels, manifest.batch, draws=manifest.draws, seed=manifest.seed
         )
         kept = extremes.take(result.size.double().numpy(), result.success.numpy())
-        about: dict[str, list[object]] = {"index": block.index.tolist(), "name": list(block.names)}
+        about: dict[str, list[object]] = {"index": block.index.tolist(), "name": [*map(stored, block.names)]}
         self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
         files = self.origin.files()
         if files.keys() - manifest.files.keys():

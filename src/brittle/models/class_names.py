@@ -1,6 +1,7 @@
 """Where files of networks keep the names of their classes: in their metadata, or in a file beside them."""
 
 import ast
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ def names_of(path: Path) -> tuple[str, ...]:
         ModelError: the file beside it is no list of names.
     """
     beside = path.with_suffix(".classes.json")
-    if beside.exists():
+    if os.path.isfile(beside):  # noqa: PTH113 (no file can have a name that is too long)
         try:
             found = names_from(read_json(beside))
         except (OSError, ValueError) as error:

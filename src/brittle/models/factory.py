@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from brittle.core.classifier import Called
 from brittle.core.still import evaluating
 from brittle.errors import ModelError
+from brittle.files import path_of
 from brittle.identity.sources import noting
 from brittle.identity.walk import reach
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
@@ -34,7 +36,7 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
         ModelError: no such file or function, one that fails or returns something else, or weights of another network.
     """
     location, _, name = spec.rpartition(":")
-    path = Path(location).expanduser()
+    path = path_of(location)
     if not path.is_file():
         raise ModelError(f"there is no file {str(path)!r}; write PATH/FILE.py:FACTORY")
     origin = _name_of(path)
@@ -75,7 +77,7 @@ def _names(classes: Any) -> tuple[str, ...]:
 
 
 def _name_of(path: Path) -> str:
-    return f"brittle_factory_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    return f"brittle_factory_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
 
 
 def _run(path: Path, name: str) -> ModuleType:

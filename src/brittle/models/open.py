@@ -1,6 +1,7 @@
 """From what a user writes to a network."""
 
 import difflib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 from brittle.arguments import Device, FileName, checked
 from brittle.errors import ModelError
+from brittle.files import path_of
 from brittle.models.architectures import ARCHITECTURES
 from brittle.models.builtin import load_builtin
 from brittle.models.class_names import names_of
@@ -50,9 +52,9 @@ def open_network(
         >>> open_network("digits-lenet").classes[:3]
         ('0', '1', '2')
     """
-    given = None if weights is None else Path(weights)
+    given = None if weights is None else path_of(weights)
     network = _load(spec, given, device)
-    file = given or Path(spec).expanduser()
+    file = given or path_of(spec)
     if file.suffix in (".pt2", ".onnx", ".safetensors") and (names := names_of(file)):
         network = replace(network, classes=names)
     if dtype is not None:
@@ -77,11 +79,11 @@ def _load(spec: str, weights: Path | None, device: str) -> Network:
     if spec in ARCHITECTURES:
         return load_builtin(spec, weights)
     for beginning, load in COLLECTIONS.items():
-        if spec.startswith(beginning):
+        if spec.startswith(beginning) and not os.path.lexists(spec):
             return load(spec.removeprefix(beginning), weights)
     if Path(spec.rpartition(":")[0]).suffix == ".py":
         return load_factory(spec, weights)
-    path = Path(spec).expanduser()
+    path = path_of(spec)
     refuse_pickle(path)
     if path.suffix in (".pt2", ".onnx"):
         if weights is not None:

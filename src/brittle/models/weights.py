@@ -30,7 +30,7 @@ def refuse_pickle(path: Path) -> None:
             "Where you trust the file, convert its weights once:\n"
             "    from safetensors.torch import save_file\n"
             f"    save_file(torch.load({path.name!r}, weights_only=True), {path.stem + '.safetensors'!r})\n"
-            "and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
+            "  and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
             "or export the whole network: torch.export.save(torch.export.export(module, ...), 'network.pt2')"
         )
 

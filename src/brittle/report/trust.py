@@ -1,6 +1,5 @@
 """How far the numbers can be trusted, and everything needed to get them again."""
 
-import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from brittle import metrics
 from brittle.evaluation.manifest import Manifest
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
+from brittle.names import in_shell, restored
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import NAMES, THIN, plural
 from brittle.report.sections import setting
@@ -210,4 +210,4 @@ def _code(manifest: Manifest) -> dict[str, str]:
 
 def command(evidence: Evidence) -> str:
     """The command that repeats the run, quoted for a shell."""
-    return shlex.join(evidence.manifest.command)
+    return in_shell(map(restored, evidence.manifest.command))

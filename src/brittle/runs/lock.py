@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from brittle.errors import RunError
-from brittle.files import UNFINISHED, cannot_write
+from brittle.files import UNFINISHED, cannot_write, unfinished_prefix
 
 LOCK = ".lock"
 """Suffix of a lock file; it lies beside a file that is being made, hidden, and is removed with the lock."""
@@ -95,7 +95,7 @@ def names_held(folder: Path, stem: str, names: Iterable[str]) -> Generator[None]
     try:
         for name in names:
             for left in folder.iterdir():
-                if left.name.startswith(f".{name}.") and left.name.endswith(UNFINISHED):
+                if left.name.startswith(unfinished_prefix(name)) and left.name.endswith(UNFINISHED):
                     left.unlink(missing_ok=True)
         sweep(folder)
         yield

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brittle.errors import RunError
-from brittle.files import regular_or_nothing
+from brittle.files import check_names, path_of, regular_or_nothing
 from brittle.runs.kinds import Kind
 from brittle.runs.lock import names_held, sweep
 
+LONGEST = "n" * 99
+"""As long as any name that is given within a folder of ours."""
 ENDINGS = (".safetensors", ".training.json", ".png", ".html")
 """Endings that give way to that of a file beside; any other part of a name, such as the .1 of v-0.1, stays."""
 
@@ -47,7 +49,7 @@ def files_named(*specs: object) -> list[Path]:
             text = str(spec)
             for name in dict.fromkeys((text, text.rpartition(":")[0])):
                 try:
-                    path = Path(name).expanduser()
+                    path = path_of(name)
                     found += [path] if name and path.exists() else []
                 except (OSError, ValueError, RuntimeError):
                     continue
@@ -82,6 +84,7 @@ class FilePlace:
         Raises:
             RunError: a folder, a device, a link, a file of another kind, or one that is being read.
         """
+        check_names(self.path, *map(self.side, self.sides))
         for path, kind in ((self.path, self.kind), *((self.side(ending), kind) for ending, kind in self.sides.items())):
             not_an_input(path, self.inputs)
             if regular_or_nothing(path) and not kind.ours(path):
@@ -138,6 +141,7 @@ def check_folder(folder: Path, kind: Kind, inputs: Iterable[Path] = ()) -> None:
     Raises:
         RunError: it is no folder, is being read, or holds something else.
     """
+    check_names(folder / LONGEST)
     try:
         mode = folder.stat().st_mode
     except FileNotFoundError:

@@ -12,6 +12,7 @@ import torch
 
 from brittle.arguments import Device, Seed, checked
 from brittle.errors import BrittleError, InputError, RunError
+from brittle.files import check_names, path_of
 from brittle.metrics import Estimate
 from brittle.runs.kinds import CELLS, STUDY
 from brittle.runs.lock import folder_held
@@ -77,11 +78,12 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     study = named(name) if isinstance(name, str) else name
     if scale not in SCALES:
         raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
+    check_names(Path(out) / study.name)
     work = _Work(study, Path(out) / study.name, watch or tell_nobody)
     check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
-        None if data is None else Path(data).expanduser(),
-        None if models is None else Path(models).expanduser(),
+        None if data is None else path_of(data),
+        None if models is None else path_of(models),
         "paper" if scale == "paper" else "small",
         device,
         seed,

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from brittle.files import write_atomically
+from brittle.names import stored_within
 from brittle.training.plain import History
 from brittle.version import __version__
 
@@ -30,7 +31,7 @@ def save_weights(path: Path, module: nn.Module, story: Mapping[str, Any]) -> Non
         RunError: the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
-    write_atomically(path, save(tensors, {"brittle": json.dumps(dict(story), sort_keys=True)}))
+    write_atomically(path, save(tensors, {"brittle": json.dumps(stored_within(story), sort_keys=True)}))
 
 
 def training_story(name: str, command: str, history: History, data: Mapping[str, Any]) -> dict[str, Any]:

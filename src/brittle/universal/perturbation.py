@@ -17,6 +17,7 @@ from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.maths import norms
+from brittle.names import stored_within
 from brittle.reading import open_tensors, parse_json
 from brittle.runs.checkpoint import checksum
 from brittle.types import Images
@@ -128,7 +129,7 @@ class Perturbation:
             "id": self.id,
             "p": self.threat.name[1:],
             "radius": float(self.threat.radius),
-            "made": self.made,
+            "made": stored_within(self.made),
         }
         tensor = self.tensor.detach().cpu().contiguous().clone()
         write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))

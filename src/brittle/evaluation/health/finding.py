@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from brittle.errors import OverLimit
-from brittle.evaluation.manifest import Strict
+from brittle.evaluation.manifest import Name, Strict
 from brittle.files import write_atomically
 from brittle.reading import read_text
 
@@ -39,13 +39,13 @@ class Finding(Strict):
     """
 
     check: str
-    title: str
+    title: Name
     status: Status
     value: float | None
-    text: str
+    text: Name
     rule: str
     source: str
-    remedy: str
+    remedy: Name
     error: Error = "either"
 
     @property
