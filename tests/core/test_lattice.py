@@ -210,6 +210,45 @@ def test_a_target_is_reached_with_confidence():
     assert torch.equal(result.adversarial, on_levels(result.adversarial))
 
 
+class Level(nn.Module):
+    """Logits (top, top + how far the value lies beyond a level): exact in floating point on 257 levels."""
+
+    def __init__(self, level: int, beyond: float, top: float, dtype: torch.dtype):
+        super().__init__()
+        self.level, self.beyond, self.top = level, beyond, nn.Parameter(torch.tensor(top, dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = x.flatten(1)[:, 0]
+        return torch.stack([0 * value + self.top, self.top + (value - self.level / 256 + self.beyond)], 1)
+
+
+@dataclass(frozen=True)
+class Constant(Attack):
+    """Proposes images of one value."""
+
+    value: float
+
+    def perturb(self, problem) -> None:
+        problem.probe(torch.full_like(problem.images, self.value))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("top", [1.0, -4.0])
+@pytest.mark.parametrize("confidence", [0.0, 0.125])
+def test_a_margin_within_the_rounding_noise_of_the_logits_does_not_suffice(dtype, top, confidence):
+    """16 units in the last place of the largest logit, whatever its sign; with 15 the next level is taken."""
+    unit = torch.finfo(dtype).eps * abs(top)
+    image = torch.full((1, 1, 1, 1), 100 / 256, dtype=dtype)
+    labels = torch.zeros(1, dtype=torch.int64)
+    first = 130 + int(256 * confidence)
+    for units, level in ((15, first + 1), (20, first), (-20, first + 1)):
+        classifier = Classifier(Level(130, units * unit, top, dtype))
+        goal = Untargeted(labels, confidence=confidence)
+        result = run(Constant((first + 2) / 256), classifier, image, labels, goal=goal, threat=Lp(2), lattice=257)
+        assert result.success.all()
+        assert float(result.adversarial) * 256 == level
+
+
 def test_two_channels_and_bounds_of_bytes():
     classifier = convolutional(channels=2, scale=255.0)
     images = middle(8, (2, 3, 4), span=255.0).round()

@@ -57,7 +57,9 @@ class Only:
         self.failed, self.ran = "", 0
 
     def pytest_collection_modifyitems(self, items) -> None:
-        items[:] = sorted((item for item in items if item.nodeid in self.place), key=lambda item: self.place[item.nodeid])
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self.place), key=lambda item: self.place[item.nodeid]
+        )
 
     def pytest_runtest_logreport(self, report) -> None:
         self.ran += report.when == "call"
@@ -211,7 +213,13 @@ def difference(row: dict) -> str:
     start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
     back = next((i for i, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b), 0)
     removed, added = old[start : max(len(old) - back, start + 1)], new[start : max(len(new) - back, start)]
-    return "\n".join([f"{row['file']}:{start + 1} {row['kind']}", *("- " + line for line in removed), *("+ " + line for line in added)])
+    return "\n".join(
+        [
+            f"{row['file']}:{start + 1} {row['kind']}",
+            *("- " + line for line in removed),
+            *("+ " + line for line in added),
+        ]
+    )
 
 
 def main() -> None:
@@ -238,10 +246,22 @@ def main() -> None:
             continue
         names = within(reach.tests(mutant["file"], mutant["first"], mutant["last"]), reach.seconds, given.budget)
         limit = 30 + 5 * sum(reach.seconds[name] for name in names)
-        found = attempt(mutant, names, limit, given.memory) if names else {"alive": True, "by": "", "code": 5, "ran": 0, "took": 0}
+        found = (
+            attempt(mutant, names, limit, given.memory)
+            if names
+            else {"alive": True, "by": "", "code": 5, "ran": 0, "took": 0}
+        )
         done[key] = {**mutant, **found}
         given.out.write_text(json.dumps(done))
-        print(place, "lives " if found["alive"] else "killed", mutant["file"], mutant["first"], found["took"], found["by"][:90], flush=True)
+        print(
+            place,
+            "lives " if found["alive"] else "killed",
+            mutant["file"],
+            mutant["first"],
+            found["took"],
+            found["by"][:90],
+            flush=True,
+        )
     print(summary(list(done.values())))
 
 

@@ -46,7 +46,9 @@ class Places(libcst.CSTVisitor):
         return True
 
 
-def mutants(path: Path) -> Iterator[tuple[MetadataWrapper, tuple[libcst.CSTNode, libcst.CSTNode, str], tuple[int, int]]]:
+def mutants(
+    path: Path,
+) -> Iterator[tuple[MetadataWrapper, tuple[libcst.CSTNode, libcst.CSTNode, str], tuple[int, int]]]:
     """Yield every mutant of one file, with the first and last line of what is changed."""
     whole = MetadataWrapper(libcst.parse_module(path.read_text()))
     places = Places()
