@@ -1,19 +1,25 @@
 """Try mutants: run the tests that reach the changed lines, and say which mutants no test notices.
 
-    python tests/mutation/attempt.py .cache/mutation/sample.json --lines .cache/mutation --out .cache/mutation/result.json
+    python tests/mutation/attempt.py .cache/mutation/sample.json --tests tests/core --out .cache/mutation/result.json
 
-torch and all other libraries are loaded once; a process is split off for each mutant and loads brittle from the changed
-source, which never touches the disk. The tests named after the mutant's module come first, one of each function before
-its other parameters, quick ones before slow ones, until one fails or `--budget` seconds of them have been run. A mutant
-that hangs, takes more than the memory given or kills its process is killed. Mutants that are in the result file already
-are not tried again.
+Everything is loaded once, and the tests are collected once; a process is split off for each mutant, in which the code
+of the changed functions is exchanged. Where more than functions change, such as a constant or the default of a setting,
+the process is split off before brittle is loaded, and loads it from the changed source. Nothing touches the disk.
+
+The tests of the file named after the mutant's module come first, one of each function before its other parameters,
+quick ones before slow ones, until one fails or `--budget` seconds of them have been run. A mutant that hangs, takes
+more than the memory given or ends its process is killed. Mutants that are in the result file already are not tried
+again.
 """
 
 import argparse
 import ast
 import contextlib
+import difflib
+import gc
 import importlib.abc
 import importlib.machinery
+import inspect
 import json
 import os
 import resource
@@ -21,8 +27,11 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import coverage
 
@@ -56,7 +65,7 @@ class Only:
         self.place = {name: place for place, name in enumerate(names)}
         self.failed, self.ran = "", 0
 
-    def pytest_collection_modifyitems(self, items) -> None:
+    def pytest_collection_modifyitems(self, items: list) -> None:
         items[:] = sorted(
             (item for item in items if item.nodeid in self.place), key=lambda item: self.place[item.nodeid]
         )
@@ -80,8 +89,8 @@ class Reach:
         self.seconds: dict[str, float] = json.loads((folder / "seconds.json").read_text())
 
     def tests(self, file: str, first: int, last: int) -> list[str]:
-        """Return the tests that run the statement of these lines, or its class or module where it stands outside functions."""
-        contexts = self.lines.contexts_by_lineno(str(Path(file).absolute()))
+        """Return the tests that run the statement of these lines; outside functions, its class or module."""
+        contexts = self.lines.contexts_by_lineno(file)
         wanted = scope(ast.parse(Path(file).read_text()), first, last)
         names = {name.split("|")[0] for line in wanted for name in contexts.get(line, ()) if name}
         return ordered([name for name in names if name in self.seconds], self.seconds, Path(file).stem)
@@ -96,7 +105,7 @@ def scope(tree: ast.Module, first: int, last: int) -> range:
     if functions:
         node = around[-1]
         body = getattr(node, "body", None)
-        if node is functions[-1]:  # a default of a parameter
+        if node is functions[-1]:  # the default of a parameter
             return range(node.body[0].lineno, node.end_lineno + 1)
         return range(node.lineno, (body[0].lineno if body else node.end_lineno + 1))
     classes = [node for node in around if isinstance(node, ast.ClassDef)]
@@ -147,53 +156,137 @@ def module_of(file: str) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def child(mutant: dict, names: list[str], memory: float, answer: int) -> None:
-    """In a process of its own: load the changed module, run the tests, write down the first that failed."""
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if memory else 0
-    if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (now + int(memory * 2**30),) * 2)
+def changes(file: str, source: str) -> dict[str, CodeType] | None:
+    """Return the code of the outermost functions that a mutant changes, by name; None where more than these changes."""
+    before, after = (compile(text, str(Path(file).absolute()), "exec") for text in (Path(file).read_text(), source))
+    found: dict[str, CodeType] = {}
+    return found if _compared(before, after, found) else None
+
+
+def _compared(before: CodeType, after: CodeType, found: dict[str, CodeType]) -> bool:
+    inner = [[one for one in code.co_consts if isinstance(one, CodeType)] for code in (before, after)]
+    rest = [[repr(one) for one in code.co_consts if not isinstance(one, CodeType)] for code in (before, after)]
+    same = [(code.co_code, code.co_names, code.co_freevars) for code in (before, after)]
+    if same[0] != same[1] or rest[0] != rest[1] or len(inner[0]) != len(inner[1]):
+        return False
+    for old, new in zip(*inner, strict=True):
+        if old == new:
+            continue
+        if not old.co_flags & inspect.CO_OPTIMIZED:  # the body of a class
+            if not _compared(old, new, found):
+                return False
+        elif (old.co_qualname, old.co_freevars, old.co_argcount) != (new.co_qualname, new.co_freevars, new.co_argcount):
+            return False
+        else:
+            found[old.co_qualname] = new
+    return True
+
+
+def exchange(file: str, codes: dict[str, CodeType]) -> bool:
+    """Give all functions of a file that have these names their new code; say whether all were found."""
+    path, met = str(Path(file).absolute()), set()
+    for one in gc.get_objects():
+        if type(one) is FunctionType and one.__code__.co_filename == path and one.__code__.co_qualname in codes:
+            met.add(one.__code__.co_qualname)
+            one.__code__ = codes[one.__code__.co_qualname]
+    return met == set(codes)
+
+
+class Apart:
+    """Split off a process for some work, and wait for what it says, for so many seconds."""
+
+    def __init__(self, limit: float, memory: float):
+        self.limit, self.memory = limit, memory
+
+    def __call__(self, work: Callable[[], list]) -> list:
+        ahead, behind = os.pipe()
+        began = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setsid()
+                self.hush()
+                told = work()
+            except BaseException:
+                told = [-3, traceback.format_exc(), 0]
+            os.write(behind, json.dumps(told).encode())
+            os._exit(0)
+        os.close(behind)
+        ended = False
+        while not ended and time.monotonic() - began < self.limit:
+            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+            time.sleep(0 if ended else 0.02)
+        if not ended:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        with os.fdopen(ahead) as told:
+            text = told.read() if ended else ""
+        return json.loads(text) if text else [-1, "it ended its process" if ended else "it did not end", 0]
+
+    def hush(self) -> None:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        if self.memory:
+            now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (now + int(self.memory * 2**30),) * 2)
+
+
+ALREADY = "ignore::pytest.PytestAssertRewriteWarning"
+OPTIONS = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-W", ALREADY]
+
+
+def fresh(mutant: dict, names: list[str]) -> list:
+    """Load brittle with the changed module, and run the tests."""
     sys.meta_path.insert(0, Mutated(module_of(mutant["file"]), str(Path(mutant["file"]).absolute()), mutant["source"]))
     import pytest
 
     only = Only(names)
     files = list(dict.fromkeys(name.split("::")[0] for name in names))
-    code = pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[only])
-    os.write(answer, json.dumps([int(code), only.failed, only.ran]).encode())
+    return [int(pytest.main([*OPTIONS, *files], plugins=[only])), only.failed, only.ran]
 
 
-def attempt(mutant: dict, names: list[str], limit: float, memory: float) -> dict:
-    """Return what became of one mutant."""
-    ahead, behind = os.pipe()
-    began = time.monotonic()
-    pid = os.fork()
-    if not pid:
-        with contextlib.suppress(BaseException):
-            os.setsid()
-            child(mutant, names, memory, behind)
-        os._exit(0)
-    os.close(behind)
-    ended = False
-    while not ended and time.monotonic() - began < limit:
-        ended = os.waitpid(pid, os.WNOHANG)[0] == pid
-        time.sleep(0 if ended else 0.02)
-    if not ended:
-        os.killpg(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    with os.fdopen(ahead) as told:
-        text = told.read() if ended else ""
-    code, failed, ran = json.loads(text) if text else (-1, "no answer" if ended else "no end", 0)
-    # pytest: 0 all passed, 1 some failed, 2 interrupted by an error of collection, 4 and 5 nothing to run
-    return {"alive": code == 0, "by": failed, "code": code, "ran": ran, "took": round(time.monotonic() - began, 2)}
+class Session:
+    """Tries all mutants of functions within one session of pytest, which has collected all tests."""
+
+    def __init__(self, jobs: list[tuple[str, dict, list[str]]], report: Callable[[str, list, float], None], options):
+        self.jobs, self.report, self.options = jobs, report, options
+
+    def pytest_runtestloop(self, session) -> bool:
+        items = {item.nodeid: item for item in session.items}
+        gc.freeze()
+        for key, mutant, names in self.jobs:
+            began = time.monotonic()
+            apart = Apart(limit_of(names, self.options), self.options.memory)
+            told = apart(lambda mutant=mutant, names=names: self.once(session, mutant, [items[n] for n in names]))
+            self.report(key, told, time.monotonic() - began)
+        return True
+
+    def once(self, session, mutant: dict, items: list) -> list:
+        terminal = session.config.pluginmanager.getplugin("terminalreporter")
+        terminal._tw._file = Path(os.devnull).open("w")  # noqa: SIM115  # as long as the process
+        gc.unfreeze()
+        if not exchange(mutant["file"], changes(mutant["file"], mutant["source"]) or {}):
+            return [-2, "a function of that name was not found", 0]
+        only = Only([])
+        session.config.pluginmanager.register(only)
+        for place, item in enumerate(items):
+            following = items[place + 1] if place + 1 < len(items) else None
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if only.failed:
+                return [1, only.failed, only.ran]
+        return [0, "", only.ran]
+
+
+def limit_of(names: list[str], options) -> float:
+    return 60 + 10 * sum(options.seconds[name] for name in names)
 
 
 def preload() -> None:
     """Load whatever brittle and pytest load, but not brittle."""
     ask = "import sys, brittle, brittle.cli, pytest; print('\\n'.join(sys.modules))"
     names = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
-    for name in [*names, "hypothesis", "beartype", "xdist", "pytest_cov"]:
+    for name in names:
         if not name.startswith(("brittle", "__main")):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -209,60 +302,92 @@ def summary(rows: list[dict]) -> str:
 
 def difference(row: dict) -> str:
     """Return the change of one mutant as lines of a diff."""
-    old, new = Path(row["file"]).read_text().splitlines(), row["source"].splitlines()
-    start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-    back = next((i for i, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b), 0)
-    removed, added = old[start : max(len(old) - back, start + 1)], new[start : max(len(new) - back, start)]
-    return "\n".join(
-        [
-            f"{row['file']}:{start + 1} {row['kind']}",
-            *("- " + line for line in removed),
-            *("+ " + line for line in added),
-        ]
+    lines = difflib.unified_diff(
+        Path(row["file"]).read_text().splitlines(), row["source"].splitlines(), n=0, lineterm=""
     )
+    changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("---", "+++")]
+    return "\n".join([f"{row['file']}:{row['first']} {row['kind']}", *changed])
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("sample", type=Path)
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("sample", type=Path, help="what sample.py wrote")
     words.add_argument("--lines", type=Path, default=Path(".cache/mutation"), help="the folder that measure.py wrote")
     words.add_argument("--out", type=Path, default=Path(".cache/mutation/result.json"))
     words.add_argument("--budget", type=float, default=20, help="seconds of tests a mutant, as measured")
     words.add_argument("--memory", type=float, default=8, help="GiB that a mutant may take; 0 for no limit")
     words.add_argument("--again", action="store_true", help="try those again that lived")
+    words.add_argument("--fresh", action="store_true", help="load brittle anew for every mutant")
     words.add_argument("--show", action="store_true", help="only list those that live")
     given = words.parse_args()
+    sample = {str(place): one for place, one in enumerate(json.loads(given.sample.read_text())["mutants"])}
     done: dict[str, dict] = json.loads(given.out.read_text()) if given.out.exists() else {}
     if given.show:
-        print("\n\n".join(f"[{key}] {difference(row)}" for key, row in done.items() if row["alive"]))
-        print(summary(list(done.values())))
-        return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    reach, sample = Reach(given.lines), json.loads(given.sample.read_text())["mutants"]
-    preload()
-    for place, mutant in enumerate(sample):
-        key = str(place)
-        if key in done and not (given.again and done[key]["alive"]):
-            continue
-        names = within(reach.tests(mutant["file"], mutant["first"], mutant["last"]), reach.seconds, given.budget)
-        limit = 30 + 5 * sum(reach.seconds[name] for name in names)
-        found = (
-            attempt(mutant, names, limit, given.memory)
-            if names
-            else {"alive": True, "by": "", "code": 5, "ran": 0, "took": 0}
-        )
-        done[key] = {**mutant, **found}
-        given.out.write_text(json.dumps(done))
-        print(
-            place,
-            "lives " if found["alive"] else "killed",
-            mutant["file"],
-            mutant["first"],
-            found["took"],
-            found["by"][:90],
-            flush=True,
-        )
+        print("\n\n".join(f"[{key}] {difference(sample[key])}" for key, row in done.items() if row["alive"]))
+    else:
+        attempt(sample, done, given)
+        done = json.loads(given.out.read_text())
     print(summary(list(done.values())))
+
+
+def attempt(sample: dict[str, dict], done: dict[str, dict], options) -> None:
+    """Try what has not been tried, functions first."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    reach = Reach(options.lines)
+    options.seconds = reach.seconds
+
+    def report(key: str, told: list, took: float) -> None:
+        code, failed, ran = told
+        if code == -3:
+            raise RuntimeError(f"mutant {key}: {failed}")
+        if code == -2:
+            return
+        alive = code == 0 or not (failed or ran)
+        done[key] = {"alive": alive, "by": failed, "ran": ran, "took": round(took, 2)}
+        options.out.write_text(json.dumps(done))
+        mutant, word = sample[key], "lives " if alive else "killed"
+        print(key, word, f"{mutant['file']}:{mutant['first']}", f"{took:.1f}", failed[:100], file=screen, flush=True)
+
+    screen = os.fdopen(os.dup(1), "w")
+    jobs = []
+    for key, mutant in sample.items():
+        if key in done and not (options.again and done[key]["alive"]):
+            continue
+        names = within(reach.tests(mutant["file"], mutant["first"], mutant["last"]), reach.seconds, options.budget)
+        if names:
+            jobs.append((key, mutant, names))
+        else:
+            report(key, [0, "", 0], 0)
+    preload()
+    inside = [] if options.fresh else [job for job in jobs if changes(job[1]["file"], job[1]["source"]) is not None]
+    if inside:
+        in_one_session(inside, report, options)
+        done.update(json.loads(options.out.read_text()))
+    tried = set() if options.fresh else {key for key, _, _ in inside if key in done}
+    for key, mutant, names in jobs:
+        if key in tried and not (options.again and done[key]["alive"]):
+            continue
+        began = time.monotonic()
+        apart = Apart(limit_of(names, options), options.memory)
+        report(key, apart(lambda mutant=mutant, names=names: fresh(mutant, names)), time.monotonic() - began)
+
+
+def in_one_session(jobs: list, report: Callable[[str, list, float], None], options) -> None:
+    """Split off the session that loads brittle once for all mutants of functions, and wait for it."""
+    pid = os.fork()
+    if not pid:
+        import pytest
+
+        files = sorted({name.split("::")[0] for _, _, names in jobs for name in names})
+        code = 1
+        try:
+            code = int(pytest.main([*OPTIONS, *files], plugins=[Session(jobs, report, options)]))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

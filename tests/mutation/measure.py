@@ -30,7 +30,9 @@ if __name__ == "__main__":
     given, rest = words.parse_known_args()
     given.out.mkdir(parents=True, exist_ok=True)
     settings = given.out / "coverage.ini"
-    settings.write_text(f"[run]\nsource = brittle\ndata_file = {given.out.absolute() / 'lines'}\n")
+    settings.write_text(
+        f"[run]\nsource = brittle\nrelative_files = true\ndata_file = {given.out.absolute() / 'lines'}\n"
+    )
     seconds = Seconds()
     coverage = [f"--cov-config={settings}", "--cov=brittle", "--cov-context=test", "--cov-report="]
     code = pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *coverage, *rest], plugins=[seconds])
