@@ -17,6 +17,7 @@ import ast
 import contextlib
 import difflib
 import gc
+import hashlib
 import importlib.abc
 import importlib.machinery
 import inspect
@@ -320,14 +321,20 @@ def main() -> None:
     words.add_argument("--fresh", action="store_true", help="load brittle anew for every mutant")
     words.add_argument("--show", action="store_true", help="only list those that live")
     given = words.parse_args()
-    sample = {str(place): one for place, one in enumerate(json.loads(given.sample.read_text())["mutants"])}
+    sample = {name_of(one): one for one in json.loads(given.sample.read_text())["mutants"]}
     done: dict[str, dict] = json.loads(given.out.read_text()) if given.out.exists() else {}
     if given.show:
-        print("\n\n".join(f"[{key}] {difference(sample[key])}" for key, row in done.items() if row["alive"]))
+        alive = [key for key in sample if key in done and done[key]["alive"]]
+        print("\n\n".join(f"[{key}] {difference(sample[key])}" for key in alive))
     else:
         attempt(sample, done, given)
         done = json.loads(given.out.read_text())
-    print(summary(list(done.values())))
+    print(summary([done[key] for key in sample if key in done]))
+
+
+def name_of(mutant: dict) -> str:
+    """Return a short name that is the same for the same change."""
+    return hashlib.sha256((mutant["file"] + mutant["source"]).encode()).hexdigest()[:10]
 
 
 def attempt(sample: dict[str, dict], done: dict[str, dict], options) -> None:
