@@ -20,6 +20,7 @@ from brittle import (
     UnsupportedThreat,
     run,
 )
+from brittle.core.attack import uses_gradients
 from brittle.core.problem import Problem
 
 CALLS: list[list[int]] = []
@@ -146,3 +147,34 @@ def test_combinators_refuse_what_their_attacks_refuse():
 def test_bad_settings_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@dataclass(frozen=True)
+class Both(Attack):
+    """Built around two attacks, one of them beside a setting, and needs gradients for itself as far as it says."""
+
+    first: Attack
+    rest: tuple[object, ...] = ()
+    settings: int = 3
+
+    def perturb(self, problem: Problem) -> None: ...
+
+
+def test_a_search_needs_gradients_where_one_of_its_attacks_does():
+    blind, seeing = RandomNoise(1), PGD()
+    assert not uses_gradients(blind)
+    assert uses_gradients(seeing)
+    for attack, expected in (
+        (Cascade((blind, seeing)), True),
+        (Cascade((seeing, blind)), True),
+        (Cascade((blind, blind)), False),
+        (Restarts(SmallestRadius(blind)), False),
+        (Restarts(SmallestRadius(seeing)), True),
+        (Restarts(Cascade((blind, Restarts(seeing)))), True),
+        (Both(blind, (2, blind)), False),
+        (Both(blind, (2, seeing)), True),
+        (Both(seeing, (2, blind)), True),
+    ):
+        assert uses_gradients(attack) is expected, attack
+    assert Both(blind, (2, seeing)).parts() == [blind, seeing]
+    assert PGD().parts() == []

@@ -69,6 +69,8 @@ def test_what_is_nearly_a_level_is_settled_and_all_else_stays():
     settled = BYTES.settled(images)
     assert settled[0, 0, 0, 0] == torch.tensor(100.0) / 255
     assert settled[0, 0, 0, 1] == images[0, 0, 0, 1]
+    for dtype in (torch.float16, torch.float32, torch.float64):
+        assert BYTES.settled(images.to(dtype)).dtype == BYTES.rounded(images.to(dtype)).dtype == dtype
 
 
 @pytest.mark.parametrize("levels", [1, 0, 65537])
@@ -186,6 +188,37 @@ def test_the_radius_of_each_image_is_kept():
     two = run(PGD(steps=20), classifier, images, threat=Lp(2, free.l2 * 1.2), lattice=256)
     assert two.success.sum() > 4
     assert (two.l2 <= free.l2 * 1.2 + TOLERANCE)[two.success].all()
+
+
+@pytest.mark.parametrize("span", [1.0, 255.0])
+def test_a_level_beyond_the_radius_by_less_than_the_tolerance_is_allowed_whatever_the_span(span: float):
+    """Every step of the search takes sizes in the units of the bounds."""
+    weight = torch.zeros(2, 12).double()
+    weight[1, 1] = 1 / span
+    layer = nn.Linear(12, 2).double()
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(torch.tensor([102.5 / 255, 0.0]))  # broken from three levels up in the second value
+    classifier = Classifier(nn.Sequential(nn.Flatten(), layer), bounds=(0, span))
+    images = torch.full((2, 1, 3, 4), 100 / 255 * span).double()
+    exact = 3 / 255 * span
+    radius = torch.tensor([exact - 5e-7 * span, exact - 2e-6 * span], dtype=torch.float64)
+    points = images.clone()
+    points[:, 0, 0, 1] += 2.999 / 255 * span
+    result = run(Given(points), classifier, images, threat=Lp(2, radius), lattice=256)
+    assert result.size_unrounded.isfinite().all()
+    assert result.success.tolist() == [True, False]
+    assert float(result.size[0]) == pytest.approx(exact, rel=1e-5)
+
+
+@dataclass(frozen=True)
+class Given(Attack):
+    """Proposes the points that it was given."""
+
+    points: Tensor
+
+    def perturb(self, problem) -> None:
+        problem.probe(self.points[problem.ids])
 
 
 def test_no_level_within_the_radius_is_no_success():
