@@ -111,7 +111,7 @@ class Hill(nn.Module):
 
 @pytest.mark.parametrize(("p", "eps", "rho", "alpha"), [(math.inf, 0.2, 0.75, 0.75), (2, 0.4, 0.35, 0.6)])
 def test_every_point_is_that_of_algorithm_1_whatever_halves_the_stride(p, eps, rho, alpha):
-    """On hills with a top near the edge of the ball or inside it; with a small rho condition 2 decides alone at times."""
+    """On hills with a top within the ball or near its edge; with a small rho condition 2 decides alone at times."""
     generator, rows, steps = torch.Generator().manual_seed(5), 8, 40
     images = torch.full((rows, 1, 1, 4), 0.5).double()
     tops = 0.5 + 0.4 * (torch.rand(images.shape, generator=generator).double() - 0.5)

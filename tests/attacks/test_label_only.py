@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from brittle import Attack, Boundary, Classifier, HopSkipJump, InputError, Lp, Problem, RandomDirection, Targeted, run
 from brittle.attacks.boundary import Walk, candidates
-from brittle.attacks.hop_skip_jump import direction
+from brittle.attacks.hop_skip_jump import _boundary, _shrunk, direction
 from brittle.attacks.starting import bisected, reached, straight
 
 
@@ -118,6 +118,23 @@ def test_the_estimate_is_equation_12_with_the_mean_decision_as_baseline(p, limit
     estimate = torch.stack(estimates)
     expected = estimate.sign() if p == "inf" else estimate / estimate.flatten(1).norm(dim=1)[:, None, None, None]
     torch.testing.assert_close(direction(given, points, reach, count), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4), (3, 5, 4)])
+@pytest.mark.parametrize("p", [2, "inf"])
+def test_the_boundary_is_known_to_the_tolerance_of_the_paper(p, shape):
+    """theta is d^(-3/2) for l2 and d^(-2) for linf, d being the number of values: so often is the way halved."""
+    classifier, images = affine(shape=shape), middle(3, shape)
+    given = problem(classifier, images, Lp(p))
+    points, before = reached(given, 50).points, given.record.forward.clone()
+    ends = _boundary(given, points)
+    values = math.prod(shape)
+    theta = values**-1.5 if p == 2 else values**-2
+    assert (given.record.forward - before).tolist() == [math.ceil(-math.log2(theta))] * 3
+    assert given.goal.reached(classifier.logits(ends)).all()
+    path = straight if p == 2 else _shrunk
+    share = (ends - images).flatten(1).norm(given.lp.p, 1) / (points - images).flatten(1).norm(given.lp.p, 1)
+    assert not given.goal.reached(classifier.logits(path(images, points, (share - theta).clamp_min(0)))).any()
 
 
 def test_the_number_of_draws_grows_with_the_root_of_the_step():

@@ -1,6 +1,7 @@
 """Adversarial images on the levels of a file: closed forms, brute force over whole lattices, and files."""
 
 import io
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -148,6 +149,48 @@ def test_every_rung_is_the_smallest_for_its_linearised_margin():
     assert ball.at(torch.tensor([1])).flatten().tolist() == [6, 6, 4]
     assert ball.at(ball.top).flatten().tolist() == [7, 6, 3]
     assert (ball.curve.diff() >= 0).all()
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_on_random_ladders_every_rung_is_the_smallest_for_its_linearised_margin(p: int):
+    """Near the clean image and far from it, at levels and between them, at the ends of the box, with zero slopes."""
+    generator = torch.Generator().manual_seed(11)
+    for turn in range(30):
+        clean, centre = (10 * torch.rand(1, 1, 1, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+        clean = clean.round() if turn % 2 else clean
+        centre = (clean + (centre - 5) / 4).clamp(0, 10) if turn % 3 else centre
+        centre[..., 0] = centre[..., 0].round()
+        slope = torch.randn(centre.shape, generator=generator, dtype=torch.float64)
+        slope[..., 3] = 0.0 if turn % 5 == 0 else slope[..., 3]
+        rungs = ladder(Lp(p), clean, centre, slope, torch.full((1,), 0.7, dtype=torch.float64), 10)
+        near = [
+            sorted({max(0, math.ceil(c) - 1), min(10, math.floor(c) + 1), round(c)}) for c in centre.flatten().tolist()
+        ]
+        points = torch.tensor(list(product(*near))).double().reshape(-1, 1, 1, 4)
+        margins = 0.7 + ((points - centre) * slope).flatten(1).sum(1)
+        sizes = Lp(p).size(clean.expand_as(points), points)
+        assert int(rungs.top) > 0
+        for rung in range(int(rungs.top) + 1):
+            point = rungs.at(torch.tensor([rung]))
+            torch.testing.assert_close(rungs.curve[0, rung], 0.7 + ((point - centre) * slope).sum())
+            assert Lp(p).size(clean, point) <= sizes[margins >= rungs.curve[0, rung] - 1e-9].min() + 1e-9
+        largest = margins.max()
+        torch.testing.assert_close(rungs.curve[0, int(rungs.top)], largest)
+
+
+@pytest.mark.parametrize("threat", [Lp(0), Lp(1), Lp(2), Lp("inf"), Pixels(4)], ids=lambda threat: threat.name)
+def test_an_image_has_the_same_ladder_alone_and_among_others(threat: Threat):
+    generator = torch.Generator().manual_seed(2)
+    clean, centre, slope = (10 * torch.rand(3, 5, 2, 1, 3, generator=generator, dtype=torch.float64)).unbind()
+    clean, slope, margin = clean.round(), slope - 5, torch.linspace(-3, 4, 5, dtype=torch.float64)
+    together = ladder(threat, clean, centre, slope, margin, 10)
+    for row in range(5):
+        alone = ladder(threat, *(each[row, None] for each in (clean, centre, slope, margin)), 10)
+        assert together.top[row] == alone.top
+        for rung in range(int(alone.top) + 1):
+            torch.testing.assert_close(together.curve[row, rung], alone.curve[0, rung])
+            at = torch.full((5,), rung)
+            assert torch.equal(together.at(at)[row], alone.at(at[:1])[0])
 
 
 def test_a_point_beyond_the_end_of_the_box_is_never_proposed():

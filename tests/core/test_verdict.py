@@ -115,7 +115,7 @@ def test_an_image_that_is_wrong_from_the_start_has_size_0_whatever_the_last_look
 
 
 def test_sizes_and_successes_of_wrong_images_beside_right_ones():
-    """With targets of one's own: wrong but not at the target is attacked and no success; at the target it has size 0."""
+    """Wrong but not at its target, an image is attacked and no success; at its target it has size 0."""
     classifier, images = convolutional(), middle(6)
     clean = classifier.logits(images).argmax(1)
     targets, labels = (clean + 1) % 4, clean.clone()
