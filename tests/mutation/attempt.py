@@ -280,7 +280,7 @@ class Session:
 
 
 def limit_of(names: list[str], options) -> float:
-    return 60 + 10 * sum(options.seconds[name] for name in names)
+    return 120 + 20 * sum(options.seconds[name] for name in names)
 
 
 def preload() -> None:
