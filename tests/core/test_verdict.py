@@ -103,7 +103,7 @@ def test_without_a_pass_for_the_last_look_nothing_is_attacked():
 def test_an_image_that_is_wrong_from_the_start_has_size_0_whatever_the_last_look_says(lattice: int | None):
     """A network that draws random numbers may be right about the same image a moment later."""
     labels = torch.tensor([0, 1])
-    module = Said(RIGHT, WRONG, RIGHT, RIGHT)
+    module = Said(RIGHT, RIGHT, WRONG)
     images = torch.full((2, 1, 2, 2), 100 / 255)
     result = run(Shown(), Classifier(module), images, labels, threat=Lp("inf"), lattice=lattice)
     assert result.already.tolist() == [False, True]
