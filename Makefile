@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+MUTANTS := .venv-mutants
+SEED ?= 0
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-.PHONY: demo test shapes check format docs bench weights clean
+.PHONY: demo test shapes mutants check format docs bench weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
@@ -15,6 +17,12 @@ test: $(VENV)/.ready        ## the test suite, with line coverage of src
 
 shapes: $(VENV)/.ready      ## the annotations of shapes and types, checked at run time where the mathematics is
 	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" tests/maths tests/core tests/contract tests/attacks/test_jsma.py
+
+mutants: $(VENV)/.ready $(MUTANTS)/.ready   ## 300 random changes of the search and its judge: which does no test notice? (an hour; SEED=0)
+	$(MUTANTS)/bin/python tests/mutation/sample.py --count 300 --seed $(SEED) src/brittle/core src/brittle/attacks
+	OMP_NUM_THREADS=1 nice $(BIN)/python tests/mutation/measure.py tests/core tests/maths tests/attacks tests/contract
+	OMP_NUM_THREADS=1 nice $(BIN)/python tests/mutation/attempt.py .cache/mutation/sample.json
+	$(BIN)/python tests/mutation/attempt.py .cache/mutation/sample.json --show
 
 check: $(VENV)/.ready       ## lint, formatting, types, documentation
 	$(BIN)/ruff check .
@@ -50,5 +58,10 @@ $(BENCH)/.ready: pyproject.toml constraints.txt benchmarks/requirements.txt
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
 	touch $@
 
+$(MUTANTS)/.ready:
+	$(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check 'mutmut>=3.8'   # its operators; the runner is ours
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(BENCH) site .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(BENCH) $(MUTANTS) .cache/mutation site .pytest_cache .ruff_cache .hypothesis .coverage*

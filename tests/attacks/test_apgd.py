@@ -1,11 +1,12 @@
 """APGD against algorithm 1, written out again from the paper for one image at a time."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
 from affine import affine, convolutional, distance, middle
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from brittle import APGD, PGD, Classifier, InputError, Lp, Targeted, run
@@ -20,8 +21,14 @@ def projected(image: Tensor, x: Tensor, p: float, eps: float) -> Tensor:
     return (image + change).clamp(0, 1)
 
 
-def algorithm_1(classifier: Classifier, image: Tensor, label: int, start: Tensor, p: float, eps: float, steps: int):
-    """Return the largest margin of another class on the way, and the number of times that the stride was halved."""
+def algorithm_1(
+    classifier: Classifier, image: Tensor, label: int, start: Tensor, p: float, eps: float, steps: int,
+    rho: float = 0.75, alpha: float = 0.75,
+):  # fmt: skip
+    """Return the points on the way, the largest margin of another class there, and why the stride was halved or not.
+
+    The reasons are pairs at each checkpoint: whether condition 1 held, too few rises, and condition 2, no better point.
+    """
 
     def look(x: Tensor) -> tuple[float, float, Tensor]:
         leaf = x[None].requires_grad_()
@@ -35,7 +42,7 @@ def algorithm_1(classifier: Classifier, image: Tensor, label: int, start: Tensor
     def steepest(slope: Tensor) -> Tensor:
         return slope.sign() if p == math.inf else slope / slope.norm()
 
-    eta, halvings = 2 * eps, 0
+    eta, path, reasons = 2 * eps, [start], []
     x_old = x = start
     loss, margin, slope = look(x)
     best_loss, best, best_slope, largest = loss, x, slope, margin
@@ -43,24 +50,25 @@ def algorithm_1(classifier: Classifier, image: Tensor, label: int, start: Tensor
     for k in range(steps):
         if k in checkpoints(steps):
             rises = sum(losses[i + 1] > losses[i] for i in range(last, k))
-            halve = rises < 0.75 * (k - last) or (not halved and best_loss <= best_then)
+            reasons.append((rises < rho * (k - last), not halved and best_loss <= best_then))
+            halve = any(reasons[-1])
             halved, best_then, last = halve, best_loss, k
             if halve:
-                halvings += 1
                 eta /= 2
         else:
             halve = False
         here, direction = (best, best_slope) if halve else (x, slope)
         ahead = projected(image, here + eta * steepest(direction), p, eps)
         if k:
-            ahead = projected(image, here + 0.75 * (ahead - here) + 0.25 * (here - x_old), p, eps)
+            ahead = projected(image, here + alpha * (ahead - here) + (1 - alpha) * (here - x_old), p, eps)
         x_old, x = x, ahead
+        path.append(x)
         loss, margin, slope = look(x)
         losses.append(loss)
         largest = max(largest, margin)
         if loss > best_loss:
             best_loss, best, best_slope = loss, x, slope
-    return largest, halvings
+    return torch.stack(path), largest, reasons
 
 
 @pytest.mark.parametrize(("p", "eps"), [(math.inf, 0.01), (2, 0.03)])
@@ -77,11 +85,54 @@ def test_it_is_algorithm_1(p, eps):
         if result.success[row]:
             continue
         start = (images[row] + eps * drawn[row] / drawn[row].norm(p)).clamp(0, 1)
-        largest, count = algorithm_1(classifier, images[row], int(labels[row]), start, p, eps, 30)
-        halvings += count
+        _, largest, reasons = algorithm_1(classifier, images[row], int(labels[row]), start, p, eps, 30)
+        halvings += sum(any(one) for one in reasons)
         assert float(result.margin[row]) == pytest.approx(largest, rel=1e-9)
         assert result.iterations[row] == 30
     assert halvings > 5
+
+
+class Hill(nn.Module):
+    """Logits whose cross-entropy is largest at a place inside the ball, around which the strides swing.
+
+    Class 0 leads everywhere by at least 1, so that no image is ever broken.
+    """
+
+    def __init__(self, tops: Tensor, steepness: Tensor):
+        super().__init__()
+        self.tops, self.steepness = nn.Parameter(tops), nn.Parameter(steepness)
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.detach().clone())
+        lead = 1 + ((x - self.tops).square() * self.steepness).flatten(1).sum(1)
+        return torch.stack([lead, 0 * lead], 1)
+
+
+@pytest.mark.parametrize(("p", "eps", "rho", "alpha"), [(math.inf, 0.2, 0.75, 0.75), (2, 0.4, 0.35, 0.6)])
+def test_every_point_is_that_of_algorithm_1_whatever_halves_the_stride(p, eps, rho, alpha):
+    """On hills with a top within the ball or near its edge; with a small rho condition 2 decides alone at times."""
+    generator, rows, steps = torch.Generator().manual_seed(5), 8, 40
+    images = torch.full((rows, 1, 1, 4), 0.5).double()
+    tops = 0.5 + 0.4 * (torch.rand(images.shape, generator=generator).double() - 0.5)
+    steepness = 30 ** (torch.rand(images.shape, generator=generator).double() * 2 - 1)
+    hill = Hill(tops, steepness)
+    labels, everyone = torch.zeros(rows, dtype=torch.int64), torch.arange(rows)
+    attack = APGD(steps=steps, rises=rho, momentum=alpha)
+    result = run(attack, Classifier(hill), images, labels, threat=Lp(p, eps), seed=3)
+    assert not result.success.any()
+    path = torch.stack(hill.seen[1 : steps + 2], 1)  # between the clean look and the verdict
+    streams, shape = Streams(3, everyone, images.dtype), tuple(images.shape[1:])
+    drawn = 2 * streams.uniform(everyone, shape) - 1 if p == math.inf else streams.normal(everyone, shape)
+    counted = Counter()
+    for row in range(rows):
+        start = (images[row] + eps * drawn[row] / drawn[row].norm(p)).clamp(0, 1)
+        alone = Classifier(Hill(tops[row], steepness[row]))
+        expected, _, reasons = algorithm_1(alone, images[row], 0, start, p, eps, steps, rho, alpha)
+        torch.testing.assert_close(path[row], expected, rtol=0, atol=1e-12)
+        counted.update(reasons)
+    assert min(counted[True, False], counted[False, False]) > 3, counted
+    assert rho == 0.75 or counted[False, True] > 3, counted
 
 
 @pytest.mark.parametrize(("p", "q", "more"), [(math.inf, 1, 1.02), (2, 2, 1.02), (1, math.inf, 1.25)])

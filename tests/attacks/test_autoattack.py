@@ -106,3 +106,14 @@ def test_a_target_is_aimed_at():
 def test_what_cannot_be_meant_is_refused(settings):
     with pytest.raises(InputError, match=next(iter(settings))):
         AutoAttack(**settings)
+
+
+@pytest.mark.parametrize("version", ["standard", "plus", "rand"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_steps_and_queries_are_those_of_every_member(version: str, norm: str):
+    for classes, targeted in ((10, False), (3, False), (10, True)):
+        members = AutoAttack(version, steps=7, queries=11).members(norm, classes, targeted=targeted)
+        assert [member.steps for member in members if not isinstance(member, Square)] == [7] * (
+            len(members) - (version != "rand")
+        )
+        assert [member.queries for member in members if isinstance(member, Square)] == [11] * (version != "rand")

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 from affine import affine, convolutional, distance, middle
-from torch import nn
+from torch import Tensor, nn
 
 from brittle import CarliniWagnerL0, CarliniWagnerL2, CarliniWagnerLinf, Classifier, Lp, Pixels, Targeted, run
 from brittle.attacks.carlini_wagner_l0 import LEAST, SHARE, thinned
@@ -145,3 +145,23 @@ def test_published_settings_run_and_reach_a_target():
     ):
         result = run(attack, classifier, images, goal=Targeted(targets), threat=threat)
         assert (result.prediction == targets).all()
+
+
+def test_the_first_constant_is_the_least_doubling_that_suffices_on_a_linear_network():
+    """There |d|^2 + c f(x + d) is least at d = -c grad f / 2, which takes f to 0 from c = 2 f / |grad f|^2."""
+    generator = torch.Generator().manual_seed(0)
+    slope = torch.randn(40, 1, 2, 3, generator=generator, dtype=torch.float64)
+    lacking = 10 ** (4 * torch.rand(40, generator=generator, dtype=torch.float64) - 3)
+    attack, none = CarliniWagnerL0(constant=1e-3), torch.zeros(40, dtype=torch.float64)
+    constant = attack._begun(none, lacking, slope)
+
+    def left(c: Tensor) -> Tensor:
+        return lacking - (c / 2) * slope.flatten(1).square().sum(1)
+
+    assert (left(constant) <= 1e-12).all()
+    first = constant == 1e-3
+    assert (left(constant / 2) > 0)[~first].all()
+    assert 0 < first.sum() < 40
+    doublings = (constant / 1e-3).log2()
+    torch.testing.assert_close(doublings, doublings.round())
+    torch.testing.assert_close(attack._begun(none + 0.7, lacking, slope), none + 0.7)

@@ -1,6 +1,8 @@
 """HopSkipJump and the boundary attack: what they know, where they begin, and what they find where it is known."""
 
 import math
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from brittle import Attack, Boundary, Classifier, HopSkipJump, InputError, Lp, Problem, RandomDirection, Targeted, run
 from brittle.attacks.boundary import Walk, candidates
-from brittle.attacks.hop_skip_jump import direction
+from brittle.attacks.hop_skip_jump import _boundary, _shrunk, direction
 from brittle.attacks.starting import bisected, reached, straight
 
 
@@ -78,6 +80,61 @@ def test_the_estimate_converges_to_the_normal(p):
     else:
         assert (near.sign() == normal.sign()).double().mean() > 0.9
         assert near.abs().max() == 1
+
+
+@pytest.mark.parametrize("limit", [1000, 25])
+@pytest.mark.parametrize("p", [2, "inf"])
+def test_the_estimate_is_equation_12_with_the_mean_decision_as_baseline(p, limit):
+    """With the same draws, at points off the boundary, so that one side has many more of them than the other.
+
+    At the edge of the box it is the change made that counts, not the draw. Where all draws lie on one side, equation 12
+    is 0; as in the published code the decisions themselves are the weights then.
+    """
+    classifier, images, count = affine(classes=2), middle(6), 20
+    given = replace(problem(classifier, images, Lp(p)), limit=limit)
+    ends = bisected(given, reached(given, 40).points, straight, torch.full((6,), 1e-9, dtype=torch.float64))
+    way = (ends - images) / (ends - images).flatten(1).norm(dim=1)[:, None, None, None]
+    offset = torch.tensor([0.0, 0.06, 0.1, -0.08, -9.0, 9.0], dtype=torch.float64)[:, None, None, None]
+    points = (ends + offset * way).clamp(0, 1)
+    points[0, 0, 0, 0] = 1.0
+    reach = torch.linspace(0.2, 0.3, 6, dtype=torch.float64)
+    reach[4:] = 1e-4
+    again = deepcopy(given.streams)
+    shape, met, estimates = (count, *images.shape[1:]), [], []
+    drawn = again.normal(given.ids, shape) if p == 2 else 2 * again.uniform(given.ids, shape) - 1
+    for row in range(6):
+        decisions, changes = [], []
+        for draw in drawn[row] / drawn[row].flatten(1).norm(dim=1)[:, None, None, None]:
+            near = (points[row] + reach[row] * draw).clamp(0, 1)
+            decisions.append(1.0 if classifier.logits(near[None]).argmax(1) != given.labels[row] else -1.0)
+            changes.append((near - points[row]) / reach[row])
+        mean = sum(decisions) / count
+        baseline = 0.0 if abs(mean) == 1 else mean
+        met.append(mean)
+        estimates.append(sum((side - baseline) * change for side, change in zip(decisions, changes, strict=True)))
+    assert met[4] == -1
+    assert met[5] == 1
+    assert sum(0.1 < abs(mean) < 1 for mean in met) >= 2, met
+    estimate = torch.stack(estimates)
+    expected = estimate.sign() if p == "inf" else estimate / estimate.flatten(1).norm(dim=1)[:, None, None, None]
+    torch.testing.assert_close(direction(given, points, reach, count), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4), (3, 5, 4)])
+@pytest.mark.parametrize("p", [2, "inf"])
+def test_the_boundary_is_known_to_the_tolerance_of_the_paper(p, shape):
+    """theta is d^(-3/2) for l2 and d^(-2) for linf, d being the number of values: so often is the way halved."""
+    classifier, images = affine(shape=shape), middle(3, shape)
+    given = problem(classifier, images, Lp(p))
+    points, before = reached(given, 50).points, given.record.forward.clone()
+    ends = _boundary(given, points)
+    values = math.prod(shape)
+    theta = values**-1.5 if p == 2 else values**-2
+    assert (given.record.forward - before).tolist() == [math.ceil(-math.log2(theta))] * 3
+    assert given.goal.reached(classifier.logits(ends)).all()
+    path = straight if p == 2 else _shrunk
+    share = (ends - images).flatten(1).norm(given.lp.p, 1) / (points - images).flatten(1).norm(given.lp.p, 1)
+    assert not given.goal.reached(classifier.logits(path(images, points, (share - theta).clamp_min(0)))).any()
 
 
 def test_the_number_of_draws_grows_with_the_root_of_the_step():

@@ -100,6 +100,19 @@ def test_cross_entropy_climbs_from_labels_and_falls_towards_targets():
     assert torch.equal(objective(problem_at(LOGITS, Targeted(labels)), "cross_entropy")(LOGITS), -entropy)
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+def test_the_scaled_cross_entropy_brings_the_clean_logits_to_a_standard_deviation_of_5(targeted):
+    """By hand, at other logits than the clean ones; and k times the network has the same loss, down to tiny logits."""
+    labels = torch.tensor([0, 1])
+    goal = Targeted(labels) if targeted else Untargeted(labels)
+    there = LOGITS.roll(1, 1) + 0.5
+    scaled = there * 5 / LOGITS.std(1, correction=1)[:, None]
+    expected = nn.functional.cross_entropy(scaled, labels, reduction="none") * (-1 if targeted else 1)
+    for scale in (1.0, 100.0, 1e-12):
+        value = objective(problem_at(scale * LOGITS, goal), "scaled")(scale * there)
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_another_loss_is_refused():
     from brittle import InputError
 

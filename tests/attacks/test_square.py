@@ -18,8 +18,8 @@ class Watched(Attack):
         Watched.seen = problem
 
 
-def problem(threat: Lp, images: Tensor, channels: int = 1) -> Problem:
-    run(Watched(), convolutional(channels), images, threat=threat)
+def problem(threat: Lp, images: Tensor, channels: int = 1, batch: int = 256) -> Problem:
+    run(Watched(), convolutional(channels), images, threat=threat, batch=batch)
     return Watched.seen
 
 
@@ -123,6 +123,40 @@ def test_l2_moves_the_mass_of_one_window_to_another():
     assert (emptied.flatten(1).sum(1) > 0).float().mean() > 0.9
     squares = (before**2).sum((2, 3)) - (change**2).sum((2, 3))
     assert squares.abs().max() < 1e-12, "mass leaks from channel to channel"
+
+
+def test_l2_draws_both_windows_the_turn_and_the_sign_independently():
+    """No two of the six draws go together; the windows are read off what has changed."""
+    images = torch.full((6000, 1, 9, 9), 0.5).double()
+    given = problem(Lp(2, 0.5), images, batch=len(images))
+    best = images + 0.05
+    change = (_moved(given, best, 3.0) - images)[:, 0] / 0.05
+    emptied, same = change.abs() < 1e-9, (change - change[:, :1, :1]).abs() < 1e-9
+    apart = emptied.flatten(1).sum(1) == 9  # the windows do not overlap
+    filled = ~(emptied | ((change - change.flatten(1).median(1).values[:, None, None]).abs() < 1e-9))
+    apart &= filled.flatten(1).sum(1) == 9
+    assert apart.double().mean() > 0.3
+    assert same.any()
+
+    def corner(cells: Tensor) -> list[Tensor]:
+        return [cells.any(2).int().argmax(1).double(), cells.any(1).int().argmax(1).double()]
+
+    cells = change[apart]
+    to, source = corner(filled[apart]), corner(emptied[apart])
+    assert {int(place) for place in to[0]} == set(range(7)) == {int(place) for place in source[1]}
+    rows = to[0].long()[:, None] + torch.arange(3)
+    columns = to[1].long()[:, None] + torch.arange(3)
+    window = cells[torch.arange(len(cells))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    across = (window[:, 0] - window[:, 2]).sum(1), (window[:, :, 0] - window[:, :, 2]).sum(1)
+    upright = (across[0].abs() > across[1].abs()).double()
+    sign = torch.where(upright.bool(), *across).sign()
+    drawn = torch.stack([*to, *source, upright, sign])
+    together = torch.corrcoef(drawn) - torch.eye(6)
+    pairs = [(0, 1), (0, 3), (1, 2), (2, 3), *[(a, b) for a in range(4) for b in (4, 5)], (4, 5)]
+    for a, b in pairs:  # windows that do not overlap avoid each other's rows and columns
+        assert together[a, b].abs() < 0.08, (a, b, float(together[a, b]))
+    assert 0.45 < upright.mean() < 0.55
+    assert sign.mean().abs() < 0.1
 
 
 def test_l2_spends_what_the_box_left():

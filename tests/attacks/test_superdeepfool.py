@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from affine import convolutional, middle
+from affine import affine, convolutional, distance, middle
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
@@ -71,6 +71,35 @@ def test_rounds_are_bounded_and_end_where_they_gain_nothing():
     assert (one.iterations <= usual.iterations).all()
     assert one.iterations.sum() < usual.iterations.sum() <= all_of_them.iterations.sum()
     assert (usual.size <= one.size * (1 + 1e-3)).all()
+
+
+def test_deepfools_settings_are_those_of_the_walk():
+    """On affine networks DeepFool's first step goes (1 + overshoot) times the distance."""
+    classifier, images = affine(classes=5), middle(6)
+    labels = classifier.logits(images).argmax(1)
+    least, seen = distance(classifier, images, labels, 2), []
+    handle = classifier.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    for overshoot in (0.02, 0.3):
+        seen.clear()
+        run(SuperDeepFool(overshoot=overshoot), classifier, images, threat=Lp(2))
+        torch.testing.assert_close((seen[2] - images).flatten(1).norm(dim=1), (1 + overshoot) * (least + 1e-4))  # nudge
+    handle.remove()
+    few, many = (run(SuperDeepFool(candidates=n, search=0), classifier, images, threat=Lp(2)) for n in (2, 5))
+    assert (few.backward < many.backward).all()
+    assert (many.size >= least).all()
+    assert (many.size <= 1.05 * least).all()
+    stuck = Classifier(Slow())
+    for walk in (1, 4):
+        result = run(SuperDeepFool(walk=walk), stuck, torch.full((2, 1, 1, 2), 0.5), threat=Lp(2))
+        assert (result.iterations == walk).all()
+
+
+class Slow(nn.Module):
+    """Promises a boundary nearby, and never has one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = (x.flatten(1)[:, 0] * 1000).sin() * 1e-3
+        return torch.stack([value * 0 + 1, value], 1)
 
 
 @pytest.mark.parametrize("settings", [{"gain": 1.0}, {"search": -1}, {"steps": 0}, {"candidates": 1}])

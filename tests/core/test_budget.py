@@ -8,7 +8,7 @@ from affine import convolutional, middle
 from cases import CASES, Case
 from torch import Tensor
 
-from brittle import PGD, Attack, Classifier, Lp, Problem, run
+from brittle import PGD, Attack, Classifier, InputError, Lp, Problem, run
 
 
 class Counter:
@@ -102,3 +102,16 @@ def test_it_changes_nothing_where_it_suffices():
     same = run(attack, convolutional(), images, threat=Lp("inf", 0.02), budget=most + 1)
     assert torch.equal(same.adversarial, free.adversarial)
     assert torch.equal(same.forward, free.forward)
+
+
+@pytest.mark.parametrize(("draws", "least"), [(1, 1), (2, 5), (3, 7)])
+def test_the_least_budget_is_what_judging_alone_takes(draws: int, least: int):
+    """With draws: one look that checks the outputs, the draws of the clean image and those of the last look."""
+    box = Counter()
+    result = run(PGD(steps=3), Classifier(box), middle(2).float(), threat=Lp(2, 0.5), budget=least, draws=draws)
+    assert (result.forward == least).all()
+    assert box.shown == 2 * least
+    assert not result.success.any()
+    if least > 1:
+        with pytest.raises(InputError, match=f"budget is {least - 1}; expected at least {least}"):
+            run(PGD(steps=3), Classifier(box), middle(2).float(), threat=Lp(2, 0.5), budget=least - 1, draws=draws)

@@ -20,6 +20,7 @@ from brittle import (
     UnsupportedThreat,
     run,
 )
+from brittle.core.attack import uses_gradients
 from brittle.core.problem import Problem
 
 CALLS: list[list[int]] = []
@@ -146,3 +147,64 @@ def test_combinators_refuse_what_their_attacks_refuse():
 def test_bad_settings_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@dataclass(frozen=True)
+class Both(Attack):
+    """Built around two attacks, one of them beside a setting, and needs gradients for itself as far as it says."""
+
+    first: Attack
+    rest: tuple[object, ...] = ()
+    settings: int = 3
+
+    def perturb(self, problem: Problem) -> None: ...
+
+
+def test_a_search_needs_gradients_where_one_of_its_attacks_does():
+    blind, seeing = RandomNoise(1), PGD()
+    assert not uses_gradients(blind)
+    assert uses_gradients(seeing)
+    for attack, expected in (
+        (Cascade((blind, seeing)), True),
+        (Cascade((seeing, blind)), True),
+        (Cascade((blind, blind)), False),
+        (Restarts(SmallestRadius(blind)), False),
+        (Restarts(SmallestRadius(seeing)), True),
+        (Restarts(Cascade((blind, Restarts(seeing)))), True),
+        (Both(blind, (2, blind)), False),
+        (Both(blind, (2, seeing)), True),
+        (Both(seeing, (2, blind)), True),
+    ):
+        assert uses_gradients(attack) is expected, attack
+    assert Both(blind, (2, seeing)).parts() == [blind, seeing]
+    assert PGD().parts() == []
+
+
+@dataclass(frozen=True)
+class Radii(Attack):
+    """Notes the radii that it is given, and finds something at some of them."""
+
+    found: float = 2.0
+
+    def perturb(self, problem: Problem) -> None:
+        RADII.append(problem.threat.radius.clone())
+        size = torch.as_tensor(problem.threat.radius).clamp_max(0.99)
+        broken = (size >= self.found).nonzero()[:, 0]
+        problem.record.size[problem.ids[broken]] = size[broken]
+
+
+RADII: list[torch.Tensor] = []
+
+
+def test_the_smallest_radius_doubles_up_to_the_radius_given_and_then_bisects():
+    """To the last bit: no radius is beyond the one given; the first is that share of it."""
+    images, given = middle(3), torch.tensor([0.3, 0.7, 1 / 3], dtype=torch.float64)
+    for radius in (0.3, given):
+        RADII.clear()
+        run(SmallestRadius(Radii(), steps=5, first=1 / 8), convolutional(), images, threat=Lp(2, radius))
+        expected = [radius * part + torch.zeros(3, dtype=torch.float64) for part in (1 / 8, 1 / 4, 1 / 2, 1, 1)]
+        for tried, one in zip(RADII, expected, strict=True):
+            assert torch.equal(tried, one)
+    RADII.clear()
+    run(SmallestRadius(Radii(found=0.5), steps=5, first=1 / 4), convolutional(), images[:1], threat=Lp(2, 0.96))
+    assert [float(tried) for tried in RADII] == pytest.approx([0.24, 0.48, 0.96, 0.72, 0.6])

@@ -288,6 +288,16 @@ def test_a_graph_that_serves_once_gives_the_same_figures(attack):
     torch.testing.assert_close(maps[1], maps[0])
 
 
+def test_a_graph_that_serves_once_goes_through_halves_too():
+    """Slopes are brought into the range of float16 there, by another way back."""
+    half = network().half()
+    for attack in (DeepFool(), PGD(steps=4, random_start=False)):
+        threat = Lp(2) if isinstance(attack, DeepFool) else LINF
+        expected, found = attacked(half, attack, threat), attacked(Once(half), attack, threat)
+        torch.testing.assert_close(found.size, expected.size, rtol=1e-3, atol=1e-4)
+        assert torch.equal(found.success, expected.success)
+
+
 class Once(nn.Module):
     """As a compiled module: its way back can be gone once."""
 
@@ -353,6 +363,29 @@ def test_buffers_are_put_back_also_after_an_exception():
     assert len(module.table) > 1  # it has grown, and the module may count on that
     assert has_written(module)
     assert not has_written(network())
+
+
+class Drops(nn.Module):
+    """Takes one of its buffers away when it is asked, and puts a number in the place of another."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = network()
+        self.register_buffer("gone", torch.zeros(3))
+        self.register_buffer("number", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._buffers.pop("gone", None)
+        self._buffers.pop("number", None)
+        self.__dict__["number"] = 3
+        return self.inner(x)
+
+
+def test_a_buffer_that_the_module_has_taken_away_stays_away():
+    module = Drops()
+    attacked(module)
+    assert not hasattr(module, "gone")
+    assert module.number == 3
 
 
 def test_an_exported_program_in_train_mode_keeps_its_statistics():

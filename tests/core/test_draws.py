@@ -6,7 +6,7 @@ from affine import affine, convolutional, middle
 from torch import Tensor, nn
 
 from brittle import APGD, FGSM, Classifier, InputError, Lp, ModelError, Surrogate, run
-from brittle.core.draws import drawn
+from brittle.core.draws import drawn, mean_logits
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.seeds import Streams
@@ -91,6 +91,29 @@ def test_every_pass_of_every_draw_is_counted_and_batches_shrink():
     assert int(result.forward.sum()) == sum(sizes)
     with pytest.raises(InputError, match="draws is 0"):
         run(FGSM(), Classifier(network), middle(2), threat=Lp("inf", 0.1), draws=0)
+
+
+def test_mean_logits_come_from_the_seed_alone_and_each_draw_has_numbers_of_its_own():
+    network, images = masked(draws=1)[0], middle(7)
+    network.seen.clear()
+    classifier, before = Classifier(network), torch.random.get_rng_state()
+    with torch.no_grad():
+        first = mean_logits(classifier, images, 4, seed=3, batch=12)
+        masks = list(network.seen)
+        torch.manual_seed(99)
+        again = mean_logits(classifier, images, 4, seed=3, batch=12)
+        other = mean_logits(classifier, images, 4, seed=4, batch=12)
+        parts = [masks[4 * part : 4 * part + 4] for part in range(3)]
+        expected = [
+            torch.stack([x.flatten(1) @ (network.weight * mask) for mask in part]).mean(0)
+            for part, x in zip(parts, images.split(3), strict=True)
+        ]
+    torch.random.set_rng_state(before)
+    assert len(masks) == 12  # 12 images at a time are 3 with 4 draws each
+    assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 12
+    torch.testing.assert_close(first, torch.cat(expected))
+    assert torch.equal(again, first)
+    assert not torch.equal(other, first)
 
 
 def test_a_sound_network_is_not_changed_by_draws():

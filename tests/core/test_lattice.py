@@ -1,6 +1,7 @@
 """Adversarial images on the levels of a file: closed forms, brute force over whole lattices, and files."""
 
 import io
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -69,6 +70,8 @@ def test_what_is_nearly_a_level_is_settled_and_all_else_stays():
     settled = BYTES.settled(images)
     assert settled[0, 0, 0, 0] == torch.tensor(100.0) / 255
     assert settled[0, 0, 0, 1] == images[0, 0, 0, 1]
+    for dtype in (torch.float16, torch.float32, torch.float64):
+        assert BYTES.settled(images.to(dtype)).dtype == BYTES.rounded(images.to(dtype)).dtype == dtype
 
 
 @pytest.mark.parametrize("levels", [1, 0, 65537])
@@ -148,6 +151,48 @@ def test_every_rung_is_the_smallest_for_its_linearised_margin():
     assert (ball.curve.diff() >= 0).all()
 
 
+@pytest.mark.parametrize("p", [1, 2])
+def test_on_random_ladders_every_rung_is_the_smallest_for_its_linearised_margin(p: int):
+    """Near the clean image and far from it, at levels and between them, at the ends of the box, with zero slopes."""
+    generator = torch.Generator().manual_seed(11)
+    for turn in range(30):
+        clean, centre = (10 * torch.rand(1, 1, 1, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+        clean = clean.round() if turn % 2 else clean
+        centre = (clean + (centre - 5) / 4).clamp(0, 10) if turn % 3 else centre
+        centre[..., 0] = centre[..., 0].round()
+        slope = torch.randn(centre.shape, generator=generator, dtype=torch.float64)
+        slope[..., 3] = 0.0 if turn % 5 == 0 else slope[..., 3]
+        rungs = ladder(Lp(p), clean, centre, slope, torch.full((1,), 0.7, dtype=torch.float64), 10)
+        near = [
+            sorted({max(0, math.ceil(c) - 1), min(10, math.floor(c) + 1), round(c)}) for c in centre.flatten().tolist()
+        ]
+        points = torch.tensor(list(product(*near))).double().reshape(-1, 1, 1, 4)
+        margins = 0.7 + ((points - centre) * slope).flatten(1).sum(1)
+        sizes = Lp(p).size(clean.expand_as(points), points)
+        assert int(rungs.top) > 0
+        for rung in range(int(rungs.top) + 1):
+            point = rungs.at(torch.tensor([rung]))
+            torch.testing.assert_close(rungs.curve[0, rung], 0.7 + ((point - centre) * slope).sum())
+            assert Lp(p).size(clean, point) <= sizes[margins >= rungs.curve[0, rung] - 1e-9].min() + 1e-9
+        largest = margins.max()
+        torch.testing.assert_close(rungs.curve[0, int(rungs.top)], largest)
+
+
+@pytest.mark.parametrize("threat", [Lp(0), Lp(1), Lp(2), Lp("inf"), Pixels(4)], ids=lambda threat: threat.name)
+def test_an_image_has_the_same_ladder_alone_and_among_others(threat: Threat):
+    generator = torch.Generator().manual_seed(2)
+    clean, centre, slope = (10 * torch.rand(3, 5, 2, 1, 3, generator=generator, dtype=torch.float64)).unbind()
+    clean, slope, margin = clean.round(), slope - 5, torch.linspace(-3, 4, 5, dtype=torch.float64)
+    together = ladder(threat, clean, centre, slope, margin, 10)
+    for row in range(5):
+        alone = ladder(threat, *(each[row, None] for each in (clean, centre, slope, margin)), 10)
+        assert together.top[row] == alone.top
+        for rung in range(int(alone.top) + 1):
+            torch.testing.assert_close(together.curve[row, rung], alone.curve[0, rung])
+            at = torch.full((5,), rung)
+            assert torch.equal(together.at(at)[row], alone.at(at[:1])[0])
+
+
 def test_a_point_beyond_the_end_of_the_box_is_never_proposed():
     clean = torch.tensor([0.0, 10.0]).reshape(1, 1, 1, 2)
     for threat in (Lp(1), Lp(2), Lp("inf")):
@@ -188,6 +233,37 @@ def test_the_radius_of_each_image_is_kept():
     assert (two.l2 <= free.l2 * 1.2 + TOLERANCE)[two.success].all()
 
 
+@pytest.mark.parametrize("span", [1.0, 255.0])
+def test_a_level_beyond_the_radius_by_less_than_the_tolerance_is_allowed_whatever_the_span(span: float):
+    """Every step of the search takes sizes in the units of the bounds."""
+    weight = torch.zeros(2, 12).double()
+    weight[1, 1] = 1 / span
+    layer = nn.Linear(12, 2).double()
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(torch.tensor([102.5 / 255, 0.0]))  # broken from three levels up in the second value
+    classifier = Classifier(nn.Sequential(nn.Flatten(), layer), bounds=(0, span))
+    images = torch.full((2, 1, 3, 4), 100 / 255 * span).double()
+    exact = 3 / 255 * span
+    radius = torch.tensor([exact - 5e-7 * span, exact - 2e-6 * span], dtype=torch.float64)
+    points = images.clone()
+    points[:, 0, 0, 1] += 2.999 / 255 * span
+    result = run(Given(points), classifier, images, threat=Lp(2, radius), lattice=256)
+    assert result.size_unrounded.isfinite().all()
+    assert result.success.tolist() == [True, False]
+    assert float(result.size[0]) == pytest.approx(exact, rel=1e-5)
+
+
+@dataclass(frozen=True)
+class Given(Attack):
+    """Proposes the points that it was given."""
+
+    points: Tensor
+
+    def perturb(self, problem) -> None:
+        problem.probe(self.points[problem.ids])
+
+
 def test_no_level_within_the_radius_is_no_success():
     classifier, images = affine(), on_levels(middle(12), 9)
     threat = Lp("inf", 0.1)  # the nearest of nine levels is 1/8 away
@@ -208,6 +284,45 @@ def test_a_target_is_reached_with_confidence():
     assert (result.margin[result.success] >= 0.2).all()
     assert (result.prediction == targets)[result.success].all()
     assert torch.equal(result.adversarial, on_levels(result.adversarial))
+
+
+class Level(nn.Module):
+    """Logits (top, top + how far the value lies beyond a level): exact in floating point on 257 levels."""
+
+    def __init__(self, level: int, beyond: float, top: float, dtype: torch.dtype):
+        super().__init__()
+        self.level, self.beyond, self.top = level, beyond, nn.Parameter(torch.tensor(top, dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        value = x.flatten(1)[:, 0]
+        return torch.stack([0 * value + self.top, self.top + (value - self.level / 256 + self.beyond)], 1)
+
+
+@dataclass(frozen=True)
+class Constant(Attack):
+    """Proposes images of one value."""
+
+    value: float
+
+    def perturb(self, problem) -> None:
+        problem.probe(torch.full_like(problem.images, self.value))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("top", [1.0, -4.0])
+@pytest.mark.parametrize("confidence", [0.0, 0.125])
+def test_a_margin_within_the_rounding_noise_of_the_logits_does_not_suffice(dtype, top, confidence):
+    """16 units in the last place of the largest logit, whatever its sign; with 15 the next level is taken."""
+    unit = torch.finfo(dtype).eps * abs(top)
+    image = torch.full((1, 1, 1, 1), 100 / 256, dtype=dtype)
+    labels = torch.zeros(1, dtype=torch.int64)
+    first = 130 + int(256 * confidence)
+    for units, level in ((15, first + 1), (20, first), (-20, first + 1)):
+        classifier = Classifier(Level(130, units * unit, top, dtype))
+        goal = Untargeted(labels, confidence=confidence)
+        result = run(Constant((first + 2) / 256), classifier, image, labels, goal=goal, threat=Lp(2), lattice=257)
+        assert result.success.all()
+        assert float(result.adversarial) * 256 == level
 
 
 def test_two_channels_and_bounds_of_bytes():

@@ -107,3 +107,13 @@ def test_short_floats_never_round_up_to_one(dtype):
     streams = Streams(0, torch.arange(50), dtype)
     assert streams.uniform(torch.arange(50), (2000,)).max() < 1
     assert torch.isfinite(streams.normal(torch.arange(50), (2000,))).all()
+
+
+def test_the_bits_of_later_draws_stay_what_they_are_too():
+    """Results are compared across versions: the second and third draws of an image are part of them."""
+    streams, of = Streams(5, torch.tensor([0, 3, 1000]), torch.float64), torch.arange(3)
+    first = [[0.25671189161640284, 0.012968370523154915], [0.8860051368903252, 0.46603072847014926],
+             [0.6211211766928798, 0.027822762021261882]]  # fmt: skip
+    assert streams.uniform(of, (2,)).tolist() == first
+    assert streams.uniform(of[1:], (1,)).tolist() == [[0.9671843940149738], [0.4936041967114503]]
+    assert streams.uniform(of, (1,)).tolist() == [[0.607598676076686], [0.12417996826894484], [0.5717470396509032]]

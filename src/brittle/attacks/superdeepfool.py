@@ -71,6 +71,7 @@ class SuperDeepFool(Attack):
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
+        at_least("walk", self.walk, 1)
         at_least("search", self.search, 0)
         share_below_one("gain", self.gain)
         self._inner()
