@@ -56,7 +56,7 @@ class Bright(nn.Module):
 
 
 def images_of(*first: float, flags: Sequence[float] = (), dtype: torch.dtype = torch.float32) -> Tensor:
-    """Images of 2x2 by their first pixel; the second one holds a flag that attacks may go by, the others are 0 and 1."""
+    """Images of 2x2 by their first pixel; the second one is a flag for attacks, the others are 0 and 1."""
     made = torch.zeros(len(first), 1, 2, 2, dtype=dtype)
     made[:, 0, 0, 0] = torch.tensor(first, dtype=dtype)
     made[:, 0, 0, 1] = torch.tensor(flags or [0.0] * len(first), dtype=dtype)

@@ -202,7 +202,7 @@ def test_random_changes_take_no_more_passes_than_the_audit(passes: int, draws: i
 
 
 @pytest.mark.usefixtures("few")
-@pytest.mark.parametrize("batch", [1, 2, 7, 64, 500])
+@pytest.mark.parametrize("batch", [2, 7, 64, 500])
 def test_random_changes_do_not_depend_on_the_batch(batch: int):
     """Some fall and some do not: of the draws around 0.4015 one in 133 is beyond 1/2."""
     images = images_of(*[0.4 + 0.0015 * row for row in range(10)])
