@@ -259,3 +259,16 @@ def test_all_the_room_is_the_box_and_only_right_images_count():
     assert UNBOUNDED(case(of, images=images)).text.endswith("left 2 of 2 standing")
     assert UNBOUNDED(case(attempt(ONE_STEP, rows(3)))).status == "skipped"
     assert UNBOUNDED(case(attempt(STEPS, rows(3, (), range(3))))).text == "No image was right before."
+
+
+def test_a_grey_image_of_which_the_network_says_nan_proves_nothing():
+    """As networks do that divide by an image's own contrast."""
+
+    class Contrast(Bright):
+        def forward(self, images: Tensor) -> Tensor:
+            spread = images.flatten(1).std(1)[:, None]
+            return super().forward(images) * spread / spread
+
+    made = case(attempt(STEPS, rows(3)), attempt(SEARCH, rows(3)), module=Contrast(at=0.45))
+    assert grey_images(made)[0] == []
+    assert GUESSING(made).status == "skipped"
