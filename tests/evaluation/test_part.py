@@ -13,7 +13,7 @@ from brittle.metrics.rows import NORMS
 
 
 class Steps(nn.Module):
-    """Class 1 where the first pixel is above `at`; NaN where it is in `undefined`, and beyond `noisy` random."""
+    """Class 1 where the first pixel is above `at`; what is said of that is NaN in `undefined`."""
 
     def __init__(self, at: float = 0.5, undefined: tuple[float, float] = (9.0, 9.0), scale: float = 1.0):
         super().__init__()
@@ -23,7 +23,8 @@ class Steps(nn.Module):
         first = images[:, 0, 0, 0] / self.scale
         logits = 10 * torch.stack([2 * self.at - first, first], 1)
         low, high = self.undefined
-        return torch.where(((first >= low) & (first <= high))[:, None], torch.nan, logits)
+        logits[:, 1] = torch.where((first >= low) & (first <= high), torch.nan, logits[:, 1])
+        return logits
 
 
 def images_of(*first: float) -> Tensor:

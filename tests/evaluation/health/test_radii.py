@@ -269,6 +269,7 @@ def test_a_grey_image_of_which_the_network_says_nan_proves_nothing():
             spread = images.flatten(1).std(1)[:, None]
             return super().forward(images) * spread / spread
 
-    made = case(attempt(STEPS, rows(3)), attempt(SEARCH, rows(3)), module=Contrast(at=0.45))
+    labels, images = torch.ones(3, dtype=torch.int64), images_of(0.6, 0.7, 0.8)
+    made = case(attempt(STEPS, rows(3)), attempt(SEARCH, rows(3)), module=Contrast(), images=images, labels=labels)
     assert grey_images(made)[0] == []
     assert GUESSING(made).status == "skipped"

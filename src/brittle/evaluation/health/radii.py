@@ -105,7 +105,7 @@ def _guessing(case: Case) -> Seen:
         return skipped("A deformation cannot make every image the same.")
     places, distance = grey_images(case)
     if not places:
-        return skipped("No image was right before that a flat grey one, by what the network says of it, proves to be breakable.")
+        return skipped("No image was right before that a flat grey one proves to be breakable.")
     parts: list[str] = []
     missed, searched = 0, 0
     for search in (one for one in case.attacked() if not one.fixed and one.p == case.p):
