@@ -104,3 +104,55 @@ def test_the_cost_of_a_lattice_is_of_images_that_were_right_and_found_a_change(t
 
 def test_rows_of_a_single_attack_come_in_the_order_of_the_images_too(fixed):
     assert metrics.common_images([fixed])[0]["index"].to_pylist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_intervals_are_drawn_from_the_seed_and_of_the_level_asked_for(table):
+    rows = table(correct=[True] * 12, size=[float(size) for size in np.random.default_rng(0).exponential(size=12)])
+    for figure in (metrics.mean_size, metrics.rho_adv):
+        assert figure(rows, seed=3) == figure(rows, seed=3) != figure(rows, seed=4)
+        assert figure(rows, seed=0) == figure(rows)
+    some = table(correct=[True] * 24, success=[True, False] * 12, size=[float(size) for size in range(1, 25)])
+    for figure in (
+        metrics.clean_accuracy,
+        metrics.success_rate,
+        metrics.rounded_success_rate,
+        metrics.rounding_survival,
+        metrics.median_size,
+        metrics.mean_size,
+        lambda rows, **options: metrics.rho_adv(rows, found_only=True, **options),
+        lambda rows, **options: metrics.size_quantiles(rows, (0.5,), **options)[0.5],
+        lambda rows, **options: metrics.robust_accuracy([rows], **options),
+        lambda rows, **options: metrics.security_curve([Outcome(rows)], "2", **options).accuracy[1],
+        lambda rows, **options: metrics.median_smallest([Outcome(rows)], "2", **options),
+        lambda rows, **options: metrics.per_class([Outcome(rows)], "2", **options)[0].robust,
+        lambda rows, **options: metrics.per_class([Outcome(rows)], "2", **options)[0].clean,
+        lambda rows, **options: metrics.per_class([Outcome(rows)], "2", **options)[0].median,
+    ):
+        wide, narrow = figure(some, level=0.95), figure(some, level=0.5)
+        assert figure(some) == wide
+        assert (wide.low, wide.high) != (narrow.low, narrow.high)
+        assert wide.low <= narrow.low
+        assert narrow.high <= wide.high
+
+
+def test_the_cost_of_a_lattice_has_a_level(table):
+    sizes, before = [1.0 + 0.1 * row for row in range(20)], [1.0] * 20
+    rows = table(correct=[True] * 20, size=sizes, size_unrounded=before)
+    wide, narrow = metrics.lattice_cost(rows), metrics.lattice_cost(rows, level=0.5)
+    assert wide == metrics.lattice_cost(rows, level=0.95)
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_two_perturbations_are_enough_to_compare():
+    assert metrics.largest_inner_product(np.array([[1.0, -0.25], [-0.25, 1.0]])) == 0.25
+
+
+def test_what_may_be_taken_from_the_package_by_name():
+    assert all(hasattr(metrics, name) for name in metrics.__all__)
+    assert len(set(metrics.__all__)) == len(metrics.__all__)
+
+
+def test_radii_are_numbers_with_a_fraction_however_they_are_given(minimum):
+    curve = metrics.security_curve([Outcome(minimum)], "2", radii=[2, 0])
+    assert curve.radii.dtype == np.float64
+    assert curve.radii.tolist() == [0, 2]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_up import BOX, NOISE, SEARCH, STEPS, Bright, attempt, case, images_of, rows, verdict
+from made_up import BOX, NOISE, SEARCH, STEPS, Bright, Brightens, attempt, case, images_of, rows, verdict
 from torch import Tensor, nn
 
 from brittle import Classifier, Flow, Lp, Pixels
@@ -17,6 +17,7 @@ from brittle.evaluation.health.examine import CHECKS, examine
 from brittle.evaluation.health.finding import Finding, Health
 from brittle.evaluation.health.gradients import GRADIENTS, OPTIMISES
 from brittle.evaluation.health.meter import Meter
+from brittle.evaluation.health.thorough import MORE_RESTARTS, THOROUGH_CHECKS
 from brittle.evaluation.health.weights import WEIGHTS
 from brittle.models.network import digest_of
 
@@ -332,3 +333,20 @@ def test_only_failures_that_make_a_network_look_better_flatter():
         for error in ("too high", "too low", "either", "uncertain")
     }
     assert [key for key, value in flatter.items() if value] == [("fail", "too high"), ("fail", "either")]
+
+
+def test_every_look_at_the_network_begins_with_the_random_numbers_of_the_audits_seed():
+    seeds: set[int] = set()
+
+    class Notes(Bright):
+        def forward(self, images: Tensor) -> Tensor:
+            seeds.add(torch.initial_seed())
+            return super().forward(images)
+
+    made = case(attempt(Brightens(), rows(9, range(5))), attempt(SEARCH, rows(9)), module=Notes(at=0.45), seed=77)
+    for one in (*CHECKS, *THOROUGH_CHECKS):
+        if one is not MORE_RESTARTS and one.asks:
+            assert "ended with an error" not in one(made).text
+    assert seeds == {77}
+    MORE_RESTARTS(made)
+    assert seeds == {77, 78}

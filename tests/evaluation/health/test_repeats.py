@@ -313,6 +313,7 @@ def test_attacks_that_converged(traces: list[list[float]], status: str):
 
 def test_only_unbroken_images_of_iterative_attacks_at_a_radius_have_to_converge():
     assert verdict(converged(broken=3)) == ("pass", 0.0)
+    assert converged(broken=3).text == "Every image attacked again by an iterative attack at a radius was broken"
     assert converged(MOVES, attack=ONE_STEP).status == "skipped"
     assert converged(MOVES, threat=Lp("inf")).status == "skipped"
     assert converged(MOVES, attack=NOISE).status == "skipped"
