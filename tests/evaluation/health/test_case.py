@@ -254,16 +254,18 @@ def test_a_check_that_asks_is_skipped_where_queries_are_budgeted():
     assert silent.meter.passes == 0
 
 
-def test_an_examination_makes_every_check_and_counts_its_passes():
+def test_an_examination_makes_every_check_and_counts_its_passes(monkeypatch: pytest.MonkeyPatch):
     made = case(attempt(STEPS, rows(8)), thorough=False)
     health = examine(made, "identity")
     assert (health.run, health.thorough) == ("identity", False)
     assert health.passes == made.meter.passes > 0
     assert health.share == health.passes / 160
     assert [one.check for one in health.findings] == [*(one.name for one in CHECKS), "weights"]
+    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 64)
     nothing = case(attempt(STEPS, rows(8, forward=[0] * 8, backward=[0] * 8)))
-    assert examine(nothing).share == nothing.meter.passes
-    assert [one.check for one in examine(nothing).findings][-5:] == [
+    thorough = examine(nothing)
+    assert (thorough.share, thorough.thorough) == (nothing.meter.passes, True)
+    assert [one.check for one in thorough.findings][-5:] == [
         *("more-steps", "more-restarts", "more-draws", "all-guessing", "weights")
     ]
 
@@ -299,6 +301,11 @@ def test_an_audit_is_examined_as_it_was_made(tmp_path, monkeypatch: pytest.Monke
         ("fgsm", Lp("2", 1.5)),
         ("noise:draws=2", Lp("2", 1.5)),
     ]
+    block = next(open_source("digits", limit=5).blocks(5))
+    assert torch.equal(made.images, block.images)
+    assert torch.equal(made.labels, block.labels)
+    assert made.index.tolist() == [0, 1, 2, 3, 4]
+    assert [one.table["index"].to_pylist() for one in made.attempts] == [[0, 1, 2, 3, 4]] * 2
     assert (made.weights[:4], run) == (digest_of(made.meter.classifier.module)[:4], folder.manifest.identity)
     assert folder.health().run == run
     audit("digits-lenet", "digits", tmp_path / "silent", attacks=["noise"], eps=0.1, limit=2, budget=9)
@@ -335,7 +342,9 @@ def test_only_failures_that_make_a_network_look_better_flatter():
     assert [key for key, value in flatter.items() if value] == [("fail", "too high"), ("fail", "either")]
 
 
-def test_every_look_at_the_network_begins_with_the_random_numbers_of_the_audits_seed():
+def test_every_look_at_the_network_begins_with_the_random_numbers_of_the_audits_seed(
+    monkeypatch: pytest.MonkeyPatch,
+):
     seeds: set[int] = set()
 
     class Notes(Bright):
@@ -343,6 +352,7 @@ def test_every_look_at_the_network_begins_with_the_random_numbers_of_the_audits_
             seeds.add(torch.initial_seed())
             return super().forward(images)
 
+    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 64)
     made = case(attempt(Brightens(), rows(9, range(5))), attempt(SEARCH, rows(9)), module=Notes(at=0.45), seed=77)
     for one in (*CHECKS, *THOROUGH_CHECKS):
         if one is not MORE_RESTARTS and one.asks:
