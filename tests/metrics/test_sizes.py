@@ -156,3 +156,13 @@ def test_radii_are_numbers_with_a_fraction_however_they_are_given(minimum):
     curve = metrics.security_curve([Outcome(minimum)], "2", radii=[2, 0])
     assert curve.radii.dtype == np.float64
     assert curve.radii.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("p", "column"),
+    [("0", "l0"), ("1", "l1"), ("2", "l2"), ("inf", "linf"), ("pixels", "pixels"), ("flow", "flow")],
+)
+def test_each_way_to_measure_has_its_column(p, column, table):
+    columns = {name: [float(place)] for place, name in enumerate(("l0", "l1", "l2", "linf", "pixels", "flow"))}
+    rows = table(correct=[True], **columns)
+    assert metrics.smallest_sizes([Outcome(rows)], p).tolist() == columns[column]
