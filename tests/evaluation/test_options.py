@@ -8,13 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from brittle import Flow, InputError, Lp
+from brittle import PGD, Flow, InputError, Lp
 from brittle.data import open_source
 from brittle.evaluation import attack as attacking
 from brittle.evaluation import audit as auditing
+from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
 from brittle.evaluation.manifest import Manifest
 from brittle.evaluation.plan import DEFAULT_RADIUS, named, norm_of, plan
+from brittle.training.recipe import RECIPES, PlainTraining
 
 SHARED = {
     "weights": Path("w.safetensors"),
@@ -185,3 +187,65 @@ def test_a_target_and_images_that_are_there_already(greys, tmp_path):
     for lattice in (0, 1, 3, 5, 255, 257):
         with pytest.raises(InputError, match="expected 256, or fewer levels"):
             attacking.attack(network(), greys, tmp_path / "no", lattice=lattice)
+
+
+def test_a_training_is_the_one_that_was_asked_for(tmp_path, monkeypatch):
+    def fitted(*given: object, **options: object):
+        raise Opened(given, options)
+
+    monkeypatch.setattr(training, "fit_and_save", fitted)
+
+    def asked(**options: object) -> tuple[tuple, dict]:
+        with pytest.raises(Opened) as caught:
+            training.train("digits-lenet", "digits:train", tmp_path / "w.safetensors", **options)
+        return caught.value.args
+
+    def progress(_: object) -> None: ...
+
+    def watch(_: float) -> None: ...
+
+    told = {"progress": progress, "watch": watch, "device": "cpu", "test": "digits"}
+    about = {"attack": "pgd:steps=3", "norm": "l2", "eps": 0.75, "share": 0.5, "warmup": 2.0, "clean_epochs": 1}
+    (design, source, path, command), options = asked(settings="batch=7", epochs=3, seed=5, limit=9, **told, **about)
+    assert (design.name, len(source), path) == ("digits-lenet", 9, tmp_path / "w.safetensors")
+    assert {key: options[key] for key in told} == told
+    settings, adversarial = options["settings"], options["adversarial"]
+    assert (settings.batch, settings.epochs, settings.seed) == (7, 3, 5)
+    assert (adversarial.attack, adversarial.threat) == (PGD(steps=3), Lp("2", 0.75))
+    assert (adversarial.share, adversarial.warmup, adversarial.clean_epochs) == (0.5, 2.0, 1)
+    for word in (
+        "digits-lenet",
+        "--data digits:train",
+        "--set batch=7",
+        "--epochs 3",
+        "--seed 5",
+        "--limit 9",
+        "--eps 0.75",
+    ):
+        assert word in command
+    for word in ("--attack pgd:steps=3", "--norm l2", "--share 0.5", "--warmup 2.0", "--clean-epochs 1"):
+        assert word in command
+    (_, source, _, command), options = asked()
+    assert len(source) > 1000
+    assert options["adversarial"] is None
+    assert options["settings"] == RECIPES.get("digits-lenet", PlainTraining())
+    assert [options[key] for key in told] == [None, None, "cpu", None]
+    assert not any(word in command for word in ("--norm", "--eps", "--seed", "--device", "--share"))
+    _, options = asked(attack="pgd:steps=3")
+    assert options["adversarial"].threat == Lp("inf", 8 / 255)
+    _, options = asked(attack="deepfool", eps=0.25)
+    assert options["adversarial"].threat == Lp("inf", 0.25)
+    _, options = asked(recipe="madry-mnist", epochs=2)
+    assert (options["adversarial"].attack, options["adversarial"].threat) == (
+        PGD(steps=40, step_size=0.01),
+        Lp("inf", 0.3),
+    )
+    assert (options["settings"].batch, options["settings"].epochs) == (50, 2)
+    for wrong in (
+        {"eps": 0.1},
+        {"share": 0.5},
+        {"attack": "pgd", "recipe": "madry-mnist"},
+        {"eps": 1.0, "recipe": "madry-mnist"},
+    ):
+        with pytest.raises(InputError, match=r"leave out|without an attack"):
+            training.train("digits-lenet", "digits:train", tmp_path / "w", **wrong)
