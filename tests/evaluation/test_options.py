@@ -60,7 +60,10 @@ def test_what_every_command_shares_is_handed_on(module, function, lacks, tmp_pat
     for given in (SHARED, {}):
         with pytest.raises(Opened) as caught:
             function(
-                "a network", "some images", tmp_path, **{key: one for key, one in given.items() if key not in lacks}
+                "a network",
+                "some images",
+                tmp_path / "out",
+                **{key: one for key, one in given.items() if key not in lacks},
             )
         (what, options) = caught.value.args
         assert what == ("a network", "some images")

@@ -166,3 +166,13 @@ def test_each_way_to_measure_has_its_column(p, column, table):
     columns = {name: [float(place)] for place, name in enumerate(("l0", "l1", "l2", "linf", "pixels", "flow"))}
     rows = table(correct=[True], **columns)
     assert metrics.smallest_sizes([Outcome(rows)], p).tolist() == columns[column]
+
+
+def test_the_jackknife_of_a_square_has_the_interval_of_its_contributions_moved_to_its_value():
+    values = np.random.default_rng(0).exponential(size=25)
+    found = metrics.jackknife(values, lambda samples: samples.mean(axis=1) ** 2)
+    without = np.array([np.delete(values, place).mean() ** 2 for place in range(25)])
+    contributions = metrics.mean(25 * found.value - 24 * without)
+    shift = found.value - contributions.value
+    assert abs(shift) > 1e-3
+    assert (found.low, found.high) == pytest.approx((contributions.low + shift, contributions.high + shift))
