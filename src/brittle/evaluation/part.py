@@ -19,7 +19,7 @@ from brittle.core.result import Result
 from brittle.core.still import undisturbed
 from brittle.evaluation.schema import SCHEMA
 from brittle.maths import norms
-from brittle.types import Images, Labels, Mask
+from brittle.types import Images, Labels, Logits, Mask
 
 KEPT = 4
 """How many of the hardest and of the easiest broken images of an attack are kept as pictures."""
@@ -71,8 +71,18 @@ def still_wrong(
         saved = placed(rounded(result.adversarial[broken], classifier.bounds), classifier)
         with undisturbed(classifier.module, seed), torch.no_grad():
             logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
-        wrong[broken] = logits.argmax(1).cpu() != labels[broken]
+        wrong[broken] = mistaken(logits.cpu(), labels[broken])
     return wrong
+
+
+def mistaken(logits: Logits, labels: Labels | int) -> Mask:
+    """Say which outputs name another class; where one is NaN or infinite, the point is no example of anything.
+
+    Example:
+        >>> mistaken(torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, torch.nan]]), 0)
+        tensor([ True, False, False])
+    """
+    return (logits.argmax(1) != labels) & torch.isfinite(logits).all(1)
 
 
 @dataclass

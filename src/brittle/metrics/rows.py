@@ -71,7 +71,7 @@ def common_images(tables: Sequence[pa.Table]) -> list[pa.Table]:
     for index in indices:
         if len(np.unique(index)) < len(index):
             raise InputError("an image occurs twice in one table; give one row per image and attack")
-    shared = reduce(np.intersect1d, indices)
+    shared = reduce(np.intersect1d, indices[1:], np.unique(indices[0]))
     aligned: list[pa.Table] = []
     for table, index in zip(tables, indices, strict=True):
         order = np.argsort(index)

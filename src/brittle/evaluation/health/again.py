@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from brittle.core.result import Result
 from brittle.evaluation.health.case import REPEATS, SHARE, Attempt, Case
+from brittle.evaluation.part import mistaken
 from brittle.metrics.estimate import Floats
 
 CLOSE = 1e-6
@@ -40,8 +40,7 @@ class Witness:
     def __call__(self, images: Tensor, logits: Tensor) -> None:
         """Look at one forward pass."""
         self.points += len(images)
-        wrong = (logits.argmax(1) != self.label) & torch.isfinite(logits).all(1)
-        moved = images[wrong].double()
+        moved = images[mistaken(logits, self.label)].double()
         if not len(moved):
             return
         sizes = measured(moved.cpu().numpy(), self.image.double().cpu().numpy(), self.attempt.p)

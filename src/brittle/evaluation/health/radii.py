@@ -10,6 +10,7 @@ from brittle.core.still import undisturbed
 from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
+from brittle.evaluation.part import mistaken
 from brittle.metrics.rows import floats
 from brittle.types import Mask, PerImage
 
@@ -94,9 +95,9 @@ def grey_images(case: Case) -> tuple[list[int], PerImage]:
     images = placed(case.images, case.classifier)
     grey = torch.full_like(images[:1], (bounds.lower + bounds.upper) / 2)
     with undisturbed(case.meter, case.seed), torch.no_grad():
-        taken = int(case.judged(grey).argmax(1))
+        logits = case.judged(grey).cpu()
     distance = case.threat.size(images, grey.expand_as(images)).cpu()
-    return [place for place in right if int(case.labels[place]) != taken], distance
+    return [place for place in right if bool(mistaken(logits, int(case.labels[place])))], distance
 
 
 def _guessing(case: Case) -> Seen:
@@ -104,7 +105,7 @@ def _guessing(case: Case) -> Seen:
         return skipped("A deformation cannot make every image the same.")
     places, distance = grey_images(case)
     if not places:
-        return skipped("No image was right before that the network does not take for a flat grey one.")
+        return skipped("No image was right before that a flat grey one proves to be breakable.")
     parts: list[str] = []
     missed, searched = 0, 0
     for search in (one for one in case.attacked() if not one.fixed and one.p == case.p):

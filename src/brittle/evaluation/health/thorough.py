@@ -16,6 +16,7 @@ from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.radii import grey_images, standing, strongest
 from brittle.evaluation.health.sources import CHECKLIST
+from brittle.evaluation.part import mistaken
 from brittle.metrics.rows import floats
 
 CHANGE = (0.01, 0.05)
@@ -130,7 +131,7 @@ def _more_draws(case: Case) -> Seen:
             streams = Streams(case.seed + 1, owners + turn * len(owners), images.dtype)
             drawn = case.threat.draw(clean, streams, owners, case.classifier.bounds)
             seen = case.threat.seen(clean, drawn, case.classifier.bounds)[1]
-            fell |= (case.judged(seen).argmax(1).reshape(each, len(few)) != labels).any(0)
+            fell |= mistaken(case.judged(seen), labels.repeat(each)).reshape(each, len(few)).any(0)
     number = int(fell.sum())
     text = f"{number} of {len(few)} images that stood fell to one of {DRAWS:,} random changes"
     return Seen("fail" if number else "pass", text, number / len(few))
