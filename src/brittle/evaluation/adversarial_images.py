@@ -128,11 +128,8 @@ class ImageFolder:
     @property
     def saved(self) -> list[Saved]:
         """All images that are done, in order."""
-        rows = [
-            Saved(**{**image, "source": restored(image["source"])})
-            for block in self.blocks
-            for image in block["images"]
-        ]
+        rows = [Saved(**image) for block in self.blocks for image in block["images"]]
+        rows = [replace(row, source=restored(row.source)) for row in rows]
         return [row if row.path is None else replace(row, path=self.path / row.path) for row in rows]
 
     def announce(self, names: Sequence[str], deformed: bool) -> None:

@@ -100,7 +100,6 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")
     design, path = ARCHITECTURES[network], Path(out)
-    check_names(path, *(path.with_suffix(ending) for ending in (".checkpoint", ".training.json")))
     options = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
     adversarial = _adversarial(recipe, attack, norm, eps, options)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())

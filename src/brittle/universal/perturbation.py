@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from brittle.arguments import Count, FileName, check_fields, checked, seen
+from brittle.arguments import Count, check_fields, checked, seen
 from brittle.core.bounds import Bounds
 from brittle.core.threat import Lp
 from brittle.errors import InputError, RunError, quoted
@@ -118,7 +118,7 @@ class Perturbation:
         return self
 
     @checked
-    def save(self, path: FileName) -> None:
+    def save(self, path: Path | str) -> None:
         """Write it as safetensors: the tensor `perturbation`, the rest in the header's `brittle` as JSON.
 
         Raises:
@@ -136,7 +136,7 @@ class Perturbation:
 
     @classmethod
     @checked
-    def load(cls, path: FileName) -> "Perturbation":
+    def load(cls, path: Path | str) -> "Perturbation":
         """Read what `save` wrote.
 
         Raises:
