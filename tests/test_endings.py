@@ -32,10 +32,17 @@ cli.main()
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_command_in_one_line_with_130(number):
-    with subprocess.Popen([sys.executable, "-c", HELD], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"working\n"
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+    def heard():  # where the tests run in the background of a script, Ctrl-C is ignored, and children inherit that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    words = [sys.executable, "-c", HELD]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heard) as process:
+        try:
+            assert process.stdout.readline() == b"working\n"
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert said.decode() == "error: interrupted; the same command goes on where it stopped\n"
 
