@@ -40,7 +40,7 @@ REPORT_READS = (
 
     "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given
-    "brittle.reading", "brittle.parquet_pages",  # opens a file that somebody else may have made
+    "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
     "brittle.runs",  # says what lies where, and what may be written over
 )  # fmt: skip

@@ -216,5 +216,5 @@ def test_settings_that_cannot_be_meant_are_refused(wrong, message):
     with pytest.raises(InputError, match=message):
         LBFGS(**wrong)
     unchecked = getattr(LBFGS.__init__, "__wrapped__", LBFGS.__init__)
-    with pytest.raises(InputError, match="untargeted is 'best'; expected any, runner-up or random"):
+    with pytest.raises(InputError, match="untargeted is 'best'; expected 'any' or 'runner-up' or 'random'"):
         unchecked(object.__new__(LBFGS), untargeted="best")

@@ -389,7 +389,7 @@ def test_hyper_parameters_that_mean_nothing(fields, message):
     with pytest.raises(InputError, match=message):
         OnePixel(**fields)
     unchecked = getattr(OnePixel.__init__, "__wrapped__", OnePixel.__init__)
-    with pytest.raises(InputError, match="stop is 'never'; expected confident or success"):
+    with pytest.raises(InputError, match="stop is 'never'; expected 'confident' or 'success'"):
         unchecked(object.__new__(OnePixel), stop="never")
 
 

@@ -43,5 +43,5 @@ def test_names_are_needed():
 
 
 def test_limits_must_be_positive():
-    with pytest.raises(InputError, match="limit=-1"):
+    with pytest.raises(InputError, match="limit is -1"):
         open_source("digits", limit=-1)

@@ -61,9 +61,10 @@ def test_many_at_once_are_one_at_a_time(tmp_path):
 
 def test_what_a_killed_writer_left_goes_at_the_next_start(tmp_path):
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom brittle.runs.lock import names_held\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom brittle.files import unfinished_beside\n"
+        "from brittle.runs.lock import names_held\n"
         "with names_held(Path(sys.argv[1]), 'v', ['v']):\n"
-        "    Path(sys.argv[1], f'.v.{os.getpid()}.unfinished').write_text('half')\n"
+        "    unfinished_beside(Path(sys.argv[1], 'v')).write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9

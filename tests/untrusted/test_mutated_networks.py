@@ -1,10 +1,10 @@
 """Networks, weights, perturbations and the files of runs, changed at random: read, or refused with an error of ours."""
 
 import io
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -46,8 +46,11 @@ def exported() -> bytes:
 
 
 def perturbation() -> bytes:
-    header = {"format": 1, "p": "inf", "radius": 0.1, "made": {"method": "by hand", "passes": [1, 2]}}
-    return save({"perturbation": torch.full((1, 4, 4), 0.05)}, {"brittle": json.dumps(header)})
+    made: dict[str, object] = {"method": "by hand", "passes": [1, 2]}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "made.safetensors"
+        Perturbation(torch.full((1, 4, 4), 0.05), Lp("inf", 0.1), made).save(path)
+        return path.read_bytes()
 
 
 STATE = save({name: tensor.clone() for name, tensor in small().state_dict().items()}, {"names": "['a', 'b', 'c']"})

@@ -109,7 +109,8 @@ def _row(value: Any, origin: Any, inner: tuple[Any, ...]) -> Any:
         raise Misfit(f"{len(inner)} values ({', '.join(map(_told, inner))})")
     wanted = inner if origin is tuple and Ellipsis not in inner else [inner[0]] * len(members)
     try:
-        return tuple(_fit(one, hint) for one, hint in zip(members, wanted, strict=True))
+        fitting = tuple(_fit(one, hint) for one, hint in zip(members, wanted, strict=True))
+        return cast("object", value) if origin is list and isinstance(value, list) else fitting  # a list stays itself
     except Misfit as misfit:
         raise Misfit(f"each to be {misfit}") from misfit.__cause__
 

@@ -31,7 +31,7 @@ def names_of(path: Path) -> tuple[str, ...]:
         ModelError: the file beside it is no list of names.
     """
     beside = path.with_suffix(".classes.json")
-    if os.path.isfile(beside):  # noqa: PTH113 (no file can have a name that is too long)
+    if os.path.exists(beside):  # noqa: PTH110 (no file can have a name that is too long)
         try:
             found = names_from(read_json(beside))
         except (OSError, ValueError) as error:

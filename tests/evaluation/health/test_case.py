@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_up import BOX, NOISE, SEARCH, STEPS, Bright, Brightens, attempt, case, images_of, rows, verdict
+from made_up_audits import BOX, NOISE, SEARCH, STEPS, Bright, Brightens, attempt, case, images_of, rows, verdict
 from torch import Tensor, nn
 
 from brittle import Classifier, Flow, Lp, Pixels

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from made_up import (
+from made_up_audits import (
     NOISE,
     ONE_STEP,
     SEARCH,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_up import (
+from made_up_audits import (
     NOISE,
     ONE_STEP,
     RADIUS,

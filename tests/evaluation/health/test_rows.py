@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_up import BOX, NOISE, ONE_STEP, SEARCH, STEPS, attempt, case, rows, verdict
+from made_up_audits import BOX, NOISE, ONE_STEP, SEARCH, STEPS, attempt, case, rows, verdict
 
 from brittle import Cascade, Flow, Lp, Square
 from brittle.evaluation.health.finite import FINITE

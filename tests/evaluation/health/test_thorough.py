@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from made_up import NOISE, ONE_STEP, SEARCH, STEPS, Bright, Brightens, attempt, case, images_of, rows, verdict
+from made_up_audits import NOISE, ONE_STEP, SEARCH, STEPS, Bright, Brightens, attempt, case, images_of, rows, verdict
 from torch import Tensor
 
 from brittle import Attack, Cascade, Flow, Lp, Restarts

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from made_up import BOX, ONE_STEP, STEPS, Bright, attempt, case, images_of, rows, verdict
+from made_up_audits import BOX, ONE_STEP, STEPS, Bright, attempt, case, images_of, rows, verdict
 from torch import Tensor, nn
 
 from brittle import APGD, PGD, Cascade, Classifier, Restarts
