@@ -47,7 +47,7 @@ def placed(*, writes: bool) -> Network:
 def figures(network: Network, out) -> tuple[dict[str, list[dict]], dict[str, str]]:
     """The rows of an audit, and what each check of it said."""
     run = audit(network, "digits", out, attacks=["pgd:steps=5", "square:queries=20"], eps=0.2, limit=30, lattice=256)
-    columns = ["success", "rounded_success", "size", "prediction", "margin", "forward", "backward"]
+    columns = ["success", "rounded_success", "size", "prediction", "forward", "backward"]
     health = run.health()
     assert health is not None
     said = {one.check: one.status for one in health.findings}

@@ -128,7 +128,7 @@ def test_a_run_folder_of_another_model_is_refused(tmp_path: Path):
 
 def test_an_unwritable_folder_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(RunError, match="Not a directory; give another folder"):
         audit("digits-lenet", "digits", tmp_path / "file" / "run", limit=10, **QUICK)
 
 

@@ -24,7 +24,7 @@ SHARED = {
     "binary": True,
     "probabilities": True,
     "labels": 7,
-    "device": "cuda:3",
+    "device": "cpu:0",
     "limit": 5,
     "resize": 40,
     "crop": 32,

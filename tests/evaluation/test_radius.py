@@ -29,7 +29,7 @@ def test_more_than_any_change_is_refused_before_anything_is_written(tmp_path, co
 def test_no_change_at_all_is_refused(tmp_path):
     refused("linf", 0.0, "allows no change.*above 0", tmp_path, audit)
     refused("linf", 0.0, "allows no change.*above 0", tmp_path, lambda *a, **k: attack(*a, attack="pgd", **k))
-    refused("linf", float("nan"), "allows no change", tmp_path, audit)
+    refused("linf", float("nan"), "eps is nan; expected a number", tmp_path, audit)
     with pytest.raises(InputError, match="radius above 0"):
         universal("digits-lenet", "digits", tmp_path / "v", eps=0.0, limit=20)
 

@@ -89,7 +89,7 @@ def test_attacked_files_are_judged_by_the_mean_over_the_draws(noisy, tmp_path):
     assert asked[-20:] == [1] * 20, "each file that is read back is looked at twenty times"
     few = len(asked)
     attack(
-        network, open_source("digits", limit=3), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3, draws=2
+        network, open_source("digits", limit=3), tmp_path / "few", attack="pgd:steps=3", norm="linf", eps=0.3, draws=2
     )
     assert len(asked) - few < few / 5
 

@@ -115,9 +115,9 @@ def test_a_part_that_is_a_folder_is_said(tmp_path):
     part = run / "parts" / "fgsm" / "000000.parquet"
     part.unlink()
     part.mkdir()
-    with pytest.raises(RunError, match="it is no ordinary file"):
+    with pytest.raises(RunError, match="it is a folder, not an ordinary file"):
         write_report(run)
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(RunError, match="is a folder; give the name of a file"):
         run_audit(run)
     part.rmdir()
     run_audit(run)

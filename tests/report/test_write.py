@@ -202,14 +202,14 @@ def deep_brackets(path):
         (weights, "is a safetensors file that holds no training and no perturbation of brittle; expected"),
         (lambda path: path.touch(), "is an empty file; expected"),
         (lambda path: path.write_bytes(b"\x00\x01"), "is a file of another kind; expected"),
-        (deep_brackets, "is a JSON file of something else; expected"),
+        (deep_brackets, "--limits depth="),
         (pipe, "is a pipe, a device or a socket; expected"),
         (lambda path: path.symlink_to("/dev/zero"), "is a pipe, a device or a socket; expected"),
         (lambda path: path.symlink_to("nowhere"), "there is nothing at"),
         (lambda path: None, "there is nothing at"),
         (empty_folder, "is an empty folder"),
         (foreign_manifest, "is no manifest of an audit, format 1"),
-        (manifest_is_a_pipe, "it is no ordinary file"),
+        (manifest_is_a_pipe, "it is a named pipe, not an ordinary file"),
         (foreign_study, "is not the table of a study"),
         (old_study, "run it again: its cells are kept"),
     ],
@@ -220,7 +220,7 @@ def test_what_is_none_of_ours_gets_one_short_line(tmp_path, make, seen):
     path = path if hasattr(path, "name") else tmp_path / "thing"
     assert seen in refusal(path)
     answer = CliRunner().invoke(app, ["report", str(path)])
-    assert isinstance(answer.exception, RunError), "which the command ends with 2"
+    assert isinstance(answer.exception, RunError | OverLimit), "which the command ends with 2"
 
 
 def test_names_that_no_file_can_have(tmp_path):

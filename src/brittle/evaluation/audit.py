@@ -23,7 +23,7 @@ from brittle.evaluation.plan import DEFAULT_RADIUS, named, plan
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
-from brittle.evaluation.store import RunFolder, part_names
+from brittle.evaluation.store import PARTS, RunFolder
 from brittle.evaluation.subject import open_subject
 from brittle.evaluation.work import Work
 from brittle.files import check_names
@@ -125,7 +125,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
     before_saving(budget, draws or 1)
-    check_names(*part_names(Path(out), [one.info.key for one in planned]))
+    check_names(*(Path(out) / PARTS / one.info.key for one in planned))
     loaded = users_modules()
     if lattice is not None:
         Lattice(lattice)  # refuses what is no number of levels, before anything is opened

@@ -13,7 +13,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from brittle.errors import RunError, quoted
+from brittle.errors import InputError, RunError, quoted
 from brittle.evaluation.health.finding import HEALTH, Health, read_health, write_health
 from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
@@ -241,6 +241,8 @@ class RunFolder:
         return {"identity": self.manifest.identity, "attack": key, "block": str(block)}
 
     def _read(self, path: Path, key: str, block: int, columns: Sequence[str] | None) -> pa.Table:
+        if unknown := sorted({*(columns or ())} - {*SCHEMA.names}):
+            raise InputError(f"a part has no column {unknown[0]!r}; it has {', '.join(SCHEMA.names)}")
         try:
             table = read_rows(path, SCHEMA, columns)
         except KeyError:
@@ -255,8 +257,7 @@ class RunFolder:
         return table.replace_schema_metadata(None)
 
     def _replace_manifest(self, manifest: Manifest) -> None:
-        path = self.path / MANIFEST
-        write_atomically(path, manifest.to_json().encode())
+        write_atomically(self.path / MANIFEST, manifest.to_json().encode())
         self.manifest = manifest
 
     def _hold(self) -> None:
@@ -273,15 +274,8 @@ def _clear_another(path: Path, manifest: Manifest) -> None:
     try:
         _same_run(path, manifest)
     except RunError:
-        for part in (path / PARTS).glob("*/*.parquet"):
-            part.unlink(missing_ok=True)
-        for name in (HEALTH, REPORT, MANIFEST):
-            (path / name).unlink(missing_ok=True)
-
-
-def part_names(folder: Path, keys: Sequence[str]) -> list[Path]:
-    """Return one path in a run folder for each attack, as long as any of its parts has."""
-    return [folder / PARTS / key / f"{0:06d}.parquet" for key in keys]
+        for file in (*(path / PARTS).glob("*/*.parquet"), *(path / name for name in (HEALTH, REPORT, MANIFEST))):
+            file.unlink(missing_ok=True)
 
 
 def _same_run(path: Path, manifest: Manifest) -> Manifest:
