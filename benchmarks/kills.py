@@ -35,10 +35,10 @@ from brittle import files
 from brittle.cli import app
 from brittle.errors import BrittleError
 from brittle.evaluation import audit as audit_module
-from brittle.evaluation import store
 from brittle.evaluation.train import train
 from brittle.metrics import proportion
 from brittle.report.study_page import write_study
+from brittle.runs import store
 from brittle.studies import run as study_module
 from brittle.studies import run_study
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study

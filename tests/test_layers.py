@@ -16,11 +16,13 @@ LAYERS = [
     {"reading"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
-    {"runs"},
     {"maths", "pictures"},
+    {"metrics"},
+    {"runs"},
     {"core"},
-    {"attacks", "universal", "blackbox", "defences", "training", "physical", "metrics", "data", "models"},
+    {"attacks", "universal", "blackbox", "defences", "training", "physical", "data", "models"},
     {"registry"},
+    {"health", "engine"},
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
@@ -34,15 +36,15 @@ LAYERS = [
 """From the ground up: a part imports from lower layers alone, so that parts of one layer do not import each other."""
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
-    "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
-    "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.study", "brittle.studies.tables",
+    "brittle.errors", "brittle.version", "brittle.metrics", "brittle.studies.study", "brittle.studies.tables",
     "brittle.studies.drawing", "brittle.studies.kept",
 
     "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
-    "brittle.runs",  # says what lies where, and what may be written over
+    "brittle.limits",  # how much it may read
+    "brittle.runs",  # the record
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
 WITHOUT_TORCH = ("metrics", "report", "pictures")
@@ -139,7 +141,7 @@ def test_a_planted_violation_is_caught(file: str, text: str, culprit: str):
     [
         ("core/run.py", "from brittle.core.attack import Attack\nfrom .threat import Threat\nimport torch"),
         ("attacks/pgd.py", "from brittle.attacks.objective import Loss\nfrom brittle.maths import norms"),
-        ("report/page.py", "from brittle.evaluation.store import a\nfrom brittle import metrics\nfrom . import trust"),
+        ("report/page.py", "from brittle.runs.store import a\nfrom brittle import metrics\nfrom . import trust"),
         ("__init__.py", "from brittle.core.run import run"),
         ("cli.py", "from brittle import terminal\nimport sys"),
     ],

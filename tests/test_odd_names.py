@@ -18,9 +18,9 @@ from studies.counting_study import Counting
 from brittle import Perturbation
 from brittle.evaluation.audit import audit
 from brittle.evaluation.command import command_line
-from brittle.evaluation.store import RunFolder
 from brittle.names import in_shell, restored, stored
 from brittle.report import write_report
+from brittle.runs.store import RunFolder
 from brittle.studies.catalogue import STUDIES
 
 AUDIT = ["--attack", "fgsm", "--eps", "0.1", "--limit", "2"]

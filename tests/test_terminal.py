@@ -8,8 +8,8 @@ import pytest
 
 from brittle import terminal
 from brittle.evaluation.attack import Saved
-from brittle.evaluation.summary import AttackSummary, Summary
 from brittle.metrics import proportion, without_interval
+from brittle.runs.summary import AttackSummary, Summary
 
 NAMES = ["[red]red[/red]", "[/]", "[link=there]here[/link]", "a[0].py:Attack"]
 """What rich would take for markup: swallowed, or an error where it closes what was never opened."""

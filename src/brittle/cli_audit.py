@@ -11,7 +11,6 @@ from brittle.bars import Bar
 from brittle.evaluation.audit import audit as run_audit
 from brittle.evaluation.gate import ExitCode, Gate
 from brittle.evaluation.spec import number
-from brittle.evaluation.summary import summarise
 from brittle.names import plain_name
 from brittle.options import (
     Binary,
@@ -41,6 +40,7 @@ from brittle.options import (
 )
 from brittle.output import user_prints_aside
 from brittle.report import write_report
+from brittle.runs.summary import summarise
 
 
 def audit(

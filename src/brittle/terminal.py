@@ -12,13 +12,13 @@ from rich.text import Text
 
 from brittle.bars import console
 from brittle.evaluation.attack import Saved
-from brittle.evaluation.health.finding import Finding, Health
-from brittle.evaluation.summary import AttackSummary, Summary
 from brittle.evaluation.train import Trained
 from brittle.evaluation.universal import Universal
 from brittle.listing import Listed
 from brittle.metrics import Estimate
 from brittle.names import in_shell, shown, shown_lines, stored_within
+from brittle.runs.finding import Finding, Health
+from brittle.runs.summary import AttackSummary, Summary
 from brittle.studies.study import StudyResult
 from brittle.studies.tables import sheets
 

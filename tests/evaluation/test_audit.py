@@ -17,12 +17,12 @@ from brittle.core.bounds import Bounds
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
 from brittle.evaluation.part import Extremes, rounded
-from brittle.evaluation.schema import NUMBERS
-from brittle.evaluation.store import RunFolder
-from brittle.evaluation.summary import summarise
 from brittle.maths.geometry import warp
 from brittle.models import Network, open_network
 from brittle.report import write_report
+from brittle.runs.schema import NUMBERS
+from brittle.runs.store import RunFolder
+from brittle.runs.summary import summarise
 
 QUICK = {"attacks": ["fgsm", "deepfool:steps=3"], "eps": 0.1}
 

@@ -10,9 +10,9 @@ import pytest
 from brittle import InputError, ModelError, RunError
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
-from brittle.evaluation.summary import summarise
 from brittle.models import open_network
 from brittle.report import write_report
+from brittle.runs.summary import summarise
 
 SERVICE = """
 import json

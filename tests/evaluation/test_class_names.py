@@ -13,9 +13,9 @@ from brittle.data import open_source
 from brittle.errors import InputError, LabelError
 from brittle.evaluation.audit import audit
 from brittle.evaluation.class_names import match_classes, match_names
-from brittle.evaluation.summary import summarise
 from brittle.models import Network, open_network
 from brittle.models.class_names import names_from, names_in, names_of
+from brittle.runs.summary import summarise
 from brittle.terminal import console, show_summary
 
 LEVELS = {"1": 40, "2": 120, "10": 220}

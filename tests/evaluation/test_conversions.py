@@ -15,9 +15,9 @@ from brittle.data import Fit, open_source
 from brittle.errors import BoundsError, InputError
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
-from brittle.evaluation.summary import summarise
 from brittle.models import Network
 from brittle.report import write_report
+from brittle.runs.summary import summarise
 from brittle.terminal import console, show_summary
 
 

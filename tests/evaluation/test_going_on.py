@@ -13,8 +13,8 @@ from brittle import Classifier, RunError
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
 from brittle.evaluation.recheck import ask_again
-from brittle.evaluation.store import RunFolder
 from brittle.models import Network
+from brittle.runs.store import RunFolder
 
 COUNT = 66
 """Images of two parts."""

@@ -12,12 +12,12 @@ from brittle import ModelError, RunError
 from brittle.core.classifier import Classifier
 from brittle.core.threat import Lp
 from brittle.evaluation.audit import audit
-from brittle.evaluation.manifest import Manifest
-from brittle.evaluation.store import RunFolder
-from brittle.evaluation.summary import summarise
 from brittle.evaluation.universal import universal
 from brittle.models import Network, open_network
 from brittle.report import write_report
+from brittle.runs.manifest import Manifest
+from brittle.runs.store import RunFolder
+from brittle.runs.summary import summarise
 from brittle.training.plain import train
 from brittle.training.recipe import PlainTraining
 from brittle.universal.ascent import UniversalAscent

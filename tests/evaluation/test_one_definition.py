@@ -8,10 +8,10 @@ import torch
 
 from brittle import terminal
 from brittle.evaluation.audit import audit
-from brittle.evaluation.summary import summarise
 from brittle.metrics.rows import flags, floats
 from brittle.models import Network
 from brittle.report import write_report
+from brittle.runs.summary import summarise
 
 
 def audited(tmp_path, labels):

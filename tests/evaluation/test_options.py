@@ -14,8 +14,8 @@ from brittle.evaluation import attack as attacking
 from brittle.evaluation import audit as auditing
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
-from brittle.evaluation.manifest import Manifest
 from brittle.evaluation.plan import DEFAULT_RADIUS, named, norm_of, plan
+from brittle.runs.manifest import Manifest
 from brittle.training.recipe import RECIPES, PlainTraining
 
 SHARED = {

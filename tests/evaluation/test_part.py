@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from brittle import PGD, Classifier, Lp, RandomNoise, run
 from brittle.core.bounds import Bounds
 from brittle.evaluation.part import KEPT, Extremes, before_saving, rounded, rows_of, still_wrong
-from brittle.evaluation.schema import SCHEMA
 from brittle.metrics.rows import NORMS
+from brittle.runs.schema import SCHEMA
 
 
 class Steps(nn.Module):

@@ -8,10 +8,10 @@ from brittle import InputError
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.radius import unusual_radius
-from brittle.evaluation.summary import summarise
 from brittle.evaluation.universal import universal
 from brittle.models import Network
 from brittle.report import write_report
+from brittle.runs.summary import summarise
 
 
 def refused(norm, eps, match, tmp_path, command):

@@ -9,10 +9,10 @@ from brittle.core.randomness import DISTANCE, disagreement, is_randomised
 from brittle.data import open_source
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
-from brittle.evaluation.health.finding import Finding
-from brittle.evaluation.store import RunFolder
 from brittle.models import open_network
 from brittle.report import write_report
+from brittle.runs.finding import Finding
+from brittle.runs.store import RunFolder
 
 
 class Noisy(nn.Module):

@@ -7,9 +7,9 @@ import pytest
 
 from brittle.errors import RunError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.health.finding import Health
-from brittle.evaluation.store import RunFolder
 from brittle.report import write_report
+from brittle.runs.finding import Health
+from brittle.runs.store import RunFolder
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from expected import FOREIGN, Foreign
 from brittle import BrittleError
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
-from brittle.evaluation.summary import summarise
 from brittle.evaluation.universal import universal
 from brittle.report import write_report
+from brittle.runs.summary import summarise
 
 FILE = networks.__file__
 QUICK = (

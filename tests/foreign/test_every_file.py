@@ -10,7 +10,7 @@ from expected import half
 
 from brittle import BrittleError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.summary import summarise
+from brittle.runs.summary import summarise
 
 NETWORK = f"{networks.__file__}:reference"
 ATTACKS = ("fgsm", "deepfool")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from brittle.evaluation.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
-from brittle.evaluation.store import SCHEMA, RunFolder
+from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.runs.store import SCHEMA, RunFolder
 
 INF = float("inf")
 

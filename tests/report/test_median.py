@@ -5,13 +5,13 @@ import pytest
 from made_up import plan, searching
 
 from brittle import metrics, terminal
-from brittle.evaluation.store import RunFolder
-from brittle.evaluation.summary import summarise
 from brittle.maths.intervals import quantile_ranks
 from brittle.report.evidence import Evidence, gather
 from brittle.report.formats import THIN
 from brittle.report.sections import cards, class_table
 from brittle.report.verdict import verdict
+from brittle.runs.store import RunFolder
+from brittle.runs.summary import summarise
 
 
 def evidence_of(run) -> Evidence:

@@ -10,13 +10,13 @@ from made_up import plan, searching
 
 from brittle import metrics
 from brittle.errors import RunError
-from brittle.evaluation.manifest import BadImageInfo
-from brittle.evaluation.store import RunFolder
 from brittle.report import figures, sections, trust, write_report
 from brittle.report.evidence import gather
 from brittle.report.formats import THIN
 from brittle.report.gallery import amplification, png, walls
 from brittle.report.verdict import verdict
+from brittle.runs.manifest import BadImageInfo
+from brittle.runs.store import RunFolder
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from brittle.cli import app
 from brittle.errors import OverLimit, RunError
-from brittle.evaluation.manifest import read_manifest
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
 from brittle.limits import use_limits
@@ -23,6 +22,7 @@ from brittle.report import write_report
 from brittle.report.study_page import write_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
+from brittle.runs.manifest import read_manifest
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
 from brittle.studies.drawing import Curves, Graph, HeatMap, Picture, encoded
 

@@ -17,12 +17,12 @@ from torch import nn
 from brittle.core.threat import Lp
 from brittle.errors import BrittleError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.health.finding import HEALTH, read_health
-from brittle.evaluation.manifest import read_manifest
 from brittle.models.archive import check_archive
 from brittle.models.class_names import names_of
 from brittle.models.weights import load_weights
 from brittle.report import write_report
+from brittle.runs.finding import HEALTH, read_health
+from brittle.runs.manifest import read_manifest
 from brittle.universal.perturbation import Perturbation
 
 

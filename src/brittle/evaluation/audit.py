@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from brittle import metrics
 from brittle.arguments import Count, Device, FileName, Seed, checked
 from brittle.core.lattice import Lattice
 from brittle.core.still import remarks_on_autocast
@@ -16,23 +17,24 @@ from brittle.data import Source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import batch_of, draws_for, first_look
-from brittle.evaluation.health.examine import examine_run
-from brittle.evaluation.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, named, plan
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, named, plan
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
-from brittle.evaluation.store import PARTS, RunFolder
 from brittle.evaluation.subject import open_subject
 from brittle.evaluation.work import Work
 from brittle.files import check_names
+from brittle.health.case import Attempt
+from brittle.health.examine import examine_run
 from brittle.identity.sources import users_modules
 from brittle.identity.walk import Known
 from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.runs.kinds import RUN_FOLDER
+from brittle.runs.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.runs.place import check_folder, files_named
+from brittle.runs.store import PARTS, RunFolder
 from brittle.version import __version__
 
 PARTS_OF = 64
@@ -207,10 +209,19 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         anew = work.go()
         health = folder.health()
         if anew or health is None or (thorough and not health.thorough):
-            found = examine_run(folder, planned, classifier, source, weights=before, thorough=thorough)
+            question = named(norm).within(radius)
+            found = examine_run(
+                folder, attempts(folder, planned), question, classifier, source, weights=before, thorough=thorough
+            )
             folder.write_health(found)
         folder.finish()
         return folder
+
+
+def attempts(folder: RunFolder, planned: Sequence[Planned]) -> list[Attempt]:
+    """Return the attacks of a run whose parts are all there with their rows, for the checks."""
+    tables = metrics.common_images([folder.table(one.info.key) for one in planned])
+    return [Attempt(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)]
 
 
 def _version(package: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from brittle.evaluation.summary import Summary
+from brittle.runs.summary import Summary
 
 
 class ExitCode(IntEnum):

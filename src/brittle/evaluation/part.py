@@ -17,9 +17,10 @@ from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.result import Result
 from brittle.core.still import undisturbed
-from brittle.evaluation.schema import SCHEMA
 from brittle.maths import norms
-from brittle.types import Images, Labels, Logits, Mask
+from brittle.maths.losses import mistaken
+from brittle.runs.schema import SCHEMA
+from brittle.types import Images, Labels, Mask
 
 KEPT = 4
 """How many of the hardest and of the easiest broken images of an attack are kept as pictures."""
@@ -73,16 +74,6 @@ def still_wrong(
             logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
         wrong[broken] = mistaken(logits.cpu(), labels[broken])
     return wrong
-
-
-def mistaken(logits: Logits, labels: Labels | int) -> Mask:
-    """Say which outputs name another class; where one is NaN or infinite, the point is no example of anything.
-
-    Example:
-        >>> mistaken(torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, torch.nan]]), 0)
-        tensor([ True, False, False])
-    """
-    return (logits.argmax(1) != labels) & torch.isfinite(logits).all(1)
 
 
 @dataclass

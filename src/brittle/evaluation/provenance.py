@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from brittle.core.classifier import Classifier
 from brittle.core.still import said_of_autocast
 from brittle.data import Source
-from brittle.evaluation.manifest import CodeInfo
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
 from brittle.names import stored
+from brittle.runs.manifest import CodeInfo
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from brittle.core.randomness import is_randomised
 from brittle.core.still import undisturbed
 from brittle.data import Source
 from brittle.errors import RunError
-from brittle.evaluation.store import RunFolder
+from brittle.runs.store import RunFolder
 from brittle.types import Images, Logits, Mask
 
 ASKED = 3

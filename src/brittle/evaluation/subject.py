@@ -12,8 +12,8 @@ from brittle.core.still import remarks_on_autocast, undisturbed
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError
 from brittle.evaluation.first_look import SEEN
-from brittle.evaluation.manifest_info import said_of_images
 from brittle.models import Network, open_network
+from brittle.runs.manifest_info import said_of_images
 
 
 @dataclass(frozen=True)

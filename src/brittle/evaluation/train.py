@@ -18,7 +18,6 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_line
-from brittle.evaluation.manifest_info import said_of_images
 from brittle.evaluation.plan import DEFAULT_RADIUS, plan
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
@@ -28,6 +27,7 @@ from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
 from brittle.runs import kinds
 from brittle.runs.checkpoint import belongs_to_another
+from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import FilePlace, files_named
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.data import Block, Source
-from brittle.evaluation.manifest import BadImageInfo
 from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
 from brittle.evaluation.plan import Planned
 from brittle.evaluation.progress import Watch
 from brittle.evaluation.provenance import Provenance
 from brittle.evaluation.recheck import ask_again
-from brittle.evaluation.store import RunFolder
 from brittle.metrics.rows import flags, floats
 from brittle.names import stored
+from brittle.runs.manifest import BadImageInfo
+from brittle.runs.store import RunFolder
 
 
 @dataclass(frozen=True)

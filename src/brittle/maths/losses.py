@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from brittle.types import Labels, Logits, PerImage
+from brittle.types import Labels, Logits, Mask, PerImage
 
 
 def others(logits: Logits, labels: Labels) -> Logits:
@@ -27,6 +27,16 @@ def decided(logits: Logits) -> tuple[PerImage, Labels]:
     """
     prediction = logits.argmax(1)
     return logits.softmax(1).gather(1, prediction[:, None])[:, 0], prediction
+
+
+def mistaken(logits: Logits, labels: Labels | int) -> Mask:
+    """Say which outputs name another class; where one is NaN or infinite, the point is no example of anything.
+
+    Example:
+        >>> mistaken(torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, torch.nan]]), 0)
+        tensor([ True, False, False])
+    """
+    return (logits.argmax(1) != labels) & torch.isfinite(logits).all(1)
 
 
 def lead(logits: Logits, labels: Labels) -> PerImage:

@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from brittle import metrics
 from brittle.errors import RunError
-from brittle.evaluation.health.finding import Health
-from brittle.evaluation.manifest import AttackInfo, Manifest
-from brittle.evaluation.store import ANEW, RunFolder
 from brittle.metrics import Estimate, Outcome
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags
 from brittle.report.formats import Units
+from brittle.runs.finding import Health
+from brittle.runs.manifest import AttackInfo, Manifest
+from brittle.runs.store import ANEW, RunFolder
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from brittle.evaluation.store import REPORT, RunFolder
 from brittle.report import figures, sections, trust
 from brittle.report.checks import block
 from brittle.report.content import shown
@@ -10,6 +9,7 @@ from brittle.report.evidence import Evidence, gather
 from brittle.report.gallery import walls
 from brittle.report.template import fill
 from brittle.report.verdict import verdict
+from brittle.runs.store import REPORT, RunFolder
 
 __all__ = ["REPORT", "render", "run_page"]
 

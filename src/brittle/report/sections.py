@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from brittle import metrics
-from brittle.evaluation.manifest import AttackInfo
 from brittle.metrics import Estimate, Pair
 from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.figures import MATRIX
 from brittle.report.formats import NAMES, THIN, count, duration, interval, percent, plural
+from brittle.runs.manifest import AttackInfo
 
 OPEN_ROWS = 20
 """Rows of a long table that are shown before one asks for all."""

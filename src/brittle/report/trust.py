@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from brittle import metrics
-from brittle.evaluation.manifest import Manifest
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
 from brittle.names import in_shell, restored
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import NAMES, THIN, plural
 from brittle.report.sections import setting
+from brittle.runs.manifest import Manifest
 
 COLOUR = {"colours made grey", "grey made RGB"}
 """Conversions that a network was seldom trained for."""

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from brittle.errors import RunError
-from brittle.evaluation.schema import read_rows
 from brittle.limits import check_limit
 from brittle.metrics import Estimate, fooling_rate
 from brittle.reading import open_tensors, parse_json
@@ -23,6 +22,7 @@ from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
 from brittle.runs.place import beside
+from brittle.runs.schema import read_rows
 from brittle.studies.drawing import Curves, encoded
 
 LABELS = 10

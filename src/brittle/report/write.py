@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
-from brittle.evaluation.store import MANIFEST
 from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, shown, story_of
 from brittle.report.page import REPORT, run_page
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.place import beside
+from brittle.runs.store import MANIFEST
 from brittle.studies.kept import STUDY, read_study
 
 EXPECTED = (

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from brittle.evaluation.health.examine import CHECKS
-from brittle.evaluation.health.finding import Finding
-from brittle.evaluation.health.thorough import THOROUGH_CHECKS
+from brittle.health.examine import CHECKS
+from brittle.health.thorough import THOROUGH_CHECKS
+from brittle.runs.finding import Finding
 from brittle.studies.faults.planted import PLANTED, Planted
 from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
 

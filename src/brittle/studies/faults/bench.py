@@ -16,9 +16,9 @@ from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.core.threat import Lp, Threat
 from brittle.data import open_source
-from brittle.evaluation.health.case import Attempt, Case
-from brittle.evaluation.health.meter import Meter
 from brittle.evaluation.part import rows_of, still_wrong
+from brittle.health.case import Attempt, Case
+from brittle.health.meter import Meter
 from brittle.models import open_network
 from brittle.models.network import digest_of
 from brittle.types import Images, Labels

@@ -10,9 +10,9 @@ from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.noise import RandomNoise
 from brittle.attacks.pgd import PGD
-from brittle.evaluation.health import finite, gradients, outputs, radii, repeats, rows, thorough, weights
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.check import Check
+from brittle.health import finite, gradients, outputs, radii, repeats, rows, thorough, weights
+from brittle.health.case import Case
+from brittle.health.check import Check
 from brittle.studies.faults import attacks, networks
 from brittle.studies.faults.bench import beyond_the_box, case, digits, halves, mislabelled, network, small
 

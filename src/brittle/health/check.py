@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from brittle.errors import BrittleError
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.finding import Error, Finding, Status
+from brittle.health.case import Case
+from brittle.runs.finding import Error, Finding, Status
 
 
 @dataclass(frozen=True)

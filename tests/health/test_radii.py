@@ -18,7 +18,7 @@ from made_up_audits import (
 from torch import Tensor
 
 from brittle import Flow, Lp
-from brittle.evaluation.health.radii import GUESSING, UNBOUNDED, WIDER, grey_images, standing, strongest
+from brittle.health.radii import GUESSING, UNBOUNDED, WIDER, grey_images, standing, strongest
 
 
 class Recording(Bright):

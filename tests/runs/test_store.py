@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from brittle.errors import RunError
-from brittle.evaluation.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
-from brittle.evaluation.store import NUMBERS, SCHEMA, RunFolder
+from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.runs.store import NUMBERS, SCHEMA, RunFolder
 
 
 def attack(key="pgd", **changes):
@@ -234,7 +234,7 @@ def test_kill_9_in_the_middle_of_a_part_loses_only_that_part(tmp_path):
         import os, sys, signal
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from test_store import manifest, rows
-        from brittle.evaluation.store import RunFolder
+        from brittle.runs.store import RunFolder
         from pathlib import Path
         folder = RunFolder.create(Path({str(tmp_path / "run")!r}), manifest())
         folder.write_part("pgd", 0, rows())

@@ -4,23 +4,22 @@ from collections.abc import Sequence
 
 import torch
 
-from brittle import metrics
 from brittle.core.classifier import Classifier
+from brittle.core.threat import Threat
 from brittle.data import Source
-from brittle.evaluation.health.case import Attempt, Case
-from brittle.evaluation.health.check import Check
-from brittle.evaluation.health.finding import Health
-from brittle.evaluation.health.finite import FINITE
-from brittle.evaluation.health.gradients import GRADIENT_CHECKS
-from brittle.evaluation.health.meter import Meter
-from brittle.evaluation.health.outputs import OUTPUT_CHECKS
-from brittle.evaluation.health.radii import RADIUS_CHECKS
-from brittle.evaluation.health.repeats import REPEAT_CHECKS
-from brittle.evaluation.health.rows import ROW_CHECKS
-from brittle.evaluation.health.thorough import THOROUGH_CHECKS
-from brittle.evaluation.health.weights import WEIGHTS
-from brittle.evaluation.plan import Planned, named
-from brittle.evaluation.store import RunFolder
+from brittle.health.case import Attempt, Case
+from brittle.health.check import Check
+from brittle.health.finite import FINITE
+from brittle.health.gradients import GRADIENT_CHECKS
+from brittle.health.meter import Meter
+from brittle.health.outputs import OUTPUT_CHECKS
+from brittle.health.radii import RADIUS_CHECKS
+from brittle.health.repeats import REPEAT_CHECKS
+from brittle.health.rows import ROW_CHECKS
+from brittle.health.thorough import THOROUGH_CHECKS
+from brittle.health.weights import WEIGHTS
+from brittle.runs.finding import Health
+from brittle.runs.store import RunFolder
 from brittle.types import Images, Labels
 
 CHECKS: tuple[Check, ...] = (
@@ -53,7 +52,8 @@ def examine(case: Case, run: str = "") -> Health:
 
 def examine_run(
     folder: RunFolder,
-    planned: Sequence[Planned],
+    attempts: Sequence[Attempt],
+    threat: Threat,
     classifier: Classifier,
     source: Source,
     *,
@@ -64,27 +64,21 @@ def examine_run(
 
     Args:
         folder: the run.
-        planned: its attacks, as they ran.
+        attempts: its attacks with their rows, about the same images in the same order.
+        threat: the question, with its radius where it has one.
         classifier: the network, as it was attacked.
         source: its images.
         weights: digest of the network before the audit.
         thorough: make the expensive checks too.
     """
     manifest = folder.manifest
-    tables = metrics.common_images([folder.table(one.info.key) for one in planned])
-    attempts = [
-        Attempt(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)
-    ]
-    p = manifest.threat.p
-    question = named(p)
-    radius = manifest.threat.radius
     images, labels, index = _spread(source)
     case = Case(
         meter=Meter(classifier),
         images=images,
         labels=labels,
         index=index,
-        threat=question if radius is None else question.within(radius),
+        threat=threat,
         attempts=tuple(attempts),
         weights=weights,
         seed=manifest.seed,

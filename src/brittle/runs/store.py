@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import InputError, RunError, quoted
-from brittle.evaluation.health.finding import HEALTH, Health, read_health, write_health
-from brittle.evaluation.manifest import BadImageInfo, Manifest, read_manifest
-from brittle.evaluation.schema import NUMBERS, SCHEMA, read_rows
 from brittle.files import UNFINISHED, cannot_write, write_atomically
 from brittle.identity.sources import digest_of_file
 from brittle.names import restored, stored
+from brittle.runs.finding import HEALTH, Health, read_health, write_health
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.lock import hold_folder
+from brittle.runs.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.runs.place import check_folder
+from brittle.runs.schema import NUMBERS, SCHEMA, read_rows
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
 

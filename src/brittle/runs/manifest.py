@@ -8,7 +8,9 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from brittle.errors import RunError, quoted
-from brittle.evaluation.manifest_info import (
+from brittle.identity.sources import changed_files
+from brittle.reading import read_text
+from brittle.runs.manifest_info import (
     AttackInfo,
     BadImageInfo,
     CodeInfo,
@@ -19,8 +21,6 @@ from brittle.evaluation.manifest_info import (
     Strict,
     ThreatInfo,
 )
-from brittle.identity.sources import changed_files
-from brittle.reading import read_text
 
 __all__ = [
     "AttackInfo",

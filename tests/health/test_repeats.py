@@ -25,8 +25,8 @@ from made_up_audits import (
 from torch import Tensor
 
 from brittle import Flow, Lp, Pixels, RandomNoise
-from brittle.evaluation.health.again import MOST, Witness, in_turn, measured
-from brittle.evaluation.health.repeats import ALLOWED, CONVERGED, RETURNED, SAME, moved
+from brittle.health.again import MOST, Witness, in_turn, measured
+from brittle.health.repeats import ALLOWED, CONVERGED, RETURNED, SAME, moved
 
 WIDE = torch.float64
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from brittle.core.still import undisturbed
-from brittle.evaluation.health.again import CLOSE, Again, in_box, measured
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
+from brittle.health.again import CLOSE, Again, in_box, measured
+from brittle.health.case import Case
+from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags, floats
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from brittle.core.still import undisturbed
 from brittle.errors import ModelError
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.check import Check, Seen, skipped
-from brittle.evaluation.health.sources import AUTOATTACK, INDICATORS, ROBUSTBENCH
+from brittle.health.case import Case
+from brittle.health.check import Check, Seen, skipped
+from brittle.health.sources import AUTOATTACK, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import cross_entropy, lead
 from brittle.types import Labels, Logits, PerImage
 

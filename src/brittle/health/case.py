@@ -23,13 +23,13 @@ from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.core.still import undisturbed
 from brittle.core.threat import Threat
-from brittle.evaluation.health.meter import Meter
+from brittle.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.types import Images, Labels
 
 if TYPE_CHECKING:
-    from brittle.evaluation.health.again import Again
+    from brittle.health.again import Again
 
 SHARE = 0.04
 """Of the audit's own passes, what the cheap checks plan with: at most 5 % are promised."""
@@ -228,7 +228,7 @@ class Case:
     @cached_property
     def repeats(self) -> "list[Again]":
         """Some images of every attempt attacked once more, each alone."""
-        from brittle.evaluation.health.again import repeats  # it needs the case
+        from brittle.health.again import repeats  # it needs the case
 
         return repeats(self)
 

@@ -10,16 +10,16 @@ from brittle.core.still import undisturbed
 from brittle.data import open_source
 from brittle.errors import InputError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.health import examine as examining
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.check import Check, Seen, graded
-from brittle.evaluation.health.examine import CHECKS, examine
-from brittle.evaluation.health.finding import Finding, Health
-from brittle.evaluation.health.gradients import GRADIENTS, OPTIMISES
-from brittle.evaluation.health.meter import Meter
-from brittle.evaluation.health.thorough import MORE_RESTARTS, THOROUGH_CHECKS
-from brittle.evaluation.health.weights import WEIGHTS
+from brittle.health import examine as examining
+from brittle.health.case import Case
+from brittle.health.check import Check, Seen, graded
+from brittle.health.examine import CHECKS, examine
+from brittle.health.gradients import GRADIENTS, OPTIMISES
+from brittle.health.meter import Meter
+from brittle.health.thorough import MORE_RESTARTS, THOROUGH_CHECKS
+from brittle.health.weights import WEIGHTS
 from brittle.models.network import digest_of
+from brittle.runs.finding import Finding, Health
 
 
 def test_an_attempt_knows_what_it_is():
@@ -261,7 +261,7 @@ def test_an_examination_makes_every_check_and_counts_its_passes(monkeypatch: pyt
     assert health.passes == made.meter.passes > 0
     assert health.share == health.passes / 160
     assert [one.check for one in health.findings] == [*(one.name for one in CHECKS), "weights"]
-    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 64)
+    monkeypatch.setattr("brittle.health.thorough.DRAWS", 64)
     nothing = case(attempt(STEPS, rows(8, forward=[0] * 8, backward=[0] * 8)))
     thorough = examine(nothing)
     assert (thorough.share, thorough.thorough) == (nothing.meter.passes, True)
@@ -352,7 +352,7 @@ def test_every_look_at_the_network_begins_with_the_random_numbers_of_the_audits_
             seeds.add(torch.initial_seed())
             return super().forward(images)
 
-    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 64)
+    monkeypatch.setattr("brittle.health.thorough.DRAWS", 64)
     made = case(attempt(Brightens(), rows(9, range(5))), attempt(SEARCH, rows(9)), module=Notes(at=0.45), seed=77)
     for one in (*CHECKS, *THOROUGH_CHECKS):
         if one is not MORE_RESTARTS and one.asks:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from brittle import FGSM, PGD, Attack, Classifier, DeepFool, Lp, RandomNoise, Square, Threat
 from brittle.core.problem import Problem
 from brittle.core.result import Result
-from brittle.evaluation.health.again import Again, Witness
-from brittle.evaluation.health.case import Attempt, Case
-from brittle.evaluation.health.finding import Finding
-from brittle.evaluation.health.meter import Meter
+from brittle.health.again import Again, Witness
+from brittle.health.case import Attempt, Case
+from brittle.runs.finding import Finding
+from brittle.health.meter import Meter
 
 RADIUS = 0.1
 ONE_STEP, STEPS, SEARCH, NOISE, BOX = FGSM(), PGD(steps=10), DeepFool(), RandomNoise(), Square()

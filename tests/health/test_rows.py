@@ -8,8 +8,8 @@ import torch
 from made_up_audits import BOX, NOISE, ONE_STEP, SEARCH, STEPS, attempt, case, rows, verdict
 
 from brittle import Cascade, Flow, Lp, Square
-from brittle.evaluation.health.finite import FINITE
-from brittle.evaluation.health.rows import (
+from brittle.health.finite import FINITE
+from brittle.health.rows import (
     ALLOWED,
     BLACK_BOX,
     ITERATIVE,
@@ -19,7 +19,7 @@ from brittle.evaluation.health.rows import (
     STRENGTH,
     UNLIMITED,
 )
-from brittle.evaluation.health.rows import (
+from brittle.health.rows import (
     NOISE as NOISE_CHECK,
 )
 

@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from brittle.errors import OverLimit
-from brittle.evaluation.manifest import Name, Strict
 from brittle.files import write_atomically
 from brittle.reading import read_text
+from brittle.runs.manifest import Name, Strict
 
 HEALTH = "health.json"
 MOST_FINDINGS = 1000

@@ -7,10 +7,10 @@ import torch
 from brittle.core.flow import Flow
 from brittle.core.inputs import placed
 from brittle.core.still import undisturbed
-from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
-from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
-from brittle.evaluation.part import mistaken
+from brittle.health.case import RADII, SHARE, Attempt, Case
+from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.sources import CHECKLIST, INDICATORS, SYMPTOM
+from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
 from brittle.types import Mask, PerImage
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 from test_store import attack, manifest
 
-from brittle.evaluation.manifest import CodeInfo, DataInfo, NetworkInfo, ThreatInfo
+from brittle.runs.manifest import CodeInfo, DataInfo, NetworkInfo, ThreatInfo
 
 
 def code(yours: dict[str, str], brittle: str = "b" * 64) -> CodeInfo:

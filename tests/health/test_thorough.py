@@ -11,7 +11,7 @@ from torch import Tensor
 
 from brittle import Attack, Cascade, Flow, Lp, Restarts
 from brittle.core.problem import Problem
-from brittle.evaluation.health.thorough import ALL_GUESSING, MORE_DRAWS, MORE_RESTARTS, MORE_STEPS, doubled
+from brittle.health.thorough import ALL_GUESSING, MORE_DRAWS, MORE_RESTARTS, MORE_STEPS, doubled
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def test_the_seed_is_the_next_one_and_what_has_no_restarts_gets_two():
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 64)
+    monkeypatch.setattr("brittle.health.thorough.DRAWS", 64)
 
 
 @pytest.mark.usefixtures("few")

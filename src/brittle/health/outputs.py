@@ -9,9 +9,9 @@ from brittle.core.inputs import placed
 from brittle.core.probabilities import seem_probabilities, seem_sigmoid
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
 from brittle.core.still import undisturbed
-from brittle.evaluation.health.case import STABILITY, Case
-from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
+from brittle.health.case import STABILITY, Case
+from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import lead
 from brittle.metrics.rows import integers
 from brittle.types import HALF_TYPES

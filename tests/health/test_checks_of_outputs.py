@@ -11,9 +11,9 @@ from made_up_audits import BOX, ONE_STEP, STEPS, Bright, attempt, case, images_o
 from torch import Tensor, nn
 
 from brittle import APGD, PGD, Cascade, Classifier, Restarts
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.meter import Meter
-from brittle.evaluation.health.outputs import (
+from brittle.health.case import Case
+from brittle.health.meter import Meter
+from brittle.health.outputs import (
     ALONE_OR_NOT,
     CLASSES,
     CLEAN,

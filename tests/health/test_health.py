@@ -15,17 +15,17 @@ from brittle import Classifier, Lp, run
 from brittle.attacks.pgd import PGD
 from brittle.core.attack import uses_gradients
 from brittle.evaluation.audit import audit
-from brittle.evaluation.health import gradients
-from brittle.evaluation.health.again import in_box, measured
-from brittle.evaluation.health.finding import HEALTH, Finding, Health
-from brittle.evaluation.health.meter import Meter
-from brittle.evaluation.health.repeats import moved
-from brittle.evaluation.health.thorough import doubled
 from brittle.evaluation.spec import parse_attack
-from brittle.evaluation.store import RunFolder
-from brittle.evaluation.summary import summarise
+from brittle.health import gradients
+from brittle.health.again import in_box, measured
+from brittle.health.meter import Meter
+from brittle.health.repeats import moved
+from brittle.health.thorough import doubled
 from brittle.models import Network, open_network
 from brittle.report import write_report
+from brittle.runs.finding import HEALTH, Finding, Health
+from brittle.runs.store import RunFolder
+from brittle.runs.summary import summarise
 from brittle.studies.faults.bench import case, network
 from brittle.studies.faults.networks import Purifies, Quantised
 from brittle.terminal import show_summary
@@ -119,7 +119,7 @@ def test_health_is_kept_with_the_run_and_made_once(tmp_path: Path):
 
 
 def test_thorough_adds_checks_and_changes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 300)
+    monkeypatch.setattr("brittle.health.thorough.DRAWS", 300)
     asked = {**ASKED, "limit": 12}
     cheap = audit("digits-lenet", "digits", tmp_path / "run", **asked)
     rows = cheap.table("pgd_steps=10")

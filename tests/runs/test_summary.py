@@ -9,11 +9,11 @@ import pytest
 
 from brittle import metrics
 from brittle.evaluation.gate import ExitCode, Gate
-from brittle.evaluation.health.finding import Finding, Health
-from brittle.evaluation.manifest import AttackInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
-from brittle.evaluation.schema import SCHEMA
-from brittle.evaluation.store import RunFolder
-from brittle.evaluation.summary import Summary, summarise
+from brittle.runs.finding import Finding, Health
+from brittle.runs.manifest import AttackInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.runs.schema import SCHEMA
+from brittle.runs.store import RunFolder
+from brittle.runs.summary import Summary, summarise
 
 COUNT = 6
 RIGHT = [True, True, True, True, False, True]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.check import Check, Seen
-from brittle.evaluation.health.sources import AUTOATTACK
+from brittle.health.case import Case
+from brittle.health.check import Check, Seen
+from brittle.health.sources import AUTOATTACK
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import integers
 

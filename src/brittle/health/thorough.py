@@ -12,11 +12,11 @@ from brittle.core.flow import Flow
 from brittle.core.inputs import placed
 from brittle.core.seeds import Streams
 from brittle.core.still import undisturbed
-from brittle.evaluation.health.case import Attempt, Case
-from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.radii import grey_images, standing, strongest
-from brittle.evaluation.health.sources import CHECKLIST
-from brittle.evaluation.part import mistaken
+from brittle.health.case import Attempt, Case
+from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.radii import grey_images, standing, strongest
+from brittle.health.sources import CHECKLIST
+from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
 
 CHANGE = (0.01, 0.05)

@@ -1,9 +1,9 @@
 """The check that the audit left the network as it was."""
 
 from brittle.core.still import has_written
-from brittle.evaluation.health.case import Case
-from brittle.evaluation.health.check import Check, Seen, skipped
-from brittle.evaluation.health.sources import ROBUSTBENCH
+from brittle.health.case import Case
+from brittle.health.check import Check, Seen, skipped
+from brittle.health.sources import ROBUSTBENCH
 from brittle.models.network import digest_of
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from brittle.evaluation.health.examine import CHECKS
-from brittle.evaluation.health.thorough import THOROUGH_CHECKS
-from brittle.evaluation.health.weights import WEIGHTS
+from brittle.health.examine import CHECKS
+from brittle.health.thorough import THOROUGH_CHECKS
+from brittle.health.weights import WEIGHTS
 from brittle.studies.faults.planted import PLANTED, Planted
 
 EVERY = (*CHECKS, *THOROUGH_CHECKS, WEIGHTS)
@@ -14,7 +14,7 @@ EVERY = (*CHECKS, *THOROUGH_CHECKS, WEIGHTS)
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.key)
 def test_the_fault_is_caught_and_its_twin_passes(planted: Planted, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("brittle.evaluation.health.thorough.DRAWS", 1000)  # enough for this fault
+    monkeypatch.setattr("brittle.health.thorough.DRAWS", 1000)  # enough for this fault
     fault = planted.check(planted.faulty())
     assert fault.status in ("warn", "fail"), fault.text
     assert "ended with an error" not in fault.text
@@ -37,7 +37,7 @@ def test_every_check_says_what_must_hold_who_says_so_and_what_to_do():
 
 
 def test_the_documentation_says_what_the_checks_say():
-    page = (Path(__file__).parents[3] / "docs" / "health.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "health.md").read_text()
     for check in EVERY:
         row = f"| **{check.title}**<br>`{check.name}` | {check.rule} | {check.source} | {check.remedy} |"
         assert row in page, check.name

@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from brittle.evaluation.health.finding import Health
-from brittle.evaluation.manifest import AttackInfo, Manifest
-from brittle.evaluation.store import RunFolder
 from brittle.metrics import (
     Estimate,
     Outcome,
@@ -27,6 +24,9 @@ from brittle.metrics import (
 )
 from brittle.metrics.estimate import LEVEL
 from brittle.metrics.rows import flags, floats, integers
+from brittle.runs.finding import Health
+from brittle.runs.manifest import AttackInfo, Manifest
+from brittle.runs.store import RunFolder
 
 
 @dataclass(frozen=True)

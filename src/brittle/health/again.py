@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from brittle.core.result import Result
-from brittle.evaluation.health.case import REPEATS, SHARE, Attempt, Case
-from brittle.evaluation.part import mistaken
+from brittle.health.case import REPEATS, SHARE, Attempt, Case
+from brittle.maths.losses import mistaken
 from brittle.metrics.estimate import Floats
 
 CLOSE = 1e-6

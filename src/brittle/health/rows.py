@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from brittle import metrics
-from brittle.evaluation.health.case import Attempt, Case
-from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
+from brittle.health.case import Attempt, Case
+from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import changes, flags, within
 

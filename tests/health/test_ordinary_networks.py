@@ -12,7 +12,7 @@ from brittle.evaluation.audit import audit
 from brittle.models import Network, open_network
 from brittle.models.network import digest_of
 
-SHARED = Path(__file__).parents[4] / "shared"
+SHARED = Path(__file__).parents[3] / "shared"
 ATTACKS = ["noise:draws=5", "fgsm", "pgd:steps=10,loss=margin", "deepfool"]
 
 
