@@ -1,0 +1,1 @@
+"""Who does which part of a piece of work: parts are claimed one by one, so that several processes share one folder."""
