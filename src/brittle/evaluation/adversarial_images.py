@@ -1,6 +1,5 @@
 """The folder of adversarial images: what every file in it is, so that a killed attack goes on and mixes nothing up."""
 
-import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from brittle.errors import InputError, RunError
 from brittle.files import write_atomically
-from brittle.identity.compare import differing
+from brittle.identity.compare import differing, fingerprint
 from brittle.identity.sources import digest_of_file
 from brittle.maths.geometry import warp
 from brittle.names import plain_name, restored, stored, stored_within
@@ -159,7 +158,7 @@ class ImageFolder:
         identity = json.loads(_in_file(self.identity))
         words = {
             "format": FORMAT,
-            "id": hashlib.sha256(self.identity.encode()).hexdigest(),
+            "id": fingerprint(self.identity),
             "identity": identity,
             "announced": self.announced,
             "blocks": self.blocks,

@@ -1,7 +1,5 @@
 """`train`: from an architecture's name and labelled images to a file of weights."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
 from brittle.evaluation.trained import COURSE, Trained, finished, identity_in, save
+from brittle.identity.compare import fingerprint
 from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
 from brittle.runs import kinds
@@ -167,7 +166,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         first = seeded(design.build, settings.seed)
         whole = identity_of(first, images, labels, settings, adversarial)
         measured_on = None if test is None else [test, open_source(test).digest()]
-        identity = hashlib.sha256(json.dumps([whole, design.name, measured_on]).encode()).hexdigest()
+        identity = fingerprint([whole, design.name, measured_on])
         done = _kept(place, whole, identity, settings, adversarial)
         if done is None:
             module, history = train_named(

@@ -1,6 +1,5 @@
 """`universal`: one perturbation for all images, saved with how it was made and what it does to unseen images."""
 
-import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.evaluation.universal_result import ROWS, Universal, finished, judged
 from brittle.evaluation.universal_split import Split
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import users_modules
 from brittle.models import Network
 from brittle.registry import UNIVERSAL
@@ -145,7 +145,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     told["command"] = command_line(["universal", subject.network.spec], options)
     with place.held():
         checkpoint, whole = place.side(CHECKPOINT), identity_of(method, problem, identity)
-        told["identity"] = hashlib.sha256(whole.encode()).hexdigest()
+        told["identity"] = fingerprint(whole)
         result = _kept(place, whole, told["identity"])
         if result is None:
             found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)

@@ -1,5 +1,6 @@
 """What two stated identities differ in, and whether answers asked anew are those that were kept."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, cast
@@ -20,6 +21,20 @@ APART = 0.02
 def stated(parts: Mapping[str, object]) -> str:
     """Return what determines a result as text, so that two such texts can be compared part by part."""
     return json.dumps(parts, sort_keys=True, default=str)
+
+
+def fingerprint(parts: object) -> str:
+    """Return the sha256, in hexadecimal, of what determines something: the id by which files know each other.
+
+    Args:
+        parts: whatever JSON can hold, in any order; or the text of `stated`.
+
+    Example:
+        >>> fingerprint({"seed": 0, "radius": 0.5})[:8] == fingerprint({"radius": 0.5, "seed": 0})[:8]
+        True
+    """
+    text = parts if isinstance(parts, str) else json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differing(before: str, now: str) -> str:

@@ -1,6 +1,5 @@
 """Cells on disk: one JSON file for each piece of work, named by the hash of everything that determines it."""
 
-import hashlib
 import json
 import math
 import re
@@ -13,7 +12,7 @@ import torch
 
 from brittle.errors import OverLimit
 from brittle.files import write_atomically
-from brittle.identity.compare import differing, stated
+from brittle.identity.compare import differing, fingerprint, stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.metrics import Estimate
 from brittle.reading import read_json
@@ -41,7 +40,7 @@ def key_of(study: str, cell: Cell) -> str:
         "versions": {"brittle": __version__, "torch": str(torch.__version__)},
         **code_of(cell),
     }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return fingerprint(decisive)
 
 
 def code_of(cell: Cell) -> dict[str, object]:

@@ -1,7 +1,5 @@
 """Data-free perturbations of a network that estimates depth, beside noise of equal norm, on scenes with exact depth."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from brittle.core.classifier import Classifier
 from brittle.core.door import answer
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.metrics import DepthErrors, Estimate, depth_errors, jackknife, mean, without_interval
 from brittle.metrics.estimate import Floats
@@ -92,7 +91,7 @@ class Estimated:
     @cached_property
     def classifier(self) -> Classifier:
         """The network, trained now unless an earlier run has done so; its outputs are depths."""
-        key = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:12]
+        key = fingerprint(self.identity())[:12]
         path = self.setting.folder / "networks" / f"depth-{key}.safetensors"
         if path.is_file():
             return Classifier(load_depth(path, self.training.width, self.setting.device))
@@ -142,7 +141,7 @@ class Estimated:
         classifier, tell = self.classifier, self.setting.tell
         given = ImageSet(classifier, torch.from_numpy(self.known.images[:GIVEN]).float(), BATCH)
         problem = UniversalProblem(classifier, given.shape, LINF, given, self.setting.seed)
-        key = hashlib.sha256(f"{json.dumps(self.identity(), sort_keys=True)} {method!r}".encode()).hexdigest()
+        key = fingerprint([self.identity(), repr(method)])
         kept = self.setting.folder / "perturbations" / f"depth-{key[:16]}.safetensors"
 
         def watch(line: Pass) -> None:

@@ -1,12 +1,11 @@
 """A network that a study trains on what an attack makes of its images."""
 
-import hashlib
-import json
 from dataclasses import asdict
 from functools import cached_property
 
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import fit_and_save
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.study import Setting
@@ -61,9 +60,8 @@ class Hardened(Subject):
     @cached_property
     def network(self) -> Network:
         """The network, trained now unless an earlier run has done so; a killed training goes on."""
-        decisive = json.dumps(self.decisive(), sort_keys=True)
         kind = type(self.training.attack).__name__.lower()
-        name = f"{self.origin.architecture}-{kind}-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}"
+        name = f"{self.origin.architecture}-{kind}-{fingerprint(self.decisive())[:12]}"
         path = self.setting.folder / "networks" / f"{name}.safetensors"
         design = ARCHITECTURES[self.origin.architecture]
         if not path.is_file():

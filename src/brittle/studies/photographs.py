@@ -1,7 +1,6 @@
 """Photographs: a network of ImageNet with the images X that a universal perturbation is made from, and unseen ones."""
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from brittle.core.classifier import Classifier
 from brittle.core.threat import Lp
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, ModelError
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
@@ -234,8 +234,8 @@ class Photographs:
         images, seed = images or self.given, self.setting.seed if seed is None else seed
         problem = UniversalProblem(self.classifier, images.shape, threat, images, seed)
         pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
-        decisive = json.dumps({**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)})
-        key = hashlib.sha256(f"{decisive} {seed} {own_digest()}".encode()).hexdigest()
+        decisive = {**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)}
+        key = fingerprint([decisive, seed, own_digest()])
         name = f"{type(method).__name__}, {threat.name}"
 
         def watch(line: Pass) -> None:

@@ -1,7 +1,5 @@
 """The small MNIST networks of Szegedy et al. 2014, trained by a study when one of its cells first asks for them."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -12,6 +10,7 @@ from torch import nn
 from brittle.core.classifier import Classifier
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import in_memory
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES
 from brittle.models.weights import load_weights
@@ -146,7 +145,7 @@ class SmallNetworks:
     def _module(self, model: Model) -> nn.Module:
         given = {name: self.identity()[name] for name in ("data", "device")}
         identity = {**self._decisive(model), **given, "brittle's code": own_digest()}
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+        digest = fingerprint(identity)[:12]
         path = self.setting.folder / "networks" / f"{model.architecture}-{digest}.safetensors"
         recipe, device = self._recipe(model), self.setting.device
         module = seeded(ARCHITECTURES[model.architecture].build, recipe.seed).to(device)

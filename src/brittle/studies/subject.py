@@ -1,7 +1,5 @@
 """Subject: a network of a table with its test images, found or trained when a cell first asks for it."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,6 +13,7 @@ from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError, ModelError
 from brittle.evaluation.first_look import VALUES_IN_A_BATCH
 from brittle.evaluation.train import in_memory, train
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.study import Scale, Setting
@@ -106,8 +105,8 @@ class Subject:
         epochs, data = dict(origin.epochs)[setting.scale], setting.data_file(origin.training)
         recipe = self._recipe(epochs)
         device = setting.device.partition(":")[0]
-        decisive = json.dumps([asdict(recipe), open_source(str(data)).digest(), device, own_digest()])
-        name = f"{origin.architecture}-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}.safetensors"
+        decisive = [asdict(recipe), open_source(str(data)).digest(), device, own_digest()]
+        name = f"{origin.architecture}-{fingerprint(decisive)[:12]}.safetensors"
         path = setting.folder / "networks" / name
         if not path.is_file():
             setting.tell(f"{origin.row}: training {origin.architecture}, {recipe.epochs} epochs")
