@@ -218,7 +218,7 @@ def content(folder: Path) -> dict[str, bytes]:
     found = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     for name, kept in found.items():
         if name.endswith("manifest.json"):
-            found[name] = json.dumps({**json.loads(kept), "notes": []}).encode()
+            found[name] = json.dumps({**json.loads(kept), "notes": [], "checksum": ""}).encode()
         elif name.endswith("study.json"):
             told = json.loads(kept)
             found[name] = json.dumps({**told, "computed": 0, "reused": 0}).encode()

@@ -15,7 +15,7 @@ from brittle.evaluation import audit as auditing
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
 from brittle.evaluation.plan import DEFAULT_RADIUS, named, norm_of, plan
-from brittle.runs.manifest import Manifest
+from brittle.runs.manifest import read_manifest
 from brittle.training.recipe import RECIPES, PlainTraining
 
 SHARED = {
@@ -83,7 +83,7 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
         lattice=16,
         command=["brittle", "audit", "it"],
     )
-    for manifest in (folder.manifest, Manifest.model_validate_json((tmp_path / "run" / "manifest.json").read_text())):
+    for manifest in (folder.manifest, read_manifest(tmp_path / "run" / "manifest.json")):
         assert (manifest.seed, manifest.batch, manifest.limit, manifest.lattice) == (11, 2, 3, 16)
         assert (manifest.block, manifest.device, manifest.draws, manifest.budget) == (64, "cpu", 1, None)
         assert manifest.command == ["brittle", "audit", "it"]

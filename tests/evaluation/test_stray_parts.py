@@ -8,6 +8,7 @@ import pytest
 from brittle.errors import RunError
 from brittle.evaluation.audit import audit
 from brittle.report import write_report
+from brittle.runs.checkpoint import sealed
 from brittle.runs.finding import Health
 from brittle.runs.store import RunFolder
 
@@ -35,7 +36,9 @@ def run(request, tmp_path):
     folder = run_audit(tmp_path / "run")
     if request.param == "running":
         manifest = json.loads((folder.path / "manifest.json").read_text())
-        (folder.path / "manifest.json").write_text(json.dumps(manifest | {"status": "running", "finished": None}))
+        (folder.path / "manifest.json").write_text(
+            json.dumps(sealed(manifest | {"status": "running", "finished": None}))
+        )
         (folder.path / "parts" / "noise" / "000001.parquet").unlink()
     return folder.path
 

@@ -14,8 +14,8 @@ from brittle.core.problem import Problem
 from brittle.core.result import Result
 from brittle.health.again import Again, Witness
 from brittle.health.case import Attempt, Case
-from brittle.runs.finding import Finding
 from brittle.health.meter import Meter
+from brittle.runs.finding import Finding
 
 RADIUS = 0.1
 ONE_STEP, STEPS, SEARCH, NOISE, BOX = FGSM(), PGD(steps=10), DeepFool(), RandomNoise(), Square()

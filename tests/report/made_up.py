@@ -13,9 +13,13 @@ from brittle.runs.store import SCHEMA, RunFolder
 INF = float("inf")
 
 
+def named(p):
+    return f"l{p}" if p in ("0", "1", "2", "inf") else p
+
+
 def plan(radius=0.2, p="inf"):
     """A plan like the audit's: noise, one step, many steps, and a search for the smallest change."""
-    fixed = {"kind": "fixed", "p": p, "radius": radius}
+    fixed = {"kind": "fixed", "norm": named(p), "radius": radius}
     return [
         AttackInfo(key="noise", spec="noise", name="noise", settings={"draws": 10}, **fixed),
         AttackInfo(key="fgsm", spec="fgsm", name="fgsm", settings={}, **fixed),
@@ -28,7 +32,7 @@ def plan(radius=0.2, p="inf"):
 
 def searching(key, p="inf"):
     settings = {"steps": 50, "overshoot": 0.02, "candidates": 10, "radius": INF}
-    return AttackInfo(key=key, spec=key, name="deepfool", settings=settings, kind="minimum", p=p, radius=None)
+    return AttackInfo(key=key, spec=key, name="deepfool", settings=settings, kind="minimum", norm=named(p), radius=None)
 
 
 @dataclass
@@ -77,7 +81,7 @@ def build(path: Path, recipe: Recipe) -> Path:
             fit={"resize": 256, "crop": 224},
             bad=recipe.bad,
         ),
-        threat=ThreatInfo(p=recipe.p, radius=recipe.radius),  # pyright: ignore[reportArgumentType]
+        threat=ThreatInfo(norm=named(recipe.p), radius=recipe.radius),  # pyright: ignore[reportArgumentType]
         attacks=recipe.attacks,
         versions={"brittle": "0.1.0", "python": "3.11.2", "torch": "2.13.0", "numpy": "2.4.6"},
     )

@@ -22,6 +22,7 @@ from brittle.report import write_report
 from brittle.report.study_page import write_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
+from brittle.runs.checkpoint import sealed
 from brittle.runs.manifest import read_manifest
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
 from brittle.studies.drawing import Curves, Graph, HeatMap, Picture, encoded
@@ -306,7 +307,9 @@ def test_a_manifest_with_odd_values(step, make_run, tmp_path):
     for number, at in enumerate(places(content)):
         for value in HOSTILE[number % step :: step]:
             odd = changed(content, at, value)
-            (run / "manifest.json").write_text(json.dumps(odd if at == ("identity",) else odd | {"identity": ""}))
+            (run / "manifest.json").write_text(
+                json.dumps(sealed(odd if at == ("identity",) else odd | {"identity": ""}))
+            )
             stamp(run)
             shown_or_refused(run, tmp_path / "page.html")
 
@@ -327,7 +330,7 @@ def test_a_manifest_of_too_many_attacks_is_refused(make_run):
     content = json.loads((run / "manifest.json").read_text())
     one = content["attacks"][0]
     content["attacks"] = [one | {"key": f"k{number}"} for number in range(20_000)]
-    (run / "manifest.json").write_text(json.dumps(content))
+    (run / "manifest.json").write_text(json.dumps(sealed(content)))
     assert "attacks: List should have at most 1000 items" in refusal(run)
 
 

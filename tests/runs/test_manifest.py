@@ -36,7 +36,10 @@ def test_files_that_one_of_two_calls_loaded_late_make_no_other_run():
         ({"draws": 4}, "draws: null, now 4"),
         ({"block": 3}, "images per part: 2, now 3"),
         ({"device": "cuda:1"}, "device: cpu, now cuda"),
-        ({"threat": ThreatInfo(p="2", radius=0.1)}, "norm and radius: {p: inf, radius: 0.1}, now {p: 2, radius: 0.1}"),
+        (
+            {"threat": ThreatInfo(norm="l2", radius=0.1)},
+            "norm and radius: {norm: linf, radius: 0.1}, now {norm: l2, radius: 0.1}",
+        ),
         ({"attacks": [attack()]}, "attacks: pgd; pgd, now pgd"),
     ],
 )

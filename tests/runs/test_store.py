@@ -14,13 +14,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from brittle.errors import RunError
-from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.runs.checkpoint import sealed
+from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo, read_manifest
 from brittle.runs.store import NUMBERS, SCHEMA, RunFolder
 
 
 def attack(key="pgd", **changes):
-    fields = {"spec": "pgd", "name": "pgd", "settings": {"steps": 40}, "kind": "fixed", "p": "inf", "radius": 0.1}
+    fields = {"spec": "pgd", "name": "pgd", "settings": {"steps": 40}, "kind": "fixed", "norm": "linf", "radius": 0.1}
     return AttackInfo(key=key, **(fields | changes))
+
+
+def resealed(text):
+    """A manifest that was changed, with the checksum of what it says now."""
+    return json.dumps(sealed(json.loads(text)))
 
 
 def manifest(**changes):
@@ -35,7 +41,7 @@ def manifest(**changes):
         "limit": None,
         "network": NetworkInfo(spec="net.pt2", digest="a" * 64, parameters=5, input_shape=(1, 2, 2), bounds=(0.0, 1.0)),
         "data": DataInfo(spec="digits", digest="b" * 64, images=4, classes=["0", "1"], fit={"crop": "center"}),
-        "threat": ThreatInfo(p="inf", radius=0.1),
+        "threat": ThreatInfo(norm="linf", radius=0.1),
         "attacks": [attack(), attack("deepfool", kind="minimum", radius=None)],
         "versions": {"brittle": "0.1.0", "python": "3.11.2", "torch": "2.13.0"},
     }
@@ -127,7 +133,7 @@ def test_the_same_run_goes_on(folder):
             r"network: net.pt2 \(content aaaa.*cc",
         ),
         ({"data": manifest().data.model_copy(update={"images": 3})}, "data: digits .*4 images.*3 images"),
-        ({"threat": ThreatInfo(p="inf", radius=0.2)}, "norm and radius: .*0.1.*0.2"),
+        ({"threat": ThreatInfo(norm="linf", radius=0.2)}, "norm and radius: .*0.1.*0.2"),
         ({"attacks": [attack(settings={"steps": 50}, spec="pgd:steps=50")]}, "attacks: pgd; pgd, now pgd:steps=50"),
         ({"device": "cuda:0"}, "device: cpu, now cuda"),
         ({"versions": {"brittle": "0.2.0", "torch": "2.13.0"}}, "versions: .*0.1.0.*0.2.0"),
@@ -260,12 +266,13 @@ def test_a_run_killed_before_its_manifest_starts_anew(tmp_path):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda text: text[: len(text) // 2], "as a whole: Invalid JSON"),
-        (lambda text: text.replace('"seed": 0', '"seed": 7'), "does not fit its other fields"),
-        (lambda text: text.replace('"format": 1', '"format": 2'), "format: Input should be 1"),
-        (lambda text: text.replace('"seed": 0', '"seed": "0"'), "seed: Input should be a valid integer"),
-        (lambda text: text.replace('"batch"', '"batches"'), "batch: Field required"),
-        (lambda text: text.replace('"key": "pgd"', '"key": "../pgd"'), "attacks.0.key"),
+        (lambda text: text[: len(text) // 2], "cannot be read"),
+        (lambda text: text.replace('"seed": 0', '"seed": 7'), "its checksum is not that of its content"),
+        (lambda text: resealed(text.replace('"seed": 0', '"seed": 7')), "does not fit its other fields"),
+        (lambda text: text.replace('"format": 2', '"format": 3'), "format: Input should be 1 or 2"),
+        (lambda text: resealed(text.replace('"seed": 0', '"seed": "0"')), "seed: Input should be a valid integer"),
+        (lambda text: resealed(text.replace('"batch"', '"batches"')), "batch: Field required"),
+        (lambda text: resealed(text.replace('"key": "pgd"', '"key": "../pgd"')), "attacks.0.key"),
     ],
 )
 def test_a_manifest_changed_by_hand_is_refused(folder, edit, message):
@@ -290,7 +297,9 @@ def test_settings_that_json_cannot_say_are_kept_as_text(folder):
         "radii": [1.0, "nan"],
         "deep": {"low": "-inf"},
     }
-    assert Manifest.model_validate_json(text) == kept
+    path = folder.path / "manifest.json"
+    path.write_text(text)
+    assert read_manifest(path) == kept
 
 
 def test_two_attacks_need_two_keys():

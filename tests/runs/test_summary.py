@@ -19,8 +19,12 @@ COUNT = 6
 RIGHT = [True, True, True, True, False, True]
 
 
+def named(p: str) -> str:
+    return f"l{p}" if p in ("0", "1", "2", "inf") else p
+
+
 def attack(key: str, kind: str = "minimum", p: str = "inf", radius: float | None = None) -> AttackInfo:
-    return AttackInfo(key=key, spec=key, name=key, settings={}, kind=kind, p=p, radius=radius)
+    return AttackInfo(key=key, spec=key, name=key, settings={}, kind=kind, norm=named(p), radius=radius)
 
 
 def manifest(*attacks: AttackInfo, p: str = "inf", radius: float | None = 0.25, **changes: object) -> Manifest:
@@ -35,7 +39,7 @@ def manifest(*attacks: AttackInfo, p: str = "inf", radius: float | None = 0.25, 
         limit=None,
         network=NetworkInfo(spec="net.pt2", digest="a" * 64, parameters=5, input_shape=(1, 2, 2), bounds=(0.0, 1.0)),
         data=DataInfo(spec="digits", digest="b" * 64, images=COUNT, classes=["0", "1"], fit={"crop": "center"}),
-        threat=ThreatInfo(p=p, radius=radius),
+        threat=ThreatInfo(norm=named(p), radius=radius),
         attacks=list(attacks),
         versions={"brittle": "0.1.0", "python": "3.11.2", "torch": "2.13.0"},
         **changes,

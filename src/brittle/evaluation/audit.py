@@ -199,7 +199,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             remarks=remarks,
             relabelled=None if source.relabelled is None else list(source.relabelled),
         ),
-        threat=ThreatInfo(p=planned[0].info.p, radius=radius),
+        threat=ThreatInfo(norm=planned[0].info.norm, radius=radius),
         attacks=[one.info for one in planned],
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
         code=origin.code,

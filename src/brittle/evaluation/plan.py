@@ -143,7 +143,7 @@ def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) 
         name=spec.name,
         settings=_settings(spec.attack),
         kind=kind,
-        p=cast(Norm, threat.name.removeprefix("l")),
+        norm=cast(Norm, threat.name),
         radius=own if kind == "fixed" else None,
     )
     return Planned(info, spec.attack, chosen)

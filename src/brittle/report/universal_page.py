@@ -84,6 +84,11 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
     side = beside(path, ".rows.parquet")
     with shown(side, f"the file of rows that the page of {path.name} needs beside it,"):
         rows = read_rows(side)
+        if "id" not in header:
+            raise RunError(
+                f"{path} was made by an older version of brittle, which gave perturbation and rows no common id, so "
+                "that nothing says that they belong together; give the command that made it once more"
+            )
         if (rows.schema.metadata or {}).get(b"brittle.id", b"").decode(errors="replace") != header.get("id"):
             raise RunError(
                 f"{side} holds the rows of another perturbation than the one beside it; give the command that made the "

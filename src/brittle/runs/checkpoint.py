@@ -58,6 +58,7 @@ def checksum(content: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return a mapping with the checksum of all of it; `broken_seal` looks at it when it is read."""
     plain = json.loads(json.dumps(content))  # as it will be read
+    plain.pop("checksum", None)
     return {**plain, "checksum": checksum(plain)}
 
 

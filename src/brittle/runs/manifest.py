@@ -1,15 +1,16 @@
 """What a run was: everything needed to read its rows, to repeat it, and to tell it from another run."""
 
-import hashlib
 import json
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, cast
 
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from brittle.errors import RunError, quoted
+from brittle.identity.compare import fingerprint
 from brittle.identity.sources import changed_files
-from brittle.reading import read_text
+from brittle.reading import parse_json, read_text
+from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.manifest_info import (
     AttackInfo,
     BadImageInfo,
@@ -21,6 +22,7 @@ from brittle.runs.manifest_info import (
     Strict,
     ThreatInfo,
 )
+from brittle.runs.older import spelt_anew
 
 __all__ = [
     "AttackInfo",
@@ -36,6 +38,8 @@ __all__ = [
     "read_manifest",
 ]
 
+FORMAT = 2
+"""Of a run folder that is written; those of format 1 can be read."""
 MOST_ATTACKS = 1000
 """A run has no more."""
 DECISIVE_VERSIONS = ("brittle", "torch")
@@ -62,7 +66,8 @@ class Manifest(Strict):
         identity: sha256 over everything that determines the rows.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = FORMAT
+    kind: Literal["audit"] = "audit"
     created: str
     finished: str | None = None
     status: Literal["running", "finished"] = "running"
@@ -118,8 +123,8 @@ class Manifest(Strict):
                 "fit": self.data.fit,
                 **({} if self.data.relabelled is None else {"relabelled": list[JsonValue](self.data.relabelled)}),
             },
-            "norm and radius": {"p": self.threat.p, "radius": self.threat.radius},
-            "attacks": [attack.model_dump(mode="json", exclude={"spec"}) for attack in self.attacks],
+            "norm and radius": cast("JsonValue", _as_written(self.threat, self.format)),
+            "attacks": [cast("JsonValue", _as_written(attack, self.format)) for attack in self.attacks],
             "lattice": self.lattice,
             **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
             **({} if self.draws == 1 else {"draws": self.draws}),
@@ -145,8 +150,7 @@ class Manifest(Strict):
 
     def fingerprint(self) -> str:
         """Hexadecimal sha256 of `decisive`, in canonical JSON."""
-        text = json.dumps(self.decisive(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return fingerprint(json.dumps(self.decisive(), sort_keys=True, separators=(",", ":"), allow_nan=False))
 
     def differences(self, other: "Manifest") -> list[str]:
         """What makes `other` another run than this one, one line for each difference; empty when it is the same."""
@@ -170,8 +174,8 @@ class Manifest(Strict):
         return lines
 
     def to_json(self) -> str:
-        """The text of ``manifest.json``."""
-        return self.model_dump_json(indent=2) + "\n"
+        """The text of ``manifest.json``, with a checksum of all of it."""
+        return json.dumps(sealed(self.model_dump(mode="json")), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -187,21 +191,45 @@ def read_manifest(path: Path) -> Manifest:
         RunError: the file is missing, cannot be read, or is not a manifest of a format this version knows.
     """
     try:
-        text = read_text(path)
+        content = parse_json(read_text(path), str(path))
     except FileNotFoundError:
         raise RunError(f"{path.parent} is no run folder: it has no {path.name}; give the folder of an audit") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {quoted(error)}") from error
+    if isinstance(content, dict):
+        content = _checked(path, cast("dict[str, Any]", content))
     try:
-        return Manifest.model_validate_json(text)
+        return Manifest.model_validate_json(json.dumps(content))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "as a whole"
         raise RunError(
-            f"{path} is no manifest of an audit, format 1 ({quoted(where, 80)}: {quoted(first['msg'])}); "
+            f"{path} is no manifest of an audit, format 1 or 2 ({quoted(where, 80)}: {quoted(first['msg'])}); "
             "it belongs to something else, was changed by hand, or was written by another version of brittle; give the "
             "folder of an audit, or start a run in another one"
         ) from error
+
+
+def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest without its checksum; of format 1, which has none, as format 2 would spell it."""
+    if content.get("format") == 1:
+        return spelt_anew(content)
+    if content.get("format") == FORMAT and broken_seal(content):
+        raise RunError(
+            f"{path} is damaged or was changed by hand: its checksum is not that of its content; put back a copy, or "
+            "run the audit into another folder"
+        )
+    return {name: value for name, value in content.items() if name != "checksum"}
+
+
+def _as_written(info: ThreatInfo | AttackInfo, form: int) -> dict[str, Any]:
+    """Return what determines the rows, as the format spells it, so that old runs keep their identity."""
+    plain = info.model_dump(mode="json", exclude={"spec"})
+    return (
+        plain
+        if form == FORMAT
+        else {"p" if name == "norm" else name: one for name, one in plain.items()} | {"p": info.p}
+    )
 
 
 def _code(code: CodeInfo | None) -> dict[str, JsonValue]:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 
 from brittle.names import stored
 
-Norm = Literal["0", "1", "2", "inf", "pixels", "flow"]
-"""How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
+Norm = Literal["l0", "l1", "l2", "linf", "pixels", "flow"]
+"""How changes are measured, by the name that the command line takes too."""
 
 
 class Strict(BaseModel):
@@ -126,8 +126,13 @@ def said_of_images(
 class ThreatInfo(Strict):
     """The question of the audit: a norm and the largest allowed change in it (None: no limit)."""
 
-    p: Norm
+    norm: Norm
     radius: float | None
+
+    @property
+    def p(self) -> str:
+        """The norm as the metrics name it, such as "inf"."""
+        return self.norm.removeprefix("l")
 
 
 class AttackInfo(Strict):
@@ -139,7 +144,7 @@ class AttackInfo(Strict):
         name: its name in the registry.
         settings: every hyper-parameter, defaults included; infinite and undefined numbers are kept as text.
         kind: "minimum" when it searched the smallest change without a radius, "fixed" when it was run at `radius`.
-        p: the norm in which it measures a change.
+        norm: by which it measures a change.
         radius: the largest allowed change; None for no limit.
     """
 
@@ -148,8 +153,13 @@ class AttackInfo(Strict):
     name: Name
     settings: dict[str, JsonValue]
     kind: Literal["fixed", "minimum"]
-    p: Norm
+    norm: Norm
     radius: float | None
+
+    @property
+    def p(self) -> str:
+        """The norm as the metrics name it, such as "inf"."""
+        return self.norm.removeprefix("l")
 
     @field_validator("settings", mode="before")
     @classmethod

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import UNFINISHED, cannot_write, write_atomically
-from brittle.identity.sources import digest_of_file
-from brittle.names import restored, stored
+from brittle.names import stored
 from brittle.runs.finding import HEALTH, Health, read_health, write_health
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.lock import hold_folder
 from brittle.runs.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.runs.place import check_folder
+from brittle.runs.same import same_run
 from brittle.runs.schema import NUMBERS, SCHEMA, read_rows
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "SCHEMA", "RunFolder"]
@@ -84,7 +84,7 @@ class RunFolder:
             if force and (path / MANIFEST).exists():
                 _clear_another(path, manifest)
             if (path / MANIFEST).exists():
-                folder.manifest = _same_run(path, manifest)
+                folder.manifest = same_run(path, manifest)
             else:
                 write_atomically(path / MANIFEST, manifest.to_json().encode())
         except OSError as error:
@@ -272,27 +272,7 @@ class RunFolder:
 def _clear_another(path: Path, manifest: Manifest) -> None:
     """Remove what belongs to another run, its manifest last: killed meanwhile, it is still known to be a run."""
     try:
-        _same_run(path, manifest)
+        same_run(path, manifest)
     except RunError:
         for file in (*(path / PARTS).glob("*/*.parquet"), *(path / name for name in (HEALTH, REPORT, MANIFEST))):
             file.unlink(missing_ok=True)
-
-
-def _same_run(path: Path, manifest: Manifest) -> Manifest:
-    found = read_manifest(path / MANIFEST)
-    lines = found.differences(manifest.without_late(found)) if found.identity != manifest.identity else []
-    both = (
-        set[str]()
-        if found.code is None or manifest.code is None
-        else {*found.code.yours.values()} & {*manifest.code.yours.values()}
-    )
-    for file, digest in found.files.items():
-        if not lines and digest not in both and digest_of_file(Path(restored(file))) != digest:
-            lines = [f"your code: {file}, which was loaded only while the attacks ran, changed since"]
-    if lines:
-        listed = "".join(f"\n  {line}" for line in lines)
-        raise RunError(
-            f"{path} holds another run, which stays as it is; give another folder to begin anew, ask for the same "
-            f"again, or give --force to replace it:{listed}"
-        )
-    return found

@@ -120,7 +120,7 @@ def summarise(folder: RunFolder) -> Summary:
         run=str(folder.path),
         images=every[0].num_rows,
         bad=len(manifest.data.bad),
-        norm=threat.p if threat.p in ("pixels", "flow") else f"l{threat.p}",
+        norm=threat.norm,
         radius=threat.radius,
         clean=clean_accuracy(every[0]),
         robust=robust_accuracy(every, threat.p, threat.radius),

@@ -1,0 +1,32 @@
+"""What older versions wrote, as this one would have written it: the manifests of format 1."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+OLD_NORMS = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels", "flow": "flow"}
+"""How format 1 spelt the norms."""
+
+
+def spelt_anew(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest of format 1 with the fields of format 2; `format` stays 1, as its identity depends on it.
+
+    What is of another shape stays as it is, for the manifest to refuse.
+
+    Example:
+        >>> spelt_anew({"format": 1, "threat": {"p": "inf", "radius": 0.1}})
+        {'format': 1, 'threat': {'radius': 0.1, 'norm': 'linf'}}
+    """
+    changed = dict(content)
+    if "threat" in content:
+        changed["threat"] = _named(content["threat"])
+    if isinstance(content.get("attacks"), list):
+        changed["attacks"] = [_named(attack) for attack in content["attacks"]]
+    return changed
+
+
+def _named(info: object) -> object:
+    if not isinstance(info, dict) or "p" not in info:
+        return cast("object", info)
+    plain = cast("dict[str, Any]", info)
+    norm = OLD_NORMS.get(plain["p"], plain["p"]) if isinstance(plain["p"], str) else plain["p"]
+    return {**{name: one for name, one in plain.items() if name != "p"}, "norm": norm}

@@ -1,0 +1,39 @@
+"""Whether a run that is about to begin is the one that lies in a folder, so that it may go on there."""
+
+from pathlib import Path
+
+from brittle.errors import RunError
+from brittle.identity.sources import digest_of_file
+from brittle.names import restored
+from brittle.runs.kinds import RUN as MANIFEST
+from brittle.runs.manifest import Manifest, read_manifest
+
+
+def same_run(path: Path, manifest: Manifest) -> Manifest:
+    """Return the manifest that lies in a folder, if it is of the run that is about to go on there.
+
+    Raises:
+        RunError: it is of another run, or of an older version; the message says what differs.
+    """
+    found = read_manifest(path / MANIFEST)
+    if found.format != manifest.format:
+        raise RunError(
+            f"{path} holds a run of an older version of brittle (format {found.format}, now {manifest.format}), which "
+            "can be opened and reported and stays as it is; give another folder to begin anew, or --force to replace it"
+        )
+    lines = found.differences(manifest.without_late(found)) if found.identity != manifest.identity else []
+    both = (
+        set[str]()
+        if found.code is None or manifest.code is None
+        else {*found.code.yours.values()} & {*manifest.code.yours.values()}
+    )
+    for file, digest in found.files.items():
+        if not lines and digest not in both and digest_of_file(Path(restored(file))) != digest:
+            lines = [f"your code: {file}, which was loaded only while the attacks ran, changed since"]
+    if lines:
+        listed = "".join(f"\n  {line}" for line in lines)
+        raise RunError(
+            f"{path} holds another run, which stays as it is; give another folder to begin anew, ask for the same "
+            f"again, or give --force to replace it:{listed}"
+        )
+    return found
