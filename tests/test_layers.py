@@ -35,8 +35,8 @@ LAYERS = [
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.evaluation.store", "brittle.evaluation.manifest",
-    "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.study", "brittle.studies.tables",
-    "brittle.studies.drawing", "brittle.studies.kept",
+    "brittle.evaluation.schema", "brittle.evaluation.health.finding", "brittle.studies.bench.study",
+    "brittle.studies.bench.tables", "brittle.studies.bench.drawing", "brittle.studies.bench.kept",
 
     "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given

@@ -19,8 +19,8 @@ from brittle.evaluation.universal import Universal
 from brittle.listing import Listed
 from brittle.metrics import Estimate
 from brittle.names import in_shell, shown, shown_lines, stored_within
-from brittle.studies.study import StudyResult
-from brittle.studies.tables import sheets
+from brittle.studies.bench.study import StudyResult
+from brittle.studies.bench.tables import sheets
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""

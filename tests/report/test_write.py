@@ -24,7 +24,7 @@ from brittle.report.study_page import write_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
-from brittle.studies.drawing import Curves, Graph, HeatMap, Picture, encoded
+from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, encoded
 
 SHORT = 500
 """Most characters of a refusal."""

@@ -7,11 +7,13 @@ import torch
 from brittle import ADef, Flow, run
 from brittle.errors import MissingExtra
 from brittle.metrics import Estimate
-from brittle.studies import Setting, adef_adversarial_training, adef_scattering, run_study
-from brittle.studies.adef_adversarial_training import Size, hardened
-from brittle.studies.deformations import ORIGINS, Bent, Deforming
-from brittle.studies.drawing import Curves, Picture
-from brittle.studies.subject import Subject
+from brittle.studies import Setting, run_study
+from brittle.studies.adef import adversarial_training as adef_adversarial_training
+from brittle.studies.adef import scattering as adef_scattering
+from brittle.studies.adef.adversarial_training import Size, hardened
+from brittle.studies.adef.deformations import ORIGINS, Bent, Deforming
+from brittle.studies.bench.drawing import Curves, Picture
+from brittle.studies.shared.subject import Subject
 from brittle.training.recipe import PlainTraining
 
 

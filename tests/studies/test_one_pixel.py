@@ -12,10 +12,10 @@ from brittle.errors import DataError
 from brittle.metrics import Estimate
 from brittle.models import Network
 from brittle.studies import Setting, run_study
-from brittle.studies import one_pixel as module
-from brittle.studies.drawing import Curves, HeatMap, Picture
-from brittle.studies.one_pixel import ORIGINS, Accuracy, ByPixels
-from brittle.studies.subject import Subject
+from brittle.studies.bench.drawing import Curves, HeatMap, Picture
+from brittle.studies.one_pixel import table as module
+from brittle.studies.one_pixel.table import ORIGINS, Accuracy, ByPixels
+from brittle.studies.shared.subject import Subject
 
 LENET = next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)")
 

@@ -8,7 +8,7 @@ import pytest
 
 from brittle.metrics import Estimate, proportion
 from brittle.studies import run_study, sheets
-from brittle.studies.tables import interval_text, markdown, number_text
+from brittle.studies.bench.tables import interval_text, markdown, number_text
 
 
 def test_a_sheet_puts_measured_beside_published(counting, tmp_path):

@@ -9,9 +9,9 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.template import fill
-from brittle.studies.kept import restored, stored
-from brittle.studies.study import Column, StudyResult
-from brittle.studies.tables import NOTHING, Sheet, sheets
+from brittle.studies.bench.kept import restored, stored
+from brittle.studies.bench.study import Column, StudyResult
+from brittle.studies.bench.tables import NOTHING, Sheet, sheets
 
 PAGE = "study.html"
 SPREAD = 0.2

@@ -1,10 +1,10 @@
 """Published tables and figures, each reproduced cell by cell beside the published figures."""
 
-from brittle.studies.catalogue import STUDIES
-from brittle.studies.published import Published, published
-from brittle.studies.run import run_study
-from brittle.studies.study import SCALES, Cell, Column, Entry, Measured, Row, Setting, Study, StudyResult
-from brittle.studies.tables import Sheet, Written, sheets
+from brittle.studies.bench.catalogue import STUDIES
+from brittle.studies.bench.published import Published, published
+from brittle.studies.bench.run import run_study
+from brittle.studies.bench.study import SCALES, Cell, Column, Entry, Measured, Row, Setting, Study, StudyResult
+from brittle.studies.bench.tables import Sheet, Written, sheets
 
 __all__ = [
     "SCALES",
