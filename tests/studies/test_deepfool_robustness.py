@@ -13,7 +13,7 @@ from brittle.metrics import Estimate
 from brittle.models import ARCHITECTURES, Network
 from brittle.studies import Setting, run_study
 from brittle.studies.deepfool.methods import ByDeepFool, ErrorRate
-from brittle.studies.deepfool.robustness import ORIGINS
+from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
 from brittle.training.plain import seeded
 from brittle.training.weights import save_weights

@@ -16,7 +16,7 @@ from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
 from brittle.studies.bench.drawing import Picture, encoded
-from brittle.studies.deepfool.robustness import ORIGINS as _TABLE
+from brittle.studies.shared.networks import ORIGINS as _TABLE
 from brittle.studies.shared.subject import Subject
 from brittle.types import Images, Labels
 

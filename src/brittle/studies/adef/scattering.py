@@ -17,7 +17,7 @@ from brittle.models.network import digest_of
 from brittle.studies.adef.deformations import DEVIATIONS, Deforming
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.deepfool.robustness import ORIGINS
+from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
 
 TRAINING = {"small": 3000, "paper": 60_000}

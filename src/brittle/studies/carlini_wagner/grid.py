@@ -20,7 +20,7 @@ from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.bench.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.deepfool.robustness import ORIGINS
+from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
 from brittle.types import Images, Labels
 

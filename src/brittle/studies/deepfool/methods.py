@@ -17,38 +17,9 @@ from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Floats
-from brittle.studies.bench.study import Measured, threads
+from brittle.studies.bench.study import Measured
 from brittle.studies.deepfool.fast_gradient_sign import BISECTIONS, DOUBLINGS, SHARE, SignSteps, smallest_eps
 from brittle.studies.shared.subject import Subject
-
-
-@dataclass(frozen=True)
-class Untrained:
-    """A network whose training is too long for the scale: says how long."""
-
-    subject: Subject
-    name = "training"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        setting, origin = self.subject.setting, self.subject.origin
-        data = setting.data_file(origin.training)
-        return {"architecture": origin.architecture, "bytes": data.stat().st_size, "device": setting.device}
-
-    def measure(self) -> Measured:
-        """Time a few steps and say in words what the whole would take."""
-        hours, recipe, images = self.subject.training_hours()
-        files = " or ".join(f"MODELS/{name}" for name in self.subject.origin.files)
-        machine = f"this machine ({threads()}, from a few steps timed)"
-        return Measured(
-            remark=f"Not measured: its training, {recipe.epochs} epochs of {images:,} images, about {_hours(hours)} "
-            f"on {machine}, is not done at this scale; ask for --scale paper, or give {files} with --models MODELS."
-        )
-
-
-def _hours(hours: float) -> str:
-    """Two digits are more than such an estimate is worth."""
-    return f"{hours:,.0f} hours" if hours >= 2 else f"{60 * hours:,.0f} minutes"
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from brittle.metrics import (
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.deepfool.robustness import ORIGINS
 from brittle.studies.jsma.drawings import Matrices, drawings
+from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
 
 TABLE = "jsma"

@@ -18,9 +18,9 @@ from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study, Unit
-from brittle.studies.deepfool.methods import Untrained
 from brittle.studies.one_pixel.drawings import drawings
 from brittle.studies.shared.subject import Origin, Subject
+from brittle.studies.shared.untrained import Untrained
 from brittle.types import Images, Labels
 
 _TEST, _TRAINING = "cifar10/test.parquet", "cifar10/train.parquet"

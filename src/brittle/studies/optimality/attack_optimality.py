@@ -13,7 +13,7 @@ from brittle.metrics import Estimate, mean, optimality
 from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.deepfool.robustness import ORIGINS as _TABLE
+from brittle.studies.shared.networks import ORIGINS as _TABLE
 from brittle.studies.shared.subject import Origin, Subject
 
 BUDGET = 2000
