@@ -1,7 +1,8 @@
 """Published tables and figures, each reproduced cell by cell beside the published figures.
 
 `bench` knows how cells are computed, kept and laid out, `shared` what several studies use, and every other package
-holds the studies of one paper. Names are imported when they are asked for, so that listing the studies imports none of them.
+holds the studies of one paper. Names are imported when they are asked for, so that listing the studies imports none
+of them.
 """
 
 from importlib import import_module

@@ -48,7 +48,7 @@ def stored(result: StudyResult) -> dict[str, Any]:
         "format": FORMAT,
         "study": {name: getattr(study, name) for name in SHOWN},
         "columns": [asdict(column) for column in study.columns],
-        "rows": [{"key": row.key, "notes": list(row.notes)} for row in result.rows],
+        "rows": [{"key": row.key, "notes": list(row.notes), "here": row.here} for row in result.rows],
         "entries": [
             {
                 "row": row,
@@ -77,7 +77,7 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
     if content["format"] != FORMAT:
         raise ValueError(f"its format is {content['format']}, and this version reads {FORMAT}")
     about = content["study"]
-    rows = tuple(ResultRow(str(row["key"]), _texts(row["notes"])) for row in content["rows"])
+    rows = tuple(_row(row) for row in content["rows"])
     entries = {(one["row"], one["column"]): _entry(one) for one in content["entries"]}
     study = Study(
         str(about["name"]),
@@ -97,6 +97,11 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
     facts = {str(name): str(value) for name, value in content["facts"].items()}
     scale = str(content["scale"])
     return StudyResult(study, folder, scale, rows, entries, figures, computed, reused, missing, facts)
+
+
+def _row(one: Mapping[str, Any]) -> ResultRow:
+    """Read a row; those of versions that did not say what is here are all shown."""
+    return ResultRow(str(one["key"]), _texts(one["notes"]), one.get("here", True) is True)
 
 
 def _texts(listed: object) -> tuple[str, ...]:

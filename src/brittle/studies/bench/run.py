@@ -25,6 +25,7 @@ from brittle.studies.bench.study import (
     Cell,
     Entry,
     Measured,
+    NotGiven,
     ResultRow,
     Setting,
     Study,
@@ -36,6 +37,8 @@ from brittle.studies.bench.study import (
 from brittle.studies.bench.tables import write_tables
 from brittle.version import __version__
 
+NETWORKS = "networks"
+"""Beside the studies' folders, the folder of the networks that they train; several studies ask for the same ones."""
 ASKED_SECONDS = 2.0
 """A kept cell that took no longer is computed once more before kept ones are used."""
 
@@ -56,7 +59,9 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
 
     Every finished piece of work is kept in OUT/NAME/cells; killed at any moment and called again, the study goes on,
     and what has not changed is not computed again. The table is written to OUT/NAME/table.md and
-    table.parquet, and with its figures to study.json, of which the page is made.
+    table.parquet, and with its figures to study.json, of which the page is made. Networks that are trained are kept in
+    OUT/networks, where every study finds them. Rows that need data or weights that are not given are counted below the
+    table; table.parquet and study.json have them all.
 
     Args:
         name: of a study, see `STUDIES`; or a study.
@@ -89,6 +94,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         seed,
         work.folder,
         work.tell,
+        Path(out) / NETWORKS,
     )
     with folder_held(work.folder):
         (work.folder / CELLS).mkdir(exist_ok=True)
@@ -125,6 +131,7 @@ class _Work:
     computed: int = 0
     reused: int = 0
     missing: int = 0
+    failed: set[str] = field(default_factory=set[str])
     fraction: float = 0.0
     asked: bool = False
 
@@ -142,6 +149,7 @@ class _Work:
                 raise
             except BrittleError as error:
                 self.missing += 1
+                self.failed |= set() if isinstance(error, NotGiven) else {cell.row}
                 measured = Measured(remark=str(error))
                 if (cell.row, measured.remark) not in [(one.row, known.remark) for one, known in self.found]:
                     self.tell(f"{cell.row}: {error}")
@@ -198,8 +206,9 @@ class _Work:
             for row in self.study.rows
             for column in self.study.columns
         }
+        here = self.failed | {row for row, _ in values}
         rows = tuple(
-            ResultRow(row.key, tuple(dict.fromkeys(note for note in remarks[row.key] if note)))
+            ResultRow(row.key, tuple(dict.fromkeys(note for note in remarks[row.key] if note)), row.key in here)
             for row in self.study.rows
         )
         figures = tuple(figure for _, measured in self.found for figure in measured.figures)

@@ -27,6 +27,10 @@ INTERVALS = (
 """A note of every study with intervals."""
 
 
+class NotGiven(DataError):
+    """A cell needs data or weights that the user has not given, or more than the scale asked for."""
+
+
 class Tell(Protocol):
     """Somebody who wants to know how far a study is."""
 
@@ -57,6 +61,7 @@ class Setting:
         seed: of first weights and random draws.
         folder: where the study keeps what it makes.
         tell: who is told what is being done.
+        trained: where networks are kept that studies train; None for the folder `networks` in the study's own.
     """
 
     data: Path | None
@@ -66,19 +71,25 @@ class Setting:
     seed: int
     folder: Path
     tell: Tell = tell_nobody
+    trained: Path | None = None
 
     def data_file(self, name: str) -> Path:
         """Return a file of images.
 
         Raises:
-            DataError: there is none; the message names the file and the option.
+            NotGiven: there is none; the message names the file and the option.
         """
         if self.data is None:
-            raise DataError(f"needs {name}: give the folder that holds it with --data (or BRITTLE_DATA)")
+            raise NotGiven(f"needs {name}: give the folder that holds it with --data (or BRITTLE_DATA)")
         path = self.data / name
         if not path.exists():
-            raise DataError(f"needs {name}, which is not in the folder given with --data, {self.data}")
+            raise NotGiven(f"needs {name}, which is not in the folder given with --data, {self.data}")
         return path
+
+    @property
+    def networks(self) -> Path:
+        """The folder of networks that studies train, each once for all studies that ask for it."""
+        return self.trained or self.folder / "networks"
 
     def model_file(self, name: str) -> Path | None:
         """Return a file of the folder of networks, None where there is no such file."""
@@ -207,10 +218,18 @@ class Study:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row as it came out: its name, and everything to be said of it."""
+    """A row as it came out.
+
+    Attributes:
+        key: its name.
+        notes: everything to be said of it.
+        here: whether it can be measured here: a figure was measured, or failed otherwise than for want of data or
+            weights. Tables show these rows alone.
+    """
 
     key: str
     notes: tuple[str, ...]
+    here: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.studies.bench.published import Figure
-from brittle.studies.bench.study import Column, StudyResult, Unit
+from brittle.studies.bench.study import Column, ResultRow, StudyResult, Unit
 
 NOTHING = "–"
 """Written where there is no figure."""
@@ -53,8 +53,26 @@ class Sheet:
     rows: tuple[tuple[str, tuple[Written, ...]], ...]
 
 
+def rows_here(result: StudyResult) -> tuple[ResultRow, ...]:
+    """Return the rows that tables show: those that can be measured with what the user has given."""
+    return tuple(row for row in result.rows if row.here)
+
+
+def elsewhere(result: StudyResult) -> str:
+    """Count in one line the rows that need data, weights or a scale that the user has not given; "" for none."""
+    names = [row.key for row in result.rows if not row.here]
+    if not names:
+        return ""
+    noun = "network" if result.study.of == "Network" else "row"
+    are, listed = f"{noun} is" if len(names) == 1 else f"{noun}s are", ", ".join(names)
+    options = "--data, --models and --scale"
+    return f"{len(names)} {are} not here: see {options} ({listed}). The published figures are in study.json."
+
+
 def sheets(result: StudyResult) -> tuple[Sheet, ...]:
     """Write a study's table, each measured column beside the published one where there is any.
+
+    Rows that cannot be measured here and columns without any figure are left out; `elsewhere` counts such rows.
 
     Args:
         result: of `run_study`.
@@ -62,17 +80,19 @@ def sheets(result: StudyResult) -> tuple[Sheet, ...]:
     Returns:
         The sheets, in the order of the columns.
     """
-    return tuple(_sheet(result, title) for title in dict.fromkeys(column.sheet for column in result.columns))
+    written = (_sheet(result, title) for title in dict.fromkeys(column.sheet for column in result.columns))
+    return tuple(sheet for sheet in written if sheet.heads and sheet.rows)
 
 
 def _sheet(result: StudyResult, title: str) -> Sheet:
     shown: list[tuple[Column, str]] = []
+    here = rows_here(result)
     for column in result.columns:
         if column.sheet == title:
-            known = any(result.entry(row.key, column.key).published is not None for row in result.rows)
-            shown += [(column, "measured")] if column.measured else []
-            shown += [(column, "published")] if known else []
-    rows = ((row.key, tuple(_place(result, row.key, *one) for one in shown)) for row in result.rows)
+            entries = [result.entry(row.key, column.key) for row in here]
+            shown += [(column, "measured")] if any(entry.measured is not None for entry in entries) else []
+            shown += [(column, "published")] if any(entry.published is not None for entry in entries) else []
+    rows = ((row.key, tuple(_place(result, row.key, *one) for one in shown)) for row in here)
     return Sheet(title, tuple((column.title, kind) for column, kind in shown), tuple(rows))
 
 
@@ -146,7 +166,8 @@ def markdown(result: StudyResult) -> str:
         lines += [f"## {sheet.title}", "", _line(heads), _line(["---"] + ["---:"] * len(sheet.heads))]
         lines += [_line([row, *(place.line for place in places)]) for row, places in sheet.rows]
         lines += [""]
-    lines += [f"- {_plain(row.key)}: {_plain(note)}" for row in result.rows for note in row.notes]
+    lines += [f"- {_plain(row.key)}: {_plain(note)}" for row in rows_here(result) for note in row.notes]
+    lines += [f"- {_plain(line)}" for line in (elsewhere(result),) if line]
     lines += [f"- {_plain(note)}" for note in result.study.notes]
     lines += ["", ", ".join(f"{name} {value}" for name, value in result.facts.items()), ""]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.gd_uap.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
-from brittle.studies.gd_uap.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
+from brittle.studies.gd_uap.depth_network import DepthTraining, load_depth, save_depth, train_depth
 from brittle.studies.gd_uap.scenes import Scenes, render
+from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.photographs import LINF, uniform_in_ball
 from brittle.universal.excitation import Excitation
 from brittle.universal.images import ImageSet
@@ -93,16 +95,15 @@ class Estimated:
     def classifier(self) -> Classifier:
         """The network, trained now unless an earlier run has done so; its outputs are depths."""
         key = hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:12]
-        path = self.setting.folder / "networks" / f"depth-{key}.safetensors"
-        if path.is_file():
-            return Classifier(load_depth(path, self.training.width, self.setting.device))
 
         def progress(epoch: int, loss: float) -> None:
             self.setting.tell(f"depth network: epoch {epoch} of {self.training.epochs}, error of logarithms {loss:.3f}")
 
-        network: DepthNetwork = train_depth(self.training, self.known, self.setting.device, progress)
-        save_depth(network, path)
-        return Classifier(network)
+        def make(path: Path) -> None:
+            save_depth(train_depth(self.training, self.known, self.setting.device, progress), path)
+
+        path = trained_once(self.setting, f"depth-{key}.safetensors", make)
+        return Classifier(load_depth(path, self.training.width, self.setting.device))
 
     @torch.no_grad()
     def depths(self, images: Floats, perturbation: Tensor | None) -> Floats:

@@ -4,12 +4,14 @@ import hashlib
 import json
 from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import fit_and_save
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.bench.study import Setting
+from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.subject import Origin, Subject
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
@@ -64,9 +66,9 @@ class Hardened(Subject):
         decisive = json.dumps(self.decisive(), sort_keys=True)
         kind = type(self.training.attack).__name__.lower()
         name = f"{self.origin.architecture}-{kind}-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}"
-        path = self.setting.folder / "networks" / f"{name}.safetensors"
         design = ARCHITECTURES[self.origin.architecture]
-        if not path.is_file():
+
+        def make(path: Path) -> None:
             data = str(self.setting.data_file(self.origin.training))
             fit_and_save(
                 design,
@@ -78,6 +80,8 @@ class Hardened(Subject):
                 device=self.setting.device,
                 progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, "attacked"),
             )
+
+        path = trained_once(self.setting, f"{name}.safetensors", make)
         return open_network(self.origin.architecture, weights=path, device=self.setting.device)
 
     def story(self) -> str:

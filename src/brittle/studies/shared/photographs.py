@@ -15,11 +15,11 @@ from torch import Tensor
 from brittle.core.classifier import Classifier
 from brittle.core.threat import Lp
 from brittle.data import Fit, Source, open_source
-from brittle.errors import DataError, ModelError
+from brittle.errors import DataError
 from brittle.identity.sources import own_digest
 from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
-from brittle.studies.bench.study import Setting
+from brittle.studies.bench.study import NotGiven, Setting
 from brittle.studies.shared.subject import NotAtThisScale
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
@@ -102,7 +102,8 @@ class Photographs:
         """The network.
 
         Raises:
-            ModelError: no such file, no weights, or not at this scale.
+            NotGiven: no such file, or not at this scale.
+            ModelError: no network, or no weights.
             MissingExtra: torchvision is not installed.
         """
         view, setting = self.view, self.setting
@@ -112,9 +113,9 @@ class Photographs:
             return open_network(view.spec, device=setting.device)
         path = setting.model_file(view.spec)
         if path is None and setting.models is None:
-            raise ModelError(f"needs {view.spec}: give the folder that holds it with --models (or BRITTLE_MODELS)")
+            raise NotGiven(f"needs {view.spec}: give the folder that holds it with --models (or BRITTLE_MODELS)")
         if path is None:
-            raise ModelError(f"needs {view.spec}, which is not in the folder given with --models, {setting.models}")
+            raise NotGiven(f"needs {view.spec}, which is not in the folder given with --models, {setting.models}")
         return open_network(str(path), device=setting.device)
 
     @cached_property

@@ -17,6 +17,7 @@ from brittle.models import ARCHITECTURES
 from brittle.models.weights import load_weights
 from brittle.runs.place import beside
 from brittle.studies.bench.study import Setting
+from brittle.studies.shared.once import trained_once
 from brittle.training.autoencoder import Sparsity, train_autoencoder
 from brittle.training.epoch import Epoch
 from brittle.training.plain import seeded, train
@@ -147,12 +148,17 @@ class SmallNetworks:
         given = {name: self.identity()[name] for name in ("data", "device")}
         identity = {**self._decisive(model), **given, "brittle's code": own_digest()}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-        path = self.setting.folder / "networks" / f"{model.architecture}-{digest}.safetensors"
         recipe, device = self._recipe(model), self.setting.device
+        name = f"{model.architecture}-{digest}.safetensors"
+        path = trained_once(self.setting, name, lambda path: self._train(model, path))
         module = seeded(ARCHITECTURES[model.architecture].build, recipe.seed).to(device)
-        if path.is_file():
-            load_weights(module, path)
-            return module.eval()
+        load_weights(module, path)
+        return module.eval()
+
+    def _train(self, model: Model, path: Path) -> None:
+        """Train a network and write its weights; a killed training goes on."""
+        recipe = self._recipe(model)
+        module = seeded(ARCHITECTURES[model.architecture].build, recipe.seed).to(self.setting.device)
         images, labels = (whole[model.half :: 2] if model.half is not None else whole for whole in self.training)
         self._train_code(model, module, images)
         checkpoint = beside(path, ".checkpoint")
@@ -167,7 +173,6 @@ class SmallNetworks:
         story = training_story(model.architecture, f"brittle study, {model.key}", history, {"train": TRAINING})
         save_weights(path, module, story)
         Path(checkpoint).unlink(missing_ok=True)
-        return module
 
     def _train_code(self, model: Model, module: nn.Module, images: Images) -> None:
         """Train the encoder, where there is one, to give the images back, and hold it fast."""

@@ -12,12 +12,13 @@ import torch
 from brittle.core.classifier import Classifier
 from brittle.core.inputs import check_range_of_labels
 from brittle.data import Block, Fit, Source, open_source
-from brittle.errors import DataError, ModelError
+from brittle.errors import DataError
 from brittle.evaluation.first_look import VALUES_IN_A_BATCH
 from brittle.evaluation.train import in_memory, train
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
-from brittle.studies.bench.study import Scale, Setting
+from brittle.studies.bench.study import NotGiven, Scale, Setting
+from brittle.studies.shared.once import trained_once
 from brittle.training.epoch import Epoch
 from brittle.training.plain import train_named
 from brittle.training.recipe import RECIPES, PlainTraining
@@ -27,7 +28,7 @@ TIMED_STEPS = 2
 """Steps of training that are timed to tell how long all of them take, after as many that pay for the start."""
 
 
-class NotAtThisScale(ModelError):
+class NotAtThisScale(NotGiven):
     """A network is neither given nor trained at the scale asked for."""
 
 
@@ -82,8 +83,8 @@ class Subject:
         """The network.
 
         Raises:
-            ModelError: no file, and it is not trained at this scale; or a file that is no network.
-            DataError: training images are missing.
+            ModelError: a file that is no network.
+            NotGiven: no file, and it is not trained at this scale; or training images are missing.
         """
         path, architecture, device = self.given, self.origin.architecture, self.setting.device
         if path is not None and path.suffix != ".safetensors":
@@ -108,8 +109,8 @@ class Subject:
         device = setting.device.partition(":")[0]
         decisive = json.dumps([asdict(recipe), open_source(str(data)).digest(), device, own_digest()])
         name = f"{origin.architecture}-{hashlib.sha256(decisive.encode()).hexdigest()[:12]}.safetensors"
-        path = setting.folder / "networks" / name
-        if not path.is_file():
+
+        def make(path: Path) -> None:
             setting.tell(f"{origin.row}: training {origin.architecture}, {recipe.epochs} epochs")
             train(
                 origin.architecture,
@@ -120,7 +121,8 @@ class Subject:
                 seed=setting.seed,
                 progress=lambda epoch: self.tell_epoch(epoch, recipe.epochs),
             )
-        return path
+
+        return trained_once(setting, name, make)
 
     def story(self) -> str:
         """Where the network came from, in a sentence."""
