@@ -1,7 +1,6 @@
 """What the studies of deformations share: their networks, ADef on the images that are right, and its pictures."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
 from brittle.studies.bench.drawing import Picture, encoded
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS as _TABLE
 from brittle.studies.shared.subject import Subject
 from brittle.types import Images, Labels
@@ -96,7 +96,7 @@ class Bent:
 
 
 @dataclass(frozen=True)
-class Deforming:
+class Deforming(Work):
     """ADef on the images that a network gets right.
 
     Attributes:
@@ -110,11 +110,6 @@ class Deforming:
     attack: ADef = field(default_factory=ADef)
     radius: float = RADIUS
     target: str = "none"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        attack = {"name": "ADef", **asdict(self.attack), "stride": str(self.attack.stride)}  # JSON has no infinity
-        return {**self.subject.identity(), "attack": attack, "radius": str(self.radius), "target": self.target}
 
     def attacked(self, title: str) -> Bent:
         """Attack block by block.

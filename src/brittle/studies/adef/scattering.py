@@ -1,6 +1,6 @@
 """ADef on a network whose first layers are not learnt: two layers of wavelet scattering, then a linear one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from brittle.models.network import digest_of
 from brittle.studies.adef.deformations import DEVIATIONS, Deforming
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
 
@@ -120,7 +121,7 @@ class Scattered(Subject):
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Work):
     """Accuracy of the network, and ADef on it."""
 
     subject: Scattered
@@ -130,10 +131,6 @@ class Table:
     def attack(self) -> Deforming:
         """ADef on what the network gets right."""
         return Deforming(self.subject)
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return self.attack.identity()
 
     def measure(self) -> Measured:
         """Attack what is right."""

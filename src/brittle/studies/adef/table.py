@@ -1,6 +1,6 @@
 """The ADef paper's table: how many images a deformation of at most three pixels breaks, and in how many iterations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brittle.metrics import proportion
@@ -16,6 +16,7 @@ from brittle.studies.adef.deformations import (
 )
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.subject import Subject
 
 TABLE = "adef"
@@ -44,11 +45,12 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Work):
     """The accuracy of a network and the success of ADef, with this software's step and with the published one."""
 
     subject: Subject
     name = "ADef"
+    decisive = ("ours", "theirs")
 
     @property
     def ours(self) -> Deforming:
@@ -59,10 +61,6 @@ class Table:
     def theirs(self) -> Deforming:
         """ADef with the published step."""
         return Deforming(self.subject, AS_PUBLISHED)
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return {"ours": self.ours.identity(), "theirs": self.theirs.identity()}
 
     def measure(self) -> Measured:
         """Attack what is right, twice."""

@@ -1,12 +1,13 @@
 """ADef towards the runner-up, towards any likely class, and towards a class drawn at random."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brittle.attacks.adef import ADef
 from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, Deforming, small_scale
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.subject import Subject
 
 AIMS: dict[str, tuple[int, str]] = {
@@ -36,7 +37,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Aimed:
+class Aimed(Work):
     """ADef with an aim."""
 
     subject: Subject
@@ -53,10 +54,6 @@ class Aimed:
     def row(self) -> str:
         """Key of the row."""
         return _row(self.subject.origin.row, self.aim)
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return self.attack.identity()
 
     def measure(self) -> Measured:
         """Attack what is right."""

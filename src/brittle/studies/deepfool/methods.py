@@ -1,8 +1,6 @@
 """What a table measures of a network: each method tells what determines its outcome, and does its work."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from math import inf
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,20 +16,17 @@ from brittle.maths import norms
 from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.study import Measured
-from brittle.studies.deepfool.fast_gradient_sign import BISECTIONS, DOUBLINGS, SHARE, SignSteps, smallest_eps
+from brittle.studies.bench.work import Work
+from brittle.studies.deepfool.fast_gradient_sign import SHARE, SignSteps, smallest_eps
 from brittle.studies.shared.subject import Subject
 
 
 @dataclass(frozen=True)
-class ErrorRate:
+class ErrorRate(Work):
     """The share of test images that the network gets wrong."""
 
     subject: Subject
     name = "test error"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return self.subject.identity()
 
     def measure(self) -> Measured:
         """Classify every test image."""
@@ -47,7 +42,7 @@ FREE = Bounds(-9.0, 10.0)
 
 
 @dataclass(frozen=True)
-class ByDeepFool:
+class ByDeepFool(Work):
     """DeepFool in the 2-norm, from the predicted class of every image.
 
     Attributes:
@@ -57,6 +52,7 @@ class ByDeepFool:
 
     subject: Subject
     boxed: bool = False
+    decisive = ("attack",)
 
     @property
     def name(self) -> str:
@@ -68,10 +64,6 @@ class ByDeepFool:
         """The attack; its nudge is a fraction of the bounds' span, and meant for a span of 1."""
         attack = DeepFool()
         return replace(attack, nudge=attack.nudge / _classifier(self).bounds.span)
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return {**self.subject.identity(), **_described(self.attack, _classifier(self), Lp(2))}
 
     def measure(self) -> Measured:
         """Attack every test image: average robustness, iterations, passes and time."""
@@ -88,7 +80,7 @@ class ByDeepFool:
 
 
 @dataclass(frozen=True)
-class ByFastGradientSign:
+class ByFastGradientSign(Work):
     """Fast gradient sign at the smallest eps that changes the class of 90 % of the images.
 
     Attributes:
@@ -99,20 +91,12 @@ class ByFastGradientSign:
     subject: Subject
     boxed: bool = False
     attack = FGSM()
+    decisive = ("attack",)
 
     @property
     def name(self) -> str:
         """What the work is called."""
         return f"fast gradient sign{_within(self.boxed)}"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        search = {"share": SHARE, "doublings": DOUBLINGS, "bisections": BISECTIONS}
-        return {
-            **self.subject.identity(),
-            **_described(self.attack, _classifier(self), Lp("inf")),
-            "search": search,
-        }
 
     def measure(self) -> Measured:
         """Search the length of the step, and measure the steps of that length."""
@@ -129,7 +113,7 @@ class ByFastGradientSign:
 
 
 @dataclass(frozen=True)
-class ByLBFGS:
+class ByLBFGS(Work):
     """Box-constrained L-BFGS, from the predicted class of every image; changed images stay in [0, 1].
 
     Attributes:
@@ -139,10 +123,7 @@ class ByLBFGS:
     subject: Subject
     attack = LBFGS()
     name = "L-BFGS"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return {**self.subject.identity(), **_described(self.attack, self.subject.classifier, Lp(2))}
+    decisive = ("attack",)
 
     def measure(self) -> Measured:
         """Attack every image: average robustness, passes and time."""
@@ -215,15 +196,3 @@ def _cost(rows: _Rows, prefix: str) -> tuple[dict[str, Estimate | str], dict[str
         f"{prefix}.seconds": seconds,
     }
     return values, {f"{prefix}.passes": f"({rows.forward.mean():.3g} + {rows.backward.mean():.3g})"}
-
-
-def _described(attack: Attack, classifier: Classifier, threat: Lp) -> dict[str, object]:
-    """Attack, bounds and threat as JSON can hold them; the goal is always to leave the predicted class."""
-    settings = {field: str(value) for field, value in asdict(attack).items()}
-    radius = "none" if threat.radius == inf else str(threat.radius)
-    return {
-        "attack": {"name": type(attack).__name__, **settings},
-        "bounds": [classifier.bounds.lower, classifier.bounds.upper],
-        "threat": {"norm": threat.name, "radius": radius},
-        "leaves": "predicted class",
-    }

@@ -1,7 +1,7 @@
 """The saliency-map paper's matrices: which class can be led to which, how hard that is, and whether it is foretold."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from brittle.metrics import (
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.jsma.drawings import Matrices, drawings
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
@@ -91,22 +92,18 @@ class _Attempts:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Pairs(Work):
     """A search from every image to all other classes."""
 
     subject: Subject
     row: str
     name = "JSMA"
+    decisive = ("attack",)
 
     @property
     def attack(self) -> JSMA:
         """The search, with the largest of the limits."""
         return SEARCHES[self.row]
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        attack = {"name": "JSMA", **asdict(self.attack)}
-        return {**self.subject.identity(), "attack": attack, "limit": LIMIT, "limits": list(LIMITS)}
 
     def measure(self) -> Measured:
         """Lead every image that is right to every other class.

@@ -1,7 +1,7 @@
 """The one-pixel paper's tables: how often one, three or five pixels change the class, and into which."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study, Unit
+from brittle.studies.bench.work import Work
 from brittle.studies.one_pixel.drawings import drawings
 from brittle.studies.shared.subject import Origin, Subject
 from brittle.studies.shared.untrained import Untrained
@@ -89,15 +90,11 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Accuracy(Work):
     """The share of test images that the network gets right."""
 
     subject: Subject
     name = "accuracy"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return self.subject.identity()
 
     def measure(self) -> Measured:
         """Classify every test image."""
@@ -109,11 +106,12 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class ByPixels:
+class ByPixels(Work):
     """The attack with so many pixels on the first images that the network gets right, towards every other class."""
 
     subject: Subject
     pixels: int
+    decisive = ("attack", "count")
 
     @property
     def name(self) -> str:
@@ -130,11 +128,6 @@ class ByPixels:
     def attack(self) -> OnePixel:
         """The attack, the paper's but at the small scale."""
         return QUICK if self.subject.setting.scale == "small" else OnePixel()
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        attack = {"name": "OnePixel", **asdict(self.attack)}
-        return {**self.subject.identity(), "attack": attack, "pixels": self.pixels, "attacked": self.count}
 
     @cached_property
     def _sample(self) -> tuple[Images, Labels, Tensor]:

@@ -1,6 +1,6 @@
 """The universal paper's table 1: how many images one change fools, of those it was made from and of others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from brittle.core.threat import Lp
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.photographs import (
     FAST,
     FETCHED,
@@ -61,7 +62,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Fast:
+class Fast(Work):
     """The fast solver on a network, and noise of equal norm."""
 
     photographs: Photographs
@@ -71,10 +72,6 @@ class Fast:
     def name(self) -> str:
         """What the work is called."""
         return f"fast solver, {self.threat.name}"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return {**self.photographs.identity(), "method": repr(FAST), "threat": repr(self.threat)}
 
     def measure(self) -> Measured:
         """Make a perturbation and try it, and noise, on images that it was not made from."""
@@ -90,7 +87,7 @@ class Fast:
 
 
 @dataclass(frozen=True)
-class Slow:
+class Slow(Work):
     """The published algorithm on a network."""
 
     photographs: Photographs
@@ -101,11 +98,6 @@ class Slow:
     def name(self) -> str:
         """What the work is called."""
         return f"published algorithm, {self.threat.name}"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        about = {"method": repr(PUBLISHED), "threat": repr(self.threat), "count": self.count}
-        return {**self.photographs.identity(), **about}
 
     def measure(self) -> Measured:
         """Make a perturbation and try it on images that it was not made from."""

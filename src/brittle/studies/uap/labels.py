@@ -1,7 +1,7 @@
 """The universal paper's dominant labels: into which classes a universal perturbation leads the images."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from brittle.metrics import Estimate, LabelGraph, fooling_rate, label_graph, wit
 from brittle.studies.bench.drawing import Graph
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.by_network import cells_of, rows_of
 from brittle.studies.shared.photographs import (
     FAST,
@@ -58,15 +59,11 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Labels:
+class Labels(Work):
     """Where the images of one network go."""
 
     photographs: Photographs
     name = "labels"
-
-    def identity(self) -> Mapping[str, object]:
-        """Everything that determines the outcome."""
-        return {**self.photographs.identity(), "method": repr(FAST), "threat": repr(LINF)}
 
     def measure(self) -> Measured:
         """Make a perturbation and see where it leads all images."""
