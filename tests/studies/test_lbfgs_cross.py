@@ -90,7 +90,8 @@ def test_again_nothing_is_trained_or_computed(result, few_digits, out, monkeypat
 def test_a_network_is_trained_once(result, few_digits, out, monkeypatch):
     monkeypatch.setattr(small_networks, "train", None)
     study = STUDIES[result.name]
-    cells = study.cells(Setting(few_digits, None, "small", "cpu", 0, out / result.name))
+    setting = Setting(few_digits, None, "small", "cpu", 0, out / result.name, trained=out / "networks")
+    cells = study.cells(setting)
     assert cells[0].compute().values == {
         column.key: result.entry(cells[0].row, column.key).measured for column in result.columns
     }
