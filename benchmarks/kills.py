@@ -39,9 +39,9 @@ from brittle.evaluation.train import train
 from brittle.metrics import proportion
 from brittle.report.study_page import write_study
 from brittle.runs import store
-from brittle.studies import run as study_module
 from brittle.studies import run_study
-from brittle.studies.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench import run as study_module
+from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.training import epoch
 
 A_TRIAL = 4

@@ -36,8 +36,8 @@ LAYERS = [
 """From the ground up: a part imports from lower layers alone, so that parts of one layer do not import each other."""
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
-    "brittle.errors", "brittle.version", "brittle.metrics", "brittle.studies.study", "brittle.studies.tables",
-    "brittle.studies.drawing", "brittle.studies.kept",
+    "brittle.errors", "brittle.version", "brittle.metrics", "brittle.studies.bench.study",
+    "brittle.studies.bench.tables", "brittle.studies.bench.drawing", "brittle.studies.bench.kept",
 
     "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given

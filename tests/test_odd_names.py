@@ -21,7 +21,7 @@ from brittle.evaluation.command import command_line
 from brittle.names import in_shell, restored, stored
 from brittle.report import write_report
 from brittle.runs.store import RunFolder
-from brittle.studies.catalogue import STUDIES
+from brittle.studies.bench.catalogue import STUDIES
 
 AUDIT = ["--attack", "fgsm", "--eps", "0.1", "--limit", "2"]
 UNIVERSAL = ["--attack", "ascent:passes=1", "--limit", "4"]

@@ -88,7 +88,7 @@ def _models() -> list[Listed]:
 
 
 def _studies() -> list[Listed]:
-    return [Listed("studies", name, one.title) for name, one in STUDIES.items()]
+    return [Listed("studies", name, STUDIES.title(name)) for name in STUDIES]
 
 
 def _first_line(text: str | None) -> str:

@@ -19,8 +19,8 @@ from brittle.metrics import Estimate
 from brittle.names import in_shell, shown, shown_lines, stored_within
 from brittle.runs.finding import Finding, Health
 from brittle.runs.summary import AttackSummary, Summary
-from brittle.studies.study import StudyResult
-from brittle.studies.tables import sheets
+from brittle.studies.bench.study import StudyResult
+from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
@@ -209,16 +209,18 @@ def show_study(result: StudyResult) -> None:
     """Print a study network by network, measured beside published, with every note."""
     written = sheets(result)
     kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
-    for number, row in enumerate(result.rows):
+    for number, row in enumerate(rows_here(result)):
         table = Table("", *kinds, title=line_of(row.key), title_justify="left", box=None, padding=(0, 2))
         for sheet in written:
             lines: dict[str, dict[str, Text]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
-                lines.setdefault(what, {})[kind] = line_of(place.line)
+                if place.line != NOTHING:
+                    lines.setdefault(what, {})[kind] = line_of(place.line)
             for what, texts in lines.items():
                 table.add_row(line_of(what), *(texts.get(kind, "") for kind in kinds))
         Console(highlight=False).print(table)
         for note in row.notes:
             console.print(line_of((f"  {note}", "dim")))
-    for note in result.study.notes:
-        console.print(line_of(note))
+    for note in (elsewhere(result), *result.study.notes):
+        if note:
+            console.print(line_of(note))

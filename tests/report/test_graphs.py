@@ -3,7 +3,7 @@
 import numpy as np
 
 from brittle.report.graphs import GAP, LABELLED, graph_figure, positions
-from brittle.studies.drawing import Graph
+from brittle.studies.bench.drawing import Graph
 
 STARS = [(leaf, 0) for leaf in range(1, 12)] + [(leaf, 12) for leaf in range(13, 18)] + [(18, 19), (20, 20)]
 

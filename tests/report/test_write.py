@@ -25,7 +25,7 @@ from brittle.report.universal_page import write_universal
 from brittle.runs.checkpoint import sealed
 from brittle.runs.manifest import read_manifest
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
-from brittle.studies.drawing import Curves, Graph, HeatMap, Picture, encoded
+from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, encoded
 
 SHORT = 500
 """Most characters of a refusal."""

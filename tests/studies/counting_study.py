@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from brittle.errors import DataError
+from brittle.errors import BrittleError
 from brittle.metrics import proportion
 from brittle.studies import Cell, Column, Measured, Row, Study
+from brittle.studies.bench.study import NotGiven
 
 
 @dataclass
@@ -16,6 +17,7 @@ class Counting:
     rows: tuple[str, ...] = ("first", "second", "third")
     remark: str = ""
     hits: int = 1
+    lacks: type[BrittleError] = NotGiven
 
     def study(self):
         columns = (
@@ -39,8 +41,8 @@ class Counting:
     def cells(self, setting):
         def cell(row, column):
             def identity():
-                if row == "third":
-                    raise DataError("needs third.parquet: give the folder that holds it with --data")
+                if row.startswith("third"):
+                    raise self.lacks("needs third.parquet: give the folder that holds it with --data")
                 return {"seed": setting.seed, "row": row}
 
             def compute():

@@ -7,11 +7,13 @@ import torch
 from brittle import ADef, Flow, run
 from brittle.errors import MissingExtra
 from brittle.metrics import Estimate
-from brittle.studies import Setting, adef_adversarial_training, adef_scattering, run_study
-from brittle.studies.adef_adversarial_training import Size, hardened
-from brittle.studies.deformations import ORIGINS, Bent, Deforming
-from brittle.studies.drawing import Curves, Picture
-from brittle.studies.subject import Subject
+from brittle.studies import Setting, run_study
+from brittle.studies.adef import adversarial_training as adef_adversarial_training
+from brittle.studies.adef import scattering as adef_scattering
+from brittle.studies.adef.adversarial_training import Size, hardened
+from brittle.studies.adef.deformations import ORIGINS, Bent, Deforming
+from brittle.studies.bench.drawing import Curves, Picture
+from brittle.studies.shared.subject import Subject
 from brittle.training.recipe import PlainTraining
 
 
@@ -89,7 +91,7 @@ def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeyp
     for row, figures in (("MNIST-A (PGD)", (98.36, 5.81, 6.67)), ("MNIST-B (ADef)", (98.79, 100.0, 45.07))):
         assert tuple(result.entry(row, key).published for key in ("accuracy", "pgd", "adef")) == figures
         assert isinstance(result.entry(row, "accuracy").measured, Estimate)
-    assert len(list((tmp_path / "adef-adversarial-training" / "networks").glob("*.safetensors"))) == 2
+    assert len(list((tmp_path / "networks").glob("*.safetensors"))) == 2
 
 
 @pytest.mark.parametrize("classes", [2, 3])

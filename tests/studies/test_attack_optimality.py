@@ -8,8 +8,9 @@ from brittle.evaluation.plan import named
 from brittle.evaluation.spec import parse_attack
 from brittle.metrics import Estimate
 from brittle.registry import ATTACKS as REGISTERED
-from brittle.studies import attack_optimality, run_study
-from brittle.studies.attack_optimality import ATTACKS, COLUMNS
+from brittle.studies import run_study
+from brittle.studies.optimality import attack_optimality
+from brittle.studies.optimality.attack_optimality import ATTACKS, COLUMNS
 
 
 def searches_without_a_radius(attack: Attack, norm: str) -> bool:

@@ -8,10 +8,11 @@ from brittle import CarliniWagnerL0, CarliniWagnerL2, CarliniWagnerLinf
 from brittle.attacks import carlini_wagner_l0
 from brittle.errors import DataError
 from brittle.metrics import Estimate
-from brittle.studies import Setting, carlini_wagner_grid, run_study
-from brittle.studies.carlini_wagner_grid import LENET, NORMS, Norm, Targets, _Attempts, sizes_by_target
-from brittle.studies.drawing import HeatMap, Picture
-from brittle.studies.subject import Subject
+from brittle.studies import Setting, run_study
+from brittle.studies.bench.drawing import HeatMap, Picture
+from brittle.studies.carlini_wagner import grid as carlini_wagner_grid
+from brittle.studies.carlini_wagner.grid import LENET, NORMS, Norm, Targets, _Attempts, sizes_by_target
+from brittle.studies.shared.subject import Subject
 
 CHEAP = {
     "L2": CarliniWagnerL2(searches=1, steps=6, learning_rate=0.2, constant=10.0),

@@ -12,9 +12,9 @@ from brittle.errors import DataError, ModelError
 from brittle.metrics import Estimate
 from brittle.models import ARCHITECTURES, Network
 from brittle.studies import Setting, run_study
-from brittle.studies.deepfool_robustness import ORIGINS
-from brittle.studies.methods import ByDeepFool, ErrorRate
-from brittle.studies.subject import Subject
+from brittle.studies.deepfool.methods import ByDeepFool, ErrorRate
+from brittle.studies.shared.networks import ORIGINS
+from brittle.studies.shared.subject import Subject
 from brittle.training.plain import seeded
 from brittle.training.weights import save_weights
 

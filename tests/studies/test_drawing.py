@@ -11,7 +11,7 @@ from PIL import Image
 from brittle.errors import InputError
 from brittle.report.study_page import render_study
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
-from brittle.studies.drawing import Curves, Graph, HeatMap, Picture, drawn, encoded, plain
+from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, drawn, encoded, plain
 
 MATRIX = HeatMap("Success", "Row to column.", ("a", "b"), ("c", "d"), ((0.5, None), (1.0, 0.0)), unit="percent")
 LINES = Curves(

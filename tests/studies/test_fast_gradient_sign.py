@@ -11,9 +11,9 @@ from affine import affine, distance, middle
 from brittle import FGSM, Classifier, Lp, run
 from brittle.data import Block
 from brittle.metrics import Estimate
-from brittle.studies.fast_gradient_sign import SignSteps, smallest_eps
-from brittle.studies.methods import ByDeepFool, ByFastGradientSign
-from brittle.studies.study import Setting
+from brittle.studies.bench.study import Setting
+from brittle.studies.deepfool.fast_gradient_sign import SignSteps, smallest_eps
+from brittle.studies.deepfool.methods import ByDeepFool, ByFastGradientSign
 
 
 @dataclass

@@ -10,20 +10,17 @@ from torch import nn
 
 from brittle.metrics import Estimate, mean_iou
 from brittle.models import Network
-from brittle.studies import (
-    STUDIES,
-    gd_uap_cross_model,
-    gd_uap_depth,
-    gd_uap_priors,
-    gd_uap_segmentation,
-    photographs,
-    run_study,
-)
-from brittle.studies.data_free import METHODS, NOISE, Short
-from brittle.studies.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
-from brittle.studies.gd_uap_segmentation import CLASSES, colours
-from brittle.studies.photographs import SAMPLE
-from brittle.studies.scenes import DOWN, FIELD, HEIGHT, WALL, render
+from brittle.studies import STUDIES, run_study
+from brittle.studies.gd_uap import cross_model as gd_uap_cross_model
+from brittle.studies.gd_uap import depth as gd_uap_depth
+from brittle.studies.gd_uap import priors as gd_uap_priors
+from brittle.studies.gd_uap import segmentation as gd_uap_segmentation
+from brittle.studies.gd_uap.data_free import METHODS, NOISE, Short
+from brittle.studies.gd_uap.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
+from brittle.studies.gd_uap.scenes import DOWN, FIELD, HEIGHT, WALL, render
+from brittle.studies.gd_uap.segmentation import CLASSES, colours
+from brittle.studies.shared import photographs
+from brittle.studies.shared.photographs import SAMPLE
 from brittle.training.plain import seeded
 
 TINY = Short(iterations=2, shown=2, batch=2)
@@ -191,7 +188,7 @@ def test_the_floor_and_the_wall_are_where_they_should_be():
 
 def test_spheres_and_boxes_are_hit_where_geometry_says(monkeypatch):
     """A ray to the middle of a sphere hits it one radius before its centre; one to a box, on its front."""
-    from brittle.studies import scenes as module
+    from brittle.studies.gd_uap import scenes as module
 
     draws = np.array([[0.5, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0]])  # radius 0.5, two away, in the middle
     height = np.array([0.0])

@@ -9,10 +9,11 @@ import torch
 from brittle.attacks.jsma import saliency_maps
 from brittle.errors import DataError
 from brittle.metrics import Estimate, adversarial_distance
-from brittle.studies import STUDIES, Setting, jsma_hardness, run_study
-from brittle.studies.drawing import Curves, HeatMap, Picture
-from brittle.studies.jsma_hardness import COLUMNS, LENET, SEARCHES, Pairs
-from brittle.studies.subject import Subject
+from brittle.studies import STUDIES, Setting, run_study
+from brittle.studies.bench.drawing import Curves, HeatMap, Picture
+from brittle.studies.jsma import hardness as jsma_hardness
+from brittle.studies.jsma.hardness import COLUMNS, LENET, SEARCHES, Pairs
+from brittle.studies.shared.subject import Subject
 
 LOGITS, PROBABILITIES, LOWERED = SEARCHES
 

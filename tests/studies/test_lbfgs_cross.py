@@ -9,11 +9,13 @@ import torch
 from brittle import LBFGS
 from brittle.metrics import Estimate
 from brittle.models import ARCHITECTURES
-from brittle.studies import STUDIES, Setting, crossing, published, run_study, small_networks
-from brittle.studies.crossing import Change, Crossing, amplified, distortion, figure, other_classes
-from brittle.studies.lbfgs_cross_model import MODELS
-from brittle.studies.lbfgs_cross_training_set import MODELS as HALVES
-from brittle.studies.small_networks import CODE, CODE_TRAINING, Model, SmallNetworks
+from brittle.studies import STUDIES, Setting, published, run_study
+from brittle.studies.lbfgs import crossing
+from brittle.studies.lbfgs.cross_model import MODELS
+from brittle.studies.lbfgs.cross_training_set import MODELS as HALVES
+from brittle.studies.lbfgs.crossing import Change, Crossing, amplified, distortion, figure, other_classes
+from brittle.studies.shared import small_networks
+from brittle.studies.shared.small_networks import CODE, CODE_TRAINING, Model, SmallNetworks
 from brittle.training import RECIPES
 from brittle.training.autoencoder import train_autoencoder
 from brittle.training.plain import seeded
@@ -88,7 +90,8 @@ def test_again_nothing_is_trained_or_computed(result, few_digits, out, monkeypat
 def test_a_network_is_trained_once(result, few_digits, out, monkeypatch):
     monkeypatch.setattr(small_networks, "train", None)
     study = STUDIES[result.name]
-    cells = study.cells(Setting(few_digits, None, "small", "cpu", 0, out / result.name))
+    setting = Setting(few_digits, None, "small", "cpu", 0, out / result.name, trained=out / "networks")
+    cells = study.cells(setting)
     assert cells[0].compute().values == {
         column.key: result.entry(cells[0].row, column.key).measured for column in result.columns
     }

@@ -8,8 +8,9 @@ import torch
 from brittle import Attack, Lp, Targeted, Untargeted, run
 from brittle.attacks.pgd import PGD
 from brittle.metrics import Estimate
-from brittle.studies import Setting, madry_mnist, run_study
-from brittle.studies.madry_mnist import FAR, KAPPA, LINES, Attempt, Line, Size, network
+from brittle.studies import Setting, run_study
+from brittle.studies.madry import mnist as madry_mnist
+from brittle.studies.madry.mnist import FAR, KAPPA, LINES, Attempt, Line, Size, network
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 

@@ -12,10 +12,10 @@ from brittle.errors import DataError
 from brittle.metrics import Estimate
 from brittle.models import Network
 from brittle.studies import Setting, run_study
-from brittle.studies import one_pixel as module
-from brittle.studies.drawing import Curves, HeatMap, Picture
-from brittle.studies.one_pixel import ORIGINS, Accuracy, ByPixels
-from brittle.studies.subject import Subject
+from brittle.studies.bench.drawing import Curves, HeatMap, Picture
+from brittle.studies.one_pixel import table as module
+from brittle.studies.one_pixel.table import ORIGINS, Accuracy, ByPixels
+from brittle.studies.shared.subject import Subject
 
 LENET = next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)")
 
@@ -111,13 +111,13 @@ def test_only_images_that_are_right_are_attacked(subject):
 def test_what_determines_a_cell_is_in_its_identity(subject):
     small = ByPixels(subject, 1).identity()
     assert small["attack"]["population"] == 24
-    assert small["attacked"] == 15
+    assert small["count"] == 15
     assert small != ByPixels(subject, 3).identity()
     subject.setting = replace(subject.setting, scale="paper")
     paper = ByPixels(subject, 1).identity()
     assert paper["attack"]["population"] == 400
     assert paper["attack"]["generations"] == 100
-    assert paper["attacked"] == 500
+    assert paper["count"] == 500
 
 
 def test_the_table_without_networks_has_every_published_figure(tmp_path):

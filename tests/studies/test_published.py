@@ -4,7 +4,7 @@ import pytest
 
 from brittle.errors import InputError
 from brittle.studies import STUDIES, published
-from brittle.studies.deepfool_robustness import CLAIMED
+from brittle.studies.deepfool.robustness import CLAIMED
 
 SHAPES = {
     "uap_fooling": (6, 4),

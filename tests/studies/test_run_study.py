@@ -40,7 +40,7 @@ def test_another_seed_is_another_cell_and_the_old_one_stays(counting, tmp_path):
 
 def test_another_version_of_brittle_computes_anew(counting, tmp_path, monkeypatch):
     run_study(counting.study(), tmp_path)
-    monkeypatch.setattr("brittle.studies.cells.__version__", "999")
+    monkeypatch.setattr("brittle.studies.bench.cells.__version__", "999")
     assert run_study(counting.study(), tmp_path).computed == 4
 
 
@@ -48,7 +48,7 @@ def test_two_codes_of_brittle_never_mix_in_one_table(counting, tmp_path, monkeyp
     told = []
     run_study(counting.study(), tmp_path)
     before = {path: path.read_text() for path in (tmp_path / "counting" / "cells").iterdir()}
-    monkeypatch.setattr("brittle.studies.cells.own_digest", lambda: "a" * 64)
+    monkeypatch.setattr("brittle.studies.bench.cells.own_digest", lambda: "a" * 64)
     mixed = run_study(counting.study(), tmp_path, watch=lambda line, fraction=None: told.append(line))
     assert (mixed.computed, mixed.reused) == (4, 0)
     assert sum("computed anew: brittle's code changed" in line for line in told) == 4
@@ -59,7 +59,7 @@ def test_two_codes_of_brittle_never_mix_in_one_table(counting, tmp_path, monkeyp
 
 def test_another_file_of_the_users_study_computes_anew(counting, tmp_path, monkeypatch):
     run_study(counting.study(), tmp_path)
-    monkeypatch.setattr("brittle.studies.cells.code_behind", lambda roots: {"counting_study.py": "b" * 64})
+    monkeypatch.setattr("brittle.studies.bench.cells.code_behind", lambda roots: {"counting_study.py": "b" * 64})
     assert run_study(counting.study(), tmp_path).computed == 4
 
 

@@ -6,9 +6,12 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
+from brittle.errors import DataError
 from brittle.metrics import Estimate, proportion
 from brittle.studies import run_study, sheets
-from brittle.studies.tables import interval_text, markdown, number_text
+from brittle.studies.bench.kept import read_study
+from brittle.studies.bench.tables import elsewhere, interval_text, markdown, number_text
+from brittle.terminal import show_study
 
 
 def test_a_sheet_puts_measured_beside_published(counting, tmp_path):
@@ -22,7 +25,7 @@ def test_a_sheet_puts_measured_beside_published(counting, tmp_path):
     )
     rows = dict(sheet.rows)
     assert [place.text for place in rows["first"]] == ["12.5 %", "25.0 %", "0.125", "0.2", "–"]
-    assert [place.text for place in rows["third"]] == ["–"] * 5
+    assert list(rows) == ["first", "second"]
     assert rows["second"][4].text == "> 4"
     assert rows["first"][2].note == "(some were left out)"
 
@@ -42,10 +45,10 @@ def test_markdown_has_the_shape_of_its_heads_whatever_the_names(counting, tmp_pa
     counting.rows = ("a|b", "<b>&", "third")
     text = markdown(run_study(counting.study(), tmp_path))
     table = [re.findall(r"(?<!\\)\|", line) for line in text.splitlines() if line.startswith("|")]
-    assert len(table) == 5
+    assert len(table) == 4
     assert {len(line) for line in table} == {4}
     assert "<b>" not in text
-    assert "- third: needs third.parquet" in text
+    assert "- 1 network is not here: see --data, --models and --scale (third)." in text
 
 
 def test_parquet_keeps_numbers(counting, tmp_path):
@@ -60,3 +63,34 @@ def test_parquet_keeps_numbers(counting, tmp_path):
     assert rows["second", "old"]["published"] is None
     assert rows["third", "rho"]["measured"] is None
     assert table.schema.metadata[b"study"] == b"counting"
+
+
+def test_only_what_is_here_is_shown_and_the_rest_is_kept(counting, tmp_path, capsys):
+    result = run_study(counting.study(), tmp_path)
+    assert elsewhere(result).startswith("1 network is not here: see --data")
+    show_study(result)
+    said = capsys.readouterr()
+    text = " ".join((said.out + said.err).split())
+    assert "–" not in re.sub(r"\d–\d", "", text)
+    assert text.count("third") == 1
+    assert elsewhere(result) in text
+    kept = read_study(tmp_path / "counting")
+    assert [row.key for row in kept.rows] == ["first", "second", "third"]
+    assert [row.here for row in kept.rows] == [True, True, False]
+    assert "needs third.parquet" in kept.rows[2].notes[0]
+
+
+def test_a_row_that_failed_otherwise_is_shown_with_its_reason(counting, tmp_path):
+    counting.lacks = DataError
+    result = run_study(counting.study(), tmp_path)
+    assert elsewhere(result) == ""
+    assert "third" in dict(sheets(result)[0].rows)
+    assert "- third: needs third.parquet" in markdown(result)
+
+
+def test_where_nothing_is_here_there_is_one_line_and_no_table(counting, tmp_path):
+    counting.rows = ("third", "third too")
+    result = run_study(counting.study(), tmp_path)
+    assert sheets(result) == ()
+    assert elsewhere(result).startswith("2 networks are not here")
+    assert "|" not in markdown(result)

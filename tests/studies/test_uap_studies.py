@@ -14,20 +14,10 @@ from brittle.attacks.deepfool import DeepFool
 from brittle.errors import BrittleError, DataError, ModelError
 from brittle.metrics import Estimate
 from brittle.models import Network
-from brittle.studies import (
-    Setting,
-    boundaries,
-    photographs,
-    run_study,
-    uap_cross_model,
-    uap_diversity,
-    uap_fooling,
-    uap_geometry,
-    uap_labels,
-    uap_set_size,
-)
-from brittle.studies.drawing import Curves, Graph, HeatMap, Picture
-from brittle.studies.photographs import (
+from brittle.studies import Setting, run_study
+from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture
+from brittle.studies.shared import photographs
+from brittle.studies.shared.photographs import (
     FETCHED,
     GIVEN,
     L2,
@@ -40,6 +30,13 @@ from brittle.studies.photographs import (
     fooled,
     uniform_in_ball,
 )
+from brittle.studies.uap import boundaries
+from brittle.studies.uap import cross_model as uap_cross_model
+from brittle.studies.uap import diversity as uap_diversity
+from brittle.studies.uap import fooling as uap_fooling
+from brittle.studies.uap import geometry as uap_geometry
+from brittle.studies.uap import labels as uap_labels
+from brittle.studies.uap import set_size as uap_set_size
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.uap import UniversalDeepFool
 

@@ -5,7 +5,7 @@ from typing import Any
 from brittle.report.figures import DASHES, SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.graphs import graph_figure
-from brittle.studies.drawing import Curves, Drawing, Graph, HeatMap, Picture
+from brittle.studies.bench.drawing import Curves, Drawing, Graph, HeatMap, Picture
 
 WRITTEN = 15
 """Most columns of a matrix whose numbers are written in the cells."""

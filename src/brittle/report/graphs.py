@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from brittle.metrics.estimate import Floats
 from brittle.report.figures import Figure
 from brittle.report.formats import figure_text
-from brittle.studies.drawing import Graph
+from brittle.studies.bench.drawing import Graph
 
 LABELLED = 14
 """Nodes whose names are written beside them, the heaviest ones; all names show under the pointer."""

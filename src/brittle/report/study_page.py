@@ -1,6 +1,7 @@
 """A study's page: its table, measured beside published, as one HTML file that opens from disk."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from brittle.metrics import Estimate
@@ -9,9 +10,9 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.template import fill
-from brittle.studies.kept import restored, stored
-from brittle.studies.study import Column, StudyResult
-from brittle.studies.tables import NOTHING, Sheet, sheets
+from brittle.studies.bench.kept import restored, stored
+from brittle.studies.bench.study import Column, StudyResult
+from brittle.studies.bench.tables import NOTHING, Sheet, elsewhere, rows_here, sheets
 
 PAGE = "study.html"
 SPREAD = 0.2
@@ -39,7 +40,8 @@ def write_study(result: StudyResult, out: Path | None = None, *, force: bool = F
 
 def render_study(result: StudyResult) -> str:
     """The whole page as text, of what is kept of the result on disk, so that it can be written again."""
-    result = restored(stored(result), result.folder)
+    whole = restored(stored(result), result.folder)
+    result = replace(whole, rows=rows_here(whole))
     drawn = drawn_columns(result)
     return fill(
         "study.html",
@@ -47,6 +49,8 @@ def render_study(result: StudyResult) -> str:
         result=result,
         study=result.study,
         nothing=NOTHING,
+        all_rows=whole.rows,
+        elsewhere=elsewhere(whole),
         measured=sum(any_measured(result, row.key) for row in result.rows),
         sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],
         drawn=[(number % SERIES, column) for number, column in enumerate(drawn)],

@@ -10,7 +10,7 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
 from brittle.runs.place import beside
-from brittle.studies.drawing import Curves
+from brittle.studies.bench.drawing import Curves
 
 LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
 """The curves by what stands before `loss` and `accuracy` in an epoch's record."""

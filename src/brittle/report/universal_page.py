@@ -23,7 +23,7 @@ from brittle.report.gallery import data_uri
 from brittle.report.template import fill
 from brittle.runs.place import beside
 from brittle.runs.schema import read_rows
-from brittle.studies.drawing import Curves, encoded
+from brittle.studies.bench.drawing import Curves, encoded
 
 LABELS = 10
 """Most classes listed that fooled images are taken for."""

@@ -10,7 +10,7 @@ from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
-from brittle.studies.kept import STUDY, read_study
+from brittle.studies.bench.kept import STUDY, read_study
 
 EXPECTED = (
     "expected the folder of an audit or of a study, the weights or NAME.training.json of a training, or the "

@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 
 from brittle.errors import RunError
@@ -62,7 +62,9 @@ def folder_held(folder: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def names_held(folder: Path, stem: str, names: Iterable[str]) -> Generator[None]:
+def names_held(
+    folder: Path, stem: str, names: Iterable[str], *, wait: Callable[[], None] | None = None
+) -> Generator[None]:
     """Hold the files of one name in a folder, and clear away what killed writers left half written.
 
     The lock is a hidden file beside them, which goes when the lock does. One that a killed process left is taken over.
@@ -71,9 +73,10 @@ def names_held(folder: Path, stem: str, names: Iterable[str]) -> Generator[None]
         folder: of the files; made where it is missing.
         stem: what their names begin with.
         names: of all files that are about to be written.
+        wait: is called, and should sleep a little, as long as somebody else holds them; by default that is an error.
 
     Raises:
-        RunError: somebody else holds them, or the folder cannot be written.
+        RunError: somebody else holds them and there is no `wait`, or the folder cannot be written.
 
     Example:
         >>> import tempfile
@@ -88,6 +91,9 @@ def names_held(folder: Path, stem: str, names: Iterable[str]) -> Generator[None]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = _hold_file(path)
+        while handle is None and wait is not None:
+            wait()
+            handle = _hold_file(path)
     except OSError as error:
         raise cannot_write(path, error) from error
     if handle is None:

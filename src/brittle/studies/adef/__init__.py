@@ -1,0 +1,1 @@
+"""Alaifari et al. 2019: adversarial deformations."""

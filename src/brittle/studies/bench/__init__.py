@@ -1,0 +1,1 @@
+"""The bench: studies and cells, how they are computed, kept and laid out; it knows no study."""

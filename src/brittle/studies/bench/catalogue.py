@@ -1,0 +1,254 @@
+"""Every study by name, with its title and source as data: a study is imported when it is asked for.
+
+A new study is its file and its entry here; a test compares the entry with the study.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from brittle.studies.bench.study import Study
+
+ROOT = "brittle.studies"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a list says of a study without importing it.
+
+    Attributes:
+        at: module below `brittle.studies` and the study's name in it, "MODULE:NAME".
+        title: of the study, in one line.
+        source: the paper.
+    """
+
+    at: str
+    title: str
+    source: str
+
+
+_ADEF = (
+    "R. Alaifari, G. S. Alberti, T. Gauksson, ADef: an iterative algorithm to construct adversarial deformations, "
+    "ICLR 2019, arXiv:1804.07729"
+)
+_OPTIMALITY = (
+    "A. E. Cinà et al., AttackBench: evaluating gradient-based attacks for adversarial examples, AAAI 2025, "
+    "arXiv:2404.19460"
+)
+_CARLINI_WAGNER = (
+    "N. Carlini, D. Wagner, Towards evaluating the robustness of neural networks, IEEE S&P 2017, arXiv:1608.04644"
+)
+_DEEPFOOL = (
+    "S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, DeepFool: a simple and accurate method to fool deep neural "
+    "networks, CVPR 2016, arXiv:1511.04599"
+)
+_GD_UAP = (
+    "K. R. Mopuri, A. Ganeshan, R. V. Babu, Generalizable data-free objective for crafting universal adversarial "
+    "perturbations, TPAMI 2018, arXiv:1801.08092"
+)
+_JSMA = (
+    "N. Papernot, P. McDaniel, S. Jha, M. Fredrikson, Z. B. Celik, A. Swami, The limitations of deep learning in "
+    "adversarial settings, EuroS&P 2016, arXiv:1511.07528"
+)
+_LBFGS = (
+    "C. Szegedy, W. Zaremba, I. Sutskever, J. Bruna, D. Erhan, I. Goodfellow, R. Fergus, Intriguing properties of "
+    "neural networks, ICLR 2014, arXiv:1312.6199"
+)
+_MADRY = (
+    "A. Madry, A. Makelov, L. Schmidt, D. Tsipras, A. Vladu, Towards deep learning models resistant to adversarial "
+    "attacks, ICLR 2018, arXiv:1706.06083"
+)
+_ONE_PIXEL = (
+    "J. Su, D. V. Vargas, K. Sakurai, One pixel attack for fooling deep neural networks, IEEE Transactions on "
+    "Evolutionary Computation 2019, arXiv:1710.08864"
+)
+_FAULTS = "the sources of each check stand in docs/health.md"
+_UAP = (
+    "S.-M. Moosavi-Dezfooli, A. Fawzi, O. Fawzi, P. Frossard, Universal adversarial perturbations, CVPR 2017, "
+    "arXiv:1610.08401"
+)
+
+LISTED: dict[str, Listed] = {
+    "adef": Listed(
+        "adef.table:ADEF",
+        "Deformations of at most three pixels: how many images they break",
+        _ADEF + ", table 1",
+    ),
+    "adef-adversarial-training": Listed(
+        "adef.adversarial_training:ADEF_ADVERSARIAL_TRAINING",
+        "Deformations and small changes against networks trained on the one and on the other",
+        _ADEF + ", table of adversarially trained networks",
+    ),
+    "adef-norms": Listed(
+        "adef.norms:ADEF_NORMS",
+        "How long the deformations are that break an image",
+        _ADEF + ", figures of the T-norms",
+    ),
+    "adef-scattering": Listed(
+        "adef.scattering:ADEF_SCATTERING",
+        "Deformations against a network of fixed wavelets",
+        _ADEF,
+    ),
+    "adef-targeted": Listed(
+        "adef.targeted:ADEF_TARGETED",
+        "Deformations towards any class and towards a given one",
+        _ADEF + ", figures of targeted deformations",
+    ),
+    "attack-optimality": Listed(
+        "optimality.attack_optimality:ATTACK_OPTIMALITY",
+        "How close every minimum-norm attack comes to the smallest changes known",
+        _OPTIMALITY,
+    ),
+    "carlini-wagner-grid": Listed(
+        "carlini_wagner.grid:CARLINI_WAGNER_GRID",
+        "The smallest changes from every class to every other one, in three norms",
+        _CARLINI_WAGNER + ", table IV",
+    ),
+    "deepfool-robustness": Listed(
+        "deepfool.robustness:DEEPFOOL_ROBUSTNESS",
+        "Average robustness of image classifiers by DeepFool, fast gradient sign and L-BFGS",
+        _DEEPFOOL + ", table 1",
+    ),
+    "gd-uap-cross-model": Listed(
+        "gd_uap.cross_model:GD_UAP_CROSS_MODEL",
+        "Data-free universal perturbations made for one network, shown to others",
+        _GD_UAP,
+    ),
+    "gd-uap-depth": Listed(
+        "gd_uap.depth:GD_UAP_DEPTH",
+        "Data-free perturbations of depth estimation",
+        _GD_UAP + ", section 4.4",
+    ),
+    "gd-uap-priors": Listed(
+        "gd_uap.priors:GD_UAP_PRIORS",
+        "Data-free universal perturbations, with and without a prior about the images",
+        _GD_UAP,
+    ),
+    "gd-uap-segmentation": Listed(
+        "gd_uap.segmentation:GD_UAP_SEGMENTATION",
+        "Data-free perturbations of semantic segmentation",
+        _GD_UAP + ", section 4.3",
+    ),
+    "jsma-hardness": Listed(
+        "jsma.hardness:JSMA_HARDNESS",
+        "Which class can be led to which by few features, and how hard that is",
+        _JSMA + ", section 5",
+    ),
+    "lbfgs-cross-model": Listed(
+        "lbfgs.cross_model:LBFGS_CROSS_MODEL",
+        "Examples that L-BFGS finds for one network, shown to networks of other architecture",
+        _LBFGS + ", section 4.2",
+    ),
+    "lbfgs-cross-training-set": Listed(
+        "lbfgs.cross_training_set:LBFGS_CROSS_TRAINING_SET",
+        "Examples that L-BFGS finds for one network, shown to networks trained on other images",
+        _LBFGS + ", section 4.2",
+    ),
+    "madry-mnist": Listed(
+        "madry.mnist:MADRY_MNIST",
+        "A network trained on PGD, attacked by itself and from other networks",
+        _MADRY + ", table of MNIST",
+    ),
+    "one-pixel": Listed(
+        "one_pixel.table:ONE_PIXEL",
+        "Success of one-, three- and five-pixel attacks by differential evolution",
+        _ONE_PIXEL + ", tables of results",
+    ),
+    "planted-faults": Listed(
+        "faults.study:PLANTED_FAULTS",
+        "Evaluation health: planted faults and their sound twins",
+        _FAULTS,
+    ),
+    "uap-cross-model": Listed(
+        "uap.cross_model:UAP_CROSS_MODEL",
+        "Whether a universal perturbation made for one network fools others",
+        _UAP + ", table 2",
+    ),
+    "uap-diversity": Listed(
+        "uap.diversity:UAP_DIVERSITY",
+        "How alike universal perturbations are that differ in the shuffling of X",
+        _UAP + ", the section on diversity",
+    ),
+    "uap-fooling": Listed(
+        "uap.fooling:UAP_FOOLING",
+        "How many images one universal perturbation fools",
+        _UAP + ", table 1",
+    ),
+    "uap-geometry": Listed(
+        "uap.geometry:UAP_GEOMETRY",
+        "Which directions fool, and how many dimensions they have",
+        _UAP + ", the section on explaining the vulnerability",
+    ),
+    "uap-labels": Listed(
+        "uap.labels:UAP_LABELS",
+        "Into which classes a universal perturbation leads images",
+        _UAP + ", the section on dominant labels",
+    ),
+    "uap-set-size": Listed(
+        "uap.set_size:UAP_SET_SIZE",
+        "How many images a universal perturbation must be made from",
+        _UAP + ", the figure on the size of X",
+    ),
+}
+"""The studies that come with brittle."""
+
+
+class Catalogue(MutableMapping[str, "Study"]):
+    """Studies by name, each imported when it is first asked for.
+
+    Args:
+        listed: where each study is found, and what is said of it.
+
+    Example:
+        >>> STUDIES.title("attack-optimality")
+        'How close every minimum-norm attack comes to the smallest changes known'
+    """
+
+    def __init__(self, listed: dict[str, Listed]):
+        self._listed = dict(listed)
+        self._studies: dict[str, Study] = {}
+
+    def __getitem__(self, name: str) -> "Study":
+        if name not in self._studies:
+            module, _, attribute = self._listed[name].at.partition(":")
+            self._studies[name] = getattr(import_module(f"{ROOT}.{module}"), attribute)
+        return self._studies[name]
+
+    def __setitem__(self, name: str, study: "Study") -> None:
+        self._studies[name] = study
+        self._listed[name] = Listed("", study.title, study.source)
+
+    def __delitem__(self, name: str) -> None:
+        del self._listed[name]
+        self._studies.pop(name, None)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a study; asking imports none."""
+        return name in self._listed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def title(self, name: str) -> str:
+        """Return a study's title; it is not imported for it.
+
+        Raises:
+            KeyError: there is no such study.
+        """
+        return self._listed[name].title
+
+    def source(self, name: str) -> str:
+        """Return the paper of a study; it is not imported for it.
+
+        Raises:
+            KeyError: there is no such study.
+        """
+        return self._listed[name].source
+
+
+STUDIES = Catalogue(LISTED)

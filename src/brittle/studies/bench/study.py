@@ -1,0 +1,273 @@
+"""Study: a published table or figure, computed cell by cell and shown beside the published figures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+
+from brittle.errors import DataError, InputError
+from brittle.metrics import Estimate
+from brittle.studies.bench.drawing import Drawing
+from brittle.studies.bench.published import Figure
+
+Unit = Literal["percent", "ratio", "number", "seconds"]
+"""How a column's estimates are written; those of "percent" are fractions."""
+Scale = Literal["small", "paper"]
+SCALES: dict[str, str] = {
+    "small": "small: at most the first 1,000 test images, as few as a study says, networks trained for a few epochs",
+    "paper": "paper: every test image there is, networks trained in full",
+}
+"""What can be asked for, and what it means."""
+INTERVALS = (
+    "Intervals cover the truth in 95 of 100 such samples of images: exactly for rates, medians and means of shares, "
+    "for other means and ratios as far as simulations tell. These have none for fewer than 8 images, or equal ones."
+)
+"""A note of every study with intervals."""
+
+
+class NotGiven(DataError):
+    """A cell needs data or weights that the user has not given, or more than the scale asked for."""
+
+
+class Tell(Protocol):
+    """Somebody who wants to know how far a study is."""
+
+    def __call__(self, line: str, fraction: float | None = None) -> None:
+        """Learn in one line what is being done, and which fraction (0 to 1) of the whole study is finished."""
+        ...
+
+
+def tell_nobody(line: str, fraction: float | None = None) -> None:
+    """Do nothing."""
+
+
+def threads() -> str:
+    """How many processor threads torch uses, in words; times depend on it."""
+    count = torch.get_num_threads()
+    return f"{count} thread{'s' if count != 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the user chose for a study.
+
+    Attributes:
+        data: folder with the images; None where none was given.
+        models: folder with networks; None likewise.
+        scale: "small" or "paper".
+        device: where to run.
+        seed: of first weights and random draws.
+        folder: where the study keeps what it makes.
+        tell: who is told what is being done.
+        trained: where networks are kept that studies train; None for the folder `networks` in the study's own.
+    """
+
+    data: Path | None
+    models: Path | None
+    scale: Scale
+    device: str
+    seed: int
+    folder: Path
+    tell: Tell = tell_nobody
+    trained: Path | None = None
+
+    def data_file(self, name: str) -> Path:
+        """Return a file of images.
+
+        Raises:
+            NotGiven: there is none; the message names the file and the option.
+        """
+        if self.data is None:
+            raise NotGiven(f"needs {name}: give the folder that holds it with --data (or BRITTLE_DATA)")
+        path = self.data / name
+        if not path.exists():
+            raise NotGiven(f"needs {name}, which is not in the folder given with --data, {self.data}")
+        return path
+
+    @property
+    def networks(self) -> Path:
+        """The folder of networks that studies train, each once for all studies that ask for it."""
+        return self.trained or self.folder / "networks"
+
+    def model_file(self, name: str) -> Path | None:
+        """Return a file of the folder of networks, None where there is no such file."""
+        path = None if self.models is None else self.models / name
+        return path if path is not None and path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One quantity of the table.
+
+    Attributes:
+        key: unique in the study, such as "deepfool.rho".
+        title: what its head says.
+        unit: how its numbers are written.
+        sheet: which of the study's sheets it stands on.
+        measured: whether this version measures it; otherwise only published figures are shown.
+    """
+
+    key: str
+    title: str
+    unit: Unit
+    sheet: str
+    measured: bool = True
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of the table.
+
+    Attributes:
+        key: its name.
+        note: what is to be said of it in any case.
+    """
+
+    key: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the computation of a cell gave.
+
+    Attributes:
+        values: by key of column: an estimate, or text where there is no number.
+        notes: by key of column, what a reader of the figure must know.
+        remark: the same of the row as a whole.
+        figures: what is shown beside the table; a cell may give figures alone.
+    """
+
+    values: Mapping[str, Estimate | str] = field(default_factory=dict[str, Estimate | str])
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    remark: str = ""
+    figures: Sequence[Drawing] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One piece of work: what a method gives for a network; it fills one or more columns of a row.
+
+    Attributes:
+        row: key of the row.
+        column: name of the piece of work, such as "deepfool".
+        compute: does it.
+        identity: tells everything that determines the outcome, as JSON can hold it: fields of the attack, digests of
+            network and data, threat, seed, number of images. Asked before `compute`.
+
+    Both may raise a BrittleError, whose message then stands in the table while the study goes on.
+    """
+
+    row: str
+    column: str
+    compute: Callable[[], Measured]
+    identity: Callable[[], Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of the table.
+
+    Attributes:
+        measured: an estimate; text where there is no number ("never reached"); None where nothing was measured.
+        published: the paper's figure; None where there is none.
+        note: what a reader of the figure must know, "" for nothing.
+    """
+
+    measured: Estimate | str | None
+    published: Figure
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A published table or figure.
+
+    Attributes:
+        name: what the user writes.
+        title: in one line.
+        source: the paper.
+        cells: the pieces of work, in order, for what the user chose.
+        rows, columns: of the table.
+        published: the paper's figure for a row and a column, by their keys.
+        notes: what is to be said of the table as a whole.
+        plot: keys of the columns that the page draws, on a logarithmic axis.
+        plot_caption: how to read that plot.
+        of: what the rows are.
+    """
+
+    name: str
+    title: str
+    source: str
+    cells: Callable[[Setting], Sequence[Cell]]
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    published: Callable[[str, str], Figure]
+    notes: tuple[str, ...] = ()
+    plot: tuple[str, ...] = ()
+    plot_caption: str = "Logarithmic axis: farther left is more brittle."
+    of: str = "Network"
+
+    def __post_init__(self):
+        for what, keys in (("rows", [row.key for row in self.rows]), ("columns", [one.key for one in self.columns])):
+            if len(set(keys)) < len(keys):
+                raise InputError(f"the {what} of the study {self.name} are not all different: {keys}")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A row as it came out.
+
+    Attributes:
+        key: its name.
+        notes: everything to be said of it.
+        here: whether it can be measured here: a figure was measured, or failed otherwise than for want of data or
+            weights. Tables show these rows alone.
+    """
+
+    key: str
+    notes: tuple[str, ...]
+    here: bool = True
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study's table, measured beside published.
+
+    Attributes:
+        study: what was asked.
+        folder: where it lies; `table.md`, `table.parquet` and the folder `cells` are in it.
+        scale: in words.
+        rows: in order, with their notes.
+        entries: by keys of row and column.
+        figures: what the cells gave to be shown, in their order.
+        computed: pieces of work done now; `reused` were there from an earlier run, `missing` could not be done.
+        facts: seed, device, machine and versions, by name.
+    """
+
+    study: Study
+    folder: Path
+    scale: str
+    rows: tuple[ResultRow, ...]
+    entries: Mapping[tuple[str, str], Entry]
+    figures: tuple[Drawing, ...]
+    computed: int
+    reused: int
+    missing: int
+    facts: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.study.name
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The study's columns."""
+        return self.study.columns
+
+    def entry(self, row: str, column: str) -> Entry:
+        """Return one place of the table by keys of row and column."""
+        return self.entries[row, column]

@@ -1,0 +1,1 @@
+"""Carlini and Wagner 2017."""

@@ -1,0 +1,1 @@
+"""Moosavi-Dezfooli et al. 2016: DeepFool."""

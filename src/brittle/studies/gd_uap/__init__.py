@@ -1,0 +1,1 @@
+"""Mopuri et al. 2018: GD-UAP."""

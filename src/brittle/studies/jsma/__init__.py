@@ -1,0 +1,1 @@
+"""Papernot et al. 2016: the saliency map."""

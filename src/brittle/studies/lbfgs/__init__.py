@@ -1,0 +1,1 @@
+"""Szegedy et al. 2014: L-BFGS."""

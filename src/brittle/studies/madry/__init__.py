@@ -1,0 +1,1 @@
+"""Madry et al. 2018: adversarial training."""

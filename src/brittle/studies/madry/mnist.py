@@ -1,0 +1,211 @@
+"""A network trained on PGD, attacked by itself and by other networks: the table of Madry et al. for MNIST."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from brittle.attacks.fgsm import FGSM
+from brittle.attacks.pgd import PGD
+from brittle.core.attack import Attack
+from brittle.core.goal import Goal, Targeted, Untargeted
+from brittle.core.run import run
+from brittle.core.threat import Lp
+from brittle.evaluation.recipes import adversarial_recipe
+from brittle.maths.losses import others
+from brittle.metrics import proportion
+from brittle.studies.bench.published import Figure, published
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.shared.hardened import Hardened
+from brittle.studies.shared.subject import Origin
+from brittle.training.adversarial import AdversarialTraining
+from brittle.training.recipe import PlainTraining
+from brittle.types import Images, Labels
+
+TABLE = "madry_mnist"
+EPS, STEP = 0.3, 0.01
+TEST = 500
+"""Test images at the small scale."""
+FAR = 1e3
+"""A margin in logits that no point reaches: the source goes on to the end, for what is farthest beyond its boundary."""
+KAPPA = 50.0
+"""Of CW+, in logits."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table.
+
+    Attributes:
+        attack: its name in the paper.
+        steps, restarts: None where the paper gives none.
+        source: the network that the changes are made on; None for the clean images.
+    """
+
+    attack: str
+    steps: int | None
+    restarts: int | None
+    source: str | None
+
+    @property
+    def key(self) -> str:
+        """The name of the row."""
+        if self.source is None:
+            return "Natural"
+        length = "" if self.steps is None else f", {self.steps} steps"
+        again = "" if self.restarts in (None, 1) else f", {self.restarts} restarts"
+        return f"{self.attack}{length}{again}, from {self.source}"
+
+    @property
+    def tries(self) -> Attack:
+        """What makes the changes; 40 steps where the paper gives no number."""
+        if self.attack == "FGSM":
+            return FGSM()
+        settings = PGD(steps=self.steps or 40, step_size=STEP, restarts=self.restarts or 1)
+        if self.attack == "CW":
+            return replace(settings, loss="margin")
+        return replace(settings, loss="margin", kappa=KAPPA) if self.attack == "CW+" else settings
+
+    def goal(self, labels: Labels, clean: torch.Tensor) -> Goal:
+        """Return what is wanted of the source; from another network, to be as far beyond the boundary as can be."""
+        if self.attack == "Targeted":
+            return Targeted(others(clean, labels).argmax(1))
+        if self.source == "A" or self.attack == "CW":
+            return Untargeted(labels)
+        return Untargeted(labels, confidence=KAPPA if self.attack == "CW+" else FAR)
+
+
+def _line(row: Sequence[Figure]) -> Line:
+    attack, steps, restarts, source = row[:4]
+    return Line(str(attack), _number(steps), _number(restarts), None if source is None else str(source))
+
+
+def _number(figure: Figure) -> int | None:
+    return None if figure is None else int(figure)
+
+
+_TABLE = published()[TABLE]
+LINES = {one.key: one for one in map(_line, _TABLE.rows.values())}
+_ACCURACY = {_line(row).key: row[-1] for row in _TABLE.rows.values()}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How the networks are trained at a scale."""
+
+    images: int | None
+    settings: PlainTraining
+    adversarial: AdversarialTraining
+    suffix: str
+
+
+_FULL = adversarial_recipe("madry-mnist")
+SIZES = {
+    "small": Size(
+        20_000,
+        PlainTraining(5, 50, "adam", 1e-3, decay=0.0),
+        AdversarialTraining(PGD(steps=5, step_size=0.1), Lp("inf", EPS), warmup=2.0),
+        "-quarter",
+    ),
+    "paper": Size(None, _FULL.settings, _FULL.adversarial, ""),
+}
+SOURCES = {"A": ("mnist-a", 0), "A'": ("mnist-a", 1), "B": ("mnist-b", 2)}
+"""The networks: their architecture, and what is added to the seed of first weights and order of images."""
+COLUMNS = (
+    Column("accuracy", "accuracy under the attack", "percent", f"Network A, linf {EPS:g}"),
+    Column("images", "images", "number", f"Network A, linf {EPS:g}"),
+)
+NOTES = (
+    f"Network A was trained on PGD within {EPS:g} in the maximum norm. The changes are made on the source, within the "
+    "same radius, and judged by A: on A itself (white box), on A' (the same network trained from other first weights) "
+    "or on B (another network). PGD, targeted and CW have steps of 0.01 from a random start; a restart is made for "
+    "images that A still gets right.",
+    "From A' and B the point with the largest margin on the source is taken and not the first one that the source gets "
+    "wrong, because it shall hold on another network; for CW+ one that is 50 logits beyond the boundary suffices, for "
+    "CW any.",
+    "The paper does not say which class its targeted attack aims at; here it is the second most likely one of the "
+    "clean image, and any wrong class counts. In the white box CW+ breaks the same images as CW: its confidence only "
+    "matters where the change must hold elsewhere.",
+    "B is here MNIST-B of the ADef paper, trained as A; the paper takes an architecture of Tramèr et al. and does not "
+    "say how it was trained.",
+    "Scale small: networks with a quarter of the channels and units, trained on 20,000 images for 5 epochs with a "
+    f"learning rate that falls to 0, on PGD of 5 steps with a radius that grows over the first 2 epochs; {TEST} test "
+    "images. The network is therefore weaker than the paper's, and what can be compared is the order of the rows. "
+    "Scale paper: the networks in full, 60,000 images, 84 epochs (100,000 steps of 50 images), PGD of 40 steps, all "
+    "test images.",
+    INTERVALS,
+)
+
+
+def network(source: str, setting: Setting) -> Hardened:
+    """Return a network of the study, to be trained when it is first asked for."""
+    size, (architecture, offset) = SIZES[setting.scale], SOURCES[source]
+    origin = Origin(source, "mnist/test.parquet", (), architecture + size.suffix, "mnist/train.parquet", images=TEST)
+    settings = replace(size.settings, seed=setting.seed + offset)
+    command = f"brittle study {MADRY_MNIST.name}"
+    return Hardened(origin, setting, size.adversarial, settings, size.images, command)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The accuracy of A on what a source makes of the test images."""
+
+    line: Line
+    target: Hardened
+    source: Hardened
+
+    def identity(self) -> Mapping[str, object]:
+        """Everything that determines the outcome."""
+        return {
+            **self.target.identity(),
+            "source": self.source.decisive(),
+            "line": asdict(self.line),
+            "attack": asdict(self.line.tries),
+            "seed": self.target.setting.seed,
+        }
+
+    def measure(self) -> Measured:
+        """Attack the source, and ask A."""
+        right, count = 0, 0
+        for block in self.target.blocks(self.line.key):
+            images = block.images
+            if self.line.source is not None:
+                images = self._changed(block.images, block.labels, block.index)
+            right += int(self.target.right(images, block.labels).sum())
+            count += len(block)
+        return Measured({"accuracy": proportion(right, count), "images": f"{count:,}"})
+
+    def _changed(self, images: Images, labels: Labels, ids: torch.Tensor) -> Images:
+        classifier = self.source.classifier
+        with torch.no_grad():
+            clean = classifier.logits(images.to(classifier.device, classifier.dtype)).cpu()
+        return run(
+            self.line.tries,
+            classifier,
+            images,
+            goal=self.line.goal(labels, clean),
+            threat=Lp("inf", EPS),
+            seed=self.target.setting.seed,
+            batch=self.source.batch,
+            ids=ids,
+        ).adversarial.cpu()
+
+
+def cells(setting: Setting) -> Sequence[Cell]:
+    """Return the pieces of work: one for each row."""
+    networks = {name: network(name, setting) for name in SOURCES}
+    works = [Attempt(line, networks["A"], networks[line.source or "A"]) for line in LINES.values()]
+    return [Cell(work.line.key, "accuracy", work.measure, work.identity) for work in works]
+
+
+MADRY_MNIST = Study(
+    name="madry-mnist",
+    title="A network trained on PGD, attacked by itself and from other networks",
+    source=_TABLE.source + ", table of MNIST",
+    cells=cells,
+    rows=tuple(Row(key) for key in LINES),
+    columns=COLUMNS,
+    published=lambda row, column: _ACCURACY[row] if column == "accuracy" else None,
+    notes=NOTES,
+    of="Attack",
+)

@@ -1,0 +1,1 @@
+"""Su et al. 2019: one pixel."""

@@ -1,0 +1,1 @@
+"""How near registered attacks come to the best of them."""

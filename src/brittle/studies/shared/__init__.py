@@ -1,0 +1,1 @@
+"""What several studies use: networks with their images, found or trained once."""

@@ -1,0 +1,91 @@
+"""A network that a study trains on what an attack makes of its images."""
+
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from brittle.data import Fit, open_source
+from brittle.evaluation.train import fit_and_save
+from brittle.identity.compare import fingerprint
+from brittle.identity.sources import own_digest
+from brittle.models import ARCHITECTURES, Network, open_network
+from brittle.studies.bench.study import Setting
+from brittle.studies.shared.once import trained_once
+from brittle.studies.shared.subject import Origin, Subject
+from brittle.training.adversarial import AdversarialTraining
+from brittle.training.recipe import PlainTraining
+
+
+class Hardened(Subject):
+    """A network that the study trains on the images of an attack, once.
+
+    Args:
+        origin: its architecture and images; files of it are not looked for.
+        setting: what the user chose.
+        training: what is done to the images.
+        settings: how it is trained otherwise; the seed among them.
+        images: so many training images; None for all.
+        command: what trains it, for the file.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        setting: Setting,
+        training: AdversarialTraining,
+        settings: PlainTraining,
+        images: int | None,
+        command: str,
+    ):
+        super().__init__(origin, setting)
+        self.training, self.settings, self.images, self.command = training, settings, images, command
+
+    def decisive(self) -> dict[str, object]:
+        """Everything that determines the weights."""
+        data = open_source(str(self.setting.data_file(self.origin.training)), limit=self.images)
+        return {
+            "architecture": self.origin.architecture,
+            "adversarial": self.training.told(),
+            "settings": asdict(self.settings),
+            "training": data.digest(),
+            "images": len(data),
+            "device": self.setting.device.partition(":")[0],
+            "brittle's code": own_digest(),
+        }
+
+    def identity(self) -> dict[str, object]:
+        """What determines a figure; the network is named by how it is trained, so that asking trains nothing."""
+        test = open_source(str(self.setting.data_file(self.origin.test)))
+        tested = {"data": test.digest(), "tested": self.origin.images, "scale": self.setting.scale}
+        return {**self.decisive(), **tested}
+
+    @cached_property
+    def network(self) -> Network:
+        """The network, trained now unless an earlier run has done so; a killed training goes on."""
+        kind = type(self.training.attack).__name__.lower()
+        name = f"{self.origin.architecture}-{kind}-{fingerprint(self.decisive())[:12]}"
+        design = ARCHITECTURES[self.origin.architecture]
+
+        def make(path: Path) -> None:
+            data = str(self.setting.data_file(self.origin.training))
+            fit_and_save(
+                design,
+                open_source(data, fit=Fit(*design.input_shape), limit=self.images),
+                path,
+                self.command,
+                settings=self.settings,
+                adversarial=self.training,
+                device=self.setting.device,
+                progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, "attacked"),
+            )
+
+        path = trained_once(self.setting, f"{name}.safetensors", make)
+        return open_network(self.origin.architecture, weights=path, device=self.setting.device)
+
+    def story(self) -> str:
+        """How the network was trained, in a sentence."""
+        images = "all" if self.images is None else f"{self.images:,}"
+        return (
+            f"Trained by the study on {images} images, {self.settings.epochs} epochs "
+            f"({self.network.parameters:,} weights)."
+        )

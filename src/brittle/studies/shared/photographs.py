@@ -1,0 +1,270 @@
+"""Photographs: a network of ImageNet with the images X that a universal perturbation is made from, and unseen ones."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brittle.core.classifier import Classifier
+from brittle.core.threat import Lp
+from brittle.data import Fit, Source, open_source
+from brittle.errors import DataError
+from brittle.identity.compare import fingerprint
+from brittle.identity.sources import own_digest
+from brittle.metrics import Estimate, fooling_rate
+from brittle.models import Network, open_network
+from brittle.studies.bench.study import NotGiven, Setting
+from brittle.studies.shared.subject import NotAtThisScale
+from brittle.universal.ascent import UniversalAscent
+from brittle.universal.images import ImageSet
+from brittle.universal.perturbation import Perturbation
+from brittle.universal.search import Judge, Pass, UniversalAttack, UniversalProblem, find_universal
+
+SAMPLE = "imagenet-sample/val.parquet"
+"""The photographs, in the folder of data."""
+LINF = Lp("inf", 10 / 255)
+"""The paper's radius in the maximum norm, 10 of 255 levels."""
+L2 = Lp(2, 2000 / 255)
+"""The paper's radius in the 2-norm, 2,000 on the scale of 0 to 255, for images of 3 x 224 x 224; kept at every size."""
+FAST = UniversalAscent()
+"""The fast solver, with which the studies make their perturbations."""
+BATCH = 50
+"""Photographs in one forward pass."""
+HALVES = (
+    f"X and the unseen images are disjoint halves of one sample of ImageNet ({SAMPLE}), drawn by the seed; at the "
+    "small scale the first images of either half. The paper has 10,000 training images and the 50,000 of validation. "
+    "No labels are used: an image is fooled when its class with the perturbation is another one than without."
+)
+"""The note of every study: what the images are."""
+NOISE = (
+    "Noise is one random perturbation of equal norm for all images: in the maximum norm every value uniform in "
+    "[-10/255, 10/255], in the 2-norm uniform in the ball, which in so many dimensions is its surface."
+)
+"""The note of every study with a row or column of noise."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A network of ImageNet and how it is found.
+
+    Attributes:
+        row: what it is called in tables; the paper's name where the paper has it.
+        spec: a file of the folder of networks, or `torchvision:NAME`.
+        small: most images of X, and most unseen ones, at the small scale.
+    """
+
+    row: str
+    spec: str
+    small: tuple[int, int] = (60, 100)
+
+    @property
+    def huge(self) -> bool:
+        """Whether it is measured at the scale of the paper alone: it must be fetched, and a processor takes hours."""
+        return self.spec.startswith("torchvision:")
+
+
+MOBILENET_V2 = View("MobileNet v2", "mobilenet_v2_1.0_224.pt2")
+SQUEEZENET = View("SqueezeNet 1.0", "squeezenet1_0.pt2")
+MOBILENET_192 = View("MobileNet v1 0.75 (192)", "mobilenet_v1_0.75_192.pt2")
+MOBILENET_160 = View("MobileNet v1 0.5 (160)", "mobilenet_v1_0.5_160.pt2", (100, 200))
+MOBILENET_128 = View("MobileNet v1 0.25 (128)", "mobilenet_v1_0.25_128.pt2", (200, 500))
+GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_160, MOBILENET_128)
+"""Networks of the folder of networks; none of them is in the paper."""
+FETCHED = (
+    View("VGG-16", "torchvision:vgg16"),
+    View("VGG-19", "torchvision:vgg19"),
+    View("GoogLeNet", "torchvision:googlenet"),
+    View("ResNet-152", "torchvision:resnet152"),
+)
+"""The paper's networks as far as torchvision has them, with weights of its own training."""
+
+
+class Photographs:
+    """A network with X and unseen photographs; nothing is opened or read before it is asked for.
+
+    Args:
+        view: the network.
+        setting: what the user chose.
+        most: images of X and unseen ones at the small scale, in place of the view's.
+    """
+
+    def __init__(self, view: View, setting: Setting, most: tuple[int, int] | None = None):
+        self.view, self.setting, self.most = view, setting, most or view.small
+
+    @cached_property
+    def network(self) -> Network:
+        """The network.
+
+        Raises:
+            NotGiven: no such file, or not at this scale.
+            ModelError: no network, or no weights.
+            MissingExtra: torchvision is not installed.
+        """
+        view, setting = self.view, self.setting
+        if view.huge and setting.scale == "small":
+            raise NotAtThisScale(f"{view.row} is measured at the scale of the paper, as {view.spec}")
+        if view.huge:
+            return open_network(view.spec, device=setting.device)
+        path = setting.model_file(view.spec)
+        if path is None and setting.models is None:
+            raise NotGiven(f"needs {view.spec}: give the folder that holds it with --models (or BRITTLE_MODELS)")
+        if path is None:
+            raise NotGiven(f"needs {view.spec}, which is not in the folder given with --models, {setting.models}")
+        return open_network(str(path), device=setting.device)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The network as attacks see it."""
+        return Classifier(self.network.module)
+
+    @cached_property
+    def source(self) -> Source:
+        """All photographs, fitted to the network.
+
+        Raises:
+            DataError: fewer than two.
+        """
+        fit = Fit(*(self.network.input_shape or (3, 224, 224)))
+        source = open_source(str(self.setting.data_file(SAMPLE)), fit=fit)
+        if len(source) < 2:
+            raise DataError(f"{source.spec} holds {len(source)} images; expected at least 2, for X and unseen ones")
+        return source
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The classes' names; () where the photographs do not bring them."""
+        return self.source.classes
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a fitted image."""
+        return self.given.shape
+
+    @cached_property
+    def _halves(self) -> tuple[Tensor, Tensor]:
+        """Positions of the images of X and of the unseen ones."""
+        generator = torch.Generator().manual_seed(self.setting.seed)
+        order = torch.randperm(len(self.source), generator=generator)
+        first, second = order.tensor_split(2)
+        if self.setting.scale == "paper":
+            return first, second
+        return first[: self.most[0]], second[: self.most[1]]
+
+    @cached_property
+    def given(self) -> ImageSet:
+        """The images X, from which a perturbation is made."""
+        return self._read(self._halves[0])
+
+    @cached_property
+    def unseen(self) -> ImageSet:
+        """Images that no perturbation is made from."""
+        return self._read(self._halves[1])
+
+    def first(self, count: int) -> ImageSet:
+        """Return the first images of X."""
+        return ImageSet(self.classifier, self.given.images[:count], BATCH)
+
+    def _read(self, positions: Tensor) -> ImageSet:
+        """Decode some photographs as uint8, in the order of the positions."""
+        source, place = self.source, {position: row for row, position in enumerate(positions.tolist())}
+        pixels: Tensor | None = None
+        for item in source.items(0, len(source)):
+            if item.index in place:
+                image = np.round(255 * source.fit.apply(item.load())).astype(np.uint8)
+                if pixels is None:
+                    pixels = torch.empty((len(place), *image.shape), dtype=torch.uint8)
+                pixels[place[item.index]] = torch.from_numpy(image)
+        assert pixels is not None  # a source has its items
+        return ImageSet(self.classifier, pixels, BATCH)
+
+    def identity(self) -> dict[str, object]:
+        """Everything of network and images that determines a figure."""
+        return {
+            "network": self.network.digest,
+            "data": self.source.digest(),
+            "fit": asdict(self.source.fit),
+            "images": [len(half) for half in self._halves],
+            "seed": self.setting.seed,
+            "device": self.setting.device.partition(":")[0],
+        }
+
+    def story(self) -> str:
+        """Which network, at which size, and how many images, in a sentence."""
+        _, height, width = self.shape
+        network = f"Network {self.view.spec} ({self.network.parameters:,} weights)"
+        return f"{network}, images of {height} x {width}; {len(self.given):,} in X, {len(self.unseen):,} unseen."
+
+    def tell(self, line: str) -> None:
+        """Say what is being done with this network."""
+        self.setting.tell(f"{self.view.row}: {line}")
+
+    def noise(self, threat: Lp, number: int = 0) -> Tensor:
+        """Draw a perturbation (c, h, w) uniformly from the ball, the standard of comparison.
+
+        Args:
+            threat: in the maximum norm every value is uniform; in the 2-norm the direction is, and the length is drawn
+                as the ball's volume has it.
+            number: of the draw.
+        """
+        generator = torch.Generator().manual_seed(self.setting.seed * 1_000_003 + number)
+        return uniform_in_ball(self.shape, threat, generator).to(self.classifier.device, self.classifier.dtype)
+
+    def found(
+        self,
+        method: UniversalAttack,
+        threat: Lp,
+        images: ImageSet | None = None,
+        seed: int | None = None,
+        judge: Judge | None = None,
+    ) -> Perturbation:
+        """Make a universal perturbation, or take the one kept in the study's folder; a killed search goes on.
+
+        Args:
+            method: how.
+            threat: norm and radius.
+            images: X by default.
+            seed: of the method's draws; the study's by default.
+            judge: of the passes, for networks that are no classifiers; the fooling rate on the images by default.
+        """
+        images, seed = images or self.given, self.setting.seed if seed is None else seed
+        problem = UniversalProblem(self.classifier, images.shape, threat, images, seed)
+        pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
+        decisive = {**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)}
+        key = fingerprint([decisive, seed, own_digest()])
+        name = f"{type(method).__name__}, {threat.name}"
+
+        def watch(line: Pass) -> None:
+            passes = f"pass {line.number} of {method.most_passes}"
+            self.tell(f"{name}, {passes}, {line.score:.1%} of X ({line.seconds:.0f} s)")
+
+        return find_universal(method, problem, judge, checkpoint=self._kept(threat, key), identity=key, watch=watch)
+
+    def _kept(self, threat: Lp, key: str) -> Path:
+        plain = re.sub(r"[^a-z0-9]+", "-", self.view.row.lower()).strip("-")
+        return self.setting.folder / "perturbations" / f"{plain}-{threat.name}-{key[:16]}.safetensors"
+
+
+def uniform_in_ball(shape: Sequence[int], threat: Lp, generator: torch.Generator) -> Tensor:
+    """Draw uniformly from the ball of the maximum norm or of the 2-norm around zero.
+
+    Example:
+        >>> uniform_in_ball((3, 8, 8), Lp("inf", 0.1), torch.Generator()).abs().amax() <= 0.1
+        tensor(True)
+    """
+    radius = float(threat.radius)
+    if threat.name == "linf":
+        return (torch.rand(*shape, generator=generator) * 2 - 1) * radius
+    direction = torch.randn(*shape, generator=generator)
+    length = torch.rand((), generator=generator) ** (1 / direction.numel())
+    return direction * (radius * length / direction.norm())
+
+
+def fooled(images: ImageSet, perturbation: Tensor) -> Estimate:
+    """Estimate how many images get another class by a perturbation, with its interval."""
+    return fooling_rate(images.clean.numpy(), images.predictions(perturbation).numpy())

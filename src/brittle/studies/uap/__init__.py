@@ -1,0 +1,1 @@
+"""Moosavi-Dezfooli et al. 2017: universal perturbations."""

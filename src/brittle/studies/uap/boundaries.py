@@ -1,0 +1,85 @@
+"""Boundaries: the smallest changes of photographs, the normals of the boundaries they lead to, and gradients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from brittle.attacks.deepfool import DeepFool
+from brittle.core.run import run
+from brittle.core.still import undisturbed
+from brittle.core.threat import Lp
+from brittle.errors import DataError
+from brittle.maths.losses import cross_entropy
+from brittle.maths.norms import steepest
+from brittle.studies.shared.photographs import Photographs
+from brittle.types import Labels, Logits, PerImage
+from brittle.universal.images import ImageSet
+
+SEARCH = DeepFool()
+"""Finds the nearest boundary."""
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """What was found around the images of X.
+
+    Attributes:
+        normals: of the boundary at the point that DeepFool reached, of length 1, (m, d), float32 on the CPU.
+        total: sum of DeepFool's changes, (c, h, w).
+        single: DeepFool's change of the first image, (c, h, w).
+        gradients: sum of the images' loss gradients, each brought to length 1, (c, h, w).
+        images: how many there were; m of them reached a boundary.
+    """
+
+    normals: Tensor
+    total: Tensor
+    single: Tensor
+    gradients: Tensor
+    images: int
+
+
+def boundaries(photographs: Photographs) -> Boundaries:
+    """Go from every image of X to the nearest boundary of its class.
+
+    The paper's normal of an image is DeepFool's change itself, which stands on the boundary where it ends; here it is
+    the gradient of the difference of both classes' logits at that end, to which DeepFool's last step is parallel.
+
+    Raises:
+        DataError: no boundary was reached from any image.
+    """
+    images, classifier = photographs.given, photographs.classifier
+    normals: list[Tensor] = []
+    changes: list[Tensor] = []
+    gradients = torch.zeros(images.shape, device=classifier.device, dtype=classifier.dtype)
+    for rows in images.batches():
+        clean = images.at(rows)
+        found = run(SEARCH, classifier, clean, threat=Lp(2), seed=photographs.setting.seed, ids=rows)
+        reached = found.success.nonzero()[:, 0]
+        moved = found.adversarial[reached].to(clean)
+        to, away = (labels.to(clean.device) for labels in (found.prediction[reached], found.clean_prediction[reached]))
+        normals.append(steepest(_slopes(images, moved, partial(_gap, to, away)), 2).flatten(1).float().cpu())
+        changes.append((moved - clean[reached.to(clean.device)]).cpu())
+        gradients += steepest(
+            _slopes(images, clean, partial(cross_entropy, labels=found.clean_prediction.to(clean.device))), 2
+        ).sum(0)
+        photographs.tell(f"nearest boundaries, {int(rows[-1]) + 1:,} of {len(images):,} images")
+    moves = torch.cat(changes)
+    if not len(moves):
+        raise DataError(f"DeepFool reached no boundary from any of the {len(images)} images of X")
+    return Boundaries(torch.cat(normals), moves.sum(0), moves[0], gradients.cpu(), len(images))
+
+
+def _slopes(images: ImageSet, points: Tensor, measure: Callable[[Logits], PerImage]) -> Tensor:
+    """Return the gradients of what is measured of the logits, image by image."""
+    points = points.detach().requires_grad_()
+    with undisturbed(images.classifier.module), torch.enable_grad():
+        (slopes,) = torch.autograd.grad(measure(images.classifier.logits(points)).sum(), points)
+    return slopes
+
+
+def _gap(to: Labels, away: Labels, logits: Logits) -> PerImage:
+    """Measure the lead of one class over another."""
+    return (logits.gather(1, to[:, None]) - logits.gather(1, away[:, None]))[:, 0]
