@@ -16,6 +16,7 @@ LAYERS = [
     {"reading"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
+    {"plugins"},
     {"runs"},
     {"maths", "pictures"},
     {"core"},
