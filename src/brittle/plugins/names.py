@@ -1,7 +1,7 @@
 """A registry: things to choose from by name, loaded when they are asked for."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -114,11 +114,12 @@ class Registry(Mapping[str, T], Generic[T]):
                 found.append(Fault(name, _origin(announced[0]), str(error)))
         return found
 
-    def find(self, text: str) -> T:
+    def find(self, text: str, also: Iterable[str] = ()) -> T:
         """Return what has this name, or what a Python file of the user's calls so.
 
         Args:
             text: a name, or `FILE.py:NAME`.
+            also: other names that may be meant, for the message.
 
         Raises:
             InputError: nothing has it, what there is is of another kind, or the file cannot be run.
@@ -127,10 +128,11 @@ class Registry(Mapping[str, T], Generic[T]):
             return self[text]
         if parts_of_spec(text) is not None:
             return self._checked(object_in(text, self.what), text)
-        near = get_close_matches(text, self, n=1)
+        known = [*self, *also]
+        near = get_close_matches(text, known, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        there = ", ".join(self) or "none"
-        raise InputError(f"there is no {self.what} {text!r}{hint}; there are {there}; your own is FILE.py:NAME")
+        there = ", ".join(known) or "none"
+        raise InputError(f"there is no {self.what} {text!r}{hint}; there are {there}, and FILE.py:NAME for your own")
 
     @property
     def _own(self) -> Mapping[str, object]:
