@@ -16,6 +16,7 @@ LAYERS = [
     {"reading"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
+    {"plugins"},
     {"maths", "pictures"},
     {"metrics"},
     {"runs"},

@@ -21,7 +21,7 @@ from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.gate import ExitCode
 from brittle.evaluation.spec import number
 from brittle.files import check_names
-from brittle.listing import listing
+from brittle.listing import KINDS, listing
 from brittle.names import shown
 from brittle.options import (
     Binary,
@@ -184,11 +184,9 @@ def report(
 
 @app.command("list")
 def list_(
-    what: Annotated[
-        str, typer.Argument(help="attacks, universal, models, data or studies; all of them by default.")
-    ] = "all",
+    what: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; all of them by default.")] = "all",
 ) -> None:
-    """List what there is to choose from, with defaults."""
+    """List what there is to choose from, with defaults, and which installed package brings what."""
     terminal.show_listing(listing(what))
 
 
@@ -205,7 +203,7 @@ app.command()(train)
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="See `brittle list studies`.")],
+    name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY.")],
     out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
         "studies"
     ),

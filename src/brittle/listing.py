@@ -1,17 +1,33 @@
 """What there is to choose from, as rows for a table."""
 
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 from brittle.core.attack import Attack
 from brittle.data import FORMS
 from brittle.errors import InputError
 from brittle.evaluation.spec import options_of, written
 from brittle.models import ARCHITECTURES
-from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
-from brittle.studies import STUDIES
+from brittle.plugins.names import OWN
+from brittle.registry import (
+    ATTACKS,
+    CHECKS,
+    COMBINATORS,
+    DEFENCES,
+    NETWORKS,
+    SOURCES,
+    STUDIES,
+    THREATS,
+    UNIVERSAL,
+    Registry,
+)
+from brittle.studies.bench.catalogue import STUDIES as OWN_STUDIES
 from brittle.universal.search import UniversalAttack
 
-KINDS = ("attacks", "universal", "models", "data", "studies")
+T = TypeVar("T")
+KINDS = ("attacks", "universal", "threats", "defences", "models", "data", "checks", "studies")
 
 
 @dataclass(frozen=True)
@@ -23,12 +39,14 @@ class Listed:
         name: what to write.
         meaning: in one line.
         options: fields with their defaults, as text.
+        origin: brittle, or the package that brings it with its version.
     """
 
     kind: str
     name: str
     meaning: str
     options: str = ""
+    origin: str = OWN
 
 
 NETWORK_FORMS = {
@@ -42,7 +60,7 @@ NETWORK_FORMS = {
 
 
 def listing(what: str = "all") -> list[Listed]:
-    """List attacks, universal perturbations, models, data or studies, or all of them.
+    """List what there is of one of `KINDS`, or all of them, with what installed packages bring.
 
     Raises:
         InputError: anything else.
@@ -53,23 +71,47 @@ def listing(what: str = "all") -> list[Listed]:
     """
     if what not in (*KINDS, "all"):
         raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")
-    data = (Listed("data", name, meaning) for name, meaning in FORMS.items())
-    rows = [*_attacks(), *_universal(), *_models(), *data, *_studies()]
-    return [row for row in rows if what in (row.kind, "all")]
+    return [row for kind, rows in ROWS.items() if what in (kind, "all") for row in rows()]
 
 
 def _attacks() -> list[Listed]:
-    rows: list[Listed] = []
-    for name, kind in {**ATTACKS, **COMBINATORS}.items():
-        threats = "" if name in COMBINATORS else f" [{', '.join(kind.threats)}]"
-        rows.append(Listed("attacks", written(name), _first_line(kind.__doc__) + threats, _options(kind)))
-    return rows
+    rows = [
+        Listed("attacks", name, f"{_first_line(kind)} [{', '.join(kind.threats)}]", _options(kind), origin)
+        for name, kind, origin in _brought(ATTACKS)
+    ]
+    around = [
+        Listed("attacks", written(name), _first_line(kind), _options(kind)) for name, kind, _ in _brought(COMBINATORS)
+    ]
+    return [*rows, *around, *_faults("attacks", ATTACKS)]
 
 
 def _universal() -> list[Listed]:
+    rows = [
+        Listed("universal", name, f"{_first_line(kind)} [{', '.join(kind.threats)}]", _options(kind), origin)
+        for name, kind, origin in _brought(UNIVERSAL)
+    ]
+    return [*rows, *_faults("universal", UNIVERSAL)]
+
+
+def _described(kind: str, registry: Registry[Any], but: Collection[str] = ()) -> list[Listed]:
+    """Return what has a documentation of its own, with what cannot be used."""
+    rows = [
+        Listed(kind, name, _first_line(one), origin=origin)
+        for name, one, origin in _brought(registry)
+        if name not in but
+    ]
+    return [*rows, *_faults(kind, registry)]
+
+
+def _brought(registry: Registry[T]) -> Iterator[tuple[str, T, str]]:
+    """Yield name, value and origin of what can be used."""
+    for name, value in registry.items():
+        yield name, value, registry.origin(name)
+
+
+def _faults(kind: str, registry: Registry[Any]) -> list[Listed]:
     return [
-        Listed("universal", name, f"{_first_line(kind.__doc__)} [{', '.join(kind.threats)}]", _options(kind))
-        for name, kind in UNIVERSAL.items()
+        Listed(kind, fault.name, f"cannot be used: {fault.reason}", origin=fault.origin) for fault in registry.faults()
     ]
 
 
@@ -84,15 +126,32 @@ def _models() -> list[Listed]:
         )
         for name, one in ARCHITECTURES.items()
     ]
-    return [*built, *(Listed("models", form, meaning) for form, meaning in NETWORK_FORMS.items())]
+    forms = [Listed("models", form, meaning) for form, meaning in NETWORK_FORMS.items()]
+    return [*built, *_described("models", NETWORKS, ARCHITECTURES), *forms]
+
+
+def _data() -> list[Listed]:
+    forms = [Listed("data", name, meaning) for name, meaning in FORMS.items()]
+    return [*forms, *_described("data", SOURCES, [name.partition(":")[0] for name in FORMS])]
 
 
 def _studies() -> list[Listed]:
-    return [Listed("studies", name, STUDIES.title(name)) for name in STUDIES]
+    """Return the studies with their titles; brittle's own are not imported for that."""
+    own = [Listed("studies", name, OWN_STUDIES.title(name)) for name in OWN_STUDIES]
+    return [*own, *_titled("studies", STUDIES, [*OWN_STUDIES])]
 
 
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]
+def _titled(kind: str, registry: Registry[Any], but: Collection[str] = ()) -> list[Listed]:
+    """Return what has a title, without what is listed already."""
+    names = [name for name in registry if name not in but]
+    rows = [Listed(kind, name, registry[name].title, origin=registry.origin(name)) for name in names]
+    return [*rows, *_faults(kind, registry)]
+
+
+def _first_line(value: object) -> str:
+    """Return the first line of the documentation; of a partial, that of its function."""
+    value = value.func if isinstance(value, partial) else value
+    return (getattr(value, "__doc__", None) or "").strip().partition("\n")[0]
 
 
 def _short(value: object) -> str:
@@ -103,3 +162,15 @@ def _short(value: object) -> str:
         if isinstance(value, bool | None)
         else str(value)
     )
+
+
+ROWS: dict[str, Callable[[], list[Listed]]] = {
+    "attacks": _attacks,
+    "universal": _universal,
+    "threats": lambda: _described("threats", THREATS),
+    "defences": lambda: _described("defences", DEFENCES),
+    "models": _models,
+    "data": _data,
+    "checks": lambda: _titled("checks", CHECKS),
+    "studies": _studies,
+}

@@ -1,89 +1,148 @@
-"""What there is to choose from, by name; a new attack is its file and its line here."""
+"""What there is to choose from, by name; a new attack is its file and its line here.
 
-from brittle.attacks.adef import ADef
-from brittle.attacks.alma import ALMA
-from brittle.attacks.apgd import APGD
-from brittle.attacks.autoattack import AutoAttack
-from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
-from brittle.attacks.boundary import Boundary
-from brittle.attacks.boundary_descent import BoundaryDescent
-from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
-from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
-from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
-from brittle.attacks.ddn import DDN
-from brittle.attacks.deepfool import DeepFool
-from brittle.attacks.estimated_ascent import NES, SPSA
-from brittle.attacks.fab import FAB
-from brittle.attacks.fgsm import FGSM
-from brittle.attacks.fmn import FMN
-from brittle.attacks.hop_skip_jump import HopSkipJump
-from brittle.attacks.jsma import JSMA
-from brittle.attacks.lbfgs import LBFGS
-from brittle.attacks.noise import RandomDirection, RandomNoise
-from brittle.attacks.one_pixel import OnePixel
-from brittle.attacks.pdpgd import PDPGD
-from brittle.attacks.pgd import PGD
-from brittle.attacks.rotation_translation import RotationTranslation
-from brittle.attacks.sigma_zero import SigmaZero
-from brittle.attacks.simba import SimBA
-from brittle.attacks.square import Square
-from brittle.attacks.stadv import SpatiallyTransformed
-from brittle.attacks.superdeepfool import SuperDeepFool
-from brittle.attacks.support_descent import SupportDescent
-from brittle.core.attack import Attack
-from brittle.core.combinators import Cascade, Restarts, SmallestRadius
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.fast_feature_fool import FastFeatureFool
-from brittle.universal.gd_uap import GDUAP
-from brittle.universal.search import UniversalAttack
-from brittle.universal.uap import UniversalDeepFool
+Nothing is imported before it is asked for. Packages add to each of them but the combinators with an entry point of the
+group that is named, see `brittle.plugins.Registry`; what a user wrote as `FILE.py:NAME` is found by `find`.
+"""
 
-ATTACKS: dict[str, type[Attack]] = {
-    "adef": ADef,
-    "alma": ALMA,
-    "apgd": APGD,
-    "autoattack": AutoAttack,
-    "bim": BasicIterative,
-    "boundary": Boundary,
-    "boundary-descent": BoundaryDescent,
-    "cw-l0": CarliniWagnerL0,
-    "cw-l2": CarliniWagnerL2,
-    "cw-linf": CarliniWagnerLinf,
-    "ddn": DDN,
-    "deepfool": DeepFool,
-    "fab": FAB,
-    "fgsm": FGSM,
-    "fmn": FMN,
-    "hop-skip-jump": HopSkipJump,
-    "jsma": JSMA,
-    "lbfgs": LBFGS,
-    "least-likely": IterativeLeastLikely,
-    "nes": NES,
-    "noise": RandomNoise,
-    "one-pixel": OnePixel,
-    "pdpgd": PDPGD,
-    "pgd": PGD,
-    "random-direction": RandomDirection,
-    "rotation-translation": RotationTranslation,
-    "sigma-zero": SigmaZero,
-    "simba": SimBA,
-    "spsa": SPSA,
-    "square": Square,
-    "stadv": SpatiallyTransformed,
-    "superdeepfool": SuperDeepFool,
-    "support-descent": SupportDescent,
-}
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-COMBINATORS: dict[str, type[Attack]] = {
-    "cascade": Cascade,
-    "restarts": Restarts,
-    "smallest": SmallestRadius,
-}
+from brittle.data.open import SOURCES
+from brittle.defences import Defence
+from brittle.models.open import NETWORKS
+from brittle.plugins import Registry
 
-UNIVERSAL: dict[str, type[UniversalAttack]] = {
-    "ascent": UniversalAscent,
-    "fff": FastFeatureFool,
-    "gd-uap": GDUAP,
-    "uap": UniversalDeepFool,
-}
+if TYPE_CHECKING:
+    from brittle.core.attack import Attack
+    from brittle.core.threat import Threat
+    from brittle.universal.search import UniversalAttack
+
+__all__ = [
+    "ATTACKS",
+    "CHECKS",
+    "COMBINATORS",
+    "DEFENCES",
+    "NETWORKS",
+    "SOURCES",
+    "STUDIES",
+    "THREATS",
+    "UNIVERSAL",
+    "Registry",
+]
+
+
+def _subclass_of(place: str) -> Callable[[object], bool]:
+    """Return what says whether an object is a subclass of the class at "module:NAME"."""
+    return lambda found: isinstance(found, type) and issubclass(found, _at(place))
+
+
+def _instance_of(place: str) -> Callable[[object], bool]:
+    """Return what says whether an object is of the class at "module:NAME"."""
+    return lambda found: isinstance(found, _at(place))
+
+
+def _at(place: str) -> type:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+ATTACKS: "Registry[type[Attack]]" = Registry(
+    "attack",
+    {
+        "adef": "brittle.attacks.adef:ADef",
+        "alma": "brittle.attacks.alma:ALMA",
+        "apgd": "brittle.attacks.apgd:APGD",
+        "autoattack": "brittle.attacks.autoattack:AutoAttack",
+        "bim": "brittle.attacks.basic_iterative:BasicIterative",
+        "boundary": "brittle.attacks.boundary:Boundary",
+        "boundary-descent": "brittle.attacks.boundary_descent:BoundaryDescent",
+        "cw-l0": "brittle.attacks.carlini_wagner_l0:CarliniWagnerL0",
+        "cw-l2": "brittle.attacks.carlini_wagner_l2:CarliniWagnerL2",
+        "cw-linf": "brittle.attacks.carlini_wagner_linf:CarliniWagnerLinf",
+        "ddn": "brittle.attacks.ddn:DDN",
+        "deepfool": "brittle.attacks.deepfool:DeepFool",
+        "fab": "brittle.attacks.fab:FAB",
+        "fgsm": "brittle.attacks.fgsm:FGSM",
+        "fmn": "brittle.attacks.fmn:FMN",
+        "hop-skip-jump": "brittle.attacks.hop_skip_jump:HopSkipJump",
+        "jsma": "brittle.attacks.jsma:JSMA",
+        "lbfgs": "brittle.attacks.lbfgs:LBFGS",
+        "least-likely": "brittle.attacks.basic_iterative:IterativeLeastLikely",
+        "nes": "brittle.attacks.estimated_ascent:NES",
+        "noise": "brittle.attacks.noise:RandomNoise",
+        "one-pixel": "brittle.attacks.one_pixel:OnePixel",
+        "pdpgd": "brittle.attacks.pdpgd:PDPGD",
+        "pgd": "brittle.attacks.pgd:PGD",
+        "random-direction": "brittle.attacks.noise:RandomDirection",
+        "rotation-translation": "brittle.attacks.rotation_translation:RotationTranslation",
+        "sigma-zero": "brittle.attacks.sigma_zero:SigmaZero",
+        "simba": "brittle.attacks.simba:SimBA",
+        "spsa": "brittle.attacks.estimated_ascent:SPSA",
+        "square": "brittle.attacks.square:Square",
+        "stadv": "brittle.attacks.stadv:SpatiallyTransformed",
+        "superdeepfool": "brittle.attacks.superdeepfool:SuperDeepFool",
+        "support-descent": "brittle.attacks.support_descent:SupportDescent",
+    },
+    "brittle.attacks",
+    _subclass_of("brittle.core.attack:Attack"),
+    "a subclass of brittle.Attack",
+)
+
+COMBINATORS: "Registry[type[Attack]]" = Registry(
+    "combinator",
+    {
+        "cascade": "brittle.core.combinators:Cascade",
+        "restarts": "brittle.core.combinators:Restarts",
+        "smallest": "brittle.core.combinators:SmallestRadius",
+    },
+    None,
+    _subclass_of("brittle.core.attack:Attack"),
+    "a subclass of brittle.Attack",
+)
+
+UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
+    "universal attack",
+    {
+        "ascent": "brittle.universal.ascent:UniversalAscent",
+        "fff": "brittle.universal.fast_feature_fool:FastFeatureFool",
+        "gd-uap": "brittle.universal.gd_uap:GDUAP",
+        "uap": "brittle.universal.uap:UniversalDeepFool",
+    },
+    "brittle.universal",
+    _subclass_of("brittle.universal.search:UniversalAttack"),
+    "a subclass of brittle.UniversalAttack",
+)
 """Ways to make one perturbation for all images."""
+
+THREATS: "Registry[Callable[..., Threat]]" = Registry(
+    "threat",
+    "brittle.evaluation.plan:THREATS",
+    "brittle.threats",
+    callable,
+    "a subclass of brittle.Threat that takes its radius",
+)
+"""How a change is measured; called with the radius."""
+
+DEFENCES: "Registry[Callable[..., Defence]]" = Registry(
+    "defence", {}, "brittle.defences", callable, "a class whose objects have `protect(classifier)`"
+)
+"""Ways to make a network harder to break; called with their settings."""
+
+CHECKS: Registry[Any] = Registry(
+    "check",
+    "brittle.health.examine:BY_NAME",
+    "brittle.checks",
+    _instance_of("brittle.health.check:Check"),
+    "a brittle Check",
+)
+"""What an audit looks at to say how far its own number can be trusted."""
+
+STUDIES: Registry[Any] = Registry(
+    "study",
+    "brittle.studies.bench.catalogue:STUDIES",
+    "brittle.studies",
+    _instance_of("brittle.studies.bench.study:Study"),
+    "a brittle.studies.Study",
+)
+"""Published tables and figures."""

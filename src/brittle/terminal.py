@@ -17,6 +17,7 @@ from brittle.evaluation.universal import Universal
 from brittle.listing import Listed
 from brittle.metrics import Estimate
 from brittle.names import in_shell, shown, shown_lines, stored_within
+from brittle.plugins.names import OWN
 from brittle.runs.finding import Finding, Health
 from brittle.runs.summary import AttackSummary, Summary
 from brittle.studies.bench.study import StudyResult
@@ -151,7 +152,7 @@ def show_listing(rows: Sequence[Listed]) -> None:
         table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
         for row in rows:
             if row.kind == kind:
-                meaning = line_of(row.meaning)
+                meaning = line_of(row.meaning, *([] if row.origin == OWN else [(f"  from {row.origin}", "italic")]))
                 meaning = Text("\n").join([meaning, line_of((row.options, "dim"))]) if row.options else meaning
                 table.add_row(line_of((row.name, "bold")), meaning)
         Console(highlight=False).print(table)

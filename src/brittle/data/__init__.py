@@ -6,13 +6,14 @@ from brittle.data.folder import Folder
 from brittle.data.hub import Hub
 from brittle.data.noise import Noise
 from brittle.data.npz import Npz
-from brittle.data.open import FORMS, open_source
+from brittle.data.open import FORMS, SOURCES, open_source
 from brittle.data.parquet import Parquet
 from brittle.data.source import Bad, Block, Source
 from brittle.data.torchvision_source import Torchvision
 
 __all__ = [
     "FORMS",
+    "SOURCES",
     "Bad",
     "Block",
     "Digits",

@@ -1,9 +1,10 @@
 """From what the user wrote to a source of images."""
 
 import glob
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, Unpack
 
 from brittle.arguments import Count, FileName, checked
 from brittle.data.classes import FILE, Order, check_order
@@ -17,8 +18,9 @@ from brittle.data.npz import Npz
 from brittle.data.parquet import Parquet, shards
 from brittle.data.source import Source
 from brittle.data.torchvision_source import Torchvision
-from brittle.errors import DataError
+from brittle.errors import BrittleError, DataError, quoted
 from brittle.files import path_of
+from brittle.plugins import Registry, parts_of_spec
 
 FORMS = {
     "digits": "built-in handwritten digits, 28 x 28: 500 test images (digits:train has the other 1,297)",
@@ -29,6 +31,7 @@ FORMS = {
     "FILE.npz": "arrays images (or x) and labels (or y); uint8, or float in [0, 1]",
     "torchvision:NAME": "a data set of torchvision, e.g. torchvision:CIFAR10 or torchvision:SVHN:train",
     "hf:NAME": "a data set of the Hugging Face hub, e.g. hf:uoft-cs/cifar10 or hf:ylecun/mnist:train",
+    "FILE.py:SOURCE": "a brittle.data.Source of your own, or a function that returns one",
 }
 """What can be written for images, and what it means."""
 
@@ -53,7 +56,7 @@ def open_source(
     """Open a source of images.
 
     Args:
-        spec: one of `FORMS`.
+        spec: one of `FORMS`, or a name of `SOURCES`, such as what an installed package announces.
         fit: how images are brought to the form that the network takes; by default they stay as they are.
         limit: how many of the first images are used; all by default.
         skip_bad: whether an image that cannot be read is left out and listed in the source's `bad`; by default it
@@ -74,26 +77,65 @@ def open_source(
     order = check_order(class_order)
     kind, _, rest = spec.partition(":")
     path = path_of(spec)
-    if kind in ("torchvision", "hf") and not path.exists():
-        source = open_named(kind, rest, options)
-    elif kind == "digits" and not path.exists():
-        source = Digits(rest or "test", **options)
-    elif kind == "noise" and not path.exists():
-        source = Noise.of(rest, **options)
+    own = parts_of_spec(spec)
+    if own is not None and not path.exists():
+        source = made(SOURCES.find(own[0]), own[1], spec, options)
+    elif kind in SOURCES and not path.exists():
+        source = made(SOURCES[kind], rest, spec, options)
     else:
         source = open_path(path, spec, options, order)
     source.spec = spec
     return source
 
 
-def open_named(kind: str, rest: str, options: Options) -> Source:
-    """Open `torchvision:NAME[:SPLIT]` or `hf:NAME[:SPLIT]`."""
+def made(make: Callable[..., Source], rest: str, spec: str, options: Options) -> Source:
+    """Make a source by name; whatever somebody else's program raises becomes a DataError.
+
+    Args:
+        make: a `Source` or a function that returns one.
+        rest: what follows the name and a colon; "" for nothing.
+        spec: all that the user wrote.
+        options: what every source takes.
+    """
+    try:
+        source = make(rest, **options)
+    except BrittleError:
+        raise
+    except Exception as error:
+        raise DataError(f"{spec} cannot be opened ({type(error).__name__}: {quoted(error)}); mend {make}") from error
+    if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]  # somebody else wrote it
+        raise DataError(f"{spec} returned a {type(source).__name__}; expected a brittle.data.Source")
+    return source
+
+
+def _digits(rest: str, **options: Unpack[Options]) -> Source:
+    return Digits(rest or "test", **options)
+
+
+def _hub(rest: str, **options: Unpack[Options]) -> Source:
     name, _, split = rest.partition(":")
+    return Hub(_data_set("hf", name), split or None, **options)
+
+
+def _torchvision(rest: str, **options: Unpack[Options]) -> Source:
+    name, _, split = rest.partition(":")
+    return Torchvision(_data_set("torchvision", name), split or "test", **options)
+
+
+def _data_set(kind: str, name: str) -> str:
     if not name:
         raise DataError(f"{kind}: lacks the name of a data set; expected {FORMS[f'{kind}:NAME'].partition('e.g. ')[2]}")
-    if kind == "hf":
-        return Hub(name, split or None, **options)
-    return Torchvision(name, split or "test", **options)
+    return name
+
+
+SOURCES = Registry[Callable[..., Source]](
+    "source",
+    {"digits": _digits, "noise": Noise.of, "torchvision": _torchvision, "hf": _hub},
+    "brittle.sources",
+    callable,
+    "a brittle.data.Source, or a function that returns one",
+)
+"""What can be opened by name: called with what follows `NAME:` ("" for nothing), and fit, limit and skip_bad."""
 
 
 def open_path(path: Path, spec: str, options: Options, order: Order) -> Source:

@@ -1,7 +1,7 @@
 """`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -152,7 +152,8 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     draws = draws or draws_for(subject.classifier, source, budget)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {"lattice": lattice, "budget": budget, "draws": draws, "device": device.partition(":")[0]}
-    identity = stated({**said, **_about(subject, source, loaded, asks=budget is None)})
+    chosen = [planned.attack, threat]
+    identity = stated({**said, **_about(subject, source, loaded, chosen, asks=budget is None)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
         folder = ImageFolder.open(Path(out), identity, force=force)
@@ -162,7 +163,9 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
         return folder.saved
 
 
-def _about(subject: Subject, source: Source, loaded: set[str], *, asks: bool) -> dict[str, object]:
+def _about(
+    subject: Subject, source: Source, loaded: set[str], chosen: Sequence[object], *, asks: bool
+) -> dict[str, object]:
     """Return what of network and images determines what is saved; the network is asked only where it may be."""
 
     def ask() -> None:
@@ -173,7 +176,7 @@ def _about(subject: Subject, source: Source, loaded: set[str], *, asks: bool) ->
 
     if asks:
         ask()
-    origin = provenance(subject.network, subject.classifier, source, loaded, ask if asks else None)
+    origin = provenance(subject.network, subject.classifier, source, loaded, ask if asks else None, chosen=chosen)
     return {
         **origin.plain(),
         "outputs": outputs_of(subject.classifier),

@@ -164,7 +164,8 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         check_reach(named(norm).within(eps), shape, classifier.bounds)
     remarks = [*remarks, *unusual_radius(norm, radius / classifier.bounds.span, shape, asked=eps is not None)]
     ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
-    origin = provenance(network, classifier, source, loaded, ask_twice, known)
+    chosen = [(one.attack, one.threat) for one in planned]
+    origin = provenance(network, classifier, source, loaded, ask_twice, known, chosen)
     draws = draws or draws_for(classifier, source, budget)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,21 +2,30 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal, cast
 
+from brittle import registry
 from brittle.core.attack import Attack
 from brittle.core.classifier import Reveals
 from brittle.core.flow import Flow
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.spec import Spec, parse_attack
+from brittle.plugins import parts_of_spec
 from brittle.runs.manifest import AttackInfo, Norm
 
 DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0, "flow": 3.0}
 """The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;
 one pixel (Su et al.); three pixels for deformations (Alaifari et al.)."""
+THREATS: dict[str, Callable[[float], Threat]] = {
+    **{norm: partial(Lp, norm) for norm in ("linf", "l2", "l1", "l0")},
+    "pixels": Pixels,
+    "flow": Flow,
+}
+"""Brittle's own threats, which `brittle.registry` has beside those of packages."""
 DEFAULT_ATTACKS = (
     "noise:draws=10",
     "fgsm:loss=scaled",
@@ -85,13 +94,16 @@ def plan(
 
 
 def named(norm: str) -> Threat:
-    """Return the threat of this name, without a radius.
+    """Return the threat of this name, or of `FILE.py:CLASS`, without a radius.
 
     Raises:
-        InputError: another name.
+        InputError: another name, or what is no threat.
     """
-    if norm in ("pixels", "flow"):
-        return Pixels(math.inf) if norm == "pixels" else Flow(math.inf)
+    if norm in registry.THREATS or parts_of_spec(norm) is not None:
+        threat = registry.THREATS.find(norm)(math.inf)
+        if not isinstance(threat, Threat):  # pyright: ignore[reportUnnecessaryIsInstance]  # somebody else wrote it
+            raise InputError(f"{norm} made a {type(threat).__name__}; expected a brittle.Threat")
+        return threat
     return Lp(norm)
 
 

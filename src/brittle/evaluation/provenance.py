@@ -1,12 +1,14 @@
 """What determines the rows of a run beside the user's settings: the network's tensors, and the code."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import cast
 
 from brittle.core.classifier import Classifier
 from brittle.core.still import said_of_autocast
 from brittle.data import Source
-from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
+from brittle.identity.sources import attribute, code_behind, files_behind, is_users, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
 from brittle.names import stored
@@ -59,6 +61,7 @@ def provenance(
     before: Collection[str],
     ask: Callable[[], object] | None = None,
     known: Known | None = None,
+    chosen: Iterable[object] = (),
 ) -> Provenance:
     """Look at what a network is made of, after its first pass, when it has loaded what it loads late.
 
@@ -69,6 +72,7 @@ def provenance(
         before: the user's modules that were loaded before network and images were opened.
         ask: asks the network once more. What that changes is no weight but a memory of the last pass, and is left out.
         known: digests of tensors from a look a moment ago.
+        chosen: attacks, threats and the like, whose code counts as well where they are the user's or a package's.
     """
     attribute(network.sources, before)
     known = known or Known()
@@ -76,12 +80,35 @@ def provenance(
     if ask is not None:
         ask()
         seen = seen.settled(reach(classifier.module, known=known))
-    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__}))
-    return Provenance(seen.digest(), seen.unseen, roots, _code(seen, roots), network.sources, frozenset(before))
+    foreign = modules_of([*chosen])
+    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__, *foreign}))
+    code = _code(seen, roots, {name.partition(".")[0] for name in foreign if not is_users(name)})
+    return Provenance(seen.digest(), seen.unseen, roots, code, network.sources, frozenset(before))
 
 
-def _code(seen: Reached, roots: tuple[str, ...]) -> CodeInfo:
-    packages = versions_of(seen.packages - {"torch"})  # whose version is among those of every run
+def modules_of(values: Iterable[object]) -> set[str]:
+    """Return the modules, but brittle's own, that attacks, threats and the like come from, those within others too.
+
+    Example:
+        >>> from brittle import PGD, Restarts
+        >>> modules_of([Restarts(PGD())])
+        set()
+    """
+    found: set[str] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        found |= {kind.__module__ for kind in type(value).__mro__}
+        if isinstance(value, tuple):
+            waiting += cast("tuple[object, ...]", value)
+        elif is_dataclass(value):
+            waiting += [getattr(value, field.name) for field in fields(value)]
+    known = {*sys.stdlib_module_names, "brittle", "torch"}
+    return {name for name in found if name.partition(".")[0] not in known}
+
+
+def _code(seen: Reached, roots: tuple[str, ...], plugins: set[str]) -> CodeInfo:
+    packages = versions_of({*seen.packages, *plugins} - {"torch"})  # whose version is among those of every run
     return CodeInfo(brittle=own_digest(), yours={**seen.code, **code_behind(roots)}, packages=packages)
 
 

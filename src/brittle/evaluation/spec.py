@@ -12,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from brittle.arguments import fitted, seen
 from brittle.core.attack import Attack
+from brittle.defences import Defence
 from brittle.errors import InputError
-from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
+from brittle.plugins import parts_of_spec
+from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, UNIVERSAL
 from brittle.universal.search import UniversalAttack
 
 EPS = "eps"
@@ -26,6 +28,8 @@ NUMBER = re.compile(
     r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40}|inf)([eE][+-]?\d{1,4})?(/\d{1,40}(\.\d{0,40})?)?", re.ASCII
 )
 """How a number or a fraction is written."""
+IN_FILE = re.compile(r"([^();]*\.py)(?=:)")
+"""The path of a Python file within a spec; brackets and semicolons belong to the spec."""
 Settings = TypeVar("Settings", bound=Any)
 """A frozen dataclass whose fields have defaults."""
 
@@ -51,8 +55,8 @@ def parse_attack(text: str) -> Spec:
     """Read an attack from text.
 
     Args:
-        text: `NAME[(INNER[;INNER...])][:FIELD=VALUE,...]`; numbers may be fractions such as 8/255; `eps` gives the
-            attack a radius of its own.
+        text: `NAME[(INNER[;INNER...])][:FIELD=VALUE,...]`, with `FILE.py:CLASS` as the name of an attack of your own;
+            numbers may be fractions such as 8/255; `eps` gives the attack a radius of its own.
 
     Returns:
         The attack and what was written.
@@ -69,10 +73,7 @@ def parse_attack(text: str) -> Spec:
     text, name, inner, options = _parts(text)
     values = _options(text, options)
     radius = number(values.pop(EPS)) if EPS in values else None
-    known: dict[str, type[Attack]] = {**ATTACKS, **COMBINATORS}
-    if name not in known:
-        raise InputError(f"there is no attack {name!r}{_near(name, known)}; there are {', '.join(known)}")
-    kind = known[name]
+    kind = COMBINATORS[name] if name in COMBINATORS else ATTACKS.find(name, also=COMBINATORS)
     arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
     if (name in COMBINATORS) != bool(inner) or "" in inner:
         raise InputError(f"{text!r}: expected {written(name)}[:FIELD=VALUE,...]")
@@ -98,11 +99,7 @@ def parse_universal(text: str) -> UniversalAttack:
         5
     """
     text, name, inner, options = _parts(text)
-    if name not in UNIVERSAL:
-        raise InputError(
-            f"there is no universal attack {name!r}{_near(name, UNIVERSAL)}; there are {', '.join(UNIVERSAL)}"
-        )
-    kind = UNIVERSAL[name]
+    kind = UNIVERSAL.find(name)
     values = _options(text, options)
     arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
     if any(field.name == "attack" for field in fields(kind)):
@@ -112,6 +109,25 @@ def parse_universal(text: str) -> UniversalAttack:
     elif inner:
         raise InputError(f"{text!r}: {name} takes no attack; expected {name}[:FIELD=VALUE,...]")
     return kind(**arguments)
+
+
+def parse_defence(text: str) -> Defence:
+    """Read a defence: `NAME[:FIELD=VALUE,...]`, with a name of `DEFENCES` or `FILE.py:CLASS`.
+
+    Raises:
+        InputError: an unknown name or field, a value of the wrong kind, or something that protects nothing.
+    """
+    text, name, inner, options = _parts(text)
+    if inner:
+        raise InputError(f"{text!r}: a defence takes no attack; expected {name}[:FIELD=VALUE,...]")
+    kind: Any = DEFENCES.find(name)
+    values = _options(text, options)
+    if values and not hasattr(kind, "__dataclass_fields__"):
+        raise InputError(f"{text!r}: {name} is no dataclass, and takes no settings in text")
+    defence: object = kind(**{field: _value(kind, field, value, text) for field, value in values.items()})
+    if not isinstance(defence, Defence):
+        raise InputError(f"{text!r} made a {type(defence).__name__}; expected an object with `protect(classifier)`")
+    return defence
 
 
 def _inner(part: str) -> Attack:
@@ -165,8 +181,9 @@ def options_of(kind: type[Any]) -> dict[str, object]:
 
 
 def _plain(text: str) -> str:
-    """Return what was written without spaces, if it is short and simple enough to be meant."""
-    text = "".join(fitted("the spec", text, str).split())
+    """Return what was written without spaces, but those of a file's path, if it is short and simple enough."""
+    pieces = IN_FILE.split(fitted("the spec", text, str))
+    text = "".join(piece.strip() if piece.endswith(".py") else "".join(piece.split()) for piece in pieces)
     if len(text) > LONGEST or not text.isprintable():
         raise InputError(f"{seen(text)} is no spec; expected at most {LONGEST} letters that can be printed")
     depth = max(accumulate(((letter == "(") - (letter == ")") for letter in text), initial=0))
@@ -179,8 +196,9 @@ def _parts(text: str) -> tuple[str, str, list[str], list[str]]:
     """Split NAME(INNER;INNER):OPTION,OPTION at its own brackets, after the whole of it without spaces."""
     text = _plain(text)
     head, bracket, rest = text.partition("(")
+    own = parts_of_spec(text) if not bracket or ":" in head else None
     if not bracket or ":" in head:
-        name, _, options = text.partition(":")
+        name, options = own or (text.partition(":")[0], text.partition(":")[2])
         return text, name, [], options.split(",") if options else []
     body, closing, tail = rest.rpartition(")")
     if not closing or (tail and not tail.startswith(":")):

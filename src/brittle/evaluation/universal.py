@@ -30,7 +30,7 @@ from brittle.runs.place import FilePlace, files_named
 from brittle.universal.course import identity_of
 from brittle.universal.excitation import Excitation
 from brittle.universal.problem import unheard
-from brittle.universal.search import Pass, UniversalProblem, find_universal
+from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
 from brittle.version import __version__
 
 NORMS = ("linf", "l2")
@@ -134,7 +134,7 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
     check_reach(threat, split.seen.shape, subject.classifier.bounds)
     problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
-    about = _about(subject, split, device, loaded)
+    about = _about(subject, split, device, loaded, method)
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     told: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
     told["said"] = said
@@ -180,7 +180,7 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
     return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
 
 
-def _about(subject: Subject, split: Split, device: str, loaded: set[str]) -> dict[str, object]:
+def _about(subject: Subject, split: Split, device: str, loaded: set[str], method: UniversalAttack) -> dict[str, object]:
     first = split.seen.at(torch.arange(1))
 
     def ask() -> None:
@@ -188,7 +188,7 @@ def _about(subject: Subject, split: Split, device: str, loaded: set[str]) -> dic
             subject.classifier.logits(first)
 
     ask()
-    origin = provenance(subject.network, subject.classifier, subject.source, loaded, ask)
+    origin = provenance(subject.network, subject.classifier, subject.source, loaded, ask, chosen=[method])
     return {
         **origin.plain(),
         "outputs": outputs_of(subject.classifier),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from brittle import registry
 from brittle.core.classifier import Classifier
 from brittle.core.threat import Threat
 from brittle.data import Source
@@ -30,7 +31,10 @@ CHECKS: tuple[Check, ...] = (
     *REPEAT_CHECKS,
     *RADIUS_CHECKS,
 )
-"""The cheap ones, in the order in which they are made; those of the thorough follow, and the weights come last."""
+"""The cheap ones, in the order in which they are made; those of packages, those of the thorough, and the weights, which
+come last, follow."""
+BY_NAME: dict[str, Check] = {check.name: check for check in (*CHECKS, *THOROUGH_CHECKS, WEIGHTS)}
+"""All of them, as `brittle.registry.CHECKS` has them beside those that packages bring."""
 RUNS, LENGTH = 8, 8
 """The images that checks may show the network again: so many stretches of so many images, spread over the source."""
 
@@ -45,7 +49,9 @@ def examine(case: Case, run: str = "") -> Health:
     Returns:
         One finding for each check, and what all of them took.
     """
-    findings = [check(case) for check in (*CHECKS, *(THOROUGH_CHECKS if case.thorough else ()), WEIGHTS)]
+    brought = [registry.CHECKS[name] for name in registry.CHECKS if name not in BY_NAME]
+    thorough = THOROUGH_CHECKS if case.thorough else ()
+    findings = [check(case) for check in (*CHECKS, *brought, *thorough, WEIGHTS)]
     passes = case.meter.passes
     return Health(run=run, thorough=case.thorough, passes=passes, share=passes / max(case.passes, 1), findings=findings)
 

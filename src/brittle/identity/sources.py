@@ -8,6 +8,7 @@ import sysconfig
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -252,10 +253,18 @@ def versions_of(packages: Iterable[str]) -> dict[str, str]:
     """Return the versions of installed packages whose modules are loaded, as far as they tell them."""
     found: dict[str, str] = {}
     for name in sorted({package.partition(".")[0] for package in packages}):
-        stated: Any = getattr(sys.modules.get(name), "__version__", None)
+        stated: Any = getattr(sys.modules.get(name), "__version__", None) or _installed(name)
         if isinstance(stated, str) and name not in sys.stdlib_module_names and name != "brittle":
             found[name] = stated
     return found
+
+
+def _installed(package: str) -> str | None:
+    """The version that a package was installed as, where it bears the name of its module."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def changed_files(before: Mapping[str, str], after: Mapping[str, str]) -> str:

@@ -2,6 +2,6 @@
 
 from brittle.models.architectures import ARCHITECTURES, Architecture, Normalise
 from brittle.models.network import Network, digest_of
-from brittle.models.open import open_network
+from brittle.models.open import NETWORKS, open_network
 
-__all__ = ["ARCHITECTURES", "Architecture", "Network", "Normalise", "digest_of", "open_network"]
+__all__ = ["ARCHITECTURES", "NETWORKS", "Architecture", "Network", "Normalise", "digest_of", "open_network"]

@@ -1,13 +1,7 @@
 """Networks built by a function in the user's own Python file."""
 
-import hashlib
-import importlib.util
-import os
-import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -16,10 +10,10 @@ from brittle.core.classifier import Called
 from brittle.core.still import evaluating
 from brittle.errors import ModelError
 from brittle.files import path_of
-from brittle.identity.sources import noting
 from brittle.identity.walk import reach
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.weights import load_weights
+from brittle.plugins.user_file import named_in, running
 
 
 def load_factory(spec: str, weights: Path | None = None) -> Network:
@@ -37,13 +31,32 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     """
     location, _, name = spec.rpartition(":")
     path = path_of(location)
-    if not path.is_file():
-        raise ModelError(f"there is no file {str(path)!r}; write PATH/FILE.py:FACTORY")
-    origin = _name_of(path)
-    with _importable(path.resolve().parent), seeded(), noting(origin):
-        factory = _factory(_run(path, origin), name, path)
-        with telling(f"{spec} failed", "it is called without arguments and must return a network"):
-            module = factory()
+    with seeded(), running(path, ModelError, "FILE.py:FACTORY") as program:
+        factory = named_in(program, name, "function", ModelError)
+        if not callable(factory):
+            raise ModelError(f"{spec} is a {type(factory).__name__}; expected a function that returns a network")
+        module = _built(spec, cast("Callable[[], object]", factory))
+    return _network(spec, module, weights, path.read_bytes(), program.__name__)
+
+
+def load_announced(spec: str, factory: Callable[[], object], weights: Path | None = None) -> Network:
+    """Calls a function without arguments that an installed package announces, as `load_factory` does one of a file.
+
+    Raises:
+        ModelError: a function that fails or returns something else, or weights of another network.
+    """
+    with seeded():
+        module = _built(spec, factory)
+    return _network(spec, module, weights, factory.__module__.encode(), factory.__module__)
+
+
+def _built(spec: str, factory: Callable[[], object]) -> object:
+    with telling(f"{spec} failed", "it is called without arguments and must return a network"):
+        return factory()
+
+
+def _network(spec: str, module: Any, weights: Path | None, program: bytes, source: str) -> Network:
+    """What a factory returned as a network, with what it says of itself."""
     with telling(f"{spec} returned a module that cannot be looked at", "mend its attributes input_shape and classes"):
         shape, classes = getattr(module, "input_shape", None), _names(getattr(module, "classes", None))
     if not isinstance(module, nn.Module):
@@ -59,11 +72,11 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
         return Network(
             spec,
             evaluating(module),
-            digest_of(module, path.read_bytes(), reach(module).digest().encode()),
+            digest_of(module, program, reach(module).digest().encode()),
             _shape(shape),
             classes,
             parameters_of(module),
-            (origin,),
+            (source,),
         )
 
 
@@ -76,32 +89,6 @@ def _names(classes: Any) -> tuple[str, ...]:
     return tuple(str(label) for label in classes)
 
 
-def _name_of(path: Path) -> str:
-    return f"brittle_factory_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
-
-
-def _run(path: Path, name: str) -> ModuleType:
-    """The Python file as a module, run once more each time."""
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise ModelError(f"{str(path)!r} is not a Python file; write PATH/FILE.py:FACTORY")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module  # dataclasses and the like look their module up
-    with telling(f"{str(path)!r} cannot be run", "mend the file: it must define the factory, and end by itself"):
-        found.loader.exec_module(module)
-    return module
-
-
-def _factory(module: ModuleType, name: str, path: Path) -> Callable[[], object]:
-    """The function of that name, or an error that tells the names there are."""
-    factory = getattr(module, name, None)
-    if callable(factory):
-        return factory
-    own = (key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__)
-    there = ", ".join(sorted(key for key in own if not key.startswith("_"))) or "none"
-    raise ModelError(f"{str(path)!r} has no function {name!r}; those it defines: {there}")
-
-
 def _shape(shape: object) -> tuple[int, int, int] | None:
     """Three whole numbers, or None when the module says nothing usable."""
     if not isinstance(shape, tuple | list):
@@ -110,14 +97,3 @@ def _shape(shape: object) -> tuple[int, int, int] | None:
     if len(sides) != 3 or not all(type(side) is int and side > 0 for side in sides):
         raise ModelError(f"the network's input_shape is {sides}; it must be (channels, height, width)")
     return cast("tuple[int, int, int]", sides)
-
-
-@contextmanager
-def _importable(folder: Path) -> Generator[None, None, None]:
-    """Lets the user's file import its neighbours; the import path is then as before."""
-    before = sys.path.copy()
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path[:] = before

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +14,26 @@ from brittle.files import path_of
 from brittle.models.architectures import ARCHITECTURES
 from brittle.models.builtin import load_builtin
 from brittle.models.class_names import names_of
-from brittle.models.factory import load_factory
+from brittle.models.factory import load_announced, load_factory
 from brittle.models.hub import load_hub
 from brittle.models.network import Network, digest_of
 from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import refuse_pickle
+from brittle.plugins import Registry
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 """Number formats that a network can be brought to."""
 COLLECTIONS = {"torchvision:": load_torchvision, "timm:": load_timm, "hf:": load_hub}
 """Beginnings of a spec that name a collection of networks."""
+NETWORKS = Registry[Callable[[], object]](
+    "network",
+    {name: one.build for name, one in ARCHITECTURES.items()},
+    "brittle.networks",
+    callable,
+    "a function without arguments that returns a network",
+)
+"""Functions that build a network, by name: brittle's architectures, with first weights, and those of packages."""
 
 
 @checked
@@ -33,8 +43,8 @@ def open_network(
     """Loads a network from a file, a function, a collection or brittle's own architectures.
 
     Args:
-        spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, or the name
-            of a built-in architecture.
+        spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, or a name in
+            `NETWORKS`: a built-in architecture, or what an installed package announces.
         weights: a safetensors file, for all but `.pt2` and `.onnx`, which carry their own.
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
         dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
@@ -76,8 +86,9 @@ def _in_type(network: Network, dtype: str) -> Network:
 
 def _load(spec: str, weights: Path | None, device: str) -> Network:
     """The network on the processor, except for an archive, which must move before it becomes a module."""
-    if spec in ARCHITECTURES:
-        return load_builtin(spec, weights)
+    if spec in NETWORKS:
+        build = NETWORKS[spec]
+        return load_builtin(spec, weights) if spec in ARCHITECTURES else load_announced(spec, build, weights)
     for beginning, load in COLLECTIONS.items():
         if spec.startswith(beginning) and not os.path.lexists(spec):
             return load(spec.removeprefix(beginning), weights)
@@ -108,9 +119,9 @@ def _unknown(spec: str, path: Path) -> str:
         return f"{spec!r} holds weights without a network; name the network and give --weights {spec}"
     if path.suffix == ".py":
         return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
-    near = difflib.get_close_matches(spec, ARCHITECTURES, 1)
+    near = difflib.get_close_matches(spec, NETWORKS, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return (
         f"there is no network {spec!r}{hint} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with --weights), "
-        f"torchvision:NAME, timm:NAME, hf:NAME, and {', '.join(ARCHITECTURES)}"
+        f"torchvision:NAME, timm:NAME, hf:NAME, and {', '.join(NETWORKS)}"
     )

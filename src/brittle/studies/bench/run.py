@@ -14,10 +14,10 @@ from brittle.arguments import Device, Seed, checked
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.files import check_names, path_of
 from brittle.metrics import Estimate
+from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
-from brittle.studies.bench.catalogue import STUDIES
 from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.bench.kept import keep_study
 from brittle.studies.bench.study import (
@@ -64,7 +64,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     table; table.parquet and study.json have them all.
 
     Args:
-        name: of a study, see `STUDIES`; or a study.
+        name: of a study, see `STUDIES`, or `FILE.py:NAME`; or a study.
         out: folder for all studies.
         data: folder with images (`mnist/test.parquet`, ...); cells that miss a file say so, and the others go on.
         models: folder with networks.
@@ -80,7 +80,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         InputError: no such study or scale.
         RunError: the folder cannot be written, holds something else, or another process writes to it.
     """
-    study = named(name) if isinstance(name, str) else name
+    study = STUDIES.find(name) if isinstance(name, str) else name
     if scale not in SCALES:
         raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
     check_names(Path(out) / study.name)
@@ -107,17 +107,6 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     kept = f"{work.reused} kept from before{asked}"
     work.tell(f"{study.name}: {work.computed} computed, {kept}, {work.missing} not possible")
     return result
-
-
-def named(name: str) -> Study:
-    """Return a study by name.
-
-    Raises:
-        InputError: there is none.
-    """
-    if name not in STUDIES:
-        raise InputError(f"there is no study {name!r}; there are {', '.join(STUDIES)}")
-    return STUDIES[name]
 
 
 @dataclass

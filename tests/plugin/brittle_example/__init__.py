@@ -1,0 +1,54 @@
+"""A package that brings brittle an attack, a threat and a defence."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from brittle import Attack, Classifier, Lp, Problem, Threat
+
+__version__ = "1.0"
+
+
+@dataclass(frozen=True)
+class Grey(Attack):
+    """Moves every image to mid-grey, as far as the radius allows."""
+
+    threats: ClassVar[tuple[str, ...]] = ("linf", "half")
+    needs_radius: ClassVar[bool] = True
+    gradients: ClassVar[bool] = False
+    steps: int = 4
+
+    def perturb(self, problem: Problem) -> None:
+        middle = problem.classifier.bounds.lower + problem.classifier.bounds.span / 2
+        for step in range(1, self.steps + 1):
+            moved = problem.images + (middle - problem.images) * step / self.steps
+            problem.probe(problem.threat.project(problem.images, moved), graph=False)
+
+
+@dataclass(frozen=True)
+class Half(Threat):
+    """Half of the largest change of a value."""
+
+    name: ClassVar[str] = "half"
+
+    def size(self, clean, moved):
+        return Lp("inf").size(clean, moved) / 2
+
+    def project(self, clean, moved):
+        return Lp("inf", 2 * self.radius).project(clean, moved)
+
+    def draw(self, clean, streams, ids, bounds):
+        return Lp("inf", 2 * self.radius).draw(clean, streams, ids, bounds)
+
+    def ceiling(self, clean, bounds):
+        return Lp("inf").ceiling(clean, bounds) / 2
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """Rounds images to few levels before the network sees them, so that gradients are zero."""
+
+    levels: int = 4
+
+    def protect(self, classifier: Classifier) -> Classifier:
+        top, module = self.levels - 1, classifier.module
+        return Classifier(lambda images: module((images * top).round() / top))
