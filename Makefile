@@ -74,7 +74,7 @@ $(BENCH)/.ready: pyproject.toml constraints.txt benchmarks/requirements.txt
 $(OLDEST)/.ready: pyproject.toml tests/oldest.py
 	$(PYTHON) -m venv $(OLDEST)
 	$(PYTHON) tests/oldest.py > $(OLDEST)/requirements.txt
-	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check -r $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check -r $(OLDEST)/requirements.txt --extra-index-url https://download.pytorch.org/whl/cpu
 	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
