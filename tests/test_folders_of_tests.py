@@ -89,5 +89,10 @@ def test_a_clash_is_noticed(tmp_path: Path):
 
 
 def test_imports_are_read_in_every_form():
-    text = "import brittle\nimport brittle.core.run\nfrom brittle import metrics\nfrom brittle.data.open import x\nimport os"
-    assert imported(text) == {"core", "metrics", "data"}
+    lines = (
+        "import brittle, os",
+        "import brittle.core.run",
+        "from brittle import metrics",
+        "from brittle.data.open import x",
+    )
+    assert imported("\n".join(lines)) == {"core", "metrics", "data"}
