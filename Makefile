@@ -4,19 +4,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 MUTANTS := .venv-mutants
+OLDEST := .venv-oldest
 SEED ?= 0
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-.PHONY: demo test shapes mutants check format docs bench weights clean
+.PHONY: demo test test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
 
-test: $(VENV)/.ready        ## the test suite, with line coverage of src
+test: $(VENV)/.ready        ## the test suite, without coverage and without checked shapes, which triple its time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+cover: $(VENV)/.ready       ## the test suite, with line coverage of src
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov=brittle --cov-report=term:skip-covered --cov-fail-under=90
 
-shapes: $(VENV)/.ready      ## the annotations of shapes and types, checked at run time where the mathematics is
+test-shapes: $(VENV)/.ready ## the annotations of shapes and types, checked at run time where the mathematics is
 	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" tests/maths tests/core tests/contract tests/attacks/test_jsma.py
+
+shapes: test-shapes
+
+test-oldest: $(OLDEST)/.ready   ## the test suite with the oldest dependencies that pyproject.toml allows
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest
 
 mutants: $(VENV)/.ready $(MUTANTS)/.ready   ## 300 random changes of the search and its judge: which does no test notice? (an hour; SEED=0)
 	$(MUTANTS)/bin/python tests/mutation/sample.py --count 300 --seed $(SEED) src/brittle/core src/brittle/attacks
@@ -33,6 +42,10 @@ check: $(VENV)/.ready       ## lint, formatting, types, documentation
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+hooks: $(VENV)/.ready       ## `make check` before every commit
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pre-commit
+	$(BIN)/pre-commit install
 
 docs: $(VENV)/.ready
 	$(MKDOCS) serve
@@ -58,10 +71,17 @@ $(BENCH)/.ready: pyproject.toml constraints.txt benchmarks/requirements.txt
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
 	touch $@
 
+$(OLDEST)/.ready: pyproject.toml tests/oldest.py
+	$(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) tests/oldest.py > $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check -r $(OLDEST)/requirements.txt --extra-index-url https://download.pytorch.org/whl/cpu
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
 $(MUTANTS)/.ready:
 	$(PYTHON) -m venv $(MUTANTS)
 	$(MUTANTS)/bin/pip install --quiet --disable-pip-version-check 'mutmut>=3.8'   # its operators; the runner is ours
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(BENCH) $(MUTANTS) .cache/mutation site .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(BENCH) $(MUTANTS) $(OLDEST) .cache/mutation site .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -19,7 +19,7 @@ from benchmarks.judge import classes_of, judge, predicted
 from benchmarks.options import CLOCKS
 from benchmarks.peers import peer, wrapped_for_art
 
-Call = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
+Call = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 """From network, images, labels and targets to changed images."""
 
 

@@ -79,10 +79,11 @@ def table(kept: dict[str, Any], own: list[str], about: str) -> str:
     ]
     for norm in norms:
         for budget in sorted({int(key.split("/")[1]) for key in kept if key.startswith(f"{norm}/")}):
-            sides = [best(kept, norm, budget, lambda who, ours=ours: (who in own) == ours) for ours in (True, False)]
-            if None in sides:
+            mine = best(kept, norm, budget, lambda who: who in own)
+            theirs = best(kept, norm, budget, lambda who: who not in own)
+            if mine is None or theirs is None:
                 continue
-            (who, ours), (other, peers) = sides
+            (who, ours), (other, peers) = mine, theirs
             lines.append(
                 f"| {norm} | {budget} | {ours['median']:.5g} | {who} | {ours['success']:.1%} | {peers['median']:.5g} | "
                 f"{other} | {peers['success']:.1%} | {ours['median'] / peers['median']:.3f} |"

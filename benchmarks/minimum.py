@@ -53,7 +53,9 @@ def adv_lib(file: str, function: str, **options: Any) -> Search:
     steps, norms = options.pop("steps", None), options.pop("norms", None)
 
     def call(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
-        sys.modules.setdefault("adv_lib.distances.lpips", ModuleType("lpips")).LPIPS = None  # needs torchvision
+        vars(sys.modules.setdefault("adv_lib.distances.lpips", ModuleType("lpips")))["LPIPS"] = (
+            None  # needs torchvision
+        )
         attack = getattr(peer(f"adv_lib.attacks.{file}"), function)
         given = dict(options) | ({steps: budget} if steps else {}) | (norms(p) if norms else {})
         return attack(module, images, labels, **given)

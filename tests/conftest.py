@@ -1,4 +1,4 @@
-"""What all tests share: helpers lie beside the tests; `make shapes` checks shapes at run time."""
+"""What all tests share: helpers lie beside the tests; `make test-shapes` checks shapes at run time."""
 
 import os
 import sys

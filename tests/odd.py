@@ -29,7 +29,7 @@ from brittle import (
     Untargeted,
 )
 
-CASES = int(os.environ.get("BRITTLE_CASES", "60"))
+CASES = int(os.environ.get("BRITTLE_CASES", "24"))
 """Cases of each property; 10,000 by hand."""
 LONGEST = 1200
 """Letters of a refusal: more than a screen full is not read."""

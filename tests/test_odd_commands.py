@@ -64,7 +64,7 @@ def ended(line: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     return 0
 
 
-@settings(FEW, max_examples=min(CASES, 40) if CASES <= 60 else CASES // 10)
+@settings(FEW, max_examples=CASES if CASES <= 60 else CASES // 10)
 @given(command=st.sampled_from([*BASES]), words=st.lists(extra, min_size=1, max_size=2))
 def test_every_line_ends_with_a_code_of_the_table(command, words, tmp_path_factory):
     base, kind = BASES[command]

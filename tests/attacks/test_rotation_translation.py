@@ -43,13 +43,13 @@ def brute_force(classifier: Classifier, image: Tensor, label: int) -> np.ndarray
 
 
 def test_the_grid_finds_what_a_loop_over_all_of_it_finds():
-    classifier, images = convolutional(), middle(8, (1, 6, 5))
+    classifier, images = convolutional(), middle(5, (1, 6, 5))
     labels = classifier.logits(images).argmax(1)
     breaking = [brute_force(classifier, image, int(label)) for image, label in zip(images, labels, strict=True)]
     for radius in (math.inf, 1.0):
         result = run(RotationTranslation(), classifier, images, threat=Flow(radius))
         expected = [min(lengths[lengths <= radius], default=math.inf) for lengths in breaking]
-        assert 2 <= sum(map(math.isfinite, expected)) <= 7
+        assert 1 <= sum(map(math.isfinite, expected)) <= 4
         np.testing.assert_allclose(result.size.numpy(), expected, rtol=1e-9)
         assert (result.backward == 0).all()
         if radius == math.inf:  # all of it has been tried, but for what changes nothing; and the two looks of `run`

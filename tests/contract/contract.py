@@ -178,7 +178,7 @@ def counted(case: Case, batch: int) -> tuple[dict[str, int], Result]:
             output.register_hook(lambda gradient: seen.update(backward=seen["backward"] + len(gradient)))
 
     handle = classifier.module.register_forward_hook(forward)
-    result = attacked(case, classifier, batch=batch)
+    result = attacked(case, classifier, middle(5), batch=batch)
     handle.remove()
     return seen, result
 

@@ -368,7 +368,8 @@ def test_the_distributed_wrapper_leaves_what_it_wraps_as_found():
     distributed = torch.distributed
     if not distributed.is_available() or not distributed.is_gloo_available():
         pytest.skip("torch without gloo")
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    store = distributed.HashStore()  # pyright: ignore[reportPrivateImportUsage]
+    distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         module = network()
         alone = attacked(copy.deepcopy(module))

@@ -153,7 +153,7 @@ def test_every_public_name_is_documented_once():
 
 
 def test_every_page_is_in_the_navigation():
-    assert sorted(leaves(settings()["nav"])) == sorted(page.name for page in DOCS.glob("*.md"))
+    assert sorted(leaves(settings()["nav"])) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
 
 
 def test_pages_ask_nothing_of_the_network():

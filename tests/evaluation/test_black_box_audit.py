@@ -1,13 +1,13 @@
 """A network that is only a callable, audited end to end within a budget of queries, counted where they arrive."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from brittle import InputError, ModelError, RunError
+from brittle.cli import app
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.models import open_network
@@ -124,7 +124,8 @@ def test_an_attack_on_files_keeps_to_it_too(tmp_path: Path, service: Path):
 def test_the_command(tmp_path: Path, service: Path):
     command = ["audit", f"{service}:decisions", "--labels", "10", "--data", "digits", "--limit", "2", "--norm", "l2"]
     command += ["--budget", "50", "--json", "--out", str(tmp_path / "run"), "--device", "cpu"]
-    done = subprocess.run([sys.executable, "-m", "brittle", *command], capture_output=True, text=True, check=True)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
     printed = json.loads(done.stdout)
     assert printed["budget"] == 50
     assert all(line["most_queries"] <= 49 for line in printed["attacks"])

@@ -108,10 +108,10 @@ class Told:
 
 
 def test_a_watch_is_told_of_every_image_and_of_those_that_cannot_be_read(tmp_path: Path):
+    path = tmp_path / "images" / "light" / "4.png"
+    path.parent.mkdir(parents=True)
     for number in range(5):
-        path = tmp_path / "images" / "light" / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((2, 2), 200 + number, np.uint8)).save(path)
+        Image.fromarray(np.full((2, 2), 200 + number, np.uint8)).save(path.with_name(f"{number}.png"))
     cut = path.read_bytes()
     path.write_bytes(cut[: len(cut) // 2])
     Image.fromarray(np.full((2, 2), 30, np.uint8)).save(path.parent.parent / "dark.png")

@@ -131,11 +131,11 @@ class Dark(torch.nn.Module):
 
 @pytest.fixture
 def greys(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
     for number, level in enumerate((60, 120, 140)):
-        path = tmp_path / "images" / f"{number} grey!.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(np.full((4, 4), level, np.uint8)).save(path)
-    return str(path.parent)
+        Image.fromarray(np.full((4, 4), level, np.uint8)).save(folder / f"{number} grey!.png")
+    return str(folder)
 
 
 def network():

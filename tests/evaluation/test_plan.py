@@ -70,7 +70,7 @@ def test_settings_name_the_attacks_inside():
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "flow"])
 def test_the_default_plan_does_not_depend_on_the_scale_of_the_logits(norm):
-    block = next(open_source("digits").blocks(12))
+    block = next(open_source("digits").blocks(6))
     network = open_network("digits-lenet").module
     radius = {"linf": 0.07, "l2": 0.6, "flow": 0.7}[norm]
 

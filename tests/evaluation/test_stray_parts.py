@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -30,17 +31,25 @@ def run_audit(out, **changes):
     return audit("digits-lenet", "digits", out, **(choices | changes))
 
 
+MADE = []
+
+
+@pytest.fixture
+def finished(tmp_path, tmp_path_factory):
+    """A run of two attacks and two blocks: made once, and copied for every test."""
+    if not MADE:
+        MADE.append(run_audit(tmp_path_factory.mktemp("made") / "run").path)
+    return Path(shutil.copytree(MADE[0], tmp_path / "run"))
+
+
 @pytest.fixture(params=["finished", "running"])
-def run(request, tmp_path):
-    """A run of two attacks and two blocks; of the one that goes on, a part is not done yet."""
-    folder = run_audit(tmp_path / "run")
+def run(request, finished):
+    """That run; of the one that goes on, a part is not done yet."""
     if request.param == "running":
-        manifest = json.loads((folder.path / "manifest.json").read_text())
-        (folder.path / "manifest.json").write_text(
-            json.dumps(sealed(manifest | {"status": "running", "finished": None}))
-        )
-        (folder.path / "parts" / "noise" / "000001.parquet").unlink()
-    return folder.path
+        manifest = json.loads((finished / "manifest.json").read_text())
+        (finished / "manifest.json").write_text(json.dumps(sealed(manifest | {"status": "running", "finished": None})))
+        (finished / "parts" / "noise" / "000001.parquet").unlink()
+    return finished
 
 
 def rows_of(path):
@@ -70,8 +79,8 @@ def test_the_advice_mends_a_part_that_is_none(run, harm):
     assert after["noise"].num_rows == 8
 
 
-def test_the_advice_mends_a_missing_part_of_a_finished_run(tmp_path):
-    run = run_audit(tmp_path / "run").path
+def test_the_advice_mends_a_missing_part_of_a_finished_run(finished):
+    run = finished
     whole = rows_of(run)
     (run / "parts" / "noise" / "000000.parquet").unlink()
     with pytest.raises(RunError, match=r"noise/000000.parquet is missing; run the audit again into this folder"):
@@ -113,8 +122,8 @@ def test_files_that_are_no_part_of_the_run_change_nothing(run, harm):
     assert {*there} <= {*(run / "parts").rglob("*")}, "what is not brittle's stays"
 
 
-def test_a_part_that_is_a_folder_is_said(tmp_path):
-    run = run_audit(tmp_path / "run").path
+def test_a_part_that_is_a_folder_is_said(finished):
+    run = finished
     part = run / "parts" / "fgsm" / "000000.parquet"
     part.unlink()
     part.mkdir()

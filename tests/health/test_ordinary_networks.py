@@ -108,7 +108,8 @@ ARCHITECTURES = {
     ),
     "perceptron": lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 100), nn.Tanh(), nn.Dropout(), nn.Linear(100, 10)),
 }  # fmt: skip
-QUICK = ("efficientnet", "transformer")
+QUICK = ("mobilenet", "transformer")
+"""With and without convolutions, the cheapest of each."""
 
 
 @cache

@@ -155,7 +155,7 @@ def test_a_module_of_the_users_counts_by_the_names_that_are_read(monkeypatch):
     monkeypatch.setitem(globals(), "own_layers", own)
 
     def answer(images):
-        return images * own_layers.NETWORK
+        return images * own_layers.NETWORK  # pyright: ignore[reportUndefinedVariable]
 
     before = reach(answer)
     assert ":own_layers.NETWORK" in before.digests

@@ -15,7 +15,7 @@ from brittle.training.plain import seeded
 SETTINGS = PlainTraining(epochs=40, batch=32, rate=0.02, decay=0.0)
 
 
-def encoder() -> nn.Sequential:
+def encoder() -> nn.Module:
     return seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.Sigmoid()), 1)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 CASES = os.environ.get("BRITTLE_CASES")
 cases = settings(
-    max_examples=int(CASES or 25),
+    max_examples=int(CASES or 12),
     derandomize=CASES is None,
     deadline=None,
     database=None,
