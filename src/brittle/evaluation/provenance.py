@@ -1,8 +1,9 @@
 """What determines the rows of a run beside the user's settings: the network's tensors, and the code."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from brittle.core.attack import Attack
 from brittle.core.classifier import Classifier
 from brittle.core.still import said_of_autocast
 from brittle.data import Source
@@ -59,6 +60,7 @@ def provenance(
     before: Collection[str],
     ask: Callable[[], object] | None = None,
     known: Known | None = None,
+    attacks: Sequence[object] = (),
 ) -> Provenance:
     """Look at what a network is made of, after its first pass, when it has loaded what it loads late.
 
@@ -69,6 +71,7 @@ def provenance(
         before: the user's modules that were loaded before network and images were opened.
         ask: asks the network once more. What that changes is no weight but a memory of the last pass, and is left out.
         known: digests of tensors from a look a moment ago.
+        attacks: that are run, with those inside them; they may be the user's own.
     """
     attribute(network.sources, before)
     known = known or Known()
@@ -76,8 +79,14 @@ def provenance(
     if ask is not None:
         ask()
         seen = seen.settled(reach(classifier.module, known=known))
-    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__}))
+    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__, *_modules(attacks)}))
     return Provenance(seen.digest(), seen.unseen, roots, _code(seen, roots), network.sources, frozenset(before))
+
+
+def _modules(attacks: Sequence[object]) -> set[str]:
+    """Names of the modules that attacks come from."""
+    inner = [part for one in attacks if isinstance(one, Attack) for part in one.parts()]
+    return {type(one).__module__ for one in attacks} | (_modules(inner) if inner else set())
 
 
 def _code(seen: Reached, roots: tuple[str, ...]) -> CodeInfo:

@@ -66,6 +66,16 @@ class Asked:
             raise TypeError(f"unexpected keyword argument {next(iter(given))!r}")
         return asked
 
+    def stated(self) -> dict[str, object]:
+        """Return what is not as it is by default, by the names of the command line; network and images left out."""
+        groups = (self.model, self.data, self.question, self.effort)
+        return {
+            name: getattr(group, own)
+            for group in groups
+            for name, own in names_of(type(group)).items()
+            if name not in ("model", "data") and getattr(group, own) != type(group).__dataclass_fields__[own].default
+        }
+
 
 def _taken(kind: type[Any], given: dict[str, Any]) -> dict[str, Any]:
     """Take a group's keywords out of those given, as its fields."""
