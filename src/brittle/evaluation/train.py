@@ -100,7 +100,22 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")
     design, path = ARCHITECTURES[network], Path(out)
-    nothing = ("class_order", "resize", "crop", "skip_bad", "target", "lattice", "budget", "draws", "batch")
+    nothing = (
+        "weights",
+        "dtype",
+        "binary",
+        "probabilities",
+        "labels",
+        "class_order",
+        "resize",
+        "crop",
+        "skip_bad",
+        "target",
+        "lattice",
+        "budget",
+        "draws",
+        "batch",
+    )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
     norm, eps = norm_and_radius(asked.question)
     norm, seed, device = norm or "linf", asked.effort.seed, asked.effort.device or "cpu"
