@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from brittle.core.attack import Attack
 from brittle.core.classifier import Classifier
 from brittle.core.still import said_of_autocast
 from brittle.data import Source
@@ -79,19 +78,17 @@ def provenance(
     if ask is not None:
         ask()
         seen = seen.settled(reach(classifier.module, known=known))
-    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__, *_modules(attacks)}))
-    return Provenance(seen.digest(), seen.unseen, roots, _code(seen, roots), network.sources, frozenset(before))
+    own = reach(*attacks)
+    roots = tuple(sorted({*network.sources, *seen.modules, *own.modules, type(source).__module__}))
+    return Provenance(seen.digest(), seen.unseen, roots, _code(seen, own, roots), network.sources, frozenset(before))
 
 
-def _modules(attacks: Sequence[object]) -> set[str]:
-    """Names of the modules that attacks come from."""
-    inner = [part for one in attacks if isinstance(one, Attack) for part in one.parts()]
-    return {type(one).__module__ for one in attacks} | (_modules(inner) if inner else set())
-
-
-def _code(seen: Reached, roots: tuple[str, ...]) -> CodeInfo:
-    packages = versions_of(seen.packages - {"torch"})  # whose version is among those of every run
-    return CodeInfo(brittle=own_digest(), yours={**seen.code, **code_behind(roots)}, packages=packages)
+def _code(seen: Reached, attacks: Reached, roots: tuple[str, ...]) -> CodeInfo:
+    held = {"what your attacks hold": attacks.digest()} if attacks.modules and attacks.digests else {}
+    packages = versions_of((seen.packages | attacks.packages) - {"torch"})  # whose version is among those of every run
+    return CodeInfo(
+        brittle=own_digest(), yours={**seen.code, **attacks.code, **held, **code_behind(roots)}, packages=packages
+    )
 
 
 def outputs_of(classifier: Classifier) -> str:
