@@ -85,10 +85,9 @@ def provenance(
 
 def _code(seen: Reached, attacks: Reached, roots: tuple[str, ...]) -> CodeInfo:
     held = {"what your attacks hold": attacks.digest()} if attacks.modules and attacks.digests else {}
+    yours = {**seen.code, **attacks.code, **held, **code_behind(roots)}
     packages = versions_of((seen.packages | attacks.packages) - {"torch"})  # whose version is among those of every run
-    return CodeInfo(
-        brittle=own_digest(), yours={**seen.code, **attacks.code, **held, **code_behind(roots)}, packages=packages
-    )
+    return CodeInfo(brittle=own_digest(), yours=yours, packages=packages)
 
 
 def outputs_of(classifier: Classifier) -> str:

@@ -89,7 +89,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         BrittleError: anything that cannot be meant or done.
     """
     nothing = ("labels", "class_order", "target", "lattice", "budget", "draws")
-    asked = Asked.of(model, DataSpec(None) if data is None else data, question, effort, options, without=nothing)
+    asked = Asked.of(model, data, question, effort, options, without=nothing)
     norm, eps = norm_and_radius(asked.question)
     norm, seed = norm or NORMS[0], asked.effort.seed or 0
     if norm not in NORMS:

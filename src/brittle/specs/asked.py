@@ -22,7 +22,7 @@ class Asked:
     def of(
         cls,
         model: ModelLike | ModelSpec,
-        data: DataLike | DataSpec,
+        data: DataLike | DataSpec | None,
         question: Question | None = None,
         effort: Effort | None = None,
         options: Mapping[str, Any] | None = None,
