@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, get_type_hints
 
+from brittle.arguments import fitted
 from brittle.errors import InputError
 from brittle.specs.groups import DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.specs.option import names_of
@@ -79,6 +80,6 @@ class Asked:
 
 def _taken(kind: type[Any], given: dict[str, Any]) -> dict[str, Any]:
     """Take a group's keywords out of those given, as its fields."""
-    return {
-        own: given.pop(name) for name, own in names_of(kind).items() if name in given and name not in ("model", "data")
-    }
+    hints = get_type_hints(kind, include_extras=True)
+    names = {name: own for name, own in names_of(kind).items() if name in given and name not in ("model", "data")}
+    return {own: fitted(name, given.pop(name), hints[own]) for name, own in names.items()}
