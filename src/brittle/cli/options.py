@@ -39,7 +39,7 @@ def takes_values(command: Callable[..., None]) -> Callable[..., None]:
     shown: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         kind, changes = _bare(hints[name])
-        if not is_dataclass(kind):
+        if not (isinstance(kind, type) and is_dataclass(kind)):
             shown.append(parameter.replace(annotation=hints[name]))
             continue
         options = dict(_options(kind, changes))

@@ -72,7 +72,7 @@ class Memory(Source):
         return to_pixels(self._images[index], self._last, f"image {index} of {self.spec}")
 
 
-def from_memory(given: object, *, fit: Fit, limit: int | None, skip_bad: bool) -> Source:
+def from_memory(given: object, *, fit: Fit | None, limit: int | None, skip_bad: bool) -> Source:
     """Return a source of what a caller holds.
 
     Args:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from typing import Any, cast
 
 import torch
+from torch import nn
 
 from brittle.arguments import Device, fitted
 from brittle.core.bounds import Bounds
@@ -82,7 +84,8 @@ def open_images(data: DataSpec, fit: Fit) -> Source:
 def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classifier]:
     """Return a network and what attacks see of it, from text, a module, a callable, a classifier or a network."""
     device = None if device is None else fitted("device", device, Device)
-    given, reading = model.spec, {"binary": model.binary, "probabilities": model.probabilities, "labels": model.labels}
+    given: object = model.spec
+    reading: dict[str, Any] = {"binary": model.binary, "probabilities": model.probabilities, "labels": model.labels}
     if isinstance(given, str | PathLike):
         network = open_network(str(given), weights=model.weights, device=device or "cpu", dtype=model.dtype)
         return network, Classifier(network.module, **reading)
@@ -96,7 +99,7 @@ def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classi
             )
         classifier = given
     else:
-        classifier = Classifier(given.module if isinstance(given, Network) else given, **reading)
+        classifier = Classifier(given.module if isinstance(given, Network) else cast("nn.Module", given), **reading)
     if model.weights is not None or model.dtype is not None:
         raise InputError("weights or dtype are given beside a network that is open already; expected its name or file")
     if device is not None and torch.device(device).type != classifier.device.type:

@@ -20,9 +20,9 @@ from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_line
 from brittle.evaluation.manifest_info import said_of_images
-from brittle.evaluation.plan import DEFAULT_RADIUS, norm_and_radius, plan, spec_of
+from brittle.evaluation.plan import norm_and_radius, spec_of
 from brittle.evaluation.radius import check_reach
-from brittle.evaluation.recipes import adversarial_recipe
+from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
 from brittle.evaluation.spec import with_settings
 from brittle.evaluation.subject import open_images
 from brittle.evaluation.trained import COURSE, Trained, finished, identity_in, save
@@ -120,7 +120,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     norm, eps = norm_and_radius(asked.question)
     norm, seed, device = norm or "linf", asked.effort.seed, asked.effort.device or "cpu"
     course = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
-    adversarial = _adversarial(recipe, attack, norm, eps, course)
+    adversarial = what_is_attacked(recipe, attack, norm, eps, course)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
     chosen = with_settings(chosen, settings)
     chosen = replace(chosen, epochs=epochs or chosen.epochs, seed=chosen.seed if seed is None else seed)
@@ -129,7 +129,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "recipe": recipe, "set": settings}
     text = None if attack is None else spec_of(attack).text
-    given |= {"epochs": epochs, "attack": text, "eps": eps, **_changed(course), "norm": norm if attack else None}
+    given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm if attack else None}
     given |= {"limit": asked.data.limit, "device": None if device == "cpu" else device, "seed": seed}
     command = command_line(["train", network], given)
     return fit_and_save(
@@ -232,37 +232,6 @@ def _kept(
     if place.force and belongs_to_another(checkpoint, whole):
         checkpoint.unlink()
     return None
-
-
-def _word(key: str) -> str:
-    return key.replace("_", "-")
-
-
-def _changed(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of `AdversarialTraining` that are not as they are by default."""
-    return {key: value for key, value in options.items() if value != AdversarialTraining.__dict__[key]}
-
-
-def _adversarial(
-    recipe: str | None, attack: str | Attack | None, norm: str, eps: float | None, options: dict[str, Any]
-) -> AdversarialTraining | None:
-    """Read what is to be done to the images before each step; None for nothing."""
-    asked = [f"--{_word(key)}" for key in _changed(options)]
-    asked += ["--eps"] if eps is not None else []
-    if recipe is not None:
-        asked += ["--attack"] if attack is not None else []
-        if asked:
-            raise InputError(f"the recipe {recipe!r} says how to attack; leave out {', '.join(asked)}, or the recipe")
-        return adversarial_recipe(recipe).adversarial
-    if attack is None:
-        if asked:
-            raise InputError(f"{', '.join(asked)} without an attack; say which, such as --attack pgd:steps=7")
-        return None
-    (planned,) = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)
-    threat = planned.threat
-    if planned.info.kind == "minimum" and eps is not None:
-        threat = threat.within(eps)
-    return AdversarialTraining(planned.attack, threat, **options)
 
 
 def _measured(

@@ -87,7 +87,7 @@ class DataSpec:
 
     Attributes:
         spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
-            `DataLoader` of torch.
+            `DataLoader` of torch. None where a universal perturbation needs no images.
         limit: use the first so many images.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
@@ -101,7 +101,7 @@ class DataSpec:
     """
 
     spec: Annotated[
-        DataLike,
+        DataLike | None,
         Option(
             "Labelled images: a folder of class folders, a .parquet or .npz file, digits, torchvision:NAME, hf:NAME.",
             name="data",
