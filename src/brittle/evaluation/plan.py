@@ -182,8 +182,8 @@ def spec_of(attack: str | Attack) -> Spec:
 
     Example:
         >>> from brittle import PGD
-        >>> spec_of(PGD(steps=40)).text, spec_of("pgd:steps=40").name
-        ('PGD(steps=40)', 'pgd')
+        >>> spec_of(PGD(steps=7)).text, spec_of("pgd:steps=40").name
+        ('PGD(steps=7)', 'pgd')
     """
     if isinstance(attack, str):
         return parse_attack(attack)
