@@ -54,7 +54,7 @@ def main() -> int:
                 began = time.perf_counter()
                 other = next((kept[k] for k in kept if k.startswith(f"{norm}/") and k.endswith(f"/{contender}")), None)
                 again = not entry.fixed or other is None or contender in fresh
-                kept[key] = dict(other) if not again else once(entry, module, images, labels, NORMS[norm], budget)
+                kept[key] = dict(other or {}) if not again else once(entry, module, images, labels, NORMS[norm], budget)
                 kept[key]["measured"] = datetime.now(UTC).isoformat(timespec="seconds")
                 path.write_text(json.dumps(kept, indent=0, allow_nan=True))
                 print(f"{key}: {kept[key]} in {time.perf_counter() - began:.0f} s", flush=True)

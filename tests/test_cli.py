@@ -1,6 +1,7 @@
 """The commands as a newcomer types them."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_a_command_ends_with_1_only_below_the_gate(error, code, said, monkeypatc
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr("brittle.listing.listing", fails)
     monkeypatch.setattr(sys, "argv", ["brittle", "list"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -267,3 +268,26 @@ def test_a_network_in_halves_gives_the_figures_of_float32(tmp_path: Path):
         assert result.exit_code == 0
         found.append(json.loads(result.stdout)["robust"]["value"])
     assert max(found) - min(found) <= 0.1
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["audit", "--help"], ["study", "--help"]])
+def test_what_runs_nothing_imports_no_torch(words: list[str]):
+    code = (
+        "import atexit, sys; from brittle.cli import main; sys.argv = ['brittle', *sys.argv[1:]]\n"
+        "atexit.register(lambda: print('loaded:', *sorted({name.split('.')[0] for name in sys.modules})))\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    loaded = {*done.stdout.rpartition("loaded:")[2].split()}
+    assert "brittle" in loaded
+    assert not loaded & {"torch", "sklearn", "scipy", "pyarrow", "plotly"}
+
+
+def test_completion_imports_no_torch():
+    code = (
+        "import atexit, sys; from brittle.cli import app; sys.argv = ['brittle']\n"
+        "atexit.register(lambda: print('loaded:', *sys.modules))\napp(prog_name='brittle')"
+    )
+    asked = {"_BRITTLE_COMPLETE": "complete_bash", "COMP_WORDS": "brittle au", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked})
+    assert done.stdout.startswith("audit\n")
+    assert not {*done.stdout.rpartition("loaded:")[2].split()} & {"torch", "sklearn"}

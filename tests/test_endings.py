@@ -15,7 +15,7 @@ HELD = """
 import sys
 import time
 from brittle import cli
-import brittle.cli
+import brittle.cli, brittle.listing
 
 def works(what):
     import torch
@@ -24,7 +24,7 @@ def works(what):
     while True:
         a = a @ a / a.norm()
 
-brittle.cli.listing = works
+brittle.listing.listing = works
 sys.argv = ["brittle", "list"]
 cli.main()
 """
@@ -41,6 +41,25 @@ def test_a_signal_ends_a_command_in_one_line_with_130(number):
             assert process.stdout.readline() == b"working\n"
             process.send_signal(number)
             _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert said.decode() == "error: interrupted; the same command goes on where it stopped\n"
+
+
+def test_ctrl_c_while_torch_is_imported_ends_a_command_in_one_line_with_130(tmp_path: Path, monkeypatch):
+    (tmp_path / "torch.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(cli.__file__).parents[2]}")
+
+    def heard():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    words = [sys.executable, "-m", "brittle", "list"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heard) as process:
+        try:
+            assert process.stdout.readline() == b"importing\n"
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
         finally:
             process.kill()
     assert process.returncode == 130
@@ -67,7 +86,7 @@ def test_what_nobody_foresaw_leaves_its_traceback_in_a_file(monkeypatch, capsys,
         raise RuntimeError("two\nlines")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr("brittle.listing.listing", fails)
     monkeypatch.setattr(sys, "argv", ["brittle", "list"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -85,7 +104,7 @@ def test_debug_shows_the_traceback_and_ends_with_70_too(monkeypatch, capsys, tmp
         raise RuntimeError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr("brittle.listing.listing", fails)
     monkeypatch.setattr(sys, "argv", ["brittle", "--debug", "list"])
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -98,7 +117,7 @@ def test_where_no_file_can_be_written_that_is_said(monkeypatch, capsys, tmp_path
         raise RuntimeError("odd")
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-    monkeypatch.setattr("brittle.cli.listing", fails)
+    monkeypatch.setattr("brittle.listing.listing", fails)
     monkeypatch.setattr(sys, "argv", ["brittle", "list"])
     with pytest.raises(SystemExit):
         cli.main()

@@ -11,7 +11,7 @@ SOURCE = Path(brittle.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
 LONGEST = 300
 CATCH_ALLS = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
-SPEAK = {"cli.py", "output.py", "terminal.py"}
+SPEAK = {"output.py", "terminal.py"}
 """The command line and its terminal: nobody else writes to the screen."""
 
 

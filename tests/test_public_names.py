@@ -1,8 +1,10 @@
 """The public names: sorted, complete and documented."""
 
+import ast
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -25,13 +27,18 @@ def test_all_is_sorted():
     assert len(set(brittle.__all__)) == len(brittle.__all__)
 
 
-def test_all_is_what_is_imported():
-    own = {
-        name
-        for name, value in vars(brittle).items()
-        if not inspect.ismodule(value) and (not name.startswith("_") or name == "__version__")
-    }
-    assert set(brittle.__all__) == own
+def test_all_is_what_type_checkers_see_and_what_is_imported_when_asked():
+    tree = ast.parse(Path(brittle.__file__).read_text())
+    (seen,) = [node for node in tree.body if isinstance(node, ast.If)]
+    places = {alias.name: node.module for node in seen.body for alias in node.names}
+    assert places == brittle._PLACES
+    assert set(brittle.__all__) == {*places, "__version__"}
+    assert {*dir(brittle)} >= {*places}
+
+
+def test_what_is_no_name_of_the_package_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        brittle.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize(

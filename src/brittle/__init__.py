@@ -1,69 +1,154 @@
 """brittle: find out how brittle an image classifier is, and how far the number can be trusted."""
 
-from brittle.attacks.adef import ADef
-from brittle.attacks.alma import ALMA
-from brittle.attacks.apgd import APGD
-from brittle.attacks.autoattack import AutoAttack
-from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
-from brittle.attacks.boundary import Boundary
-from brittle.attacks.boundary_descent import BoundaryDescent
-from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
-from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
-from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
-from brittle.attacks.ddn import DDN
-from brittle.attacks.deepfool import DeepFool
-from brittle.attacks.estimated_ascent import NES, SPSA
-from brittle.attacks.fab import FAB
-from brittle.attacks.fgsm import FGSM
-from brittle.attacks.fmn import FMN
-from brittle.attacks.hop_skip_jump import HopSkipJump
-from brittle.attacks.jsma import JSMA
-from brittle.attacks.lbfgs import LBFGS
-from brittle.attacks.noise import RandomDirection, RandomNoise
-from brittle.attacks.one_pixel import OnePixel
-from brittle.attacks.pdpgd import PDPGD
-from brittle.attacks.pgd import PGD
-from brittle.attacks.rotation_translation import RotationTranslation
-from brittle.attacks.sigma_zero import SigmaZero
-from brittle.attacks.simba import SimBA
-from brittle.attacks.square import Square
-from brittle.attacks.stadv import SpatiallyTransformed
-from brittle.attacks.superdeepfool import SuperDeepFool
-from brittle.attacks.support_descent import SupportDescent
-from brittle.core.attack import Attack, State, Stepwise
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
-from brittle.core.combinators import Cascade, Restarts, SmallestRadius
-from brittle.core.flow import Flow
-from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
-from brittle.core.problem import Probe, Problem
-from brittle.core.result import Result
-from brittle.core.run import run
-from brittle.core.surrogate import Surrogate
-from brittle.core.threat import Lp, Pixels, Threat
-from brittle.errors import (
-    BadImage,
-    BoundsError,
-    BrittleError,
-    DataError,
-    ForwardFailed,
-    InputError,
-    LabelError,
-    MissingExtra,
-    ModelError,
-    OverLimit,
-    RunError,
-    UnsupportedThreat,
-)
-from brittle.limits import Limits, use_limits
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.fast_feature_fool import FastFeatureFool
-from brittle.universal.gd_uap import GDUAP
-from brittle.universal.images import ImageSet
-from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
-from brittle.universal.uap import UniversalDeepFool
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from brittle.version import __version__
+
+if TYPE_CHECKING:
+    from brittle.attacks.adef import ADef
+    from brittle.attacks.alma import ALMA
+    from brittle.attacks.apgd import APGD
+    from brittle.attacks.autoattack import AutoAttack
+    from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
+    from brittle.attacks.boundary import Boundary
+    from brittle.attacks.boundary_descent import BoundaryDescent
+    from brittle.attacks.carlini_wagner_l0 import CarliniWagnerL0
+    from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
+    from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
+    from brittle.attacks.ddn import DDN
+    from brittle.attacks.deepfool import DeepFool
+    from brittle.attacks.estimated_ascent import NES, SPSA
+    from brittle.attacks.fab import FAB
+    from brittle.attacks.fgsm import FGSM
+    from brittle.attacks.fmn import FMN
+    from brittle.attacks.hop_skip_jump import HopSkipJump
+    from brittle.attacks.jsma import JSMA
+    from brittle.attacks.lbfgs import LBFGS
+    from brittle.attacks.noise import RandomDirection, RandomNoise
+    from brittle.attacks.one_pixel import OnePixel
+    from brittle.attacks.pdpgd import PDPGD
+    from brittle.attacks.pgd import PGD
+    from brittle.attacks.rotation_translation import RotationTranslation
+    from brittle.attacks.sigma_zero import SigmaZero
+    from brittle.attacks.simba import SimBA
+    from brittle.attacks.square import Square
+    from brittle.attacks.stadv import SpatiallyTransformed
+    from brittle.attacks.superdeepfool import SuperDeepFool
+    from brittle.attacks.support_descent import SupportDescent
+    from brittle.core.attack import Attack, State, Stepwise
+    from brittle.core.bounds import Bounds
+    from brittle.core.classifier import Classifier
+    from brittle.core.combinators import Cascade, Restarts, SmallestRadius
+    from brittle.core.flow import Flow
+    from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
+    from brittle.core.problem import Probe, Problem
+    from brittle.core.result import Result
+    from brittle.core.run import run
+    from brittle.core.surrogate import Surrogate
+    from brittle.core.threat import Lp, Pixels, Threat
+    from brittle.data.open import open_source
+    from brittle.errors import (
+        BadImage,
+        BoundsError,
+        BrittleError,
+        DataError,
+        ForwardFailed,
+        InputError,
+        LabelError,
+        MissingExtra,
+        ModelError,
+        OverLimit,
+        RunError,
+        UnsupportedThreat,
+    )
+    from brittle.evaluation.audit import audit
+    from brittle.evaluation.train import train
+    from brittle.limits import Limits, use_limits
+    from brittle.models.open import open_network
+    from brittle.report.write import write_report
+    from brittle.studies.bench.run import run_study
+    from brittle.universal.ascent import UniversalAscent
+    from brittle.universal.fast_feature_fool import FastFeatureFool
+    from brittle.universal.gd_uap import GDUAP
+    from brittle.universal.images import ImageSet
+    from brittle.universal.perturbation import Perturbation
+    from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
+    from brittle.universal.uap import UniversalDeepFool
+
+_NAMES = {
+    "brittle.attacks.adef": "ADef",
+    "brittle.attacks.alma": "ALMA",
+    "brittle.attacks.apgd": "APGD",
+    "brittle.attacks.autoattack": "AutoAttack",
+    "brittle.attacks.basic_iterative": "BasicIterative IterativeLeastLikely",
+    "brittle.attacks.boundary": "Boundary",
+    "brittle.attacks.boundary_descent": "BoundaryDescent",
+    "brittle.attacks.carlini_wagner_l0": "CarliniWagnerL0",
+    "brittle.attacks.carlini_wagner_l2": "CarliniWagnerL2",
+    "brittle.attacks.carlini_wagner_linf": "CarliniWagnerLinf",
+    "brittle.attacks.ddn": "DDN",
+    "brittle.attacks.deepfool": "DeepFool",
+    "brittle.attacks.estimated_ascent": "NES SPSA",
+    "brittle.attacks.fab": "FAB",
+    "brittle.attacks.fgsm": "FGSM",
+    "brittle.attacks.fmn": "FMN",
+    "brittle.attacks.hop_skip_jump": "HopSkipJump",
+    "brittle.attacks.jsma": "JSMA",
+    "brittle.attacks.lbfgs": "LBFGS",
+    "brittle.attacks.noise": "RandomDirection RandomNoise",
+    "brittle.attacks.one_pixel": "OnePixel",
+    "brittle.attacks.pdpgd": "PDPGD",
+    "brittle.attacks.pgd": "PGD",
+    "brittle.attacks.rotation_translation": "RotationTranslation",
+    "brittle.attacks.sigma_zero": "SigmaZero",
+    "brittle.attacks.simba": "SimBA",
+    "brittle.attacks.square": "Square",
+    "brittle.attacks.stadv": "SpatiallyTransformed",
+    "brittle.attacks.superdeepfool": "SuperDeepFool",
+    "brittle.attacks.support_descent": "SupportDescent",
+    "brittle.core.attack": "Attack State Stepwise",
+    "brittle.core.bounds": "Bounds",
+    "brittle.core.classifier": "Classifier",
+    "brittle.core.combinators": "Cascade Restarts SmallestRadius",
+    "brittle.core.flow": "Flow",
+    "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
+    "brittle.core.problem": "Probe Problem",
+    "brittle.core.result": "Result",
+    "brittle.core.run": "run",
+    "brittle.core.surrogate": "Surrogate",
+    "brittle.core.threat": "Lp Pixels Threat",
+    "brittle.data.open": "open_source",
+    "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
+    "LabelError MissingExtra ModelError OverLimit RunError UnsupportedThreat",
+    "brittle.evaluation.audit": "audit",
+    "brittle.evaluation.train": "train",
+    "brittle.limits": "Limits use_limits",
+    "brittle.models.open": "open_network",
+    "brittle.report.write": "write_report",
+    "brittle.studies.bench.run": "run_study",
+    "brittle.universal.ascent": "UniversalAscent",
+    "brittle.universal.fast_feature_fool": "FastFeatureFool",
+    "brittle.universal.gd_uap": "GDUAP",
+    "brittle.universal.images": "ImageSet",
+    "brittle.universal.perturbation": "Perturbation",
+    "brittle.universal.search": "UniversalAttack UniversalProblem UniversalState find_universal",
+    "brittle.universal.uap": "UniversalDeepFool",
+}
+"""The public names by the module that they come from, which is imported when one of them is asked for (PEP 562)."""
+_PLACES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_PLACES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "ALMA",
@@ -142,7 +227,13 @@ __all__ = [
     "UnsupportedThreat",
     "Untargeted",
     "__version__",
+    "audit",
     "find_universal",
+    "open_network",
+    "open_source",
     "run",
+    "run_study",
+    "train",
     "use_limits",
+    "write_report",
 ]

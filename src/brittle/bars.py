@@ -1,5 +1,9 @@
 """What the commands show while they work: progress bars, and where everything is shown."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,8 +18,10 @@ from rich.progress import (
 from rich.text import Text
 
 from brittle.names import shown
-from brittle.training.epoch import Epoch
-from brittle.universal.search import Pass
+
+if TYPE_CHECKING:  # errors are shown by this console, also those before torch is there
+    from brittle.training.epoch import Epoch
+    from brittle.universal.search import Pass
 
 console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
@@ -44,7 +50,7 @@ class Bar:
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> Bar:
         self._progress.start()
         return self
 
@@ -82,7 +88,7 @@ class Passes:
         )
         self._task = self._progress.add_task("1", total=1.0)
 
-    def __enter__(self) -> "Passes":
+    def __enter__(self) -> Passes:
         self._progress.start()
         return self
 
@@ -99,6 +105,8 @@ class Passes:
 
     def tell(self, line: Pass | Epoch) -> None:
         """Show how a pass went."""
+        from brittle.training.epoch import Epoch
+
         if not self._progress.disable:
             self._progress.console.print(_epoch(line) if isinstance(line, Epoch) else _pass(line), soft_wrap=True)
         self._progress.reset(self._task, description=str(line.number + 1))

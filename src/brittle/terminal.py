@@ -1,27 +1,29 @@
 """What the commands show in a terminal: progress, tables, errors."""
 
+from __future__ import annotations
+
 import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from brittle.bars import console
-from brittle.evaluation.attack import Saved
-from brittle.evaluation.train import Trained
-from brittle.evaluation.universal import Universal
-from brittle.listing import Listed
-from brittle.metrics import Estimate
 from brittle.names import in_shell, shown, shown_lines, stored_within
-from brittle.plugins.names import OWN
-from brittle.runs.finding import Finding, Health
-from brittle.runs.summary import AttackSummary, Summary
-from brittle.studies.bench.study import StudyResult
-from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
+
+if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
+    from brittle.evaluation.attack import Saved
+    from brittle.evaluation.train import Trained
+    from brittle.evaluation.universal import Universal
+    from brittle.listing import Listed
+    from brittle.metrics import Estimate
+    from brittle.runs.finding import Finding, Health
+    from brittle.runs.summary import AttackSummary, Summary
+    from brittle.studies.bench.study import StudyResult
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
@@ -148,6 +150,8 @@ def show_saved(saved: Sequence[Saved]) -> None:
 
 def show_listing(rows: Sequence[Listed]) -> None:
     """Print what there is to choose from."""
+    from brittle.plugins.names import OWN
+
     for kind in dict.fromkeys(row.kind for row in rows):
         table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
         for row in rows:
@@ -208,6 +212,8 @@ def tell(line: str, fraction: float | None = None) -> None:
 
 def show_study(result: StudyResult) -> None:
     """Print a study network by network, measured beside published, with every note."""
+    from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
+
     written = sheets(result)
     kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
     for number, row in enumerate(rows_here(result)):

@@ -34,7 +34,6 @@ SHARED = {
 PLAIN = dict.fromkeys(SHARED) | {
     "binary": False,
     "probabilities": False,
-    "device": "cpu",
     "skip_bad": False,
     "class_order": "auto",
 }
@@ -65,8 +64,9 @@ def test_what_every_command_shares_is_handed_on(module, function, lacks, tmp_pat
                 tmp_path / "out",
                 **{key: one for key, one in given.items() if key not in lacks},
             )
-        (what, options) = caught.value.args
-        assert what == ("a network", "some images")
+        ((model, data), options) = caught.value.args
+        assert (model.spec, data.spec) == ("a network", "some images")
+        options = {**vars(model), **vars(data), **options}
         expected = {key: one for key, one in (given or PLAIN).items() if key not in lacks}
         assert {key: options.get(key) for key in expected} == expected
 

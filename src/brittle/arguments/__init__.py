@@ -3,7 +3,8 @@
 `checked` stands before a public function and `check_fields` within a frozen dataclass. Both compare every value with
 its type hint, and refuse what does not fit in one sentence, before anything is done with it. NumPy's and torch's
 numbers become Python's, lists become the tuples that settings keep, paths given as text become paths. Images, labels
-and ids, tensors or arrays, have a door of their own: `brittle.core.inputs`.
+and ids, tensors or arrays, have a door of their own: `brittle.core.inputs`. torch is imported when a value
+is looked at, so that a command line that runs nothing waits for nothing.
 """
 
 import inspect

@@ -8,9 +8,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-import numpy as np
-from torch import Tensor
-
 from brittle.arguments.rules import EXPECTED, WORDS, Misfit, Rule, seen
 from brittle.errors import InputError
 
@@ -27,6 +24,7 @@ def fitted(name: str, value: object, hint: Any) -> Any:
         InputError: it has another type, is NaN, or is a number outside the range.
 
     Example:
+        >>> import numpy as np
         >>> from brittle.arguments.rules import Count
         >>> fitted("batch", np.int64(3), Count), fitted("attacks", ["pgd"], tuple[str, ...])
         (3, ('pgd',))
@@ -49,12 +47,17 @@ def _fit(value: Any, hint: Any) -> Any:
             value = rule.fit(value)
         return value
     if origin in (Union, UnionType):
-        return value if np.ndarray in inner else _one_of(value, inner)
+        return value if any(_name_of(one) == "numpy.ndarray" for one in inner) else _one_of(value, inner)
     if origin is Literal:
         return _instance(value, isinstance(value, str | int) and value in inner, " or ".join(map(repr, inner)))
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return _row(value, origin, inner)
     return _simple(value, origin or hint)
+
+
+def _name_of(kind: Any) -> str:
+    """The full name of a class, by which one is known that is not imported here."""
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
 
 
 def _simple(value: Any, kind: Any) -> Any:
@@ -123,6 +126,9 @@ def _told(hint: Any) -> str:
 
 def _number(value: Any, hint: type) -> object:
     """A number as Python's own; no truth value for a number, and NaN for none at all."""
+    import numpy as np
+    from torch import Tensor
+
     if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.ndim == 0 and not value.is_meta):
         value = value.item()
     if hint is bool or isinstance(value, bool):

@@ -4,10 +4,6 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from brittle.errors import quoted
 
 WORDS = 63
@@ -76,10 +72,14 @@ class Usable:
 
     def taken(self, value: Any) -> Any:
         """Name torch's own value."""
+        import torch
+
         return str(value) if isinstance(value, torch.device) else value
 
     def fit(self, value: str) -> str:
         """Try it."""
+        import torch
+
         name = value
         try:
             if torch.device(name).type == "meta":
@@ -122,9 +122,13 @@ def seen(value: object) -> str:
     """Say what a value is, in a few words.
 
     Example:
+        >>> import torch
         >>> seen("pgd"), seen(int), seen(torch.zeros(2, 3)), seen([1]), seen(0.5)
         ("'pgd'", 'the class int', 'a tensor (2, 3) of torch.float32', 'a list', '0.5')
     """
+    import numpy as np
+    from torch import Tensor
+
     if value is None or isinstance(value, bool | float):
         return str(value)
     if isinstance(value, int):

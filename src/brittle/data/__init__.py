@@ -4,6 +4,7 @@ from brittle.data.digits import Digits
 from brittle.data.fit import Fit
 from brittle.data.folder import Folder
 from brittle.data.hub import Hub
+from brittle.data.memory import Memory, from_memory
 from brittle.data.noise import Noise
 from brittle.data.npz import Npz
 from brittle.data.open import FORMS, SOURCES, open_source
@@ -20,10 +21,12 @@ __all__ = [
     "Fit",
     "Folder",
     "Hub",
+    "Memory",
     "Noise",
     "Npz",
     "Parquet",
     "Source",
     "Torchvision",
+    "from_memory",
     "open_source",
 ]

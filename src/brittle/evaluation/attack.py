@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
+from brittle.arguments import CountOrNone, checked, fitted
+from brittle.core.attack import Attack
 from brittle.core.classifier import Classifier
 from brittle.core.draws import mean_logits
 from brittle.core.goal import Targeted
@@ -29,16 +31,16 @@ from brittle.evaluation.adversarial_images import (
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_and_radius, norm_of, plan
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
 from brittle.maths.losses import decided
-from brittle.models import Network
 from brittle.runs.kinds import IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
+from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.types import Images
 from brittle.version import __version__
 
@@ -47,32 +49,17 @@ DEPTH = 255
 
 
 @checked
-def attack(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: FileName | Network,
-    images: FileName | Source,
+def attack(  # noqa: PLR0913  # each of these is a question of its own
+    model: ModelLike | ModelSpec,
+    images: DataLike | DataSpec,
     out: Path | str,
     *,
-    attack: str = "deepfool",
-    norm: str | None = None,
-    eps: float | None = None,
-    target: CountOrNone | None = None,
-    limit: Count | None = None,
-    device: Device = "cpu",
-    seed: Seed = 0,
-    weights: Path | None = None,
-    dtype: str | None = None,
-    binary: bool = False,
-    probabilities: bool = False,
-    labels: int | None = None,
-    budget: Count | None = None,
-    draws: Count | None = None,
-    resize: Count | None = None,
-    crop: Count | None = None,
-    skip_bad: bool = False,
-    class_order: str = "auto",
-    lattice: int = 256,
+    question: Question | None = None,
+    attack: str | Attack = "deepfool",
+    effort: Effort | None = None,
     force: bool = False,
     tell: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> list[Saved]:
     """Attack image files and save the adversarial images as PNG, at the size that the network sees.
 
@@ -87,34 +74,17 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     is.
 
     Args:
-        model: what `open_network` understands, or a network.
-        images: one image file, a folder, or any other source of images.
+        model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
+        images: one image file, a folder, or whatever else `audit` takes; or a `DataSpec`.
         out: folder for the PNG files, made where it does not exist.
-        attack: as text, such as `pgd:steps=40`.
-        norm: linf, l2, l1, l0, pixels or flow; by default l2, or the first other one that the attack knows.
-        eps: the radius in the units of the images, for flow in pixels; attacks that need one get the norm's usual one
-            by default.
-        target: the class to reach; any other than the label by default.
-        limit: use the first so many images.
-        device: where to run.
-        seed: of all random draws.
-        weights: safetensors for architectures and factories.
-        dtype: the network's number format, as in `open_network`.
-        binary: the network has a single output whose sign is the class.
-        probabilities: the outputs are probabilities; they are read as their logarithms.
-        labels: the outputs are class numbers, of so many classes.
-        budget: most queries for each image: the clean pass, the attack, the verifying pass and the look at
-            what was saved with 8 bits. More are not asked; see `run`.
-        draws: how often a randomised network is asked about every point, as in `audit`; by default 20 times where it is
-            seen to answer differently.
-        resize: length of the images' short side before the crop.
-        crop: side of the centre crop.
-        skip_bad: leave out images that cannot be read.
-        class_order: as in `audit`.
-        lattice: number of levels that a value may take; fewer than the 256 of a PNG where they are among these, such as
-            2, 4, 16 or 52.
+        question: the threat, by default l2, or the first other one that the attack knows; its radius, without which
+            attacks that need one get the usual one; the class to reach, any other than the label by default; and the
+            levels that a value may take, 256, or fewer where they are among these, such as 2, 4, 16 or 52.
+        attack: as text, such as `pgd:steps=40`, or as a value, such as `PGD(steps=40)`.
+        effort: budget, draws, seed and device.
         force: replace the images that another call left in the folder.
         tell: told what is done to the images on their way to the network, and how classes were matched.
+        **options: single fields of these values, as in `audit`.
 
     Returns:
         One entry per image.
@@ -122,38 +92,29 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     Raises:
         BrittleError: anything that cannot be meant or done.
     """
+    asked = Asked.of(model, images, question, effort, options, without=("batch",))
+    seed, budget = asked.effort.seed or 0, asked.effort.budget
+    target, lattice = fitted("target", asked.question.goal, CountOrNone | None), asked.question.quantization
+    lattice = 256 if lattice is None else lattice
     if lattice < 2 or DEPTH % (lattice - 1):
         raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
-    read, loaded = files_named(model, images, weights), users_modules()
+    read, loaded = files_named(asked.model.spec, asked.data.spec, asked.model.weights), users_modules()
     check_folder(Path(out), IMAGES, read)
+    norm, eps = norm_and_radius(asked.question)
     norm = norm or norm_of(attack)
     chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
-    subject = open_subject(
-        model,
-        images,
-        weights=weights,
-        dtype=dtype,
-        binary=binary,
-        probabilities=probabilities,
-        labels=labels,
-        device=device,
-        limit=limit,
-        resize=resize,
-        crop=crop,
-        skip_bad=skip_bad,
-        class_order=class_order,
-    )
-    source, remarks = match_classes(subject.network.classes, subject.source, class_order)
+    subject = open_subject(asked.model, asked.data, device=asked.effort.device)
+    source, remarks = match_classes(subject.network.classes, subject.source, asked.data.class_order)
     for line in subject.said(remarks):
         if tell is not None:
             tell(line)
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
-    draws = draws or draws_for(subject.classifier, source, budget)
+    draws = asked.effort.draws or draws_for(subject.classifier, source, budget)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
-    said |= {"lattice": lattice, "budget": budget, "draws": draws, "device": device.partition(":")[0]}
-    chosen = [planned.attack, threat]
-    identity = stated({**said, **_about(subject, source, loaded, chosen, asks=budget is None)})
+    said |= {"lattice": lattice, "budget": budget, "draws": draws, "device": subject.device.partition(":")[0]}
+    decisive = [planned.attack, threat]
+    identity = stated({**said, **_about(subject, source, loaded, decisive, asks=budget is None)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
         folder = ImageFolder.open(Path(out), identity, force=force)

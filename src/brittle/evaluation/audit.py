@@ -2,23 +2,27 @@
 
 import os
 import platform
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from brittle import metrics
-from brittle.arguments import Count, Device, FileName, Seed, checked
+from brittle.arguments import checked
+from brittle.core.attack import Attack
 from brittle.core.lattice import Lattice
 from brittle.core.still import remarks_on_autocast
-from brittle.data import Source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, named, plan
+from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, named, norm_and_radius, plan
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
@@ -29,12 +33,12 @@ from brittle.health.case import Attempt
 from brittle.health.examine import examine_run
 from brittle.identity.sources import users_modules
 from brittle.identity.walk import Known
-from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.store import PARTS, RunFolder
+from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.version import __version__
 
 PARTS_OF = 64
@@ -42,72 +46,42 @@ PARTS_OF = 64
 
 
 @checked
-def audit(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: FileName | Network,
-    data: FileName | Source,
-    out: Path | str,
+def audit(  # noqa: PLR0913  # each of these is a question of its own
+    model: ModelLike | ModelSpec,
+    data: DataLike | DataSpec,
+    out: Path | str | None = None,
     *,
-    attacks: Sequence[str] = (),
-    norm: str = "linf",
-    eps: float | None = None,
-    limit: Count | None = None,
-    batch: Count | None = None,
-    device: Device = "cpu",
-    seed: Seed = 0,
-    weights: Path | None = None,
-    dtype: str | None = None,
-    binary: bool = False,
-    probabilities: bool = False,
-    labels: int | None = None,
-    budget: Count | None = None,
-    resize: Count | None = None,
-    crop: Count | None = None,
-    skip_bad: bool = False,
-    class_order: str = "auto",
-    lattice: int | None = None,
-    draws: Count | None = None,
+    question: Question | None = None,
+    attacks: Sequence[str | Attack] = (),
+    effort: Effort | None = None,
     thorough: bool = False,
     force: bool = False,
     command: Sequence[str] = (),
     watch: Watch | None = None,
+    **options: Any,
 ) -> RunFolder:
     """Attack a network on images and keep every row in a run folder.
 
     Interrupted at any moment and called again with the same arguments, it goes on and ends with the same rows.
 
     Args:
-        model: what `open_network` understands, or a network.
-        data: what `open_source` understands, or a source; images are fitted to the network's input.
-        out: the run folder.
-        attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool; of a
-            network that reveals no gradients those that suit it, see `plan`.
-        norm: linf, l2, l1, l0, pixels or flow.
-        eps: the radius in the units of the images; by default the one most often reported for the norm.
-        limit: use the first so many images.
-        batch: images in one call of the network; by default by the size of an image.
-        device: where to run, such as "cpu" or "cuda:0".
-        seed: of all random draws.
-        weights: safetensors for architectures and factories.
-        dtype: the network's number format, as in `open_network`.
-        binary: the network has a single output whose sign is the class.
-        probabilities: the outputs are probabilities; they are read as their logarithms.
-        labels: the outputs are class numbers, of so many classes.
-        budget: most queries for each image and attack: the clean pass, the attack, the verifying pass and the look at
-            what was saved with 8 bits. More are not asked; see `run`.
-        resize: length of the images' short side before the crop.
-        crop: side of the centre crop.
-        skip_bad: leave out images that cannot be read, and list them.
-        class_order: "auto" matches classes by the names that network and images both know; "numeric" and "text" say how
-            class folders are sorted ("text" as torchvision's ImageFolder), and take labels as they are.
-        lattice: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by default.
-        draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
-            are averaged. By default 20 where the network answers differently when it is asked again, and no budget is
-            given; 1 otherwise.
+        model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
+        data: what `open_source` understands, a source, images and labels as tensors or arrays, a data set or loader of
+            torch; or a `DataSpec`. Images are fitted to the network's input.
+        out: the run folder; by default a temporary one (`RunFolder.path`), which is gone with what is returned.
+        question: the threat with its radius, by default linf and the radius most often reported for it; and the levels
+            that adversarial images lie on.
+        attacks: as text, such as `pgd:steps=40,restarts=5`, or as values, such as `PGD(steps=40)`, own ones too; by
+            default noise, FGSM, PGD and DeepFool; of a network that reveals no gradients those that suit it, see
+            `plan`.
+        effort: budget, draws, batch, seed and device.
         thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
             no row.
         force: replace another run that the folder holds.
         command: what the user typed, for the manifest.
         watch: who is told of the progress.
+        **options: single fields of the network, the images, the question and the effort, by the names that the
+            command line has: `norm`, `eps`, `limit`, `seed`, ...
 
     Returns:
         The finished run folder, with what the checks of the audit found (`RunFolder.health`).
@@ -121,31 +95,44 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         >>> folder.table("fgsm").num_rows
         20
     """
+    asked = Asked.of(model, data, question, effort, options, without=("target",))
+    path = Path(tempfile.mkdtemp(prefix="brittle-")) if out is None else Path(out)
+    if out is not None:
+        return _audited(asked, path, attacks, watch, thorough=thorough, force=force, command=command)
+    (watch or Nobody()).note(f"the run lies in {path}, as long as what this returns is held")
+    try:
+        folder = _audited(asked, path, attacks, watch, thorough=thorough, force=force, command=command)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
+    weakref.finalize(folder, shutil.rmtree, path, ignore_errors=True)
+    return folder
+
+
+def _audited(
+    asked: Asked,
+    path: Path,
+    attacks: Sequence[str | Attack],
+    watch: Watch | None,
+    *,
+    thorough: bool,
+    force: bool,
+    command: Sequence[str],
+) -> RunFolder:
+    seed, budget, lattice = asked.effort.seed or 0, asked.effort.budget, asked.question.quantization
+    norm, eps = norm_and_radius(asked.question)
+    norm = norm or "linf"
     if norm not in DEFAULT_RADIUS:
         raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
-    check_folder(Path(out), RUN_FOLDER, files_named(model, data, weights))
+    check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     radius = DEFAULT_RADIUS[norm] if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
-    before_saving(budget, draws or 1)
-    check_names(*(Path(out) / PARTS / one.info.key for one in planned))
+    before_saving(budget, asked.effort.draws or 1)
+    check_names(*(path / PARTS / one.info.key for one in planned))
     loaded = users_modules()
     if lattice is not None:
         Lattice(lattice)  # refuses what is no number of levels, before anything is opened
-    subject = open_subject(
-        model,
-        data,
-        weights=weights,
-        dtype=dtype,
-        binary=binary,
-        probabilities=probabilities,
-        labels=labels,
-        device=device,
-        limit=limit,
-        resize=resize,
-        crop=crop,
-        skip_bad=skip_bad,
-        class_order=class_order,
-    )
+    subject = open_subject(asked.model, asked.data, device=asked.effort.device)
     network, classifier, source = subject.network, subject.classifier, subject.source
     if not len(source):
         raise DataError(f"{source.spec} holds no images; an audit needs at least one")
@@ -154,7 +141,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
     planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
-    source, remarks = match_classes(network.classes, source, class_order)
+    source, remarks = match_classes(network.classes, source, asked.data.class_order)
     remarks = [*remarks, *remarks_on_autocast()]
     converted = source.conversions()
     known = Known()
@@ -164,18 +151,18 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         check_reach(named(norm).within(eps), shape, classifier.bounds)
     remarks = [*remarks, *unusual_radius(norm, radius / classifier.bounds.span, shape, asked=eps is not None)]
     ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
-    chosen = [(one.attack, one.threat) for one in planned]
-    origin = provenance(network, classifier, source, loaded, ask_twice, known, chosen)
-    draws = draws or draws_for(classifier, source, budget)
+    decisive = [value for one in planned for value in (one.attack, one.threat)]
+    origin = provenance(network, classifier, source, loaded, ask_twice, known, decisive)
+    draws = asked.effort.draws or draws_for(classifier, source, budget)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=list(command),
         seed=seed,
-        device=device,
+        device=asked.effort.device or subject.device,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
-        batch=batch or batch_of(shape),
+        batch=asked.effort.batch or batch_of(shape),
         block=PARTS_OF,
-        limit=limit,
+        limit=asked.data.limit,
         lattice=lattice,
         budget=budget,
         draws=draws,
@@ -205,7 +192,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
         code=origin.code,
     )
-    with RunFolder.create(Path(out), manifest, force=force) as folder:
+    with RunFolder.create(path, manifest, force=force) as folder:
         work = Work(folder, planned, classifier, source, origin, watch or Nobody())
         anew = work.go()
         health = folder.health()

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from brittle.runs.summary import Summary
+if TYPE_CHECKING:  # the exit codes are known before anything is imported that evaluates
+    from brittle.runs.summary import Summary
 
 
 class ExitCode(IntEnum):
@@ -37,7 +38,7 @@ class Gate:
     reason: str = ""
 
     @classmethod
-    def of(cls, summary: Summary, least: float, *, ignore_health: bool = False) -> "Gate":
+    def of(cls, summary: "Summary", least: float, *, ignore_health: bool = False) -> "Gate":
         """Judge an audit.
 
         A number below the threshold stays below it when it turns out to be too high, so that this is said first.

@@ -3,19 +3,22 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import partial
 from typing import Any, Literal, cast
 
 from brittle import registry
+from brittle.arguments import fitted
 from brittle.core.attack import Attack
 from brittle.core.classifier import Reveals
 from brittle.core.flow import Flow
 from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.evaluation.spec import Spec, parse_attack
+from brittle.evaluation.spec import Spec, number, parse_attack
 from brittle.plugins import parts_of_spec
+from brittle.registry import ATTACKS, COMBINATORS
 from brittle.runs.manifest import AttackInfo, Norm
+from brittle.specs import Question
 
 DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0, "flow": 3.0}
 """The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;
@@ -65,7 +68,7 @@ class Planned:
 
 
 def plan(
-    attacks: Sequence[str],
+    attacks: Sequence[str | Attack],
     norm: str,
     radius: float | None,
     *,
@@ -78,7 +81,7 @@ def plan(
     is compared with the radius afterwards.
 
     Args:
-        attacks: as text; none for `DEFAULT_ATTACKS`, or `BLACK_BOX_ATTACKS`, as far as they know the norm.
+        attacks: as text or as values; none for `DEFAULT_ATTACKS`, or `BLACK_BOX_ATTACKS`, as far as they know the norm.
         norm: linf, l2, l1, l0, pixels or flow.
         radius: in the units of the images; for flow in pixels.
         reveals: what the network reveals, for the default attacks.
@@ -88,7 +91,7 @@ def plan(
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
     threat = named(norm)
-    specs = [parse_attack(text) for text in attacks] or _suitable(threat, _defaults(reveals, budget))
+    specs = [spec_of(one) for one in attacks] or _suitable(threat, _defaults(reveals, budget))
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
 
@@ -107,7 +110,32 @@ def named(norm: str) -> Threat:
     return Lp(norm)
 
 
-def norm_of(attack: str) -> str:
+def norm_and_radius(question: Question) -> tuple[str | None, float | None]:
+    """Return the name of a question's threat and its radius, as far as they are said.
+
+    Raises:
+        InputError: two radii, or a threat that is none of those known by name.
+
+    Example:
+        >>> norm_and_radius(Question("linf:51/255")), norm_and_radius(Question(Lp("inf", 0.1)))
+        (('linf', 0.2), ('linf', 0.1))
+    """
+    threat: object = fitted("norm", question.threat, str | Threat | None)
+    if isinstance(threat, str):
+        name, colon, radius = threat.partition(":")
+        inner = number(radius) if colon else None
+    elif isinstance(threat, Threat):
+        name, inner = threat.name, float(threat.radius) if threat.bounded else None
+        if name not in DEFAULT_RADIUS or (named(name) if inner is None else named(name).within(inner)) != threat:
+            raise InputError(f"the threat is {threat!r}; expected one of {', '.join(DEFAULT_RADIUS)}")
+    else:
+        name, inner = None, None
+    if inner is not None and question.radius is not None:
+        raise InputError(f"the radius is given twice, as {inner:g} and as {question.radius:g}; leave one out")
+    return name, question.radius if inner is None else inner
+
+
+def norm_of(attack: str | Attack) -> str:
     """Return the norm that an attack is used with when none is named: l2, or the first other one that it knows.
 
     Raises:
@@ -117,7 +145,7 @@ def norm_of(attack: str) -> str:
         >>> norm_of("pgd:steps=3"), norm_of("adef")
         ('l2', 'flow')
     """
-    spec = parse_attack(attack)
+    spec = spec_of(attack)
     return next((norm for norm in ("l2", *DEFAULT_RADIUS) if _knows(spec, named(norm))), "l2")
 
 
@@ -161,13 +189,44 @@ def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) 
     return Planned(info, spec.attack, chosen)
 
 
+def spec_of(attack: str | Attack) -> Spec:
+    """Return an attack with how it is called: as it was written, or as its class with what is not as by default.
+
+    Example:
+        >>> from brittle import PGD
+        >>> spec_of(PGD(steps=7)).text, spec_of("pgd:steps=40").name
+        ('PGD(steps=7)', 'pgd')
+    """
+    if isinstance(attack, str):
+        return parse_attack(attack)
+    changed = [f"{one.name}={_called(getattr(attack, one.name))}" for one in fields(attack) if _changed(attack, one)]
+    known = (name for name, kind in {**ATTACKS, **COMBINATORS}.items() if kind is type(attack))
+    return Spec(f"{type(attack).__name__}({', '.join(changed)})", next(known, type(attack).__name__), attack)
+
+
+def _changed(attack: Attack, field: Field[Any]) -> bool:
+    value: object = getattr(attack, field.name)
+    return field.init and not (type(value) is type(field.default) and value == field.default)
+
+
+def _called(value: object) -> str:
+    """A value in words: an attack as `spec_of` calls it."""
+    if isinstance(value, Attack):
+        return spec_of(value).text
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_called, cast('tuple[object, ...]', value)))})"
+    return repr(value)
+
+
 def _settings(attack: Attack) -> dict[str, Any]:
     """Return every hyper-parameter; attacks inside another are named."""
 
     def plain(value: object) -> Any:
         if isinstance(value, Attack):
             return {"attack": type(value).__name__, **_settings(value)}
-        return [plain(inner) for inner in cast(tuple[object, ...], value)] if isinstance(value, tuple) else value
+        if isinstance(value, tuple | list):
+            return [plain(inner) for inner in cast(tuple[object, ...], value)]
+        return value if isinstance(value, str | int | float | None) else repr(value)  # of an attack of the user's own
 
     return {field.name: plain(getattr(attack, field.name)) for field in fields(attack)}
 

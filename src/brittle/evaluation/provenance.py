@@ -1,7 +1,7 @@
 """What determines the rows of a run beside the user's settings: the network's tensors, and the code."""
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import cast
 
@@ -61,7 +61,7 @@ def provenance(
     before: Collection[str],
     ask: Callable[[], object] | None = None,
     known: Known | None = None,
-    chosen: Iterable[object] = (),
+    chosen: Sequence[object] = (),
 ) -> Provenance:
     """Look at what a network is made of, after its first pass, when it has loaded what it loads late.
 
@@ -80,9 +80,9 @@ def provenance(
     if ask is not None:
         ask()
         seen = seen.settled(reach(classifier.module, known=known))
-    foreign = modules_of([*chosen])
-    roots = tuple(sorted({*network.sources, *seen.modules, type(source).__module__, *foreign}))
-    code = _code(seen, roots, {name.partition(".")[0] for name in foreign if not is_users(name)})
+    foreign, own = modules_of(chosen), reach(*chosen)
+    roots = tuple(sorted({*network.sources, *seen.modules, *own.modules, type(source).__module__, *foreign}))
+    code = _code(seen, own, roots, {name.partition(".")[0] for name in foreign if not is_users(name)})
     return Provenance(seen.digest(), seen.unseen, roots, code, network.sources, frozenset(before))
 
 
@@ -107,9 +107,11 @@ def modules_of(values: Iterable[object]) -> set[str]:
     return {name for name in found if name.partition(".")[0] not in known}
 
 
-def _code(seen: Reached, roots: tuple[str, ...], plugins: set[str]) -> CodeInfo:
-    packages = versions_of({*seen.packages, *plugins} - {"torch"})  # whose version is among those of every run
-    return CodeInfo(brittle=own_digest(), yours={**seen.code, **code_behind(roots)}, packages=packages)
+def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...], plugins: set[str]) -> CodeInfo:
+    held = {"what your attacks hold": chosen.digest()} if chosen.modules and chosen.digests else {}
+    yours = {**seen.code, **chosen.code, **held, **code_behind(roots)}
+    packages = versions_of({*seen.packages, *chosen.packages, *plugins} - {"torch"})  # its version is in every run
+    return CodeInfo(brittle=own_digest(), yours=yours, packages=packages)
 
 
 def outputs_of(classifier: Classifier) -> str:

@@ -1,10 +1,13 @@
 """Adversarial trainings that are known by name."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from brittle.attacks.pgd import PGD
+from brittle.core.attack import Attack
 from brittle.core.threat import Lp
 from brittle.errors import InputError
+from brittle.evaluation.plan import DEFAULT_RADIUS, plan
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
@@ -47,3 +50,34 @@ def adversarial_recipe(name: str) -> Recipe:
     if name not in ADVERSARIAL_RECIPES:
         raise InputError(f"there is no recipe {name!r}; there are {', '.join(ADVERSARIAL_RECIPES)}")
     return ADVERSARIAL_RECIPES[name]
+
+
+def _word(key: str) -> str:
+    return key.replace("_", "-")
+
+
+def changed_course(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `AdversarialTraining` that are not as they are by default."""
+    return {key: value for key, value in options.items() if value != AdversarialTraining.__dict__[key]}
+
+
+def what_is_attacked(
+    recipe: str | None, attack: str | Attack | None, norm: str, eps: float | None, options: dict[str, Any]
+) -> AdversarialTraining | None:
+    """Read what is to be done to the images before each step; None for nothing."""
+    asked = [f"--{_word(key)}" for key in changed_course(options)]
+    asked += ["--eps"] if eps is not None else []
+    if recipe is not None:
+        asked += ["--attack"] if attack is not None else []
+        if asked:
+            raise InputError(f"the recipe {recipe!r} says how to attack; leave out {', '.join(asked)}, or the recipe")
+        return adversarial_recipe(recipe).adversarial
+    if attack is None:
+        if asked:
+            raise InputError(f"{', '.join(asked)} without an attack; say which, such as --attack pgd:steps=7")
+        return None
+    (planned,) = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)
+    threat = planned.threat
+    if planned.info.kind == "minimum" and eps is not None:
+        threat = threat.within(eps)
+    return AdversarialTraining(planned.attack, threat, **options)

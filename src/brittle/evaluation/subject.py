@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from os import PathLike
+from typing import Any, cast
 
 import torch
+from torch import nn
 
-from brittle.arguments import Count, Device, FileName, checked
+from brittle.arguments import Device, fitted
+from brittle.core.bounds import Bounds
 from brittle.core.classifier import Classifier
 from brittle.core.still import remarks_on_autocast, undisturbed
-from brittle.data import Fit, Source, open_source
-from brittle.errors import BrittleError
+from brittle.data import Fit, Source, from_memory, open_source
+from brittle.data.open import Options
+from brittle.errors import BrittleError, InputError
 from brittle.evaluation.first_look import SEEN
-from brittle.models import Network, open_network
+from brittle.models import Network, digest_of, open_network
 from brittle.runs.manifest_info import said_of_images
+from brittle.specs import DataSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,11 @@ class Subject:
     classifier: Classifier
     source: Source
 
+    @property
+    def device(self) -> str:
+        """Where the network lies, by name."""
+        return str(self.classifier.device)
+
     def said(self, remarks: Sequence[str] = ()) -> list[str]:
         """Return what is done to the images on their way to the network, and its autocast, in sentences.
 
@@ -40,55 +50,72 @@ class Subject:
         return said_of_images(len(source), source.conversions(), source.skipped, [*remarks, *remarks_on_autocast()])
 
 
-@checked
-def open_subject(  # noqa: PLR0913  # one parameter for each option that every command shares
-    model: FileName | Network,
-    data: FileName | Source,
-    *,
-    weights: Path | None = None,
-    dtype: str | None = None,
-    binary: bool = False,
-    probabilities: bool = False,
-    labels: int | None = None,
-    device: Device = "cpu",
-    limit: Count | None = None,
-    resize: Count | None = None,
-    crop: Count | None = None,
-    skip_bad: bool = False,
-    class_order: str = "auto",
-) -> Subject:
+def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None) -> Subject:
     """Open a network and images, and fit the images to the network's input.
 
     Args:
-        model: what `open_network` understands, or a network.
-        data: what `open_source` understands, or a source, which is taken as it is.
-        weights: safetensors for architectures and factories.
-        dtype: the network's number format, as in `open_network`.
-        binary: the network has a single output whose sign is the class.
-        probabilities: the outputs are probabilities; they are read as their logarithms.
-        labels: the outputs are class numbers, of so many classes.
-        device: where to run, such as "cpu" or "cuda:0".
-        limit: use the first so many images.
-        resize: length of the images' short side before the crop.
-        crop: side of the centre crop.
-        skip_bad: leave out images that cannot be read.
-        class_order: how classes that have names alone are numbered, see `open_source`.
+        model: a network in whichever form, and how it is read.
+        data: images in whichever form. A source is taken as it is.
+        device: where to run, such as "cpu" or "cuda:0"; by default where a network lies that is given as a value.
 
     Raises:
         ModelError: among others, a converted network that differs from its origin on the first images.
+        InputError: what is said of a value that says it itself, or a device where it does not lie.
     """
-    network = open_network(model, weights=weights, device=device, dtype=dtype) if isinstance(model, str) else model
-    if isinstance(data, Source):
-        source = data
-    else:
-        channels, height, width = network.input_shape or (None, crop, crop)
-        fit = Fit(channels, height, width, resize=resize, crop=crop or "center")
-        source = open_source(data, fit=fit, limit=limit, skip_bad=skip_bad, class_order=class_order)
-    classifier = Classifier(network.module, binary=binary, probabilities=probabilities, labels=labels)
-    if source is not data and network.input_shape is None and len(source.kinds().channels) > 1:
+    network, classifier = opened(model, device)
+    channels, height, width = network.input_shape or (None, data.crop, data.crop)
+    source = open_images(data, Fit(channels, height, width, resize=data.resize, crop=data.crop or "center"))
+    if source is not data.spec and network.input_shape is None and len(source.kinds().channels) > 1:
         source.fit = replace(source.fit, channels=channels_of(classifier, source))
     compare_with_origin(network, source)
     return Subject(network, classifier, source)
+
+
+def open_images(data: DataSpec, fit: Fit) -> Source:
+    """Return a source of images in whichever form, fitted; a source is taken as it is."""
+    about: Options = {"fit": fit, "limit": data.limit, "skip_bad": data.skip_bad}
+    if isinstance(data.spec, Source):
+        return data.spec
+    if isinstance(data.spec, str | PathLike):
+        return open_source(str(data.spec), **about, class_order=data.class_order)
+    return from_memory(data.spec, **about)
+
+
+def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classifier]:
+    """Return a network and what attacks see of it, from text, a module, a callable, a classifier or a network."""
+    device = None if device is None else fitted("device", device, Device)
+    given: object = model.spec
+    reading: dict[str, Any] = {"binary": model.binary, "probabilities": model.probabilities, "labels": model.labels}
+    if isinstance(given, str | PathLike):
+        network = open_network(str(given), weights=model.weights, device=device or "cpu", dtype=model.dtype)
+        return network, Classifier(network.module, **reading)
+    if isinstance(given, Classifier):
+        if said := [name for name, value in reading.items() if value not in (False, None)]:
+            raise InputError(f"{said[0]} is given beside a classifier, which says how it is read; leave it out")
+        if given.bounds != Bounds():
+            raise InputError(
+                f"the classifier takes images from {given.bounds.lower:g} to {given.bounds.upper:g}; expected 0 to 1, "
+                "in which images are read here: give a module that scales them first"
+            )
+        classifier = given
+    else:
+        classifier = Classifier(given.module if isinstance(given, Network) else cast("nn.Module", given), **reading)
+    if model.weights is not None or model.dtype is not None:
+        raise InputError("weights or dtype are given beside a network that is open already; expected its name or file")
+    if device is not None and torch.device(device).type != classifier.device.type:
+        raise InputError(
+            f"the device is {device}, and the network lies on {classifier.device}; move it, or leave it out"
+        )
+    return given if isinstance(given, Network) else network_of(classifier), classifier
+
+
+def network_of(classifier: Classifier) -> Network:
+    """Return a module that a caller holds as a network: called as its class or function is."""
+    module = classifier.module
+    inner = getattr(module, "function", module)
+    name = getattr(inner, "__name__", type(inner).__name__)
+    count = sum(one.numel() for one in module.parameters())
+    return Network(name, module, digest_of(module), parameters=count)
 
 
 def compare_with_origin(network: Network, source: Source) -> None:

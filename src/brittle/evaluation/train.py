@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
+from brittle.arguments import Count, CountOrNone, FileName, checked
+from brittle.core.attack import Attack
 from brittle.core.classifier import Classifier
 from brittle.core.run import run
 from brittle.core.still import remarks_on_autocast
@@ -16,10 +17,11 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_line
-from brittle.evaluation.plan import DEFAULT_RADIUS, plan
+from brittle.evaluation.plan import norm_and_radius, spec_of
 from brittle.evaluation.radius import check_reach
-from brittle.evaluation.recipes import adversarial_recipe
+from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
 from brittle.evaluation.spec import with_settings
+from brittle.evaluation.subject import open_images
 from brittle.evaluation.trained import COURSE, Trained, finished, identity_in, save
 from brittle.identity.compare import fingerprint
 from brittle.metrics import Estimate, proportion
@@ -28,6 +30,7 @@ from brittle.runs import kinds
 from brittle.runs.checkpoint import belongs_to_another
 from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import FilePlace, files_named
+from brittle.specs import Asked, DataLike, DataSpec, Effort, Question
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.plain import Design, History, accuracy, identity_of, seeded, train_named
@@ -42,27 +45,25 @@ CHECKPOINT = ".checkpoint"
 
 
 @checked
-def train(  # noqa: PLR0913  # one parameter for each option of the command of the same name
+def train(  # noqa: PLR0913  # each of these is a question of its own
     network: str,
-    data: FileName,
+    data: DataLike | DataSpec,
     out: Path | str,
     *,
     test: FileName | None = None,
     recipe: str | None = None,
     settings: str = "",
     epochs: Count | None = None,
-    attack: str | None = None,
-    norm: str = "linf",
-    eps: float | None = None,
+    attack: str | Attack | None = None,
+    question: Question | None = None,
     share: float = 1.0,
     warmup: float = 0.0,
     clean_epochs: CountOrNone = 0,
-    limit: Count | None = None,
-    device: Device = "cpu",
-    seed: Seed | None = None,
+    effort: Effort | None = None,
     force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
+    **options: Any,
 ) -> Trained:
     """Train a built-in architecture on labelled images and save its weights.
 
@@ -71,24 +72,23 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
 
     Args:
         network: the name of an architecture.
-        data: what `open_source` understands.
+        data: images as `audit` takes them, or a `DataSpec`.
         out: the safetensors file to write; a checkpoint lies beside it meanwhile, `NAME.training.json` afterwards.
         test: images to measure the accuracy on afterwards.
         recipe: an adversarial training by name (`ADVERSARIAL_RECIPES`), in place of the attack and its options.
         settings: fields of `PlainTraining` to change, `FIELD=VALUE,...`.
         epochs: instead of the recipe's own number.
-        attack: trains on what this attack makes of the images, as text.
-        norm: of the attack, as in `audit`.
-        eps: radius of the attack; by default the norm's usual one, or none for attacks that need none.
+        attack: trains on what this attack makes of the images, as text or as a value.
+        question: the threat of the attack, by default linf, and its radius; by default the usual one, or none for
+            attacks that need none.
         share: fraction of each batch that is attacked.
         warmup: epochs over which the radius grows from 0.
         clean_epochs: first epochs without the attack.
-        limit: use the first so many images.
-        device: where to train.
-        seed: of weights, order, augmentation and attacks, instead of 0.
+        effort: device, and the seed of weights, order, augmentation and attacks, instead of the recipe's.
         force: replace weights, with their course, that another training made.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
+        **options: single fields of these values, as in `audit`.
 
     Returns:
         The files, the epochs and what was measured on `test`.
@@ -99,17 +99,37 @@ def train(  # noqa: PLR0913  # one parameter for each option of the command of t
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")
     design, path = ARCHITECTURES[network], Path(out)
-    options = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
-    adversarial = _adversarial(recipe, attack, norm, eps, options)
+    nothing = (
+        "weights",
+        "dtype",
+        "binary",
+        "probabilities",
+        "labels",
+        "class_order",
+        "resize",
+        "crop",
+        "skip_bad",
+        "target",
+        "lattice",
+        "budget",
+        "draws",
+        "batch",
+    )
+    asked = Asked.of(network, data, question, effort, options, without=nothing)
+    norm, eps = norm_and_radius(asked.question)
+    norm, seed, device = norm or "linf", asked.effort.seed, asked.effort.device or "cpu"
+    course = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
+    adversarial = what_is_attacked(recipe, attack, norm, eps, course)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
     chosen = with_settings(chosen, settings)
     chosen = replace(chosen, epochs=epochs or chosen.epochs, seed=chosen.seed if seed is None else seed)
-    source = open_source(data, fit=Fit(*design.input_shape), limit=limit)
+    source = open_images(asked.data, Fit(*design.input_shape))
     if adversarial is not None:
         check_reach(adversarial.threat, design.input_shape)
-    given: dict[str, Any] = {"data": data, "out": path.name, "test": test, "recipe": recipe, "set": settings}
-    given |= {"epochs": epochs, "attack": attack, "eps": eps, **_changed(options), "norm": norm if attack else None}
-    given |= {"limit": limit, "device": None if device == "cpu" else device, "seed": seed}
+    given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "recipe": recipe, "set": settings}
+    text = None if attack is None else spec_of(attack).text
+    given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm if attack else None}
+    given |= {"limit": asked.data.limit, "device": None if device == "cpu" else device, "seed": seed}
     command = command_line(["train", network], given)
     return fit_and_save(
         *(design, source, path, command),
@@ -211,37 +231,6 @@ def _kept(
     if place.force and belongs_to_another(checkpoint, whole):
         checkpoint.unlink()
     return None
-
-
-def _word(key: str) -> str:
-    return key.replace("_", "-")
-
-
-def _changed(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of `AdversarialTraining` that are not as they are by default."""
-    return {key: value for key, value in options.items() if value != AdversarialTraining.__dict__[key]}
-
-
-def _adversarial(
-    recipe: str | None, attack: str | None, norm: str, eps: float | None, options: dict[str, Any]
-) -> AdversarialTraining | None:
-    """Read what is to be done to the images before each step; None for nothing."""
-    asked = [f"--{_word(key)}" for key in _changed(options)]
-    asked += ["--eps"] if eps is not None else []
-    if recipe is not None:
-        asked += ["--attack"] if attack is not None else []
-        if asked:
-            raise InputError(f"the recipe {recipe!r} says how to attack; leave out {', '.join(asked)}, or the recipe")
-        return adversarial_recipe(recipe).adversarial
-    if attack is None:
-        if asked:
-            raise InputError(f"{', '.join(asked)} without an attack; say which, such as --attack pgd:steps=7")
-        return None
-    (planned,) = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)
-    threat = planned.threat
-    if planned.info.kind == "minimum" and eps is not None:
-        threat = threat.within(eps)
-    return AdversarialTraining(planned.attack, threat, **options)
 
 
 def _measured(

@@ -5,15 +5,17 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
+from brittle.arguments import CountOrNone, checked
 from brittle.core.still import undisturbed
 from brittle.core.threat import Lp
-from brittle.data import Noise, Source
+from brittle.data import Noise
 from brittle.errors import InputError
 from brittle.evaluation.command import command_line
+from brittle.evaluation.plan import norm_and_radius
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
@@ -22,11 +24,11 @@ from brittle.evaluation.universal_result import ROWS, Universal, finished, judge
 from brittle.evaluation.universal_split import Split
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import users_modules
-from brittle.models import Network
 from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
 from brittle.runs.checkpoint import belongs_to_another
 from brittle.runs.place import FilePlace, files_named
+from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.universal.course import identity_of
 from brittle.universal.excitation import Excitation
 from brittle.universal.problem import unheard
@@ -34,6 +36,8 @@ from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, fi
 from brittle.version import __version__
 
 NORMS = ("linf", "l2")
+BATCH = 64
+"""Images in one call of the network, by default."""
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
 """The radii of Moosavi-Dezfooli et al., CVPR 2017, section 3, and the number of values of their images."""
 CHECKPOINT = ".checkpoint"
@@ -41,30 +45,20 @@ CHECKPOINT = ".checkpoint"
 
 
 @checked
-def universal(  # noqa: PLR0913  # one parameter for each option of the command of the same name
-    model: FileName | Network,
-    data: FileName | Source | None,
+def universal(  # noqa: PLR0913  # each of these is a question of its own
+    model: ModelLike | ModelSpec,
+    data: DataLike | DataSpec | None,
     out: Path | str,
     *,
-    attack: str = "ascent",
-    norm: str = "linf",
-    eps: float | None = None,
+    question: Question | None = None,
+    attack: str | UniversalAttack = "ascent",
+    effort: Effort | None = None,
     unseen: CountOrNone | None = None,
-    limit: Count | None = None,
-    batch: Count = 64,
-    device: Device = "cpu",
-    seed: Seed = 0,
-    weights: Path | None = None,
-    dtype: str | None = None,
-    binary: bool = False,
-    probabilities: bool = False,
-    resize: Count | None = None,
-    crop: Count | None = None,
-    skip_bad: bool = False,
     force: bool = False,
     watch: Callable[[Pass], None] | None = None,
     progress: Callable[[float], None] | None = None,
     looking: Callable[[float], None] | None = None,
+    **options: Any,
 ) -> Universal:
     """Make one perturbation for all images, and say what it does to images that it has not seen.
 
@@ -73,30 +67,20 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     what it made. What another call made stays as it is.
 
     Args:
-        model: what `open_network` understands, or a network.
-        data: what `open_source` understands, or a source; a part of it is kept aside. None, for methods that need no
-            images: images of noise then tell how far the search is, and the rates are of these.
+        model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
+        data: images as `audit` takes them, or a `DataSpec`; a part of them is kept aside. None, for methods that need
+            no images: images of noise then tell how far the search is, and the rates are of these.
         out: the safetensors file to write; a Parquet file of rows is written beside it.
-        attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`.
-        norm: linf or l2.
-        eps: the radius in the units of the images; by default 10/255 in linf and 2000/255 in l2, the paper's for
-            images of 150,528 values; for others the l2 radius that changes a value as much.
+        question: the threat, linf (the default) or l2, and its radius; by default 10/255 in linf and 2000/255 in l2,
+            the paper's for images of 150,528 values; for others the l2 radius that changes a value as much.
+        attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
+        effort: batch (64 by default), seed (of the split and all random draws) and device.
         unseen: how many images are kept aside; half of them by default.
-        limit: use the first so many images.
-        batch: images in one call of the network.
-        device: where to run.
-        seed: of the split and all random draws.
-        weights: safetensors for architectures and factories.
-        dtype: the network's number format, as in `open_network`.
-        binary: the network has a single output whose sign is the class.
-        probabilities: the outputs are probabilities; they are read as their logarithms.
-        resize: length of the images' short side before the crop.
-        crop: side of the centre crop.
-        skip_bad: leave out images that cannot be read.
         force: replace a perturbation, with its rows, that another call made.
         watch: called after every pass over the images.
         progress: told which fraction of a pass is done.
         looking: told which fraction of the images has been looked at once more in the end.
+        **options: single fields of these values, as in `audit`.
 
     Returns:
         The perturbation, its files and its fooling rates with intervals.
@@ -104,31 +88,29 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     Raises:
         BrittleError: anything that cannot be meant or done.
     """
+    nothing = ("labels", "class_order", "target", "lattice", "budget", "draws")
+    asked = Asked.of(model, data, question, effort, options, without=nothing)
+    norm, eps = norm_and_radius(asked.question)
+    norm, seed = norm or NORMS[0], asked.effort.seed or 0
     if norm not in NORMS:
         raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
-    method = parse_universal(attack)
+    method = parse_universal(attack) if isinstance(attack, str) else attack
+    attack = attack if isinstance(attack, str) else repr(attack)
     path, sides = Path(out), {ROWS: kinds.ROWS, ".html": kinds.PAGE, CHECKPOINT: kinds.CHECKPOINT}
-    place = FilePlace(path, kinds.PERTURBATION, sides, files_named(model, data, weights), force)
+    place = FilePlace(
+        path, kinds.PERTURBATION, sides, files_named(asked.model.spec, asked.data.spec, asked.model.weights), force
+    )
     place.check()
-    if data is None and method.needs_images:
+    free_of_images = asked.data.spec is None
+    if free_of_images and method.needs_images:
         free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, Excitation))
         raise InputError(
             f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
         )
     loaded = users_modules()
-    subject = open_subject(
-        model,
-        "noise" if data is None else data,
-        weights=weights,
-        dtype=dtype,
-        binary=binary,
-        probabilities=probabilities,
-        device=device,
-        limit=limit,
-        resize=resize,
-        crop=crop,
-        skip_bad=skip_bad,
-    )
+    images = replace(asked.data, spec="noise") if free_of_images else asked.data
+    subject = open_subject(asked.model, images, device=asked.effort.device)
+    device, batch = asked.effort.device or subject.device, asked.effort.batch or BATCH
     said = subject.said()
     split = Split.of(subject, unseen, batch, seed)
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
@@ -138,11 +120,10 @@ def universal(  # noqa: PLR0913  # one parameter for each option of the command 
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     told: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
     told["said"] = said
-    options: dict[str, object] = {"data": None if data is None else subject.source.spec, "out": path.name}
-    options |= {"attack": attack, "norm": norm, "eps": float(threat.radius), "unseen": unseen, "limit": limit}
-    options |= {"batch": batch, "device": device, "seed": seed, "weights": weights, "dtype": dtype, "binary": binary}
-    options |= {"probabilities": probabilities, "resize": resize, "crop": crop, "skip_bad": skip_bad}
-    told["command"] = command_line(["universal", subject.network.spec], options)
+    given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
+    given |= {"attack": attack, "unseen": unseen, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
+    given |= {"batch": batch, "device": device, "seed": seed}
+    told["command"] = command_line(["universal", subject.network.spec], given)
     with place.held():
         checkpoint, whole = place.side(CHECKPOINT), identity_of(method, problem, identity)
         told["identity"] = fingerprint(whole)

@@ -5,17 +5,16 @@ from typing import Annotated
 
 import typer
 
-from brittle import terminal
-from brittle.bars import Passes
-from brittle.evaluation.spec import number
-from brittle.evaluation.train import train as train_network
-from brittle.options import Data, Device, Eps, FileLimits, Force, Limit, Norm, Quiet, device_of
+from brittle.cli.options import Fields, FileLimits, Force, Quiet
 from brittle.output import user_prints_aside
+from brittle.specs import DataSpec, Effort, Question
 
 
 def train(
     network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
-    data: Data,
+    data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
+    question: Annotated[Question, Fields(without=("target", "lattice"))],
+    effort: Annotated[Effort, Fields(without=("budget", "draws", "batch"))],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
     recipe: Annotated[
@@ -28,15 +27,10 @@ def train(
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
     ] = None,
-    norm: Norm = "linf",
-    eps: Eps = None,
     share: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
-    limit: Limit = None,
     limits: FileLimits = None,
-    device: Device = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, order, augmentation and attacks.")] = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,6 +40,10 @@ def train(
 
     brittle train lenet-mnist --data train.parquet --out robust.safetensors --attack pgd:steps=7 --eps 0.3 --warmup 2
     """
+    from brittle import terminal
+    from brittle.bars import Passes
+    from brittle.evaluation.train import train as train_network
+
     with user_prints_aside(), Passes("epoch", quiet=quiet) as passes:
         made = train_network(
             network,
@@ -56,14 +54,11 @@ def train(
             settings=settings,
             epochs=epochs,
             attack=attack,
-            norm=norm,
-            eps=None if eps is None else number(eps),
+            question=question,
             share=share,
             warmup=warmup,
             clean_epochs=clean_epochs,
-            limit=limit,
-            device=device_of(device),
-            seed=seed,
+            effort=effort,
             force=force,
             progress=passes.tell,
             watch=passes.advance,

@@ -6,70 +6,23 @@ from typing import Annotated
 
 import typer
 
-from brittle import terminal
-from brittle.bars import Bar
-from brittle.evaluation.audit import audit as run_audit
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
 from brittle.evaluation.gate import ExitCode, Gate
-from brittle.evaluation.spec import number
 from brittle.names import plain_name
-from brittle.options import (
-    Binary,
-    Budget,
-    ClassOrder,
-    Crop,
-    Data,
-    Device,
-    Draws,
-    Dtype,
-    Eps,
-    FileLimits,
-    Force,
-    Json,
-    Labels,
-    Levels,
-    Limit,
-    Model,
-    Norm,
-    Probabilities,
-    Quiet,
-    Resize,
-    Seed,
-    SkipBad,
-    Weights,
-    device_of,
-)
 from brittle.output import user_prints_aside
-from brittle.report import write_report
-from brittle.runs.summary import summarise
+from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 
 def audit(
-    model: Model,
-    data: Data,
+    model: ModelSpec,
+    data: DataSpec,
+    question: Annotated[Question, Fields(without=("target",))],
+    effort: Effort,
     out: Annotated[Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM.")] = None,
     attack: Annotated[
         list[str] | None,
         typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
     ] = None,
-    norm: Norm = "linf",
-    eps: Eps = None,
-    limit: Limit = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images in one call of the network.")] = None,
-    device: Device = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = None,
-    binary: Binary = False,
-    probabilities: Probabilities = False,
-    labels: Labels = None,
-    budget: Budget = None,
-    resize: Resize = None,
-    crop: Crop = None,
-    skip_bad: SkipBad = False,
-    class_order: ClassOrder = "auto",
-    lattice: Annotated[int | None, Levels] = None,
-    draws: Draws = None,
-    limits: FileLimits = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
     ] = False,
@@ -85,6 +38,7 @@ def audit(
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
+    limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
@@ -97,31 +51,21 @@ def audit(
 
         brittle audit model.pt2 --data val.parquet --limit 200 --norm linf --eps 4/255 --attack pgd:steps=40,restarts=5
     """
-    folder = out or Path("runs") / f"{_plain(model)}-{_plain(data)}-{norm}"
+    from brittle import terminal
+    from brittle.bars import Bar
+    from brittle.evaluation.audit import audit as run_audit
+    from brittle.report import write_report
+    from brittle.runs.summary import summarise
+
+    folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
             model,
             data,
             folder,
+            question=question,
             attacks=attack or (),
-            norm=norm,
-            eps=None if eps is None else number(eps),
-            limit=limit,
-            batch=batch,
-            device=device_of(device),
-            seed=seed,
-            weights=weights,
-            dtype=dtype,
-            binary=binary,
-            probabilities=probabilities,
-            labels=labels,
-            budget=budget,
-            resize=resize,
-            crop=crop,
-            skip_bad=skip_bad,
-            class_order=class_order,
-            lattice=lattice,
-            draws=draws,
+            effort=effort,
             thorough=thorough,
             force=force,
             command=["brittle", *sys.argv[1:]],
@@ -141,5 +85,5 @@ def audit(
         raise typer.Exit(gate.code)
 
 
-def _plain(spec: str) -> str:
-    return plain_name(Path(spec).name)
+def _plain(spec: object) -> str:
+    return plain_name(Path(str(spec)).name)

@@ -5,55 +5,28 @@ from typing import Annotated
 
 import typer
 
-from brittle import terminal
-from brittle.bars import Passes
-from brittle.evaluation.spec import number
-from brittle.evaluation.universal import universal as make_universal
-from brittle.options import (
-    Binary,
-    Crop,
-    Device,
-    Dtype,
-    Eps,
-    FileLimits,
-    Force,
-    Json,
-    Limit,
-    Model,
-    Quiet,
-    Resize,
-    Seed,
-    SkipBad,
-    Weights,
-    device_of,
-)
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
 from brittle.output import user_prints_aside
-from brittle.report.universal_page import write_universal
+from brittle.specs import DataSpec, Effort, ModelSpec, Question
+
+IMAGES = {
+    "help": "Images as for `audit`; without any, `fff` and `gd-uap` are tried on noise.",
+    "metavar": "DATA",
+}
 
 
 def universal(
-    model: Model,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="DATA", help="Images as for `audit`; without any, `fff` and `gd-uap` are tried on noise."),
-    ] = None,
+    model: Annotated[ModelSpec, Fields(without=("labels",))],
+    data: Annotated[DataSpec, Fields(without=("class_order",), differ={"data": IMAGES}, default={"data": None})],
+    question: Annotated[
+        Question, Fields(without=("target", "lattice"), differ={"norm": {"help": "linf, the default, or l2."}})
+    ],
+    effort: Annotated[Effort, Fields(without=("budget", "draws"))],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")] = Path("universal.safetensors"),
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
-    norm: Annotated[str, typer.Option(help="linf or l2.")] = "linf",
-    eps: Eps = None,
     unseen: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
-    limit: Limit = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images in one call of the network.")] = 64,
-    device: Device = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = None,
-    binary: Binary = False,
-    resize: Resize = None,
-    crop: Crop = None,
-    skip_bad: SkipBad = False,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -65,25 +38,20 @@ def universal(
 
     brittle universal model.pt2 --data photographs/ --norm linf --eps 10/255 --out v.safetensors
     """
+    from brittle import terminal
+    from brittle.bars import Passes
+    from brittle.evaluation.universal import universal as make_universal
+    from brittle.report.universal_page import write_universal
+
     with user_prints_aside(), Passes(quiet=quiet or json) as passes:
         made = make_universal(
             model,
             data,
             out,
+            question=question,
             attack=attack,
-            norm=norm,
-            eps=None if eps is None else number(eps),
+            effort=effort,
             unseen=unseen,
-            limit=limit,
-            batch=batch,
-            device=device_of(device),
-            seed=seed,
-            weights=weights,
-            dtype=dtype,
-            binary=binary,
-            resize=resize,
-            crop=crop,
-            skip_bad=skip_bad,
             force=force,
             watch=passes.tell,
             progress=passes.advance,

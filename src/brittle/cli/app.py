@@ -10,46 +10,17 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from brittle import terminal
-from brittle.bars import console
-from brittle.cli_audit import audit
-from brittle.cli_train import train
-from brittle.cli_universal import universal
+from brittle.cli.attack import attack
+from brittle.cli.audit import audit
+from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
+from brittle.cli.train import train
+from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
 from brittle.errors import BrittleError, quoted
-from brittle.evaluation.attack import attack as attack_images
 from brittle.evaluation.gate import ExitCode
-from brittle.evaluation.spec import number
 from brittle.files import check_names
-from brittle.listing import KINDS, listing
 from brittle.names import shown
-from brittle.options import (
-    Binary,
-    Budget,
-    ClassOrder,
-    Crop,
-    Device,
-    Draws,
-    Dtype,
-    Eps,
-    FileLimits,
-    Force,
-    Json,
-    Labels,
-    Levels,
-    Limit,
-    Model,
-    Probabilities,
-    Resize,
-    Seed,
-    SkipBad,
-    Weights,
-    device_of,
-)
-from brittle.output import user_prints_aside
-from brittle.report import write_report
-from brittle.report.study_page import write_study
-from brittle.studies import run_study
+from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
 
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
@@ -89,77 +60,8 @@ app = typer.Typer(
 )
 
 
-app.command()(audit)
-
-
-@app.command()
-def attack(
-    model: Model,
-    images: Annotated[str, typer.Argument(help="One image file, a folder, or any other source of images.")],
-    out: Annotated[Path, typer.Option(help="Folder for the adversarial PNG files.")] = Path("adversarial"),
-    attack: Annotated[str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...")] = "deepfool",
-    norm: Annotated[
-        str | None, typer.Option(help="As in audit; l2 by default, or the first other one the attack knows.")
-    ] = None,
-    eps: Eps = None,
-    target: Annotated[int | None, typer.Option(min=0, help="Class to reach, by number; any other by default.")] = None,
-    limit: Limit = None,
-    device: Device = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = None,
-    binary: Binary = False,
-    probabilities: Probabilities = False,
-    labels: Labels = None,
-    budget: Budget = None,
-    draws: Draws = None,
-    resize: Resize = None,
-    crop: Crop = None,
-    skip_bad: SkipBad = False,
-    class_order: ClassOrder = "auto",
-    limits: FileLimits = None,
-    lattice: Annotated[int, Levels] = 256,
-    force: Force = False,
-    json: Json = False,
-) -> None:
-    """Attack image files and save adversarial PNG files, each read back from disk and judged again.
-
-    brittle attack model.pt2 cat.jpg --out adversarial
-    """
-    with user_prints_aside(), console.status("attacking"):
-        saved = attack_images(
-            model,
-            images,
-            out,
-            attack=attack,
-            norm=norm,
-            eps=None if eps is None else number(eps),
-            target=target,
-            limit=limit,
-            device=device_of(device),
-            seed=seed,
-            weights=weights,
-            dtype=dtype,
-            binary=binary,
-            probabilities=probabilities,
-            labels=labels,
-            budget=budget,
-            draws=draws,
-            resize=resize,
-            crop=crop,
-            skip_bad=skip_bad,
-            class_order=class_order,
-            lattice=lattice,
-            force=force,
-            tell=None if json else terminal.tell,
-        )
-    if json:
-        terminal.print_json([vars(one) for one in saved])
-    else:
-        terminal.show_saved(saved)
-
-
-app.command()(universal)
+for command in (audit, attack, universal, train):
+    app.command()(takes_values(command))
 
 
 @app.command()
@@ -178,15 +80,23 @@ def report(
     force: Force = False,
 ) -> None:
     """Write the page of what lies on disk: one HTML file that opens without a network."""
+    from brittle.report import write_report
+
     check_names(run, *([] if out is None else [out]))
     typer.echo(shown(write_report(run, out, force=force).resolve()))
 
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help=f"{', '.join(KINDS)}; all of them by default.")] = "all",
+    what: Annotated[
+        str,
+        typer.Argument(help="attacks, universal, threats, defences, models, data, checks or studies; all by default."),
+    ] = "all",
 ) -> None:
     """List what there is to choose from, with defaults, and which installed package brings what."""
+    from brittle import terminal
+    from brittle.listing import listing
+
     terminal.show_listing(listing(what))
 
 
@@ -195,38 +105,40 @@ def demo(
     out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
 ) -> None:
     """Audit the built-in network on the built-in digits, in about half a minute, and say where the report lies."""
-    audit("digits-lenet", "digits", out, norm="linf", eps="0.1", limit=200)
+    question, effort = Question("linf", radius=0.1), Effort(device=device_of(None))
+    audit(ModelSpec("digits-lenet"), DataSpec("digits", limit=200), question, effort, out)
 
 
-app.command()(train)
-
-
-@app.command()
 def study(
     name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY.")],
+    effort: Annotated[Effort, Fields(without=("budget", "draws", "batch"))],
     out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
         "studies"
     ),
     data: Annotated[Path | None, typer.Option(envvar="BRITTLE_DATA", help="Folder with mnist/, cifar10/, ...")] = None,
     models: Annotated[Path | None, typer.Option(envvar="BRITTLE_MODELS", help="Folder with networks (.pt2).")] = None,
     scale: Annotated[str, typer.Option(help="small runs here in minutes; paper is the published size.")] = "small",
-    device: Device = None,
-    seed: Seed = 0,
     limits: FileLimits = None,
 ) -> None:
     """Reproduce a published table beside the published figures; cells once computed are kept."""
+    from brittle import terminal
+    from brittle.report.study_page import write_study
+    from brittle.studies import run_study
+
     result = run_study(
-        name,
-        out,
+        *(name, out),
         data=data,
         models=models,
         scale=scale,
-        device=device_of(device),
-        seed=seed,
+        device=effort.device or "cpu",
+        seed=effort.seed or 0,
         watch=terminal.tell,
     )
     terminal.show_study(result)
     terminal.say(f"page   {write_study(result).resolve()}")
+
+
+app.command()(takes_values(study))
 
 
 def _version(asked: bool) -> None:
@@ -255,21 +167,27 @@ def main() -> None:
         with interruptions():
             app()
     except BrittleError as error:
-        terminal.fail(str(error))
+        _fail(str(error))
         sys.exit(ExitCode.REFUSED)
     except SystemExit as stop:
         if stop.code == ExitCode.INTERRUPTED:  # typer's way to end at Ctrl-C
-            terminal.fail(INTERRUPTED)
+            _fail(INTERRUPTED)
         raise
     except KeyboardInterrupt:
-        terminal.fail(INTERRUPTED)
+        _fail(INTERRUPTED)
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
         if "--debug" in sys.argv:
-            terminal.console.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+            from brittle.bars import console
+
+            console.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
         kept = keep_traceback(error)
         where = f"where it came from is written to {kept}" if kept else "no file could be written to say where"
-        terminal.fail(
-            f"unexpected {type(error).__name__}: {quoted(error)}; {where}; `brittle --debug ...` shows it here"
-        )
+        _fail(f"unexpected {type(error).__name__}: {quoted(error)}; {where}; `brittle --debug ...` shows it here")
         sys.exit(ExitCode.UNEXPECTED)
+
+
+def _fail(message: str) -> None:
+    from brittle import terminal
+
+    terminal.fail(message)

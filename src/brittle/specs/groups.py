@@ -1,0 +1,216 @@
+"""The groups of options. Nothing here needs torch, so that a command line that runs nothing waits for nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from brittle.arguments import Count, Seed, Within, check_fields
+from brittle.specs.option import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+    from torch.utils.data import DataLoader, Dataset
+
+    from brittle.core.classifier import Classifier
+    from brittle.core.goal import Goal
+    from brittle.core.threat import Threat
+    from brittle.data import Source
+    from brittle.models import Network
+
+    ModelLike: TypeAlias = "str | Path | Network | Classifier | nn.Module | Callable[[Tensor], Tensor]"
+    Values: TypeAlias = Tensor | NDArray[np.generic]
+    DataLike: TypeAlias = "str | Path | Source | tuple[Values, Values] | Dataset[Any] | DataLoader[Any]"
+    ThreatLike: TypeAlias = "str | Threat"
+    GoalLike: TypeAlias = "int | Goal"
+else:
+    ModelLike = DataLike = ThreatLike = GoalLike = Any
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A network, and how it is to be read.
+
+    Attributes:
+        spec: what `open_network` understands; or a network, a module, a callable or a classifier.
+        weights: safetensors for architectures and factories.
+        dtype: the network's number format, as in `open_network`.
+        binary: the network has a single output whose sign is the class.
+        probabilities: the outputs are probabilities; they are read as their logarithms.
+        labels: the outputs are class numbers, of so many classes.
+
+    Example:
+        >>> ModelSpec("digits-lenet", dtype="float64").dtype
+        'float64'
+    """
+
+    spec: Annotated[
+        ModelLike,
+        Option(
+            "A .pt2 or .onnx file, FILE.py:FACTORY, torchvision:NAME, timm:NAME, hf:NAME, or a built-in name such as "
+            "digits-lenet.",
+            name="model",
+            metavar="MODEL",
+            kind=str,
+            argument=True,
+        ),
+    ]
+    weights: Annotated[Path | None, Option("A .safetensors file for architectures and factories.")] = None
+    dtype: Annotated[
+        str | None,
+        Option(
+            "float16, bfloat16, float32 or float64: evaluate the network in this number format. By default as it "
+            "comes, and float32 for hf:NAME.",
+            metavar="TYPE",
+        ),
+    ] = None
+    binary: Annotated[bool, Option("The network has one output, whose sign is the class.")] = False
+    probabilities: Annotated[bool, Option("The outputs are probabilities, not logits.")] = False
+    labels: Annotated[
+        int | None,
+        Option(
+            "The outputs are class numbers and nothing else, of so many classes.",
+            kind=Annotated[int | None, Within(2)],
+        ),
+    ] = None
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Images, and how they are brought to the network's input.
+
+    Attributes:
+        spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
+            `DataLoader` of torch. None where a universal perturbation needs no images.
+        limit: use the first so many images.
+        resize: length of the images' short side before the crop.
+        crop: side of the centre crop.
+        skip_bad: leave out images that cannot be read, and list them.
+        class_order: "auto" matches classes by the names that network and images both know; "numeric" and "text" say how
+            class folders are sorted ("text" as torchvision's ImageFolder), and take labels as they are.
+
+    Example:
+        >>> DataSpec("digits", limit=20).limit
+        20
+    """
+
+    spec: Annotated[
+        DataLike | None,
+        Option(
+            "Labelled images: a folder of class folders, a .parquet or .npz file, digits, torchvision:NAME, hf:NAME.",
+            name="data",
+            metavar="DATA",
+            kind=str,
+        ),
+    ]
+    limit: Annotated[Count | None, Option("Use the first so many images.")] = None
+    resize: Annotated[Count | None, Option("Length that the images' short side gets before the crop.")] = None
+    crop: Annotated[Count | None, Option("Side of the centre crop.")] = None
+    skip_bad: Annotated[bool, Option("Leave out images that cannot be read, and list them.")] = False
+    class_order: Annotated[
+        str,
+        Option(
+            "auto matches classes by name where network and images know names; numeric or text sort class folders as "
+            "numbers or as torchvision's ImageFolder does, and take the labels as they are."
+        ),
+    ] = "auto"
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the network: which changes are allowed, and what they are to reach.
+
+    Attributes:
+        threat: linf, l2, l1, l0, pixels or flow, also with a radius, such as "linf:8/255"; or a threat such as
+            `Lp("inf", 8 / 255)`. By default linf; of a single attack l2, or the first other one that it knows.
+        goal: the class to reach; any other than the label by default.
+        quantization: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by
+            default.
+        radius: in the units of the images, for flow in pixels; by default the one most often reported for the threat.
+
+    Example:
+        >>> Question("linf:8/255", quantization=256).threat
+        'linf:8/255'
+    """
+
+    threat: Annotated[
+        ThreatLike | None,
+        Option(
+            "How a change is measured: linf, l2, l1, l0, pixels, or flow for deformations; FILE.py:THREAT: your own. "
+            "By default linf; `attack` takes l2, or the first other one that the attack knows.",
+            name="norm",
+            kind=str | None,
+        ),
+    ] = None
+    goal: Annotated[
+        GoalLike | None,
+        Option("Class to reach, by number; any other by default.", name="target", kind=Annotated[int | None, Within()]),
+    ] = None
+    quantization: Annotated[
+        int | None,
+        Option(
+            "Levels that adversarial values lie on: 256 for those of an 8-bit file, which `attack` takes by default.",
+            name="lattice",
+            kind=Annotated[int | None, Within(2)],
+        ),
+    ] = None
+    radius: Annotated[
+        float | None,
+        Option(
+            "Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1; for flow in pixels. By default "
+            "the norm's usual one.",
+            name="eps",
+            kind=str | None,
+        ),
+    ] = None
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent on it, and where.
+
+    Attributes:
+        budget: most queries for each image and attack: the clean pass, the attack, the verifying pass and the look at
+            what was saved with 8 bits. More are not asked; see `run`.
+        draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
+            are averaged. By default 20 where the network answers differently when it is asked again, and no budget is
+            given; 1 otherwise.
+        batch: images in one call of the network; by default by the size of an image.
+        seed: of all random draws; 0 by default.
+        device: where to run, such as "cpu" or "cuda:0"; by default where a module lies that is given, and the CPU for
+            networks that are opened.
+
+    Example:
+        >>> Effort(budget=1000).seed is None
+        True
+    """
+
+    budget: Annotated[
+        Count | None,
+        Option("Most queries for each image and attack, saving included; what is beyond is not asked."),
+    ] = None
+    draws: Annotated[
+        Count | None,
+        Option("Looks at every point of a network that draws random numbers; 20 where it is seen to."),
+    ] = None
+    batch: Annotated[Count | None, Option("Images in one call of the network.")] = None
+    seed: Annotated[Seed | None, Option("Of all random draws, 0 by default; the same seed gives the same rows.")] = None
+    device: Annotated[
+        str | None, Option("cpu, cuda, cuda:1, ...; a GPU by default where there is one.", kind=str | None)
+    ] = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "device", None if self.device is None else str(self.device))  # torch.device too
+        check_fields(self)
