@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import torch
 
-from brittle.errors import DataError, InputError
+from brittle.errors import DataError, InputError, ModelError
 from brittle.metrics import Estimate
 from brittle.studies.bench.drawing import Drawing
 from brittle.studies.bench.published import Figure
@@ -27,7 +27,7 @@ INTERVALS = (
 """A note of every study with intervals."""
 
 
-class NotGiven(DataError):
+class NotGiven(DataError, ModelError):
     """A cell needs data or weights that the user has not given, or more than the scale asked for."""
 
 
