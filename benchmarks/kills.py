@@ -126,9 +126,7 @@ def lie_in_wait(moment: str, count: int) -> None:
 
         def half(path: Path, content: bytes) -> None:
             if next(calls) == count:
-                path.with_name(f".{path.name}.{os.getpid()}{files.UNFINISHED}").write_bytes(
-                    content[: len(content) // 2]
-                )
+                files.unfinished_beside(path).write_bytes(content[: len(content) // 2])
                 die()
             whole(path, content)
 
