@@ -222,8 +222,12 @@ def test_study_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(name, raising=False)
     result = runner.invoke(app, ["study", "deepfool-robustness", "--out", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0
-    assert "needs mnist/train.parquet" in " ".join(result.output.split())
-    assert "0.0027" in result.stdout, "published figures stand there anyway"
+    said = " ".join(result.output.split())
+    assert "--data" in said
+    assert "0.0027" not in result.stdout, "a row that nothing is measured in is one of those in the line"
+    kept = (tmp_path / "deepfool-robustness" / "study.json").read_text()
+    assert "0.0027" in kept
+    assert "needs mnist/train.parquet" in kept
     assert (tmp_path / "deepfool-robustness" / "study.html").is_file()
 
 

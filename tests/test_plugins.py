@@ -18,6 +18,7 @@ from brittle.evaluation.plan import named
 from brittle.evaluation.spec import parse_attack, parse_defence
 from brittle.listing import listing
 from brittle.models import open_network
+from brittle.plugins.names import OWN
 from brittle.report import write_report
 from brittle.studies import run_study
 
@@ -193,3 +194,7 @@ def test_a_study_of_a_file_is_run(tmp_path):
     """))  # fmt: skip
     result = run_study(f"{tmp_path / 'own.py'}:STUDY", tmp_path / "studies")
     assert result.entry("a", "b").measured == "seen"
+
+
+def test_what_brittle_brings_says_so():
+    assert {registry.ATTACKS.origin(name) for name in ("pgd", "deepfool")} == {OWN}

@@ -12,6 +12,7 @@ from brittle.limits import use_limits
 from brittle.models import open_network
 from brittle.models.graph import distance
 from brittle.models.onnx import _without_detection_operators
+from brittle.specs import DataSpec, ModelSpec
 
 
 def side(size):
@@ -233,9 +234,9 @@ def test_the_module_is_compared_with_its_graph_on_the_first_images(file, monkeyp
     images = np.full((3, 2, 2), 255, np.uint8)
     np.savez(tmp_path / "white.npz", images=images, labels=[0, 1, 2])
     np.savez(tmp_path / "black.npz", images=images * 0, labels=[0, 1, 2])
-    assert len(open_subject(str(file), str(tmp_path / "black.npz")).source) == 3
+    assert len(open_subject(ModelSpec(str(file)), DataSpec(str(tmp_path / "black.npz"))).source) == 3
     with pytest.raises(ModelError, match=r"images \(the first of .*white\.npz\) their outputs lie up to 1 apart"):
-        open_subject(str(file), str(tmp_path / "white.npz"))
+        open_subject(ModelSpec(str(file)), DataSpec(str(tmp_path / "white.npz")))
 
 
 def test_a_graph_that_no_interpreter_runs_is_refused(file, monkeypatch):

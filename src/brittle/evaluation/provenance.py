@@ -109,7 +109,9 @@ def modules_of(values: Iterable[object]) -> set[str]:
 
 def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...], plugins: set[str]) -> CodeInfo:
     held = {"what your attacks hold": chosen.digest()} if chosen.modules and chosen.digests else {}
-    yours = {**seen.code, **chosen.code, **held, **code_behind(roots)}
+    files = tuple(f"{name}." for name in roots if getattr(sys.modules.get(name), "__file__", None))
+    loose = {name: digest for name, digest in chosen.code.items() if not name.startswith(files)}  # as of a notebook
+    yours = {**seen.code, **loose, **held, **code_behind(roots)}
     packages = versions_of({*seen.packages, *chosen.packages, *plugins} - {"torch"})  # its version is in every run
     return CodeInfo(brittle=own_digest(), yours=yours, packages=packages)
 

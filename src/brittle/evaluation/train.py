@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from brittle.arguments import Count, CountOrNone, FileName, checked
+from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted
 from brittle.core.attack import Attack
 from brittle.core.classifier import Classifier
 from brittle.core.run import run
@@ -117,7 +117,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
     norm, eps = norm_and_radius(asked.question)
-    norm, seed, device = norm or "linf", asked.effort.seed, asked.effort.device or "cpu"
+    norm, seed, device = norm or "linf", asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
     course = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
     adversarial = what_is_attacked(recipe, attack, norm, eps, course)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
