@@ -187,6 +187,20 @@ def open_tensors(path: Path, framework: str = "pt") -> Generator[Any]:
         raise ValueError(f"no whole safetensors file: {error}") from error
 
 
+def own_header(file: Any, path: Path) -> Any:
+    """Return what brittle wrote into the header of a safetensors file: an object, unless somebody else wrote it.
+
+    Args:
+        file: from `open_tensors`.
+        path: what to call it in an error.
+
+    Raises:
+        KeyError: there is nothing of brittle's.
+        ValueError, OverLimit: as `parse_json`.
+    """
+    return parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
+
+
 @contextmanager
 def open_zip(given: Path | bytes, what: str) -> Generator[zipfile.ZipFile]:
     """Open an archive whose directory is plain: not too many members, none twice, none of a rare compression.

@@ -1,8 +1,11 @@
 """The rule of outputs: what may be written over, and what lies beside a file."""
 
+import io
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -101,3 +104,12 @@ def test_a_folder_of_something_else_stays(tmp_path):
         check_folder(tmp_path / "new", kind)
     with pytest.raises(RunError, match="is no folder"):
         check_folder(tmp_path / "thesis.tex", kinds.IMAGES)
+
+
+def test_rows_are_recognised_under_a_name_that_is_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.rows.parquet")
+    written = io.BytesIO()
+    pq.write_table(pa.table({"index": [0]}).replace_schema_metadata({"brittle.id": "an id"}), written)
+    path.write_bytes(written.getvalue())
+    assert kinds.rows_of(path) == "an id"
+    assert kinds.rows_of(tmp_path / "nothing") is None

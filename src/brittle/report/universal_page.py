@@ -15,7 +15,7 @@ import pyarrow as pa
 from brittle.errors import RunError
 from brittle.limits import check_limit
 from brittle.metrics import Estimate, fooling_rate
-from brittle.reading import open_tensors, parse_json
+from brittle.reading import open_tensors, own_header
 from brittle.report.content import picture_in, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
@@ -145,7 +145,7 @@ def _settings(made: dict[str, Any]) -> dict[str, str]:
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     with open_tensors(path, "np") as file:
-        header = parse_json((file.metadata() or {})["brittle"])
+        header = own_header(file, path)
         sides = file.get_slice("perturbation").get_shape()
         check_limit("pixels", math.prod(sides), "the perturbation")
         if len(sides) != 3 or not math.prod(sides):

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from safetensors.torch import save
 from torch import Tensor, uint8
@@ -14,7 +14,7 @@ from torch import Tensor, uint8
 from brittle.errors import OverLimit, RunError, quoted
 from brittle.files import write_atomically
 from brittle.identity.compare import differing
-from brittle.reading import open_tensors, parse_json
+from brittle.reading import open_tensors, own_header
 
 FORMAT = 2
 """Version of the layout; a file of another version is refused."""
@@ -108,7 +108,7 @@ def read_checkpoint(path: Path, of: Of, identity: str) -> Kept:
     begin = "remove it to start again"
     try:
         with open_tensors(path) as file:
-            header = cast("dict[str, Any]", parse_json((file.metadata() or {})["brittle"], f"the header of {path}"))
+            header = own_header(file, path)
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         seen, found, whose, seal = header["format"], header["of"], header["identity"], header.pop("checksum")
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -133,6 +133,6 @@ def belongs_to_another(path: Path, identity: str) -> bool:
     """Whether a file is a checkpoint of brittle of other work; one that cannot be read is none."""
     try:
         with open_tensors(path) as file:
-            return parse_json((file.metadata() or {})["brittle"])["identity"] != identity
+            return own_header(file, path)["identity"] != identity
     except (OSError, OverLimit, KeyError, TypeError, ValueError):
         return False

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import OverLimit
-from brittle.reading import open_tensors, parse_json, read_json
+from brittle.reading import open_ordinary, open_tensors, own_header, read_json
 
 OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
@@ -38,7 +38,7 @@ def header_of(path: Path) -> Mapping[str, Any]:
     """Return what we wrote into the header of a safetensors file; nothing where there is nothing of ours."""
     try:
         with open_tensors(path, "np") as file:
-            found: object = parse_json((file.metadata() or {})["brittle"])
+            found: object = own_header(file, path)
     except (OSError, OverLimit, KeyError, TypeError, ValueError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
@@ -56,7 +56,8 @@ def json_of(path: Path) -> Mapping[str, Any]:
 def rows_of(path: Path) -> str | None:
     """Return the id of the perturbation that a file of rows belongs to; None where it is no such file."""
     try:
-        found = pq.read_schema(path).metadata or {}
+        with open_ordinary(path) as file:
+            found = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowException):
         return None
     name = found.get(b"brittle.id")

@@ -18,14 +18,12 @@ from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.maths import norms
 from brittle.names import stored_within
-from brittle.reading import open_tensors, parse_json
+from brittle.reading import open_tensors, own_header
 from brittle.runs.checkpoint import checksum
 from brittle.types import Images
 
 FORMAT = 1
 """Version of the file's layout; a file of another version is refused."""
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-"""Types that a perturbation may have."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class Perturbation:
         """
         try:
             with open_tensors(Path(path)) as file:
-                header = parse_json((file.metadata() or {})["brittle"], f"the header of {path}")
+                header = own_header(file, Path(path))
                 tensor = file.get_tensor("perturbation")
             if not isinstance(header, dict) or header["format"] != FORMAT:
                 raise ValueError(f"its header is of another format than {FORMAT}, which this version reads")
