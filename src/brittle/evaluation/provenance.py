@@ -1,14 +1,13 @@
 """What determines the rows of a run beside the user's settings: the network's tensors, and the code."""
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import cast
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from brittle.core.classifier import Classifier
 from brittle.core.still import said_of_autocast
 from brittle.data import Source
-from brittle.identity.sources import attribute, code_behind, files_behind, is_users, own_digest, versions_of
+from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
 from brittle.names import stored
@@ -80,39 +79,17 @@ def provenance(
     if ask is not None:
         ask()
         seen = seen.settled(reach(classifier.module, known=known))
-    foreign, own = modules_of(chosen), reach(*chosen)
-    roots = tuple(sorted({*network.sources, *seen.modules, *own.modules, type(source).__module__, *foreign}))
-    code = _code(seen, own, roots, {name.partition(".")[0] for name in foreign if not is_users(name)})
-    return Provenance(seen.digest(), seen.unseen, roots, code, network.sources, frozenset(before))
+    own = reach(*chosen)
+    roots = tuple(sorted({*network.sources, *seen.modules, *own.modules, type(source).__module__}))
+    return Provenance(seen.digest(), seen.unseen, roots, _code(seen, own, roots), network.sources, frozenset(before))
 
 
-def modules_of(values: Iterable[object]) -> set[str]:
-    """Return the modules, but brittle's own, that attacks, threats and the like come from, those within others too.
-
-    Example:
-        >>> from brittle import PGD, Restarts
-        >>> modules_of([Restarts(PGD())])
-        set()
-    """
-    found: set[str] = set()
-    waiting = list(values)
-    while waiting:
-        value = waiting.pop()
-        found |= {kind.__module__ for kind in type(value).__mro__}
-        if isinstance(value, tuple):
-            waiting += cast("tuple[object, ...]", value)
-        elif is_dataclass(value):
-            waiting += [getattr(value, field.name) for field in fields(value)]
-    known = {*sys.stdlib_module_names, "brittle", "torch"}
-    return {name for name in found if name.partition(".")[0] not in known}
-
-
-def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...], plugins: set[str]) -> CodeInfo:
+def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...]) -> CodeInfo:
     held = {"what your attacks hold": chosen.digest()} if chosen.modules and chosen.digests else {}
     files = tuple(f"{name}." for name in roots if getattr(sys.modules.get(name), "__file__", None))
     loose = {name: digest for name, digest in chosen.code.items() if not name.startswith(files)}  # as of a notebook
     yours = {**seen.code, **loose, **held, **code_behind(roots)}
-    packages = versions_of({*seen.packages, *chosen.packages, *plugins} - {"torch"})  # its version is in every run
+    packages = versions_of({*seen.packages, *chosen.packages} - {"torch"})  # its version is in every run
     return CodeInfo(brittle=own_digest(), yours=yours, packages=packages)
 
 

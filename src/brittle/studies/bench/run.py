@@ -12,7 +12,7 @@ import torch
 
 from brittle.arguments import Device, Seed, checked
 from brittle.errors import BrittleError, InputError, RunError
-from brittle.files import check_names, path_of
+from brittle.files import path_of
 from brittle.metrics import Estimate
 from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
@@ -83,7 +83,6 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     study = STUDIES.find(name) if isinstance(name, str) else name
     if scale not in SCALES:
         raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
-    check_names(Path(out) / study.name)
     work = _Work(study, Path(out) / study.name, watch or tell_nobody)
     check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
