@@ -30,17 +30,15 @@ from brittle.attacks.square import Square
 from brittle.attacks.stadv import SpatiallyTransformed
 from brittle.attacks.superdeepfool import SuperDeepFool
 from brittle.attacks.support_descent import SupportDescent
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.surrogate import Surrogate
 from brittle.core.attack import Attack, State, Stepwise
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
 from brittle.core.combinators import Cascade, Restarts, SmallestRadius
-from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
 from brittle.core.problem import Probe, Problem
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.core.surrogate import Surrogate
-from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import (
     BadImage,
     BoundsError,
@@ -56,6 +54,7 @@ from brittle.errors import (
     UnsupportedThreat,
 )
 from brittle.limits import Limits, use_limits
+from brittle.threats import Flow, Lp, Pixels, Threat
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP

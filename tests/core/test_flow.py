@@ -22,9 +22,9 @@ from brittle import (
     UnsupportedThreat,
     run,
 )
-from brittle.core.lattice import Lattice
-from brittle.core.seeds import Streams
+from brittle.base.seeds import Streams
 from brittle.maths.geometry import warp
+from brittle.threats.grid import Lattice
 
 CLEAN = torch.rand(5, 3, 6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

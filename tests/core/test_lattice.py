@@ -28,10 +28,10 @@ from brittle import (
 )
 from brittle.core.attack import Attack
 from brittle.core.ladder import ladder
-from brittle.core.lattice import Lattice
-from brittle.core.threat import TOLERANCE
 from brittle.data import open_source
 from brittle.models import open_network
+from brittle.threats import TOLERANCE
+from brittle.threats.grid import Lattice
 
 BYTES = Lattice(256)
 

@@ -7,8 +7,8 @@ import torch
 from affine import convolutional, middle
 
 from brittle import Attack, Classifier, Lp, Problem, Untargeted, run
+from brittle.base.seeds import Streams
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
 
 
 def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = None, threat: Lp | None = None) -> Problem:

@@ -7,8 +7,8 @@ import torch
 from affine import convolutional, middle
 
 from brittle import Bounds, InputError, Lp, Pixels, RandomNoise, run
-from brittle.core.seeds import Streams
-from brittle.core.threat import TOLERANCE
+from brittle.base.seeds import Streams
+from brittle.threats import TOLERANCE
 
 CLEAN = torch.full((6, 3, 4, 5), 0.5, dtype=torch.float64)
 EVERYONE = torch.arange(6)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, RandomNoise, run
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 from brittle.evaluation.part import KEPT, Extremes, before_saving, rounded, rows_of, still_wrong
 from brittle.evaluation.schema import SCHEMA
 from brittle.metrics.rows import NORMS

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import rivals_of
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import geometry
 from brittle.types import Fields, Images, Logits, Mask, PerImage

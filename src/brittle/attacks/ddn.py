@@ -7,9 +7,9 @@ import torch
 
 from brittle.attacks.direction import somewhere
 from brittle.attacks.objective import objective
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.schedule import cosine

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import torch
 
+from brittle.base.bounds import Bounds
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
-from brittle.core.bounds import Bounds
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
 from brittle.maths.schedule import cosine

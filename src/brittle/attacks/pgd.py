@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import Loss, objective
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.types import Images
 
 

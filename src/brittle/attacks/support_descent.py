@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
 from brittle.maths.losses import smooth_lead

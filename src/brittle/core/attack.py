@@ -7,10 +7,10 @@ from typing import ClassVar, Generic, TypeVar, cast
 import torch
 
 from brittle.arguments import check_fields, fields_first
+from brittle.base.rows import Rows
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows
-from brittle.core.threat import Threat
 from brittle.errors import InputError, UnsupportedThreat
+from brittle.threats import Threat
 from brittle.types import Mask, Points
 
 

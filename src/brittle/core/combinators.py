@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from brittle.base.rows import Rows
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows
-from brittle.core.threat import Threat
 from brittle.errors import InputError
+from brittle.threats import Threat
 
 
 @dataclass(frozen=True)

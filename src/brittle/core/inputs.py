@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import seen
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
-from brittle.core.threat import TOLERANCE, Threat
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
 from brittle.errors import BoundsError, InputError, LabelError
+from brittle.threats import TOLERANCE, Threat
 from brittle.types import Images, Labels
 
 LONGEST_NUMBER = 8

@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, Seed, checked
+from brittle.base.seeds import Streams
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import drawn
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack, at_least, propose
-from brittle.core.classifier import Classifier
-from brittle.core.draws import drawn
-from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
-from brittle.core.lattice import Lattice, settle_on
+from brittle.core.lattice import settle_on
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
-from brittle.core.seeds import Streams
-from brittle.core.still import undisturbed
-from brittle.core.threat import Pixels, Threat
 from brittle.maths import norms
 from brittle.maths.geometry import longest
 from brittle.maths.losses import decided
+from brittle.threats import Flow, Pixels, Threat
+from brittle.threats.grid import Lattice
 from brittle.types import Images, Labels, Logits
 
 VERIFYING = 1

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
-from brittle.core.classifier import Classifier
-from brittle.core.draws import mean_logits
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.still import undisturbed
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.core.still import undisturbed
 from brittle.data import Block, Source
 from brittle.errors import InputError
 from brittle.evaluation.adversarial_images import (

@@ -10,8 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from brittle.arguments import Count, Device, FileName, Seed, checked
-from brittle.core.lattice import Lattice
-from brittle.core.still import remarks_on_autocast
+from brittle.classifiers.still import remarks_on_autocast
 from brittle.data import Source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
@@ -33,6 +32,7 @@ from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.place import check_folder, files_named
+from brittle.threats.grid import Lattice
 from brittle.version import __version__
 
 PARTS_OF = 64

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
+from brittle.classifiers.classifier import Reveals
 from brittle.core.attack import Attack
-from brittle.core.classifier import Reveals
-from brittle.core.flow import Flow
-from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.manifest import AttackInfo, Norm
 from brittle.evaluation.spec import Spec, parse_attack
+from brittle.threats import Flow, Lp, Pixels, Threat
 
 DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0, "flow": 3.0}
 """The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from brittle.core.classifier import Classifier
-from brittle.core.still import said_of_autocast
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import said_of_autocast
 from brittle.data import Source
 from brittle.evaluation.manifest import CodeInfo
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 from brittle.core.inputs import check_radius
-from brittle.core.threat import Threat
+from brittle.threats import Threat
 
 UNLIKE = 4.0
 """A radius that was asked for and is so many times smaller or larger than the usual one is said to be."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from brittle.attacks.pgd import PGD
-from brittle.core.threat import Lp
 from brittle.errors import InputError
+from brittle.threats import Lp
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 

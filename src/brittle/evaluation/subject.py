@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from brittle.arguments import Count, Device, FileName, checked
-from brittle.core.classifier import Classifier
-from brittle.core.still import remarks_on_autocast, undisturbed
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import remarks_on_autocast, undisturbed
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError
 from brittle.evaluation.first_look import SEEN

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import remarks_on_autocast
 from brittle.core.run import run
-from brittle.core.still import remarks_on_autocast
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from brittle.arguments import Count, CountOrNone, Device, FileName, Seed, checked
-from brittle.core.still import undisturbed
-from brittle.core.threat import Lp
+from brittle.classifiers.still import undisturbed
 from brittle.data import Noise, Source
 from brittle.errors import InputError
 from brittle.evaluation.command import command_line
@@ -27,6 +26,7 @@ from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
 from brittle.runs.checkpoint import belongs_to_another
 from brittle.runs.place import FilePlace, files_named
+from brittle.threats import Lp
 from brittle.universal.course import identity_of
 from brittle.universal.excitation import Excitation
 from brittle.universal.problem import unheard

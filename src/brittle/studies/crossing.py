@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.lbfgs import LBFGS
+from brittle.base.rows import column
+from brittle.base.seeds import Streams
 from brittle.core.goal import Targeted
-from brittle.core.rows import column
 from brittle.core.run import run
-from brittle.core.seeds import Streams
-from brittle.core.threat import Lp
 from brittle.metrics import Estimate, mean, proportion
 from brittle.studies.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.published import Figure, Published
 from brittle.studies.small_networks import SmallNetworks
 from brittle.studies.study import Cell, Measured
+from brittle.threats import Lp
 from brittle.types import Images, Labels, PerImage
 
 ATTACK = LBFGS()

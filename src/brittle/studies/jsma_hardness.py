@@ -9,7 +9,6 @@ import torch
 from brittle.attacks.jsma import JSMA, saliency_maps
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.data import Block
 from brittle.errors import DataError, InputError
 from brittle.metrics import (
@@ -29,6 +28,7 @@ from brittle.studies.jsma_drawings import Matrices, drawings
 from brittle.studies.published import Figure, published
 from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.subject import Subject
+from brittle.threats import Lp
 
 TABLE = "jsma"
 IMAGES = 100

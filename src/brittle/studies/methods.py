@@ -9,17 +9,17 @@ import numpy as np
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.lbfgs import LBFGS
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.fast_gradient_sign import BISECTIONS, DOUBLINGS, SHARE, SignSteps, smallest_eps
 from brittle.studies.study import Measured, threads
 from brittle.studies.subject import Subject
+from brittle.threats import Lp
 
 
 @dataclass(frozen=True)

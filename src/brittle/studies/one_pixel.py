@@ -12,7 +12,6 @@ from brittle.attacks.one_pixel import OnePixel
 from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.core.threat import Pixels
 from brittle.errors import DataError
 from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Floats
@@ -21,6 +20,7 @@ from brittle.studies.pixel_drawings import drawings
 from brittle.studies.published import Figure, published
 from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study, Unit
 from brittle.studies.subject import Origin, Subject
+from brittle.threats import Pixels
 from brittle.types import Images, Labels
 
 _TEST, _TRAINING = "cifar10/test.parquet", "cifar10/train.parquet"

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool
-from brittle.core.threat import Lp
 from brittle.studies.drawing import Picture, encoded
 from brittle.studies.photographs import (
     FAST,
@@ -23,6 +22,7 @@ from brittle.studies.photographs import (
 )
 from brittle.studies.published import Figure, published
 from brittle.studies.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.threats import Lp
 from brittle.universal.uap import UniversalDeepFool
 
 TABLE = "uap_fooling"

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import check_fields
+from brittle.base.seeds import Streams
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack, at_least, propose
-from brittle.core.classifier import Classifier
 from brittle.core.goal import Untargeted
 from brittle.core.inputs import check_radius, placed
 from brittle.core.problem import Problem
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
-from brittle.core.still import undisturbed
-from brittle.core.threat import Threat
 from brittle.errors import InputError
+from brittle.threats import Threat
 from brittle.types import Images, Labels, Logits, Mask
 
 

@@ -6,7 +6,7 @@ from made_up_audits import BOX, NOISE, SEARCH, STEPS, Bright, Brightens, attempt
 from torch import Tensor, nn
 
 from brittle import Classifier, Flow, Lp, Pixels
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.data import open_source
 from brittle.errors import InputError
 from brittle.evaluation.audit import audit

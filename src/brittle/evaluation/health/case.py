@@ -14,18 +14,18 @@ from torch import Tensor
 
 from brittle import metrics
 from brittle.attacks.noise import RandomDirection, RandomNoise
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack, uses_gradients
-from brittle.core.classifier import Classifier
-from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.randomness import LOOKS
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.core.still import undisturbed
-from brittle.core.threat import Threat
 from brittle.evaluation.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
 from brittle.metrics.rows import flags, integers
+from brittle.threats import Threat
 from brittle.types import Images, Labels
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from brittle import metrics
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 from brittle.data import Source
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import torch
 
-from brittle.core.flow import Flow
+from brittle.classifiers.still import undisturbed
 from brittle.core.inputs import placed
-from brittle.core.still import undisturbed
 from brittle.evaluation.health.case import RADII, SHARE, Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
 from brittle.evaluation.part import mistaken
 from brittle.metrics.rows import floats
+from brittle.threats import Flow
 from brittle.types import Mask, PerImage
 
 LOST = 0.05

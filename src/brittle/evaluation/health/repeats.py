@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.evaluation.health.again import CLOSE, Again, in_box, measured
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped

@@ -6,18 +6,18 @@ import numpy as np
 import torch
 
 from brittle import metrics
+from brittle.base.seeds import Streams
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
 from brittle.core.combinators import Restarts
-from brittle.core.flow import Flow
 from brittle.core.inputs import placed
-from brittle.core.seeds import Streams
-from brittle.core.still import undisturbed
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.radii import grey_images, standing, strongest
 from brittle.evaluation.health.sources import CHECKLIST
 from brittle.evaluation.part import mistaken
 from brittle.metrics.rows import floats
+from brittle.threats import Flow
 
 CHANGE = (0.01, 0.05)
 """Shares of the images that fall anew above which a check warns and fails; ours."""

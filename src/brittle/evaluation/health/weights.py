@@ -1,6 +1,6 @@
 """The check that the audit left the network as it was."""
 
-from brittle.core.still import has_written
+from brittle.classifiers.still import has_written
 from brittle.evaluation.health.case import Case
 from brittle.evaluation.health.check import Check, Seen, skipped
 from brittle.evaluation.health.sources import ROBUSTBENCH

@@ -2,16 +2,17 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from brittle.core.bounds import Bounds
-from brittle.core.lattice import Lattice
-from brittle.core.rows import column
-from brittle.core.seeds import Streams
-from brittle.core.threat import Threat
+from brittle.base.bounds import Bounds
+from brittle.base.rows import column
+from brittle.base.seeds import Streams
 from brittle.maths import geometry
+from brittle.threats.grid import Lattice
+from brittle.threats.threat import Threat
 from brittle.types import Fields, Images, Mask, PerImage
 
 
@@ -31,6 +32,7 @@ class Flow(Threat):
         tensor([1.4142])
     """
 
+    on_images: ClassVar[bool] = False
     lattice: Lattice | None = None
 
     @property
