@@ -44,6 +44,7 @@ REPORT_READS = (
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
+    "brittle.threats",  # says how a change is named and measured, and runs nothing
     "brittle.runs",  # says what lies where, and what may be written over
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""

@@ -54,7 +54,7 @@ from brittle.errors import (
     UnsupportedThreat,
 )
 from brittle.limits import Limits, use_limits
-from brittle.threats import Flow, Lp, Pixels, Threat
+from brittle.threats import ColourShift, Flow, Lp, Pixels, Threat
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
@@ -93,6 +93,7 @@ __all__ = [
     "CarliniWagnerLinf",
     "Cascade",
     "Classifier",
+    "ColourShift",
     "DataError",
     "DeepFool",
     "FastFeatureFool",

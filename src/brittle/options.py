@@ -42,7 +42,11 @@ Dtype = Annotated[
     ),
 ]
 Norm = Annotated[
-    str, typer.Option(help="How a change is measured: linf, l2, l1, l0, pixels, or flow for deformations.")
+    str,
+    typer.Option(
+        help="How a change is measured: linf, l2, l1, l0, pixels, flow for deformations, or colour for another gain "
+        "and offset of each channel."
+    ),
 ]
 Eps = Annotated[
     str | None,

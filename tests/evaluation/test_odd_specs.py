@@ -11,10 +11,11 @@ from odd import FEW, LONGEST, ODD, refusal
 from brittle.attacks.pgd import PGD
 from brittle.data import open_source
 from brittle.errors import InputError
-from brittle.evaluation.plan import named, norm_of, plan
+from brittle.evaluation.plan import norm_of, plan
 from brittle.evaluation.spec import number, parse_attack, parse_universal, with_settings
 from brittle.models import open_network
 from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
+from brittle.threats import parse_threat
 
 pytestmark = pytest.mark.skipif("BRITTLE_SHAPES" in os.environ, reason="the run-time checker refuses these first")
 
@@ -78,7 +79,7 @@ def test_numbers_and_norms(text):
         assert value == value  # NaN is no number
 
     assert refusal(read) != ""
-    assert refusal(lambda: named(text)) != ""
+    assert refusal(lambda: parse_threat(text)) != ""
 
 
 FORMS = [

@@ -15,7 +15,8 @@ from brittle.evaluation import audit as auditing
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
 from brittle.evaluation.manifest import Manifest
-from brittle.evaluation.plan import DEFAULT_RADIUS, named, norm_of, plan
+from brittle.evaluation.plan import DEFAULT_RADIUS, norm_of, plan
+from brittle.threats import parse_threat
 from brittle.training.recipe import RECIPES, PlainTraining
 
 SHARED = {
@@ -111,13 +112,17 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
 
 
 def test_the_radii_are_those_most_often_reported(tmp_path):
-    assert DEFAULT_RADIUS == {"linf": 8 / 255, "l2": 0.5, "l1": 12, "l0": 10, "pixels": 1, "flow": 3}
+    assert DEFAULT_RADIUS == {"linf": 8 / 255, "l2": 0.5, "l1": 12, "l0": 10, "pixels": 1, "flow": 3, "colour": 0.1}
     for norm, radius in DEFAULT_RADIUS.items():
-        assert plan(["noise"], norm, radius)[0].threat == named(norm).within(radius)
+        assert plan(["noise"], norm, radius)[0].threat == parse_threat(norm, radius)
     folder = auditing.audit("digits-lenet", "digits", tmp_path / "run", attacks=["noise:draws=1"], norm="l1", limit=1)
     assert folder.manifest.threat.radius == 12
     assert folder.manifest.attacks[0].radius == 12
-    assert (named("pixels").radius, named("flow"), named("l2")) == (math.inf, Flow(math.inf), Lp(2))
+    assert (parse_threat("pixels").radius, parse_threat("flow"), parse_threat("l2")) == (
+        math.inf,
+        Flow(math.inf),
+        Lp(2),
+    )
     assert (norm_of("pgd"), norm_of("one-pixel"), norm_of("stadv")) == ("l2", "pixels", "flow")
 
 

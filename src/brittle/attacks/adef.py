@@ -86,7 +86,7 @@ class ADef(Stepwise[Bend]):
 
     def start(self, problem: Problem) -> Bend:
         """Begin without a deformation; the candidates are those of the clean image."""
-        return Bend(problem.threat.nothing(problem.images), rivals_of(problem, self.candidates))
+        return Bend(problem.threat.zero(problem.images), rivals_of(problem, self.candidates))
 
     def perturb(self, problem: Problem) -> None:
         """Step, and lengthen what is left over."""

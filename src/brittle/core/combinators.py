@@ -90,7 +90,7 @@ class SmallestRadius(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Try `steps` radii for each image."""
-        ceiling = problem.threat.ceiling(problem.images, problem.classifier.bounds)
+        ceiling = problem.threat.max_size(problem.images, problem.classifier.bounds)
         ceiling = torch.minimum(
             ceiling, torch.as_tensor(problem.threat.radius, dtype=ceiling.dtype, device=ceiling.device)
         )

@@ -29,7 +29,7 @@ from brittle.evaluation.adversarial_images import (
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_of, plan
+from brittle.evaluation.plan import Planned, norm_of, plan
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.identity.compare import stated
@@ -39,6 +39,7 @@ from brittle.models import Network
 from brittle.runs.kinds import IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
+from brittle.threats import parse_threat
 from brittle.types import Images
 from brittle.version import __version__
 
@@ -127,7 +128,7 @@ def attack(  # noqa: PLR0913  # one parameter for each option of the command of 
     read, loaded = files_named(model, images, weights), users_modules()
     check_folder(Path(out), IMAGES, read)
     norm = norm or norm_of(attack)
-    chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
+    chosen = plan([attack], norm, parse_threat(norm).default_radius if eps is None else eps)[0]
     subject = open_subject(
         model,
         images,

@@ -12,13 +12,13 @@ from pathlib import Path
 from brittle.arguments import Count, Device, FileName, Seed, checked
 from brittle.classifiers.still import remarks_on_autocast
 from brittle.data import Source
-from brittle.errors import DataError, InputError
+from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.health.examine import examine_run
 from brittle.evaluation.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, named, plan
+from brittle.evaluation.plan import plan
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
@@ -32,6 +32,7 @@ from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.place import check_folder, files_named
+from brittle.threats import parse_threat
 from brittle.threats.grid import Lattice
 from brittle.version import __version__
 
@@ -79,7 +80,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         out: the run folder.
         attacks: as text, such as `pgd:steps=40,restarts=5`; by default noise, FGSM, PGD and DeepFool; of a
             network that reveals no gradients those that suit it, see `plan`.
-        norm: linf, l2, l1, l0, pixels or flow.
+        norm: linf, l2, l1, l0, pixels, flow or colour.
         eps: the radius in the units of the images; by default the one most often reported for the norm.
         limit: use the first so many images.
         batch: images in one call of the network; by default by the size of an image.
@@ -119,10 +120,9 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
         >>> folder.table("fgsm").num_rows
         20
     """
-    if norm not in DEFAULT_RADIUS:
-        raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
+    question = parse_threat(norm)
     check_folder(Path(out), RUN_FOLDER, files_named(model, data, weights))
-    radius = DEFAULT_RADIUS[norm] if eps is None else eps
+    radius = question.default_radius if eps is None else eps
     planned = plan(attacks, norm, radius) if attacks else []
     before_saving(budget, draws or 1)
     check_names(*(Path(out) / PARTS / one.info.key for one in planned))
@@ -159,7 +159,7 @@ def audit(  # noqa: PLR0913  # one parameter for each option of the command of t
     before = digest_of(classifier.module, known=known)
     shape = first_look(classifier, source, blank=budget is not None)
     if eps is not None:
-        check_reach(named(norm).within(eps), shape, classifier.bounds)
+        check_reach(question.within(eps), shape, classifier.bounds)
     remarks = [*remarks, *unusual_radius(norm, radius / classifier.bounds.span, shape, asked=eps is not None)]
     ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
     origin = provenance(network, classifier, source, loaded, ask_twice, known)

@@ -18,6 +18,7 @@ from brittle.evaluation.manifest_info import (
     Norm,
     Strict,
     ThreatInfo,
+    older,
 )
 from brittle.identity.sources import changed_files
 from brittle.reading import read_text
@@ -118,8 +119,10 @@ class Manifest(Strict):
                 "fit": self.data.fit,
                 **({} if self.data.relabelled is None else {"relabelled": list[JsonValue](self.data.relabelled)}),
             },
-            "norm and radius": {"p": self.threat.p, "radius": self.threat.radius},
-            "attacks": [attack.model_dump(mode="json", exclude={"spec"}) for attack in self.attacks],
+            "norm and radius": {"p": older(self.threat.p), "radius": self.threat.radius},
+            "attacks": [
+                {**attack.model_dump(mode="json", exclude={"spec"}), "p": older(attack.p)} for attack in self.attacks
+            ],
             "lattice": self.lattice,
             **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
             **({} if self.draws == 1 else {"draws": self.draws}),

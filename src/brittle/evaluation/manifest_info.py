@@ -7,9 +7,21 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
 from brittle.names import stored
+from brittle.threats import spelled
+from brittle.threats.named import OLDER
 
-Norm = Literal["0", "1", "2", "inf", "pixels", "flow"]
-"""How changes are measured: the p of a norm, as text, because JSON has no infinity; or the number of pixels."""
+
+def _spelled(value: object) -> object:
+    return spelled(value) if isinstance(value, str) else value
+
+
+Norm = Annotated[str, BeforeValidator(_spelled), Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""How changes are measured: the name of a threat; the norms of older runs are 0, 1, 2 and inf."""
+
+
+def older(name: str) -> str:
+    """Return the name by which the identity of a run knows a threat: that of older versions, so that it stays."""
+    return next((old for old, new in OLDER.items() if new == name), name)
 
 
 class Strict(BaseModel):
@@ -158,7 +170,7 @@ class AttackInfo(Strict):
 
     def radius_in(self, p: str) -> float | None:
         """The radius in the norm p that it was run at; None where each change counts with a size of its own."""
-        return self.radius if self.kind == "fixed" and self.p == p else None
+        return self.radius if self.kind == "fixed" and self.p == spelled(p) else None
 
 
 def _finite(value: object) -> object:

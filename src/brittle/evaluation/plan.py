@@ -1,6 +1,5 @@
 """What an audit is going to do: which attacks, by which norm, within which radius."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,13 +8,12 @@ from typing import Any, Literal, cast
 from brittle.classifiers.classifier import Reveals
 from brittle.core.attack import Attack
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.evaluation.manifest import AttackInfo, Norm
+from brittle.evaluation.manifest import AttackInfo
 from brittle.evaluation.spec import Spec, parse_attack
-from brittle.threats import Flow, Lp, Pixels, Threat
+from brittle.threats import THREATS, Threat, parse_threat
 
-DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0, "flow": 3.0}
-"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;
-one pixel (Su et al.); three pixels for deformations (Alaifari et al.)."""
+DEFAULT_RADIUS = {name: make().default_radius for name, make in THREATS.items()}
+"""The radii that the threats name."""
 DEFAULT_ATTACKS = (
     "noise:draws=10",
     "fgsm:loss=scaled",
@@ -69,7 +67,7 @@ def plan(
 
     Args:
         attacks: as text; none for `DEFAULT_ATTACKS`, or `BLACK_BOX_ATTACKS`, as far as they know the norm.
-        norm: linf, l2, l1, l0, pixels or flow.
+        norm: a threat as text, without a radius (`brittle.threats.parse_threat`): linf, l2, l1, l0, pixels, flow ...
         radius: in the units of the images; for flow in pixels.
         reveals: what the network reveals, for the default attacks.
         budget: most queries of an image and attack; Square's schedule is made for what it leaves.
@@ -77,21 +75,10 @@ def plan(
     Raises:
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
-    threat = named(norm)
+    threat = parse_threat(norm)
     specs = [parse_attack(text) for text in attacks] or _suitable(threat, _defaults(reveals, budget))
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
-
-
-def named(norm: str) -> Threat:
-    """Return the threat of this name, without a radius.
-
-    Raises:
-        InputError: another name.
-    """
-    if norm in ("pixels", "flow"):
-        return Pixels(math.inf) if norm == "pixels" else Flow(math.inf)
-    return Lp(norm)
 
 
 def norm_of(attack: str) -> str:
@@ -105,7 +92,7 @@ def norm_of(attack: str) -> str:
         ('l2', 'flow')
     """
     spec = parse_attack(attack)
-    return next((norm for norm in ("l2", *DEFAULT_RADIUS) if _knows(spec, named(norm))), "l2")
+    return next((norm for norm, make in (("l2", THREATS["l2"]), *THREATS.items()) if _knows(spec, make())), "l2")
 
 
 def _defaults(reveals: Reveals, budget: int | None) -> Sequence[str]:
@@ -142,7 +129,7 @@ def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) 
         name=spec.name,
         settings=_settings(spec.attack),
         kind=kind,
-        p=cast(Norm, threat.name.removeprefix("l")),
+        p=threat.name,
         radius=own if kind == "fixed" else None,
     )
     return Planned(info, spec.attack, chosen)

@@ -27,6 +27,7 @@ from brittle.metrics import (
 )
 from brittle.metrics.estimate import LEVEL
 from brittle.metrics.rows import flags, floats, integers
+from brittle.threats import described
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def summarise(folder: RunFolder) -> Summary:
         run=str(folder.path),
         images=every[0].num_rows,
         bad=len(manifest.data.bad),
-        norm=threat.p if threat.p in ("pixels", "flow") else f"l{threat.p}",
+        norm=threat.p,
         radius=threat.radius,
         clean=clean_accuracy(every[0]),
         robust=robust_accuracy(every, threat.p, threat.radius),
@@ -143,8 +144,8 @@ def _smallest(manifest: Manifest, tables: Mapping[str, pa.Table]) -> Estimate | 
 def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
     right = bool(flags(table, "correct").any())
     minimum = right and info.kind == "minimum"
-    searched = on_lattice and info.p != "flow"  # deformed images were rounded from the start
-    relative = minimum and info.p not in ("0", "pixels", "flow") and bool((floats(table, f"image_l{info.p}") > 0).all())
+    searched = on_lattice and described(info.p).on_images  # others were rounded from the start
+    relative = minimum and (norm := f"image_{info.p}") in table.column_names and bool((floats(table, norm) > 0).all())
     return AttackSummary(
         spec=info.spec,
         kind=info.kind,

@@ -19,7 +19,7 @@ from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_line
 from brittle.evaluation.manifest_info import said_of_images
-from brittle.evaluation.plan import DEFAULT_RADIUS, plan
+from brittle.evaluation.plan import plan
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.spec import with_settings
@@ -29,6 +29,7 @@ from brittle.models import ARCHITECTURES
 from brittle.runs import kinds
 from brittle.runs.checkpoint import belongs_to_another
 from brittle.runs.place import FilePlace, files_named
+from brittle.threats import parse_threat
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.plain import Design, History, accuracy, identity_of, seeded, train_named
@@ -238,7 +239,7 @@ def _adversarial(
         if asked:
             raise InputError(f"{', '.join(asked)} without an attack; say which, such as --attack pgd:steps=7")
         return None
-    (planned,) = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)
+    (planned,) = plan([attack], norm, parse_threat(norm).default_radius if eps is None else eps)
     threat = planned.threat
     if planned.info.kind == "minimum" and eps is not None:
         threat = threat.within(eps)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Floats, mean, quantile
-from brittle.metrics.rows import changes, flags, floats
+from brittle.metrics.rows import OLDER, changes, flags, floats
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -97,7 +97,7 @@ def rho_adv(table: pa.Table, p: str = "2", level: float = LEVEL, seed: int = 0, 
     if p not in ("1", "2", "inf"):
         raise InputError(f"a change relative to the image has no meaning for p = {p!r}; give 1, 2 or inf")
     correct = flags(table, "correct")
-    image = floats(table, f"image_l{p}")[correct]
+    image = floats(table, f"image_{OLDER.get(p, p)}")[correct]
     if not np.all(image > 0):
         raise InputError("an image is black all over: a change relative to it has no size; leave it out")
     relative = minimal_sizes(table, p) / image

@@ -9,7 +9,8 @@ from brittle import metrics
 from brittle.metrics import Curve, Outcome, Pair
 from brittle.metrics.estimate import Floats
 from brittle.report.evidence import Attacked, Evidence
-from brittle.report.formats import NAMES, figure_text, percent, significant
+from brittle.report.formats import figure_text, percent, significant, title
+from brittle.threats import described
 
 Figure = dict[str, Any]
 SERIES = 7
@@ -181,8 +182,8 @@ def _point(name: str, curve: Curve, factor: float, radius: float, color: str, sy
 
 
 def _axis_title(evidence: Evidence, text: str) -> str:
-    unit = " in pixels" if evidence.p == "flow" else " in 1/255" if evidence.units.factor(evidence.p) != 1 else ""
-    return f"{text}, {NAMES[evidence.p]}{unit}"
+    unit = described(evidence.p).unit or ("1/255" if evidence.units.factor(evidence.p) != 1 else "")
+    return f"{text}, {title(evidence.p)}" + (f" in {unit}" if unit else "")
 
 
 def _layout(x: str) -> Figure:

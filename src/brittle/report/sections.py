@@ -12,7 +12,7 @@ from brittle.metrics import Estimate, Pair
 from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.figures import MATRIX
-from brittle.report.formats import NAMES, THIN, count, duration, interval, percent, plural
+from brittle.report.formats import THIN, count, duration, interval, percent, plural, title
 
 OPEN_ROWS = 20
 """Rows of a long table that are shown before one asks for all."""
@@ -62,7 +62,7 @@ class Table:
 
 def cards(evidence: Evidence) -> list[Card]:
     """The key figures."""
-    asked = NAMES[evidence.p]
+    asked = title(evidence.p)
     if evidence.radius is not None:
         asked = f"{asked} ≤ {evidence.units.size(evidence.radius, evidence.p)}"
     found = [
@@ -78,7 +78,7 @@ def cards(evidence: Evidence) -> list[Card]:
         size = evidence.units.size(median.value, evidence.p)
         reach = evidence.units.interval(median, evidence.p)
         reach = reach if math.isfinite(median.value) else "none found for half of them"
-        found.append(Card(f"Median smallest change, {NAMES[evidence.p]}", size, f"{reach}, {evidence.finders}"))
+        found.append(Card(f"Median smallest change, {title(evidence.p)}", size, f"{reach}, {evidence.finders}"))
     if fallen := int(evidence.fallen.sum()):
         kept = metrics.proportion(int(evidence.fallen_rounded.sum()), fallen)
         note = f"{kept.value * fallen:,.0f} of {plural(fallen, 'broken image')}"
@@ -129,7 +129,7 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
         cells += [Cell(f"{count(forward)} + {count(backward)}", most), Cell(duration(seconds))]
     else:
         cells = [Cell("–") for _ in attack_heads(evidence)[1:]]
-    return AttackRow(attack.title, info.spec, f"{NAMES[info.p]}, {radius}", hyperparameters(info), tuple(cells))
+    return AttackRow(attack.title, info.spec, f"{title(info.p)}, {radius}", hyperparameters(info), tuple(cells))
 
 
 def hyperparameters(info: AttackInfo) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Changes measured by a norm."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,9 +16,12 @@ from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.elementary import power
 from brittle.threats.pixels import anywhere
-from brittle.threats.threat import Threat
+from brittle.threats.threat import Array, Threat
 from brittle.types import Images, PerImage
 
+USUAL_LINF = ((1, 28, 32, 0.3, "MNIST"), (3, 32, 64, 8 / 255, "CIFAR-10"), (3, 128, 1024, 4 / 255, "ImageNet"))
+"""Channels, sides from and to, the usual linf radius, and for which data: Madry et al., ICLR 2018 (arXiv:1706.06083)
+for MNIST; RobustBench (Croce et al., NeurIPS 2021 Datasets and Benchmarks, arXiv:2010.09670) for the others."""
 _NAMED = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf, "0": 0.0, "1": 1.0, "2": 2.0, "inf": math.inf}
 
 
@@ -55,6 +60,42 @@ class Lp(Threat):
         return f"l{self.p:g}"
 
     @property
+    def title(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # one class is all norms
+        """L0, L1, L2 or L∞."""
+        return "L∞" if self.p == math.inf else f"L{self.p:g}"
+
+    @property
+    def levels(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether sizes are written in 1/255: those of the largest change."""
+        return self.p == math.inf
+
+    @property
+    def default_radius(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1, ten values for l0."""
+        return {0.0: 10.0, 1.0: 12.0, 2.0: 0.5}.get(self.p, 8 / 255)
+
+    @property
+    def kind(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Such as "changes measured in L2"."""
+        return f"changes measured in {self.title}"
+
+    def sentence(self, size: str) -> str:
+        """Return what a change of at most this size is."""
+        return {
+            0.0: f"A change of at most {size} pixel values, each by any amount",
+            1.0: f"A change that adds up to at most {size} over all pixel values (L1)",
+            2.0: f"A change of length at most {size} (L2)",
+        }.get(self.p, f"A change of at most {size} per pixel value")
+
+    def usual_radius(self, shape: Sequence[int]) -> tuple[float, str] | None:
+        """Return the usual linf radius of images like those of MNIST, CIFAR-10 or ImageNet."""
+        channels, *sides = shape
+        for known, least, most, usual, name in USUAL_LINF if self.p == math.inf else ():
+            if channels == known and all(least <= side <= most for side in sides):
+                return usual, name
+        return None
+
+    @property
     def counts(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]  # one class is all norms
         """Whether it counts the entries that differ."""
         return self.p == 0
@@ -76,6 +117,13 @@ class Lp(Threat):
     def project(self, clean: Images, moved: Images) -> Images:
         """Project the difference on the ball; the box is the probe's business."""
         return norms.project(moved - clean, self.p, self.radius).add_(clean)
+
+    def measured(self, clean: Array, moved: Array) -> Array:
+        """Measure the p-norm of the difference by numpy."""
+        flat = np.abs(moved - clean).reshape(len(moved), -1)
+        if self.p == 0:
+            return (flat > 0).sum(axis=1).astype(np.float64)
+        return np.linalg.norm(flat, self.p, axis=1)
 
     def steepest(self, gradient: Images) -> Images:
         """Return the direction of p-norm 1 along which a function with this gradient grows fastest."""
@@ -99,6 +147,6 @@ class Lp(Threat):
             unit = spread * column(inside / norms.size(spread, self.p), spread)
         return clean + column(self.radius, clean) * unit
 
-    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
+    def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Measure the change to the farthest corner of the box."""
         return norms.size(torch.maximum(clean - bounds.lower, bounds.upper - clean), self.p)

@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
-from brittle.threats.threat import Threat
+from brittle.threats.threat import Array, Threat
 from brittle.types import Images, PerImage
 
 
@@ -26,11 +27,22 @@ class Pixels(Threat):
     """
 
     counts: ClassVar[bool] = True
+    title: ClassVar[str] = "pixels"
+    default_radius: ClassVar[float] = 1.0
+    kind: ClassVar[str] = "changes of a few pixels"
 
     @property
     def name(self) -> str:
         """`pixels`."""
         return "pixels"
+
+    def sentence(self, size: str) -> str:
+        """Return what a change of at most so many pixels is."""
+        return f"A change of at most {size} {'pixel' if size == '1' else 'pixels'}, by any amount"
+
+    def measured(self, clean: Array, moved: Array) -> Array:
+        """Count the pixels that differ, by numpy."""
+        return (np.abs(moved - clean) > 0).any(axis=1).reshape(len(moved), -1).sum(axis=1).astype(np.float64)
 
     def size(self, clean: Images, moved: Images) -> PerImage:
         """Count the pixels that differ in any channel."""
@@ -53,7 +65,7 @@ class Pixels(Threat):
         )
         return torch.where(chosen, anywhere(tuple(clean.shape[1:]), streams, ids, bounds), clean)
 
-    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
+    def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Count all pixels: the box lets every one of them change."""
         return torch.full((len(clean),), float(math.prod(clean.shape[2:])), dtype=clean.dtype, device=clean.device)
 

@@ -1,9 +1,13 @@
 """What a threat is: how the size of a change is measured, and which changes are allowed."""
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -11,7 +15,7 @@ from brittle.arguments import fitted, seen
 from brittle.base.bounds import Bounds
 from brittle.base.rows import Rows
 from brittle.base.seeds import Streams
-from brittle.errors import InputError
+from brittle.errors import InputError, UnsupportedThreat
 from brittle.types import Images, Mask, PerImage, Points
 
 TOLERANCE = 1e-6
@@ -19,6 +23,7 @@ TOLERANCE = 1e-6
 
 
 T = TypeVar("T", bound="Threat")
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,25 @@ class Threat(Rows, ABC):
         on_images: whether points are images themselves, so that a size can be read off them; otherwise they are
             parameters of a change (`brittle.threats.parametric`).
         counts: whether the size is a whole number, of the entries or pixels that differ.
+        title: its name for readers, as in a table's head.
+        unit: what stands behind a size, such as px; "" for none.
+        levels: whether sizes are written in 1/255 where pixels are from 0 to 1.
+        default_radius: the radius most often reported.
+        kind: what the changes are called, in the plural.
+        generic: whether attacks that know no mathematics of it may search it, by `draw`, `project`, `steepest` and
+            `pulled_back` alone.
+        flattens: whether a large enough change makes any image any other, such as one flat grey.
     """
 
     on_images: ClassVar[bool] = True
     counts: ClassVar[bool] = False
+    title: ClassVar[str] = ""
+    unit: ClassVar[str] = ""
+    levels: ClassVar[bool] = False
+    default_radius: ClassVar[float] = math.inf
+    kind: ClassVar[str] = "changes"
+    generic: ClassVar[bool] = False
+    flattens: ClassVar[bool] = True
     radius: float | Tensor
 
     def __post_init__(self):
@@ -76,13 +96,49 @@ class Threat(Rows, ABC):
         """How the threat is made with a radius, for messages."""
         return f"{type(self).__name__}(radius)"
 
-    def nothing(self, clean: Images) -> Points:
+    def zero(self, clean: Images) -> Points:
         """Return the points that change nothing: the clean images themselves, where points are images."""
         return clean
 
+    def sentence(self, size: str) -> str:
+        """Return what a change of at most this size is, as the beginning of a sentence."""
+        return f"A change of at most {size} in {self.title or self.name}"
+
+    def usual_radius(self, shape: Sequence[int]) -> tuple[float, str] | None:
+        """Return the radius that others use for images (channels, height, width) and for which data; None for none."""
+        return None
+
+    def apply(self, clean: Images, moved: Points, bounds: Bounds) -> Images:
+        """Return the images that points stand for, within the box."""
+        return bounds.clamp(moved)
+
+    def pulled_back(self, clean: Images, moved: Points, gradient: Images, bounds: Bounds) -> Points:
+        """Carry a gradient by the images that points stand for back to the points."""
+        return gradient
+
+    def steepest(self, gradient: Points) -> Points:
+        """Return the direction of size 1 along which a function with this gradient by the points grows fastest.
+
+        Raises:
+            UnsupportedThreat: the threat knows none.
+        """
+        raise UnsupportedThreat(f"{self.name} has no steepest direction; an attack made for it knows another way")
+
+    def measured(self, clean: Array, moved: Array) -> Array:
+        """Measure changes of images by other code than `size`, in float64 and by numpy, to check that one.
+
+        Args:
+            clean: one image (c, h, w), or one for each.
+            moved: images, (m, c, h, w).
+
+        Returns:
+            Sizes (m,); infinite where a size cannot be read off the images.
+        """
+        return np.full(len(moved), np.inf)
+
     def seen(self, clean: Images, moved: Points, bounds: Bounds) -> tuple[Points, Images]:
         """Return the points as they count, and the images that the network sees of them, both within the box."""
-        inside = bounds.clamp(moved)
+        inside = self.apply(clean, moved, bounds)
         return inside, inside
 
     @abstractmethod
@@ -98,7 +154,7 @@ class Threat(Rows, ABC):
         """Return a random point for each of `clean` whose change is allowed; the radius must be finite."""
 
     @abstractmethod
-    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
+    def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Return the size of the largest change that the box allows each image."""
 
     def allows(self, size: PerImage, span: float = 1.0) -> Mask:

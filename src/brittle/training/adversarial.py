@@ -155,7 +155,7 @@ def harder(  # noqa: PLR0913  # what is attacked, within which threat, with whic
         with torch.no_grad():
             logits = classifier.logits(clean)
         goal = Worst(labels) if training.climbs else Untargeted(labels)
-        record = Record(threat.nothing(clean))
+        record = Record(threat.zero(clean))
         rows = torch.arange(len(clean), device=clean.device)
         streams = Streams(seed, ids.to(clean.device), clean.dtype)
         problem = Problem(classifier, clean, logits, goal, threat, rows, record, streams, len(clean))

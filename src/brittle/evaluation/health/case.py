@@ -81,7 +81,7 @@ class Attempt:
     @property
     def p(self) -> str:
         """How it measures changes, as the metrics name it."""
-        return self.threat.name.removeprefix("l")
+        return self.threat.name
 
     @cached_property
     def iterative(self) -> bool:
@@ -147,7 +147,7 @@ class Case:
     @property
     def p(self) -> str:
         """How the question measures changes."""
-        return self.threat.name.removeprefix("l")
+        return self.threat.name
 
     @property
     def span(self) -> float:

@@ -19,8 +19,9 @@ from brittle.evaluation.health.repeats import REPEAT_CHECKS
 from brittle.evaluation.health.rows import ROW_CHECKS
 from brittle.evaluation.health.thorough import THOROUGH_CHECKS
 from brittle.evaluation.health.weights import WEIGHTS
-from brittle.evaluation.plan import Planned, named
+from brittle.evaluation.plan import Planned
 from brittle.evaluation.store import RunFolder
+from brittle.threats import parse_threat
 from brittle.types import Images, Labels
 
 CHECKS: tuple[Check, ...] = (
@@ -76,7 +77,7 @@ def examine_run(
         Attempt(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)
     ]
     p = manifest.threat.p
-    question = named(p)
+    question = parse_threat(p)
     radius = manifest.threat.radius
     images, labels, index = _spread(source)
     case = Case(

@@ -11,16 +11,16 @@ from brittle.evaluation.health.check import Check, Seen, graded, skipped
 from brittle.evaluation.health.sources import CHECKLIST, INDICATORS, SYMPTOM
 from brittle.evaluation.part import mistaken
 from brittle.metrics.rows import floats
-from brittle.threats import Flow
 from brittle.types import Mask, PerImage
 
+NO_FLAT_IMAGE = "A change of this kind cannot make every image the same, or has no size there."
 LOST = 0.05
 """Share of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
 
 
 def strongest(case: Case) -> Attempt | None:
     """The attempt by gradients at a radius that broke the most images, of equal ones the cheapest; None for none."""
-    fixed = [one for one in case.attacked() if one.fixed and one.iterative and not isinstance(one.threat, Flow)]
+    fixed = [one for one in case.attacked() if one.fixed and one.iterative and one.threat.flattens]
     return max(fixed, key=lambda one: (int(one.broken.sum()), -int(one.cost.sum())), default=None)
 
 
@@ -101,8 +101,8 @@ def grey_images(case: Case) -> tuple[list[int], PerImage]:
 
 
 def _guessing(case: Case) -> Seen:
-    if isinstance(case.threat, Flow):
-        return skipped("A deformation cannot make every image the same.")
+    if not case.threat.flattens:
+        return skipped(NO_FLAT_IMAGE)
     places, distance = grey_images(case)
     if not places:
         return skipped("No image was right before that a flat grey one proves to be breakable.")
@@ -144,7 +144,7 @@ def _unbounded(case: Case) -> Seen:
     if not places:
         return skipped("No image was right before.")
     images = placed(case.images, case.classifier)
-    stood, few = standing(case, attempt, places, attempt.threat.ceiling(images, case.classifier.bounds).cpu())
+    stood, few = standing(case, attempt, places, attempt.threat.max_size(images, case.classifier.bounds).cpu())
     text = f"{attempt.title} at a radius that allows every image left {stood} of {few} standing"
     return graded(stood / few, 0.0, LOST, text)
 

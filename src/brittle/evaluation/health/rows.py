@@ -116,7 +116,7 @@ ITERATIVE = Check(
 
 
 def _unlimited(case: Case) -> Seen:
-    searches = [one for one in case.attacked() if not one.fixed and one.p != "flow"]
+    searches = [one for one in case.attacked() if not one.fixed and one.threat.flattens]
     right = int(case.correct.sum())
     if not searches or not right:
         return skipped("There was no search by gradients without a limit.")

@@ -13,11 +13,10 @@ from brittle.core.combinators import Restarts
 from brittle.core.inputs import placed
 from brittle.evaluation.health.case import Attempt, Case
 from brittle.evaluation.health.check import Check, Seen, graded, skipped
-from brittle.evaluation.health.radii import grey_images, standing, strongest
+from brittle.evaluation.health.radii import NO_FLAT_IMAGE, grey_images, standing, strongest
 from brittle.evaluation.health.sources import CHECKLIST
 from brittle.evaluation.part import mistaken
 from brittle.metrics.rows import floats
-from brittle.threats import Flow
 
 CHANGE = (0.01, 0.05)
 """Shares of the images that fall anew above which a check warns and fails; ours."""
@@ -149,8 +148,8 @@ MORE_DRAWS = Check(
 
 
 def _all_guessing(case: Case) -> Seen:
-    if isinstance(case.threat, Flow):
-        return skipped("A deformation cannot make every image the same.")
+    if not case.threat.flattens:
+        return skipped(NO_FLAT_IMAGE)
     places, distance = grey_images(case)
     fixed = [one for one in case.attacked() if one.fixed and one.iterative and one.p == case.p]
     if not fixed or not places:
