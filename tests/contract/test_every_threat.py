@@ -109,15 +109,15 @@ def carries_gradients_back(threat: Threat) -> None:
 
 def climbs_steepest(threat: Threat) -> None:
     """The steepest direction has size 1 and no random one of that size gains more; or there is none."""
-    gradient = torch.randn(threat.zero(clean()).shape, generator=torch.Generator().manual_seed(2))
+    gradient = torch.randn(threat.zero(clean()).shape, generator=torch.Generator().manual_seed(2), dtype=clean().dtype)
     if not threat.generic and not isinstance(threat, Lp):
         with pytest.raises(UnsupportedThreat, match=threat.name):
             threat.steepest(gradient)
         return
     steepest = threat.steepest(gradient)
     zero = threat.zero(clean())
-    torch.testing.assert_close(threat.size(clean(), zero + steepest), torch.ones(4))
-    other = threat.within(1.0).draw(clean(), Streams(1, torch.arange(4), torch.float32), torch.arange(4), BOX) - zero
+    torch.testing.assert_close(threat.size(clean(), zero + steepest), torch.ones(4, dtype=zero.dtype))
+    other = threat.within(1.0).draw(clean(), Streams(1, torch.arange(4), clean().dtype), torch.arange(4), BOX) - zero
     assert bool(((gradient * (steepest - other)).flatten(1).sum(1) >= -1e-4).all())
 
 
