@@ -18,6 +18,8 @@ LAYERS = [
     {"files", "identity", "arguments"},
     {"plugins"},
     {"maths", "pictures"},
+    {"base"},
+    {"threats", "classifiers"},
     {"metrics"},
     {"runs"},
     {"core"},
@@ -44,7 +46,7 @@ REPORT_READS = (
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
     "brittle.files",  # writes a file in one go, and runs nothing
-    "brittle.limits",  # how much it may read
+    "brittle.threats",  # says how a change is named and measured, and runs nothing
     "brittle.runs",  # the record
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
@@ -115,7 +117,10 @@ def test_every_part_has_its_layer():
     [
         ("core/run.py", "from brittle.attacks.pgd import PGD", "brittle.attacks.pgd"),
         ("core/run.py", "def f():\n    import brittle.attacks.pgd", "brittle.attacks.pgd"),
-        ("maths/norms.py", "from brittle.core.rows import Rows", "brittle.core.rows"),
+        ("maths/norms.py", "from brittle.base.rows import Rows", "brittle.base.rows"),
+        ("base/seeds.py", "from brittle.threats import Lp", "brittle.threats"),
+        ("threats/flow.py", "from brittle.core.lattice import settle_on", "brittle.core.lattice"),
+        ("threats/flow.py", "from brittle.classifiers.classifier import Classifier", "brittle.classifiers.classifier"),
         ("attacks/pgd.py", "from brittle.data import open_source", "brittle.data"),
         ("attacks/pgd.py", "from brittle import Lp", "brittle"),
         ("attacks/pgd.py", "import brittle", "brittle"),
@@ -140,7 +145,7 @@ def test_a_planted_violation_is_caught(file: str, text: str, culprit: str):
 @pytest.mark.parametrize(
     ("file", "text"),
     [
-        ("core/run.py", "from brittle.core.attack import Attack\nfrom .threat import Threat\nimport torch"),
+        ("core/run.py", "from brittle.core.attack import Attack\nfrom .goal import Goal\nimport torch"),
         ("attacks/pgd.py", "from brittle.attacks.objective import Loss\nfrom brittle.maths import norms"),
         ("report/page.py", "from brittle.runs.store import a\nfrom brittle import metrics\nfrom . import trust"),
         ("__init__.py", "from brittle.core.run import run"),

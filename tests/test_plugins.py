@@ -14,13 +14,13 @@ from brittle.cli import app
 from brittle.defences import Defence
 from brittle.errors import InputError, RunError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.plan import named
 from brittle.evaluation.spec import parse_attack, parse_defence
 from brittle.listing import listing
 from brittle.models import open_network
 from brittle.plugins.names import OWN
 from brittle.report import write_report
 from brittle.studies import run_study
+from brittle.threats import parse_threat
 
 PLUGIN = Path(__file__).parent / "plugin"
 ATTACK = """
@@ -92,10 +92,41 @@ def test_the_threat_and_the_defence_work_in_python(installed):
     images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     defended = defence.protect(network)
     torch.testing.assert_close(defended.logits(images), network.logits(images.round()))
-    threat = named("half").within(0.1)
+    threat = parse_threat("half:0.1")
     result = brittle.run(parse_attack("grey").attack, network, images, threat=threat)
     assert float((result.adversarial - images).abs().max()) <= 0.2 + 1e-6
     assert "half" in repr(threat).lower()
+
+
+def test_the_threat_is_audited_searched_and_reported(installed, tmp_path):
+    attacks = ["grey:steps=2", "smallest(grey):steps=8"]
+    run = audit("digits-lenet", "digits", tmp_path / "run", attacks=attacks, norm="half", eps=0.2, limit=20)
+    assert (run.manifest.threat.norm, run.manifest.threat.radius) == ("half", 0.2)
+    assert {attack.norm for attack in run.manifest.attacks} == {"half"}
+    fixed, smallest = (run.table(attack.key) for attack in run.manifest.attacks)
+    assert min(fixed["size"].to_pylist()) >= 0
+    hit = [
+        size for size, success in zip(fixed["size"].to_pylist(), fixed["success"].to_pylist(), strict=True) if success
+    ]
+    assert hit
+    assert max(hit) <= 0.2 + 1e-6
+    found = [size for size, ok in zip(smallest["size"].to_pylist(), smallest["success"].to_pylist(), strict=True) if ok]
+    assert len(found) >= len(hit)
+    assert run.health() is not None
+    assert [finding.check for finding in run.health().findings if finding.status == "fail"] == []
+    assert "half" in write_report(run.path).read_text()
+
+
+def test_a_threat_of_the_users_file_is_audited_and_part_of_the_identity(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text((PLUGIN / "brittle_example" / "__init__.py").read_text())
+    given = {"attacks": [f"{path}:Grey:steps=2"], "norm": f"{path}:Half", "eps": 0.2, "limit": 6}
+    run = audit("digits-lenet", "digits", tmp_path / "run", **given)
+    assert run.manifest.threat.norm == "half"
+    assert "half" in write_report(run.path).read_text()
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(RunError, match=r"mine\.py"):
+        audit("digits-lenet", "digits", tmp_path / "run", **given)
 
 
 def test_an_entry_point_that_fails_is_said_and_the_rest_works(tmp_path, monkeypatch):

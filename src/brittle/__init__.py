@@ -36,17 +36,15 @@ if TYPE_CHECKING:
     from brittle.attacks.stadv import SpatiallyTransformed
     from brittle.attacks.superdeepfool import SuperDeepFool
     from brittle.attacks.support_descent import SupportDescent
+    from brittle.base.bounds import Bounds
+    from brittle.classifiers.classifier import Classifier
+    from brittle.classifiers.surrogate import Surrogate
     from brittle.core.attack import Attack, State, Stepwise
-    from brittle.core.bounds import Bounds
-    from brittle.core.classifier import Classifier
     from brittle.core.combinators import Cascade, Restarts, SmallestRadius
-    from brittle.core.flow import Flow
     from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
     from brittle.core.problem import Probe, Problem
     from brittle.core.result import Result
     from brittle.core.run import run
-    from brittle.core.surrogate import Surrogate
-    from brittle.core.threat import Lp, Pixels, Threat
     from brittle.data.open import open_source
     from brittle.errors import (
         BadImage,
@@ -68,6 +66,7 @@ if TYPE_CHECKING:
     from brittle.models.open import open_network
     from brittle.report.write import write_report
     from brittle.studies.bench.run import run_study
+    from brittle.threats import ColourShift, Flow, Lp, Pixels, Threat
     from brittle.universal.ascent import UniversalAscent
     from brittle.universal.fast_feature_fool import FastFeatureFool
     from brittle.universal.gd_uap import GDUAP
@@ -108,16 +107,15 @@ _NAMES = {
     "brittle.attacks.superdeepfool": "SuperDeepFool",
     "brittle.attacks.support_descent": "SupportDescent",
     "brittle.core.attack": "Attack State Stepwise",
-    "brittle.core.bounds": "Bounds",
-    "brittle.core.classifier": "Classifier",
+    "brittle.base.bounds": "Bounds",
+    "brittle.classifiers.classifier": "Classifier",
     "brittle.core.combinators": "Cascade Restarts SmallestRadius",
-    "brittle.core.flow": "Flow",
     "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
     "brittle.core.problem": "Probe Problem",
     "brittle.core.result": "Result",
     "brittle.core.run": "run",
-    "brittle.core.surrogate": "Surrogate",
-    "brittle.core.threat": "Lp Pixels Threat",
+    "brittle.classifiers.surrogate": "Surrogate",
+    "brittle.threats": "ColourShift Flow Lp Pixels Threat",
     "brittle.data.open": "open_source",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OverLimit RunError UnsupportedThreat",
@@ -179,6 +177,7 @@ __all__ = [
     "CarliniWagnerLinf",
     "Cascade",
     "Classifier",
+    "ColourShift",
     "DataError",
     "DeepFool",
     "FastFeatureFool",

@@ -12,10 +12,10 @@ from brittle.data.open import SOURCES
 from brittle.defences import Defence
 from brittle.models.open import NETWORKS
 from brittle.plugins import Registry
+from brittle.threats import THREATS
 
 if TYPE_CHECKING:
     from brittle.core.attack import Attack
-    from brittle.core.threat import Threat
     from brittle.universal.search import UniversalAttack
 
 __all__ = [
@@ -114,15 +114,6 @@ UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
     "a subclass of brittle.UniversalAttack",
 )
 """Ways to make one perturbation for all images."""
-
-THREATS: "Registry[Callable[..., Threat]]" = Registry(
-    "threat",
-    "brittle.evaluation.plan:THREATS",
-    "brittle.threats",
-    callable,
-    "a subclass of brittle.Threat that takes its radius",
-)
-"""How a change is measured; called with the radius."""
 
 DEFENCES: "Registry[Callable[..., Defence]]" = Registry(
     "defence", {}, "brittle.defences", callable, "a class whose objects have `protect(classifier)`"

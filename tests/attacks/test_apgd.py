@@ -12,7 +12,7 @@ from torch.nn import functional
 from brittle import APGD, PGD, Classifier, InputError, Lp, Targeted, run
 from brittle.attacks.apgd import checkpoints
 from brittle.attacks.apgd_l1 import SparseRun, _sparse
-from brittle.core.seeds import Streams
+from brittle.base.seeds import Streams
 
 
 def projected(image: Tensor, x: Tensor, p: float, eps: float) -> Tensor:

@@ -22,7 +22,7 @@ from brittle import (
     run,
 )
 from brittle.attacks.carlini_wagner import Descent, TanhBox, doubled, out_of_reach, shortfall
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 
 L2 = CarliniWagnerL2(searches=2, steps=25, learning_rate=0.02, constant=1.0)
 L0 = CarliniWagnerL0(steps=20, learning_rate=0.1, rivals=1)

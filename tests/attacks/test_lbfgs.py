@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from brittle import LBFGS, Classifier, DeepFool, InputError, Lp, Targeted, run
+from brittle.base.seeds import Streams
 from brittle.core.goal import Untargeted
 from brittle.core.problem import Problem
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
 from brittle.data import open_source
 from brittle.models import open_network
 

@@ -31,7 +31,7 @@ from brittle.attacks.one_pixel import (
     _pictures,
     _selected,
 )
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 from brittle.core.problem import Problem
 
 SMALL = OnePixel(population=16, generations=6)

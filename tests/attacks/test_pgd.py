@@ -9,9 +9,9 @@ from torch import nn
 
 from brittle import PGD, Classifier, Lp, Targeted, Untargeted, run
 from brittle.attacks.objective import objective
+from brittle.base.seeds import Streams
 from brittle.core.problem import Problem
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
 
 
 def small() -> nn.Module:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from brittle import Classifier, Flow, InputError, RotationTranslation, Targeted, UnsupportedThreat, run
-from brittle.core.threat import Lp
+from brittle.threats import Lp
 
 
 def posed(image: np.ndarray, angle: float, down: float, right: float) -> tuple[np.ndarray, float]:

@@ -23,9 +23,9 @@ from brittle import (
     run,
 )
 from brittle.attacks.jsma import saliency_maps
-from brittle.core.door import answer
+from brittle.classifiers.door import answer
+from brittle.classifiers.still import has_written, undisturbed
 from brittle.core.randomness import is_randomised
-from brittle.core.still import has_written, undisturbed
 
 HALVES = [torch.float16, torch.bfloat16]
 LINF = Lp("inf", 0.05)

@@ -6,10 +6,10 @@ from affine import affine, convolutional, middle
 from torch import Tensor, nn
 
 from brittle import APGD, FGSM, Classifier, InputError, Lp, ModelError, Surrogate, run
-from brittle.core.draws import drawn, mean_logits
+from brittle.base.seeds import Streams
+from brittle.classifiers.draws import drawn, mean_logits
 from brittle.core.problem import Problem
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
 
 
 class Masked(nn.Module):

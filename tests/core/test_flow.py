@@ -22,9 +22,9 @@ from brittle import (
     UnsupportedThreat,
     run,
 )
-from brittle.core.lattice import Lattice
-from brittle.core.seeds import Streams
+from brittle.base.seeds import Streams
 from brittle.maths.geometry import warp
+from brittle.threats.grid import Lattice
 
 CLEAN = torch.rand(5, 3, 6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -43,7 +43,7 @@ def test_the_size_is_the_longest_vector_and_not_that_of_a_component():
 
 def test_nothing_is_seen_as_the_image_itself_bit_for_bit():
     threat = Flow(1.0)
-    field, images = threat.seen(CLEAN, threat.nothing(CLEAN), Bounds())
+    field, images = threat.seen(CLEAN, threat.zero(CLEAN), Bounds())
     assert torch.equal(images, CLEAN)
     assert torch.equal(field, torch.zeros(5, 2, 6, 4, dtype=torch.float64))
 
@@ -137,7 +137,7 @@ def test_the_judged_field_is_the_returned_one_whatever_the_attack_says():
 
     class Far(ADef):
         def perturb(self, problem: Problem) -> None:
-            problem.probe(problem.threat.nothing(problem.images) + 2.0)
+            problem.probe(problem.threat.zero(problem.images) + 2.0)
 
     result = run(Far(), affine(), middle(), threat=Flow(1.0))
     assert not result.success.any()

@@ -28,10 +28,10 @@ from brittle import (
 )
 from brittle.core.attack import Attack
 from brittle.core.ladder import ladder
-from brittle.core.lattice import Lattice
-from brittle.core.threat import TOLERANCE
 from brittle.data import open_source
 from brittle.models import open_network
+from brittle.threats import TOLERANCE
+from brittle.threats.grid import Lattice
 
 BYTES = Lattice(256)
 
@@ -366,7 +366,8 @@ def test_sizes_that_are_not_those_of_a_difference_are_refused():
 
     class Flow(Threat):
         name = "flow"
-        size = project = draw = ceiling = None
+        on_images = False
+        size = project = draw = max_size = None
 
     BYTES.check(Odd(3), on_levels(middle(1)))
     with pytest.raises(UnsupportedThreat, match="flow"):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from brittle import PGD, Classifier, Lp, run
-from brittle.core.layout import laid_out
+from brittle.classifiers.layout import laid_out
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="only oneDNN gains by it")
 

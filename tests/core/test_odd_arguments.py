@@ -49,8 +49,8 @@ from brittle import (
     find_universal,
     run,
 )
+from brittle.base.seeds import Streams
 from brittle.core.attack import uses_gradients
-from brittle.core.seeds import Streams
 
 pytestmark = pytest.mark.skipif("BRITTLE_SHAPES" in os.environ, reason="the run-time checker refuses these first")
 LINF, SEEN = Lp("inf", 0.1), Classifier(NETWORK)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle import FGSM, Classifier, Lp, ModelError, run
-from brittle.core.probabilities import seem_probabilities, seem_sigmoid
+from brittle.classifiers.probabilities import seem_probabilities, seem_sigmoid
 
 
 def rows(count: int, classes: int, seed: int = 0, spread: float = 3.0) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from affine import convolutional, middle
 
 from brittle import Attack, Classifier, Lp, Problem, Untargeted, run
+from brittle.base.seeds import Streams
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
 
 
 def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = None, threat: Lp | None = None) -> Problem:
@@ -16,7 +16,7 @@ def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = Non
     clean = classifier.logits(images).detach()
     ids = torch.arange(n)
     threat = threat or Lp(2)
-    record, streams = Record(threat.nothing(images)), Streams(0, ids, images.dtype)
+    record, streams = Record(threat.zero(images)), Streams(0, ids, images.dtype)
     return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat, ids, record, streams, limit)
 
 
@@ -81,7 +81,7 @@ def test_points_are_what_the_threat_sees_in_them():
     """Under a threat of its own a point may be anything: here the share of the way to the inverted image."""
 
     class Inversion(Lp):
-        def nothing(self, clean):
+        def zero(self, clean):
             return torch.zeros_like(clean)
 
         def seen(self, clean, moved, bounds):

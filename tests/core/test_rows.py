@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from brittle.core.rows import Rows, column
+from brittle.base.rows import Rows, column
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from brittle.core.seeds import Streams
+from brittle.base.seeds import Streams
 
 IDS = torch.tensor([7, 3, 11, 2**40, 0])
 

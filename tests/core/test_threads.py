@@ -13,8 +13,8 @@ from affine import convolutional, middle
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, Result, RunError, run
+from brittle.classifiers.still import undisturbed
 from brittle.core.randomness import is_randomised
-from brittle.core.still import undisturbed
 
 LINF = Lp("inf", 0.05)
 AWHILE = 0.15

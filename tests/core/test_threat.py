@@ -7,8 +7,8 @@ import torch
 from affine import convolutional, middle
 
 from brittle import Bounds, InputError, Lp, Pixels, RandomNoise, run
-from brittle.core.seeds import Streams
-from brittle.core.threat import TOLERANCE
+from brittle.base.seeds import Streams
+from brittle.threats import TOLERANCE
 
 CLEAN = torch.full((6, 3, 4, 5), 0.5, dtype=torch.float64)
 EVERYONE = torch.arange(6)
@@ -113,10 +113,10 @@ def test_draws_are_uniform_in_the_ball(p, dimensions):
 
 def test_ceiling_is_the_farthest_corner():
     clean = torch.tensor([0.2, 0.9]).reshape(1, 1, 1, 2)
-    assert Lp("inf").ceiling(clean, Bounds()).tolist() == pytest.approx([0.9])
-    assert Lp(1).ceiling(clean, Bounds()).tolist() == pytest.approx([1.7])
-    assert Lp(0).ceiling(clean, Bounds()).tolist() == [2]
-    assert Pixels(1).ceiling(CLEAN, Bounds()).tolist() == [20] * 6
+    assert Lp("inf").max_size(clean, Bounds()).tolist() == pytest.approx([0.9])
+    assert Lp(1).max_size(clean, Bounds()).tolist() == pytest.approx([1.7])
+    assert Lp(0).max_size(clean, Bounds()).tolist() == [2]
+    assert Pixels(1).max_size(CLEAN, Bounds()).tolist() == [20] * 6
 
 
 def test_pixels_count_once_however_many_channels_change():

@@ -4,8 +4,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from brittle import PGD, Classifier, Lp, run
-from brittle.core import way_back as module_under_test
-from brittle.core.way_back import LEAST, shortened, way_back
+from brittle.classifiers import way_back as module_under_test
+from brittle.classifiers.way_back import LEAST, shortened, way_back
 from brittle.errors import ModelError
 
 GEOMETRIES = [

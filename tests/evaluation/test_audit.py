@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from brittle import DataError, InputError, LabelError, ModelError, RunError
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
 from brittle.evaluation.part import Extremes, rounded

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from brittle import ModelError, RunError
-from brittle.core.classifier import Classifier
-from brittle.core.threat import Lp
+from brittle.classifiers.classifier import Classifier
 from brittle.evaluation.audit import audit
 from brittle.evaluation.universal import universal
 from brittle.models import Network, open_network
@@ -18,6 +17,7 @@ from brittle.report import write_report
 from brittle.runs.manifest import Manifest
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import summarise
+from brittle.threats import Lp
 from brittle.training.plain import train
 from brittle.training.recipe import PlainTraining
 from brittle.universal.ascent import UniversalAscent

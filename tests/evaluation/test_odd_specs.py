@@ -11,10 +11,11 @@ from odd import FEW, LONGEST, ODD, refusal
 from brittle.attacks.pgd import PGD
 from brittle.data import open_source
 from brittle.errors import InputError
-from brittle.evaluation.plan import named, norm_of, plan
+from brittle.evaluation.plan import plan, threat_for
 from brittle.evaluation.spec import number, parse_attack, parse_universal, with_settings
 from brittle.models import open_network
 from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
+from brittle.threats import parse_threat
 
 pytestmark = pytest.mark.skipif("BRITTLE_SHAPES" in os.environ, reason="the run-time checker refuses these first")
 
@@ -58,7 +59,7 @@ around = st.tuples(st.sampled_from([*COMBINATORS, "uap"]), likely, likely).map(
 def test_attacks(text):
     def planned():
         if plan([text], "linf", 0.1):
-            norm_of(text)
+            threat_for(text)
 
     for call in (lambda: parse_attack(text), lambda: parse_universal(text), planned):
         assert 0 < len(refusal(call) or "read") < LONGEST + 2 * len(text)
@@ -78,7 +79,7 @@ def test_numbers_and_norms(text):
         assert value == value  # NaN is no number
 
     assert refusal(read) != ""
-    assert refusal(lambda: named(text)) != ""
+    assert refusal(lambda: parse_threat(text)) != ""
 
 
 FORMS = [

@@ -14,8 +14,9 @@ from brittle.evaluation import attack as attacking
 from brittle.evaluation import audit as auditing
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
-from brittle.evaluation.plan import DEFAULT_RADIUS, named, norm_of, plan
+from brittle.evaluation.plan import plan, threat_for
 from brittle.runs.manifest import read_manifest
+from brittle.threats import BUILT_IN, parse_threat
 from brittle.training.recipe import RECIPES, PlainTraining
 
 SHARED = {
@@ -87,7 +88,7 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
         assert (manifest.seed, manifest.batch, manifest.limit, manifest.lattice) == (11, 2, 3, 16)
         assert (manifest.block, manifest.device, manifest.draws, manifest.budget) == (64, "cpu", 1, None)
         assert manifest.command == ["brittle", "audit", "it"]
-        assert (manifest.threat.p, manifest.threat.radius) == ("2", 1.5)
+        assert (manifest.threat.norm, manifest.threat.radius) == ("l2", 1.5)
         assert [(one.spec, one.kind, one.radius) for one in manifest.attacks] == [
             ("noise:draws=1", "fixed", 1.5),
             ("fgsm:loss=margin", "fixed", 1.5),
@@ -111,14 +112,19 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
 
 
 def test_the_radii_are_those_most_often_reported(tmp_path):
-    assert DEFAULT_RADIUS == {"linf": 8 / 255, "l2": 0.5, "l1": 12, "l0": 10, "pixels": 1, "flow": 3}
-    for norm, radius in DEFAULT_RADIUS.items():
-        assert plan(["noise"], norm, radius)[0].threat == named(norm).within(radius)
+    usual = {name: parse_threat(name).default_radius for name in BUILT_IN}
+    assert usual == {"linf": 8 / 255, "l2": 0.5, "l1": 12, "l0": 10, "pixels": 1, "flow": 3, "colour": 0.1}
+    for norm, radius in usual.items():
+        assert plan(["noise"], norm, radius)[0].threat == parse_threat(norm, radius)
     folder = auditing.audit("digits-lenet", "digits", tmp_path / "run", attacks=["noise:draws=1"], norm="l1", limit=1)
     assert folder.manifest.threat.radius == 12
     assert folder.manifest.attacks[0].radius == 12
-    assert (named("pixels").radius, named("flow"), named("l2")) == (math.inf, Flow(math.inf), Lp(2))
-    assert (norm_of("pgd"), norm_of("one-pixel"), norm_of("stadv")) == ("l2", "pixels", "flow")
+    assert (parse_threat("pixels").radius, parse_threat("flow"), parse_threat("l2")) == (
+        math.inf,
+        Flow(math.inf),
+        Lp(2),
+    )
+    assert [threat_for(attack).name for attack in ("pgd", "one-pixel", "stadv")] == ["l2", "pixels", "flow"]
 
 
 class Dark(torch.nn.Module):

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, RandomNoise, run
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 from brittle.evaluation.part import KEPT, Extremes, before_saving, rounded, rows_of, still_wrong
-from brittle.metrics.rows import NORMS
+from brittle.metrics.rows import COLUMNS
 from brittle.runs.schema import SCHEMA
 
 
@@ -53,7 +53,7 @@ def test_an_image_that_was_wrong_has_size_0_in_every_norm_and_is_no_success():
     assert 0.05 < table["size"][0] <= 0.1 + 1e-6
     assert table["clean_prediction"] == [0, 1, 0]
     assert table["prediction"][:2] == [1, 1]
-    assert set(NORMS.values()) <= set(table)
+    assert set(COLUMNS) <= set(table)
 
 
 def test_the_rows_tell_the_form_and_the_norms_of_the_images():

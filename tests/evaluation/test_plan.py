@@ -18,7 +18,7 @@ def test_the_default_plan_suits_the_norm():
 
 def test_pixels_are_counted_and_not_measured():
     fixed, minimum = plan(["one-pixel", "support-descent"], "pixels", 3)
-    assert (fixed.info.p, fixed.info.kind, fixed.threat.name, fixed.threat.radius) == ("pixels", "fixed", "pixels", 3)
+    assert (fixed.info.norm, fixed.info.kind, fixed.threat.name, fixed.threat.radius) == ("pixels", "fixed", "pixels", 3)
     assert (minimum.info.kind, minimum.threat.radius) == ("minimum", math.inf)
 
 
@@ -26,7 +26,7 @@ def test_deformations_have_a_plan_of_their_own_with_a_baseline():
     noise, poses, adef, stadv = plan([], "flow", 2.5)
     assert (noise.info.name, noise.info.kind, noise.threat.name, noise.threat.radius) == ("noise", "fixed", "flow", 2.5)
     assert (poses.info.name, poses.info.kind) == ("rotation-translation", "minimum")
-    assert (adef.info.name, adef.info.kind, adef.info.p) == ("adef", "minimum", "flow")
+    assert (adef.info.name, adef.info.kind, adef.info.norm) == ("adef", "minimum", "flow")
     assert (stadv.info.name, stadv.info.kind, stadv.threat.radius) == ("stadv", "fixed", 2.5)
     assert plan(["stadv"], "flow", None)[0].info.kind == "minimum"
     assert plan(["stadv:eps=1"], "flow", 2.5)[0].threat.radius == 1

@@ -16,7 +16,7 @@ from brittle.core.problem import Problem
 from brittle.data import from_memory, open_source
 from brittle.data.fit import Fit
 from brittle.evaluation.attack import attack
-from brittle.evaluation.plan import norm_and_radius, plan, spec_of
+from brittle.evaluation.plan import plan, spec_of, threat_of
 from brittle.evaluation.universal import universal
 from brittle.metrics.rows import floats
 from brittle.models import open_network
@@ -90,10 +90,10 @@ def test_a_threat_as_a_value_or_as_one_text(as_text):
     for threat in ("linf:0.1", Lp("inf", 0.1)):
         folder = brittle.audit("digits-lenet", "digits", question=Question(threat), attacks=["fgsm"], limit=6)
         assert sizes(folder, "fgsm") == as_text
-    assert norm_and_radius(Question("l2")) == ("l2", None)
+    assert threat_of(Question("l2")) == (Lp(2), None)
     for wrong in (Question(Lp("inf", 0.1), radius=0.2), Question("linf:0.1", radius=0.1), Question(3)):
         with pytest.raises(InputError, match=r"twice|expected"):
-            norm_and_radius(wrong)
+            threat_of(wrong)
 
 
 def test_a_list_of_attacks(as_text):

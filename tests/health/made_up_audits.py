@@ -81,7 +81,7 @@ def case(*attempts: Attempt, module: nn.Module | None = None, images: Tensor | N
 def result(images: Tensor, *, success: bool = True, size: float = 0.05, trace: Sequence[float] | None = None) -> Result:
     """What an attack returned for one image."""
     one, whole = torch.tensor([size], dtype=torch.float64), torch.tensor([1])
-    named = dict.fromkeys(("l0", "l1", "l2", "linf", "pixels", "flow", "clean_confidence", "confidence", "margin"), one)
+    named = dict.fromkeys(("clean_confidence", "confidence", "margin"), one)
     counted = dict.fromkeys(("forward", "backward", "iterations", "nonfinite_outputs", "nonfinite_gradients"), whole)
     said = {"clean_prediction": torch.tensor([0]), "prediction": torch.tensor([int(success)])}
     return Result(
@@ -89,6 +89,7 @@ def result(images: Tensor, *, success: bool = True, size: float = 0.05, trace: S
         success=torch.tensor([success]),
         already=torch.tensor([False]),
         size=one,
+        sizes=dict.fromkeys(("l0", "l1", "l2", "linf", "pixels", "flow"), one),
         seconds=one,
         trace=None if trace is None else torch.tensor([trace], dtype=torch.float64),
         **named,

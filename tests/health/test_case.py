@@ -6,7 +6,7 @@ from made_up_audits import BOX, NOISE, SEARCH, STEPS, Bright, Brightens, attempt
 from torch import Tensor, nn
 
 from brittle import Classifier, Flow, Lp, Pixels
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.data import open_source
 from brittle.errors import InputError
 from brittle.evaluation.audit import audit
@@ -24,7 +24,7 @@ from brittle.runs.finding import Finding, Health
 
 def test_an_attempt_knows_what_it_is():
     kinds = {
-        name: (of.gradients, of.baseline, of.black_box, of.fixed, of.radius, of.p)
+        name: (of.gradients, of.baseline, of.black_box, of.fixed, of.radius, of.norm)
         for name, of in {
             "steps": attempt(STEPS, rows(1)),
             "search": attempt(SEARCH, rows(1), Lp("2")),
@@ -33,8 +33,8 @@ def test_an_attempt_knows_what_it_is():
         }.items()
     }
     assert kinds == {
-        "steps": (True, False, False, True, 0.1, "inf"),
-        "search": (True, False, False, False, None, "2"),
+        "steps": (True, False, False, True, 0.1, "linf"),
+        "search": (True, False, False, False, None, "l2"),
         "noise": (False, True, False, True, 2.0, "flow"),
         "box": (False, False, True, True, 3.0, "pixels"),
     }
@@ -53,7 +53,7 @@ def test_a_case_counts_and_finds_its_rows():
     assert made.passes == 81 + 6 * 20
     assert made.rows.tolist() == [1, 4]
     assert made.correct.tolist() == [False, True, True, True, True, True]
-    assert (made.p, made.radius, made.span) == ("2", 0.5, 3.0)
+    assert (made.norm, made.radius, made.span) == ("l2", 0.5, 3.0)
     assert [one.attack for one in made.attacked()] == [STEPS]
     assert [one.attack for one in made.attacked(gradients=False)] == [NOISE]
     assert case(attempt(STEPS, table), threat=Lp("2")).radius is None

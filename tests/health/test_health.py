@@ -17,7 +17,7 @@ from brittle.core.attack import uses_gradients
 from brittle.evaluation.audit import audit
 from brittle.evaluation.spec import parse_attack
 from brittle.health import gradients
-from brittle.health.again import in_box, measured
+from brittle.health.again import in_box
 from brittle.health.meter import Meter
 from brittle.health.repeats import moved
 from brittle.health.thorough import doubled
@@ -29,6 +29,7 @@ from brittle.runs.summary import summarise
 from brittle.studies.faults.bench import case, network
 from brittle.studies.faults.networks import Purifies, Quantised
 from brittle.terminal import show_summary
+from brittle.threats import parse_threat
 
 ASKED = {"attacks": ["fgsm", "pgd:steps=10"], "eps": 0.1, "limit": 40}
 
@@ -47,13 +48,11 @@ def test_the_meter_counts_every_pass_as_the_rows_do():
 
 @pytest.mark.parametrize("p", ["0", "1", "2", "inf", "pixels"])
 def test_changes_are_measured_as_the_threats_measure_them(p: str):
-    from brittle.evaluation.plan import named
-
     image = middle(1)[0]
     points = torch.where(torch.rand(5, *image.shape) < 0.5, image + 0.1 * torch.randn(5, *image.shape), image)
-    threat = named(p if p == "pixels" else f"l{p}")
+    threat = parse_threat(p)
     expected = threat.size(image.expand_as(points), points)
-    np.testing.assert_allclose(measured(points.numpy(), image.numpy(), p), expected.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(threat.measured(image.numpy(), points.numpy()), expected.numpy(), rtol=1e-12)
     assert in_box(np.array([[0.0, 1.0], [-1e-9, 0.5], [0.5, 1 + 1e-9]]), (0.0, 1.0)).tolist() == [True, False, False]
 
 

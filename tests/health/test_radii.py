@@ -231,7 +231,7 @@ def test_a_search_that_misses_beside_an_attack_at_the_radius(missed: int, lame: 
 
 def test_guessing_needs_a_grey_image_and_an_attack():
     table = rows(4)
-    assert "deformation" in GUESSING(case(attempt(STEPS, table), threat=Flow(1.0))).text
+    assert "of this kind" in GUESSING(case(attempt(STEPS, table), threat=Flow(1.0))).text
     assert "No image was right" in GUESSING(case(attempt(STEPS, table), module=Bright(at=0.6))).text
     assert "There was no search" in GUESSING(case(attempt(NOISE, table), module=GREY)).text
     other = attempt(Brightens(), table, Lp("2", 0.1))

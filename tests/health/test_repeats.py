@@ -25,8 +25,9 @@ from made_up_audits import (
 from torch import Tensor
 
 from brittle import Flow, Lp, Pixels, RandomNoise
-from brittle.health.again import MOST, Witness, in_turn, measured
+from brittle.health.again import MOST, Witness, in_turn
 from brittle.health.repeats import ALLOWED, CONVERGED, RETURNED, SAME, moved
+from brittle.threats import parse_threat
 
 WIDE = torch.float64
 
@@ -66,9 +67,9 @@ def test_the_witness_of_a_search_has_no_radius_and_measures_in_the_norm_of_the_a
 
 
 def test_deformations_have_no_size_that_images_show():
-    assert measured(np.ones((2, 1, 2, 2)), np.zeros((1, 2, 2)), "flow").tolist() == [math.inf, math.inf]
-    assert measured(np.ones((2, 3, 2, 2)), np.zeros((3, 2, 2)), "pixels").tolist() == [4, 4]
-    assert measured(np.ones((2, 3, 2, 2)), np.zeros((3, 2, 2)), "0").tolist() == [12, 12]
+    assert parse_threat("flow").measured(np.zeros((1, 2, 2)), np.ones((2, 1, 2, 2))).tolist() == [math.inf, math.inf]
+    assert parse_threat("pixels").measured(np.zeros((3, 2, 2)), np.ones((2, 3, 2, 2))).tolist() == [4, 4]
+    assert parse_threat("0").measured(np.zeros((3, 2, 2)), np.ones((2, 3, 2, 2))).tolist() == [12, 12]
 
 
 def test_images_are_attacked_again_in_turn_one_that_stood_and_one_that_fell():

@@ -91,7 +91,7 @@ def test_rho_is_the_mean_of_relative_sizes(minimum, table):
     assert found.value == pytest.approx((0.1 + 0.2 + 0.3 + 0.2) / 4)
     assert found.n == 4
     assert metrics.rho_adv(minimum).value == INF
-    with pytest.raises(InputError, match="p = '0'"):
+    with pytest.raises(InputError, match="meaning for '0'"):
         metrics.rho_adv(minimum, "0")
     with pytest.raises(InputError, match="black"):
         metrics.rho_adv(table(correct=[True], image_l2=[0.0]))

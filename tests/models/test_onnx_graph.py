@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 from brittle.errors import ModelError
 from brittle.models import open_network
 

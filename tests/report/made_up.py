@@ -130,7 +130,7 @@ class Images:
             "pixels": change * 0 + 40,
             "flow": np.full(n, INF),
         }
-        norms |= {attack.p if attack.p in norms else f"l{attack.p}": change}
+        norms |= {attack.norm: change}
         channels, height, width = recipe.shape
         columns = {
             "index": which,
@@ -159,7 +159,7 @@ class Images:
             "height": np.full(n, height),
             "width": np.full(n, width),
         }
-        pictures = self.pictures(which, success, change, attack.p == "flow")
+        pictures = self.pictures(which, success, change, attack.norm == "flow")
         arrays = [pa.array(columns[item.name], item.type) if item.name in columns else None for item in SCHEMA]
         filled = [
             array if array is not None else pictures[item.name] for array, item in zip(arrays, SCHEMA, strict=True)

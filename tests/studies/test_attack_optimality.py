@@ -4,18 +4,18 @@ import pytest
 
 from brittle import Attack
 from brittle.errors import InputError
-from brittle.evaluation.plan import named
 from brittle.evaluation.spec import parse_attack
 from brittle.metrics import Estimate
 from brittle.registry import ATTACKS as REGISTERED
 from brittle.studies import run_study
 from brittle.studies.optimality import attack_optimality
 from brittle.studies.optimality.attack_optimality import ATTACKS, COLUMNS
+from brittle.threats import parse_threat
 
 
 def searches_without_a_radius(attack: Attack, norm: str) -> bool:
     try:
-        attack.check(named(norm))
+        attack.check(parse_threat(norm))
     except InputError:
         return False
     return attack.gradients

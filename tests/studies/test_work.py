@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from brittle.attacks.deepfool import DeepFool
-from brittle.core.threat import Lp
 from brittle.studies.bench.work import Work, identity_of, plain_of
+from brittle.threats import Lp
 
 
 class Known:

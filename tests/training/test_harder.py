@@ -10,7 +10,7 @@ from torch.nn import functional
 from brittle import PGD, Classifier, DeepFool, Lp, run
 from brittle.attacks.adef import ADef
 from brittle.core.attack import Attack
-from brittle.core.flow import Flow
+from brittle.threats import Flow
 from brittle.training import AdversarialTraining
 from brittle.training.adversarial import Worst, harder
 from training.test_adversarial import HARD, trained

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from brittle import Classifier
-from brittle.core.threat import Lp
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths.substitutes import substitutes
+from brittle.threats import Lp
 from brittle.universal import fast_feature_fool, gd_uap
 from brittle.universal.augment import augmented, blurred
 from brittle.universal.excitation import Course, image_views, loudness, noise_views, saturation_of

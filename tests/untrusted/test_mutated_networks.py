@@ -14,7 +14,6 @@ from mutations import cases, damaged, reheaded, repacked, rewritten
 from safetensors.torch import save
 from torch import nn
 
-from brittle.core.threat import Lp
 from brittle.errors import BrittleError
 from brittle.evaluation.audit import audit
 from brittle.models.archive import check_archive
@@ -23,6 +22,7 @@ from brittle.models.weights import load_weights
 from brittle.report import write_report
 from brittle.runs.finding import HEALTH, read_health
 from brittle.runs.manifest import read_manifest
+from brittle.threats import Lp
 from brittle.universal.perturbation import Perturbation
 
 

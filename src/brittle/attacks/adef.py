@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import rivals_of
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import geometry
 from brittle.types import Fields, Images, Logits, Mask, PerImage
@@ -86,7 +86,7 @@ class ADef(Stepwise[Bend]):
 
     def start(self, problem: Problem) -> Bend:
         """Begin without a deformation; the candidates are those of the clean image."""
-        return Bend(problem.threat.nothing(problem.images), rivals_of(problem, self.candidates))
+        return Bend(problem.threat.zero(problem.images), rivals_of(problem, self.candidates))
 
     def perturb(self, problem: Problem) -> None:
         """Step, and lengthen what is left over."""

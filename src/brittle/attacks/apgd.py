@@ -9,10 +9,10 @@ from torch import Tensor
 
 from brittle.attacks.apgd_l1 import SparseRun
 from brittle.attacks.objective import Ascent, Loss, drawn_direction, objective, rivals_of, towards
+from brittle.base.rows import column
 from brittle.core.attack import Attack, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.types import Images, Mask, PerImage
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import Ascent, Loss, objective, towards
+from brittle.base.rows import column
 from brittle.core.attack import Stepwise
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 

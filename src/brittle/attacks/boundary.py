@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.starting import reached
+from brittle.base.rows import Rows, column
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows, column
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.types import Images, PerImage

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from brittle.attacks.alma import ALMA
 from brittle.attacks.fmn import FMN
+from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import shortened, smallest_step

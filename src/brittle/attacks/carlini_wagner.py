@@ -7,11 +7,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from brittle.base.bounds import Bounds
+from brittle.base.rows import Rows, column
 from brittle.core.attack import at_least
-from brittle.core.bounds import Bounds
 from brittle.core.goal import Goal
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows, column
 from brittle.errors import InputError
 from brittle.maths.elementary import inverse_tanh, power
 from brittle.types import Images, Logits, Mask, PerImage

@@ -19,10 +19,10 @@ from brittle.attacks.carlini_wagner import (
     shortfall,
 )
 from brittle.attacks.objective import rivals_of
+from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, Targeted
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.types import Images, Mask, PerImage
 
 MARGIN = 0.01

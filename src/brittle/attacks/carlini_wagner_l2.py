@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.carlini_wagner import Course, Descent, TanhBox, check_shared, follow, over, shortfall
+from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.types import Images, Mask, PerImage
 
 LARGEST = 1e10

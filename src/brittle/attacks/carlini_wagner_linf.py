@@ -16,9 +16,9 @@ from brittle.attacks.carlini_wagner import (
     over,
     shortfall,
 )
+from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.types import Images, Mask, PerImage
 

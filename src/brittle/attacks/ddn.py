@@ -7,9 +7,9 @@ import torch
 
 from brittle.attacks.direction import somewhere
 from brittle.attacks.objective import objective
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.schedule import cosine
@@ -85,7 +85,7 @@ class DDN(Stepwise[Sphere]):
         moved = norms.steepest(probe.points - problem.images + stride * direction, 2)
         smaller, larger = state.radius * (1 - self.gamma), state.radius * (1 + self.gamma)
         radius = torch.where(problem.goal.met(probe.logits), smaller, larger)
-        radius = torch.minimum(radius, problem.threat.ceiling(problem.images, bounds))
+        radius = torch.minimum(radius, problem.threat.max_size(problem.images, bounds))
         return Sphere(self._rounded(problem, problem.images + column(radius, moved) * moved), radius, state.done + 1)
 
     def _rounded(self, problem: Problem, x: Images) -> Images:

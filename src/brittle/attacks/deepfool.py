@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import rivals_of
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import losses, norms
 from brittle.maths.hyperplane import smallest_step
+from brittle.threats import Lp
 from brittle.types import Images, Logits, Mask, PerImage
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import drawn_direction, rivals_of
+from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step

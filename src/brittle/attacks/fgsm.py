@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from brittle.attacks.objective import Loss, objective
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import torch
 
+from brittle.base.bounds import Bounds
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
-from brittle.core.bounds import Bounds
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
 from brittle.maths.schedule import cosine
@@ -102,7 +102,7 @@ class FMN(Stepwise[Ball]):
             missing = (problem.goal.confidence - problem.goal.margin(probe.logits)).abs()
             distance = missing / norms.size(gradient, threat.dual).clamp_min(torch.finfo(gradient.dtype).tiny ** 0.5)
             radius = self._radius(state, met, smallest, size + distance + self.nudge * bounds.span)
-        radius = torch.minimum(radius, threat.ceiling(problem.images, bounds))
+        radius = torch.minimum(radius, threat.max_size(problem.images, bounds))
         moved = probe.points + self._stride(threat.p, state.done) * bounds.span * norms.steepest(gradient, 2)
         change = norms.project(moved - problem.images, threat.p, radius)
         return Ball(problem.images + change, radius, smallest, state.done + 1)

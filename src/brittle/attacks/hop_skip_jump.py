@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.starting import Reached, bisected, reached, straight
+from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
-from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 

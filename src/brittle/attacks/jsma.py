@@ -7,16 +7,16 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from brittle.base.rows import Rows, column
+from brittle.classifiers.classifier import Classifier, no_gradients
+from brittle.classifiers.slopes import slope_of
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
-from brittle.core.classifier import Classifier, no_gradients
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows, column
-from brittle.core.slopes import slope_of
-from brittle.core.still import undisturbed
-from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.maths.saliency import best_feature, best_pair, saliency
+from brittle.threats import Threat
 from brittle.types import Images, Labels, Logits
 
 On = Literal["logits", "probabilities"]

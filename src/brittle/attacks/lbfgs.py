@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from brittle.base.rows import Rows
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows
 from brittle.errors import InputError
 from brittle.maths.losses import cross_entropy, others
 from brittle.maths.quasi_newton import ENOUGH, Pairs, boxed_step, free_entries, shorter

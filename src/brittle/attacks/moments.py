@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brittle.core.rows import Rows
+from brittle.base.rows import Rows
 
 FIRST_DECAY, SECOND_DECAY, TINY = 0.9, 0.999, 1e-8
 """Adam's constants (Kingma & Ba, ICLR 2015, algorithm 1)."""

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.base.rows import Rows, column
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows, column
 from brittle.maths import norms
 from brittle.types import Images
 
@@ -29,6 +29,7 @@ class RandomNoise(Attack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels", "flow")
+    generic: ClassVar[bool] = True
     gradients: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = True
     draws: int = 100
@@ -91,7 +92,7 @@ class RandomDirection(Attack):
 
     def _along(self, problem: Problem, direction: Images) -> None:
         low = torch.zeros_like(problem.clean[:, 0])
-        length = problem.threat.ceiling(problem.images, problem.classifier.bounds) * 2.0**-self.doublings
+        length = problem.threat.max_size(problem.images, problem.classifier.bounds) * 2.0**-self.doublings
         bracket = _Lengths(low, torch.full_like(low, torch.inf), length)
         for turn in range(self.doublings + 1 + self.bisections):
             growing = torch.isinf(bracket.high)

@@ -8,9 +8,9 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
+from brittle.base.rows import column
 from brittle.core.attack import State
 from brittle.core.problem import Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.types import Images, Logits, PerImage

@@ -7,14 +7,14 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from brittle.base.bounds import Bounds
+from brittle.base.rows import Rows
 from brittle.core.attack import Attack, at_least
-from brittle.core.bounds import Bounds
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows
-from brittle.core.threat import Threat
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.maths.equal_rows import first_equal
+from brittle.threats import Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage
 
 PARENTS = 3

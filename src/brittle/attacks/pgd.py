@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import Loss, objective
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least, share_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
+from brittle.threats import Lp
 from brittle.types import Images
 
 
@@ -22,6 +23,9 @@ class PGD(Stepwise[State]):
     y)), in l2 along the normalised gradient. The l1 step moves the entries with the largest gradients that the box
     still lets move (Tramer & Boneh, NeurIPS 2019, section 4.2: "sparse l1 descent"). Deviation: an image leaves as soon
     as it is broken; the result is the same, and a restart runs only on images not yet broken.
+
+    Of threats whose points are parameters, such as colour shifts, the parameters are searched: the gradient is chained
+    back to them.
 
     Attributes:
         steps: 40, the paper's for MNIST (with radius 0.3 and step_size 0.01).
@@ -41,6 +45,7 @@ class PGD(Stepwise[State]):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    generic: ClassVar[bool] = True
     needs_radius: ClassVar[bool] = True
     steps: int = 40
     step_size: float | None = None
@@ -67,7 +72,7 @@ class PGD(Stepwise[State]):
     def start(self, problem: Problem) -> State:
         """Draw a point of the ball, or take the clean image."""
         if not self.random_start:
-            return State(problem.images)
+            return State(problem.threat.zero(problem.images))
         bounds = problem.classifier.bounds
         return State(problem.threat.draw(problem.images, problem.streams, problem.ids, bounds))
 
@@ -77,11 +82,14 @@ class PGD(Stepwise[State]):
 
     def step(self, problem: Problem, state: State, probe: Probe) -> State:
         """Climb and project."""
-        threat = problem.lp
-        gradient = probe.gradient(objective(problem, self.loss, self.kappa))
+        threat, bounds = problem.threat, problem.classifier.bounds
+        slope = probe.gradient(objective(problem, self.loss, self.kappa))
+        gradient = threat.pulled_back(problem.images, state.x, slope, bounds)
+        here = probe.points if threat.on_images else state.x
         stride = 2.5 * threat.radius / self.steps if self.step_size is None else self.step_size
-        direction = self._sparse(problem, probe, gradient) if threat.p == 1 else threat.steepest(gradient)
-        return State(threat.project(problem.images, torch.addcmul(probe.points, direction, column(stride, direction))))
+        sparse = isinstance(threat, Lp) and threat.p == 1
+        direction = self._sparse(problem, probe, gradient) if sparse else threat.steepest(gradient)
+        return State(threat.project(problem.images, torch.addcmul(here, direction, column(stride, direction))))
 
     def _sparse(self, problem: Problem, probe: Probe, gradient: Images) -> Tensor:
         """Return the signs of the largest entries of the gradient that do not push against the box, with l1-norm 1."""

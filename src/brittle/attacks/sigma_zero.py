@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.moments import Moments
+from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.schedule import cosine

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import objective
+from brittle.base.rows import Rows
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows
 from brittle.errors import InputError
 from brittle.types import Images, PerImage
 

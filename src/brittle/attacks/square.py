@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import objective
+from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_zero
 from brittle.core.combinators import survivors
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import logit_scale
+from brittle.base.rows import Rows, column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows, column
 from brittle.errors import InputError
 from brittle.maths import geometry
 from brittle.maths.quasi_newton import CURVED, ENOUGH, Pairs, shorter, two_loop
@@ -156,7 +156,7 @@ class SpatiallyTransformed(Stepwise[Descent]):
 
     def start(self, problem: Problem) -> Descent:
         """Begin without a deformation."""
-        field, none = problem.threat.nothing(problem.images), torch.zeros_like(problem.clean[:, 0])
+        field, none = problem.threat.zero(problem.images), torch.zeros_like(problem.clean[:, 0])
         ring = field.new_zeros(2, len(field), self.memory, field[:1].numel())
         here, count = Place.unseen(field), torch.zeros_like(problem.ids)
         return Descent(field, here, field, none + 1, none, none + self.tau, none, none.bool(), ring[0], ring[1], count)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from brittle.base.rows import Rows, column
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows, column
 from brittle.types import Images, PerImage
 
 COARSENESS = (1, 2, 4, 8)

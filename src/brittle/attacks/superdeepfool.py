@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool, Walk
+from brittle.base.rows import Rows, column
 from brittle.core.attack import Attack, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows, column
 from brittle.maths import norms
 from brittle.types import Images, Mask, PerImage
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
 from brittle.maths.losses import smooth_lead
@@ -125,7 +125,7 @@ class _Descent(Stepwise[Support]):
 
     def _count(self, problem: Problem, state: Support, probe: Probe, gradient: Images, done: int) -> PerImage:
         """Return how many entries may change next."""
-        everything = problem.threat.ceiling(torch.zeros_like(problem.images), problem.classifier.bounds)
+        everything = problem.threat.max_size(torch.zeros_like(problem.images), problem.classifier.bounds)
         if not done:
             bounds = problem.classifier.bounds
             rise = (problem.goal.confidence - problem.goal.margin(probe.logits)).clamp_min(0)

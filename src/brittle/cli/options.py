@@ -110,7 +110,7 @@ def _plain(hint: Any) -> tuple[Any, int | None]:
 def _value(kind: type[Any], given: dict[str, Any]) -> Any:
     """A group of what was read: numbers out of their text, and a GPU where there is one."""
     if given.get("radius") is not None:
-        from brittle.evaluation.spec import number
+        from brittle.arguments import number
 
         given["radius"] = number(given["radius"])
     if "device" in given:

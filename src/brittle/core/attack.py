@@ -7,10 +7,10 @@ from typing import ClassVar, Generic, TypeVar, cast
 import torch
 
 from brittle.arguments import check_fields, fields_first
+from brittle.base.rows import Rows
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import Rows
-from brittle.core.threat import Threat
 from brittle.errors import InputError, UnsupportedThreat
+from brittle.threats import Threat
 from brittle.types import Mask, Points
 
 
@@ -21,12 +21,15 @@ class Attack(ABC):
     Attributes:
         threats: names of the threats that it has mathematics for.
         needs_radius: whether it works at a given radius; otherwise it searches for the smallest change.
+        generic: whether it needs nothing of a threat but draws, projections and steepest directions, and so takes any
+            threat that says it may be searched so (`Threat.generic`) beside those named.
         fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
         gradients: whether it differentiates the network; otherwise it is a black box or a baseline (see
             `uses_gradients` for attacks around attacks).
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    generic: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = False
     fits_radius: ClassVar[bool] = False
     gradients: ClassVar[bool] = True
@@ -57,7 +60,7 @@ class Attack(ABC):
             InputError: no radius, where the attack needs one.
         """
         name = type(self).__name__
-        if threat.name not in self.threats:
+        if threat.name not in self.threats and not (self.generic and threat.generic):
             raise UnsupportedThreat(
                 f"{name} cannot measure changes by {threat.name}; it knows {', '.join(self.threats)}"
             )

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from brittle.base.rows import Rows
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.problem import Problem
-from brittle.core.rows import Rows
-from brittle.core.threat import Threat
 from brittle.errors import InputError
+from brittle.threats import Threat
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SmallestRadius(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Try `steps` radii for each image."""
-        ceiling = problem.threat.ceiling(problem.images, problem.classifier.bounds)
+        ceiling = problem.threat.max_size(problem.images, problem.classifier.bounds)
         ceiling = torch.minimum(
             ceiling, torch.as_tensor(problem.threat.radius, dtype=ceiling.dtype, device=ceiling.device)
         )

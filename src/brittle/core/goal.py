@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import fitted, seen
-from brittle.core.rows import Rows
+from brittle.base.rows import Rows
 from brittle.errors import InputError, LabelError
 from brittle.maths.losses import lead
 from brittle.types import Labels, Logits, Mask, PerImage

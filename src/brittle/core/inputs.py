@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import seen
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
-from brittle.core.threat import TOLERANCE, Threat
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
 from brittle.errors import BoundsError, InputError, LabelError
+from brittle.threats import TOLERANCE, Threat
 from brittle.types import Images, Labels
 
 LONGEST_NUMBER = 8
@@ -104,10 +104,10 @@ def check_radius(threat: Threat, images: Images, bounds: Bounds) -> None:
     if isinstance(radius, Tensor) or not math.isfinite(radius) or not len(images):
         return
     corner = torch.full_like(images[:1], bounds.lower, dtype=torch.float64)
-    largest = float(threat.ceiling(corner, bounds)[0])
+    largest = float(threat.max_size(corner, bounds)[0])
     if radius <= largest * (1 + TOLERANCE):
         return
-    levels = threat.name == "linf" and bounds.span == 1 and radius <= 255
+    levels = threat.levels and bounds.span == 1 and radius <= 255
     mend = f"write {radius:g}/255 for {radius:g} levels of 255" if levels else "give it in the units of the images"
     raise InputError(
         f"the {threat.name} radius {radius:g} allows more than any change of such images can be (at most {largest:g}); "

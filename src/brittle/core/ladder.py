@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brittle.core.rows import Rows, column
-from brittle.core.threat import Lp, Threat
+from brittle.base.rows import Rows, column
+from brittle.threats import Lp, Threat
 from brittle.types import Images, Mask, PerImage
 
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier, no_gradients
-from brittle.core.door import grain_of
-from brittle.core.draws import drawn
+from brittle.base.rows import Rows
+from brittle.base.seeds import Streams
+from brittle.classifiers.classifier import Classifier, no_gradients
+from brittle.classifiers.door import grain_of
+from brittle.classifiers.draws import drawn
+from brittle.classifiers.slopes import slope_of
 from brittle.core.goal import Goal
 from brittle.core.graph import Graph
 from brittle.core.nonfinite import filled, retreat, usable
 from brittle.core.record import Record
-from brittle.core.rows import Rows
-from brittle.core.seeds import Streams
-from brittle.core.slopes import slope_of
-from brittle.core.threat import Lp, Threat
+from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import undisturbed
 from brittle.core.inputs import placed
-from brittle.core.still import undisturbed
 from brittle.types import Images
 
 LOOKS = 5

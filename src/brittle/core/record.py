@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from brittle.core.rows import column
+from brittle.base.rows import column
 from brittle.types import Mask, PerImage, Points
 
 

@@ -2,14 +2,15 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from brittle.core.still import said_of_autocast
-from brittle.types import Fields, Images, Labels, Mask, PerImage
+from brittle.classifiers.still import said_of_autocast
+from brittle.types import Fields, Images, Labels, Mask, PerImage, Points
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,8 @@ class Result:
         success: right before, and goal met after, in a fresh forward pass.
         already: the goal was met by the clean image; its size is 0 and it is no success.
         size: of the change by the threat; 0 where `already`, infinite where nothing was found.
-        l0, l1, l2, linf: norms of the change of what is returned.
-        pixels: how many pixels differ in any channel.
-        flow: the longest vector of the deformation, in pixels; infinite unless the threat is `Flow`.
+        sizes: of the change of what is returned, (n,) by the name of each threat that images show (l0, l1, l2, linf,
+            pixels), and by that of the threat.
         clean_prediction, clean_confidence: of the clean image (confidence: largest softmax value).
         prediction, confidence: of what is returned.
         margin: of what is returned, in logits beyond the boundary (negative before it).
@@ -38,8 +38,8 @@ class Result:
         seconds: the image's share of its batch's time.
         size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;
             None without `lattice`, and for deformations.
-        field: the deformation that leads from the clean image to what is returned, (n, 2, h, w) in pixels; None unless
-            the threat is `Flow`.
+        perturbation: the parameters that lead from the clean image to what is returned, such as the fields (n, 2, h,
+            w) of deformations in pixels; None where changes are measured on the images.
         trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
         autocast: under which `torch.autocast` of the caller the network was asked and judged, such as "autocast to
             bfloat16 on cpu"; "" for none.
@@ -49,12 +49,7 @@ class Result:
     success: Mask
     already: Mask
     size: PerImage
-    l0: PerImage
-    l1: PerImage
-    l2: PerImage
-    linf: PerImage
-    pixels: PerImage
-    flow: PerImage
+    sizes: Mapping[str, PerImage]
     clean_prediction: Labels
     clean_confidence: PerImage
     prediction: Labels
@@ -67,7 +62,7 @@ class Result:
     nonfinite_gradients: Tensor
     seconds: Tensor
     size_unrounded: PerImage | None = None
-    field: Fields | None = None
+    perturbation: Points | None = None
     trace: Tensor | None = None
     autocast: str = ""
 
@@ -75,18 +70,56 @@ class Result:
         return len(self.success)
 
     @property
+    def l0(self) -> PerImage:
+        """How many values differ."""
+        return self.sizes["l0"]
+
+    @property
+    def l1(self) -> PerImage:
+        """By how much values differ in total."""
+        return self.sizes["l1"]
+
+    @property
+    def l2(self) -> PerImage:
+        """Euclidean length of the change."""
+        return self.sizes["l2"]
+
+    @property
+    def linf(self) -> PerImage:
+        """The largest change of a value."""
+        return self.sizes["linf"]
+
+    @property
+    def pixels(self) -> PerImage:
+        """How many pixels differ in any channel."""
+        return self.sizes["pixels"]
+
+    @property
+    def flow(self) -> PerImage:
+        """The longest vector of the deformation, in pixels; infinite unless the threat is `Flow`."""
+        return self.sizes.get("flow", torch.full_like(self.size, torch.inf))
+
+    @property
+    def field(self) -> Fields | None:
+        """The deformation that leads to what is returned, (n, 2, h, w) in pixels; None unless the threat is `Flow`."""
+        return self.perturbation if "flow" in self.sizes else None
+
+    @property
     def lattice_cost(self) -> PerImage | None:
         """By how much the lattice made the change larger; infinite where it lost it, NaN where nothing was found."""
         return None if self.size_unrounded is None else self.size - self.size_unrounded
 
     def table(self) -> pa.Table:
-        """Return every column but images and fields as an Arrow table, to be written as Parquet or read by pandas."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return every column but images and perturbations as an Arrow table, for Parquet or pandas."""
+        columns: dict[str, Tensor | None] = {}
+        for one in fields(self):
+            new = {**self.sizes, "flow": self.flow} if one.name == "sizes" else {one.name: getattr(self, one.name)}
+            columns |= new
         return pa.table(
             {
                 name: values.cpu().numpy()
                 for name, values in columns.items()
-                if name not in ("adversarial", "field", "trace", "autocast") and values is not None
+                if name not in ("adversarial", "perturbation", "trace", "autocast") and values is not None
             }
         )
 
@@ -97,18 +130,22 @@ class Collector:
     def __init__(self, images: Images, dtype: torch.dtype):
         self._adversarial = torch.empty_like(images, dtype=torch.promote_types(images.dtype, dtype))
         self._columns: dict[str, Tensor] = {}
+        self._sizes: dict[str, Tensor] = {}
         self._traces: list[Tensor] = []
         self._filled = 0
 
-    def add(self, adversarial: Images, columns: dict[str, Tensor], trace: Tensor | None) -> None:
+    def add(
+        self, adversarial: Images, columns: dict[str, Tensor], sizes: dict[str, Tensor], trace: Tensor | None
+    ) -> None:
         """Append a batch."""
         device, count = self._adversarial.device, len(self._adversarial)
         rows = slice(self._filled, self._filled + len(adversarial))
         self._adversarial[rows] = adversarial
-        for name, values in columns.items():
-            if name not in self._columns:
-                self._columns[name] = torch.empty((count, *values.shape[1:]), dtype=values.dtype, device=device)
-            self._columns[name][rows] = values
+        for kept, new in ((self._columns, columns), (self._sizes, sizes)):
+            for name, values in new.items():
+                if name not in kept:
+                    kept[name] = torch.empty((count, *values.shape[1:]), dtype=values.dtype, device=device)
+                kept[name][rows] = values
         self._filled = rows.stop
         if trace is not None:
             self._traces.append(trace.to(device))
@@ -121,4 +158,5 @@ class Collector:
             trace = torch.cat(
                 [torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=torch.nan) for part in self._traces]
             )
-        return Result(adversarial=self._adversarial, trace=trace, autocast=said_of_autocast(), **self._columns)
+        said = said_of_autocast()
+        return Result(adversarial=self._adversarial, trace=trace, autocast=said, sizes=self._sizes, **self._columns)

@@ -1,58 +1,8 @@
-"""Values whose rows run over images, and can be cut to the images that still matter."""
+"""Moved to `brittle.base.rows`; this name goes with the next version."""
 
-from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+import warnings
 
-import torch
-from torch import Tensor
+from brittle.base.rows import Rows as Rows
+from brittle.base.rows import column as column
 
-R = TypeVar("R", bound="Rows")
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A frozen dataclass whose tensors and nested `Rows` run over the same images; other fields are shared.
-
-    Example:
-        >>> @dataclass(frozen=True)
-        ... class Point(Rows):
-        ...     x: Tensor
-        ...     name: str = "shared"
-        >>> Point(torch.arange(3)).rows(torch.tensor([0, 2])).x
-        tensor([0, 2])
-    """
-
-    def rows(self: R, keep: Tensor) -> R:
-        """Return the same value for the images at the positions `keep` (int64) alone, in that order."""
-
-        def cut(value: object) -> object:
-            if isinstance(value, Tensor) and value.ndim:
-                return value[keep]
-            return value.rows(keep) if isinstance(value, Rows) else value
-
-        return replace(self, **{field.name: cut(getattr(self, field.name)) for field in fields(self)})
-
-    def where(self: R, chosen: Tensor, other: R) -> R:
-        """Return this value for the images `chosen` (bool, (n,)) and `other` for the rest; what is shared stays."""
-
-        def mixed(mine: object, others: object) -> object:
-            if isinstance(mine, Tensor) and isinstance(others, Tensor) and mine.ndim:
-                return torch.where(column(chosen, mine), mine, others)
-            return mine.where(chosen, others) if isinstance(mine, Rows) and isinstance(others, Rows) else mine
-
-        names = [field.name for field in fields(self)]
-        return replace(self, **{name: mixed(getattr(self, name), getattr(other, name)) for name in names})
-
-
-def column(values: Tensor | float, like: Tensor) -> Tensor:
-    """Shape one number per image (or one for all) so that it broadcasts over images shaped like `like`.
-
-    Numbers take the type of `like`; a mask stays a mask.
-
-    Example:
-        >>> column(torch.ones(4), torch.zeros(4, 3, 8, 8)).shape
-        torch.Size([4, 1, 1, 1])
-    """
-    kept = isinstance(values, Tensor) and values.dtype == torch.bool
-    tensor = torch.as_tensor(values, dtype=None if kept else like.dtype, device=like.device)
-    return tensor.reshape(-1, *[1] * (like.ndim - 1))
+warnings.warn("brittle.core.rows is brittle.base.rows now", DeprecationWarning, stacklevel=2)

@@ -9,23 +9,21 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, Seed, checked
+from brittle.base.seeds import Streams
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import drawn
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack, at_least, propose
-from brittle.core.classifier import Classifier
-from brittle.core.draws import drawn
-from brittle.core.flow import Flow
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
-from brittle.core.lattice import Lattice, settle_on
+from brittle.core.lattice import settle_on
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
-from brittle.core.seeds import Streams
-from brittle.core.still import undisturbed
-from brittle.core.threat import Pixels, Threat
-from brittle.maths import norms
-from brittle.maths.geometry import longest
 from brittle.maths.losses import decided
+from brittle.threats import MEASURES, Parametric, Threat
+from brittle.threats.grid import Lattice
 from brittle.types import Images, Labels, Logits
 
 VERIFYING = 1
@@ -106,7 +104,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     goal = _checked(goal, images)
     ids = torch.arange(len(images)) if ids is None else as_labels(ids, images, "ids")
     grid = None if lattice is None else Lattice(lattice, classifier.bounds)
-    if grid is not None and isinstance(threat, Flow):
+    if grid is not None and isinstance(threat, Parametric):
         threat, grid = replace(threat, lattice=grid), None
     elif grid is not None:
         grid.check(threat, images)
@@ -211,7 +209,7 @@ def _one_batch(
         job.check_classes(clean.shape[1])
     aim = _resolved(job.goal, rows, labels, clean).beside(clean)
     threat = job.threat.checked(x)
-    record = Record(threat.nothing(x), budget=job.allowance, trace=job.trace)
+    record = Record(threat.zero(x), budget=job.allowance, trace=job.trace)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if job.draws == 1 else 1 + job.draws)
     already = aim.met(clean)
@@ -227,13 +225,14 @@ def _one_batch(
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
     verified = count > 0 and (job.budget is None or job.budget > job.verifying)
     columns = _judged(problem, adversarial, already, right, verified=verified) | sizes
-    if isinstance(threat, Flow):
-        columns |= {"flow": longest(best), "field": best}
-    else:
-        columns["flow"] = torch.full_like(record.size, torch.inf)
+    measured = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
+    if threat.name not in measured:
+        measured[threat.name] = threat.size(x, best)
+    if not threat.on_images:
+        columns["perturbation"] = best
     seconds = (time.perf_counter() - began) / max(count, 1)
     columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
-    collector.add(adversarial, columns, _trace_of(record) if job.trace else None)
+    collector.add(adversarial, columns, measured, _trace_of(record) if job.trace else None)
 
 
 def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
@@ -252,14 +251,13 @@ def _judged(
 
     Without a pass to verify them there was none to attack with, and the images are the clean ones.
     """
-    record, images, clean = problem.record, problem.images, problem.clean
+    record, clean = problem.record, problem.clean
     final, unusable = clean, torch.zeros_like(already)
     if verified:
         outputs, spoilt = usable(drawn(problem.classifier, adversarial, problem.draws, problem.streams), clean)
         final, unusable = outputs.mean(0), unusable if spoilt is None else spoilt
         record.count(problem.ids, forward=problem.draws)
         record.note_nonfinite(problem.ids, outputs=spoilt)
-    change = adversarial - images
     margin = problem.goal.margin(final)
     met = problem.goal.met(final) & torch.isfinite(margin) & ~unusable
     size = torch.where(already, torch.zeros_like(record.size), record.size)
@@ -268,8 +266,6 @@ def _judged(
         "success": right & ~already & met & torch.isfinite(record.size),
         "already": already,
         "size": torch.where(already | met, size, torch.full_like(size, torch.inf)),
-        **{name: norms.size(change, p) for name, p in (("l0", 0), ("l1", 1), ("l2", 2), ("linf", torch.inf))},
-        "pixels": Pixels(torch.inf).size(images, adversarial),
         "clean_prediction": clean_prediction,
         "clean_confidence": clean_confidence,
         "prediction": prediction,

@@ -2,7 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 
 
 @runtime_checkable

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import CountOrNone, checked, fitted
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
-from brittle.core.classifier import Classifier
-from brittle.core.draws import mean_logits
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.core.still import undisturbed
 from brittle.data import Block, Source
 from brittle.errors import InputError
 from brittle.evaluation.adversarial_images import (
@@ -31,7 +31,7 @@ from brittle.evaluation.adversarial_images import (
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import draws_for
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, norm_and_radius, norm_of, plan
+from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.subject import Subject, open_subject
 from brittle.identity.compare import stated
@@ -100,9 +100,9 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
         raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
     read, loaded = files_named(asked.model.spec, asked.data.spec, asked.model.weights), users_modules()
     check_folder(Path(out), IMAGES, read)
-    norm, eps = norm_and_radius(asked.question)
-    norm = norm or norm_of(attack)
-    chosen = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)[0]
+    threat, eps = threat_of(asked.question)
+    threat = threat or threat_for(attack)
+    chosen = plan([attack], threat, usual(threat) if eps is None else eps)[0]
     subject = open_subject(asked.model, asked.data, device=asked.effort.device)
     source, remarks = match_classes(subject.network.classes, subject.source, asked.data.class_order)
     for line in subject.said(remarks):

@@ -15,14 +15,14 @@ from typing import Any
 
 from brittle import metrics
 from brittle.arguments import checked
+from brittle.classifiers.still import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.lattice import Lattice
-from brittle.core.still import remarks_on_autocast
-from brittle.errors import DataError, InputError
+from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.first_look import batch_of, draws_for, first_look
 from brittle.evaluation.part import before_saving
-from brittle.evaluation.plan import DEFAULT_RADIUS, Planned, named, norm_and_radius, plan
+from brittle.evaluation.plan import Planned, plan, threat_of, usual
 from brittle.evaluation.progress import Nobody, Watch
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
@@ -39,6 +39,7 @@ from brittle.runs.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.store import PARTS, RunFolder
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.threats import parse_threat
 from brittle.version import __version__
 
 PARTS_OF = 64
@@ -120,13 +121,11 @@ def _audited(
     command: Sequence[str],
 ) -> RunFolder:
     seed, budget, lattice = asked.effort.seed or 0, asked.effort.budget, asked.question.quantization
-    norm, eps = norm_and_radius(asked.question)
-    norm = norm or "linf"
-    if norm not in DEFAULT_RADIUS:
-        raise InputError(f"the norm is {norm!r}; expected {', '.join(DEFAULT_RADIUS)}")
+    threat, eps = threat_of(asked.question)
+    threat = threat or parse_threat("linf")
     check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
-    radius = DEFAULT_RADIUS[norm] if eps is None else eps
-    planned = plan(attacks, norm, radius) if attacks else []
+    radius = usual(threat) if eps is None else eps
+    planned = plan(attacks, threat, radius) if attacks else []
     before_saving(budget, asked.effort.draws or 1)
     check_names(*(path / PARTS / one.info.key for one in planned))
     loaded = users_modules()
@@ -140,7 +139,7 @@ def _audited(
         raise DataError(
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
-    planned = planned or plan((), norm, radius, reveals=classifier.reveals, budget=budget)
+    planned = planned or plan((), threat, radius, reveals=classifier.reveals, budget=budget)
     source, remarks = match_classes(network.classes, source, asked.data.class_order)
     remarks = [*remarks, *remarks_on_autocast()]
     converted = source.conversions()
@@ -148,8 +147,9 @@ def _audited(
     before = digest_of(classifier.module, known=known)
     shape = first_look(classifier, source, blank=budget is not None)
     if eps is not None:
-        check_reach(named(norm).within(eps), shape, classifier.bounds)
-    remarks = [*remarks, *unusual_radius(norm, radius / classifier.bounds.span, shape, asked=eps is not None)]
+        check_reach(threat.within(eps), shape, classifier.bounds)
+    if radius is not None:
+        remarks += unusual_radius(threat, radius / classifier.bounds.span, shape, asked=eps is not None)
     ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
     decisive = [value for one in planned for value in (one.attack, one.threat)]
     origin = provenance(network, classifier, source, loaded, ask_twice, known, decisive)
@@ -187,7 +187,7 @@ def _audited(
             remarks=remarks,
             relabelled=None if source.relabelled is None else list(source.relabelled),
         ),
-        threat=ThreatInfo(norm=planned[0].info.norm, radius=radius),
+        threat=ThreatInfo(norm=threat.name, radius=radius),
         attacks=[one.info for one in planned],
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
         code=origin.code,
@@ -197,7 +197,7 @@ def _audited(
         anew = work.go()
         health = folder.health()
         if anew or health is None or (thorough and not health.thorough):
-            question = named(norm).within(radius)
+            question = threat if radius is None else threat.within(radius)
             found = examine_run(
                 folder, attempts(folder, planned), question, classifier, source, weights=before, thorough=thorough
             )

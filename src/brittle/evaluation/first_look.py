@@ -2,10 +2,10 @@
 
 import torch
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import undisturbed
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.randomness import DRAWS, is_randomised
-from brittle.core.still import undisturbed
 from brittle.data import Source
 from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
 

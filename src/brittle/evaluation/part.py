@@ -10,13 +10,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import at_least
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
-from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.result import Result
-from brittle.core.still import undisturbed
 from brittle.maths import norms
 from brittle.maths.losses import mistaken
 from brittle.runs.schema import SCHEMA

@@ -2,33 +2,22 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
-from functools import partial
 from typing import Any, Literal, cast
 
-from brittle import registry
-from brittle.arguments import fitted
-from brittle.core.attack import Attack
-from brittle.core.classifier import Reveals
-from brittle.core.flow import Flow
-from brittle.core.threat import Lp, Pixels, Threat
-from brittle.errors import InputError, UnsupportedThreat
-from brittle.evaluation.spec import Spec, number, parse_attack
-from brittle.plugins import parts_of_spec
-from brittle.registry import ATTACKS, COMBINATORS
-from brittle.runs.manifest import AttackInfo, Norm
-from brittle.specs import Question
+from torch import Tensor
 
-DEFAULT_RADIUS = {"linf": 8 / 255, "l2": 0.5, "l1": 12.0, "l0": 10.0, "pixels": 1.0, "flow": 3.0}
-"""The radii most often reported: RobustBench's for linf and l2 (CIFAR-10), Croce & Hein's for l1; ten values for l0;
-one pixel (Su et al.); three pixels for deformations (Alaifari et al.)."""
-THREATS: dict[str, Callable[[float], Threat]] = {
-    **{norm: partial(Lp, norm) for norm in ("linf", "l2", "l1", "l0")},
-    "pixels": Pixels,
-    "flow": Flow,
-}
-"""Brittle's own threats, which `brittle.registry` has beside those of packages."""
+from brittle.arguments import fitted, seen
+from brittle.classifiers.classifier import Reveals
+from brittle.core.attack import Attack
+from brittle.errors import InputError, UnsupportedThreat
+from brittle.evaluation.spec import Spec, parse_attack
+from brittle.registry import ATTACKS, COMBINATORS
+from brittle.runs.manifest import AttackInfo
+from brittle.specs import Question
+from brittle.threats import BUILT_IN, Threat, parse_threat
+
 DEFAULT_ATTACKS = (
     "noise:draws=10",
     "fgsm:loss=scaled",
@@ -69,7 +58,7 @@ class Planned:
 
 def plan(
     attacks: Sequence[str | Attack],
-    norm: str,
+    threat: Threat | str,
     radius: float | None,
     *,
     reveals: Reveals = "gradients",
@@ -82,7 +71,7 @@ def plan(
 
     Args:
         attacks: as text or as values; none for `DEFAULT_ATTACKS`, or `BLACK_BOX_ATTACKS`, as far as they know the norm.
-        norm: linf, l2, l1, l0, pixels or flow.
+        threat: the question; its radius is for attacks that need one.
         radius: in the units of the images; for flow in pixels.
         reveals: what the network reveals, for the default attacks.
         budget: most queries of an image and attack; Square's schedule is made for what it leaves.
@@ -90,63 +79,52 @@ def plan(
     Raises:
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
-    threat = named(norm)
+    threat = parse_threat(threat) if isinstance(threat, str) else threat
     specs = [spec_of(one) for one in attacks] or _suitable(threat, _defaults(reveals, budget))
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
 
 
-def named(norm: str) -> Threat:
-    """Return the threat of this name, or of `FILE.py:CLASS`, without a radius.
+def threat_of(question: Question) -> tuple[Threat | None, float | None]:
+    """Return a question's threat without a radius, and its radius, as far as they are given.
 
     Raises:
-        InputError: another name, or what is no threat.
-    """
-    if norm in registry.THREATS or parts_of_spec(norm) is not None:
-        threat = registry.THREATS.find(norm)(math.inf)
-        if not isinstance(threat, Threat):  # pyright: ignore[reportUnnecessaryIsInstance]  # somebody else wrote it
-            raise InputError(f"{norm} made a {type(threat).__name__}; expected a brittle.Threat")
-        return threat
-    return Lp(norm)
-
-
-def norm_and_radius(question: Question) -> tuple[str | None, float | None]:
-    """Return the name of a question's threat and its radius, as far as they are said.
-
-    Raises:
-        InputError: two radii, or a threat that is none of those known by name.
+        InputError: two radii, a threat that nobody knows, or one with a radius for each image.
 
     Example:
-        >>> norm_and_radius(Question("linf:51/255")), norm_and_radius(Question(Lp("inf", 0.1)))
-        (('linf', 0.2), ('linf', 0.1))
+        >>> threat_of(Question("linf:51/255")), threat_of(Question(radius=0.1))
+        ((Lp(radius=inf, p=inf), 0.2), (None, 0.1))
     """
-    threat: object = fitted("norm", question.threat, str | Threat | None)
-    if isinstance(threat, str):
-        name, colon, radius = threat.partition(":")
-        inner = number(radius) if colon else None
-    elif isinstance(threat, Threat):
-        name, inner = threat.name, float(threat.radius) if threat.bounded else None
-        if name not in DEFAULT_RADIUS or (named(name) if inner is None else named(name).within(inner)) != threat:
-            raise InputError(f"the threat is {threat!r}; expected one of {', '.join(DEFAULT_RADIUS)}")
-    else:
-        name, inner = None, None
+    given: object = fitted("norm", question.threat, str | Threat | None)
+    if given is None:
+        return None, question.radius
+    threat = parse_threat(given) if isinstance(given, str) else cast(Threat, given)
+    if isinstance(threat.radius, Tensor):
+        raise InputError(f"the radius is {seen(threat.radius)}; expected one number for all images")
+    inner = threat.radius if threat.bounded else None
     if inner is not None and question.radius is not None:
         raise InputError(f"the radius is given twice, as {inner:g} and as {question.radius:g}; leave one out")
-    return name, question.radius if inner is None else inner
+    return threat.within(math.inf), question.radius if inner is None else inner
 
 
-def norm_of(attack: str | Attack) -> str:
-    """Return the norm that an attack is used with when none is named: l2, or the first other one that it knows.
+def usual(threat: Threat) -> float | None:
+    """Return the radius most often reported for a threat; None where it names none."""
+    return threat.default_radius if math.isfinite(threat.default_radius) else None
+
+
+def threat_for(attack: str | Attack) -> Threat:
+    """Return the threat that an attack is used with when none is named: l2, or the first other one that it knows.
 
     Raises:
         InputError: an unknown attack.
 
     Example:
-        >>> norm_of("pgd:steps=3"), norm_of("adef")
+        >>> threat_for("pgd:steps=3").name, threat_for("adef").name
         ('l2', 'flow')
     """
     spec = spec_of(attack)
-    return next((norm for norm in ("l2", *DEFAULT_RADIUS) if _knows(spec, named(norm))), "l2")
+    known = (parse_threat(name) for name in ("l2", *BUILT_IN))
+    return next((threat for threat in known if _knows(spec, threat)), parse_threat("l2"))
 
 
 def _defaults(reveals: Reveals, budget: int | None) -> Sequence[str]:
@@ -183,7 +161,7 @@ def _planned(spec: Spec, threat: Threat, radius: float | None, taken: set[str]) 
         name=spec.name,
         settings=_settings(spec.attack),
         kind=kind,
-        norm=cast(Norm, threat.name),
+        norm=threat.name,
         radius=own if kind == "fixed" else None,
     )
     return Planned(info, spec.attack, chosen)

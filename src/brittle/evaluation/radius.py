@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
-from brittle.core.bounds import Bounds
+from brittle.base.bounds import Bounds
 from brittle.core.inputs import check_radius
-from brittle.core.threat import Threat
+from brittle.threats import Threat
 
 UNLIKE = 4.0
 """A radius that was asked for and is so many times smaller or larger than the usual one is said to be."""
-USUAL_LINF = ((1, 28, 32, 0.3, "MNIST"), (3, 32, 64, 8 / 255, "CIFAR-10"), (3, 128, 1024, 4 / 255, "ImageNet"))
-"""Channels, sides from and to, the usual linf radius, and for which data: Madry et al., ICLR 2018 (arXiv:1706.06083)
-for MNIST; RobustBench (Croce et al., NeurIPS 2021 Datasets and Benchmarks, arXiv:2010.09670) for the others."""
 
 
 def check_reach(threat: Threat, shape: Sequence[int], bounds: Bounds | None = None) -> None:
@@ -30,29 +27,30 @@ def check_reach(threat: Threat, shape: Sequence[int], bounds: Bounds | None = No
     check_radius(threat, torch.zeros((1, *shape)), bounds or Bounds())
 
 
-def unusual_radius(norm: str, radius: float, shape: Sequence[int], *, asked: bool = True) -> list[str]:
+def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked: bool = True) -> list[str]:
     """Say which radius is usual for images of this shape where the one asked for is far from it.
 
     A radius that nobody asked for is compared strictly.
 
     Example:
-        >>> unusual_radius("linf", 0.03, (1, 28, 28))[0].partition(", the usual")[0]
+        >>> from brittle import Lp
+        >>> unusual_radius(Lp("inf"), 0.03, (1, 28, 28))[0].partition(", the usual")[0]
         'the linf radius 0.03 is 10 times smaller than 0.3'
-        >>> unusual_radius("linf", 8 / 255, (3, 32, 32)), unusual_radius("l2", 9.0, (1, 28, 28))
+        >>> unusual_radius(Lp("inf"), 8 / 255, (3, 32, 32)), unusual_radius(Lp(2), 9.0, (1, 28, 28))
         ([], [])
     """
-    channels, *sides = shape
-    for known, least, most, usual, name in USUAL_LINF:
-        if norm != "linf" or channels != known or not all(least <= side <= most for side in sides):
-            continue
-        ratio = max(radius / usual, usual / radius)
-        if ratio >= (UNLIKE if asked else 1.01):
-            size, way = "x".join(map(str, shape)), "smaller" if radius < usual else "larger"
-            return [
-                f"the linf radius {_written(radius)} is {ratio:.2g} times {way} than {_written(usual)}, the usual one "
-                f"for images of {size} such as {name}: --eps {_written(usual)}"
-            ]
-    return []
+    found = threat.usual_radius(shape)
+    if found is None:
+        return []
+    usual, name = found
+    ratio = max(radius / usual, usual / radius)
+    if ratio < (UNLIKE if asked else 1.01):
+        return []
+    size, way = "x".join(map(str, shape)), "smaller" if radius < usual else "larger"
+    return [
+        f"the {threat.name} radius {_written(radius)} is {ratio:.2g} times {way} than {_written(usual)}, the usual one "
+        f"for images of {size} such as {name}: --eps {_written(usual)}"
+    ]
 
 
 def _written(radius: float) -> str:

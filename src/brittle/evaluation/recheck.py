@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier
-from brittle.core.draws import mean_logits
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.still import undisturbed
 from brittle.core.inputs import placed
 from brittle.core.randomness import is_randomised
-from brittle.core.still import undisturbed
 from brittle.data import Source
 from brittle.errors import RunError
 from brittle.runs.store import RunFolder

@@ -5,9 +5,9 @@ from typing import Any
 
 from brittle.attacks.pgd import PGD
 from brittle.core.attack import Attack
-from brittle.core.threat import Lp
 from brittle.errors import InputError
-from brittle.evaluation.plan import DEFAULT_RADIUS, plan
+from brittle.evaluation.plan import plan, usual
+from brittle.threats import Lp, Threat
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
@@ -62,7 +62,7 @@ def changed_course(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def what_is_attacked(
-    recipe: str | None, attack: str | Attack | None, norm: str, eps: float | None, options: dict[str, Any]
+    recipe: str | None, attack: str | Attack | None, threat: Threat, eps: float | None, options: dict[str, Any]
 ) -> AdversarialTraining | None:
     """Read what is to be done to the images before each step; None for nothing."""
     asked = [f"--{_word(key)}" for key in changed_course(options)]
@@ -76,7 +76,7 @@ def what_is_attacked(
         if asked:
             raise InputError(f"{', '.join(asked)} without an attack; say which, such as --attack pgd:steps=7")
         return None
-    (planned,) = plan([attack], norm, DEFAULT_RADIUS.get(norm) if eps is None else eps)
+    (planned,) = plan([attack], threat, usual(threat) if eps is None else eps)
     threat = planned.threat
     if planned.info.kind == "minimum" and eps is not None:
         threat = threat.within(eps)

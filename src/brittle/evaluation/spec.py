@@ -1,6 +1,5 @@
 """Attacks as text: `pgd:steps=40,restarts=5`, `smallest(fgsm):steps=20`, `cascade(fgsm;pgd:steps=40)`."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, replace
@@ -10,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from brittle.arguments import fitted, seen
+from brittle.arguments import fitted, number, seen
 from brittle.core.attack import Attack
 from brittle.defences import Defence
 from brittle.errors import InputError
@@ -24,10 +23,6 @@ STEP = "deepfool:steps=10"
 """What finds the steps of the published universal perturbation (Moosavi-Dezfooli et al., CVPR 2017)."""
 LONGEST, DEEPEST = 10_000, 10
 """Letters of a spec, and brackets within each other."""
-NUMBER = re.compile(
-    r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40}|inf)([eE][+-]?\d{1,4})?(/\d{1,40}(\.\d{0,40})?)?", re.ASCII
-)
-"""How a number or a fraction is written."""
 IN_FILE = re.compile(r"([^();]*\.py)(?=:)")
 """The path of a Python file within a spec; brackets and semicolons belong to the spec."""
 Settings = TypeVar("Settings", bound=Any)
@@ -135,28 +130,6 @@ def _inner(part: str) -> Attack:
     if spec.radius is not None:
         raise InputError(f"{part!r}: an attack inside another has no radius of its own; give eps to the outermost one")
     return spec.attack
-
-
-def number(text: str) -> float:
-    """Read a number or a fraction such as 8/255.
-
-    Raises:
-        InputError: neither.
-
-    Example:
-        >>> number("51/255"), number("0.5")
-        (0.2, 0.5)
-    """
-    try:
-        if not NUMBER.fullmatch(text):
-            raise ValueError
-        over, _, under = text.partition("/")
-        value = float(over) / float(under or 1)
-        if math.isinf(value) and "inf" not in text:
-            raise OverflowError
-        return value
-    except (ValueError, ArithmeticError):
-        raise InputError(f"{seen(text)} is no number; expected one such as 0.5 or 8/255") from None
 
 
 def written(name: str) -> str:

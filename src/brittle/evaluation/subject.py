@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from brittle.arguments import Device, fitted
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
-from brittle.core.still import remarks_on_autocast, undisturbed
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import remarks_on_autocast, undisturbed
 from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
 from brittle.errors import BrittleError, InputError

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import remarks_on_autocast
 from brittle.core.attack import Attack
-from brittle.core.classifier import Classifier
 from brittle.core.run import run
-from brittle.core.still import remarks_on_autocast
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_line
-from brittle.evaluation.plan import norm_and_radius, spec_of
+from brittle.evaluation.plan import spec_of, threat_of
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
 from brittle.evaluation.spec import with_settings
@@ -31,6 +31,7 @@ from brittle.runs.checkpoint import belongs_to_another
 from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import FilePlace, files_named
 from brittle.specs import Asked, DataLike, DataSpec, Effort, Question
+from brittle.threats import parse_threat
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.plain import Design, History, accuracy, identity_of, seeded, train_named
@@ -116,10 +117,11 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         "batch",
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
-    norm, eps = norm_and_radius(asked.question)
-    norm, seed, device = norm or "linf", asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
+    threat, eps = threat_of(asked.question)
+    threat = threat or parse_threat("linf")
+    seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
     course = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
-    adversarial = what_is_attacked(recipe, attack, norm, eps, course)
+    adversarial = what_is_attacked(recipe, attack, threat, eps, course)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
     chosen = with_settings(chosen, settings)
     chosen = replace(chosen, epochs=epochs or chosen.epochs, seed=chosen.seed if seed is None else seed)
@@ -127,8 +129,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if adversarial is not None:
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "recipe": recipe, "set": settings}
-    text = None if attack is None else spec_of(attack).text
-    given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm if attack else None}
+    text, norm = (None, None) if attack is None else (spec_of(attack).text, threat.name)
+    given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm}
     given |= {"limit": asked.data.limit, "device": None if device == "cpu" else device, "seed": seed}
     command = command_line(["train", network], given)
     return fit_and_save(

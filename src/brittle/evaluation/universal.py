@@ -10,12 +10,11 @@ from typing import Any
 import torch
 
 from brittle.arguments import CountOrNone, checked
-from brittle.core.still import undisturbed
-from brittle.core.threat import Lp
+from brittle.classifiers.still import undisturbed
 from brittle.data import Noise
 from brittle.errors import InputError
 from brittle.evaluation.command import command_line
-from brittle.evaluation.plan import norm_and_radius
+from brittle.evaluation.plan import threat_of
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
@@ -29,6 +28,7 @@ from brittle.runs import kinds
 from brittle.runs.checkpoint import belongs_to_another
 from brittle.runs.place import FilePlace, files_named
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.threats import Lp
 from brittle.universal.course import identity_of
 from brittle.universal.excitation import Excitation
 from brittle.universal.problem import unheard
@@ -90,8 +90,8 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     """
     nothing = ("labels", "class_order", "target", "lattice", "budget", "draws")
     asked = Asked.of(model, data, question, effort, options, without=nothing)
-    norm, eps = norm_and_radius(asked.question)
-    norm, seed = norm or NORMS[0], asked.effort.seed or 0
+    asked_threat, eps = threat_of(asked.question)
+    norm, seed = NORMS[0] if asked_threat is None else asked_threat.name, asked.effort.seed or 0
     if norm not in NORMS:
         raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
     method = parse_universal(attack) if isinstance(attack, str) else attack

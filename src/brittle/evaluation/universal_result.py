@@ -8,8 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from brittle.core.bounds import Bounds
-from brittle.core.seeds import Streams
+from brittle.base.bounds import Bounds
+from brittle.base.seeds import Streams
 from brittle.errors import RunError
 from brittle.evaluation.subject import Subject
 from brittle.evaluation.universal_rows import outcome, write_outcomes

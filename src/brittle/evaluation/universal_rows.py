@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.files import write_atomically
 from brittle.maths.losses import decided
 from brittle.metrics import Estimate, fooling_rate

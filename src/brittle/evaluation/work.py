@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong

@@ -43,33 +43,11 @@ class Witness:
         moved = images[mistaken(logits, self.label)].double()
         if not len(moved):
             return
-        sizes = measured(moved.cpu().numpy(), self.image.double().cpu().numpy(), self.attempt.p)
+        sizes = self.attempt.threat.measured(self.image.double().cpu().numpy(), moved.cpu().numpy())
         inside = in_box(moved.cpu().numpy(), self.bounds)
         radius = np.inf if self.attempt.radius is None else self.attempt.radius
         found = sizes[inside & (sizes <= radius)]
         self.best = min([self.best, *found.tolist()])
-
-
-def measured(moved: Floats, image: Floats, p: str) -> Floats:
-    """Measure changes by another way than the core does, in float64 and by numpy.
-
-    Args:
-        moved: (m, c, h, w).
-        image: the clean one, (c, h, w), or one for each.
-        p: the norm, as the metrics name it.
-
-    Returns:
-        Sizes (m,); infinite for deformations, which cannot be read off the images.
-    """
-    change = np.abs(moved - image)
-    flat = change.reshape(len(change), -1)
-    if p == "pixels":
-        return (change > 0).any(axis=1).reshape(len(change), -1).sum(axis=1).astype(np.float64)
-    if p == "0":
-        return (flat > 0).sum(axis=1).astype(np.float64)
-    if p == "flow":
-        return np.full(len(change), np.inf)
-    return np.linalg.norm(flat, float(p), axis=1)
 
 
 def in_box(images: Floats, bounds: tuple[float, float]) -> np.ndarray:

@@ -14,18 +14,18 @@ from torch import Tensor
 
 from brittle import metrics
 from brittle.attacks.noise import RandomDirection, RandomNoise
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack, uses_gradients
-from brittle.core.classifier import Classifier
-from brittle.core.draws import mean_logits
 from brittle.core.inputs import placed
 from brittle.core.randomness import LOOKS
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.core.still import undisturbed
-from brittle.core.threat import Threat
 from brittle.health.meter import Meter
 from brittle.metrics.estimate import Flags, Integers
 from brittle.metrics.rows import flags, integers
+from brittle.threats import Threat
 from brittle.types import Images, Labels
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class Attempt:
         return float(self.threat.radius) if self.fixed else None
 
     @property
-    def p(self) -> str:
-        """How it measures changes, as the metrics name it."""
-        return self.threat.name.removeprefix("l")
+    def norm(self) -> str:
+        """How it measures changes."""
+        return self.threat.name
 
     @cached_property
     def iterative(self) -> bool:
@@ -91,7 +91,7 @@ class Attempt:
     @cached_property
     def broken(self) -> Flags:
         """Which images it broke, at its own radius."""
-        return metrics.broken(self.table, self.p, self.radius)
+        return metrics.broken(self.table, self.norm, self.radius)
 
     @cached_property
     def cost(self) -> Integers:
@@ -145,9 +145,9 @@ class Case:
         return float(self.threat.radius) if self.threat.bounded else None
 
     @property
-    def p(self) -> str:
+    def norm(self) -> str:
         """How the question measures changes."""
-        return self.threat.name.removeprefix("l")
+        return self.threat.name
 
     @property
     def span(self) -> float:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from brittle import registry
-from brittle.core.classifier import Classifier
-from brittle.core.threat import Threat
+from brittle.classifiers.classifier import Classifier
 from brittle.data import Source
 from brittle.health.case import Attempt, Case
 from brittle.health.check import Check
@@ -21,6 +20,7 @@ from brittle.health.thorough import THOROUGH_CHECKS
 from brittle.health.weights import WEIGHTS
 from brittle.runs.finding import Health
 from brittle.runs.store import RunFolder
+from brittle.threats import Threat
 from brittle.types import Images, Labels
 
 CHECKS: tuple[Check, ...] = (

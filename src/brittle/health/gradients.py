@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.errors import ModelError
 from brittle.health.case import Case
 from brittle.health.check import Check, Seen, skipped

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 from brittle.types import Images
 
 Listener = Callable[[Tensor, Tensor], None]

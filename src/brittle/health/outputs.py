@@ -4,11 +4,11 @@ import torch
 from torch.nn import functional
 
 from brittle.attacks.apgd import APGD
+from brittle.classifiers.probabilities import seem_probabilities, seem_sigmoid
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
 from brittle.core.inputs import placed
-from brittle.core.probabilities import seem_probabilities, seem_sigmoid
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
-from brittle.core.still import undisturbed
 from brittle.health.case import STABILITY, Case
 from brittle.health.check import Check, Seen, graded, skipped
 from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from brittle.core.flow import Flow
+from brittle.classifiers.still import undisturbed
 from brittle.core.inputs import placed
-from brittle.core.still import undisturbed
 from brittle.health.case import RADII, SHARE, Attempt, Case
 from brittle.health.check import Check, Seen, graded, skipped
 from brittle.health.sources import CHECKLIST, INDICATORS, SYMPTOM
@@ -14,13 +13,14 @@ from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
 from brittle.types import Mask, PerImage
 
+NO_FLAT_IMAGE = "A change of this kind cannot make every image the same, or has no size there."
 LOST = 0.05
 """Share of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
 
 
 def strongest(case: Case) -> Attempt | None:
     """The attempt by gradients at a radius that broke the most images, of equal ones the cheapest; None for none."""
-    fixed = [one for one in case.attacked() if one.fixed and one.iterative and not isinstance(one.threat, Flow)]
+    fixed = [one for one in case.attacked() if one.fixed and one.iterative and one.threat.flattens]
     return max(fixed, key=lambda one: (int(one.broken.sum()), -int(one.cost.sum())), default=None)
 
 
@@ -73,7 +73,7 @@ def _pairs(case: Case) -> list[tuple[Attempt, Attempt]]:
         (small, large)
         for small in fixed
         for large in fixed
-        if small.attack == large.attack and small.p == large.p and (small.radius or 0) < (large.radius or 0)
+        if small.attack == large.attack and small.norm == large.norm and (small.radius or 0) < (large.radius or 0)
     ]
 
 
@@ -101,20 +101,20 @@ def grey_images(case: Case) -> tuple[list[int], PerImage]:
 
 
 def _guessing(case: Case) -> Seen:
-    if isinstance(case.threat, Flow):
-        return skipped("A deformation cannot make every image the same.")
+    if not case.threat.flattens:
+        return skipped(NO_FLAT_IMAGE)
     places, distance = grey_images(case)
     if not places:
         return skipped("No image was right before that a flat grey one proves to be breakable.")
     parts: list[str] = []
     missed, searched = 0, 0
-    for search in (one for one in case.attacked() if not one.fixed and one.p == case.p):
+    for search in (one for one in case.attacked() if not one.fixed and one.norm == case.norm):
         sizes = torch.from_numpy(floats(search.table, "size")[case.rows])
         worse = int((sizes[places] > distance[places].double() * (1 + 1e-4)).sum())
         missed, searched = missed + worse, searched + len(places)
         parts.append(f"{search.title} needed more than the way to grey for {worse} of {len(places)}")
     attempt, classes = strongest(case), case.outputs.shape[2]
-    if attempt is None or attempt.p != case.p:
+    if attempt is None or attempt.norm != case.norm:
         if not searched:
             return skipped("There was no search, and no iterative attack at a radius, by gradients.")
         return graded(missed / searched, 0.0, 1 / classes, "; ".join(parts))
@@ -144,7 +144,7 @@ def _unbounded(case: Case) -> Seen:
     if not places:
         return skipped("No image was right before.")
     images = placed(case.images, case.classifier)
-    stood, few = standing(case, attempt, places, attempt.threat.ceiling(images, case.classifier.bounds).cpu())
+    stood, few = standing(case, attempt, places, attempt.threat.max_size(images, case.classifier.bounds).cpu())
     text = f"{attempt.title} at a radius that allows every image left {stood} of {few} standing"
     return graded(stood / few, 0.0, LOST, text)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from brittle.core.still import undisturbed
-from brittle.health.again import CLOSE, Again, in_box, measured
+from brittle.classifiers.still import undisturbed
+from brittle.health.again import CLOSE, Again, in_box
 from brittle.health.case import Case
 from brittle.health.check import Check, Seen, graded, skipped
 from brittle.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
@@ -67,7 +67,7 @@ def _allowed(case: Case) -> Seen:
     for one in hits:
         moved = one.result.adversarial.double().cpu().numpy()
         radius = one.attempt.radius
-        size = float(measured(moved, _image(case, one), one.attempt.p)[0])
+        size = float(one.attempt.threat.measured(_image(case, one), moved)[0])
         if radius and np.isfinite(size):
             largest = max(largest, size / radius)
             beyond += size > radius + CLOSE * max(radius, case.span)
@@ -104,7 +104,7 @@ def _returned(case: Case) -> Seen:
         return skipped(
             "A point of a randomised network is judged by the mean over its draws, which no single pass shows."
         )
-    seen = [one for one in case.repeats if one.attempt.p != "flow"]
+    seen = [one for one in case.repeats if one.attempt.threat.on_images]
     if not seen:
         return skipped("No image was right before, or changes are deformations, whose size images do not show.")
     lost = [one for one in seen if one.witness.best < float(one.result.size[0]) * (1 - BETTER)]

@@ -26,7 +26,7 @@ WIDTH = (0.2, 0.5)
 
 def _within_question(case: Case, attempts: Sequence[Attempt]) -> Flags:
     """Which images these attempts broke within the question's radius, together."""
-    hits = [metrics.broken(attempt.table, case.p, case.radius) for attempt in attempts]
+    hits = [metrics.broken(attempt.table, case.norm, case.radius) for attempt in attempts]
     return np.any(hits, axis=0) if hits else np.zeros_like(case.correct)
 
 
@@ -92,7 +92,7 @@ def _iterative(case: Case) -> Seen:
         (int(one.broken.sum()) - int(many.broken.sum()), one, many)
         for one in singles
         for many in fixed
-        if many.iterative and one.p == many.p and (one.radius or 0) <= (many.radius or 0)
+        if many.iterative and one.norm == many.norm and (one.radius or 0) <= (many.radius or 0)
     ]
     if not pairs or not case.correct.any():
         return skipped("There was no single-step attack beside an iterative one in the same norm and radius.")
@@ -116,7 +116,7 @@ ITERATIVE = Check(
 
 
 def _unlimited(case: Case) -> Seen:
-    searches = [one for one in case.attacked() if not one.fixed and one.p != "flow"]
+    searches = [one for one in case.attacked() if not one.fixed and one.threat.flattens]
     right = int(case.correct.sum())
     if not searches or not right:
         return skipped("There was no search by gradients without a limit.")
@@ -143,7 +143,7 @@ def _allowed(case: Case) -> Seen:
     for attempt in case.attempts:
         success = flags(attempt.table, "success")
         counted += int(success.sum())
-        beyond += int((success & ~within(changes(attempt.table, attempt.p), attempt.radius)).sum())
+        beyond += int((success & ~within(changes(attempt.table, attempt.norm), attempt.radius)).sum())
     text = f"{beyond} of {counted} changes that count as a success are larger than their attack's radius"
     return Seen("fail" if beyond else "pass", text, float(beyond))
 
@@ -164,9 +164,9 @@ def _rounding(case: Case) -> Seen:
     fallen = _within_question(case, case.attempts)
     if not fallen.any():
         return skipped("No image was broken.")
+    hits = [metrics.broken(one.table, case.norm, case.radius) for one in case.attempts]
     kept = np.any(
-        [metrics.broken(one.table, case.p, case.radius) & flags(one.table, "rounded_success") for one in case.attempts],
-        axis=0,
+        [hit & flags(one.table, "rounded_success") for hit, one in zip(hits, case.attempts, strict=True)], axis=0
     )
     share = int(kept.sum()) / int(fallen.sum())
     text = f"{int(kept.sum())} of {int(fallen.sum())} broken images stay broken in 8 bits"

@@ -6,15 +6,14 @@ import numpy as np
 import torch
 
 from brittle import metrics
+from brittle.base.seeds import Streams
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
 from brittle.core.combinators import Restarts
-from brittle.core.flow import Flow
 from brittle.core.inputs import placed
-from brittle.core.seeds import Streams
-from brittle.core.still import undisturbed
 from brittle.health.case import Attempt, Case
 from brittle.health.check import Check, Seen, graded, skipped
-from brittle.health.radii import grey_images, standing, strongest
+from brittle.health.radii import NO_FLAT_IMAGE, grey_images, standing, strongest
 from brittle.health.sources import CHECKLIST
 from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
@@ -48,7 +47,7 @@ def doubled(attack: Attack, setting: str) -> Attack | None:
 
 def _survivors(case: Case) -> list[int]:
     """Places of the images that were right and that no attempt broke within the question's radius."""
-    fallen = np.any([metrics.broken(one.table, case.p, case.radius) for one in case.attempts], axis=0)
+    fallen = np.any([metrics.broken(one.table, case.norm, case.radius) for one in case.attempts], axis=0)
     return [place for place, row in enumerate(case.rows) if case.correct[row] and not fallen[row]]
 
 
@@ -149,10 +148,10 @@ MORE_DRAWS = Check(
 
 
 def _all_guessing(case: Case) -> Seen:
-    if isinstance(case.threat, Flow):
-        return skipped("A deformation cannot make every image the same.")
+    if not case.threat.flattens:
+        return skipped(NO_FLAT_IMAGE)
     places, distance = grey_images(case)
-    fixed = [one for one in case.attacked() if one.fixed and one.iterative and one.p == case.p]
+    fixed = [one for one in case.attacked() if one.fixed and one.iterative and one.norm == case.norm]
     if not fixed or not places:
         return skipped("There was no iterative attack at a radius, or no image that grey proves breakable.")
     left = [(standing(case, one, places, distance * 1.001)[0], one.title) for one in fixed]

@@ -1,6 +1,6 @@
 """The check that the audit left the network as it was."""
 
-from brittle.core.still import has_written
+from brittle.classifiers.still import has_written
 from brittle.health.case import Case
 from brittle.health.check import Check, Seen, skipped
 from brittle.health.sources import ROBUSTBENCH

@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
+import re
 from collections.abc import Sequence
 from functools import reduce
 
@@ -11,8 +12,11 @@ import pyarrow as pa
 from brittle.errors import InputError
 from brittle.metrics.estimate import Flags, Floats, Integers
 
-NORMS = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels", "flow": "flow"}
-"""How changes are measured, the p of a norm, pixels or flow, to the column that holds the size of a change in it."""
+COLUMNS = ("l0", "l1", "l2", "linf", "pixels", "flow")
+"""Ways to measure changes that have a column of their own in every table."""
+OLDER = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}
+"""The p of a norm, for the column that holds the size of a change in it."""
+_THREAT = re.compile("(?!l[0-9]|linf)[a-z][a-z0-9-]*")
 TOLERANCE = 1e-6
 """How far a size may exceed the radius and count as within it, of the radius where that is above 1 (as in the core)."""
 
@@ -33,10 +37,17 @@ def integers(table: pa.Table, column: str) -> Integers:
 
 
 def changes(table: pa.Table, p: str) -> Floats:
-    """Size of every returned change in the p-norm, shape (n,); says nothing about whether the change succeeded."""
-    if p not in NORMS:
-        raise InputError(f"there is no norm {p!r}; known are {', '.join(NORMS)}")
-    return floats(table, NORMS[p])
+    """Size of every returned change, shape (n,); says nothing about whether the change succeeded.
+
+    Args:
+        table: of one attack.
+        p: how changes are measured: l0, l1, l2, linf (or 0, 1, 2, inf), pixels, flow, or the name of the threat that
+            the attack ran under, whose sizes are those of the column `size`.
+    """
+    name = OLDER.get(p, p)
+    if name not in COLUMNS and not _THREAT.fullmatch(name):
+        raise InputError(f"there is no norm {p!r}; known are {', '.join(COLUMNS)}, and threats by their names")
+    return floats(table, name if name in COLUMNS else "size")
 
 
 def within(sizes: Floats, radius: float | None) -> Flags:

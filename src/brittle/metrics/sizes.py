@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Floats, mean, quantile
-from brittle.metrics.rows import changes, flags, floats
+from brittle.metrics.rows import OLDER, changes, flags, floats
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -73,7 +73,7 @@ def mean_size(table: pa.Table, p: str | None = None, level: float = LEVEL, seed:
     return mean(sizes[np.isfinite(sizes)], None, level, seed)
 
 
-def rho_adv(table: pa.Table, p: str = "2", level: float = LEVEL, seed: int = 0, found_only: bool = False) -> Estimate:
+def rho_adv(table: pa.Table, p: str = "l2", level: float = LEVEL, seed: int = 0, found_only: bool = False) -> Estimate:
     """Average relative size of the smallest change: mean of ``||r||_p / ||x||_p`` over the images right before.
 
     Moosavi-Dezfooli, Fawzi, Frossard, "DeepFool", CVPR 2016, equation 2. The paper averages over the whole test set,
@@ -82,7 +82,7 @@ def rho_adv(table: pa.Table, p: str = "2", level: float = LEVEL, seed: int = 0, 
 
     Args:
         table: the rows of a minimum-norm attack.
-        p: "1", "2" or "inf" (the paper uses 2, and inf in its section 4.2).
+        p: l1, l2 or linf (the paper uses l2, and linf in its section 4.2).
         level: coverage of the interval.
         seed: of the interval's draws.
         found_only: average over the images for which a change was found; otherwise one not found makes the mean
@@ -94,10 +94,11 @@ def rho_adv(table: pa.Table, p: str = "2", level: float = LEVEL, seed: int = 0, 
     Raises:
         InputError: another p, or no image to average over.
     """
-    if p not in ("1", "2", "inf"):
-        raise InputError(f"a change relative to the image has no meaning for p = {p!r}; give 1, 2 or inf")
+    norm = OLDER.get(p, p)
+    if norm not in ("l1", "l2", "linf"):
+        raise InputError(f"a change relative to the image has no meaning for {p!r}; give l1, l2 or linf")
     correct = flags(table, "correct")
-    image = floats(table, f"image_l{p}")[correct]
+    image = floats(table, f"image_{norm}")[correct]
     if not np.all(image > 0):
         raise InputError("an image is black all over: a change relative to it has no size; leave it out")
     relative = minimal_sizes(table, p) / image

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from brittle.core.classifier import Called
-from brittle.core.still import evaluating
+from brittle.classifiers.classifier import Called
+from brittle.classifiers.still import evaluating
 from brittle.errors import ModelError
 from brittle.files import path_of
 from brittle.identity.walk import reach

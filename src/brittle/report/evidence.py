@@ -59,9 +59,9 @@ class Evidence:
         return self.folder.manifest
 
     @property
-    def p(self) -> str:
+    def norm(self) -> str:
         """The norm of the question."""
-        return self.manifest.threat.p
+        return self.manifest.threat.norm
 
     @property
     def radius(self) -> float | None:
@@ -87,7 +87,7 @@ class Evidence:
     @cached_property
     def hits(self) -> list[Flags]:
         """For each attack, which images it broke within the radius."""
-        return [metrics.broken(table, self.p, self.radius) for table in self.tables]
+        return [metrics.broken(table, self.norm, self.radius) for table in self.tables]
 
     @cached_property
     def fallen(self) -> Flags:
@@ -114,7 +114,7 @@ class Evidence:
     @cached_property
     def robust(self) -> Estimate:
         """Accuracy after them, worst case per image."""
-        return metrics.robust_accuracy(self.tables, self.p, self.radius)
+        return metrics.robust_accuracy(self.tables, self.norm, self.radius)
 
     @cached_property
     def health(self) -> Health | None:
@@ -133,7 +133,7 @@ class Evidence:
 
     def outcome(self, attack: Attacked) -> Outcome:
         """One attack as the metrics take it; a radius in another norm than the question's says nothing about it."""
-        return Outcome(attack.table, attack.info.radius_in(self.p))
+        return Outcome(attack.table, attack.info.radius_in(self.norm))
 
     @cached_property
     def optimality(self) -> dict[str, Estimate]:
@@ -141,7 +141,7 @@ class Evidence:
 
         Known are the changes of all attacks in the norm of the question, those at a radius as well.
         """
-        rivals = [attack for attack in self.attacks if attack.info.p == self.p]
+        rivals = [attack for attack in self.attacks if attack.info.norm == self.norm]
         searches = {attack.info.key for attack in rivals if attack.searches}
         if len(searches) < 2 or not self.correct.any():
             return {}
@@ -155,7 +155,7 @@ class Evidence:
     def searchers(self) -> list[Attacked]:
         """The attacks that look for the smallest change in the norm of the question; failing these, in any norm."""
         found = [attack for attack in self.attacks if attack.searches]
-        return [attack for attack in found if attack.info.p == self.p] or found
+        return [attack for attack in found if attack.info.norm == self.norm] or found
 
     @property
     def title(self) -> str:
@@ -166,7 +166,7 @@ class Evidence:
     @cached_property
     def smallest(self) -> Estimate | None:
         """The median smallest change in the norm of the question, per image over all searches; None without one."""
-        return metrics.median_smallest(self.outcomes, self.p) if self.searchers else None
+        return metrics.median_smallest(self.outcomes, self.norm) if self.searchers else None
 
     @property
     def finders(self) -> str:

@@ -9,7 +9,8 @@ from brittle import metrics
 from brittle.metrics import Curve, Outcome, Pair
 from brittle.metrics.estimate import Floats
 from brittle.report.evidence import Attacked, Evidence
-from brittle.report.formats import NAMES, figure_text, percent, significant
+from brittle.report.formats import figure_text, percent, significant, title
+from brittle.threats import described
 
 Figure = dict[str, Any]
 SERIES = 7
@@ -23,7 +24,7 @@ MATRIX = 30
 
 def security_figure(evidence: Evidence) -> Figure:
     """Robust accuracy against the radius: each attack, and the worst case over all with its interval."""
-    p, factor = evidence.p, evidence.units.factor(evidence.p)
+    p, factor = evidence.norm, evidence.units.factor(evidence.norm)
     curves = [(attack, *_curve(evidence, attack)) for attack in evidence.attacks]
     worst = metrics.security_curve(evidence.outcomes, p)
     highest = _reach(evidence, worst)
@@ -52,12 +53,12 @@ def security_figure(evidence: Evidence) -> Figure:
 def size_figure(evidence: Evidence) -> Figure | None:
     """How many images fall at which size, for each attack that searches the smallest; None when there is none."""
     searchers = evidence.searchers
-    sizes = [metrics.minimal_sizes(attack.table, evidence.p) for attack in searchers]
+    sizes = [metrics.minimal_sizes(attack.table, evidence.norm) for attack in searchers]
     finite = [found[np.isfinite(found)] for found in sizes]
     everything = np.concatenate([np.zeros(0), *finite])
     if not len(everything):
         return None
-    factor = evidence.units.factor(evidence.p)
+    factor = evidence.units.factor(evidence.norm)
     top = float(np.quantile(everything, 0.99)) * 1.05 or 1.0
     edges = np.linspace(0, max(top, 1e-12), BINS + 1)
     traces: list[Figure] = []
@@ -81,7 +82,7 @@ def size_figure(evidence: Evidence) -> Figure | None:
     layout["xaxis"]["range"] = [0, _rounded(top * factor)]
     layout["yaxis"]["rangemode"] = "tozero"
     if evidence.radius is not None and evidence.radius <= top:
-        _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, evidence.p)}")
+        _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, evidence.norm)}")
     return {"data": traces, "layout": layout}
 
 
@@ -120,7 +121,7 @@ def _curve(evidence: Evidence, attack: Attacked) -> tuple[Curve, float | None]:
     """An attack's own curve and, where it was run at one radius of this norm, that radius."""
     outcome: Outcome = evidence.outcome(attack)
     radii = None if outcome.radius is None else [outcome.radius]
-    return metrics.security_curve([outcome], evidence.p, radii), outcome.radius
+    return metrics.security_curve([outcome], evidence.norm, radii), outcome.radius
 
 
 def _reach(evidence: Evidence, worst: Curve) -> float:
@@ -181,8 +182,8 @@ def _point(name: str, curve: Curve, factor: float, radius: float, color: str, sy
 
 
 def _axis_title(evidence: Evidence, text: str) -> str:
-    unit = " in pixels" if evidence.p == "flow" else " in 1/255" if evidence.units.factor(evidence.p) != 1 else ""
-    return f"{text}, {NAMES[evidence.p]}{unit}"
+    unit = described(evidence.norm).unit or ("1/255" if evidence.units.factor(evidence.norm) != 1 else "")
+    return f"{text}, {title(evidence.norm)}" + (f" in {unit}" if unit else "")
 
 
 def _layout(x: str) -> Figure:
@@ -225,12 +226,12 @@ def _rounded(value: float) -> float:
 
 def curve_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
     """The worst-case curve as a table of radius, robust accuracy and interval, for those who cannot see the figure."""
-    highest = _reach(evidence, metrics.security_curve(evidence.outcomes, evidence.p))
+    highest = _reach(evidence, metrics.security_curve(evidence.outcomes, evidence.norm))
     radii = [*np.linspace(0, highest, 9).tolist(), *([] if evidence.radius is None else [evidence.radius])]
-    curve = metrics.security_curve(evidence.outcomes, evidence.p, sorted(set(radii)))
+    curve = metrics.security_curve(evidence.outcomes, evidence.norm, sorted(set(radii)))
     return [
         (
-            evidence.units.size(radius, evidence.p),
+            evidence.units.size(radius, evidence.norm),
             percent(rate.value),
             f"{significant(100 * rate.low)}–{significant(100 * rate.high)}",
         )

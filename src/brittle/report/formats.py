@@ -7,12 +7,22 @@ from fractions import Fraction
 
 from brittle.errors import escaped, shortened
 from brittle.metrics import Estimate
+from brittle.threats import described
 
 THIN = "\u202f"
 """A narrow space that does not break a line, between a number and its unit."""
 NO_INTERVAL = "too few for an interval"
-NAMES = {"0": "L0", "1": "L1", "2": "L2", "inf": "L∞", "pixels": "pixels", "flow": "T-norm"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def title(p: str) -> str:
+    """The name of a threat, such as L∞.
+
+    Example:
+        >>> title("linf"), title("flow")
+        ('L∞', 'T-norm')
+    """
+    return described(p).title
 
 
 def percent(rate: float) -> str:
@@ -90,19 +100,21 @@ class Units:
 
     def factor(self, p: str) -> float:
         """What a size is multiplied by before it is shown on an axis."""
-        return 255.0 if p == "inf" and self.span == 1 else 1.0
+        return 255.0 if self.span == 1 and described(p).levels else 1.0
 
     def size(self, value: float, p: str) -> str:
-        """A size in the p-norm; radii that are a whole number of steps of 8 bits are written as such.
+        """A size as its threat writes it; radii that are a whole number of steps of 8 bits are written as such.
 
         Example:
-            >>> Units(1.0).size(8 / 255, "inf"), Units(1.0).size(0.0125, "inf"), Units(1.0).size(0.5, "2")
+            >>> Units(1.0).size(8 / 255, "linf"), Units(1.0).size(0.0125, "linf"), Units(1.0).size(0.5, "l2")
             ('8/255', '3.19/255', '0.500')
         """
-        if p in ("0", "pixels") and math.isfinite(value):
+        threat = described(p)
+        if threat.counts and math.isfinite(value):
             return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
-        if p == "flow" and math.isfinite(value):
-            return f"{value:g}{THIN}px" if value == int(value) else f"{significant(value)}{THIN}px"
+        if threat.unit and math.isfinite(value):
+            number = f"{value:g}" if value == int(value) else significant(value)
+            return f"{number}{THIN}{threat.unit}"
         if self.factor(p) == 1 or not math.isfinite(value) or value == 0:
             return significant(value)
         steps = value * 255
@@ -120,7 +132,7 @@ class Units:
         low, high = (self.size(max(0.0, value), p) for value in (lowest, highest))
         if low == high:
             return low
-        for unit in ("/255", f"{THIN}px"):
+        for unit in ("/255", f"{THIN}{described(p).unit}"):
             if low.endswith(unit) and high.endswith(unit):
                 low = low.removesuffix(unit)
         return f"{low}–{high}"

@@ -136,7 +136,7 @@ def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Sh
         before_confidence=percent(cast(float, row["clean_confidence"])),
         after=_name(evidence, row["prediction"]),
         after_confidence=percent(cast(float, row["confidence"])),
-        size=evidence.units.size(cast(float, row["size"]), attack.info.p),
+        size=evidence.units.size(cast(float, row["size"]), attack.info.norm),
         scale=f"×{factor:g}, grey ± {significant(127.5 / factor)}/255",
         original=uris[0],
         change=uris[1],

@@ -11,7 +11,7 @@ from brittle.metrics import Estimate, Pair
 from brittle.metrics.rows import flags, floats
 from brittle.report.evidence import Attacked, Evidence
 from brittle.report.figures import MATRIX
-from brittle.report.formats import NAMES, THIN, count, duration, interval, percent, plural
+from brittle.report.formats import THIN, count, duration, interval, percent, plural, title
 from brittle.runs.manifest import AttackInfo
 
 OPEN_ROWS = 20
@@ -62,9 +62,9 @@ class Table:
 
 def cards(evidence: Evidence) -> list[Card]:
     """The key figures."""
-    asked = NAMES[evidence.p]
+    asked = title(evidence.norm)
     if evidence.radius is not None:
-        asked = f"{asked} ≤ {evidence.units.size(evidence.radius, evidence.p)}"
+        asked = f"{asked} ≤ {evidence.units.size(evidence.radius, evidence.norm)}"
     found = [
         Card("Clean accuracy", percent(evidence.clean.value), f"{interval(evidence.clean)}, n = {evidence.n:,}"),
         Card(
@@ -75,10 +75,10 @@ def cards(evidence: Evidence) -> list[Card]:
         ),
     ]
     if median := evidence.smallest:
-        size = evidence.units.size(median.value, evidence.p)
-        reach = evidence.units.interval(median, evidence.p)
+        size = evidence.units.size(median.value, evidence.norm)
+        reach = evidence.units.interval(median, evidence.norm)
         reach = reach if math.isfinite(median.value) else "none found for half of them"
-        found.append(Card(f"Median smallest change, {NAMES[evidence.p]}", size, f"{reach}, {evidence.finders}"))
+        found.append(Card(f"Median smallest change, {title(evidence.norm)}", size, f"{reach}, {evidence.finders}"))
     if fallen := int(evidence.fallen.sum()):
         kept = metrics.proportion(int(evidence.fallen_rounded.sum()), fallen)
         note = f"{kept.value * fallen:,.0f} of {plural(fallen, 'broken image')}"
@@ -88,7 +88,7 @@ def cards(evidence: Evidence) -> list[Card]:
 
 def attack_heads(evidence: Evidence) -> tuple[str, ...]:
     """Column heads of the table of attacks."""
-    within = () if evidence.radius is None else (f"Within {evidence.units.size(evidence.radius, evidence.p)}",)
+    within = () if evidence.radius is None else (f"Within {evidence.units.size(evidence.radius, evidence.norm)}",)
     return (
         *("Attack", "Success", *within, "Survives 8 bits", "Median size", f"10–90{THIN}%"),
         *(("Optimality",) if evidence.optimality else ()),
@@ -103,19 +103,19 @@ def attack_rows(evidence: Evidence) -> list[AttackRow]:
 
 def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
     info, table, right = attack.info, attack.table, evidence.correct
-    radius = "smallest change" if info.radius is None else f"≤ {evidence.units.size(info.radius, info.p)}"
+    radius = "smallest change" if info.radius is None else f"≤ {evidence.units.size(info.radius, info.norm)}"
     cells: list[Cell] = []
     if right.any():
         cells.append(_rate(metrics.success_rate(table)))
         if evidence.radius is not None:
-            cells.append(_rate(metrics.success_rate(table, evidence.p, evidence.radius)))
+            cells.append(_rate(metrics.success_rate(table, evidence.norm, evidence.radius)))
         hit = bool(flags(table, "success").any())
         cells.append(_rate(metrics.rounding_survival(table), of=True) if hit else Cell("–", "no success"))
         quantiles = metrics.size_quantiles(table, (0.1, 0.5, 0.9))
         median = quantiles[0.5]
-        reach = evidence.units.interval(median, info.p)
-        spread = evidence.units.bounds(quantiles[0.1].value, quantiles[0.9].value, info.p)
-        cells += [Cell(evidence.units.size(median.value, info.p), reach), Cell(spread)]
+        reach = evidence.units.interval(median, info.norm)
+        spread = evidence.units.bounds(quantiles[0.1].value, quantiles[0.9].value, info.norm)
+        cells += [Cell(evidence.units.size(median.value, info.norm), reach), Cell(spread)]
         if evidence.optimality:
             share = evidence.optimality.get(info.key)
             cells.append(Cell("–") if share is None else _rate(share, of=share.n < right.sum()))
@@ -129,7 +129,7 @@ def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
         cells += [Cell(f"{count(forward)} + {count(backward)}", most), Cell(duration(seconds))]
     else:
         cells = [Cell("–") for _ in attack_heads(evidence)[1:]]
-    return AttackRow(attack.title, info.spec, f"{NAMES[info.p]}, {radius}", hyperparameters(info), tuple(cells))
+    return AttackRow(attack.title, info.spec, f"{title(info.norm)}, {radius}", hyperparameters(info), tuple(cells))
 
 
 def hyperparameters(info: AttackInfo) -> dict[str, str]:
@@ -164,7 +164,7 @@ def _rate(estimate: Estimate, of: bool = False) -> Cell:
 
 def class_table(evidence: Evidence) -> Table:
     """Accuracies of the classes that occur, and the median size of the smallest change."""
-    rows = metrics.per_class(evidence.outcomes, evidence.p, evidence.radius)
+    rows = metrics.per_class(evidence.outcomes, evidence.norm, evidence.radius)
     searched = bool(evidence.searchers) and any(row.median for row in rows)
     if len(rows) > MATRIX:
         rows.sort(key=lambda row: (-row.n, row.label))
@@ -174,8 +174,8 @@ def class_table(evidence: Evidence) -> Table:
         cells += [_class_rate(row.clean), _class_rate(row.robust)]
         if searched:
             median = row.median
-            size = "–" if median is None else evidence.units.size(median.value, evidence.p)
-            reach = "" if median is None or row.n < SINGLE else evidence.units.interval(median, evidence.p)
+            size = "–" if median is None else evidence.units.size(median.value, evidence.norm)
+            reach = "" if median is None or row.n < SINGLE else evidence.units.interval(median, evidence.norm)
             cells.append(Cell(size, reach, -1.0 if median is None else median.value))
         body.append(tuple(cells))
     known = len(evidence.manifest.data.classes)
@@ -199,7 +199,7 @@ def confusion(evidence: Evidence) -> tuple[list[Pair], list[int]]:
 
     No labels when there are too many classes for a matrix.
     """
-    pairs = metrics.label_pairs(metrics.nearest_examples(evidence.tables, evidence.p))
+    pairs = metrics.label_pairs(metrics.nearest_examples(evidence.tables, evidence.norm))
     occurring = {label for pair in pairs for label in (pair.original, pair.adversarial)}
     known = len(evidence.manifest.data.classes)
     labels = set(range(known)) | occurring if 0 < known <= MATRIX else occurring

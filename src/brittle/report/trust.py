@@ -9,9 +9,10 @@ from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
 from brittle.names import in_shell, restored
 from brittle.report.evidence import Attacked, Evidence
-from brittle.report.formats import NAMES, THIN, plural
+from brittle.report.formats import THIN, plural, title
 from brittle.report.sections import setting
 from brittle.runs.manifest import Manifest
+from brittle.threats import BUILT_IN, MEASURES, described
 
 COLOUR = {"colours made grey", "grey made RGB"}
 """Conversions that a network was seldom trained for."""
@@ -88,8 +89,9 @@ def _sample(evidence: Evidence) -> list[Remark]:
 
 def _attacks(evidence: Evidence) -> Remark:
     tried = ", ".join(attack.title for attack in evidence.attacks)
-    norms = {attack.info.p for attack in evidence.attacks} | {evidence.p}
-    other = [NAMES[p] for p in ("inf", "2", "1", "0") if p not in norms]
+    norms = {attack.info.norm for attack in evidence.attacks} | {evidence.norm}
+    other = [title(p) for p in ("linf", "l2", "l1", "l0") if p not in norms]
+    kinds = "".join(f"{described(name).kind}, " for name in BUILT_IN if name not in MEASURES and name not in norms)
     alone = [
         f"{number:,} by {attack.title}"
         for attack, hits in zip(evidence.attacks, evidence.hits, strict=True)
@@ -101,7 +103,7 @@ def _attacks(evidence: Evidence) -> Remark:
         "Only what was tried",
         f"Robust accuracy is an upper bound: the attacks tried were {tried}.{only} Not covered by this report: {norm}"
         "attacks made for this network or its defence, attacks that transfer from another network, "
-        f"{'' if 'flow' in norms else 'deformations, '}and any attack that is not in the table.",
+        f"{kinds}and any attack that is not in the table.",
         caution=len(evidence.attacks) == 1,
     )
 
@@ -122,7 +124,7 @@ def _on_lattice(evidence: Evidence) -> list[Remark]:
     parts: list[str] = []
     for attack in evidence.attacks:
         success, before = flags(attack.table, "success"), floats(attack.table, "size_unrounded")
-        if attack.info.p == "flow" or not success.any():
+        if not described(attack.info.norm).on_images or not success.any():
             continue
         share = metrics.lattice_cost(attack.table)
         lost = int((flags(attack.table, "correct") & np.isfinite(before) & ~success).sum())
@@ -156,7 +158,7 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
     """Everything that determined the numbers, by group."""
     manifest = evidence.manifest
     network, data, radius = manifest.network, manifest.data, manifest.threat.radius
-    allowed = "no limit" if radius is None else evidence.units.size(radius, evidence.p)
+    allowed = "no limit" if radius is None else evidence.units.size(radius, evidence.norm)
     shape = "any" if network.input_shape is None else " × ".join(str(side) for side in network.input_shape)
     return {
         "Network": {
@@ -175,7 +177,7 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
             **{f"Fit: {name}": setting(value) for name, value in data.fit.items()},
         },
         "Run": {
-            "Norm and radius": f"{NAMES[evidence.p]}, {allowed}",
+            "Norm and radius": f"{title(evidence.norm)}, {allowed}",
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
             "Looks at every point": f"{manifest.draws:,}",

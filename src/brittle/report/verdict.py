@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from brittle.report.evidence import Evidence
-from brittle.report.formats import NAMES, THIN, interval, percent, plural
+from brittle.report.formats import THIN, interval, percent, plural, title
+from brittle.threats import described
 
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
@@ -55,16 +56,9 @@ def verdict(evidence: Evidence) -> Verdict:
 def allowed_change(evidence: Evidence) -> str:
     """The change that the question allows, as the beginning of a sentence."""
     if evidence.radius is None:
-        return f"A change of whatever size it takes (measured in {NAMES[evidence.p]})"
-    size = evidence.units.size(evidence.radius, evidence.p)
-    return {
-        "inf": f"A change of at most {size} per pixel value",
-        "2": f"A change of length at most {size} (L2)",
-        "1": f"A change that adds up to at most {size} over all pixel values (L1)",
-        "0": f"A change of at most {size} pixel values, each by any amount",
-        "pixels": f"A change of at most {size} {'pixel' if size == '1' else 'pixels'}, by any amount",
-        "flow": f"A deformation that moves no pixel by more than {size}",
-    }[evidence.p]
+        return f"A change of whatever size it takes (measured in {title(evidence.norm)})"
+    size = evidence.units.size(evidence.radius, evidence.norm)
+    return described(evidence.norm).sentence(size)
 
 
 def _headline(evidence: Evidence, right: int, broken: int) -> str:
@@ -74,8 +68,8 @@ def _headline(evidence: Evidence, right: int, broken: int) -> str:
         return "No image fell."
     median = evidence.smallest
     if evidence.radius is None and median and math.isfinite(median.value) and right > 1:
-        size = evidence.units.size(median.value, evidence.p)
-        return f"Half of the images fall to a change of {size} ({NAMES[evidence.p]})."
+        size = evidence.units.size(median.value, evidence.norm)
+        return f"Half of the images fall to a change of {size} ({title(evidence.norm)})."
     if broken == right:
         return "Every image it got right falls." if right > 1 else "The one image it got right falls."
     share = broken / right
@@ -110,7 +104,7 @@ def _outcome(evidence: Evidence, right: int, broken: int) -> list[str]:
 
 
 def _visibility(evidence: Evidence) -> str:
-    if evidence.radius is None or evidence.p != "inf":
+    if evidence.radius is None or not described(evidence.norm).levels:
         return ""
     share = evidence.radius / evidence.units.span
     return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + 1e-6) else ""
@@ -122,8 +116,8 @@ def _median(evidence: Evidence) -> list[str]:
         return []
     if math.isinf(median.value):
         return ["The searches found a change for less than half of the images, whatever its size."]
-    size = evidence.units.size(median.value, evidence.p)
-    found = f"{NAMES[evidence.p]}, {evidence.finders}"
+    size = evidence.units.size(median.value, evidence.norm)
+    found = f"{title(evidence.norm)}, {evidence.finders}"
     return [f"Half of the images it got right fall to a change of {size} or less ({found})."]
 
 

@@ -22,7 +22,7 @@ from brittle.runs.manifest_info import (
     Strict,
     ThreatInfo,
 )
-from brittle.runs.older import spelt_anew
+from brittle.runs.older import spelt_anew, spelt_before
 
 __all__ = [
     "AttackInfo",
@@ -228,7 +228,7 @@ def _as_written(info: ThreatInfo | AttackInfo, form: int) -> dict[str, Any]:
     return (
         plain
         if form == FORMAT
-        else {"p" if name == "norm" else name: one for name, one in plain.items()} | {"p": info.p}
+        else {"p" if name == "norm" else name: one for name, one in plain.items()} | {"p": spelt_before(info.norm)}
     )
 
 

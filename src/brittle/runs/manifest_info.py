@@ -7,9 +7,10 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
 from brittle.names import stored
+from brittle.threats import spelled
 
-Norm = Literal["l0", "l1", "l2", "linf", "pixels", "flow"]
-"""How changes are measured, by the name that the command line takes too."""
+Norm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""How changes are measured: the name of a threat."""
 
 
 class Strict(BaseModel):
@@ -129,11 +130,6 @@ class ThreatInfo(Strict):
     norm: Norm
     radius: float | None
 
-    @property
-    def p(self) -> str:
-        """The norm as the metrics name it, such as "inf"."""
-        return self.norm.removeprefix("l")
-
 
 class AttackInfo(Strict):
     """One attack of the plan.
@@ -156,19 +152,14 @@ class AttackInfo(Strict):
     norm: Norm
     radius: float | None
 
-    @property
-    def p(self) -> str:
-        """The norm as the metrics name it, such as "inf"."""
-        return self.norm.removeprefix("l")
-
     @field_validator("settings", mode="before")
     @classmethod
     def _name_what_json_cannot_say(cls, settings: object) -> object:
         return _finite(settings)
 
-    def radius_in(self, p: str) -> float | None:
-        """The radius in the norm p that it was run at; None where each change counts with a size of its own."""
-        return self.radius if self.kind == "fixed" and self.p == p else None
+    def radius_in(self, norm: str) -> float | None:
+        """The radius in the norm that it was run at; None where each change counts with a size of its own."""
+        return self.radius if self.kind == "fixed" and self.norm == spelled(norm) else None
 
 
 def _finite(value: object) -> object:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-OLD_NORMS = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf", "pixels": "pixels", "flow": "flow"}
-"""How format 1 spelt the norms."""
+from brittle.threats import OLDER, spelled
 
 
 def spelt_anew(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,5 +27,15 @@ def _named(info: object) -> object:
     if not isinstance(info, dict) or "p" not in info:
         return cast("object", info)
     plain = cast("dict[str, Any]", info)
-    norm = OLD_NORMS.get(plain["p"], plain["p"]) if isinstance(plain["p"], str) else plain["p"]
+    norm = spelled(plain["p"]) if isinstance(plain["p"], str) else plain["p"]
     return {**{name: one for name, one in plain.items() if name != "p"}, "norm": norm}
+
+
+def spelt_before(norm: str) -> str:
+    """Return how format 1 spelt a norm, for the identity of its runs.
+
+    Example:
+        >>> spelt_before("linf"), spelt_before("flow")
+        ('inf', 'flow')
+    """
+    return next((old for old, new in OLDER.items() if new == norm), norm)

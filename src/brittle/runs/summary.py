@@ -27,6 +27,7 @@ from brittle.metrics.rows import flags, floats, integers
 from brittle.runs.finding import Health
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import RunFolder
+from brittle.threats import described
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def summarise(folder: RunFolder) -> Summary:
         norm=threat.norm,
         radius=threat.radius,
         clean=clean_accuracy(every[0]),
-        robust=robust_accuracy(every, threat.p, threat.radius),
+        robust=robust_accuracy(every, threat.norm, threat.radius),
         median=_smallest(manifest, tables),
         attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
         lattice=manifest.lattice,
@@ -136,22 +137,23 @@ def summarise(folder: RunFolder) -> Summary:
 def _smallest(manifest: Manifest, tables: Mapping[str, pa.Table]) -> Estimate | None:
     if not any(info.kind == "minimum" for info in manifest.attacks):
         return None
-    p = manifest.threat.p
+    p = manifest.threat.norm
     return median_smallest([Outcome(tables[info.key], info.radius_in(p)) for info in manifest.attacks], p)
 
 
 def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
     right = bool(flags(table, "correct").any())
     minimum = right and info.kind == "minimum"
-    searched = on_lattice and info.p != "flow"  # deformed images were rounded from the start
-    relative = minimum and info.p not in ("0", "pixels", "flow") and bool((floats(table, f"image_l{info.p}") > 0).all())
+    searched = on_lattice and described(info.norm).on_images  # others were rounded from the start
+    length = f"image_{info.norm}"
+    relative = minimum and length in table.column_names and bool((floats(table, length) > 0).all())
     return AttackSummary(
         spec=info.spec,
         kind=info.kind,
         success=success_rate(table) if right else None,
         rounded=rounded_success_rate(table) if right else None,
         median=median_size(table) if minimum else None,
-        rho=rho_adv(table, info.p) if relative else None,
+        rho=rho_adv(table, info.norm) if relative else None,
         forward=_mean_over_right(table, "forward"),
         backward=_mean_over_right(table, "backward"),
         seconds=_mean_over_right(table, "seconds"),

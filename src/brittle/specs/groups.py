@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import DataLoader, Dataset
 
-    from brittle.core.classifier import Classifier
+    from brittle.classifiers.classifier import Classifier
     from brittle.core.goal import Goal
-    from brittle.core.threat import Threat
     from brittle.data import Source
     from brittle.models import Network
+    from brittle.threats import Threat
 
     ModelLike: TypeAlias = "str | Path | Network | Classifier | nn.Module | Callable[[Tensor], Tensor]"
     Values: TypeAlias = Tensor | NDArray[np.generic]

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import check_fields
+from brittle.base.seeds import Streams
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack, at_least, propose
-from brittle.core.classifier import Classifier
 from brittle.core.goal import Untargeted
 from brittle.core.inputs import check_radius, placed
 from brittle.core.problem import Problem
 from brittle.core.record import Record
-from brittle.core.seeds import Streams
-from brittle.core.still import undisturbed
-from brittle.core.threat import Threat
 from brittle.errors import InputError
+from brittle.threats import Threat
 from brittle.types import Images, Labels, Logits, Mask
 
 
@@ -155,7 +155,7 @@ def harder(  # noqa: PLR0913  # what is attacked, within which threat, with whic
         with torch.no_grad():
             logits = classifier.logits(clean)
         goal = Worst(labels) if training.climbs else Untargeted(labels)
-        record = Record(threat.nothing(clean))
+        record = Record(threat.zero(clean))
         rows = torch.arange(len(clean), device=clean.device)
         streams = Streams(seed, ids.to(clean.device), clean.dtype)
         problem = Problem(classifier, clean, logits, goal, threat, rows, record, streams, len(clean))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from brittle.core.door import answer
+from brittle.classifiers.door import answer
 from brittle.errors import InputError, ModelError
 from brittle.training.epoch import device_of, own_randomness
 from brittle.training.plain import seeded

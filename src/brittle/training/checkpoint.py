@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers
 from brittle.runs.checkpoint import read_checkpoint, write_checkpoint

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from brittle.core.classifier import Classifier
-from brittle.core.door import answer
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.door import answer
 from brittle.errors import ModelError
 from brittle.training.adversarial import AdversarialTraining, harder
 from brittle.training.augmentation import flip, shift

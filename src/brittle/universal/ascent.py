@@ -7,11 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from brittle.classifiers.classifier import no_gradients
 from brittle.core.attack import at_least, share_below_one
-from brittle.core.classifier import no_gradients
-from brittle.core.threat import Lp
 from brittle.errors import InputError
 from brittle.maths import norms
+from brittle.threats import Lp
 from brittle.types import Images
 from brittle.universal.crops import cropped
 from brittle.universal.objective import Objective, away, towards

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers, stated
 from brittle.identity.sources import code_behind, own_digest

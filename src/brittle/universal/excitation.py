@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.classifiers.classifier import no_gradients
 from brittle.core.attack import at_least
-from brittle.core.classifier import no_gradients
 from brittle.errors import InputError
 from brittle.maths.substitutes import substitutes
 from brittle.types import Images

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, check_fields
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import undisturbed
 from brittle.core.inputs import as_images, placed
-from brittle.core.still import undisturbed
 from brittle.errors import InputError
 from brittle.types import Images, Labels, Logits, Mask
 

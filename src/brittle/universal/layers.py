@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
-from brittle.core.door import answer
+from brittle.classifiers.door import answer
 from brittle.errors import InputError, ModelError
 from brittle.types import Images
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from brittle.arguments import Count, check_fields, checked, seen
-from brittle.core.bounds import Bounds
-from brittle.core.threat import Lp
+from brittle.base.bounds import Bounds
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.maths import norms
 from brittle.names import stored_within
 from brittle.reading import open_tensors, own_header
 from brittle.runs.checkpoint import checksum
+from brittle.threats import Lp
 from brittle.types import Images
 
 FORMAT = 1

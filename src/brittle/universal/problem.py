@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, Seed, check_fields
-from brittle.core.classifier import Classifier
-from brittle.core.threat import Lp
+from brittle.classifiers.classifier import Classifier
 from brittle.errors import InputError
 from brittle.maths import norms
+from brittle.threats import Lp
 from brittle.universal.images import ImageSet
 
 Judge = Callable[[Tensor], float]

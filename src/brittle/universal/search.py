@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import check_fields, checked, fields_first
-from brittle.core.still import undisturbed
+from brittle.classifiers.still import undisturbed
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths import norms
 from brittle.universal.course import Course, answers_of, identity_of

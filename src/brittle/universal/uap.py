@@ -10,8 +10,8 @@ from torch import Tensor
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Untargeted
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.errors import InputError
+from brittle.threats import Lp
 from brittle.universal.images import ImageSet
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, UniversalState
 

@@ -39,8 +39,8 @@ class Half(Threat):
     def draw(self, clean, streams, ids, bounds):
         return Lp("inf", 2 * self.radius).draw(clean, streams, ids, bounds)
 
-    def ceiling(self, clean, bounds):
-        return Lp("inf").ceiling(clean, bounds) / 2
+    def max_size(self, clean, bounds):
+        return Lp("inf").max_size(clean, bounds) / 2
 
 
 @dataclass(frozen=True)

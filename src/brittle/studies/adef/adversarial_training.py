@@ -7,15 +7,14 @@ import torch
 
 from brittle.attacks.adef import ADef
 from brittle.attacks.pgd import PGD
-from brittle.core.flow import Flow
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.metrics import proportion
 from brittle.studies.adef.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, Deforming
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.hardened import Hardened
 from brittle.studies.shared.subject import Origin
+from brittle.threats import Flow, Lp
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from brittle.attacks.adef import ADef
-from brittle.core.flow import Flow
 from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
@@ -18,6 +17,7 @@ from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS as _TABLE
 from brittle.studies.shared.subject import Subject
+from brittle.threats import Flow
 from brittle.types import Images, Labels
 
 RADIUS = 3.0

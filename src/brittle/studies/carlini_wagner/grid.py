@@ -13,7 +13,6 @@ from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
 from brittle.core.attack import Attack
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.core.threat import Lp, Pixels, Threat
 from brittle.errors import DataError
 from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
@@ -22,6 +21,7 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
+from brittle.threats import Lp, Pixels, Threat
 from brittle.types import Images, Labels
 
 TABLE = "carlini_wagner"

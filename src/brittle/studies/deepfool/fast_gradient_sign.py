@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier
-from brittle.core.still import undisturbed
-from brittle.core.threat import Lp
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.still import undisturbed
 from brittle.maths import losses, norms
 from brittle.studies.shared.subject import Subject
+from brittle.threats import Lp
 from brittle.types import Images, Labels
 
 SHARE = 0.9

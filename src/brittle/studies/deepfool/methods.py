@@ -7,11 +7,10 @@ import numpy as np
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.lbfgs import LBFGS
+from brittle.base.bounds import Bounds
+from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
-from brittle.core.bounds import Bounds
-from brittle.core.classifier import Classifier
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.maths import norms
 from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Floats
@@ -19,6 +18,7 @@ from brittle.studies.bench.study import Measured
 from brittle.studies.bench.work import Work
 from brittle.studies.deepfool.fast_gradient_sign import SHARE, SignSteps, smallest_eps
 from brittle.studies.shared.subject import Subject
+from brittle.threats import Lp
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.pgd import PGD
+from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise
 from brittle.core.problem import Probe, Problem
-from brittle.core.rows import column
 
 
 @dataclass(frozen=True)

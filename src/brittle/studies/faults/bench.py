@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
-from brittle.core.classifier import Classifier
 from brittle.core.run import run
-from brittle.core.threat import Lp, Threat
 from brittle.data import open_source
 from brittle.evaluation.part import rows_of, still_wrong
 from brittle.health.case import Attempt, Case
 from brittle.health.meter import Meter
 from brittle.models import open_network
 from brittle.models.network import digest_of
+from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels
 
 EVEN = 0.1

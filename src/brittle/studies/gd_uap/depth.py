@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier
-from brittle.core.door import answer
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.door import answer
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.metrics import DepthErrors, Estimate, depth_errors, jackknife, mean, without_interval

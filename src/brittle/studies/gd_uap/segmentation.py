@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.door import answer
+from brittle.classifiers.door import answer
 from brittle.metrics import Estimate, jackknife, pixel_confusion
 from brittle.metrics.estimate import Floats, Integers
 from brittle.studies.bench.drawing import Picture, encoded

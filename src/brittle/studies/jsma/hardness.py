@@ -9,7 +9,6 @@ import torch
 from brittle.attacks.jsma import JSMA, saliency_maps
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.data import Block
 from brittle.errors import DataError, InputError
 from brittle.metrics import (
@@ -30,6 +29,7 @@ from brittle.studies.bench.work import Work
 from brittle.studies.jsma.drawings import Matrices, drawings
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Subject
+from brittle.threats import Lp
 
 TABLE = "jsma"
 IMAGES = 100

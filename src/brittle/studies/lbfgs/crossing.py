@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.lbfgs import LBFGS
+from brittle.base.rows import column
+from brittle.base.seeds import Streams
 from brittle.core.goal import Targeted
-from brittle.core.rows import column
 from brittle.core.run import run
-from brittle.core.seeds import Streams
-from brittle.core.threat import Lp
 from brittle.metrics import Estimate, mean, proportion
 from brittle.studies.bench.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.bench.published import Figure, Published
 from brittle.studies.bench.study import Cell, Measured
 from brittle.studies.shared.small_networks import SmallNetworks
+from brittle.threats import Lp
 from brittle.types import Images, Labels, PerImage
 
 ATTACK = LBFGS()

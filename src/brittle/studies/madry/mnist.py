@@ -10,7 +10,6 @@ from brittle.attacks.pgd import PGD
 from brittle.core.attack import Attack
 from brittle.core.goal import Goal, Targeted, Untargeted
 from brittle.core.run import run
-from brittle.core.threat import Lp
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.maths.losses import others
 from brittle.metrics import proportion
@@ -18,6 +17,7 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.hardened import Hardened
 from brittle.studies.shared.subject import Origin
+from brittle.threats import Lp
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images, Labels

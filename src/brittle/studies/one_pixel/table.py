@@ -12,7 +12,6 @@ from brittle.attacks.one_pixel import OnePixel
 from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.core.threat import Pixels
 from brittle.errors import DataError
 from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Floats
@@ -22,6 +21,7 @@ from brittle.studies.bench.work import Work
 from brittle.studies.one_pixel.drawings import drawings
 from brittle.studies.shared.subject import Origin, Subject
 from brittle.studies.shared.untrained import Untrained
+from brittle.threats import Pixels
 from brittle.types import Images, Labels
 
 _TEST, _TRAINING = "cifar10/test.parquet", "cifar10/train.parquet"

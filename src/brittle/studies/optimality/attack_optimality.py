@@ -7,7 +7,6 @@ import numpy as np
 
 from brittle.core.attack import Attack
 from brittle.core.run import run
-from brittle.evaluation.plan import named
 from brittle.evaluation.spec import parse_attack
 from brittle.metrics import Estimate, mean, optimality
 from brittle.metrics.estimate import Flags, Floats
@@ -15,6 +14,7 @@ from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.networks import ORIGINS as _TABLE
 from brittle.studies.shared.subject import Origin, Subject
+from brittle.threats import parse_threat
 
 BUDGET = 2000
 """Forward plus backward passes an image, as in AttackBench."""
@@ -135,7 +135,7 @@ class Ranking:
                 self.subject.classifier,
                 block.images,
                 block.labels,
-                threat=named(self.norm),
+                threat=parse_threat(self.norm),
                 seed=self.subject.setting.seed,
                 batch=self.subject.batch,
                 ids=block.index,

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier
-from brittle.core.threat import Lp
+from brittle.classifiers.classifier import Classifier
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError
 from brittle.identity.compare import fingerprint
@@ -21,6 +20,7 @@ from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
 from brittle.studies.bench.study import NotGiven, Setting
 from brittle.studies.shared.subject import NotAtThisScale
+from brittle.threats import Lp
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation

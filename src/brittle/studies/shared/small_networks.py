@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import in_memory
 from brittle.identity.compare import fingerprint

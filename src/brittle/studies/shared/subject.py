@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from brittle.core.classifier import Classifier
+from brittle.classifiers.classifier import Classifier
 from brittle.core.inputs import check_range_of_labels
 from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool
+from brittle.classifiers.still import undisturbed
 from brittle.core.run import run
-from brittle.core.still import undisturbed
-from brittle.core.threat import Lp
 from brittle.errors import DataError
 from brittle.maths.losses import cross_entropy
 from brittle.maths.norms import steepest
 from brittle.studies.shared.photographs import Photographs
+from brittle.threats import Lp
 from brittle.types import Labels, Logits, PerImage
 from brittle.universal.images import ImageSet
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from brittle.core.threat import Lp
 from brittle.errors import BrittleError, InputError
 from brittle.metrics import Estimate
 from brittle.studies.bench.drawing import HeatMap
@@ -25,6 +24,7 @@ from brittle.studies.shared.photographs import (
     View,
     fooled,
 )
+from brittle.threats import Lp
 from brittle.universal.perturbation import Perturbation
 
 TABLE = "uap_cross_model"

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool
-from brittle.core.threat import Lp
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
@@ -24,6 +23,7 @@ from brittle.studies.shared.photographs import (
     Photographs,
     fooled,
 )
+from brittle.threats import Lp
 from brittle.universal.uap import UniversalDeepFool
 
 TABLE = "uap_fooling"

@@ -2,21 +2,21 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from brittle.core.bounds import Bounds
-from brittle.core.lattice import Lattice
-from brittle.core.rows import column
-from brittle.core.seeds import Streams
-from brittle.core.threat import Threat
+from brittle.base.bounds import Bounds
+from brittle.base.rows import column
+from brittle.base.seeds import Streams
 from brittle.maths import geometry
-from brittle.types import Fields, Images, Mask, PerImage
+from brittle.threats.parametric import Parametric
+from brittle.types import Fields, Images, PerImage
 
 
 @dataclass(frozen=True)
-class Flow(Threat):
+class Flow(Parametric):
     """A deformation, measured by the longest vector of its field: the T-norm of Alaifari et al. (ICLR 2019).
 
     What an attack proposes under this threat are fields (n, 2, h, w) in pixels, not images; the network sees the clean
@@ -31,21 +31,31 @@ class Flow(Threat):
         tensor([1.4142])
     """
 
-    lattice: Lattice | None = None
+    title: ClassVar[str] = "T-norm"
+    unit: ClassVar[str] = "px"
+    default_radius: ClassVar[float] = 3.0
+    kind: ClassVar[str] = "deformations"
 
     @property
     def name(self) -> str:
         """`flow`."""
         return "flow"
 
-    def nothing(self, clean: Images) -> Fields:
+    def zero(self, clean: Images) -> Fields:
         """Return the field that leaves everything where it is."""
         return torch.zeros_like(clean[:, :1]).repeat(1, 2, 1, 1)
 
-    def seen(self, clean: Images, moved: Fields, bounds: Bounds) -> tuple[Fields, Images]:
-        """Return the fields, and the clean images deformed by them, on the lattice where there is one."""
-        bent = bounds.clamp(geometry.warp(clean, moved))
-        return moved, bent if self.lattice is None else self.lattice.rounded(bent)
+    def sentence(self, size: str) -> str:
+        """Return what a deformation of at most this size is."""
+        return f"A deformation that moves no pixel by more than {size}"
+
+    def changed(self, clean: Images, moved: Fields, bounds: Bounds) -> Images:
+        """Return the clean images deformed by fields."""
+        return geometry.warp(clean, moved)
+
+    def pulled_back(self, clean: Images, moved: Fields, gradient: Images, bounds: Bounds) -> Fields:
+        """Carry a gradient by the deformed images back to the fields, in closed form."""
+        return geometry.pulled_back(clean, moved, gradient)
 
     def size(self, clean: Images, moved: Fields) -> PerImage:
         """Measure the longest vector, in pixels."""
@@ -61,11 +71,7 @@ class Flow(Threat):
         length, turn = column(self.radius, clean)[:, 0] * polar[:, 0].sqrt(), 2 * math.pi * polar[:, 1]
         return torch.stack([length * torch.cos(turn), length * torch.sin(turn)], 1)
 
-    def ceiling(self, clean: Images, bounds: Bounds) -> PerImage:
+    def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Measure the image's diagonal: nothing new is seen by looking farther away."""
         diagonal = math.hypot(clean.shape[2] - 1, clean.shape[3] - 1)
         return torch.full((len(clean),), diagonal, dtype=clean.dtype, device=clean.device)
-
-    def allows(self, size: PerImage, span: float = 1.0) -> Mask:
-        """Say which sizes are within the radius, up to `TOLERANCE` of the larger of the radius and one pixel."""
-        return super().allows(size, 1.0)

@@ -10,8 +10,8 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
-from brittle.core.held import Held, this_thread
-from brittle.core.turns import own_randomness
+from brittle.classifiers.held import Held, this_thread
+from brittle.classifiers.turns import own_randomness
 
 _KINDS = ("cpu", "cuda", "mps")
 _WRITERS: WeakSet[nn.Module] = WeakSet()

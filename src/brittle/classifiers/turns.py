@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from brittle.core.held import GATE, this_thread, wait
-from brittle.core.random_state import RandomState, seed_all
+from brittle.base.random_state import RandomState, seed_all
+from brittle.classifiers.held import GATE, this_thread, wait
 
 
 class _Entry:

@@ -6,8 +6,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from brittle.core.random_state import RandomState, seed_all
-from brittle.core.still import buffers_kept
+from brittle.base.random_state import RandomState, seed_all
+from brittle.classifiers.still import buffers_kept
 from brittle.types import Images
 
 Shape = tuple[int, ...]

@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from brittle.core.layout import ask, laid_out
-from brittle.core.random_state import RandomState
-from brittle.core.slopes import carried, meets_halves
-from brittle.core.still import as_called, autocast_around
-from brittle.core.turns import turn
-from brittle.core.way_back import shortened
+from brittle.base.random_state import RandomState
+from brittle.classifiers.layout import ask, laid_out
+from brittle.classifiers.slopes import carried, meets_halves
+from brittle.classifiers.still import as_called, autocast_around
+from brittle.classifiers.turns import turn
+from brittle.classifiers.way_back import shortened
 from brittle.errors import ModelError
 from brittle.types import HALF_TYPES, Images
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from brittle.arguments import fitted, seen
-from brittle.core.bounds import Bounds
-from brittle.core.door import answer
-from brittle.core.probabilities import check_probabilities, refuse_probabilities
+from brittle.base.bounds import Bounds
+from brittle.classifiers.door import answer
+from brittle.classifiers.probabilities import check_probabilities, refuse_probabilities
 from brittle.errors import BrittleError, ForwardFailed, ModelError, quoted
 from brittle.types import Images, Logits
 

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from brittle.core.random_state import seed_all
+from brittle.base.random_state import seed_all
 
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)

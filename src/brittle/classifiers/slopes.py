@@ -8,7 +8,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
-from brittle.core.turns import turn
+from brittle.classifiers.turns import turn
 from brittle.types import Images
 
 LEVEL = 6

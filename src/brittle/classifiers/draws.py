@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from brittle.core.classifier import Classifier
-from brittle.core.seeds import Streams, reseed
-from brittle.core.turns import turn
+from brittle.base.seeds import Streams, reseed
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.turns import turn
 from brittle.types import Images, Logits
 
 

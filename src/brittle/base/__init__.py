@@ -1,0 +1,1 @@
+"""What threats, classifiers and the core stand on: rows, bounds, seeds and the state of random numbers."""

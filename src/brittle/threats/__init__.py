@@ -1,0 +1,26 @@
+"""What counts as a change's size, and which changes are allowed: each threat speaks for itself."""
+
+from brittle.threats.colour import ColourShift
+from brittle.threats.flow import Flow
+from brittle.threats.lp import Lp
+from brittle.threats.named import BUILT_IN, MEASURES, OLDER, THREATS, described, parse_threat, spelled
+from brittle.threats.parametric import Parametric
+from brittle.threats.pixels import Pixels
+from brittle.threats.threat import TOLERANCE, Threat
+
+__all__ = [
+    "BUILT_IN",
+    "MEASURES",
+    "OLDER",
+    "THREATS",
+    "TOLERANCE",
+    "ColourShift",
+    "Flow",
+    "Lp",
+    "Parametric",
+    "Pixels",
+    "Threat",
+    "described",
+    "parse_threat",
+    "spelled",
+]

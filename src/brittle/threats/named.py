@@ -1,0 +1,117 @@
+"""Threats by name; a new threat is its file and its line here."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from brittle.arguments import number, seen
+from brittle.errors import InputError
+from brittle.plugins import Registry, parts_of_spec
+from brittle.threats.colour import ColourShift
+from brittle.threats.flow import Flow
+from brittle.threats.lp import Lp
+from brittle.threats.pixels import Pixels
+from brittle.threats.threat import Threat
+
+BUILT_IN: dict[str, Callable[[float], Threat]] = {
+    "linf": partial(Lp, "inf"),
+    "l2": partial(Lp, 2),
+    "l1": partial(Lp, 1),
+    "l0": partial(Lp, 0),
+    "pixels": Pixels,
+    "flow": Flow,
+    "colour": ColourShift,
+}
+"""Brittle's own, each called with the radius."""
+THREATS: "Registry[Callable[..., Threat]]" = Registry(
+    "threat", BUILT_IN, "brittle.threats", callable, "a subclass of brittle.Threat that takes its radius"
+)
+"""All of them, those of packages too; called with the radius."""
+OLDER = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}
+"""Names by which older versions knew the norms."""
+
+MEASURES: dict[str, Threat] = {name: made for name, make in BUILT_IN.items() if (made := make(math.inf)).on_images}
+"""Those of brittle's own by which the change of any two images can be measured."""
+
+
+def spelled(name: str) -> str:
+    """Return the one name of a threat, for names of older versions too.
+
+    Example:
+        >>> spelled("inf"), spelled("flow")
+        ('linf', 'flow')
+    """
+    return OLDER.get(name, name)
+
+
+def parse_threat(text: str, radius: float | None = None) -> Threat:
+    """Read a threat such as `linf`, `linf:8/255`, `pixels:3`, `flow` or `FILE.py:CLASS`.
+
+    Args:
+        text: the name, and behind a colon the radius: for norms in the units of the images, for flow in pixels. Or the
+            user's own class, whose radius is given apart.
+        radius: where the text says none; by default there is none, so that the smallest change is looked for.
+
+    Raises:
+        InputError: another name, a radius that is none, or what makes no threat.
+
+    Example:
+        >>> parse_threat("linf:51/255")
+        Lp(radius=0.2, p=inf)
+        >>> parse_threat("flow", 3.0).radius, parse_threat("l2").radius
+        (3.0, inf)
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # it is a user's
+        raise InputError(f"the norm is {seen(text)}; expected {', '.join(BUILT_IN)}")
+    in_file = parts_of_spec(text)
+    if in_file is None:
+        name, colon, rest = text.strip().partition(":")
+        name = spelled(name.lower())
+        if name not in THREATS:
+            raise InputError(f"the norm is {seen(name)}; expected {', '.join(THREATS)}, or FILE.py:CLASS for your own")
+    else:
+        (name, rest), colon = in_file, in_file[1]
+    own = number(rest.strip()) if colon else radius
+    return _made(THREATS.find(name)(math.inf if own is None else own), name)
+
+
+def _made(threat: object, name: str) -> Threat:
+    """Check what somebody else's class made."""
+    if not isinstance(threat, Threat):
+        raise InputError(f"{name} made a {type(threat).__name__}; expected a brittle.Threat")
+    return threat
+
+
+def described(name: str) -> Threat:
+    """Return the threat of a name that a run folder holds, without a radius; one of nobody's where it is unknown here.
+
+    Example:
+        >>> described("inf").title, described("another").title
+        ('L∞', 'another')
+    """
+    try:
+        return _made(THREATS[spelled(name)](math.inf), name)
+    except (KeyError, InputError):
+        return _Unknown(name)
+
+
+class _Unknown(Lp):
+    """A threat that was registered where a run was made, and is not here: what is known of it is the name."""
+
+    def __init__(self, name: str):
+        super().__init__(2)
+        object.__setattr__(self, "known_as", name)
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return str(vars(self)["known_as"])
+
+    @property
+    def title(self) -> str:
+        """The name."""
+        return self.name
+
+    def sentence(self, size: str) -> str:
+        """Return what can be said without knowing it."""
+        return f"A change of at most {size} in {self.name}"
