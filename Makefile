@@ -21,7 +21,7 @@ cover: $(VENV)/.ready       ## the test suite, with line coverage of src
 
 # Tests of the random states are left out: the checker of types draws from Python's own.
 test-shapes: $(VENV)/.ready ## the annotations of shapes and types, checked at run time where the mathematics is
-	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" --ignore tests/core/test_threads.py tests/maths tests/core tests/contract tests/attacks/test_jsma.py
+	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" --ignore tests/core/test_threads.py tests/maths tests/base tests/threats tests/classifiers tests/core tests/contract tests/attacks/test_jsma.py
 
 shapes: test-shapes
 
@@ -29,8 +29,8 @@ test-oldest: $(OLDEST)/.ready   ## the test suite with the oldest dependencies t
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest
 
 mutants: $(VENV)/.ready $(MUTANTS)/.ready   ## 300 random changes of the search and its judge: which does no test notice? (an hour; SEED=0)
-	$(MUTANTS)/bin/python tests/mutation/sample.py --count 300 --seed $(SEED) src/brittle/core src/brittle/attacks
-	OMP_NUM_THREADS=1 nice $(BIN)/python tests/mutation/measure.py tests/core tests/maths tests/attacks tests/contract
+	$(MUTANTS)/bin/python tests/mutation/sample.py --count 300 --seed $(SEED) src/brittle/threats src/brittle/classifiers src/brittle/core src/brittle/attacks
+	OMP_NUM_THREADS=1 nice $(BIN)/python tests/mutation/measure.py tests/base tests/threats tests/classifiers tests/core tests/maths tests/attacks tests/contract
 	OMP_NUM_THREADS=1 nice $(BIN)/python tests/mutation/attempt.py .cache/mutation/sample.json
 	$(BIN)/python tests/mutation/attempt.py .cache/mutation/sample.json --show
 

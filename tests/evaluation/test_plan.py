@@ -18,7 +18,12 @@ def test_the_default_plan_suits_the_norm():
 
 def test_pixels_are_counted_and_not_measured():
     fixed, minimum = plan(["one-pixel", "support-descent"], "pixels", 3)
-    assert (fixed.info.norm, fixed.info.kind, fixed.threat.name, fixed.threat.radius) == ("pixels", "fixed", "pixels", 3)
+    assert (fixed.info.norm, fixed.info.kind, fixed.threat.name, fixed.threat.radius) == (
+        "pixels",
+        "fixed",
+        "pixels",
+        3,
+    )
     assert (minimum.info.kind, minimum.threat.radius) == ("minimum", math.inf)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from brittle import InputError
+from brittle import InputError, Lp
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.radius import unusual_radius
@@ -59,11 +59,11 @@ def test_a_radius_unlike_the_usual_one_is_said(tmp_path):
     ],
 )
 def test_the_usual_radius_of_well_known_data(radius, shape, said):
-    told = unusual_radius("linf", radius, shape)
+    told = unusual_radius(Lp("inf"), radius, shape)
     assert (said in told[0]) if said else told == []
 
 
 def test_a_radius_that_nobody_asked_for_is_compared_strictly():
-    (told,) = unusual_radius("linf", 8 / 255, (3, 224, 224), asked=False)
+    (told,) = unusual_radius(Lp("inf"), 8 / 255, (3, 224, 224), asked=False)
     assert "2 times larger than 4/255" in told
-    assert unusual_radius("linf", 8 / 255, (3, 32, 32), asked=False) == []
+    assert unusual_radius(Lp("inf"), 8 / 255, (3, 32, 32), asked=False) == []
