@@ -14,6 +14,7 @@ LAYERS = [
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},
+    {"parquet_directory"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
     {"plugins"},
@@ -45,6 +46,7 @@ REPORT_READS = (
     "brittle.names",  # shows a name as text
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
+    "brittle.parquet_directory",
     "brittle.files",  # writes a file in one go, and runs nothing
     "brittle.threats",  # says how a change is named and measured, and runs nothing
     "brittle.runs",  # the record

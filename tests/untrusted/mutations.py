@@ -128,8 +128,8 @@ def repacked(draw, original: bytes) -> bytes:
             case 1 if len(members) > 1:
                 del members[number]
             case _:
-                is_json = name.endswith(".json")
-                members[number] = (name, draw(rewritten(content.decode()) if is_json else damaged(content)))
+                text = content.decode("utf-8", "replace") if name.endswith(".json") else None
+                members[number] = (name, draw(damaged(content) if text is None else rewritten(text)))
     made, method = io.BytesIO(), draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2]))
     with zipfile.ZipFile(made, "w", method if draw(st.booleans()) else zipfile.ZIP_STORED) as archive:
         for name, content in members:

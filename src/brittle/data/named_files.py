@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from brittle.data.cells import Cell, plain
 from brittle.errors import BadImage, OverLimit, quoted
+from brittle.parquet_directory import Directory
 from brittle.reading import read_bytes
 
 Where = Path | tuple[Path, ...]
@@ -67,18 +66,13 @@ def _place(path: str, name: str, where: Where) -> Path:
     return Path(place)
 
 
-def names_files(file: pq.ParquetFile, column: str) -> bool:
+def names_files(schema: Any, directory: Directory, column: str) -> bool:
     """Whether some cell of a column of images may have no bytes and the path of a file instead."""
-    kind = plain(file.schema_arrow.field(column).type)
+    kind = plain(schema.field(column).type)
     if not any(field.name == "path" for field in getattr(kind, "fields", ())):
         return False
-    for group in range(file.metadata.num_row_groups):
-        row_group: Any = file.metadata.row_group(group)
-        chunks = [row_group.column(number) for number in range(row_group.num_columns)]
-        held = [chunk.statistics for chunk in chunks if chunk.path_in_schema == f"{column}.bytes"]
-        if not held or any(found is None or found.null_count != 0 for found in held):
-            return True
-    return False
+    held = [[chunk.nulls for chunk in group.chunks if chunk.path == (column, "bytes")] for group in directory.groups]
+    return any(not nulls or any(found != 0 for found in nulls) for nulls in held)
 
 
 def contents(cells: Iterable[Cell], folder: Path) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from glob import escape
 from itertools import accumulate
@@ -24,7 +25,8 @@ from brittle.data.named_files import Where, content_of, contents, names_files
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import BrittleError, DataError, LabelError, quoted
 from brittle.limits import check_limit, current
-from brittle.parquet_pages import check_directory, largest_page
+from brittle.parquet_directory import Directory, read_directory
+from brittle.parquet_pages import largest_page
 from brittle.reading import open_ordinary
 
 # The functions below take Arrow's schemas and types as Any: pyarrow ships no types.
@@ -73,13 +75,14 @@ class Parquet(Source):
         self._paths = list(paths)
         counts: list[int] = []
         for path in self._paths:
-            with open_file(path) as (file, _):
-                counts.append(file.metadata.num_rows)
-                columns = find_columns(file.schema_arrow, path)
+            with open_file(path) as file:
+                counts.append(file.directory.rows)
+                schema: Any = file.table.schema_arrow
+                columns = find_columns(schema, path)
                 if path is self._paths[0]:
                     self._image, self._label = columns
-                    self.classes = class_names(file.schema_arrow, self._label) or read_names(path.parent)
-                    kind = None if self._label is None else file.schema_arrow.field(self._label).type
+                    self.classes = class_names(schema, self._label) or read_names(path.parent)
+                    kind = None if self._label is None else schema.field(self._label).type
                     self._by_name = kind is not None and is_text(kind)
                 elif columns != (self._image, self._label):
                     raise DataError(f"{path} has the columns {columns}, {paths[0]} {(self._image, self._label)}")
@@ -117,8 +120,8 @@ class Parquet(Source):
     def _named_content(self, last: int) -> Iterator[bytes]:
         """Yield the bytes of the images that tables up to a number name by their path."""
         for number, path in enumerate(self._paths[: last + 1]):
-            with open_file(path) as (file, _):
-                if not names_files(file, self._image):
+            with open_file(path) as file:
+                if not names_files(file.table.schema_arrow, file.directory, self._image):
                     continue
             first = self._ends[number - 1] if number else 0
             stop = min(self._ends[number], len(self))
@@ -160,14 +163,23 @@ def shards(path: Path) -> list[Path]:
     return files
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A file that is open: as pyarrow reads it, as a stream of bytes, and what it declares."""
+
+    table: pq.ParquetFile
+    stream: BinaryIO
+    directory: Directory
+
+
 @contextmanager
-def open_file(path: Path) -> Generator[tuple[pq.ParquetFile, BinaryIO]]:
+def open_file(path: Path) -> Generator[Opened]:
     """Open a Parquet file that is read as a stream; what goes wrong in it while it is open becomes a DataError."""
     try:
         with open_ordinary(path) as file:
-            check_directory(file, str(path))
+            directory = read_directory(file, str(path))
             with pq.ParquetFile(file, buffer_size=PIECE, pre_buffer=False) as table:  # else a whole row group is held
-                yield table, file
+                yield Opened(table, file, directory)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; expected a Parquet file") from error
     except BrittleError:
@@ -183,17 +195,17 @@ def read_rows(
 
     The first of the columns is that of the images.
     """
-    with open_file(path) as (file, handle):
+    with open_file(path) as file:
         end = first
-        for group in range(file.metadata.num_row_groups):
-            begin, end = end, end + file.metadata.row_group(group).num_rows
+        for number, group in enumerate(file.directory.groups):
+            begin, end = end, end + group.rows
             if end <= start:
                 continue
             if begin >= stop:
                 return
             index = begin
             try:
-                for batch in batches(file, handle, group, columns, ROWS):
+                for batch in batches(file, number, columns, ROWS):
                     rows = batch.slice(max(0, start - index), max(0, stop - max(start, index)))
                     index += max(0, min(start - index, len(batch)))
                     for row in rows_of(rows, columns, path):
@@ -219,22 +231,21 @@ def rows_of(batch: Any, columns: Sequence[str], path: Path) -> Iterator[dict[str
         yield dict(zip(columns, row, strict=True))
 
 
-def batches(
-    file: pq.ParquetFile, handle: BinaryIO, group: int, columns: Sequence[str], most: int, limit: str = "cell"
-) -> Iterator[Any]:
+def batches(file: Opened, group: int, columns: Sequence[str], most: int, limit: str = "cell") -> Iterator[Any]:
     """Yield the rows of a group, so few at a time that they keep a limit although equal values are stored once."""
-    largest = largest_page(handle, file.metadata.row_group(group), tuple(columns), str(handle.name), limit)
+    stream = file.stream
+    largest = largest_page(stream, file.directory.groups[group], tuple(columns), str(stream.name), limit)
     rows = max(1, min(most, current().cell // largest))
-    yield from file.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False)
+    yield from file.table.iter_batches(rows, row_groups=[group], columns=list(columns), use_threads=False)
 
 
 def label_names(paths: Sequence[Path], label: str, order: Order) -> tuple[tuple[str, ...], list[str]]:
     """Return the names in a column of labels, in order, and what is to be said of their order."""
     names: set[str] = set()
     for path in paths:
-        with open_file(path) as (file, handle):
-            for group in range(file.metadata.num_row_groups):
-                for batch in batches(file, handle, group, [label], LABELS, "text"):
+        with open_file(path) as file:
+            for group in range(len(file.directory.groups)):
+                for batch in batches(file, group, [label], LABELS, "text"):
                     new = unpacked(batch.column(0)).unique().to_pylist()
                     names.update(str(name) for name in new if name is not None)
                 check_limit("text", sum(map(len, names)), f"the names in column {label!r} of {path}")

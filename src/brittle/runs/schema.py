@@ -75,13 +75,11 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
         KeyError: it does not have the columns of `schema`.
     """
     check_ordinary(path)
-    check_table(path)
+    announced = check_table(path)
     with named_in_text(path) as name, pq.ParquetFile(name, page_checksum_verification=True) as file:
         found = file.schema_arrow
         if schema is not None and not found.remove_metadata().equals(schema):
             raise KeyError("columns")
-        meta = file.metadata
-        announced = sum(meta.row_group(number).total_byte_size for number in range(meta.num_row_groups))
         check_limit("cell", announced, f"the rows of {path}")
         batches: list[pa.RecordBatch] = []
         size = 0

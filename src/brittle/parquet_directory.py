@@ -1,0 +1,216 @@
+"""What a Parquet file's directory declares: its schema, groups of rows and their columns.
+
+It is read here and not by pyarrow, whose accessors end the process where the entries of a column contradict each other.
+The directory is a structure in Thrift's compact protocol.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+from brittle.limits import check_limit
+
+Fields = dict[int, Any]
+"""A structure of Thrift: values by the numbers of their fields; of lists the elements, of text the bytes."""
+MAGIC, TAIL = b"PAR1", 8
+"""How a file ends, and the bytes of that with the length of what stands before it."""
+SCHEMA, ROWS, GROUPS, NAME, CHILDREN = 2, 3, 4, 4, 5
+"""Fields of the directory, and of an element of the schema: its name and how many children it has."""
+COLUMNS, BYTES, META, ENCRYPTED = 1, 2, 3, 8
+"""Fields of a group: its columns, its bytes when inflated (its rows are field 3 as well); and of a column."""
+TYPE, PATH, VALUES, DEFLATED, PAGES, DICTIONARY, STATISTICS, NULLS = 1, 3, 5, 7, 9, 11, 12, 3
+"""Fields of what a column says of itself, and of its statistics."""
+NESTED = 20  # structures that lie within each other
+
+
+@dataclass
+class Compact:
+    """A reader of Thrift's compact protocol; what is damaged raises ValueError or IndexError.
+
+    Attributes:
+        content: the bytes.
+        place: where it reads next.
+    """
+
+    content: bytes
+    place: int = 0
+
+    def byte(self) -> int:
+        """Read one byte."""
+        self.place += 1
+        return self.content[self.place - 1]
+
+    def number(self) -> int:
+        """Read a number from 0 up, of any length."""
+        value = shift = 0
+        while shift < 70:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+        raise ValueError("a number of more than 64 bits")
+
+    def signed(self) -> int:
+        """Read a number of either sign."""
+        value = self.number()
+        return (value >> 1) ^ -(value & 1)
+
+    def skip(self, length: int) -> bytes:
+        """Read so many bytes."""
+        if length > len(self.content) - self.place:
+            raise IndexError("it ends early")
+        self.place += length
+        return self.content[self.place - length : self.place]
+
+    def structure(self, last: int | None = None, depth: int = 0) -> Fields:
+        """Read a structure, as far as the field `last`, or to its end."""
+        if depth > NESTED:
+            raise ValueError("structures within each other")
+        found: Fields = {}
+        field = 0
+        while head := self.byte():
+            field = field + (head >> 4) if head >> 4 else self.signed()
+            found[field] = self.value(head & 15, depth, inside=False)
+            if field == last:
+                break
+        return found
+
+    def value(self, kind: int, depth: int, *, inside: bool) -> Any:
+        """Read a value of a type; true and false stand in the type itself unless they lie inside a list."""
+        if kind in (1, 2):
+            return self.byte() == 1 if inside else kind == 1
+        if kind == 3:
+            return self.byte()
+        if kind in (4, 5, 6):
+            return self.signed()
+        if kind in (7, 8):
+            return self.skip(8 if kind == 7 else self.number())
+        if kind in (9, 10):
+            return self.elements(depth)
+        if kind == 12:
+            return self.structure(None, depth + 1)
+        raise ValueError(f"a value of type {kind}")
+
+    def elements(self, depth: int) -> list[Any]:
+        """Read a list."""
+        head = self.byte()
+        count = head >> 4 if head >> 4 < 15 else self.number()
+        if count > len(self.content) - self.place:
+            raise IndexError("it ends early")
+        return [self.value(head & 15, depth, inside=True) for _ in range(count)]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One column of a group of rows.
+
+    Attributes:
+        path: its name, and those of what lies within it.
+        kind: number of its type.
+        values: how many it has.
+        begin: where its first page lies.
+        deflated: bytes of all its pages.
+        nulls: how many values are missing; None where it does not say.
+    """
+
+    path: tuple[str, ...]
+    kind: int
+    values: int
+    begin: int
+    deflated: int
+    nulls: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of rows: how many, their bytes when inflated, and their columns."""
+
+    rows: int
+    inflated: int
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True)
+class Directory:
+    """What a file declares: its rows, and the groups that they lie in."""
+
+    rows: int
+    groups: tuple[Group, ...]
+
+
+def read_directory(file: BinaryIO, what: str) -> Directory:
+    """Read the directory of a file.
+
+    Args:
+        file: the Parquet file.
+        what: what to call it in an error.
+
+    Raises:
+        ValueError: it is no Parquet file, or a damaged or encrypted one.
+        OverLimit: its directory is too large, or its schema is nested too deep.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - TAIL))
+    tail = file.read(TAIL)
+    length = int.from_bytes(tail[:4], "little")
+    if len(tail) < TAIL or tail[4:] != MAGIC or length + TAIL > size:
+        raise ValueError("it does not end as a Parquet file does")
+    check_limit("text", length, f"the directory of {what}")
+    file.seek(size - TAIL - length)
+    try:
+        found = Compact(file.read(length)).structure(GROUPS)
+        elements = cast("list[Fields]", found[SCHEMA])
+        counts = [int(element.get(CHILDREN, 0)) for element in elements]
+        groups = tuple(_group(one) for one in found[GROUPS])
+        rows = _count(found, ROWS)
+    except (IndexError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"its directory cannot be read ({error})") from error
+    check_limit("depth", _depth(counts), f"the schema of {what}")
+    leaves = sum(count == 0 for count in counts[1:])
+    if any(len(group.chunks) != leaves for group in groups) or sum(group.rows for group in groups) != rows:
+        raise ValueError("the groups of its rows do not fit its schema")
+    return Directory(rows, groups)
+
+
+def _group(fields: Fields) -> Group:
+    return Group(_count(fields, ROWS), _count(fields, BYTES), tuple(_chunk(one) for one in fields[COLUMNS]))
+
+
+def _chunk(fields: Fields) -> Chunk:
+    if ENCRYPTED in fields or META not in fields:
+        raise ValueError("a column is encrypted, or says nothing of itself")
+    meta = cast("Fields", fields[META])
+    begin, dictionary = _count(meta, PAGES), meta.get(DICTIONARY, 0)
+    return Chunk(
+        path=tuple(bytes(name).decode("utf-8", "replace") for name in meta[PATH]),
+        kind=_count(meta, TYPE),
+        values=_count(meta, VALUES),
+        begin=dictionary if 0 < dictionary < begin else begin,
+        deflated=_count(meta, DEFLATED),
+        nulls=meta.get(STATISTICS, {}).get(NULLS),
+    )
+
+
+def _count(fields: Fields, number: int) -> int:
+    value = fields[number]
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is no number from 0 up")
+    return value
+
+
+def _depth(counts: list[int]) -> int:
+    """How deep a tree is, given the number of children of each element, parents first."""
+    waiting: list[int] = []
+    deepest = 0
+    for count in counts:
+        deepest = max(deepest, len(waiting))
+        if count > 0:
+            waiting.append(count)
+            continue
+        while waiting:
+            waiting[-1] -= 1
+            if waiting[-1]:
+                break
+            waiting.pop()
+    return deepest
