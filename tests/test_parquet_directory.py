@@ -51,7 +51,7 @@ def test_it_is_what_pyarrow_reads_of_a_whole_file(options):
 
 def test_what_is_no_such_file_is_refused():
     for content in (b"", b"PAR1", written()[:-1], b"PAR1" + b"\0" * 4 + b"PAR1"):
-        with pytest.raises(ValueError, match="it does not end as|directory cannot be read"):
+        with pytest.raises(ValueError, match=r"it does not end as|directory cannot be read"):
             read_directory(io.BytesIO(content), "it")
 
 
