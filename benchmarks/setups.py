@@ -45,14 +45,14 @@ apgd:steps=6,loss=margin,restarts=2  autoattack:steps=4,queries=6  bim:step_size
 boundary-descent:steps=12,runs=2  cw-l0:steps=6,learning_rate=0.3,rivals=1  ddn:steps=8  deepfool
 cw-l2:searches=2,steps=10,learning_rate=0.1,constant=0.1  cw-linf:steps=6,learning_rate=0.15,refinements=1
 fab:steps=6  fab:steps=4,targets=2,restarts=2  fgsm  fmn:steps=8  hop-skip-jump:steps=2,draws=12  jsma:fraction=0.4
-jsma:theta=-1,pairs=false,on=logits  lbfgs:searches=3,steps=12  lbfgs:searches=3,steps=12,untargeted=random
+jsma:theta=-1,pairs=false,on=logits,aim=label  lbfgs:searches=3,steps=12  lbfgs:searches=3,steps=12,untargeted=random
 least-likely:step_size=0.02  nes:draws=12,steps=5,delta=0.01,stride=0.06  noise:draws=6
-one-pixel:population=12,generations=4  pdpgd:steps=10  pgd:steps=6  pgd:steps=6,restarts=2,loss=margin
+one-pixel:population=12,generations=4  pdpgd:steps=10  pgd:steps=6  pgd:steps=6,restarts=2,loss=scaled
 pgd:steps=6,loss=dlr,random_start=false  random-direction:directions=2
 rotation-translation:angles=7,degrees=90,reach=0.3  rotation-translation:search=random,draws=8,degrees=60,reach=0.5
 sigma-zero:steps=10  simba:epsilon=0.4  simba:basis=cosine,frequencies=1,epsilon=0.1
 spsa:draws=12,steps=5,stride=0.06  square:queries=20  stadv:steps=6,memory=3  superdeepfool:steps=6,walk=10
-support-descent:steps=8  smallest(pgd:steps=4):steps=5  smallest(fgsm):steps=8  restarts(pgd:steps=3):count=2
+support-descent:steps=20  smallest(pgd:steps=4):steps=5  smallest(fgsm):steps=8  restarts(pgd:steps=3):count=2
 cascade(fgsm;pgd:steps=3)  cascade(deepfool;boundary-descent:steps=6)
 ascent:passes=2  fff:iterations=20  gd-uap:iterations=20  uap:passes=2
 """
@@ -90,14 +90,14 @@ def network(channels: int, *first: nn.Module) -> nn.Sequential:
     return nn.Sequential(*first, Stage(lambda images: images - 0.5), *pooled).eval()
 
 
-def affine() -> nn.Sequential:
-    """Return an affine network of 4 classes in float64, for images of 1 x 3 x 4."""
+def affine(white: float) -> nn.Sequential:
+    """Return an affine network of 4 classes in float64, for images of 1 x 3 x 4 with values from 0 to `white`."""
     torch.manual_seed(1)
     layer = nn.Linear(12, 4).double()
     with torch.no_grad():
         layer.weight.normal_()
         layer.bias.copy_(0.3 * torch.randn(4) - layer.weight.sum(1) / 2)
-    return nn.Sequential(nn.Flatten(), layer)
+    return nn.Sequential(Stage(lambda images: images / white), nn.Flatten(), layer)
 
 
 @dataclass(frozen=True)
@@ -120,22 +120,23 @@ class Setup:
         """Return eight images near the middle whose values a file of 8 bits can hold."""
         generator = torch.Generator().manual_seed(2)
         values = 0.5 + 0.4 * (torch.rand(8, *self.shape, generator=generator, dtype=torch.float64) - 0.5)
-        return ((values * 255).round() / 255).to(self.classifier.dtype)
+        return ((values * 255).round() / 255 * self.classifier.bounds.span).to(self.classifier.dtype)
 
 
 def setups() -> dict[str, Setup]:
     """Return what every attack is tried on, by name."""
     classifier, grey, colour = brittle.Classifier, (1, 3, 4), (3, 5, 4)
     small = network(1).double()
-    plain, large = classifier(small), classifier(network(3))
+    plain, three = classifier(small), classifier(network(3))
+    targets = brittle.Targeted(torch.arange(8) % 4)
     noisy = network(3, Stage(lambda images: images + 0.02 * torch.randn_like(images)))
     coarse = nn.Sequential(brittle.Surrogate(lambda images: (images * 63).round() / 63), network(3).bfloat16())
     return {
-        "affine": Setup(classifier(affine()), grey, bounded=False),
+        "affine, values up to 255": Setup(classifier(affine(255), bounds=(0, 255)), grey, bounded=False),
         "convolutional": Setup(plain, grey),
-        "colour, batches of 3": Setup(large, colour, bounded=True, options={"batch": 3, "seed": 7}),
-        "colour, 256 levels": Setup(large, colour, options={LEVELS: 256}),
-        "colour, targeted": Setup(large, colour, False, {"goal": brittle.Targeted(torch.arange(8) % 4)}),
+        "colour, batches of 3": Setup(three, colour, bounded=True, options={"batch": 3, "seed": 7}),
+        "colour, 256 levels": Setup(three, colour, options={LEVELS: 256}),
+        "large, targeted": Setup(classifier(network(1)), (1, 24, 24), False, {"goal": targets}),
         "convolutional, least likely": Setup(plain, grey, True, {"goal": brittle.LeastLikely()}),
         "convolutional, budget of 20": Setup(plain, grey, False, {"budget": 20}),
         "noisy, two draws": Setup(classifier(noisy), colour, True, {"draws": 2}),
