@@ -36,10 +36,10 @@ def quoted(text: object, length: int = QUOTED) -> str:
         ('two lines, \\x1b[31mred', 'xxxxxxx…')
     """
     words = str(text)[: 8 * length].split()  # what follows is never shown
-    return shortened(escaped(" ".join(words)), length)
+    return truncate(escaped(" ".join(words)), length)
 
 
-def shortened(text: str, length: int) -> str:
+def truncate(text: str, length: int) -> str:
     """The text, cut with an ellipsis where it is longer than `length`."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
@@ -66,7 +66,7 @@ class BrittleError(Exception):
 
     def __str__(self) -> str:
         """Return the message."""
-        return shortened(escaped(super().__str__(), but="\n"), LONGEST)
+        return truncate(escaped(super().__str__(), but="\n"), LONGEST)
 
 
 class InputError(BrittleError, ValueError):
@@ -102,7 +102,7 @@ class BadImage(DataError):
 
     def __init__(self, name: str, reason: str):
         super().__init__(
-            f"image {shortened(name, QUOTED)!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out"
+            f"image {truncate(name, QUOTED)!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out"
         )
         self.name, self.reason = name, reason
 

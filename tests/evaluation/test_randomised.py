@@ -105,4 +105,4 @@ def test_without_draws_it_is_a_fault(noisy, tmp_path):
 def test_a_sound_network_is_looked_at_once_and_its_run_keeps_its_identity(tmp_path):
     folder = audit("digits-lenet", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=6)
     assert folder.manifest.draws == 1
-    assert "draws" not in folder.manifest.decisive()
+    assert "draws" not in folder.manifest.identity_fields()

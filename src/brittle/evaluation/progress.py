@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Watch(Protocol):
+class Progress(Protocol):
     """Somebody who wants to know how far an audit is."""
 
     def begin(self, total: int, done: int) -> None:
@@ -19,7 +19,7 @@ class Watch(Protocol):
         ...
 
 
-class Nobody:
+class NullProgress:
     """A watch that does not look."""
 
     def begin(self, total: int, done: int) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import remarks_on_autocast
+from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.run import run
 from brittle.data import Fit, Source, open_source
