@@ -1,7 +1,7 @@
-"""Every error that brittle raises on purpose: what was seen, what was expected, how to mend it.
+"""Every error that brittle raises on purpose: what was seen, what was expected, how to fix it.
 
 BrittleError
-├── InputError            images, labels or options that cannot be meant
+├── InputError            invalid images, labels or options
 │   ├── BoundsError       values outside the box, NaN, normalised data
 │   ├── LabelError        labels of a wrong type, number or range
 │   └── UnsupportedThreat an attack asked for a threat it has no mathematics for
@@ -70,7 +70,7 @@ class BrittleError(Exception):
 
 
 class InputError(BrittleError, ValueError):
-    """Images, labels or options that cannot be meant."""
+    """Invalid images, labels or options."""
 
 
 class BoundsError(InputError):

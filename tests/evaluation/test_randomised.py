@@ -75,7 +75,7 @@ def test_an_audit_recognises_it_and_says_so(noisy, tmp_path):
     finding = found(folder, "randomised")
     assert finding.status == "warn"
     assert "mean over 20 draws" in finding.text
-    assert "Looks at every point" in write_report(folder.path).read_text(encoding="utf-8")
+    assert "Forward passes per query" in write_report(folder.path).read_text(encoding="utf-8")
 
 
 def test_attacked_files_are_judged_by_the_mean_over_the_draws(noisy, tmp_path):

@@ -204,7 +204,7 @@ def out_of_reach(slope: Images, points: Images, lowest: Images, highest: Images,
 
 
 def check_shared(steps: int, learning_rate: float, constant: float, shrink: float) -> None:
-    """Refuse hyper-parameters of the three attacks that cannot be meant.
+    """Refuse invalid hyper-parameters of the three attacks.
 
     Raises:
         InputError: with the name, the value and what is expected.

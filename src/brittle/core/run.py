@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         The result, in the order of the images and on their device.
 
     Raises:
-        InputError: images, labels or options that cannot be meant; UnsupportedThreat, BoundsError and LabelError are
+        InputError: invalid images, labels or options; UnsupportedThreat, BoundsError and LabelError are
             kinds of it.
         ModelError: outputs that are not logits.
 

@@ -90,7 +90,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
         One entry per image.
 
     Raises:
-        BrittleError: anything that cannot be meant or done.
+        BrittleError: invalid input or an input/output failure.
     """
     asked = Asked.of(model, images, question, effort, options, without=("batch",))
     seed, budget = asked.effort.seed or 0, asked.effort.budget

@@ -88,7 +88,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         The finished run folder, with what the checks of the audit found (`RunFolder.health`).
 
     Raises:
-        BrittleError: anything that cannot be meant or done; the message says what and how to mend it.
+        BrittleError: invalid input or an input/output failure; the message says what was wrong and how to fix it.
 
     Example:
         >>> import tempfile

@@ -4,14 +4,14 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Somebody who wants to know how far an audit is."""
+    """Receives progress."""
 
     def begin(self, total: int, done: int) -> None:
         """Learn how many image-attack pairs there are in all, and how many of them an earlier run has finished."""
         ...
 
     def advance(self, attack: str, images: int) -> None:
-        """Learn that an attack has finished so many more images."""
+        """Advance by `images`."""
         ...
 
     def note(self, text: str) -> None:

@@ -95,7 +95,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         The files, the epochs and what was measured on `test`.
 
     Raises:
-        BrittleError: anything that cannot be meant or done.
+        BrittleError: invalid input or an input/output failure.
     """
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")

@@ -86,7 +86,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         The perturbation, its files and its fooling rates with intervals.
 
     Raises:
-        BrittleError: anything that cannot be meant or done.
+        BrittleError: invalid input or an input/output failure.
     """
     nothing = ("labels", "class_order", "target", "lattice", "budget", "draws")
     asked = Asked.of(model, data, question, effort, options, without=nothing)

@@ -40,7 +40,7 @@ class Check:
         name: short, unique; the heading in the documentation.
         title: what is checked, in a few words.
         rule: what must hold, with the threshold.
-        source: who says so.
+        source: where it is published.
         remedy: what to do where it does not hold.
         look: sees whether it holds.
         asks: whether it shows images to the network; otherwise it only reads what there is.

@@ -180,7 +180,7 @@ def settings(evidence: RunData) -> dict[str, dict[str, str]]:
             "Norm and radius": f"{title(evidence.norm)}, {allowed}",
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
-            "Looks at every point": f"{manifest.draws:,}",
+            "Forward passes per query": f"{manifest.draws:,}",
             "Lattice": "none" if manifest.lattice is None else f"{manifest.lattice:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",

@@ -46,7 +46,7 @@ class AdversarialTraining:
         clean_epochs: first epochs without an attack.
 
     Raises:
-        InputError: settings that cannot be meant; UnsupportedThreat where the attack does not know the threat.
+        InputError: invalid settings; UnsupportedThreat where the attack does not know the threat.
 
     Example:
         >>> from brittle import PGD, Lp
