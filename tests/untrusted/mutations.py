@@ -108,7 +108,7 @@ def rewritten(draw, original: str) -> bytes:
     if kind == 0:
         return draw(st.sampled_from([b"[", b'{"a":', b"[1,"])) * draw(st.sampled_from([99, 101, 1000, 100_000]))
     if kind > 3:
-        with suppress(ValueError):  # it may have been damaged before
+        with suppress(ValueError, RecursionError):  # it may have been damaged before
             return json.dumps(draw(retyped(json.loads(original)))).encode()
     return draw(damaged(original.encode("utf-8", "replace")))
 
