@@ -6,6 +6,7 @@ BENCH := .venv-bench
 MUTANTS := .venv-mutants
 OLDEST := .venv-oldest
 SEED ?= 0
+unexport PYTHONDONTWRITEBYTECODE   # the tests as pytest rewrites them are kept for the next run: 12 seconds of each worker
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
 .PHONY: demo test test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean

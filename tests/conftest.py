@@ -1,5 +1,6 @@
 """What all tests share: helpers lie beside the tests; `make test-shapes` checks shapes at run time."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,3 +13,11 @@ if os.environ.get("BRITTLE_SHAPES"):
     from jaxtyping import install_import_hook
 
     install_import_hook(["brittle.core", "brittle.maths", "brittle.attacks"], "checked.checker")
+
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the tests, which stay, out of every later search for what is garbage."""
+    gc.freeze()
+    gc.enable()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import ending
 from typer.testing import CliRunner
 
 from brittle import ModelError, cli
@@ -80,7 +81,7 @@ def test_a_network_that_rounds_its_input_never_passes_the_gate(tmp_path: Path):
     assert "The evaluation cannot be relied on" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path):
+def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "loud.py").write_text(
         "import os\nfrom brittle.models import open_network\n\n"
         "def make():\n    print('loud')\n    os.system('echo louder')\n    return open_network('digits-lenet').module\n"
@@ -95,10 +96,12 @@ def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path):
         str(tmp_path / "out"),
         "--json",
     ]
-    done = subprocess.run([sys.executable, "-m", "brittle", *words], capture_output=True, text=True, check=True)
-    assert len(json.loads(done.stdout)) == 2
-    assert "loud" in done.stderr
-    assert "louder" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["brittle", *words])
+    out, err = tmp_path / "stdout", tmp_path / "stderr"
+    assert ending(cli.main, out=out, err=err) == 0
+    assert len(json.loads(out.read_text())) == 2
+    assert "loud" in err.read_text()
+    assert "louder" in err.read_text()
 
 
 @pytest.mark.parametrize(

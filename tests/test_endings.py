@@ -1,5 +1,6 @@
 """How a command ends before its time."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,44 +8,31 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from forked import begun, ended
 
 from brittle import cli
 from brittle.endings import interruptions
 
-HELD = """
-import sys
-import time
-from brittle import cli
-import brittle.cli, brittle.listing
-
-def works(what):
-    import torch
-    a = torch.rand(400, 400)
-    print("working", flush=True)
-    while True:
-        a = a @ a / a.norm()
-
-brittle.listing.listing = works
-sys.argv = ["brittle", "list"]
-cli.main()
-"""
-
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_command_in_one_line_with_130(number):
-    def heard():  # where the tests run in the background of a script, Ctrl-C is ignored, and children inherit that
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+def test_a_signal_ends_a_command_in_one_line_with_130(number, monkeypatch, tmp_path):
+    def works(what):
+        a = torch.rand(400, 400)
+        print("working", flush=True)
+        while True:
+            a = a @ a / a.norm()
 
-    words = [sys.executable, "-c", HELD]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heard) as process:
-        try:
-            assert process.stdout.readline() == b"working\n"
-            process.send_signal(number)
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert said.decode() == "error: interrupted; the same command goes on where it stopped\n"
+    monkeypatch.setattr("brittle.listing.listing", works)
+    monkeypatch.setattr(sys, "argv", ["brittle", "list"])
+    out, err = tmp_path / "stdout", tmp_path / "stderr"
+    command, ends = begun(cli.main, out=out, err=err), time.monotonic() + 60
+    while not (out.exists() and out.read_text()) and time.monotonic() < ends:
+        time.sleep(0.01)
+    os.kill(command, number)
+    assert ended(command) == 130
+    assert out.read_text() == "working\n"
+    assert err.read_text() == "error: interrupted; the same command goes on where it stopped\n"
 
 
 def test_ctrl_c_while_torch_is_imported_ends_a_command_in_one_line_with_130(tmp_path: Path, monkeypatch):

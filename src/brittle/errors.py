@@ -55,7 +55,9 @@ def escaped(text: str, but: str = "") -> str:
         >>> escaped("a\u202eb\n", but="\n")
         'a\\u202eb\n'
     """
-    return "".join(one if one in but else shown(one) for one in text) if but else shown(text)
+    if not but or text.isprintable():  # the usual text, of which a page has thousands
+        return shown(text)
+    return "".join(one if one in but else shown(one) for one in text)
 
 
 class BrittleError(Exception):

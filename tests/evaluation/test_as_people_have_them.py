@@ -54,9 +54,14 @@ def figures(network: Network, out) -> tuple[dict[str, list[dict]], dict[str, str
     return {name: table.to_pylist() for name, table in run.tables(columns).items()}, said
 
 
+@pytest.fixture(scope="module")
+def in_float32(tmp_path_factory):
+    return figures(lenet(), tmp_path_factory.mktemp("wide"))
+
+
 @pytest.mark.parametrize("kind", HALVES, ids=str)
-def test_an_audit_in_half_precision_has_float32s_figures(kind, tmp_path):
-    (wide, sound), (half, said) = figures(lenet(), tmp_path / "wide"), figures(lenet(kind), tmp_path / "half")
+def test_an_audit_in_half_precision_has_float32s_figures(kind, in_float32, tmp_path):
+    (wide, sound), (half, said) = in_float32, figures(lenet(kind), tmp_path / "half")
     for name, rows in wide.items():
         for column in ("success", "rounded_success"):
             count = sum(row[column] for row in rows)

@@ -1,18 +1,15 @@
 import math
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forked import ending, kill
 from PIL import Image
 from torch import nn
 
-from brittle import DataError, InputError, LabelError, ModelError, RunError
+from brittle import DataError, InputError, LabelError, ModelError, RunError, files
 from brittle.base.bounds import Bounds
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
@@ -89,31 +86,22 @@ def test_going_on_gives_the_same_rows(tmp_path: Path):
     assert rows(audit("digits-lenet", "digits", tmp_path / "broken", limit=130, **QUICK)) == whole
 
 
-def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path):
-    command = [
-        sys.executable,
-        "-m",
-        "brittle",
-        "audit",
-        "digits-lenet",
-        "--data",
-        "digits",
-        "--limit",
-        "192",
-        "--eps",
-        "0.1",
-    ]
-    command += ["--attack", "noise:draws=12", "--attack", "fgsm", "--quiet", "--out", str(tmp_path / "killed")]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "killed").glob("parts/*/*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "limit": 130}
+    whole, written = files._replace, []
+
+    def dies(path: Path, content: bytes) -> None:
+        written.extend([path] * (path.suffix == ".parquet"))
+        if len(written) == 3:
+            kill()
+        whole(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_replace", dies)
+        assert ending(lambda: audit("digits-lenet", "digits", tmp_path / "killed", **options)) == -signal.SIGKILL
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed").glob("parts/*/*.parquet")}
-    assert before
+    assert len(before) == 2
     assert RunFolder.open(tmp_path / "killed").manifest.status == "running"
-    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "limit": 192}
     again = audit("digits-lenet", "digits", tmp_path / "killed", **options)
     assert rows(again) == rows(audit("digits-lenet", "digits", tmp_path / "whole", **options))
     assert all(path.stat().st_mtime_ns == when for path, when in before.items()), "finished parts were done again"

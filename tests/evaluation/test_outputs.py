@@ -2,17 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from forked import ending, kill
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from brittle import Lp, RunError
+from brittle import Lp, RunError, files
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.train import train
@@ -227,24 +227,24 @@ def test_a_second_study_is_refused(tmp_path):
         run_study("lbfgs-cross-model", tmp_path)
 
 
-def test_a_killed_attack_leaves_whole_images_and_goes_on(tmp_path):
+def test_a_killed_attack_leaves_whole_images_and_goes_on(tmp_path, monkeypatch):
     """Killed within the write of the third image: what lies there under its name is whole, and nothing is left over."""
-    code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom brittle import files\n"
-        "from brittle.evaluation.attack import attack\nwhole = files._replace\nseen = []\n"
-        "def half(path, content):\n"
-        "    seen.append(path)\n"
-        "    if sys.argv[2] == 'kill' and sum(one.suffix == '.png' for one in seen) == 3:\n"
-        "        Path(path.parent, f'.{path.name}.{os.getpid()}.unfinished').write_bytes(content[:50])\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    whole(path, content)\n"
-        "files._replace = half\n"
-        "attack('digits-lenet', 'digits', sys.argv[1], attack='fgsm', norm='linf', eps=0.3, limit=8)\n"
-    )
-    for out, how, status in (("a", "go", 0), ("b", "kill", -9), ("b", "go", 0)):
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / out), how], check=False)
-        assert done.returncode == status
-        for path in (tmp_path / out).glob("[!.]*.png"):
-            with Image.open(path) as picture:
-                picture.load()
+    whole, seen = files._replace, []
+
+    def half(path: Path, content: bytes) -> None:
+        seen.append(path)
+        if sum(one.suffix == ".png" for one in seen) == 3:
+            Path(path.parent, f".{path.name}.{os.getpid()}.unfinished").write_bytes(content[:50])
+            kill()
+        whole(path, content)
+
+    save_images(tmp_path / "a", limit=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_replace", half)
+        assert ending(lambda: save_images(tmp_path / "b", limit=8)) == -signal.SIGKILL
+    assert any(path.suffix == ".unfinished" for path in (tmp_path / "b").iterdir())
+    for path in (tmp_path / "b").glob("[!.]*.png"):
+        with Image.open(path) as picture:
+            picture.load()
+    save_images(tmp_path / "b", limit=8)
     assert everything(tmp_path / "a") == everything(tmp_path / "b")

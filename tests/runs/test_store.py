@@ -4,14 +4,12 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from forked import ending, kill
 
 from brittle.errors import RunError
 from brittle.runs.checkpoint import sealed
@@ -236,19 +234,13 @@ def test_a_part_moved_to_another_attack_or_block_is_seen(folder):
 
 
 def test_kill_9_in_the_middle_of_a_part_loses_only_that_part(tmp_path):
-    script = f"""
-        import os, sys, signal
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from test_store import manifest, rows
-        from brittle.runs.store import RunFolder
-        from pathlib import Path
-        folder = RunFolder.create(Path({str(tmp_path / "run")!r}), manifest())
+    def dies():
+        folder = RunFolder.create(tmp_path / "run", manifest())
         folder.write_part("pgd", 0, rows())
-        os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+        os.fsync = kill  # in the copy alone
         folder.write_part("pgd", 1, rows(2))
-    """
-    code = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False).returncode
-    assert code == -signal.SIGKILL
+
+    assert ending(dies) == -signal.SIGKILL
     half = list((tmp_path / "run").rglob("*.unfinished"))
     assert len(half) == 1
     with RunFolder.create(tmp_path / "run", manifest()) as folder:

@@ -1,11 +1,11 @@
 """Keeping cells: nothing is done twice, nothing finished is lost, and what is missing is said."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+import signal
 
 import pytest
+from counting_study import Counting
+from forked import ending, kill
 
 from brittle.errors import InputError, RunError
 from brittle.metrics import Estimate, proportion
@@ -90,27 +90,17 @@ def test_an_interrupted_study_goes_on(counting, tmp_path):
     assert (result.computed, result.reused) == (2, 2)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from brittle.studies import run_study
-from counting_study import Counting
-
 class Fatal(Counting):
+    """Its third cell is the end of its process."""
+
     def cells(self, setting):
         found = super().cells(setting)
-        third = found[2]
-        object.__setattr__(third, "compute", lambda: os.kill(os.getpid(), signal.SIGKILL))
+        object.__setattr__(found[2], "compute", kill)
         return found
-
-run_study(Fatal().study(), sys.argv[2])
-"""
 
 
 def test_a_study_killed_at_once_goes_on(counting, tmp_path):
-    ran = subprocess.run([sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path)], check=False)
-    assert ran.returncode == -9
+    assert ending(lambda: run_study(Fatal().study(), tmp_path)) == -signal.SIGKILL
     assert len(list((tmp_path / "counting" / "cells").glob("*.json"))) == 2
     result = run_study(counting.study(), tmp_path)
     assert counting.done == [*ASKED, *ALL[2:]]

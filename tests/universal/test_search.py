@@ -1,14 +1,15 @@
 """The loop: passes, the best one, checkpoints; and what every method must keep."""
 
-import subprocess
-import sys
+import signal
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from affine import affine, convolutional
+from forked import ending, kill
 
 from brittle import DeepFool, InputError, Lp, RunError, UnsupportedThreat
+from brittle.evaluation.universal import universal
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
@@ -160,16 +161,14 @@ def test_what_cannot_be_meant_is_refused():
 def test_killed_with_kill_9_it_goes_on(tmp_path):
     """A real process, killed in its second pass, started again: the passes done are not done again."""
     path, out = tmp_path / "v.checkpoint", tmp_path / "v.safetensors"
-    command = (
-        "import os, signal, sys; from brittle.evaluation.universal import universal\n"
-        "kill = lambda line: os.kill(os.getpid(), signal.SIGKILL) if line.number == 2 else None\n"
-        f"universal('digits-lenet', 'digits', {str(out)!r}, attack='ascent:passes=3', limit=40, eps=0.2, "
-        "watch=kill if sys.argv[1] == 'kill' else lambda line: print(line.number))"
-    )
-    first = subprocess.run([sys.executable, "-c", command, "kill"], check=False)
-    assert first.returncode == -9
+
+    def search(watch) -> None:
+        universal("digits-lenet", "digits", out, attack="ascent:passes=3", limit=40, eps=0.2, watch=watch)
+
+    assert ending(lambda: search(lambda line: kill() if line.number == 2 else None)) == -signal.SIGKILL
     assert path.exists()
-    second = subprocess.run([sys.executable, "-c", command, "go"], check=True, capture_output=True, text=True)
-    assert second.stdout.split() == ["3"]
+    passes = []
+    search(lambda line: passes.append(line.number))
+    assert passes == [3]
     assert out.exists()
     assert not path.exists()
