@@ -19,7 +19,7 @@ from brittle import Attack, Classifier, Flow, LeastLikely, Lp, Pixels, Targeted,
 FILE = Path(__file__).with_name("figures.txt")
 SHAPE, CLASSES, LOWER, UPPER = (2, 5, 4), 5, -1.0, 2.0
 SPAN = UPPER - LOWER
-LINF, L2, L1, L0 = Lp("inf", 0.12), Lp(2, 0.5), Lp(1, 2.5), Lp(0, 8)
+LINF, L2, L1 = Lp("inf", 0.12), Lp(2, 0.5), Lp(1, 2.5)
 Options = dict[str, object]
 FEW = slice(2, 4)
 """The images of the runs that take long: one from the middle, one at the edges."""
