@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import brittle
 from brittle import Attack, Classifier, Flow, LeastLikely, Lp, Pixels, Targeted, Threat, Untargeted, run
+from brittle.core.lattice import Lattice
 
 FILE = Path(__file__).with_name("figures.txt")
 SHAPE, CLASSES, LOWER, UPPER = (2, 5, 4), 5, -1.0, 2.0
@@ -62,6 +63,12 @@ def labels() -> Tensor:
 def targets() -> Tensor:
     """The runner-up of each image."""
     return network().logits(images()).detach().topk(2).indices[:, 1]
+
+
+def rounded(clean: Tensor, levels: int) -> Tensor:
+    """Images on the levels of a file."""
+    grid = Lattice(levels, network().bounds)
+    return grid.images(grid.numbers(clean).round(), clean.dtype)
 
 
 def scaled(threat: Threat) -> Threat:
@@ -188,7 +195,17 @@ def questioned() -> list[tuple[str, Attack, Threat, Options]]:
         (brittle.DeepFool(), Lp(1), {"lattice": 9} | firm),
         (brittle.FMN(steps=9), Lp("inf"), {"lattice": 32}),
         (brittle.SupportDescent(steps=20), Lp(0), {"lattice": 16}),
-        (brittle.SupportDescent(steps=20), Pixels(math.inf), {"lattice": 8}),
+        (brittle.SupportDescent(steps=20), Lp(0), {"lattice": 16, "levels": 16}),
+        (brittle.SupportDescent(steps=20), Pixels(math.inf), {"lattice": 8, "levels": 8}),
+        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, rivals=1), Lp(0), {"lattice": 4, "levels": 4}),
+        (brittle.DeepFool(), Lp(2), {"lattice": 256, "levels": 256}),
+        (brittle.DeepFool(), Lp(1), {"lattice": 64}),
+        (brittle.DeepFool(), Lp("inf"), {"lattice": 256}),
+        (brittle.DeepFool(), Lp("inf"), {"lattice": 3}),
+        (brittle.HopSkipJump(steps=1, draws=8), Lp(2), {"lattice": 5}),
+        (brittle.SimBA(epsilon=0.5), Lp(2), {"lattice": 32, "levels": 32, "silent": True}),
+        (brittle.RandomNoise(draws=9), Lp("inf", 0.2), {"lattice": 16, "silent": True}),
+        (brittle.RandomNoise(draws=9), Lp(1, 3.0), {"lattice": 8, "silent": True}),
         (brittle.ADef(steps=6), Flow(math.inf), {"lattice": 32}),
         (brittle.FMN(steps=9), Lp(2), firm),
         (brittle.DDN(steps=9), Lp(2), firm),
@@ -206,11 +223,13 @@ def questioned() -> list[tuple[str, Attack, Threat, Options]]:
 
 def figures(attack: Attack, threat: Threat, options: Options) -> str:
     """One line: how many are broken, passes, iterations; sizes, how far the images moved, margins."""
-    of = options.get("of", slice(None))
-    asked = {"labels": labels()[of], "seed": 7, "batch": 4} | {name: options[name] for name in options if name != "of"}
-    clean = images()[of]
+    ours = ("of", "levels", "silent")
+    of, levels = options.get("of", slice(None)), options.get("levels")
+    asked = {"labels": labels()[of], "seed": 7, "batch": 4} | {name: options[name] for name in options.keys() - ours}
+    clean = images()[of] if levels is None else rounded(images()[of], levels)
+    classifier = network() if "silent" not in options else Classifier(Bent().forward, (LOWER, UPPER))
     try:
-        found = run(attack, network(), clean, threat=threat, **asked)
+        found = run(attack, classifier, clean, threat=threat, **asked)
     except brittle.InputError as error:
         return f"refused: {str(error)[:40]}".rstrip()
     sizes = found.size[torch.isfinite(found.size)].sum()
