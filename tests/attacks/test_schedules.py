@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import brittle
 from brittle import Attack, Classifier, Flow, Lp, Pixels, Problem, Untargeted, run
-from brittle.attacks.boundary import Boundary, Walk
+from brittle.attacks.boundary import Boundary, BoundaryState
 from brittle.attacks.hop_skip_jump import _strode
 from brittle.attacks.rotation_translation import RotationTranslation
 from brittle.attacks.square import _allowed
@@ -144,7 +144,7 @@ def test_step_sizes_on_the_boundary_change_at_the_published_shares():
     """Of 100 answers about the sphere and 30 about the way to the source: Foolbox's 0.5 and 0.2, 0.25 and 0.1."""
     met, took = torch.tensor([19.0, 20.0, 50.0, 51.0]), torch.tensor([2.0, 3.0, 7.0, 8.0])
     one = torch.ones(4)
-    walk = Walk(torch.zeros(4, 1, 1, 1), one, one, 100 * one, met, 30 * one, took)
+    walk = BoundaryState(torch.zeros(4, 1, 1, 1), one, one, 100 * one, met, 30 * one, took)
     after = Boundary(adaptation=2.0)._adapted(walk)
     assert after.sphere.tolist() == after.source.tolist() == [0.5, 1.0, 1.0, 2.0]
     assert not torch.stack([after.asked, after.met, after.tried, after.took]).any()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle import APGD, Classifier, Lp, run
-from brittle.attacks.apgd_l1 import SparseRun
+from brittle.attacks.apgd_l1 import SparseAPGD
 from brittle.base.seeds import Streams
 
 EPS, ENTRIES, STEPS = 0.35, 12, 75
@@ -113,6 +113,6 @@ def test_every_point_is_that_of_the_published_algorithm(widened: bool):
 
 
 def test_the_stages_share_the_steps():
-    assert SparseRun(75, "margin", None, widened=True).stages() == [(3.0, 22), (2.0, 22), (1.0, 31)]
-    assert SparseRun(3, "margin", None, widened=True).stages() == [(3.0, 1), (2.0, 1), (1.0, 1)]
-    assert SparseRun(2, "margin", None, widened=True).stages() == [(1.0, 2)]
+    assert SparseAPGD(75, "margin", None, widened=True).stages() == [(3.0, 22), (2.0, 22), (1.0, 31)]
+    assert SparseAPGD(3, "margin", None, widened=True).stages() == [(3.0, 1), (2.0, 1), (1.0, 1)]
+    assert SparseAPGD(2, "margin", None, widened=True).stages() == [(1.0, 2)]

@@ -8,19 +8,19 @@ from affine import affine, middle
 from torch import Tensor
 
 from brittle import ALMA, Lp, Problem, Targeted, Untargeted
-from brittle.attacks.alma import Lagrangian
+from brittle.attacks.alma import ALMAState
 from brittle.base.seeds import Streams
 from brittle.core.record import Record
 
 
-def begun(attack: ALMA) -> Lagrangian:
+def begun(attack: ALMA) -> ALMAState:
     images, classifier, ids = middle(3), affine(), torch.arange(3)
     clean = classifier.logits(images).detach()
     goal, record = Untargeted(clean.argmax(1)), Record(images)
     return attack.start(Problem(classifier, images, clean, goal, Lp(2), ids, record, Streams(0, ids, images.dtype), 9))
 
 
-def followed(attack: ALMA, values: list[Tensor]) -> list[Lagrangian]:
+def followed(attack: ALMA, values: list[Tensor]) -> list[ALMAState]:
     """Return the weights after each of the constraint's values."""
     state, seen = begun(attack), []
     for step, value in enumerate(values):

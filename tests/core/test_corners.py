@@ -10,8 +10,8 @@ from torch import Tensor, nn
 import brittle
 from brittle import Classifier, Lp, Problem, Targeted, Untargeted, run
 from brittle.base.seeds import Streams
-from brittle.classifiers.still import has_written, undisturbed
-from brittle.core.lattice import _Firm, _linearised
+from brittle.classifiers.frozen import has_written, preserving_state
+from brittle.core.lattice import _linearised, _StrictGoal
 from brittle.core.record import Record
 
 
@@ -58,7 +58,7 @@ def test_points_beyond_the_budget_and_points_without_an_output_are_told_apart(gr
 def test_the_noise_of_each_image_is_that_of_its_own_logits():
     logits = torch.tensor([[1e6, 0.0], [1.0, 0.0], [0.0, -1e3]])
     labels = torch.ones(3, dtype=torch.int64)
-    firm = _Firm(labels, 0.5, inner=Untargeted(labels))
+    firm = _StrictGoal(labels, 0.5, inner=Untargeted(labels))
     noise = 16 * torch.finfo(torch.float32).eps * torch.tensor([1e6, 1.0, 1e3])
     torch.testing.assert_close(firm.beyond(logits), torch.tensor([1e6, 1.0, 1e3]) - 0.5 - noise)
 
@@ -77,7 +77,7 @@ def test_without_gradients_the_margin_is_taken_to_grow_along_the_change():
     )
     classifier, ids = silent(), torch.arange(3)
     clean = classifier.logits(images)
-    firm = _Firm(clean.argmax(1), 0.0, inner=Untargeted(clean.argmax(1)))
+    firm = _StrictGoal(clean.argmax(1), 0.0, inner=Untargeted(clean.argmax(1)))
     problem = Problem(classifier, images, clean, firm, Lp(2), ids, Record(images), Streams(0, ids, images.dtype), 9)
     beyond, slope, slopes = _linearised(problem, images + change, True)
     gained = firm.beyond(classifier.logits(images + change)) - firm.beyond(clean)
@@ -105,7 +105,7 @@ class Buffers(nn.Module):
 def test_a_buffer_in_the_place_of_another_is_a_change_where_its_values_are_others(more: float, written: bool):
     module = Buffers(more)
     before = module.kept
-    with undisturbed(module):
+    with preserving_state(module):
         module(torch.zeros(1, 1, 1, 2))
     assert module.kept is before
     assert not before.any()
@@ -115,7 +115,7 @@ def test_a_buffer_in_the_place_of_another_is_a_change_where_its_values_are_other
 def test_the_buffers_of_inner_modules_are_put_back_once_and_in_place():
     outer = nn.Sequential(Buffers(1.0), nn.Sequential(Buffers(2.0)))
     kept = list(outer.buffers())
-    with undisturbed(outer):
+    with preserving_state(outer):
         outer[0](torch.zeros(1, 1, 1, 2))
         outer[1][0](torch.zeros(1, 1, 1, 2))
     assert all(now is then for now, then in zip(outer.buffers(), kept, strict=True))

@@ -16,7 +16,7 @@ from brittle.pictures import sheet
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS as _TABLE
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Flow
 from brittle.types import Images, Labels
 
@@ -62,7 +62,7 @@ AS_PUBLISHED = ADef(nudge=0, stride=float("inf"))
 
 
 @dataclass(frozen=True)
-class Bent:
+class Deformed:
     """What ADef made of the images that a network gets right.
 
     Attributes:
@@ -96,7 +96,7 @@ class Bent:
 
 
 @dataclass(frozen=True)
-class Deforming(Work):
+class DeformationWork(Work):
     """ADef on the images that a network gets right.
 
     Attributes:
@@ -106,12 +106,12 @@ class Deforming(Work):
         target: none, or "random" for a class drawn for each image.
     """
 
-    subject: Subject
+    subject: Benchmark
     attack: ADef = field(default_factory=ADef)
     radius: float = RADIUS
     target: str = "none"
 
-    def attacked(self, title: str) -> Bent:
+    def attacked(self, title: str) -> Deformed:
         """Attack block by block.
 
         Args:
@@ -138,7 +138,7 @@ class Deforming(Work):
             return torch.cat([getattr(one, name) for one in results]).double().cpu().numpy()
 
         size = np.where(column("success") > 0, column("size"), np.inf)
-        return Bent(looked, size, column("iterations"), column("forward") + column("backward"), tuple(pictures))
+        return Deformed(looked, size, column("iterations"), column("forward") + column("backward"), tuple(pictures))
 
     def _run(self, images: Images, labels: Labels, classes: int, looked: int) -> Result:
         goal = None

@@ -7,11 +7,11 @@ import numpy as np
 
 from brittle.metrics import mean, proportion, quantile
 from brittle.metrics.estimate import Floats
-from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, Deforming, small_scale
+from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, DeformationWork, small_scale
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 BINS = 30
 """Of the histogram, up to twice the radius."""
@@ -37,7 +37,7 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Norms(Deforming):
+class Norms(DeformationWork):
     """The sizes of what ADef finds without a radius."""
 
     radius: float = np.inf
@@ -82,7 +82,7 @@ def _histogram(row: str, size: Floats) -> Curves:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [Norms(Subject(origin, setting)) for origin in FEWER]
+    works = [Norms(Benchmark(origin, setting)) for origin in FEWER]
     return [Cell(work.subject.origin.row, work.name, work.measure, work.identity) for work in works]
 
 
