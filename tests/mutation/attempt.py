@@ -89,12 +89,19 @@ class Reach:
         self.lines.read()
         self.seconds: dict[str, float] = json.loads((folder / "seconds.json").read_text())
 
-    def tests(self, file: str, first: int, last: int) -> list[str]:
-        """Return the tests that run the statement of these lines; outside functions, its class or module."""
+    def tests(self, mutant: dict, also: list[str]) -> list[str]:
+        """Return the tests that run the statement of a mutant; outside functions, its class or module.
+
+        What stands outside functions is read by tests that run none of its lines: those of the files `also` come first.
+        """
+        file, first, last = mutant["file"], mutant["first"], mutant["last"]
         contexts = self.lines.contexts_by_lineno(file)
         wanted = scope(ast.parse(Path(file).read_text()), first, last)
         names = {name.split("|")[0] for line in wanted for name in contexts.get(line, ()) if name}
-        return ordered([name for name in names if name in self.seconds], self.seconds, Path(file).stem)
+        found = ordered([name for name in names if name in self.seconds], self.seconds, Path(file).stem)
+        outside = changes(file, mutant["source"]) is None
+        reading = [name for name in self.seconds if outside and name.split("::")[0] in also]
+        return list(dict.fromkeys([*reading, *found]))
 
 
 def scope(tree: ast.Module, first: int, last: int) -> range:
@@ -315,6 +322,7 @@ def main() -> None:
     words.add_argument("sample", type=Path, help="what sample.py wrote")
     words.add_argument("--lines", type=Path, default=Path(".cache/mutation"), help="the folder that measure.py wrote")
     words.add_argument("--out", type=Path, default=Path(".cache/mutation/result.json"))
+    words.add_argument("--also", nargs="*", default=[], help="files of tests that read settings and constants")
     words.add_argument("--budget", type=float, default=20, help="seconds of tests a mutant, as measured")
     words.add_argument("--memory", type=float, default=8, help="GiB that a mutant may take; 0 for no limit")
     words.add_argument("--again", action="store_true", help="try those again that lived")
@@ -360,7 +368,7 @@ def attempt(sample: dict[str, dict], done: dict[str, dict], options) -> None:
     for key, mutant in sample.items():
         if key in done and not (options.again and done[key]["alive"]):
             continue
-        names = within(reach.tests(mutant["file"], mutant["first"], mutant["last"]), reach.seconds, options.budget)
+        names = within(reach.tests(mutant, options.also), reach.seconds, options.budget)
         if names:
             jobs.append((key, mutant, names))
         else:

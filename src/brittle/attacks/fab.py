@@ -175,7 +175,7 @@ def _nearest(problem: Problem, rivals: Tensor, probe: Probe, q: float) -> tuple[
         distinct = problem.goal.rows(rows).distinct(logits)
         return distinct.gather(1, rivals[rows]) - distinct.gather(1, labels[rows, None])
 
-    height = gaps(probe.logits, torch.arange(len(probe), device=rivals.device))
+    height = gaps(probe.logits, torch.arange(len(probe), device=rivals.device)) - problem.goal.confidence
     normal, rise = torch.zeros_like(probe.points), -height[:, 0]
     least = torch.full_like(rise, torch.inf)
     for j, rows, gradients in probe.sweep(gaps):

@@ -69,11 +69,6 @@ class LBFGSState(Rows):
         return torch.addcmul(place.gradient, self.constant[:, None], place.x - self.clean, value=2)
 
     @property
-    def onward(self) -> Tensor:
-        """The point to look at next."""
-        return torch.addcmul(self.here.x, self.stride[:, None], self.step)
-
-    @property
     def pairs(self) -> Pairs:
         """What was learnt of the curvature, the newest first."""
         size = self.moves.shape[1]
