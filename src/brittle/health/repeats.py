@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from brittle.classifiers.still import undisturbed
-from brittle.health.again import CLOSE, Again, in_box
+from brittle.health.again import Again, in_box
 from brittle.health.case import Case
 from brittle.health.check import Check, Seen, graded, skipped
 from brittle.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags, floats
+from brittle.tolerance import most_within
 
 SIZE = 0.02
 """By how much a size may differ from the audit's: other batch, other rounding, another path; ours."""
@@ -70,7 +71,7 @@ def _allowed(case: Case) -> Seen:
         size = float(one.attempt.threat.measured(_image(case, one), moved)[0])
         if radius and np.isfinite(size):
             largest = max(largest, size / radius)
-            beyond += size > radius + CLOSE * max(radius, case.span)
+            beyond += size > most_within(radius, case.span)
         outside += not bool(in_box(moved, bounds)[0])
     with undisturbed(case.meter, case.seed), torch.no_grad():
         for one in hits:

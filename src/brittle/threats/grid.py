@@ -8,7 +8,8 @@ from torch import Tensor
 from brittle.arguments import check_fields
 from brittle.base.bounds import Bounds
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.threats.threat import TOLERANCE, Threat
+from brittle.threats.threat import Threat
+from brittle.tolerance import TOLERANCE
 from brittle.types import Images
 
 MOST_LEVELS = 65536
