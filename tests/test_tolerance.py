@@ -18,8 +18,6 @@ OTHER = {
     "attacks/alma.py": "the least multiplier",
     "attacks/boundary_descent.py": "a nudge of a share of the bounds",
     "attacks/pdpgd.py": "the least ratio of two weights",
-    "evaluation/radius.py": "levels of 255",
-    "terminal.py": "levels of 255",
     "core/randomness.py": "a distance of logits",
     "maths/hyperplane.py": "a share of a rise",
     "maths/losses.py": "a temperature",
