@@ -10,6 +10,7 @@ from brittle.arguments import seen
 from brittle.base.bounds import Bounds
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import BoundsError, InputError, LabelError
+from brittle.maths.quantization import values_of
 from brittle.threats import Threat
 from brittle.tolerance import TOLERANCE, in_range
 from brittle.types import Images, Labels
@@ -36,7 +37,7 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
     if 0 in tensor.shape[1:]:
         raise InputError(f"the images have shape {tuple(tensor.shape)}; expected at least one channel, row and column")
     if tensor.dtype == torch.uint8:
-        return tensor.to(torch.float32) / 255 * bounds.span + bounds.lower
+        return values_of(tensor.to(torch.float32), bounds.lower, bounds.span)
     if not tensor.is_floating_point():
         box = f"{bounds.lower:g}..{bounds.upper:g}"
         raise InputError(f"the images are {tensor.dtype}; expected floats in {box}, or uint8")
