@@ -13,7 +13,7 @@ from brittle.core.attack import State
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import losses
-from brittle.types import Images, Logits, PerImage
+from brittle.types import Images, Labels, Logits, PerImage
 
 Loss = Literal["cross_entropy", "scaled", "margin", "dlr"]
 """Cross-entropy; the same of logits brought to one scale; the margin of Carlini & Wagner clipped at kappa; the
@@ -106,6 +106,18 @@ def rivals_of(problem: Problem, most: int) -> Tensor:
     """
     others = losses.others(problem.goal.distinct(problem.clean), problem.goal.labels)
     return others.topk(min(most, others.shape[1] - 1)).indices
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One class that is aimed at: that at a place among so many of the likeliest others."""
+
+    place: int
+    among: int
+
+    def of(self, problem: Problem) -> Labels:
+        """Return the class for each image, (n,)."""
+        return rivals_of(problem, self.among)[:, self.place]
 
 
 def drawn_direction(problem: Problem) -> Images:
