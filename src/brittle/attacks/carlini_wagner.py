@@ -1,5 +1,6 @@
 """What the three attacks of Carlini & Wagner share: the variable that keeps the box, its descent, and the objective."""
 
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -99,7 +100,7 @@ class Descent(Rows):
 
 
 @dataclass(frozen=True)
-class Course(Rows):
+class Course(Rows, ABC):
     """Where an image stands; each attack adds what it searches besides.
 
     Attributes:

@@ -1,6 +1,7 @@
 """What gradient attacks climb: a loss of the logits that grows towards the goal."""
 
 import math
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -26,7 +27,7 @@ A = TypeVar("A", bound="Ascent")
 
 
 @dataclass(frozen=True)
-class Ascent(State):
+class Ascent(State, ABC):
     """Where a climb stands that may go back to its best point.
 
     Attributes:
