@@ -1,5 +1,6 @@
 """What there is to choose from, as rows for a table."""
 
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -93,6 +94,18 @@ def _universal() -> list[Listed]:
     return [*rows, *_faults("universal", UNIVERSAL)]
 
 
+def _threats() -> list[Listed]:
+    """Return the threats, each with what its usual radius means."""
+    rows: list[Listed] = []
+    for name, make, origin in _brought(THREATS):
+        threat = make(math.inf)
+        size = f"{threat.default_radius * 255:g}/255" if threat.levels else f"{threat.default_radius:g}"
+        usual = f"{threat.sentence(size)} [--eps {size} by default]"
+        meaning = usual if math.isfinite(threat.default_radius) else _first_line(make)
+        rows.append(Listed("threats", name, meaning, origin=origin))
+    return [*rows, *_faults("threats", THREATS)]
+
+
 def _described(kind: str, registry: Registry[Any], but: Collection[str] = ()) -> list[Listed]:
     """Return what has a documentation of its own, with what cannot be used."""
     rows = [
@@ -167,7 +180,7 @@ def _short(value: object) -> str:
 ROWS: dict[str, Callable[[], list[Listed]]] = {
     "attacks": _attacks,
     "universal": _universal,
-    "threats": lambda: _described("threats", THREATS),
+    "threats": _threats,
     "defences": lambda: _described("defences", DEFENCES),
     "models": _models,
     "data": _data,

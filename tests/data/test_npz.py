@@ -137,3 +137,11 @@ def test_memory_stays_flat(write_npz: Write, compressed: bool):
         tracemalloc.stop()
     assert count == 2000
     assert peak < 2000 * 64 * 64 * 4 / 8
+
+
+@pytest.mark.parametrize("number", [0xD800, 0x110000, 0xFFFFFFFF])
+def test_names_of_numbers_that_are_no_letters_are_refused(write_npz: Write, number: int):
+    names = np.frombuffer(np.array([number, ord("b"), ord("c")], "<u4").tobytes(), "<U1")
+    path = write_npz(x=COLOUR[..., 0], y=LABELS, classes=names)
+    with pytest.raises(DataError, match="'classes'"):
+        open_source(str(path))

@@ -166,7 +166,7 @@ def read_names_in(archive: zipfile.ZipFile, path: Path) -> tuple[str, ...]:
         try:
             names = np.frombuffer(member.read(), dtype, count=math.prod(shape)).tolist()
             return checked_names((str(name) for name in names), f"{path}: array 'classes'")
-        except ValueError as error:  # numbers that are no letters
+        except (ValueError, SystemError) as error:  # numbers that are no letters, of which NumPy says either
             raise DataError(f"{path}: array 'classes' is no text: {quoted(error)}") from error
 
 
