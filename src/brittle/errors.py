@@ -1,7 +1,7 @@
-"""Every error that brittle raises on purpose: what was seen, what was expected, how to mend it.
+"""Every error that brittle raises on purpose: what was seen, what was expected, how to fix it.
 
 BrittleError
-├── InputError            images, labels or options that cannot be meant
+├── InputError            invalid images, labels or options
 │   ├── BoundsError       values outside the box, NaN, normalised data
 │   ├── LabelError        labels of a wrong type, number or range
 │   └── UnsupportedThreat an attack asked for a threat it has no mathematics for
@@ -36,10 +36,10 @@ def quoted(text: object, length: int = QUOTED) -> str:
         ('two lines, \\x1b[31mred', 'xxxxxxx…')
     """
     words = str(text)[: 8 * length].split()  # what follows is never shown
-    return shortened(escaped(" ".join(words)), length)
+    return truncate(escaped(" ".join(words)), length)
 
 
-def shortened(text: str, length: int) -> str:
+def truncate(text: str, length: int) -> str:
     """The text, cut with an ellipsis where it is longer than `length`."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
@@ -66,11 +66,11 @@ class BrittleError(Exception):
 
     def __str__(self) -> str:
         """Return the message."""
-        return shortened(escaped(super().__str__(), but="\n"), LONGEST)
+        return truncate(escaped(super().__str__(), but="\n"), LONGEST)
 
 
 class InputError(BrittleError, ValueError):
-    """Images, labels or options that cannot be meant."""
+    """Invalid images, labels or options."""
 
 
 class BoundsError(InputError):
@@ -102,7 +102,7 @@ class BadImage(DataError):
 
     def __init__(self, name: str, reason: str):
         super().__init__(
-            f"image {shortened(name, QUOTED)!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out"
+            f"image {truncate(name, QUOTED)!r} cannot be read: {reason}; remove it, or pass --skip-bad to leave it out"
         )
         self.name, self.reason = name, reason
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from brittle.core.attack import Attack
 from brittle.data import FORMS
 from brittle.errors import InputError
-from brittle.evaluation.spec import options_of, written
+from brittle.evaluation.spec import options_of, spec_syntax
 from brittle.models import ARCHITECTURES
 from brittle.plugins.names import OWN
 from brittle.registry import (
@@ -81,7 +81,8 @@ def _attacks() -> list[Listed]:
         for name, kind, origin in _brought(ATTACKS)
     ]
     around = [
-        Listed("attacks", written(name), _first_line(kind), _options(kind)) for name, kind, _ in _brought(COMBINATORS)
+        Listed("attacks", spec_syntax(name), _first_line(kind), _options(kind))
+        for name, kind, _ in _brought(COMBINATORS)
     ]
     return [*rows, *around, *_faults("attacks", ATTACKS)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brittle.arguments import number
+from brittle.arguments import parse_number
 from brittle.arguments.numbers import levels_text
 
 
@@ -11,7 +11,7 @@ from brittle.arguments.numbers import levels_text
 def test_what_is_written_in_levels_is_read_as_the_same_number(levels: int):
     text = levels_text(levels / 255)
     assert text == f"{levels}/255"
-    assert number(text) == levels / 255
+    assert parse_number(text) == levels / 255
 
 
 def test_what_is_no_whole_number_of_levels_is_left_to_the_caller():

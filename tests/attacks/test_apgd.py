@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from brittle import APGD, PGD, Classifier, InputError, Lp, Targeted, run
 from brittle.attacks.apgd import checkpoints
-from brittle.attacks.apgd_l1 import SparseRun, _sparse
+from brittle.attacks.apgd_l1 import SparseAPGD, _sparse
 from brittle.base.seeds import Streams
 
 
@@ -190,11 +190,11 @@ def test_what_cannot_be_meant_is_refused(settings):
 
 
 def test_in_l1_the_radii_shrink_and_only_the_last_one_counts():
-    run_of = SparseRun(100, "cross_entropy", None, widened=True)
+    run_of = SparseAPGD(100, "cross_entropy", None, widened=True)
     assert run_of.stages() == [(3.0, 30), (2.0, 30), (1.0, 40)]
-    assert SparseRun(100, "cross_entropy", None, widened=False).stages() == [(1.0, 100)]
+    assert SparseAPGD(100, "cross_entropy", None, widened=False).stages() == [(1.0, 100)]
     assert all(
-        sum(count for _, count in SparseRun(steps, "cross_entropy", None, widened=True).stages()) == steps
+        sum(count for _, count in SparseAPGD(steps, "cross_entropy", None, widened=True).stages()) == steps
         for steps in range(1, 40)
     )
     classifier, images = affine(), middle()

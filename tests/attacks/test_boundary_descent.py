@@ -8,8 +8,8 @@ from affine import affine, convolutional, distance, middle
 
 from brittle import ALMA, FMN, BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
 from brittle.attacks import boundary_descent
-from brittle.maths.hyperplane import shortened
-from brittle.maths.losses import lead, smooth_lead
+from brittle.maths.hyperplane import shrink_to_boundary
+from brittle.maths.losses import logit_margin, smooth_margin
 
 NORMS = (1, 2, math.inf)
 
@@ -22,7 +22,7 @@ def test_shortened_steps_reach_the_height_and_no_more(p):
     room = torch.full_like(step, 0.8)
     reached = (normal * step.clamp(-0.8, 0.8)).flatten(1).sum(1)
     wanted = reached / 2
-    short = shortened(step, normal, wanted, p, -room, room)
+    short = shrink_to_boundary(step, normal, wanted, p, -room, room)
     height = (normal * short).flatten(1).sum(1)
     assert (height >= wanted - 1e-12).all()
     assert (height <= wanted * 1.002).all()
@@ -40,15 +40,15 @@ def test_shortened_steps_reach_the_height_and_no_more(p):
 def test_what_does_not_reach_the_height_is_left_alone():
     step, normal = torch.tensor([[0.5, -0.25]]), torch.ones(1, 2)
     room = torch.ones(1, 2)
-    assert torch.equal(shortened(step, normal, torch.tensor([9.0]), 2, -room, room), step)
+    assert torch.equal(shrink_to_boundary(step, normal, torch.tensor([9.0]), 2, -room, room), step)
 
 
 def test_the_smooth_lead_goes_from_the_nearest_class_to_all_of_them():
     logits = torch.tensor([[3.0, 1.0, 0.5, -2.0]], dtype=torch.float64).requires_grad_()
     label = torch.tensor([0])
-    torch.testing.assert_close(smooth_lead(logits, label, torch.tensor([1e-9])), lead(logits, label))
+    torch.testing.assert_close(smooth_margin(logits, label, torch.tensor([1e-9])), logit_margin(logits, label))
     cold, warm = (
-        torch.autograd.grad(smooth_lead(logits, label, torch.tensor([heat]).double()).sum(), logits)[0][0]
+        torch.autograd.grad(smooth_margin(logits, label, torch.tensor([heat]).double()).sum(), logits)[0][0]
         for heat in (1e-3, 1e3)
     )
     torch.testing.assert_close(cold, torch.tensor([1.0, -1.0, 0.0, 0.0]).double())

@@ -21,7 +21,7 @@ from brittle import (
     Untargeted,
     run,
 )
-from brittle.attacks.carlini_wagner import Descent, TanhBox, doubled, out_of_reach, shortfall
+from brittle.attacks.carlini_wagner import AdamDescent, TanhBox, doubled, out_of_reach, shortfall
 from brittle.base.bounds import Bounds
 
 L2 = CarliniWagnerL2(searches=2, steps=25, learning_rate=0.02, constant=1.0)
@@ -49,7 +49,7 @@ def test_the_descent_is_torchs_adam_with_an_age_for_each_image():
     box = TanhBox(Bounds(), 0.999999)
     start = torch.tensor([[0.3, -1.2], [0.5, 0.1]], dtype=torch.float64).reshape(2, 1, 1, 2)
     late = torch.tensor([False, True])
-    descent = Descent.at(start)
+    descent = AdamDescent.at(start)
     for turn in range(12):
         if turn == 5:
             descent = descent.again(late, start)

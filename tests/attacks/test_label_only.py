@@ -10,7 +10,7 @@ from affine import affine, convolutional, distance, middle
 from torch import Tensor, nn
 
 from brittle import Attack, Boundary, Classifier, HopSkipJump, InputError, Lp, Problem, RandomDirection, Targeted, run
-from brittle.attacks.boundary import Walk, candidates
+from brittle.attacks.boundary import BoundaryState, candidates
 from brittle.attacks.hop_skip_jump import _boundary, _shrunk, direction
 from brittle.attacks.starting import bisected, reached, straight
 
@@ -192,7 +192,7 @@ def test_candidates_are_on_the_sphere_and_nearer():
     given = problem(affine(classes=2), images, Lp(2))
     points = images + 0.05 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     none = torch.zeros(50, dtype=torch.float64)
-    aside, nearer = candidates(given, Walk(points, none + 0.3, none + 0.1, none, none, none, none))
+    aside, nearer = candidates(given, BoundaryState(points, none + 0.3, none + 0.1, none, none, none, none))
     radius = (points - images).flatten(1).norm(dim=1)
     torch.testing.assert_close((aside - images).flatten(1).norm(dim=1), radius)
     torch.testing.assert_close((nearer - images).flatten(1).norm(dim=1), 0.9 * radius)

@@ -20,7 +20,7 @@ from brittle import (
 )
 from brittle.attacks import one_pixel
 from brittle.attacks.one_pixel import (
-    Population,
+    OnePixelState,
     _cells,
     _children,
     _first,
@@ -92,8 +92,8 @@ def test_a_child_is_the_published_combination_on_the_edge_where_it_leaves():
 
 def test_a_child_takes_the_place_of_its_own_parent_and_only_if_better():
     genes = torch.rand(1, 4, 2, 3)
-    parents = Population(genes, torch.tensor([[1.0, 2.0, 3.0, -torch.inf]]))
-    children = Population(1 - genes, torch.tensor([[1.5, 2.0, 2.9, -9.0]]))
+    parents = OnePixelState(genes, torch.tensor([[1.0, 2.0, 3.0, -torch.inf]]))
+    children = OnePixelState(1 - genes, torch.tensor([[1.5, 2.0, 2.9, -9.0]]))
     chosen = _selected(parents, children)
     assert chosen.fitness.tolist() == [[1.5, 2.0, 3.0, -9.0]]
     expected = torch.stack([1 - genes[0, 0], genes[0, 1], genes[0, 2], 1 - genes[0, 3]])
@@ -120,12 +120,12 @@ def test_a_child_that_paints_the_same_picture_is_no_better_for_rounding():
     run(Watched(), convolutional(), torch.zeros(1, 1, 4, 4).double(), threat=Pixels(1))
     genes = torch.tensor([[[[0.30, 0.6, 0.5]], [[0.30, 0.6, 0.5]]]])
     moved = torch.tensor([[[[0.45, 0.7, 0.5]], [[0.51, 0.6, 0.5]]]])  # within the same cell; in the next row
-    parents = Population(genes, torch.full((1, 2), 1e9).double())
+    parents = OnePixelState(genes, torch.full((1, 2), 1e9).double())
     rated = _fitness(Watched.seen, moved, parents)
     assert rated[0, 0] == 1e9
     assert rated[0, 1] < 1e9
-    better = Population(genes, torch.full((1, 2), -1e9).double())
-    chosen = _selected(better, Population(moved, _fitness(Watched.seen, moved, better)))
+    better = OnePixelState(genes, torch.full((1, 2), -1e9).double())
+    chosen = _selected(better, OnePixelState(moved, _fitness(Watched.seen, moved, better)))
     assert torch.equal(chosen.genes, torch.stack([genes[0, 0], moved[0, 1]])[None])
 
 

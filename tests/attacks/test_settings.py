@@ -1,4 +1,4 @@
-"""The settings of the attacks: what they are where nothing is said, and that a number that cannot be meant is named."""
+"""The settings of the attacks: what they are where nothing is said, and that an invalid number is named."""
 
 import math
 from dataclasses import MISSING, fields, replace

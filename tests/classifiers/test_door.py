@@ -24,7 +24,7 @@ from brittle import (
 )
 from brittle.attacks.jsma import saliency_maps
 from brittle.classifiers.door import answer
-from brittle.classifiers.still import has_written, undisturbed
+from brittle.classifiers.frozen import has_written, preserving_state
 from brittle.core.randomness import is_randomised
 
 HALVES = [torch.float16, torch.bfloat16]
@@ -123,7 +123,7 @@ def test_the_network_stays_in_the_callers_autocast_and_our_arithmetic_does_not()
             return x.flatten(1)[:, :3]
 
     module = Looks()
-    with torch.autocast("cpu", dtype=torch.bfloat16), undisturbed(module), undisturbed(module):
+    with torch.autocast("cpu", dtype=torch.bfloat16), preserving_state(module), preserving_state(module):
         assert not torch.is_autocast_enabled("cpu")
         answer(module, middle(1).float())
     assert seen == [True]

@@ -1,4 +1,4 @@
-"""What cannot be meant is refused with the figures seen and the way out."""
+"""What is invalid is refused with the figures seen and the way out."""
 
 import re
 from dataclasses import dataclass

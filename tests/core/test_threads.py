@@ -13,7 +13,7 @@ from affine import convolutional, middle
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, Result, RunError, run
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.randomness import is_randomised
 
 LINF = Lp("inf", 0.05)
@@ -226,7 +226,7 @@ def test_networks_that_draw_nothing_are_asked_side_by_side(shared):
         module.meet = meet
 
     def job(classifier: Classifier) -> None:
-        with undisturbed(classifier.module), torch.no_grad():
+        with preserving_state(classifier.module), torch.no_grad():
             outside.wait(LONG)
             for _ in range(3):
                 classifier.logits(images)
@@ -240,7 +240,7 @@ def test_blocks_that_overlap_in_one_thread_leave_nothing():
     """As those of two generators, or of two tasks of asyncio, that are gone through in turn."""
     module = network()
     before, states = state_of(module), random_states()
-    first, second, third = (undisturbed(one) for one in (module, nn.Sequential(module), module))
+    first, second, third = (preserving_state(one) for one in (module, nn.Sequential(module), module))
     first.__enter__()
     second.__enter__()
     module[0].running_mean.add_(1)  # pyright: ignore[reportOperatorIssue, reportCallIssue, reportArgumentType]
@@ -257,7 +257,7 @@ def test_blocks_that_overlap_in_one_thread_leave_nothing():
 def test_a_block_entered_in_one_thread_may_be_left_in_another():
     module = network()
     before, states = state_of(module), random_states()
-    block = undisturbed(module)
+    block = preserving_state(module)
 
     def leave() -> bool:
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -306,7 +306,7 @@ def test_an_interruption_while_things_are_put_back_is_waited_out():
     module = nn.Sequential(Interrupted(), network()).train()
     before = state_of(module)
     armed[:] = [False, False, True]
-    with pytest.raises(KeyboardInterrupt), undisturbed(module):
+    with pytest.raises(KeyboardInterrupt), preserving_state(module):
         pass
     assert state_of(module) == before
     assert isinstance(together(lambda: attacked(network()))[0], Result)
@@ -317,9 +317,9 @@ def test_two_threads_that_wait_for_each_other_are_told():
     before = [state_of(module) for module in modules]
 
     def job(place: int) -> None:
-        with undisturbed(modules[place]):
+        with preserving_state(modules[place]):
             inside.wait(LONG)
-            with undisturbed(modules[1 - place]):
+            with preserving_state(modules[1 - place]):
                 pass
 
     found = together(lambda: job(0), lambda: job(1))

@@ -15,7 +15,7 @@ from torch import nn
 from brittle import DataError, InputError, LabelError, ModelError, RunError
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
-from brittle.evaluation.part import Extremes
+from brittle.evaluation.part import GallerySelection
 from brittle.maths.geometry import warp
 from brittle.maths.quantization import rounded
 from brittle.models import Network, open_network
@@ -73,7 +73,7 @@ def test_kept_pictures_are_what_the_rows_say(tmp_path: Path):
 
 
 def test_only_extremes_are_kept():
-    extremes = Extremes()
+    extremes = GallerySelection()
     sizes = np.arange(20.0)
     assert extremes.take(sizes, np.ones(20, bool)).tolist() == [0, 1, 2, 3, 16, 17, 18, 19]
     assert extremes.take(sizes + 0.5, np.ones(20, bool)).tolist() == [0, 1, 18, 19]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, RandomNoise, run
-from brittle.evaluation.part import KEPT, Extremes, before_saving, rows_of, still_wrong
+from brittle.evaluation.part import PER_END, GallerySelection, rows_of, survives_rounding, without_final_query
 from brittle.maths.quantization import rounded
 from brittle.metrics.rows import COLUMNS
 from brittle.runs.schema import SCHEMA
@@ -38,7 +38,7 @@ def table_of(module: nn.Module, images: Tensor, labels: Tensor, attack=None, thr
     result = run(
         attack or RandomNoise(draws=50), classifier, images, labels, threat=threat or Lp("inf", 0.1), **options
     )
-    survives = still_wrong(classifier, result, labels, 8)
+    survives = survives_rounding(classifier, result, labels, 8)
     about = {"index": list(range(len(images))), "name": [f"image {row}" for row in range(len(images))]}
     return rows_of(result, images, labels, survives, about, np.array(kept, dtype=np.int64))
 
@@ -102,16 +102,16 @@ def test_success_after_rounding_is_judged_again_for_the_images_that_fell():
         object.__setattr__(result, name, value)
     labels = torch.zeros(4, dtype=torch.int64)
     at = Classifier(Steps(127.3 / 255))
-    assert still_wrong(at, result, labels, 8).tolist() == [False, True, True, False]
+    assert survives_rounding(at, result, labels, 8).tolist() == [False, True, True, False]
     asked: list[int] = []
     counted = Classifier(lambda images: (asked.append(len(images)), Steps()(images))[1])
-    still_wrong(counted, result, labels, 2)
+    survives_rounding(counted, result, labels, 2)
     assert asked == [2, 1], "no others are looked at, a batch at a time"
     undefined = Classifier(Steps(0.45, (127.9 / 255, 128.1 / 255)))
-    assert still_wrong(undefined, result, labels, 8).tolist() == [True, False, True, False]
-    assert still_wrong(at, result, labels + 1, 8).tolist() == [True, False, False, False]
+    assert survives_rounding(undefined, result, labels, 8).tolist() == [True, False, True, False]
+    assert survives_rounding(at, result, labels + 1, 8).tolist() == [True, False, False, False]
     object.__setattr__(result, "success", torch.zeros(4, dtype=torch.bool))
-    assert still_wrong(counted, result, labels, 2).tolist() == [False] * 4
+    assert survives_rounding(counted, result, labels, 2).tolist() == [False] * 4
     assert asked == [2, 1]
 
 
@@ -128,7 +128,7 @@ def test_a_randomised_network_is_judged_by_the_mean_of_as_many_draws_from_its_se
     classifier = Classifier(Noisy())
 
     def judged(**options: int) -> list[bool]:
-        return still_wrong(classifier, result, labels, 64, **options).tolist()
+        return survives_rounding(classifier, result, labels, 64, **options).tolist()
 
     truth = (images[:, 0, 0, 0] > 0.5).tolist()
 
@@ -151,21 +151,21 @@ def test_rounding_is_that_of_8_bits_within_the_bounds():
     [(None, 1, None), (100, 1, 99), (2, 1, 1), (1, 1, 1), (100, 20, 80), (21, 20, 1), (20, 20, 1)],
 )
 def test_what_a_budget_leaves_before_saving(budget: int | None, draws: int, left: int | None):
-    assert before_saving(budget, draws) == left
+    assert without_final_query(budget, draws) == left
 
 
 def test_the_pictures_of_a_part_are_its_easiest_and_hardest_broken_images():
     sizes = np.array([5.0, 1, 9, 2, 8, 3, 7, 4, 6, 0.5, 99])
     success = np.arange(11) < 9
-    extremes = Extremes()
+    extremes = GallerySelection()
     assert extremes.take(sizes, success).tolist() == [1, 2, 3, 4, 5, 6, 7, 8], "1 to 4, and 6 to 9"
     assert (extremes.easy, extremes.hard) == ([1, 2, 3, 4], [9, 8, 7, 6])
-    assert KEPT == 4
+    assert PER_END == 4
     assert extremes.take(np.array([3.5, 6.5, 5.0, 4.5]), np.ones(4, bool)).tolist() == [0, 1]
     assert (extremes.easy, extremes.hard) == ([1, 2, 3, 3.5], [9, 8, 7, 6.5])
     assert extremes.take(np.array([4.0, 6.0]), np.ones(2, bool)).tolist() == []
     assert extremes.take(np.array([0.5]), np.zeros(1, bool)).tolist() == []
     assert extremes.take(np.array([3.5, 6.5]), np.ones(2, bool)).tolist() == [], "as hard as one that is kept"
-    few = Extremes()
+    few = GallerySelection()
     assert few.take(np.array([2.0, 1.0]), np.ones(2, bool)).tolist() == [0, 1]
     assert (few.easy, few.hard) == ([1, 2], [2, 1])

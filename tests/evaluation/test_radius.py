@@ -1,4 +1,4 @@
-"""Radii that cannot be meant are refused before anything is written, and unusual ones are said to be."""
+"""Invalid radii are refused before anything is written, and unusual ones are said to be."""
 
 import numpy as np
 import pytest

@@ -75,7 +75,7 @@ def test_an_audit_recognises_it_and_says_so(noisy, tmp_path):
     finding = found(folder, "randomised")
     assert finding.status == "warn"
     assert "mean over 20 draws" in finding.text
-    assert "Looks at every point" in write_report(folder.path).read_text(encoding="utf-8")
+    assert "Forward passes per query" in write_report(folder.path).read_text(encoding="utf-8")
 
 
 def test_attacked_files_are_judged_by_the_mean_over_the_draws(noisy, tmp_path):
@@ -105,4 +105,4 @@ def test_without_draws_it_is_a_fault(noisy, tmp_path):
 def test_a_sound_network_is_looked_at_once_and_its_run_keeps_its_identity(tmp_path):
     folder = audit("digits-lenet", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=6)
     assert folder.manifest.draws == 1
-    assert "draws" not in folder.manifest.decisive()
+    assert "draws" not in folder.manifest.identity_fields()

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from brittle import FGSM, PGD, Attack, Classifier, DeepFool, Lp, RandomNoise, Square, Threat
 from brittle.core.problem import Problem
 from brittle.core.result import Result
-from brittle.health.again import Again, Witness
-from brittle.health.case import Attempt, Case
-from brittle.health.meter import Meter
+from brittle.health.context import AttackRun, HealthContext
+from brittle.health.counting import CountingClassifier
+from brittle.health.rerun import PathObserver, Rerun
 from brittle.runs.finding import Finding
 
 RADIUS = 0.1
@@ -35,11 +35,11 @@ def rows(count: int, broken: Collection[int] = (), wrong: Collection[int] = (), 
     return pa.table({**plain, **columns})
 
 
-def attempt(attack: Attack, table: pa.Table, threat: Threat | None = None, title: str | None = None) -> Attempt:
+def attempt(attack: Attack, table: pa.Table, threat: Threat | None = None, title: str | None = None) -> AttackRun:
     """An attack with rows that it did not make: at `RADIUS` in linf by default, or without one where it searches."""
     if threat is None:
         threat = Lp("inf") if isinstance(attack, DeepFool) else Lp("inf", RADIUS)
-    return Attempt(title or type(attack).__name__, attack, threat, table)
+    return AttackRun(title or type(attack).__name__, attack, threat, table)
 
 
 class Bright(nn.Module):
@@ -64,7 +64,9 @@ def images_of(*first: float, flags: Sequence[float] = (), dtype: torch.dtype = t
     return made
 
 
-def case(*attempts: Attempt, module: nn.Module | None = None, images: Tensor | None = None, **options: object) -> Case:
+def case(
+    *attempts: AttackRun, module: nn.Module | None = None, images: Tensor | None = None, **options: object
+) -> HealthContext:
     """The audit of these attempts: of images that `Bright` calls class 0, unless others are given."""
     count = attempts[0].table.num_rows
     images = images_of(*[0.4] * count) if images is None else images
@@ -73,9 +75,9 @@ def case(*attempts: Attempt, module: nn.Module | None = None, images: Tensor | N
     given |= {
         "index": torch.arange(len(images)),
         "thorough": True,
-        "meter": Meter(Classifier(module or Bright(), bounds)),
+        "meter": CountingClassifier(Classifier(module or Bright(), bounds)),
     }
-    return Case(images=images, attempts=attempts, **{**given, **options})
+    return HealthContext(images=images, attempts=attempts, **{**given, **options})
 
 
 def result(images: Tensor, *, success: bool = True, size: float = 0.05, trace: Sequence[float] | None = None) -> Result:
@@ -99,14 +101,14 @@ def result(images: Tensor, *, success: bool = True, size: float = 0.05, trace: S
 
 
 def again(
-    of: Attempt, found: Result, place: int = 0, clean: Tensor | None = None, seen: float = np.inf, points: int = 1
-) -> Again:
+    of: AttackRun, found: Result, place: int = 0, clean: Tensor | None = None, seen: float = np.inf, points: int = 1
+) -> Rerun:
     """An image attacked once more, with the smallest adversarial change that a witness saw."""
-    witness = Witness(images_of(0.4)[0] if clean is None else clean, 0, of, (0.0, 1.0), seen, points)
-    return Again(of, place, place, found, witness)
+    witness = PathObserver(images_of(0.4)[0] if clean is None else clean, 0, of, (0.0, 1.0), seen, points)
+    return Rerun(of, place, place, found, witness)
 
 
-def repeated(made: Case, *repeats: Again) -> Case:
+def repeated(made: HealthContext, *repeats: Rerun) -> HealthContext:
     """The case whose images, attacked once more, gave this."""
     made.__dict__["repeats"] = list(repeats)
     return made

@@ -6,16 +6,16 @@ from made_up_audits import BOX, NOISE, SEARCH, STEPS, Bright, Brightens, attempt
 from torch import Tensor, nn
 
 from brittle import Classifier, Flow, Lp, Pixels
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.data import open_source
 from brittle.errors import InputError
 from brittle.evaluation.audit import audit
 from brittle.health import examine as examining
-from brittle.health.case import Case
-from brittle.health.check import Check, Seen, graded
+from brittle.health.check import Check, Outcome, graded
+from brittle.health.context import HealthContext
+from brittle.health.counting import CountingClassifier
 from brittle.health.examine import CHECKS, examine
 from brittle.health.gradients import GRADIENTS, OPTIMISES
-from brittle.health.meter import Meter
 from brittle.health.thorough import MORE_RESTARTS, THOROUGH_CHECKS
 from brittle.health.weights import WEIGHTS
 from brittle.models.network import digest_of
@@ -65,8 +65,8 @@ def test_a_case_counts_and_finds_its_rows():
 def test_how_many_images_a_check_can_afford(passes: int, share: float, cost: float, count: int):
     """Of the audit's passes 4 %, of which this group of checks may take a fifth."""
     table = rows(20, forward=[passes] + [0] * 19, backward=[0] * 20)
-    assert case(attempt(STEPS, table), thorough=False).afford(share, cost) == count
-    assert case(attempt(STEPS, table), thorough=True).afford(share, cost) == 20
+    assert case(attempt(STEPS, table), thorough=False).affordable_images(share, cost) == count
+    assert case(attempt(STEPS, table), thorough=True).affordable_images(share, cost) == 20
     assert case(attempt(STEPS, table), thorough=False).probed == count, "the checks of the outputs take so much"
 
 
@@ -86,7 +86,7 @@ def test_images_are_probed_in_batches_and_outputs_are_taken_five_times():
 
 def test_the_meter_counts_passes_and_tells_who_listens_until_it_fails():
     inner = Classifier(Bright(), (-1.0, 3.0))
-    meter = Meter(inner)
+    meter = CountingClassifier(inner)
     assert meter.metered().bounds == inner.bounds
     images = images_of(0.1, 0.2, 0.3).requires_grad_()
     told: list[tuple[Tensor, Tensor]] = []
@@ -203,7 +203,7 @@ def test_weights_that_are_others_afterwards():
 
     writer = Counts()
     made = case(attempt(STEPS, rows(2)), module=writer, weights=digest_of(writer))
-    with undisturbed(writer):
+    with preserving_state(writer):
         writer(images_of(0.1))
     finding = WEIGHTS(made)
     assert verdict(finding) == ("fail", 1.0)
@@ -213,7 +213,8 @@ def test_weights_that_are_others_afterwards():
 def test_grades_have_their_limits_in_them():
     values = (0.0, 0.1, 0.1001, 0.2, 0.2001)
     assert [graded(value, 0.1, 0.2, "x") for value in values] == [
-        Seen(status, "x", value) for status, value in zip(("pass", "pass", "warn", "warn", "fail"), values, strict=True)
+        Outcome(status, "x", value)
+        for status, value in zip(("pass", "pass", "warn", "warn", "fail"), values, strict=True)
     ]
 
 
@@ -232,7 +233,7 @@ def check(look, *, asks: bool = True) -> Check:
     ],
 )
 def test_a_check_that_fails_is_a_warning_with_its_reason(error: Exception, reason: str):
-    def look(_: Case) -> Seen:
+    def look(_: HealthContext) -> Outcome:
         raise error
 
     finding = check(look)(case(attempt(STEPS, rows(1))))
@@ -243,7 +244,7 @@ def test_a_check_that_fails_is_a_warning_with_its_reason(error: Exception, reaso
 def test_a_check_that_asks_is_skipped_where_queries_are_budgeted():
     silent, free = case(attempt(STEPS, rows(1)), silent=True), case(attempt(STEPS, rows(1)))
     for asks, of, status in ((True, silent, "skipped"), (False, silent, "pass"), (True, free, "pass")):
-        assert check(lambda _: Seen("pass", "well"), asks=asks)(of).status == status
+        assert check(lambda _: Outcome("pass", "well"), asks=asks)(of).status == status
     asking = [one for one in CHECKS if one.asks]
     assert {one.name for one in CHECKS if not one.asks} == {
         *("images", "iterative", "black-box", "noise", "unlimited", "radius", "rounding", "sample", "strength"),
@@ -290,7 +291,7 @@ def test_images_for_the_checks_are_spread_one_of_each_stretch_in_turn(count: int
 
 
 def test_an_audit_is_examined_as_it_was_made(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    seen: list[tuple[Case, str]] = []
+    seen: list[tuple[HealthContext, str]] = []
     monkeypatch.setattr(examining, "examine", lambda made, run: (seen.append((made, run)), examine(made, run))[1])
     options = {"attacks": ["fgsm", "noise:draws=2"], "limit": 5, "seed": 7, "batch": 3, "lattice": 16, "draws": 2}
     folder = audit("digits-lenet", "digits", tmp_path / "run", norm="l2", eps=1.5, **options)

@@ -11,8 +11,8 @@ from made_up_audits import BOX, ONE_STEP, STEPS, Bright, attempt, case, images_o
 from torch import Tensor, nn
 
 from brittle import APGD, PGD, Cascade, Classifier, Restarts
-from brittle.health.case import Case
-from brittle.health.meter import Meter
+from brittle.health.context import HealthContext
+from brittle.health.counting import CountingClassifier
 from brittle.health.outputs import (
     ALONE_OR_NOT,
     CLASSES,
@@ -37,7 +37,7 @@ class Says(nn.Module):
         return self.says(images, self.asked - 1)
 
 
-def said(says: Callable[[Tensor, int], Tensor], count: int = 4, **options: object) -> Case:
+def said(says: Callable[[Tensor, int], Tensor], count: int = 4, **options: object) -> HealthContext:
     return case(attempt(STEPS, rows(count)), module=Says(says), **options)
 
 
@@ -151,7 +151,7 @@ def test_outputs_that_sum_to_1_are_probabilities():
 def test_single_outputs_on_both_sides_of_a_half_are_probabilities(slope: float, status: str):
     images = images_of(*[0.1 * row for row in range(9)])
     classifier = Classifier(Says(lambda given, _: slope * given[:, :1, 0, 0]), binary=True)
-    made = case(attempt(STEPS, rows(9)), images=images, meter=Meter(classifier))
+    made = case(attempt(STEPS, rows(9)), images=images, meter=CountingClassifier(classifier))
     finding = PROBABILITIES(made)
     assert finding.status == status
     assert finding.text.endswith(", on both sides of 1/2") == (status == "fail")
@@ -161,7 +161,7 @@ def test_what_is_said_to_be_probabilities():
     def of(attack: object, certain: int):
         outputs = torch.tensor([[1.0, 0.0]] * certain + [[0.75, 0.25]] * (4 - certain))
         classifier = Classifier(Says(lambda given, _: outputs[: len(given)]), probabilities=True)
-        return PROBABILITIES(case(attempt(attack, rows(4)), meter=Meter(classifier)))
+        return PROBABILITIES(case(attempt(attack, rows(4)), meter=CountingClassifier(classifier)))
 
     assert verdict(of(STEPS, 3)) == ("warn", 0.75)
     assert of(STEPS, 3).text.endswith("75% of 4 images have a probability that rounds to 1")

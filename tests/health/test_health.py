@@ -17,9 +17,9 @@ from brittle.core.attack import uses_gradients
 from brittle.evaluation.audit import audit
 from brittle.evaluation.spec import parse_attack
 from brittle.health import gradients
-from brittle.health.again import in_box
-from brittle.health.meter import Meter
+from brittle.health.counting import CountingClassifier
 from brittle.health.repeats import moved
+from brittle.health.rerun import in_box
 from brittle.health.thorough import doubled
 from brittle.models import Network, open_network
 from brittle.report import write_report
@@ -36,7 +36,7 @@ ASKED = {"attacks": ["fgsm", "pgd:steps=10"], "eps": 0.1, "limit": 40}
 
 def test_the_meter_counts_every_pass_as_the_rows_do():
     inner = affine()
-    meter = Meter(inner)
+    meter = CountingClassifier(inner)
     result = run(PGD(steps=4, random_start=False), meter.metered(), middle(7), threat=Lp("inf", 1e-6))
     assert meter.passes == int((result.forward + result.backward).sum())
     told: list[int] = []

@@ -25,8 +25,8 @@ from made_up_audits import (
 from torch import Tensor
 
 from brittle import Flow, Lp, Pixels, RandomNoise
-from brittle.health.again import MOST, Witness, in_turn
 from brittle.health.repeats import ALLOWED, CONVERGED, RETURNED, SAME, moved
+from brittle.health.rerun import MOST, PathObserver, in_turn
 from brittle.threats import parse_threat
 
 WIDE = torch.float64
@@ -40,7 +40,7 @@ def test_the_witness_remembers_the_smallest_change_that_counts():
     shown[5, 0, 0, 1] = -1e-9
     said = torch.tensor([[1.0, 0]] + [[0.0, 1]] * 5, dtype=WIDE)
     said[4, 0] = torch.nan
-    witness = Witness(image, 0, attempt(STEPS, rows(1), Lp("inf", 0.25)), (0.0, 1.0))
+    witness = PathObserver(image, 0, attempt(STEPS, rows(1), Lp("inf", 0.25)), (0.0, 1.0))
     witness(shown[:2], said[:2])
     assert (witness.best, witness.points) == (math.inf, 2)
     witness(shown[2:3], said[2:3])
@@ -58,7 +58,8 @@ def test_the_witness_of_a_search_has_no_radius_and_measures_in_the_norm_of_the_a
     said = torch.tensor([[0.0, 1]], dtype=WIDE)
     for p, size in (("1", 0.7), ("2", 0.5), ("inf", 0.4), ("0", 2.0)):
         search, at = (
-            Witness(image, 0, attempt(STEPS, rows(1), Lp(p, radius)), (0.0, 1.0)) for radius in (math.inf, size - 0.01)
+            PathObserver(image, 0, attempt(STEPS, rows(1), Lp(p, radius)), (0.0, 1.0))
+            for radius in (math.inf, size - 0.01)
         )
         for witness in (search, at):
             witness(far, said)

@@ -6,19 +6,19 @@ from made_up import plan, searching
 
 from brittle import metrics, terminal
 from brittle.maths.intervals import quantile_ranks
-from brittle.report.evidence import Evidence, gather
 from brittle.report.formats import THIN
+from brittle.report.run_data import RunData, load_run_data
 from brittle.report.sections import cards, class_table
 from brittle.report.verdict import verdict
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import summarise
 
 
-def evidence_of(run) -> Evidence:
-    return gather(RunFolder.open(run))
+def evidence_of(run) -> RunData:
+    return load_run_data(RunFolder.open(run))
 
 
-def said(evidence: Evidence) -> str:
+def said(evidence: RunData) -> str:
     found = verdict(evidence)
     return (found.headline + " " + " ".join(found.sentences)).replace(THIN, " ")
 

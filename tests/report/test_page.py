@@ -11,9 +11,9 @@ from made_up import plan, searching
 from brittle import metrics
 from brittle.errors import RunError
 from brittle.report import figures, sections, trust, write_report
-from brittle.report.evidence import gather
 from brittle.report.formats import THIN
 from brittle.report.gallery import amplification, png, walls
+from brittle.report.run_data import load_run_data
 from brittle.report.verdict import verdict
 from brittle.runs.manifest import BadImageInfo
 from brittle.runs.store import RunFolder
@@ -54,7 +54,7 @@ class Reader(HTMLParser):
 
 
 def evidence_of(run):
-    return gather(RunFolder.open(run))
+    return load_run_data(RunFolder.open(run))
 
 
 def said(run):

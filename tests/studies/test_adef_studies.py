@@ -11,27 +11,27 @@ from brittle.studies import Setting, run_study
 from brittle.studies.adef import adversarial_training as adef_adversarial_training
 from brittle.studies.adef import scattering as adef_scattering
 from brittle.studies.adef.adversarial_training import Size, hardened
-from brittle.studies.adef.deformations import ORIGINS, Bent, Deforming
+from brittle.studies.adef.deformations import ORIGINS, DeformationWork, Deformed
 from brittle.studies.bench.drawing import Curves, Picture
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.training.recipe import PlainTraining
 
 
 @pytest.fixture(scope="module")
 def subject(few_digits, models, tmp_path_factory):
-    return Subject(ORIGINS[0], Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
+    return Benchmark(ORIGINS[0], Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
 
 
 def test_success_is_a_field_within_three_pixels():
-    bent = Bent(5, np.array([0.5, 3.0, 3.1, np.inf]), np.arange(4.0), np.arange(4.0), ())
+    bent = Deformed(5, np.array([0.5, 3.0, 3.1, np.inf]), np.arange(4.0), np.arange(4.0), ())
     assert bent.success.tolist() == [True, True, False, False]
     values = bent.values()
     assert (values["success"].value, values["norm"].value, values["iterations"].value) == (0.5, 1.75, 1.5)
-    assert Bent(1, np.array([np.inf]), np.ones(1), np.ones(1), ()).values()["norm"] == "none broken"
+    assert Deformed(1, np.array([np.inf]), np.ones(1), np.ones(1), ()).values()["norm"] == "none broken"
 
 
 def test_only_what_is_right_is_attacked_and_the_sizes_are_those_of_run(subject):
-    found = Deforming(subject).attacked("digits")
+    found = DeformationWork(subject).attacked("digits")
     block = next(subject.source.blocks(1000))
     result = run(ADef(), subject.classifier, block.images, block.labels, threat=Flow(3.0))
     right = result.clean_prediction == block.labels
@@ -43,19 +43,19 @@ def test_only_what_is_right_is_attacked_and_the_sizes_are_those_of_run(subject):
 
 
 def test_random_targets_are_other_classes_and_the_same_for_the_same_seed(subject):
-    first, again = (Deforming(subject, ADef(steps=5), target="random").attacked("digits") for _ in range(2))
+    first, again = (DeformationWork(subject, ADef(steps=5), target="random").attacked("digits") for _ in range(2))
     np.testing.assert_array_equal(first.size, again.size)
-    plain = Deforming(subject, ADef(steps=5)).attacked("digits")
+    plain = DeformationWork(subject, ADef(steps=5)).attacked("digits")
     assert not np.array_equal(first.size, plain.size)
 
 
 def test_every_setting_has_an_identity_of_its_own(subject):
     settings = [
-        Deforming(subject),
-        Deforming(subject, radius=np.inf),
-        Deforming(subject, target="random"),
-        Deforming(subject, ADef(candidates=3)),
-        Deforming(subject, ADef(stride=np.inf)),
+        DeformationWork(subject),
+        DeformationWork(subject, radius=np.inf),
+        DeformationWork(subject, target="random"),
+        DeformationWork(subject, ADef(candidates=3)),
+        DeformationWork(subject, ADef(stride=np.inf)),
     ]
     assert len({str(sorted(one.identity().items(), key=str)) for one in settings}) == len(settings)
 

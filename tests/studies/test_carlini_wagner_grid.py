@@ -12,7 +12,7 @@ from brittle.studies import Setting, run_study
 from brittle.studies.bench.drawing import HeatMap, Picture
 from brittle.studies.carlini_wagner import grid as carlini_wagner_grid
 from brittle.studies.carlini_wagner.grid import LENET, NORMS, Norm, Targets, _Attempts, sizes_by_target
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 CHEAP = {
     "L2": CarliniWagnerL2(searches=1, steps=6, learning_rate=0.2, constant=10.0),
@@ -35,7 +35,7 @@ def short():
 
 @pytest.fixture(scope="module")
 def subject(few_digits, models, tmp_path_factory):
-    return Subject(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
+    return Benchmark(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +108,9 @@ def test_the_matrix_and_the_sheet_hold_what_was_found():
 
 
 def test_the_paper_is_measured_with_the_published_settings(few_digits, models, tmp_path):
-    subject = Subject(LENET, Setting(few_digits, models, "paper", "cpu", 0, tmp_path))
+    subject = Benchmark(LENET, Setting(few_digits, models, "paper", "cpu", 0, tmp_path))
     assert Targets(subject, "L2").attack == CarliniWagnerL2()
-    small = Targets(Subject(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path)), "L2")
+    small = Targets(Benchmark(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path)), "L2")
     assert small.identity() != Targets(subject, "L2").identity()
 
 

@@ -14,7 +14,7 @@ from brittle.models import ARCHITECTURES, Network
 from brittle.studies import Setting, run_study
 from brittle.studies.deepfool.methods import ByDeepFool, ErrorRate
 from brittle.studies.shared.networks import ORIGINS
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.training.plain import seeded
 from brittle.training.weights import save_weights
 
@@ -106,21 +106,21 @@ def test_without_folders_the_table_says_what_to_give(tmp_path):
 def test_the_long_training_can_be_done(few_digits, tmp_path):
     epoch = replace(NIN, epochs=(("paper", 1),))
     setting = Setting(few_digits, None, "paper", "cpu", 0, tmp_path)
-    subject = Subject(epoch, setting)
+    subject = Benchmark(epoch, setting)
     network = subject.network
     assert network.input_shape == (3, 32, 32)
     assert len(list((tmp_path / "networks").glob("nin-cifar-*.safetensors"))) == 1
-    again = Subject(epoch, setting)
+    again = Benchmark(epoch, setting)
     assert again.network.digest == network.digest
     assert len(again.source) == 12
-    other = Subject(epoch, replace(setting, seed=1))
+    other = Benchmark(epoch, replace(setting, seed=1))
     assert other.network.digest != network.digest
 
 
 def test_given_weights_are_used_at_every_scale(few_digits, tmp_path):
     module = seeded(ARCHITECTURES["nin-cifar"].build, 5)
     save_weights(tmp_path / "nin-cifar.safetensors", module, {})
-    subject = Subject(NIN, Setting(few_digits, tmp_path, "small", "cpu", 0, tmp_path))
+    subject = Benchmark(NIN, Setting(few_digits, tmp_path, "small", "cpu", 0, tmp_path))
     assert subject.given == tmp_path / "nin-cifar.safetensors"
     assert torch.equal(subject.network.module[1].weight, module[1].weight)
 
@@ -128,12 +128,12 @@ def test_given_weights_are_used_at_every_scale(few_digits, tmp_path):
 def test_a_broken_network_is_told_and_not_taken(few_digits, tmp_path):
     (tmp_path / "lenet-mnist.safetensors").write_bytes(b"no weights")
     with pytest.raises(ModelError, match="not a whole safetensors file"):
-        _ = Subject(LENET, Setting(few_digits, tmp_path, "small", "cpu", 0, tmp_path)).network
+        _ = Benchmark(LENET, Setting(few_digits, tmp_path, "small", "cpu", 0, tmp_path)).network
 
 
 def test_labels_of_other_classes_are_refused(few_digits, tmp_path):
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 5))
-    subject = Subject(LENET, Setting(few_digits, None, "small", "cpu", 0, tmp_path))
+    subject = Benchmark(LENET, Setting(few_digits, None, "small", "cpu", 0, tmp_path))
     subject.__dict__["network"] = Network("five", module, "0", (1, 28, 28))
     with pytest.raises(ValueError, match="no class of the network"):
         list(subject.blocks("looking"))
@@ -153,7 +153,7 @@ def test_a_real_network_has_its_known_error_and_the_iterations_that_the_paper_cl
     chosen.mkdir()
     shutil.copy(Path(models) / "cifar10_lenet.pt2", chosen)
     setting = Setting(Path(data), chosen, "small", "cpu", 0, tmp_path)
-    subject = Subject(next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)"), setting)
+    subject = Benchmark(next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)"), setting)
     error = ErrorRate(subject).measure().values["error"]
     assert error.low < 0.30 < error.high
     values = ByDeepFool(subject).measure().values

@@ -13,7 +13,7 @@ from brittle.studies import STUDIES, Setting, run_study
 from brittle.studies.bench.drawing import Curves, HeatMap, Picture
 from brittle.studies.jsma import hardness as jsma_hardness
 from brittle.studies.jsma.hardness import COLUMNS, LENET, SEARCHES, Pairs
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 LOGITS, PROBABILITIES, LOWERED = SEARCHES
 
@@ -33,7 +33,7 @@ def short():
 
 @pytest.fixture(scope="module")
 def subject(few_digits, models, tmp_path_factory):
-    return Subject(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
+    return Benchmark(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
 
 
 @pytest.fixture(scope="module")

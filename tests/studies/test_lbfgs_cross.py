@@ -13,7 +13,7 @@ from brittle.studies import STUDIES, Setting, published, run_study
 from brittle.studies.lbfgs import crossing
 from brittle.studies.lbfgs.cross_model import MODELS
 from brittle.studies.lbfgs.cross_training_set import MODELS as HALVES
-from brittle.studies.lbfgs.crossing import Change, Crossing, amplified, distortion, figure, other_classes
+from brittle.studies.lbfgs.crossing import Change, TransferMatrix, amplified, distortion, figure, other_classes
 from brittle.studies.shared import small_networks
 from brittle.studies.shared.small_networks import CODE, CODE_TRAINING, Model, SmallNetworks
 from brittle.training import RECIPES
@@ -154,9 +154,9 @@ def test_the_halves_are_disjoint_and_whole(few_digits, tmp_path, monkeypatch):
 
 
 def test_weights_start_apart_and_penalties_are_doubled_into_decays(few_digits, tmp_path):
-    decisive = networks(few_digits, tmp_path, MODELS).identity()["networks"]
-    assert [one["training"]["seed"] for one in decisive] == list(range(6))
-    assert [one["training"]["decay"] for one in decisive] == [2e-4, 2e-2, 2.0, 2e-5, 2e-5, 2e-6]
+    identity_fields = networks(few_digits, tmp_path, MODELS).identity()["networks"]
+    assert [one["training"]["seed"] for one in identity_fields] == list(range(6))
+    assert [one["training"]["decay"] for one in identity_fields] == [2e-4, 2e-2, 2.0, 2e-5, 2e-5, 2e-6]
 
 
 def test_the_code_is_trained_to_give_the_image_back_and_then_left(few_digits, tmp_path):
@@ -170,7 +170,7 @@ def test_the_code_is_trained_to_give_the_image_back_and_then_left(few_digits, tm
 
 
 def test_images_that_are_not_led_to_their_class_are_left_and_counted(few_digits, tmp_path):
-    work = Crossing(
+    work = TransferMatrix(
         networks(few_digits, tmp_path, [Model("flat", "fc10", 0.0, 1)]),
         (Change("flat", "flat", "flat"),),
         published()["lbfgs_cross_model"],

@@ -15,7 +15,7 @@ from brittle.studies import Setting, run_study
 from brittle.studies.bench.drawing import Curves, HeatMap, Picture
 from brittle.studies.one_pixel import table as module
 from brittle.studies.one_pixel.table import ORIGINS, Accuracy, ByPixels
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 LENET = next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)")
 
@@ -39,7 +39,7 @@ class Weak(nn.Module):
 @pytest.fixture
 def subject(few_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "QUICK", OnePixel(population=24, generations=1))
-    subject = Subject(LENET, Setting(few_digits, None, "small", "cpu", 0, tmp_path))
+    subject = Benchmark(LENET, Setting(few_digits, None, "small", "cpu", 0, tmp_path))
     empty = Network("weak", nn.Identity(), "0" * 64, (3, 32, 32))
     subject.__dict__["network"] = empty
     block = next(subject.source.blocks(12))

@@ -9,7 +9,7 @@ from brittle.studies import Setting
 from brittle.studies.shared import once
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.once import trained_once
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 
 def setting(folder: Path, study: str, data: Path | None = None, lines: list[str] | None = None) -> Setting:
@@ -20,7 +20,7 @@ def setting(folder: Path, study: str, data: Path | None = None, lines: list[str]
 
 def test_two_studies_share_a_network(few_digits, tmp_path):
     lines: list[str] = []
-    one, other = (Subject(ORIGINS[1], setting(tmp_path, name, few_digits, lines)) for name in ("one", "other"))
+    one, other = (Benchmark(ORIGINS[1], setting(tmp_path, name, few_digits, lines)) for name in ("one", "other"))
     assert one.network.digest == other.network.digest
     assert sum("training fc500-150-10" in line for line in lines) == 1
     assert [path.suffix for path in sorted((tmp_path / "networks").glob("*.safetensors"))] == [".safetensors"]

@@ -24,7 +24,7 @@ class One(Work):
     subject: Known
     pixels: int
     radius: float = math.inf
-    decisive = ("count",)
+    identity_fields = ("count",)
 
     @property
     def count(self):

@@ -160,9 +160,9 @@ def test_every_image_draws_anew_in_every_epoch():
 
 def test_attacks_at_a_radius_are_told_from_those_that_search_for_the_smallest():
     climbing = [FGSM(), PGD(), Restarts(PGD(), 2)]
-    assert all(AdversarialTraining(attack, Lp("inf", 0.1)).climbs for attack in climbing)
+    assert all(AdversarialTraining(attack, Lp("inf", 0.1)).fixed_radius for attack in climbing)
     searching = [DeepFool(), SmallestRadius(PGD())]
-    assert not any(AdversarialTraining(attack, Lp("inf", 0.1)).climbs for attack in searching)
+    assert not any(AdversarialTraining(attack, Lp("inf", 0.1)).fixed_radius for attack in searching)
 
 
 @dataclass(frozen=True)

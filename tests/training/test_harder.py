@@ -1,4 +1,4 @@
-"""What images an adversarial training is given: what `harder` finds for a network as it stands."""
+"""What images an adversarial training is given: what `perturb_batch` finds for a network as it stands."""
 
 import functools
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from brittle.attacks.adef import ADef
 from brittle.core.attack import Attack
 from brittle.threats import Flow
 from brittle.training import AdversarialTraining
-from brittle.training.adversarial import Worst, harder
+from brittle.training.adversarial import MaximiseMargin, perturb_batch
 from training.test_adversarial import HARD, trained
 from training.test_plain import SETTINGS, build, data
 
@@ -27,7 +27,9 @@ def found(hard=HARD, rows=slice(None), seed=0):
     module = plain()
     images, labels = data(40, seed=2)
     ids = torch.arange(40)[rows]
-    moved, _ = harder(hard, Classifier(module), images[rows], labels[rows], threat=hard.threat, ids=ids, seed=seed)
+    moved, _ = perturb_batch(
+        hard, Classifier(module), images[rows], labels[rows], threat=hard.threat, ids=ids, seed=seed
+    )
     return module, images[rows], labels[rows], moved
 
 
@@ -89,12 +91,12 @@ def test_an_attack_that_fails_leaves_the_modes_and_the_random_state():
     module.train()
     hard = AdversarialTraining(Fails(), Lp("inf", 0.1))
     with pytest.raises(ZeroDivisionError):
-        harder(hard, Classifier(module), images, labels, threat=hard.threat, ids=torch.arange(4), seed=0)
+        perturb_batch(hard, Classifier(module), images, labels, threat=hard.threat, ids=torch.arange(4), seed=0)
     assert all(part.training for part in module.modules())
     assert all(weight.requires_grad for weight in module.parameters())
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_nothing_is_ever_bad_enough():
-    assert not Worst(torch.tensor([0])).met(torch.tensor([[-9.0, 9.0]])).any()
-    assert Worst(torch.tensor([0])).margin(torch.tensor([[-9.0, 9.0]])).item() == 18
+    assert not MaximiseMargin(torch.tensor([0])).met(torch.tensor([[-9.0, 9.0]])).any()
+    assert MaximiseMargin(torch.tensor([0])).margin(torch.tensor([[-9.0, 9.0]])).item() == 18

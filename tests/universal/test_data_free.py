@@ -13,7 +13,7 @@ from brittle.maths.substitutes import substitutes
 from brittle.threats import Lp
 from brittle.universal import fast_feature_fool, gd_uap
 from brittle.universal.augment import augmented, blurred
-from brittle.universal.excitation import Course, image_views, loudness, noise_views, saturation_of
+from brittle.universal.excitation import ActivationState, activation_objective, image_views, noise_views, saturation_of
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.images import ImageSet
@@ -57,7 +57,7 @@ def test_what_is_made_small_is_minus_the_logarithms_of_the_layers(method):
 def test_a_silent_layer_says_nothing():
     value = torch.tensor(2.0, requires_grad=True)
     silent = value * 0
-    (gradient,) = torch.autograd.grad(loudness([value, silent]), value)
+    (gradient,) = torch.autograd.grad(activation_objective([value, silent]), value)
     assert float(gradient) == pytest.approx(-0.5)
 
 
@@ -66,7 +66,7 @@ def test_a_step_is_that_of_torchs_adam():
     gradients = torch.randn(7, *SHAPE, generator=generator, dtype=torch.float64)
     variable = torch.zeros(SHAPE, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.Adam([variable], lr=0.01)
-    course = Course(*(torch.zeros(SHAPE, dtype=torch.float64) for _ in range(3)))
+    course = ActivationState(*(torch.zeros(SHAPE, dtype=torch.float64) for _ in range(3)))
     for gradient in gradients:
         variable.grad = gradient.clone()
         optimiser.step()
@@ -104,7 +104,7 @@ def test_other_bounds_give_the_same_rescaled():
 
 
 def test_half_the_values_at_the_radius_and_no_change_halves():
-    course = Course(torch.zeros(4), torch.zeros(4), torch.zeros(4), steps=500)
+    course = ActivationState(torch.zeros(4), torch.zeros(4), torch.zeros(4), steps=500)
     method = GDUAP()
 
     def after(saturation, before, since):
@@ -115,7 +115,7 @@ def test_half_the_values_at_the_radius_and_no_change_halves():
     assert after(0.6, 0.6 - 2e-5, 399) == (False, False)
     assert after(0.5, 0.5, 399) == (False, False)
     assert after(0.1, 0.0, 400) == (True, False)
-    halved = Course(torch.tensor([0.2, -0.1, 0.05, 0.0]), torch.ones(4), torch.ones(4), 9, 0.5).halved(0.1)
+    halved = ActivationState(torch.tensor([0.2, -0.1, 0.05, 0.0]), torch.ones(4), torch.ones(4), 9, 0.5).halved(0.1)
     assert halved.raw.tolist() == pytest.approx([0.1, -0.05, 0.025, 0.0])
     assert (halved.saturation, halved.steps) == (0.25, 9)
     assert torch.equal(halved.first, torch.ones(4))
@@ -132,7 +132,7 @@ def test_a_perturbation_is_looked_at_before_it_is_halved():
 
 
 def test_fast_feature_fool_validates_at_200_500_800_and_halves_at_300_600():
-    method, course = FastFeatureFool(), Course(*(torch.zeros(1) for _ in range(3)))
+    method, course = FastFeatureFool(), ActivationState(*(torch.zeros(1) for _ in range(3)))
     marks = {steps: method.pause(replace(course, steps=steps), 0.0, 0) for steps in range(1, 1001)}
     assert [steps for steps, (validates, _) in marks.items() if validates] == [200, 500, 800]
     assert [steps for steps, (_, halves) in marks.items() if halves] == [300, 600, 900]

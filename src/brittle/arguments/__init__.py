@@ -14,7 +14,7 @@ from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from brittle.arguments.fit import fitted
-from brittle.arguments.numbers import number
+from brittle.arguments.numbers import parse_number
 from brittle.arguments.rules import Count, CountOrNone, Device, FileName, Seed, Within, seen
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "checked",
     "fields_first",
     "fitted",
-    "number",
+    "parse_number",
     "seen",
 ]
 

@@ -13,14 +13,14 @@ NUMBER = re.compile(
 """How a number or a fraction is written."""
 
 
-def number(text: str) -> float:
+def parse_number(text: str) -> float:
     """Read a number or a fraction such as 8/255.
 
     Raises:
         InputError: neither.
 
     Example:
-        >>> number("51/255"), number("0.5")
+        >>> parse_number("51/255"), parse_number("0.5")
         (0.2, 0.5)
     """
     try:

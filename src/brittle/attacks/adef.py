@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import rivals_of
+from brittle.attacks.objective import top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
@@ -22,14 +22,14 @@ STILL = 1e-10
 
 
 @dataclass(frozen=True)
-class Bend(State):
+class ADefState(State):
     """The fields proposed next, and the classes that each image may be bent towards, (n, candidates)."""
 
     rivals: Tensor
 
 
 @dataclass(frozen=True)
-class ADef(Stepwise[Bend]):
+class ADef(Stepwise[ADefState]):
     """A small deformation, step by step along the one that would cross the linearised boundary with the least energy.
 
     Alaifari, Alberti, Gauksson, ICLR 2019, algorithm 1 (arXiv:1804.07729). With f = Z_k - Z_l at the deformed image x,
@@ -84,9 +84,9 @@ class ADef(Stepwise[Bend]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Bend:
+    def start(self, problem: Problem) -> ADefState:
         """Begin without a deformation; the candidates are those of the clean image."""
-        return Bend(problem.threat.zero(problem.images), rivals_of(problem, self.candidates))
+        return ADefState(problem.threat.zero(problem.images), top_other_classes(problem, self.candidates))
 
     def perturb(self, problem: Problem) -> None:
         """Step, and lengthen what is left over."""
@@ -99,11 +99,11 @@ class ADef(Stepwise[Bend]):
             room = radius / geometry.longest(field).clamp_min(torch.finfo(field.dtype).tiny)
             problem.probe(field * column(room.clamp(1, self.overshoot), field), graph=False)
 
-    def over(self, problem: Problem, state: Bend, probe: Probe) -> Mask:
+    def over(self, problem: Problem, state: ADefState, probe: Probe) -> Mask:
         """An image leaves when its goal is met, and when its field has come to the radius."""
         return probe.met | (problem.threat.size(problem.images, state.x) >= problem.threat.radius)
 
-    def step(self, problem: Problem, state: Bend, probe: Probe) -> Bend:
+    def step(self, problem: Problem, state: ADefState, probe: Probe) -> ADefState:
         """Add the candidate's field that makes the total the shortest."""
         values = self._values(problem, state)
         missing = values(probe.logits) - problem.goal.confidence + self.nudge * values(problem.clean)
@@ -118,9 +118,9 @@ class ADef(Stepwise[Bend]):
             best = torch.where(column(better, field), field, best)
             shortest = torch.where(better, size, shortest)
         short = (self.stride / geometry.longest(best)).clamp_max(1)
-        return Bend(state.x + column(short, best) * best, state.rivals)
+        return ADefState(state.x + column(short, best) * best, state.rivals)
 
-    def _values(self, problem: Problem, state: Bend) -> Callable[[Logits], Tensor]:
+    def _values(self, problem: Problem, state: ADefState) -> Callable[[Logits], Tensor]:
         """Return f of every candidate as a function of the logits, (n, candidates)."""
         goal = problem.goal
         if goal.targeted:

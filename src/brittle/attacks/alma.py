@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import torch
 
-from brittle.attacks.direction import somewhere
+from brittle.attacks.direction import random_where_zero
 from brittle.base.rows import column
-from brittle.core.attack import State, Stepwise, at_least, share_below_one
+from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
 from brittle.maths import norms
@@ -25,7 +25,7 @@ DOUBLINGS = 40
 
 
 @dataclass(frozen=True)
-class Lagrangian(State):
+class ALMAState(State):
     """The points proposed next, and what each image has learnt.
 
     Attributes:
@@ -50,7 +50,7 @@ class Lagrangian(State):
 
 
 @dataclass(frozen=True)
-class ALMA(Stepwise[Lagrangian]):
+class ALMA(Stepwise[ALMAState]):
     """The smallest change, by descending on its size plus a penalty whose weight is learnt on the way.
 
     Rony, Granger, Pedersoli, Ben Ayed, ICCV 2021, algorithm 1 (arXiv:2011.11857). The constraint is the difference of
@@ -103,7 +103,7 @@ class ALMA(Stepwise[Lagrangian]):
             if value is not None and not value > 0:
                 raise InputError(f"{name} is {value}; expected a number above 0")
         for name, value in (("smoothing", self.smoothing), ("improvement", self.improvement)):
-            share_below_one(name, value)
+            fraction_below_one(name, value)
         if not 0 < self.last_stride <= 1:
             raise InputError(f"last_stride is {self.last_stride}; expected a share of the first, above 0 and at most 1")
 
@@ -111,14 +111,14 @@ class ALMA(Stepwise[Lagrangian]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Lagrangian:
+    def start(self, problem: Problem) -> ALMAState:
         """Begin at the clean image; the stride is found with the first gradient."""
         images = problem.images
         zero, one = torch.zeros_like(images), torch.ones_like(images[:, 0, 0, 0])
         mu, rho = one * self.multiplier, one * self.penalty
-        return Lagrangian(images, zero, zero + 1, one, mu, rho, one * torch.inf, one * torch.inf)
+        return ALMAState(images, zero, zero + 1, one, mu, rho, one * torch.inf, one * torch.inf)
 
-    def step(self, problem: Problem, state: Lagrangian, probe: Probe) -> Lagrangian:
+    def step(self, problem: Problem, state: ALMAState, probe: Probe) -> ALMAState:
         """Learn the weight of the constraint, and descend."""
         span = problem.classifier.bounds.span
         value = constraint(problem, probe.logits)
@@ -128,14 +128,14 @@ class ALMA(Stepwise[Lagrangian]):
         if state.done:
             gradient = gradient + _outward(problem, (probe.points - problem.images) / span)
         else:
-            gradient = somewhere(problem, gradient)
+            gradient = random_where_zero(problem, gradient)
             state = replace(state, stride=self._first_stride(problem, gradient))
         square = torch.lerp(gradient.square(), state.square, self.smoothing)
         velocity = self.smoothing * state.velocity + gradient / (square.sqrt() + 1e-8)
         x = problem.classifier.bounds.clamp(probe.points - span * column(self._stride(state), velocity) * velocity)
         return replace(state, x=x, velocity=velocity, square=square, done=state.done + 1)
 
-    def _weighed(self, state: Lagrangian, value: PerImage) -> Lagrangian:
+    def _weighed(self, state: ALMAState, value: PerImage) -> ALMAState:
         """Adapt multiplier and penalty to the constraint's value."""
         before, penalty, multiplier = state.before, state.penalty, state.multiplier
         if not state.done:
@@ -149,7 +149,7 @@ class ALMA(Stepwise[Lagrangian]):
         found = torch.where(value < 0, state.found.clamp_max(state.done), state.found)
         return replace(state, before=before, penalty=penalty, multiplier=multiplier, found=found)
 
-    def _stride(self, state: Lagrangian) -> PerImage:
+    def _stride(self, state: ALMAState) -> PerImage:
         """The stride falls from the step on at which the goal was first met."""
         since = (state.done - state.found).clamp_min(0)
         left = (self.steps - state.found).clamp_min(1)

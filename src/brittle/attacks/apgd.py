@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.apgd_l1 import SparseRun
-from brittle.attacks.objective import Ascent, Loss, Rival, drawn_direction, objective, towards
+from brittle.attacks.apgd_l1 import SparseAPGD
+from brittle.attacks.objective import AscentState, Loss, Rival, drawn_direction, objective, towards
 from brittle.base.rows import column
-from brittle.core.attack import Attack, Stepwise, at_least, share_above_zero
+from brittle.core.attack import Attack, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Cascade, Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
@@ -21,7 +21,7 @@ FIRST, SHORTER, LEAST = 0.22, 0.03, 0.06
 
 
 @dataclass(frozen=True)
-class Climb(Ascent):
+class APGDState(AscentState):
     """Where each image stands on its way; `x` is the point proposed next.
 
     Attributes:
@@ -58,7 +58,7 @@ class APGD(Attack):
     With `targets` it is APGD-T of the same paper: so many runs, each towards one of the most likely other classes of
     the clean image, with the targeted DLR loss; whichever class is reached counts.
 
-    In l1 it is the algorithm of Croce & Hein, ICML 2021 (`SparseRun` in apgd_l1.py): sparse steps, the projection on
+    In l1 it is the algorithm of Croce & Hein, ICML 2021 (`SparseAPGD` in apgd_l1.py): sparse steps, the projection on
     ball and box at once, no momentum, and radii of 3, 2 and 1 eps one after the other.
 
     Deviation: an image leaves as soon as it is broken, and later runs see only those that are not; the result is the
@@ -94,8 +94,8 @@ class APGD(Attack):
         at_least("steps", self.steps, 1)
         at_least("restarts", self.restarts, 1)
         at_least("targets", self.targets, 0)
-        share_above_zero("momentum", self.momentum)
-        share_above_zero("rises", self.rises)
+        fraction_above_zero("momentum", self.momentum)
+        fraction_above_zero("rises", self.rises)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""
@@ -112,11 +112,11 @@ class APGD(Attack):
 
     def _run(self, aim: Rival | None, *, sparse: bool) -> Attack:
         """Return one run, towards a class or away from the label."""
-        return SparseRun(self.steps, self.loss, aim, self.widened) if sparse else _Run(self, aim)
+        return SparseAPGD(self.steps, self.loss, aim, self.widened) if sparse else _Run(self, aim)
 
 
 @dataclass(frozen=True)
-class _Run(Stepwise[Climb]):
+class _Run(Stepwise[APGDState]):
     """One run in l2 or linf, towards a class or away from the label."""
 
     settings: APGD
@@ -126,7 +126,7 @@ class _Run(Stepwise[Climb]):
         """The steps given."""
         return self.settings.steps
 
-    def start(self, problem: Problem) -> Climb:
+    def start(self, problem: Problem) -> APGDState:
         """Draw a point of the sphere."""
         threat, images = problem.threat, problem.images
         ahead = column(threat.radius, images) * drawn_direction(problem)
@@ -136,9 +136,9 @@ class _Run(Stepwise[Climb]):
         stride = none + 2 * torch.as_tensor(threat.radius, dtype=none.dtype, device=none.device)
         x = problem.classifier.bounds.clamp(images + ahead)
         zero = torch.zeros_like(images)
-        return Climb(x, x, zero, low, x, low, stride, none, none.bool(), low, rival)
+        return APGDState(x, x, zero, low, x, low, stride, none, none.bool(), low, rival)
 
-    def step(self, problem: Problem, state: Climb, probe: Probe) -> Climb:
+    def step(self, problem: Problem, state: APGDState, probe: Probe) -> APGDState:
         """Take in what the last point brought, and go on from it, or from the best one."""
         loss = objective(problem, self.settings.loss) if self.aim is None else towards(problem, state.rival)
         value, gradient = loss(probe.logits), probe.gradient(loss)
@@ -152,7 +152,7 @@ class _Run(Stepwise[Climb]):
         x = self._moved(problem, state, here, gradient)
         return replace(state, x=x, previous=probe.points, done=state.done + 1)
 
-    def _checked(self, state: Climb) -> tuple[Climb, Mask]:
+    def _checked(self, state: APGDState) -> tuple[APGDState, Mask]:
         """Halve the strides that lead nowhere; also return whose."""
         points = checkpoints(self.settings.steps)
         place = points.index(state.done)
@@ -164,7 +164,7 @@ class _Run(Stepwise[Climb]):
         state = replace(state, stride=stride, halved=halving, best_then=state.best_value, rises=rises)
         return state, halving
 
-    def _moved(self, problem: Problem, state: Climb, here: Images, gradient: Images) -> Images:
+    def _moved(self, problem: Problem, state: APGDState, here: Images, gradient: Images) -> Images:
         threat, bounds, images = problem.lp, problem.classifier.bounds, problem.images
 
         def allowed(x: Images) -> Images:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import Ascent, Loss, Rival, objective, towards
+from brittle.attacks.objective import AscentState, Loss, Rival, objective, towards
 from brittle.base.rows import column
 from brittle.core.attack import Stepwise
 from brittle.core.problem import Probe, Problem
@@ -28,7 +28,7 @@ WIDER = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
 
 
 @dataclass(frozen=True)
-class SparseClimb(Ascent):
+class SparseAPGDState(AscentState):
     """Where each image stands on its way; `x` is the point proposed next.
 
     Attributes:
@@ -48,7 +48,7 @@ class SparseClimb(Ascent):
 
 
 @dataclass(frozen=True)
-class SparseRun(Stepwise[SparseClimb]):
+class SparseAPGD(Stepwise[SparseAPGDState]):
     """One run of APGD in l1 (Croce & Hein, ICML 2021, algorithm 1, arXiv:2103.01208).
 
     A step moves the entries with the largest gradients by the same amount each; the sum is projected on the
@@ -81,7 +81,7 @@ class SparseRun(Stepwise[SparseClimb]):
         stages = self.stages()
         return sum(steps for _, steps in stages) + len(stages) - 1
 
-    def start(self, problem: Problem) -> SparseClimb:
+    def start(self, problem: Problem) -> SparseAPGDState:
         """Draw a Gaussian change and bring it within ball and box."""
         images = problem.images
         noise = problem.streams.normal(problem.ids, tuple(images.shape[1:]))
@@ -90,10 +90,10 @@ class SparseRun(Stepwise[SparseClimb]):
         none = torch.zeros_like(problem.clean[:, 0])
         rival = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
         count = float(images[:1].numel())
-        state = SparseClimb(x, x, torch.zeros_like(x), none - math.inf, none, none + SHARE, none + count, rival)
+        state = SparseAPGDState(x, x, torch.zeros_like(x), none - math.inf, none, none + SHARE, none + count, rival)
         return self._begun(problem, state, x) if self.widened else replace(state, stride=none + _radius(problem, none))
 
-    def step(self, problem: Problem, state: SparseClimb, probe: Probe) -> SparseClimb:
+    def step(self, problem: Problem, state: SparseAPGDState, probe: Probe) -> SparseAPGDState:
         """Take in what the last point brought, and go on from it, from the best one, or in a smaller ball."""
         loss = objective(problem, self.loss) if self.aim is None else towards(problem, state.rival)
         value, gradient = loss(probe.logits), probe.gradient(loss)
@@ -108,7 +108,7 @@ class SparseRun(Stepwise[SparseClimb]):
         ahead = here + column(state.stride, here) * _sparse(gradient, state.share)
         return replace(state, x=_within(problem, ahead, factor), done=state.done + 1)
 
-    def _begun(self, problem: Problem, state: SparseClimb, x: Images) -> SparseClimb:
+    def _begun(self, problem: Problem, state: SparseAPGDState, x: Images) -> SparseAPGDState:
         """Enter a stage at the point nearest to `x`, with as many entries as its change asks for."""
         factor = self.stages()[state.stage][0]
         x = _within(problem, x, factor)
@@ -123,7 +123,7 @@ class SparseRun(Stepwise[SparseClimb]):
             done=0,
         )
 
-    def _checked(self, problem: Problem, state: SparseClimb, factor: float) -> tuple[SparseClimb, Tensor]:
+    def _checked(self, problem: Problem, state: SparseAPGDState, factor: float) -> tuple[SparseAPGDState, Tensor]:
         """Set stride and sparsity by the best change so far; also return who goes back to it, shaped like images."""
         support = norms.size(state.best - problem.images, 0)
         sparser = support < SETTLED * state.support

@@ -22,7 +22,7 @@ CONVERGED = 1e-7
 
 
 @dataclass(frozen=True)
-class Walk(Rows):
+class BoundaryState(Rows):
     """Where each image stands.
 
     Attributes:
@@ -86,7 +86,7 @@ class Boundary(Attack):
         """Walk for each image from its own first point."""
         first = reached(problem, self.starts)
         problem, none = first.problem, torch.zeros_like(first.problem.clean[:, 0])
-        walk = Walk(first.points, none + self.delta, none + self.epsilon, none, none, none, none)
+        walk = BoundaryState(first.points, none + self.delta, none + self.epsilon, none, none, none, none)
         for step in range(self.steps):
             keep = ((walk.source > CONVERGED) & ~problem.record.spent(problem.ids)).nonzero()[:, 0]
             if not len(keep):
@@ -96,7 +96,7 @@ class Boundary(Attack):
             walk = self._stepped(problem, walk, look=step % EVERY == 0)
             problem.record.iterations[problem.ids] += 1
 
-    def _stepped(self, problem: Problem, walk: Walk, *, look: bool) -> Walk:
+    def _stepped(self, problem: Problem, walk: BoundaryState, *, look: bool) -> BoundaryState:
         aside, nearer = candidates(problem, walk)
         if look:
             met = problem.goal.reached(problem.judge(aside))  # no nearer than what is known: not for the record
@@ -107,7 +107,7 @@ class Boundary(Attack):
             walk = replace(walk, tried=walk.tried + 1, took=walk.took + taken)
         return self._adapted(replace(walk, points=points))
 
-    def _adapted(self, walk: Walk) -> Walk:
+    def _adapted(self, walk: BoundaryState) -> BoundaryState:
         """Change the step sizes of which enough is known."""
         sphere, asked, met = self._changed(walk.sphere, walk.asked, walk.met, SPHERE, (0.2, 0.5))
         source, tried, took = self._changed(walk.source, walk.tried, walk.took, SOURCE, (0.1, 0.25))
@@ -122,7 +122,7 @@ class Boundary(Attack):
         return size, asked.where(~known, 0), met.where(~known, 0)
 
 
-def candidates(problem: Problem, walk: Walk) -> tuple[Images, Images]:
+def candidates(problem: Problem, walk: BoundaryState) -> tuple[Images, Images]:
     """Propose a point on the sphere around the clean image, and one nearer to it.
 
     Returns:

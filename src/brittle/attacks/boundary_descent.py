@@ -10,12 +10,12 @@ from torch import Tensor
 from brittle.attacks.alma import ALMA
 from brittle.attacks.fmn import FMN
 from brittle.base.rows import column
-from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
+from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
 from brittle.maths import norms
-from brittle.maths.hyperplane import shortened, smallest_step
-from brittle.maths.losses import lead, others, smooth_lead
+from brittle.maths.hyperplane import shrink_to_boundary, smallest_step
+from brittle.maths.losses import logit_margin, others, smooth_margin
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
@@ -85,7 +85,7 @@ class BoundaryDescent(Attack):
         at_least("steps", self.steps, 1)
         at_least("runs", 1 if self.runs is None else self.runs, 1)
         at_least("smoothing", self.smoothing, 0)
-        share_below_one("farther", self.farther)
+        fraction_below_one("farther", self.farther)
         for name, value in (("stride", self.stride), ("momentum", self.momentum), ("overshoot", self.overshoot)):
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name} is {value}; expected a share from 0 to 1")
@@ -110,7 +110,7 @@ class BoundaryDescent(Attack):
 
 
 @dataclass(frozen=True)
-class Follow(State):
+class BoundaryDescentState(State):
     """Where a run stands: `change` leads to `x`; the rest is learnt on the way.
 
     `average` is the running gradient, `overshoot` and `reach` are adapted, `found` says whether the run has met the
@@ -129,7 +129,7 @@ class Follow(State):
 
 
 @dataclass(frozen=True)
-class _Run(Stepwise[Follow]):
+class _Run(Stepwise[BoundaryDescentState]):
     """One run: from the clean image to the boundary and along it."""
 
     stops: ClassVar[bool] = False
@@ -141,7 +141,7 @@ class _Run(Stepwise[Follow]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Follow:
+    def start(self, problem: Problem) -> BoundaryDescentState:
         """Begin at the clean image."""
         images, zero = problem.images, torch.zeros_like(problem.images)
         number = images.new_zeros(len(problem))
@@ -149,9 +149,9 @@ class _Run(Stepwise[Follow]):
         rival = done - 1 if self.rivals is None else self.rivals
         heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
         overshoot = number + self.settings.overshoot
-        return Follow(images, zero, zero, overshoot, number + math.inf, done.bool(), heat, rival, done)
+        return BoundaryDescentState(images, zero, zero, overshoot, number + math.inf, done.bool(), heat, rival, done)
 
-    def step(self, problem: Problem, state: Follow, probe: Probe) -> Follow:
+    def step(self, problem: Problem, state: BoundaryDescentState, probe: Probe) -> BoundaryDescentState:
         """Go to the linearised boundary, or along it once it was crossed."""
         threat = problem.lp
         share = cosine(1, 0, int(state.done[0]), max(1, self.steps - 1))
@@ -164,7 +164,7 @@ class _Run(Stepwise[Follow]):
         wanted = rise * (1 + state.overshoot) + NUDGE * problem.classifier.bounds.span * norm
         change, average = self._blended(state, gradient, threat.p, (lower, upper), share)
         reached = (gradient * change).flatten(1).sum(1)
-        shorter = shortened(change, gradient, wanted, threat.p, lower, upper)
+        shorter = shrink_to_boundary(change, gradient, wanted, threat.p, lower, upper)
         missing = (wanted - reached).clamp_min(0)
         longer = change + smallest_step(
             gradient, missing, threat.p, (lower - change).clamp_max(0), (upper - change).clamp_min(0)
@@ -172,13 +172,15 @@ class _Run(Stepwise[Follow]):
         change = torch.where(column(reached >= wanted, change), shorter, longer)
         return replace(state, x=problem.images + change, change=change, average=average, done=state.done + 1)
 
-    def _margin(self, problem: Problem, state: Follow, probe: Probe, share: float) -> tuple[PerImage, Images]:
+    def _margin(
+        self, problem: Problem, state: BoundaryDescentState, probe: Probe, share: float
+    ) -> tuple[PerImage, Images]:
         """Return the margin of the boundary that is followed, and the gradient of its smooth form."""
         labels, heat = problem.goal.labels, state.heat * share
         if self.rivals is None:
             sign = 1 if problem.goal.targeted else -1
             return problem.goal.margin(probe.logits) - problem.goal.confidence, probe.gradient(
-                lambda logits: sign * smooth_lead(problem.goal.distinct(logits), labels, heat)
+                lambda logits: sign * smooth_margin(problem.goal.distinct(logits), labels, heat)
             )
 
         def gap(logits: Tensor) -> PerImage:
@@ -186,7 +188,9 @@ class _Run(Stepwise[Follow]):
 
         return gap(probe.logits) - problem.goal.confidence, probe.gradient(gap)
 
-    def _adapted(self, problem: Problem, state: Follow, probe: Probe, margin: PerImage, gradient: Images) -> Follow:
+    def _adapted(
+        self, problem: Problem, state: BoundaryDescentState, probe: Probe, margin: PerImage, gradient: Images
+    ) -> BoundaryDescentState:
         """Learn from the last step: how far to overshoot, and in l1 how far an entry may go."""
         beyond = margin > 0
         span = problem.classifier.bounds.span
@@ -194,11 +198,11 @@ class _Run(Stepwise[Follow]):
             steepness = gradient.abs().flatten(1).sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
             return replace(state, reach=(REACH * margin.abs() / steepness).clamp_max(span))
         overshoot = (state.overshoot * torch.where(beyond, 0.75, 1.5)).clamp(LEAST, MOST)
-        clean = lead(problem.goal.distinct(problem.clean), problem.labels).abs()
+        clean = logit_margin(problem.goal.distinct(problem.clean), problem.labels).abs()
         reach = state.reach * torch.where(margin < -clean / 3, 0.5, torch.where(margin > -clean / 10, 1.5, 1.0))
         return replace(state, overshoot=overshoot, reach=reach.clamp_max(span), found=state.found | probe.met | beyond)
 
-    def _room(self, problem: Problem, state: Follow) -> tuple[Images, Images]:
+    def _room(self, problem: Problem, state: BoundaryDescentState) -> tuple[Images, Images]:
         """Return between what the change of each entry must lie."""
         bounds, images = problem.classifier.bounds, problem.images
         lower, upper = bounds.lower - images, bounds.upper - images
@@ -208,7 +212,7 @@ class _Run(Stepwise[Follow]):
         return torch.maximum(lower, -reach), torch.minimum(upper, reach)
 
     def _blended(
-        self, state: Follow, gradient: Images, p: float, room: tuple[Images, Images], share: float
+        self, state: BoundaryDescentState, gradient: Images, p: float, room: tuple[Images, Images], share: float
     ) -> tuple[Images, Images]:
         """Go a share of the way to the smallest change at the same height; none before the boundary was crossed."""
         first = STRIDES[p] if self.settings.stride is None else self.settings.stride

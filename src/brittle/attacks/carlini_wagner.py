@@ -61,7 +61,7 @@ class TanhBox:
 
 
 @dataclass(frozen=True)
-class Descent(Rows):
+class AdamDescent(Rows):
     """Adam on the variable of each image, with a state and an age of its own.
 
     Attributes:
@@ -76,22 +76,22 @@ class Descent(Rows):
     age: Tensor
 
     @staticmethod
-    def at(variable: Tensor) -> "Descent":
+    def at(variable: Tensor) -> "AdamDescent":
         """Begin at a variable, at rest."""
         nothing = torch.zeros_like(variable)
-        return Descent(variable, nothing, nothing, torch.zeros(len(variable), device=variable.device))
+        return AdamDescent(variable, nothing, nothing, torch.zeros(len(variable), device=variable.device))
 
-    def moved(self, gradient: Tensor, stride: float, box: TanhBox) -> "Descent":
+    def moved(self, gradient: Tensor, stride: float, box: TanhBox) -> "AdamDescent":
         """Make one step of length `stride`."""
         age = self.age + 1
         first, second = adam.with_gradient(self.first, self.second, gradient)
         step = adam.step(first, second, column(age, age.new_zeros((1,) * first.ndim)), stride)
-        return Descent(box.kept(self.variable - step), first, second, age)
+        return AdamDescent(box.kept(self.variable - step), first, second, age)
 
-    def again(self, which: Mask, variable: Tensor) -> "Descent":
+    def again(self, which: Mask, variable: Tensor) -> "AdamDescent":
         """Begin afresh at `variable` for some of the images."""
         chosen = column(which, variable)
-        return Descent(
+        return AdamDescent(
             torch.where(chosen, variable, self.variable),
             self.first.masked_fill(chosen, 0),
             self.second.masked_fill(chosen, 0),
@@ -100,7 +100,7 @@ class Descent(Rows):
 
 
 @dataclass(frozen=True)
-class Course(Rows, ABC):
+class CarliniWagnerState(Rows, ABC):
     """Where an image stands; each attack adds what it searches besides.
 
     Attributes:
@@ -110,13 +110,13 @@ class Course(Rows, ABC):
         ended: whether the image has had all that it gets, (n,).
     """
 
-    descent: Descent
+    descent: AdamDescent
     constant: PerImage
     mark: PerImage
     ended: Mask
 
 
-C = TypeVar("C", bound=Course)
+C = TypeVar("C", bound=CarliniWagnerState)
 
 
 def follow(
@@ -138,7 +138,9 @@ def follow(
             problem, course = problem.rows(keep), course.rows(keep)
 
 
-def over(course: Course, loss: PerImage, steps: int, *, abort_early: bool, warm: bool = False) -> tuple[Mask, PerImage]:
+def over(
+    course: CarliniWagnerState, loss: PerImage, steps: int, *, abort_early: bool, warm: bool = False
+) -> tuple[Mask, PerImage]:
     """Say which images are through with their constant, and return the losses that the next look compares with.
 
     Args:
@@ -199,7 +201,7 @@ def out_of_reach(slope: Images, points: Images, lowest: Images, highest: Images,
 
 
 def check_shared(steps: int, learning_rate: float, constant: float, shrink: float) -> None:
-    """Refuse hyper-parameters of the three attacks that cannot be meant.
+    """Refuse invalid hyper-parameters of the three attacks.
 
     Raises:
         InputError: with the name, the value and what is expected.

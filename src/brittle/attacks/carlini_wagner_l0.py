@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from brittle.attacks.carlini_wagner import (
-    Course,
-    Descent,
+    AdamDescent,
+    CarliniWagnerState,
     TanhBox,
     check_shared,
     doubled,
@@ -18,7 +18,7 @@ from brittle.attacks.carlini_wagner import (
     over,
     shortfall,
 )
-from brittle.attacks.objective import rivals_of
+from brittle.attacks.objective import top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, Targeted
@@ -37,7 +37,7 @@ LARGEST = 2e6
 
 
 @dataclass(frozen=True)
-class Thinning(Course):
+class CarliniWagnerL0State(CarliniWagnerState):
     """Where each image stands.
 
     Attributes:
@@ -102,7 +102,7 @@ class CarliniWagnerL0(Attack):
         if problem.goal.targeted or not self.rivals:
             self._thin(problem, problem.goal)
             return
-        for rival in rivals_of(problem, self.rivals).unbind(1):
+        for rival in top_other_classes(problem, self.rivals).unbind(1):
             keep = (~problem.record.spent(problem.ids)).nonzero()[:, 0]
             if len(keep):
                 aim = Targeted(rival[keep], problem.goal.confidence).beside(problem.clean[keep])
@@ -112,9 +112,9 @@ class CarliniWagnerL0(Attack):
         box = TanhBox(problem.classifier.bounds, self.shrink)
         none = torch.zeros_like(problem.clean[:, 0])
         free = torch.ones_like(problem.images, dtype=torch.bool)
-        descent = Descent.at(box.inward(problem.images))
+        descent = AdamDescent.at(box.inward(problem.images))
         first = none if self.skip else none + self.constant
-        course = Thinning(descent, first, torch.full_like(none, torch.inf), none.bool(), free, aim)
+        course = CarliniWagnerL0State(descent, first, torch.full_like(none, torch.inf), none.bool(), free, aim)
         follow(
             problem,
             course,
@@ -122,7 +122,7 @@ class CarliniWagnerL0(Attack):
             lambda problem, probe, course: self._step(problem, probe, course, box),
         )
 
-    def _step(self, problem: Problem, probe: Probe, course: Thinning, box: TanhBox) -> Thinning:
+    def _step(self, problem: Problem, probe: Probe, course: CarliniWagnerL0State, box: TanhBox) -> CarliniWagnerL0State:
         """Make a step of Adam, or double the constant, or freeze what matters least."""
         span, free = box.bounds.span, course.free
         lacking = shortfall(course.aim, probe.logits, MARGIN)
@@ -144,7 +144,7 @@ class CarliniWagnerL0(Attack):
         if bool(won.any()):
             free = self._thinned(problem, change, span * slope, free, won)
         ended |= ~free.flatten(1).any(1)
-        return Thinning(descent, constant, mark.masked_fill(done | won, torch.inf), ended, free, course.aim)
+        return CarliniWagnerL0State(descent, constant, mark.masked_fill(done | won, torch.inf), ended, free, course.aim)
 
     def _begun(self, constant: PerImage, lacking: PerImage, slope: Images) -> PerImage:
         """Choose the first constant, of images that have none: on a linear network it takes 2 f / ||grad f||^2."""
@@ -165,7 +165,7 @@ class CarliniWagnerL0(Attack):
         return free.index_copy(0, at, left.expand_as(free[at]))
 
 
-def _seen(problem: Problem, course: Thinning, box: TanhBox) -> Images:
+def _seen(problem: Problem, course: CarliniWagnerL0State, box: TanhBox) -> Images:
     """Return what the network is shown: the clean value wherever a pixel is frozen or has hardly moved."""
     moved = box.outward(course.descent.variable)
     far = ((moved - problem.images).abs() >= LEAST * box.bounds.span) & course.free

@@ -6,7 +6,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.carlini_wagner import Course, Descent, TanhBox, check_shared, follow, over, shortfall
+from brittle.attacks.carlini_wagner import (
+    AdamDescent,
+    CarliniWagnerState,
+    TanhBox,
+    check_shared,
+    follow,
+    over,
+    shortfall,
+)
 from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Probe, Problem
@@ -17,7 +25,7 @@ LARGEST = 1e10
 
 
 @dataclass(frozen=True)
-class Search(Course):
+class CarliniWagnerL2State(CarliniWagnerState):
     """Where each image stands in the search for its constant.
 
     Attributes:
@@ -86,8 +94,8 @@ class CarliniWagnerL2(Attack):
         box = TanhBox(problem.classifier.bounds, self.shrink)
         none = torch.zeros_like(problem.clean[:, 0])
         never, infinite = none.bool(), torch.full_like(none, torch.inf)
-        descent = Descent.at(box.inward(problem.images))
-        search = Search(descent, none + self.constant, infinite, never, none, infinite, never, none, none)
+        descent = AdamDescent.at(box.inward(problem.images))
+        search = CarliniWagnerL2State(descent, none + self.constant, infinite, never, none, infinite, never, none, none)
         follow(
             problem,
             search,
@@ -95,7 +103,7 @@ class CarliniWagnerL2(Attack):
             lambda problem, probe, search: self._step(problem, probe, search, box),
         )
 
-    def _step(self, problem: Problem, probe: Probe, search: Search, box: TanhBox) -> Search:
+    def _step(self, problem: Problem, probe: Probe, search: CarliniWagnerL2State, box: TanhBox) -> CarliniWagnerL2State:
         """Make a step of Adam, or go on to the next constant."""
         change = (probe.points - problem.images) / box.bounds.span
         lacking = shortfall(problem.goal, probe.logits)
@@ -109,7 +117,9 @@ class CarliniWagnerL2(Attack):
         search = replace(search, descent=descent)
         return self._following(problem, search, done, box) if bool(done.any()) else search
 
-    def _following(self, problem: Problem, search: Search, done: Mask, box: TanhBox) -> Search:
+    def _following(
+        self, problem: Problem, search: CarliniWagnerL2State, done: Mask, box: TanhBox
+    ) -> CarliniWagnerL2State:
         """Go on to the next constant, ten times as large or half-way, where the present one is done."""
         low = torch.where(done & ~search.won, torch.maximum(search.low, search.constant), search.low)
         high = torch.where(done & search.won, torch.minimum(search.high, search.constant), search.high)
@@ -117,7 +127,7 @@ class CarliniWagnerL2(Attack):
         constant = torch.where(done, onward, search.constant)
         tried = search.tried + (done & torch.isfinite(high) if self.carry else done)
         used_up = (tried >= self.searches) | (search.used >= self.searches * self.steps)
-        return Search(
+        return CarliniWagnerL2State(
             search.descent.again(done, self._starts(problem, search, box)),
             constant,
             search.mark.masked_fill(done, torch.inf),
@@ -129,7 +139,7 @@ class CarliniWagnerL2(Attack):
             search.used,
         )
 
-    def _starts(self, problem: Problem, search: Search, box: TanhBox) -> Tensor:
+    def _starts(self, problem: Problem, search: CarliniWagnerL2State, box: TanhBox) -> Tensor:
         """Return where the next constant begins."""
         if not self.warm:
             return box.inward(problem.images)

@@ -6,8 +6,8 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.carlini_wagner import (
-    Course,
-    Descent,
+    AdamDescent,
+    CarliniWagnerState,
     TanhBox,
     check_shared,
     doubled,
@@ -31,7 +31,7 @@ FELT = 0.1
 
 
 @dataclass(frozen=True)
-class Squeeze(Course):
+class CarliniWagnerLinfState(CarliniWagnerState):
     """Where each image stands; lengths are fractions of the bounds' span.
 
     Attributes:
@@ -108,9 +108,9 @@ class CarliniWagnerLinf(Attack):
         box = TanhBox(problem.classifier.bounds, self.shrink)
         none = torch.zeros_like(problem.clean[:, 0])
         infinite = torch.full_like(none, torch.inf)
-        descent = Descent.at(box.inward(problem.images))
+        descent = AdamDescent.at(box.inward(problem.images))
         first = none if self.skip else none + self.constant
-        course = Squeeze(descent, first, infinite, none.bool(), none + 1, infinite, none, first, none)
+        course = CarliniWagnerLinfState(descent, first, infinite, none.bool(), none + 1, infinite, none, first, none)
         follow(
             problem,
             course,
@@ -118,7 +118,9 @@ class CarliniWagnerLinf(Attack):
             lambda problem, probe, course: self._step(problem, probe, course, box),
         )
 
-    def _step(self, problem: Problem, probe: Probe, course: Squeeze, box: TanhBox) -> Squeeze:
+    def _step(
+        self, problem: Problem, probe: Probe, course: CarliniWagnerLinfState, box: TanhBox
+    ) -> CarliniWagnerLinfState:
         """Make a step of Adam, or double the constant, or go on to another tau."""
         span = box.bounds.span
         lacking = shortfall(problem.goal, probe.logits)
@@ -152,8 +154,8 @@ class CarliniWagnerLinf(Attack):
         return torch.where(constant > 0, constant, doubled(first, FELT / slope.flatten(1).abs().amax(1), LARGEST / 2))
 
     def _following(
-        self, problem: Problem, course: Squeeze, size: PerImage, won: Mask, lost: Mask, box: TanhBox
-    ) -> Squeeze:
+        self, problem: Problem, course: CarliniWagnerLinfState, size: PerImage, won: Mask, lost: Mask, box: TanhBox
+    ) -> CarliniWagnerLinfState:
         """Go on to another tau: below what was reached, or, once a round is lost, half-way to what failed."""
         reached = torch.where(won, torch.minimum(size, torch.minimum(course.reached, course.tau)), course.reached)
         failed = torch.where(lost, course.tau, course.failed)
@@ -162,7 +164,7 @@ class CarliniWagnerLinf(Attack):
         tau = torch.where(won | lost, onward, course.tau)
         hopeless = lost & (torch.isinf(reached) | (course.refined >= self.refinements))
         used_up = won & ((tau <= self.smallest) | ((failed > 0) & (course.refined >= self.refinements)))
-        return Squeeze(
+        return CarliniWagnerLinfState(
             self._restarted(problem, course.descent, tau, won, lost, box),
             torch.where(lost, settled, course.constant),
             course.mark,
@@ -175,8 +177,8 @@ class CarliniWagnerLinf(Attack):
         )
 
     def _restarted(
-        self, problem: Problem, descent: Descent, tau: PerImage, won: Mask, lost: Mask, box: TanhBox
-    ) -> Descent:
+        self, problem: Problem, descent: AdamDescent, tau: PerImage, won: Mask, lost: Mask, box: TanhBox
+    ) -> AdamDescent:
         """Begin the next round where the last one was won."""
         known = column(lost & torch.isfinite(problem.record.size[problem.ids]), problem.images)
         start = torch.where(known, box.inward(problem.record.best[problem.ids]), descent.variable)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 
-from brittle.attacks.direction import somewhere
+from brittle.attacks.direction import random_where_zero
 from brittle.attacks.objective import objective
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
@@ -18,7 +18,7 @@ from brittle.types import Images, PerImage
 
 
 @dataclass(frozen=True)
-class Sphere(State):
+class DDNState(State):
     """The points proposed next, the radius of each image's sphere, and how many steps have been made."""
 
     radius: PerImage
@@ -26,7 +26,7 @@ class Sphere(State):
 
 
 @dataclass(frozen=True)
-class DDN(Stepwise[Sphere]):
+class DDN(Stepwise[DDNState]):
     """The smallest change in the 2-norm, on spheres that shrink where the goal is met and grow where it is not.
 
     Rony et al., CVPR 2019, algorithm 1 (arXiv:1811.09600): delta <- delta + alpha g / ||g||_2 with the gradient g of
@@ -73,21 +73,21 @@ class DDN(Stepwise[Sphere]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Sphere:
+    def start(self, problem: Problem) -> DDNState:
         """Begin at the clean image."""
         radius = torch.full_like(problem.images[:, 0, 0, 0], self.radius * problem.classifier.bounds.span)
-        return Sphere(problem.images, radius)
+        return DDNState(problem.images, radius)
 
-    def step(self, problem: Problem, state: Sphere, probe: Probe) -> Sphere:
+    def step(self, problem: Problem, state: DDNState, probe: Probe) -> DDNState:
         """Turn the change towards the gradient, and put it on the next sphere."""
         bounds = problem.classifier.bounds
         stride = cosine(self.first_stride, self.last_stride, state.done, self.steps) * bounds.span
-        direction = somewhere(problem, norms.steepest(probe.gradient(objective(problem, "cross_entropy")), 2))
+        direction = random_where_zero(problem, norms.steepest(probe.gradient(objective(problem, "cross_entropy")), 2))
         moved = norms.steepest(probe.points - problem.images + stride * direction, 2)
         smaller, larger = state.radius * (1 - self.gamma), state.radius * (1 + self.gamma)
         radius = torch.where(problem.goal.met(probe.logits), smaller, larger)
         radius = torch.minimum(radius, problem.threat.max_size(problem.images, bounds))
-        return Sphere(self._rounded(problem, problem.images + column(radius, moved) * moved), radius, state.done + 1)
+        return DDNState(self._rounded(problem, problem.images + column(radius, moved) * moved), radius, state.done + 1)
 
     def _rounded(self, problem: Problem, x: Images) -> Images:
         if self.levels is None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import rivals_of
+from brittle.attacks.objective import top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
@@ -18,7 +18,7 @@ from brittle.types import Images, Logits, Mask, PerImage
 
 
 @dataclass(frozen=True)
-class Walk(State):
+class DeepFoolState(State):
     """Where DeepFool stands: `total` is the perturbation before the overshoot, `rivals` the classes considered.
 
     `steepness` holds the norm of each rival's normal as it was when last differentiated, 0 while it never was.
@@ -30,7 +30,7 @@ class Walk(State):
 
 
 @dataclass(frozen=True)
-class DeepFool(Stepwise[Walk]):
+class DeepFool(Stepwise[DeepFoolState]):
     """The smallest change, by stepping to the nearest linearised class boundary until it is crossed.
 
     Moosavi-Dezfooli, Fawzi, Frossard, CVPR 2016, algorithm 2 and section 4 (arXiv:1511.04599): with w_k = grad Z_k -
@@ -80,19 +80,19 @@ class DeepFool(Stepwise[Walk]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Walk:
+    def start(self, problem: Problem) -> DeepFoolState:
         """Begin at the clean image, with its likeliest classes as rivals."""
         goal = problem.goal
-        rivals = goal.labels[:, None] if goal.targeted else rivals_of(problem, self.candidates - 1)
+        rivals = goal.labels[:, None] if goal.targeted else top_other_classes(problem, self.candidates - 1)
         steepness = torch.zeros_like(rivals, dtype=problem.images.dtype)
-        return Walk(problem.images, torch.zeros_like(problem.images), rivals, steepness)
+        return DeepFoolState(problem.images, torch.zeros_like(problem.images), rivals, steepness)
 
-    def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
+    def step(self, problem: Problem, state: DeepFoolState, probe: Probe) -> DeepFoolState:
         """Go to the nearest linearised boundary."""
         normal, rise, state = self.nearest(problem, state, probe, torch.zeros_like(probe.met))
         return self.advanced(problem, state, normal, rise)
 
-    def advanced(self, problem: Problem, state: Walk, normal: Images, rise: PerImage) -> Walk:
+    def advanced(self, problem: Problem, state: DeepFoolState, normal: Images, rise: PerImage) -> DeepFoolState:
         """Go as far along each normal as the rise asks for."""
         total = self._lengthened(problem, state.total, normal, rise, problem.lp)
         return replace(state, x=problem.images + (1 + self.overshoot) * total, total=total)
@@ -111,7 +111,9 @@ class DeepFool(Stepwise[Walk]):
             onward[stuck] = here[stuck] + smallest_step(normal[stuck], rise[stuck], threat.p, lower, upper)
         return onward
 
-    def nearest(self, problem: Problem, state: Walk, probe: Probe, crossed: Mask) -> tuple[Images, PerImage, Walk]:
+    def nearest(
+        self, problem: Problem, state: DeepFoolState, probe: Probe, crossed: Mask
+    ) -> tuple[Images, PerImage, DeepFoolState]:
         """Return each image's nearest boundary: its normal and the rise wanted along it; and what was learnt.
 
         Of images that have `crossed` a boundary it is that boundary's normal, the rise means nothing, and nothing is
@@ -145,7 +147,7 @@ class DeepFool(Stepwise[Walk]):
         learnt = replace(state, rivals=rivals, steepness=steepness)
         return normal, rise, learnt.where(~crossed, state)
 
-    def _ordered(self, state: Walk, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _ordered(self, state: DeepFoolState, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Order the rivals by their distance as far as it is known, and say how many of them each image needs."""
         known = state.steepness > 0
         distance = torch.where(known, _distance(height, state.steepness), torch.zeros_like(height))

@@ -6,7 +6,7 @@ from brittle.core.problem import Problem
 from brittle.maths import norms
 
 
-def somewhere(problem: Problem, direction: Tensor) -> Tensor:
+def random_where_zero(problem: Problem, direction: Tensor) -> Tensor:
     """Give images whose direction is 0 everywhere a random one of 2-norm 1."""
     lost = (direction == 0).flatten(1).all(1).nonzero()[:, 0]
     if len(lost):

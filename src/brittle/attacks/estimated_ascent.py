@@ -16,7 +16,7 @@ from brittle.types import Images
 
 
 @dataclass(frozen=True)
-class Ascent(State):
+class EstimatedAscentState(State):
     """Where each image stands; `x` is the point judged next.
 
     Attributes:
@@ -27,7 +27,7 @@ class Ascent(State):
 
 
 @dataclass(frozen=True)
-class EstimatedAscent(Stepwise[Ascent]):
+class EstimatedAscent(Stepwise[EstimatedAscentState]):
     """What NES and SPSA have in common: g = mean of (L(x + delta u) - L(x - delta u)) / (2 delta) u over random u.
 
     Attributes:
@@ -57,11 +57,11 @@ class EstimatedAscent(Stepwise[Ascent]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Ascent:
+    def start(self, problem: Problem) -> EstimatedAscentState:
         """Begin at the clean image."""
-        return Ascent(problem.images, Moments.none(problem.images))
+        return EstimatedAscentState(problem.images, Moments.none(problem.images))
 
-    def step(self, problem: Problem, state: Ascent, probe: Probe) -> Ascent:
+    def step(self, problem: Problem, state: EstimatedAscentState, probe: Probe) -> EstimatedAscentState:
         """Estimate the gradient, and go along it within the radius."""
         moments = state.moments.with_gradient(self.slope(problem, probe.points))
         moved = probe.points + self.stride * problem.classifier.bounds.span * self.way(problem, moments)

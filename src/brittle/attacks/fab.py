@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import drawn_direction, rivals_of
+from brittle.attacks.objective import drawn_direction, top_other_classes
 from brittle.base.rows import column
-from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_zero
+from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Cascade
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
@@ -23,7 +23,7 @@ FARTHEST = {"linf": 0.3, "l2": 1.0, "l1": 5.0}
 
 
 @dataclass(frozen=True)
-class Walk(State):
+class FABState(State):
     """Where each image stands; `x` is the point proposed next.
 
     Attributes:
@@ -83,8 +83,8 @@ class FAB(Attack):
         at_least("targets", self.targets, 0)
         at_least("overshoot", self.overshoot, 1)
         at_least("candidates", self.candidates, 2)
-        share_above_zero("pull", self.pull)
-        share_above_zero("back", self.back)
+        fraction_above_zero("pull", self.pull)
+        fraction_above_zero("back", self.back)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left; without a radius on all of them."""
@@ -100,7 +100,7 @@ class FAB(Attack):
 
 
 @dataclass(frozen=True)
-class _Run(Stepwise[Walk]):
+class _Run(Stepwise[FABState]):
     """One run, to the boundary with the class at a place among the likeliest others, or with all the candidates."""
 
     stops: ClassVar[bool] = False
@@ -112,16 +112,16 @@ class _Run(Stepwise[Walk]):
         """The steps given."""
         return self.settings.steps
 
-    def start(self, problem: Problem) -> Walk:
+    def start(self, problem: Problem) -> FABState:
         """Begin at the clean image, or at half the smallest size known (or the radius) away from it."""
-        return Walk(self._elsewhere(problem) if self.scattered else problem.images, self._rivals(problem))
+        return FABState(self._elsewhere(problem) if self.scattered else problem.images, self._rivals(problem))
 
     def _rivals(self, problem: Problem) -> Tensor:
         if problem.goal.targeted:
             return problem.goal.labels[:, None]
         if self.place is None:
-            return rivals_of(problem, self.settings.candidates - 1)
-        return rivals_of(problem, self.place + 1)[:, self.place :]
+            return top_other_classes(problem, self.settings.candidates - 1)
+        return top_other_classes(problem, self.place + 1)[:, self.place :]
 
     def _elsewhere(self, problem: Problem) -> Images:
         threat, images = problem.threat, problem.images
@@ -132,7 +132,7 @@ class _Run(Stepwise[Walk]):
         length = column(torch.minimum(known, most) / 2, images)
         return problem.classifier.bounds.clamp(images + length * drawn_direction(problem))
 
-    def over(self, problem: Problem, state: Walk, probe: Probe) -> Mask:
+    def over(self, problem: Problem, state: FABState, probe: Probe) -> Mask:
         """Within a radius an image is done as soon as it is broken."""
         return problem.solved if problem.threat.bounded else torch.zeros_like(probe.met)
 
@@ -140,7 +140,7 @@ class _Run(Stepwise[Walk]):
         """Only the clean image is known to lie on this side; elsewhere the point to go on from is looked at anew."""
         return not (done or self.scattered)
 
-    def step(self, problem: Problem, state: Walk, probe: Probe) -> Walk:
+    def step(self, problem: Problem, state: FABState, probe: Probe) -> FABState:
         """Come back from points across the boundary; then go to it.
 
         Where an image goes on from is looked at anew also where it is the same point. The pass that was made would
@@ -152,7 +152,7 @@ class _Run(Stepwise[Walk]):
             probe = problem.probe(torch.where(column(across, shorter), shorter, probe.points))
         return replace(state, x=self._moved(problem, state, probe), done=state.done + 1)
 
-    def _moved(self, problem: Problem, state: Walk, probe: Probe) -> Images:
+    def _moved(self, problem: Problem, state: FABState, probe: Probe) -> Images:
         """Mix the steps from here and from the image to the boundary that is nearest here."""
         threat, images, settings = problem.lp, problem.images, self.settings
         here = probe.points

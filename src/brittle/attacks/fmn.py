@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from brittle.core.attack import State, Stepwise, at_least, share_below_one
+from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
 from brittle.maths.box import feasible
@@ -15,7 +15,7 @@ from brittle.types import Mask, PerImage
 
 
 @dataclass(frozen=True)
-class Ball(State):
+class FMNState(State):
     """The points proposed next, and the ball that each image's change is kept in.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ball(State):
 
 
 @dataclass(frozen=True)
-class FMN(Stepwise[Ball]):
+class FMN(Stepwise[FMNState]):
     """The smallest change, within balls that shrink where the goal is met and grow where it is not.
 
     Pintor et al., NeurIPS 2021, algorithm 1 (arXiv:2102.12827): step by alpha along the gradient of the margin,
@@ -76,19 +76,19 @@ class FMN(Stepwise[Ball]):
         at_least("last_stride", 0 if self.last_stride is None else self.last_stride, 0)
         at_least("nudge", self.nudge, 0)
         for name, value in (("first_gamma", self.first_gamma), ("last_gamma", self.last_gamma)):
-            share_below_one(name, value)
+            fraction_below_one(name, value)
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Ball:
+    def start(self, problem: Problem) -> FMNState:
         """Begin at the clean image, for l0 with a single value to change."""
         infinite = torch.full_like(problem.images[:, 0, 0, 0], torch.inf)
         radius = torch.ones_like(infinite) if problem.lp.p == 0 else infinite
-        return Ball(problem.images, radius, infinite)
+        return FMNState(problem.images, radius, infinite)
 
-    def step(self, problem: Problem, state: Ball, probe: Probe) -> Ball:
+    def step(self, problem: Problem, state: FMNState, probe: Probe) -> FMNState:
         """Climb along the gradient, and project on the next ball."""
         threat, bounds = problem.lp, problem.classifier.bounds
         gradient = probe.gradient(problem.goal.margin)
@@ -105,14 +105,14 @@ class FMN(Stepwise[Ball]):
         radius = torch.minimum(radius, threat.max_size(problem.images, bounds))
         moved = probe.points + self._stride(threat.p, state.done) * bounds.span * norms.steepest(gradient, 2)
         change = norms.project(moved - problem.images, threat.p, radius)
-        return Ball(problem.images + change, radius, smallest, state.done + 1)
+        return FMNState(problem.images + change, radius, smallest, state.done + 1)
 
     def _stride(self, p: float, done: int) -> float:
         first = (10.0 if p == math.inf else 1.0) if self.first_stride is None else self.first_stride
         last = first / 100 if self.last_stride is None else self.last_stride
         return cosine(first, last, done, self.steps)
 
-    def _radius(self, state: Ball, met: Mask, smallest: PerImage, boundary: PerImage) -> PerImage:
+    def _radius(self, state: FMNState, met: Mask, smallest: PerImage, boundary: PerImage) -> PerImage:
         """Change each radius by the share gamma; before the first success reach for the boundary."""
         gamma = cosine(self.first_gamma, self.last_gamma, state.done, self.steps)
         grown = torch.where(torch.isfinite(smallest), state.radius * (1 + gamma), boundary)
@@ -120,7 +120,7 @@ class FMN(Stepwise[Ball]):
         shrunk = torch.where(shrunk < smallest, shrunk, smallest * (1 - gamma))
         return torch.where(met, shrunk, grown)
 
-    def _count(self, state: Ball, met: Mask, smallest: PerImage) -> PerImage:
+    def _count(self, state: FMNState, met: Mask, smallest: PerImage) -> PerImage:
         """Change each number of values by the share gamma, and by one at least."""
         count, gamma = state.radius, cosine(self.first_gamma, self.last_gamma, state.done, self.steps)
         searching = torch.isinf(smallest) & self.inward

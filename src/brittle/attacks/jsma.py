@@ -9,8 +9,8 @@ from torch import Tensor
 
 from brittle.base.rows import Rows, column
 from brittle.classifiers.classifier import Classifier, no_gradients
+from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.slopes import slope_of
-from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
@@ -28,7 +28,7 @@ SMALLEST_THETA = 1e-3
 
 
 @dataclass(frozen=True)
-class Climb(Rows):
+class JSMAState(Rows):
     """Where the search stands.
 
     Attributes:
@@ -109,7 +109,7 @@ class JSMA(Attack):
         """Change features of each image until its goal is met, the limit is reached or no feature helps."""
         runner_up = losses.others(problem.goal.distinct(problem.clean), problem.labels).argmax(1)
         barred = torch.zeros_like(problem.images.flatten(1), dtype=torch.bool)
-        state, probe = Climb(problem.images, runner_up, problem.images, barred), problem.probe(problem.images)
+        state, probe = JSMAState(problem.images, runner_up, problem.images, barred), problem.probe(problem.images)
         while len(keep := (~(probe.met | problem.record.spent(problem.ids))).nonzero()[:, 0]):
             if len(keep) < len(problem):
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
@@ -122,7 +122,7 @@ class JSMA(Attack):
             problem.record.iterations[problem.ids] += 1
             probe = problem.probe(state.x)
 
-    def _stepped(self, problem: Problem, state: Climb, probe: Probe) -> tuple[Climb, Tensor]:
+    def _stepped(self, problem: Problem, state: JSMAState, probe: Probe) -> tuple[JSMAState, Tensor]:
         """Change the best features, or take back what led where the network has no finite output; say who goes on."""
         moved, helps = self._moved(problem, state, probe)
         lost = probe.unusable
@@ -130,9 +130,9 @@ class JSMA(Attack):
             return replace(state, x=moved, before=state.x), helps
         barred = state.barred | (lost[:, None] & (state.x != state.before).flatten(1))
         moved = torch.where(column(lost, moved), state.before, moved)
-        return Climb(moved, state.runner_up, torch.where(column(lost, moved), moved, state.x), barred), helps | lost
+        return JSMAState(moved, state.runner_up, torch.where(column(lost, moved), moved, state.x), barred), helps | lost
 
-    def _moved(self, problem: Problem, state: Climb, probe: Probe) -> tuple[Images, Tensor]:
+    def _moved(self, problem: Problem, state: JSMAState, probe: Probe) -> tuple[Images, Tensor]:
         """Change the best features of each image, and say where there were any."""
         increasing, lowered = self.theta > 0, self.aim == "label" and not problem.goal.targeted
         target, others = _slopes(probe.gradients(_columns(self._classes(problem, state, probe), self.on)).flatten(2))
@@ -142,7 +142,7 @@ class JSMA(Attack):
         moved = flat.scatter(1, chosen, flat.gather(1, chosen) + self.theta * bounds.span)
         return bounds.clamp(moved.reshape(state.x.shape)), helps
 
-    def _classes(self, problem: Problem, state: Climb, probe: Probe) -> Labels:
+    def _classes(self, problem: Problem, state: JSMAState, probe: Probe) -> Labels:
         """Return the class that each image is driven to; for `label`, from."""
         if problem.goal.targeted or self.aim == "label":
             return problem.goal.labels
@@ -179,7 +179,7 @@ def saliency_maps(
     Returns:
         The maps, (n, c, h, w), from 0 up.
     """
-    with undisturbed(classifier.module), torch.enable_grad():
+    with preserving_state(classifier.module), torch.enable_grad():
         labels, gradients, columns = classes.to(classifier.device), list[Images](), None
         leaf = images.detach().to(classifier.device, classifier.dtype).requires_grad_()
         for number in range(1 if on == "probabilities" else 2):

@@ -23,7 +23,7 @@ SHORTEST = 1e-3
 
 
 @dataclass(frozen=True)
-class Place(Rows):
+class PointAndSlope(Rows):
     """A point that the network has seen: `x` (n, d) in units of the box, the loss and its gradient, and the verdict."""
 
     x: Tensor
@@ -33,7 +33,7 @@ class Place(Rows):
 
 
 @dataclass(frozen=True)
-class Search(Rows):
+class LBFGSState(Rows):
     """Where the search stands, image by image; an image may be at its third constant while another is at its first.
 
     Attributes:
@@ -48,7 +48,7 @@ class Search(Rows):
 
     clean: Tensor
     labels: Labels
-    here: Place
+    here: PointAndSlope
     step: Tensor
     stride: PerImage
     fall: PerImage
@@ -61,11 +61,11 @@ class Search(Rows):
     changes: Tensor
     count: Tensor
 
-    def value(self, place: Place) -> PerImage:
+    def value(self, place: PointAndSlope) -> PerImage:
         """The function that is minimised, c ||r||^2 + loss."""
         return place.loss + self.constant * (place.x - self.clean).square().sum(1)
 
-    def gradient(self, place: Place) -> Tensor:
+    def gradient(self, place: PointAndSlope) -> Tensor:
         """Its gradient."""
         return torch.addcmul(place.gradient, self.constant[:, None], place.x - self.clean, value=2)
 
@@ -82,7 +82,7 @@ class Search(Rows):
         order = (self.count[:, None] - back).remainder(size)
         return Pairs(self.moves, self.changes, order, self.count.clamp_max(size), 2 * self.constant)
 
-    def learnt(self, rows: Tensor, place: Place) -> "Search":
+    def learnt(self, rows: Tensor, place: PointAndSlope) -> "LBFGSState":
         """Move the images at the positions `rows` to a place, and keep the pair; the ring is written in place."""
         slot = self.count[rows] % self.moves.shape[1]
         self.moves[rows, slot] = place.x[rows] - self.here.x[rows]
@@ -90,7 +90,7 @@ class Search(Rows):
         moved = torch.zeros_like(self.here.met).index_fill(0, rows, True)
         return replace(self, here=place.where(moved, self.here), count=self.count + moved)
 
-    def directed(self, which: Mask) -> "Search":
+    def directed(self, which: Mask) -> "LBFGSState":
         """Give the chosen images a new step from where they are."""
         rows = which.nonzero()[:, 0]
         if not len(rows):
@@ -176,11 +176,11 @@ class LBFGS(Attack):
             problem.record.iterations[problem.ids] += 1
             search = self._went_on(search, place)
 
-    def _done(self, search: Search) -> Mask:
+    def _done(self, search: LBFGSState) -> Mask:
         close = search.unmet <= search.met * (1 + self.precision)
         return (search.tried >= self.searches) | close | (search.constant == 0)
 
-    def _begun(self, problem: Problem) -> Search:
+    def _begun(self, problem: Problem) -> LBFGSState:
         """Look at the clean images, and estimate the first constants; 0 where the loss has no slope there."""
         bounds, count = problem.classifier.bounds, len(problem)
         clean = ((problem.images - bounds.lower) / bounds.span).flatten(1)
@@ -190,7 +190,7 @@ class LBFGS(Attack):
         constant = steep / (4 * here.loss.clamp_min(0.1)) if self.constant is None else (steep > 0) * self.constant
         zero, whole = torch.zeros_like(here.loss), torch.zeros_like(labels)
         moves, changes = clean.new_zeros(2, count, self.memory, clean.shape[1])
-        search = Search(
+        search = LBFGSState(
             *(clean, labels, here, torch.zeros_like(clean), zero, zero, constant.to(clean.dtype)),
             *(zero, zero + torch.inf, whole, whole, moves, changes, whole),
         )
@@ -206,12 +206,12 @@ class LBFGS(Attack):
         drawn = (problem.streams.uniform(problem.ids, ()) * (classes - 1)).long().clamp_max(classes - 2)
         return drawn + (drawn >= goal.labels).long()
 
-    def _look(self, problem: Problem, labels: Labels, clean: Tensor, x: Tensor) -> Place:
+    def _look(self, problem: Problem, labels: Labels, clean: Tensor, x: Tensor) -> PointAndSlope:
         """Let the network see points given in units of the box."""
         span = problem.classifier.bounds.span
         moved = problem.images + span * (x - clean).reshape(problem.images.shape)
         probe, loss = problem.probe(moved), self._loss(problem, labels)
-        return Place(x, loss(probe.logits), span * probe.gradient(loss).flatten(1), probe.met)
+        return PointAndSlope(x, loss(probe.logits), span * probe.gradient(loss).flatten(1), probe.met)
 
     def _loss(self, problem: Problem, labels: Labels) -> Callable[[Logits], PerImage]:
         if problem.goal.targeted or self.untargeted != "any":
@@ -219,7 +219,7 @@ class LBFGS(Attack):
         distinct = problem.goal.distinct
         return lambda logits: distinct(logits).logsumexp(1) - others(distinct(logits), labels).logsumexp(1)
 
-    def _went_on(self, search: Search, place: Place) -> Search:
+    def _went_on(self, search: LBFGSState, place: PointAndSlope) -> LBFGSState:
         """Accept or shorten the steps; where a descent has arrived, go on to the next constant."""
         before = search.value(search.here)
         rise = search.value(place) - before
@@ -231,12 +231,12 @@ class LBFGS(Attack):
         over = arrived | (stride < SHORTEST) | (search.looks >= self.steps)
         return self._next_constant(search, over).directed(accepted | over)
 
-    def _stationary(self, search: Search) -> Mask:
+    def _stationary(self, search: LBFGSState) -> Mask:
         gradient = search.gradient(search.here)
         left = feasible(-gradient, search.here.x, 0.0, 1.0).norm(dim=1)
         return left <= self.tolerance * search.here.gradient.norm(dim=1)
 
-    def _next_constant(self, search: Search, over: Mask) -> Search:
+    def _next_constant(self, search: LBFGSState, over: Mask) -> LBFGSState:
         """Enter whether the constants that are over met the goal, and choose the next."""
         met = torch.where(over & search.here.met, search.constant, search.met)
         unmet = torch.where(over & ~search.here.met, search.constant, search.unmet)

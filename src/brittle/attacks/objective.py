@@ -23,11 +23,11 @@ SPREAD = 5.0
 """Standard deviation over the classes to which `scaled` brings the clean image's logits; fixed on
 digits-lenet, where it breaks what plain cross-entropy does."""
 
-A = TypeVar("A", bound="Ascent")
+A = TypeVar("A", bound="AscentState")
 
 
 @dataclass(frozen=True)
-class Ascent(State, ABC):
+class AscentState(State, ABC):
     """Where a climb stands that may go back to its best point.
 
     Attributes:
@@ -100,7 +100,7 @@ def towards(problem: Problem, rivals: Tensor) -> Callable[[Logits], PerImage]:
     return lambda logits: losses.targeted_difference_of_logits_ratio(logits, labels, rivals)
 
 
-def rivals_of(problem: Problem, most: int) -> Tensor:
+def top_other_classes(problem: Problem, most: int) -> Tensor:
     """Return the likeliest classes of the clean images but the label, (n, at most `most`), likeliest first.
 
     Copies of the label come last.
@@ -118,7 +118,7 @@ class Rival:
 
     def of(self, problem: Problem) -> Labels:
         """Return the class for each image, (n,)."""
-        return rivals_of(problem, self.among)[:, self.place]
+        return top_other_classes(problem, self.among)[:, self.place]
 
 
 def drawn_direction(problem: Problem) -> Images:

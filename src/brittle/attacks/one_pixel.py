@@ -22,7 +22,7 @@ PARENTS = 3
 
 
 @dataclass(frozen=True)
-class Population(Rows):
+class OnePixelState(Rows):
     """The candidates of each image.
 
     Attributes:
@@ -115,7 +115,7 @@ class OnePixel(Attack):
 
     def _evolve(self, problem: Problem, pixels: int) -> None:
         genes = _first(problem, self.population, pixels)
-        population = Population(genes, _fitness(problem, genes, Population(genes[:, :0], problem.clean[:, :0])))
+        population = OnePixelState(genes, _fitness(problem, genes, OnePixelState(genes[:, :0], problem.clean[:, :0])))
         for _ in range(self.generations):
             keep = (~(self._finished(problem, population) | problem.record.spent(problem.ids))).nonzero()[:, 0]
             if not len(keep):
@@ -124,10 +124,10 @@ class OnePixel(Attack):
                 problem, population = problem.rows(keep), population.rows(keep)
             random = problem.streams.uniform(problem.ids, (PARENTS, self.population))
             genes = _children(population.genes, random, self.factor)
-            population = _selected(population, Population(genes, _fitness(problem, genes, population)))
+            population = _selected(population, OnePixelState(genes, _fitness(problem, genes, population)))
             problem.record.iterations[problem.ids] += 1
 
-    def _finished(self, problem: Problem, population: Population) -> Mask:
+    def _finished(self, problem: Problem, population: OnePixelState) -> Mask:
         if self.stop == "success":
             return problem.solved
         wanted = self.target_probability if problem.goal.targeted else 1 - self.label_probability
@@ -169,10 +169,10 @@ def _children(genes: Tensor, random: Tensor, factor: float) -> Tensor:
     return (first + factor * (second - third)).clamp_(0, 1).reshape(genes.shape)
 
 
-def _selected(parents: Population, children: Population) -> Population:
+def _selected(parents: OnePixelState, children: OnePixelState) -> OnePixelState:
     """Put each child in the place of its parent where it is better."""
     better = children.fitness > parents.fitness
-    return Population(
+    return OnePixelState(
         torch.where(better[:, :, None, None], children.genes, parents.genes),
         torch.where(better, children.fitness, parents.fitness),
     )
@@ -215,7 +215,7 @@ def _pictures(images: Images, genes: Tensor, bounds: Bounds) -> Tensor:
     return (torch.cat([1 + cells[..., None], values.double()], 3) * changed).flatten(2)
 
 
-def _fitness(problem: Problem, genes: Tensor, parents: Population) -> Tensor:
+def _fitness(problem: Problem, genes: Tensor, parents: OnePixelState) -> Tensor:
     """Rate candidates, (n, population); the network sees each picture once that neither the image nor a parent is."""
     pictures = _pictures(problem.images, torch.cat([parents.genes, genes], 1), problem.classifier.bounds)
     pictures = torch.cat([torch.zeros_like(pictures[:, :1]), pictures], 1)

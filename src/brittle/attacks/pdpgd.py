@@ -9,7 +9,7 @@ from torch import Tensor
 
 from brittle.attacks.moments import Moments
 from brittle.base.rows import column
-from brittle.core.attack import State, Stepwise, at_least, share_below_one
+from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
 from brittle.maths import norms
@@ -20,7 +20,7 @@ from brittle.types import Images, PerImage
 
 
 @dataclass(frozen=True)
-class Saddle(State):
+class PDPGDState(State):
     """The points proposed next, and the weights of the two objectives.
 
     Attributes:
@@ -35,7 +35,7 @@ class Saddle(State):
 
 
 @dataclass(frozen=True)
-class PDPGD(Stepwise[Saddle]):
+class PDPGD(Stepwise[PDPGDState]):
     """The smallest change, as a saddle point: the change descends on norm plus price times loss, and the price climbs.
 
     Matyasko & Chau 2021, algorithm 2 (arXiv:2106.01538): Adam on softplus of what is lacking to the goal, clipped to
@@ -84,18 +84,18 @@ class PDPGD(Stepwise[Saddle]):
         for name, value in (("fall", self.fall), ("pace_fall", self.pace_fall), ("least", self.least)):
             if not 0 < value <= 1:
                 raise InputError(f"{name} is {value}; expected a share above 0 and at most 1")
-        share_below_one("memory", self.memory)
+        fraction_below_one("memory", self.memory)
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Saddle:
+    def start(self, problem: Problem) -> PDPGDState:
         """Begin at the clean image, at rest, with most of the weight on the goal."""
         price = torch.full_like(problem.images[:, 0, 0, 0], -math.log(self.ratio))
-        return Saddle(problem.images, Moments.none(problem.images), price, sigmoid(-price))
+        return PDPGDState(problem.images, Moments.none(problem.images), price, sigmoid(-price))
 
-    def step(self, problem: Problem, state: Saddle, probe: Probe) -> Saddle:
+    def step(self, problem: Problem, state: PDPGDState, probe: Probe) -> PDPGDState:
         """Descend on the loss, shrink towards the clean image, and change the price."""
         threat, bounds, goal, done = problem.lp, problem.classifier.bounds, problem.goal, state.moments.age
         gradient = probe.gradient(lambda logits: softplus(goal.confidence - goal.margin(logits))) * bounds.span
@@ -112,7 +112,7 @@ class PDPGD(Stepwise[Saddle]):
         lacking = (goal.confidence - goal.margin(probe.logits)).sign()
         price = (state.price + pace * lacking).clamp(-limit, limit)
         share = torch.lerp(sigmoid(-price), state.share, self.memory)
-        return Saddle(problem.images + change * bounds.span, moments, price, share)
+        return PDPGDState(problem.images + change * bounds.span, moments, price, share)
 
     def _shrunk(self, problem: Problem, x: Images, weight: PerImage, metric: Tensor, p: float) -> Tensor:
         """Minimise the weighted norm plus half the squared distance to `x`, measured by `metric`, within the box."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from brittle.attacks.objective import Loss, objective
 from brittle.base.rows import column
-from brittle.core.attack import State, Stepwise, at_least, share_below_one
+from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.maths.box import feasible
@@ -61,7 +61,7 @@ class PGD(Stepwise[State]):
         at_least("restarts", self.restarts, 1)
         at_least("kappa", self.kappa, 0)
         at_least("step_size", 0 if self.step_size is None else self.step_size, 0)
-        share_below_one("sparsity", self.sparsity)
+        fraction_below_one("sparsity", self.sparsity)
 
     def perturb(self, problem: Problem) -> None:
         """Run the loop, again from other starts where restarts are asked for."""

@@ -18,7 +18,7 @@ TOGETHER = 32
 
 
 @dataclass(frozen=True)
-class Poses(Rows):
+class RotationTranslationState(Rows):
     """The candidates of each image, the one with the smallest T-norm first.
 
     Attributes:
@@ -32,12 +32,12 @@ class Poses(Rows):
     lengths: Tensor
 
     @staticmethod
-    def ordered(angles: Tensor, shifts: Tensor, images: Images) -> "Poses":
+    def ordered(angles: Tensor, shifts: Tensor, images: Images) -> "RotationTranslationState":
         """Sort candidates (n, candidates) that are to be tried on images."""
         flat = geometry.rigid_length(angles.flatten(), shifts.flatten(0, 1), *images.shape[2:])
         lengths, order = flat.reshape(angles.shape).sort(dim=1, stable=True)
         shifts = shifts.gather(1, order[:, :, None].expand(-1, -1, 2))
-        return Poses(angles.gather(1, order), shifts, lengths)
+        return RotationTranslationState(angles.gather(1, order), shifts, lengths)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class RotationTranslation(Attack):
             problem.record.iterations[problem.ids] += 1
             first += lot
 
-    def _grid(self, problem: Problem) -> Poses:
+    def _grid(self, problem: Problem) -> RotationTranslationState:
         """Combine every rotation with every translation; the one that changes nothing is left out."""
         like, (height, width) = problem.images, problem.images.shape[2:]
 
@@ -121,18 +121,18 @@ class RotationTranslation(Attack):
         )
         all_of_them = torch.cartesian_prod(*ways)
         moving = all_of_them[all_of_them.abs().sum(1) > 0]
-        poses = Poses.ordered(moving[None, :, 0], moving[None, :, 1:], like)
+        poses = RotationTranslationState.ordered(moving[None, :, 0], moving[None, :, 1:], like)
         return poses.rows(torch.zeros_like(problem.ids))
 
-    def _drawn(self, problem: Problem) -> Poses:
+    def _drawn(self, problem: Problem) -> RotationTranslationState:
         """Draw each image's own candidates."""
         height, width = problem.images.shape[2:]
         most = problem.images.new_tensor([self.degrees, self.reach * height, self.reach * width])
         drawn = (2 * problem.streams.uniform(problem.ids, (self.draws, 3)) - 1) * most
-        return Poses.ordered(drawn[..., 0], drawn[..., 1:], problem.images)
+        return RotationTranslationState.ordered(drawn[..., 0], drawn[..., 1:], problem.images)
 
 
-def _look(problem: Problem, poses: Poses, first: int, lot: int) -> None:
+def _look(problem: Problem, poses: RotationTranslationState, first: int, lot: int) -> None:
     """Let the network see the next candidates of every image; fields are made for one forward pass at a time."""
     places = torch.arange(len(problem), device=problem.images.device)
     lots = slice(first, first + lot)

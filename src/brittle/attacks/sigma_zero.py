@@ -16,7 +16,7 @@ from brittle.types import Images, PerImage
 
 
 @dataclass(frozen=True)
-class Sparse(State):
+class SigmaZeroState(State):
     """The points proposed next, the moments of each image's gradient, and the size below which changes are undone."""
 
     moments: Moments
@@ -24,7 +24,7 @@ class Sparse(State):
 
 
 @dataclass(frozen=True)
-class SigmaZero(Stepwise[Sparse]):
+class SigmaZero(Stepwise[SigmaZeroState]):
     """The fewest changed values, by descending on a smooth count of them and undoing the small changes.
 
     Cina et al., ICLR 2025, algorithm 1 (arXiv:2402.01879): minimise what is lacking to the goal plus 1/d sum_i d_i^2 /
@@ -69,12 +69,12 @@ class SigmaZero(Stepwise[Sparse]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Sparse:
+    def start(self, problem: Problem) -> SigmaZeroState:
         """Begin at the clean image, at rest."""
         threshold = torch.full_like(problem.images[:, 0, 0, 0], self.threshold)
-        return Sparse(problem.images, Moments.none(problem.images), threshold)
+        return SigmaZeroState(problem.images, Moments.none(problem.images), threshold)
 
-    def step(self, problem: Problem, state: Sparse, probe: Probe) -> Sparse:
+    def step(self, problem: Problem, state: SigmaZeroState, probe: Probe) -> SigmaZeroState:
         """Step, clip, and undo the changes below the threshold."""
         bounds, goal, done = problem.classifier.bounds, problem.goal, state.moments.age
         change = (probe.points - problem.images) / bounds.span
@@ -88,7 +88,7 @@ class SigmaZero(Stepwise[Sparse]):
         pace = self.pace * cosine(self.stride, self.stride / 10, done, self.steps)
         threshold = torch.where(goal.met(probe.logits), state.threshold + pace, state.threshold - pace).clamp(0, 1)
         kept = moved.abs() >= column(threshold, moved)
-        return Sparse(torch.where(kept, x, problem.images), moments, threshold)
+        return SigmaZeroState(torch.where(kept, x, problem.images), moments, threshold)
 
     def _count_slope(self, change: Images) -> Images:
         """Differentiate the smooth count, divided by the number of values."""

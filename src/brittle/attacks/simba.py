@@ -15,7 +15,7 @@ from brittle.types import Images, PerImage
 
 
 @dataclass(frozen=True)
-class Kept(Rows):
+class SimBAState(Rows):
     """What is known of each image.
 
     Attributes:
@@ -74,7 +74,7 @@ class SimBA(Attack):
         """Try the directions, each image in its own order."""
         shape = self._shape(problem)
         order = problem.streams.uniform(problem.ids, (shape.numel(),)).argsort(1)[:, : self.steps]
-        state = Kept(problem.images, _loss(problem, problem.clean), order)
+        state = SimBAState(problem.images, _loss(problem, problem.clean), order)
         for step in range(order.shape[1]):
             keep = (~(problem.solved | problem.record.spent(problem.ids))).nonzero()[:, 0]
             if not len(keep):
@@ -99,7 +99,7 @@ def _loss(problem: Problem, logits: Tensor) -> PerImage:
     return objective(problem, "cross_entropy")(logits)
 
 
-def _tried(problem: Problem, state: Kept, way: Images, which: Tensor) -> tuple[Kept, Tensor]:
+def _tried(problem: Problem, state: SimBAState, way: Images, which: Tensor) -> tuple[SimBAState, Tensor]:
     """Go along a direction from some of the points, and stay where the loss is larger; also say for which it is."""
     rows = which.nonzero()[:, 0]
     rose = torch.zeros_like(which)

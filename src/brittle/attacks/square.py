@@ -10,7 +10,7 @@ from torch import Tensor
 
 from brittle.attacks.objective import objective
 from brittle.base.rows import column
-from brittle.core.attack import Attack, State, Stepwise, at_least, share_above_zero
+from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
@@ -27,7 +27,7 @@ SMALLEST = 3
 
 
 @dataclass(frozen=True)
-class Found(State):
+class SquareState(State):
     """What is known of each image; `x` is the point proposed next.
 
     Attributes:
@@ -80,7 +80,7 @@ class Square(Attack):
     def __post_init__(self):
         at_least("queries", self.queries, 1)
         at_least("restarts", self.restarts, 1)
-        share_above_zero("share", self.share)
+        fraction_above_zero("share", self.share)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""
@@ -88,7 +88,7 @@ class Square(Attack):
 
 
 @dataclass(frozen=True)
-class _Run(Stepwise[Found]):
+class _Run(Stepwise[SquareState]):
     """One run."""
 
     gradients: ClassVar[bool] = False
@@ -98,12 +98,12 @@ class _Run(Stepwise[Found]):
         """The queries after the first."""
         return self.settings.queries - 1
 
-    def start(self, problem: Problem) -> Found:
+    def start(self, problem: Problem) -> SquareState:
         """Propose stripes or pyramids."""
         first = _stripes(problem) if _by_entries(problem) else _pyramids(problem)
-        return Found(first, first, torch.full_like(problem.clean[:, 0], -torch.inf))
+        return SquareState(first, first, torch.full_like(problem.clean[:, 0], -torch.inf))
 
-    def step(self, problem: Problem, state: Found, probe: Probe) -> Found:
+    def step(self, problem: Problem, state: SquareState, probe: Probe) -> SquareState:
         """Keep the better point, and change a square of it."""
         loss = objective(problem, "cross_entropy" if problem.goal.targeted else "margin")
         value = loss(probe.logits)

@@ -24,7 +24,7 @@ RELAXED = 0.1
 
 
 @dataclass(frozen=True)
-class Place(Rows):
+class PointAndSlope(Rows):
     """A field that the network has seen.
 
     Attributes:
@@ -42,10 +42,10 @@ class Place(Rows):
     tension: Fields
 
     @staticmethod
-    def unseen(field: Fields) -> "Place":
+    def unseen(field: Fields) -> "PointAndSlope":
         """Stand for a place that any other is better than."""
         none = field.new_zeros(len(field))
-        return Place(field, none + torch.inf, torch.zeros_like(field), none, torch.zeros_like(field))
+        return PointAndSlope(field, none + torch.inf, torch.zeros_like(field), none, torch.zeros_like(field))
 
     def value(self, tau: PerImage) -> PerImage:
         """The function that is minimised."""
@@ -57,7 +57,7 @@ class Place(Rows):
 
 
 @dataclass(frozen=True)
-class Descent(State):
+class SpatiallyTransformedState(State):
     """Where each image's descent stands; `x` is here.field + stride step.
 
     Attributes:
@@ -70,7 +70,7 @@ class Descent(State):
         moves, changes, count: the last moves and changes of the gradient, (n, memory, 2 h w), in a ring.
     """
 
-    here: Place
+    here: PointAndSlope
     step: Fields
     stride: PerImage
     fall: PerImage
@@ -88,7 +88,7 @@ class Descent(State):
         order = (self.count[:, None] - torch.arange(1, size + 1, device=self.count.device)).remainder(size)
         return Pairs(self.moves, self.changes, order, self.count.clamp_max(size), torch.zeros_like(self.tau))
 
-    def moved(self, accepted: Mask, place: Place) -> "Descent":
+    def moved(self, accepted: Mask, place: PointAndSlope) -> "SpatiallyTransformedState":
         """Go to a place where it was accepted, and learn from the way there; the ring is written in place."""
         rows = (accepted & torch.isfinite(self.here.lacking)).nonzero()[:, 0]
         slot, tau = self.count[rows] % self.moves.shape[1], self.tau[rows]
@@ -99,7 +99,7 @@ class Descent(State):
 
 
 @dataclass(frozen=True)
-class SpatiallyTransformed(Stepwise[Descent]):
+class SpatiallyTransformed(Stepwise[SpatiallyTransformedState]):
     """The smoothest deformation that misleads: minimises what the margin lacks plus tau times the field's variation.
 
     stAdv: Xiao, Zhu, Li, He, Liu, Song, ICLR 2018, section 3 (arXiv:1801.02612). L(field) = max(max_{i != t} Z_i - Z_t,
@@ -154,18 +154,20 @@ class SpatiallyTransformed(Stepwise[Descent]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Descent:
+    def start(self, problem: Problem) -> SpatiallyTransformedState:
         """Begin without a deformation."""
         field, none = problem.threat.zero(problem.images), torch.zeros_like(problem.clean[:, 0])
         ring = field.new_zeros(2, len(field), self.memory, field[:1].numel())
-        here, count = Place.unseen(field), torch.zeros_like(problem.ids)
-        return Descent(field, here, field, none + 1, none, none + self.tau, none, none.bool(), ring[0], ring[1], count)
+        here, count = PointAndSlope.unseen(field), torch.zeros_like(problem.ids)
+        return SpatiallyTransformedState(
+            field, here, field, none + 1, none, none + self.tau, none, none.bool(), ring[0], ring[1], count
+        )
 
-    def over(self, problem: Problem, state: Descent, probe: Probe) -> Mask:
+    def over(self, problem: Problem, state: SpatiallyTransformedState, probe: Probe) -> Mask:
         """An image leaves where the descent has arrived; until then it keeps improving."""
         return state.done
 
-    def step(self, problem: Problem, state: Descent, probe: Probe) -> Descent:
+    def step(self, problem: Problem, state: SpatiallyTransformedState, probe: Probe) -> SpatiallyTransformedState:
         """Accept or shorten the last step; where it was accepted, choose the next."""
         place, before = self._place(problem, state.x, probe), state.here.value(state.tau)
         rise = place.value(state.tau) - before
@@ -178,7 +180,9 @@ class SpatiallyTransformed(Stepwise[Descent]):
         state = replace(state, stride=stride, idle=idle).moved(accepted, place)
         return self._onward(problem, state, arrived | (idle >= PATIENCE), accepted | stuck, stuck)
 
-    def _onward(self, problem: Problem, state: Descent, arrived: Mask, turning: Mask, stuck: Mask) -> Descent:
+    def _onward(
+        self, problem: Problem, state: SpatiallyTransformedState, arrived: Mask, turning: Mask, stuck: Mask
+    ) -> SpatiallyTransformedState:
         """Relax tau where the descent arrived in vain, and choose the next steps of the images that need one."""
         relaxed = arrived & ~problem.solved
         forgetting, turning = relaxed | stuck, turning | arrived
@@ -195,7 +199,7 @@ class SpatiallyTransformed(Stepwise[Descent]):
             state, x=state.here.field + column(stride, step) * step, step=step, stride=stride, fall=fall, done=done
         )
 
-    def _direction(self, problem: Problem, state: Descent, gradient: Fields) -> Fields:
+    def _direction(self, problem: Problem, state: SpatiallyTransformedState, gradient: Fields) -> Fields:
         """Return the step to the quasi-Newton point, or to the nearest allowed one; where that climbs, down the slope.
 
         It moves no pixel farther than `stride`, and without anything learnt exactly so far.
@@ -214,7 +218,7 @@ class SpatiallyTransformed(Stepwise[Descent]):
         """Return the factor that makes a field as long as a step may be."""
         return self.stride / geometry.longest(field).clamp_min(torch.finfo(field.dtype).tiny)
 
-    def _place(self, problem: Problem, field: Fields, probe: Probe) -> Place:
+    def _place(self, problem: Problem, field: Fields, probe: Probe) -> PointAndSlope:
         """Measure both terms and their gradients; an image that lacks nothing costs no backward pass."""
         goal = problem.goal
         unit = logit_scale(problem) if self.scaled else torch.ones_like(probe.logits[:, 0])
@@ -227,4 +231,6 @@ class SpatiallyTransformed(Stepwise[Descent]):
         with torch.enable_grad():
             spread = geometry.variation(leaf, self.softness)
         (tension,) = torch.autograd.grad(spread.sum(), leaf)
-        return Place(field, lacking, geometry.pulled_back(problem.images, field, pull), spread.detach(), tension)
+        return PointAndSlope(
+            field, lacking, geometry.pulled_back(problem.images, field, pull), spread.detach(), tension
+        )

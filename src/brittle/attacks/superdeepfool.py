@@ -6,16 +6,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.deepfool import DeepFool, Walk
+from brittle.attacks.deepfool import DeepFool, DeepFoolState
 from brittle.base.rows import Rows, column
-from brittle.core.attack import Attack, at_least, share_below_one
+from brittle.core.attack import Attack, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
 from brittle.types import Images, Mask, PerImage
 
 
 @dataclass(frozen=True)
-class Trail(Rows):
+class SuperDeepFoolState(Rows):
     """Where each image stands: with DeepFool on its way to the boundary, or just projected.
 
     Attributes:
@@ -26,7 +26,7 @@ class Trail(Rows):
         shortest: the smallest change with which DeepFool crossed the boundary; infinite before the first time, (n,).
     """
 
-    walk: Walk
+    walk: DeepFoolState
     landed: Mask
     rounds: PerImage
     walked: PerImage
@@ -73,7 +73,7 @@ class SuperDeepFool(Attack):
         at_least("steps", self.steps, 1)
         at_least("walk", self.walk, 1)
         at_least("search", self.search, 0)
-        share_below_one("gain", self.gain)
+        fraction_below_one("gain", self.gain)
         self._inner()
 
     def _inner(self) -> DeepFool:
@@ -88,7 +88,7 @@ class SuperDeepFool(Attack):
     def _walk(self, problem: Problem) -> None:
         inner = self._inner()
         none = torch.zeros_like(problem.images[:, 0, 0, 0])
-        trail = Trail(inner.start(problem), none.bool(), none, none, torch.full_like(none, torch.inf))
+        trail = SuperDeepFoolState(inner.start(problem), none.bool(), none, none, torch.full_like(none, torch.inf))
         while len(problem):
             probe = problem.probe(trail.walk.x)
             keep = (~self._finished(problem, trail, probe)).nonzero()[:, 0]
@@ -98,18 +98,18 @@ class SuperDeepFool(Attack):
                 trail = self._step(inner, problem, trail, probe)
                 problem.record.iterations[problem.ids] += 1
 
-    def _finished(self, problem: Problem, trail: Trail, probe: Probe) -> Mask:
+    def _finished(self, problem: Problem, trail: SuperDeepFoolState, probe: Probe) -> Mask:
         met = problem.goal.met(probe.logits)
         idle = problem.threat.size(problem.images, probe.points) > (1 - self.gain) * trail.shortest
         tired = torch.where(met, trail.landed | idle | (trail.rounds >= self.steps), trail.walked >= self.walk)
         return tired | problem.record.spent(problem.ids)
 
-    def _step(self, inner: DeepFool, problem: Problem, trail: Trail, probe: Probe) -> Trail:
+    def _step(self, inner: DeepFool, problem: Problem, trail: SuperDeepFoolState, probe: Probe) -> SuperDeepFoolState:
         """Project what has crossed the boundary, let the rest go on with DeepFool; one backward pass serves both."""
         crossed = problem.goal.met(probe.logits)
         normal, rise, walk = inner.nearest(problem, trail.walk, probe, crossed)
         onward, back = (~crossed).nonzero()[:, 0], crossed.nonzero()[:, 0]
-        parts: list[tuple[Tensor, Walk]] = []
+        parts: list[tuple[Tensor, DeepFoolState]] = []
         if len(onward):
             part = inner.advanced(problem.rows(onward), walk.rows(onward), normal[onward], rise[onward])
             parts.append((onward, part))
@@ -120,7 +120,7 @@ class SuperDeepFool(Attack):
         walked = (trail.walked + 1).masked_fill(crossed, 0)
         size = problem.threat.size(problem.images, probe.points)
         shortest = torch.where(crossed, torch.minimum(trail.shortest, size), trail.shortest)
-        return Trail(_joined(parts), crossed, trail.rounds + crossed, walked, shortest)
+        return SuperDeepFoolState(_joined(parts), crossed, trail.rounds + crossed, walked, shortest)
 
     def _bisect(self, problem: Problem) -> None:
         """Go to the boundary on the line from the clean image to the best point."""
@@ -140,11 +140,11 @@ def _projected(problem: Problem, points: Images, normal: Images) -> Images:
     return problem.classifier.bounds.clamp(problem.images + column(along, normal) * normal)
 
 
-def _joined(parts: list[tuple[Tensor, Walk]]) -> Walk:
+def _joined(parts: list[tuple[Tensor, DeepFoolState]]) -> DeepFoolState:
     """Put the parts of a walk back in the order of the images."""
     order = torch.cat([rows for rows, _ in parts]).argsort()
     pieces = [walk for _, walk in parts]
-    return Walk(
+    return DeepFoolState(
         torch.cat([walk.x for walk in pieces])[order],
         torch.cat([walk.total for walk in pieces])[order],
         torch.cat([walk.rivals for walk in pieces])[order],

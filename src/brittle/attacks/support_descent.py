@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from brittle.base.rows import column
-from brittle.core.attack import Attack, State, Stepwise, at_least, share_below_one
+from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
-from brittle.maths.losses import smooth_lead
+from brittle.maths.losses import smooth_margin
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
@@ -22,7 +22,7 @@ SHARE = 5
 
 
 @dataclass(frozen=True)
-class Support(State):
+class SupportDescentState(State):
     """Where support descent stands.
 
     `count` entries may change, `found` says whether the goal was ever met, `average` is the running gradient, `heat`
@@ -73,7 +73,7 @@ class SupportDescent(Attack):
     def __post_init__(self):
         at_least("steps", self.steps, 1)
         at_least("smoothing", self.smoothing, 0)
-        share_below_one("momentum", self.momentum)
+        fraction_below_one("momentum", self.momentum)
 
     def perturb(self, problem: Problem) -> None:
         """Descend, then put back what is not needed."""
@@ -85,7 +85,7 @@ class SupportDescent(Attack):
 
 
 @dataclass(frozen=True)
-class _Descent(Stepwise[Support]):
+class _Descent(Stepwise[SupportDescentState]):
     """The part that chooses anew at every step."""
 
     stops: ClassVar[bool] = False
@@ -96,21 +96,21 @@ class _Descent(Stepwise[Support]):
         """The steps given."""
         return self.steps
 
-    def start(self, problem: Problem) -> Support:
+    def start(self, problem: Problem) -> SupportDescentState:
         """Begin at the clean image."""
         images = problem.images
         number = images.new_zeros(len(problem))
         done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
         heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
-        return Support(images, number, done.bool(), torch.zeros_like(images), heat, done)
+        return SupportDescentState(images, number, done.bool(), torch.zeros_like(images), heat, done)
 
-    def step(self, problem: Problem, state: Support, probe: Probe) -> Support:
+    def step(self, problem: Problem, state: SupportDescentState, probe: Probe) -> SupportDescentState:
         """Choose the entries anew."""
         done = int(state.done[0])
         labels, heat = problem.goal.labels, state.heat * cosine(1, 0, done, max(1, self.steps - 1))
         sign = 1 if problem.goal.targeted else -1
         distinct = problem.goal.distinct
-        gradient = probe.gradient(lambda logits: sign * smooth_lead(distinct(logits), labels, heat))
+        gradient = probe.gradient(lambda logits: sign * smooth_margin(distinct(logits), labels, heat))
         average = self.settings.momentum * state.average + norms.steepest(gradient, 2)
         bounds, change = problem.classifier.bounds, probe.points - problem.images
         upward = torch.where(average > 0, bounds.upper - problem.images, bounds.lower - problem.images)
@@ -123,7 +123,9 @@ class _Descent(Stepwise[Support]):
         x = torch.where(chosen, problem.images + goes, problem.images)
         return replace(state, x=x, count=count, found=state.found | probe.met, average=average, done=state.done + 1)
 
-    def _count(self, problem: Problem, state: Support, probe: Probe, gradient: Images, done: int) -> PerImage:
+    def _count(
+        self, problem: Problem, state: SupportDescentState, probe: Probe, gradient: Images, done: int
+    ) -> PerImage:
         """Return how many entries may change next."""
         everything = problem.threat.max_size(torch.zeros_like(problem.images), problem.classifier.bounds)
         if not done:

@@ -86,7 +86,7 @@ class Classifier:
                 f"the network was said to return the numbers of {labels} classes, with binary={binary} and "
                 f"probabilities={probabilities}; expected 2 to {MOST_CLASSES:,} classes, and neither of the others"
             )
-        object.__setattr__(self, "module", module if isinstance(module, nn.Module) else Called(module))
+        object.__setattr__(self, "module", module if isinstance(module, nn.Module) else CallableModule(module))
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
         object.__setattr__(self, "probabilities", probabilities)
@@ -97,7 +97,7 @@ class Classifier:
         """What attacks are to go by: of callables and of probabilities no gradients are expected."""
         if self.labels is not None:
             return "labels"
-        return "scores" if self.probabilities or isinstance(self.module, Called) else "gradients"
+        return "scores" if self.probabilities or isinstance(self.module, CallableModule) else "gradients"
 
     @property
     def device(self) -> torch.device:
@@ -208,7 +208,7 @@ class Classifier:
 
 
 def _name(module: nn.Module) -> str:
-    named = module.function if isinstance(module, Called) else type(module)
+    named = module.function if isinstance(module, CallableModule) else type(module)
     return getattr(named, "__name__", type(named).__name__)
 
 
@@ -230,7 +230,7 @@ def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
     return nn.functional.one_hot(said.long(), classes)
 
 
-class Called(nn.Module):
+class CallableModule(nn.Module):
     """Any callable as a module without parameters."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]):

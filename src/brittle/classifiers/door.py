@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from brittle.base.random_state import RandomState
-from brittle.classifiers.layout import ask, laid_out
+from brittle.classifiers.conv_backward import fast_conv_backward
+from brittle.classifiers.frozen import as_called, autocast_around
+from brittle.classifiers.memory_format import ask, to_channels_last
 from brittle.classifiers.slopes import carried, meets_halves
-from brittle.classifiers.still import as_called, autocast_around
 from brittle.classifiers.turns import turn
-from brittle.classifiers.way_back import shortened
 from brittle.errors import ModelError
 from brittle.types import HALF_TYPES, Images
 
@@ -136,12 +136,12 @@ class _Call:
         given = images.to(manner.kind)
         if self.arranged and not manner.compiled:  # it was made for the order in which it was traced
             with as_called():
-                given = laid_out(self.module, given)
+                given = to_channels_last(self.module, given)
         return given.clone() if given is images else given
 
     def said(self, images: Images) -> Any:
         """Ask about a copy."""
-        with as_called(), shortened(images) if self.arranged else nullcontext():
+        with as_called(), fast_conv_backward(images) if self.arranged else nullcontext():
             return self.asking(self.module, images)
 
 

@@ -24,7 +24,7 @@ def audit(
         typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
     ] = None,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Check the audit itself with all it takes, not 5 % of its passes.")
+        bool, typer.Option("--thorough", help="Run all health checks, with no cap on their passes (5 % by default).")
     ] = False,
     fail_under: Annotated[
         float | None,

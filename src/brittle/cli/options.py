@@ -110,9 +110,9 @@ def _plain(hint: Any) -> tuple[Any, int | None]:
 def _value(kind: type[Any], given: dict[str, Any]) -> Any:
     """A group of what was read: numbers out of their text, and a GPU where there is one."""
     if given.get("radius") is not None:
-        from brittle.arguments import number
+        from brittle.arguments import parse_number
 
-        given["radius"] = number(given["radius"])
+        given["radius"] = parse_number(given["radius"])
     if "device" in given:
         given["device"] = device_of(given["device"])
     return kind(**given)

@@ -66,7 +66,7 @@ class Attack(ABC):
             )
         if self.needs_radius and not threat.bounded:
             raise InputError(
-                f"{name} works within a radius and {threat.name} was given none; say {threat.spelt}, "
+                f"{name} works within a radius and {threat.name} was given none; say {threat.constructor_hint}, "
                 f"or search for the smallest radius with SmallestRadius({name}(...))"
             )
 
@@ -160,7 +160,7 @@ def at_least(name: str, value: float, lowest: float) -> None:
         raise InputError(f"{name} is {value}; expected at least {lowest}")
 
 
-def share_below_one(name: str, value: float) -> None:
+def fraction_below_one(name: str, value: float) -> None:
     """Refuse a hyper-parameter that is not from 0 up to, but not including, 1.
 
     Raises:
@@ -170,7 +170,7 @@ def share_below_one(name: str, value: float) -> None:
         raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")
 
 
-def share_above_zero(name: str, value: float) -> None:
+def fraction_above_zero(name: str, value: float) -> None:
     """Refuse a hyper-parameter that is no share from just above 0 to 1.
 
     Raises:

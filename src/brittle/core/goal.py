@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.arguments import fitted, seen
 from brittle.base.rows import Rows
 from brittle.errors import InputError, LabelError
-from brittle.maths.losses import lead
+from brittle.maths.losses import logit_margin
 from brittle.types import Labels, Logits, Mask, PerImage
 
 ROUNDING = 4
@@ -80,7 +80,7 @@ class Away(Goal):
 
     def margin(self, logits: Logits) -> PerImage:
         """The largest other logit minus the label's."""
-        return -lead(self.distinct(logits), self.labels)
+        return -logit_margin(self.distinct(logits), self.labels)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Targeted(Goal):
 
     def margin(self, logits: Logits) -> PerImage:
         """The target's logit minus the largest other."""
-        return lead(self.distinct(logits), self.labels)
+        return logit_margin(self.distinct(logits), self.labels)
 
 
 def _equal(logits: Logits, labels: Labels) -> Tensor:

@@ -44,7 +44,7 @@ class Neighbourhood(Rows):
 
 
 @dataclass(frozen=True)
-class Ladder(Rows, ABC):
+class CandidatePath(Rows, ABC):
     """Lattice points of each image in rising order of size.
 
     Attributes:
@@ -77,7 +77,7 @@ class Ladder(Rows, ABC):
 
 
 @dataclass(frozen=True)
-class _Moves(Ladder):
+class _Moves(CandidatePath):
     """One value moved per rung, that with the most margin for its size first.
 
     Attributes:
@@ -96,7 +96,7 @@ class _Moves(Ladder):
 
 
 @dataclass(frozen=True)
-class _Ball(Ladder):
+class _Ball(CandidatePath):
     """Rung r holds the values farthest along the slope that are within r levels of the clean image."""
 
     clean: Images
@@ -108,7 +108,7 @@ class _Ball(Ladder):
         return torch.maximum(torch.minimum(self.corner, (self.clean + reach).floor()), (self.clean - reach).ceil())
 
 
-def ladder(threat: Threat, clean: Images, centre: Images, slope: Images, margin: PerImage, top: int) -> Ladder:
+def ladder(threat: Threat, clean: Images, centre: Images, slope: Images, margin: PerImage, top: int) -> CandidatePath:
     """Return the ladder of a threat.
 
     For l1 and l2 a rung is one more value moved one level along the slope, in the order of what that adds to the size
@@ -136,7 +136,7 @@ def _dot(slope: Images, change: Images) -> PerImage:
     return (slope * change).flatten(1).sum(1)
 
 
-def _ball(near: Neighbourhood, slope: Images, margin: PerImage) -> Ladder:
+def _ball(near: Neighbourhood, slope: Images, margin: PerImage) -> CandidatePath:
     corner = near.along(slope)
     top = (corner - near.clean).abs().flatten(1).amax(1).ceil().to(torch.int64)
     ball = _Ball(top, margin[:, None], near.clean, corner)
@@ -145,7 +145,7 @@ def _ball(near: Neighbourhood, slope: Images, margin: PerImage) -> Ladder:
     return _Ball(top, torch.stack(predicted, 1), near.clean, corner)
 
 
-def _values(near: Neighbourhood, slope: Images, margin: PerImage, p: float) -> Ladder:
+def _values(near: Neighbourhood, slope: Images, margin: PerImage, p: float) -> CandidatePath:
     base, sign = near.nearest, slope.sign()
     moves, keys = [], []
     for step in range(2):  # a neighbourhood has at most three levels
@@ -163,7 +163,7 @@ def _values(near: Neighbourhood, slope: Images, margin: PerImage, p: float) -> L
     return _Moves((moved != 0).flatten(1).sum(1), curve, base, moved, _ranks(order).reshape(moved.shape))
 
 
-def _sparse(near: Neighbourhood, slope: Images, margin: PerImage, *, pixels: bool) -> Ladder:
+def _sparse(near: Neighbourhood, slope: Images, margin: PerImage, *, pixels: bool) -> CandidatePath:
     changed = near.centre != near.clean
     moves = torch.where(changed, near.along(slope) - near.clean, 0.0)
     gain, live = slope * moves, moves != 0

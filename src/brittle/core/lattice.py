@@ -15,7 +15,7 @@ from torch import Tensor
 
 from brittle.base.rows import Rows, column
 from brittle.core.goal import Goal
-from brittle.core.ladder import Ladder, Neighbourhood, ladder
+from brittle.core.ladder import CandidatePath, Neighbourhood, ladder
 from brittle.core.problem import Probe, Problem
 from brittle.core.record import Record
 from brittle.errors import ModelError
@@ -35,7 +35,7 @@ NOISE = 16
 is adversarial in another batch and on another machine too."""
 
 
-def settle_on(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | None = None) -> Problem:
+def quantize(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | None = None) -> Problem:
     """Search a lattice point for every image that an attack has broken, and put all other points on the lattice too.
 
     Args:
@@ -57,14 +57,14 @@ def settle_on(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | 
     untouched = (before.best == problem.images).flatten(1).all(1)
     after.best = torch.where(column(untouched, after.best), before.best, after.best)
     if len(solved):
-        firm = _Firm(problem.goal.labels, problem.goal.confidence, inner=problem.goal)
+        firm = _StrictGoal(problem.goal.labels, problem.goal.confidence, inner=problem.goal)
         _search(lattice, replace(problem, record=after, goal=firm).rows(solved), before.best[solved])
     after.trace = before.trace
     return replace(problem, record=after)
 
 
 @dataclass(frozen=True)
-class _Firm(Goal):
+class _StrictGoal(Goal):
     """Another goal, met by more than the rounding noise of the logits."""
 
     inner: Goal = field(kw_only=True)
@@ -84,8 +84,8 @@ class _Firm(Goal):
         return self.inner.margin(logits) - self.confidence - noise
 
 
-def _firm(problem: Problem) -> _Firm:
-    assert isinstance(problem.goal, _Firm)
+def _firm(problem: Problem) -> _StrictGoal:
+    assert isinstance(problem.goal, _StrictGoal)
     return problem.goal
 
 
@@ -160,7 +160,7 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
 
 
 @torch.no_grad()
-def _climbed(lattice: Lattice, problem: Problem, rungs: Ladder, centre: Images) -> Images:
+def _climbed(lattice: Lattice, problem: Problem, rungs: CandidatePath, centre: Images) -> Images:
     """Bisect over the rungs of each image's ladder; return the points of the largest margins seen, in levels."""
     count, dtype = len(problem), problem.images.dtype
     everyone = torch.arange(count, device=centre.device)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import placed
 from brittle.types import Images
 
@@ -44,6 +44,6 @@ def is_randomised(classifier: Classifier, images: Images) -> bool:
         ModelError: its outputs are no logits.
     """
     x = placed(images, classifier)
-    with undisturbed(classifier.module):
+    with preserving_state(classifier.module):
         outputs = torch.stack([classifier.checked(x), *(classifier.logits(x) for _ in range(LOOKS - 1))])
     return disagreement(outputs) > DISTANCE

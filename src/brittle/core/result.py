@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from brittle.classifiers.still import said_of_autocast
+from brittle.classifiers.frozen import said_of_autocast
 from brittle.types import Fields, Images, Labels, Mask, PerImage, Points
 
 

@@ -12,11 +12,11 @@ from brittle.arguments import Count, Seed, checked
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.draws import drawn
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
-from brittle.core.lattice import settle_on
+from brittle.core.lattice import quantize
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
@@ -26,7 +26,7 @@ from brittle.threats import MEASURES, Parametric, Threat
 from brittle.threats.grid import Lattice
 from brittle.types import Images, Labels, Logits
 
-VERIFYING = 1
+VERIFICATION_QUERIES = 1
 """Passes of an image that its budget keeps back, to verify what is returned."""
 REMEMBERED = 64
 """Clean logits that are kept from batch to batch, for small ones tell probabilities from logits only together."""
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         The result, in the order of the images and on their device.
 
     Raises:
-        InputError: images, labels or options that cannot be meant; UnsupportedThreat, BoundsError and LabelError are
+        InputError: invalid images, labels or options; UnsupportedThreat, BoundsError and LabelError are
             kinds of it.
         ModelError: outputs that are not logits.
 
@@ -109,7 +109,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     elif grid is not None:
         grid.check(threat, images)
     job = _Job(attack, classifier, threat, seed, max(batch // draws, 1), budget, grid, draws, trace, labels, goal)
-    with undisturbed(classifier.module, seed):
+    with preserving_state(classifier.module, seed):
         return _in_batches(job, images, ids, progress)
 
 
@@ -133,7 +133,7 @@ class _Job:
     @property
     def verifying(self) -> int:
         """The passes kept back to look at what is returned."""
-        return VERIFYING * self.draws
+        return VERIFICATION_QUERIES * self.draws
 
     @property
     def allowance(self) -> int | None:
@@ -221,7 +221,7 @@ def _one_batch(
     if job.lattice is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
         left = None if job.budget is None else job.budget - job.verifying
-        problem = settle_on(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0], left)
+        problem = quantize(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0], left)
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
     verified = count > 0 and (job.budget is None or job.budget > job.verifying)
     columns = _judged(problem, adversarial, already, right, verified=verified) | sizes

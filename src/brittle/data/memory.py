@@ -80,7 +80,7 @@ def from_memory(given: object, *, fit: Fit | None, limit: int | None, skip_bad: 
             are (images, labels). A set or a loader is gone through once, in its own order, up to `limit`, and held in
             memory as it gives the images.
         fit: how images are brought to the form that the network takes.
-        limit: use the first so many images.
+        limit: use only the first N images.
         skip_bad: as of every source.
 
     Raises:

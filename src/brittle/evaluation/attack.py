@@ -13,7 +13,7 @@ from torch import Tensor
 from brittle.arguments import CountOrNone, checked, fitted
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.draws import mean_logits
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
 from brittle.core.goal import Targeted
 from brittle.core.run import run
@@ -29,11 +29,11 @@ from brittle.evaluation.adversarial_images import (
     save_picture,
 )
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.first_look import draws_for
-from brittle.evaluation.part import before_saving
+from brittle.evaluation.compatibility import draws_for
+from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
-from brittle.evaluation.subject import Subject, open_subject
+from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
 from brittle.maths.losses import decided
@@ -88,7 +88,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
         One entry per image.
 
     Raises:
-        BrittleError: anything that cannot be meant or done.
+        BrittleError: invalid input or an input/output failure.
     """
     asked = Asked.of(model, images, question, effort, options, without=("batch",))
     seed, budget = asked.effort.seed or 0, asked.effort.budget
@@ -111,24 +111,26 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     draws = asked.effort.draws or draws_for(subject.classifier, source, budget)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {"lattice": lattice, "budget": budget, "draws": draws, "device": subject.device.partition(":")[0]}
-    decisive = [planned.attack, threat]
-    identity = stated({**said, **_about(subject, source, loaded, decisive, asks=budget is None)})
+    identity_fields = [planned.attack, threat]
+    identity = stated({**said, **_about(subject, source, loaded, identity_fields, asks=budget is None)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
         folder = ImageFolder.open(Path(out), identity, force=force)
-        job = _Job(subject.classifier, planned, target, seed, lattice, folder, before_saving(budget, draws), draws)
+        job = _Job(
+            subject.classifier, planned, target, seed, lattice, folder, without_final_query(budget, draws), draws
+        )
         for block in source.blocks(BLOCK, start=min(folder.next, len(source))):
             job.block(block, source.labelled)
         return folder.saved
 
 
 def _about(
-    subject: Subject, source: Source, loaded: set[str], chosen: Sequence[object], *, asks: bool
+    subject: OpenedSubject, source: Source, loaded: set[str], chosen: Sequence[object], *, asks: bool
 ) -> dict[str, object]:
     """Return what of network and images determines what is saved; the network is asked only where it may be."""
 
     def ask() -> None:
-        with undisturbed(subject.classifier.module), torch.no_grad(), suppress(Exception):
+        with preserving_state(subject.classifier.module), torch.no_grad(), suppress(Exception):
             block = next((block for block in source.blocks(1) if len(block)), None)  # what is wrong, `run` says later
             if block is not None:
                 subject.classifier.logits(block.images.to(subject.classifier.device, subject.classifier.dtype))
@@ -203,7 +205,7 @@ class _Job:
         self.folder.add(rows)
 
     def _logits(self, images: Images) -> Tensor:
-        with undisturbed(self.classifier.module, self.seed), torch.no_grad():
+        with preserving_state(self.classifier.module, self.seed), torch.no_grad():
             images = images.to(self.classifier.device)
             return mean_logits(
                 self.classifier, images, self.draws, seed=self.seed, batch=len(images) * self.draws

@@ -15,21 +15,21 @@ from typing import Any
 
 from brittle import metrics
 from brittle.arguments import checked
-from brittle.classifiers.still import remarks_on_autocast
+from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.lattice import Lattice
 from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.first_look import batch_of, draws_for, first_look
-from brittle.evaluation.part import before_saving
+from brittle.evaluation.compatibility import batch_of, check_model_on_data, draws_for
+from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_of, usual
-from brittle.evaluation.progress import Nobody, Watch
+from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
 from brittle.evaluation.subject import open_subject
 from brittle.evaluation.work import Work
 from brittle.files import check_names
-from brittle.health.case import Attempt
+from brittle.health.context import AttackRun
 from brittle.health.examine import examine_run
 from brittle.identity.sources import users_modules
 from brittle.identity.walk import Known
@@ -58,7 +58,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     thorough: bool = False,
     force: bool = False,
     command: Sequence[str] = (),
-    watch: Watch | None = None,
+    watch: Progress | None = None,
     **options: Any,
 ) -> RunFolder:
     """Attack a network on images and keep every row in a run folder.
@@ -88,7 +88,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         The finished run folder, with what the checks of the audit found (`RunFolder.health`).
 
     Raises:
-        BrittleError: anything that cannot be meant or done; the message says what and how to mend it.
+        BrittleError: invalid input or an input/output failure; the message says what was wrong and how to fix it.
 
     Example:
         >>> import tempfile
@@ -100,7 +100,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     path = Path(tempfile.mkdtemp(prefix="brittle-")) if out is None else Path(out)
     if out is not None:
         return _audited(asked, path, attacks, watch, thorough=thorough, force=force, command=command)
-    (watch or Nobody()).note(f"the run lies in {path}, as long as what this returns is held")
+    (watch or NullProgress()).note(f"the run lies in {path}, as long as what this returns is held")
     try:
         folder = _audited(asked, path, attacks, watch, thorough=thorough, force=force, command=command)
     except BaseException:
@@ -114,7 +114,7 @@ def _audited(
     asked: Asked,
     path: Path,
     attacks: Sequence[str | Attack],
-    watch: Watch | None,
+    watch: Progress | None,
     *,
     thorough: bool,
     force: bool,
@@ -126,7 +126,7 @@ def _audited(
     check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     radius = usual(threat) if eps is None else eps
     planned = plan(attacks, threat, radius) if attacks else []
-    before_saving(budget, asked.effort.draws or 1)
+    without_final_query(budget, asked.effort.draws or 1)
     check_names(*(path / PARTS / one.info.key for one in planned))
     loaded = users_modules()
     if lattice is not None:
@@ -145,14 +145,14 @@ def _audited(
     converted = source.conversions()
     known = Known()
     before = digest_of(classifier.module, known=known)
-    shape = first_look(classifier, source, blank=budget is not None)
+    shape = check_model_on_data(classifier, source, blank=budget is not None)
     if eps is not None:
         check_reach(threat.within(eps), shape, classifier.bounds)
     if radius is not None:
         remarks += unusual_radius(threat, radius / classifier.bounds.span, shape, asked=eps is not None)
-    ask_twice = None if budget is not None else partial(first_look, classifier, source, blank=True)
-    decisive = [value for one in planned for value in (one.attack, one.threat)]
-    origin = provenance(network, classifier, source, loaded, ask_twice, known, decisive)
+    ask_twice = None if budget is not None else partial(check_model_on_data, classifier, source, blank=True)
+    identity_fields = [value for one in planned for value in (one.attack, one.threat)]
+    origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
     draws = asked.effort.draws or draws_for(classifier, source, budget)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -193,7 +193,7 @@ def _audited(
         code=origin.code,
     )
     with RunFolder.create(path, manifest, force=force) as folder:
-        work = Work(folder, planned, classifier, source, origin, watch or Nobody())
+        work = Work(folder, planned, classifier, source, origin, watch or NullProgress())
         anew = work.go()
         health = folder.health()
         if anew or health is None or (thorough and not health.thorough):
@@ -206,10 +206,10 @@ def _audited(
         return folder
 
 
-def attempts(folder: RunFolder, planned: Sequence[Planned]) -> list[Attempt]:
+def attempts(folder: RunFolder, planned: Sequence[Planned]) -> list[AttackRun]:
     """Return the attacks of a run whose parts are all there with their rows, for the checks."""
     tables = metrics.common_images([folder.table(one.info.key) for one in planned])
-    return [Attempt(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)]
+    return [AttackRun(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)]
 
 
 def _version(package: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from brittle.data import Source
-from brittle.errors import LabelError, quoted, shortened
+from brittle.errors import LabelError, quoted, truncate
 
 SHOWN = 4
 """Names of each side that a message shows."""
@@ -133,6 +133,6 @@ def _as_they_are(theirs: Sequence[str], ours: Sequence[str], order: str) -> list
 
 def _some(names: Sequence[str]) -> str:
     return (
-        ", ".join(repr(shortened(name, 60)) for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        ", ".join(repr(truncate(name, 60)) for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
         or "none"
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.draws import mean_logits
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import at_least
 from brittle.core.inputs import placed
 from brittle.core.result import Result
@@ -22,11 +22,11 @@ from brittle.maths.quantization import rounded
 from brittle.runs.schema import SCHEMA
 from brittle.types import Images, Labels, Mask
 
-KEPT = 4
+PER_END = 4
 """How many of the hardest and of the easiest broken images of an attack are kept as pictures."""
 
 
-def before_saving(budget: int | None, draws: int = 1) -> int | None:
+def without_final_query(budget: int | None, draws: int = 1) -> int | None:
     """Return what a budget leaves for `run`, when what it breaks is to be queried once more as saved.
 
     With a single query nothing can be broken, and nothing is left to be looked at.
@@ -39,7 +39,7 @@ def before_saving(budget: int | None, draws: int = 1) -> int | None:
         InputError: a budget that is no number of queries.
 
     Example:
-        >>> before_saving(100), before_saving(1), before_saving(None)
+        >>> without_final_query(100), without_final_query(1), without_final_query(None)
         (99, 1, None)
     """
     if budget is None:
@@ -48,7 +48,7 @@ def before_saving(budget: int | None, draws: int = 1) -> int | None:
     return max(budget - draws, 1)
 
 
-def still_wrong(
+def survives_rounding(
     classifier: Classifier, result: Result, labels: Labels, batch: int, *, draws: int = 1, seed: int = 0
 ) -> Mask:
     """Say which of the images that were broken are misclassified after rounding to 8 bits; no others are looked at.
@@ -59,19 +59,19 @@ def still_wrong(
     wrong = torch.zeros(len(labels), dtype=torch.bool)
     if len(broken):
         saved = placed(rounded(result.adversarial[broken], bounds.lower, bounds.span), classifier)
-        with undisturbed(classifier.module, seed), torch.no_grad():
+        with preserving_state(classifier.module, seed), torch.no_grad():
             logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
         wrong[broken] = mistaken(logits.cpu(), labels[broken])
     return wrong
 
 
 @dataclass
-class Extremes:
+class GallerySelection:
     """The sizes of the hardest and easiest images kept so far, so that a part keeps only pictures that may be shown.
 
     Attributes:
-        easy: the `KEPT` smallest sizes so far, rising.
-        hard: the `KEPT` largest ones, falling.
+        easy: the `PER_END` smallest sizes so far, rising.
+        hard: the `PER_END` largest ones, falling.
     """
 
     easy: list[float] = field(default_factory=list[float])
@@ -89,7 +89,9 @@ class Extremes:
 
 def _smallest(known: list[float], sizes: np.ndarray, rising: np.ndarray) -> tuple[list[float], list[int]]:
     """Merge the sizes of rows with the smallest ones known; return the new smallest ones, and the rows among them."""
-    merged = sorted([(size, -1) for size in known] + [(float(sizes[row]), int(row)) for row in rising[:KEPT]])[:KEPT]
+    merged = sorted([(size, -1) for size in known] + [(float(sizes[row]), int(row)) for row in rising[:PER_END]])[
+        :PER_END
+    ]
     return [size for size, _ in merged], [row for _, row in merged if row >= 0]
 
 

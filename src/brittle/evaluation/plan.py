@@ -37,7 +37,7 @@ BLACK_BOX_ATTACKS = {
     "labels": ("noise:draws=10", "random-direction", "hop-skip-jump", "rotation-translation"),
 }
 """The same for networks that give no gradients: by their scores, or by their decision alone."""
-ASIDE = 3
+RESERVED_QUERIES = 3
 """Queries of a budget that Square does not get: the clean image, what it returns, and that with 8 bits."""
 
 
@@ -129,7 +129,7 @@ def threat_for(attack: str | Attack) -> Threat:
 
 def _defaults(reveals: Reveals, budget: int | None) -> Sequence[str]:
     names = BLACK_BOX_ATTACKS.get(reveals, DEFAULT_ATTACKS)
-    fitting = "square" if budget is None else f"square:queries={max(budget - ASIDE, 1)}"
+    fitting = "square" if budget is None else f"square:queries={max(budget - RESERVED_QUERIES, 1)}"
     return [fitting if name == "square" else name for name in names]
 
 

@@ -3,15 +3,15 @@
 from typing import Protocol
 
 
-class Watch(Protocol):
-    """Somebody who wants to know how far an audit is."""
+class Progress(Protocol):
+    """Receives progress."""
 
     def begin(self, total: int, done: int) -> None:
         """Learn how many image-attack pairs there are in all, and how many of them an earlier run has finished."""
         ...
 
     def advance(self, attack: str, images: int) -> None:
-        """Learn that an attack has finished so many more images."""
+        """Advance by `images`."""
         ...
 
     def note(self, text: str) -> None:
@@ -19,7 +19,7 @@ class Watch(Protocol):
         ...
 
 
-class Nobody:
+class NullProgress:
     """A watch that does not look."""
 
     def begin(self, total: int, done: int) -> None:

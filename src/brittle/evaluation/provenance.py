@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import said_of_autocast
+from brittle.classifiers.frozen import said_of_autocast
 from brittle.data import Source
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.draws import mean_logits
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import placed
 from brittle.core.randomness import is_randomised
 from brittle.data import Source
@@ -118,7 +118,7 @@ def _image(source: Source, index: int) -> Tensor:
 def _answers(questions: Sequence[_Question], classifier: Classifier, seed: int, draws: int) -> Logits:
     """Ask as `run` does."""
     images: Images = placed(torch.stack([question.image for question in questions]), classifier)
-    with undisturbed(classifier.module, seed), torch.no_grad():
+    with preserving_state(classifier.module, seed), torch.no_grad():
         return mean_logits(classifier, images, draws, seed=seed, batch=len(images) * draws).double().cpu()
 
 

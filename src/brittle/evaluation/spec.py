@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from brittle.arguments import fitted, number, seen
+from brittle.arguments import fitted, parse_number, seen
 from brittle.core.attack import Attack
 from brittle.defences import Defence
 from brittle.errors import InputError
@@ -67,11 +67,11 @@ def parse_attack(text: str) -> Spec:
     """
     text, name, inner, options = _parts(text)
     values = _options(text, options)
-    radius = number(values.pop(EPS)) if EPS in values else None
+    radius = parse_number(values.pop(EPS)) if EPS in values else None
     kind = COMBINATORS[name] if name in COMBINATORS else ATTACKS.find(name, also=COMBINATORS)
     arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
     if (name in COMBINATORS) != bool(inner) or "" in inner:
-        raise InputError(f"{text!r}: expected {written(name)}[:FIELD=VALUE,...]")
+        raise InputError(f"{text!r}: expected {spec_syntax(name)}[:FIELD=VALUE,...]")
     if inner:
         attacks = tuple(_inner(part) for part in inner)
         if name == "cascade":
@@ -132,11 +132,11 @@ def _inner(part: str) -> Attack:
     return spec.attack
 
 
-def written(name: str) -> str:
+def spec_syntax(name: str) -> str:
     """Return how an attack is written, with the attacks that it takes.
 
     Example:
-        >>> written("pgd"), written("cascade")
+        >>> spec_syntax("pgd"), spec_syntax("cascade")
         ('pgd', 'cascade(ATTACK;ATTACK;...)')
     """
     if name not in COMBINATORS:
@@ -207,7 +207,9 @@ def with_settings(value: Settings, text: str) -> Settings:
     """
     text = _plain(text)
     pairs = _options(text, [option for option in text.split(",") if option])
-    return replace(value, **{field: _value(type(value), field, written, text) for field, written in pairs.items()})
+    return replace(
+        value, **{field: _value(type(value), field, spec_syntax, text) for field, spec_syntax in pairs.items()}
+    )
 
 
 def _options(text: str, options: Sequence[str]) -> dict[str, str]:
@@ -228,7 +230,7 @@ def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
     known = options_of(kind)
     if field not in known:
         raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")
-    plain: object = number(value) if "/" in value else value
+    plain: object = parse_number(value) if "/" in value else value
     try:
         return TypeAdapter(get_type_hints(kind)[field]).validate_python(plain)
     except ValidationError as error:

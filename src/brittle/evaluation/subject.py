@@ -11,18 +11,18 @@ from torch import nn
 from brittle.arguments import Device, fitted
 from brittle.base.bounds import Bounds
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import remarks_on_autocast, undisturbed
+from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
 from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
 from brittle.errors import BrittleError, InputError
-from brittle.evaluation.first_look import SEEN
+from brittle.evaluation.compatibility import SEEN
 from brittle.models import Network, digest_of, open_network
 from brittle.runs.manifest_info import said_of_images
 from brittle.specs import DataSpec, ModelSpec
 
 
 @dataclass(frozen=True)
-class Subject:
+class OpenedSubject:
     """A network with the images that it is shown.
 
     Attributes:
@@ -50,7 +50,7 @@ class Subject:
         return said_of_images(len(source), source.conversions(), source.skipped, [*remarks, *remarks_on_autocast()])
 
 
-def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None) -> Subject:
+def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None) -> OpenedSubject:
     """Open a network and images, and fit the images to the network's input.
 
     Args:
@@ -68,7 +68,7 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
     if source is not data.spec and network.input_shape is None and len(source.kinds().channels) > 1:
         source.fit = replace(source.fit, channels=channels_of(classifier, source))
     compare_with_origin(network, source)
-    return Subject(network, classifier, source)
+    return OpenedSubject(network, classifier, source)
 
 
 def open_images(data: DataSpec, fit: Fit) -> Source:
@@ -138,7 +138,7 @@ def channels_of(classifier: Classifier, source: Source) -> int | None:
     for channels in (3, 1):
         image = torch.full((1, channels, height, width), classifier.bounds.lower)
         try:
-            with undisturbed(classifier.module), torch.no_grad():
+            with preserving_state(classifier.module), torch.no_grad():
                 classifier.checked(image.to(classifier.device, classifier.dtype))
         except BrittleError:
             continue

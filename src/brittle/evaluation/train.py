@@ -10,7 +10,7 @@ from torch import nn
 
 from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import remarks_on_autocast
+from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.run import run
 from brittle.data import Fit, Source, open_source
@@ -95,7 +95,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         The files, the epochs and what was measured on `test`.
 
     Raises:
-        BrittleError: anything that cannot be meant or done.
+        BrittleError: invalid input or an input/output failure.
     """
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from brittle.arguments import CountOrNone, checked
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.data import Noise
 from brittle.errors import InputError
 from brittle.evaluation.command import command_line
@@ -18,7 +18,7 @@ from brittle.evaluation.plan import threat_of
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
-from brittle.evaluation.subject import Subject, open_subject
+from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.evaluation.universal_result import ROWS, Universal, finished, judged
 from brittle.evaluation.universal_split import Split
 from brittle.identity.compare import fingerprint
@@ -30,8 +30,8 @@ from brittle.runs.place import FilePlace, files_named
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import Lp
 from brittle.universal.course import identity_of
-from brittle.universal.excitation import Excitation
-from brittle.universal.problem import unheard
+from brittle.universal.excitation import ActivationAttack
+from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
 from brittle.version import __version__
 
@@ -86,7 +86,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         The perturbation, its files and its fooling rates with intervals.
 
     Raises:
-        BrittleError: anything that cannot be meant or done.
+        BrittleError: invalid input or an input/output failure.
     """
     nothing = ("labels", "class_order", "target", "lattice", "budget", "draws")
     asked = Asked.of(model, data, question, effort, options, without=nothing)
@@ -103,7 +103,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     place.check()
     free_of_images = asked.data.spec is None
     if free_of_images and method.needs_images:
-        free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, Excitation))
+        free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, ActivationAttack))
         raise InputError(
             f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
         )
@@ -115,7 +115,9 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     split = Split.of(subject, unseen, batch, seed)
     threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
     check_reach(threat, split.seen.shape, subject.classifier.bounds)
-    problem = UniversalProblem(subject.classifier, split.seen.shape, threat, split.seen, seed, progress or unheard)
+    problem = UniversalProblem(
+        subject.classifier, split.seen.shape, threat, split.seen, seed, progress or ignore_progress
+    )
     about = _about(subject, split, device, loaded, method)
     identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
     told: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
@@ -131,7 +133,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         if result is None:
             found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
             found = replace(found, made={**found.made, **about, "attack": attack, **told})
-            result = judged(path, found, split, seed, subject, looking or unheard)
+            result = judged(path, found, split, seed, subject, looking or ignore_progress)
         checkpoint.unlink(missing_ok=True)
     return result
 
@@ -161,11 +163,13 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
     return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
 
 
-def _about(subject: Subject, split: Split, device: str, loaded: set[str], method: UniversalAttack) -> dict[str, object]:
+def _about(
+    subject: OpenedSubject, split: Split, device: str, loaded: set[str], method: UniversalAttack
+) -> dict[str, object]:
     first = split.seen.at(torch.arange(1))
 
     def ask() -> None:
-        with undisturbed(subject.classifier.module), torch.no_grad():
+        with preserving_state(subject.classifier.module), torch.no_grad():
             subject.classifier.logits(first)
 
     ask()

@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.errors import RunError
-from brittle.evaluation.subject import Subject
+from brittle.evaluation.subject import OpenedSubject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate
@@ -89,7 +89,7 @@ def random_like(perturbation: Perturbation, seed: int) -> Tensor:
 
 
 def judged(
-    path: Path, found: Perturbation, split: Split, seed: int, subject: Subject, looking: Callable[[float], None]
+    path: Path, found: Perturbation, split: Split, seed: int, subject: OpenedSubject, looking: Callable[[float], None]
 ) -> Universal:
     """Show the perturbation to all images once more, and write both files."""
     noise = random_like(found, seed)

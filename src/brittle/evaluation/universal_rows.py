@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.files import write_atomically
 from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes
@@ -73,7 +73,7 @@ def outcome(  # a group of images, and what it is shown
     pictures: list[tuple[bytes | None, bytes | None]] = []
     for rows in images.batches():
         some = images.at(rows)
-        with undisturbed(images.classifier.module):
+        with preserving_state(images.classifier.module):
             said = {
                 name: images.logits(some, change)
                 for name, change in (("clean", None), ("perturbed", v), ("noise", noise))

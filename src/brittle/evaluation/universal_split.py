@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from brittle.errors import InputError
-from brittle.evaluation.subject import Subject
+from brittle.evaluation.subject import OpenedSubject
 from brittle.maths.quantization import levels_of
 from brittle.types import Images
 from brittle.universal.images import ImageSet
@@ -27,7 +27,7 @@ class Split:
     places: tuple[list[int], list[int]]
 
     @classmethod
-    def of(cls, subject: Subject, unseen: int | None, batch: int, seed: int) -> "Split":
+    def of(cls, subject: OpenedSubject, unseen: int | None, batch: int, seed: int) -> "Split":
         """Hold all images as 8-bit values, and part them by a permutation that the seed determines."""
         blocks = [block for block in subject.source.blocks(READ) if len(block)]
         if not blocks:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from brittle.classifiers.classifier import Classifier
 from brittle.core.run import run
 from brittle.data import Block, Source
-from brittle.evaluation.part import Extremes, before_saving, rows_of, still_wrong
+from brittle.evaluation.part import GallerySelection, rows_of, survives_rounding, without_final_query
 from brittle.evaluation.plan import Planned
-from brittle.evaluation.progress import Watch
+from brittle.evaluation.progress import Progress
 from brittle.evaluation.provenance import Provenance
 from brittle.evaluation.recheck import ask_again
 from brittle.metrics.rows import flags, floats
@@ -25,7 +25,7 @@ class Work:
     classifier: Classifier
     source: Source
     origin: Provenance
-    watch: Watch
+    watch: Progress
 
     def go(self) -> bool:
         """Do every part that is not there, and say whether there was any."""
@@ -48,7 +48,7 @@ class Work:
             said = ask_again(self.folder, parts, self.classifier, self.source)
             self.folder.note(said)
             self.watch.note(said)
-        extremes = {one.info.key: Extremes() for one in self.planned}
+        extremes = {one.info.key: GallerySelection() for one in self.planned}
         for number in range(manifest.blocks):
             block = None
             for one in self.planned:
@@ -66,7 +66,7 @@ class Work:
         block = self.folder.manifest.block
         return min(block, len(self.source) - number * block)
 
-    def _remember(self, key: str, number: int, extremes: Extremes) -> None:
+    def _remember(self, key: str, number: int, extremes: GallerySelection) -> None:
         table = self.folder.part(key, number, ["size", "success"])
         extremes.take(floats(table, "size"), flags(table, "success"))
 
@@ -76,7 +76,7 @@ class Work:
         if found.keys() - known.keys():
             self.folder.note_bad([bad for _, bad in sorted({**known, **found}.items())])
 
-    def _part(self, one: Planned, block: Block, number: int, extremes: Extremes) -> None:
+    def _part(self, one: Planned, block: Block, number: int, extremes: GallerySelection) -> None:
         manifest = self.folder.manifest
         result = run(
             one.attack,
@@ -88,11 +88,11 @@ class Work:
             batch=manifest.batch,
             ids=block.index,
             lattice=manifest.lattice,
-            budget=before_saving(manifest.budget, manifest.draws),
+            budget=without_final_query(manifest.budget, manifest.draws),
             draws=manifest.draws,
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
-        survives = still_wrong(
+        survives = survives_rounding(
             self.classifier, result, block.labels, manifest.batch, draws=manifest.draws, seed=manifest.seed
         )
         kept = extremes.take(result.size.double().numpy(), result.success.numpy())

@@ -7,11 +7,11 @@ import torch
 from brittle import registry
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Source
-from brittle.health.case import Attempt, Case
 from brittle.health.check import Check
+from brittle.health.context import AttackRun, HealthContext
+from brittle.health.counting import CountingClassifier
 from brittle.health.finite import FINITE
 from brittle.health.gradients import GRADIENT_CHECKS
-from brittle.health.meter import Meter
 from brittle.health.outputs import OUTPUT_CHECKS
 from brittle.health.radii import RADIUS_CHECKS
 from brittle.health.repeats import REPEAT_CHECKS
@@ -39,7 +39,7 @@ RUNS, LENGTH = 8, 8
 """The images that checks may show the network again: so many stretches of so many images, spread over the source."""
 
 
-def examine(case: Case, run: str = "") -> Health:
+def examine(case: HealthContext, run: str = "") -> Health:
     """Make the checks.
 
     Args:
@@ -58,7 +58,7 @@ def examine(case: Case, run: str = "") -> Health:
 
 def examine_run(
     folder: RunFolder,
-    attempts: Sequence[Attempt],
+    attempts: Sequence[AttackRun],
     threat: Threat,
     classifier: Classifier,
     source: Source,
@@ -79,8 +79,8 @@ def examine_run(
     """
     manifest = folder.manifest
     images, labels, index = _spread(source)
-    case = Case(
-        meter=Meter(classifier),
+    case = HealthContext(
+        meter=CountingClassifier(classifier),
         images=images,
         labels=labels,
         index=index,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from brittle.health.case import Case
-from brittle.health.check import Check, Seen
+from brittle.health.check import Check, Outcome
+from brittle.health.context import HealthContext
 from brittle.health.sources import AUTOATTACK
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import integers
@@ -12,12 +12,12 @@ UNDEFINED = 0.1
 """Share of the images that are not defined around themselves above which the check fails; ours."""
 
 
-def _met(case: Case, column: str) -> Flags:
+def _met(case: HealthContext, column: str) -> Flags:
     """Which images met one in any attack."""
     return np.any([integers(one.table, column) > 0 for one in case.attempts], axis=0)
 
 
-def _finite(case: Case) -> Seen:
+def _finite(case: HealthContext) -> Outcome:
     outputs, gradients = _met(case, "nonfinite_outputs"), _met(case, "nonfinite_gradients")
     count, share = len(outputs), float(np.logical_or(outputs, gradients).mean())
     text = (
@@ -25,8 +25,8 @@ def _finite(case: Case) -> Seen:
         "gradient with such an entry"
     )
     if float(outputs.mean()) > UNDEFINED:
-        return Seen("fail", text, share)
-    return Seen("warn" if share else "pass", text, share)
+        return Outcome("fail", text, share)
+    return Outcome("warn" if share else "pass", text, share)
 
 
 FINITE = Check(

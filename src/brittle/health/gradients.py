@@ -7,38 +7,38 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.errors import ModelError
-from brittle.health.case import Case
-from brittle.health.check import Check, Seen, skipped
+from brittle.health.check import Check, Outcome, skipped
+from brittle.health.context import HealthContext
 from brittle.health.sources import AUTOATTACK, INDICATORS, ROBUSTBENCH
-from brittle.maths.losses import cross_entropy, lead
+from brittle.maths.losses import cross_entropy, logit_margin
 from brittle.types import Labels, Logits, PerImage
 
 VANISHED = 0.1
 """Share of the images without a gradient of the cross-entropy above which the check fails; ours."""
 
 
-def _gradients(case: Case) -> Seen:
+def _gradients(case: HealthContext) -> Outcome:
     used = bool(case.attacked())
     try:
-        margin, entropy = (_zeros(case, value) for value in (lead, cross_entropy))
+        margin, entropy = (_zeros(case, value) for value in (logit_margin, cross_entropy))
     except (RuntimeError, ModelError) as error:
         reason = f"the network cannot be differentiated: {str(error).splitlines()[0]}"
-        return Seen("fail", reason) if used else skipped(f"No attack asked for gradients, and {reason}")
+        return Outcome("fail", reason) if used else skipped(f"No attack asked for gradients, and {reason}")
     count, kind = case.probed, "images have a gradient that is zero or not finite"
     text = f"{margin} of {count} {kind} for the margin, {entropy} for the cross-entropy"
     share = max(margin, entropy) / count
     if margin or share > VANISHED:
-        return Seen("fail" if used else "warn", text, share)
-    return Seen("warn" if entropy else "pass", text, share)
+        return Outcome("fail" if used else "warn", text, share)
+    return Outcome("warn" if entropy else "pass", text, share)
 
 
-def _zeros(case: Case, value: Callable[[Logits, Labels], PerImage]) -> int:
+def _zeros(case: HealthContext, value: Callable[[Logits, Labels], PerImage]) -> int:
     """Count the probed images whose gradient holds nothing but zeros, or something that is no number."""
     found: list[Tensor] = []
     labels = case.labels[: case.probed].to(case.shown.device)
-    with undisturbed(case.meter, case.seed):
+    with preserving_state(case.meter, case.seed):
         for images, own in zip(case.shown.split(case.batch), labels.split(case.batch), strict=True):
             leaf = images.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(value(case.classifier.logits(leaf), own).sum(), leaf)
@@ -59,15 +59,15 @@ GRADIENTS = Check(
 )
 
 
-def _optimises(case: Case) -> Seen:
-    with undisturbed(case.meter, case.seed), _spied() as calls, torch.no_grad():
+def _optimises(case: HealthContext) -> Outcome:
+    with preserving_state(case.meter, case.seed), _spied() as calls, torch.no_grad():
         case.logits(case.shown[:1])
-    with undisturbed(case.meter, case.seed), _spied() as again:
+    with preserving_state(case.meter, case.seed), _spied() as again:
         case.logits(case.shown[:1])
     total = max(sum(calls.values()), sum(again.values()))
     kinds = ", ".join(kind for kind in calls if calls[kind] or again[kind])
     text = f"{total} calls of autograd inside one forward pass" + (f" ({kinds})" if kinds else "")
-    return Seen("fail" if total else "pass", text, float(total))
+    return Outcome("fail" if total else "pass", text, float(total))
 
 
 OPTIMISES = Check(

@@ -4,15 +4,15 @@ import torch
 from torch.nn import functional
 
 from brittle.attacks.apgd import APGD
+from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.probabilities import seem_probabilities, seem_sigmoid
-from brittle.classifiers.still import undisturbed
 from brittle.core.attack import Attack
 from brittle.core.inputs import placed
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
-from brittle.health.case import STABILITY, Case
-from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.check import Check, Outcome, graded, skipped
+from brittle.health.context import STABILITY, HealthContext
 from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
-from brittle.maths.losses import lead
+from brittle.maths.losses import logit_margin
 from brittle.metrics.rows import integers
 from brittle.tolerance import in_range
 from brittle.types import HALF_TYPES
@@ -35,7 +35,7 @@ ALONE = 1e-3
 """Between logits of length 1 of an image alone and among others; other kernels round differently; ours."""
 
 
-def _images(case: Case) -> Seen:
+def _images(case: HealthContext) -> Outcome:
     lowest, highest = (float(value) for value in case.images.aminmax())
     lower, upper = case.classifier.bounds.lower, case.classifier.bounds.upper
     kind = str(case.classifier.dtype).removeprefix("torch.")
@@ -43,11 +43,13 @@ def _images(case: Case) -> Seen:
     text = f"{lowest:.3g} to {highest:.3g} over {len(case.images)} images, {kind}, bounds {lower:g} to {upper:g}"
     filled = (highest - lowest) / case.span
     if not in_range(lowest, highest, lower, upper):
-        return Seen("fail", text, filled)
+        return Outcome("fail", text, filled)
     if halves:
         kinds = " and ".join(halves)
-        return Seen("warn", f"{text}; weights in {kinds}: changes finer than {kinds} tells apart are not seen", filled)
-    return Seen("pass" if filled >= NARROW else "fail", text, filled)
+        return Outcome(
+            "warn", f"{text}; weights in {kinds}: changes finer than {kinds} tells apart are not seen", filled
+        )
+    return Outcome("pass" if filled >= NARROW else "fail", text, filled)
 
 
 IMAGES = Check(
@@ -62,13 +64,13 @@ IMAGES = Check(
 )
 
 
-def _mode(case: Case) -> Seen:
-    with undisturbed(case.meter, case.seed), torch.no_grad():
+def _mode(case: HealthContext) -> Outcome:
+    with preserving_state(case.meter, case.seed), torch.no_grad():
         case.logits(case.shown[:1])
         training = [name for name, part in case.meter.named_modules() if name and part.training]
     named = f" ({', '.join(training[:3])})" if training else ""
     text = f"{len(training)} of the network's modules in training mode after a forward pass{named}"
-    return Seen("fail" if training else "pass", text, float(len(training)))
+    return Outcome("fail" if training else "pass", text, float(len(training)))
 
 
 MODE = Check(
@@ -82,15 +84,15 @@ MODE = Check(
 )
 
 
-def _randomised(case: Case) -> Seen:
+def _randomised(case: HealthContext) -> Outcome:
     right = (case.outputs.argmax(2) == case.labels[: case.probed].to(case.outputs.device)).sum(1)
     distance = disagreement(case.outputs)
     counts = f"{int(right.min())} to {int(right.max())}" if int(right.min()) < int(right.max()) else int(right.min())
     text = f"largest distance {distance:.2g} in {LOOKS} passes over {case.probed} images, {counts} right each time"
     same = distance <= DISTANCE and int(right.min()) == int(right.max())
     if not same and case.draws > 1:
-        return Seen("warn", f"{text}; attacked and judged by the mean over {case.draws} draws", distance)
-    return Seen("pass" if same else "fail", text, distance)
+        return Outcome("warn", f"{text}; attacked and judged by the mean over {case.draws} draws", distance)
+    return Outcome("pass" if same else "fail", text, distance)
 
 
 RANDOMISED = Check(
@@ -106,19 +108,21 @@ RANDOMISED = Check(
 )
 
 
-def _probabilities(case: Case) -> Seen:
+def _probabilities(case: HealthContext) -> Outcome:
     logits = case.outputs[0]
     if not case.meter.classifier.probabilities:
         single = case.meter.classifier.binary
         soft = seem_sigmoid(logits[:, 1]) if single else seem_probabilities(logits)
         text = f"outputs from {float(logits.min()):.3g} to {float(logits.max()):.3g}"
         said = ", on both sides of 1/2" if single else ", every row sums to 1"
-        return Seen("fail" if soft else "pass", text + (said if soft else ""))
+        return Outcome("fail" if soft else "pass", text + (said if soft else ""))
     certain = float((logits.amax(1) == 0).double().mean())
     text = f"{certain:.0%} of {case.probed} images have a probability that rounds to 1"
     if not case.attacked():
-        return Seen("pass", f"Said to be probabilities, and attacked without gradients; {text}", certain)
-    return Seen("warn", f"Said to be probabilities, whose gradients vanish as they round to 0 and 1; {text}", certain)
+        return Outcome("pass", f"Said to be probabilities, and attacked without gradients; {text}", certain)
+    return Outcome(
+        "warn", f"Said to be probabilities, whose gradients vanish as they round to 0 and 1; {text}", certain
+    )
 
 
 PROBABILITIES = Check(
@@ -132,11 +136,11 @@ PROBABILITIES = Check(
 )
 
 
-def _classes(case: Case) -> Seen:
+def _classes(case: HealthContext) -> Outcome:
     count = case.outputs.shape[2]
     wrong = [attempt.title for attempt in case.attempts if _classes_needed(attempt.attack) > count]
     text = f"{count} classes" + (f", too few for {', '.join(wrong)}" if wrong else "")
-    return Seen("fail" if wrong else "pass", text, float(count))
+    return Outcome("fail" if wrong else "pass", text, float(count))
 
 
 def _classes_needed(attack: Attack) -> int:
@@ -157,16 +161,16 @@ CLASSES = Check(
 )
 
 
-def _alone(case: Case) -> Seen:
+def _alone(case: HealthContext) -> Outcome:
     if case.draws > 1:
         return skipped("The network draws random numbers, and answers otherwise each time.")
-    with undisturbed(case.meter, case.seed), torch.no_grad():
+    with preserving_state(case.meter, case.seed), torch.no_grad():
         alone = torch.cat([case.classifier.logits(case.shown[row : row + 1]) for row in range(case.probed)])
     among = functional.normalize(case.outputs[0].double(), dim=1)
     distance = (functional.normalize(alone.double(), dim=1) - among).norm(dim=1)
     off = int((distance > ALONE).sum())
     text = f"{off} of {case.probed} images answered otherwise alone than in their batch, by {float(distance.max()):.2g}"
-    return Seen("fail" if off else "pass", text, float(distance.max()))
+    return Outcome("fail" if off else "pass", text, float(distance.max()))
 
 
 ALONE_OR_NOT = Check(
@@ -180,8 +184,8 @@ ALONE_OR_NOT = Check(
 )
 
 
-def _clean(case: Case) -> Seen:
-    with undisturbed(case.meter, case.seed), torch.no_grad():
+def _clean(case: HealthContext) -> Outcome:
+    with preserving_state(case.meter, case.seed), torch.no_grad():
         reverse = case.judged(case.shown.flip(0)).argmax(1).flip(0).cpu()
     written = torch.from_numpy(integers(case.attempts[0].table, "clean_prediction")[case.rows[: case.probed]])
     labels = case.labels[: case.probed]
@@ -204,9 +208,9 @@ CLEAN = Check(
 )
 
 
-def _stable(case: Case) -> Seen:
+def _stable(case: HealthContext) -> Outcome:
     cost = 2 * FEWEST_POINTS * case.draws
-    count = min(max(case.afford(STABILITY, cost), FEWEST_IMAGES), len(case.images))
+    count = min(max(case.affordable_images(STABILITY, cost), FEWEST_IMAGES), len(case.images))
     if count < FEWEST_IMAGES:
         return skipped(f"The surroundings of {count} of the at least {FEWEST_IMAGES} images that tell are no sample.")
     images, labels = placed(case.images[:count], case.classifier), case.labels[:count].to(case.shown.device)
@@ -214,11 +218,14 @@ def _stable(case: Case) -> Seen:
     generator = torch.Generator().manual_seed(case.seed)
     noise = (torch.rand((points, *images.shape), generator=generator) - 0.5) * NEIGHBOURHOOD * case.span
     bounds = case.classifier.bounds
-    with undisturbed(case.meter, case.seed), torch.no_grad():
-        before = lead(case.judged(images), labels)
+    with preserving_state(case.meter, case.seed), torch.no_grad():
+        before = logit_margin(case.judged(images), labels)
         wide, close = (
             torch.stack(
-                [lead(case.judged(bounds.clamp(images + one.to(images) / smaller)), labels) - before for one in noise]
+                [
+                    logit_margin(case.judged(bounds.clamp(images + one.to(images) / smaller)), labels) - before
+                    for one in noise
+                ]
             )
             .abs()
             .double()

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import torch
 
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import placed
-from brittle.health.case import RADII, SHARE, Attempt, Case
-from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.check import Check, Outcome, graded, skipped
+from brittle.health.context import RADII, SHARE, AttackRun, HealthContext
 from brittle.health.sources import CHECKLIST, INDICATORS, SYMPTOM
 from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
@@ -18,19 +18,19 @@ LOST = 0.05
 """Share of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
 
 
-def strongest(case: Case) -> Attempt | None:
+def strongest(case: HealthContext) -> AttackRun | None:
     """The attempt by gradients at a radius that broke the most images, of equal ones the cheapest; None for none."""
     fixed = [one for one in case.attacked() if one.fixed and one.iterative and one.threat.flattens]
     return max(fixed, key=lambda one: (int(one.broken.sum()), -int(one.cost.sum())), default=None)
 
 
-def _broken_at(case: Case, attempt: Attempt, places: list[int], radius: PerImage) -> Mask:
+def _broken_at(case: HealthContext, attempt: AttackRun, places: list[int], radius: PerImage) -> Mask:
     """Run an attempt again at other radii."""
     result = case.attack(attempt.attack, attempt.threat.within(radius), places)
     return result.success | result.already
 
 
-def standing(case: Case, attempt: Attempt, places: list[int], radii: PerImage) -> tuple[int, int]:
+def standing(case: HealthContext, attempt: AttackRun, places: list[int], radii: PerImage) -> tuple[int, int]:
     """Run an attempt again at a radius for each image of the case: how many stood, of how many there was room for."""
     room = float("inf") if case.thorough else case.meter.passes + RADII * SHARE * case.passes
     stood = looked = 0
@@ -45,11 +45,11 @@ def standing(case: Case, attempt: Attempt, places: list[int], radii: PerImage) -
     return stood, looked
 
 
-def _right(case: Case) -> list[int]:
+def _right(case: HealthContext) -> list[int]:
     return [place for place, row in enumerate(case.rows) if case.correct[row]]
 
 
-def _wider(case: Case) -> Seen:
+def _wider(case: HealthContext) -> Outcome:
     lost, looked, parts = 0, 0, list[str]()
     for small, large in _pairs(case):
         less, more = int(small.broken.sum()), int(large.broken.sum())
@@ -66,7 +66,7 @@ def _wider(case: Case) -> Seen:
     return graded(lost / looked, 0.0, LOST, "; ".join(parts))
 
 
-def _pairs(case: Case) -> list[tuple[Attempt, Attempt]]:
+def _pairs(case: HealthContext) -> list[tuple[AttackRun, AttackRun]]:
     """The same attack at two radii, smaller first."""
     fixed = [one for one in case.attempts if one.fixed and one.gradients]
     return [
@@ -88,19 +88,19 @@ WIDER = Check(
 )
 
 
-def grey_images(case: Case) -> tuple[list[int], PerImage]:
+def grey_images(case: HealthContext) -> tuple[list[int], PerImage]:
     """Places of the right images that one flat grey image proves to be breakable, and how far it lies from each."""
     bounds = case.classifier.bounds
     right = _right(case)
     images = placed(case.images, case.classifier)
     grey = torch.full_like(images[:1], (bounds.lower + bounds.upper) / 2)
-    with undisturbed(case.meter, case.seed), torch.no_grad():
+    with preserving_state(case.meter, case.seed), torch.no_grad():
         logits = case.judged(grey).cpu()
     distance = case.threat.size(images, grey.expand_as(images)).cpu()
     return [place for place in right if bool(mistaken(logits, int(case.labels[place])))], distance
 
 
-def _guessing(case: Case) -> Seen:
+def _guessing(case: HealthContext) -> Outcome:
     if not case.threat.flattens:
         return skipped(NO_FLAT_IMAGE)
     places, distance = grey_images(case)
@@ -136,7 +136,7 @@ GUESSING = Check(
 )
 
 
-def _unbounded(case: Case) -> Seen:
+def _unbounded(case: HealthContext) -> Outcome:
     attempt = strongest(case)
     if attempt is None:
         return skipped("There was no iterative attack by gradients at a radius.")

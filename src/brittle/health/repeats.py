@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from brittle.classifiers.still import undisturbed
-from brittle.health.again import Again, in_box
-from brittle.health.case import Case
-from brittle.health.check import Check, Seen, graded, skipped
+from brittle.classifiers.frozen import preserving_state
+from brittle.health.check import Check, Outcome, graded, skipped
+from brittle.health.context import HealthContext
+from brittle.health.rerun import Rerun, in_box
 from brittle.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags, floats
@@ -28,7 +28,7 @@ MOVING = (0.25, 0.5)
 """Shares of unbroken images whose loss still moves above which the check warns and fails; ours."""
 
 
-def _same(case: Case) -> Seen:
+def _same(case: HealthContext) -> Outcome:
     if not case.repeats:
         return skipped("No image was right before.")
     other = [one for one in case.repeats if _differs(one)]
@@ -37,7 +37,7 @@ def _same(case: Case) -> Seen:
     return graded(len(other) / len(case.repeats), *DIFFER, text)
 
 
-def _differs(one: Again) -> bool:
+def _differs(one: Rerun) -> bool:
     """Whether the outcome or the size of a repeat is another than in the audit."""
     table, row = one.attempt.table, one.row
     if bool(one.result.success[0]) != bool(flags(table, "success")[row]):
@@ -58,7 +58,7 @@ SAME = Check(
 )
 
 
-def _allowed(case: Case) -> Seen:
+def _allowed(case: HealthContext) -> Outcome:
     hits = [one for one in case.repeats if bool(one.result.success[0])]
     if not hits:
         return skipped("None of the images attacked again was broken.")
@@ -73,16 +73,16 @@ def _allowed(case: Case) -> Seen:
             largest = max(largest, size / radius)
             beyond += size > most_within(radius, case.span)
         outside += not bool(in_box(moved, bounds)[0])
-    with undisturbed(case.meter, case.seed), torch.no_grad():
+    with preserving_state(case.meter, case.seed), torch.no_grad():
         for one in hits:
             moved = one.result.adversarial.to(case.classifier.device, case.classifier.dtype)
             right += int(case.judged(moved).argmax(1)) == int(case.labels[one.place])
     text = f"of {len(hits)} changes {beyond} are beyond the radius, {outside} leave the box, {right} are no success"
     text += f"; the largest is {largest:.6f} of its radius" if largest else ""
-    return Seen("fail" if beyond or outside or right else "pass", text, float(beyond + outside + right))
+    return Outcome("fail" if beyond or outside or right else "pass", text, float(beyond + outside + right))
 
 
-def _image(case: Case, one: Again) -> Floats:
+def _image(case: HealthContext, one: Rerun) -> Floats:
     return case.images[one.place].double().numpy()
 
 
@@ -98,7 +98,7 @@ ALLOWED = Check(
 )
 
 
-def _returned(case: Case) -> Seen:
+def _returned(case: HealthContext) -> Outcome:
     if case.lattice is not None:
         return skipped("Points on the path need not lie on the lattice, on which results do.")
     if case.draws > 1:
@@ -114,7 +114,7 @@ def _returned(case: Case) -> Seen:
     named = f" ({', '.join(dict.fromkeys(one.attempt.title for one in lost))})" if lost else ""
     text = f"{points:,} points seen for {len(seen)} results: {silent} broken in silence, "
     text += f"{len(lost) - silent} with a smaller change on the path{named}"
-    return Seen("fail" if lost else "pass", text, float(len(lost)))
+    return Outcome("fail" if lost else "pass", text, float(len(lost)))
 
 
 RETURNED = Check(
@@ -128,13 +128,13 @@ RETURNED = Check(
 )
 
 
-def _converged(case: Case) -> Seen:
+def _converged(case: HealthContext) -> Outcome:
     steps = [one for one in case.repeats if one.attempt.fixed and one.attempt.iterative]
     if not steps:
         return skipped("There was no iterative attack at a radius.")
     unbroken = [one for one in steps if not bool(one.result.success[0])]
     if not unbroken:
-        return Seen("pass", "Every image attacked again by an iterative attack at a radius was broken", 0.0)
+        return Outcome("pass", "Every image attacked again by an iterative attack at a radius was broken", 0.0)
     moves = [moved(one.result.trace[0].double().cpu().numpy()) for one in unbroken if one.result.trace is not None]
     moving = sum(move > MOVED for move in moves)
     text = f"{moving} of {len(moves)} unbroken images had a margin still growing, by {max(moves):.1%} at most"

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from brittle import metrics
-from brittle.health.case import Attempt, Case
-from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.check import Check, Outcome, graded, skipped
+from brittle.health.context import AttackRun, HealthContext
 from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import changes, flags, within
@@ -24,17 +24,17 @@ WIDTH = (0.2, 0.5)
 """Widths of the 95 % interval above which the check warns and fails; ours."""
 
 
-def _within_question(case: Case, attempts: Sequence[Attempt]) -> Flags:
+def _within_question(case: HealthContext, attempts: Sequence[AttackRun]) -> Flags:
     """Which images these attempts broke within the question's radius, together."""
     hits = [metrics.broken(attempt.table, case.norm, case.radius) for attempt in attempts]
     return np.any(hits, axis=0) if hits else np.zeros_like(case.correct)
 
 
-def _titles(attempts: Sequence[Attempt]) -> str:
+def _titles(attempts: Sequence[AttackRun]) -> str:
     return ", ".join(attempt.title for attempt in attempts)
 
 
-def _against_gradients(case: Case, rivals: Sequence[Attempt], who: str, least: int) -> Seen:
+def _against_gradients(case: HealthContext, rivals: Sequence[AttackRun], who: str, least: int) -> Outcome:
     """Compare attacks that do not use gradients with all that do; fewer than `least` images alone are no sign."""
     white, right = case.attacked(), int(case.correct.sum())
     if not rivals or not white or not right:
@@ -48,11 +48,11 @@ def _against_gradients(case: Case, rivals: Sequence[Attempt], who: str, least: i
         f"gradients broke {int(ours.sum())}"
     )
     if beaten or (alone / total > CLEARLY and alone >= least):
-        return Seen("fail", text, alone / total)
-    return Seen("warn" if alone >= least and alone / total > POINTS else "pass", text, alone / total)
+        return Outcome("fail", text, alone / total)
+    return Outcome("warn" if alone >= least and alone / total > POINTS else "pass", text, alone / total)
 
 
-def _black_box(case: Case) -> Seen:
+def _black_box(case: HealthContext) -> Outcome:
     return _against_gradients(case, [one for one in case.attempts if one.black_box], "black box", 2)
 
 
@@ -69,7 +69,7 @@ BLACK_BOX = Check(
 )
 
 
-def _noise(case: Case) -> Seen:
+def _noise(case: HealthContext) -> Outcome:
     return _against_gradients(case, [one for one in case.attempts if one.baseline], "random baseline", 1)
 
 
@@ -85,7 +85,7 @@ NOISE = Check(
 )
 
 
-def _iterative(case: Case) -> Seen:
+def _iterative(case: HealthContext) -> Outcome:
     fixed = [attempt for attempt in case.attacked() if attempt.fixed]
     singles = [attempt for attempt in fixed if not attempt.iterative]
     pairs = [
@@ -115,7 +115,7 @@ ITERATIVE = Check(
 )
 
 
-def _unlimited(case: Case) -> Seen:
+def _unlimited(case: HealthContext) -> Outcome:
     searches = [one for one in case.attacked() if not one.fixed and one.threat.flattens]
     right = int(case.correct.sum())
     if not searches or not right:
@@ -138,14 +138,14 @@ UNLIMITED = Check(
 )
 
 
-def _allowed(case: Case) -> Seen:
+def _allowed(case: HealthContext) -> Outcome:
     beyond, counted = 0, 0
     for attempt in case.attempts:
         success = flags(attempt.table, "success")
         counted += int(success.sum())
         beyond += int((success & ~within(changes(attempt.table, attempt.norm), attempt.radius)).sum())
     text = f"{beyond} of {counted} changes that count as a success are larger than their attack's radius"
-    return Seen("fail" if beyond else "pass", text, float(beyond))
+    return Outcome("fail" if beyond else "pass", text, float(beyond))
 
 
 ALLOWED = Check(
@@ -160,7 +160,7 @@ ALLOWED = Check(
 )
 
 
-def _rounding(case: Case) -> Seen:
+def _rounding(case: HealthContext) -> Outcome:
     fallen = _within_question(case, case.attempts)
     if not fallen.any():
         return skipped("No image was broken.")
@@ -171,7 +171,7 @@ def _rounding(case: Case) -> Seen:
     share = int(kept.sum()) / int(fallen.sum())
     text = f"{int(kept.sum())} of {int(fallen.sum())} broken images stay broken in 8 bits"
     warn, fail = SURVIVE
-    return Seen("pass" if share >= warn else "warn" if share >= fail else "fail", text, share)
+    return Outcome("pass" if share >= warn else "warn" if share >= fail else "fail", text, share)
 
 
 ROUNDING = Check(
@@ -187,7 +187,7 @@ ROUNDING = Check(
 )
 
 
-def _sample(case: Case) -> Seen:
+def _sample(case: HealthContext) -> Outcome:
     fallen = _within_question(case, case.attempts)
     robust = metrics.proportion(int((case.correct & ~fallen).sum()), len(case.correct))
     width = robust.high - robust.low
@@ -211,14 +211,14 @@ SAMPLE = Check(
 )
 
 
-def _right(case: Case) -> Seen:
+def _right(case: HealthContext) -> Outcome:
     clean = metrics.proportion(int(case.correct.sum()), len(case.correct))
     classes = case.outputs.shape[2]
     wrong = clean.n - int(case.correct.sum())
     text = f"{wrong} of {clean.n} images ({wrong / clean.n:.1%}) were wrong before any attack; guessing is wrong on "
     text += f"{1 - 1 / classes:.1%}"
     status = "fail" if clean.low <= 1 / classes else "warn" if clean.value < 0.5 else "pass"
-    return Seen(status, text, wrong / clean.n)
+    return Outcome(status, text, wrong / clean.n)
 
 
 RIGHT = Check(
@@ -233,14 +233,14 @@ RIGHT = Check(
 )
 
 
-def _strength(case: Case) -> Seen:
+def _strength(case: HealthContext) -> Outcome:
     white = case.attacked()
     iterative = [attempt for attempt in white if attempt.iterative]
     count = sum(max(len(attempt.attack.parts()), 1) for attempt in case.attempts)
     text = f"{count} attacks, {len(white)} runs by gradients, {len(iterative)} of these with many steps"
     if white and not iterative and any(bool((case.correct & ~one.broken).any()) for one in white):
-        return Seen("fail", text, float(len(iterative)))
-    return Seen("pass" if count > 1 else "warn", text, float(count))
+        return Outcome("fail", text, float(len(iterative)))
+    return Outcome("pass" if count > 1 else "warn", text, float(count))
 
 
 STRENGTH = Check(

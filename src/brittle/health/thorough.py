@@ -7,12 +7,12 @@ import torch
 
 from brittle import metrics
 from brittle.base.seeds import Streams
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
 from brittle.core.combinators import Restarts
 from brittle.core.inputs import placed
-from brittle.health.case import Attempt, Case
-from brittle.health.check import Check, Seen, graded, skipped
+from brittle.health.check import Check, Outcome, graded, skipped
+from brittle.health.context import AttackRun, HealthContext
 from brittle.health.radii import NO_FLAT_IMAGE, grey_images, standing, strongest
 from brittle.health.sources import CHECKLIST
 from brittle.maths.losses import mistaken
@@ -45,16 +45,16 @@ def doubled(attack: Attack, setting: str) -> Attack | None:
     return None
 
 
-def _survivors(case: Case) -> list[int]:
+def _survivors(case: HealthContext) -> list[int]:
     """Places of the images that were right and that no attempt broke within the question's radius."""
     fallen = np.any([metrics.broken(one.table, case.norm, case.radius) for one in case.attempts], axis=0)
     return [place for place, row in enumerate(case.rows) if case.correct[row] and not fallen[row]]
 
 
-def _newly(case: Case, attempt: Attempt, attack: Attack, what: str, seed: int) -> Seen:
+def _newly(case: HealthContext, attempt: AttackRun, attack: Attack, what: str, seed: int) -> Outcome:
     places = _survivors(case)
     if not places:
-        return Seen("pass", f"None of {len(case.images)} images stood", 0.0)
+        return Outcome("pass", f"None of {len(case.images)} images stood", 0.0)
     result = case.attack(attack, attempt.threat, places, seed=seed)
     fell = int((result.success & attempt.threat.allows(result.size, case.span)).sum())
     share = fell / len(case.images)
@@ -62,7 +62,7 @@ def _newly(case: Case, attempt: Attempt, attack: Attack, what: str, seed: int) -
     return graded(share if fell > 1 else 0.0, *CHANGE, text)
 
 
-def _more_steps(case: Case) -> Seen:
+def _more_steps(case: HealthContext) -> Outcome:
     attempt = strongest(case)
     more = None if attempt is None else doubled(attempt.attack, "steps")
     if attempt is not None and more is not None:
@@ -75,7 +75,7 @@ def _more_steps(case: Case) -> Seen:
     return graded(least, *SHRINK, f"{one.title} with twice the steps: the median change is {least:.1%} smaller")
 
 
-def _shrink(case: Case, attempt: Attempt, more: Attack) -> float:
+def _shrink(case: HealthContext, attempt: AttackRun, more: Attack) -> float:
     places = [place for place, row in enumerate(case.rows) if attempt.broken[row]]
     if not places:
         return 0.0
@@ -96,7 +96,7 @@ MORE_STEPS = Check(
 )
 
 
-def _more_restarts(case: Case) -> Seen:
+def _more_restarts(case: HealthContext) -> Outcome:
     attempt = strongest(case)
     if attempt is None:
         return skipped("There was no iterative attack by gradients at a radius.")
@@ -115,7 +115,7 @@ MORE_RESTARTS = Check(
 )
 
 
-def _more_draws(case: Case) -> Seen:
+def _more_draws(case: HealthContext) -> Outcome:
     places = _survivors(case)
     if case.radius is None or not places:
         return skipped("There is no radius to draw from." if case.radius is None else "No image stood.")
@@ -125,7 +125,7 @@ def _more_draws(case: Case) -> Seen:
     each = max(1, case.batch // len(few))
     clean, owners = images.repeat(each, 1, 1, 1), torch.arange(each * len(few), device=images.device)
     fell = torch.zeros(len(few), dtype=torch.bool, device=images.device)
-    with undisturbed(case.meter, case.seed), torch.no_grad():
+    with preserving_state(case.meter, case.seed), torch.no_grad():
         for turn in range(-(-DRAWS // each)):
             streams = Streams(case.seed + 1, owners + turn * len(owners), images.dtype)
             drawn = case.threat.draw(clean, streams, owners, case.classifier.bounds)
@@ -133,7 +133,7 @@ def _more_draws(case: Case) -> Seen:
             fell |= mistaken(case.judged(seen), labels.repeat(each)).reshape(each, len(few)).any(0)
     number = int(fell.sum())
     text = f"{number} of {len(few)} images that stood fell to one of {DRAWS:,} random changes"
-    return Seen("fail" if number else "pass", text, number / len(few))
+    return Outcome("fail" if number else "pass", text, number / len(few))
 
 
 MORE_DRAWS = Check(
@@ -147,7 +147,7 @@ MORE_DRAWS = Check(
 )
 
 
-def _all_guessing(case: Case) -> Seen:
+def _all_guessing(case: HealthContext) -> Outcome:
     if not case.threat.flattens:
         return skipped(NO_FLAT_IMAGE)
     places, distance = grey_images(case)

@@ -1,13 +1,13 @@
 """The check that the audit left the network as it was."""
 
-from brittle.classifiers.still import has_written
-from brittle.health.case import Case
-from brittle.health.check import Check, Seen, skipped
+from brittle.classifiers.frozen import has_written
+from brittle.health.check import Check, Outcome, skipped
+from brittle.health.context import HealthContext
 from brittle.health.sources import ROBUSTBENCH
 from brittle.models.network import digest_of
 
 
-def _weights(case: Case) -> Seen:
+def _weights(case: HealthContext) -> Outcome:
     if not case.weights:
         return skipped("Nobody noted the weights before the audit.")
     module = case.meter.classifier.module
@@ -18,7 +18,7 @@ def _weights(case: Case) -> Seen:
     if wrote:
         text += "; buffers changed in forward passes, and were put back after each run"
     changed = wrote or after != case.weights
-    return Seen("fail" if changed else "pass", text, float(changed))
+    return Outcome("fail" if changed else "pass", text, float(changed))
 
 
 WEIGHTS = Check(

@@ -67,7 +67,7 @@ def _raised_together(slope: Tensor, rise: Tensor, room: Tensor, q: float) -> Ten
     return distance
 
 
-def shortened(step: Tensor, normal: Tensor, rise: Tensor, p: float, lower: Tensor, upper: Tensor) -> Tensor:
+def shrink_to_boundary(step: Tensor, normal: Tensor, rise: Tensor, p: float, lower: Tensor, upper: Tensor) -> Tensor:
     """Shorten steps in their p-norm as far as a linear function still rises by a wanted amount, image by image.
 
     In l2 the step is scaled, in the maximum norm its entries are clipped at a common size, in l1 they are shrunk by a
@@ -83,7 +83,7 @@ def shortened(step: Tensor, normal: Tensor, rise: Tensor, p: float, lower: Tenso
 
     Example:
         >>> room = torch.full((1, 2), 9.0)
-        >>> shortened(torch.tensor([[2.0, 4.0]]), torch.ones(1, 2), torch.tensor([3.0]), 2, -room, room)
+        >>> shrink_to_boundary(torch.tensor([[2.0, 4.0]]), torch.ones(1, 2), torch.tensor([3.0]), 2, -room, room)
         tensor([[1., 2.]])
     """
     flat, slope = step.flatten(1), normal.flatten(1)

@@ -39,7 +39,7 @@ def mistaken(logits: Logits, labels: Labels | int) -> Mask:
     return (logits.argmax(1) != labels) & torch.isfinite(logits).all(1)
 
 
-def lead(logits: Logits, labels: Labels) -> PerImage:
+def logit_margin(logits: Logits, labels: Labels) -> PerImage:
     """Measure by how much the label's logit leads the best other one.
 
     Args:
@@ -50,7 +50,7 @@ def lead(logits: Logits, labels: Labels) -> PerImage:
         Z_label - max over the others, (n,); negative where another class leads.
 
     Example:
-        >>> lead(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]))
+        >>> logit_margin(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]))
         tensor([2.])
     """
     return logits.gather(1, labels[:, None])[:, 0] - others(logits, labels).amax(1)
@@ -67,7 +67,7 @@ def difference_of_logits_ratio(logits: Logits, labels: Labels) -> PerImage:
     -(Z_y - max_{i != y} Z_i) / (Z_(1) - Z_(3)), with Z_(i) the i-th largest logit; k must be at least 3.
     """
     largest = logits.topk(3, dim=1).values
-    return -lead(logits, labels) / (largest[:, 0] - largest[:, 2] + 1e-12)
+    return -logit_margin(logits, labels) / (largest[:, 0] - largest[:, 2] + 1e-12)
 
 
 def targeted_difference_of_logits_ratio(logits: Logits, labels: Labels, targets: Labels) -> PerImage:
@@ -80,19 +80,19 @@ def targeted_difference_of_logits_ratio(logits: Logits, labels: Labels, targets:
     return -gap / (largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2 + 1e-12)
 
 
-def smooth_lead(logits: Logits, labels: Labels, temperature: PerImage) -> PerImage:
+def smooth_margin(logits: Logits, labels: Labels, temperature: PerImage) -> PerImage:
     """Measure by how much the label's logit leads a smooth maximum of the others.
 
     Args:
         logits: (n, k).
         labels: (n,).
-        temperature: (n,), in logits; towards 0 this is `lead`, far above all differences it is the lead over the mean.
+        temperature: (n,), in logits; near 0 this is `logit_margin`, far above all differences the lead over the mean.
 
     Returns:
         Z_label - T log mean exp(Z_other / T) up to a constant T log(k - 1), (n,).
 
     Example:
-        >>> smooth_lead(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]), torch.tensor([1e-6]))
+        >>> smooth_margin(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]), torch.tensor([1e-6]))
         tensor([2.])
     """
     heat = temperature.clamp_min(1e-6)

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from brittle.classifiers.classifier import Called
-from brittle.classifiers.still import evaluating
+from brittle.classifiers.classifier import CallableModule
+from brittle.classifiers.frozen import evaluating
 from brittle.errors import ModelError
 from brittle.files import path_of
 from brittle.identity.walk import reach
@@ -65,7 +65,7 @@ def _network(spec: str, module: Any, weights: Path | None, program: bytes, sourc
                 f"{spec} returned a {type(module).__name__}; it must return a torch.nn.Module, or another "
                 "callable from images to outputs"
             )
-        module = Called(cast("Callable[[Tensor], Tensor]", module))
+        module = CallableModule(cast("Callable[[Tensor], Tensor]", module))
     if weights is not None:
         load_weights(module, weights)
     with telling(f"{spec} returned a module that cannot be used", "call super().__init__() and give it its weights"):

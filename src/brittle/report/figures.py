@@ -8,8 +8,8 @@ import numpy as np
 from brittle import metrics
 from brittle.metrics import Curve, Outcome, Pair
 from brittle.metrics.estimate import Floats
-from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import figure_text, percent, significant, title
+from brittle.report.run_data import AttackRows, RunData
 from brittle.threats import described
 
 Figure = dict[str, Any]
@@ -22,7 +22,7 @@ MATRIX = 30
 """Most classes of which the confusion is drawn as a matrix."""
 
 
-def security_figure(evidence: Evidence) -> Figure:
+def security_figure(evidence: RunData) -> Figure:
     """Robust accuracy against the radius: each attack, and the worst case over all with its interval."""
     p, factor = evidence.norm, evidence.units.factor(evidence.norm)
     curves = [(attack, *_curve(evidence, attack)) for attack in evidence.attacks]
@@ -50,7 +50,7 @@ def security_figure(evidence: Evidence) -> Figure:
     return {"data": traces, "layout": layout}
 
 
-def size_figure(evidence: Evidence) -> Figure | None:
+def size_figure(evidence: RunData) -> Figure | None:
     """How many images fall at which size, for each attack that searches the smallest; None when there is none."""
     searchers = evidence.searchers
     sizes = [metrics.minimal_sizes(attack.table, evidence.norm) for attack in searchers]
@@ -86,7 +86,7 @@ def size_figure(evidence: Evidence) -> Figure | None:
     return {"data": traces, "layout": layout}
 
 
-def confusion_figure(evidence: Evidence, pairs: list[Pair], labels: list[int]) -> Figure:
+def confusion_figure(evidence: RunData, pairs: list[Pair], labels: list[int]) -> Figure:
     """Matrix of original and adversarial label, counts written in the cells."""
     matrix = metrics.confusion_matrix(pairs, labels)
     places = list(range(len(labels)))
@@ -117,14 +117,14 @@ def confusion_figure(evidence: Evidence, pairs: list[Pair], labels: list[int]) -
     return {"data": [trace], "layout": layout}
 
 
-def _curve(evidence: Evidence, attack: Attacked) -> tuple[Curve, float | None]:
+def _curve(evidence: RunData, attack: AttackRows) -> tuple[Curve, float | None]:
     """An attack's own curve and, where it was run at one radius of this norm, that radius."""
     outcome: Outcome = evidence.outcome(attack)
     radii = None if outcome.radius is None else [outcome.radius]
     return metrics.security_curve([outcome], evidence.norm, radii), outcome.radius
 
 
-def _reach(evidence: Evidence, worst: Curve) -> float:
+def _reach(evidence: RunData, worst: Curve) -> float:
     """Largest radius shown at first: past the radius asked, and past nearly every size found."""
     right = worst.accuracy[0].value
     last = worst.accuracy[-1].value
@@ -181,7 +181,7 @@ def _point(name: str, curve: Curve, factor: float, radius: float, color: str, sy
     }
 
 
-def _axis_title(evidence: Evidence, text: str) -> str:
+def _axis_title(evidence: RunData, text: str) -> str:
     unit = described(evidence.norm).unit or ("1/255" if evidence.units.factor(evidence.norm) != 1 else "")
     return f"{text}, {title(evidence.norm)}" + (f" in {unit}" if unit else "")
 
@@ -224,7 +224,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}") if math.isfinite(value) else 0.0
 
 
-def curve_rows(evidence: Evidence) -> list[tuple[str, str, str]]:
+def curve_rows(evidence: RunData) -> list[tuple[str, str, str]]:
     """The worst-case curve as a table of radius, robust accuracy and interval, for those who cannot see the figure."""
     highest = _reach(evidence, metrics.security_curve(evidence.outcomes, evidence.norm))
     radii = [*np.linspace(0, highest, 9).tolist(), *([] if evidence.radius is None else [evidence.radius])]

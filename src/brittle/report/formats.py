@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from brittle.arguments.numbers import levels_text
-from brittle.errors import escaped, shortened
+from brittle.errors import escaped, truncate
 from brittle.metrics import Estimate
 from brittle.threats import described
 
@@ -87,7 +87,7 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 
 def figure_text(text: str, length: int = 28) -> str:
     """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
-    return html.escape(shortened(escaped(text), length), quote=False)
+    return html.escape(truncate(escaped(text), length), quote=False)
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from brittle.errors import RunError, quoted, shortened
+from brittle.errors import RunError, quoted, truncate
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags
 from brittle.pictures import amplification, picture_of, quiver
-from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import percent, significant
+from brittle.report.run_data import AttackRows, RunData
 
 SHOWN = 3
 """Pictures at each end of an attack's gallery; `SHOWN_LARGE` of images above `SMALL` pixels, whose files are large."""
@@ -30,7 +30,7 @@ LARGEST = 256
 
 
 @dataclass(frozen=True)
-class Shot:
+class Example:
     """One image of the gallery.
 
     Attributes:
@@ -62,7 +62,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Wall:
+class Gallery:
     """The gallery of one attack: the images with the smallest and the largest successful change.
 
     Where all changes are of the same size nothing is easier or harder, and there are only the first.
@@ -73,21 +73,21 @@ class Wall:
         hardest: from the largest change on.
     """
 
-    attack: Attacked
-    easiest: tuple[Shot, ...]
-    hardest: tuple[Shot, ...]
+    attack: AttackRows
+    easiest: tuple[Example, ...]
+    hardest: tuple[Example, ...]
     caption: str
 
 
-def walls(evidence: Evidence) -> list[Wall]:
+def walls(evidence: RunData) -> list[Gallery]:
     """The gallery of every attack that kept pictures of a success."""
     return [wall for attack in evidence.attacks if (wall := _wall(evidence, attack)).easiest]
 
 
-def _wall(evidence: Evidence, attack: Attacked) -> Wall:
+def _wall(evidence: RunData, attack: AttackRows) -> Gallery:
     rows = _extremes(evidence, attack)
     if not rows:
-        return Wall(attack, (), (), "")
+        return Gallery(attack, (), (), "")
     sides = [max(cast(int, row["height"]), cast(int, row["width"])) for row in rows]
     shown = SHOWN if max(sides) <= SMALL else SHOWN_LARGE
     easiest = rows[:shown]
@@ -95,7 +95,7 @@ def _wall(evidence: Evidence, attack: Attacked) -> Wall:
     equal = largest <= smallest * (1 + SAME)
     caption = "All changes are of the same size" if equal else "Easiest: the smallest changes"
     hardest = [] if equal else list(reversed(rows[len(easiest) :][-shown:]))
-    return Wall(
+    return Gallery(
         attack,
         tuple(_shot(evidence, attack, row) for row in easiest),
         tuple(_shot(evidence, attack, row) for row in hardest),
@@ -103,7 +103,7 @@ def _wall(evidence: Evidence, attack: Attacked) -> Wall:
     )
 
 
-def _extremes(evidence: Evidence, attack: Attacked) -> list[dict[str, object]]:
+def _extremes(evidence: RunData, attack: AttackRows) -> list[dict[str, object]]:
     """Rows with pictures, by size, the smallest and the largest only; parts are read one at a time."""
     folder, key, kept = evidence.folder, attack.info.key, None
     for block in folder.blocks(key):
@@ -119,7 +119,7 @@ def _extremes(evidence: Evidence, attack: Attacked) -> list[dict[str, object]]:
     return [] if kept is None else kept.to_pylist()
 
 
-def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Shot:
+def _shot(evidence: RunData, attack: AttackRows, row: Mapping[str, object]) -> Example:
     lower, upper = evidence.manifest.network.bounds
     original, adversarial = (_pixels(row, column) for column in ("original", "adversarial"))
     span = upper - lower
@@ -129,7 +129,7 @@ def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Sh
     reduced = -(-side // LARGEST)
     pictures = [(original - lower) / span, 0.5 + factor * change, (adversarial - lower) / span]
     uris = [png(picture, reduced) for picture in pictures]
-    return Shot(
+    return Example(
         name=str(row["name"]),
         label=_name(evidence, row["label"]),
         before=_name(evidence, row["clean_prediction"]),
@@ -148,8 +148,8 @@ def _shot(evidence: Evidence, attack: Attacked, row: Mapping[str, object]) -> Sh
     )
 
 
-def _name(evidence: Evidence, label: object) -> str:
-    return shortened(evidence.label(cast(int, label)), 40)
+def _name(evidence: RunData, label: object) -> str:
+    return truncate(evidence.label(cast(int, label)), 40)
 
 
 def png(picture: Floats, reduced: int = 1) -> str:

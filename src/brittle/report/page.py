@@ -5,8 +5,8 @@ from pathlib import Path
 from brittle.report import figures, sections, trust
 from brittle.report.checks import block
 from brittle.report.content import shown
-from brittle.report.evidence import Evidence, gather
 from brittle.report.gallery import walls
+from brittle.report.run_data import RunData, load_run_data
 from brittle.report.template import fill
 from brittle.report.verdict import verdict
 from brittle.runs.store import REPORT, RunFolder
@@ -22,10 +22,10 @@ def run_page(run: Path) -> str:
     """
     folder = RunFolder.open(run)
     with shown(run, "the run folder of an audit"):
-        return render(gather(folder))
+        return render(load_run_data(folder))
 
 
-def render(evidence: Evidence) -> str:
+def render(evidence: RunData) -> str:
     """The whole page as text."""
     pairs, labels = sections.confusion(evidence)
     drawn = {

@@ -9,9 +9,9 @@ from pydantic import JsonValue
 from brittle import metrics
 from brittle.metrics import Estimate, Pair
 from brittle.metrics.rows import flags, floats
-from brittle.report.evidence import Attacked, Evidence
 from brittle.report.figures import MATRIX
 from brittle.report.formats import THIN, count, duration, interval, percent, plural, title
+from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.manifest import AttackInfo
 
 OPEN_ROWS = 20
@@ -60,7 +60,7 @@ class Table:
     note: str = ""
 
 
-def cards(evidence: Evidence) -> list[Card]:
+def cards(evidence: RunData) -> list[Card]:
     """The key figures."""
     asked = title(evidence.norm)
     if evidence.radius is not None:
@@ -86,7 +86,7 @@ def cards(evidence: Evidence) -> list[Card]:
     return found
 
 
-def attack_heads(evidence: Evidence) -> tuple[str, ...]:
+def attack_heads(evidence: RunData) -> tuple[str, ...]:
     """Column heads of the table of attacks."""
     within = () if evidence.radius is None else (f"Within {evidence.units.size(evidence.radius, evidence.norm)}",)
     return (
@@ -96,12 +96,12 @@ def attack_heads(evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def attack_rows(evidence: Evidence) -> list[AttackRow]:
+def attack_rows(evidence: RunData) -> list[AttackRow]:
     """The table of attacks: rates, medians, passes (forward + backward) and times over the images right before."""
     return [_attack_row(evidence, attack) for attack in evidence.attacks]
 
 
-def _attack_row(evidence: Evidence, attack: Attacked) -> AttackRow:
+def _attack_row(evidence: RunData, attack: AttackRows) -> AttackRow:
     info, table, right = attack.info, attack.table, evidence.correct
     radius = "smallest change" if info.radius is None else f"≤ {evidence.units.size(info.radius, info.norm)}"
     cells: list[Cell] = []
@@ -144,7 +144,7 @@ def setting(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def worst_case_row(evidence: Evidence) -> tuple[Cell, ...]:
+def worst_case_row(evidence: RunData) -> tuple[Cell, ...]:
     """Last row of the table of attacks: an image counts as broken when any of them broke it within the radius."""
     right, fallen = int(evidence.correct.sum()), int(evidence.fallen.sum())
     if right == 0 or len(evidence.attacks) < 2:
@@ -162,7 +162,7 @@ def _rate(estimate: Estimate, of: bool = False) -> Cell:
     return Cell(percent(estimate.value), interval(estimate) + (f" of {estimate.n:,}" if of else ""), estimate.value)
 
 
-def class_table(evidence: Evidence) -> Table:
+def class_table(evidence: RunData) -> Table:
     """Accuracies of the classes that occur, and the median size of the smallest change."""
     rows = metrics.per_class(evidence.outcomes, evidence.norm, evidence.radius)
     searched = bool(evidence.searchers) and any(row.median for row in rows)
@@ -194,7 +194,7 @@ def _class_rate(rate: Estimate) -> Cell:
     return Cell(percent(rate.value), f"{interval(rate)}, {hits:,} of {rate.n:,}", rate.value)
 
 
-def confusion(evidence: Evidence) -> tuple[list[Pair], list[int]]:
+def confusion(evidence: RunData) -> tuple[list[Pair], list[int]]:
     """Pairs of labels over the smallest successful change of each image, and the labels that a matrix of them needs.
 
     No labels when there are too many classes for a matrix.
@@ -206,7 +206,7 @@ def confusion(evidence: Evidence) -> tuple[list[Pair], list[int]]:
     return pairs, sorted(labels) if len(labels) <= MATRIX else []
 
 
-def pair_table(evidence: Evidence, pairs: list[Pair]) -> Table:
+def pair_table(evidence: RunData, pairs: list[Pair]) -> Table:
     """The pairs of labels by frequency."""
     total = sum(pair.count for pair in pairs)
     rows = [

@@ -8,8 +8,8 @@ from brittle import metrics
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
 from brittle.names import in_shell, restored
-from brittle.report.evidence import Attacked, Evidence
 from brittle.report.formats import THIN, plural, title
+from brittle.report.run_data import AttackRows, RunData
 from brittle.report.sections import setting
 from brittle.runs.manifest import Manifest
 from brittle.threats import BUILT_IN, MEASURES, described
@@ -19,7 +19,7 @@ COLOUR = {"colours made grey", "grey made RGB"}
 
 
 @dataclass(frozen=True)
-class Remark:
+class Note:
     """Something to know before trusting a number; `caution` when it may change the conclusion."""
 
     title: str
@@ -27,7 +27,7 @@ class Remark:
     caution: bool = False
 
 
-def remarks(evidence: Evidence) -> list[Remark]:
+def remarks(evidence: RunData) -> list[Note]:
     """What the numbers rest on and do not cover, beyond what the checks of the evaluation say."""
     return [
         *_images(evidence),
@@ -39,14 +39,14 @@ def remarks(evidence: Evidence) -> list[Remark]:
     ]
 
 
-def _images(evidence: Evidence) -> list[Remark]:
+def _images(evidence: RunData) -> list[Note]:
     """What was done to the images before the network saw them, and how their classes were numbered."""
     data = evidence.manifest.data
     if not data.said:
         return []
     sentences = " ".join(f"{line[0].upper()}{line[1:]}." for line in data.said)
     return [
-        Remark(
+        Note(
             "How the images reached the network",
             sentences,
             caution=bool(data.remarks or COLOUR & data.converted.keys()),
@@ -54,7 +54,7 @@ def _images(evidence: Evidence) -> list[Remark]:
     ]
 
 
-def _nonfinite(evidence: Evidence) -> list[Remark]:
+def _nonfinite(evidence: RunData) -> list[Note]:
     outputs, gradients = (
         int(np.any([floats(attack.table, name) > 0 for attack in evidence.attacks], axis=0).sum())
         for name in ("nonfinite_outputs", "nonfinite_gradients")
@@ -66,14 +66,14 @@ def _nonfinite(evidence: Evidence) -> list[Remark]:
         f"infinity, and for {gradients:,} to a gradient with such an entry. These points count as no success, and "
         "these entries as 0."
     )
-    return [Remark("Outputs or gradients that are not finite", text, caution=True)]
+    return [Note("Outputs or gradients that are not finite", text, caution=True)]
 
 
-def _sample(evidence: Evidence) -> list[Remark]:
-    found: list[Remark] = []
+def _sample(evidence: RunData) -> list[Note]:
+    found: list[Note] = []
     if evidence.manifest.limit is not None:
         found.append(
-            Remark(
+            Note(
                 "The first images of the source",
                 f"The run was limited to {plural(evidence.manifest.limit, 'image')}, in the order of the source. "
                 "A source sorted by class or by difficulty makes them no fair sample.",
@@ -83,11 +83,11 @@ def _sample(evidence: Evidence) -> list[Remark]:
         missing = ", ".join(info.spec for info in evidence.waiting)
         total = evidence.manifest.data.images
         text = f"{evidence.n:,} of {plural(total, 'image')} have been through every attack begun."
-        found.append(Remark("Not finished", text + (f" Not begun: {missing}." if missing else ""), caution=True))
+        found.append(Note("Not finished", text + (f" Not begun: {missing}." if missing else ""), caution=True))
     return found
 
 
-def _attacks(evidence: Evidence) -> Remark:
+def _attacks(evidence: RunData) -> Note:
     tried = ", ".join(attack.title for attack in evidence.attacks)
     norms = {attack.info.norm for attack in evidence.attacks} | {evidence.norm}
     other = [title(p) for p in ("linf", "l2", "l1", "l0") if p not in norms]
@@ -99,7 +99,7 @@ def _attacks(evidence: Evidence) -> Remark:
     ]
     only = f" Broken by one attack only: {', '.join(alone)}." if len(evidence.attacks) > 1 and alone else ""
     norm = f"changes measured in {', '.join(other)}; " if other else ""
-    return Remark(
+    return Note(
         "Only what was tried",
         f"Robust accuracy is an upper bound: the attacks tried were {tried}.{only} Not covered by this report: {norm}"
         "attacks made for this network or its defence, attacks that transfer from another network, "
@@ -108,7 +108,7 @@ def _attacks(evidence: Evidence) -> Remark:
     )
 
 
-def _any_other(evidence: Evidence, attack: Attacked) -> Flags:
+def _any_other(evidence: RunData, attack: AttackRows) -> Flags:
     hit: Flags = np.zeros_like(evidence.fallen)
     for rival, hits in zip(evidence.attacks, evidence.hits, strict=True):
         if rival is not attack:
@@ -116,7 +116,7 @@ def _any_other(evidence: Evidence, attack: Attacked) -> Flags:
     return hit
 
 
-def _on_lattice(evidence: Evidence) -> list[Remark]:
+def _on_lattice(evidence: RunData) -> list[Note]:
     """What it cost that only values of a file's levels were allowed."""
     levels = evidence.manifest.lattice
     if levels is None or not evidence.fallen.any():
@@ -136,17 +136,17 @@ def _on_lattice(evidence: Evidence) -> list[Remark]:
     )
     title = "On the 8-bit lattice" if levels == 256 else f"On the lattice of {levels:,} levels"
     text = f"Every broken image was judged with its values on {levels:,} levels, so that a file holds it as it is."
-    return [Remark(title, text + (cost if parts else ""))]
+    return [Note(title, text + (cost if parts else ""))]
 
 
-def _left_out(evidence: Evidence) -> list[Remark]:
+def _left_out(evidence: RunData) -> list[Note]:
     bad = len(evidence.manifest.data.bad)
     if not bad:
         return []
     were = "was" if bad == 1 else "were"
     text = f"{plural(bad, 'image')} could not be decoded and {were} left out; the settings list them."
     return [
-        Remark(
+        Note(
             "Images left out",
             text.replace("1 image could not be decoded and were", "1 image could not be decoded and was"),
             caution=True,
@@ -154,7 +154,7 @@ def _left_out(evidence: Evidence) -> list[Remark]:
     ]
 
 
-def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
+def settings(evidence: RunData) -> dict[str, dict[str, str]]:
     """Everything that determined the numbers, by group."""
     manifest = evidence.manifest
     network, data, radius = manifest.network, manifest.data, manifest.threat.radius
@@ -180,7 +180,7 @@ def settings(evidence: Evidence) -> dict[str, dict[str, str]]:
             "Norm and radius": f"{title(evidence.norm)}, {allowed}",
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
-            "Looks at every point": f"{manifest.draws:,}",
+            "Forward passes per query": f"{manifest.draws:,}",
             "Lattice": "none" if manifest.lattice is None else f"{manifest.lattice:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",
@@ -210,6 +210,6 @@ def _code(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def command(evidence: Evidence) -> str:
+def command(evidence: RunData) -> str:
     """The command that repeats the run, quoted for a shell."""
     return in_shell(map(restored, evidence.manifest.command))

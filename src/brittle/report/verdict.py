@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from brittle.report.evidence import Evidence
 from brittle.report.formats import THIN, interval, percent, plural, title
+from brittle.report.run_data import RunData
 from brittle.threats import described
 from brittle.tolerance import TOLERANCE
 
@@ -37,7 +37,7 @@ class Verdict:
     unreliable: bool = False
 
 
-def verdict(evidence: Evidence) -> Verdict:
+def verdict(evidence: RunData) -> Verdict:
     """Say what the run found; holds for every outcome, also when nothing was right or nothing broke."""
     right, broken = int(evidence.correct.sum()), int(evidence.fallen.sum())
     sentences = [*_outcome(evidence, right, broken), *_reservations(evidence)]
@@ -54,7 +54,7 @@ def verdict(evidence: Evidence) -> Verdict:
     )
 
 
-def allowed_change(evidence: Evidence) -> str:
+def allowed_change(evidence: RunData) -> str:
     """The change that the question allows, as the beginning of a sentence."""
     if evidence.radius is None:
         return f"A change of whatever size it takes (measured in {title(evidence.norm)})"
@@ -62,7 +62,7 @@ def allowed_change(evidence: Evidence) -> str:
     return described(evidence.norm).sentence(size)
 
 
-def _headline(evidence: Evidence, right: int, broken: int) -> str:
+def _headline(evidence: RunData, right: int, broken: int) -> str:
     if right == 0:
         return "There was nothing to break."
     if broken == 0:
@@ -82,7 +82,7 @@ def _headline(evidence: Evidence, right: int, broken: int) -> str:
     return next((text for least, text in steps if share >= least), "Few images fall.")
 
 
-def _outcome(evidence: Evidence, right: int, broken: int) -> list[str]:
+def _outcome(evidence: RunData, right: int, broken: int) -> list[str]:
     level = f"95{THIN}% interval {interval(evidence.robust)}, n = {evidence.n:,}"
     shown = f"Robust accuracy is {percent(evidence.robust.value)} ({level})"
     if right == 0:
@@ -104,14 +104,14 @@ def _outcome(evidence: Evidence, right: int, broken: int) -> list[str]:
     return [first, f"{shown}; without an attack it is {percent(evidence.clean.value)}.", *_median(evidence)]
 
 
-def _visibility(evidence: Evidence) -> str:
+def _visibility(evidence: RunData) -> str:
     if evidence.radius is None or not described(evidence.norm).levels:
         return ""
     share = evidence.radius / evidence.units.span
     return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + TOLERANCE) else ""
 
 
-def _median(evidence: Evidence) -> list[str]:
+def _median(evidence: RunData) -> list[str]:
     median = evidence.smallest
     if median is None or median.n < 2:
         return []
@@ -122,7 +122,7 @@ def _median(evidence: Evidence) -> list[str]:
     return [f"Half of the images it got right fall to a change of {size} or less ({found})."]
 
 
-def _reservations(evidence: Evidence) -> list[str]:
+def _reservations(evidence: RunData) -> list[str]:
     lines: list[str] = []
     classes = len(evidence.manifest.data.classes)
     right = evidence.clean

@@ -33,7 +33,7 @@ class Finding(Strict):
         value: the check's number; None where it has none.
         text: what was seen, with that number and of how many images.
         rule: what must hold, with the threshold.
-        source: who says so.
+        source: where it is published.
         remedy: what to do where it does not hold.
         error: how the robust accuracy errs where it does not hold.
     """

@@ -107,7 +107,7 @@ class Manifest(Strict):
         """Number of parts each attack has once the run is finished."""
         return -(-self.data.images // self.block)
 
-    def decisive(self) -> dict[str, JsonValue]:
+    def identity_fields(self) -> dict[str, JsonValue]:
         """The fields that determine the rows, in the groups that an error message names."""
         return {
             "format": self.format,
@@ -149,12 +149,12 @@ class Manifest(Strict):
         return self.model_copy(update={"code": self.code.model_copy(update={"yours": yours})})
 
     def fingerprint(self) -> str:
-        """Hexadecimal sha256 of `decisive`, in canonical JSON."""
-        return fingerprint(json.dumps(self.decisive(), sort_keys=True, separators=(",", ":"), allow_nan=False))
+        """Hexadecimal sha256 of `identity_fields`, in canonical JSON."""
+        return fingerprint(json.dumps(self.identity_fields(), sort_keys=True, separators=(",", ":"), allow_nan=False))
 
     def differences(self, other: "Manifest") -> list[str]:
         """What makes `other` another run than this one, one line for each difference; empty when it is the same."""
-        mine, theirs = self.decisive(), other.decisive()
+        mine, theirs = self.identity_fields(), other.identity_fields()
         lines: list[str] = []
         for group in {**mine, **theirs}:
             if mine.get(group) == theirs.get(group):

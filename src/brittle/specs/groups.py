@@ -40,7 +40,7 @@ class ModelSpec:
         dtype: the network's number format, as in `open_network`.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
-        labels: the outputs are class numbers, of so many classes.
+        labels: the outputs are class numbers; this is the number of classes.
 
     Example:
         >>> ModelSpec("digits-lenet", dtype="float64").dtype
@@ -72,7 +72,7 @@ class ModelSpec:
     labels: Annotated[
         int | None,
         Option(
-            "The outputs are class numbers and nothing else, of so many classes.",
+            "The outputs are class numbers and nothing else; N is the number of classes.",
             kind=Annotated[int | None, Within(2)],
         ),
     ] = None
@@ -88,7 +88,7 @@ class DataSpec:
     Attributes:
         spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
             `DataLoader` of torch. None where a universal perturbation needs no images.
-        limit: use the first so many images.
+        limit: use only the first N images.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
@@ -109,7 +109,7 @@ class DataSpec:
             kind=str,
         ),
     ]
-    limit: Annotated[Count | None, Option("Use the first so many images.")] = None
+    limit: Annotated[Count | None, Option("Use only the first N images.")] = None
     resize: Annotated[Count | None, Option("Length that the images' short side gets before the crop.")] = None
     crop: Annotated[Count | None, Option("Side of the centre crop.")] = None
     skip_bad: Annotated[bool, Option("Leave out images that cannot be read, and list them.")] = False
@@ -199,11 +199,11 @@ class Effort:
 
     budget: Annotated[
         Count | None,
-        Option("Most queries for each image and attack, saving included; what is beyond is not asked."),
+        Option("Most queries for each image and attack, saving included; further queries are skipped."),
     ] = None
     draws: Annotated[
         Count | None,
-        Option("Looks at every point of a network that draws random numbers; 20 where it is seen to."),
+        Option("Forward passes averaged per query for randomised networks; 20 by default if detected."),
     ] = None
     batch: Annotated[Count | None, Option("Images in one call of the network.")] = None
     seed: Annotated[Seed | None, Option("Of all random draws, 0 by default; the same seed gives the same rows.")] = None

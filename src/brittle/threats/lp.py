@@ -101,7 +101,7 @@ class Lp(Threat):
         return self.p == 0
 
     @property
-    def spelt(self) -> str:
+    def constructor_hint(self) -> str:
         """How the threat is made with a radius, for messages."""
         return f"Lp('{self.p:g}', radius)"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from brittle.arguments import number, seen
+from brittle.arguments import parse_number, seen
 from brittle.errors import InputError
 from brittle.plugins import Registry, parts_of_spec
 from brittle.threats.colour import ColourShift
@@ -71,7 +71,7 @@ def parse_threat(text: str, radius: float | None = None) -> Threat:
             raise InputError(f"the norm is {seen(name)}; expected {', '.join(THREATS)}, or FILE.py:CLASS for your own")
     else:
         (name, rest), colon = in_file, in_file[1]
-    own = number(rest.strip()) if colon else radius
+    own = parse_number(rest.strip()) if colon else radius
     return _made(THREATS.find(name)(math.inf if own is None else own), name)
 
 

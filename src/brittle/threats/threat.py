@@ -89,7 +89,7 @@ class Threat(Rows, ABC):
         """A short name, such as `linf`, for messages and tables."""
 
     @property
-    def spelt(self) -> str:
+    def constructor_hint(self) -> str:
         """How the threat is made with a radius, for messages."""
         return f"{type(self).__name__}(radius)"
 

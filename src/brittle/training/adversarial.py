@@ -10,7 +10,7 @@ from torch import Tensor
 from brittle.arguments import check_fields
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, at_least, propose
 from brittle.core.goal import Away, Untargeted
 from brittle.core.inputs import check_radius, placed
@@ -46,7 +46,7 @@ class AdversarialTraining:
         clean_epochs: first epochs without an attack.
 
     Raises:
-        InputError: settings that cannot be meant; UnsupportedThreat where the attack does not know the threat.
+        InputError: invalid settings; UnsupportedThreat where the attack does not know the threat.
 
     Example:
         >>> from brittle import PGD, Lp
@@ -76,7 +76,7 @@ class AdversarialTraining:
             )
 
     @property
-    def climbs(self) -> bool:
+    def fixed_radius(self) -> bool:
         """Whether the attack works at a given radius, and is to go on after the first success."""
         try:
             self.attack.check(self.threat.within(math.inf))
@@ -95,7 +95,7 @@ class AdversarialTraining:
         """Return how many of a batch's images are attacked: at least one."""
         return max(1, round(self.share * batch))
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything that determines what is done, as JSON can hold it."""
         return {
             "attack": repr(self.attack),
@@ -107,11 +107,11 @@ class AdversarialTraining:
 
 
 @dataclass(frozen=True)
-class Worst(Away):
+class MaximiseMargin(Away):
     """Away from the labels, as far as possible: no point is far enough, so no attack stops before its end.
 
     Example:
-        >>> Worst(torch.tensor([0])).met(torch.tensor([[2.0, 5.0]]))
+        >>> MaximiseMargin(torch.tensor([0])).met(torch.tensor([[2.0, 5.0]]))
         tensor([False])
     """
 
@@ -120,7 +120,7 @@ class Worst(Away):
         return torch.zeros_like(self.labels, dtype=torch.bool)
 
 
-def harder(  # noqa: PLR0913  # what is attacked, within which threat, with which random numbers
+def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, with which random numbers
     training: AdversarialTraining,
     classifier: Classifier,
     images: Images,
@@ -150,11 +150,11 @@ def harder(  # noqa: PLR0913  # what is attacked, within which threat, with whic
         The images to train on, and the logits of the clean ones in eval mode.
     """
     check_radius(training.threat, images, classifier.bounds)
-    with undisturbed(classifier.module, seed ^ turn):
+    with preserving_state(classifier.module, seed ^ turn):
         clean = placed(images, classifier)
         with torch.no_grad():
             logits = classifier.logits(clean)
-        goal = Worst(labels) if training.climbs else Untargeted(labels)
+        goal = MaximiseMargin(labels) if training.fixed_radius else Untargeted(labels)
         record = Record(threat.zero(clean))
         rows = torch.arange(len(clean), device=clean.device)
         streams = Streams(seed, ids.to(clean.device), clean.dtype)

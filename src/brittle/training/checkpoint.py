@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers
 from brittle.runs.checkpoint import read_checkpoint, write_checkpoint
@@ -102,7 +102,7 @@ def load_checkpoint(
 
 def _answers(module: nn.Module, images: Images) -> Tensor:
     """What the network says of the first images, in eval mode; it is left as it was."""
-    with undisturbed(module), torch.no_grad():
+    with preserving_state(module), torch.no_grad():
         return kept_answers(logits_of(module, images[:KEPT_IMAGES].to(device_of(module))))
 
 

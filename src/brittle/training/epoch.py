@@ -14,7 +14,7 @@ from torch.nn import functional
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.door import answer
 from brittle.errors import ModelError
-from brittle.training.adversarial import AdversarialTraining, harder
+from brittle.training.adversarial import AdversarialTraining, perturb_batch
 from brittle.training.augmentation import flip, shift
 from brittle.training.recipe import PlainTraining
 
@@ -116,7 +116,7 @@ class _Attacks:
             return images
         self.radius = float(threat.radius) if threat.bounded else None
         n = self._attacked
-        found, logits = harder(
+        found, logits = perturb_batch(
             *(self.training, self.classifier, images[:n], truth[:n]),
             threat=threat,
             ids=chosen[:n],

@@ -278,7 +278,7 @@ def identity_of(
     return stated(
         {
             "settings": asdict(settings),
-            "attack": adversarial and adversarial.told(),
+            "attack": adversarial and adversarial.to_dict(),
             "architecture": shapes,
             "images and labels": seen.hexdigest(),
             **_beside(module),

@@ -47,7 +47,7 @@ class PlainTraining:
     threads: int | None = None
 
     def __post_init__(self):
-        """Refuses settings that cannot be meant."""
+        """Refuses invalid settings."""
         check_fields(self)
         for name, least in (("epochs", 0), ("batch", 1), ("shift", 0), ("momentum", 0.0), ("decay", 0.0)):
             if not getattr(self, name) >= least:

@@ -48,7 +48,7 @@ def training_story(name: str, command: str, history: History, data: Mapping[str,
         A mapping for `save_weights`.
     """
     last = history.epochs[-1:] and {"loss": history.epochs[-1].loss, "train_accuracy": history.epochs[-1].accuracy}
-    attacked = {"adversarial": history.adversarial.told()} if history.adversarial else {}
+    attacked = {"adversarial": history.adversarial.to_dict()} if history.adversarial else {}
     packages = {package: version(package) for package in ("numpy", "safetensors", "scikit-learn", "torch")}
     return {
         "architecture": name,

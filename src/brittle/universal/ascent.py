@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import no_gradients
-from brittle.core.attack import at_least, share_below_one
+from brittle.core.attack import at_least, fraction_below_one
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.threats import Lp
@@ -64,7 +64,7 @@ class UniversalAscent(UniversalAttack):
         at_least("batch", self.batch, 1)
         at_least("step", self.step, 0)
         at_least("target", 0 if self.target is None else self.target, 0)
-        share_below_one("momentum", self.momentum)
+        fraction_below_one("momentum", self.momentum)
         if not 0 < self.scale <= 1:
             raise InputError(f"scale is {self.scale}; expected a share of the sides above 0, at most 1")
 

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers, stated
 from brittle.identity.sources import code_behind, own_digest
@@ -46,7 +46,7 @@ def answers_of(problem: UniversalProblem, perturbation: Tensor) -> Tensor:
     classifier, some = problem.classifier, torch.arange(KEPT_IMAGES)
     clean = problem.zeros()[None] if problem.images is None else problem.images.at(some[: len(problem.images)])
     moved = classifier.bounds.clamp(clean + perturbation.to(clean))
-    with undisturbed(classifier.module, problem.seed), torch.no_grad():
+    with preserving_state(classifier.module, problem.seed), torch.no_grad():
         said = cast(object, classifier.logits(torch.cat([clean, moved])))
     return kept_answers(said) if isinstance(said, Tensor) and len(said) == 2 * len(clean) else clean.new_zeros((0, 1))
 

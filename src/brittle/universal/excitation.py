@@ -27,7 +27,7 @@ CANVAS = 500 / 224
 
 
 @dataclass(frozen=True)
-class Course:
+class ActivationState:
     """Where the optimisation stands.
 
     Attributes:
@@ -44,7 +44,7 @@ class Course:
     saturation: float = 0.0
 
     @classmethod
-    def of(cls, state: UniversalState) -> "Course":
+    def of(cls, state: UniversalState) -> "ActivationState":
         """Read a course from what a search keeps."""
         kept = state.extras
         steps, saturation = int(kept["steps"]), float(kept["saturation"])
@@ -59,16 +59,16 @@ class Course:
         }
         return UniversalState(perturbation, tensors | numbers, forward, backward)
 
-    def halved(self, radius: float) -> "Course":
+    def halved(self, radius: float) -> "ActivationState":
         """Return the course with half the variable, so that no value is at the radius any more."""
         return replace(self, raw=self.raw / 2, saturation=saturation_of(self.raw / 2, radius))
 
-    def stepped(self, gradient: Tensor, step: float, floor: float) -> "Course":
+    def stepped(self, gradient: Tensor, step: float, floor: float) -> "ActivationState":
         """Return the course after a step of Adam down the gradient, in the form that the authors' TensorFlow takes."""
         steps = self.steps + 1
         first, second = adam.with_gradient(self.first, self.second, gradient)
         raw = self.raw - adam.step_with_epsilon_hat(first, second, steps, step, floor)
-        return Course(raw, first, second, steps, self.saturation)
+        return ActivationState(raw, first, second, steps, self.saturation)
 
 
 def saturation_of(raw: Tensor, radius: float) -> float:
@@ -82,7 +82,7 @@ def saturation_of(raw: Tensor, radius: float) -> float:
 
 
 @dataclass(frozen=True)
-class Excitation(UniversalAttack):
+class ActivationAttack(UniversalAttack):
     """A perturbation that excites the layers of a network; a pass is what lies between two validations.
 
     Attributes:
@@ -126,7 +126,7 @@ class Excitation(UniversalAttack):
         """Return what is made small, given what the layers say."""
 
     @abstractmethod
-    def pause(self, course: Course, before: float, since: int) -> tuple[bool, bool]:
+    def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Say whether to validate now, and whether to halve the variable thereafter.
 
         Args:
@@ -152,11 +152,11 @@ class Excitation(UniversalAttack):
         """Begin with uniform noise within the radius."""
         noise = torch.rand(problem.shape, generator=problem.generator(-1)) * 2 - 1
         raw = problem.radius * noise.to(problem.zeros())
-        return Course(raw, problem.zeros(), problem.zeros()).state(raw, 0, 0)
+        return ActivationState(raw, problem.zeros(), problem.zeros()).state(raw, 0, 0)
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go on until the next validation, or until the iterations are spent."""
-        course, perturbation = Course.of(state), state.perturbation
+        course, perturbation = ActivationState.of(state), state.perturbation
         generator, bounds, layers = problem.generator(number), problem.classifier.bounds, self._layers(problem)
         began, validates = course.steps, False
         most = min(self.longest, self.iterations - began)
@@ -197,11 +197,11 @@ class Excitation(UniversalAttack):
         return gradient
 
 
-def loudness(sizes: Sequence[Tensor]) -> Tensor:
+def activation_objective(sizes: Sequence[Tensor]) -> Tensor:
     """Return minus the sum of the logarithms of sizes; a silent layer, whose size is 0, adds a constant.
 
     Example:
-        >>> loudness([torch.tensor(1.0), torch.tensor(10.0)])
+        >>> activation_objective([torch.tensor(1.0), torch.tensor(10.0)])
         tensor(-2.3026)
     """
     return -torch.stack([size.clamp_min(torch.finfo(size.dtype).tiny).log() for size in sizes]).sum()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from brittle.universal.excitation import Course, Excitation, loudness
+from brittle.universal.excitation import ActivationAttack, ActivationState, activation_objective
 
 EVERY = 300
 """Steps between two halvings, and between two validations."""
@@ -15,7 +15,7 @@ FIRST = 200
 
 
 @dataclass(frozen=True)
-class FastFeatureFool(Excitation):
+class FastFeatureFool(ActivationAttack):
     """Makes the mean activation of every layer large, seeing nothing but the perturbation.
 
     Mopuri, Garg & Babu, "Fast feature fool: a data independent approach to universal adversarial perturbations", BMVC
@@ -42,8 +42,8 @@ class FastFeatureFool(Excitation):
 
     def loss(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return minus the sum of log(mean |activation|)."""
-        return loudness([output.abs().mean() for output in outputs])
+        return activation_objective([output.abs().mean() for output in outputs])
 
-    def pause(self, course: Course, before: float, since: int) -> tuple[bool, bool]:
+    def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Validate after 200, 500, 800, ... steps, halve after 300, 600, 900, ..."""
         return course.steps % EVERY == FIRST, course.steps % EVERY == 0

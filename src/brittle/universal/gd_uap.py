@@ -10,7 +10,13 @@ from torch import Tensor
 from brittle.core.attack import at_least
 from brittle.errors import InputError
 from brittle.types import Images
-from brittle.universal.excitation import Course, Excitation, image_views, loudness, noise_views
+from brittle.universal.excitation import (
+    ActivationAttack,
+    ActivationState,
+    activation_objective,
+    image_views,
+    noise_views,
+)
 from brittle.universal.search import UniversalProblem
 
 Prior = Literal["none", "range", "data"]
@@ -26,7 +32,7 @@ SHORTEST = 200
 
 
 @dataclass(frozen=True)
-class GDUAP(Excitation):
+class GDUAP(ActivationAttack):
     """Makes the activations of every layer large on images that are not there, on noise, or on some images.
 
     Mopuri, Ganeshan & Babu, "Generalizable data-free objective for crafting universal adversarial perturbations",
@@ -80,9 +86,9 @@ class GDUAP(Excitation):
 
     def loss(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return minus the sum of log(||activation||^2 / 2), the norm over all images of the step."""
-        return loudness([output.square().sum() / 2 for output in outputs])
+        return activation_objective([output.square().sum() / 2 for output in outputs])
 
-    def pause(self, course: Course, before: float, since: int) -> tuple[bool, bool]:
+    def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Validate every 400 steps or before a halving; halve what is saturated and settled."""
         settled = course.saturation > SATURATED and abs(course.saturation - before) < SETTLED
         return since >= EVERY or (settled and since > SHORTEST), settled

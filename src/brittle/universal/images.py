@@ -9,7 +9,7 @@ from torch import Tensor
 
 from brittle.arguments import Count, check_fields
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
 from brittle.errors import InputError
 from brittle.types import Images, Labels, Logits, Mask
@@ -77,7 +77,7 @@ class ImageSet:
         Raises:
             ModelError: outputs that are not logits.
         """
-        with undisturbed(self.classifier.module):
+        with preserving_state(self.classifier.module):
             parts = [self.logits(self.at(rows), perturbation).argmax(1).cpu() for rows in self.batches()]
         return torch.cat(parts)
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from brittle.maths.losses import cross_entropy, lead
+from brittle.maths.losses import cross_entropy, logit_margin
 from brittle.types import Labels, Logits, PerImage
 
 Objective = Literal["cosine", "cross_entropy", "margin"]
@@ -34,7 +34,7 @@ def away(name: Objective, clip: float) -> Callable[[Logits, Logits], PerImage]:
         return cross_entropy(moved, clean.argmax(1)).clamp_max(clip)
 
     def margin(moved: Logits, clean: Logits) -> PerImage:
-        return (-lead(moved, clean.argmax(1))).clamp_max(clip)
+        return (-logit_margin(moved, clean.argmax(1))).clamp_max(clip)
 
     return {"cosine": cosine, "cross_entropy": entropy, "margin": margin}[name]
 
@@ -53,7 +53,7 @@ def towards(name: Objective, target: int, clip: float) -> Callable[[Logits, Logi
         return torch.full((len(moved),), target, device=moved.device)
 
     def margin(moved: Logits, clean: Logits) -> PerImage:
-        return lead(moved, labels(moved)).clamp_max(clip)
+        return logit_margin(moved, labels(moved)).clamp_max(clip)
 
     def entropy(moved: Logits, clean: Logits) -> PerImage:
         return -cross_entropy(moved, labels(moved)).clamp_min(math.exp(-clip))

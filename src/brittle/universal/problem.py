@@ -17,7 +17,7 @@ Judge = Callable[[Tensor], float]
 """Says how good a perturbation (c, h, w) is; larger is better. For classifiers, a fooling rate."""
 
 
-def unheard(fraction: float) -> None:
+def ignore_progress(fraction: float) -> None:
     """Tell nobody how far a pass is."""
 
 
@@ -39,7 +39,7 @@ class UniversalProblem:
     threat: Lp
     images: ImageSet | None = None
     seed: Seed = 0
-    progress: Callable[[float], None] = field(default=unheard, compare=False, repr=False)
+    progress: Callable[[float], None] = field(default=ignore_progress, compare=False, repr=False)
 
     def __post_init__(self):
         check_fields(self)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import check_fields, checked, fields_first
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths import norms
 from brittle.universal.course import Course, answers_of, identity_of
@@ -125,12 +125,12 @@ def find_universal(
     whole = "" if checkpoint is None else identity_of(method, problem, identity)
     course = Course.load(checkpoint, whole, problem) if checkpoint is not None and checkpoint.exists() else None
     if course is None:
-        with undisturbed(problem.classifier.module, problem.seed):
+        with preserving_state(problem.classifier.module, problem.seed):
             first = method.start(problem)
         course = Course(first, first.perturbation, [])
     while len(course.history) < method.most_passes and not method.finished(course.history):
         began, number = time.perf_counter(), len(course.history)
-        with undisturbed(problem.classifier.module, problem.seed + number):
+        with preserving_state(problem.classifier.module, problem.seed + number):
             state = method.advance(problem, course.state, number)
         score, size = judge(state.perturbation), float(norms.size(state.perturbation[None], problem.threat.p)[0])
         line = Pass(number + 1, score, size, state.forward, state.backward, time.perf_counter() - began)

@@ -9,11 +9,11 @@ from brittle.attacks.adef import ADef
 from brittle.attacks.pgd import PGD
 from brittle.core.run import run
 from brittle.metrics import proportion
-from brittle.studies.adef.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, Deforming
+from brittle.studies.adef.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, DeformationWork
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.shared.hardened import Hardened
-from brittle.studies.shared.subject import Origin
+from brittle.studies.shared.hardened import HardenedBenchmark
+from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Flow, Lp
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
@@ -80,7 +80,7 @@ NOTES = (
 )
 
 
-def hardened(row: str, setting: Setting) -> Hardened:
+def hardened(row: str, setting: Setting) -> HardenedBenchmark:
     """Return the network of a row."""
     name, kind = row.removesuffix(")").split(" (")
     size = SIZES[setting.scale]
@@ -90,32 +90,34 @@ def hardened(row: str, setting: Setting) -> Hardened:
             PGD(steps=size.steps, step_size=size.step_size), Lp("inf", EPS), warmup=size.warmup
         )
     architecture = _ARCHITECTURES[name] + size.suffix
-    origin = Origin(row, "mnist/test.parquet", (), architecture, "mnist/train.parquet", images=TEST)
+    origin = NetworkSource(row, "mnist/test.parquet", (), architecture, "mnist/train.parquet", images=TEST)
     settings = replace(size.settings, seed=setting.seed)
-    return Hardened(origin, setting, attack, settings, size.images, f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}")
+    return HardenedBenchmark(
+        origin, setting, attack, settings, size.images, f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}"
+    )
 
 
 @dataclass(frozen=True)
 class Attacked:
     """Accuracy, and both attacks."""
 
-    subject: Hardened
+    subject: HardenedBenchmark
     name = "PGD and ADef"
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
-        both = {"adef": self.published.identity(), "ours": Deforming(self.subject).identity()}
+        both = {"adef": self.published.identity(), "ours": DeformationWork(self.subject).identity()}
         return {**self.subject.identity(), "pgd": asdict(JUDGE), **both}
 
     @property
-    def published(self) -> Deforming:
+    def published(self) -> DeformationWork:
         """ADef with the published step."""
-        return Deforming(self.subject, AS_PUBLISHED)
+        return DeformationWork(self.subject, AS_PUBLISHED)
 
     def measure(self) -> Measured:
         """Train the network, and attack what it gets right."""
         row, broken = self.subject.origin.row, 0
-        found, published = Deforming(self.subject).attacked(row), self.published.attacked(f"{row}, as published")
+        found, published = DeformationWork(self.subject).attacked(row), self.published.attacked(f"{row}, as published")
         for block in self.subject.blocks("PGD"):
             result = run(
                 JUDGE,

@@ -16,7 +16,7 @@ from brittle.pictures import sheet
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS as _TABLE
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Flow
 from brittle.tolerance import most_within
 from brittle.types import Images, Labels
@@ -63,7 +63,7 @@ AS_PUBLISHED = ADef(nudge=0, stride=float("inf"))
 
 
 @dataclass(frozen=True)
-class Bent:
+class Deformed:
     """What ADef made of the images that a network gets right.
 
     Attributes:
@@ -97,7 +97,7 @@ class Bent:
 
 
 @dataclass(frozen=True)
-class Deforming(Work):
+class DeformationWork(Work):
     """ADef on the images that a network gets right.
 
     Attributes:
@@ -107,12 +107,12 @@ class Deforming(Work):
         target: none, or "random" for a class drawn for each image.
     """
 
-    subject: Subject
+    subject: Benchmark
     attack: ADef = field(default_factory=ADef)
     radius: float = RADIUS
     target: str = "none"
 
-    def attacked(self, title: str) -> Bent:
+    def attacked(self, title: str) -> Deformed:
         """Attack block by block.
 
         Args:
@@ -139,7 +139,7 @@ class Deforming(Work):
             return torch.cat([getattr(one, name) for one in results]).double().cpu().numpy()
 
         size = np.where(column("success") > 0, column("size"), np.inf)
-        return Bent(looked, size, column("iterations"), column("forward") + column("backward"), tuple(pictures))
+        return Deformed(looked, size, column("iterations"), column("forward") + column("backward"), tuple(pictures))
 
     def _run(self, images: Images, labels: Labels, classes: int, looked: int) -> Result:
         goal = None

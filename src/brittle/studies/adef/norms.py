@@ -7,12 +7,12 @@ import numpy as np
 
 from brittle.metrics import mean, proportion, quantile
 from brittle.metrics.estimate import Floats
-from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, Deforming, small_scale
+from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, DeformationWork, small_scale
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.bench.work import Work
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 BINS = 30
 """Of the histogram, up to twice the radius."""
@@ -41,7 +41,7 @@ NOTES = (
 class Norms(Work):
     """The sizes of what ADef finds without a radius."""
 
-    deforming: Deforming
+    deforming: DeformationWork
     name = "T-norms"
 
     def measure(self) -> Measured:
@@ -84,7 +84,7 @@ def _histogram(row: str, size: Floats) -> Curves:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [(origin.row, Norms(Deforming(Subject(origin, setting), radius=np.inf))) for origin in FEWER]
+    works = [(origin.row, Norms(DeformationWork(Benchmark(origin, setting), radius=np.inf))) for origin in FEWER]
     return [Cell(row, work.name, work.measure, work.identity) for row, work in works]
 
 

@@ -14,12 +14,12 @@ from brittle.evaluation.train import in_memory
 from brittle.metrics import proportion
 from brittle.models import Network
 from brittle.models.network import digest_of
-from brittle.studies.adef.deformations import DEVIATIONS, Deforming
+from brittle.studies.adef.deformations import DEVIATIONS, DeformationWork
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 TRAINING = {"small": 3000, "paper": 60_000}
 """Training images of the linear layer."""
@@ -92,7 +92,7 @@ def fitted(scattering: nn.Module, features: Tensor, labels: Tensor) -> nn.Sequen
     return nn.Sequential(scattering, layer)
 
 
-class Scattered(Subject):
+class Scattered(Benchmark):
     """The scattering network, fitted when it is first asked for."""
 
     @cached_property
@@ -128,9 +128,9 @@ class Table(Work):
     name = "ADef"
 
     @property
-    def attack(self) -> Deforming:
+    def attack(self) -> DeformationWork:
         """ADef on what the network gets right."""
-        return Deforming(self.subject)
+        return DeformationWork(self.subject)
 
     def measure(self) -> Measured:
         """Attack what is right."""

@@ -11,13 +11,13 @@ from brittle.studies.adef.deformations import (
     NETWORKS,
     ORIGINS,
     PHOTOGRAPHS,
-    Deforming,
+    DeformationWork,
     small_scale,
 )
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.bench.work import Work
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 TABLE = "adef"
 _GONE = "Published figures only: no weights of this network are at hand, so this version does not measure it."
@@ -48,19 +48,19 @@ NOTES = (
 class Table(Work):
     """The accuracy of a network and the success of ADef, with this software's step and with the published one."""
 
-    subject: Subject
+    subject: Benchmark
     name = "ADef"
-    decisive = ("ours", "theirs")
+    identity_fields = ("ours", "theirs")
 
     @property
-    def ours(self) -> Deforming:
+    def ours(self) -> DeformationWork:
         """ADef with this software's step."""
-        return Deforming(self.subject)
+        return DeformationWork(self.subject)
 
     @property
-    def theirs(self) -> Deforming:
+    def theirs(self) -> DeformationWork:
         """ADef with the published step."""
-        return Deforming(self.subject, AS_PUBLISHED)
+        return DeformationWork(self.subject, AS_PUBLISHED)
 
     def measure(self) -> Measured:
         """Attack what is right, twice."""
@@ -75,7 +75,7 @@ class Table(Work):
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [Table(Subject(origin, setting)) for origin in ORIGINS]
+    works = [Table(Benchmark(origin, setting)) for origin in ORIGINS]
     return [Cell(work.subject.origin.row, work.name, work.measure, work.identity) for work in works]
 
 

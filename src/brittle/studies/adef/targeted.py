@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brittle.attacks.adef import ADef
-from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, Deforming, small_scale
+from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, DeformationWork, small_scale
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.bench.work import Work
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 AIMS: dict[str, tuple[int, str]] = {
     "runner-up": (1, "none"),
@@ -40,15 +40,15 @@ NOTES = (
 class Aimed(Work):
     """ADef with an aim."""
 
-    subject: Subject
+    subject: Benchmark
     aim: str
     name = "ADef"
 
     @property
-    def attack(self) -> Deforming:
+    def attack(self) -> DeformationWork:
         """ADef with so many candidates, or towards the target."""
         candidates, target = AIMS[self.aim]
-        return Deforming(self.subject, ADef(candidates=candidates), target=target)
+        return DeformationWork(self.subject, ADef(candidates=candidates), target=target)
 
     @property
     def row(self) -> str:
@@ -67,7 +67,7 @@ def _row(network: str, aim: str) -> str:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: every aim for every network."""
-    works = [Aimed(Subject(origin, setting), aim) for origin in FEWER[:2] for aim in AIMS]
+    works = [Aimed(Benchmark(origin, setting), aim) for origin in FEWER[:2] for aim in AIMS]
     return [Cell(work.row, work.name, work.measure, work.identity) for work in works]
 
 

@@ -31,7 +31,7 @@ def key_of(study: str, cell: Cell) -> str:
     Raises:
         BrittleError: what the cell needs is missing.
     """
-    decisive = {
+    identity_fields = {
         "format": FORMAT,
         "study": study,
         "row": cell.row,
@@ -40,7 +40,7 @@ def key_of(study: str, cell: Cell) -> str:
         "versions": {"brittle": __version__, "torch": str(torch.__version__)},
         **code_of(cell),
     }
-    return fingerprint(decisive)
+    return fingerprint(identity_fields)
 
 
 def code_of(cell: Cell) -> dict[str, object]:

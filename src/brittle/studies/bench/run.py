@@ -26,11 +26,11 @@ from brittle.studies.bench.study import (
     Entry,
     Measured,
     NotGiven,
+    OnProgress,
     ResultRow,
     Setting,
     Study,
     StudyResult,
-    Tell,
     tell_nobody,
     threads,
 )
@@ -53,7 +53,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     scale: str = "small",
     device: Device = "cpu",
     seed: Seed = 0,
-    watch: Tell | None = None,
+    watch: OnProgress | None = None,
 ) -> StudyResult:
     """Reproduce a published table beside the published figures.
 
@@ -114,7 +114,7 @@ class _Work:
 
     study: Study
     folder: Path
-    watch: Tell
+    watch: OnProgress
     found: list[tuple[Cell, Measured]] = field(default_factory=list[tuple[Cell, Measured]])
     computed: int = 0
     reused: int = 0

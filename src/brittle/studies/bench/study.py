@@ -31,7 +31,7 @@ class NotGiven(DataError, ModelError):
     """A cell needs data or weights that the user has not given, or more than the scale asked for."""
 
 
-class Tell(Protocol):
+class OnProgress(Protocol):
     """Somebody who wants to know how far a study is."""
 
     def __call__(self, line: str, fraction: float | None = None) -> None:
@@ -70,7 +70,7 @@ class Setting:
     device: str
     seed: int
     folder: Path
-    tell: Tell = tell_nobody
+    tell: OnProgress = tell_nobody
     trained: Path | None = None
 
     def data_file(self, name: str) -> Path:

@@ -19,15 +19,15 @@ class Identified(Protocol):
 class Work:
     """A piece of work of a study: a frozen dataclass whose fields determine the outcome, together with the code.
 
-    What it derives from the scale or from tables beside it, such as the settings of an attack, is named in `decisive`.
+    What it derives from the scale or from tables beside it, such as settings, is named in `identity_fields`.
     """
 
-    decisive: ClassVar[tuple[str, ...]] = ()
+    identity_fields: ClassVar[tuple[str, ...]] = ()
     """Names of properties that belong to the identity, too."""
 
     def identity(self) -> dict[str, object]:
         """Everything that determines the outcome."""
-        return identity_of(self, *self.decisive)
+        return identity_of(self, *self.identity_fields)
 
 
 def identity_of(work: object, *also: str) -> dict[str, object]:

@@ -20,7 +20,7 @@ from brittle.studies.bench.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.networks import ORIGINS
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp, Pixels, Threat
 from brittle.types import Images, Labels
 
@@ -83,7 +83,7 @@ NOTES = (
 class Targets:
     """An attack from chosen images to all other classes."""
 
-    subject: Subject
+    subject: Benchmark
     row: str
 
     @property
@@ -248,7 +248,7 @@ def sizes_by_target(size: Floats) -> dict[str, Estimate | str]:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: each attack on the one network."""
-    subject = Subject(LENET, setting)
+    subject = Benchmark(LENET, setting)
     works = [Targets(subject, row) for row in NORMS]
     return [Cell(work.row, work.name, work.measure, work.identity) for work in works]
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.maths import losses, norms
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp
 from brittle.types import Images, Labels
 
@@ -82,7 +82,7 @@ class SignSteps:
         classifier: the network, with the bounds that changed images are kept in.
     """
 
-    def __init__(self, subject: Subject, classifier: Classifier):
+    def __init__(self, subject: Benchmark, classifier: Classifier):
         self._subject, self._classifier = subject, classifier
         self._steps: list[tuple[Tensor, Labels]] = []
         for block in subject.blocks("direction of fast gradient sign"):
@@ -92,7 +92,7 @@ class SignSteps:
     def rate(self, eps: float) -> float:
         """Return the fraction of images whose predicted class changes at a step of `eps`."""
         classifier, changed, count = self._classifier, 0, 0
-        with undisturbed(classifier.module), torch.no_grad():
+        with preserving_state(classifier.module), torch.no_grad():
             for images, moved, predicted in self._moved(eps, f"fast gradient sign at {eps:.4g}"):
                 changed += int((classifier.logits(moved).argmax(1) != predicted).sum())
                 count += len(images)
@@ -120,7 +120,7 @@ def signs_of(classifier: Classifier, images: Images) -> tuple[Images, Labels]:
         classifier: the network, left as it was found.
         images: (n, c, h, w) within its bounds.
     """
-    with undisturbed(classifier.module):
+    with preserving_state(classifier.module):
         leaf = images.detach().to(classifier.dtype).requires_grad_()
         logits = classifier.logits(leaf)
         predicted = logits.argmax(1)

@@ -17,7 +17,7 @@ from brittle.metrics.estimate import Floats
 from brittle.studies.bench.study import Measured
 from brittle.studies.bench.work import Work
 from brittle.studies.deepfool.fast_gradient_sign import SHARE, SignSteps, smallest_eps
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp
 
 
@@ -25,7 +25,7 @@ from brittle.threats import Lp
 class ErrorRate(Work):
     """The share of test images that the network gets wrong."""
 
-    subject: Subject
+    subject: Benchmark
     name = "test error"
 
     def measure(self) -> Measured:
@@ -50,9 +50,9 @@ class ByDeepFool(Work):
         boxed: whether changed images stay in [0, 1]; the paper's problem has no such box.
     """
 
-    subject: Subject
+    subject: Benchmark
     boxed: bool = False
-    decisive = ("attack",)
+    identity_fields = ("attack",)
 
     @property
     def name(self) -> str:
@@ -88,10 +88,10 @@ class ByFastGradientSign(Work):
         boxed: whether changed images stay in [0, 1].
     """
 
-    subject: Subject
+    subject: Benchmark
     boxed: bool = False
     attack = FGSM()
-    decisive = ("attack",)
+    identity_fields = ("attack",)
 
     @property
     def name(self) -> str:
@@ -120,10 +120,10 @@ class ByLBFGS(Work):
         subject: network and images, perhaps fewer than those of the other methods.
     """
 
-    subject: Subject
+    subject: Benchmark
     attack = LBFGS()
     name = "L-BFGS"
-    decisive = ("attack",)
+    identity_fields = ("attack",)
 
     def measure(self) -> Measured:
         """Attack every image: average robustness, passes and time."""
@@ -165,7 +165,7 @@ class _Rows:
     batch_seconds: Floats
 
 
-def _attacked(attack: Attack, classifier: Classifier, subject: Subject, threat: Lp) -> _Rows:
+def _attacked(attack: Attack, classifier: Classifier, subject: Benchmark, threat: Lp) -> _Rows:
     """Run an attack on every test image against the class that the network predicts for it."""
     parts: list[tuple[Floats, ...]] = []
     seconds: list[float] = []

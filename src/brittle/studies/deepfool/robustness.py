@@ -7,7 +7,7 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Row, Setting, Study
 from brittle.studies.deepfool.methods import ByDeepFool, ByFastGradientSign, ByLBFGS, ErrorRate
 from brittle.studies.shared.networks import ORIGINS
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.studies.shared.untrained import Untrained
 
 TABLE = "deepfool_robustness"
@@ -76,16 +76,16 @@ def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work of the study: for each network its error and both methods, or why there are none."""
     found: list[Cell] = []
     for origin in ORIGINS:
-        subject = Subject(origin, setting)
+        subject = Benchmark(origin, setting)
         given = subject.given is not None or subject.trains or not origin.architecture
         works = _works(subject) if given else (Untrained(subject),)
         found += [Cell(origin.row, work.name, work.measure, work.identity) for work in works]
     return found
 
 
-def _works(subject: Subject) -> tuple[ErrorRate | ByDeepFool | ByFastGradientSign | ByLBFGS, ...]:
+def _works(subject: Benchmark) -> tuple[ErrorRate | ByDeepFool | ByFastGradientSign | ByLBFGS, ...]:
     methods = ((ByDeepFool(subject, boxed), ByFastGradientSign(subject, boxed)) for boxed in (False, True))
-    few = Subject(replace(subject.origin, images=subject.origin.images // FEWER), subject.setting)
+    few = Benchmark(replace(subject.origin, images=subject.origin.images // FEWER), subject.setting)
     return (ErrorRate(subject), *(work for pair in methods for work in pair), ByLBFGS(few))
 
 

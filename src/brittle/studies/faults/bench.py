@@ -15,9 +15,9 @@ from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
 from brittle.core.run import run
 from brittle.data import open_source
-from brittle.evaluation.part import rows_of, still_wrong
-from brittle.health.case import Attempt, Case
-from brittle.health.meter import Meter
+from brittle.evaluation.part import rows_of, survives_rounding
+from brittle.health.context import AttackRun, HealthContext
+from brittle.health.counting import CountingClassifier
 from brittle.models import open_network
 from brittle.models.network import digest_of
 from brittle.threats import Lp, Threat
@@ -52,7 +52,7 @@ def attempt(
     labels: Labels,
     *,
     claims: Attack | None = None,
-) -> Attempt:
+) -> AttackRun:
     """Attack images and keep the rows.
 
     Args:
@@ -64,10 +64,10 @@ def attempt(
         claims: what the attempt says that ran, where that is another attack.
     """
     result = run(attack, classifier, images, labels, threat=threat)
-    survives = still_wrong(classifier, result, labels, len(images))
+    survives = survives_rounding(classifier, result, labels, len(images))
     about: dict[str, list[object]] = {"index": list(range(len(images))), "name": [str(n) for n in range(len(images))]}
     table = rows_of(result, images, labels, survives, about, np.empty(0, dtype=np.int64))
-    return Attempt(type(claims or attack).__name__, claims or attack, threat, table)
+    return AttackRun(type(claims or attack).__name__, claims or attack, threat, table)
 
 
 def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit in
@@ -80,7 +80,7 @@ def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit 
     given: tuple[Tensor, Tensor] | None = None,
     claims: Attack | None = None,
     attacked: nn.Module | None = None,
-) -> Case:
+) -> HealthContext:
     """Attack digits within linf, and show the checks what came of it.
 
     Args:
@@ -97,8 +97,8 @@ def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit 
     before, classifier, threat = digest_of(module), Classifier(attacked or module), Lp("inf", radius)
     attempts = [attempt(classifier, attack, threat, images, labels, claims=claims) for attack in attacks]
     attempts += [attempt(classifier, search, Lp("inf"), images, labels) for search in searches]
-    return Case(
-        meter=Meter(Classifier(module)),
+    return HealthContext(
+        meter=CountingClassifier(Classifier(module)),
         images=images,
         labels=labels,
         index=torch.arange(len(images)),
@@ -109,7 +109,7 @@ def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit 
     )
 
 
-def beyond_the_box(made: Case) -> Case:
+def beyond_the_box(made: HealthContext) -> HealthContext:
     """Change what the attacks gave after they gave it: what `run` returns lies in the box by itself."""
     moved = [
         replace(one, result=replace(one.result, adversarial=one.result.adversarial - 1e-4)) for one in made.repeats

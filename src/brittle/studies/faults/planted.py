@@ -11,12 +11,12 @@ from brittle.attacks.fgsm import FGSM
 from brittle.attacks.noise import RandomNoise
 from brittle.attacks.pgd import PGD
 from brittle.health import finite, gradients, outputs, radii, repeats, rows, thorough, weights
-from brittle.health.case import Case
 from brittle.health.check import Check
+from brittle.health.context import HealthContext
 from brittle.studies.faults import attacks, networks
 from brittle.studies.faults.bench import beyond_the_box, case, digits, halves, mislabelled, network, small
 
-Build = Callable[[], Case]
+Build = Callable[[], HealthContext]
 STEPS = PGD(steps=10)
 """The attack of most cases."""
 CLEAN_START = PGD(steps=10, random_start=False)
@@ -57,7 +57,7 @@ def _in_network(
     fault: str,
     twin: str,
     kind: type[networks.Around],
-    make: Callable[[nn.Module], Case] = lambda module: case(module, [FGSM()]),
+    make: Callable[[nn.Module], HealthContext] = lambda module: case(module, [FGSM()]),
 ) -> Planted:
     """Plant a fault in the network."""
     return Planted(
@@ -69,7 +69,7 @@ def _in_network(
     )
 
 
-def _plain(*of: PGD | FGSM | RandomNoise | DeepFool, radius: float = 0.1, count: int = 10) -> Case:
+def _plain(*of: PGD | FGSM | RandomNoise | DeepFool, radius: float = 0.1, count: int = 10) -> HealthContext:
     return case(network(), of, radius=radius, count=count)
 
 

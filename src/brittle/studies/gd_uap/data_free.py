@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 from brittle.studies.bench.study import Scale
 from brittle.studies.shared.photographs import LINF, Photographs
-from brittle.universal.excitation import Excitation
+from brittle.universal.excitation import ActivationAttack
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.perturbation import Perturbation
 
 NOISE = "uniform noise"
 FFF = "Fast Feature Fool"
-METHODS: Mapping[str, Excitation] = {
+METHODS: Mapping[str, ActivationAttack] = {
     FFF: FastFeatureFool(),
     "GD-UAP, no prior": GDUAP(),
     "GD-UAP, range prior": GDUAP(prior="range"),
@@ -39,7 +39,7 @@ class Short:
     shown: int
     batch: int
 
-    def method(self, name: str, scale: Scale) -> Excitation:
+    def method(self, name: str, scale: Scale) -> ActivationAttack:
         """Return a method by name, at full length or cut."""
         method = METHODS[name]
         if scale == "paper":

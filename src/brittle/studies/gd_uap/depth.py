@@ -23,7 +23,7 @@ from brittle.studies.gd_uap.depth_network import DepthTraining, load_depth, save
 from brittle.studies.gd_uap.scenes import Scenes, render
 from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.photographs import LINF, uniform_in_ball
-from brittle.universal.excitation import Excitation
+from brittle.universal.excitation import ActivationAttack
 from brittle.universal.images import ImageSet
 from brittle.universal.search import Pass, UniversalProblem, find_universal
 
@@ -137,7 +137,7 @@ class Estimated:
         before, after = self.depths(images, None), self.depths(images, perturbation)
         return float(np.abs(np.log(after) - np.log(before)).mean())
 
-    def found(self, method: Excitation) -> Tensor:
+    def found(self, method: ActivationAttack) -> Tensor:
         """Make a perturbation."""
         classifier, tell = self.classifier, self.setting.tell
         given = ImageSet(classifier, torch.from_numpy(self.known.images[:GIVEN]).float(), BATCH)
@@ -165,7 +165,7 @@ class Changed:
     row: str
     column: str = "depth"
 
-    def _method(self) -> Excitation | None:
+    def _method(self) -> ActivationAttack | None:
         return SMALL.method(self.row, self.subject.setting.scale) if self.row in METHODS else None
 
     def identity(self) -> Mapping[str, object]:

@@ -28,7 +28,7 @@ from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, 
 from brittle.studies.bench.work import Work
 from brittle.studies.jsma.drawings import Matrices, drawings
 from brittle.studies.shared.networks import ORIGINS
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp
 
 TABLE = "jsma"
@@ -95,10 +95,10 @@ class _Attempts:
 class Pairs(Work):
     """A search from every image to all other classes."""
 
-    subject: Subject
+    subject: Benchmark
     row: str
     name = "JSMA"
-    decisive = ("attack",)
+    identity_fields = ("attack",)
 
     @property
     def attack(self) -> JSMA:
@@ -210,7 +210,7 @@ def _values(
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: each search on the one network."""
-    subject = Subject(LENET, setting)
+    subject = Benchmark(LENET, setting)
     works = [Pairs(subject, row) for row in SEARCHES]
     return [Cell(work.row, work.name, work.measure, work.identity) for work in works]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Row, Setting, Study
-from brittle.studies.lbfgs.crossing import DISTORTION, Change, Crossing, figure
+from brittle.studies.lbfgs.crossing import DISTORTION, Change, TransferMatrix, figure
 from brittle.studies.shared.small_networks import Model, SmallNetworks
 
 TABLE = "lbfgs_cross_model"
@@ -50,7 +50,7 @@ NOTES = (
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work of the study: a row of errors for each change, and the drawings."""
-    return Crossing(SmallNetworks(MODELS, setting, IMAGES), CHANGES, published()[TABLE]).cells()
+    return TransferMatrix(SmallNetworks(MODELS, setting, IMAGES), CHANGES, published()[TABLE]).cells()
 
 
 def _published(row: str, column: str) -> Figure:

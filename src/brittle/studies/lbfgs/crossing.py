@@ -93,7 +93,7 @@ def figure(table: Published, changes: Sequence[Change], row: str, key: str) -> F
     return float(name.split("stddev ")[1].rstrip(")")) if "stddev " in name else None
 
 
-class Crossing:
+class TransferMatrix:
     """The rows of a table, each computed once.
 
     Args:

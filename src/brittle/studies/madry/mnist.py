@@ -15,8 +15,8 @@ from brittle.maths.losses import others
 from brittle.metrics import proportion
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.shared.hardened import Hardened
-from brittle.studies.shared.subject import Origin
+from brittle.studies.shared.hardened import HardenedBenchmark
+from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Lp
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
@@ -137,13 +137,15 @@ NOTES = (
 )
 
 
-def network(source: str, setting: Setting) -> Hardened:
+def network(source: str, setting: Setting) -> HardenedBenchmark:
     """Return a network of the study, to be trained when it is first asked for."""
     size, (architecture, offset) = SIZES[setting.scale], SOURCES[source]
-    origin = Origin(source, "mnist/test.parquet", (), architecture + size.suffix, "mnist/train.parquet", images=TEST)
+    origin = NetworkSource(
+        source, "mnist/test.parquet", (), architecture + size.suffix, "mnist/train.parquet", images=TEST
+    )
     settings = replace(size.settings, seed=setting.seed + offset)
     command = f"brittle study {MADRY_MNIST.name}"
-    return Hardened(origin, setting, size.adversarial, settings, size.images, command)
+    return HardenedBenchmark(origin, setting, size.adversarial, settings, size.images, command)
 
 
 @dataclass(frozen=True)
@@ -151,14 +153,14 @@ class Attempt:
     """The accuracy of A on what a source makes of the test images."""
 
     line: Line
-    target: Hardened
-    source: Hardened
+    target: HardenedBenchmark
+    source: HardenedBenchmark
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
         return {
             **self.target.identity(),
-            "source": self.source.decisive(),
+            "source": self.source.identity_fields(),
             "line": asdict(self.line),
             "attack": asdict(self.line.tries),
             "seed": self.target.setting.seed,

@@ -19,7 +19,7 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study, Unit
 from brittle.studies.bench.work import Work
 from brittle.studies.one_pixel.drawings import drawings
-from brittle.studies.shared.subject import Origin, Subject
+from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.studies.shared.untrained import Untrained
 from brittle.threats import Pixels
 from brittle.types import Images, Labels
@@ -27,11 +27,11 @@ from brittle.types import Images, Labels
 _TEST, _TRAINING = "cifar10/test.parquet", "cifar10/train.parquet"
 _FULL: tuple[tuple[Scale, int | None], ...] = (("paper", None),)
 ORIGINS = (
-    Origin("AllConv (CIFAR-10)", _TEST, ("allconv-cifar.safetensors",), "allconv-cifar", _TRAINING, _FULL),
-    Origin("NiN (CIFAR-10)", _TEST, ("nin-cifar.safetensors",), "nin-cifar", _TRAINING, _FULL),
-    Origin("VGG16 (CIFAR-10)", _TEST, ("vgg16-cifar.safetensors",), "vgg16-cifar", _TRAINING, _FULL),
-    Origin("LeNet (CIFAR-10)", _TEST, ("cifar10_lenet.pt2",)),
-    Origin("ResNet-32 (CIFAR-10)", _TEST, ("cifar10_resnet32.pt2",)),
+    NetworkSource("AllConv (CIFAR-10)", _TEST, ("allconv-cifar.safetensors",), "allconv-cifar", _TRAINING, _FULL),
+    NetworkSource("NiN (CIFAR-10)", _TEST, ("nin-cifar.safetensors",), "nin-cifar", _TRAINING, _FULL),
+    NetworkSource("VGG16 (CIFAR-10)", _TEST, ("vgg16-cifar.safetensors",), "vgg16-cifar", _TRAINING, _FULL),
+    NetworkSource("LeNet (CIFAR-10)", _TEST, ("cifar10_lenet.pt2",)),
+    NetworkSource("ResNet-32 (CIFAR-10)", _TEST, ("cifar10_resnet32.pt2",)),
 )
 """The networks that are measured."""
 PIXELS = (1, 3, 5)
@@ -93,7 +93,7 @@ NOTES = (
 class Accuracy(Work):
     """The share of test images that the network gets right."""
 
-    subject: Subject
+    subject: Benchmark
     name = "accuracy"
 
     def measure(self) -> Measured:
@@ -109,9 +109,9 @@ class Accuracy(Work):
 class ByPixels(Work):
     """The attack with so many pixels on the first images that the network gets right, towards every other class."""
 
-    subject: Subject
+    subject: Benchmark
     pixels: int
-    decisive = ("attack", "count")
+    identity_fields = ("attack", "count")
 
     @property
     def name(self) -> str:
@@ -231,7 +231,7 @@ def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: for each network its accuracy and the attack by pixels, or why there are none."""
     found: list[Cell] = []
     for origin in ORIGINS:
-        subject = Subject(origin, setting)
+        subject = Benchmark(origin, setting)
         given = subject.given is not None or subject.trains or not origin.architecture
         works = (Accuracy(subject), *(ByPixels(subject, pixels) for pixels in PIXELS))
         found += [

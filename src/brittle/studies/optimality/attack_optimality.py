@@ -13,7 +13,7 @@ from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.networks import ORIGINS as _TABLE
-from brittle.studies.shared.subject import Origin, Subject
+from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.threats import parse_threat
 
 BUDGET = 2000
@@ -58,8 +58,10 @@ ORIGINS = (
     replace(_TABLE[0], images=100),
     replace(_TABLE[1], images=100),
     replace(_TABLE[3], images=100),
-    Origin("ResNet-32 (CIFAR-10)", "cifar10/test.parquet", ("cifar10_resnet32.pt2",), images=20),
-    Origin("MobileNet v1 0.25 (ImageNet)", "imagenet-sample/val.parquet", ("mobilenet_v1_0.25_128.pt2",), images=20),
+    NetworkSource("ResNet-32 (CIFAR-10)", "cifar10/test.parquet", ("cifar10_resnet32.pt2",), images=20),
+    NetworkSource(
+        "MobileNet v1 0.25 (ImageNet)", "imagenet-sample/val.parquet", ("mobilenet_v1_0.25_128.pt2",), images=20
+    ),
 )
 """The networks at hand that attacks of a thousand passes can be tried on."""
 
@@ -95,7 +97,7 @@ NOTES = (
 class Ranking:
     """All attacks of a norm on a network."""
 
-    subject: Subject
+    subject: Benchmark
     norm: str
 
     @property
@@ -167,7 +169,7 @@ def _plain(attack: Attack) -> dict[str, object]:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network and norm."""
-    subjects = [Subject(origin, setting) for origin in ORIGINS]
+    subjects = [Benchmark(origin, setting) for origin in ORIGINS]
     works = [Ranking(subject, norm) for subject in subjects for norm in ATTACKS]
     return [Cell(work.subject.origin.row, work.name, work.measure, work.identity) for work in works]
 

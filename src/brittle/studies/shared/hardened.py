@@ -11,12 +11,12 @@ from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.bench.study import Setting
 from brittle.studies.shared.once import trained_once
-from brittle.studies.shared.subject import Origin, Subject
+from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
 
-class Hardened(Subject):
+class HardenedBenchmark(Benchmark):
     """A network that the study trains on the images of an attack, once.
 
     Args:
@@ -30,7 +30,7 @@ class Hardened(Subject):
 
     def __init__(
         self,
-        origin: Origin,
+        origin: NetworkSource,
         setting: Setting,
         training: AdversarialTraining,
         settings: PlainTraining,
@@ -40,12 +40,12 @@ class Hardened(Subject):
         super().__init__(origin, setting)
         self.training, self.settings, self.images, self.command = training, settings, images, command
 
-    def decisive(self) -> dict[str, object]:
+    def identity_fields(self) -> dict[str, object]:
         """Everything that determines the weights."""
         data = open_source(str(self.setting.data_file(self.origin.training)), limit=self.images)
         return {
             "architecture": self.origin.architecture,
-            "adversarial": self.training.told(),
+            "adversarial": self.training.to_dict(),
             "settings": asdict(self.settings),
             "training": data.digest(),
             "images": len(data),
@@ -57,13 +57,13 @@ class Hardened(Subject):
         """What determines a figure; the network is named by how it is trained, so that asking trains nothing."""
         test = open_source(str(self.setting.data_file(self.origin.test)))
         tested = {"data": test.digest(), "tested": self.origin.images, "scale": self.setting.scale}
-        return {**self.decisive(), **tested}
+        return {**self.identity_fields(), **tested}
 
     @cached_property
     def network(self) -> Network:
         """The network, trained now unless an earlier run has done so; a killed training goes on."""
         kind = type(self.training.attack).__name__.lower()
-        name = f"{self.origin.architecture}-{kind}-{fingerprint(self.decisive())[:12]}"
+        name = f"{self.origin.architecture}-{kind}-{fingerprint(self.identity_fields())[:12]}"
         design = ARCHITECTURES[self.origin.architecture]
 
         def make(path: Path) -> None:

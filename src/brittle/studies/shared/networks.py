@@ -1,10 +1,10 @@
 """The networks of digits, small pictures and photographs that several studies measure."""
 
-from brittle.studies.shared.subject import Origin
+from brittle.studies.shared.subject import NetworkSource
 
 _MNIST, _CIFAR, _PHOTOGRAPHS = "mnist/test.parquet", "cifar10/test.parquet", "imagenet-sample/val.parquet"
 ORIGINS = (
-    Origin(
+    NetworkSource(
         "LeNet (MNIST)",
         _MNIST,
         ("lenet-mnist.safetensors",),
@@ -12,7 +12,7 @@ ORIGINS = (
         "mnist/train.parquet",
         (("small", 3), ("paper", None)),
     ),
-    Origin(
+    NetworkSource(
         "FC500-150-10 (MNIST)",
         _MNIST,
         ("fc500-150-10.safetensors",),
@@ -20,7 +20,7 @@ ORIGINS = (
         "mnist/train.parquet",
         (("small", 5), ("paper", None)),
     ),
-    Origin(
+    NetworkSource(
         "NIN (CIFAR-10)",
         _CIFAR,
         ("nin-cifar.safetensors",),
@@ -28,7 +28,7 @@ ORIGINS = (
         "cifar10/train.parquet",
         (("paper", None),),
     ),
-    Origin(
+    NetworkSource(
         "LeNet (CIFAR-10)",
         _CIFAR,
         ("cifar10_lenet.pt2", "lenet-cifar.safetensors"),
@@ -36,7 +36,7 @@ ORIGINS = (
         "cifar10/train.parquet",
         (("paper", None),),
     ),
-    Origin("SqueezeNet 1.0 (ImageNet)", _PHOTOGRAPHS, ("squeezenet1_0.pt2",), images=100),
-    Origin("MobileNet v2 (ImageNet)", _PHOTOGRAPHS, ("mobilenet_v2_1.0_224.pt2",), images=100),
+    NetworkSource("SqueezeNet 1.0 (ImageNet)", _PHOTOGRAPHS, ("squeezenet1_0.pt2",), images=100),
+    NetworkSource("MobileNet v2 (ImageNet)", _PHOTOGRAPHS, ("mobilenet_v2_1.0_224.pt2",), images=100),
 )
 """The networks that several studies measure, in the order of the DeepFool paper's table."""

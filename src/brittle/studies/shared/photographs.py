@@ -235,8 +235,8 @@ class Photographs:
         images, seed = images or self.given, self.setting.seed if seed is None else seed
         problem = UniversalProblem(self.classifier, images.shape, threat, images, seed)
         pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
-        decisive = {**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)}
-        key = fingerprint([decisive, seed, own_digest()])
+        identity_fields = {**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)}
+        key = fingerprint([identity_fields, seed, own_digest()])
         name = f"{type(method).__name__}, {threat.name}"
 
         def watch(line: Pass) -> None:

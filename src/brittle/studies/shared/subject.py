@@ -11,7 +11,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.core.inputs import check_range_of_labels
 from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError
-from brittle.evaluation.first_look import VALUES_IN_A_BATCH
+from brittle.evaluation.compatibility import VALUES_IN_A_BATCH
 from brittle.evaluation.train import in_memory, train
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
@@ -32,7 +32,7 @@ class NotAtThisScale(NotGiven):
 
 
 @dataclass(frozen=True)
-class Origin:
+class NetworkSource:
     """Where a network of a table comes from.
 
     Attributes:
@@ -55,7 +55,7 @@ class Origin:
     images: int = 1000
 
 
-class Subject:
+class Benchmark:
     """A network with its test images; nothing is opened, trained or read before it is asked for.
 
     Args:
@@ -63,7 +63,7 @@ class Subject:
         setting: what the user chose.
     """
 
-    def __init__(self, origin: Origin, setting: Setting):
+    def __init__(self, origin: NetworkSource, setting: Setting):
         self.origin, self.setting = origin, setting
 
     @property
@@ -106,8 +106,8 @@ class Subject:
         epochs, data = dict(origin.epochs)[setting.scale], setting.data_file(origin.training)
         recipe = self._recipe(epochs)
         device = setting.device.partition(":")[0]
-        decisive = [asdict(recipe), open_source(str(data)).digest(), device, own_digest()]
-        name = f"{origin.architecture}-{fingerprint(decisive)[:12]}.safetensors"
+        identity_fields = [asdict(recipe), open_source(str(data)).digest(), device, own_digest()]
+        name = f"{origin.architecture}-{fingerprint(identity_fields)[:12]}.safetensors"
 
         def make(path: Path) -> None:
             setting.tell(f"{origin.row}: training {origin.architecture}, {recipe.epochs} epochs")

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brittle.studies.bench.study import Measured, threads
-from brittle.studies.shared.subject import Subject
+from brittle.studies.shared.subject import Benchmark
 
 
 @dataclass(frozen=True)
 class Untrained:
     """A network whose training is too long for the scale: says how long."""
 
-    subject: Subject
+    subject: Benchmark
     name = "training"
 
     def identity(self) -> Mapping[str, object]:

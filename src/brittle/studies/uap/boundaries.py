@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.deepfool import DeepFool
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.run import run
 from brittle.errors import DataError
 from brittle.maths.losses import cross_entropy
@@ -75,7 +75,7 @@ def boundaries(photographs: Photographs) -> Boundaries:
 def _slopes(images: ImageSet, points: Tensor, measure: Callable[[Logits], PerImage]) -> Tensor:
     """Return the gradients of what is measured of the logits, image by image."""
     points = points.detach().requires_grad_()
-    with undisturbed(images.classifier.module), torch.enable_grad():
+    with preserving_state(images.classifier.module), torch.enable_grad():
         (slopes,) = torch.autograd.grad(measure(images.classifier.logits(points)).sum(), points)
     return slopes
 

@@ -3,7 +3,7 @@
 import torch
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.still import undisturbed
+from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
@@ -15,7 +15,7 @@ VALUES_IN_A_BATCH = 5_000_000
 """Batches are chosen so that their images hold at most so many values; larger ones gain no speed."""
 
 
-def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[int, ...]:
+def check_model_on_data(classifier: Classifier, source: Source, *, blank: bool) -> tuple[int, ...]:
     """Show the network one image of the source before anything is planned on it, and return the image's shape.
 
     Where every query counts it is a blank image of the same shape, which is none of the source.
@@ -26,7 +26,7 @@ def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[
     images = block.images.to(classifier.device, classifier.dtype)
     images = torch.full_like(images, classifier.bounds.lower) if blank else images
     try:
-        with undisturbed(classifier.module), torch.no_grad():
+        with preserving_state(classifier.module), torch.no_grad():
             logits = classifier.checked(images)
     except ForwardFailed as error:
         shape, reason = "x".join(str(side) for side in images.shape[1:]), str(error.__cause__).partition("\n")[0]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from brittle import PGD, Classifier, Lp, run
-from brittle.classifiers.layout import laid_out
+from brittle.classifiers.memory_format import to_channels_last
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="only oneDNN gains by it")
 
@@ -61,7 +61,9 @@ def test_convolutions_get_the_channels_last():
     assert shown(images=torch.rand(1, 3, 8, 8)) == LAST
     gray = Seen(channels=1).eval()
     Classifier(gray).logits(torch.rand(5, 1, 8, 8))
-    assert gray.convolution(laid_out(gray, torch.rand(5, 1, 8, 8))).is_contiguous(memory_format=torch.channels_last)
+    assert gray.convolution(to_channels_last(gray, torch.rand(5, 1, 8, 8))).is_contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 @pytest.mark.parametrize("body", [Viewed(), Careless(), Restless()], ids=lambda body: type(body).__name__)

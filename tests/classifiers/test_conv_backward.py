@@ -4,8 +4,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from brittle import PGD, Classifier, Lp, run
-from brittle.classifiers import way_back as module_under_test
-from brittle.classifiers.way_back import LEAST, shortened, way_back
+from brittle.classifiers import conv_backward as module_under_test
+from brittle.classifiers.conv_backward import LEAST, conv_backward, fast_conv_backward
 from brittle.errors import ModelError
 
 GEOMETRIES = [
@@ -30,7 +30,7 @@ def test_the_way_back_is_that_of_the_convolution(geometry, order):
     weight = torch.randn(kernel, dtype=torch.float64)
     outputs = torch.conv2d(torch.zeros(shape, dtype=torch.float64), weight, None, stride, padding)
     slopes = torch.randn_like(outputs).contiguous(memory_format=order)
-    found = way_back(slopes, weight, shape, stride, padding)
+    found = conv_backward(slopes, weight, shape, stride, padding)
     assert found.shape == shape
     torch.testing.assert_close(found, by_torch(slopes, weight, shape, stride, padding))
 
@@ -38,7 +38,7 @@ def test_the_way_back_is_that_of_the_convolution(geometry, order):
 def test_images_are_taken_in_parts_where_the_products_are_many(monkeypatch):
     weight, slopes = torch.randn(6, 1, 3, 3, dtype=torch.float64), torch.randn(5, 6, 4, 4, dtype=torch.float64)
     monkeypatch.setattr(module_under_test, "VALUES", 2 * 9 * 16)
-    found = way_back(slopes, weight, (5, 1, 6, 6), (1, 1), (0, 0))
+    found = conv_backward(slopes, weight, (5, 1, 6, 6), (1, 1), (0, 0))
     torch.testing.assert_close(found, by_torch(slopes, weight, (5, 1, 6, 6), (1, 1), (0, 0)))
 
 
@@ -49,7 +49,7 @@ def calls(monkeypatch):
 
     def counted(*given):
         made.append(given)
-        return way_back(*given)
+        return conv_backward(*given)
 
     monkeypatch.setattr(module_under_test, "way_back", counted)
     return made
@@ -62,7 +62,7 @@ def layer(channels=1, filters=8, **options):
 
 def slopes_of(network, images):
     images = images.detach().clone().requires_grad_()
-    with shortened(images):
+    with fast_conv_backward(images):
         outputs = network(images)
     return torch.autograd.grad(outputs.square().sum(), images)[0]
 
@@ -106,7 +106,7 @@ def test_everything_else_goes_back_as_ever(calls, network, images):
 
 def test_without_a_gradient_wanted_nothing_is_changed(calls):
     images = torch.rand(16, 1, 28, 28)
-    with shortened(images):
+    with fast_conv_backward(images):
         assert not layer()(images).requires_grad
     assert not calls
 
@@ -121,7 +121,9 @@ def test_the_way_back_can_be_differentiated_again():
         (first,) = torch.autograd.grad(outputs.square().sum(), moved, create_graph=True)
         return torch.autograd.grad(first.square().sum(), moved)[0]
 
-    torch.testing.assert_close(curvature(shortened(moved)), curvature(shortened(images)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        curvature(fast_conv_backward(moved)), curvature(fast_conv_backward(images)), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_transforms_of_functions_within_a_network_still_work():

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from brittle.base.random_state import RandomState, seed_all
-from brittle.classifiers.still import buffers_kept
+from brittle.classifiers.frozen import buffers_kept
 from brittle.types import Images
 
 Shape = tuple[int, ...]
 _TAKES: WeakKeyDictionary[nn.Module, dict[Shape, bool]] = WeakKeyDictionary()
 
 
-def laid_out(module: nn.Module, images: Images) -> Images:
+def to_channels_last(module: nn.Module, images: Images) -> Images:
     """Return the same images, in the order in memory in which the network is fastest.
 
     On a CPU convolutions and pooling are up to twice as fast on images whose channels lie side by side ("channels

@@ -20,7 +20,7 @@ from brittle.runs.store import ANEW, RunFolder
 
 
 @dataclass(frozen=True)
-class Attacked:
+class AttackRows:
     """An attack of the plan with its rows.
 
     Attributes:
@@ -40,7 +40,7 @@ class Attacked:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunData:
     """A run folder as the report's sections need it.
 
     Attributes:
@@ -50,7 +50,7 @@ class Evidence:
     """
 
     folder: RunFolder
-    attacks: tuple[Attacked, ...]
+    attacks: tuple[AttackRows, ...]
     waiting: tuple[AttackInfo, ...]
 
     @property
@@ -131,7 +131,7 @@ class Evidence:
         """The attacks as the metrics take them."""
         return [self.outcome(attack) for attack in self.attacks]
 
-    def outcome(self, attack: Attacked) -> Outcome:
+    def outcome(self, attack: AttackRows) -> Outcome:
         """One attack as the metrics take it; a radius in another norm than the question's says nothing about it."""
         return Outcome(attack.table, attack.info.radius_in(self.norm))
 
@@ -152,7 +152,7 @@ class Evidence:
         return {key: share for key, share in found.items() if key in searches}
 
     @property
-    def searchers(self) -> list[Attacked]:
+    def searchers(self) -> list[AttackRows]:
         """The attacks that look for the smallest change in the norm of the question; failing these, in any norm."""
         found = [attack for attack in self.attacks if attack.searches]
         return [attack for attack in found if attack.info.norm == self.norm] or found
@@ -180,7 +180,7 @@ class Evidence:
         return classes[number] if 0 <= number < len(classes) else str(number)
 
 
-def gather(folder: RunFolder) -> Evidence:
+def load_run_data(folder: RunFolder) -> RunData:
     """Read a run folder.
 
     Args:
@@ -201,8 +201,8 @@ def gather(folder: RunFolder) -> Evidence:
         raise RunError(f"{folder.path} has no image that an attack has done yet: go on with the audit, then report")
     written = [info.spec for info in infos]
     titles = [info.spec if written.count(info.spec) == 1 else info.key for info in begun]
-    attacks = tuple(Attacked(*each) for each in zip(begun, aligned, titles, strict=True))
-    return Evidence(folder, attacks, tuple(info for info in infos if not tables[info.key].num_rows))
+    attacks = tuple(AttackRows(*each) for each in zip(begun, aligned, titles, strict=True))
+    return RunData(folder, attacks, tuple(info for info in infos if not tables[info.key].num_rows))
 
 
 def _whole(folder: RunFolder) -> None:

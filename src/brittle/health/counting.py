@@ -12,7 +12,7 @@ Listener = Callable[[Tensor, Tensor], None]
 """Is told of every forward pass: images and logits, detached."""
 
 
-class Meter(nn.Module):
+class CountingClassifier(nn.Module):
     """A classifier's module that counts the passes made through it, one for each image, forward and backward.
 
     Args:
@@ -24,7 +24,7 @@ class Meter(nn.Module):
 
     Example:
         >>> import torch
-        >>> meter = Meter(Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 2))))
+        >>> meter = CountingClassifier(Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 2))))
         >>> meter.metered().logits(torch.zeros(3, 1, 2, 2)).shape, meter.passes
         (torch.Size([3, 2]), 3)
     """

@@ -21,7 +21,7 @@ VALUES = 2**22
 _CONVOLUTIONS = frozenset({torch.conv2d, torch.ops.aten.conv2d.default})
 
 
-def shortened(images: Images) -> AbstractContextManager[object]:
+def fast_conv_backward(images: Images) -> AbstractContextManager[object]:
     """Return a context in which a network's convolutions of few channels differentiate by the images at less cost.
 
     A library's kernels work on channels by the sixteen, and the first layer's way back has one or three of them: on 64
@@ -34,7 +34,7 @@ def shortened(images: Images) -> AbstractContextManager[object]:
 
     Example:
         >>> images, layer = torch.rand(128, 1, 6, 6, requires_grad=True), nn.Conv2d(1, 8, 3).requires_grad_(False)
-        >>> with shortened(images):
+        >>> with fast_conv_backward(images):
         ...     outputs = layer(images)
         >>> torch.autograd.grad(outputs.sum(), images)[0].shape
         torch.Size([128, 1, 6, 6])
@@ -104,11 +104,11 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
         """Carry slopes by the outputs back to the images; none where a layer after it passes none on."""
         images, weight = ctx.saved_tensors
-        back = None if slopes[0] is None else way_back(slopes[0], weight, images.shape, ctx.stride, ctx.padding)
+        back = None if slopes[0] is None else conv_backward(slopes[0], weight, images.shape, ctx.stride, ctx.padding)
         return back, None, None, None, None
 
 
-def way_back(
+def conv_backward(
     slopes: Tensor, weight: Tensor, shape: tuple[int, ...], stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
     """Return the derivatives by the images of a convolution, given those by its outputs.

@@ -27,7 +27,7 @@ _AROUND = _Around()
 
 
 @contextmanager
-def undisturbed(module: nn.Module, seed: int = 0) -> Generator[None]:
+def preserving_state(module: nn.Module, seed: int = 0) -> Generator[None]:
     """Hold a module still: eval mode, no gradients of parameters, its own random state; then put all back.
 
     A module of `torch.export` has no modes; it is used as it is, and the modules around it are put in eval mode. A
@@ -198,7 +198,7 @@ def autocast_around() -> tuple[tuple[str, torch.dtype], ...]:
 
 @contextmanager
 def as_called() -> Generator[None]:
-    """Switch on for the network what autocast was on where `undisturbed` was entered."""
+    """Switch on for the network what autocast was on where `preserving_state` was entered."""
     with ExitStack() as stack:
         for kind, dtype in _AROUND.on:
             stack.enter_context(torch.autocast(kind, dtype=dtype))

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from brittle.core.result import Result
-from brittle.health.case import REPEATS, SHARE, Attempt, Case
+from brittle.health.context import REPEATS, SHARE, AttackRun, HealthContext
 from brittle.maths.losses import mistaken
 from brittle.metrics.estimate import Floats
 
@@ -16,7 +16,7 @@ MOST = 32
 
 
 @dataclass
-class Witness:
+class PathObserver:
     """What was seen of one image: the smallest change that the network took for another class.
 
     Attributes:
@@ -30,7 +30,7 @@ class Witness:
 
     image: Tensor
     label: int
-    attempt: Attempt
+    attempt: AttackRun
     bounds: tuple[float, float]
     best: float = float("inf")
     points: int = 0
@@ -55,7 +55,7 @@ def in_box(images: Floats, bounds: tuple[float, float]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Again:
+class Rerun:
     """One image attacked once more.
 
     Attributes:
@@ -66,31 +66,31 @@ class Again:
         witness: what was seen.
     """
 
-    attempt: Attempt
+    attempt: AttackRun
     place: int
     row: int
     result: Result
-    witness: Witness = field(repr=False)
+    witness: PathObserver = field(repr=False)
 
 
-def attack_again(case: Case, attempt: Attempt, places: Sequence[int]) -> list[Again]:
+def attack_again(case: HealthContext, attempt: AttackRun, places: Sequence[int]) -> list[Rerun]:
     """Attack images one by one as the audit did, with the same seed."""
     bounds = (case.classifier.bounds.lower, case.classifier.bounds.upper)
-    found: list[Again] = []
+    found: list[Rerun] = []
     for place in places:
-        witness = Witness(case.images[place], int(case.labels[place]), attempt, bounds)
+        witness = PathObserver(case.images[place], int(case.labels[place]), attempt, bounds)
         with case.meter.heard(witness):
             result = case.attack(attempt.attack, attempt.threat, [place], lattice=case.lattice, trace=True)
-        found.append(Again(attempt, place, int(case.rows[place]), result, witness))
+        found.append(Rerun(attempt, place, int(case.rows[place]), result, witness))
     return found
 
 
-def repeats(case: Case) -> list[Again]:
+def repeats(case: HealthContext) -> list[Rerun]:
     """Attack some images of every attempt again, in turn one that stood and one that fell, as far as there is room.
 
     Where there is room for none, the one that was cheapest is taken.
     """
-    found: list[Again] = []
+    found: list[Rerun] = []
     for attempt in case.attempts:
         room = float("inf") if case.thorough else REPEATS * SHARE * float(attempt.cost.sum())
         chosen: list[int] = []
@@ -105,7 +105,7 @@ def repeats(case: Case) -> list[Again]:
     return found
 
 
-def in_turn(case: Case, attempt: Attempt) -> list[int]:
+def in_turn(case: HealthContext, attempt: AttackRun) -> list[int]:
     """Places of the images that were right before: in turn one that the attempt did not break and one that it did."""
     right = [place for place, row in enumerate(case.rows) if case.correct[row]]
     stood = [place for place in right if not attempt.broken[case.rows[place]]]
