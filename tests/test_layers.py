@@ -10,7 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
-    {"names"},
+    {"names", "tolerance"},
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},
@@ -18,7 +18,8 @@ LAYERS = [
     {"parquet_pages"},
     {"files", "identity", "arguments"},
     {"plugins"},
-    {"maths", "pictures"},
+    {"maths"},
+    {"pictures"},
     {"base"},
     {"threats", "classifiers"},
     {"metrics"},
@@ -44,6 +45,7 @@ REPORT_READS = (
     "brittle.studies.bench.tables", "brittle.studies.bench.drawing", "brittle.studies.bench.kept",
 
     "brittle.names",  # shows a name as text
+    "brittle.tolerance", "brittle.arguments.numbers",  # a number, and how it is written
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
     "brittle.parquet_directory",

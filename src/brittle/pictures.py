@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from brittle.files import write_atomically
+from brittle.maths.quantization import as_bytes
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,7 +49,7 @@ def picture_of(values: Floats) -> Image.Image:
     """
     if values.shape[0] not in (1, 3):
         values = values.mean(axis=0, keepdims=True)
-    levels = np.clip(values * 255, 0, 255).round().astype(np.uint8)
+    levels = as_bytes(np.clip(values, 0, 1))
     return Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from brittle.arguments.numbers import levels_text
 from brittle.bars import console
 from brittle.names import in_shell, shown, shown_lines, stored_within
 
@@ -191,8 +192,7 @@ def radius_text(radius: float | None) -> str:
     """
     if radius is None or not math.isfinite(radius):
         return "without limit"
-    nearest = round(radius * 255)
-    return f"{nearest}/255" if 0 < nearest < 255 and abs(radius * 255 - nearest) < 1e-6 else f"{radius:g}"
+    return levels_text(radius, most=254) or f"{radius:g}"
 
 
 def print_json(value: Any) -> None:

@@ -9,6 +9,7 @@ from cases import CASES
 
 from brittle import Attack, InputError
 from brittle.core import randomness
+from brittle.maths import adam
 
 ATTACKS = {type(case.attack).__name__: case.attack for case in CASES}
 NUMBERS = [
@@ -127,13 +128,12 @@ PUBLISHED = {
     },
     "autoattack": {"TARGETS": 9},
     "boundary": {"EVERY": 10, "SPHERE": 100, "SOURCE": 30, "CONVERGED": 1e-7},
-    "carlini_wagner": {"FIRST_DECAY": 0.9, "SECOND_DECAY": 0.999, "TINY": 1e-8, "CHECKS": 10, "PROGRESS": 0.9999},
+    "carlini_wagner": {"CHECKS": 10, "PROGRESS": 0.9999},
     "carlini_wagner_l0": {"MARGIN": 0.01, "LEAST": 1e-4, "SHARE": 0.3, "HEAVY": 0.01, "LARGEST": 2e6},
     "carlini_wagner_l2": {"LARGEST": 1e10},
     "carlini_wagner_linf": {"LARGEST": 20},
     "fab": {"FARTHEST": {"linf": 0.3, "l2": 1, "l1": 5}},
     "hop_skip_jump": {"FIRST_PROBE": 0.1, "MOST_DRAWS": 10_000},
-    "moments": {"FIRST_DECAY": 0.9, "SECOND_DECAY": 0.999, "TINY": 1e-8},
     "one_pixel": {"PARENTS": 3},
     "square": {
         "HALVINGS": (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000), "SCHEDULE": 10_000, "TILES": 5, "SMALLEST": 3,
@@ -162,3 +162,4 @@ def test_constants_of_published_code_are_the_published_ones():
         found = vars(import_module(f"brittle.attacks.{module}"))
         assert {name: found[name] for name in constants} == constants
     assert (randomness.LOOKS, randomness.DRAWS, randomness.DISTANCE) == (5, 20, 1e-4)
+    assert (adam.FIRST_DECAY, adam.SECOND_DECAY, adam.TINY) == (0.9, 0.999, 1e-8)

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import nn
 
 from brittle import DataError, InputError, LabelError, ModelError, RunError, files
-from brittle.base.bounds import Bounds
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
-from brittle.evaluation.part import GallerySelection, rounded
+from brittle.evaluation.part import GallerySelection
 from brittle.maths.geometry import warp
+from brittle.maths.quantization import rounded
 from brittle.models import Network, open_network
 from brittle.report import write_report
 from brittle.runs.schema import NUMBERS
@@ -65,7 +65,7 @@ def test_kept_pictures_are_what_the_rows_say(tmp_path: Path):
         )
         assert int(module(adversarial).argmax()) == row["prediction"] != row["label"]
         assert float((adversarial - original).abs().max()) == pytest.approx(row["linf"])
-        again = int(module(rounded(adversarial, Bounds())).argmax())
+        again = int(module(rounded(adversarial)).argmax())
         assert row["rounded_success"] == (again != row["label"])
 
 
@@ -230,7 +230,7 @@ def test_deformations_are_audited(tmp_path: Path, lattice: int | None):
             )
             assert float(field.norm(dim=1).max()) == pytest.approx(row["flow"], rel=1e-5)
             bent = warp(original, field)
-            bent = bent if lattice is None else rounded(bent, Bounds())
+            bent = bent if lattice is None else rounded(bent)
             torch.testing.assert_close(bent, adversarial)
             assert int(module(adversarial).argmax()) == row["prediction"] != row["label"]
     assert sum(row["field"] is not None for row in rows) > 3

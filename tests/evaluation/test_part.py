@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, RandomNoise, run
-from brittle.base.bounds import Bounds
-from brittle.evaluation.part import PER_END, GallerySelection, rounded, rows_of, survives_rounding, without_final_query
+from brittle.evaluation.part import PER_END, GallerySelection, rows_of, survives_rounding, without_final_query
+from brittle.maths.quantization import rounded
 from brittle.metrics.rows import COLUMNS
 from brittle.runs.schema import SCHEMA
 
@@ -141,8 +141,8 @@ def test_a_randomised_network_is_judged_by_the_mean_of_as_many_draws_from_its_se
 
 def test_rounding_is_that_of_8_bits_within_the_bounds():
     values = torch.tensor([0.0, 0.4, 0.6, 254.4, 254.6, 255.0]) / 255
-    assert (rounded(values, Bounds()) * 255).round().tolist() == [0, 0, 1, 254, 255, 255]
-    wide = rounded(4 * values - 1, Bounds(-1.0, 3.0))
+    assert (rounded(values) * 255).round().tolist() == [0, 0, 1, 254, 255, 255]
+    wide = rounded(4 * values - 1, -1.0, 4.0)
     assert wide.tolist() == pytest.approx([4 * level / 255 - 1 for level in (0, 0, 1, 254, 255, 255)], abs=1e-6)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from brittle.maths.quasi_newton import ENOUGH, Pairs, boxed_step, free_entries, shorter, two_loop
+from brittle.maths.quasi_newton import ENOUGH, Pairs, boxed_step, shorter, two_loop
 
 
 def quadratics(n: int, d: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -67,12 +67,6 @@ def test_pairs_without_curvature_are_left_out():
     torch.testing.assert_close(two_loop(gradient, free, bent), gradient)
     known = Pairs(moves, -moves, one[None] - 1, one, torch.full((1,), 0.5, dtype=torch.float64))
     torch.testing.assert_close(two_loop(gradient, free, known), gradient / 0.5)
-
-
-def test_free_entries_are_those_that_can_follow():
-    x = torch.tensor([[0.0, 0.0, 1.0, 1.0, 0.3]])
-    gradient = torch.tensor([[1.0, -1.0, 1.0, -1.0, 9.0]])
-    assert free_entries(x, gradient, 0.0, 1.0).tolist() == [[False, True, True, False, True]]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.apgd_l1 import SparseAPGD
-from brittle.attacks.objective import AscentState, Loss, drawn_direction, objective, top_other_classes, towards
+from brittle.attacks.objective import AscentState, Loss, Rival, drawn_direction, objective, towards
 from brittle.base.rows import column
 from brittle.core.attack import Attack, Stepwise, at_least, fraction_above_zero
-from brittle.core.combinators import survivors
+from brittle.core.combinators import Cascade, Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
 from brittle.types import Images, Mask, PerImage
@@ -106,27 +106,21 @@ class APGD(Attack):
                 f"targets={self.targets} aims at other classes in turn by a loss of four of them, but {seen}; "
                 "use targets=0"
             )
-        for place in range(min(self.targets, classes - 1)) if self.targets else (None,):
-            for _ in range(self.restarts):
-                problem = survivors(problem)
-                if not len(problem):
-                    return
-                self._once(problem, place).perturb(problem)
+        aims = [Rival(place, self.targets) for place in range(min(self.targets, classes - 1))] or [None]
+        runs = [self._run(aim, sparse=problem.threat.name == "l1") for aim in aims]
+        Cascade(tuple(Restarts(run, self.restarts) for run in runs)).perturb(problem)
 
-    def _once(self, problem: Problem, place: int | None) -> Attack:
-        """Return one run, towards the class at that place among the likeliest others, or away from the label."""
-        rival = None if place is None else top_other_classes(problem, self.targets)[:, place]
-        if problem.threat.name == "l1":
-            return SparseAPGD(self.steps, self.loss, rival, self.widened)
-        return _Run(self, rival)
+    def _run(self, aim: Rival | None, *, sparse: bool) -> Attack:
+        """Return one run, towards a class or away from the label."""
+        return SparseAPGD(self.steps, self.loss, aim, self.widened) if sparse else _Run(self, aim)
 
 
 @dataclass(frozen=True)
 class _Run(Stepwise[APGDState]):
-    """One run in l2 or linf, towards the class `rival` of each image, or without one."""
+    """One run in l2 or linf, towards a class or away from the label."""
 
     settings: APGD
-    rival: Tensor | None
+    aim: Rival | None
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -138,7 +132,7 @@ class _Run(Stepwise[APGDState]):
         ahead = column(threat.radius, images) * drawn_direction(problem)
         none = torch.zeros_like(problem.clean[:, 0])
         low = none - math.inf
-        rival = torch.full_like(problem.ids, -1) if self.rival is None else self.rival
+        rival = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
         stride = none + 2 * torch.as_tensor(threat.radius, dtype=none.dtype, device=none.device)
         x = problem.classifier.bounds.clamp(images + ahead)
         zero = torch.zeros_like(images)
@@ -146,7 +140,7 @@ class _Run(Stepwise[APGDState]):
 
     def step(self, problem: Problem, state: APGDState, probe: Probe) -> APGDState:
         """Take in what the last point brought, and go on from it, or from the best one."""
-        loss = objective(problem, self.settings.loss) if self.rival is None else towards(problem, state.rival)
+        loss = objective(problem, self.settings.loss) if self.aim is None else towards(problem, state.rival)
         value, gradient = loss(probe.logits), probe.gradient(loss)
         rises = state.rises + ((value > state.value) & (state.done > 0))
         state = replace(state.noted(probe.points, value, gradient), value=value, rises=rises)

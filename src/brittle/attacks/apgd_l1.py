@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import AscentState, Loss, objective, towards
+from brittle.attacks.objective import AscentState, Loss, Rival, objective, towards
 from brittle.base.rows import column
 from brittle.core.attack import Stepwise
 from brittle.core.problem import Probe, Problem
@@ -59,14 +59,14 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
 
     Attributes:
         steps: in all.
-        loss: without a rival.
-        rival: the class aimed at for each image of the problem, or None.
+        loss: without a class to aim at.
+        aim: the class aimed at, or None.
         widened: begin with larger radii.
     """
 
     steps: int
     loss: Loss
-    rival: Tensor | None
+    aim: Rival | None
     widened: bool
 
     def stages(self) -> list[tuple[float, int]]:
@@ -88,14 +88,14 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
         factor = self.stages()[0][0]
         x = _within(problem, images + noise * problem.classifier.bounds.span, factor)
         none = torch.zeros_like(problem.clean[:, 0])
-        rival = torch.full_like(problem.ids, -1) if self.rival is None else self.rival
+        rival = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
         count = float(images[:1].numel())
         state = SparseAPGDState(x, x, torch.zeros_like(x), none - math.inf, none, none + SHARE, none + count, rival)
         return self._begun(problem, state, x) if self.widened else replace(state, stride=none + _radius(problem, none))
 
     def step(self, problem: Problem, state: SparseAPGDState, probe: Probe) -> SparseAPGDState:
         """Take in what the last point brought, and go on from it, from the best one, or in a smaller ball."""
-        loss = objective(problem, self.loss) if self.rival is None else towards(problem, state.rival)
+        loss = objective(problem, self.loss) if self.aim is None else towards(problem, state.rival)
         value, gradient = loss(probe.logits), probe.gradient(loss)
         state = state.noted(probe.points, value, gradient)
         factor, steps = self.stages()[state.stage]

@@ -1,6 +1,7 @@
 """The basic iterative method, and the iterative least-likely class method."""
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,21 +15,12 @@ from brittle.types import Images
 
 
 @dataclass(frozen=True)
-class BasicIterative(Stepwise[State]):
-    """Small steps along the sign of the gradient, kept within the radius.
-
-    Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.2 (arXiv:1607.02533): x_{n+1} = Clip_{x, eps}(x_n +
-    alpha sign grad J(x_n, y)).
-
-    The cross-entropy, as published, makes it depend on the scale of the logits.
+class SignSteps(Stepwise[State]):
+    """Steps along a sign, kept within the radius; a subclass says of what.
 
     Attributes:
         step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
         steps: by default the paper's ceil(min(eps + 4, 1.25 eps)) with eps on the 0..255 scale.
-
-    Example:
-        >>> BasicIterative().published_steps(8 / 255)
-        10
     """
 
     threats: ClassVar[tuple[str, ...]] = ("linf",)
@@ -75,6 +67,29 @@ class BasicIterative(Stepwise[State]):
         moved = probe.points + stride * self.direction(problem, probe).sign()
         return State(problem.threat.project(problem.images, moved))
 
+    @abstractmethod
+    def direction(self, problem: Problem, probe: Probe) -> Images:
+        """Return the gradient to climb."""
+
+
+@dataclass(frozen=True)
+class BasicIterative(SignSteps):
+    """Small steps along the sign of the gradient, kept within the radius.
+
+    Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.2 (arXiv:1607.02533): x_{n+1} = Clip_{x, eps}(x_n +
+    alpha sign grad J(x_n, y)).
+
+    The cross-entropy, as published, makes it depend on the scale of the logits.
+
+    Attributes:
+        step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
+        steps: by default the paper's ceil(min(eps + 4, 1.25 eps)) with eps on the 0..255 scale.
+
+    Example:
+        >>> BasicIterative().published_steps(8 / 255)
+        10
+    """
+
     def direction(self, problem: Problem, probe: Probe) -> Images:
         """Return the gradient to climb: of the cross-entropy of the label, or down that of the target."""
         sign = -1 if problem.goal.targeted else 1
@@ -82,12 +97,16 @@ class BasicIterative(Stepwise[State]):
 
 
 @dataclass(frozen=True)
-class IterativeLeastLikely(BasicIterative):
+class IterativeLeastLikely(SignSteps):
     """The basic iterative method towards the class that the network finds least likely for the clean image.
 
     Kurakin, Goodfellow, Bengio, ICLR 2017 workshop, section 2.3: x_{n+1} = Clip_{x, eps}(x_n - alpha sign grad J(x_n,
     y_LL)), y_LL fixed at the clean image. It succeeds, as any attack, when the goal is met: with an untargeted goal,
     at whatever class that is. As its loss, it depends on the scale of the logits.
+
+    Attributes:
+        step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
+        steps: by default those of `BasicIterative`.
     """
 
     def direction(self, problem: Problem, probe: Probe) -> Images:

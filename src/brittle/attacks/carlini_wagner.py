@@ -1,5 +1,6 @@
 """What the three attacks of Carlini & Wagner share: the variable that keeps the box, its descent, and the objective."""
 
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +14,10 @@ from brittle.core.attack import at_least
 from brittle.core.goal import Goal
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
-from brittle.maths.elementary import inverse_tanh, power
+from brittle.maths import adam
+from brittle.maths.elementary import inverse_tanh
 from brittle.types import Images, Logits, Mask, PerImage
 
-FIRST_DECAY, SECOND_DECAY, TINY = 0.9, 0.999, 1e-8
-"""Adam's constants (Kingma & Ba, ICLR 2015, algorithm 1), as in the authors' code."""
 CHECKS = 10
 """An image's descent is looked at after every tenth of its steps, as in the authors' code."""
 PROGRESS = 0.9999
@@ -81,14 +81,11 @@ class AdamDescent(Rows):
         nothing = torch.zeros_like(variable)
         return AdamDescent(variable, nothing, nothing, torch.zeros(len(variable), device=variable.device))
 
-    def moved(self, gradient: Tensor, stride: float | Tensor, box: TanhBox) -> "AdamDescent":
-        """Make one step of length `stride`, one number or one for each image."""
+    def moved(self, gradient: Tensor, stride: float, box: TanhBox) -> "AdamDescent":
+        """Make one step of length `stride`."""
         age = self.age + 1
-        first = torch.lerp(gradient, self.first, FIRST_DECAY)
-        second = (self.second * SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
-        ages = age.to(torch.float64)
-        root = column((1 - power(SECOND_DECAY, ages)).sqrt(), second)
-        step = column(stride / (1 - power(FIRST_DECAY, ages)), first) * first / (second.sqrt() / root + TINY)
+        first, second = adam.with_gradient(self.first, self.second, gradient)
+        step = adam.step(first, second, column(age, age.new_zeros((1,) * first.ndim)), stride)
         return AdamDescent(box.kept(self.variable - step), first, second, age)
 
     def again(self, which: Mask, variable: Tensor) -> "AdamDescent":
@@ -103,7 +100,7 @@ class AdamDescent(Rows):
 
 
 @dataclass(frozen=True)
-class CarliniWagnerState(Rows):
+class CarliniWagnerState(Rows, ABC):
     """Where an image stands; each attack adds what it searches besides.
 
     Attributes:

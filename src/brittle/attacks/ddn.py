@@ -12,6 +12,7 @@ from brittle.core.attack import State, Stepwise, at_least
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
 from brittle.maths import norms
+from brittle.maths.quantization import rounded
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
@@ -91,5 +92,5 @@ class DDN(Stepwise[DDNState]):
     def _rounded(self, problem: Problem, x: Images) -> Images:
         if self.levels is None:
             return x
-        bounds, gaps = problem.classifier.bounds, self.levels - 1
-        return ((bounds.clamp(x) - bounds.lower) / bounds.span * gaps).round() / gaps * bounds.span + bounds.lower
+        bounds = problem.classifier.bounds
+        return rounded(bounds.clamp(x), bounds.lower, bounds.span, self.levels - 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 from brittle.attacks.objective import drawn_direction, top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_above_zero
-from brittle.core.combinators import survivors
+from brittle.core.combinators import Cascade
 from brittle.core.problem import Probe, Problem
 from brittle.errors import InputError
 from brittle.maths import norms
@@ -91,28 +91,21 @@ class FAB(Attack):
         if self.targets and problem.goal.targeted:
             raise InputError(f"targets={self.targets} aims at other classes in turn, but the goal names its own target")
         places = range(min(self.targets, problem.clean.shape[1] - 1)) if self.targets else (None,)
-        for place in places:
-            for restart in range(self.restarts):
-                problem = survivors(problem) if problem.threat.bounded else problem
-                if not len(problem):
-                    return
-                _Run(self, self._rivals(problem, place), scattered=restart > 0).perturb(problem)
-
-    def _rivals(self, problem: Problem, place: int | None) -> Tensor:
-        if problem.goal.targeted:
-            return problem.goal.labels[:, None]
-        if place is None:
-            return top_other_classes(problem, self.candidates - 1)
-        return top_other_classes(problem, place + 1)[:, place:]
+        runs = tuple(_Run(self, place, scattered=restart > 0) for place in places for restart in range(self.restarts))
+        if problem.threat.bounded:
+            Cascade(runs).perturb(problem)
+        else:
+            for run in runs:
+                run.perturb(problem)
 
 
 @dataclass(frozen=True)
 class _Run(Stepwise[FABState]):
-    """One run to the boundaries with `rivals`, (n, j)."""
+    """One run, to the boundary with the class at a place among the likeliest others, or with all the candidates."""
 
     stops: ClassVar[bool] = False
     settings: FAB
-    rivals: Tensor
+    place: int | None
     scattered: bool
 
     def length(self, problem: Problem) -> int:
@@ -121,7 +114,14 @@ class _Run(Stepwise[FABState]):
 
     def start(self, problem: Problem) -> FABState:
         """Begin at the clean image, or at half the smallest size known (or the radius) away from it."""
-        return FABState(self._elsewhere(problem) if self.scattered else problem.images, self.rivals)
+        return FABState(self._elsewhere(problem) if self.scattered else problem.images, self._rivals(problem))
+
+    def _rivals(self, problem: Problem) -> Tensor:
+        if problem.goal.targeted:
+            return problem.goal.labels[:, None]
+        if self.place is None:
+            return top_other_classes(problem, self.settings.candidates - 1)
+        return top_other_classes(problem, self.place + 1)[:, self.place :]
 
     def _elsewhere(self, problem: Problem) -> Images:
         threat, images = problem.threat, problem.images

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import torch
 
-from brittle.base.bounds import Bounds
 from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
+from brittle.maths.box import feasible
 from brittle.maths.schedule import cosine
-from brittle.types import Images, Mask, PerImage
+from brittle.types import Mask, PerImage
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class FMN(Stepwise[FMNState]):
         threat, bounds = problem.lp, problem.classifier.bounds
         gradient = probe.gradient(problem.goal.margin)
         if self.inward:
-            gradient = _free(gradient, probe.points, bounds)
+            gradient = feasible(gradient, probe.points, bounds.lower, bounds.upper)
         size, met = threat.size(problem.images, probe.points), problem.goal.met(probe.logits)
         smallest = torch.where(met, torch.minimum(state.smallest, size), state.smallest)
         if threat.p == 0:
@@ -128,9 +128,3 @@ class FMN(Stepwise[FMNState]):
         fewer = torch.minimum(torch.minimum(count - 1, (count * (1 - gamma)).floor()), smallest)
         more = torch.maximum(count + 1, (count * (1 + share)).floor())
         return torch.where(met, fewer, more).clamp_min(0)
-
-
-def _free(gradient: Images, points: Images, bounds: Bounds) -> Images:
-    """Leave out the entries that push against the box."""
-    blocked = ((points <= bounds.lower) & (gradient < 0)) | ((points >= bounds.upper) & (gradient > 0))
-    return gradient.masked_fill(blocked, 0)

@@ -11,8 +11,9 @@ from brittle.base.rows import Rows
 from brittle.core.attack import Attack, at_least
 from brittle.core.problem import Problem
 from brittle.errors import InputError
+from brittle.maths.box import feasible
 from brittle.maths.losses import cross_entropy, others
-from brittle.maths.quasi_newton import ENOUGH, Pairs, boxed_step, free_entries, shorter
+from brittle.maths.quasi_newton import ENOUGH, Pairs, boxed_step, shorter
 from brittle.types import Labels, Logits, Mask, PerImage
 
 Way = Literal["any", "runner-up", "random"]
@@ -180,7 +181,7 @@ class LBFGS(Attack):
         clean = ((problem.images - bounds.lower) / bounds.span).flatten(1)
         labels = self.labels(problem)
         here = self._look(problem, labels, clean, clean)
-        steep = (here.gradient * free_entries(clean, here.gradient, 0.0, 1.0)).square().sum(1)
+        steep = feasible(-here.gradient, clean, 0.0, 1.0).square().sum(1)
         constant = steep / (4 * here.loss.clamp_min(0.1)) if self.constant is None else (steep > 0) * self.constant
         zero, whole = torch.zeros_like(here.loss), torch.zeros_like(labels)
         moves, changes = clean.new_zeros(2, count, self.memory, clean.shape[1])
@@ -227,7 +228,7 @@ class LBFGS(Attack):
 
     def _stationary(self, search: LBFGSState) -> Mask:
         gradient = search.gradient(search.here)
-        left = (gradient * free_entries(search.here.x, gradient, 0.0, 1.0)).norm(dim=1)
+        left = feasible(-gradient, search.here.x, 0.0, 1.0).norm(dim=1)
         return left <= self.tolerance * search.here.gradient.norm(dim=1)
 
     def _next_constant(self, search: LBFGSState, over: Mask) -> LBFGSState:

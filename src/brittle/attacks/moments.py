@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from brittle.base.rows import Rows
-
-FIRST_DECAY, SECOND_DECAY, TINY = 0.9, 0.999, 1e-8
-"""Adam's constants (Kingma & Ba, ICLR 2015, algorithm 1)."""
+from brittle.maths import adam
 
 
 @dataclass(frozen=True)
@@ -31,15 +29,14 @@ class Moments(Rows):
 
     def with_gradient(self, gradient: Tensor) -> "Moments":
         """Take in one more gradient."""
-        second = (self.second * SECOND_DECAY).addcmul_(gradient, gradient, value=1 - SECOND_DECAY)
-        return Moments(torch.lerp(gradient, self.first, FIRST_DECAY), second, self.age + 1)
+        return Moments(*adam.with_gradient(self.first, self.second, gradient), self.age + 1)
 
     @property
     def spread(self) -> Tensor:
         """The root of the mean square, by which the step is divided; never 0."""
-        return (self.second / (1 - SECOND_DECAY**self.age)).sqrt() + TINY
+        return adam.spread(self.second, self.age)
 
     @property
     def direction(self) -> Tensor:
         """The mean gradient divided by `spread`; 0 where there never was a slope."""
-        return self.first / (1 - FIRST_DECAY**self.age) / self.spread
+        return adam.direction(self.first, self.second, self.age)

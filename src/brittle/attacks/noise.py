@@ -8,6 +8,7 @@ from torch import Tensor
 
 from brittle.base.rows import Rows, column
 from brittle.core.attack import Attack, at_least
+from brittle.core.combinators import Restarts
 from brittle.core.problem import Problem
 from brittle.maths import norms
 from brittle.types import Images
@@ -39,14 +40,18 @@ class RandomNoise(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Look at one draw after the other."""
-        for _ in range(self.draws):
-            keep = (~(problem.solved | problem.record.spent(problem.ids))).nonzero()[:, 0]
-            if not len(keep):
-                return
-            problem = problem.rows(keep)
-            bounds = problem.classifier.bounds
-            problem.probe(problem.threat.draw(problem.images, problem.streams, problem.ids, bounds), graph=False)
-            problem.record.iterations[problem.ids] += 1
+        Restarts(_Draw(), self.draws).perturb(problem)
+
+
+@dataclass(frozen=True)
+class _Draw(Attack):
+    """One random change."""
+
+    def perturb(self, problem: Problem) -> None:
+        """Look at it."""
+        bounds = problem.classifier.bounds
+        problem.probe(problem.threat.draw(problem.images, problem.streams, problem.ids, bounds), graph=False)
+        problem.record.iterations[problem.ids] += 1
 
 
 @dataclass(frozen=True)

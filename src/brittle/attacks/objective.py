@@ -1,6 +1,7 @@
 """What gradient attacks climb: a loss of the logits that grows towards the goal."""
 
 import math
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -13,7 +14,7 @@ from brittle.core.attack import State
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import losses
-from brittle.types import Images, Logits, PerImage
+from brittle.types import Images, Labels, Logits, PerImage
 
 Loss = Literal["cross_entropy", "scaled", "margin", "dlr"]
 """Cross-entropy; the same of logits brought to one scale; the margin of Carlini & Wagner clipped at kappa; the
@@ -26,7 +27,7 @@ A = TypeVar("A", bound="AscentState")
 
 
 @dataclass(frozen=True)
-class AscentState(State):
+class AscentState(State, ABC):
     """Where a climb stands that may go back to its best point.
 
     Attributes:
@@ -106,6 +107,18 @@ def top_other_classes(problem: Problem, most: int) -> Tensor:
     """
     others = losses.others(problem.goal.distinct(problem.clean), problem.goal.labels)
     return others.topk(min(most, others.shape[1] - 1)).indices
+
+
+@dataclass(frozen=True)
+class Rival:
+    """One class that is aimed at: that at a place among so many of the likeliest others."""
+
+    place: int
+    among: int
+
+    def of(self, problem: Problem) -> Labels:
+        """Return the class for each image, (n,)."""
+        return top_other_classes(problem, self.among)[:, self.place]
 
 
 def drawn_direction(problem: Problem) -> Images:

@@ -11,6 +11,7 @@ from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
+from brittle.maths.box import feasible
 from brittle.threats import Lp
 from brittle.types import Images
 
@@ -94,8 +95,7 @@ class PGD(Stepwise[State]):
     def _sparse(self, problem: Problem, probe: Probe, gradient: Images) -> Tensor:
         """Return the signs of the largest entries of the gradient that do not push against the box, with l1-norm 1."""
         bounds = problem.classifier.bounds
-        blocked = ((probe.points <= bounds.lower) & (gradient < 0)) | ((probe.points >= bounds.upper) & (gradient > 0))
-        flat = gradient.masked_fill(blocked, 0).flatten(1)
+        flat = feasible(gradient, probe.points, bounds.lower, bounds.upper).flatten(1)
         count = max(1, round((1 - self.sparsity) * flat.shape[1]))
         largest = flat.abs().topk(count, dim=1).indices
         chosen = torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign())

@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.attacks.objective import objective
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_above_zero
-from brittle.core.combinators import survivors
+from brittle.core.combinators import Restarts
 from brittle.core.problem import Probe, Problem
 from brittle.maths import norms
 from brittle.types import Images, PerImage
@@ -84,11 +84,7 @@ class Square(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""
-        for _ in range(self.restarts):
-            problem = survivors(problem)
-            if not len(problem):
-                return
-            _Run(self).perturb(problem)
+        Restarts(_Run(self), self.restarts).perturb(problem)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Searches around an attack, written once: restarts, the smallest radius, one attack after the other."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 
@@ -28,11 +30,7 @@ class Restarts(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Run the attack `count` times on the survivors."""
-        for _ in range(self.count):
-            problem = survivors(problem)
-            if not len(problem):
-                return
-            propose(self.attack, problem)
+        _in_turn(repeat(self.attack, self.count), problem)
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -54,11 +52,7 @@ class Cascade(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Run each attack on the survivors of those before."""
-        for attack in self.attacks:
-            problem = survivors(problem)
-            if not len(problem):
-                return
-            propose(attack, problem)
+        _in_turn(self.attacks, problem)
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -127,6 +121,15 @@ class _Bracket(Rows):
     def next(self, radius: torch.Tensor) -> torch.Tensor:
         halved = (self.low + self.high) / 2
         return torch.where(torch.isfinite(self.high), halved, torch.minimum(2 * radius, self.ceiling))
+
+
+def _in_turn(attacks: Iterable[Attack], problem: Problem) -> None:
+    """Let attacks propose one after the other, each on the images that the earlier ones left unbroken."""
+    for attack in attacks:
+        problem = survivors(problem)
+        if not len(problem):
+            return
+        propose(attack, problem)
 
 
 def survivors(problem: Problem) -> Problem:

@@ -75,7 +75,16 @@ class Goal(Rows, ABC):
 
 
 @dataclass(frozen=True)
-class Untargeted(Goal):
+class Away(Goal):
+    """Away from the given classes; a subclass says how far."""
+
+    def margin(self, logits: Logits) -> PerImage:
+        """The largest other logit minus the label's."""
+        return -logit_margin(self.distinct(logits), self.labels)
+
+
+@dataclass(frozen=True)
+class Untargeted(Away):
     """Any class but the given ones (usually the true labels).
 
     Example:
@@ -87,10 +96,6 @@ class Untargeted(Goal):
     def reached(self, logits: Logits) -> Mask:
         """True where another class is predicted."""
         return logits.argmax(1) != self.labels
-
-    def margin(self, logits: Logits) -> PerImage:
-        """The largest other logit minus the label's."""
-        return -logit_margin(self.distinct(logits), self.labels)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from brittle.arguments import seen
 from brittle.base.bounds import Bounds
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import BoundsError, InputError, LabelError
-from brittle.threats import TOLERANCE, Threat
+from brittle.maths.quantization import values_of
+from brittle.threats import Threat
+from brittle.tolerance import TOLERANCE, in_range
 from brittle.types import Images, Labels
 
 LONGEST_NUMBER = 8
@@ -35,7 +37,7 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
     if 0 in tensor.shape[1:]:
         raise InputError(f"the images have shape {tuple(tensor.shape)}; expected at least one channel, row and column")
     if tensor.dtype == torch.uint8:
-        return tensor.to(torch.float32) / 255 * bounds.span + bounds.lower
+        return values_of(tensor.to(torch.float32), bounds.lower, bounds.span)
     if not tensor.is_floating_point():
         box = f"{bounds.lower:g}..{bounds.upper:g}"
         raise InputError(f"the images are {tensor.dtype}; expected floats in {box}, or uint8")
@@ -77,9 +79,9 @@ def _check_range(images: Images, bounds: Bounds) -> None:
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         bad = int((~torch.isfinite(images)).flatten(1).any(1).nonzero()[0, 0])
         raise BoundsError(f"image {bad} holds NaN or infinite values; expected {box}")
-    slack = TOLERANCE * bounds.span
-    if lowest >= bounds.lower - slack and highest <= bounds.upper + slack:
+    if in_range(lowest, highest, bounds.lower, bounds.upper):
         return
+    slack = TOLERANCE * bounds.span
     outside = (images < bounds.lower - slack) | (images > bounds.upper + slack)
     first = int(outside.flatten(1).any(1).nonzero()[0, 0])
     if lowest < bounds.lower - slack and highest - lowest < 10 * bounds.span:

@@ -7,9 +7,7 @@ from numpy.typing import NDArray
 
 from brittle.data.fit import Pixels
 from brittle.errors import BoundsError, DataError
-
-TOLERANCE = 1e-6
-"""By how much a float may leave [0, 1] (rounding); it is clipped."""
+from brittle.tolerance import in_range
 
 
 def layout(shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> tuple[tuple[int, ...], bool]:
@@ -56,13 +54,13 @@ def to_pixels(values: NDArray[Any], channels_last: bool, where: str) -> Pixels:
 
 
 def checked(values: NDArray[Any], where: str) -> Pixels:
-    """Return floats as float32 in [0, 1]; refuse what lies outside.
+    """Return floats as float32 in [0, 1]; clip what lies outside by the tolerance, and refuse what lies farther.
 
     Raises:
         BoundsError: with the numbers seen.
     """
     low, high = float(values.min()), float(values.max())
-    if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # also true of NaN
+    if not in_range(low, high):
         if low >= 0 and 1 < high <= 255:
             advice = "divide by 255, or save uint8"
         elif np.isfinite((low, high)).all():

@@ -12,6 +12,7 @@ from brittle.data.fit import Fit
 from brittle.data.order import balanced_order
 from brittle.data.source import Item, Source
 from brittle.errors import DataError
+from brittle.maths.quantization import as_bytes
 
 TEST_IMAGES = 500
 """Images of the test split: 50 of each digit. The other 1,297 are for training."""
@@ -73,6 +74,6 @@ def upsampled() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from sklearn.datasets import load_digits  # a second to import: only who uses the digits waits for it
 
     raw: Any = load_digits()
-    small = np.rint(raw.images * (255 / 16)).astype(np.uint8)
+    small = as_bytes(raw.images, span=16)
     large = [Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for image in small]
     return np.stack([np.asarray(image) for image in large]), raw.target.astype(np.int64)

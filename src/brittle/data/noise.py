@@ -7,6 +7,7 @@ import torch
 from brittle.data.fit import Fit, Pixels
 from brittle.data.source import UNLABELLED, Item, Source
 from brittle.errors import DataError
+from brittle.maths.quantization import rounded
 from brittle.maths.substitutes import substitutes
 
 IMAGES = 200
@@ -62,4 +63,4 @@ class Noise(Source):
 
     def _image(self, index: int) -> Pixels:
         image = substitutes(self._shape_of_one, 1, torch.Generator().manual_seed(index))[0]
-        return (image.mul(255).round() / 255).numpy()
+        return rounded(image).numpy()

@@ -4,10 +4,10 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from brittle.data.arrays import TOLERANCE
 from brittle.data.fit import Fit
 from brittle.data.header import ARRAY, DEEP, Header
 from brittle.errors import BoundsError, InputError
+from brittle.tolerance import TOLERANCE
 
 TOO_DARK = {DEEP: 1 / 4, ARRAY: 1 / 255}
 """Where not one image has a value above this, the values were counted to another white than their type says."""

@@ -18,6 +18,7 @@ from brittle.files import write_atomically
 from brittle.identity.compare import differing, fingerprint
 from brittle.identity.sources import digest_of_file
 from brittle.maths.geometry import warp
+from brittle.maths.quantization import as_bytes, values_of
 from brittle.names import plain_name, restored, stored, stored_within
 from brittle.pictures import animate, sheet
 from brittle.runs.checkpoint import broken_seal, sealed
@@ -183,7 +184,7 @@ def save_picture(image: Tensor, path: Path) -> None:
         InputError: another number of channels.
         RunError: the file cannot be written.
     """
-    levels = (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    levels = as_bytes(image).permute(1, 2, 0).numpy()
     if levels.shape[2] not in (1, 3):
         raise InputError(f"an image of {levels.shape[2]} channels is no PNG; expected 1 or 3")
     _write_png(path, Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels))
@@ -213,7 +214,7 @@ def read_picture(path: Path, like: Tensor) -> Tensor:
     """Return what `save_picture` wrote, of the shape and type of another image."""
     with Image.open(path) as picture:
         levels = np.asarray(picture).reshape(like.shape[1], like.shape[2], like.shape[0])
-    return torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype) / 255
+    return values_of(torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype))
 
 
 def _write_png(path: Path, picture: Image.Image) -> None:

@@ -37,15 +37,13 @@ from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
 from brittle.maths.losses import decided
+from brittle.maths.quantization import TOP
 from brittle.runs.kinds import IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.types import Images
 from brittle.version import __version__
-
-DEPTH = 255
-"""Number of the highest level of an 8-bit PNG."""
 
 
 @checked
@@ -96,7 +94,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     seed, budget = asked.effort.seed or 0, asked.effort.budget
     target, lattice = fitted("target", asked.question.goal, CountOrNone | None), asked.question.quantization
     lattice = 256 if lattice is None else lattice
-    if lattice < 2 or DEPTH % (lattice - 1):
+    if lattice < 2 or TOP % (lattice - 1):
         raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
     read, loaded = files_named(asked.model.spec, asked.data.spec, asked.model.weights), users_modules()
     check_folder(Path(out), IMAGES, read)

@@ -10,7 +10,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from brittle.base.bounds import Bounds
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.draws import mean_logits
 from brittle.classifiers.frozen import preserving_state
@@ -19,22 +18,12 @@ from brittle.core.inputs import placed
 from brittle.core.result import Result
 from brittle.maths import norms
 from brittle.maths.losses import mistaken
+from brittle.maths.quantization import rounded
 from brittle.runs.schema import SCHEMA
 from brittle.types import Images, Labels, Mask
 
 PER_END = 4
 """How many of the hardest and of the easiest broken images of an attack are kept as pictures."""
-
-
-def rounded(images: Images, bounds: Bounds) -> Images:
-    """Return images as they come back from an 8-bit file.
-
-    Example:
-        >>> rounded(torch.tensor([[[[0.1, 0.9]]]]), Bounds()) * 255
-        tensor([[[[ 26., 230.]]]])
-    """
-    levels = ((images - bounds.lower) / bounds.span * 255).round()
-    return levels / 255 * bounds.span + bounds.lower
 
 
 def without_final_query(budget: int | None, draws: int = 1) -> int | None:
@@ -66,10 +55,10 @@ def survives_rounding(
 
     A randomised network is judged as `run` judges it: by the mean of as many draws.
     """
-    broken = result.success.nonzero()[:, 0]
+    broken, bounds = result.success.nonzero()[:, 0], classifier.bounds
     wrong = torch.zeros(len(labels), dtype=torch.bool)
     if len(broken):
-        saved = placed(rounded(result.adversarial[broken], classifier.bounds), classifier)
+        saved = placed(rounded(result.adversarial[broken], bounds.lower, bounds.span), classifier)
         with preserving_state(classifier.module, seed), torch.no_grad():
             logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
         wrong[broken] = mistaken(logits.cpu(), labels[broken])

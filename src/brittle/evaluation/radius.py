@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from brittle.arguments.numbers import levels_text
 from brittle.base.bounds import Bounds
 from brittle.core.inputs import check_radius
 from brittle.threats import Threat
@@ -55,6 +56,4 @@ def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked
 
 def _written(radius: float) -> str:
     """Write a radius as people do: in levels of 255 where it is a whole number of them."""
-    levels = radius * 255
-    whole = abs(levels - round(levels)) < 1e-6 and 1 <= round(levels) < 64
-    return f"{round(levels)}/255" if whole else f"{radius:.4g}"
+    return levels_text(radius, most=63) or f"{radius:.4g}"

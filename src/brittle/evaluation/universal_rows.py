@@ -18,6 +18,7 @@ from torch import Tensor
 from brittle.classifiers.frozen import preserving_state
 from brittle.files import write_atomically
 from brittle.maths.losses import decided
+from brittle.maths.quantization import as_bytes
 from brittle.metrics import Estimate, fooling_rate
 from brittle.names import stored, stored_within
 from brittle.types import Images
@@ -117,7 +118,7 @@ def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]
 def _png(image: Images, images: ImageSet) -> bytes | None:
     """Encode an image (c, h, w) of one or three channels; others have no picture."""
     bounds = images.classifier.bounds
-    levels = ((image - bounds.lower) / bounds.span * 255).round().byte().cpu().permute(1, 2, 0).numpy()
+    levels = as_bytes(image, bounds.lower, bounds.span).cpu().permute(1, 2, 0).numpy()
     if levels.shape[2] not in (1, 3):
         return None
     sink = io.BytesIO()

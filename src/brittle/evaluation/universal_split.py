@@ -7,6 +7,7 @@ from torch import Tensor
 
 from brittle.errors import InputError
 from brittle.evaluation.subject import OpenedSubject
+from brittle.maths.quantization import levels_of
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
@@ -59,5 +60,5 @@ class Split:
 
 def _compact(images: Images) -> Tensor:
     """Return images as 8-bit levels where they lie on them, as nearly all do; a quarter of the memory."""
-    levels = images * 255
+    levels = levels_of(images)
     return levels.round().to(torch.uint8) if bool(((levels - levels.round()).abs() < ON_LEVEL).all()) else images

@@ -14,6 +14,7 @@ from brittle.health.context import STABILITY, HealthContext
 from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, ROBUSTBENCH
 from brittle.maths.losses import logit_margin
 from brittle.metrics.rows import integers
+from brittle.tolerance import in_range
 from brittle.types import HALF_TYPES
 
 NARROW = 0.1
@@ -41,7 +42,7 @@ def _images(case: HealthContext) -> Outcome:
     halves = sorted({str(one.dtype)[6:] for one in case.meter.parameters() if one.dtype in HALF_TYPES})
     text = f"{lowest:.3g} to {highest:.3g} over {len(case.images)} images, {kind}, bounds {lower:g} to {upper:g}"
     filled = (highest - lowest) / case.span
-    if lowest < lower - 1e-6 * case.span or highest > upper + 1e-6 * case.span:
+    if not in_range(lowest, highest, lower, upper):
         return Outcome("fail", text, filled)
     if halves:
         kinds = " and ".join(halves)

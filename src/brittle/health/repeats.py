@@ -8,10 +8,11 @@ import torch
 from brittle.classifiers.frozen import preserving_state
 from brittle.health.check import Check, Outcome, graded, skipped
 from brittle.health.context import HealthContext
-from brittle.health.rerun import CLOSE, Rerun, in_box
+from brittle.health.rerun import Rerun, in_box
 from brittle.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags, floats
+from brittle.tolerance import most_within
 
 SIZE = 0.02
 """By how much a size may differ from the audit's: other batch, other rounding, another path; ours."""
@@ -70,7 +71,7 @@ def _allowed(case: HealthContext) -> Outcome:
         size = float(one.attempt.threat.measured(_image(case, one), moved)[0])
         if radius and np.isfinite(size):
             largest = max(largest, size / radius)
-            beyond += size > radius + CLOSE * max(radius, case.span)
+            beyond += size > most_within(radius, case.span)
         outside += not bool(in_box(moved, bounds)[0])
     with preserving_state(case.meter, case.seed), torch.no_grad():
         for one in hits:

@@ -11,8 +11,6 @@ from brittle.health.context import REPEATS, SHARE, AttackRun, HealthContext
 from brittle.maths.losses import mistaken
 from brittle.metrics.estimate import Floats
 
-CLOSE = 1e-6
-"""Of the radius, or of the span where that is larger: as in the core."""
 MOST = 32
 """Images of each attack that are attacked again, where nothing else limits them."""
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from brittle.maths.box import can_follow
+
 CURVED = 1e-10
 """A pair whose curvature is below this share of what its lengths allow says nothing and is left out."""
 ENOUGH = 1e-4
@@ -33,16 +35,6 @@ class Pairs:
     order: Tensor
     count: Tensor
     curvature: Tensor
-
-
-def free_entries(x: Tensor, gradient: Tensor, lower: float, upper: float) -> Tensor:
-    """Say which entries can follow the negative gradient: those at a bound that would leave the box cannot.
-
-    Example:
-        >>> free_entries(torch.tensor([[0.0, 0.0, 0.5]]), torch.tensor([[1.0, -1.0, 1.0]]), 0.0, 1.0)
-        tensor([[False,  True,  True]])
-    """
-    return torch.where(gradient > 0, x > lower, x < upper)
 
 
 def two_loop(gradient: Tensor, free: Tensor, pairs: Pairs) -> Tensor:
@@ -110,7 +102,7 @@ def boxed_step(x: Tensor, gradient: Tensor, pairs: Pairs, lower: float = 0.0, up
         >>> boxed_step(torch.tensor([[0.5, 0.0]]), torch.tensor([[0.4, 1.0]]), pairs)
         tensor([[-0.1000,  0.0000]])
     """
-    free = free_entries(x, gradient, lower, upper)
+    free = can_follow(x, -gradient, lower, upper)
     newton = two_loop(gradient, free, pairs)
     longest = (upper - lower) / newton.norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
     stride = torch.where(pairs.count > 0, torch.ones_like(longest), longest.clamp_max(1))

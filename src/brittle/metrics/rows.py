@@ -11,14 +11,13 @@ import pyarrow as pa
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import Flags, Floats, Integers
+from brittle.tolerance import most_within
 
 COLUMNS = ("l0", "l1", "l2", "linf", "pixels", "flow")
 """Ways to measure changes that have a column of their own in every table."""
 OLDER = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}
 """The p of a norm, for the column that holds the size of a change in it."""
 _THREAT = re.compile("(?!l[0-9]|linf)[a-z][a-z0-9-]*")
-TOLERANCE = 1e-6
-"""How far a size may exceed the radius and count as within it, of the radius where that is above 1 (as in the core)."""
 
 
 def floats(table: pa.Table, column: str) -> Floats:
@@ -51,10 +50,10 @@ def changes(table: pa.Table, p: str) -> Floats:
 
 
 def within(sizes: Floats, radius: float | None) -> Flags:
-    """Which sizes are allowed by a radius, up to `TOLERANCE`; None allows all finite sizes."""
+    """Which sizes are allowed by a radius, up to the tolerance; None allows all finite sizes."""
     if radius is None:
         return np.isfinite(sizes)
-    return sizes <= radius + TOLERANCE * max(1.0, radius)
+    return sizes <= most_within(radius)
 
 
 def common_images(tables: Sequence[pa.Table]) -> list[pa.Table]:

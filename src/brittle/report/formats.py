@@ -3,14 +3,16 @@
 import html
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 
+from brittle.arguments.numbers import levels_text
 from brittle.errors import escaped, truncate
 from brittle.metrics import Estimate
 from brittle.threats import described
 
 THIN = "\u202f"
 """A narrow space that does not break a line, between a number and its unit."""
+MEASURED = 1e-4
+"""How far, in levels, a size measured in float32 may be from a whole number of them."""
 NO_INTERVAL = "too few for an interval"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -117,11 +119,7 @@ class Units:
             return f"{number}{THIN}{threat.unit}"
         if self.factor(p) == 1 or not math.isfinite(value) or value == 0:
             return significant(value)
-        steps = value * 255
-        whole = Fraction(round(steps))
-        if whole > 0 and abs(steps - round(steps)) < 1e-4:
-            return f"{whole}/255"
-        return f"{significant(steps)}/255"
+        return levels_text(value, near=MEASURED) or f"{significant(value * 255)}/255"
 
     def interval(self, estimate: Estimate, p: str) -> str:
         """The interval of a size."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from brittle.report.formats import THIN, interval, percent, plural, title
 from brittle.report.run_data import RunData
 from brittle.threats import described
+from brittle.tolerance import TOLERANCE
 
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
@@ -107,7 +108,7 @@ def _visibility(evidence: RunData) -> str:
     if evidence.radius is None or not described(evidence.norm).levels:
         return ""
     share = evidence.radius / evidence.units.span
-    return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + 1e-6) else ""
+    return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + TOLERANCE) else ""
 
 
 def _median(evidence: RunData) -> list[str]:

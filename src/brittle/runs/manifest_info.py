@@ -1,6 +1,7 @@
 """What a manifest says of the network, the code, the images, the question and the attacks."""
 
 import math
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, cast
 
@@ -13,7 +14,7 @@ Norm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """How changes are measured: the name of a threat."""
 
 
-class Strict(BaseModel):
+class Strict(BaseModel, ABC):
     """Immutable, with no conversion of types and no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -6,7 +6,8 @@ from brittle.threats.lp import Lp
 from brittle.threats.named import BUILT_IN, MEASURES, OLDER, THREATS, described, parse_threat, spelled
 from brittle.threats.parametric import Parametric
 from brittle.threats.pixels import Pixels
-from brittle.threats.threat import TOLERANCE, Threat
+from brittle.threats.threat import Threat
+from brittle.tolerance import TOLERANCE
 
 __all__ = [
     "BUILT_IN",

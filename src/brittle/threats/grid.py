@@ -8,7 +8,9 @@ from torch import Tensor
 from brittle.arguments import check_fields
 from brittle.base.bounds import Bounds
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.threats.threat import TOLERANCE, Threat
+from brittle.maths.quantization import levels_of, values_of
+from brittle.threats.threat import Threat
+from brittle.tolerance import TOLERANCE
 from brittle.types import Images
 
 MOST_LEVELS = 65536
@@ -53,13 +55,13 @@ class Lattice:
         Values within the tolerance (1e-6 of the span, or what the images' type can tell apart) of a level are on it.
         """
         wide = torch.promote_types(images.dtype, torch.float32)
-        numbers = (images.to(wide) - self.bounds.lower) / self.bounds.span * self.top
+        numbers = levels_of(images.to(wide), self.bounds.lower, self.bounds.span, self.top)
         slack = self.top * max(TOLERANCE, torch.finfo(images.dtype).eps / 2)
         return torch.where((numbers - numbers.round()).abs() <= slack, numbers.round(), numbers)
 
     def images(self, numbers: Tensor, dtype: torch.dtype) -> Tensor:
         """Return the values of levels, bit by bit those of a file read as uint8 (for 256 levels)."""
-        return (numbers.to(torch.float32) / self.top * self.bounds.span + self.bounds.lower).to(dtype)
+        return values_of(numbers.to(torch.float32), self.bounds.lower, self.bounds.span, self.top).to(dtype)
 
     def settled(self, images: Images) -> Images:
         """Put values that are within the tolerance of a level on it, and leave the others as they are."""

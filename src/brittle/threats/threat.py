@@ -16,11 +16,8 @@ from brittle.base.bounds import Bounds
 from brittle.base.rows import Rows
 from brittle.base.seeds import Streams
 from brittle.errors import InputError, UnsupportedThreat
+from brittle.tolerance import TOLERANCE
 from brittle.types import Images, Mask, PerImage, Points
-
-TOLERANCE = 1e-6
-"""How far a size may exceed the radius and still count as within it: float32 sums of pixels are no better than this."""
-
 
 T = TypeVar("T", bound="Threat")
 Array = npt.NDArray[np.float64]

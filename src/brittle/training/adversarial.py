@@ -12,7 +12,7 @@ from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, at_least, propose
-from brittle.core.goal import Untargeted
+from brittle.core.goal import Away, Untargeted
 from brittle.core.inputs import check_radius, placed
 from brittle.core.problem import Problem
 from brittle.core.record import Record
@@ -107,7 +107,7 @@ class AdversarialTraining:
 
 
 @dataclass(frozen=True)
-class MaximiseMargin(Untargeted):
+class MaximiseMargin(Away):
     """Away from the labels, as far as possible: no point is far enough, so no attack stops before its end.
 
     Example:

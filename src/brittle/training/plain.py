@@ -13,6 +13,7 @@ from brittle.errors import BoundsError, InputError, LabelError, ModelError
 from brittle.identity.compare import stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
+from brittle.tolerance import in_range
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from brittle.training.epoch import Epoch, device_of, logits_of, own_randomness, run_epoch
@@ -225,7 +226,7 @@ def _check(module: nn.Module, images: Tensor, labels: Tensor) -> None:
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
         raise LabelError(f"labels are {tuple(labels.shape)} of {labels.dtype}; give int64, one for each image")
     low, high = images.aminmax()
-    if not (low >= -1e-6 and high <= 1 + 1e-6):
+    if not in_range(float(low), float(high)):
         raise BoundsError(f"images reach from {low:.4g} to {high:.4g}; give [0, 1], the network normalises inside")
     halves = sorted({str(one.dtype)[6:] for one in module.parameters() if one.is_floating_point() and one.itemsize < 4})
     if halves:

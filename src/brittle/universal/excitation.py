@@ -11,6 +11,7 @@ from torch import Tensor
 from brittle.classifiers.classifier import no_gradients
 from brittle.core.attack import at_least
 from brittle.errors import InputError
+from brittle.maths import adam
 from brittle.maths.substitutes import substitutes
 from brittle.types import Images
 from brittle.universal.augment import augmented
@@ -19,9 +20,7 @@ from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, Un
 
 STEP = 0.1 / 255
 """Adam's rate, as a share of the span of the bounds."""
-DECAYS = (0.9, 0.999)
-"""Of Adam's two moments."""
-FLOOR = 1e-8 * 255
+FLOOR = adam.TINY * 255
 """What Adam adds to a gradient's size, for a span of 1; 1e-8 for the published span of 255."""
 CANVAS = 500 / 224
 """Sides of the Gaussian image that views are taken of, in sides of the network's input."""
@@ -65,13 +64,10 @@ class ActivationState:
         return replace(self, raw=self.raw / 2, saturation=saturation_of(self.raw / 2, radius))
 
     def stepped(self, gradient: Tensor, step: float, floor: float) -> "ActivationState":
-        """Return the course after a step of Adam (Kingma & Ba, ICLR 2015, algorithm 1) down the gradient."""
-        one, two = DECAYS
+        """Return the course after a step of Adam down the gradient, in the form that the authors' TensorFlow takes."""
         steps = self.steps + 1
-        first = one * self.first + (1 - one) * gradient
-        second = two * self.second + (1 - two) * gradient.square()
-        length = step * (1 - two**steps) ** 0.5 / (1 - one**steps)
-        raw = self.raw - length * first / (second.sqrt() + floor)
+        first, second = adam.with_gradient(self.first, self.second, gradient)
+        raw = self.raw - adam.step_with_epsilon_hat(first, second, steps, step, floor)
         return ActivationState(raw, first, second, steps, self.saturation)
 
 

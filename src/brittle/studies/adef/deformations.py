@@ -18,6 +18,7 @@ from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS as _TABLE
 from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Flow
+from brittle.tolerance import most_within
 from brittle.types import Images, Labels
 
 RADIUS = 3.0
@@ -81,7 +82,7 @@ class Deformed:
     @property
     def success(self) -> Flags:
         """Whether an image has a deformation within the radius of 3 pixels, (n,)."""
-        return np.asarray(self.size <= RADIUS * (1 + 1e-6), dtype=np.bool_)
+        return np.asarray(self.size <= most_within(RADIUS), dtype=np.bool_)
 
     def values(self) -> dict[str, Estimate | str]:
         """The columns that the tables share."""

@@ -11,6 +11,7 @@ from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, 
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.work import Work
 from brittle.studies.shared.subject import Benchmark
 
 BINS = 30
@@ -37,16 +38,17 @@ NOTES = (
 
 
 @dataclass(frozen=True)
-class Norms(DeformationWork):
+class Norms(Work):
     """The sizes of what ADef finds without a radius."""
 
-    radius: float = np.inf
+    deforming: DeformationWork
     name = "T-norms"
 
     def measure(self) -> Measured:
         """Attack what is right, and count."""
-        row = self.subject.origin.row
-        found = self.attacked(row)
+        subject = self.deforming.subject
+        row = subject.origin.row
+        found = self.deforming.attacked(row)
         size, n = found.size, len(found.size)
         across = size[np.isfinite(size)]
         values = {
@@ -61,7 +63,7 @@ class Norms(DeformationWork):
                 "median": quantile(across, 0.5),
                 "ninety": quantile(across, 0.9),
             }
-        return Measured(values, remark=self.subject.story(), figures=(_histogram(row, across),))
+        return Measured(values, remark=subject.story(), figures=(_histogram(row, across),))
 
 
 def _histogram(row: str, size: Floats) -> Curves:
@@ -82,8 +84,8 @@ def _histogram(row: str, size: Floats) -> Curves:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [Norms(Benchmark(origin, setting)) for origin in FEWER]
-    return [Cell(work.subject.origin.row, work.name, work.measure, work.identity) for work in works]
+    works = [(origin.row, Norms(DeformationWork(Benchmark(origin, setting), radius=np.inf))) for origin in FEWER]
+    return [Cell(row, work.name, work.measure, work.identity) for row, work in works]
 
 
 ADEF_NORMS = Study(

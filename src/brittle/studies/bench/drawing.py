@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from brittle.errors import InputError
+from brittle.maths.quantization import as_bytes
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def encoded(pixels: np.ndarray, scale: int = 1) -> str:
         scale: by how many pixels on each side every pixel is drawn.
     """
     if pixels.dtype != np.uint8:
-        pixels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+        pixels = as_bytes(np.clip(pixels, 0, 1))
     file = io.BytesIO()
     Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)).save(file, "PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode()

@@ -1,5 +1,7 @@
 """Networks with one fault each, around the built-in network of digits; `sound` leaves the fault out."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -8,7 +10,7 @@ LEVELS = 4
 """Of the quantising network: few, so that noise crosses them and gradients do not."""
 
 
-class Around(nn.Module):
+class Around(nn.Module, ABC):
     """A network with something before or behind it.
 
     Args:
@@ -20,9 +22,9 @@ class Around(nn.Module):
         super().__init__()
         self.network, self.sound = network, sound
 
+    @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Ask the network."""
-        return self.network(images)
+        """Return logits."""
 
 
 class DropoutLeftOn(Around):

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
+from brittle.maths.quantization import as_bytes
 from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
 from brittle.studies.bench.study import NotGiven, Setting
@@ -176,7 +176,7 @@ class Photographs:
         pixels: Tensor | None = None
         for item in source.items(0, len(source)):
             if item.index in place:
-                image = np.round(255 * source.fit.apply(item.load())).astype(np.uint8)
+                image = as_bytes(source.fit.apply(item.load()))
                 if pixels is None:
                     pixels = torch.empty((len(place), *image.shape), dtype=torch.uint8)
                 pixels[place[item.index]] = torch.from_numpy(image)
