@@ -14,7 +14,7 @@ BUILT_UPON = {
     "brittle.studies.bench.work.Work": "a mixin: the identity, read off the fields",
     "brittle.core.attack.State": "what an attack that remembers nothing keeps of an image",
     "brittle.attacks.pgd.PGD": "the planted faults are PGD but for one method",
-    "brittle.studies.shared.subject.Subject": "the studies that train a network say only where it comes from",
+    "brittle.studies.shared.subject.Benchmark": "the studies that train a network say only where it comes from",
     "brittle.threats.lp.Lp": "a threat that is not here any more is shown as if it were a norm",
 }
 """The concrete classes that others are made from, and why; errors are a tree, so that one can be caught as its kind."""

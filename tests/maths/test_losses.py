@@ -18,8 +18,8 @@ def test_others_hide_the_label_alone():
 
 
 def test_lead_by_hand():
-    assert losses.lead(LOGITS, torch.tensor([1, 3])).tolist() == [2, -2]
-    assert losses.lead(LOGITS, torch.tensor([0, 0])).tolist() == [-3, 0]
+    assert losses.logit_margin(LOGITS, torch.tensor([1, 3])).tolist() == [2, -2]
+    assert losses.logit_margin(LOGITS, torch.tensor([0, 0])).tolist() == [-3, 0]
 
 
 def test_cross_entropy_by_hand():
@@ -60,7 +60,7 @@ def test_dlr_does_not_change_when_logits_are_scaled_or_shifted(row, scale, shift
 
 
 @pytest.mark.parametrize(
-    "loss", [losses.cross_entropy, losses.difference_of_logits_ratio, lambda z, y: -losses.lead(z, y)]
+    "loss", [losses.cross_entropy, losses.difference_of_logits_ratio, lambda z, y: -losses.logit_margin(z, y)]
 )
 def test_every_loss_grows_as_the_label_falls_behind(loss):
     labels = torch.tensor([1])
