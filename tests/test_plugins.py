@@ -205,9 +205,9 @@ def test_a_source_of_a_file_is_opened_and_audited(tmp_path):
 def test_a_network_and_a_check_of_a_package_are_found(tmp_path, monkeypatch):
     points = "[brittle.networks]\nflat = third:build\n[brittle.checks]\nmoon = third:CHECK\n"
     module = (
-        "from torch import nn\nfrom brittle.health.check import Check, Seen\n"
+        "from torch import nn\nfrom brittle.health.check import Check, Outcome\n"
         "def build():\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
-        "CHECK = Check('moon', 'The moon', 'It is full.', 'Nobody', 'Wait.', lambda case: Seen('warn', 'It is not.'))\n"
+        "CHECK = Check('moon', 'The moon', 'It is full.', 'Nobody', 'Wait.', lambda _: Outcome('warn', 'It is not.'))\n"
     )
     monkeypatch.syspath_prepend(announce(tmp_path / "a", "third", points, module))
     run = audit("flat", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=10)

@@ -45,7 +45,7 @@ CHOSEN: dict[str, dict[str, object]] = {
         "EXACT": 1e-5, "SLACK": 1e-3, "STEPS": (100, 255, 256, 10**3, 10**4, 65535, 65536, 10**5, 10**6),
         "CHANCE": 1e-4, "FEWEST": 8,
     },
-    "run": {"VERIFYING": 1, "REMEMBERED": 64},
+    "run": {"VERIFICATION_QUERIES": 1, "REMEMBERED": 64},
     "seeds": {  # SplitMix64
         "_GOLDEN": 0x9E3779B97F4A7C15 - 2**64, "_FIRST": 0xBF58476D1CE4E5B9 - 2**64,
         "_SECOND": 0x94D049BB133111EB - 2**64,
@@ -53,7 +53,7 @@ CHOSEN: dict[str, dict[str, object]] = {
     },
     "slopes": {"LEVEL": 6, "LOWER": -8, "TRIES": 3},
     "threat": {"TOLERANCE": 1e-6},
-    "way_back": {"FEW": 3, "FILTERS": 6, "LEAST": 4096, "VALUES": 2**22},
+    "conv_backward": {"FEW": 3, "FILTERS": 6, "LEAST": 4096, "VALUES": 2**22},
 }  # fmt: skip
 SOURCE = Path(brittle.__file__).parent
 

@@ -51,7 +51,7 @@ def calls(monkeypatch):
         made.append(given)
         return conv_backward(*given)
 
-    monkeypatch.setattr(module_under_test, "way_back", counted)
+    monkeypatch.setattr(module_under_test, "conv_backward", counted)
     return made
 
 

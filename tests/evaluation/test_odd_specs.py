@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odd import FEW, LONGEST, ODD, refusal
 
+from brittle.arguments import parse_number
 from brittle.attacks.pgd import PGD
 from brittle.data import open_source
 from brittle.errors import InputError
 from brittle.evaluation.plan import plan, threat_for
-from brittle.evaluation.spec import number, parse_attack, parse_universal, with_settings
+from brittle.evaluation.spec import parse_attack, parse_universal, with_settings
 from brittle.models import open_network
 from brittle.registry import ATTACKS, COMBINATORS, UNIVERSAL
 from brittle.threats import parse_threat
@@ -75,7 +76,7 @@ def test_settings(text):
 @given(text=st.one_of(values, texts))
 def test_numbers_and_norms(text):
     def read():
-        value = number(text)
+        value = parse_number(text)
         assert value == value  # NaN is no number
 
     assert refusal(read) != ""
@@ -155,10 +156,10 @@ def test_settings_named_twice_are_refused_everywhere():
 @pytest.mark.parametrize("text", ["nan", "1e999", "٣", "1_000", "1/0", "", " ", "1/", "0x10", "9" * 5000])
 def test_what_is_no_number(text):
     with pytest.raises(InputError, match="is no number"):
-        number(text)
+        parse_number(text)
 
 
 def test_what_is_a_number():
-    assert [number(text) for text in ("8/255", ".5", "1e-3", "-2", "inf", "1.5e1/3")] == [
+    assert [parse_number(text) for text in ("8/255", ".5", "1e-3", "-2", "inf", "1.5e1/3")] == [
         *(8 / 255, 0.5, 1e-3, -2.0, float("inf"), 5.0),
     ]

@@ -1,7 +1,8 @@
 import pytest
 
 from brittle import FGSM, PGD, Cascade, DeepFool, InputError, Restarts, SmallestRadius
-from brittle.evaluation.spec import number, parse_attack, with_settings
+from brittle.arguments import parse_number
+from brittle.evaluation.spec import parse_attack, with_settings
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,9 @@ def test_refuses_with_what_there_is(text, message):
 
 
 def test_numbers_may_be_fractions():
-    assert number("8/255") == 8 / 255
+    assert parse_number("8/255") == 8 / 255
     with pytest.raises(InputError, match="1/0"):
-        number("1/0")
+        parse_number("1/0")
 
 
 def test_settings_are_changed_by_the_same_words():
