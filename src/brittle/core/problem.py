@@ -9,8 +9,8 @@ from torch import Tensor
 from brittle.base.rows import Rows
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier, no_gradients
-from brittle.classifiers.door import grain_of
 from brittle.classifiers.draws import drawn
+from brittle.classifiers.manner import grain_of
 from brittle.classifiers.slopes import slope_of
 from brittle.core.goal import Goal
 from brittle.core.graph import Graph
