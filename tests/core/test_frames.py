@@ -1,4 +1,4 @@
-"""How deep a network lies below `run`: what stands between the two is read in every error and paid for in every pass."""
+"""How deep a network lies below `run`: what stands between is read in every error and paid for in every pass."""
 
 import sys
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PLAIN, REPEATED = 7, 12
 
 
 class Deep(nn.Module):
-    """A network that notes which of brittle's functions are under way, the outermost one first; torch's do not count."""
+    """A network that notes which of brittle's functions are under way, the outermost one first."""
 
     def __init__(self):
         super().__init__()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from brittle.base.rows import Rows
-from brittle.core.attack import Attack, at_least, propose
+from brittle.core.attack import Attack, at_least, nothing_returned
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.threats import Threat
@@ -32,7 +32,7 @@ class Restarts(Attack):
             problem = survivors(problem)
             if not len(problem):
                 return
-            propose(self.attack, problem)
+            nothing_returned(self.attack, self.attack.perturb(problem))
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -58,7 +58,7 @@ class Cascade(Attack):
             problem = survivors(problem)
             if not len(problem):
                 return
-            propose(attack, problem)
+            nothing_returned(attack, attack.perturb(problem))
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -102,7 +102,7 @@ class SmallestRadius(Attack):
                 return
             problem, bracket, radius = problem.rows(keep), bracket.rows(keep), radius[keep]
             trial = replace(problem, threat=problem.threat.within(radius))
-            propose(self.attack, trial)
+            nothing_returned(self.attack, self.attack.perturb(trial))
             found = problem.record.size[problem.ids]
             bracket = replace(
                 bracket,
