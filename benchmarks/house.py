@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FRAMES = """
-import sys, inspect, json
+import sys, json
+from dataclasses import dataclass
 sys.path.insert(0, SRC)
 import torch, brittle
 from torch import nn
@@ -21,14 +22,28 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__(); self.layer = nn.Linear(4, 2)
     def forward(self, x):
-        seen.append([f.function for f in inspect.stack(0) if f.filename.startswith(SRC)])
+        frame, way = sys._getframe(1), []
+        while frame is not None:
+            way += [frame.f_code.co_name] if frame.f_code.co_filename.startswith(SRC) else []
+            frame = frame.f_back
+        seen.append(way[::-1])
         return self.layer(x.flatten(1))
-net = Net()
-x = torch.rand(3, 1, 2, 2)
-y = net(x).argmax(1)
-seen.clear()
-brittle.run(brittle.PGD(steps=3), brittle.Classifier(net), x, y, threat=brittle.Lp('inf', .01))
-print(json.dumps(max(seen, key=len)[::-1]))
+@dataclass(frozen=True)
+class Twice(brittle.PGD):
+    def step(self, problem, state, probe):
+        probe.gradient(lambda logits: logits[:, 0])
+        return super().step(problem, state, probe)
+net, x = Net(), torch.rand(3, 1, 2, 2)
+def longest(attack, draws):
+    torch.manual_seed(0)
+    seen.clear()
+    brittle.run(attack, brittle.Classifier(net), x, threat=brittle.Lp('inf', .01), draws=draws)
+    return max(seen, key=len)
+repeated = [brittle.Restarts(Twice(steps=3), 2), brittle.SmallestRadius(Twice(steps=3), 2), brittle.DeepFool()]
+print(json.dumps({
+    'a forward pass of PGD': longest(brittle.PGD(steps=3), 1),
+    'a repeated gradient': max((longest(attack, 2) for attack in repeated), key=len),
+}))
 """
 OPTIONS = {
     "dtype": ("dtype",),
@@ -54,8 +69,8 @@ KINDS = {
 """One of each kind, and the pattern of its names."""
 
 
-def frames(src: Path) -> list[str]:
-    """The functions from `brittle.run` to the network's forward pass."""
+def frames(src: Path) -> dict[str, list[str]]:
+    """The functions of brittle from `brittle.run` to the network: the longest way of a pass, and of a repeated one."""
     code = FRAMES.replace("SRC", repr(str(src)))
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
@@ -76,8 +91,8 @@ def places(tree: ast.AST, names: tuple[str, ...]) -> Iterator[int]:
 
 def main(src: Path) -> None:
     files = {path.relative_to(src / "brittle").as_posix(): path.read_text() for path in (src / "brittle").rglob("*.py")}
-    way = frames(src)
-    print(f"frames from brittle.run to the module: {len(way)}: {' > '.join(way)}")
+    for what, way in frames(src).items():
+        print(f"frames from brittle.run to the module, {what}: {len(way)}: {' > '.join(way)}")
     doors = {name: ast.parse(text) for name, text in files.items() if name.startswith(PARTS)}
     for option, names in OPTIONS.items():
         count = {name: len(set(places(tree, names))) for name, tree in doors.items()}

@@ -1,6 +1,7 @@
 """The classifier under attack: a module from images to logits, its bounds, and what it promises."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -120,11 +121,14 @@ class Classifier:
 
     def logits(self, images: Images) -> Tensor:
         """Evaluate the network on images (n, c, h, w) within the bounds; ForwardFailed where it raises an error."""
-        return self._read(self._said(images), images)
+        with _failures(self.module, images):
+            said = answer(self.module, images, arranged=self.reveals == "gradients")
+        return self._read(said, images)
 
     def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
         """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
-        said = self._said(images)
+        with _failures(self.module, images):
+            said = answer(self.module, images, arranged=self.reveals == "gradients")
         outputs = self._read(said, images)
         if self.labels is not None and isinstance(said, Tensor):
             return outputs  # one-hot rows look like probabilities, and are what was asked for
@@ -132,18 +136,6 @@ class Classifier:
             check_probabilities(said, binary=self.binary)
         self.check(outputs, images, earlier)
         return outputs
-
-    def _said(self, images: Images) -> Any:
-        try:
-            return answer(self.module, images, arranged=self.reveals == "gradients")
-        except (BrittleError, torch.cuda.OutOfMemoryError):
-            raise
-        except Exception as error:
-            reason = quoted(error, 300)
-            raise ForwardFailed(
-                f"the network ({_name(self.module)}) fails on images of shape {tuple(images.shape)} "
-                f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"
-            ) from error
 
     def _read(self, output: Any, images: Images) -> Any:
         """Turn what the network said into logits of the working type; anything but a tensor is left as it is."""
@@ -205,6 +197,21 @@ class Classifier:
             )
         if not self.probabilities:
             refuse_probabilities(torch.cat([*earlier, logits]), binary=self.binary)
+
+
+@contextmanager
+def _failures(module: nn.Module, images: Images) -> Generator[None]:
+    """Say of an error within the block that it is the network's."""
+    try:
+        yield
+    except (BrittleError, torch.cuda.OutOfMemoryError):
+        raise
+    except Exception as error:
+        reason = quoted(error, 300)
+        raise ForwardFailed(
+            f"the network ({_name(module)}) fails on images of shape {tuple(images.shape)} "
+            f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"
+        ) from error
 
 
 def _name(module: nn.Module) -> str:

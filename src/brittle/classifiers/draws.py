@@ -9,19 +9,25 @@ from brittle.classifiers.turns import turn
 from brittle.types import Images, Logits
 
 
-def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams) -> Tensor:
+def drawn(classifier: Classifier, images: Images, draws: int, streams: Streams, limit: int | None = None) -> Tensor:
     """Evaluate images several times, (draws, n, k), each time with random numbers of its own for the network.
 
-    With one draw the network goes on with the random numbers that it is at.
+    With one draw the network goes on with the random numbers that it is at. At most `limit` images are evaluated at a
+    time; all by default.
     """
-    if draws == 1:
-        return classifier.logits(images)[None]
-    outputs: list[Logits] = []
-    for _ in range(draws):
-        with turn(classifier.module, draws=True):
-            reseed(streams.another_seed(), images.device)
-            outputs.append(classifier.logits(images))
-    return torch.stack(outputs)
+    parts = (images,) if limit is None else images.split(limit)
+    outputs: list[Tensor] = []
+    for part in parts:
+        if draws == 1:
+            outputs.append(classifier.logits(part)[None])
+            continue
+        each: list[Logits] = []
+        for _ in range(draws):
+            with turn(classifier.module, draws=True):
+                reseed(streams.another_seed(), part.device)
+                each.append(classifier.logits(part))
+        outputs.append(torch.stack(each))
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
 
 
 def mean_logits(classifier: Classifier, images: Images, draws: int, *, seed: int, batch: int) -> Logits:

@@ -1,7 +1,7 @@
 """A module held still while it is asked: modes, gradients, buffers and random state put back, autocast kept outside."""
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from threading import local
 from typing import Any
@@ -196,9 +196,13 @@ def autocast_around() -> tuple[tuple[str, torch.dtype], ...]:
     return _autocast_now() or _AROUND.on
 
 
-@contextmanager
-def as_called() -> Generator[None]:
+def as_called() -> AbstractContextManager[None]:
     """Switch on for the network what autocast was on where `preserving_state` was entered."""
+    return _as_around() if _AROUND.on else nullcontext()
+
+
+@contextmanager
+def _as_around() -> Generator[None]:
     with ExitStack() as stack:
         for kind, dtype in _AROUND.on:
             stack.enter_context(torch.autocast(kind, dtype=dtype))

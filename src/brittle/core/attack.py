@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import ClassVar, Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 
@@ -128,14 +128,13 @@ class Stepwise(Attack, Generic[S]):
         return probe.met if self.stops else torch.zeros_like(probe.met)
 
 
-def propose(attack: Attack, problem: Problem) -> None:
-    """Let an attack propose its points.
+def nothing_returned(attack: Attack, returned: object) -> None:
+    """Refuse what an attack's `perturb` has returned.
 
     Raises:
         InputError: it returns something, such as the images that it means to have found: nothing looks at these, so
             that an attack which only returns them would count as one that breaks nothing.
     """
-    returned = cast(object, attack.perturb(problem))
     if returned is not None:
         raise InputError(
             f"{type(attack).__name__}.perturb returned a {type(returned).__name__}, which nothing looks at; show "

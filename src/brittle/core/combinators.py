@@ -7,7 +7,7 @@ from itertools import repeat
 import torch
 
 from brittle.base.rows import Rows
-from brittle.core.attack import Attack, at_least, propose
+from brittle.core.attack import Attack, at_least, nothing_returned
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.threats import Threat
@@ -96,7 +96,7 @@ class SmallestRadius(Attack):
                 return
             problem, bracket, radius = problem.rows(keep), bracket.rows(keep), radius[keep]
             trial = replace(problem, threat=problem.threat.within(radius))
-            propose(self.attack, trial)
+            nothing_returned(self.attack, self.attack.perturb(trial))
             found = problem.record.size[problem.ids]
             bracket = replace(
                 bracket,
@@ -129,7 +129,7 @@ def _in_turn(attacks: Iterable[Attack], problem: Problem) -> None:
         problem = survivors(problem)
         if not len(problem):
             return
-        propose(attack, problem)
+        nothing_returned(attack, attack.perturb(problem))
 
 
 def survivors(problem: Problem) -> Problem:

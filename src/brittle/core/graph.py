@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from brittle.core.nonfinite import usable
 from brittle.types import Images, Logits, Mask
 
 
@@ -29,3 +31,24 @@ class Graph:
     def logits(self) -> Logits:
         """The mean over the draws, (m, k), detached."""
         return self.outputs.detach().mean(0)
+
+
+def completed(points: Images, outputs: Tensor, clean: Logits, rows: Tensor | None) -> Graph:
+    """Return a forward pass of all points, of which the budget let the network see some.
+
+    Args:
+        points: (m, c, h, w).
+        outputs: of those that it has seen, (r, k) or (draws, r, k).
+        clean: logits that stand in for the others, and where outputs are not finite, (m, k).
+        rows: which points it has seen, (r,); None for all.
+    """
+    outputs = outputs[None] if outputs.ndim == 2 else outputs
+    outputs, unusable = usable(outputs, clean if rows is None else clean[rows])
+    if rows is None:
+        return Graph(points, outputs, None, unusable)
+    nobody = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+    if unusable is not None:
+        unusable = nobody.index_copy(0, rows, unusable)
+    constant = (clean + 0 * points.flatten(1)[:, :1])[None]  # with a way back, along which nothing comes
+    whole = constant.expand(len(outputs), -1, -1).index_copy(1, rows, outputs)
+    return Graph(points, whole, nobody.index_fill(0, rows, value=True), unusable)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,12 +10,12 @@ from torch import Tensor
 from brittle.base.rows import Rows
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier, no_gradients
-from brittle.classifiers.door import grain_of
 from brittle.classifiers.draws import drawn
+from brittle.classifiers.manner import grain_of
 from brittle.classifiers.slopes import slope_of
 from brittle.core.goal import Goal
-from brittle.core.graph import Graph
-from brittle.core.nonfinite import filled, retreat, usable
+from brittle.core.graph import Graph, completed
+from brittle.core.nonfinite import filled, retreat
 from brittle.core.record import Record
 from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
@@ -66,8 +67,7 @@ class Problem(Rows):
 
     def noise(self, logits: Logits) -> PerImage | float:
         """Return by how much logits differ by rounding alone, of a network that calculates in halves; otherwise 0."""
-        grain = grain_of(self.classifier.module)
-        return grain * logits.abs().amax(1) if grain else 0.0
+        return grain * logits.abs().amax(1) if (grain := grain_of(self.classifier.module)) else 0.0
 
     @property
     def solved(self) -> Mask:
@@ -91,64 +91,67 @@ class Problem(Rows):
             clean image.
         """
         owners = self if of is None else self.rows(of)
-        heard = self.record.affordable(owners.ids)
+        affordable = self.record.affordable(owners.ids)
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
-        kept = owners.look(points) if graph and of is None and len(points) <= self.limit else None
-        with torch.no_grad():
-            logits, unusable = owners._judge(points) if kept is None else (kept.logits, kept.unusable)
-            size = owners.threat.size(owners.images, proposed)
-            allowed = owners.threat.allows(size, self.classifier.bounds.span)
-            margin = owners.goal.margin(logits)
-            if heard is not None:
-                margin = torch.full_like(margin, -torch.inf).index_copy_(0, heard, margin[heard])
-            if unusable is not None:
-                margin = margin.masked_fill(unusable, -torch.inf)
-            met = owners.goal.met(logits) & allowed & torch.isfinite(margin)
-            self.record.offer(owners.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=of is None)
-        places = torch.arange(len(points), device=points.device)
-        return Probe(owners, points, logits, met, places, kept)
+        keeps = graph and of is None and len(points) <= self.limit
+        shown = points.detach().requires_grad_() if keeps else points
+        with torch.set_grad_enabled(keeps):
+            ask, asked, rows = owners._charged(shown)
+            seen = owners._seen(shown, ask(asked), rows)
+        logits = seen.logits
+        met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
+        places = torch.arange(len(met), device=met.device)
+        return Probe(owners, points, logits, met, places, seen if keeps else None)
 
     def look(self, points: Images) -> Graph:
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
         leaf = points.detach().requires_grad_()
         with torch.enable_grad():
-            outputs, rows, unusable = self._heard(leaf)
-        shown = None if rows is None else torch.zeros_like(self.ids, dtype=torch.bool).index_fill_(0, rows, True)
-        return Graph(leaf, outputs, shown, unusable)
+            ask, asked, rows = self._charged(leaf)
+            return self._seen(leaf, ask(asked), rows)
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
-        return self._judge(points)[0]
+        ask, asked, rows = self._charged(points)
+        return self._seen(points, ask(asked), rows).outputs.mean(0)
 
-    def _judge(self, points: Images) -> tuple[Logits, Mask | None]:
-        outputs, _, unusable = self._heard(points)
-        return outputs.mean(0), unusable
-
-    def _heard(self, points: Images) -> tuple[Tensor, Tensor | None, Mask | None]:
-        """Ask the network about the points that the budget allows, (draws, m, k).
+    def _charged(self, points: Images) -> tuple[Callable[[Images], Tensor], Images, Tensor | None]:
+        """Count the passes of the points that the budget allows, before they are made: what fails has been asked too.
 
         Returns:
-            What it said, which points these are, None for all, and which of all points have no finite output, None for
-            none.
+            What gives outputs, (m, k) or (draws, m, k); the points to give it; which they are, None for all.
         """
         rows = self.record.affordable(self.ids, self.draws)
         ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
-        self.record.count(ids, forward=self.draws)  # before the call: also what then fails has been asked
+        self.record.count(ids, forward=self.draws)
         if rows is not None and not len(rows):
-            said = self.clean[None, :0]
-        else:
-            parts = [drawn(self.classifier, part, self.draws, self.streams) for part in asked.split(self.limit)]
-            said = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-        said, unusable = usable(said, self.clean if rows is None else self.clean[rows])
+            return lambda _: self.clean[:0], asked, rows
+        if self.draws == 1 and len(asked) <= self.limit:
+            return self.classifier.logits, asked, rows
+        return partial(drawn, self.classifier, draws=self.draws, streams=self.streams, limit=self.limit), asked, rows
+
+    def _seen(self, points: Images, outputs: Tensor, rows: Tensor | None) -> Graph:
+        """Return a forward pass of all points, of which the network has seen those at the positions `rows`."""
+        seen = completed(points, outputs, self.clean, rows)
+        self.record.note_nonfinite(self.ids, outputs=seen.unusable)
+        return seen
+
+    @torch.no_grad()
+    def _offered(
+        self, proposed: Points, logits: Logits, unusable: Mask | None, affordable: Tensor | None, *, distinct: bool
+    ) -> Mask:
+        """Judge points by their logits and offer them to the record; return which meet the goal within the threat."""
+        size = self.threat.size(self.images, proposed)
+        allowed = self.threat.allows(size, self.classifier.bounds.span)
+        margin = self.goal.margin(logits)
+        if affordable is not None:
+            margin = torch.full_like(margin, -torch.inf).index_copy_(0, affordable, margin[affordable])
         if unusable is not None:
-            self.record.note_nonfinite(ids, outputs=unusable)
-        if rows is None:
-            return said, None, unusable
-        if unusable is not None:
-            unusable = torch.zeros_like(self.ids, dtype=torch.bool).index_copy(0, rows, unusable)
-        constant = (self.clean + 0 * points.flatten(1)[:, :1])[None]  # with a way back, along which nothing comes
-        return constant.expand(len(said), -1, -1).index_copy(1, rows, said), rows, unusable
+            margin = margin.masked_fill(unusable, -torch.inf)
+        met = self.goal.met(logits) & allowed & torch.isfinite(margin)
+        self.record.offer(self.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=distinct)
+        return met
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,9 @@ class Probe(Rows):
         """
         if len(self) > self.problem.limit:
             return self.gradients(lambda logits: value(logits)[:, None])[:, 0]
-        return next(gradients for _, _, gradients in self.sweep(lambda logits, _: value(logits)[:, None]))
+        if self.graph is None or self.graph.spent:
+            return self._upon(self.problem.look(self.points))._back(value, keep=False)
+        return self._back(value, keep=False)
 
     def gradients(self, values: Callable[[Logits], Tensor]) -> Tensor:
         """Differentiate several values per point, with one backward pass for each.
@@ -259,19 +264,17 @@ class Probe(Rows):
         self, values: Callable[[Logits, Tensor], Tensor], at: Tensor, columns: range, depth: Tensor | None = None
     ) -> Iterator[tuple[int, Tensor, Images]]:
         """Differentiate some columns of points that stand at the positions `at` of a sweep, through one graph."""
-        probe, stop = self._with_graph(), columns.stop if depth is None else min(columns.stop, int(depth.amax()))
+        probe, stop = self, columns.stop if depth is None else min(columns.stop, int(depth.amax()))
         for j in range(columns.start, stop):
             if depth is not None and len(needing := (depth > j).nonzero()[:, 0]) < len(probe):
                 probe, at, depth = probe.rows(needing), at[needing], depth[needing]
-            probe = probe._with_graph()  # a compiled network's graph serves once
+            if probe.graph is None or probe.graph.spent:  # a compiled network's graph serves once
+                probe = probe._upon(probe.problem.look(probe.points))
             yield j, at, probe._back(lambda logits, at=at, j=j: values(logits, at)[:, j], keep=j + 1 < stop)
 
-    def _with_graph(self) -> "Probe":
-        """Look again where there is no graph or it was used up, and never for the sake of others."""
-        if self.graph is not None and not self.graph.spent:
-            return self
-        fresh = self.problem.look(self.points)
-        return replace(self, graph=fresh, places=torch.arange(len(self), device=self.points.device))
+    def _upon(self, graph: Graph) -> "Probe":
+        """Return the same points with a forward pass of theirs alone."""
+        return replace(self, graph=graph, places=torch.arange(len(self), device=self.points.device))
 
     def _back(self, value: Callable[[Logits], PerImage], *, keep: bool) -> Images:
         graph = self.graph

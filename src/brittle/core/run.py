@@ -2,37 +2,29 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.arguments import Count, Seed, checked
+from brittle.arguments import Count, Seed
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.draws import drawn
 from brittle.classifiers.frozen import preserving_state
-from brittle.core.attack import Attack, at_least, propose
-from brittle.core.goal import Goal, LeastLikely, Untargeted
-from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
+from brittle.core.attack import Attack, nothing_returned
+from brittle.core.goal import Goal, LeastLikely
+from brittle.core.job import REMEMBERED, Job, job_of
 from brittle.core.lattice import quantize
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
 from brittle.maths.losses import decided
-from brittle.threats import MEASURES, Parametric, Threat
-from brittle.threats.grid import Lattice
-from brittle.types import Images, Labels, Logits
-
-VERIFICATION_QUERIES = 1
-"""Passes of an image that its budget keeps back, to verify what is returned."""
-REMEMBERED = 64
-"""Clean logits that are kept from batch to batch, for small ones tell probabilities from logits only together."""
+from brittle.threats import MEASURES, Threat
+from brittle.types import Images, Logits
 
 
-@checked
 def run(  # noqa: PLR0913  # the public call: each of these is a question of its own
     attack: Attack,
     classifier: Classifier,
@@ -94,129 +86,45 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         >>> result.adversarial.shape
         torch.Size([3, 1, 2, 2])
     """
-    least = 1 if draws == 1 else 2 * draws + 1  # the clean image is looked at once more to check what comes out
-    at_least("budget", least if budget is None else budget, least)
-    images = as_images(images, classifier.bounds)
-    threat = threat.checked(images)
-    check_radius(threat, images, classifier.bounds)
-    attack.check(threat)
-    labels = None if labels is None else as_labels(labels, images)
-    goal = _checked(goal, images)
-    ids = torch.arange(len(images)) if ids is None else as_labels(ids, images, "ids")
-    grid = None if lattice is None else Lattice(lattice, classifier.bounds)
-    if grid is not None and isinstance(threat, Parametric):
-        threat, grid = replace(threat, lattice=grid), None
-    elif grid is not None:
-        grid.check(threat, images)
-    job = _Job(attack, classifier, threat, seed, max(batch // draws, 1), budget, grid, draws, trace, labels, goal)
-    with preserving_state(classifier.module, seed):
-        return _in_batches(job, images, ids, progress)
+    job = job_of(
+        attack, classifier, images, labels, goal, threat, seed, batch, ids, budget, lattice, draws, trace, progress
+    )
+    count, first, size = len(job.images), 0, job.batch
+    with preserving_state(classifier.module, job.seed):
+        collector = Collector(job.images, classifier.dtype)
+        while first < count or (first == 0 and not count):
+            rows = torch.arange(first, min(first + size, count))
+            try:
+                _attacked(job, rows, size, collector)
+            except torch.cuda.OutOfMemoryError:
+                if size == 1 or job.budget is not None:  # to begin again would ask about the same images again
+                    raise
+                torch.cuda.empty_cache()
+                size = max(size // 2, 1)
+                continue
+            if job.progress is not None:
+                job.progress(len(rows))
+            first += max(len(rows), 1)
+        return collector.result()
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What is the same for all images of a run."""
-
-    attack: Attack
-    classifier: Classifier
-    threat: Threat
-    seed: int
-    batch: int
-    budget: int | None
-    lattice: Lattice | None
-    draws: int
-    trace: bool
-    labels: Labels | None
-    goal: Goal | LeastLikely | None
-    earlier: list[Tensor] = field(default_factory=list[Tensor], compare=False)
-
-    @property
-    def verifying(self) -> int:
-        """The passes kept back to look at what is returned."""
-        return VERIFICATION_QUERIES * self.draws
-
-    @property
-    def allowance(self) -> int | None:
-        """The passes that the attack may make; what is kept back is for the lattice and for verifying."""
-        if self.budget is None:
-            return None
-        return self.budget - self.verifying - (self.budget // 4 if self.lattice is not None else 0)
-
-    def check_classes(self, classes: int) -> None:
-        """Refuse labels and targets of any image that are no class of the network, before anything is attacked."""
-        if self.labels is not None:
-            check_range_of_labels(self.labels, classes)
-        if isinstance(self.goal, Goal):
-            check_range_of_labels(self.goal.labels, classes, _name_of(self.goal))
-
-
-def _name_of(goal: Goal) -> str:
-    return "targets" if goal.targeted else "labels of the goal"
-
-
-def _checked(goal: Goal | LeastLikely | None, images: Images) -> Goal | LeastLikely | None:
-    if isinstance(goal, Goal):
-        return replace(goal, labels=as_labels(goal.labels, images, _name_of(goal)))
-    return goal
-
-
-def _in_batches(
-    job: _Job,
-    images: Images,
-    ids: Tensor,
-    progress: Callable[[int], None] | None,
-) -> Result:
-    collector = Collector(images, job.classifier.dtype)
-    first, size = 0, job.batch
-    while first < len(images) or (first == 0 and not len(images)):
-        rows = torch.arange(first, min(first + size, len(images)))
-        part = replace(job, threat=job.threat.rows(rows.to(images.device)), batch=size)
-        try:
-            _one_batch(part, images[rows], ids[rows], rows, collector)
-        except torch.cuda.OutOfMemoryError:
-            if size == 1 or job.budget is not None:  # to begin again would ask about the same images again
-                raise
-            torch.cuda.empty_cache()
-            size = max(size // 2, 1)
-            continue
-        if progress is not None:
-            progress(len(rows))
-        first += max(len(rows), 1)
-    return collector.result()
-
-
-def _one_batch(
-    job: _Job,
-    images: Images,
-    ids: Tensor,
-    rows: Tensor,
-    collector: Collector,
-) -> None:
+def _attacked(job: Job, rows: Tensor, limit: int, collector: Collector) -> None:
+    """Attack the images at the positions `rows`, with at most `limit` in one pass, and collect what comes out."""
     began = time.perf_counter()
-    classifier, count = job.classifier, len(images)
-    x, ids = placed(images, classifier), ids.to(classifier.device)
-    x = x if job.lattice is None else job.lattice.settled(x)
-    labels = None if job.labels is None else job.labels[rows.to(job.labels.device)].to(classifier.device)
-    streams = Streams(job.seed, ids, x.dtype)
-    with torch.no_grad():
-        clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
-        if sum(map(len, job.earlier)) < REMEMBERED:
-            job.earlier.append(clean)
-        if count and job.draws > 1:
-            clean = drawn(classifier, x, job.draws, streams).mean(0)
-            classifier.check(clean, x)
-    if count:
-        job.check_classes(clean.shape[1])
-    aim = _resolved(job.goal, rows, labels, clean).beside(clean)
-    threat = job.threat.checked(x)
+    classifier, count, x = job.classifier, len(rows), job.taken(rows)
+    labels = job.labels_of(rows)
+    streams = Streams(job.seed, job.ids[rows].to(classifier.device), x.dtype)
+    clean = _clean(job, x, streams)
+    aim = job.goal_of(rows, labels, clean).beside(clean)
+    threat = job.threat.rows(rows.to(job.images.device)).checked(x)
     record = Record(threat.zero(x), budget=job.allowance, trace=job.trace)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if job.draws == 1 else 1 + job.draws)
     already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, job.batch, job.draws)
+    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, limit, job.draws)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already & ~record.spent(places)).any()):
-        propose(job.attack, problem.rows((~already).nonzero()[:, 0]))
+        nothing_returned(job.attack, job.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
     sizes: dict[str, Tensor] = {}
     if job.lattice is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
@@ -235,12 +143,19 @@ def _one_batch(
     collector.add(adversarial, columns, measured, _trace_of(record) if job.trace else None)
 
 
-def _resolved(goal: Goal | LeastLikely | None, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
-    if goal is None:
-        return Untargeted(clean.argmax(1) if labels is None else labels)
-    if isinstance(goal, LeastLikely):
-        return goal.at(clean)
-    return replace(goal, labels=goal.labels[rows.to(goal.labels.device)].to(clean.device))
+@torch.no_grad()
+def _clean(job: Job, x: Images, streams: Streams) -> Logits:
+    """Return the clean images' logits, by which a randomised network is judged the mean ones; refuse what is none."""
+    classifier, count = job.classifier, len(x)
+    clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
+    if sum(map(len, job.earlier)) < REMEMBERED:
+        job.earlier.append(clean)
+    if count and job.draws > 1:
+        clean = drawn(classifier, x, job.draws, streams).mean(0)
+        classifier.check(clean, x)
+    if count:
+        job.check_classes(clean.shape[1])
+    return clean
 
 
 @torch.no_grad()

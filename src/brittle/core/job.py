@@ -1,0 +1,133 @@
+"""What a run is asked: every argument looked at and the images taken in, before anything is attacked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brittle.arguments import Count, Seed, checked
+from brittle.classifiers.classifier import Classifier
+from brittle.core.attack import Attack, at_least
+from brittle.core.goal import Goal, LeastLikely, Untargeted
+from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
+from brittle.threats import Parametric, Threat
+from brittle.threats.grid import Lattice
+from brittle.types import Images, Labels, Logits
+
+VERIFYING = 1
+"""Passes of an image that its budget keeps back, to verify what is returned."""
+REMEMBERED = 64
+"""Clean logits that are kept from batch to batch, for small ones tell probabilities from logits only together."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all images of a run; the meaning of each is told at `run`.
+
+    Attributes:
+        images: (n, c, h, w) floats, where they were given; `taken` brings some of them to the network.
+        labels: (n,) int64, or None.
+        ids: (n,) int64.
+        batch: most images that are attacked at once, each drawn `draws` times.
+        lattice: levels on which images lie; None for none, and for threats that keep to levels themselves.
+        earlier: clean logits of earlier batches.
+    """
+
+    attack: Attack
+    classifier: Classifier
+    images: Images
+    labels: Labels | None
+    ids: Tensor
+    goal: Goal | LeastLikely | None
+    threat: Threat
+    seed: int
+    batch: int
+    budget: int | None
+    lattice: Lattice | None
+    draws: int
+    trace: bool
+    progress: Callable[[int], None] | None
+    earlier: list[Tensor] = field(default_factory=list[Tensor], compare=False)
+
+    @property
+    def verifying(self) -> int:
+        """The passes kept back to look at what is returned."""
+        return VERIFYING * self.draws
+
+    @property
+    def allowance(self) -> int | None:
+        """The passes that the attack may make; what is kept back is for the lattice and for verifying."""
+        if self.budget is None:
+            return None
+        return self.budget - self.verifying - (self.budget // 4 if self.lattice is not None else 0)
+
+    def taken(self, rows: Tensor) -> Images:
+        """Return some of the images, on the network's device and on the lattice."""
+        x = placed(self.images[rows], self.classifier)
+        return x if self.lattice is None else self.lattice.settled(x)
+
+    def labels_of(self, rows: Tensor) -> Labels | None:
+        """Return the labels of some images, on the network's device."""
+        return None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.classifier.device)
+
+    def goal_of(self, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
+        """Return the goal of some images, once their clean logits are known."""
+        if self.goal is None:
+            return Untargeted(clean.argmax(1) if labels is None else labels)
+        if isinstance(self.goal, LeastLikely):
+            return self.goal.at(clean)
+        return replace(self.goal, labels=self.goal.labels[rows.to(self.goal.labels.device)].to(clean.device))
+
+    def check_classes(self, classes: int) -> None:
+        """Refuse labels and targets of any image that are no class of the network, before anything is attacked."""
+        if self.labels is not None:
+            check_range_of_labels(self.labels, classes)
+        if isinstance(self.goal, Goal):
+            check_range_of_labels(self.goal.labels, classes, _name_of(self.goal))
+
+
+@checked
+def job_of(  # noqa: PLR0913  # as many as `run` has
+    attack: Attack,
+    classifier: Classifier,
+    images: Tensor | np.ndarray,
+    labels: Tensor | np.ndarray | None,
+    goal: Goal | LeastLikely | None,
+    threat: Threat,
+    seed: Seed,
+    batch: Count,
+    ids: Tensor | np.ndarray | None,
+    budget: Count | None,
+    lattice: int | None,
+    draws: Count,
+    trace: bool,
+    progress: Callable[[int], None] | None,
+) -> Job:
+    """Look at every argument of `run`, which has the same, and say what is to be done.
+
+    Raises:
+        InputError: as `run`.
+    """
+    least = 1 if draws == 1 else 2 * draws + 1  # the clean image is looked at once more to check what comes out
+    at_least("budget", least if budget is None else budget, least)
+    x = as_images(images, classifier.bounds)
+    threat = threat.checked(x)
+    check_radius(threat, x, classifier.bounds)
+    attack.check(threat)
+    classes = None if labels is None else as_labels(labels, x)
+    if isinstance(goal, Goal):
+        goal = replace(goal, labels=as_labels(goal.labels, x, _name_of(goal)))
+    ids = torch.arange(len(x)) if ids is None else as_labels(ids, x, "ids")
+    grid = None if lattice is None else Lattice(lattice, classifier.bounds)
+    if grid is not None and isinstance(threat, Parametric):
+        threat, grid = replace(threat, lattice=grid), None
+    elif grid is not None:
+        grid.check(threat, x)
+    size = max(batch // draws, 1)
+    return Job(attack, classifier, x, classes, ids, goal, threat, seed, size, budget, grid, draws, trace, progress)
+
+
+def _name_of(goal: Goal) -> str:
+    return "targets" if goal.targeted else "labels of the goal"
