@@ -35,7 +35,7 @@ CHOSEN: dict[str, dict[str, object]] = {
     "starting": {"COARSENESS": (1, 2, 4, 8)},
     "support_descent": {"FASTEST": 0.3, "SLOWEST": 0.02, "SHARE": 5},
     "classifier": {"MOST_CLASSES": 1_000_000},
-    "door": {"HIDDEN": (torch.float16, torch.bfloat16, torch.float64, torch.float32)},
+    "manner": {"HIDDEN": (torch.float16, torch.bfloat16, torch.float64, torch.float32)},
     "goal": {"ROUNDING": 4},
     "inputs": {"LONGEST_NUMBER": 8},
     "grid": {"MOST_LEVELS": 65536},
@@ -45,7 +45,7 @@ CHOSEN: dict[str, dict[str, object]] = {
         "EXACT": 1e-5, "SLACK": 1e-3, "STEPS": (100, 255, 256, 10**3, 10**4, 65535, 65536, 10**5, 10**6),
         "CHANCE": 1e-4, "FEWEST": 8,
     },
-    "run": {"VERIFICATION_QUERIES": 1, "REMEMBERED": 64},
+    "job": {"VERIFICATION_QUERIES": 1, "REMEMBERED": 64},
     "seeds": {  # SplitMix64
         "_GOLDEN": 0x9E3779B97F4A7C15 - 2**64, "_FIRST": 0xBF58476D1CE4E5B9 - 2**64,
         "_SECOND": 0x94D049BB133111EB - 2**64,

@@ -1,6 +1,6 @@
 """Searches around an attack, written once: restarts, the smallest radius, one attack after the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 
@@ -30,7 +30,8 @@ class Restarts(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Run the attack `count` times on the survivors."""
-        _in_turn(repeat(self.attack, self.count), problem)
+        for attack, remaining in _in_turn(repeat(self.attack, self.count), problem):
+            nothing_returned(attack, attack.perturb(remaining))
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -52,7 +53,8 @@ class Cascade(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Run each attack on the survivors of those before."""
-        _in_turn(self.attacks, problem)
+        for attack, remaining in _in_turn(self.attacks, problem):
+            nothing_returned(attack, attack.perturb(remaining))
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -123,13 +125,13 @@ class _Bracket(Rows):
         return torch.where(torch.isfinite(self.high), halved, torch.minimum(2 * radius, self.ceiling))
 
 
-def _in_turn(attacks: Iterable[Attack], problem: Problem) -> None:
-    """Let attacks propose one after the other, each on the images that the earlier ones left unbroken."""
+def _in_turn(attacks: Iterable[Attack], problem: Problem) -> Iterator[tuple[Attack, Problem]]:
+    """Yield attacks one after the other, each with the images that the earlier ones left unbroken."""
     for attack in attacks:
         problem = survivors(problem)
         if not len(problem):
             return
-        nothing_returned(attack, attack.perturb(problem))
+        yield attack, problem
 
 
 def survivors(problem: Problem) -> Problem:

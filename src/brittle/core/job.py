@@ -16,7 +16,7 @@ from brittle.threats import Parametric, Threat
 from brittle.threats.grid import Lattice
 from brittle.types import Images, Labels, Logits
 
-VERIFYING = 1
+VERIFICATION_QUERIES = 1
 """Passes of an image that its budget keeps back, to verify what is returned."""
 REMEMBERED = 64
 """Clean logits that are kept from batch to batch, for small ones tell probabilities from logits only together."""
@@ -54,7 +54,7 @@ class Job:
     @property
     def verifying(self) -> int:
         """The passes kept back to look at what is returned."""
-        return VERIFYING * self.draws
+        return VERIFICATION_QUERIES * self.draws
 
     @property
     def allowance(self) -> int | None:
