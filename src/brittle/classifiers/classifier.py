@@ -20,7 +20,7 @@ GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 """Attacks that work with forward passes alone, for the message to who has no more."""
 MOST_CLASSES = 1_000_000
 """Of a network that returns class numbers: each image takes a row of so many logits."""
-Reveals = Literal["gradients", "scores", "labels"]
+Access = Literal["white_box", "scores", "decision"]
 """What attacks are to go by."""
 
 
@@ -94,11 +94,11 @@ class Classifier:
         object.__setattr__(self, "labels", labels)
 
     @property
-    def reveals(self) -> Reveals:
+    def access(self) -> Access:
         """What attacks are to go by: of callables and of probabilities no gradients are expected."""
         if self.labels is not None:
-            return "labels"
-        return "scores" if self.probabilities or isinstance(self.module, CallableModule) else "gradients"
+            return "decision"
+        return "scores" if self.probabilities or isinstance(self.module, CallableModule) else "white_box"
 
     @property
     def device(self) -> torch.device:
@@ -122,13 +122,13 @@ class Classifier:
     def logits(self, images: Images) -> Tensor:
         """Evaluate the network on images (n, c, h, w) within the bounds; ForwardFailed where it raises an error."""
         with _failures(self.module, images):
-            said = answer(self.module, images, arranged=self.reveals == "gradients")
+            said = answer(self.module, images, arranged=self.access == "white_box")
         return self._read(said, images)
 
     def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
         """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
         with _failures(self.module, images):
-            said = answer(self.module, images, arranged=self.reveals == "gradients")
+            said = answer(self.module, images, arranged=self.access == "white_box")
         outputs = self._read(said, images)
         if self.labels is not None and isinstance(said, Tensor):
             return outputs  # one-hot rows look like probabilities, and are what was asked for

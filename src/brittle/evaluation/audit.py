@@ -73,7 +73,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         question: the threat with its radius, by default linf and the radius most often reported for it; and the levels
             that adversarial images lie on.
         attacks: as text, such as `pgd:steps=40,restarts=5`, or as values, such as `PGD(steps=40)`, own ones too; by
-            default noise, FGSM, PGD and DeepFool; of a network that reveals no gradients those that suit it, see
+            default noise, FGSM, PGD and DeepFool; of a network that gives no gradients those that suit it, see
             `plan`.
         effort: budget, draws, batch, seed and device.
         thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
@@ -139,7 +139,7 @@ def _audited(
         raise DataError(
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
-    planned = planned or plan((), threat, radius, reveals=classifier.reveals, budget=budget)
+    planned = planned or plan((), threat, radius, access=classifier.access, budget=budget)
     source, remarks = match_classes(network.classes, source, asked.data.class_order)
     remarks = [*remarks, *remarks_on_autocast()]
     converted = source.conversions()

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from torch import Tensor
 
 from brittle.arguments import fitted, seen
-from brittle.classifiers.classifier import Reveals
+from brittle.classifiers.classifier import Access
 from brittle.core.attack import Attack
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.spec import Spec, parse_attack
@@ -34,7 +34,7 @@ same network gets the same figures."""
 
 BLACK_BOX_ATTACKS = {
     "scores": ("noise:draws=10", "random-direction", "square", "one-pixel", "rotation-translation"),
-    "labels": ("noise:draws=10", "random-direction", "hop-skip-jump", "rotation-translation"),
+    "decision": ("noise:draws=10", "random-direction", "hop-skip-jump", "rotation-translation"),
 }
 """The same for networks that give no gradients: by their scores, or by their decision alone."""
 RESERVED_QUERIES = 3
@@ -61,7 +61,7 @@ def plan(
     threat: Threat | str,
     radius: float | None,
     *,
-    reveals: Reveals = "gradients",
+    access: Access = "white_box",
     budget: int | None = None,
 ) -> list[Planned]:
     """Turn what the user wrote into attacks with their threats.
@@ -73,14 +73,14 @@ def plan(
         attacks: as text or as values; none for `DEFAULT_ATTACKS`, or `BLACK_BOX_ATTACKS`, as far as they know the norm.
         threat: the question; its radius is for attacks that need one.
         radius: in the units of the images; for flow in pixels.
-        reveals: what the network reveals, for the default attacks.
+        access: what the network gives, for the default attacks.
         budget: most queries of an image and attack; Square's schedule is made for what it leaves.
 
     Raises:
         InputError: an unknown attack, or a norm that it has no mathematics for.
     """
     threat = parse_threat(threat) if isinstance(threat, str) else threat
-    specs = [spec_of(one) for one in attacks] or _suitable(threat, _defaults(reveals, budget))
+    specs = [spec_of(one) for one in attacks] or _suitable(threat, _defaults(access, budget))
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
 
@@ -127,8 +127,8 @@ def threat_for(attack: str | Attack) -> Threat:
     return next((threat for threat in known if _knows(spec, threat)), parse_threat("l2"))
 
 
-def _defaults(reveals: Reveals, budget: int | None) -> Sequence[str]:
-    names = BLACK_BOX_ATTACKS.get(reveals, DEFAULT_ATTACKS)
+def _defaults(access: Access, budget: int | None) -> Sequence[str]:
+    names = BLACK_BOX_ATTACKS.get(access, DEFAULT_ATTACKS)
     fitting = "square" if budget is None else f"square:queries={max(budget - RESERVED_QUERIES, 1)}"
     return [fitting if name == "square" else name for name in names]
 
