@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from brittle import Classifier, Lp, Problem, Untargeted
 from brittle.base.seeds import Streams
-from brittle.classifiers.door import answer, grain_of
+from brittle.classifiers.door import answer
+from brittle.classifiers.manner import grain_of
 from brittle.classifiers.slopes import _power, _times
 from brittle.core.record import Record
 
