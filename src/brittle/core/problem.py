@@ -116,7 +116,7 @@ class Problem(Rows):
         ask, asked, rows = self._charged(points)
         return self._seen(points, ask(asked), rows).outputs.mean(0)
 
-    def _charged(self, points: Images) -> tuple[Callable[[Images], Tensor], Images, Tensor | None]:
+    def _charged(self, points: Images) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None]:
         """Count the passes of the points that the budget allows, before they are made: what fails has been asked too.
 
         Returns:

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Values = TypeVar("Values", Tensor, NDArray[Any])
+else:
+    Values = Any  # what checks types at run time would have to load torch
+
 TOP = 255
 """The highest level of 8 bits."""
-Values = TypeVar("Values", "Tensor", NDArray[Any])
 
 
 def levels_of(values: Values, lower: float = 0.0, span: float = 1.0, top: int = TOP) -> Values:
