@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 import torch
 from affine import affine, convolutional, distance, middle
-from torch import Tensor, nn
+from hill import Hill
+from torch import Tensor
 from torch.nn import functional
 
 from brittle import APGD, PGD, Classifier, InputError, Lp, Targeted, run
@@ -90,23 +91,6 @@ def test_it_is_algorithm_1(p, eps):
         assert float(result.margin[row]) == pytest.approx(largest, rel=1e-9)
         assert result.iterations[row] == 30
     assert halvings > 5
-
-
-class Hill(nn.Module):
-    """Logits whose cross-entropy is largest at a place inside the ball, around which the strides swing.
-
-    Class 0 leads everywhere by at least 1, so that no image is ever broken.
-    """
-
-    def __init__(self, tops: Tensor, steepness: Tensor):
-        super().__init__()
-        self.tops, self.steepness = nn.Parameter(tops), nn.Parameter(steepness)
-        self.seen: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append(x.detach().clone())
-        lead = 1 + ((x - self.tops).square() * self.steepness).flatten(1).sum(1)
-        return torch.stack([lead, 0 * lead], 1)
 
 
 @pytest.mark.parametrize(("p", "eps", "rho", "alpha"), [(math.inf, 0.2, 0.75, 0.75), (2, 0.4, 0.35, 0.6)])

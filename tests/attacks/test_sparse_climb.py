@@ -5,27 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from hill import Hill
 
 from brittle import APGD, Classifier, Lp, run
 from brittle.attacks.apgd_l1 import SparseAPGD
 from brittle.base.seeds import Streams
 
 EPS, ENTRIES, STEPS = 0.35, 12, 75
-
-
-class Hill(nn.Module):
-    """Class 0 leads everywhere, and by least at a place that few entries lead to; the lead is bent along each entry."""
-
-    def __init__(self, tops: Tensor, steepness: Tensor):
-        super().__init__()
-        self.tops, self.steepness = nn.Parameter(tops), nn.Parameter(steepness)
-        self.seen: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append(x.detach().clone())
-        lead = 1 + ((x - self.tops).square() * self.steepness).flatten(1).sum(1)
-        return torch.stack([lead, 0 * lead], 1)
 
 
 def loss_and_slope(x: np.ndarray, top: np.ndarray, steepness: np.ndarray) -> tuple[float, np.ndarray]:
