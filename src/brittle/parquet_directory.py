@@ -6,6 +6,7 @@ The directory is a structure in Thrift's compact protocol.
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
 from brittle.limits import check_limit
@@ -14,8 +15,8 @@ Fields = dict[int, Any]
 """A structure of Thrift: values by the numbers of their fields; of lists the elements, of text the bytes."""
 MAGIC, TAIL = b"PAR1", 8
 """How a file ends, and the bytes of that with the length of what stands before it."""
-SCHEMA, ROWS, GROUPS, NAME, CHILDREN = 2, 3, 4, 4, 5
-"""Fields of the directory, and of an element of the schema: its name and how many children it has."""
+SCHEMA, ROWS, GROUPS, CHILDREN = 2, 3, 4, 5
+"""Fields of the directory, and of an element of the schema: how many children it has."""
 COLUMNS, BYTES, META, ENCRYPTED = 1, 2, 3, 8
 """Fields of a group: its columns, its bytes when inflated (its rows are field 3 as well); and of a column."""
 TYPE, PATH, VALUES, DEFLATED, PAGES, DICTIONARY, STATISTICS, NULLS = 1, 3, 5, 7, 9, 11, 12, 3
@@ -158,19 +159,26 @@ def read_directory(file: BinaryIO, what: str) -> Directory:
         raise ValueError("it does not end as a Parquet file does")
     check_limit("text", length, f"the directory of {what}")
     file.seek(size - TAIL - length)
+    directory, depth = _parsed(file.read(length))
+    check_limit("depth", depth, f"the schema of {what}")
+    return directory
+
+
+@lru_cache(maxsize=4)  # a file is opened again for every block of its rows
+def _parsed(content: bytes) -> tuple[Directory, int]:
+    """Read a directory out of its bytes; return it with the depth of its schema."""
     try:
-        found = Compact(file.read(length)).structure(GROUPS)
+        found = Compact(content).structure(GROUPS)
         elements = cast("list[Fields]", found[SCHEMA])
         counts = [int(element.get(CHILDREN, 0)) for element in elements]
         groups = tuple(_group(one) for one in found[GROUPS])
         rows = _count(found, ROWS)
     except (IndexError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"its directory cannot be read ({error})") from error
-    check_limit("depth", _depth(counts), f"the schema of {what}")
     leaves = sum(count == 0 for count in counts[1:])
     if any(len(group.chunks) != leaves for group in groups) or sum(group.rows for group in groups) != rows:
         raise ValueError("the groups of its rows do not fit its schema")
-    return Directory(rows, groups)
+    return Directory(rows, groups), _depth(counts)
 
 
 def _group(fields: Fields) -> Group:
