@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from brittle.arguments.numbers import levels_text
 from brittle.core.attack import Attack
 from brittle.data import FORMS
 from brittle.errors import InputError
@@ -100,7 +101,7 @@ def _threats() -> list[Listed]:
     rows: list[Listed] = []
     for name, make, origin in _brought(THREATS):
         threat = make(math.inf)
-        size = f"{threat.default_radius * 255:g}/255" if threat.levels else f"{threat.default_radius:g}"
+        size = (levels_text(threat.default_radius) if threat.levels else None) or f"{threat.default_radius:g}"
         usual = f"{threat.sentence(size)} [--eps {size} by default]"
         meaning = usual if math.isfinite(threat.default_radius) else _first_line(make)
         rows.append(Listed("threats", name, meaning, origin=origin))

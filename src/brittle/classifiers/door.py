@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from brittle.classifiers.conv_backward import fast_conv_backward
 from brittle.classifiers.frozen import as_called
 from brittle.classifiers.manner import Manner, Trial, types_of
-from brittle.classifiers.memory_format import to_channels_last
+from brittle.classifiers.memory_format import logits_in, to_channels_last
 from brittle.classifiers.slopes import carried, meets_halves
 from brittle.classifiers.turns import turn
 from brittle.types import HALF_TYPES, Images
@@ -49,8 +49,7 @@ def answer(module: nn.Module, images: Images, asking: Ask | None = None, *, arra
             try:
                 leaf, given = _given(module, images, trial.manner, arranged=arranged)
                 with as_called(), fast_conv_backward(given) if arranged else nullcontext():
-                    said: Any = module(given) if asking is None else asking(module, given)
-                    said = getattr(said, "logits", said) if asking is None else said
+                    said: Any = asking(module, given) if asking is not None else logits_in(module(given))
                 return trial.done(_taken(module, images, leaf, said, trial.manner))
             except Exception as error:
                 if not trial.goes_on(error):

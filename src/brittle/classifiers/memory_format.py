@@ -40,6 +40,11 @@ def to_channels_last(module: nn.Module, images: Images) -> Images:
     return _channels_last(images) if known[shape] else images
 
 
+def logits_in(output: Any) -> Any:
+    """Return what a network gave; of an object with `.logits` these."""
+    return getattr(output, "logits", output)
+
+
 def _channels_last(images: Images) -> Images:
     """Copy images; with one channel `Tensor.contiguous` would do nothing, and convolutions not know the new order."""
     return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).permute(0, 3, 1, 2)
@@ -62,5 +67,4 @@ def _same(module: nn.Module, shape: Shape) -> bool:
 
 def _seeded(module: nn.Module, images: Images) -> Tensor:
     seed_all(0)
-    output: Any = module(images)
-    return getattr(output, "logits", output).float().clone()  # of a network that hands out the same memory each time
+    return logits_in(module(images)).float().clone()  # of a network that hands out the same memory each time
