@@ -1,7 +1,9 @@
 """What others bring: a package with an attack, a threat and a defence, and files of the user's own."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 import pytest
 import torch
@@ -12,13 +14,15 @@ import brittle
 from brittle import registry
 from brittle.cli import app
 from brittle.defences import Defence
-from brittle.errors import InputError, RunError
+from brittle.errors import InputError, RunError, UnsupportedThreat
 from brittle.evaluation.audit import audit
 from brittle.evaluation.spec import parse_attack, parse_defence
 from brittle.listing import listing
 from brittle.models import open_network
+from brittle.plugins import object_in
 from brittle.plugins.names import OWN
 from brittle.report import write_report
+from brittle.specs import Question
 from brittle.studies import run_study
 from brittle.threats import parse_threat
 
@@ -34,6 +38,16 @@ ATTACK = """
     class Other:
         pass
 """
+
+
+@dataclass(frozen=True)
+class Anywhere(brittle.Attack):
+    """Moves images a little, whatever the threat."""
+
+    threats: ClassVar[tuple[str, ...]] = ("success",)
+
+    def perturb(self, problem: brittle.Problem) -> None:
+        problem.probe(problem.images + 0.05, graph=False)
 
 
 @pytest.fixture
@@ -127,6 +141,92 @@ def test_a_threat_of_the_users_file_is_audited_and_part_of_the_identity(tmp_path
     path.write_text(path.read_text() + "\n")
     with pytest.raises(RunError, match=r"mine\.py"):
         audit("digits-lenet", "digits", tmp_path / "run", **given)
+
+
+THREATS = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    import brittle
+
+    @dataclass(frozen=True)
+    class Wide(brittle.Threat):
+        name: ClassVar[str] = "wide"
+        width: float = 1.0
+
+        def size(self, clean, moved):
+            return brittle.Lp("inf").size(clean, moved) / self.width
+
+        def project(self, clean, moved):
+            return brittle.Lp("inf", self.width * self.radius).project(clean, moved)
+
+        def draw(self, clean, streams, ids, bounds):
+            return brittle.Lp("inf", self.width * self.radius).draw(clean, streams, ids, bounds)
+
+        def max_size(self, clean, bounds):
+            return brittle.Lp("inf").max_size(clean, bounds) / self.width
+
+    class Borrowed(Wide):
+        name = "linf"
+
+    class Norm(Wide):
+        name = "l2-weighted"
+
+    class Capital(Wide):
+        name = "My_Threat"
+
+    class Column(Wide):
+        name = "success"
+
+    class Needs(Wide):
+        def __init__(self, radius, more):
+            pass
+"""
+
+
+@pytest.fixture
+def threats(tmp_path):
+    path = tmp_path / "threats.py"
+    path.write_text(dedent(THREATS))
+    return path
+
+
+def test_what_a_threat_is_made_with_is_part_of_the_identity(threats, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        (PLUGIN / "brittle_example" / "__init__.py").read_text().replace('"half")', '"wide")')
+    )
+    wide = object_in(f"{threats}:Wide")
+    assert isinstance(wide, type)
+    given = {"attacks": [f"{tmp_path}/mine.py:Grey:steps=2"], "limit": 4}
+    run = audit("digits-lenet", "digits", tmp_path / "run", question=Question(wide(0.05)), **given)
+    assert run.manifest.threat.settings == {}
+    with pytest.raises(RunError, match="another run"):
+        audit("digits-lenet", "digits", tmp_path / "run", question=Question(wide(0.05, width=3.0)), **given)
+    other = audit("digits-lenet", "digits", tmp_path / "other", question=Question(wide(0.05, width=3.0)), **given)
+    assert other.manifest.threat.settings == {"width": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Borrowed", "called linf, as brittle's own"),
+        ("Norm", "l2-weighted.*not as a norm begins"),
+        ("Capital", "My_Threat.*small letters"),
+        ("Needs", "cannot be made of a radius alone"),
+    ],
+)
+def test_threats_that_cannot_be_recorded_are_refused_at_the_start(threats, name: str, reason: str):
+    with pytest.raises(InputError, match=reason):
+        parse_threat(f"{threats}:{name}")
+
+
+def test_a_threat_called_like_a_column_spoils_none(threats):
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    column = parse_threat(f"{threats}:Column:0.1")
+    attack = brittle.SmallestRadius(brittle.RandomNoise(1), steps=1)
+    with pytest.raises(UnsupportedThreat):
+        attack.check(column)
+    result = brittle.run(Anywhere(), brittle.Classifier(open_network("digits-lenet").module), images, threat=column)
+    assert result.table()["success"].to_pylist() == result.success.tolist()
 
 
 def test_an_entry_point_that_fails_is_said_and_the_rest_works(tmp_path, monkeypatch):

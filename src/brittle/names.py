@@ -18,6 +18,11 @@ _USUAL = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _KEPT = re.compile(r"\\(?:x(?:[89a-f][0-9a-f]|5c)|ud[89a-f][0-9a-f]{2})")
 """What `stored` writes for what UTF-8 cannot say, and for a backslash that only looks like it."""
 
+OLDER_NORMS = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}
+"""Names by which older versions knew the norms."""
+OWN_THREAT = re.compile("(?!l[0-9]|linf)[a-z][a-z0-9-]{0,31}")
+"""How a threat may be called that is not brittle's own: what begins like a norm is taken for one."""
+
 
 def shown(text: str | os.PathLike[str]) -> str:
     r"""Return a name, or a line that quotes one, as a reader may see it: one line, nothing invisible, nothing obeyed.

@@ -37,7 +37,7 @@ from brittle import (
     run,
 )
 from brittle.maths.geometry import warp
-from brittle.threats import TOLERANCE
+from brittle.tolerance import TOLERANCE
 
 KEPT, KEPT_IN_L0, LONGER = 0.75, 0.5, 1.5
 """Shares of the successes that a search keeps where the network is odd, and how many times its median may grow."""

@@ -11,7 +11,8 @@ from brittle import ColourShift, Lp, RandomNoise, SmallestRadius, Threat, run
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.threats import THREATS, TOLERANCE, described, parse_threat
+from brittle.threats import THREATS, described, parse_threat
+from brittle.tolerance import TOLERANCE
 
 RADII = {"l0": 3.0, "l1": 1.0, "l2": 0.4, "pixels": 2.0, "flow": 0.8}
 """A radius that images of 3 x 4 leave room for; 0.1 for others."""

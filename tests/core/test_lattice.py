@@ -30,8 +30,8 @@ from brittle.core.attack import Attack
 from brittle.core.ladder import ladder
 from brittle.data import open_source
 from brittle.models import open_network
-from brittle.threats import TOLERANCE
 from brittle.threats.grid import Lattice
+from brittle.tolerance import TOLERANCE
 
 BYTES = Lattice(256)
 

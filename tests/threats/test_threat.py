@@ -8,7 +8,7 @@ from affine import convolutional, middle
 
 from brittle import Bounds, InputError, Lp, Pixels, RandomNoise, run
 from brittle.base.seeds import Streams
-from brittle.threats import TOLERANCE
+from brittle.tolerance import TOLERANCE
 
 CLEAN = torch.full((6, 3, 4, 5), 0.5, dtype=torch.float64)
 EVERYONE = torch.arange(6)

@@ -114,7 +114,7 @@ class Result:
         columns: dict[str, Tensor | None] = {}
         for one in fields(self):
             new = {**self.sizes, "flow": self.flow} if one.name == "sizes" else {one.name: getattr(self, one.name)}
-            columns |= new
+            columns = new | columns if one.name == "sizes" else columns | new  # a threat may be called like a column
         return pa.table(
             {
                 name: values.cpu().numpy()

@@ -22,7 +22,7 @@ from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import batch_of, check_model_on_data, draws_for
 from brittle.evaluation.part import without_final_query
-from brittle.evaluation.plan import Planned, plan, threat_of, usual
+from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
@@ -187,7 +187,7 @@ def _audited(
             remarks=remarks,
             relabelled=None if source.relabelled is None else list(source.relabelled),
         ),
-        threat=ThreatInfo(norm=threat.name, radius=radius),
+        threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
         code=origin.code,

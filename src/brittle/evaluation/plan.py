@@ -16,7 +16,7 @@ from brittle.evaluation.spec import Spec, parse_attack
 from brittle.registry import ATTACKS, COMBINATORS
 from brittle.runs.manifest import AttackInfo
 from brittle.specs import Question
-from brittle.threats import BUILT_IN, Threat, parse_threat
+from brittle.threats import BUILT_IN, Lp, Threat, check_named, parse_threat
 
 DEFAULT_ATTACKS = (
     "noise:draws=10",
@@ -98,7 +98,7 @@ def threat_of(question: Question) -> tuple[Threat | None, float | None]:
     given: object = fitted("norm", question.threat, str | Threat | None)
     if given is None:
         return None, question.radius
-    threat = parse_threat(given) if isinstance(given, str) else cast(Threat, given)
+    threat = parse_threat(given) if isinstance(given, str) else check_named(cast(Threat, given))
     if isinstance(threat.radius, Tensor):
         raise InputError(f"the radius is {seen(threat.radius)}; expected one number for all images")
     inner = threat.radius if threat.bounded else None
@@ -182,8 +182,8 @@ def spec_of(attack: str | Attack) -> Spec:
     return Spec(f"{type(attack).__name__}({', '.join(changed)})", next(known, type(attack).__name__), attack)
 
 
-def _changed(attack: Attack, field: Field[Any]) -> bool:
-    value: object = getattr(attack, field.name)
+def _changed(of: Attack | Threat, field: Field[Any]) -> bool:
+    value: object = getattr(of, field.name)
     return field.init and not (type(value) is type(field.default) and value == field.default)
 
 
@@ -198,15 +198,28 @@ def _called(value: object) -> str:
 
 def _settings(attack: Attack) -> dict[str, Any]:
     """Return every hyper-parameter; attacks inside another are named."""
+    return {field.name: _recorded(getattr(attack, field.name)) for field in fields(attack)}
 
-    def plain(value: object) -> Any:
-        if isinstance(value, Attack):
-            return {"attack": type(value).__name__, **_settings(value)}
-        if isinstance(value, tuple | list):
-            return [plain(inner) for inner in cast(tuple[object, ...], value)]
-        return value if isinstance(value, str | int | float | None) else repr(value)  # of an attack of the user's own
 
-    return {field.name: plain(getattr(attack, field.name)) for field in fields(attack)}
+def threat_settings(threat: Threat) -> dict[str, Any]:
+    """Return what a threat is made with beside its radius and its name, as far as it is not as by default.
+
+    Example:
+        >>> threat_settings(Lp("inf", 0.1))
+        {}
+    """
+    told = ("radius", "p") if isinstance(threat, Lp) else ("radius",)
+    changed = [field.name for field in fields(threat) if field.name not in told and _changed(threat, field)]
+    return {name: _recorded(getattr(threat, name)) for name in changed}
+
+
+def _recorded(value: object) -> Any:
+    """A setting as a manifest holds it."""
+    if isinstance(value, Attack):
+        return {"attack": type(value).__name__, **_settings(value)}
+    if isinstance(value, tuple | list):
+        return [_recorded(inner) for inner in cast(tuple[object, ...], value)]
+    return value if isinstance(value, str | int | float | None) else repr(value)  # of the user's own
 
 
 def _kind(spec: Spec, threat: Threat, radius: float | None) -> Literal["fixed", "minimum"]:

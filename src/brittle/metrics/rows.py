@@ -2,7 +2,6 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-import re
 from collections.abc import Sequence
 from functools import reduce
 
@@ -11,13 +10,11 @@ import pyarrow as pa
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import Flags, Floats, Integers
+from brittle.names import OLDER_NORMS, OWN_THREAT
 from brittle.tolerance import most_within
 
 COLUMNS = ("l0", "l1", "l2", "linf", "pixels", "flow")
 """Ways to measure changes that have a column of their own in every table."""
-OLDER = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}
-"""The p of a norm, for the column that holds the size of a change in it."""
-_THREAT = re.compile("(?!l[0-9]|linf)[a-z][a-z0-9-]*")
 
 
 def floats(table: pa.Table, column: str) -> Floats:
@@ -43,8 +40,8 @@ def changes(table: pa.Table, p: str) -> Floats:
         p: how changes are measured: l0, l1, l2, linf (or 0, 1, 2, inf), pixels, flow, or the name of the threat that
             the attack ran under, whose sizes are those of the column `size`.
     """
-    name = OLDER.get(p, p)
-    if name not in COLUMNS and not _THREAT.fullmatch(name):
+    name = OLDER_NORMS.get(p, p)
+    if name not in COLUMNS and not OWN_THREAT.fullmatch(name):
         raise InputError(f"there is no norm {p!r}; known are {', '.join(COLUMNS)}, and threats by their names")
     return floats(table, name if name in COLUMNS else "size")
 

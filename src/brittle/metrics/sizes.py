@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Floats, mean, quantile
-from brittle.metrics.rows import OLDER, changes, flags, floats
+from brittle.metrics.rows import changes, flags, floats
+from brittle.names import OLDER_NORMS
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -94,7 +95,7 @@ def rho_adv(table: pa.Table, p: str = "l2", level: float = LEVEL, seed: int = 0,
     Raises:
         InputError: another p, or no image to average over.
     """
-    norm = OLDER.get(p, p)
+    norm = OLDER_NORMS.get(p, p)
     if norm not in ("l1", "l2", "linf"):
         raise InputError(f"a change relative to the image has no meaning for {p!r}; give l1, l2 or linf")
     correct = flags(table, "correct")

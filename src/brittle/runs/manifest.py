@@ -225,6 +225,8 @@ def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
 def _as_written(info: ThreatInfo | AttackInfo, form: int) -> dict[str, Any]:
     """Return what determines the rows, as the format spells it, so that old runs keep their identity."""
     plain = info.model_dump(mode="json", exclude={"spec"})
+    if isinstance(info, ThreatInfo) and not info.settings:
+        del plain["settings"]  # runs of threats without any keep their identity
     return (
         plain
         if form == FORMAT

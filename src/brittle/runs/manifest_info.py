@@ -5,7 +5,7 @@ from abc import ABC
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo
 
 from brittle.names import stored
 from brittle.threats import spelled
@@ -125,44 +125,6 @@ def said_of_images(
     ]
 
 
-class ThreatInfo(Strict):
-    """The question of the audit: a norm and the largest allowed change in it (None: no limit)."""
-
-    norm: Norm
-    radius: float | None
-
-
-class AttackInfo(Strict):
-    """One attack of the plan.
-
-    Attributes:
-        key: name of its folder of parts; letters, digits and ``. _ = , -`` only.
-        spec: what the user wrote, such as ``pgd:steps=40``.
-        name: its name in the registry.
-        settings: every hyper-parameter, defaults included; infinite and undefined numbers are kept as text.
-        kind: "minimum" when it searched the smallest change without a radius, "fixed" when it was run at `radius`.
-        norm: by which it measures a change.
-        radius: the largest allowed change; None for no limit.
-    """
-
-    key: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,119}$")
-    spec: Name
-    name: Name
-    settings: dict[str, JsonValue]
-    kind: Literal["fixed", "minimum"]
-    norm: Norm
-    radius: float | None
-
-    @field_validator("settings", mode="before")
-    @classmethod
-    def _name_what_json_cannot_say(cls, settings: object) -> object:
-        return _finite(settings)
-
-    def radius_in(self, norm: str) -> float | None:
-        """The radius in the norm that it was run at; None where each change counts with a size of its own."""
-        return self.radius if self.kind == "fixed" and self.norm == spelled(norm) else None
-
-
 def _finite(value: object) -> object:
     """Numbers that JSON cannot say become text, at any depth; tuples become lists."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -172,3 +134,47 @@ def _finite(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in cast(list[object], value)]
     return value
+
+
+Settings = Annotated[dict[str, JsonValue], BeforeValidator(_finite)]
+"""Settings by their names; infinite and undefined numbers are kept as text."""
+
+
+class ThreatInfo(Strict):
+    """The question of the audit.
+
+    Attributes:
+        norm: how a change is measured, by the name of the threat.
+        radius: the largest allowed change; None for no limit.
+        settings: what the threat is made with besides, where it is not as by default.
+    """
+
+    norm: Norm
+    radius: float | None
+    settings: Settings = Field(default_factory=dict[str, JsonValue])
+
+
+class AttackInfo(Strict):
+    """One attack of the plan.
+
+    Attributes:
+        key: name of its folder of parts; letters, digits and ``. _ = , -`` only.
+        spec: what the user wrote, such as ``pgd:steps=40``.
+        name: its name in the registry.
+        settings: every hyper-parameter, defaults included.
+        kind: "minimum" when it searched the smallest change without a radius, "fixed" when it was run at `radius`.
+        norm: by which it measures a change.
+        radius: the largest allowed change; None for no limit.
+    """
+
+    key: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,-]{0,119}$")
+    spec: Name
+    name: Name
+    settings: Settings
+    kind: Literal["fixed", "minimum"]
+    norm: Norm
+    radius: float | None
+
+    def radius_in(self, norm: str) -> float | None:
+        """The radius in the norm that it was run at; None where each change counts with a size of its own."""
+        return self.radius if self.kind == "fixed" and self.norm == spelled(norm) else None

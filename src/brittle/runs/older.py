@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from brittle.threats import OLDER, spelled
+from brittle.names import OLDER_NORMS
+from brittle.threats import spelled
 
 
 def spelt_anew(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,4 +39,4 @@ def spelt_before(norm: str) -> str:
         >>> spelt_before("linf"), spelt_before("flow")
         ('inf', 'flow')
     """
-    return next((old for old, new in OLDER.items() if new == norm), norm)
+    return next((old for old, new in OLDER_NORMS.items() if new == norm), norm)

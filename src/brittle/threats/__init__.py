@@ -3,24 +3,22 @@
 from brittle.threats.colour import ColourShift
 from brittle.threats.flow import Flow
 from brittle.threats.lp import Lp
-from brittle.threats.named import BUILT_IN, MEASURES, OLDER, THREATS, described, parse_threat, spelled
+from brittle.threats.named import BUILT_IN, MEASURES, THREATS, check_named, described, parse_threat, spelled
 from brittle.threats.parametric import Parametric
 from brittle.threats.pixels import Pixels
 from brittle.threats.threat import Threat
-from brittle.tolerance import TOLERANCE
 
 __all__ = [
     "BUILT_IN",
     "MEASURES",
-    "OLDER",
     "THREATS",
-    "TOLERANCE",
     "ColourShift",
     "Flow",
     "Lp",
     "Parametric",
     "Pixels",
     "Threat",
+    "check_named",
     "described",
     "parse_threat",
     "spelled",

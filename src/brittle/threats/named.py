@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 from brittle.arguments import parse_number, seen
-from brittle.errors import InputError
+from brittle.errors import InputError, quoted
+from brittle.names import OLDER_NORMS, OWN_THREAT
 from brittle.plugins import Registry, parts_of_spec
 from brittle.threats.colour import ColourShift
 from brittle.threats.flow import Flow
@@ -27,9 +28,6 @@ THREATS: "Registry[Callable[..., Threat]]" = Registry(
     "threat", BUILT_IN, "brittle.threats", callable, "a subclass of brittle.Threat that takes its radius"
 )
 """All of them, those of packages too; called with the radius."""
-OLDER = {"0": "l0", "1": "l1", "2": "l2", "inf": "linf"}
-"""Names by which older versions knew the norms."""
-
 MEASURES: dict[str, Threat] = {name: made for name, make in BUILT_IN.items() if (made := make(math.inf)).on_images}
 """Those of brittle's own by which the change of any two images can be measured."""
 
@@ -41,7 +39,7 @@ def spelled(name: str) -> str:
         >>> spelled("inf"), spelled("flow")
         ('linf', 'flow')
     """
-    return OLDER.get(name, name)
+    return OLDER_NORMS.get(name, name)
 
 
 def parse_threat(text: str, radius: float | None = None) -> Threat:
@@ -72,13 +70,38 @@ def parse_threat(text: str, radius: float | None = None) -> Threat:
     else:
         (name, rest), colon = in_file, in_file[1]
     own = parse_number(rest.strip()) if colon else radius
-    return _made(THREATS.find(name)(math.inf if own is None else own), name)
+    return _made(THREATS.find(name), name, math.inf if own is None else own)
 
 
-def _made(threat: object, name: str) -> Threat:
-    """Check what somebody else's class made."""
+def _made(make: Callable[[float], object], name: str, radius: float) -> Threat:
+    """Make a threat by somebody else's class, and check what comes out."""
+    try:
+        threat = make(radius)
+    except TypeError as error:
+        raise InputError(f"{name} cannot be made of a radius alone: {quoted(error)}") from error
     if not isinstance(threat, Threat):
         raise InputError(f"{name} made a {type(threat).__name__}; expected a brittle.Threat")
+    return check_named(threat)
+
+
+def check_named(threat: Threat) -> Threat:
+    """Return a threat whose name may stand in a record: one of brittle's own, or one called like none of them.
+
+    Raises:
+        InputError: it is called like another threat, like a norm, or by what is no name.
+
+    Example:
+        >>> check_named(Lp(2)).name
+        'l2'
+    """
+    own = BUILT_IN.get(threat.name)
+    if own is None and not OWN_THREAT.fullmatch(threat.name):
+        raise InputError(
+            f"the threat {type(threat).__name__} is called {seen(threat.name)}; expected up to 32 small letters, "
+            "digits and hyphens, a letter first, and not as a norm begins"
+        )
+    if own is not None and type(threat) is not type(own(math.inf)):
+        raise InputError(f"the threat {type(threat).__name__} is called {threat.name}, as brittle's own; rename it")
     return threat
 
 
@@ -90,7 +113,7 @@ def described(name: str) -> Threat:
         ('L∞', 'another')
     """
     try:
-        return _made(THREATS[spelled(name)](math.inf), name)
+        return _made(THREATS[spelled(name)], name, math.inf)
     except (KeyError, InputError):
         return _Unknown(name)
 
