@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from brittle.engine import lease as leasing
-from brittle.engine.engine import LocalEngine
+from brittle.engine.engine import LocalEngine, ignore_part
 from brittle.engine.lease import STALE, lease
 from brittle.errors import RunError
 from brittle.files import write_atomically
@@ -42,8 +42,8 @@ class Square:
         write_atomically(self.folder / "parts" / self.name, str(self.number**2).encode())
 
 
-def engine(folder):
-    return LocalEngine(folder / "leases")
+def run(folder, parts, elsewhere=ignore_part):
+    return LocalEngine().run(parts, folder / "leases", elsewhere)
 
 
 def results(folder):
@@ -58,9 +58,9 @@ def process(folder, **how):
     """Another process that does the same parts in the same folder."""
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pathlib import Path\nfrom test_engine import COUNT, Square, engine\n"
+        "from pathlib import Path\nfrom test_engine import COUNT, Square, run\n"
         f"folder = Path({str(folder)!r})\n"
-        f"engine(folder).run([Square(folder, number, **{how!r}) for number in range(COUNT)])\n"
+        f"run(folder, [Square(folder, number, **{how!r}) for number in range(COUNT)])\n"
     )
     return subprocess.Popen([sys.executable, "-c", code])
 
@@ -82,7 +82,7 @@ def test_two_processes_share_the_parts_of_a_folder(tmp_path):
     assert results(tmp_path) == wanted()
     numbers = sorted(number for number, _ in log(tmp_path))
     assert numbers == [*range(COUNT)], "every part is done, and none twice"
-    assert not list((tmp_path / "leases").iterdir())
+    assert not (tmp_path / "leases").exists()
 
 
 def test_the_part_of_a_killed_process_is_taken_over(tmp_path):
@@ -93,9 +93,9 @@ def test_the_part_of_a_killed_process_is_taken_over(tmp_path):
         other.send_signal(signal.SIGKILL)
         other.wait()
     assert [path.name for path in (tmp_path / "leases").iterdir()] == ["00.lease"]
-    assert engine(tmp_path).run([Square(tmp_path, number) for number in range(COUNT)]) == COUNT
+    assert run(tmp_path, [Square(tmp_path, number) for number in range(COUNT)]) == COUNT
     assert results(tmp_path) == wanted()
-    assert not list((tmp_path / "leases").iterdir())
+    assert not (tmp_path / "leases").exists()
 
 
 def test_what_a_living_process_has_claimed_is_left_to_it(tmp_path):
@@ -141,6 +141,6 @@ def test_a_part_that_fails_lets_go_of_its_lease(tmp_path):
             raise RunError("no")
 
     with pytest.raises(RunError, match="no"):
-        engine(tmp_path).run([Fails(tmp_path, 0)])
+        run(tmp_path, [Fails(tmp_path, 0)])
     assert not list((tmp_path / "leases").iterdir())
-    assert engine(tmp_path).run([Square(tmp_path, 0)]) == 1
+    assert run(tmp_path, [Square(tmp_path, 0)]) == 1

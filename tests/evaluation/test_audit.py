@@ -12,7 +12,7 @@ from torch import nn
 from brittle import DataError, InputError, LabelError, ModelError, RunError, files
 from brittle.data import open_source
 from brittle.evaluation.audit import audit
-from brittle.evaluation.part import GallerySelection
+from brittle.evaluation.gallery import GallerySelection
 from brittle.maths.geometry import warp
 from brittle.maths.quantization import rounded
 from brittle.models import Network, open_network

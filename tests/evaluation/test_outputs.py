@@ -19,6 +19,7 @@ from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
 from brittle.report import write_report
 from brittle.report.universal_page import write_universal
+from brittle.runs import lock
 from brittle.runs.lock import folder_held, names_held
 from brittle.studies import run_study
 from brittle.universal.perturbation import Perturbation
@@ -217,14 +218,10 @@ def test_a_second_writer_of_a_file_is_refused(command, tmp_path):
 
 
 @pytest.mark.parametrize("command", FOLDERS)
-def test_a_second_writer_of_a_folder_is_refused(command, tmp_path):
+def test_a_folder_of_another_writer_is_refused(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE", 1)
     with folder_held(tmp_path), pytest.raises(RunError, match="another process is writing to"):
         FOLDERS[command](tmp_path)
-
-
-def test_a_second_study_is_refused(tmp_path):
-    with folder_held(tmp_path / "lbfgs-cross-model"), pytest.raises(RunError, match="another process is writing to"):
-        run_study("lbfgs-cross-model", tmp_path)
 
 
 def test_a_killed_attack_leaves_whole_images_and_goes_on(tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, Lp, RandomNoise, run
-from brittle.evaluation.part import PER_END, GallerySelection, rows_of, survives_rounding, without_final_query
+from brittle.evaluation.gallery import PER_END, GallerySelection
+from brittle.evaluation.part import rows_of, survives_rounding, without_final_query
 from brittle.maths.quantization import rounded
 from brittle.metrics.rows import COLUMNS
 from brittle.runs.schema import SCHEMA

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from brittle import RunError
-from brittle.runs.lock import folder_held, names_held, sweep
+from brittle.runs import lock
+from brittle.runs.lock import folder_held, folder_joined, join_folder, names_held, share_folder, sweep
 
 
 def test_a_second_writer_is_refused_and_nothing_stays(tmp_path):
@@ -31,6 +32,32 @@ def test_a_second_writer_of_a_folder_is_refused(tmp_path):
         pass
     with folder_held(tmp_path):
         pass
+
+
+def test_several_work_in_a_folder_that_nobody_holds_alone(tmp_path):
+    left = tmp_path / "new" / ".half.1.unfinished"
+    with folder_joined(tmp_path / "new"):
+        left.touch()
+        with folder_joined(tmp_path / "new"):
+            assert left.exists(), "only who is alone clears away"
+        with pytest.raises(RunError, match="another process is writing"), folder_held(tmp_path / "new"):
+            pass
+    with folder_joined(tmp_path / "new"):
+        assert not left.exists()
+
+
+def test_who_joins_waits_for_a_moment_and_not_for_ever(tmp_path, monkeypatch):
+    handle, alone = join_folder(tmp_path)
+    assert alone
+    monkeypatch.setattr(lock, "PATIENCE", 2)
+    with pytest.raises(RunError, match="another process is writing"):
+        join_folder(tmp_path)
+    threading.Timer(0.2, share_folder, [handle]).start()
+    monkeypatch.setattr(lock, "PATIENCE", 60)
+    other, alone = join_folder(tmp_path)
+    assert not alone
+    os.close(handle)
+    os.close(other)
 
 
 def test_many_at_once_are_one_at_a_time(tmp_path):

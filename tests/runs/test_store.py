@@ -145,12 +145,30 @@ def test_another_run_is_refused_and_the_difference_named(folder, changes, messag
     RunFolder.create(folder.path, manifest()).close()  # the refusal holds nothing
 
 
-def test_only_one_writer_at_a_time(folder):
-    with pytest.raises(RunError, match="another process"):
-        RunFolder.create(folder.path, manifest())
+def test_several_work_at_the_same_run_and_the_manifest_holds_what_each_notes(folder):
+    (folder.path / ".half.1.unfinished").touch()
+    with RunFolder.create(folder.path, manifest()) as other:
+        assert (folder.path / ".half.1.unfinished").exists(), "it may be being written"
+        other.note("first")
+        folder.note("second")
+        other.note_bad([BadImageInfo(index=3, name="c", reason="cut")])
+        folder.note_bad([BadImageInfo(index=1, name="a", reason="cut")])
+    found = RunFolder.open(folder.path).manifest
+    assert (found.notes, [one.index for one in found.data.bad]) == (["first", "second"], [1, 3])
     folder.close()
     folder.close()
     RunFolder.create(folder.path, manifest()).close()
+    assert not (folder.path / ".half.1.unfinished").exists()
+
+
+def test_a_folder_in_which_another_process_works_is_not_cleared(folder):
+    with pytest.raises(RunError, match="another process is writing"):
+        RunFolder.create(folder.path, manifest(seed=1), force=True)
+    with pytest.raises(RunError, match="holds another run"):
+        RunFolder.create(folder.path, manifest(seed=1))
+    RunFolder.create(folder.path, manifest(), force=True).close()
+    folder.close()
+    RunFolder.create(folder.path, manifest(seed=1), force=True).close()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

@@ -1,15 +1,20 @@
 """Keeping cells: nothing is done twice, nothing finished is lost, and what is missing is said."""
 
+import dataclasses
 import json
+import os
 import signal
+import time
+from functools import partial
 
 import pytest
 from counting_study import Counting
-from forked import ending, kill
+from forked import begun, ended, ending, kill
 
 from brittle.errors import InputError, RunError
 from brittle.metrics import Estimate, proportion
 from brittle.studies import STUDIES, Column, Row, Study, run_study
+from brittle.studies.bench.kept import read_study
 
 ALL = ["first error", "first rho", "second error", "second rho"]
 ASKED = ALL[:1]
@@ -168,3 +173,35 @@ def test_a_cell_that_was_harmed_is_computed_again_and_said_so(counting, tmp_path
     assert again.entry("first", "error").measured.value == 0.125
     assert any("computed anew: the kept cell is damaged" in line for line in told)
     assert json.loads(path.read_text())["values"] == json.loads(whole)["values"]
+
+
+def test_two_processes_share_the_cells_of_a_study(tmp_path):
+    """Each waits for the other in its first cell, so that none can do them all."""
+
+    def work():
+        counting = Counting()
+        before = counting.cells
+
+        def slowly(setting):
+            def compute(cell):
+                (tmp_path / f"{os.getpid()} {cell.row} {cell.column}").touch()
+                ends = time.monotonic() + 20
+                while len({path.name.split()[0] for path in tmp_path.glob("* *")}) < 2 and time.monotonic() < ends:
+                    time.sleep(0.01)
+                return cell.compute()
+
+            return [dataclasses.replace(cell, compute=partial(compute, cell)) for cell in before(setting)]
+
+        run_study(dataclasses.replace(counting.study(), cells=slowly), tmp_path / "out")
+
+    copies = [begun(work), begun(work)]
+    assert [ended(copy) for copy in copies] == [0, 0]
+    done = [path.name.split() for path in tmp_path.glob("* *")]
+    assert sorted(cell for _, *cell in done) == [
+        [row, name] for row in ("first", "second") for name in ("error", "rho")
+    ]
+    assert len({process for process, *_ in done}) == 2
+    both = read_study(tmp_path / "out" / "counting")
+    alone = run_study(Counting().study(), tmp_path / "alone")
+    assert both.entries == alone.entries
+    assert both.computed + both.reused == alone.computed == 4

@@ -1,12 +1,13 @@
 """What runs parts: here, one after the other, beside any other process that runs parts of the same folder."""
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from brittle.engine.lease import LEASE, lease
+from brittle.engine.lease import LEASE, lease, remove_stale
 
 WAIT = 0.2
 """Seconds before another look at parts that others have claimed."""
@@ -36,27 +37,35 @@ class Part(Protocol):
 class Engine(Protocol):
     """Whatever gets parts done, on this machine or on others."""
 
-    def run(self, parts: Sequence[Part]) -> int:
-        """Return once every part is done, by whomever; the number of those that this call did."""
+    def run(self, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ...) -> int:
+        """Return once every part is done, by whomever.
+
+        Args:
+            parts: in the order in which they are best done.
+            leases: folder for the claims, the same for all processes that share the work; it is gone with the last one.
+            elsewhere: is called for each part that somebody else did meanwhile.
+
+        Returns:
+            The number of parts that this call did.
+        """
         ...
+
+
+def ignore_part(part: Part) -> None:
+    """Do nothing with a part that was done elsewhere."""
 
 
 @dataclass(frozen=True)
 class LocalEngine:
     """Does parts in this process, in their order, and leaves to others what they have claimed.
 
-    Attributes:
-        leases: folder for the claims, the same for all processes that share the work; it is gone with the last one.
-
     Example:
         >>> import tempfile
-        >>> LocalEngine(Path(tempfile.mkdtemp()) / "leases").run([])
+        >>> LocalEngine().run([], Path(tempfile.mkdtemp()) / "leases")
         0
     """
 
-    leases: Path
-
-    def run(self, parts: Sequence[Part]) -> int:
+    def run(self, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ignore_part) -> int:
         """Do every part that is not done and not claimed, until all are done.
 
         A part whose process dies is done here. An error of a part ends the call; parts done so far stay.
@@ -64,14 +73,28 @@ class LocalEngine:
         Raises:
             RunError: the folder of the leases cannot be written.
         """
-        count, left = 0, [*parts]
-        while left := [part for part in left if not part.done()]:
-            before = count
-            for part in left:
-                with lease(self.leases / f"{part.name}{LEASE}") as mine:
-                    if mine and not part.done():  # it may have been finished between the look and the claim
+        count, missing = 0, [part for part in parts if not part.done()]
+        if not missing:
+            return 0
+        while missing:
+            before, left = count, list[Part]()
+            for part in missing:
+                mine = False
+                with lease(leases / f"{part.name}{LEASE}") as claimed:
+                    if claimed and not part.done():  # it may have been finished between the look and the claim
                         part.do()
-                        count += 1
-            if count == before and not all(part.done() for part in left):
+                        mine, count = True, count + 1
+                if not mine:
+                    left.append(part)
+            missing = list[Part]()
+            for part in left:
+                if part.done():
+                    elsewhere(part)
+                else:
+                    missing.append(part)
+            if missing and count == before:
                 time.sleep(WAIT)
+        remove_stale(leases)
+        with contextlib.suppress(OSError):
+            leases.rmdir()  # others may still work there
         return count

@@ -17,6 +17,10 @@ STALE = 60.0
 """Seconds without renewal after which a lease of another machine is taken over; the clocks may differ by less."""
 RENEW = STALE / 6
 """Seconds between two renewals."""
+TRIES = 10
+"""How often a folder that somebody removes at the very moment is made again."""
+LEASES = "leases"
+"""The folder of the leases in that of the work, there while parts are under way."""
 LEASE = ".lease"
 """Suffix of the file of a lease."""
 
@@ -48,12 +52,7 @@ def lease(path: Path) -> Generator[bool]:
         False
     """
     token = f"{socket.gethostname()} {os.getpid()} {time.time_ns()} {threading.get_ident()}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mine = _claim(path, token)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    if not mine:
+    if not _claimed(path, token):
         yield False
         return
     stop = threading.Event()
@@ -67,6 +66,27 @@ def lease(path: Path) -> Generator[bool]:
         with contextlib.suppress(OSError):
             if _token(path) == token:  # it may have been taken over meanwhile
                 path.unlink()
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the leases that killed processes left, such as those of parts that they had just finished."""
+    for path in folder.glob(f"*{LEASE}"):
+        with contextlib.suppress(OSError):
+            if _stale(path):
+                path.unlink()
+
+
+def _claimed(path: Path, token: str) -> bool:
+    """Claim in a folder that may be missing, or be removed by somebody who has just finished there."""
+    try:
+        for _ in range(TRIES):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                return _claim(path, token)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _claim(path, token)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _claim(path: Path, token: str) -> bool:

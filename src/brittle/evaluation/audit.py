@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +18,7 @@ from brittle.arguments import checked
 from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.lattice import Lattice
+from brittle.engine.engine import Engine, LocalEngine
 from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import batch_of, check_model_on_data, draws_for
@@ -59,11 +60,13 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     force: bool = False,
     command: Sequence[str] = (),
     watch: Progress | None = None,
+    engine: Engine | None = None,
     **options: Any,
 ) -> RunFolder:
     """Attack a network on images and keep every row in a run folder.
 
-    Interrupted at any moment and called again with the same arguments, it goes on and ends with the same rows.
+    Interrupted at any moment and called again with the same arguments, it goes on and ends with the same rows. Called
+    by several processes at the same time with the same arguments, they share the parts of the run.
 
     Args:
         model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
@@ -81,6 +84,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         force: replace another run that the folder holds.
         command: what the user typed, for the manifest.
         watch: who is told of the progress.
+        engine: what gets the parts of the run done; by default this process, one part after the other.
         **options: single fields of the network, the images, the question and the effort, by the names that the
             command line has: `norm`, `eps`, `limit`, `seed`, ...
 
@@ -98,11 +102,13 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     """
     asked = Asked.of(model, data, question, effort, options, without=("target",))
     path = Path(tempfile.mkdtemp(prefix="brittle-")) if out is None else Path(out)
+    watch = watch or NullProgress()
+    call = _Call(asked, tuple(attacks), thorough, force, tuple(command), watch, engine or LocalEngine())
     if out is not None:
-        return _audited(asked, path, attacks, watch, thorough=thorough, force=force, command=command)
-    (watch or NullProgress()).note(f"the run lies in {path}, as long as what this returns is held")
+        return _audited(call, path)
+    watch.note(f"the run lies in {path}, as long as what this returns is held")
     try:
-        folder = _audited(asked, path, attacks, watch, thorough=thorough, force=force, command=command)
+        folder = _audited(call, path)
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
@@ -110,16 +116,21 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     return folder
 
 
-def _audited(
-    asked: Asked,
-    path: Path,
-    attacks: Sequence[str | Attack],
-    watch: Progress | None,
-    *,
-    thorough: bool,
-    force: bool,
-    command: Sequence[str],
-) -> RunFolder:
+@dataclass(frozen=True)
+class _Call:
+    """What `audit` was called with, apart from the folder."""
+
+    asked: Asked
+    attacks: Sequence[str | Attack]
+    thorough: bool
+    force: bool
+    command: Sequence[str]
+    watch: Progress
+    engine: Engine
+
+
+def _audited(call: _Call, path: Path) -> RunFolder:
+    asked, attacks = call.asked, call.attacks
     seed, budget, lattice = asked.effort.seed or 0, asked.effort.budget, asked.question.quantization
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
@@ -156,7 +167,7 @@ def _audited(
     draws = asked.effort.draws or draws_for(classifier, source, budget)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=list(command),
+        command=list(call.command),
         seed=seed,
         device=asked.effort.device or subject.device,
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
@@ -192,17 +203,18 @@ def _audited(
         versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
         code=origin.code,
     )
-    with RunFolder.create(path, manifest, force=force) as folder:
-        work = Work(folder, planned, classifier, source, origin, watch or NullProgress())
-        anew = work.go()
-        health = folder.health()
-        if anew or health is None or (thorough and not health.thorough):
-            question = threat if radius is None else threat.within(radius)
-            found = examine_run(
-                folder, attempts(folder, planned), question, classifier, source, weights=before, thorough=thorough
-            )
-            folder.write_health(found)
-        folder.finish()
+    with RunFolder.create(path, manifest, force=call.force) as folder:
+        work = Work(folder, planned, classifier, source, origin, call.watch, call.engine)
+        anew = work.go() or folder.manifest.status == "running"
+        question = threat if radius is None else threat.within(radius)
+        work.judge(
+            lambda: examine_run(
+                folder, attempts(folder, planned), question, classifier, source, weights=before, thorough=call.thorough
+            ),
+            thorough=call.thorough,
+        )
+        if anew:
+            folder.finish()
         return folder
 
 

@@ -3,7 +3,6 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +20,6 @@ from brittle.maths.losses import mistaken
 from brittle.maths.quantization import rounded
 from brittle.runs.schema import SCHEMA
 from brittle.types import Images, Labels, Mask
-
-PER_END = 4
-"""How many of the hardest and of the easiest broken images of an attack are kept as pictures."""
 
 
 def without_final_query(budget: int | None, draws: int = 1) -> int | None:
@@ -63,36 +59,6 @@ def survives_rounding(
             logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
         wrong[broken] = mistaken(logits.cpu(), labels[broken])
     return wrong
-
-
-@dataclass
-class GallerySelection:
-    """The sizes of the hardest and easiest images kept so far, so that a part keeps only pictures that may be shown.
-
-    Attributes:
-        easy: the `PER_END` smallest sizes so far, rising.
-        hard: the `PER_END` largest ones, falling.
-    """
-
-    easy: list[float] = field(default_factory=list[float])
-    hard: list[float] = field(default_factory=list[float])
-
-    def take(self, sizes: np.ndarray, success: np.ndarray) -> np.ndarray:
-        """Add the sizes of a part's broken images and return the positions of those that are among the extremes."""
-        broken = success.nonzero()[0]
-        rising = broken[np.argsort(sizes[broken], kind="stable")]
-        self.easy, easy = _smallest(self.easy, sizes, rising)
-        negative, hard = _smallest([-size for size in self.hard], -sizes, rising[::-1])
-        self.hard = [-size for size in negative]
-        return np.array(sorted({*easy, *hard}), dtype=np.int64)
-
-
-def _smallest(known: list[float], sizes: np.ndarray, rising: np.ndarray) -> tuple[list[float], list[int]]:
-    """Merge the sizes of rows with the smallest ones known; return the new smallest ones, and the rows among them."""
-    merged = sorted([(size, -1) for size in known] + [(float(sizes[row]), int(row)) for row in rising[:PER_END]])[
-        :PER_END
-    ]
-    return [size for size, _ in merged], [row for _, row in merged if row >= 0]
 
 
 def rows_of(

@@ -1,24 +1,72 @@
-"""The parts of an audit, done one after the other, so that it can be killed at any moment."""
+"""The parts of an audit: whoever does them, and in whatever order, the same files lie there in the end."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from brittle.classifiers.classifier import Classifier
 from brittle.core.run import run
 from brittle.data import Block, Source
-from brittle.evaluation.part import GallerySelection, rows_of, survives_rounding, without_final_query
+from brittle.engine.engine import Engine, Part
+from brittle.engine.lease import LEASES
+from brittle.evaluation.gallery import Gallery
+from brittle.evaluation.part import rows_of, survives_rounding, without_final_query
 from brittle.evaluation.plan import Planned
 from brittle.evaluation.progress import Progress
 from brittle.evaluation.provenance import Provenance
 from brittle.evaluation.recheck import ask_again
-from brittle.metrics.rows import flags, floats
 from brittle.names import stored
+from brittle.runs.finding import Health
 from brittle.runs.manifest import BadImageInfo
 from brittle.runs.store import RunFolder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class AttackPart:
+    """An attack on a block of images; its rows depend on nothing else."""
+
+    work: "Work"
+    planned: Planned
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Of its own among all attacks and blocks."""
+        return f"{self.planned.info.key}-{self.number:06d}"
+
+    @property
+    def images(self) -> int:
+        """Number of images in the block, those that cannot be decoded included."""
+        block = self.work.folder.manifest.block
+        return min(block, len(self.work.source) - self.number * block)
+
+    def done(self) -> bool:
+        """Whether the rows lie there, whole and of this run."""
+        return self.work.folder.has_part(self.planned.info.key, self.number)
+
+    def do(self) -> None:
+        """Attack the block and write its rows."""
+        self.work.attack(self.planned, self.number, self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class LastPart:
+    """What is made once of all rows together.
+
+    Attributes:
+        name: see `Part`.
+        done: see `Part`.
+        do: see `Part`.
+    """
+
+    name: str
+    done: Callable[[], bool]
+    do: Callable[[], None]
+
+
+@dataclass(eq=False)
 class Work:
-    """The parts of a run, done one after the other."""
+    """What the parts of a run share: the network and the images, and the block of images that was read last."""
 
     folder: RunFolder
     planned: list[Planned]
@@ -26,58 +74,51 @@ class Work:
     source: Source
     origin: Provenance
     watch: Progress
+    engine: Engine
+    _block: tuple[int, Block] | None = field(default=None, init=False)
 
     def go(self) -> bool:
-        """Do every part that is not there, and say whether there was any."""
-        manifest = self.folder.manifest
-        missing = {
-            (block, one.info.key)
-            for block in range(manifest.blocks)
-            for one in self.planned
-            if not self.folder.has_part(one.info.key, block)
-        }
-        done = sum(
-            self._images(block)
-            for block in range(manifest.blocks)
-            for one in self.planned
-            if (block, one.info.key) not in missing
-        )
-        self.watch.begin(len(self.source) * len(self.planned), done)
+        """Get every part done that is not there, and say whether there was any."""
+        parts = [AttackPart(self, one, number) for number in range(self.folder.manifest.blocks) for one in self.planned]
+        missing = [part for part in parts if not part.done()]
+        done = {(part.number, part.planned.info.key) for part in parts if part not in missing}
+        images = sum(part.images for part in parts if part not in missing)
+        self.watch.begin(len(self.source) * len(self.planned), images)
         if done:
-            parts = {(block, one.info.key) for block in range(manifest.blocks) for one in self.planned} - missing
-            said = ask_again(self.folder, parts, self.classifier, self.source)
-            self.folder.note(said)
-            self.watch.note(said)
-        extremes = {one.info.key: GallerySelection() for one in self.planned}
-        for number in range(manifest.blocks):
-            block = None
-            for one in self.planned:
-                key = one.info.key
-                if (number, key) not in missing:
-                    self._remember(key, number, extremes[key])
-                    continue
-                if block is None:
-                    block = next(self.source.blocks(manifest.block, start=number * manifest.block))
-                    self._note_bad()
-                self._part(one, block, number, extremes[key])
+            found = ask_again(self.folder, done, self.classifier, self.source)
+            self.folder.note(found)
+            self.watch.note(found)
+        if missing:
+            self.folder.drop_health()
+            self._run(missing)
+        if missing or self.folder.manifest.status == "running":
+            gallery = self._gallery
+            self._run([LastPart("pictures", lambda: not gallery.superfluous(), gallery.settle)])
         return bool(missing)
 
-    def _images(self, number: int) -> int:
-        block = self.folder.manifest.block
-        return min(block, len(self.source) - number * block)
+    def judge(self, examine: Callable[[], Health], *, thorough: bool) -> None:
+        """Get the checks made, unless they are there.
 
-    def _remember(self, key: str, number: int, extremes: GallerySelection) -> None:
-        table = self.folder.part(key, number, ["size", "success"])
-        extremes.take(floats(table, "size"), flags(table, "success"))
+        Args:
+            examine: makes them.
+            thorough: those that are there do only if they are.
+        """
 
-    def _note_bad(self) -> None:
-        known = {bad.index: bad for bad in self.folder.manifest.data.bad}
-        found = {bad.index: BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad}
-        if found.keys() - known.keys():
-            self.folder.note_bad([bad for _, bad in sorted({**known, **found}.items())])
+        def done() -> bool:
+            found = self.folder.health()
+            return found is not None and (found.thorough or not thorough)
 
-    def _part(self, one: Planned, block: Block, number: int, extremes: GallerySelection) -> None:
-        manifest = self.folder.manifest
+        self._run([LastPart("health", done, lambda: self.folder.write_health(examine()))])
+
+    def attack(self, one: Planned, number: int, images: int) -> None:
+        """Attack a block of images and write its rows.
+
+        Args:
+            one: the attack.
+            number: of the block, from 0.
+            images: in the block, those that cannot be decoded included.
+        """
+        manifest, block = self.folder.manifest, self._read(number)
         result = run(
             one.attack,
             self.classifier,
@@ -95,12 +136,33 @@ class Work:
         survives = survives_rounding(
             self.classifier, result, block.labels, manifest.batch, draws=manifest.draws, seed=manifest.seed
         )
-        kept = extremes.take(result.size.double().numpy(), result.success.numpy())
+        kept = self._gallery.kept(one.info.key, number, result.size.double().numpy(), result.success.numpy())
         about: dict[str, list[object]] = {"index": block.index.tolist(), "name": [*map(stored, block.names)]}
         self.folder.write_part(one.info.key, number, rows_of(result, block.images, block.labels, survives, about, kept))
         files = self.origin.files()
         if files.keys() - manifest.files.keys():
             self.folder.note_files(files)
-        bad = self._images(number) - len(block)
-        if bad:
-            self.watch.advance(one.info.spec, bad)
+        if images > len(block):
+            self.watch.advance(one.info.spec, images - len(block))
+
+    @cached_property
+    def _gallery(self) -> Gallery:
+        return Gallery(self.folder)
+
+    def _run(self, parts: Sequence[Part]) -> None:
+        def elsewhere(part: Part) -> None:
+            if isinstance(part, AttackPart):
+                self.watch.advance(part.planned.info.spec, part.images)
+
+        self.engine.run(parts, self.folder.path / LEASES, elsewhere)
+
+    def _read(self, number: int) -> Block:
+        """Read a block of images, once for all attacks that follow each other on it."""
+        if self._block is None or self._block[0] != number:
+            manifest = self.folder.manifest
+            self._block = number, next(self.source.blocks(manifest.block, start=number * manifest.block))
+            known = {bad.index for bad in manifest.data.bad}
+            bad = [BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad]
+            if {one.index for one in bad} - known:
+                self.folder.note_bad(bad)
+        return self._block[1]

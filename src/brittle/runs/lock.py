@@ -14,6 +14,8 @@ LOCK = ".lock"
 """Suffix of a lock file; it lies beside a file that is being made, hidden, and is removed with the lock."""
 QUIET = 60.0
 """Seconds since the last write after which what a dead process of another place left in the folder is removed."""
+PATIENCE = 60
+"""How often, 20 times a second, a folder is asked for again that somebody prepares for a moment."""
 TRIES = 3
 """A lock that is held for a moment only, by somebody who clears away, is asked for again."""
 
@@ -38,6 +40,71 @@ def hold_folder(folder: Path) -> int:
     return handle
 
 
+def join_folder(folder: Path) -> tuple[int, bool]:
+    """Begin to work in a folder that exists, beside others who work there too.
+
+    Who comes first has it alone, can clear away what killed writers left, and lets others in by `share_folder`.
+
+    Args:
+        folder: to be written to, each file whole or not at all.
+
+    Returns:
+        A handle; closing it ends the work; and whether nobody else is there for now.
+
+    Raises:
+        RunError: somebody holds it alone.
+        OSError: the folder cannot be opened.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for _ in range(PATIENCE):
+            for how in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(handle, how | fcntl.LOCK_NB)
+                    return handle, how == fcntl.LOCK_EX
+            time.sleep(0.05)
+    except OSError:
+        return handle, False  # a file system without locks
+    os.close(handle)
+    raise taken(folder)
+
+
+def share_folder(handle: int) -> None:
+    """Let others into a folder that `join_folder` gave alone."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_SH)
+
+
+@contextlib.contextmanager
+def folder_joined(folder: Path) -> Generator[None]:
+    """Work in a folder, which is made where it is missing, beside others; the first clears what killed writers left.
+
+    Args:
+        folder: to be written to, each file whole or not at all.
+
+    Raises:
+        RunError: somebody holds it alone, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, alone = join_folder(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        if alone:
+            clear_unfinished(folder)
+        share_folder(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what a killed writer left half written in a folder that nobody else writes to, and its locks."""
+    for left in [*folder.rglob(f".*{UNFINISHED}"), *folder.rglob(f".*{LOCK}")]:
+        left.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def folder_held(folder: Path) -> Generator[None]:
     """Hold a folder, which is made where it is missing, and clear away what a killed writer left half written in it.
@@ -54,8 +121,7 @@ def folder_held(folder: Path) -> Generator[None]:
     except OSError as error:
         raise cannot_write(folder, error) from error
     try:
-        for left in [*folder.rglob(f".*{UNFINISHED}"), *folder.rglob(f".*{LOCK}")]:
-            left.unlink(missing_ok=True)
+        clear_unfinished(folder)
         yield
     finally:
         os.close(handle)

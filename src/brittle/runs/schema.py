@@ -44,11 +44,12 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("width", pa.int32()),
 ]
 _LATTICE = "size_unrounded"
-_PICTURES = ("original", "adversarial", "field")
+PICTURES = ("original", "adversarial", "field")
+"""Columns of what an image looked like before and after, as bytes; most rows have none."""
 SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=False) for name, kind in _FIELDS]
     + [pa.field(_LATTICE, pa.float64(), nullable=True)]
-    + [pa.field(name, pa.binary(), nullable=True) for name in _PICTURES]
+    + [pa.field(name, pa.binary(), nullable=True) for name in PICTURES]
 )
 """Columns of a part."""
 NUMBERS = (*(name for name, _ in _FIELDS), _LATTICE)

@@ -3,8 +3,9 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import os
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import InputError, RunError, quoted
-from brittle.files import UNFINISHED, cannot_write, write_atomically
+from brittle.files import cannot_write, write_atomically
 from brittle.names import stored
 from brittle.runs.finding import HEALTH, Health, read_health, write_health
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
-from brittle.runs.lock import hold_folder
+from brittle.runs.lock import clear_unfinished, join_folder, names_held, share_folder, taken
 from brittle.runs.manifest import BadImageInfo, Manifest, read_manifest
 from brittle.runs.place import check_folder
 from brittle.runs.same import same_run
@@ -34,6 +35,8 @@ ANEW = "run the audit again into this folder: it does this part anew and keeps t
 """What mends a part that is damaged or foreign."""
 REPORT = "report.html"
 """The page of a run, which `write_report` puts into its folder."""
+PAUSE = 0.02
+"""Seconds between two looks at a manifest that another process is writing."""
 NOTES = 5
 """The last notes are kept."""
 
@@ -41,8 +44,9 @@ NOTES = 5
 class RunFolder:
     """A folder that holds one run: its manifest and the parts done so far.
 
-    A folder made by `create` is held by this process until `finish`, `close`, the end of a ``with`` block or the end
-    of the process, however that ends; a second writer is refused. A folder from `open` is only read.
+    A folder made by `create` is worked in until `finish`, `close`, the end of a ``with`` block or the end of the
+    process, however that ends; several processes may work in it at the same time, each on parts that it has claimed
+    (`brittle.engine`). A folder from `open` is only read.
 
     Attributes:
         path: the folder.
@@ -57,8 +61,8 @@ class RunFolder:
     def create(cls, path: Path, manifest: Manifest, *, force: bool = False) -> Self:
         """Start a run in a new or empty folder, or go on with the same run in its folder.
 
-        What a killed process left half written is removed; the parts it finished stay. When the run goes on, the
-        manifest in the folder is kept.
+        What a killed process left half written is removed; the parts it finished stay. When the run goes on, or another
+        process is at work on it, the manifest in the folder is kept.
 
         Args:
             path: the folder; made with its parents where it does not exist.
@@ -66,11 +70,11 @@ class RunFolder:
             force: remove the parts of another run that the folder holds, and begin there.
 
         Returns:
-            The folder, held by this process.
+            The folder, in which this process works.
 
         Raises:
-            RunError: the folder cannot be written, is in use by another process, holds something else, or holds
-                another run (the message says what differs).
+            RunError: the folder cannot be written, holds something else or another run (the message says what differs),
+                or shall be cleared while another process works in it.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -78,15 +82,17 @@ class RunFolder:
             raise cannot_write(path, error) from error
         folder = cls(path, manifest)
         try:
-            folder._hold()
-            folder._clean()
+            handle, alone = folder._join()
             check_folder(path, RUN_FOLDER)
             if force and (path / MANIFEST).exists():
-                _clear_another(path, manifest)
+                _clear_another(path, manifest, alone=alone)
             if (path / MANIFEST).exists():
                 folder.manifest = same_run(path, manifest)
-            else:
+            elif alone:
                 write_atomically(path / MANIFEST, manifest.to_json().encode())
+            else:
+                raise taken(path)
+            share_folder(handle)
         except OSError as error:
             folder.close()
             raise cannot_write(path, error) from error
@@ -186,18 +192,23 @@ class RunFolder:
         return {attack.key: self.table(attack.key, columns) for attack in self.manifest.attacks}
 
     def note_bad(self, bad: Sequence[BadImageInfo]) -> None:
-        """Record in the manifest the images that could not be decoded, in place of those recorded before."""
-        data = self.manifest.data.model_copy(update={"bad": list(bad)})
-        self._replace_manifest(self.manifest.model_copy(update={"data": data}))
+        """Record in the manifest images that could not be decoded, beside those recorded before."""
+
+        def noted(manifest: Manifest) -> Manifest:
+            known = {one.index: one for one in (*manifest.data.bad, *bad)}
+            data = manifest.data.model_copy(update={"bad": [known[index] for index in sorted(known)]})
+            return manifest.model_copy(update={"data": data})
+
+        self._change_manifest(noted)
 
     def note_files(self, files: Mapping[str, str]) -> None:
         """Record files of the user's that the network is made of, by path with their digests."""
-        self._replace_manifest(self.manifest.model_copy(update={"files": {**self.manifest.files, **files}}))
+        self._change_manifest(lambda manifest: manifest.model_copy(update={"files": {**manifest.files, **files}}))
 
     def note(self, text: str) -> None:
         """Record in one line what was found when rows of an earlier call were used again."""
-        self._replace_manifest(
-            self.manifest.model_copy(update={"notes": [*self.manifest.notes, stored(text)][-NOTES:]})
+        self._change_manifest(
+            lambda manifest: manifest.model_copy(update={"notes": [*manifest.notes, stored(text)][-NOTES:]})
         )
 
     def health(self) -> Health | None:
@@ -208,8 +219,12 @@ class RunFolder:
         """Keep what the checks found, in place of what they found before."""
         write_health(self.path, health)
 
+    def drop_health(self) -> None:
+        """Forget what the checks found of rows that are about to change."""
+        (self.path / HEALTH).unlink(missing_ok=True)
+
     def finish(self) -> None:
-        """Record that every part is done, and let go of the folder.
+        """Record that every part is done, and let go of the folder; the time is that of the last part.
 
         Raises:
             RunError: a part is missing or damaged, or the manifest cannot be written.
@@ -220,7 +235,7 @@ class RunFolder:
                     path = self.part_path(attack.key, block)
                     raise RunError(f"the run is not finished: {path} is missing or damaged; {ANEW}")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._replace_manifest(self.manifest.model_copy(update={"status": "finished", "finished": now}))
+        self._change_manifest(lambda manifest: manifest.model_copy(update={"status": "finished", "finished": now}))
         self.close()
 
     def close(self) -> None:
@@ -256,23 +271,28 @@ class RunFolder:
                 raise RunError(f"{path} is a part of another run ({name} {found[:12]}, not {value[:12]}); {ANEW}")
         return table.replace_schema_metadata(None)
 
-    def _replace_manifest(self, manifest: Manifest) -> None:
-        write_atomically(self.path / MANIFEST, manifest.to_json().encode())
+    def _change_manifest(self, change: Callable[[Manifest], Manifest]) -> None:
+        """Write the manifest as it lies there with a change; one process after the other."""
+        with names_held(self.path, MANIFEST, [MANIFEST], wait=lambda: time.sleep(PAUSE)):
+            manifest = change(read_manifest(self.path / MANIFEST))
+            write_atomically(self.path / MANIFEST, manifest.to_json().encode())
         self.manifest = manifest
 
-    def _hold(self) -> None:
-        """Lock the folder itself; the system lets go of it when the process ends, also by kill -9."""
-        self._release = weakref.finalize(self, os.close, hold_folder(self.path))
+    def _join(self) -> tuple[int, bool]:
+        """Work here beside others; the system lets go of the folder when the process ends, also by kill -9."""
+        handle, alone = join_folder(self.path)
+        self._release = weakref.finalize(self, os.close, handle)
+        if alone:
+            clear_unfinished(self.path)
+        return handle, alone
 
-    def _clean(self) -> None:
-        for left in [*self.path.glob(f"*{UNFINISHED}"), *(self.path / PARTS).glob(f"*/*{UNFINISHED}")]:
-            left.unlink(missing_ok=True)
 
-
-def _clear_another(path: Path, manifest: Manifest) -> None:
+def _clear_another(path: Path, manifest: Manifest, *, alone: bool) -> None:
     """Remove what belongs to another run, its manifest last: killed meanwhile, it is still known to be a run."""
     try:
         same_run(path, manifest)
     except RunError:
+        if not alone:
+            raise taken(path) from None
         for file in (*(path / PARTS).glob("*/*.parquet"), *(path / name for name in (HEALTH, REPORT, MANIFEST))):
             file.unlink(missing_ok=True)

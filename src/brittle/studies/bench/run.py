@@ -6,17 +6,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from brittle.arguments import Device, Seed, checked
+from brittle.engine.engine import Engine, LocalEngine, Part
+from brittle.engine.lease import LEASES
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.files import path_of
 from brittle.metrics import Estimate
 from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
-from brittle.runs.lock import folder_held
+from brittle.runs.lock import folder_joined
 from brittle.runs.place import check_folder, files_named
 from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.bench.kept import keep_study
@@ -54,13 +57,15 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     device: Device = "cpu",
     seed: Seed = 0,
     watch: OnProgress | None = None,
+    engine: Engine | None = None,
 ) -> StudyResult:
     """Reproduce a published table beside the published figures.
 
     Every finished piece of work is kept in OUT/NAME/cells; killed at any moment and called again, the study goes on,
-    and what has not changed is not computed again. The table is written to OUT/NAME/table.md and
-    table.parquet, and with its figures to study.json, of which the page is made. Networks that are trained are kept in
-    OUT/networks, where every study finds them. Rows that need data or weights that are not given are counted below the
+    and what has not changed is not computed again; several processes that are called at once share the cells. The
+    table is written to OUT/NAME/table.md and table.parquet, and with its figures to study.json, of which the page is
+    made. Networks that are trained are kept in OUT/networks, where every study finds them. Rows that need data or
+    weights that are not given are counted below the
     table; table.parquet and study.json have them all.
 
     Args:
@@ -72,18 +77,20 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         device: where to run, such as "cpu" or "cuda:0".
         seed: of first weights and random draws.
         watch: who is told of the progress.
+        engine: what gets the cells done; by default this process, one after the other.
 
     Returns:
         The table.
 
     Raises:
         InputError: no such study or scale.
-        RunError: the folder cannot be written, holds something else, or another process writes to it.
+        RunError: the folder cannot be written, holds something else, or another command writes to it.
     """
     study = STUDIES.find(name) if isinstance(name, str) else name
     if scale not in SCALES:
         raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
-    work = _Work(study, Path(out) / study.name, watch or tell_nobody)
+    about = {"device": device, "seed": seed, "scale": scale}
+    work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine or LocalEngine(), about)
     check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
         None if data is None else path_of(data),
@@ -95,9 +102,9 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         work.tell,
         Path(out) / NETWORKS,
     )
-    with folder_held(work.folder):
+    with folder_joined(work.folder):
         (work.folder / CELLS).mkdir(exist_ok=True)
-        work.go(study.cells(setting), {"device": device, "seed": seed, "scale": scale})
+        work.go(study.cells(setting))
         result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
         write_tables(result)
         keep_study(result)
@@ -108,6 +115,58 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     return result
 
 
+@dataclass(eq=False)
+class CellPart:
+    """A cell of a study, kept in a file of its own; one that cannot be computed here is a remark in its place.
+
+    Attributes:
+        work: the study under way.
+        cell: what it computes.
+        key: of everything that determines it.
+        path: of its file.
+        measured: what it gave, once that is known.
+        error: why it cannot be computed here.
+    """
+
+    work: "_Work"
+    cell: Cell
+    key: str
+    path: Path
+    measured: Measured | None = None
+    error: BrittleError | None = None
+
+    @property
+    def name(self) -> str:
+        """That of its file."""
+        return self.path.stem
+
+    def done(self) -> bool:
+        """Whether its figures lie there, or cannot be had here."""
+        self.measured = self.measured or load_cell(self.path, self.key)
+        return self.measured is not None
+
+    def do(self) -> None:
+        """Compute the cell, and keep what it gave."""
+        try:
+            self.measured = self._computed()
+        except RunError:
+            raise
+        except BrittleError as error:
+            self.measured, self.error = Measured(remark=str(error)), error
+        self.work.advance(self)
+
+    def _computed(self) -> Measured:
+        cell, reason = self.cell, why_anew(self.path, self.cell)
+        self.work.tell(f"{cell.row}: {cell.column}" + (f", computed anew: {reason}" if reason else ""))
+        began = time.perf_counter()
+        measured = cell.compute()
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        seconds = round(time.perf_counter() - began, 3)
+        about = {**self.work.about, "finished": when, "seconds": seconds, **_surroundings()}
+        save_cell(self.path, self.key, cell, measured, about)
+        return measured
+
+
 @dataclass
 class _Work:
     """A study under way."""
@@ -115,65 +174,74 @@ class _Work:
     study: Study
     folder: Path
     watch: OnProgress
-    found: list[tuple[Cell, Measured]] = field(default_factory=list[tuple[Cell, Measured]])
-    computed: int = 0
+    engine: Engine
+    about: Mapping[str, object]
+    found: list[CellPart] = field(default_factory=list[CellPart])
     reused: int = 0
-    missing: int = 0
-    failed: set[str] = field(default_factory=set[str])
-    fraction: float = 0.0
     asked: bool = False
+    done: int = 0
+
+    @property
+    def computed(self) -> int:
+        """Number of cells that this call computed."""
+        return len(self.found) - self.reused - self.missing
+
+    @property
+    def missing(self) -> int:
+        """Number of cells that cannot be computed here."""
+        return sum(part.error is not None for part in self.found)
 
     def tell(self, line: str, fraction: float | None = None) -> None:
         """Pass a line on, with the fraction of the cells that are done."""
-        self.watch(line, self.fraction)
+        self.watch(line, self.done / max(len(self.found), 1))
 
-    def go(self, cells: Sequence[Cell], about: Mapping[str, object]) -> None:
-        """Do every cell that is not kept."""
-        for number, cell in enumerate(cells):
-            self.fraction = number / len(cells)
-            try:
-                measured = self._cell(cell, about)
-            except RunError:
-                raise
-            except BrittleError as error:
-                self.missing += 1
-                self.failed |= set() if isinstance(error, NotGiven) else {cell.row}
-                measured = Measured(remark=str(error))
-                if (cell.row, measured.remark) not in [(one.row, known.remark) for one, known in self.found]:
-                    self.tell(f"{cell.row}: {error}")
-            self.found.append((cell, measured))
-        self.fraction = 1.0
+    def advance(self, part: CellPart) -> None:
+        """Count a cell as done, and say why it cannot be computed, once for each row."""
+        remark = (part.cell.row, str(part.error))
+        if part.error is not None and remark not in self._remarks:
+            self._remarks.add(remark)
+            self.tell(f"{part.cell.row}: {part.error}")
+        self.done += 1
 
-    def _cell(self, cell: Cell, about: Mapping[str, object]) -> Measured:
-        key = key_of(self.study.name, cell)
-        path = cell_path(self.folder, cell, key)
-        kept = load_cell(path, key)
-        if kept is not None:
-            self._ask_again(cell, path, kept)
-            self.reused += 1
-            return kept
-        reason = why_anew(path, cell)
-        self.tell(f"{cell.row}: {cell.column}" + (f", computed anew: {reason}" if reason else ""))
-        began = time.perf_counter()
-        measured = cell.compute()
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        seconds = round(time.perf_counter() - began, 3)
-        save_cell(path, key, cell, measured, {**about, "finished": when, "seconds": seconds, **_surroundings()})
-        self.computed += 1
-        return measured
+    def go(self, cells: Sequence[Cell]) -> None:
+        """Get every cell done that is not kept."""
+        self.found = [self._part(cell) for cell in cells]
+        for part in self.found:
+            if part.error is not None:
+                self.advance(part)
+            elif part.done():
+                self._ask_again(part)
+                self._reuse(part)
+        self.engine.run(self.found, self.folder / LEASES, self._reuse)
 
-    def _ask_again(self, cell: Cell, path: Path, kept: Measured) -> None:
+    def _part(self, cell: Cell) -> CellPart:
+        try:
+            key = key_of(self.study.name, cell)
+        except RunError:
+            raise
+        except BrittleError as error:  # such as a file that is not given
+            return CellPart(self, cell, "", self.folder / CELLS, Measured(remark=str(error)), error)
+        return CellPart(self, cell, key, cell_path(self.folder, cell, key))
+
+    def _reuse(self, part: Part) -> None:
+        self.reused, self.done = self.reused + 1, self.done + 1
+
+    @cached_property
+    def _remarks(self) -> set[tuple[str, str]]:
+        return set()
+
+    def _ask_again(self, part: CellPart) -> None:
         """Compute one short cell anew before the first kept one is used, and compare."""
-        if self.asked or seconds_of(path) > ASKED_SECONDS:
+        if self.asked or part.measured is None or seconds_of(part.path) > ASKED_SECONDS:
             return
         self.asked = True
         timed = {column.key for column in self.study.columns if column.unit == "seconds"}
-        before = Measured({name: one for name, one in kept.values.items() if name not in timed})
-        off = apart(before, cell.compute())
+        before = Measured({name: one for name, one in part.measured.values.items() if name not in timed})
+        off = apart(before, part.cell.compute())
         if off:
             raise RunError(
-                f"{path} holds what this study does not give now: {off}; something changed that no digest sees; remove "
-                f"{path.parent} or name another folder to begin anew"
+                f"{part.path} holds what this study does not give now: {off}; something changed that no digest sees; "
+                f"remove {part.path.parent} or name another folder to begin anew"
             )
 
     def result(self, scale: str, facts: Mapping[str, str]) -> StudyResult:
@@ -181,7 +249,8 @@ class _Work:
         values: dict[tuple[str, str], Estimate | str] = {}
         notes: dict[tuple[str, str], str] = {}
         remarks: dict[str, list[str]] = {row.key: [row.note] for row in self.study.rows}
-        for cell, measured in self.found:
+        for part in self.found:
+            cell, measured = part.cell, part.measured or Measured()
             values |= {(cell.row, column): value for column, value in measured.values.items()}
             notes |= {(cell.row, column): note for column, note in measured.notes.items()}
             remarks[cell.row].append(measured.remark)
@@ -194,12 +263,13 @@ class _Work:
             for row in self.study.rows
             for column in self.study.columns
         }
-        here = self.failed | {row for row, _ in values}
+        failed = {part.cell.row for part in self.found if part.error and not isinstance(part.error, NotGiven)}
+        here = failed | {row for row, _ in values}
         rows = tuple(
             ResultRow(row.key, tuple(dict.fromkeys(note for note in remarks[row.key] if note)), row.key in here)
             for row in self.study.rows
         )
-        figures = tuple(figure for _, measured in self.found for figure in measured.figures)
+        figures = tuple(figure for part in self.found if part.measured for figure in part.measured.figures)
         return StudyResult(
             self.study, self.folder, scale, rows, entries, figures, self.computed, self.reused, self.missing, facts
         )
