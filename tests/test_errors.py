@@ -10,7 +10,7 @@ import pytest
 from brittle.data import open_source
 from brittle.errors import LONGEST, BadImage, BrittleError, RunError, escaped, quoted
 from brittle.models import open_network
-from brittle.runs.manifest import read_manifest
+from brittle.runs.read import read_manifest
 from brittle.universal.perturbation import Perturbation
 
 EVIL = "\x1b[31m\u202e\n" * 200_000

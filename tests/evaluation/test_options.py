@@ -15,7 +15,7 @@ from brittle.evaluation import audit as auditing
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
 from brittle.evaluation.plan import plan, threat_for
-from brittle.runs.manifest import read_manifest
+from brittle.runs.read import read_manifest
 from brittle.threats import BUILT_IN, parse_threat
 from brittle.training.recipe import RECIPES, PlainTraining
 

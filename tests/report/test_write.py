@@ -23,7 +23,7 @@ from brittle.report.study_page import write_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.checkpoint import sealed
-from brittle.runs.manifest import read_manifest
+from brittle.runs.read import read_manifest
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
 from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, encoded
 

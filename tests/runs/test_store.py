@@ -13,7 +13,8 @@ from forked import ending, kill
 
 from brittle.errors import RunError
 from brittle.runs.checkpoint import sealed
-from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo, read_manifest
+from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.runs.read import read_manifest
 from brittle.runs.store import NUMBERS, SCHEMA, RunFolder
 
 

@@ -21,7 +21,7 @@ from brittle.models.class_names import names_of
 from brittle.models.weights import load_weights
 from brittle.report import write_report
 from brittle.runs.finding import HEALTH, read_health
-from brittle.runs.manifest import read_manifest
+from brittle.runs.read import read_manifest
 from brittle.threats import Lp
 from brittle.universal.perturbation import Perturbation
 

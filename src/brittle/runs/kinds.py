@@ -19,6 +19,12 @@ CELLS = "cells"
 """The folder of a study's cells."""
 RUN = "manifest.json"
 """What a run folder is known by."""
+PERTURBATION_FILE, ROWS_FILE = "perturbation.safetensors", "rows.parquet"
+"""What the folder of a universal perturbation holds."""
+WEIGHTS_FILE, EPOCHS_FILE = "weights.safetensors", "training.json"
+"""What the folder of a training holds."""
+CHECKPOINT_FILE = "checkpoint"
+"""What work that was killed goes on from; it is gone once the work is finished."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,12 @@ class Kind:
     Attributes:
         name: with its article.
         ours: whether what lies at a path is of this kind; the path exists, and is a regular file or a folder.
+        files: names of the files that are written into a folder, and are never among what is read.
     """
 
     name: str
     ours: Callable[[Path], bool]
+    files: tuple[str, ...] = ()
 
 
 def header_of(path: Path) -> Mapping[str, Any]:
@@ -64,6 +72,18 @@ def rows_of(path: Path) -> str | None:
     return None if name is None else name.decode(errors="replace")
 
 
+def kind_in(folder: Path) -> str | None:
+    """Return the kind that the manifest in a folder says it is of; None where there is none or it says none."""
+    found = json_of(folder / RUN) if (folder / RUN).is_file() else {}
+    kind = found.get("kind")
+    return kind if isinstance(kind, str) else None
+
+
+def _manifest_of(kind: str) -> Callable[[Path], bool]:
+    """Whether a folder has a manifest of a kind, or one that cannot be read, of which more is said when it is."""
+    return lambda path: (path / RUN).is_file() and kind_in(path) in (kind, None)
+
+
 def _page(path: Path) -> bool:
     try:
         with path.open("rb") as file:
@@ -78,6 +98,8 @@ CHECKPOINT = Kind("a checkpoint", lambda path: {"identity", "of"} <= header_of(p
 ROWS = Kind("a file of rows", lambda path: rows_of(path) is not None)
 COURSE = Kind("the course of a training", lambda path: {"architecture", "epochs"} <= json_of(path).keys())
 PAGE = Kind("a page", _page)
-RUN_FOLDER = Kind("the run folder of an audit", lambda path: (path / RUN).is_file())
+RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
+UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))
+TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from brittle.errors import RunError
+from brittle.errors import RunError, quoted
 from brittle.files import check_names, path_of, regular_or_nothing
-from brittle.runs.kinds import Kind
+from brittle.runs.kinds import Kind, kind_in
 from brittle.runs.lock import names_held, sweep
 
 LONGEST = "n" * 99
@@ -151,10 +151,16 @@ def check_folder(folder: Path, kind: Kind, inputs: Iterable[Path] = ()) -> None:
     except OSError as error:
         raise RunError(f"{folder} cannot be looked at: {error.strerror or error}; give another folder") from error
     if not stat.S_ISDIR(mode):
-        raise RunError(f"{folder} is no folder; give a new or an empty folder")
-    not_an_input(folder, inputs)
+        raise RunError(f"{folder} is no folder but a file, which stays as it is; give a new or an empty folder")
+    for written in (folder, *(folder / name for name in kind.files)):
+        not_an_input(written, inputs)
     others = sorted(entry.name for entry in folder.iterdir() if not entry.name.endswith(".unfinished"))
     if others and not kind.ours(folder):
+        if other := kind_in(folder):
+            raise RunError(
+                f"{folder} is not {kind.name} but holds work of another kind ({quoted(other, 20)}); it stays as it is, "
+                "give a new or an empty folder"
+            )
         raise RunError(
             f"{folder} is not {kind.name} of brittle but holds other files ({', '.join(others[:3])}); they stay as "
             "they are, give a new or an empty folder"

@@ -1,21 +1,25 @@
-"""Whether a run that is about to begin is the one that lies in a folder, so that it may go on there."""
+"""Whether work that is about to begin is the one that lies in a folder, so that it may go on there."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from brittle.errors import RunError
 from brittle.identity.sources import digest_of_file
 from brittle.names import restored
+from brittle.runs.base import BaseManifest
 from brittle.runs.kinds import RUN as MANIFEST
-from brittle.runs.manifest import Manifest, read_manifest
+from brittle.runs.read import read_manifest
+
+M = TypeVar("M", bound=BaseManifest)
 
 
-def same_run(path: Path, manifest: Manifest) -> Manifest:
+def same_run(path: Path, manifest: M) -> M:
     """Return the manifest that lies in a folder, if it is of the run that is about to go on there.
 
     Raises:
         RunError: it is of another run, or of an older version; the message says what differs.
     """
-    found = read_manifest(path / MANIFEST)
+    found = read_manifest(path / MANIFEST, type(manifest))
     if found.format != manifest.format:
         raise RunError(
             f"{path} holds a run of an older version of brittle (format {found.format}, now {manifest.format}), which "
@@ -29,7 +33,7 @@ def same_run(path: Path, manifest: Manifest) -> Manifest:
     )
     for file, digest in found.files.items():
         if not lines and digest not in both and digest_of_file(Path(restored(file))) != digest:
-            lines = [f"your code: {file}, which was loaded only while the attacks ran, changed since"]
+            lines = [f"your code: {file}, which was loaded only while the work went on, changed since"]
     if lines:
         listed = "".join(f"\n  {line}" for line in lines)
         raise RunError(

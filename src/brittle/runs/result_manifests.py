@@ -1,0 +1,123 @@
+"""What a search for a universal perturbation, a training and a study were, as their folders say it."""
+
+from typing import Any, cast
+
+from pydantic import Field, JsonValue
+
+from brittle.runs.base import (
+    BaseManifest,
+    KindName,
+    data_fields,
+    in_words,
+    network_fields,
+    threat_fields,
+)
+from brittle.runs.manifest_info import DataInfo, Name, NetworkInfo, Settings, ThreatInfo
+
+
+class UniversalManifest(BaseManifest):
+    """The ``manifest.json`` of the folder of a universal perturbation.
+
+    Attributes:
+        batch: images in one call of the network.
+        network, data, threat: what was asked; `data` holds all images, or those of noise that stand for them.
+        unseen: how many of the images were kept aside.
+        attack: the method, as the user wrote it; `method`: the same with every setting.
+        contents: sha256 of the files of the folder by name, once they are finished.
+    """
+
+    kind: KindName = "universal"
+    batch: int = Field(gt=0)
+    network: NetworkInfo
+    data: DataInfo
+    threat: ThreatInfo
+    unseen: int = Field(ge=0)
+    attack: Name
+    method: Name
+    contents: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def identity_fields(self) -> dict[str, JsonValue]:
+        """The fields that determine the perturbation, in the groups that an error message names."""
+        return {
+            "format": self.format,
+            **self.code_fields(),
+            "network": network_fields(self.network),
+            "data": data_fields(self.data),
+            "images kept aside": self.unseen,
+            "norm and radius": threat_fields(self.threat),
+            "method": self.method,
+            **self.surrounding_fields(),
+        }
+
+
+class TrainingManifest(BaseManifest):
+    """The ``manifest.json`` of the folder of a training.
+
+    Attributes:
+        network: the architecture, with its first weights.
+        data: the training images; `content`: sha256 of images and labels as the network is shown them.
+        test: the images that the accuracy was measured on; None without.
+        settings: how it was trained; `adversarial`: what was done to the images before each step, None for nothing.
+        contents: sha256 of the files of the folder by name, once they are finished.
+    """
+
+    kind: KindName = "training"
+    network: NetworkInfo
+    data: DataInfo
+    content: str
+    test: DataInfo | None = None
+    settings: Settings
+    adversarial: Settings | None = None
+    contents: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def identity_fields(self) -> dict[str, JsonValue]:
+        """The fields that determine the weights and what was measured, in the groups that an error message names."""
+        return {
+            "format": self.format,
+            **self.code_fields(),
+            "network": network_fields(self.network),
+            "data": {**data_fields(self.data), "content": self.content},
+            "test": None if self.test is None else data_fields(self.test),
+            "settings": self.settings,
+            "attack": self.adversarial,
+            **self.surrounding_fields(),
+        }
+
+    def difference(self, group: str, other: BaseManifest) -> str:
+        """What differs in a group of `identity_fields`, in words; of settings those that do."""
+        mine, theirs = (one.identity_fields().get(group) for one in (self, other))
+        if group in ("settings", "attack") and isinstance(mine, dict) and isinstance(theirs, dict):
+            both = {**mine, **theirs}
+            changed = [name for name in both if mine.get(name) != theirs.get(name)]
+            return ", ".join(f"{one} {in_words(mine.get(one))}, now {in_words(theirs.get(one))}" for one in changed)
+        return super().difference(group, other)
+
+
+class StudyManifest(BaseManifest):
+    """The ``manifest.json`` of the folder of a study.
+
+    A study's cells are named by what determines them and lie side by side, so that a folder goes on with any of them;
+    the manifest tells the last call.
+
+    Attributes:
+        study: its name.
+        scale: "small" or "paper".
+        data, models: the folders that were given, None for none.
+        contents: sha256 of the files of the folder by name, once they are finished.
+    """
+
+    kind: KindName = "study"
+    study: Name
+    scale: str
+    data: Name | None = None
+    models: Name | None = None
+    contents: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def identity_fields(self) -> dict[str, JsonValue]:
+        """What was asked for; what determines a figure is the identity of its cell."""
+        asked: dict[str, Any] = {"study": self.study, "scale": self.scale, "data": self.data, "models": self.models}
+        return {"format": self.format, **cast("dict[str, JsonValue]", asked), **self.surrounding_fields()}
+
+
+ResultManifest = UniversalManifest | TrainingManifest | StudyManifest
+"""Of a folder of a few files that are written once."""
