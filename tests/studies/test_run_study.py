@@ -142,7 +142,7 @@ def test_progress_is_told_as_a_growing_fraction(counting, tmp_path):
 
 def test_a_folder_that_cannot_be_written_stops_the_study(counting, tmp_path):
     (tmp_path / "counting").write_text("a file, not a folder")
-    with pytest.raises(RunError, match="is no folder; give a new or an empty folder"):
+    with pytest.raises(RunError, match=r"is no folder but a file.*give a new or an empty folder"):
         run_study(counting.study(), tmp_path)
 
 

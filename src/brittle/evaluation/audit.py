@@ -1,15 +1,11 @@
 """`audit`: from a network and images to a run folder, part by part, so that it can be killed at any moment."""
 
-import os
-import platform
 import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +35,9 @@ from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.store import PARTS, RunFolder
+from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import parse_threat
-from brittle.version import __version__
 
 PARTS_OF = 64
 """Images in a part: few enough that a killed run loses little, many enough that files stay few."""
@@ -166,11 +162,11 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
     draws = asked.effort.draws or draws_for(classifier, source, budget)
     manifest = Manifest(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=now(),
         command=list(call.command),
         seed=seed,
         device=asked.effort.device or subject.device,
-        machine=f"{platform.machine()}, {os.cpu_count()} cores",
+        machine=machine(),
         batch=asked.effort.batch or batch_of(shape),
         block=PARTS_OF,
         limit=asked.data.limit,
@@ -200,7 +196,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         ),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],
-        versions={name: _version(name) for name in ("brittle", "torch", "numpy", "pyarrow", "pillow", "python")},
+        versions=versions_of(),
         code=origin.code,
     )
     with RunFolder.create(path, manifest, force=call.force) as folder:
@@ -222,14 +218,3 @@ def attempts(folder: RunFolder, planned: Sequence[Planned]) -> list[AttackRun]:
     """Return the attacks of a run whose parts are all there with their rows, for the checks."""
     tables = metrics.common_images([folder.table(one.info.key) for one in planned])
     return [AttackRun(one.info.spec, one.attack, one.threat, table) for one, table in zip(planned, tables, strict=True)]
-
-
-def _version(package: str) -> str:
-    if package == "python":
-        return platform.python_version()
-    if package == "brittle":
-        return __version__
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

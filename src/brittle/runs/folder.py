@@ -58,8 +58,8 @@ class ManifestFolder(ABC, Generic[M]):
     def create(cls, path: Path, manifest: M, *, force: bool = False) -> Self:
         """Start work in a new or empty folder, or go on with the same work in its folder.
 
-        What a killed process left half written is removed; the files it finished stay. When the work goes on, or somebody
-        else is at work on it, the manifest in the folder is kept.
+        What a killed process left half written is removed; the files it finished stay. When the work goes on, or
+        another process is at work on it, the manifest in the folder is kept.
 
         Args:
             path: the folder; made with its parents where it does not exist.

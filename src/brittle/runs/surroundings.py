@@ -22,9 +22,7 @@ def machine() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
-def versions_of(
-    packages: Iterable[str] = ("brittle", "torch", "numpy", "pyarrow", "pillow", "python"),
-) -> dict[str, str]:
+def versions_of(packages: Iterable[str] = STATED) -> dict[str, str]:
     """Return the versions of packages, of Python too, by their names; "unknown" for one that is not installed.
 
     Example:

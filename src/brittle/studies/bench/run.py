@@ -1,15 +1,10 @@
 """`run_study`: compute what is not there yet, keep every cell, and write the table."""
 
-import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-
-import torch
 
 from brittle.arguments import Device, Seed, checked
 from brittle.engine.engine import Engine, LocalEngine, Part
@@ -21,6 +16,7 @@ from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
 from brittle.runs.lock import folder_joined
 from brittle.runs.place import check_folder, files_named
+from brittle.runs.surroundings import machine, now, versions_of
 from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.bench.kept import keep_study
 from brittle.studies.bench.study import (
@@ -38,7 +34,6 @@ from brittle.studies.bench.study import (
     threads,
 )
 from brittle.studies.bench.tables import write_tables
-from brittle.version import __version__
 
 NETWORKS = "networks"
 """Beside the studies' folders, the folder of the networks that they train; several studies ask for the same ones."""
@@ -160,7 +155,7 @@ class CellPart:
         self.work.tell(f"{cell.row}: {cell.column}" + (f", computed anew: {reason}" if reason else ""))
         began = time.perf_counter()
         measured = cell.compute()
-        when = datetime.now(UTC).isoformat(timespec="seconds")
+        when = now()
         seconds = round(time.perf_counter() - began, 3)
         about = {**self.work.about, "finished": when, "seconds": seconds, **_surroundings()}
         save_cell(self.path, self.key, cell, measured, about)
@@ -277,9 +272,4 @@ class _Work:
 
 def _surroundings() -> dict[str, str]:
     """The machine and the versions, in words."""
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {threads()}",
-        "brittle": __version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-    }
+    return {"machine": f"{machine()}, {threads()}", **versions_of(("brittle", "torch", "python"))}
