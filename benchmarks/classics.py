@@ -9,7 +9,7 @@ from benchmarks.minimum import Search, adv_lib, foolbox, own
 STEPS, SEARCHES = 300, 3
 """Of the minimum-norm attacks, and Carlini-Wagner's searches."""
 FRACTION = 0.145
-"""Share of the features that JSMA may change, as published."""
+"""Fraction of the features that JSMA may change, as published."""
 
 
 def contests() -> dict[str, Contest]:

@@ -53,7 +53,7 @@ def cells(setting: Setting) -> list[Cell]:
 
     def trained() -> Measured:
         path = setting.folder / "networks" / "net.safetensors"
-        made = train("digits-lenet", "digits:train", path, epochs=2, limit=200, test="digits")
+        made = train("digits-lenet", "digits:train", path, epochs=2, max_images=200, test="digits")
         return Measured({"rate": made.accuracy or proportion(0, 1)})
 
     def counted(hits: int) -> Callable[[], Measured]:
@@ -79,16 +79,27 @@ def command(*words: str) -> Callable[[], None]:
     return lambda: app(list(words), standalone_mode=False)
 
 
-AUDIT = ("audit", "digits-lenet", "--data", "digits", "--limit", "150", "--attack", "fgsm", "--attack", "pgd:steps=5")
+AUDIT = (
+    "audit",
+    "digits-lenet",
+    "--data",
+    "digits",
+    "--max-images",
+    "150",
+    "--attack",
+    "fgsm",
+    "--attack",
+    "pgd:steps=5",
+)
 COMMANDS: dict[str, Callable[[], None]] = {
     "audit": command(*AUDIT, "--eps", "0.1", "--out", "run", "-q"),
-    "attack": command("attack", "digits-lenet", "digits", "--limit", "40", "--attack", "adef", "--json"),
+    "attack": command("attack", "digits-lenet", "digits", "--max-images", "40", "--attack", "adef", "--json"),
     "universal": command(
-        *("universal", "digits-lenet", "--data", "digits", "--limit", "200", "--eps", "0.2", "-q"),
+        *("universal", "digits-lenet", "--data", "digits", "--max-images", "200", "--eps", "0.2", "-q"),
         *("--attack", "ascent:passes=4", "--out", "v-0.1"),
     ),
     "train": command(
-        *("train", "digits-lenet", "--data", "digits:train", "--limit", "500", "--epochs", "4", "-q"),
+        *("train", "digits-lenet", "--data", "digits:train", "--max-images", "500", "--epochs", "4", "-q"),
         *("--test", "digits", "--out", "w-0.1.safetensors"),
     ),
     "study": lambda: write_study(run_study(STUDY, "studies")) and None,
@@ -284,8 +295,8 @@ def main() -> None:
     names, whole = asked.only or list(COMMANDS), Counter[str]()
     with tempfile.TemporaryDirectory() as root:
         for number, name in enumerate(names):
-            share = asked.kills * (number + 1) // len(names) - asked.kills * number // len(names)
-            seen = trials(name, share, Path(root), random.Random(f"{asked.seed} {name}"))
+            fraction = asked.kills * (number + 1) // len(names) - asked.kills * number // len(names)
+            seen = trials(name, fraction, Path(root), random.Random(f"{asked.seed} {name}"))
             print(f"{name:10} {dict(seen)}", flush=True)
             whole += seen
     named = ("kills", "files that differ", "left over", "unreadable", "refused")

@@ -29,7 +29,7 @@ def peak(network: str, weights: Path | None, data: str, images: int, batch: int,
 
     torch.set_num_threads(1)
     module = open_network(network, weights=weights).module
-    x, y = _filled(open_source(data, limit=images), images)
+    x, y = _filled(open_source(data, max_images=images), images)
     before = _resident()
     brittle.run(brittle.PGD(steps=steps), brittle.Classifier(module), x, y, threat=brittle.Lp("inf", 1e-5), batch=batch)
     return before, _resident()

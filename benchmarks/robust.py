@@ -64,7 +64,7 @@ def main() -> None:
     module = open_network(options.network, weights=options.weights).module.requires_grad_(True)
     blocks = list(open_source(options.data).blocks(4096))
     train(module, torch.cat([b.images for b in blocks]), torch.cat([b.labels for b in blocks]), options.epochs)
-    test = next(open_source(options.test, limit=1000).blocks(1000))
+    test = next(open_source(options.test, max_images=1000).blocks(1000))
     clean = (module(test.images).argmax(1) == test.labels).float().mean()
     attacked = harder(module, test.images, test.labels, RADIUS)
     robust = (module(attacked).argmax(1) == test.labels).float().mean()

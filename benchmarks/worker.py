@@ -111,7 +111,7 @@ def load(order: Order) -> tuple[nn.Module, Tensor, Tensor]:
 
     module = open_network(order.network, weights=order.weights).module.eval()
     spare = order.images // 4 if order.suite.right_only else 0
-    blocks = list(open_source(order.data, limit=order.images + spare).blocks(order.images + spare))
+    blocks = list(open_source(order.data, max_images=order.images + spare).blocks(order.images + spare))
     images, labels = blocks[0].images, blocks[0].labels
     if order.suite.right_only:
         right = predicted(module, images) == labels

@@ -14,7 +14,7 @@ from brittle import ModelError, cli
 from brittle.cli import app
 
 runner = CliRunner()
-AUDIT = ["audit", "digits-lenet", "--data", "digits", "--limit", "20", "--attack", "fgsm", "--eps", "0.1"]
+AUDIT = ["audit", "digits-lenet", "--data", "digits", "--max-images", "20", "--attack", "fgsm", "--eps", "0.1"]
 
 
 def test_audit_writes_a_report_and_prints_json(tmp_path: Path):
@@ -37,7 +37,7 @@ def test_audit_prints_a_table(tmp_path: Path):
     assert "robust accuracy" not in quiet.stderr
 
 
-GATED = ["audit", "digits-lenet", "--data", "digits", "--limit", "100", "--eps", "0.1", "--attack", "fgsm"]
+GATED = ["audit", "digits-lenet", "--data", "digits", "--max-images", "100", "--eps", "0.1", "--attack", "fgsm"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_network_that_rounds_its_input_never_passes_the_gate(tmp_path: Path):
         "    def forward(self, images):\n        print('and a network')\n"
         "        return self.inner((images * 255).round() / 255)\n\ndef make():\n    return Rounds()\n"
     )
-    words = ["audit", f"{tmp_path / 'rounds.py'}:make", "--data", "digits", "--limit", "40", "--eps", "0.1"]
+    words = ["audit", f"{tmp_path / 'rounds.py'}:make", "--data", "digits", "--max-images", "40", "--eps", "0.1"]
     words += ["--attack", "fgsm", "--attack", "pgd:steps=5", "--out", str(tmp_path / "run"), "--json"]
     result = runner.invoke(app, [*words, "--fail-under", "0.5", "-q"], catch_exceptions=False)
     assert result.exit_code == 3
@@ -90,7 +90,7 @@ def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path, mo
         "attack",
         f"{tmp_path / 'loud.py'}:make",
         "digits",
-        "--limit",
+        "--max-images",
         "2",
         "--out",
         str(tmp_path / "out"),
@@ -158,19 +158,21 @@ def test_report_says_where_it_lies(tmp_path: Path):
 def test_attack_saves_pngs(tmp_path: Path):
     result = runner.invoke(
         app,
-        ["attack", "digits-lenet", "digits", "--limit", "3", "--out", str(tmp_path), "--json"],
+        ["attack", "digits-lenet", "digits", "--max-images", "3", "--out", str(tmp_path), "--json"],
         catch_exceptions=False,
     )
     saved = json.loads(result.stdout)
     assert len(saved) == 3
     assert all(Path(one["path"]).is_file() for one in saved if one["success"])
     shown = runner.invoke(
-        app, ["attack", "digits-lenet", "digits", "--limit", "3", "--out", str(tmp_path)], catch_exceptions=False
+        app, ["attack", "digits-lenet", "digits", "--max-images", "3", "--out", str(tmp_path)], catch_exceptions=False
     )
     assert "still adversarial when read back" in shown.stderr.replace("\n", " ")
 
 
-@pytest.mark.parametrize("line", [AUDIT, ["attack", "digits-lenet", "digits", "--limit", "3"]], ids=["audit", "attack"])
+@pytest.mark.parametrize(
+    "line", [AUDIT, ["attack", "digits-lenet", "digits", "--max-images", "3"]], ids=["audit", "attack"]
+)
 def test_logits_are_no_probabilities(line: list[str], tmp_path: Path):
     with pytest.raises(ModelError, match="was said to return probabilities"):
         runner.invoke(app, [*line, "--probabilities", "--out", str(tmp_path / "run")], catch_exceptions=False)
@@ -186,7 +188,18 @@ def test_list_names_everything():
 
 def test_train_writes_weights_that_audit_takes(tmp_path: Path):
     weights = tmp_path / "small.safetensors"
-    line = ["train", "digits-lenet", "--data", "digits:train", "--limit", "64", "--epochs", "1", "--test", "digits"]
+    line = [
+        "train",
+        "digits-lenet",
+        "--data",
+        "digits:train",
+        "--max-images",
+        "64",
+        "--epochs",
+        "1",
+        "--test",
+        "digits",
+    ]
     result = runner.invoke(app, [*line, "--out", str(weights)], catch_exceptions=False)
     assert "test accuracy" in result.stderr
     again = runner.invoke(
@@ -196,8 +209,19 @@ def test_train_writes_weights_that_audit_takes(tmp_path: Path):
 
 
 def test_train_on_an_attack_and_its_curves(tmp_path: Path):
-    line = ["train", "digits-lenet", "--data", "digits:train", "--limit", "64", "--epochs", "1", "--test", "digits"]
-    attacked = ["--attack", "fgsm", "--eps", "26/255", "--share", "0.5", "--out", str(tmp_path / "hard.safetensors")]
+    line = [
+        "train",
+        "digits-lenet",
+        "--data",
+        "digits:train",
+        "--max-images",
+        "64",
+        "--epochs",
+        "1",
+        "--test",
+        "digits",
+    ]
+    attacked = ["--attack", "fgsm", "--eps", "26/255", "--fraction", "0.5", "--out", str(tmp_path / "hard.safetensors")]
     result = runner.invoke(app, [*line, *attacked], catch_exceptions=False)
     assert "radius 0.102" in result.stderr
     assert "robust accuracy" in result.stderr
@@ -235,13 +259,23 @@ def test_study_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_lattice_is_asked_for_on_the_command_line(tmp_path: Path):
-    words = [*AUDIT[:-4], "--attack", "deepfool", "--norm", "l2", "--lattice", "256", "--out", str(tmp_path / "run")]
+    words = [
+        *AUDIT[:-4],
+        "--attack",
+        "deepfool",
+        "--norm",
+        "l2",
+        "--quantization",
+        "256",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     shown = runner.invoke(app, words, catch_exceptions=False).stderr
-    assert "on the lattice of 256 levels; cost of rounding in the median: deepfool" in " ".join(shown.split())
+    assert "on the grid of 256 levels; cost of rounding in the median: deepfool" in " ".join(shown.split())
     summary = json.loads(runner.invoke(app, [*words, "--json"], catch_exceptions=False).stdout)
-    assert summary["lattice"] == 256
+    assert summary["quantization"] == 256
     assert summary["attacks"][0]["rounded"] == summary["attacks"][0]["success"]
-    assert -0.5 < summary["attacks"][0]["lattice_cost"]["value"] < 0.5
+    assert -0.5 < summary["attacks"][0]["quantization_cost"]["value"] < 0.5
 
 
 def test_universal_prints_what_it_fools(tmp_path: Path):
@@ -251,7 +285,7 @@ def test_universal_prints_what_it_fools(tmp_path: Path):
         "digits-lenet",
         "--data",
         "digits",
-        "--limit",
+        "--max-images",
         "40",
         "--eps",
         "0.3",
@@ -271,7 +305,7 @@ def test_a_network_in_halves_gives_the_figures_of_float32(tmp_path: Path):
     found = []
     for words in ([], ["--dtype", "float16"], ["--dtype", "bfloat16"]):
         out = ["--out", str(tmp_path / f"run{len(found)}"), "--json"]
-        result = runner.invoke(app, [*AUDIT, *words, *out, "--limit", "40"], catch_exceptions=False)
+        result = runner.invoke(app, [*AUDIT, *words, *out, "--max-images", "40"], catch_exceptions=False)
         assert result.exit_code == 0
         found.append(json.loads(result.stdout)["robust"]["value"])
     assert max(found) - min(found) <= 0.1

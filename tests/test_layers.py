@@ -123,7 +123,7 @@ def test_every_part_has_its_layer():
         ("core/run.py", "def f():\n    import brittle.attacks.pgd", "brittle.attacks.pgd"),
         ("maths/norms.py", "from brittle.base.rows import Rows", "brittle.base.rows"),
         ("base/seeds.py", "from brittle.threats import Lp", "brittle.threats"),
-        ("threats/flow.py", "from brittle.core.lattice import settle_on", "brittle.core.lattice"),
+        ("threats/flow.py", "from brittle.core.quantize import settle_on", "brittle.core.quantize"),
         ("threats/flow.py", "from brittle.classifiers.classifier import Classifier", "brittle.classifiers.classifier"),
         ("attacks/pgd.py", "from brittle.data import open_source", "brittle.data"),
         ("attacks/pgd.py", "from brittle import Lp", "brittle"),

@@ -11,19 +11,33 @@ from odd import CASES, FEW
 from brittle import cli
 from brittle.evaluation.gate import ExitCode
 
-TINY = ["--limit", "1", "--seed", "0"]
+TINY = ["--max-images", "1", "--seed", "0"]
 BASES = {
     "audit": (["digits-lenet", "--data", "digits", *TINY, "--attack", "fgsm", "--quiet"], "folder"),
     "attack": (["digits-lenet", "digits", *TINY, "--attack", "fgsm", "--norm", "linf", "--json"], "folder"),
-    "universal": (["digits-lenet", "--data", "digits", "--limit", "2", "--attack", "ascent:passes=1", "-q"], "file"),
-    "train": (["fc10", "--data", "digits", "--limit", "2", "--epochs", "1", "--quiet"], "file"),
+    "universal": (
+        ["digits-lenet", "--data", "digits", "--max-images", "2", "--attack", "ascent:passes=1", "-q"],
+        "file",
+    ),
+    "train": (["fc10", "--data", "digits", "--max-images", "2", "--epochs", "1", "--quiet"], "file"),
     "study": (["none-of-these"], "folder"),
     "report": (["nothing"], "file"),
     "list": (["attacks"], ""),
 }
 """A line for each command that works, or is refused, at once; and what it writes."""
 OPTIONS = [
-    *("--seed", "--limit", "--batch", "--device", "--budget", "--draws", "--lattice", "--eps", "--norm", "--attack"),
+    *(
+        "--seed",
+        "--max-images",
+        "--batch",
+        "--device",
+        "--budget",
+        "--eot-samples",
+        "--quantization",
+        "--eps",
+        "--norm",
+        "--attack",
+    ),
     *(
         "--resize",
         "--crop",
@@ -35,7 +49,7 @@ OPTIONS = [
         "--unseen",
         "--fail-under",
     ),
-    *("--data", "--set", "--epochs", "--share", "--warmup", "--clean-epochs", "--recipe", "--test", "--scale"),
+    *("--data", "--set", "--epochs", "--fraction", "--warmup", "--clean-epochs", "--recipe", "--test", "--scale"),
 ]
 SWITCHES = [
     *("--binary", "--probabilities", "--skip-bad", "--thorough", "--ignore-health", "--quiet", "--json", "--nothing"),

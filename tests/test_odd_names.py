@@ -24,8 +24,8 @@ from brittle.report import write_report
 from brittle.runs.store import RunFolder
 from brittle.studies.bench.catalogue import STUDIES
 
-AUDIT = ["--attack", "fgsm", "--eps", "0.1", "--limit", "2"]
-UNIVERSAL = ["--attack", "ascent:passes=1", "--limit", "4"]
+AUDIT = ["--attack", "fgsm", "--eps", "0.1", "--max-images", "2"]
+UNIVERSAL = ["--attack", "ascent:passes=1", "--max-images", "4"]
 
 
 def net(folder: Path, name: str = "net.py") -> str:
@@ -73,7 +73,7 @@ def image(folder: Path, kind: str) -> Path:
 
 @cache
 def audited() -> RunFolder:
-    return audit("digits-lenet", "digits", attacks=["fgsm"], eps=0.1, limit=2)
+    return audit("digits-lenet", "digits", attacks=["fgsm"], eps=0.1, max_images=2)
 
 
 def run_folder(path: Path) -> Path:
@@ -134,7 +134,7 @@ REFUSED: dict[str, Words] = {
     "list": lambda at, kind: ["list", "--", odd(kind)],
     "a command": lambda at, kind: ["--", odd(kind)],
     "an option": lambda at, kind: ["list", "--" + odd(kind)],
-    "a number": lambda at, kind: ["audit", "digits-lenet", "--data", "digits", "--limit", odd(kind)],
+    "a number": lambda at, kind: ["audit", "digits-lenet", "--data", "digits", "--max-images", odd(kind)],
 }
 """What names something that is not there."""
 LONG = ("the longest", "the longest, of wide letters")

@@ -93,7 +93,7 @@ def test_without_the_package_its_names_are_unknown():
 
 
 def test_the_package_is_audited_and_reported(installed, tmp_path):
-    run = audit("digits-lenet", "digits", tmp_path / "run", attacks=["grey:steps=2", "fgsm"], eps=0.3, limit=20)
+    run = audit("digits-lenet", "digits", tmp_path / "run", attacks=["grey:steps=2", "fgsm"], eps=0.3, max_images=20)
     assert run.table("grey_steps=2").num_rows == 20
     assert list(run.manifest.code.yours) == ["brittle_example/__init__.py"]
     assert "grey:steps=2" in write_report(run.path).read_text()
@@ -114,7 +114,7 @@ def test_the_threat_and_the_defence_work_in_python(installed):
 
 def test_the_threat_is_audited_searched_and_reported(installed, tmp_path):
     attacks = ["grey:steps=2", "smallest(grey):steps=8"]
-    run = audit("digits-lenet", "digits", tmp_path / "run", attacks=attacks, norm="half", eps=0.2, limit=20)
+    run = audit("digits-lenet", "digits", tmp_path / "run", attacks=attacks, norm="half", eps=0.2, max_images=20)
     assert (run.manifest.threat.norm, run.manifest.threat.radius) == ("half", 0.2)
     assert {attack.norm for attack in run.manifest.attacks} == {"half"}
     fixed, smallest = (run.table(attack.key) for attack in run.manifest.attacks)
@@ -134,7 +134,7 @@ def test_the_threat_is_audited_searched_and_reported(installed, tmp_path):
 def test_a_threat_of_the_users_file_is_audited_and_part_of_the_identity(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text((PLUGIN / "brittle_example" / "__init__.py").read_text())
-    given = {"attacks": [f"{path}:Grey:steps=2"], "norm": f"{path}:Half", "eps": 0.2, "limit": 6}
+    given = {"attacks": [f"{path}:Grey:steps=2"], "norm": f"{path}:Half", "eps": 0.2, "max_images": 6}
     run = audit("digits-lenet", "digits", tmp_path / "run", **given)
     assert run.manifest.threat.norm == "half"
     assert "half" in write_report(run.path).read_text()
@@ -196,7 +196,7 @@ def test_what_a_threat_is_made_with_is_part_of_the_identity(threats, tmp_path):
     )
     wide = object_in(f"{threats}:Wide")
     assert isinstance(wide, type)
-    given = {"attacks": [f"{tmp_path}/mine.py:Grey:steps=2"], "limit": 4}
+    given = {"attacks": [f"{tmp_path}/mine.py:Grey:steps=2"], "max_images": 4}
     run = audit("digits-lenet", "digits", tmp_path / "run", question=Question(wide(0.05)), **given)
     assert run.manifest.threat.settings == {}
     with pytest.raises(RunError, match="another run"):
@@ -284,7 +284,7 @@ def test_a_file_that_fails_is_refused(tmp_path):
 
 def test_an_edited_attack_is_another_run(mine, tmp_path):
     def go():
-        return audit("digits-lenet", "digits", tmp_path / "run", attacks=[f"{mine}:Mine"], eps=0.1, limit=10)
+        return audit("digits-lenet", "digits", tmp_path / "run", attacks=[f"{mine}:Mine"], eps=0.1, max_images=10)
 
     assert list(go().manifest.code.yours) == ["my file.py"]
     mine.write_text(mine.read_text().replace("= 2", "= 3 "))
@@ -296,7 +296,7 @@ def test_a_source_of_a_file_is_opened_and_audited(tmp_path):
     lines = ["from brittle.data import Digits", "def few(rest, **options): return Digits(rest or 'test', **options)"]
     (tmp_path / "few.py").write_text("\n".join([*lines, "def none(rest, **options): pass"]))
     spec = f"{tmp_path / 'few.py'}:few"
-    run = audit("digits-lenet", f"{spec}:train", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=10)
+    run = audit("digits-lenet", f"{spec}:train", tmp_path / "run", attacks=["fgsm"], eps=0.1, max_images=10)
     assert run.table("fgsm").num_rows == 10
     with pytest.raises(brittle.DataError, match=r"returned a NoneType; expected a brittle\.data\.Source"):
         brittle.data.open_source(f"{tmp_path / 'few.py'}:none")
@@ -310,7 +310,7 @@ def test_a_network_and_a_check_of_a_package_are_found(tmp_path, monkeypatch):
         "CHECK = Check('moon', 'The moon', 'It is full.', 'Nobody', 'Wait.', lambda _: Outcome('warn', 'It is not.'))\n"
     )
     monkeypatch.syspath_prepend(announce(tmp_path / "a", "third", points, module))
-    run = audit("flat", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=10)
+    run = audit("flat", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, max_images=10)
     assert "moon" in [finding.check for finding in run.health().findings]
     assert rows_of("checks")["moon"] == ("The moon", "third 2.0")
     assert rows_of("models")["flat"][1] == "third 2.0"

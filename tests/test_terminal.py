@@ -19,7 +19,7 @@ def summary(spec: str) -> Summary:
     rate = proportion(1, 2)
     line = AttackSummary(spec, "minimum", rate, rate, without_interval(0.1, 2), None, 1.0, 1.0, 0.1, 1.0, 1, rate)
     median = without_interval(0.25, 2)
-    return Summary("run", 2, 0, "linf", None, rate, rate, median, (line,), lattice=256, budget=5)
+    return Summary("run", 2, 0, "linf", None, rate, rate, median, (line,), quantization=256, budget=5)
 
 
 def trained(name: str) -> SimpleNamespace:

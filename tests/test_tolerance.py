@@ -16,15 +16,15 @@ from brittle.tolerance import TOLERANCE, in_range, most_within
 SOURCE = Path(brittle.__file__).parent
 OTHER = {
     "attacks/alma.py": "the least multiplier",
-    "attacks/boundary_descent.py": "a nudge of a share of the bounds",
+    "attacks/boundary_descent.py": "a nudge of a fraction of the bounds",
     "attacks/pdpgd.py": "the least ratio of two weights",
     "core/randomness.py": "a distance of logits",
-    "maths/hyperplane.py": "a share of a rise",
+    "maths/hyperplane.py": "a fraction of a rise",
     "maths/losses.py": "a temperature",
     "pictures.py": "a step of a picture's scale",
     "studies/faults/planted.py": "a hyper-parameter",
     "studies/lbfgs/cross_model.py": "a weight decay of the paper",
-    "training/autoencoder.py": "a share of activity",
+    "training/autoencoder.py": "a fraction of activity",
 }
 """Files in which the number means something else."""
 

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 ARROWS = 28
 """About how many vectors are drawn along the longer side."""
 USUAL = 0.98
-"""The length that this share of the vectors does not exceed is drawn as nine tenths of the way to the next arrow."""
+"""The length that this fraction of the vectors does not exceed is drawn as nine tenths of the way to the next arrow."""
 FINER = 3
 """Drawings are made so many times larger and then reduced, for smooth lines."""
 INK, PAPER = (200, 40, 30), (255, 255, 255)
@@ -30,7 +30,7 @@ def amplification(largest: float) -> float:
     """By how much a change is amplified: the largest of 1, 2, 5, 10, 20 ... that keeps it within grey ± one half.
 
     Args:
-        largest: the largest change of a value, as a share of the range.
+        largest: the largest change of a value, as a fraction of the range.
 
     Example:
         >>> amplification(4 / 255), amplification(0.5), amplification(1.0)

@@ -77,8 +77,8 @@ def show_summary(summary: Summary) -> None:
     console.print(table)
     means = "the rest: mean over the images right before"
     console.print(f"[dim]as 8 bits: success after rounding; median: of the smallest change; {means}[/]")
-    if summary.lattice is not None:
-        say(f"on the lattice of {summary.lattice} levels; cost of rounding in the median: {_costs(summary)}")
+    if summary.quantization is not None:
+        say(f"on the grid of {summary.quantization} levels; cost of rounding in the median: {_costs(summary)}")
     if summary.budget is not None:
         costs = ", ".join(f"{one.spec} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
         say(f"queries of an image, median / most over all images, of {summary.budget}: {costs}")
@@ -98,7 +98,7 @@ def show_summary(summary: Summary) -> None:
 def _show_health(health: Health) -> None:
     """Print how many checks passed, and each that did not with its remedy."""
     counts = ", ".join(f"{health.count(status)} {status}" for status in ("pass", "warn", "fail"))
-    console.print(f"health           {counts}  [dim]({health.share:.1%} of the audit's passes)[/]")
+    console.print(f"health           {counts}  [dim]({health.fraction:.1%} of the audit's passes)[/]")
     _show_findings(health.ordered("fail", "warn"))
 
 
@@ -117,7 +117,7 @@ def show_failures(health: Health | None) -> None:
 
 
 def _costs(summary: Summary) -> str:
-    costs = [(line.spec, line.lattice_cost) for line in summary.attacks]
+    costs = [(line.spec, line.quantization_cost) for line in summary.attacks]
     return ", ".join(f"{spec} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
 
 
@@ -206,7 +206,7 @@ def fail(message: str) -> None:
 
 
 def tell(line: str, fraction: float | None = None) -> None:
-    """Print a line of progress, with the share of the whole that is done."""
+    """Print a line of progress, with the fraction of the whole that is done."""
     say(line) if fraction is None else say((f"{fraction:4.0%}", "dim"), f" {line}")
 
 

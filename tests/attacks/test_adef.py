@@ -49,8 +49,8 @@ def algorithm_1(
             break
         totals, shown = [], leaf.detach()[0].numpy()
         down, right = np.gradient(shown, axis=1), np.gradient(shown, axis=2)
-        for rival in others[:candidates]:
-            f = logits[rival] - logits[label]
+        for other in others[:candidates]:
+            f = logits[other] - logits[label]
             slope = torch.autograd.grad(f, leaf, retain_graph=True)[0][0].numpy()
             once = gaussian(np.stack([(slope * down).sum(0), (slope * right).sum(0)]))
             totals.append(field - float(f.detach()) * gaussian(once) / (once**2).sum())

@@ -96,10 +96,10 @@ def test_sizes_near_the_closed_form_of_an_affine_network(p, median, classes):
     classifier, images = affine(classes=classes), middle()
     result = run(ALMA(steps=200), classifier, images, threat=Lp(p))
     least = distance(classifier, images, classifier.logits(images).argmax(1), Lp(p).dual)
-    share = result.size / least
+    fraction = result.size / least
     assert result.success.all()
-    assert share.min() >= 1 - 1e-9
-    assert share.median() <= median
+    assert fraction.min() >= 1 - 1e-9
+    assert fraction.median() <= median
 
 
 @pytest.mark.parametrize("classes", [3, 5])

@@ -60,7 +60,7 @@ REACH = {"linf": 1.0, "l2": 12**0.5, "l1": 12.0}
 @pytest.mark.parametrize("version", ["standard", "plus", "rand"])
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_every_version_runs_on_any_number_of_classes(classes, version, norm):
-    attack = AutoAttack(version, draws=2, **CHEAP)
+    attack = AutoAttack(version, eot_samples=2, **CHEAP)
     result = run(attack, affine(classes=classes), middle(3), threat=Lp(norm, 0.3))
     assert result.success.shape == (3,)
     huge = run(attack, affine(classes=classes), middle(3), threat=Lp(norm, REACH[norm]))
@@ -89,7 +89,7 @@ def test_images_are_only_attacked_until_they_are_broken():
 
 def test_for_randomised_networks_every_gradient_is_averaged():
     classifier, images = convolutional(), middle(2)
-    result = run(AutoAttack("rand", steps=3, draws=5), classifier, images, threat=Lp("inf", 1e-9))
+    result = run(AutoAttack("rand", steps=3, eot_samples=5), classifier, images, threat=Lp("inf", 1e-9))
     assert (result.backward == 2 * 3 * 5).all()
     assert (result.forward == 2 * 4 * 5 + 2).all()
 
@@ -102,7 +102,7 @@ def test_a_target_is_aimed_at():
     assert torch.equal(result.prediction[result.success], goal.labels[result.success])
 
 
-@pytest.mark.parametrize("settings", [{"steps": 0}, {"queries": 0}, {"draws": 0}])
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"queries": 0}, {"eot_samples": 0}])
 def test_what_cannot_be_meant_is_refused(settings):
     with pytest.raises(InputError, match=next(iter(settings))):
         AutoAttack(**settings)

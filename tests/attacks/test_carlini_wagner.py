@@ -25,7 +25,7 @@ from brittle.attacks.carlini_wagner import AdamDescent, TanhBox, doubled, out_of
 from brittle.base.bounds import Bounds
 
 L2 = CarliniWagnerL2(searches=2, steps=25, learning_rate=0.02, constant=1.0)
-L0 = CarliniWagnerL0(steps=20, learning_rate=0.1, rivals=1)
+L0 = CarliniWagnerL0(steps=20, learning_rate=0.1, candidates=1)
 LINF = CarliniWagnerLinf(steps=20, learning_rate=0.02)
 WITH = [(L2, Lp(2)), (L0, Pixels(math.inf)), (LINF, Lp("inf"))]
 NAMES = ["l2", "l0", "linf"]
@@ -161,8 +161,8 @@ def test_a_budget_is_kept(attack, threat):
     [
         (lambda: CarliniWagnerL2(searches=0), "searches is 0"),
         (lambda: CarliniWagnerL2(constant=0.0), "constant is 0.0; expected a number above 0"),
-        (lambda: CarliniWagnerL0(shrink=1.0), r"shrink is 1.0; expected a share between 0 and 1"),
-        (lambda: CarliniWagnerL0(rivals=-1), "rivals is -1"),
+        (lambda: CarliniWagnerL0(shrink=1.0), r"shrink is 1.0; expected a fraction between 0 and 1"),
+        (lambda: CarliniWagnerL0(candidates=-1), "candidates is -1"),
         (lambda: CarliniWagnerLinf(learning_rate=-1.0), "learning_rate is -1.0"),
         (lambda: CarliniWagnerLinf(decrease=1.0), "decrease is 1.0; expected a factor between 0 and 1"),
         (lambda: CarliniWagnerLinf(steps=0), "steps is 0"),

@@ -10,9 +10,9 @@ from affine import affine, convolutional, distance, middle
 from torch import Tensor, nn
 
 from brittle import CarliniWagnerL0, CarliniWagnerL2, CarliniWagnerLinf, Classifier, Lp, Pixels, Targeted, run
-from brittle.attacks.carlini_wagner_l0 import LEAST, SHARE, thinned
+from brittle.attacks.carlini_wagner_l0 import FRACTION, LEAST, thinned
 
-L0 = CarliniWagnerL0(steps=20, learning_rate=0.1, rivals=1)
+L0 = CarliniWagnerL0(steps=20, learning_rate=0.1, candidates=1)
 
 
 def linear(*rows: list[float], bias: list[float]) -> Classifier:
@@ -108,7 +108,7 @@ def test_a_round_freezes_as_many_as_published_and_what_has_not_moved():
     moved = torch.ones(1, 40, dtype=torch.bool)
     moved[0, 39] = False
     left = thinned(weight, moved)
-    count = math.ceil(SHARE * math.sqrt(39))
+    count = math.ceil(FRACTION * math.sqrt(39))
     assert left[0].tolist() == [False] * count + [True] * (39 - count) + [False]
     heavy = thinned(weight + 0.02, moved)
     assert heavy[0].tolist() == [False] + [True] * 38 + [False]
@@ -118,7 +118,7 @@ def test_of_several_rivals_the_one_with_the_fewest_pixels_counts():
     nothing, near, sparse = [0.0] * 9, [0.9] * 8 + [0.0], [0.0] * 8 + [6.0]
     classifier = linear(nothing, near, sparse, bias=[0.5, -3.2, -3.5])
     image = torch.full((1, 1, 3, 3), 0.5, dtype=torch.float64)
-    one, two = (run(replace(L0, rivals=count), classifier, image, threat=Pixels(math.inf)) for count in (1, 2))
+    one, two = (run(replace(L0, candidates=count), classifier, image, threat=Pixels(math.inf)) for count in (1, 2))
     assert (one.prediction[0], one.size[0]) == (1, 1)
     assert two.size[0] <= one.size[0]
     assert two.forward[0] > one.forward[0]
@@ -140,7 +140,7 @@ def test_published_settings_run_and_reach_a_target():
     targets = (classifier.logits(images).argmax(1) + 1) % 4
     published = {"abort_early": False, "skip": False, "shrink": 0.999999}
     for attack, threat in (
-        (CarliniWagnerL0(steps=5, learning_rate=0.2, rivals=0, **published), Pixels(math.inf)),
+        (CarliniWagnerL0(steps=5, learning_rate=0.2, candidates=0, **published), Pixels(math.inf)),
         (CarliniWagnerLinf(steps=5, learning_rate=0.2, refinements=0, project=False, **published), Lp("inf")),
     ):
         result = run(attack, classifier, images, goal=Targeted(targets), threat=threat)

@@ -33,13 +33,13 @@ CHOSEN: dict[str, dict[str, object]] = {
     "rotation_translation": {"TOGETHER": 32},
     "stadv": {"SHORTEST": 1e-3, "PATIENCE": 3, "RELAXED": 0.1},
     "starting": {"COARSENESS": (1, 2, 4, 8)},
-    "support_descent": {"FASTEST": 0.3, "SLOWEST": 0.02, "SHARE": 5},
+    "support_descent": {"FASTEST": 0.3, "SLOWEST": 0.02, "FRACTION": 5},
     "classifier": {"MOST_CLASSES": 1_000_000},
     "manner": {"HIDDEN": (torch.float16, torch.bfloat16, torch.float64, torch.float32)},
     "goal": {"ROUNDING": 4},
     "inputs": {"LONGEST_NUMBER": 8},
     "grid": {"MOST_LEVELS": 65536},
-    "lattice": {"ROUNDS": 12, "REFINEMENTS": 4, "PROBES": 8, "GAIN": 2e-3, "NOISE": 16},
+    "quantize": {"ROUNDS": 12, "REFINEMENTS": 4, "PROBES": 8, "GAIN": 2e-3, "NOISE": 16},
     "nonfinite": {"_PIXEL": 0.7548776662466927, "_TURN": 0.6180339887498949},  # Weyl 1916, of the plane and the line
     "probabilities": {
         "EXACT": 1e-5, "SLACK": 1e-3, "STEPS": (100, 255, 256, 10**3, 10**4, 65535, 65536, 10**5, 10**6),

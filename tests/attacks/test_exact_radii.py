@@ -12,7 +12,7 @@ from torch import Tensor
 from brittle import FAB, FGSM, PGD, Attack, BasicIterative, Classifier, Lp, Square, run
 
 THIRD = 1 / 3
-"""A share of a radius that float32 rounds."""
+"""A fraction of a radius that float32 rounds."""
 TAKEN = [case for case in CASES if case.threat.bounded]
 COUNTED = ("l0", "pixels")
 

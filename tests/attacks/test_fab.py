@@ -58,8 +58,8 @@ def algorithm_1(classifier: Classifier, image: Tensor, label: int, p: float, ste
         here = to_plane(x, normal, -gap, p)
         there = to_plane(clean, normal, -gap - normal @ (clean - x), p)
         near, far = np.linalg.norm(here, p), np.linalg.norm(there, p)
-        share = min(near / (near + far), 0.1)
-        x = np.clip((x + 1.05 * here) * (1 - share) + (clean + 1.05 * there) * share, 0, 1)
+        fraction = min(near / (near + far), 0.1)
+        x = np.clip((x + 1.05 * here) * (1 - fraction) + (clean + 1.05 * there) * fraction, 0, 1)
         if int(classifier.module(torch.tensor(x).reshape(image[None].shape)).argmax()) != label:
             smallest = min(smallest, float(np.linalg.norm(x - clean, p)))
             x = clean + 0.9 * (x - clean)

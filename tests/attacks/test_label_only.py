@@ -82,7 +82,7 @@ def test_the_estimate_converges_to_the_normal(p):
         assert near.abs().max() == 1
 
 
-@pytest.mark.parametrize("limit", [1000, 25])
+@pytest.mark.parametrize("max_images", [1000, 25])
 @pytest.mark.parametrize("p", [2, "inf"])
 def test_the_estimate_is_equation_12_with_the_mean_decision_as_baseline(p, limit):
     """With the same draws, at points off the boundary, so that one side has many more of them than the other.
@@ -91,7 +91,7 @@ def test_the_estimate_is_equation_12_with_the_mean_decision_as_baseline(p, limit
     is 0; as in the published code the decisions themselves are the weights then.
     """
     classifier, images, count = affine(classes=2), middle(6), 20
-    given = replace(problem(classifier, images, Lp(p)), limit=limit)
+    given = replace(problem(classifier, images, Lp(p)), max_points=limit)
     ends = bisected(given, reached(given, 40).points, straight, torch.full((6,), 1e-9, dtype=torch.float64))
     way = (ends - images) / (ends - images).flatten(1).norm(dim=1)[:, None, None, None]
     offset = torch.tensor([0.0, 0.06, 0.1, -0.08, -9.0, 9.0], dtype=torch.float64)[:, None, None, None]
@@ -133,8 +133,8 @@ def test_the_boundary_is_known_to_the_tolerance_of_the_paper(p, shape):
     assert (given.record.forward - before).tolist() == [math.ceil(-math.log2(theta))] * 3
     assert given.goal.reached(classifier.logits(ends)).all()
     path = straight if p == 2 else _shrunk
-    share = (ends - images).flatten(1).norm(given.lp.p, 1) / (points - images).flatten(1).norm(given.lp.p, 1)
-    assert not given.goal.reached(classifier.logits(path(images, points, (share - theta).clamp_min(0)))).any()
+    fraction = (ends - images).flatten(1).norm(given.lp.p, 1) / (points - images).flatten(1).norm(given.lp.p, 1)
+    assert not given.goal.reached(classifier.logits(path(images, points, (fraction - theta).clamp_min(0)))).any()
 
 
 def test_the_number_of_draws_grows_with_the_root_of_the_step():
@@ -234,4 +234,6 @@ def test_the_bisection_ends_where_no_number_is_left_between_two_shares():
     before = given.record.forward.clone()
     ends = bisected(state.problem, state.points, straight, torch.zeros_like(state.problem.clean[:, 0]))
     assert state.problem.goal.reached(classifier.logits(ends)).all()
-    assert (given.record.forward - before <= 60).all()  # float64 halves a share at most 53 times, and a few to the end
+    assert (
+        given.record.forward - before <= 60
+    ).all()  # float64 halves a fraction at most 53 times, and a few to the end

@@ -181,7 +181,7 @@ def test_the_runner_up_is_what_is_reached():
 
 def test_every_digit_is_broken_by_less_than_deepfool_needs():
     classifier = Classifier(open_network("digits-lenet").module)
-    block = next(open_source("digits", limit=6).blocks(6))
+    block = next(open_source("digits", max_images=6).blocks(6))
     found, reference = (
         run(attack, classifier, block.images, block.labels, threat=Lp(2)) for attack in (LBFGS(), DeepFool())
     )

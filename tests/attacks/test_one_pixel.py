@@ -239,8 +239,8 @@ def test_broken_images_leave_and_cost_no_more(monkeypatch):
     assert (result.iterations[result.success] < 10).any()
 
 
-@pytest.mark.parametrize(("shape", "share"), [((1, 4, 4), 0.8), ((3, 3, 3), 0.9)])
-def test_what_is_known_is_not_asked_again_and_changes_nothing(shape, share, monkeypatch):
+@pytest.mark.parametrize(("shape", "fraction"), [((1, 4, 4), 0.8), ((3, 3, 3), 0.9)])
+def test_what_is_known_is_not_asked_again_and_changes_nothing(shape, fraction, monkeypatch):
     """One grey pixel on a black and white image: many children paint what was there, or what others have painted."""
     classifier, images = convolutional(shape[0]), middle(6, shape).round()
     attack = OnePixel(population=30, generations=15)
@@ -251,7 +251,7 @@ def test_what_is_known_is_not_asked_again_and_changes_nothing(shape, share, monk
     assert torch.equal(frugal.success, lavish.success)
     assert torch.equal(frugal.iterations, lavish.iterations)
     assert (lavish.forward == 30 * (lavish.iterations + 1) + 2).all()
-    assert frugal.forward.sum() < share * lavish.forward.sum()
+    assert frugal.forward.sum() < fraction * lavish.forward.sum()
 
 
 def test_no_picture_is_shown_twice_in_a_generation():
@@ -325,7 +325,7 @@ def test_no_more_points_in_a_pass_than_the_batch():
     run(OnePixel(population=50, generations=1), classifier, middle(4), threat=Pixels(3), batch=64)
     handle.remove()
     assert max(passes) == 64
-    assert passes.count(64) >= 3, "passes are not full: images do not share them"
+    assert passes.count(64) >= 3, "passes are not full: images do not fraction them"
 
 
 def test_a_budget_ends_it():

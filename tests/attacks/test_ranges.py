@@ -19,10 +19,10 @@ FROM_0: Range = ((0.0, 0.5, 2.0), (-TINY,))
 ABOVE_0: Range = ((TINY, 0.5, 2.0), (0.0, -0.5))
 FROM_1: Range = ((1.0, 1.5), (1 - TINY, 0.5))
 ABOVE_1: Range = ((1 + TINY, 1.5), (1.0, 0.5))
-SHARE: Range = ((0.0, 0.5, 1.0), (-TINY, 1 + TINY))
+FRACTION: Range = ((0.0, 0.5, 1.0), (-TINY, 1 + TINY))
 SHARE_BELOW_1: Range = ((0.0, 0.5, 1 - TINY), (-TINY, 1.0))
 SHARE_ABOVE_0: Range = ((TINY, 0.5, 1.0), (0.0, 1 + TINY))
-SHARE_INSIDE: Range = ((TINY, 0.5, 1 - TINY), (0.0, 1.0))
+FRACTION_INSIDE: Range = ((TINY, 0.5, 1 - TINY), (0.0, 1.0))
 
 
 def or_none(given: Range) -> Range:
@@ -37,33 +37,34 @@ RANGES: dict[str, dict[str, Range]] = {
         "steps": ONE_UP, "step_size": or_none(FROM_0), "restarts": ONE_UP, "kappa": FROM_0, "sparsity": SHARE_BELOW_1,
     },
     "DeepFool": {
-        "steps": ONE_UP, "overshoot": FROM_0, "candidates": TWO_UP, "nudge": FROM_0, "slack": FROM_1, "box": SHARE,
+        "steps": ONE_UP, "overshoot": FROM_0, "candidates": TWO_UP, "nudge": FROM_0, "slack": FROM_1, "box": FRACTION,
     },
     "LBFGS": {
         "searches": ONE_UP, "steps": ONE_UP, "memory": ONE_UP, "tolerance": FROM_0, "decrease": FROM_0,
         "precision": FROM_0, "factor": ABOVE_1, "constant": or_none(ABOVE_0),
     },
     "BoundaryDescent": {
-        "steps": ONE_UP, "farther": SHARE_BELOW_1, "runs": or_none(ONE_UP), "stride": or_none(SHARE),
-        "momentum": or_none(SHARE), "smoothing": FROM_0, "overshoot": SHARE,
+        "steps": ONE_UP, "farther": SHARE_BELOW_1, "runs": or_none(ONE_UP), "stride": or_none(FRACTION),
+        "momentum": or_none(FRACTION), "smoothing": FROM_0, "overshoot": FRACTION,
     },
     "SupportDescent": {"steps": ONE_UP, "momentum": SHARE_BELOW_1, "smoothing": FROM_0},
     "RandomNoise": {"draws": ONE_UP},
     "RandomDirection": {"directions": ONE_UP, "doublings": NONE_UP, "bisections": NONE_UP},
     "JSMA": {"theta": ((1e-3, -1e-3, 1.0, -1.0), (0.0, 0.9e-3, -0.9e-3, 1.001, -1.001)), "fraction": SHARE_ABOVE_0},
     "OnePixel": {
-        "population": ((4, 5), (3,)), "generations": NONE_UP, "factor": FROM_0, "target_probability": SHARE_INSIDE,
-        "label_probability": SHARE_INSIDE,
+        "population": ((4, 5), (3,)), "generations": NONE_UP, "factor": FROM_0, "target_probability": FRACTION_INSIDE,
+        "label_probability": FRACTION_INSIDE,
     },
     "CarliniWagnerL2": {
-        "searches": ONE_UP, "steps": ONE_UP, "learning_rate": ABOVE_0, "constant": ABOVE_0, "shrink": SHARE_INSIDE,
+        "searches": ONE_UP, "steps": ONE_UP, "learning_rate": ABOVE_0, "constant": ABOVE_0, "shrink": FRACTION_INSIDE,
     },
     "CarliniWagnerL0": {
-        "steps": ONE_UP, "learning_rate": ABOVE_0, "constant": ABOVE_0, "shrink": SHARE_INSIDE, "rivals": NONE_UP,
+        "steps": ONE_UP, "learning_rate": ABOVE_0, "constant": ABOVE_0, "shrink": FRACTION_INSIDE,
+        "candidates": NONE_UP,
     },
     "CarliniWagnerLinf": {
-        "steps": ONE_UP, "learning_rate": ABOVE_0, "constant": ABOVE_0, "decrease": SHARE_INSIDE, "smallest": FROM_0,
-        "refinements": NONE_UP, "shrink": SHARE_INSIDE,
+        "steps": ONE_UP, "learning_rate": ABOVE_0, "constant": ABOVE_0, "decrease": FRACTION_INSIDE, "smallest": FROM_0,
+        "refinements": NONE_UP, "shrink": FRACTION_INSIDE,
     },
     "APGD": {
         "steps": ONE_UP, "restarts": ONE_UP, "targets": NONE_UP, "momentum": SHARE_ABOVE_0, "rises": SHARE_ABOVE_0,
@@ -88,16 +89,16 @@ RANGES: dict[str, dict[str, Range]] = {
     "RotationTranslation": {
         "angles": ONE_UP, "shifts": ONE_UP, "draws": ONE_UP, "degrees": FROM_0, "reach": FROM_0,
     },
-    "Square": {"queries": ONE_UP, "share": SHARE_ABOVE_0, "restarts": ONE_UP},
+    "Square": {"queries": ONE_UP, "fraction": SHARE_ABOVE_0, "restarts": ONE_UP},
     "SimBA": {"epsilon": ABOVE_0, "frequencies": SHARE_ABOVE_0, "steps": ONE_UP},
     "NES": {"draws": TWO_UP, "steps": NONE_UP, "delta": ABOVE_0, "stride": ABOVE_0},
     "SPSA": {"draws": TWO_UP, "steps": NONE_UP, "delta": ABOVE_0, "stride": ABOVE_0},
     "HopSkipJump": {"steps": NONE_UP, "draws": ONE_UP, "starts": ONE_UP},
     "Boundary": {
-        "steps": NONE_UP, "delta": SHARE_INSIDE, "epsilon": SHARE_INSIDE, "adaptation": ABOVE_1, "starts": ONE_UP,
+        "steps": NONE_UP, "delta": FRACTION_INSIDE, "epsilon": FRACTION_INSIDE, "adaptation": ABOVE_1, "starts": ONE_UP,
     },
     "DDN": {
-        "steps": ONE_UP, "gamma": SHARE_INSIDE, "radius": ABOVE_0, "first_stride": FROM_0, "last_stride": FROM_0,
+        "steps": ONE_UP, "gamma": FRACTION_INSIDE, "radius": ABOVE_0, "first_stride": FROM_0, "last_stride": FROM_0,
         "levels": or_none(TWO_UP),
     },
     "FMN": {
@@ -108,7 +109,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "steps": ONE_UP, "walk": ONE_UP, "overshoot": FROM_0, "candidates": TWO_UP, "search": NONE_UP,
         "gain": SHARE_BELOW_1,
     },
-    "SigmaZero": {"steps": ONE_UP, "stride": ABOVE_0, "sigma": ABOVE_0, "threshold": SHARE, "pace": FROM_0},
+    "SigmaZero": {"steps": ONE_UP, "stride": ABOVE_0, "sigma": ABOVE_0, "threshold": FRACTION, "pace": FROM_0},
     "PDPGD": {
         "steps": ONE_UP, "stride": ABOVE_0, "fall": SHARE_ABOVE_0, "ratio": ABOVE_0, "pace": FROM_0,
         "pace_fall": SHARE_ABOVE_0, "memory": SHARE_BELOW_1, "least": SHARE_ABOVE_0, "rounds": ONE_UP,

@@ -120,7 +120,7 @@ def test_constants_in_the_2_norm_grow_tenfold_up_to_the_largest(first: float, lo
 
 @pytest.mark.parametrize(("first", "looks"), [(1e6, 2), (0.4e6, 3), (3e6, 1)])
 def test_constants_of_the_count_double_up_to_the_largest(first: float, looks: int):
-    attack = brittle.CarliniWagnerL0(steps=1, constant=first, skip=False, abort_early=False, rivals=0)
+    attack = brittle.CarliniWagnerL0(steps=1, constant=first, skip=False, abort_early=False, candidates=0)
     for threat in (Lp(0), Pixels(math.inf)):
         assert run(attack, Classifier(Between(100)), GREY, threat=threat).iterations.item() == looks
 
@@ -187,10 +187,10 @@ def test_super_deepfool_bisects_the_line_to_the_clean_image():
         for count in (0, 8)
     )
     for row in range(6):
-        far, shares = ends.adversarial[row] - images[row], torch.arange(1, 257, dtype=torch.float64) / 256
-        line = images[row] + shares[:, None, None, None] * far
+        far, fractions = ends.adversarial[row] - images[row], torch.arange(1, 257, dtype=torch.float64) / 256
+        line = images[row] + fractions[:, None, None, None] * far
         classes = classifier.logits(line).argmax(1)
-        reached = shares[classes != ends.clean_prediction[row]]
+        reached = fractions[classes != ends.clean_prediction[row]]
         assert float(halved.size[row] / ends.size[row]) == pytest.approx(float(reached.min()), abs=1e-9)
 
 

@@ -56,7 +56,7 @@ DEFAULTS = {
     "CarliniWagnerL0": (
         ("pixels", "l0"),
         {"steps": 1000, "learning_rate": 0.01, "constant": 1e-3, "abort_early": True, "skip": True, "shrink": 0.99,
-         "rivals": 3},
+         "candidates": 3},
     ),
     "CarliniWagnerLinf": (
         ("linf",),
@@ -90,7 +90,7 @@ DEFAULTS = {
         ("flow",),
         {"search": "grid", "angles": 31, "shifts": 5, "draws": 10, "degrees": 30.0, "reach": 3 / 28},
     ),
-    "Square": (THREE, {"queries": 5000, "share": 0.8, "restarts": 1, "rescaled": True}),
+    "Square": (THREE, {"queries": 5000, "fraction": 0.8, "restarts": 1, "rescaled": True}),
     "SimBA": (("l2",), {"epsilon": 0.2, "basis": "pixel", "frequencies": 1 / 8, "steps": 10_000}),
     "NES": (("l2", "linf"), {"draws": 50, "steps": 196, "delta": 1e-3, "stride": 0.01}),
     "SPSA": (("l2", "linf"), {"draws": 128, "steps": 100, "delta": 0.01, "stride": 0.01}),
@@ -123,13 +123,13 @@ DEFAULTS = {
 PUBLISHED = {
     "apgd": {"FIRST": 0.22, "SHORTER": 0.03, "LEAST": 0.06},
     "apgd_l1": {
-        "EVERY": 0.04, "SHARE": 0.2, "THINNER": 1.5, "SHORTEST": 10, "SETTLED": 0.95,
+        "EVERY": 0.04, "FRACTION": 0.2, "THINNER": 1.5, "SHORTEST": 10, "SETTLED": 0.95,
         "WIDER": ((3, 0.3), (2, 0.3), (1, 0.4)),
     },
     "autoattack": {"TARGETS": 9},
     "boundary": {"EVERY": 10, "SPHERE": 100, "SOURCE": 30, "CONVERGED": 1e-7},
     "carlini_wagner": {"CHECKS": 10, "PROGRESS": 0.9999},
-    "carlini_wagner_l0": {"MARGIN": 0.01, "LEAST": 1e-4, "SHARE": 0.3, "HEAVY": 0.01, "LARGEST": 2e6},
+    "carlini_wagner_l0": {"MARGIN": 0.01, "LEAST": 1e-4, "FRACTION": 0.3, "HEAVY": 0.01, "LARGEST": 2e6},
     "carlini_wagner_l2": {"LARGEST": 1e10},
     "carlini_wagner_linf": {"LARGEST": 20},
     "fab": {"FARTHEST": {"linf": 0.3, "l2": 1, "l1": 5}},

@@ -24,8 +24,8 @@ def by_hand() -> Classifier:
 
 def climbed(label: int) -> torch.Tensor:
     """The gradient of the cross-entropy: the weights averaged by softmax, minus the label's."""
-    share = torch.softmax(WEIGHT @ IMAGE.flatten(), 0)
-    return (share @ WEIGHT - WEIGHT[label]).reshape(1, 1, 2, 2)
+    fraction = torch.softmax(WEIGHT @ IMAGE.flatten(), 0)
+    return (fraction @ WEIGHT - WEIGHT[label]).reshape(1, 1, 2, 2)
 
 
 def test_fgsm_by_hand():
@@ -139,8 +139,8 @@ def test_least_likely_goes_down_the_least_likely_classs_loss():
         classifier.module[1].bias[0] = 5.0
     attack = IterativeLeastLikely(step_size=0.125, steps=1)
     result = run(attack, classifier, IMAGE, torch.tensor([0]), threat=Lp("inf", 0.125))
-    share = torch.softmax(WEIGHT @ IMAGE.flatten() + torch.tensor([5.0, 0, 0]), 0)
-    gradient = share @ WEIGHT - WEIGHT[2]
+    fraction = torch.softmax(WEIGHT @ IMAGE.flatten() + torch.tensor([5.0, 0, 0]), 0)
+    gradient = fraction @ WEIGHT - WEIGHT[2]
     expected = IMAGE.flatten() - 0.125 * gradient.sign()
     torch.testing.assert_close(result.adversarial.flatten()[:3], expected[:3])
 

@@ -27,11 +27,11 @@ def test_sizes_are_the_closed_form_within_a_few_percent(attack, p, median, worst
     classifier, images = affine(classes=2), middle()
     result = run(attack, classifier, images, threat=Lp(p))
     least = distance(classifier, images, classifier.logits(images).argmax(1), Lp(p).dual)
-    share = result.size / least
+    fraction = result.size / least
     assert result.success.all()
-    assert share.min() >= 1 - 1e-9
-    assert share.median() <= median
-    assert share.max() <= worst
+    assert fraction.min() >= 1 - 1e-9
+    assert fraction.median() <= median
+    assert fraction.max() <= worst
 
 
 def fewest(classifier: Classifier, images: Tensor) -> Tensor:
@@ -41,10 +41,10 @@ def fewest(classifier: Classifier, images: Tensor) -> Tensor:
     for image, scores in zip(images.flatten(1), logits, strict=True):
         label = int(scores.argmax())
         best = math.inf
-        for rival in set(range(len(scores))) - {label}:
-            slope = weight[rival] - weight[label]
+        for other in set(range(len(scores))) - {label}:
+            slope = weight[other] - weight[label]
             gain = torch.where(slope > 0, slope * (1 - image), -slope * image).sort(descending=True).values.cumsum(0)
-            best = min(best, 1 + int((gain <= scores[label] - scores[rival]).sum()))
+            best = min(best, 1 + int((gain <= scores[label] - scores[other]).sum()))
         counts.append(best)
     return torch.tensor(counts, dtype=images.dtype)
 

@@ -37,9 +37,9 @@ def projected(clean: np.ndarray, x: np.ndarray, radius: float) -> np.ndarray:
     return clean + cut(high)
 
 
-def sparse(slope: np.ndarray, share: float) -> np.ndarray:
+def sparse(slope: np.ndarray, fraction: float) -> np.ndarray:
     count = len(slope)
-    least = np.sort(np.abs(slope))[min(max(int((1 - share) * count), 0), count - 1)]
+    least = np.sort(np.abs(slope))[min(max(int((1 - fraction) * count), 0), count - 1)]
     signs = np.sign(slope) * (np.abs(slope) >= least)
     return signs / max(np.abs(signs).sum(), 1)
 
@@ -54,7 +54,7 @@ def climbed(
     for stage, (factor, steps) in enumerate(stages):
         radius = factor * EPS
         support = float((x != clean).sum())
-        share, stride = (support / ENTRIES / 1.5, radius) if widened else (0.2, radius)
+        fraction, stride = (support / ENTRIES / 1.5, radius) if widened else (0.2, radius)
         support = support if widened else float(ENTRIES)
         best_value, best, best_slope = -math.inf, x, np.zeros_like(x)
         for done in range(steps + 1):
@@ -71,8 +71,8 @@ def climbed(
                     stride, here, slope, back = radius, best, best_slope, back + 1
                 else:
                     stride = max(stride / 1.5, radius / 10)
-                support, share = now, now / ENTRIES / 1.5
-            x = projected(clean, here + stride * sparse(slope, share), radius)
+                support, fraction = now, now / ENTRIES / 1.5
+            x = projected(clean, here + stride * sparse(slope, fraction), radius)
         if stage + 1 < len(stages):
             x = projected(clean, best, stages[stage + 1][0] * EPS)
     return path, back

@@ -225,7 +225,7 @@ def test_a_radius_per_image():
         torch.testing.assert_close(size, radius)
 
 
-@pytest.mark.parametrize("wrong", [{"queries": 0}, {"share": 0.0}, {"share": 1.2}, {"restarts": 0}])
+@pytest.mark.parametrize("wrong", [{"queries": 0}, {"fraction": 0.0}, {"fraction": 1.2}, {"restarts": 0}])
 def test_settings_that_cannot_be_meant(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         Square(**wrong)

@@ -62,7 +62,7 @@ def test_the_stride_falls_from_the_first_success_to_its_last_share():
     for done in (2, 6, 10):
         strides = attack._stride(replace(state, found=found, done=done)).tolist()
         fallen = [0.0, (done - 2) / 8, max(done - 9, 0) / 1]
-        assert strides == pytest.approx([4 * 0.01**share for share in fallen])
+        assert strides == pytest.approx([4 * 0.01**fraction for fraction in fallen])
 
 
 @pytest.mark.parametrize("kind", [Untargeted, Targeted])

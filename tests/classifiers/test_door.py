@@ -101,7 +101,7 @@ def test_half_precision_is_as_brittle_as_float32(shape, kind):
 
 @pytest.mark.parametrize("kind", HALVES, ids=str)
 def test_searches_on_a_lattice_by_draws_and_under_autocast(kind):
-    for options in ({"lattice": 256}, {"draws": 2}, {"budget": 12}):
+    for options in ({"quantization": 256}, {"eot_samples": 2}, {"budget": 12}):
         expected, found = attacked(network(), **options), attacked(network(kind), **options)
         assert abs(int(found.success.sum()) - int(expected.success.sum())) <= 2
     expected = attacked(network(), DeepFool(), Lp(2))

@@ -40,7 +40,7 @@ from brittle.maths.geometry import warp
 from brittle.tolerance import TOLERANCE
 
 KEPT, KEPT_IN_L0, LONGER = 0.75, 0.5, 1.5
-"""Shares of the successes that a search keeps where the network is odd, and how many times its median may grow."""
+"""Fractions of the successes that a search keeps where the network is odd, and how many times its median may grow."""
 
 
 def attacked(
@@ -272,7 +272,7 @@ def searches_with_what_is_finite(case: Case) -> None:
 
 
 def agrees_in_half_precision(case: Case) -> None:
-    """Within 10 points of float32's share of broken images, and 20 % of the median size; all figures in float32."""
+    """Within 10 points of float32's fraction of broken images, and 20 % of the median size; all figures in float32."""
     images, expected = middle(20).float(), None
     for kind in (torch.float32, torch.float16, torch.bfloat16):
         found = attacked(case, Classifier(convolutional().module.to(kind)), images)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import brittle
 from brittle import Attack, Classifier, Flow, LeastLikely, Lp, Pixels, Targeted, Threat, Untargeted, run
-from brittle.core.lattice import Lattice
+from brittle.core.quantize import QuantizationGrid
 
 FILE = Path(__file__).with_name("figures.txt")
 SHAPE, CLASSES, LOWER, UPPER = (2, 5, 4), 5, -1.0, 2.0
@@ -73,7 +73,7 @@ def targets() -> Tensor:
 
 def rounded(clean: Tensor, levels: int) -> Tensor:
     """Images on the levels of a file."""
-    grid = Lattice(levels, network().bounds)
+    grid = QuantizationGrid(levels, network().bounds)
     return grid.images(grid.numbers(clean).round(), clean.dtype)
 
 
@@ -143,8 +143,8 @@ def longer() -> list[tuple[str, Attack, Threat, Options]]:
             free["l2"],
             {"of": FEW},
         ),
-        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, rivals=2), Pixels(math.inf), {"of": FEW}),
-        (brittle.CarliniWagnerL0(steps=20, constant=0.01, skip=False, rivals=0), free["l0"], {"of": FEW}),
+        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, candidates=2), Pixels(math.inf), {"of": FEW}),
+        (brittle.CarliniWagnerL0(steps=20, constant=0.01, skip=False, candidates=0), free["l0"], {"of": FEW}),
         (
             brittle.CarliniWagnerLinf(steps=20, learning_rate=0.05, constant=0.05, skip=False, project=False),
             free["linf"],
@@ -152,7 +152,7 @@ def longer() -> list[tuple[str, Attack, Threat, Options]]:
         ),
         (brittle.OnePixel(population=20, generations=10, stop="success"), Pixels(3), {}),
         (brittle.Square(queries=60), LINF, {}),
-        (brittle.Square(queries=60, share=0.3, rescaled=False), L2, {}),
+        (brittle.Square(queries=60, fraction=0.3, rescaled=False), L2, {}),
         (brittle.Square(queries=60, restarts=2), L1, {}),
         (brittle.SimBA(steps=40), free["l2"], {}),
         (brittle.SimBA(basis="cosine", frequencies=0.6), Lp(2, 0.4), {}),
@@ -192,34 +192,34 @@ def questioned() -> list[tuple[str, Attack, Threat, Options]]:
     bound: list[tuple[Attack, Threat, Options]] = [
         (brittle.PGD(steps=6), LINF, {"goal": LeastLikely()}),
         (brittle.PGD(steps=6), L2, {"budget": 9}),
-        (brittle.PGD(steps=6), LINF, {"lattice": 16}),
+        (brittle.PGD(steps=6), LINF, {"quantization": 16}),
         (brittle.PGD(steps=6), L2, {"draws": 2}),
         (brittle.PGD(steps=6, random_start=False), Lp("inf", each), {}),
         (brittle.APGD(steps=9), Lp(1, 20 * each), {}),
         (brittle.Square(queries=20), Lp(2, 5 * each), {}),
-        (brittle.DeepFool(), Lp(2), {"lattice": 16}),
-        (brittle.DeepFool(), Lp(1), {"lattice": 9} | firm),
-        (brittle.FMN(steps=9), Lp("inf"), {"lattice": 32}),
-        (brittle.SupportDescent(steps=20), Lp(0), {"lattice": 16}),
-        (brittle.SupportDescent(steps=20), Lp(0), {"lattice": 16, "levels": 16}),
-        (brittle.SupportDescent(steps=20), Pixels(math.inf), {"lattice": 8, "levels": 8}),
-        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, rivals=1), Lp(0), {"lattice": 4, "levels": 4}),
-        (brittle.DeepFool(), Lp(2), {"lattice": 256, "levels": 256}),
-        (brittle.DeepFool(), Lp(1), {"lattice": 64}),
-        (brittle.DeepFool(), Lp("inf"), {"lattice": 256}),
-        (brittle.DeepFool(), Lp("inf"), {"lattice": 3}),
-        (brittle.HopSkipJump(steps=1, draws=8), Lp(2), {"lattice": 5}),
-        (brittle.SimBA(epsilon=0.5), Lp(2), {"lattice": 32, "levels": 32, "silent": True}),
-        (brittle.RandomNoise(draws=9), Lp("inf", 0.2), {"lattice": 16, "silent": True}),
-        (brittle.RandomNoise(draws=9), Lp(1, 3.0), {"lattice": 8, "silent": True}),
-        (brittle.ADef(steps=6), Flow(math.inf), {"lattice": 32}),
+        (brittle.DeepFool(), Lp(2), {"quantization": 16}),
+        (brittle.DeepFool(), Lp(1), {"quantization": 9} | firm),
+        (brittle.FMN(steps=9), Lp("inf"), {"quantization": 32}),
+        (brittle.SupportDescent(steps=20), Lp(0), {"quantization": 16}),
+        (brittle.SupportDescent(steps=20), Lp(0), {"quantization": 16, "levels": 16}),
+        (brittle.SupportDescent(steps=20), Pixels(math.inf), {"quantization": 8, "levels": 8}),
+        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, candidates=1), Lp(0), {"quantization": 4, "levels": 4}),
+        (brittle.DeepFool(), Lp(2), {"quantization": 256, "levels": 256}),
+        (brittle.DeepFool(), Lp(1), {"quantization": 64}),
+        (brittle.DeepFool(), Lp("inf"), {"quantization": 256}),
+        (brittle.DeepFool(), Lp("inf"), {"quantization": 3}),
+        (brittle.HopSkipJump(steps=1, draws=8), Lp(2), {"quantization": 5}),
+        (brittle.SimBA(epsilon=0.5), Lp(2), {"quantization": 32, "levels": 32, "silent": True}),
+        (brittle.RandomNoise(draws=9), Lp("inf", 0.2), {"quantization": 16, "silent": True}),
+        (brittle.RandomNoise(draws=9), Lp(1, 3.0), {"quantization": 8, "silent": True}),
+        (brittle.ADef(steps=6), Flow(math.inf), {"quantization": 32}),
         (brittle.FMN(steps=9), Lp(2), firm),
         (brittle.DDN(steps=9), Lp(2), firm),
         (brittle.CarliniWagnerL2(searches=2, steps=10, learning_rate=0.1, constant=0.1), Lp(2), firm),
         (brittle.HopSkipJump(steps=2, draws=8), Lp(2), firm),
         (brittle.FAB(steps=6), Lp(2), firm),
         (brittle.FAB(steps=6, targets=2), Lp("inf", each), {}),
-        (brittle.LBFGS(searches=4, steps=9), Lp(2), {"budget": 40, "lattice": 64}),
+        (brittle.LBFGS(searches=4, steps=9), Lp(2), {"budget": 40, "quantization": 64}),
     ]
     for number, (attack, threat, options) in enumerate(bound):
         said = "-".join(options) or "each"

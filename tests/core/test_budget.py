@@ -69,7 +69,7 @@ class Greedy(Attack):
 
 
 @pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize("limit", [4, 256])
+@pytest.mark.parametrize("max_images", [4, 256])
 def test_an_attack_that_ignores_it_is_not_heard(graph, limit):
     images = middle(6)
     result = run(Greedy(graph), convolutional(), images, threat=Lp("inf"), budget=9, batch=limit)
@@ -104,14 +104,23 @@ def test_it_changes_nothing_where_it_suffices():
     assert torch.equal(same.forward, free.forward)
 
 
-@pytest.mark.parametrize(("draws", "least"), [(1, 1), (2, 5), (3, 7)])
-def test_the_least_budget_is_what_judging_alone_takes(draws: int, least: int):
-    """With draws: one look that checks the outputs, the draws of the clean image and those of the last look."""
+@pytest.mark.parametrize(("eot_samples", "least"), [(1, 1), (2, 5), (3, 7)])
+def test_the_least_budget_is_what_judging_alone_takes(eot_samples: int, least: int):
+    """With EOT: one look that checks the outputs, the samples of the clean image and those of the last look."""
     box = Counter()
-    result = run(PGD(steps=3), Classifier(box), middle(2).float(), threat=Lp(2, 0.5), budget=least, draws=draws)
+    result = run(
+        PGD(steps=3), Classifier(box), middle(2).float(), threat=Lp(2, 0.5), budget=least, eot_samples=eot_samples
+    )
     assert (result.forward == least).all()
     assert box.shown == 2 * least
     assert not result.success.any()
     if least > 1:
         with pytest.raises(InputError, match=f"budget is {least - 1}; expected at least {least}"):
-            run(PGD(steps=3), Classifier(box), middle(2).float(), threat=Lp(2, 0.5), budget=least - 1, draws=draws)
+            run(
+                PGD(steps=3),
+                Classifier(box),
+                middle(2).float(),
+                threat=Lp(2, 0.5),
+                budget=least - 1,
+                eot_samples=eot_samples,
+            )

@@ -11,7 +11,7 @@ import brittle
 from brittle import Classifier, Lp, Problem, Targeted, Untargeted, run
 from brittle.base.seeds import Streams
 from brittle.classifiers.frozen import has_written, preserving_state
-from brittle.core.lattice import _linearised, _StrictGoal
+from brittle.core.quantize import _linearised, _StrictGoal
 from brittle.core.record import Record
 
 

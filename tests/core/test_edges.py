@@ -120,10 +120,10 @@ def test_bytes_in_eighths_are_taken_where_torch_holds_them():
     assert as_images(images.half(), BOX).dtype == torch.float16
 
 
-@pytest.mark.parametrize(("draws", "least"), [(1, 1), (2, 5), (3, 7)])
-def test_the_least_budget_is_named_where_less_is_given(draws: int, least: int):
+@pytest.mark.parametrize(("eot_samples", "least"), [(1, 1), (2, 5), (3, 7)])
+def test_the_least_budget_is_named_where_less_is_given(eot_samples: int, least: int):
     for budget, taken in ((least, True), (least - 1, False)):
-        options = {"threat": Lp(2), "draws": draws, "budget": budget}
+        options = {"threat": Lp(2), "eot_samples": eot_samples, "budget": budget}
         if taken:
             assert (run(DeepFool(), affine(), middle(2), **options).forward <= budget).all()
         elif budget:

@@ -47,10 +47,10 @@ class Twice(PGD):
         return super().step(problem, state, probe)
 
 
-def longest(attack: Attack, draws: int = 1) -> list[str]:
+def longest(attack: Attack, eot_samples: int = 1) -> list[str]:
     torch.manual_seed(0)
     network = Deep()
-    run(attack, Classifier(network), middle(3), threat=Lp("inf", 1e-3), draws=draws)
+    run(attack, Classifier(network), middle(3), threat=Lp("inf", 1e-3), eot_samples=eot_samples)
     assert all(chain[0] == "run" for chain in network.seen)
     return max(network.seen, key=len)
 
@@ -61,7 +61,7 @@ def test_a_pass_is_seven_frames_below_run():
 
 
 @pytest.mark.parametrize(
-    ("attack", "draws"),
+    ("attack", "eot_samples"),
     [
         (PGD(steps=3), 3),
         (Twice(steps=2), 1),
@@ -70,8 +70,8 @@ def test_a_pass_is_seven_frames_below_run():
         (SmallestRadius(Restarts(Twice(steps=2), 2), 2), 2),
         (Cascade((PGD(steps=2), Restarts(Twice(steps=2), 2))), 2),
     ],
-    ids=["draws", "twice", "columns", "restarts", "smallest", "cascade"],
+    ids=["eot_samples", "twice", "columns", "restarts", "smallest", "cascade"],
 )
-def test_a_repeated_pass_is_twelve_frames_below_run(attack: Attack, draws: int):
-    chain = longest(attack, draws)
+def test_a_repeated_pass_is_twelve_frames_below_run(attack: Attack, eot_samples: int):
+    chain = longest(attack, eot_samples)
     assert len(chain) <= REPEATED, " > ".join(chain)

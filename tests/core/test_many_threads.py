@@ -55,7 +55,7 @@ def frozen() -> nn.Sequential:
 KINDS: dict[str, Callable[[], tuple[nn.Module, nn.Module]]] = {
     "in train mode": lambda: (plain().train(),) * 2,
     "partly frozen": lambda: (frozen().eval(),) * 2,
-    "draws": lambda: (Noisy(plain()).train(),) * 2,
+    "eot_samples": lambda: (Noisy(plain()).train(),) * 2,
     "writes buffers": lambda: (Counts(plain()).train(),) * 2,
     "one wraps the other": lambda: ((inner := plain().train()), nn.Sequential(nn.Dropout(0.1), inner)),
     "two that draw": lambda: (Noisy(plain()).train(), Noisy(plain()).train()),
@@ -69,7 +69,7 @@ def state_of(module: nn.Module) -> list[object]:
 
 
 def found_by(module: nn.Module, place: int) -> Tensor:
-    attack = PGD(steps=4) if place == 0 else RandomNoise(draws=6)
+    attack = PGD(steps=4) if place == 0 else RandomNoise(eot_samples=6)
     return run(attack, Classifier(module), IMAGES, threat=Lp("inf", 0.1), seed=place).adversarial
 
 

@@ -59,8 +59,8 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "seed": (0, np.int64(3)),
     "batch": (2, 256),
     "budget": (None, 5),
-    "lattice": (None, 256),
-    "draws": (1, 2),
+    "quantization": (None, 256),
+    "eot_samples": (1, 2),
     "trace": (False, True),
     "progress": (None, len),
 }
@@ -82,8 +82,8 @@ def test_run_gives_a_result_or_one_error(attack, classifier, threat, goal, image
         given = {name: value() for name, value in options.items()}
         if callable(given.get("progress")):
             given["progress"] = None  # it would be told numbers that not every function takes
-        if isinstance(draws := given.get("draws"), int) and draws > 3:
-            given["draws"] = 3  # more are meant, and take their time
+        if isinstance(eot_samples := given.get("eot_samples"), int) and eot_samples > 3:
+            given["eot_samples"] = 3  # more are meant, and take their time
         made = run(attack(), classifier(), images(), labels(), threat=threat(), goal=goal(), ids=ids(), **given)
         assert isinstance(made, Result)
 
@@ -103,7 +103,7 @@ def test_run_gives_a_result_or_one_error(attack, classifier, threat, goal, image
         ("batch", 1.5, "batch is 1.5; expected a whole number"),
         ("batch", True, "batch is True; expected a whole number"),
         ("batch", 2**70, "expected a whole number below 2"),
-        ("draws", "2", "draws is '2'; expected a whole number"),
+        ("eot_samples", "2", "eot_samples is '2'; expected a whole number"),
         ("seed", -1, "seed is -1; expected at least 0"),
         ("seed", 2**63, "seed is 9223372036854775808; expected a whole number below"),
         pytest.param("seed", 10**5000, "seed is a number of 16610 bits", id="seed of 5,000 digits"),
@@ -193,7 +193,7 @@ def test_arrays_of_any_float_are_read(kind):
 
 def test_the_largest_seed_draws_and_may_be_counted_on():
     last = 2**63 - 1
-    assert len(run(PGD(steps=1), SEEN, IMAGES, threat=LINF, seed=last, draws=2)) == 4
+    assert len(run(PGD(steps=1), SEEN, IMAGES, threat=LINF, seed=last, eot_samples=2)) == 4
     ids = torch.zeros(1, dtype=torch.int64)
     after, before = (Streams(seed, ids).uniform(ids, (4,)) for seed in (last + 1, -(2**63)))
     assert torch.equal(after, before)

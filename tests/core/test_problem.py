@@ -11,13 +11,15 @@ from brittle.base.seeds import Streams
 from brittle.core.record import Record
 
 
-def problem_of(n: int = 5, limit: int = 100, classifier: Classifier | None = None, threat: Lp | None = None) -> Problem:
+def problem_of(
+    n: int = 5, max_points: int = 100, classifier: Classifier | None = None, threat: Lp | None = None
+) -> Problem:
     classifier, images = classifier or convolutional(), middle(n) + 0.1
     clean = classifier.logits(images).detach()
     ids = torch.arange(n)
     threat = threat or Lp(2)
     record, streams = Record(threat.zero(images)), Streams(0, ids, images.dtype)
-    return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat, ids, record, streams, limit)
+    return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat, ids, record, streams, max_points)
 
 
 class Hook:
@@ -78,7 +80,7 @@ def test_met_means_the_goal_and_the_threat():
 
 
 def test_points_are_what_the_threat_sees_in_them():
-    """Under a threat of its own a point may be anything: here the share of the way to the inverted image."""
+    """Under a threat of its own a point may be anything: here the fraction of the way to the inverted image."""
 
     class Inversion(Lp):
         def zero(self, clean):
@@ -110,9 +112,9 @@ def test_several_points_of_an_image_leave_the_best():
     assert problem.record.forward.tolist() == [1, 1, 3]
 
 
-@pytest.mark.parametrize("limit", [4, 7])
-def test_more_points_than_the_limit_go_in_parts_with_the_same_outcome(limit):
-    whole, parts = problem_of(5), problem_of(5, limit)
+@pytest.mark.parametrize("max_images", [4, 7])
+def test_more_points_than_the_limit_go_in_parts_with_the_same_outcome(max_points):
+    whole, parts = problem_of(5), problem_of(5, max_points)
     hook = Hook(parts.classifier.module)
     owners = torch.arange(15) % 5
     points = whole.images[owners] + torch.linspace(-0.3, 0.3, 15, dtype=torch.float64)[:, None, None, None]
@@ -122,14 +124,14 @@ def test_more_points_than_the_limit_go_in_parts_with_the_same_outcome(limit):
     assert torch.equal(parts.record.size, whole.record.size)
     torch.testing.assert_close(other.gradient(value), one.gradient(value))
     torch.testing.assert_close(other.gradients(lambda z: z[:, :2] ** 2), one.gradients(lambda z: z[:, :2] ** 2))
-    assert hook.largest <= limit
+    assert hook.largest <= max_points
     assert hook.forward == int(parts.record.forward.sum())
     assert hook.backward == int(parts.record.backward.sum())
 
 
-@pytest.mark.parametrize("limit", [100, 3])
-def test_a_sweep_goes_as_deep_as_each_point_needs(limit):
-    problem = problem_of(6, limit)
+@pytest.mark.parametrize("max_images", [100, 3])
+def test_a_sweep_goes_as_deep_as_each_point_needs(max_points):
+    problem = problem_of(6, max_points)
     hook = Hook(problem.classifier.module)
     depth = torch.tensor([3, 0, 1, 2, 3, 1])
     expected = problem_of(6).probe(problem.images).gradients(lambda logits: logits)
@@ -142,7 +144,7 @@ def test_a_sweep_goes_as_deep_as_each_point_needs(limit):
     assert hook.forward == int(problem.record.forward.sum())
     assert hook.backward >= int(problem.record.backward.sum())
     assert torch.equal(problem.record.backward, depth)
-    again = (depth > 1).long() + (depth > 0).long() * (limit < 6)  # in parts the first look has no graph
+    again = (depth > 1).long() + (depth > 0).long() * (max_points < 6)  # in parts the first look has no graph
     assert torch.equal(problem.record.forward, 1 + again)
 
 
@@ -159,8 +161,8 @@ def test_who_rides_along_in_the_graph_of_others_is_not_charged():
 
 
 def test_several_points_of_an_image_cost_the_same_whether_they_fit_into_one_pass_or_not():
-    for limit in (1, 3, 100):
-        problem = problem_of(3, limit)
+    for max_points in (1, 3, 100):
+        problem = problem_of(3, max_points)
         owners = torch.arange(3).repeat(4)
         probe = problem.probe(problem.images[owners], of=owners)
         probe.gradient(lambda logits: logits[:, 0])

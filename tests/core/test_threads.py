@@ -158,14 +158,14 @@ def meeting(count: int = 2, seconds: float = AWHILE) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("source", ["torch", "numpy", "normal", "python"])
-@pytest.mark.parametrize("draws", [1, 2])
-def test_each_thread_has_random_numbers_of_its_own(source, draws):
+@pytest.mark.parametrize("eot_samples", [1, 2])
+def test_each_thread_has_random_numbers_of_its_own(source, eot_samples):
     """Two networks that draw, in two threads whose passes would fall together."""
-    alone = [attacked(Draws(source, nothing), seed, draws=draws) for seed in (0, 1)]
+    alone = [attacked(Draws(source, nothing), seed, eot_samples=eot_samples) for seed in (0, 1)]
     meet, before = meeting(), random_states()
     modules = [Draws(source, meet) for _ in range(2)]
     before = random_states()
-    found = together(*(lambda seed=seed: attacked(modules[seed], seed, draws=draws) for seed in (0, 1)))
+    found = together(*(lambda seed=seed: attacked(modules[seed], seed, eot_samples=eot_samples) for seed in (0, 1)))
     for one, other in zip(found, alone, strict=True):
         assert isinstance(one, Result)
         assert torch.equal(one.adversarial, other.adversarial)
@@ -185,7 +185,7 @@ def test_networks_that_draw_from_numpy_and_python_are_as_those_of_torch(source):
     np.random.rand()  # noqa: NPY002
     random.random()
     assert torch.equal(first.adversarial, attacked(module).adversarial)
-    several = [attacked(module, draws=3).adversarial for _ in range(2)]
+    several = [attacked(module, eot_samples=3).adversarial for _ in range(2)]
     assert torch.equal(*several)
     before = random_states()
     assert is_randomised(Classifier(module), middle(4).float())

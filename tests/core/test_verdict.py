@@ -99,18 +99,18 @@ def test_without_a_pass_for_the_last_look_nothing_is_attacked():
         assert result.margin.tolist() == [-1.0 if budget == 1 else 1.0]
 
 
-@pytest.mark.parametrize("lattice", [None, 256])
-def test_an_image_that_is_wrong_from_the_start_has_size_0_whatever_the_last_look_says(lattice: int | None):
+@pytest.mark.parametrize("quantization", [None, 256])
+def test_an_image_that_is_wrong_from_the_start_has_size_0_whatever_the_last_look_says(quantization: int | None):
     """A network that draws random numbers may be right about the same image a moment later."""
     labels = torch.tensor([0, 1])
     module = Said(RIGHT, RIGHT, WRONG)
     images = torch.full((2, 1, 2, 2), 100 / 255)
-    result = run(Shown(), Classifier(module), images, labels, threat=Lp("inf"), lattice=lattice)
+    result = run(Shown(), Classifier(module), images, labels, threat=Lp("inf"), quantization=quantization)
     assert result.already.tolist() == [False, True]
     assert result.size.tolist() == [math.inf, 0.0]
     assert result.success.tolist() == [False, False]
     assert torch.equal(result.adversarial[1], images[1])
-    if lattice:
+    if quantization:
         assert result.size_unrounded.tolist()[1] == 0.0
 
 

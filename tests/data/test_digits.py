@@ -35,7 +35,7 @@ def test_the_images_are_the_originals_enlarged():
 
 def test_the_same_everywhere():
     assert open_source("digits").digest() == "0f83e3c2fdfc0e5df445a1208862db01747b46890206b35bf6a4b1125fb3f49b"
-    assert open_source("digits", limit=100).digest() != open_source("digits").digest()
+    assert open_source("digits", max_images=100).digest() != open_source("digits").digest()
 
 
 def test_fit_and_unknown_split():

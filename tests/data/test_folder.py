@@ -30,7 +30,7 @@ def test_class_folders(pets: Path):
 
 
 def test_a_limit_sees_every_class(pets: Path):
-    (block,) = Folder(pets, limit=2).blocks(5)
+    (block,) = Folder(pets, max_images=2).blocks(5)
     assert sorted(block.labels.tolist()) == [0, 1]
 
 
@@ -174,7 +174,7 @@ def test_truncated_and_vanished_files(pets: Path):
 
 
 def test_digest_sees_pixels_names_and_limit(pets: Path):
-    whole, part = Folder(pets).digest(), Folder(pets, limit=2).digest()
+    whole, part = Folder(pets).digest(), Folder(pets, max_images=2).digest()
     assert whole == Folder(pets, fit=Fit(1, 8, 8)).digest() != part
     (pets / "cat" / "10.png").rename(pets / "dog" / "10.png")
     moved = Folder(pets).digest()

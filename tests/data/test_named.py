@@ -79,9 +79,9 @@ def test_torchvision(tmp_path: Path):
     assert (tmp_path / "brittle" / "torchvision").is_dir()
     with pytest.raises(BadImage, match="truncated"):
         list(open_source("torchvision:ToySet").blocks(3))
-    train = open_source("torchvision:ToySet:train", limit=2)
+    train = open_source("torchvision:ToySet:train", max_images=2)
     assert (next(train.blocks(1)).images * 255).round().max() == 100
-    assert train.digest() != open_source("torchvision:ToySet", limit=2).digest() != source.digest()
+    assert train.digest() != open_source("torchvision:ToySet", max_images=2).digest() != source.digest()
 
 
 @pytest.mark.usefixtures("torchvision")
@@ -156,13 +156,13 @@ def datasets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_hub(datasets: ModuleType):
-    source = open_source("hf:toys", limit=2)
+    source = open_source("hf:toys", max_images=2)
     assert source.classes == ("a", "b", "c")
     (block,) = source.blocks(5)
     assert block.names == ("5.png", "6.png")
     assert block.labels.tolist() == [0, 1]
     assert (block.images[:, 0, 0, 0] * 255).round().tolist() == [5, 6]
-    assert source.digest() == open_source("hf:toys:test", limit=2).digest() != open_source("hf:toys").digest()
+    assert source.digest() == open_source("hf:toys:test", max_images=2).digest() != open_source("hf:toys").digest()
     datasets.sets["toys/only"] = Rows([{"photo": None}], {"photo": Picture()})
     datasets.splits = ["only"]
     unlabelled = open_source("hf:toys", skip_bad=True)

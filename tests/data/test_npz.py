@@ -34,7 +34,7 @@ def test_layouts_and_types(write_npz: Write, compressed: bool, channels_last: bo
 
 def test_grey_names_classes_and_labels(write_npz: Write):
     path = write_npz(x=COLOUR[..., 0], y=LABELS[:, None], classes=np.array(["a", "b", "c"]))
-    source = open_source(str(path), limit=5, fit=Fit(3))
+    source = open_source(str(path), max_images=5, fit=Fit(3))
     assert (len(source), source.labelled, source.classes) == (5, True, ("a", "b", "c"))
     (block,) = source.blocks(9)
     assert block.images.shape == (5, 3, 4, 5)

@@ -9,9 +9,9 @@ from brittle.errors import DataError, InputError
 def test_the_spec_is_kept_as_written(pets: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(pets.parent))
     for spec in ("~/pets", str(pets), "digits"):
-        source = open_source(spec, limit=3)
+        source = open_source(spec, max_images=3)
         assert isinstance(source, Source)
-        assert (source.spec, source.limit) == (spec, 3)
+        assert (source.spec, source.max_images) == (spec, 3)
 
 
 def test_a_file_called_like_a_scheme_wins(pets: Path, monkeypatch: pytest.MonkeyPatch):
@@ -43,5 +43,5 @@ def test_names_are_needed():
 
 
 def test_limits_must_be_positive():
-    with pytest.raises(InputError, match="limit is -1"):
-        open_source("digits", limit=-1)
+    with pytest.raises(InputError, match="max_images is -1"):
+        open_source("digits", max_images=-1)

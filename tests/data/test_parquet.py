@@ -38,7 +38,7 @@ def test_any_start_in_any_shard_and_row_group(write_parquet: Write):
     for start in range(16):
         assert levels(source, start) == list(range(start, 15))
         if start:
-            limited = Parquet(paths, limit=start)
+            limited = Parquet(paths, max_images=start)
             assert levels(limited) == list(range(start))
             assert levels(limited, start - 1) == [start - 1]
 
@@ -160,8 +160,10 @@ def test_digest_is_that_of_the_files_gone_through(write_parquet: Write):
     paths = [write_parquet(f"d/x-{i}.parquet", (i, i + 1)) for i in range(3)]
     content = [path.read_bytes() for path in paths]
     assert open_source(str(paths[0])).digest() == hashlib.sha256(content[0]).hexdigest()
-    assert open_source(str(paths[0].parent), limit=2).digest() == hashlib.sha256(content[0]).hexdigest()
-    assert open_source(str(paths[0].parent), limit=3).digest() == hashlib.sha256(content[0] + content[1]).hexdigest()
+    assert open_source(str(paths[0].parent), max_images=2).digest() == hashlib.sha256(content[0]).hexdigest()
+    assert (
+        open_source(str(paths[0].parent), max_images=3).digest() == hashlib.sha256(content[0] + content[1]).hexdigest()
+    )
     assert open_source(str(paths[0].parent)).digest() == hashlib.sha256(b"".join(content)).hexdigest()
 
 

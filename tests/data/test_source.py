@@ -62,12 +62,12 @@ def test_a_later_start_decodes_nothing_before_it_and_one_block_at_a_time():
 
 
 def test_limit():
-    source = Counted(limit=5)
+    source = Counted(max_images=5)
     assert len(source) == 5
     assert [len(block) for block in source.blocks(3)] == [3, 2]
-    assert len(Counted(limit=100)) == 11
-    with pytest.raises(InputError, match="limit=0"):
-        Counted(limit=0)
+    assert len(Counted(max_images=100)) == 11
+    with pytest.raises(InputError, match="max_images=0"):
+        Counted(max_images=0)
 
 
 def test_a_bad_image_stops_the_stream_and_is_named():

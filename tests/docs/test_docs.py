@@ -95,7 +95,7 @@ def worked_example() -> type:
 def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     if '"runs/digits"' in page.read_text():
-        audit("digits-lenet", "digits", "runs/digits", attacks=["fgsm", "deepfool"], eps=0.1, limit=20)
+        audit("digits-lenet", "digits", "runs/digits", attacks=["fgsm", "deepfool"], eps=0.1, max_images=20)
     run_blocks(page)
 
 

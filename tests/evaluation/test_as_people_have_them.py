@@ -46,7 +46,9 @@ def placed(*, writes: bool) -> Network:
 
 def figures(network: Network, out) -> tuple[dict[str, list[dict]], dict[str, str]]:
     """The rows of an audit, and what each check of it said."""
-    run = audit(network, "digits", out, attacks=["pgd:steps=5", "square:queries=20"], eps=0.2, limit=30, lattice=256)
+    run = audit(
+        network, "digits", out, attacks=["pgd:steps=5", "square:queries=20"], eps=0.2, max_images=30, quantization=256
+    )
     columns = ["success", "rounded_success", "size", "prediction", "forward", "backward"]
     health = run.health()
     assert health is not None
@@ -76,7 +78,9 @@ def test_an_audit_of_a_network_that_writes_is_that_of_one_that_does_not(tmp_path
 
 @pytest.mark.parametrize("kind", HALVES, ids=str)
 def test_files_made_in_half_precision_are_adversarial(kind, tmp_path):
-    saved = attack(lenet(kind), open_source("digits", limit=6), tmp_path, attack="pgd:steps=10", norm="linf", eps=0.2)
+    saved = attack(
+        lenet(kind), open_source("digits", max_images=6), tmp_path, attack="pgd:steps=10", norm="linf", eps=0.2
+    )
     assert sum(one.success for one in saved) >= 4
     assert all(one.linf <= 0.2 + 1e-6 for one in saved)
 
@@ -84,7 +88,7 @@ def test_files_made_in_half_precision_are_adversarial(kind, tmp_path):
 @pytest.mark.parametrize("method", ["ascent:passes=1", "gd-uap:iterations=20"])
 def test_universal_perturbations_of_halves_and_of_networks_that_write(method, tmp_path):
     made = {
-        name: universal(network, "digits", tmp_path / f"{name}.safetensors", attack=method, eps=0.3, limit=30)
+        name: universal(network, "digits", tmp_path / f"{name}.safetensors", attack=method, eps=0.3, max_images=30)
         for name, network in {
             "wide": lenet(),
             "half": lenet(torch.float16),

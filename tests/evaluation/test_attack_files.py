@@ -94,11 +94,11 @@ def test_a_network_of_probabilities_is_attacked_when_it_is_said(folder: Path, tm
 
 def test_files_are_on_the_levels_asked_for_and_others_are_refused(folder: Path, tmp_path: Path):
     image = str(next(folder.glob("*/0.png")))
-    saved = attack("digits-lenet", image, tmp_path / "out", lattice=16)[0]
+    saved = attack("digits-lenet", image, tmp_path / "out", quantization=16)[0]
     assert saved.success
     assert set((read(saved.path) * 255).round().flatten().tolist()) <= set(range(0, 256, 17))
-    with pytest.raises(InputError, match="lattice is 100; expected 256, or fewer"):
-        attack("digits-lenet", image, tmp_path / "out", lattice=100)
+    with pytest.raises(InputError, match="quantization is 100; expected 256, or fewer"):
+        attack("digits-lenet", image, tmp_path / "out", quantization=100)
 
 
 def test_what_no_file_can_hold_is_said(folder: Path, tmp_path: Path):

@@ -35,7 +35,7 @@ def network(module: nn.Module, shape: tuple[int, int, int] | None = (1, 28, 28),
 
 
 def test_rows_and_figures_agree_with_a_fresh_forward(tmp_path: Path):
-    folder = audit("digits-lenet", "digits", tmp_path / "run", limit=70, **QUICK)
+    folder = audit("digits-lenet", "digits", tmp_path / "run", max_images=70, **QUICK)
     block = next(open_source("digits").blocks(70))
     module = open_network("digits-lenet").module
     right = (module(block.images).argmax(1) == block.labels).tolist()
@@ -54,7 +54,7 @@ def test_rows_and_figures_agree_with_a_fresh_forward(tmp_path: Path):
 
 
 def test_kept_pictures_are_what_the_rows_say(tmp_path: Path):
-    folder = audit("digits-lenet", "digits", tmp_path / "run", limit=64, **QUICK)
+    folder = audit("digits-lenet", "digits", tmp_path / "run", max_images=64, **QUICK)
     module = open_network("digits-lenet").module
     kept = [row for row in folder.table("fgsm", None).to_pylist() if row["original"] is not None]
     assert kept
@@ -79,15 +79,15 @@ def test_only_extremes_are_kept():
 
 
 def test_going_on_gives_the_same_rows(tmp_path: Path):
-    whole = rows(audit("digits-lenet", "digits", tmp_path / "whole", limit=130, **QUICK))
-    folder = audit("digits-lenet", "digits", tmp_path / "broken", limit=130, **QUICK)
+    whole = rows(audit("digits-lenet", "digits", tmp_path / "whole", max_images=130, **QUICK))
+    folder = audit("digits-lenet", "digits", tmp_path / "broken", max_images=130, **QUICK)
     folder.part_path("fgsm", 1).unlink()
     folder.part_path("deepfool_steps=3", 2).write_bytes(b"half a file")
-    assert rows(audit("digits-lenet", "digits", tmp_path / "broken", limit=130, **QUICK)) == whole
+    assert rows(audit("digits-lenet", "digits", tmp_path / "broken", max_images=130, **QUICK)) == whole
 
 
 def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "limit": 130}
+    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "max_images": 130}
     whole, written = files._replace, []
 
     def dies(path: Path, content: bytes) -> None:
@@ -108,16 +108,16 @@ def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path, monkeypatc
 
 
 def test_a_run_folder_of_another_model_is_refused(tmp_path: Path):
-    audit("digits-lenet", "digits", tmp_path / "run", limit=10, **QUICK)
+    audit("digits-lenet", "digits", tmp_path / "run", max_images=10, **QUICK)
     other = network(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
     with pytest.raises(RunError, match=r"holds another run(.|\n)*network: digits-lenet .* now test"):
-        audit(other, "digits", tmp_path / "run", limit=10, **QUICK)
+        audit(other, "digits", tmp_path / "run", max_images=10, **QUICK)
 
 
 def test_an_unwritable_folder_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match="Not a directory; give another folder"):
-        audit("digits-lenet", "digits", tmp_path / "file" / "run", limit=10, **QUICK)
+        audit("digits-lenet", "digits", tmp_path / "file" / "run", max_images=10, **QUICK)
 
 
 def test_a_full_disk_leaves_a_run_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -127,9 +127,9 @@ def test_a_full_disk_leaves_a_run_that_goes_on(tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(RunError, match=r"disk is full.*MB left"):
-            audit("digits-lenet", "digits", tmp_path / "run", limit=10, **QUICK)
+            audit("digits-lenet", "digits", tmp_path / "run", max_images=10, **QUICK)
     assert not list(tmp_path.rglob("*.unfinished"))
-    assert audit("digits-lenet", "digits", tmp_path / "run", limit=10, **QUICK).manifest.status == "finished"
+    assert audit("digits-lenet", "digits", tmp_path / "run", max_images=10, **QUICK).manifest.status == "finished"
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,14 @@ def test_a_full_disk_leaves_a_run_that_goes_on(tmp_path: Path, monkeypatch: pyte
 )
 def test_networks_that_are_no_classifiers_are_refused(tmp_path: Path, module: nn.Module, shape, message: str):
     with pytest.raises(ModelError, match=message):
-        audit(network(module, shape), "digits", tmp_path / "run", limit=10, **QUICK)
+        audit(network(module, shape), "digits", tmp_path / "run", max_images=10, **QUICK)
 
 
 def test_classes_that_cannot_mean_the_same_are_refused(tmp_path: Path):
     with pytest.raises(LabelError, match=r"the data have 10 classes .* the network has 7 outputs"):
-        audit(network(nn.Sequential(nn.Flatten(), nn.Linear(784, 7))), "digits", tmp_path / "run", limit=10, **QUICK)
+        audit(
+            network(nn.Sequential(nn.Flatten(), nn.Linear(784, 7))), "digits", tmp_path / "run", max_images=10, **QUICK
+        )
 
 
 def test_two_classes_work(tmp_path: Path):
@@ -203,7 +205,7 @@ def test_an_unknown_norm_is_refused(tmp_path: Path):
 def test_a_network_that_returns_probabilities_is_taken_when_it_is_said(tmp_path: Path):
     plain = open_network("digits-lenet").module
     soft = network(nn.Sequential(plain, nn.Softmax(1)))
-    options = {"attacks": ["noise:draws=5", "fgsm"], "eps": 0.1, "limit": 20}
+    options = {"attacks": ["noise:draws=5", "fgsm"], "eps": 0.1, "max_images": 20}
     said = audit(soft, "digits", tmp_path / "soft", probabilities=True, **options)
     logits = audit("digits-lenet", "digits", tmp_path / "plain", **options)
     ours, theirs = (run.table("noise_draws=5") for run in (said, logits))
@@ -215,9 +217,15 @@ def test_a_network_that_returns_probabilities_is_taken_when_it_is_said(tmp_path:
         audit(network(plain), "digits", tmp_path / "run", probabilities=True, **options)
 
 
-@pytest.mark.parametrize("lattice", [None, 256])
-def test_deformations_are_audited(tmp_path: Path, lattice: int | None):
-    options = {"attacks": ["noise:draws=3", "adef"], "norm": "flow", "eps": 2.0, "limit": 12, "lattice": lattice}
+@pytest.mark.parametrize("quantization", [None, 256])
+def test_deformations_are_audited(tmp_path: Path, quantization: int | None):
+    options = {
+        "attacks": ["noise:draws=3", "adef"],
+        "norm": "flow",
+        "eps": 2.0,
+        "max_images": 12,
+        "quantization": quantization,
+    }
     folder = audit("digits-lenet", "digits", tmp_path / "run", **options)
     module = open_network("digits-lenet").module
     rows = folder.table("adef", None).to_pylist()
@@ -230,7 +238,7 @@ def test_deformations_are_audited(tmp_path: Path, lattice: int | None):
             )
             assert float(field.norm(dim=1).max()) == pytest.approx(row["flow"], rel=1e-5)
             bent = warp(original, field)
-            bent = bent if lattice is None else rounded(bent)
+            bent = bent if quantization is None else rounded(bent)
             torch.testing.assert_close(bent, adversarial)
             assert int(module(adversarial).argmax()) == row["prediction"] != row["label"]
     assert sum(row["field"] is not None for row in rows) > 3
@@ -238,28 +246,28 @@ def test_deformations_are_audited(tmp_path: Path, lattice: int | None):
     assert (summary.norm, summary.radius) == ("flow", 2.0)
     broken = [row["success"] and row["size"] <= 2 + 1e-6 for row in rows]
     assert summary.robust.value <= np.mean([row["correct"] for row in rows]) - np.mean(broken) + 1e-9
-    if lattice is not None:
+    if quantization is not None:
         assert all(row["rounded_success"] == row["success"] for row in rows)
-        assert summary.attacks[1].lattice_cost is None
+        assert summary.attacks[1].quantization_cost is None
     write_report(folder.path)
 
 
 def test_a_run_on_the_lattice_says_what_it_costs_and_is_another_run(tmp_path: Path):
-    asked = {"attacks": ["deepfool"], "norm": "l2", "eps": 1.0, "limit": 20}
-    folder = audit("digits-lenet", "digits", tmp_path / "run", lattice=256, **asked)
-    assert folder.manifest.lattice == 256
+    asked = {"attacks": ["deepfool"], "norm": "l2", "eps": 1.0, "max_images": 20}
+    folder = audit("digits-lenet", "digits", tmp_path / "run", quantization=256, **asked)
+    assert folder.manifest.quantization == 256
     table = folder.table("deepfool")
     assert table["rounded_success"].to_pylist() == table["success"].to_pylist()
     assert all(math.isfinite(size) for size in table["size_unrounded"].to_pylist())
     summary = summarise(folder)
-    assert summary.lattice == 256
+    assert summary.quantization == 256
     ratios = np.array(table["size"])[np.array(table["success"])] / np.array(table["size_unrounded"])[table["success"]]
-    assert summary.attacks[0].lattice_cost.value == pytest.approx(np.median(ratios) - 1)
-    audit("digits-lenet", "digits", tmp_path / "run", lattice=256, **asked)
-    with pytest.raises(RunError, match="lattice: 256, now null"):
+    assert summary.attacks[0].quantization_cost.value == pytest.approx(np.median(ratios) - 1)
+    audit("digits-lenet", "digits", tmp_path / "run", quantization=256, **asked)
+    with pytest.raises(RunError, match="quantization: 256, now null"):
         audit("digits-lenet", "digits", tmp_path / "run", **asked)
     plain = audit("digits-lenet", "digits", tmp_path / "plain", **asked)
     assert plain.table("deepfool")["size_unrounded"].null_count == 20
-    assert summarise(plain).attacks[0].lattice_cost is None
-    with pytest.raises(InputError, match="lattice is 1; expected"):
-        audit("digits-lenet", "digits", tmp_path / "one", lattice=1, **asked)
+    assert summarise(plain).attacks[0].quantization_cost is None
+    with pytest.raises(InputError, match="quantization is 1; expected"):
+        audit("digits-lenet", "digits", tmp_path / "one", quantization=1, **asked)

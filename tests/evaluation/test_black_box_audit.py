@@ -79,7 +79,7 @@ def test_a_callable_is_audited_within_its_budget(tmp_path: Path, service: Path, 
     """With one image what arrives is what this image has cost; and one blank image to begin with."""
     spec, budget = f"{service}:{factory}", 40
     for number in (0, 3):
-        folder = audit(spec, "digits", tmp_path / f"{number}", eps=0.2, limit=number + 1, budget=budget, **options)
+        folder = audit(spec, "digits", tmp_path / f"{number}", eps=0.2, max_images=number + 1, budget=budget, **options)
         assert [info.spec for info in folder.manifest.attacks] == attacks
         assert folder.manifest.budget == budget
         arrived = asked(service)
@@ -96,14 +96,16 @@ def test_a_callable_is_audited_within_its_budget(tmp_path: Path, service: Path, 
 
 @pytest.mark.parametrize("budget", [1, 2, 3])
 def test_the_smallest_budgets(tmp_path: Path, service: Path, budget: int):
-    folder = audit(f"{service}:scores", "digits", tmp_path / "run", attacks=["noise"], eps=0.4, limit=6, budget=budget)
+    folder = audit(
+        f"{service}:scores", "digits", tmp_path / "run", attacks=["noise"], eps=0.4, max_images=6, budget=budget
+    )
     assert asked(service) <= 6 * budget + 1
     assert folder.table("noise").num_rows == 6
     assert not any(folder.table("noise")["success"].to_pylist()) or budget > 3
 
 
 def test_the_budget_is_part_of_what_a_run_is(tmp_path: Path, service: Path):
-    options = {"attacks": ["noise"], "eps": 0.2, "limit": 3}
+    options = {"attacks": ["noise"], "eps": 0.2, "max_images": 3}
     audit(f"{service}:scores", "digits", tmp_path / "run", budget=20, **options)
     audit(f"{service}:scores", "digits", tmp_path / "run", budget=20, **options)
     with pytest.raises(RunError, match="budget: 20, now null"):
@@ -115,14 +117,25 @@ def test_the_budget_is_part_of_what_a_run_is(tmp_path: Path, service: Path):
 
 
 def test_an_attack_on_files_keeps_to_it_too(tmp_path: Path, service: Path):
-    asks = {"attack": "square:queries=300", "norm": "linf", "eps": 0.4, "limit": 1}
+    asks = {"attack": "square:queries=300", "norm": "linf", "eps": 0.4, "max_images": 1}
     saved = attack(f"{service}:scores", "digits", tmp_path / "out", budget=60, **asks)
     assert len(saved) == 1
     assert asked(service) <= 60
 
 
 def test_the_command(tmp_path: Path, service: Path):
-    command = ["audit", f"{service}:decisions", "--labels", "10", "--data", "digits", "--limit", "2", "--norm", "l2"]
+    command = [
+        "audit",
+        f"{service}:decisions",
+        "--labels",
+        "10",
+        "--data",
+        "digits",
+        "--max-images",
+        "2",
+        "--norm",
+        "l2",
+    ]
     command += ["--budget", "50", "--json", "--out", str(tmp_path / "run"), "--device", "cpu"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output

@@ -24,8 +24,8 @@ from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
 from brittle.universal.search import UniversalProblem, find_universal
 
-QUICK = {"attacks": ["fgsm"], "eps": 0.1, "limit": 8}
-SILENT = {"attacks": ["noise:draws=3"], "eps": 0.3, "limit": 8}
+QUICK = {"attacks": ["fgsm"], "eps": 0.1, "max_images": 8}
+SILENT = {"attacks": ["noise:draws=3"], "eps": 0.3, "max_images": 8}
 OTHER = "a" * 64
 
 NET = """
@@ -165,7 +165,7 @@ def test_another_code_of_brittle_makes_another_run(tmp_path, monkeypatch):
 
 def test_other_readings_of_the_outputs_make_another_run(tmp_path):
     network = wrapped(lambda images: lenet()(images).argmax(1))
-    mine = audit(network, "digits", tmp_path, labels=10, attacks=["noise:draws=2"], eps=0.1, limit=5).manifest
+    mine = audit(network, "digits", tmp_path, labels=10, attacks=["noise:draws=2"], eps=0.1, max_images=5).manifest
     assert mine.network.outputs == "labels=10"
     network = mine.network.model_copy(update={"outputs": ""})
     (line,) = mine.differences(mine.model_copy(update={"network": network}))
@@ -290,7 +290,9 @@ def test_a_universal_search_goes_on_with_the_same_network_and_code_alone(tmp_pat
 
 
 def test_a_perturbation_says_which_code_made_it(tmp_path):
-    made = universal("digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", limit=20, eps=0.1)
+    made = universal(
+        "digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", max_images=20, eps=0.1
+    )
     assert {"brittle's code", "your code", "weights", "outputs"} <= made.perturbation.made.keys()
 
 

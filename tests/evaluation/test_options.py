@@ -26,7 +26,7 @@ SHARED = {
     "probabilities": True,
     "labels": 7,
     "device": "cpu:0",
-    "limit": 5,
+    "max_images": 5,
     "resize": 40,
     "crop": 32,
     "skip_bad": True,
@@ -78,15 +78,15 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
         attacks=["noise:draws=1", "fgsm:loss=margin", "smallest(noise:draws=1):steps=1"],
         norm="l2",
         eps=1.5,
-        limit=3,
+        max_images=3,
         batch=2,
         seed=11,
-        lattice=16,
+        quantization=16,
         command=["brittle", "audit", "it"],
     )
     for manifest in (folder.manifest, read_manifest(tmp_path / "run" / "manifest.json")):
-        assert (manifest.seed, manifest.batch, manifest.limit, manifest.lattice) == (11, 2, 3, 16)
-        assert (manifest.block, manifest.device, manifest.draws, manifest.budget) == (64, "cpu", 1, None)
+        assert (manifest.seed, manifest.batch, manifest.max_images, manifest.quantization) == (11, 2, 3, 16)
+        assert (manifest.block, manifest.device, manifest.eot_samples, manifest.budget) == (64, "cpu", 1, None)
         assert manifest.command == ["brittle", "audit", "it"]
         assert (manifest.threat.norm, manifest.threat.radius) == ("l2", 1.5)
         assert [(one.spec, one.kind, one.radius) for one in manifest.attacks] == [
@@ -102,7 +102,7 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
         )
         assert manifest.network.input_shape == (1, 28, 28)
         assert manifest.network.parameters > 1000
-        assert (manifest.data.spec, manifest.data.images) == (open_source("digits", limit=3).spec, 3)
+        assert (manifest.data.spec, manifest.data.images) == (open_source("digits", max_images=3).spec, 3)
         assert list(manifest.data.classes) == [str(number) for number in range(10)]
         assert set(manifest.versions) >= {"brittle", "torch", "numpy", "pyarrow", "pillow", "python"}
         assert "unknown" not in manifest.versions.values()
@@ -116,7 +116,9 @@ def test_the_radii_are_those_most_often_reported(tmp_path):
     assert usual == {"linf": 8 / 255, "l2": 0.5, "l1": 12, "l0": 10, "pixels": 1, "flow": 3, "colour": 0.1}
     for norm, radius in usual.items():
         assert plan(["noise"], norm, radius)[0].threat == parse_threat(norm, radius)
-    folder = auditing.audit("digits-lenet", "digits", tmp_path / "run", attacks=["noise:draws=1"], norm="l1", limit=1)
+    folder = auditing.audit(
+        "digits-lenet", "digits", tmp_path / "run", attacks=["noise:draws=1"], norm="l1", max_images=1
+    )
     assert folder.manifest.threat.radius == 12
     assert folder.manifest.attacks[0].radius == 12
     assert (parse_threat("pixels").radius, parse_threat("flow"), parse_threat("l2")) == (
@@ -191,11 +193,11 @@ def test_a_target_and_images_that_are_there_already(greys, tmp_path):
         (1, 0, False, True),
     ]
     assert not any(one.lost for one in saved)
-    few = attacking.attack(network(), greys, tmp_path / "few", lattice=2, attack="deepfool", norm="linf", eps=0.3)
+    few = attacking.attack(network(), greys, tmp_path / "few", quantization=2, attack="deepfool", norm="linf", eps=0.3)
     assert [one.lost for one in few] == [True, True, True], "black and white alone are too far"
-    for lattice in (0, 1, 3, 5, 255, 257):
+    for quantization in (0, 1, 3, 5, 255, 257):
         with pytest.raises(InputError, match="expected 256, or fewer levels"):
-            attacking.attack(network(), greys, tmp_path / "no", lattice=lattice)
+            attacking.attack(network(), greys, tmp_path / "no", quantization=quantization)
 
 
 def test_a_training_is_the_one_that_was_asked_for(tmp_path, monkeypatch):
@@ -214,32 +216,34 @@ def test_a_training_is_the_one_that_was_asked_for(tmp_path, monkeypatch):
     def watch(_: float) -> None: ...
 
     told = {"progress": progress, "watch": watch, "device": "cpu", "test": "digits"}
-    about = {"attack": "pgd:steps=3", "norm": "l2", "eps": 0.75, "share": 0.5, "warmup": 2.0, "clean_epochs": 1}
-    (design, source, path, command), options = asked(settings="batch=7", epochs=3, seed=5, limit=9, **told, **about)
+    about = {"attack": "pgd:steps=3", "norm": "l2", "eps": 0.75, "fraction": 0.5, "warmup": 2.0, "clean_epochs": 1}
+    (design, source, path, command), options = asked(
+        settings="batch=7", epochs=3, seed=5, max_images=9, **told, **about
+    )
     assert (design.name, len(source), path) == ("digits-lenet", 9, tmp_path / "w.safetensors")
     assert {key: options[key] for key in told} == told
     settings, adversarial = options["settings"], options["adversarial"]
     assert (settings.batch, settings.epochs, settings.seed) == (7, 3, 5)
     assert (adversarial.attack, adversarial.threat) == (PGD(steps=3), Lp("2", 0.75))
-    assert (adversarial.share, adversarial.warmup, adversarial.clean_epochs) == (0.5, 2.0, 1)
+    assert (adversarial.fraction, adversarial.warmup, adversarial.clean_epochs) == (0.5, 2.0, 1)
     for word in (
         "digits-lenet",
         "--data digits:train",
         "--set batch=7",
         "--epochs 3",
         "--seed 5",
-        "--limit 9",
+        "--max-images 9",
         "--eps 0.75",
     ):
         assert word in command
-    for word in ("--attack pgd:steps=3", "--norm l2", "--share 0.5", "--warmup 2.0", "--clean-epochs 1"):
+    for word in ("--attack pgd:steps=3", "--norm l2", "--fraction 0.5", "--warmup 2.0", "--clean-epochs 1"):
         assert word in command
     (_, source, _, command), options = asked()
     assert len(source) > 1000
     assert options["adversarial"] is None
     assert options["settings"] == RECIPES.get("digits-lenet", PlainTraining())
     assert [options[key] for key in told] == [None, None, "cpu", None]
-    assert not any(word in command for word in ("--norm", "--eps", "--seed", "--device", "--share"))
+    assert not any(word in command for word in ("--norm", "--eps", "--seed", "--device", "--fraction"))
     _, options = asked(attack="pgd:steps=3")
     assert options["adversarial"].threat == Lp("inf", 8 / 255)
     _, options = asked(attack="deepfool", eps=0.25)
@@ -252,7 +256,7 @@ def test_a_training_is_the_one_that_was_asked_for(tmp_path, monkeypatch):
     assert (options["settings"].batch, options["settings"].epochs) == (50, 2)
     for wrong in (
         {"eps": 0.1},
-        {"share": 0.5},
+        {"fraction": 0.5},
         {"attack": "pgd", "recipe": "madry-mnist"},
         {"eps": 1.0, "recipe": "madry-mnist"},
     ):

@@ -26,22 +26,22 @@ from brittle.universal.perturbation import Perturbation
 
 
 def perturb(out: Path, **changes):
-    options = {"attack": "ascent:passes=1", "eps": 0.2, "limit": 20, **changes}
+    options = {"attack": "ascent:passes=1", "eps": 0.2, "max_images": 20, **changes}
     return universal("digits-lenet", options.pop("data", "digits"), out, **options)
 
 
 def fit(out: Path, **changes):
-    options = {"epochs": 1, "limit": 30, "seed": 0, **changes}
+    options = {"epochs": 1, "max_images": 30, "seed": 0, **changes}
     return train("digits-lenet", options.pop("data", "digits:train"), out, **options)
 
 
 def save_images(out: Path, **changes):
-    options = {"attack": "fgsm", "norm": "linf", "eps": 0.3, "limit": 18, **changes}
+    options = {"attack": "fgsm", "norm": "linf", "eps": 0.3, "max_images": 18, **changes}
     return attack("digits-lenet", options.pop("data", "digits"), out, **options)
 
 
 def audited(out: Path, **changes):
-    options = {"attacks": ["fgsm"], "eps": 0.1, "limit": 10, **changes}
+    options = {"attacks": ["fgsm"], "eps": 0.1, "max_images": 10, **changes}
     return audit("digits-lenet", options.pop("data", "digits"), out, **options)
 
 
@@ -235,13 +235,13 @@ def test_a_killed_attack_leaves_whole_images_and_goes_on(tmp_path, monkeypatch):
             kill()
         whole(path, content)
 
-    save_images(tmp_path / "a", limit=8)
+    save_images(tmp_path / "a", max_images=8)
     with monkeypatch.context() as patch:
         patch.setattr(files, "_replace", half)
-        assert ending(lambda: save_images(tmp_path / "b", limit=8)) == -signal.SIGKILL
+        assert ending(lambda: save_images(tmp_path / "b", max_images=8)) == -signal.SIGKILL
     assert any(path.suffix == ".unfinished" for path in (tmp_path / "b").iterdir())
     for path in (tmp_path / "b").glob("[!.]*.png"):
         with Image.open(path) as picture:
             picture.load()
-    save_images(tmp_path / "b", limit=8)
+    save_images(tmp_path / "b", max_images=8)
     assert everything(tmp_path / "a") == everything(tmp_path / "b")

@@ -37,7 +37,7 @@ def images_of(*first: float) -> Tensor:
 def table_of(module: nn.Module, images: Tensor, labels: Tensor, attack=None, threat=None, kept=(), **options):
     classifier = Classifier(module)
     result = run(
-        attack or RandomNoise(draws=50), classifier, images, labels, threat=threat or Lp("inf", 0.1), **options
+        attack or RandomNoise(eot_samples=50), classifier, images, labels, threat=threat or Lp("inf", 0.1), **options
     )
     survives = survives_rounding(classifier, result, labels, 8)
     about = {"index": list(range(len(images))), "name": [f"image {row}" for row in range(len(images))]}
@@ -78,7 +78,7 @@ def test_the_rows_tell_the_form_and_the_norms_of_the_images():
 def test_a_lattice_keeps_the_size_that_was_found_without_one():
     threat = Lp("inf", 0.3)
     table = table_of(
-        Steps(0.45), images_of(0.25), torch.zeros(1, dtype=torch.int64), PGD(steps=3), threat, lattice=5
+        Steps(0.45), images_of(0.25), torch.zeros(1, dtype=torch.int64), PGD(steps=3), threat, quantization=5
     ).to_pydict()
     assert table["success"] == [True]
     assert table["size"] == [0.25]
@@ -90,7 +90,7 @@ def test_success_after_rounding_is_judged_again_for_the_images_that_fell():
     """Beyond 1/2 by less than half a level rounding takes the change back; NaN after rounding is no example."""
     levels = torch.tensor([127.4, 127.6, 130.0, 100.0]) / 255
     result = run(
-        RandomNoise(draws=1),
+        RandomNoise(eot_samples=1),
         Classifier(Steps()),
         images_of(0.4, 0.4, 0.4, 0.4),
         torch.zeros(4, dtype=torch.int64),
@@ -123,7 +123,7 @@ def test_a_randomised_network_is_judged_by_the_mean_of_as_many_draws_from_its_se
 
     images = images_of(*[0.5 + 0.004 * (row - 20) for row in range(40)])
     labels = torch.zeros(40, dtype=torch.int64)
-    result = run(RandomNoise(draws=1), Classifier(Steps(9.0)), images, labels, threat=Lp("inf", 0.01))
+    result = run(RandomNoise(eot_samples=1), Classifier(Steps(9.0)), images, labels, threat=Lp("inf", 0.01))
     object.__setattr__(result, "success", torch.ones(40, dtype=torch.bool))
     object.__setattr__(result, "adversarial", images)
     classifier = Classifier(Noisy())
@@ -136,8 +136,8 @@ def test_a_randomised_network_is_judged_by_the_mean_of_as_many_draws_from_its_se
     def misses(found: list[bool]) -> int:
         return sum(one != other for one, other in zip(found, truth, strict=True))
 
-    assert misses(judged(draws=32)) < misses(judged(draws=1))
-    assert judged(draws=2, seed=3) == judged(draws=2, seed=3) != judged(draws=2, seed=4)
+    assert misses(judged(eot_samples=32)) < misses(judged(eot_samples=1))
+    assert judged(eot_samples=2, seed=3) == judged(eot_samples=2, seed=3) != judged(eot_samples=2, seed=4)
 
 
 def test_rounding_is_that_of_8_bits_within_the_bounds():
@@ -148,11 +148,11 @@ def test_rounding_is_that_of_8_bits_within_the_bounds():
 
 
 @pytest.mark.parametrize(
-    ("budget", "draws", "left"),
+    ("budget", "eot_samples", "left"),
     [(None, 1, None), (100, 1, 99), (2, 1, 1), (1, 1, 1), (100, 20, 80), (21, 20, 1), (20, 20, 1)],
 )
-def test_what_a_budget_leaves_before_saving(budget: int | None, draws: int, left: int | None):
-    assert without_final_query(budget, draws) == left
+def test_what_a_budget_leaves_before_saving(budget: int | None, eot_samples: int, left: int | None):
+    assert without_final_query(budget, eot_samples) == left
 
 
 def test_the_pictures_of_a_part_are_its_easiest_and_hardest_broken_images():

@@ -17,7 +17,7 @@ from brittle.evaluation.progress import NullProgress
 from brittle.runs.schema import PICTURES, SCHEMA
 from brittle.runs.store import RunFolder
 
-ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "limit": 45}
+ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 45}
 BLOCKS = 6
 COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
 
@@ -102,7 +102,7 @@ def test_two_processes_share_the_parts_of_a_run(whole, tmp_path):
         files._replace = noted
         watch = Images()
         audit("digits-lenet", "digits", tmp_path / "run", watch=watch, **ASKED)
-        assert watch.images == watch.total == 2 * ASKED["limit"]
+        assert watch.images == watch.total == 2 * ASKED["max_images"]
 
     copies = [begun(work), begun(work)]
     assert [ended(copy) for copy in copies] == [0, 0]

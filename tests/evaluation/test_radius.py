@@ -16,7 +16,7 @@ from brittle.runs.summary import summarise
 
 def refused(norm, eps, match, tmp_path, command):
     with pytest.raises(InputError, match=match):
-        command("digits-lenet", "digits", tmp_path / "out", norm=norm, eps=eps, limit=20)
+        command("digits-lenet", "digits", tmp_path / "out", norm=norm, eps=eps, max_images=20)
     assert not (tmp_path / "out").exists()
 
 
@@ -31,7 +31,7 @@ def test_no_change_at_all_is_refused(tmp_path):
     refused("linf", 0.0, "allows no change.*above 0", tmp_path, lambda *a, **k: attack(*a, attack="pgd", **k))
     refused("linf", float("nan"), "eps is nan; expected a number", tmp_path, audit)
     with pytest.raises(InputError, match="radius above 0"):
-        universal("digits-lenet", "digits", tmp_path / "v", eps=0.0, limit=20)
+        universal("digits-lenet", "digits", tmp_path / "v", eps=0.0, max_images=20)
 
 
 def test_a_radius_unlike_the_usual_one_is_said(tmp_path):

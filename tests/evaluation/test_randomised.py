@@ -1,4 +1,4 @@
-"""A network that draws random numbers is recognised, attacked by the mean over its draws, and said to be one."""
+"""A network that draws random numbers is recognised, attacked by the mean over its eot_samples, and said to be one."""
 
 import pytest
 import torch
@@ -68,8 +68,8 @@ def test_a_network_with_noise_is_randomised_and_the_random_state_is_left(scale, 
 
 
 def test_an_audit_recognises_it_and_says_so(noisy, tmp_path):
-    folder = audit(noisy, "digits", tmp_path / "run", attacks=["pgd:steps=3"], eps=0.1, limit=6)
-    assert folder.manifest.draws == 20
+    folder = audit(noisy, "digits", tmp_path / "run", attacks=["pgd:steps=3"], eps=0.1, max_images=6)
+    assert folder.manifest.eot_samples == 20
     table = folder.table("pgd_steps=3")
     assert min(table["forward"].to_pylist()) >= 2 * 20
     finding = found(folder, "randomised")
@@ -83,26 +83,32 @@ def test_attacked_files_are_judged_by_the_mean_over_the_draws(noisy, tmp_path):
     network = open_network(noisy)
     network.module.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
     saved = attack(
-        network, open_source("digits", limit=3), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3
+        network, open_source("digits", max_images=3), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3
     )
     assert sum(one.success for one in saved) > 0
     assert asked[-20:] == [1] * 20, "each file that is read back is looked at twenty times"
     few = len(asked)
     attack(
-        network, open_source("digits", limit=3), tmp_path / "few", attack="pgd:steps=3", norm="linf", eps=0.3, draws=2
+        network,
+        open_source("digits", max_images=3),
+        tmp_path / "few",
+        attack="pgd:steps=3",
+        norm="linf",
+        eps=0.3,
+        eot_samples=2,
     )
     assert len(asked) - few < few / 5
 
 
 def test_without_draws_it_is_a_fault(noisy, tmp_path):
-    folder = audit(noisy, "digits", tmp_path / "run", attacks=["pgd:steps=3"], eps=0.1, limit=6, draws=1)
-    assert folder.manifest.draws == 1
+    folder = audit(noisy, "digits", tmp_path / "run", attacks=["pgd:steps=3"], eps=0.1, max_images=6, eot_samples=1)
+    assert folder.manifest.eot_samples == 1
     finding = found(folder, "randomised")
     assert finding.status == "fail"
-    assert "--draws 20" in finding.remedy
+    assert "--eot-samples 20" in finding.remedy
 
 
 def test_a_sound_network_is_looked_at_once_and_its_run_keeps_its_identity(tmp_path):
-    folder = audit("digits-lenet", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=6)
-    assert folder.manifest.draws == 1
-    assert "draws" not in folder.manifest.identity_fields()
+    folder = audit("digits-lenet", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, max_images=6)
+    assert folder.manifest.eot_samples == 1
+    assert "eot_samples" not in folder.manifest.identity_fields()

@@ -23,11 +23,11 @@ def _light(monkeypatch):
 
 
 def unchecked(folder, *_, **__):
-    return Health(run=folder.manifest.identity, thorough=False, passes=0, share=0.0, findings=[])
+    return Health(run=folder.manifest.identity, thorough=False, passes=0, fraction=0.0, findings=[])
 
 
 def run_audit(out, **changes):
-    choices = {"attacks": ["fgsm", "noise"], "eps": 0.1, "limit": 8}
+    choices = {"attacks": ["fgsm", "noise"], "eps": 0.1, "max_images": 8}
     return audit("digits-lenet", "digits", out, **(choices | changes))
 
 

@@ -17,13 +17,13 @@ from brittle.models import open_network
 from brittle.report.training_page import write_training
 from brittle.training import AdversarialTraining, PlainTraining
 
-FEW = {"epochs": 2, "limit": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
+FEW = {"epochs": 2, "max_images": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("train") / "hard.safetensors"
-    attacked = {"attack": "pgd:steps=2", "eps": 0.1, "share": 0.5, "warmup": 1.0}
+    attacked = {"attack": "pgd:steps=2", "eps": 0.1, "fraction": 0.5, "warmup": 1.0}
     return train("digits-lenet", "digits:train", out, test="digits", **attacked, **FEW)
 
 
@@ -36,8 +36,8 @@ def test_the_weights_tell_the_whole_story(made):
     story = story_of(made.path)
     assert story["command"] == (
         "brittle train digits-lenet --data digits:train --out hard.safetensors --test digits "
-        "--set 'batch=20, rate=3e-3, optimiser=adam' --epochs 2 --attack pgd:steps=2 --eps 0.1 --share 0.5 "
-        "--warmup 1.0 --norm linf --limit 200"
+        "--set 'batch=20, rate=3e-3, optimiser=adam' --epochs 2 --attack pgd:steps=2 --eps 0.1 --fraction 0.5 "
+        "--warmup 1.0 --norm linf --max-images 200"
     )
     assert story["adversarial"]["attack"] == repr(PGD(steps=2))
     assert story["adversarial"]["threat"] == repr(Lp("inf", 0.1))
@@ -75,7 +75,7 @@ def test_without_an_attack_nothing_is_told_of_one(tmp_path):
 
 
 def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(tmp_path):
-    few = {"epochs": 1, "limit": 20, "test": "digits", "attack": "deepfool:steps=3", "norm": "l2"}
+    few = {"epochs": 1, "max_images": 20, "test": "digits", "attack": "deepfool:steps=3", "norm": "l2"}
     free = train("digits-lenet", "digits:train", tmp_path / "free.safetensors", **few)
     assert free.history.adversarial.threat == Lp(2)
     assert free.robust is None
@@ -88,7 +88,7 @@ def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(
     ("options", "message"),
     [
         ({"eps": 0.1}, "--eps without an attack"),
-        ({"share": 0.5, "clean_epochs": 1}, "--share, --clean-epochs without an attack"),
+        ({"fraction": 0.5, "clean_epochs": 1}, "--fraction, --clean-epochs without an attack"),
         ({"recipe": "madry-mnist", "attack": "fgsm"}, "leave out --attack, or the recipe"),
         ({"recipe": "madry-mnist", "warmup": 1.0, "eps": 0.1}, "leave out --warmup, --eps"),
         ({"recipe": "nothing"}, "there is no recipe 'nothing'; there are madry-mnist"),
@@ -96,12 +96,12 @@ def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(
         ({"settings": "rate=0"}, "rate is 0"),
         ({"settings": "optimiser=magic"}, "input should be 'sgd' or 'adam'"),
         ({"attack": "fgsm", "norm": "l7"}, "l7"),
-        ({"attack": "fgsm", "share": 2.0}, "share is 2"),
+        ({"attack": "fgsm", "fraction": 2.0}, "fraction is 2"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
-        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", limit=10, **options)
+        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", max_images=10, **options)
 
 
 def test_the_published_recipe():
@@ -122,7 +122,7 @@ def test_a_constant_network_is_as_robust_as_it_is_right():
 
 
 def test_the_recorded_command_gives_the_same_weights_again(tmp_path):
-    options = {"epochs": 1, "limit": 60, "seed": 5, "test": "digits", "settings": "batch=20"}
+    options = {"epochs": 1, "max_images": 60, "seed": 5, "test": "digits", "settings": "batch=20"}
     attacked = {"attack": "fgsm", "eps": 0.1, "clean_epochs": 0, "warmup": 0.5}
     first = train("digits-lenet", "digits:train", tmp_path / "w.safetensors", **options, **attacked)
     words = shlex.split(story_of(first.path)["command"])
@@ -138,8 +138,14 @@ def test_the_recorded_command_gives_the_same_weights_again(tmp_path):
 def test_a_radius_in_other_units_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="write 8/255 for 8 levels of 255"):
         train(
-            "digits-lenet", "digits:train", tmp_path / "w.safetensors", limit=10, attack="fgsm", eps=8, clean_epochs=1
+            "digits-lenet",
+            "digits:train",
+            tmp_path / "w.safetensors",
+            max_images=10,
+            attack="fgsm",
+            eps=8,
+            clean_epochs=1,
         )
     with pytest.raises(InputError, match="which allows no change"):
-        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", limit=10, attack="fgsm", eps=0)
+        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", max_images=10, attack="fgsm", eps=0)
     assert not list(tmp_path.iterdir())

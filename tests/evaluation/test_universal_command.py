@@ -25,7 +25,7 @@ LOOKED: list[float] = []
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("universal") / "v.safetensors"
-    spec = {"attack": "ascent:passes=3", "eps": 0.3, "limit": 120, "unseen": 40, "batch": 50}
+    spec = {"attack": "ascent:passes=3", "eps": 0.3, "max_images": 120, "unseen": 40, "batch": 50}
     return universal("digits-lenet", "digits", out, **spec, looking=LOOKED.append)
 
 
@@ -37,7 +37,7 @@ def test_both_figures_are_those_of_a_fresh_look(made):
     module = open_network("digits-lenet").module
     change = Perturbation.load(made.path)
     rows = pq.read_table(made.rows).to_pylist()
-    images = torch.cat([block.images for block in open_source("digits", limit=120).blocks(50)])
+    images = torch.cat([block.images for block in open_source("digits", max_images=120).blocks(50)])
     with torch.no_grad():
         clean = module(images).argmax(1)
         moved = module((images + change.tensor).clamp(0, 1)).argmax(1)
@@ -81,7 +81,7 @@ def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):
 
 def test_all_images_can_be_used(tmp_path):
     every = universal(
-        "digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", limit=30, unseen=0
+        "digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", max_images=30, unseen=0
     )
     assert (every.unseen, every.seen.n, every.noise.n) == (None, 30, 30)
     write_universal(every.path)
@@ -106,9 +106,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     with pytest.raises(InputError, match="linf and l2"):
         universal("digits-lenet", "digits", tmp_path / "v", norm="l1")
     with pytest.raises(InputError, match="at least one must be left"):
-        universal("digits-lenet", "digits", tmp_path / "v", limit=10, unseen=10)
+        universal("digits-lenet", "digits", tmp_path / "v", max_images=10, unseen=10)
     with pytest.raises((InputError, UnsupportedThreat), match="one radius"):
-        universal("digits-lenet", "digits", tmp_path / "v", limit=10, eps=math.inf)
+        universal("digits-lenet", "digits", tmp_path / "v", max_images=10, eps=math.inf)
 
 
 def test_the_usual_radii_are_the_papers():
@@ -118,7 +118,9 @@ def test_the_usual_radii_are_the_papers():
 
 
 def test_methods_without_data_are_tried_on_noise(tmp_path):
-    made = universal("digits-lenet", None, tmp_path / "v.safetensors", attack="gd-uap:iterations=30", eps=0.3, limit=60)
+    made = universal(
+        "digits-lenet", None, tmp_path / "v.safetensors", attack="gd-uap:iterations=30", eps=0.3, max_images=60
+    )
     assert made.unseen is not None
     assert (made.seen.n, made.unseen.n) == (30, 30)
     assert made.perturbation.made["data"] == "noise"

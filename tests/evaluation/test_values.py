@@ -23,7 +23,7 @@ from brittle.models import open_network
 from brittle.specs import Asked, DataSpec, Effort, ModelSpec, Question
 
 MODULE = open_network("digits-lenet").module
-(BLOCK,) = open_source("digits", limit=6).blocks(6)
+(BLOCK,) = open_source("digits", max_images=6).blocks(6)
 IMAGES, LABELS = BLOCK.images, BLOCK.labels
 SMALL = Question(Lp("inf", 0.1))
 
@@ -33,18 +33,18 @@ class Brighter(Attack):
     """Adds one change to every image.
 
     Attributes:
-        share: of the radius.
+        fraction: of the radius.
     """
 
     threats = ("linf",)
     needs_radius = True
     gradients = False
 
-    share: float = 1.0
+    fraction: float = 1.0
 
     def perturb(self, problem: Problem) -> None:
         """Show each image once, brighter."""
-        problem.probe((problem.images + self.share * problem.threat.radius).clamp(0, 1))
+        problem.probe((problem.images + self.fraction * problem.threat.radius).clamp(0, 1))
 
 
 def sizes(folder, key: str) -> list[float]:
@@ -53,7 +53,7 @@ def sizes(folder, key: str) -> list[float]:
 
 @pytest.fixture(scope="module")
 def as_text() -> list[float]:
-    folder = brittle.audit("digits-lenet", "digits", attacks=["fgsm"], norm="linf", eps=0.1, limit=6)
+    folder = brittle.audit("digits-lenet", "digits", attacks=["fgsm"], norm="linf", eps=0.1, max_images=6)
     return sizes(folder, "fgsm")
 
 
@@ -72,23 +72,23 @@ def test_a_data_loader_and_a_data_set(as_text):
     folder = brittle.audit(MODULE, DataLoader(images, batch_size=4), question=SMALL, attacks=["fgsm"])
     assert sizes(folder, "fgsm") == as_text
     assert torch.equal(torch.get_rng_state(), state)
-    few = brittle.audit(MODULE, DataSpec(images, limit=3), question=SMALL, attacks=["fgsm"])
+    few = brittle.audit(MODULE, DataSpec(images, max_images=3), question=SMALL, attacks=["fgsm"])
     assert sizes(few, "fgsm") == as_text[:3]
     with pytest.raises(DataError, match="shuffles"):
         brittle.audit(MODULE, DataLoader(images, shuffle=True))
 
 
 def test_an_attack_of_ones_own():
-    folder = brittle.audit(MODULE, (IMAGES, LABELS), question=SMALL, attacks=[Brighter(), Brighter(share=0.5)])
+    folder = brittle.audit(MODULE, (IMAGES, LABELS), question=SMALL, attacks=[Brighter(), Brighter(fraction=0.5)])
     whole, half = folder.manifest.attacks
-    assert (whole.spec, half.spec, half.settings) == ("Brighter()", "Brighter(share=0.5)", {"share": 0.5})
+    assert (whole.spec, half.spec, half.settings) == ("Brighter()", "Brighter(fraction=0.5)", {"fraction": 0.5})
     assert Path(__file__).name in {name.rpartition("/")[2] for name in folder.manifest.code.yours}
     assert folder.table(half.key).num_rows == 6
 
 
 def test_a_threat_as_a_value_or_as_one_text(as_text):
     for threat in ("linf:0.1", Lp("inf", 0.1)):
-        folder = brittle.audit("digits-lenet", "digits", question=Question(threat), attacks=["fgsm"], limit=6)
+        folder = brittle.audit("digits-lenet", "digits", question=Question(threat), attacks=["fgsm"], max_images=6)
         assert sizes(folder, "fgsm") == as_text
     assert threat_of(Question("l2")) == (Lp(2), None)
     for wrong in (Question(Lp("inf", 0.1), radius=0.2), Question("linf:0.1", radius=0.1), Question(3)):
@@ -162,12 +162,12 @@ def test_the_other_evaluations_take_values_too(tmp_path):
 
 
 def test_images_in_memory_are_a_source():
-    source = from_memory((np.uint8(IMAGES.numpy() * 255), LABELS.tolist()), fit=Fit(), limit=4, skip_bad=False)
+    source = from_memory((np.uint8(IMAGES.numpy() * 255), LABELS.tolist()), fit=Fit(), max_images=4, skip_bad=False)
     (block,) = source.blocks(10)
     assert block.images.shape == (4, *IMAGES.shape[1:])
     assert block.labels.tolist() == LABELS[:4].tolist()
-    more = from_memory((IMAGES, LABELS), fit=Fit(), limit=None, skip_bad=False)
-    other = from_memory((IMAGES, LABELS.flip(0)), fit=Fit(), limit=None, skip_bad=False)
+    more = from_memory((IMAGES, LABELS), fit=Fit(), max_images=None, skip_bad=False)
+    other = from_memory((IMAGES, LABELS.flip(0)), fit=Fit(), max_images=None, skip_bad=False)
     assert len({source.digest(), more.digest(), other.digest()}) == 3
 
 

@@ -1,4 +1,4 @@
-"""What checks share: the case they look at, how its passes are counted, gradients, weights, and what is found."""
+"""What checks fraction: the case they look at, how its passes are counted, gradients, weights, and what is found."""
 
 import pytest
 import torch
@@ -60,13 +60,13 @@ def test_a_case_counts_and_finds_its_rows():
 
 
 @pytest.mark.parametrize(
-    ("passes", "share", "cost", "count"), [(0, 0.2, 9, 1), (9000, 0.2, 9, 8), (8990, 0.2, 9, 7), (99999, 0.2, 9, 20)]
+    ("passes", "fraction", "cost", "count"), [(0, 0.2, 9, 1), (9000, 0.2, 9, 8), (8990, 0.2, 9, 7), (99999, 0.2, 9, 20)]
 )
-def test_how_many_images_a_check_can_afford(passes: int, share: float, cost: float, count: int):
+def test_how_many_images_a_check_can_afford(passes: int, fraction: float, cost: float, count: int):
     """Of the audit's passes 4 %, of which this group of checks may take a fifth."""
     table = rows(20, forward=[passes] + [0] * 19, backward=[0] * 20)
-    assert case(attempt(STEPS, table), thorough=False).affordable_images(share, cost) == count
-    assert case(attempt(STEPS, table), thorough=True).affordable_images(share, cost) == 20
+    assert case(attempt(STEPS, table), thorough=False).affordable_images(fraction, cost) == count
+    assert case(attempt(STEPS, table), thorough=True).affordable_images(fraction, cost) == 20
     assert case(attempt(STEPS, table), thorough=False).probed == count, "the checks of the outputs take so much"
 
 
@@ -260,12 +260,12 @@ def test_an_examination_makes_every_check_and_counts_its_passes(monkeypatch: pyt
     health = examine(made, "identity")
     assert (health.run, health.thorough) == ("identity", False)
     assert health.passes == made.meter.passes > 0
-    assert health.share == health.passes / 160
+    assert health.fraction == health.passes / 160
     assert [one.check for one in health.findings] == [*(one.name for one in CHECKS), "weights"]
     monkeypatch.setattr("brittle.health.thorough.DRAWS", 64)
     nothing = case(attempt(STEPS, rows(8, forward=[0] * 8, backward=[0] * 8)))
     thorough = examine(nothing)
-    assert (thorough.share, thorough.thorough) == (nothing.meter.passes, True)
+    assert (thorough.fraction, thorough.thorough) == (nothing.meter.passes, True)
     assert [one.check for one in thorough.findings][-5:] == [
         *("more-steps", "more-restarts", "more-draws", "all-guessing", "weights")
     ]
@@ -281,7 +281,7 @@ def test_an_examination_makes_every_check_and_counts_its_passes(monkeypatch: pyt
     ],
 )
 def test_images_for_the_checks_are_spread_one_of_each_stretch_in_turn(count: int, first: list[int]):
-    source = open_source("digits", limit=count)
+    source = open_source("digits", max_images=count)
     images, labels, index = examining._spread(source)
     assert index.tolist()[: len(first)] == first
     assert len(set(index.tolist())) == len(index) == min(count, 64)
@@ -293,23 +293,37 @@ def test_images_for_the_checks_are_spread_one_of_each_stretch_in_turn(count: int
 def test_an_audit_is_examined_as_it_was_made(tmp_path, monkeypatch: pytest.MonkeyPatch):
     seen: list[tuple[HealthContext, str]] = []
     monkeypatch.setattr(examining, "examine", lambda made, run: (seen.append((made, run)), examine(made, run))[1])
-    options = {"attacks": ["fgsm", "noise:draws=2"], "limit": 5, "seed": 7, "batch": 3, "lattice": 16, "draws": 2}
+    options = {
+        "attacks": ["fgsm", "noise:draws=2"],
+        "max_images": 5,
+        "seed": 7,
+        "batch": 3,
+        "quantization": 16,
+        "eot_samples": 2,
+    }
     folder = audit("digits-lenet", "digits", tmp_path / "run", norm="l2", eps=1.5, **options)
     ((made, run),) = seen
-    assert (made.seed, made.batch, made.lattice, made.draws, made.silent, made.thorough) == (7, 3, 16, 2, False, False)
+    assert (made.seed, made.batch, made.quantization, made.eot_samples, made.silent, made.thorough) == (
+        7,
+        3,
+        16,
+        2,
+        False,
+        False,
+    )
     assert made.threat == Lp("2", 1.5)
     assert [(one.title, one.threat) for one in made.attempts] == [
         ("fgsm", Lp("2", 1.5)),
         ("noise:draws=2", Lp("2", 1.5)),
     ]
-    block = next(open_source("digits", limit=5).blocks(5))
+    block = next(open_source("digits", max_images=5).blocks(5))
     assert torch.equal(made.images, block.images)
     assert torch.equal(made.labels, block.labels)
     assert made.index.tolist() == [0, 1, 2, 3, 4]
     assert [one.table["index"].to_pylist() for one in made.attempts] == [[0, 1, 2, 3, 4]] * 2
     assert (made.weights[:4], run) == (digest_of(made.meter.classifier.module)[:4], folder.manifest.identity)
     assert folder.health().run == run
-    audit("digits-lenet", "digits", tmp_path / "silent", attacks=["noise"], eps=0.1, limit=2, budget=9)
+    audit("digits-lenet", "digits", tmp_path / "silent", attacks=["noise"], eps=0.1, max_images=2, budget=9)
     assert seen[-1][0].silent
     assert seen[-1][0].meter.passes == 0
 
@@ -322,7 +336,7 @@ def finding(status: str, error: str = "either", title: str = "A title") -> Findi
 
 def test_what_failed_is_the_headline():
     def health(*findings: Finding) -> Health:
-        return Health(run="x", thorough=False, passes=1, share=0.1, findings=list(findings))
+        return Health(run="x", thorough=False, passes=1, fraction=0.1, findings=list(findings))
 
     fine = health(finding("pass"), finding("warn"), finding("skipped"))
     assert (fine.reliable, fine.headline, fine.flattering) == (True, "", [])

@@ -130,11 +130,11 @@ def test_the_number_that_is_right_must_be_the_same_each_time():
     finding = RANDOMISED(said(answer))
     assert finding.status == "fail"
     assert finding.text.endswith("in 5 passes over 4 images, 2 to 4 right each time")
-    judged = RANDOMISED(said(answer, draws=3))
+    judged = RANDOMISED(said(answer, eot_samples=3))
     assert judged.status == "warn"
     assert judged.text.endswith("2 to 4 right each time; attacked and judged by the mean over 3 draws")
-    assert RANDOMISED(said(lambda images, _: torch.eye(2)[[0] * len(images)], draws=3)).status == "pass"
-    assert RANDOMISED(said(answer, draws=1)).status == "fail"
+    assert RANDOMISED(said(lambda images, _: torch.eye(2)[[0] * len(images)], eot_samples=3)).status == "pass"
+    assert RANDOMISED(said(answer, eot_samples=1)).status == "fail"
 
 
 def test_outputs_that_sum_to_1_are_probabilities():
@@ -211,11 +211,11 @@ def test_images_alone_and_among_others(turn: float, status: str):
     assert verdict(finding) == (status, pytest.approx(turn, abs=1e-9))
     off = int(status == "fail")
     assert finding.text.startswith(f"{off} of 4 images answered otherwise alone than in their batch, by ")
-    assert ALONE_OR_NOT(said(answer, draws=2)).status == "skipped"
+    assert ALONE_OR_NOT(said(answer, eot_samples=2)).status == "skipped"
 
 
 @pytest.mark.parametrize(
-    ("count", "other", "draws", "status"),
+    ("count", "other", "eot_samples", "status"),
     [
         (200, 0, 1, "pass"),
         (200, 2, 1, "warn"),  # 1 %
@@ -227,12 +227,14 @@ def test_images_alone_and_among_others(turn: float, status: str):
         (39, 10, 2, "fail"),
     ],
 )
-def test_the_clean_accuracy_two_ways(count: int, other: int, draws: int, status: str):
+def test_the_clean_accuracy_two_ways(count: int, other: int, eot_samples: int, status: str):
     """The rows say class 1 of the first images, whose label is 0; the network says 0 of all but the last one."""
     images = images_of(*[0.4] * (count - 1), 0.6)
     predicted = np.where(np.arange(count) < other, 1, 0)
     predicted[-1] = 1
-    made = case(attempt(STEPS, rows(count, clean_prediction=predicted)), images=images, draws=draws, batch=7)
+    made = case(
+        attempt(STEPS, rows(count, clean_prediction=predicted)), images=images, eot_samples=eot_samples, batch=7
+    )
     finding = CLEAN(made)
     assert verdict(finding) == (status, other / count)
     assert finding.text == (
@@ -241,25 +243,25 @@ def test_the_clean_accuracy_two_ways(count: int, other: int, draws: int, status:
     )
 
 
-def rough(share: float) -> Callable[[Tensor, int], Tensor]:
-    """A network whose margin around 1/2 changes as a power of the step: a quarter of the step leaves `share` of it."""
+def rough(fraction: float) -> Callable[[Tensor, int], Tensor]:
+    """A network whose margin around 1/2 changes as a power of the step: a quarter leaves `fraction` of it."""
 
     def answer(images: Tensor, _: int) -> Tensor:
-        step = (images[:, 0, 0, 0] - 0.5).abs().double() ** (-math.log(share) / math.log(4))
+        step = (images[:, 0, 0, 0] - 0.5).abs().double() ** (-math.log(fraction) / math.log(4))
         return torch.stack([10 + 100 * step, 0 * step], 1)
 
     return answer
 
 
 @pytest.mark.parametrize(
-    ("share", "status"), [(0.25, "pass"), (0.499, "pass"), (0.501, "warn"), (0.749, "warn"), (0.751, "fail")]
+    ("fraction", "status"), [(0.25, "pass"), (0.499, "pass"), (0.501, "warn"), (0.749, "warn"), (0.751, "fail")]
 )
-def test_smooth_around_the_images(share: float, status: str):
+def test_smooth_around_the_images(fraction: float, status: str):
     """Up to half of the change may be left within a quarter of the noise, and up to three quarters with a warning."""
-    made = said(rough(share), count=60, images=images_of(*[0.5] * 60))
+    made = said(rough(fraction), count=60, images=images_of(*[0.5] * 60))
     finding = STABLE(made)
     assert finding.status == status
-    assert finding.value == pytest.approx(share, abs=1e-4)
+    assert finding.value == pytest.approx(fraction, abs=1e-4)
     assert finding.text.endswith("; 2 points around each of 60 images")
 
 

@@ -31,7 +31,7 @@ from brittle.studies.faults.networks import Purifies, Quantised
 from brittle.terminal import show_summary
 from brittle.threats import parse_threat
 
-ASKED = {"attacks": ["fgsm", "pgd:steps=10"], "eps": 0.1, "limit": 40}
+ASKED = {"attacks": ["fgsm", "pgd:steps=10"], "eps": 0.1, "max_images": 40}
 
 
 def test_the_meter_counts_every_pass_as_the_rows_do():
@@ -119,7 +119,7 @@ def test_health_is_kept_with_the_run_and_made_once(tmp_path: Path):
 
 def test_thorough_adds_checks_and_changes_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("brittle.health.thorough.DRAWS", 300)
-    asked = {**ASKED, "limit": 12}
+    asked = {**ASKED, "max_images": 12}
     cheap = audit("digits-lenet", "digits", tmp_path / "run", **asked)
     rows = cheap.table("pgd_steps=10")
     whole = audit("digits-lenet", "digits", tmp_path / "run", thorough=True, **asked)
@@ -132,11 +132,11 @@ def test_thorough_adds_checks_and_changes_no_row(tmp_path: Path, monkeypatch: py
 
 
 def test_a_sound_audit_passes_for_at_most_a_twentieth_of_its_passes(tmp_path: Path):
-    asked = {"attacks": ["noise:draws=10", "fgsm", "pgd:steps=40", "deepfool"], "eps": 0.1, "limit": 100}
+    asked = {"attacks": ["noise:draws=10", "fgsm", "pgd:steps=40", "deepfool"], "eps": 0.1, "max_images": 100}
     health = audit("digits-lenet", "digits", tmp_path / "run", **asked).health()
     assert [(one.check, one.text) for one in health.ordered("fail", "warn")] == []
     assert health.count("pass") >= 24
-    assert 0 < health.share <= 0.05
+    assert 0 < health.fraction <= 0.05
     words = write_report(tmp_path / "run").read_text()
     assert '<span class="status fail none"><span class="sign" aria-hidden="true">✕</span>0 fail</span>' in words
     assert "No check of the evaluation found a fault." in words
@@ -176,7 +176,7 @@ def test_a_black_box_without_gradients_is_checked_as_far_as_it_goes(tmp_path: Pa
         return torch.from_numpy(plain(torch.from_numpy(images.numpy())).detach().numpy())
 
     boxed = Network("service", Classifier(service).module, "0" * 64, (1, 28, 28))
-    health = audit(boxed, "digits", tmp_path / "run", attacks=["noise:draws=5"], eps=0.1, limit=30).health()
+    health = audit(boxed, "digits", tmp_path / "run", attacks=["noise:draws=5"], eps=0.1, max_images=30).health()
     found = {one.check: one for one in health.findings}
     assert found["gradients"].status == "skipped"
     assert "cannot be differentiated" in found["gradients"].text
@@ -206,10 +206,10 @@ def test_findings_are_sorted_and_survive_the_disk(tmp_path: Path):
 
     states = {"a": "pass", "b": "fail", "c": "skipped", "d": "warn", "e": "pass"}
     findings = [finding(*item) for item in states.items()]
-    health = Health(run="x", thorough=False, passes=3, share=0.01, findings=findings)
+    health = Health(run="x", thorough=False, passes=3, fraction=0.01, findings=findings)
     assert [one.check for one in health.ordered()] == ["b", "d", "a", "e", "c"]
     assert health.count("pass") == 2
     assert Health.model_validate_json(json.dumps(health.model_dump())) == health
-    folder = audit("digits-lenet", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, limit=4)
+    folder = audit("digits-lenet", "digits", tmp_path / "run", attacks=["fgsm"], eps=0.1, max_images=4)
     folder.write_health(health)
     assert RunFolder.open(tmp_path / "run").health() is None, "of another run"

@@ -134,7 +134,7 @@ def trained(name: str, epochs: int = 4) -> nn.Module:
 
 
 def failures(network: Network, data: str, folder: Path, limit: int, eps: float) -> list[str]:
-    health = audit(network, data, folder, attacks=ATTACKS, eps=eps, limit=limit).health()
+    health = audit(network, data, folder, attacks=ATTACKS, eps=eps, max_images=limit).health()
     assert health is not None
     return [f"{one.title}: {one.text}" for one in health.ordered("fail")]
 
@@ -154,7 +154,7 @@ def test_no_check_fails_on_a_function_around_a_network(tmp_path: Path):
         "def make():\n    return lambda images: net(images)\n"
     )
     spec = f"{tmp_path / 'own.py'}:make"
-    health = audit(spec, "digits", tmp_path / "run", attacks=ATTACKS, limit=110, eps=0.1).health()
+    health = audit(spec, "digits", tmp_path / "run", attacks=ATTACKS, max_images=110, eps=0.1).health()
     assert health is not None
     assert health.ordered("fail") == []
 
@@ -171,7 +171,9 @@ AS_THEY_COME = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "data", "limit", "eps"), AS_THEY_COME, ids=lambda value: str(value).split("/")[-1])
+@pytest.mark.parametrize(
+    ("model", "data", "max_images", "eps"), AS_THEY_COME, ids=lambda value: str(value).split("/")[-1]
+)
 def test_no_check_fails_on_a_network_as_it_comes(model: str, data: str, limit: int, eps: float, tmp_path: Path):
     if not (SHARED / model).exists():
         pytest.skip(f"needs {model}")

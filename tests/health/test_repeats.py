@@ -111,7 +111,7 @@ def test_no_more_than_enough_images_are_attacked_again():
 def test_each_image_is_attacked_as_in_the_audit_alone_with_its_own_random_numbers_and_a_trace():
     images, index = images_of(0.42, 0.44, 0.46), torch.tensor([2, 5, 7])
     table = rows(8, [2, 5, 7])
-    made = case(attempt(RandomNoise(draws=4), table), images=images, index=index, lattice=5, seed=3)
+    made = case(attempt(RandomNoise(eot_samples=4), table), images=images, index=index, quantization=5, seed=3)
     found = made.repeats
     assert [(one.place, one.row) for one in found] == [(0, 2), (1, 5), (2, 7)]
     assert all(len(one.result) == 1 and one.result.trace is not None for one in found)
@@ -119,10 +119,16 @@ def test_each_image_is_attacked_as_in_the_audit_alone_with_its_own_random_number
     assert all(torch.equal(one.witness.image, images[one.place]) for one in found)
     for one in found:
         levels = one.result.adversarial * 4
-        assert torch.equal(levels, levels.round()), "on the lattice of the audit"
-    other = case(attempt(RandomNoise(draws=4), table), images=images, index=index, seed=3, lattice=None).repeats
-    same = case(attempt(RandomNoise(draws=4), table), images=images, index=index, seed=3, lattice=None).repeats
-    seeds = case(attempt(RandomNoise(draws=4), table), images=images, index=index, seed=4, lattice=None).repeats
+        assert torch.equal(levels, levels.round()), "on the grid of the audit"
+    other = case(
+        attempt(RandomNoise(eot_samples=4), table), images=images, index=index, seed=3, quantization=None
+    ).repeats
+    same = case(
+        attempt(RandomNoise(eot_samples=4), table), images=images, index=index, seed=3, quantization=None
+    ).repeats
+    seeds = case(
+        attempt(RandomNoise(eot_samples=4), table), images=images, index=index, seed=4, quantization=None
+    ).repeats
     assert all(torch.equal(a.result.adversarial, b.result.adversarial) for a, b in zip(other, same, strict=True))
     assert not any(torch.equal(a.result.adversarial, b.result.adversarial) for a, b in zip(other, seeds, strict=True))
 
@@ -265,9 +271,9 @@ def test_what_was_lost_on_the_path_is_told_apart():
     )
     assert finding.value == 3
     fine = (True, 1.0, 0.5)
-    assert returned(fine, lattice=256).status == "skipped"
-    assert returned(fine, draws=2).status == "skipped"
-    assert returned(fine, draws=1).status == "fail"
+    assert returned(fine, quantization=256).status == "skipped"
+    assert returned(fine, eot_samples=2).status == "skipped"
+    assert returned(fine, eot_samples=1).status == "fail"
     assert returned(fine, threat=Flow(2.0)).status == "skipped"
     assert returned(fine, threat=Pixels(2)).status == "fail"
     assert returned().status == "skipped"
@@ -323,7 +329,7 @@ def test_only_unbroken_images_of_iterative_attacks_at_a_radius_have_to_converge(
 
 
 @pytest.mark.parametrize(
-    ("margins", "share"),
+    ("margins", "fraction"),
     [
         (path(1.0, over=10, length=40), 0.05),
         (path(1.0, over=10, length=39), 0.0),  # nine are the last quarter of 39
@@ -341,9 +347,9 @@ def test_only_unbroken_images_of_iterative_attacks_at_a_radius_have_to_converge(
         ([-10.0, 9.0, 10.0], 0.05),
     ],
 )
-def test_how_far_a_margin_moved_at_the_end(margins: list[float], share: float):
+def test_how_far_a_margin_moved_at_the_end(margins: list[float], fraction: float):
     with np.errstate(all="raise"):
-        assert moved(np.array(margins)) == pytest.approx(share)
+        assert moved(np.array(margins)) == pytest.approx(fraction)
 
 
 def test_a_network_that_says_nan_gives_a_trace_with_gaps_and_no_success():

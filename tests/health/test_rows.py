@@ -85,7 +85,7 @@ def test_an_attack_is_of_many_steps_by_its_settings_or_by_what_it_did():
 
 
 @pytest.mark.parametrize(
-    ("rival", "check", "count", "alone", "ours", "status"),
+    ("other", "check", "count", "alone", "ours", "status"),
     [
         (BOX, BLACK_BOX, 100, 0, 50, "pass"),
         (BOX, BLACK_BOX, 10, 1, 5, "pass"),  # one image is no sign
@@ -104,13 +104,13 @@ def test_an_attack_is_of_many_steps_by_its_settings_or_by_what_it_did():
         (NOISE, NOISE_CHECK, 100, 1, 0, "fail"),
     ],
 )
-def test_what_needs_no_gradients_against_what_uses_them(rival, check, count, alone, ours, status):
-    """The rival breaks `alone` images; gradients break `ours` others."""
-    made = case(attempt(rival, rows(count, range(alone))), attempt(STEPS, rows(count, range(alone, alone + ours))))
+def test_what_needs_no_gradients_against_what_uses_them(other, check, count, alone, ours, status):
+    """The other breaks `alone` images; gradients break `ours` others."""
+    made = case(attempt(other, rows(count, range(alone))), attempt(STEPS, rows(count, range(alone, alone + ours))))
     finding = check(made)
     assert verdict(finding) == (status, alone / count)
     assert finding.text == (
-        f"{type(rival).__name__} broke {alone} of {count}, {alone} of them unbroken by gradients; "
+        f"{type(other).__name__} broke {alone} of {count}, {alone} of them unbroken by gradients; "
         f"gradients broke {ours}"
     )
 
@@ -274,7 +274,7 @@ def test_the_strength_counts_runs_by_gradients_and_those_of_many_steps():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "gradients", "status", "share"),
+    ("outputs", "gradients", "status", "fraction"),
     [
         ([], [], "pass", 0.0),
         ([], range(10), "warn", 1.0),
@@ -283,14 +283,14 @@ def test_the_strength_counts_runs_by_gradients_and_those_of_many_steps():
         ([4, 5], [], "fail", 0.2),
     ],
 )
-def test_numbers_that_are_none(outputs, gradients, status, share):
+def test_numbers_that_are_none(outputs, gradients, status, fraction):
     met = {
         f"nonfinite_{name}": np.isin(np.arange(10), list(some)) * 3
         for name, some in (("outputs", outputs), ("gradients", gradients))
     }
     for order in (1, -1):
         finding = FINITE(case(*[attempt(STEPS, rows(10, **met)), attempt(NOISE, rows(10))][::order]))
-        assert verdict(finding) == (status, share)
+        assert verdict(finding) == (status, fraction)
     assert finding.text == (
         f"{len(outputs)} of 10 images met an output that is NaN or infinite, {len(gradients)} a gradient with such an "
         "entry"

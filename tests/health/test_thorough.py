@@ -98,16 +98,16 @@ def test_only_images_that_stood_count_as_falling_anew():
 
 
 @pytest.mark.parametrize(
-    ("share", "status"), [(-0.5, "pass"), (0.019, "pass"), (0.021, "warn"), (0.099, "warn"), (0.101, "fail")]
+    ("fraction", "status"), [(-0.5, "pass"), (0.019, "pass"), (0.021, "warn"), (0.099, "warn"), (0.101, "fail")]
 )
-def test_searches_with_twice_the_steps(share: float, status: str):
+def test_searches_with_twice_the_steps(fraction: float, status: str):
     """Sizes then that are by so much larger than 0.2, the size now; the median is of the images broken."""
     images = images_of(*[0.45] * 5)
-    sizes = np.array([0.001, 0.2 / (1 - share), 9.0, 1.0, 1.0])
+    sizes = np.array([0.001, 0.2 / (1 - fraction), 9.0, 1.0, 1.0])
     made = case(attempt(Seeks(), rows(5, [0, 1, 2], size=sizes), Lp("inf")), images=images)
     finding = MORE_STEPS(made)
-    assert verdict(finding) == (status, pytest.approx(max(share, 0), abs=1e-6))
-    assert finding.text == f"Seeks with twice the steps: the median change is {max(share, 0):.1%} smaller"
+    assert verdict(finding) == (status, pytest.approx(max(fraction, 0), abs=1e-6))
+    assert finding.text == f"Seeks with twice the steps: the median change is {max(fraction, 0):.1%} smaller"
 
 
 def test_the_search_that_gains_the_least_is_the_one_that_counts():

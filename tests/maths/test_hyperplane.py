@@ -13,15 +13,15 @@ from brittle.maths.hyperplane import smallest_step
 SIZE, COUNT = 6, 8
 
 
-def problems(seed: int, share: float):
-    """Random normals and boxes, and a rise that is a share of what the box allows."""
+def problems(seed: int, fraction: float):
+    """Random normals and boxes, and a rise that is a fraction of what the box allows."""
     random = np.random.default_rng(seed)
     normal = random.normal(size=(COUNT, SIZE)) * (random.random((COUNT, SIZE)) > 0.2)
     normal[:, 0] = random.normal(size=COUNT) + 0.1
     lower, upper = -random.random((COUNT, SIZE)), random.random((COUNT, SIZE))
     lower[random.random(lower.shape) < 0.2] = 0
     most = np.maximum(normal * lower, normal * upper).sum(1)
-    return normal, share * most, lower, upper
+    return normal, fraction * most, lower, upper
 
 
 def optimum(normal, rise, p, lower, upper):
@@ -49,10 +49,10 @@ def optimum(normal, rise, p, lower, upper):
     return found.fun
 
 
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
 @pytest.mark.parametrize("p", [1.0, 2.0, math.inf])
-def test_is_the_smallest_there_is(p, share):
-    normal, rise, lower, upper = problems(int(share * 100), share)
+def test_is_the_smallest_there_is(p, fraction):
+    normal, rise, lower, upper = problems(int(fraction * 100), fraction)
     step = smallest_step(*map(torch.from_numpy, (normal, rise)), p, *map(torch.from_numpy, (lower, upper))).numpy()
     assert (step >= lower - 1e-12).all()
     assert (step <= upper + 1e-12).all()

@@ -23,8 +23,10 @@ def test_lead_by_hand():
 
 
 def test_cross_entropy_by_hand():
-    shares = [math.log(sum(math.exp(z - row[y]) for z in row)) for row, y in zip(LOGITS.tolist(), (1, 2), strict=True)]
-    assert losses.cross_entropy(LOGITS, torch.tensor([1, 2])).tolist() == pytest.approx(shares)
+    fractions = [
+        math.log(sum(math.exp(z - row[y]) for z in row)) for row, y in zip(LOGITS.tolist(), (1, 2), strict=True)
+    ]
+    assert losses.cross_entropy(LOGITS, torch.tensor([1, 2])).tolist() == pytest.approx(fractions)
 
 
 def test_dlr_by_hand():

@@ -6,7 +6,7 @@ import torch
 
 from brittle.base.bounds import Bounds
 from brittle.maths.quantization import TOP, as_bytes, levels_of, rounded, values_of
-from brittle.threats.grid import Lattice
+from brittle.threats.grid import QuantizationGrid
 
 VALUES = np.random.default_rng(0).random((3, 5, 7)).astype(np.float32)
 
@@ -36,4 +36,4 @@ def test_every_byte_comes_back():
 
 def test_a_grid_rounds_by_the_same_formula():
     images = torch.from_numpy(VALUES)[None]
-    assert torch.equal(Lattice(16, Bounds(0.0, 1.0)).rounded(images), rounded(images, top=15))
+    assert torch.equal(QuantizationGrid(16, Bounds(0.0, 1.0)).rounded(images), rounded(images, top=15))

@@ -34,7 +34,7 @@ SIZES = {
     "whole numbers": (lambda generator, size: generator.geometric(0.3, size).astype(float), 1 / 0.3),
 }
 """Values without known bounds, as sizes, passes and times are, and their means."""
-SHARES = {
+FRACTIONS = {
     "hits": (lambda generator, size: (generator.random(size) < 0.1) * 1.0, 0.1),
     "uniform": (lambda generator, size: generator.random(size), 0.5),
     "of nine targets": (lambda generator, size: generator.binomial(9, 0.97, size) / 9, 0.97),
@@ -131,7 +131,7 @@ def test_the_percentile_bootstrap_does_not():
 
 def of_shares(n: int, samples: int, seed: int = 0) -> dict[str, float]:
     found = {}
-    for name, (draw, truth) in SHARES.items():
+    for name, (draw, truth) in FRACTIONS.items():
         values = draw(np.random.default_rng([n, seed]), (samples, n))
         found[name] = covered(*intervals.bounded_mean(values, (0, 1), LEVEL), truth)
     return found

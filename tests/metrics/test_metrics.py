@@ -173,16 +173,16 @@ def test_the_cost_of_a_lattice_is_that_of_the_images_it_left_broken(table):
         size=[1.1, 3.0, 0.8, 0.0, INF, INF],
         size_unrounded=[1.0, 2.0, 1.0, 0.0, 4.0, INF],
     )
-    cost = metrics.lattice_cost(rows)
+    cost = metrics.quantization_cost(rows)
     assert (cost.value, cost.n) == (pytest.approx(0.1), 3)
     assert not cost.has_interval
     with pytest.raises(InputError):
-        metrics.lattice_cost(table(correct=[True], success=[False], size=[INF], size_unrounded=[2.0]))
+        metrics.quantization_cost(table(correct=[True], success=[False], size=[INF], size_unrounded=[2.0]))
 
 
 def test_the_cost_of_a_lattice_has_the_interval_of_a_median(table):
     sizes, before = [1.1, 3.0, 0.8, 1.2, 1.3, 1.4], [1.0, 2.0, 1.0, 1.0, 1.0, 1.0]
-    cost = metrics.lattice_cost(table(correct=[True] * 6, size=sizes, size_unrounded=before))
+    cost = metrics.quantization_cost(table(correct=[True] * 6, size=sizes, size_unrounded=before))
     assert (cost.value, cost.low, cost.high) == pytest.approx((0.25, -0.2, 0.5))
 
 

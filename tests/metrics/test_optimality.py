@@ -53,7 +53,7 @@ def test_where_all_are_equally_far_the_question_is_whether_they_found_it():
         "too far": np.full(4, 1.5),
         "most": np.array([1.0, 1.0, 1.0, np.inf]),
     }
-    assert {name: share.value for name, share in optimality(attacks).items()} == {
+    assert {name: fraction.value for name, fraction in optimality(attacks).items()} == {
         "best": 1,
         "useless": 0,
         "too far": 0,

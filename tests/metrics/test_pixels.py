@@ -22,9 +22,9 @@ def test_pixels_are_counted_by_both_classes():
 def test_agreement_and_mean_iou_by_hand():
     counts = pixel_confusion(EXPECTED, GIVEN, 5)
     assert agreement(counts) == pytest.approx(4 / 6)
-    shares = intersection_over_union(counts)
-    assert shares[:4].tolist() == pytest.approx([1 / 2, 2 / 3, 1 / 2, 0])
-    assert math.isnan(shares[4])
+    fractions = intersection_over_union(counts)
+    assert fractions[:4].tolist() == pytest.approx([1 / 2, 2 / 3, 1 / 2, 0])
+    assert math.isnan(fractions[4])
     assert mean_iou(counts) == pytest.approx((1 / 2 + 2 / 3 + 1 / 2) / 3)
     same = pixel_confusion(EXPECTED, EXPECTED, 5)
     assert (agreement(same), mean_iou(same)) == (1, 1)

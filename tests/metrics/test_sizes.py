@@ -98,7 +98,7 @@ def test_the_cost_of_a_lattice_is_of_images_that_were_right_and_found_a_change(t
         size=[1.5, 9.0, 9.0, 9.0, 9.0],
         size_unrounded=[1.0, INF, math.nan, 0.0, 1.0],
     )
-    cost = metrics.lattice_cost(rows)
+    cost = metrics.quantization_cost(rows)
     assert (cost.value, cost.n) == (0.5, 1)
 
 
@@ -138,8 +138,8 @@ def test_intervals_are_drawn_from_the_seed_and_of_the_level_asked_for(table):
 def test_the_cost_of_a_lattice_has_a_level(table):
     sizes, before = [1.0 + 0.1 * row for row in range(20)], [1.0] * 20
     rows = table(correct=[True] * 20, size=sizes, size_unrounded=before)
-    wide, narrow = metrics.lattice_cost(rows), metrics.lattice_cost(rows, level=0.5)
-    assert wide == metrics.lattice_cost(rows, level=0.95)
+    wide, narrow = metrics.quantization_cost(rows), metrics.quantization_cost(rows, level=0.5)
+    assert wide == metrics.quantization_cost(rows, level=0.95)
     assert wide.low < narrow.low < narrow.high < wide.high
 
 

@@ -25,17 +25,17 @@ def test_inner_products_do_not_see_lengths():
         largest_inner_product(np.ones((1, 1)))
 
 
-@pytest.mark.parametrize(("share", "count"), [(0.5, 1), (0.64, 1), (0.65, 2), (0.99, 2), (1, 2)])
-def test_dimensions_hold_a_share_of_the_squares(share, count):
-    assert dimensions(np.array([0.0, 3.0, 4.0]), share) == count
+@pytest.mark.parametrize(("fraction", "count"), [(0.5, 1), (0.64, 1), (0.65, 2), (0.99, 2), (1, 2)])
+def test_dimensions_hold_a_share_of_the_squares(fraction, count):
+    assert dimensions(np.array([0.0, 3.0, 4.0]), fraction) == count
 
 
 @pytest.mark.parametrize(
-    ("values", "share", "message"), [([1.0], 0, "share is 0"), ([0.0], 0.5, "no energy"), ([], 0.5, "no energy")]
+    ("values", "fraction", "message"), [([1.0], 0, "fraction is 0"), ([0.0], 0.5, "no energy"), ([], 0.5, "no energy")]
 )
-def test_energy_that_does_not_exist_is_refused(values, share, message):
+def test_energy_that_does_not_exist_is_refused(values, fraction, message):
     with pytest.raises(InputError, match=message):
-        dimensions(np.array(values), share)
+        dimensions(np.array(values), fraction)
 
 
 def test_a_graph_has_an_edge_where_most_images_go():

@@ -45,10 +45,10 @@ class Recipe:
     attacks: list[AttackInfo] = field(default_factory=plan)
     p: str = "inf"
     radius: float | None = 0.2
-    lattice: int | None = None
+    quantization: int | None = None
     typical: float = 0.05  # median size of the smallest change
     clean: float = 0.95
-    never: float = 0.0  # share of images that no attack breaks
+    never: float = 0.0  # fraction of images that no attack breaks
     block: int = 100
     done: dict[str, int] | None = None  # attack to number of parts, for an unfinished run
     bad: list[BadImageInfo] = field(default_factory=list)
@@ -68,8 +68,8 @@ def build(path: Path, recipe: Recipe) -> Path:
         machine="x86_64, 2 cores",
         batch=64,
         block=recipe.block,
-        limit=recipe.images,
-        lattice=recipe.lattice,
+        max_images=recipe.images,
+        quantization=recipe.quantization,
         network=NetworkInfo(
             spec=recipe.network, digest="ab12" * 16, parameters=3_504_872, input_shape=recipe.shape, bounds=(0.0, 1.0)
         ),
@@ -144,7 +144,7 @@ class Images:
             "success": success,
             "rounded_success": success & (generator.random(n) < 0.97),
             "size": np.where(right, sizes, 0.0),
-            "size_unrounded": np.where(right, sizes / 1.25, 0.0) if recipe.lattice else [None] * n,
+            "size_unrounded": np.where(right, sizes / 1.25, 0.0) if recipe.quantization else [None] * n,
             **norms,
             "image_l1": np.full(n, 300.0),
             "image_l2": np.full(n, 10.0),

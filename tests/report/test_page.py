@@ -203,14 +203,14 @@ def test_reservations_are_made_where_they_are_due(make_run):
 
 @pytest.mark.parametrize(
     ("levels", "title"),
-    [(256, "On the 8-bit lattice"), (16, "On the lattice of 16 levels"), (None, "")],
+    [(256, "On the 8-bit grid"), (16, "On the grid of 16 levels"), (None, "")],
 )
 def test_a_lattice_is_reported_with_its_cost(make_run, levels, title):
-    run = make_run(lattice=levels)
+    run = make_run(quantization=levels)
     notes = {remark.title: remark for remark in trust.remarks(evidence_of(run))}
-    assert [name for name in notes if "lattice" in name] == [title] * bool(levels)
+    assert [name for name in notes if "quantization" in name] == [title] * bool(levels)
     words = Reader(write_report(run).read_text()).words
-    assert (f"Lattice{levels} levels" if levels else "Latticenone") in words
+    assert (f"Quantization{levels} levels" if levels else "Quantizationnone") in words
     if levels:
         assert "+25.0 % for deepfool" in notes[title].text.replace(THIN, " ")
 

@@ -40,13 +40,13 @@ def _light(monkeypatch):
 @pytest.fixture(scope="module")
 def perturbation(tmp_path_factory):
     out = tmp_path_factory.mktemp("universal") / "v.safetensors"
-    return universal("digits-lenet", "digits", out, attack="ascent:passes=2", eps=0.3, limit=40)
+    return universal("digits-lenet", "digits", out, attack="ascent:passes=2", eps=0.3, max_images=40)
 
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory):
     out = tmp_path_factory.mktemp("train") / "w.safetensors"
-    return train("digits-lenet", "digits:train", out, test="digits", attack="fgsm", eps=0.1, epochs=2, limit=40)
+    return train("digits-lenet", "digits:train", out, test="digits", attack="fgsm", eps=0.1, epochs=2, max_images=40)
 
 
 def a_study():
@@ -128,7 +128,7 @@ def test_a_perturbation_is_written_again_from_either_file(perturbation, tmp_path
 
 def test_the_commands_page_is_the_one_that_report_writes(tmp_path):
     out, run = tmp_path / "v.safetensors", CliRunner().invoke
-    words = ["universal", "digits-lenet", "--data", "digits", "--limit", "20", "--attack", "ascent:passes=1"]
+    words = ["universal", "digits-lenet", "--data", "digits", "--max-images", "20", "--attack", "ascent:passes=1"]
     assert run(app, [*words, "--out", str(out), "--quiet"]).exit_code == 0
     before = out.with_suffix(".html").read_bytes()
     assert run(app, ["report", str(out)]).output.strip().endswith("v.html")

@@ -31,7 +31,7 @@ def test_files_that_one_of_two_calls_loaded_late_make_no_other_run():
     ("changes", "said"),
     [
         ({"seed": 3}, "seed: 0, now 3"),
-        ({"lattice": 2}, "lattice: null, now 2"),
+        ({"quantization": 2}, "quantization: null, now 2"),
         ({"budget": 9}, "budget: null, now 9"),
         ({"draws": 4}, "draws: null, now 4"),
         ({"block": 3}, "images per part: 2, now 3"),
@@ -69,7 +69,7 @@ def test_networks_and_images_are_described():
     "changes",
     [
         *({name: 0} for name in ("batch", "block", "budget", "draws")),
-        {"lattice": 1},
+        {"quantization": 1},
         {"attacks": [attack(), attack()]},
         {"identity": "0" * 64},
     ],

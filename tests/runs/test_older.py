@@ -45,12 +45,12 @@ def test_an_old_audit_is_reported(old):
 def test_an_old_audit_is_not_gone_on_with_and_stays(old):
     before = content(old)
     with pytest.raises(RunError, match=r"an older version of brittle \(format 1, now 2\)"):
-        audit("digits-lenet", "digits", old / "audit", attacks=["fgsm"], eps=0.05, limit=8)
+        audit("digits-lenet", "digits", old / "audit", attacks=["fgsm"], eps=0.05, max_images=8)
     assert content(old) == before
 
 
 def test_an_old_audit_is_replaced_when_asked(old):
-    folder = audit("digits-lenet", "digits", old / "audit", attacks=["fgsm"], eps=0.05, limit=8, force=True)
+    folder = audit("digits-lenet", "digits", old / "audit", attacks=["fgsm"], eps=0.05, max_images=8, force=True)
     assert RunFolder.open(folder.path).manifest.format == 2
 
 
@@ -59,14 +59,14 @@ def test_an_old_perturbation_is_refused_with_a_sentence_and_stays(old):
     with pytest.raises(RunError, match="made by an older version of brittle"):
         write_report(old / "universal")
     with pytest.raises(RunError, match="stays as it is"):
-        universal("digits-lenet", "digits", old / "universal", attack="ascent:passes=1", eps=0.2, limit=8)
+        universal("digits-lenet", "digits", old / "universal", attack="ascent:passes=1", eps=0.2, max_images=8)
     assert content(old) == before
 
 
 def test_an_old_training_is_reported_and_stays(old):
     before = content(old)
     with pytest.raises(RunError, match="another training"):
-        train("fc10", "digits:train", old / "w.safetensors", epochs=1, limit=40)
+        train("fc10", "digits:train", old / "w.safetensors", epochs=1, max_images=40)
     assert content(old) == before
     assert "fc10" in write_report(old / "w.safetensors").read_text()
 

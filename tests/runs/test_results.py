@@ -92,8 +92,8 @@ def test_asking_for_another_kind_is_one_sentence(tmp_path):
     [
         (training(), training(seed=1), ["seed: 0, now 1"]),
         (training(), training(settings={"epochs": 3, "rate": 0.1}), ["settings: epochs 2, now 3"]),
-        (training(), training(adversarial={"share": 1.0}), ["attack: null, now {share: 1.0}"]),
-        (training(adversarial={"share": 1}), training(adversarial={"share": 2}), ["attack: share 1, now 2"]),
+        (training(), training(adversarial={"fraction": 1.0}), ["attack: null, now {fraction: 1.0}"]),
+        (training(adversarial={"fraction": 1}), training(adversarial={"fraction": 2}), ["attack: fraction 1, now 2"]),
         (training(), training(code=CodeInfo(brittle="e" * 64)), [f"brittle's code: {'c' * 12}, now {'e' * 12}"]),
         (training(), training(device="cuda:0", machine="another", created="later"), ["device: cpu, now cuda"]),
         (universal(), universal(method="N()", attack="n"), ["method: M(), now N()"]),

@@ -37,7 +37,7 @@ def manifest(**changes):
         "machine": "x86_64, 2 cores",
         "batch": 4,
         "block": 2,
-        "limit": None,
+        "max_images": None,
         "network": NetworkInfo(spec="net.pt2", digest="a" * 64, parameters=5, input_shape=(1, 2, 2), bounds=(0.0, 1.0)),
         "data": DataInfo(spec="digits", digest="b" * 64, images=4, classes=["0", "1"], fit={"crop": "center"}),
         "threat": ThreatInfo(norm="linf", radius=0.1),

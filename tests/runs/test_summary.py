@@ -36,7 +36,7 @@ def manifest(*attacks: AttackInfo, p: str = "inf", radius: float | None = 0.25, 
         machine="",
         batch=4,
         block=COUNT,
-        limit=None,
+        max_images=None,
         network=NetworkInfo(spec="net.pt2", digest="a" * 64, parameters=5, input_shape=(1, 2, 2), bounds=(0.0, 1.0)),
         data=DataInfo(spec="digits", digest="b" * 64, images=COUNT, classes=["0", "1"], fit={"crop": "center"}),
         threat=ThreatInfo(norm=named(p), radius=radius),
@@ -94,7 +94,7 @@ def test_the_figures_of_a_search(tmp_path):
     assert (line.forward, line.backward, line.seconds) == (30, 3, pytest.approx(0.3))
     assert (line.median_queries, line.most_queries) == (35, 900), "over all images, as a budget counts"
     assert (line.nonfinite_outputs, line.nonfinite_gradients) == (2, 3)
-    assert (line.lattice_cost, found.lattice, found.budget, found.health) == (None, None, None, None)
+    assert (line.quantization_cost, found.quantization, found.budget, found.health) == (None, None, None, None)
 
 
 def test_a_search_has_no_relative_size_where_an_image_is_black_or_sizes_are_counts(tmp_path):
@@ -133,13 +133,15 @@ def test_the_median_is_of_searches_and_the_worst_case_of_all(tmp_path):
 
 def test_the_cost_of_a_lattice_is_told_where_there_was_one(tmp_path):
     table = rows(ALL, [0.2, 0.2, 0.2, 0.2, 0.0, 0.2], size_unrounded=[0.1, 0.1, 0.1, 0.1, 0.0, 0.1])
-    found = summary(tmp_path / "a", manifest(attack("deepfool"), lattice=2), table)
-    assert found.lattice == 2
-    assert found.attacks[0].lattice_cost.value == pytest.approx(1)
+    found = summary(tmp_path / "a", manifest(attack("deepfool"), quantization=2), table)
+    assert found.quantization == 2
+    assert found.attacks[0].quantization_cost.value == pytest.approx(1)
     none = rows([False] * 6, [np.inf] * 6, size_unrounded=[np.inf] * 6)
-    assert summary(tmp_path / "b", manifest(attack("deepfool"), lattice=2), none).attacks[0].lattice_cost is None
-    flow = summary(tmp_path / "c", manifest(attack("adef", p="flow"), p="flow", lattice=2), table)
-    assert flow.attacks[0].lattice_cost is None
+    assert (
+        summary(tmp_path / "b", manifest(attack("deepfool"), quantization=2), none).attacks[0].quantization_cost is None
+    )
+    flow = summary(tmp_path / "c", manifest(attack("adef", p="flow"), p="flow", quantization=2), table)
+    assert flow.attacks[0].quantization_cost is None
     assert flow.norm == "flow"
 
 
@@ -149,22 +151,22 @@ def finding(status: str, error: str = "too high") -> Finding:
 
 
 def test_json_says_what_the_checks_found_and_no_number_that_is_none(tmp_path):
-    health = Health(run="", thorough=True, passes=3, share=0.5, findings=[finding("pass"), finding("fail")])
+    health = Health(run="", thorough=True, passes=3, fraction=0.5, findings=[finding("pass"), finding("fail")])
     found = summary(tmp_path, manifest(attack("one"), budget=9), rows([False] * 6, [np.inf] * 6), health=health)
     plain = found.plain()
     json.dumps(plain, allow_nan=False)
     assert plain["verdict"] == {"reliable": False, "headline": health.headline, "failed": ["a-check"]}
-    assert set(plain["health"]) == {"thorough", "passes", "share", "findings"}
+    assert set(plain["health"]) == {"thorough", "passes", "fraction", "findings"}
     assert plain["health"]["findings"][0]["value"] is None
     assert (plain["interval_level"], plain["budget"], plain["median"]["value"]) == (0.95, 9, None)
-    assert plain["attacks"][0]["lattice_cost"] is None
+    assert plain["attacks"][0]["quantization_cost"] is None
 
 
 def test_a_gate(tmp_path):
     """Of six images three stand, from 11.8 % to 88.2 %."""
 
     def gate(least: float, *findings: Finding, **options: bool) -> Gate:
-        health = Health(run="", thorough=False, passes=3, share=0.5, findings=list(findings)) if findings else None
+        health = Health(run="", thorough=False, passes=3, fraction=0.5, findings=list(findings)) if findings else None
         made = manifest(attack("one"))
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         return Gate.of(summary(place, made, rows(ALL, SIZES), health=health), least, **options)

@@ -10,7 +10,7 @@ from brittle.data import open_source
 
 
 def write_digits(path, split, count, side=28, mode="L"):
-    source = open_source(f"digits:{split}", limit=count)
+    source = open_source(f"digits:{split}", max_images=count)
     block = next(source.blocks(count))
     cells = []
     for image in block.images:

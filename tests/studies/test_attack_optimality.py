@@ -33,10 +33,12 @@ def test_the_table_ranks_attacks_on_the_images_that_are_right(few_digits, models
     monkeypatch.setattr(attack_optimality, "ORIGINS", attack_optimality.ORIGINS[:1])
     result = run_study("attack-optimality", tmp_path, data=few_digits, models=models)
     assert result.missing == 0
-    shares = {text: result.entry("LeNet (MNIST)", f"l2.{text}").measured for text in few["l2"]}
-    assert all(isinstance(share, Estimate) for share in shares.values())
-    assert shares["boundary-descent:steps=300"].value > shares["superdeepfool"].value > shares["deepfool"].value
-    assert shares["boundary-descent:steps=300"].value > 0.99
-    assert int(result.entry("LeNet (MNIST)", "l2.images").measured) == shares["deepfool"].n
+    fractions = {text: result.entry("LeNet (MNIST)", f"l2.{text}").measured for text in few["l2"]}
+    assert all(isinstance(fraction, Estimate) for fraction in fractions.values())
+    assert (
+        fractions["boundary-descent:steps=300"].value > fractions["superdeepfool"].value > fractions["deepfool"].value
+    )
+    assert fractions["boundary-descent:steps=300"].value > 0.99
+    assert int(result.entry("LeNet (MNIST)", "l2.images").measured) == fractions["deepfool"].n
     assert any("still right" in str(figure) for figure in result.figures)
     assert {column.sheet for column in COLUMNS} == set(ATTACKS)

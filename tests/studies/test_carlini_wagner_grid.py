@@ -26,7 +26,7 @@ def short():
     """Searches of a few steps, from one image of each class."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(carlini_wagner_grid, "PER_CLASS", {"small": 1, "paper": 1})
-        patch.setattr(carlini_wagner_l0, "SHARE", 5.0)
+        patch.setattr(carlini_wagner_l0, "FRACTION", 5.0)
         patch.setattr(carlini_wagner_l0, "HEAVY", float("inf"))
         for row, norm in list(NORMS.items()):
             patch.setitem(NORMS, row, Norm(norm.threat, CHEAP[row], norm.paper, norm.unit))

@@ -15,7 +15,7 @@ from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, drawn
 
 MATRIX = HeatMap("Success", "Row to column.", ("a", "b"), ("c", "d"), ((0.5, None), (1.0, 0.0)), unit="percent")
 LINES = Curves(
-    "Growth", "Up.", "size", "share", {"ours": ((0, 1), (0.25, 0.75)), "paper": ((0, 1), (0, 1))}, ("paper",)
+    "Growth", "Up.", "size", "fraction", {"ours": ((0, 1), (0.25, 0.75)), "paper": ((0, 1), (0, 1))}, ("paper",)
 )
 SHEET = Picture("Sheet", "Two pixels.", encoded(np.array([[0.0, 1.0]]), scale=3), "black and white")
 NET = Graph("Net", "Follow the arrows.", [("a<b>", 0.0), ("b", 2.0), ("c", 0.0)], [(0, 1, 3), (2, 1, 1)], "led here")

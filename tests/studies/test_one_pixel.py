@@ -76,10 +76,10 @@ def test_the_drawings_show_them(subject):
             wanted = attacked if column in (1, 2) else 0
             assert count == (None if row == column or not attacked else wanted)
     assert isinstance(classes, Curves)
-    (x, share) = classes.lines["one pixel"]
+    (x, fraction) = classes.lines["one pixel"]
     assert list(x) == list(range(10))
     few = np.isin(labels, (1, 2)).mean()
-    assert list(share) == pytest.approx([0, few, 1 - few, *[0] * 7])
+    assert list(fraction) == pytest.approx([0, few, 1 - few, *[0] * 7])
     assert isinstance(places, Picture)
     assert isinstance(examples, Picture)
     assert f"{int(labels[0])} as 1" in examples.text

@@ -24,7 +24,7 @@ from brittle import (
 )
 from brittle.base.seeds import Streams
 from brittle.maths.geometry import warp
-from brittle.threats.grid import Lattice
+from brittle.threats.grid import QuantizationGrid
 
 CLEAN = torch.rand(5, 3, 6, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -121,13 +121,13 @@ def test_the_smallest_radius_is_found_around_random_fields_too():
 
 
 def test_on_a_lattice_the_deformed_image_is_rounded_before_it_is_judged():
-    images = Lattice(16).rounded(middle())
-    result = run(ADef(), convolutional(), images, threat=Flow(math.inf), lattice=16)
+    images = QuantizationGrid(16).rounded(middle())
+    result = run(ADef(), convolutional(), images, threat=Flow(math.inf), quantization=16)
     steps = result.adversarial * 15
     torch.testing.assert_close(steps, steps.round(), atol=1e-6, rtol=0)
     assert result.success.any()
     assert (convolutional().logits(result.adversarial).argmax(1) != result.clean_prediction)[result.success].all()
-    rounded = Lattice(16).rounded(warp(images, result.field))
+    rounded = QuantizationGrid(16).rounded(warp(images, result.field))
     torch.testing.assert_close(rounded, result.adversarial)
     assert result.size_unrounded is None
 

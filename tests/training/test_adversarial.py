@@ -1,4 +1,4 @@
-"""Adversarial training: the step in closed form, what it leaves alone, share and radius, what it tells."""
+"""Adversarial training: the step in closed form, what it leaves alone, fraction and radius, what it tells."""
 
 import json
 from dataclasses import dataclass, replace
@@ -120,7 +120,7 @@ def test_the_attack_is_made_in_eval_mode_and_the_step_in_train_mode():
     settings = replace(SHORT, epochs=1, batch=50)
     Classifier(module).logits(data()[0])  # from here on it is known which order in memory the network takes
     module.seen.clear()
-    train(module, *data(), settings=settings, adversarial=replace(HARD, share=0.5))
+    train(module, *data(), settings=settings, adversarial=replace(HARD, fraction=0.5))
     one = [(25, False, False)] * 4 + [(50, True, True)]  # the clean images, the start and its two steps, the step
     assert module.seen[1:] == one * 2
     assert not module.training
@@ -176,11 +176,11 @@ class Whitens(Attack):
         problem.probe(torch.ones_like(problem.images), graph=False)
 
 
-@pytest.mark.parametrize(("share", "attacked"), [(1.0, 10), (0.5, 5), (0.26, 3), (0.001, 1)])
-def test_the_share_of_the_batch_is_attacked_and_the_rest_stays(share, attacked):
+@pytest.mark.parametrize(("fraction", "attacked"), [(1.0, 10), (0.5, 5), (0.26, 3), (0.001, 1)])
+def test_the_share_of_the_batch_is_attacked_and_the_rest_stays(fraction, attacked):
     images, labels = data(10)
     module = Keeps(nn.Flatten(), nn.Linear(36, 2))
-    hard = AdversarialTraining(Whitens(), Lp("inf", 1.0), share=share)
+    hard = AdversarialTraining(Whitens(), Lp("inf", 1.0), fraction=fraction)
     history = train(module, images, labels, settings=PlainTraining(epochs=1, batch=10), adversarial=hard)
     white = (module.seen[0] == 1).flatten(1).all(1)
     assert white.tolist() == [True] * attacked + [False] * (10 - attacked)
@@ -204,7 +204,7 @@ def test_the_radius_grows_with_the_steps():
         ({"threat": Lp("inf")}, InputError, "works within a radius"),
         ({"threat": Lp(0, 3)}, UnsupportedThreat, "l0"),
         ({"threat": Lp("inf", torch.ones(3))}, InputError, "one number"),
-        *(({"share": share}, InputError, "share") for share in (0.0, 1.1, float("nan"))),
+        *(({"fraction": fraction}, InputError, "fraction") for fraction in (0.0, 1.1, float("nan"))),
         ({"warmup": -1.0}, InputError, "warmup"),
         ({"clean_epochs": -1}, InputError, "clean_epochs"),
         ({"attack": DeepFool(), "threat": Lp(2), "warmup": 1.0}, InputError, "clean_epochs"),
@@ -216,12 +216,12 @@ def test_settings_that_cannot_be_meant_are_refused(options, error, message):
 
 
 def test_the_story_tells_of_the_attack():
-    hard = AdversarialTraining(PGD(steps=2, step_size=0.01), Lp("inf", 0.3), share=0.5)
+    hard = AdversarialTraining(PGD(steps=2, step_size=0.01), Lp("inf", 0.3), fraction=0.5)
     _, history = trained(hard, replace(SHORT, epochs=1))
     story = json.loads(json.dumps(training_story("small", "brittle train small", history, {})))
     assert story["adversarial"]["attack"].startswith("PGD(steps=2, step_size=0.01")
     assert story["adversarial"]["threat"] == "Lp(radius=0.3, p=inf)"
-    assert story["adversarial"]["share"] == 0.5
+    assert story["adversarial"]["fraction"] == 0.5
     assert "adversarial" not in training_story("small", "", trained(None, replace(SHORT, epochs=1))[1], {})
 
 

@@ -15,7 +15,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):
         if epoch.number == 2:
             raise Interrupted
 
-    hard = replace(HARD, warmup=3.0, share=0.7)
+    hard = replace(HARD, warmup=3.0, fraction=0.7)
     with pytest.raises(Interrupted):
         trained(hard, checkpoint=tmp_path / "state", progress=interrupt)
     resumed, history = trained(hard, checkpoint=tmp_path / "state")
@@ -38,7 +38,7 @@ def test_a_training_killed_with_kill_9_goes_on_to_the_same_bits(tmp_path):
     "other",
     [
         None,
-        *(replace(HARD, share=0.5), replace(HARD, warmup=1.0), replace(HARD, clean_epochs=1)),
+        *(replace(HARD, fraction=0.5), replace(HARD, warmup=1.0), replace(HARD, clean_epochs=1)),
         *(replace(HARD, threat=Lp("inf", 0.2)), replace(HARD, threat=Lp(2, 0.1)), replace(HARD, attack=PGD(steps=4))),
     ],
 )

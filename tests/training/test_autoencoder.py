@@ -22,8 +22,8 @@ def encoder() -> nn.Module:
 def two_patterns(n: int = 128) -> torch.Tensor:
     """Images that are mixtures of two patterns."""
     generator = torch.Generator().manual_seed(0)
-    patterns, shares = torch.rand(2, 16, generator=generator), torch.rand(n, 2, generator=generator) / 2
-    return (shares @ patterns).reshape(n, 1, 4, 4)
+    patterns, fractions = torch.rand(2, 16, generator=generator), torch.rand(n, 2, generator=generator) / 2
+    return (fractions @ patterns).reshape(n, 1, 4, 4)
 
 
 def test_the_penalty_is_the_divergence_of_two_coins():

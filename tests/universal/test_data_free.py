@@ -78,7 +78,7 @@ def test_a_step_is_that_of_torchs_adam():
 @pytest.mark.parametrize("method", [GDUAP(iterations=230), FastFeatureFool(iterations=200)])
 def test_the_loudest_perturbation_is_found(method, monkeypatch):
     """relu(2 x) is loudest where every pixel is as bright as it may be; relu(2 - 2 x) where it is as dark."""
-    monkeypatch.setattr(gd_uap, "SATURATED", 1.0)  # with so few values their share stands still before all are there
+    monkeypatch.setattr(gd_uap, "SATURATED", 1.0)  # with so few values their fraction stands still before all are there
     for weight, bias, sign in ((2.0, 0.0, 1), (-2.0, 2.0, -1)):
         found = find_universal(method, problem_of(pixelwise(weight, bias)), judge=lambda v, sign=sign: sign * total(v))
         loudest = torch.full(SHAPE, sign * RADIUS, dtype=torch.float64)

@@ -163,7 +163,7 @@ def test_killed_with_kill_9_it_goes_on(tmp_path):
     path, out = tmp_path / "v.checkpoint", tmp_path / "v.safetensors"
 
     def search(watch) -> None:
-        universal("digits-lenet", "digits", out, attack="ascent:passes=3", limit=40, eps=0.2, watch=watch)
+        universal("digits-lenet", "digits", out, attack="ascent:passes=3", max_images=40, eps=0.2, watch=watch)
 
     assert ending(lambda: search(lambda line: kill() if line.number == 2 else None)) == -signal.SIGKILL
     assert path.exists()

@@ -124,7 +124,7 @@ def test_names_of_classes(folder: Path, beside: bytes, literal: bytes):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    audit("digits-lenet", "digits", out, attacks=["fgsm"], eps=0.1, limit=4)
+    audit("digits-lenet", "digits", out, attacks=["fgsm"], eps=0.1, max_images=4)
     return out
 
 

@@ -11,11 +11,12 @@ import inspect
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
 from brittle.arguments.fit import fitted
 from brittle.arguments.numbers import parse_number
 from brittle.arguments.rules import Count, CountOrNone, Device, FileName, Seed, Within, seen
+from brittle.older_names import by_todays_names
 
 __all__ = [
     "Count",
@@ -39,7 +40,8 @@ R = TypeVar("R")
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function see arguments that are what their types say, and no others.
 
-    Names that it does not know and arguments that are missing stay Python's own TypeError.
+    Names that it does not know and arguments that are missing stay Python's own TypeError; older names of arguments are
+    taken with a `DeprecationWarning`.
     """
     signature = inspect.signature(function)
 
@@ -48,7 +50,9 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
-            return function(*args, **kwargs)  # says so in the words that everyone knows
+            named = cast("Any", by_todays_names(kwargs, signature.parameters))
+            again = function if named == kwargs else asked  # an unknown name says so in the words that everyone knows
+            return again(*args, **named)
         hints = _hints(function)
         for name, value in bound.arguments.items():
             bound.arguments[name] = fitted(name, value, hints.get(name, Any))

@@ -25,7 +25,7 @@ STILL = 1e-10
 class ADefState(State):
     """The fields proposed next, and the classes that each image may be bent towards, (n, candidates)."""
 
-    rivals: Tensor
+    candidates: Tensor
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class ADef(Stepwise[ADefState]):
         smoothing: deviation of phi in pixels; 0 for none. By default 0.5 for images of up to 64 pixels a side and 1
             for larger ones: the paper's for MNIST and for ImageNet.
         overshoot: of those that are not across in the end; 1.2 in the paper.
-        nudge: how far beyond the boundary a step aims, as a share of the clean image's f.
+        nudge: how far beyond the boundary a step aims, as a fraction of the clean image's f.
         stride: the T-norm of the longest step, in pixels.
 
     Example:
@@ -118,14 +118,14 @@ class ADef(Stepwise[ADefState]):
             best = torch.where(column(better, field), field, best)
             shortest = torch.where(better, size, shortest)
         short = (self.stride / geometry.longest(best)).clamp_max(1)
-        return ADefState(state.x + column(short, best) * best, state.rivals)
+        return ADefState(state.x + column(short, best) * best, state.candidates)
 
     def _values(self, problem: Problem, state: ADefState) -> Callable[[Logits], Tensor]:
         """Return f of every candidate as a function of the logits, (n, candidates)."""
         goal = problem.goal
         if goal.targeted:
             return lambda logits: goal.margin(logits)[:, None]
-        return lambda logits: logits.gather(1, state.rivals) - logits.gather(1, goal.labels[:, None])
+        return lambda logits: logits.gather(1, state.candidates) - logits.gather(1, goal.labels[:, None])
 
     def _towards(self, missing: PerImage, gradient: Images, down: Images, right: Images) -> Fields:
         """Return the smoothed field of least energy that lifts the linearised f to 0; nothing where it has no slope."""
@@ -135,5 +135,5 @@ class ADef(Stepwise[ADefState]):
             deviation = FINE if max(gradient.shape[2:]) <= SMALL else COARSE
         once = geometry.smoothed(alpha, deviation)
         energy = once.square().flatten(1).sum(1)
-        share = torch.where(energy > 0, -missing / energy.clamp_min(torch.finfo(energy.dtype).tiny), 0)
-        return column(share, once) * geometry.smoothed(once, deviation)
+        fraction = torch.where(energy > 0, -missing / energy.clamp_min(torch.finfo(energy.dtype).tiny), 0)
+        return column(fraction, once) * geometry.smoothed(once, deviation)

@@ -56,7 +56,7 @@ class ALMA(Stepwise[ALMAState]):
     Rony, Granger, Pedersoli, Ben Ayed, ICCV 2021, algorithm 1 (arXiv:2011.11857). The constraint is the difference of
     logits ratio d = (Z_y - max Z_i) / (Z_(1) - Z_(3)) < 0, the penalty is P_2 of equation 8: mu d + mu rho d^2 +
     rho^2 d^3 / 6 where d >= 0, mu d / (1 - rho d) below. mu is a running mean of the penalty's slope; rho grows by the
-    factor `growth` where `check_every` steps have neither met the goal nor lowered d to the share `improvement`. The
+    factor `growth` where `check_every` steps have neither met the goal nor lowered d to the fraction `improvement`. The
     steps are RMSprop's with momentum. The first is as long as `first_distance` says; once an image's goal is met its
     stride falls geometrically, to a hundredth at the end.
 
@@ -70,7 +70,7 @@ class ALMA(Stepwise[ALMAState]):
     Attributes:
         steps: N; 1000 in the paper, 100 in its fast setting.
         first_distance: epsilon; by default 0.5 for l1 and 0.1 for l2, as in the authors' experiments.
-        last_stride: the last stride as a share of the first; 0.01.
+        last_stride: the last stride as a fraction of the first; 0.01.
         smoothing: alpha, of the running means and of the momentum; 0.9, and 0.5 in the authors' runs of 100 steps.
         check_every: M; 10.
         improvement: tau; 0.95.
@@ -105,7 +105,9 @@ class ALMA(Stepwise[ALMAState]):
         for name, value in (("smoothing", self.smoothing), ("improvement", self.improvement)):
             fraction_below_one(name, value)
         if not 0 < self.last_stride <= 1:
-            raise InputError(f"last_stride is {self.last_stride}; expected a share of the first, above 0 and at most 1")
+            raise InputError(
+                f"last_stride is {self.last_stride}; expected a fraction of the first, above 0 and at most 1"
+            )
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -153,8 +155,8 @@ class ALMA(Stepwise[ALMAState]):
         """The stride falls from the step on at which the goal was first met."""
         since = (state.done - state.found).clamp_min(0)
         left = (self.steps - state.found).clamp_min(1)
-        share = torch.where(torch.isfinite(state.found), since / left, 0)
-        return state.stride * power(self.last_stride, share)
+        fraction = torch.where(torch.isfinite(state.found), since / left, 0)
+        return state.stride * power(self.last_stride, fraction)
 
     def _first_stride(self, problem: Problem, gradient: Images) -> PerImage:
         """Find how often the first gradient leads as far as `first_distance`, or as far as the box lets it."""

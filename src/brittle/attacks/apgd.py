@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.apgd_l1 import SparseAPGD
-from brittle.attacks.objective import AscentState, Loss, Rival, drawn_direction, objective, towards
+from brittle.attacks.objective import AscentState, Loss, TargetClass, drawn_direction, objective, targeted_loss
 from brittle.base.rows import column
 from brittle.core.attack import Attack, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Cascade, Restarts
@@ -31,7 +31,7 @@ class APGDState(AscentState):
         rises: steps since the last checkpoint on which the loss rose, (n,).
         halved: whether the stride was halved at the last checkpoint, (n,).
         best_then: the largest loss at the last checkpoint, (n,).
-        rival: the class that is aimed at, -1 for none, (n,).
+        target: the class that is aimed at, -1 for none, (n,).
         done: how many points have been judged.
     """
 
@@ -41,7 +41,7 @@ class APGDState(AscentState):
     rises: PerImage
     halved: Mask
     best_then: PerImage
-    rival: Tensor
+    target: Tensor
     done: int = 0
 
 
@@ -51,9 +51,9 @@ class APGD(Attack):
 
     Croce & Hein, ICML 2020, algorithm 1 (arXiv:2003.01690). z = P(x_k + eta g / ||g||), x_{k+1} = P(x_k + alpha (z -
     x_k) + (1 - alpha) (x_k - x_{k-1})), with the sign of the gradient for linf. At the checkpoints w_j eta is halved,
-    and x_{k+1} is the best point so far, if fewer than the share rho of the steps since the last one raised the loss,
-    or if then eta was not halved and the best loss has not grown since. It starts at a random point of the sphere with
-    eta = 2 eps.
+    and x_{k+1} is the best point so far, if fewer than the fraction rho of the steps since the last one raised the
+    loss, or if then eta was not halved and the best loss has not grown since. It starts at a random point of the sphere
+    with eta = 2 eps.
 
     With `targets` it is APGD-T of the same paper: so many runs, each towards one of the most likely other classes of
     the clean image, with the targeted DLR loss; whichever class is reached counts.
@@ -106,11 +106,11 @@ class APGD(Attack):
                 f"targets={self.targets} aims at other classes in turn by a loss of four of them, but {seen}; "
                 "use targets=0"
             )
-        aims = [Rival(place, self.targets) for place in range(min(self.targets, classes - 1))] or [None]
+        aims = [TargetClass(place, self.targets) for place in range(min(self.targets, classes - 1))] or [None]
         runs = [self._run(aim, sparse=problem.threat.name == "l1") for aim in aims]
         Cascade(tuple(Restarts(run, self.restarts) for run in runs)).perturb(problem)
 
-    def _run(self, aim: Rival | None, *, sparse: bool) -> Attack:
+    def _run(self, aim: TargetClass | None, *, sparse: bool) -> Attack:
         """Return one run, towards a class or away from the label."""
         return SparseAPGD(self.steps, self.loss, aim, self.widened) if sparse else _Run(self, aim)
 
@@ -120,7 +120,7 @@ class _Run(Stepwise[APGDState]):
     """One run in l2 or linf, towards a class or away from the label."""
 
     settings: APGD
-    aim: Rival | None
+    aim: TargetClass | None
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -132,15 +132,15 @@ class _Run(Stepwise[APGDState]):
         ahead = column(threat.radius, images) * drawn_direction(problem)
         none = torch.zeros_like(problem.clean[:, 0])
         low = none - math.inf
-        rival = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
+        target = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
         stride = none + 2 * torch.as_tensor(threat.radius, dtype=none.dtype, device=none.device)
         x = problem.classifier.bounds.clamp(images + ahead)
         zero = torch.zeros_like(images)
-        return APGDState(x, x, zero, low, x, low, stride, none, none.bool(), low, rival)
+        return APGDState(x, x, zero, low, x, low, stride, none, none.bool(), low, target)
 
     def step(self, problem: Problem, state: APGDState, probe: Probe) -> APGDState:
         """Take in what the last point brought, and go on from it, or from the best one."""
-        loss = objective(problem, self.settings.loss) if self.aim is None else towards(problem, state.rival)
+        loss = objective(problem, self.settings.loss) if self.aim is None else targeted_loss(problem, state.target)
         value, gradient = loss(probe.logits), probe.gradient(loss)
         rises = state.rises + ((value > state.value) & (state.done > 0))
         state = replace(state.noted(probe.points, value, gradient), value=value, rises=rises)
@@ -173,8 +173,8 @@ class _Run(Stepwise[APGDState]):
         ahead = allowed(here + column(state.stride, here) * threat.steepest(gradient))
         if not state.done:
             return ahead
-        share = self.settings.momentum
-        return allowed(here + share * (ahead - here) + (1 - share) * (here - state.previous))
+        fraction = self.settings.momentum
+        return allowed(here + fraction * (ahead - here) + (1 - fraction) * (here - state.previous))
 
 
 def checkpoints(steps: int) -> list[int]:
@@ -186,9 +186,9 @@ def checkpoints(steps: int) -> list[int]:
         >>> checkpoints(100)
         [22, 41, 57, 70, 80, 87, 93, 99]
     """
-    found, stretch, share = list[int](), FIRST, FIRST
-    while share <= 1 + 1e-9:
-        found.append(math.ceil(round(share * steps, 6)))
+    found, stretch, fraction = list[int](), FIRST, FIRST
+    while fraction <= 1 + 1e-9:
+        found.append(math.ceil(round(fraction * steps, 6)))
         stretch = max(stretch - SHORTER, LEAST)
-        share += stretch
+        fraction += stretch
     return sorted(set(found))

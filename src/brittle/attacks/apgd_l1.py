@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from brittle.attacks.objective import AscentState, Loss, Rival, objective, towards
+from brittle.attacks.objective import AscentState, Loss, TargetClass, objective, targeted_loss
 from brittle.base.rows import column
 from brittle.core.attack import Stepwise
 from brittle.core.problem import Probe, Problem
@@ -15,16 +15,16 @@ from brittle.types import Images, PerImage
 
 EVERY = 0.04
 """Of all steps: how often stride and sparsity are looked at."""
-SHARE = 0.2
+FRACTION = 0.2
 """Of all entries: how many the first steps move."""
 THINNER = 1.5
 """How many times fewer entries a step moves than the best change has; also by how much a stride is shortened."""
 SHORTEST = 10.0
 """How many times a stride may become shorter than the radius."""
 SETTLED = 0.95
-"""The best change has become sparser where it kept less than this share of its entries."""
+"""The best change has become sparser where it kept less than this fraction of its entries."""
 WIDER = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
-"""The radii of the three stages, as multiples of the one asked for, and their shares of the steps."""
+"""The radii of the three stages, as multiples of the one asked for, and their fractions of the steps."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class SparseAPGDState(AscentState):
 
     Attributes:
         stride: the l1 length of the next step, (n,).
-        share: of all entries, how many it moves, (n,).
+        fraction: of all entries, how many it moves, (n,).
         support: entries that the best change had at the last checkpoint, (n,).
-        rival: the class that is aimed at, -1 for none, (n,).
+        target: the class that is aimed at, -1 for none, (n,).
         stage, done: the stage, and how many points of it have been judged.
     """
 
     stride: PerImage
-    share: PerImage
+    fraction: PerImage
     support: PerImage
-    rival: Tensor
+    target: Tensor
     stage: int = 0
     done: int = 0
 
@@ -66,14 +66,14 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
 
     steps: int
     loss: Loss
-    aim: Rival | None
+    aim: TargetClass | None
     widened: bool
 
     def stages(self) -> list[tuple[float, int]]:
         """Return the multiples of the radius with the number of steps at each."""
         if not self.widened or self.steps < len(WIDER):
             return [(1.0, self.steps)]
-        first = [(factor, round(share * self.steps)) for factor, share in WIDER[:-1]]
+        first = [(factor, round(fraction * self.steps)) for factor, fraction in WIDER[:-1]]
         return [*first, (WIDER[-1][0], self.steps - sum(steps for _, steps in first))]
 
     def length(self, problem: Problem) -> int:
@@ -88,14 +88,14 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
         factor = self.stages()[0][0]
         x = _within(problem, images + noise * problem.classifier.bounds.span, factor)
         none = torch.zeros_like(problem.clean[:, 0])
-        rival = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
+        target = torch.full_like(problem.ids, -1) if self.aim is None else self.aim.of(problem)
         count = float(images[:1].numel())
-        state = SparseAPGDState(x, x, torch.zeros_like(x), none - math.inf, none, none + SHARE, none + count, rival)
+        state = SparseAPGDState(x, x, torch.zeros_like(x), none - math.inf, none, none + FRACTION, none + count, target)
         return self._begun(problem, state, x) if self.widened else replace(state, stride=none + _radius(problem, none))
 
     def step(self, problem: Problem, state: SparseAPGDState, probe: Probe) -> SparseAPGDState:
         """Take in what the last point brought, and go on from it, from the best one, or in a smaller ball."""
-        loss = objective(problem, self.loss) if self.aim is None else towards(problem, state.rival)
+        loss = objective(problem, self.loss) if self.aim is None else targeted_loss(problem, state.target)
         value, gradient = loss(probe.logits), probe.gradient(loss)
         state = state.noted(probe.points, value, gradient)
         factor, steps = self.stages()[state.stage]
@@ -105,7 +105,7 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
         if state.done and state.done % max(int(EVERY * steps), 1) == 0:
             state, back = self._checked(problem, state, factor)
             here, gradient = torch.where(back, state.best, here), torch.where(back, state.best_gradient, gradient)
-        ahead = here + column(state.stride, here) * _sparse(gradient, state.share)
+        ahead = here + column(state.stride, here) * _sparse(gradient, state.fraction)
         return replace(state, x=_within(problem, ahead, factor), done=state.done + 1)
 
     def _begun(self, problem: Problem, state: SparseAPGDState, x: Images) -> SparseAPGDState:
@@ -118,7 +118,7 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
             x=x,
             best_value=torch.full_like(state.best_value, -math.inf),
             stride=factor * _radius(problem, support).expand_as(support),
-            share=support / x[:1].numel() / THINNER,
+            fraction=support / x[:1].numel() / THINNER,
             support=support,
             done=0,
         )
@@ -129,8 +129,8 @@ class SparseAPGD(Stepwise[SparseAPGDState]):
         sparser = support < SETTLED * state.support
         longest = factor * _radius(problem, support)
         stride = torch.where(sparser, longest, torch.maximum(state.stride / THINNER, longest / SHORTEST))
-        share = support / state.best[:1].numel() / THINNER
-        state = replace(state, stride=stride, share=share, support=support)
+        fraction = support / state.best[:1].numel() / THINNER
+        state = replace(state, stride=stride, fraction=fraction, support=support)
         return state, column(sparser, state.best)
 
 
@@ -144,11 +144,11 @@ def _within(problem: Problem, x: Images, factor: float) -> Images:
     return images + norms.project_l1_in_box(x - images, radius, bounds.lower - images, bounds.upper - images)
 
 
-def _sparse(gradient: Images, share: PerImage) -> Images:
-    """Return the change of l1 norm 1 that moves the share of entries with the largest gradients, all alike."""
+def _sparse(gradient: Images, fraction: PerImage) -> Images:
+    """Return the change of l1 norm 1 that moves the fraction of entries with the largest gradients, all alike."""
     flat = gradient.flatten(1)
     count = flat.shape[1]
-    rank = ((1 - share) * count).long().clamp(0, count - 1)
+    rank = ((1 - fraction) * count).long().clamp(0, count - 1)
     least = flat.abs().sort(dim=1).values.gather(1, rank[:, None])
     signs = flat.sign() * (flat.abs() >= least)
     return (signs / signs.abs().sum(1, keepdim=True).clamp_min(1)).reshape(gradient.shape)

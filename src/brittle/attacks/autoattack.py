@@ -25,7 +25,7 @@ class AutoAttack(Attack):
 
     - standard: apgd-ce (l1: 5 restarts), apgd-t (9 targets; l1: 5), fab-t (9 targets), square (5000 queries);
     - plus: apgd-ce and apgd-dlr (5 restarts), fab (5 restarts), square, apgd-t and fab-t (9 targets);
-    - rand, for randomised networks: apgd-ce and apgd-dlr, with every gradient averaged over 20 draws.
+    - rand, for randomised networks: apgd-ce and apgd-dlr, with every gradient averaged over 20 samples.
 
     The targeted DLR loss needs 4 classes and the untargeted one 3. With 3 classes apgd-t is replaced by apgd-dlr, with
     2 by APGD on the margin, which then is the only other loss there is; fab-t aims at all the other classes. Goals that
@@ -40,7 +40,7 @@ class AutoAttack(Attack):
         version: standard, plus or rand.
         steps: of APGD and FAB; 100 as published.
         queries: of Square; 5000 as published.
-        draws: for rand, of every gradient; 20 as published.
+        eot_samples: for rand, of every gradient; 20 as published.
 
     Example:
         >>> [type(member).__name__ for member in AutoAttack().members("linf", classes=10)]
@@ -52,19 +52,19 @@ class AutoAttack(Attack):
     version: Version = "standard"
     steps: int = 100
     queries: int = 5000
-    draws: int = 20
+    eot_samples: int = 20
 
     def __post_init__(self):
         if self.version not in ("standard", "plus", "rand"):
             raise InputError(f"version is {self.version!r}; expected standard, plus or rand")
-        for name, value in (("steps", self.steps), ("queries", self.queries), ("draws", self.draws)):
+        for name, value in (("steps", self.steps), ("queries", self.queries), ("eot_samples", self.eot_samples)):
             at_least(name, value, 1)
 
     def perturb(self, problem: Problem) -> None:
         """Run the members on the survivors of those before."""
         classes, targeted = problem.clean.shape[1], problem.goal.targeted
         if self.version == "rand":
-            problem = replace(problem, draws=max(problem.draws, self.draws))
+            problem = replace(problem, eot_samples=max(problem.eot_samples, self.eot_samples))
         Cascade(self.members(problem.threat.name, classes, targeted=targeted)).perturb(problem)
 
     def parts(self) -> list[Attack]:

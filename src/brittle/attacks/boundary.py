@@ -14,7 +14,7 @@ from brittle.maths import norms
 from brittle.types import Images, PerImage
 
 EVERY = 10
-"""At every so many steps the point on the sphere is asked about as well, so that both shares are known."""
+"""At every so many steps the point on the sphere is asked about as well, so that both fractions are known."""
 SPHERE, SOURCE = 100, 30
 """After so many answers about the sphere, and about the point nearer to the source, a step size is adapted."""
 CONVERGED = 1e-7
@@ -55,8 +55,8 @@ class Boundary(Attack):
 
     Attributes:
         steps: most steps; 25,000 in Foolbox. Each costs a query, every tenth two.
-        delta: the first step on the sphere, as a share of the distance; 0.01 in Foolbox.
-        epsilon: the first step towards the clean image, as a share of the distance; 0.01 in Foolbox.
+        delta: the first step on the sphere, as a fraction of the distance; 0.01 in Foolbox.
+        epsilon: the first step towards the clean image, as a fraction of the distance; 0.01 in Foolbox.
         adaptation: 1.5 in Foolbox.
         starts: most random images for the first point.
 
@@ -78,7 +78,7 @@ class Boundary(Attack):
         at_least("starts", self.starts, 1)
         for name, value in (("delta", self.delta), ("epsilon", self.epsilon)):
             if not 0 < value < 1:
-                raise InputError(f"{name} is {value}; expected a share of the distance, above 0 and below 1")
+                raise InputError(f"{name} is {value}; expected a fraction of the distance, above 0 and below 1")
         if not self.adaptation > 1:
             raise InputError(f"adaptation is {self.adaptation}; expected a factor above 1")
 
@@ -114,10 +114,10 @@ class Boundary(Attack):
         return replace(walk, sphere=sphere, asked=asked, met=met, source=source, tried=tried, took=took)
 
     def _changed(
-        self, size: PerImage, asked: PerImage, met: PerImage, enough: int, shares: tuple[float, float]
+        self, size: PerImage, asked: PerImage, met: PerImage, enough: int, fractions: tuple[float, float]
     ) -> tuple[PerImage, PerImage, PerImage]:
         known = asked >= enough
-        larger, smaller = known & (met > shares[1] * asked), known & (met < shares[0] * asked)
+        larger, smaller = known & (met > fractions[1] * asked), known & (met < fractions[0] * asked)
         size = torch.where(larger, size * self.adaptation, torch.where(smaller, size / self.adaptation, size))
         return size, asked.where(~known, 0), met.where(~known, 0)
 

@@ -22,7 +22,7 @@ from brittle.types import Images, PerImage
 STRIDES = {1.0: 0.3, 2.0: 0.8, math.inf: 0.8}
 MOMENTA = {1.0: 0.7, 2.0: 0.0, math.inf: 0.5}
 LAST = 1 / 40
-"""The last share of a run, as a fraction of the first."""
+"""The last fraction of a run, as a fraction of the first."""
 NUDGE = 1e-6
 """Added to every distance, as a fraction of the bounds' span: what float32 needs to tell both sides apart."""
 REACH = 16.0
@@ -42,8 +42,9 @@ class BoundaryDescent(Attack):
     Brittle's own; not published elsewhere. Every step costs one forward and one backward pass. Until the goal is first
     met a step goes to the linearised boundary, as DeepFool's does. From there on, with g the gradient and m the margin
     at x + d, the smallest change s that the box and the linearised constraint <g, s - d> >= -m allow has a closed form
-    (`smallest_step`). The walk goes a share of the way from d to s and is then shortened in its norm, or lengthened, to
-    the linearised boundary. The share falls along a cosine: the walk first looks far around and settles at the end.
+    (`smallest_step`). The walk goes a fraction of the way from d to s and is then shortened in its norm, or lengthened,
+    to the linearised boundary. The fraction falls along a cosine: the walk first looks far around and settles at the
+    end.
 
     Three things more: the gradient is that of a smooth margin whose temperature falls likewise, so that all classes
     near pull before one of them decides; the overshoot beyond the linearised boundary is adapted to each image; and a
@@ -59,11 +60,11 @@ class BoundaryDescent(Attack):
 
     Attributes:
         steps: backward passes in all.
-        farther: share of the steps that the other search takes, in l2 with at least 300 steps, in l1 with at least 100;
-            elsewhere none.
+        farther: fraction of the steps that the other search takes, in l2 with at least 300 steps, in l1 with at least
+            100; elsewhere none.
         runs: how many runs the others are divided into; by default one for every 30 steps, at most 5.
-        stride: the first share; by default 0.8, for l1 0.3.
-        momentum: share of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
+        stride: the first fraction; by default 0.8, for l1 0.3.
+        momentum: fraction of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
         overshoot: the first, as a fraction of the rise from the clean image to the boundary.
 
@@ -88,7 +89,7 @@ class BoundaryDescent(Attack):
         fraction_below_one("farther", self.farther)
         for name, value in (("stride", self.stride), ("momentum", self.momentum), ("overshoot", self.overshoot)):
             if value is not None and not 0 <= value <= 1:
-                raise InputError(f"{name} is {value}; expected a share from 0 to 1")
+                raise InputError(f"{name} is {value}; expected a fraction from 0 to 1")
 
     def perturb(self, problem: Problem) -> None:
         """Look far where the search is long; then make the runs, the first towards the nearest boundary."""
@@ -114,8 +115,8 @@ class BoundaryDescentState(State):
     """Where a run stands: `change` leads to `x`; the rest is learnt on the way.
 
     `average` is the running gradient, `overshoot` and `reach` are adapted, `found` says whether the run has met the
-    goal, `heat` is the first temperature, `rival` the class it goes to (-1 for the nearest), `expected` the margin that
-    the linear model predicts, `done` the number of steps.
+    goal, `heat` is the first temperature, `target` the class it goes to (-1 for the nearest), `expected` the margin
+    that the linear model predicts, `done` the number of steps.
     """
 
     change: Images
@@ -124,7 +125,7 @@ class BoundaryDescentState(State):
     reach: PerImage
     found: Tensor
     heat: PerImage
-    rival: Tensor
+    target: Tensor
     done: Tensor
 
 
@@ -135,7 +136,7 @@ class _Run(Stepwise[BoundaryDescentState]):
     stops: ClassVar[bool] = False
     settings: BoundaryDescent
     steps: int
-    rivals: Tensor | None
+    candidates: Tensor | None
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -146,23 +147,23 @@ class _Run(Stepwise[BoundaryDescentState]):
         images, zero = problem.images, torch.zeros_like(problem.images)
         number = images.new_zeros(len(problem))
         done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
-        rival = done - 1 if self.rivals is None else self.rivals
+        target = done - 1 if self.candidates is None else self.candidates
         heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
         overshoot = number + self.settings.overshoot
-        return BoundaryDescentState(images, zero, zero, overshoot, number + math.inf, done.bool(), heat, rival, done)
+        return BoundaryDescentState(images, zero, zero, overshoot, number + math.inf, done.bool(), heat, target, done)
 
     def step(self, problem: Problem, state: BoundaryDescentState, probe: Probe) -> BoundaryDescentState:
         """Go to the linearised boundary, or along it once it was crossed."""
         threat = problem.lp
-        share = cosine(1, 0, int(state.done[0]), max(1, self.steps - 1))
-        margin, gradient = self._margin(problem, state, probe, share)
+        fraction = cosine(1, 0, int(state.done[0]), max(1, self.steps - 1))
+        margin, gradient = self._margin(problem, state, probe, fraction)
         norm = norms.size(gradient, threat.dual).clamp_min(torch.finfo(gradient.dtype).tiny ** 0.5)
         state = self._adapted(problem, state, probe, margin, gradient)
         lower, upper = self._room(problem, state)
         along = (gradient * state.change).flatten(1).sum(1)
         rise = (along - margin).clamp_min(0)
         wanted = rise * (1 + state.overshoot) + NUDGE * problem.classifier.bounds.span * norm
-        change, average = self._blended(state, gradient, threat.p, (lower, upper), share)
+        change, average = self._blended(state, gradient, threat.p, (lower, upper), fraction)
         reached = (gradient * change).flatten(1).sum(1)
         shorter = shrink_to_boundary(change, gradient, wanted, threat.p, lower, upper)
         missing = (wanted - reached).clamp_min(0)
@@ -173,18 +174,18 @@ class _Run(Stepwise[BoundaryDescentState]):
         return replace(state, x=problem.images + change, change=change, average=average, done=state.done + 1)
 
     def _margin(
-        self, problem: Problem, state: BoundaryDescentState, probe: Probe, share: float
+        self, problem: Problem, state: BoundaryDescentState, probe: Probe, fraction: float
     ) -> tuple[PerImage, Images]:
         """Return the margin of the boundary that is followed, and the gradient of its smooth form."""
-        labels, heat = problem.goal.labels, state.heat * share
-        if self.rivals is None:
+        labels, heat = problem.goal.labels, state.heat * fraction
+        if self.candidates is None:
             sign = 1 if problem.goal.targeted else -1
             return problem.goal.margin(probe.logits) - problem.goal.confidence, probe.gradient(
                 lambda logits: sign * smooth_margin(problem.goal.distinct(logits), labels, heat)
             )
 
         def gap(logits: Tensor) -> PerImage:
-            return (logits.gather(1, state.rival[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
+            return (logits.gather(1, state.target[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
 
         return gap(probe.logits) - problem.goal.confidence, probe.gradient(gap)
 
@@ -212,13 +213,13 @@ class _Run(Stepwise[BoundaryDescentState]):
         return torch.maximum(lower, -reach), torch.minimum(upper, reach)
 
     def _blended(
-        self, state: BoundaryDescentState, gradient: Images, p: float, room: tuple[Images, Images], share: float
+        self, state: BoundaryDescentState, gradient: Images, p: float, room: tuple[Images, Images], fraction: float
     ) -> tuple[Images, Images]:
-        """Go a share of the way to the smallest change at the same height; none before the boundary was crossed."""
+        """Go a fraction of the way to the smallest change at the same height; none before the boundary was crossed."""
         first = STRIDES[p] if self.settings.stride is None else self.settings.stride
         kept = MOMENTA[p] if self.settings.momentum is None else self.settings.momentum
         average = kept * state.average + norms.steepest(gradient, 2)
         height = (average * state.change).flatten(1).sum(1).clamp_min(0)
         smallest = smallest_step(average, height, p, *room)
-        forward = column(state.found * (first * (LAST + (1 - LAST) * share)), gradient)
+        forward = column(state.found * (first * (LAST + (1 - LAST) * fraction)), gradient)
         return torch.lerp(state.change, smallest, forward), average

@@ -21,7 +21,7 @@ from brittle.types import Images, Logits, Mask, PerImage
 CHECKS = 10
 """An image's descent is looked at after every tenth of its steps, as in the authors' code."""
 PROGRESS = 0.9999
-"""A descent is given up where the loss is not below this share of what it was at the last look; the authors' value."""
+"""A descent is given up where the loss is not below this fraction of that at the last look; the authors' value."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TanhBox:
 
     Attributes:
         bounds: of the images.
-        shrink: the share of tanh's range that the box takes.
+        shrink: the fraction of tanh's range that the box takes.
     """
 
     bounds: Bounds
@@ -211,4 +211,4 @@ def check_shared(steps: int, learning_rate: float, constant: float, shrink: floa
         if not value > 0:
             raise InputError(f"{name} is {value}; expected a number above 0")
     if not 0 < shrink < 1:
-        raise InputError(f"shrink is {shrink}; expected a share between 0 and 1, such as 0.999999 (as published)")
+        raise InputError(f"shrink is {shrink}; expected a fraction between 0 and 1, such as 0.999999 (as published)")

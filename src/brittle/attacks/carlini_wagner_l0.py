@@ -29,8 +29,8 @@ MARGIN = 0.01
 """Logits beyond the boundary at which a round is won (the authors' value)."""
 LEAST = 1e-4
 """A value that moved by less, as a fraction of the bounds' span, has not changed (the authors' value)."""
-SHARE, HEAVY = 0.3, 0.01
-"""A round freezes SHARE times the root of the number of changed pixels, and none after one that counts for more than
+FRACTION, HEAVY = 0.3, 0.01
+"""A round freezes FRACTION times the root of the number of changed pixels, and none after one that counts for more than
 HEAVY (the authors' values)."""
 LARGEST = 2e6
 """No constant beyond this one is tried (the authors' value)."""
@@ -64,8 +64,9 @@ class CarliniWagnerL0(Attack):
     given up where a tenth of the steps gains less than 1e-4 of the loss, and an image where moving all that is free to
     the edge of the box would not do, by the network's linearisation (`abort_early`); constants too small even for a
     linear network are left out (`skip`). Deviations that find fewer pixels: the box takes less than the whole of tanh's
-    range (`shrink`); an untargeted goal is sought through each of the likeliest classes (`rivals`), as the paper does
-    for its "best case". `CarliniWagnerL0(abort_early=False, skip=False, shrink=0.999999, rivals=0)` is as published.
+    range (`shrink`); an untargeted goal is sought through each of the likeliest classes (`candidates`), as the paper
+    does for its "best case". `CarliniWagnerL0(abort_early=False, skip=False, shrink=0.999999, candidates=0)` is as
+    published.
 
     f is in logits, as published, so that what the first constants are worth depends on the scale of the logits.
 
@@ -75,12 +76,12 @@ class CarliniWagnerL0(Attack):
         constant: the first c; 1e-3. Squares of changes are measured with the bounds' span as unit.
         abort_early: give up constants that gain nothing, and images for which none will do.
         skip: begin with the first doubled constant that would do on a linear network.
-        shrink: the share of tanh's range that the box takes.
-        rivals: for untargeted goals: classes gone to one after the other, by clean logit; the fewest pixels count, and
-            passes add up. 0 goes to whichever class is nearest, as published.
+        shrink: the fraction of tanh's range that the box takes.
+        candidates: for untargeted goals: classes gone to one after the other, by clean logit; the fewest pixels count,
+            and passes add up. 0 goes to whichever class is nearest, as published.
 
     Example:
-        >>> CarliniWagnerL0(rivals=1).steps
+        >>> CarliniWagnerL0(candidates=1).steps
         1000
     """
 
@@ -91,21 +92,21 @@ class CarliniWagnerL0(Attack):
     abort_early: bool = True
     skip: bool = True
     shrink: float = 0.99
-    rivals: int = 3
+    candidates: int = 3
 
     def __post_init__(self):
-        at_least("rivals", self.rivals, 0)
+        at_least("candidates", self.candidates, 0)
         check_shared(self.steps, self.learning_rate, self.constant, self.shrink)
 
     def perturb(self, problem: Problem) -> None:
         """Win round after round, each image on its own, towards one class after the other."""
-        if problem.goal.targeted or not self.rivals:
+        if problem.goal.targeted or not self.candidates:
             self._thin(problem, problem.goal)
             return
-        for rival in top_other_classes(problem, self.rivals).unbind(1):
+        for target in top_other_classes(problem, self.candidates).unbind(1):
             keep = (~problem.record.spent(problem.ids)).nonzero()[:, 0]
             if len(keep):
-                aim = Targeted(rival[keep], problem.goal.confidence).beside(problem.clean[keep])
+                aim = Targeted(target[keep], problem.goal.confidence).beside(problem.clean[keep])
                 self._thin(problem.rows(keep), aim)
 
     def _thin(self, problem: Problem, aim: Goal) -> None:
@@ -177,8 +178,8 @@ def _seen(problem: Problem, course: CarliniWagnerL0State, box: TanhBox) -> Image
 def thinned(weight: Tensor, moved: Tensor) -> Tensor:
     """Choose what stays free after a round is won.
 
-    Frozen is what has not moved; then, from the smallest weight on, SHARE times the root of the number that have moved,
-    and none after one that weighs more than HEAVY.
+    Frozen is what has not moved; then, from the smallest weight on, FRACTION times the root of the number that have
+    moved, and none after one that weighs more than HEAVY.
 
     Args:
         weight: |delta grad f| of each value or pixel, (n, d).
@@ -194,5 +195,5 @@ def thinned(weight: Tensor, moved: Tensor) -> Tensor:
     ranked, order = weight.masked_fill(~moved, torch.inf).sort(dim=1, stable=True)
     place = torch.arange(weight.shape[1], device=weight.device)
     before = functional.pad(ranked, (1, 0))[:, :-1]
-    frozen = (place < (SHARE * moved.sum(1, keepdim=True).sqrt()).ceil()) & (before <= HEAVY)
+    frozen = (place < (FRACTION * moved.sum(1, keepdim=True).sqrt()).ceil()) & (before <= HEAVY)
     return moved & ~torch.zeros_like(moved).scatter(1, order, frozen)

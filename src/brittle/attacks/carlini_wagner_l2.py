@@ -64,7 +64,7 @@ class CarliniWagnerL2(Attack):
         learning_rate: of Adam, on w; 0.01.
         constant: the first c; 1e-3. Squares of changes are measured with the bounds' span as unit.
         abort_early: give a constant up where a tenth of the steps gains less than 1e-4 of the loss.
-        shrink: the share of tanh's range that the box takes.
+        shrink: the fraction of tanh's range that the box takes.
         warm: begin each constant where the best point lies, or, before there is one, where the last one ended;
             otherwise at the clean image.
         carry: count the constants from the first successful one on, while the image has made fewer than searches x

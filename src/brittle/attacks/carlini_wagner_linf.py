@@ -25,9 +25,9 @@ from brittle.types import Images, Mask, PerImage
 LARGEST = 20.0
 """No constant beyond this one is tried (the authors' value)."""
 SLACK = 1e-4
-"""A round is won where nothing is lacking and the penalty is below this share of c (the authors' value)."""
+"""A round is won where nothing is lacking and the penalty is below this fraction of c (the authors' value)."""
 FELT = 0.1
-"""With `skip` the first constant gives grad f at its largest entry this share of the penalty's slope."""
+"""With `skip` the first constant gives grad f at its largest entry this fraction of the penalty's slope."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class CarliniWagnerLinf(Attack):
         project: begin each round with the last point brought within the new tau.
         abort_early: give up constants that gain nothing, and rounds that no constant can win.
         skip: begin with the first doubled constant by which f is felt beside the penalty.
-        shrink: the share of tanh's range that the box takes.
+        shrink: the fraction of tanh's range that the box takes.
 
     Example:
         >>> CarliniWagnerLinf(steps=300).decrease

@@ -40,7 +40,7 @@ class DDN(Stepwise[DDNState]):
 
     Attributes:
         steps: K; 100 in the paper's cheapest setting (which has 300 and 1000 too).
-        gamma: by which share a radius changes; 0.05 in the paper.
+        gamma: by what fraction a radius changes; 0.05 in the paper.
         radius: the first one, as a fraction of the bounds' span; 1 in the paper.
         first_stride, last_stride: alpha at the first and after the last step, as fractions of the span; 1 and 0.01.
         levels: how many values a pixel may have, such as 256 (as published); by default any.
@@ -65,7 +65,7 @@ class DDN(Stepwise[DDNState]):
         at_least("last_stride", self.last_stride, 0)
         at_least("levels", 2 if self.levels is None else self.levels, 2)
         if not 0 < self.gamma < 1:
-            raise InputError(f"gamma is {self.gamma}; expected a share between 0 and 1")
+            raise InputError(f"gamma is {self.gamma}; expected a fraction between 0 and 1")
         if not self.radius > 0:
             raise InputError(f"radius is {self.radius}; expected a fraction of the bounds' span, above 0")
 

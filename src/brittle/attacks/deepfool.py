@@ -19,13 +19,13 @@ from brittle.types import Images, Logits, Mask, PerImage
 
 @dataclass(frozen=True)
 class DeepFoolState(State):
-    """Where DeepFool stands: `total` is the perturbation before the overshoot, `rivals` the classes considered.
+    """Where DeepFool stands: `total` is the perturbation before the overshoot, `candidates` the classes considered.
 
-    `steepness` holds the norm of each rival's normal as it was when last differentiated, 0 while it never was.
+    `steepness` holds the norm of each target's normal as it was when last differentiated, 0 while it never was.
     """
 
     total: Images
-    rivals: Tensor
+    candidates: Tensor
     steepness: Tensor
 
 
@@ -39,7 +39,7 @@ class DeepFool(Stepwise[DeepFoolState]):
     targeted goal goes to the target's boundary.
 
     Deviations: where the box would cut off most of a step, so that it goes nowhere, the smallest step within the box is
-    taken instead (`box`); a rival whose boundary cannot be the nearest is not differentiated (`slack`);
+    taken instead (`box`); a target whose boundary cannot be the nearest is not differentiated (`slack`);
     on a network in halves a step leads beyond the boundary by what its logits round.
 
     Attributes:
@@ -48,11 +48,11 @@ class DeepFool(Stepwise[DeepFoolState]):
         candidates: classes considered, by clean logit, the predicted one included; 10 in the paper.
         nudge: added to every distance, as a fraction of the bounds' span, so that the boundary is crossed; 1e-4 in the
             authors' code.
-        slack: a rival is differentiated again only if its boundary would be the nearest after the norm of its normal,
+        slack: a target is differentiated again only if its boundary would be the nearest after the norm of its normal,
             and that of the nearest, had changed by this factor in all since they were last known. `inf` differentiates
             all, as published.
-        box: the share of the wanted rise that a step must bring once the box has cut it off; 0 is as published, 1 keeps
-            every step within the box.
+        box: the fraction of the wanted rise that a step must bring once the box has cut it off; 0 is as published, 1
+            keeps every step within the box.
 
     Example:
         >>> DeepFool(steps=50).overshoot
@@ -74,18 +74,20 @@ class DeepFool(Stepwise[DeepFoolState]):
         at_least("nudge", self.nudge, 0)
         at_least("slack", self.slack, 1)
         if not 0 <= self.box <= 1:
-            raise InputError(f"box is {self.box}; expected a share from 0 (as published) to 1 (always within the box)")
+            raise InputError(
+                f"box is {self.box}; expected a fraction from 0 (as published) to 1 (always within the box)"
+            )
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
         return self.steps
 
     def start(self, problem: Problem) -> DeepFoolState:
-        """Begin at the clean image, with its likeliest classes as rivals."""
+        """Begin at the clean image, with its likeliest classes as candidates."""
         goal = problem.goal
-        rivals = goal.labels[:, None] if goal.targeted else top_other_classes(problem, self.candidates - 1)
-        steepness = torch.zeros_like(rivals, dtype=problem.images.dtype)
-        return DeepFoolState(problem.images, torch.zeros_like(problem.images), rivals, steepness)
+        candidates = goal.labels[:, None] if goal.targeted else top_other_classes(problem, self.candidates - 1)
+        steepness = torch.zeros_like(candidates, dtype=problem.images.dtype)
+        return DeepFoolState(problem.images, torch.zeros_like(problem.images), candidates, steepness)
 
     def step(self, problem: Problem, state: DeepFoolState, probe: Probe) -> DeepFoolState:
         """Go to the nearest linearised boundary."""
@@ -125,15 +127,15 @@ class DeepFool(Stepwise[DeepFoolState]):
         def gaps(logits: Logits, rows: Tensor) -> Tensor:
             aims = goal.rows(rows)
             distinct = aims.distinct(logits)
-            found = distinct.gather(1, rivals[rows]) - distinct.gather(1, labels[rows, None])
+            found = distinct.gather(1, candidates[rows]) - distinct.gather(1, labels[rows, None])
             return torch.where(crossed[rows, None], aims.margin(logits)[:, None], found)
 
-        rivals, everyone = state.rivals, torch.arange(len(state.x), device=state.x.device)
-        rivals, steepness, depth = self._ordered(state, gaps(probe.logits, everyone).abs())
+        candidates, everyone = state.candidates, torch.arange(len(state.x), device=state.x.device)
+        candidates, steepness, depth = self._ordered(state, gaps(probe.logits, everyone).abs())
         height = gaps(probe.logits, everyone).abs()
         best = torch.full_like(height[:, 0], torch.inf)
         normal, rise, steepness = torch.zeros_like(state.x), torch.zeros_like(best), steepness.clone()
-        first = bool((state.steepness == 0).all())  # all images make their first step together, and need all rivals
+        first = bool((state.steepness == 0).all())  # all images make their first step together, and need all candidates
         for j, rows, gradients in probe.sweep(gaps, None if first else depth.masked_fill(crossed, 1)):
             norm = _norm(gradients, q)
             distance = _distance(height[rows, j], norm)
@@ -144,16 +146,16 @@ class DeepFool(Stepwise[DeepFoolState]):
             rise[rows] = torch.where(closer, (distance + beyond) * norm, rise[rows])
             normal[rows] = torch.where(column(closer, gradients), gradients, normal[rows])
         rise = rise + problem.noise(probe.logits)
-        learnt = replace(state, rivals=rivals, steepness=steepness)
+        learnt = replace(state, candidates=candidates, steepness=steepness)
         return normal, rise, learnt.where(~crossed, state)
 
     def _ordered(self, state: DeepFoolState, height: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Order the rivals by their distance as far as it is known, and say how many of them each image needs."""
+        """Order the candidates by their distance as far as it is known, and say how many of them each image needs."""
         known = state.steepness > 0
         distance = torch.where(known, _distance(height, state.steepness), torch.zeros_like(height))
         distance, order = distance.sort(dim=1, stable=True)
         needed = ~known.gather(1, order) | (distance <= self.slack * distance[:, :1])
-        return state.rivals.gather(1, order), state.steepness.gather(1, order), needed.sum(1)
+        return state.candidates.gather(1, order), state.steepness.gather(1, order), needed.sum(1)
 
 
 def _distance(height: Tensor, norm: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ class EstimatedAscent(Stepwise[EstimatedAscentState]):
     Attributes:
         draws: points of one estimate, two for each direction.
         steps: most steps; each costs `draws` + 1 queries.
-        delta: how far away the points are, as a share of the bounds' span.
-        stride: length of a step, as a share of the bounds' span.
+        delta: how far away the points are, as a fraction of the bounds' span.
+        stride: length of a step, as a fraction of the bounds' span.
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
@@ -51,7 +51,7 @@ class EstimatedAscent(Stepwise[EstimatedAscentState]):
         at_least("steps", self.steps, 0)
         for name, value in (("delta", self.delta), ("stride", self.stride)):
             if not value > 0:
-                raise InputError(f"{name} is {value}; expected a share of the bounds' span, above 0")
+                raise InputError(f"{name} is {value}; expected a fraction of the bounds' span, above 0")
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -69,7 +69,7 @@ class EstimatedAscent(Stepwise[EstimatedAscentState]):
 
     def slope(self, problem: Problem, points: Images) -> Images:
         """Estimate the gradient of the loss at points, by the images of one forward pass at a time."""
-        together = max(1, problem.limit // (2 * (self.draws // 2)))
+        together = max(1, problem.max_points // (2 * (self.draws // 2)))
         places = torch.arange(len(problem), device=points.device)
         return torch.cat([self._slope(problem.rows(part), points[part]) for part in places.split(together)])
 
@@ -106,8 +106,8 @@ class NES(EstimatedAscent):
     Attributes:
         draws: n, points of one estimate; 50 in the paper.
         steps: most steps; each costs `draws` + 1 queries. 196 are the paper's 10,000 queries.
-        delta: sigma, as a share of the bounds' span; 0.001 in the paper.
-        stride: as a share of the bounds' span; 0.01 in the paper.
+        delta: sigma, as a fraction of the bounds' span; 0.001 in the paper.
+        stride: as a fraction of the bounds' span; 0.01 in the paper.
 
     Example:
         >>> NES(steps=20).draws
@@ -138,8 +138,8 @@ class SPSA(EstimatedAscent):
     Attributes:
         draws: n, points of one estimate; 128 is the least number of their experiments, 8192 the largest.
         steps: most steps; each costs `draws` + 1 queries. 100 in the paper.
-        delta: as a share of the bounds' span; 0.01 in the paper.
-        stride: Adam's step size, as a share of the bounds' span; 0.01 in the paper.
+        delta: as a fraction of the bounds' span; 0.01 in the paper.
+        stride: Adam's step size, as a fraction of the bounds' span; 0.01 in the paper.
 
     Example:
         >>> SPSA(draws=256).steps

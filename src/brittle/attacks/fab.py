@@ -27,11 +27,11 @@ class FABState(State):
     """Where each image stands; `x` is the point proposed next.
 
     Attributes:
-        rivals: the classes whose boundaries are looked at, (n, j).
+        candidates: the classes whose boundaries are looked at, (n, j).
         done: how many steps have been made.
     """
 
-    rivals: Tensor
+    candidates: Tensor
     done: int = 0
 
 
@@ -59,7 +59,7 @@ class FAB(Attack):
             standard version, 5 in plus.
         targets: how many classes are aimed at one after the other; 0 for none, 9 in FAB-T.
         overshoot: eta; 1.05 in the paper.
-        pull: alpha_max, the largest share of the step from the image; 0.1 in the paper.
+        pull: alpha_max, the largest fraction of the step from the image; 0.1 in the paper.
         back: beta; 0.9 in the paper.
         candidates: most classes among which the nearest boundary is looked for.
 
@@ -156,26 +156,26 @@ class _Run(Stepwise[FABState]):
         """Mix the steps from here and from the image to the boundary that is nearest here."""
         threat, images, settings = problem.lp, problem.images, self.settings
         here = probe.points
-        normal, rise = _nearest(problem, state.rivals, probe, threat.dual)
+        normal, rise = _nearest(problem, state.candidates, probe, threat.dual)
         from_here = _to_plane(problem, here, normal, rise)
         missing = rise - (normal * (images - here)).flatten(1).sum(1)
         from_image = _to_plane(problem, images, normal, missing)
         near, far = norms.size(from_here, threat.p).clamp_min(1e-8), norms.size(from_image, threat.p).clamp_min(1e-8)
-        share = column((near / (near + far)).clamp_max(settings.pull), here)
-        return (here + settings.overshoot * from_here) * (1 - share) + (
+        fraction = column((near / (near + far)).clamp_max(settings.pull), here)
+        return (here + settings.overshoot * from_here) * (1 - fraction) + (
             images + settings.overshoot * from_image
-        ) * share
+        ) * fraction
 
 
-def _nearest(problem: Problem, rivals: Tensor, probe: Probe, q: float) -> tuple[Images, PerImage]:
+def _nearest(problem: Problem, candidates: Tensor, probe: Probe, q: float) -> tuple[Images, PerImage]:
     """Return the normal of the boundary nearest to each point and how much must be gained along it (or lost, < 0)."""
     labels = _opponents(problem, probe.logits)
 
     def gaps(logits: Logits, rows: Tensor) -> Tensor:
         distinct = problem.goal.rows(rows).distinct(logits)
-        return distinct.gather(1, rivals[rows]) - distinct.gather(1, labels[rows, None])
+        return distinct.gather(1, candidates[rows]) - distinct.gather(1, labels[rows, None])
 
-    height = gaps(probe.logits, torch.arange(len(probe), device=rivals.device)) - problem.goal.confidence
+    height = gaps(probe.logits, torch.arange(len(probe), device=candidates.device)) - problem.goal.confidence
     normal, rise = torch.zeros_like(probe.points), -height[:, 0]
     least = torch.full_like(rise, torch.inf)
     for j, rows, gradients in probe.sweep(gaps):

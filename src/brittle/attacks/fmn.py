@@ -34,8 +34,8 @@ class FMN(Stepwise[FMNState]):
     """The smallest change, within balls that shrink where the goal is met and grow where it is not.
 
     Pintor et al., NeurIPS 2021, algorithm 1 (arXiv:2102.12827): step by alpha along the gradient of the margin,
-    normalised in the 2-norm; project on the ball of radius eps, and on the box. eps falls by the share gamma where the
-    goal is met, and to the smallest change known; elsewhere it grows by gamma, or, before the first success, to the
+    normalised in the 2-norm; project on the ball of radius eps, and on the box. eps falls by the fraction gamma where
+    the goal is met, and to the smallest change known; elsewhere it grows by gamma, or, before the first success, to the
     size of the change plus the distance to the linearised boundary. For l0, eps counts values (channels of pixels),
     begins at 1 and changes by 1 at least. alpha and gamma fall along cosines.
 
@@ -113,7 +113,7 @@ class FMN(Stepwise[FMNState]):
         return cosine(first, last, done, self.steps)
 
     def _radius(self, state: FMNState, met: Mask, smallest: PerImage, boundary: PerImage) -> PerImage:
-        """Change each radius by the share gamma; before the first success reach for the boundary."""
+        """Change each radius by the fraction gamma; before the first success reach for the boundary."""
         gamma = cosine(self.first_gamma, self.last_gamma, state.done, self.steps)
         grown = torch.where(torch.isfinite(smallest), state.radius * (1 + gamma), boundary)
         shrunk = state.radius * (1 - gamma)
@@ -121,10 +121,10 @@ class FMN(Stepwise[FMNState]):
         return torch.where(met, shrunk, grown)
 
     def _count(self, state: FMNState, met: Mask, smallest: PerImage) -> PerImage:
-        """Change each number of values by the share gamma, and by one at least."""
+        """Change each number of values by the fraction gamma, and by one at least."""
         count, gamma = state.radius, cosine(self.first_gamma, self.last_gamma, state.done, self.steps)
         searching = torch.isinf(smallest) & self.inward
-        share = torch.where(searching, self.first_gamma, torch.full_like(count, gamma))
+        fraction = torch.where(searching, self.first_gamma, torch.full_like(count, gamma))
         fewer = torch.minimum(torch.minimum(count - 1, (count * (1 - gamma)).floor()), smallest)
-        more = torch.maximum(count + 1, (count * (1 + share)).floor())
+        more = torch.maximum(count + 1, (count * (1 + fraction)).floor())
         return torch.where(met, fewer, more).clamp_min(0)

@@ -14,7 +14,7 @@ from brittle.maths import norms
 from brittle.types import Images, PerImage
 
 FIRST_PROBE = 0.1
-"""Distance of the first draws from the boundary, as a share of the bounds' span (the published code)."""
+"""Distance of the first draws from the boundary, as a fraction of the bounds' span (the published code)."""
 MOST_DRAWS = 10_000
 """Most draws for one direction (the published code)."""
 HALVINGS = 30
@@ -92,10 +92,10 @@ def _boundary(problem: Problem, points: Images) -> Images:
     return bisected(problem, points, _shrunk, tolerance)
 
 
-def _shrunk(clean: Images, points: Images, share: PerImage) -> Images:
-    """Cut the change off at a share of its largest entry."""
+def _shrunk(clean: Images, points: Images, fraction: PerImage) -> Images:
+    """Cut the change off at a fraction of its largest entry."""
     change = points - clean
-    most = column(share * norms.size(change, torch.inf), change)
+    most = column(fraction * norms.size(change, torch.inf), change)
     return clean + torch.minimum(torch.maximum(change, -most), most)
 
 
@@ -111,7 +111,7 @@ def direction(problem: Problem, points: Images, reach: PerImage, count: int) -> 
     Returns:
         Directions of norm 1 that lead to where the goal is met, the sign of the estimate for linf.
     """
-    together = max(1, problem.limit // count)
+    together = max(1, problem.max_points // count)
     places = torch.arange(len(problem), device=points.device)
     parts = [_estimated(problem.rows(part), points[part], reach[part], count) for part in places.split(together)]
     return problem.lp.steepest(torch.cat(parts))

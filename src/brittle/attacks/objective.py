@@ -94,10 +94,10 @@ def logit_scale(problem: Problem) -> PerImage:
     return SPREAD / spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.5)
 
 
-def towards(problem: Problem, rivals: Tensor) -> Callable[[Logits], PerImage]:
-    """Return the targeted DLR loss with another class to aim at for each image, `rivals` (n,); needs 4 classes."""
+def targeted_loss(problem: Problem, candidates: Tensor) -> Callable[[Logits], PerImage]:
+    """Return the targeted DLR loss with another class to aim at for each image, `candidates` (n,); needs 4 classes."""
     labels = problem.goal.labels
-    return lambda logits: losses.targeted_difference_of_logits_ratio(logits, labels, rivals)
+    return lambda logits: losses.targeted_difference_of_logits_ratio(logits, labels, candidates)
 
 
 def top_other_classes(problem: Problem, most: int) -> Tensor:
@@ -110,7 +110,7 @@ def top_other_classes(problem: Problem, most: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Rival:
+class TargetClass:
     """One class that is aimed at: that at a place among so many of the likeliest others."""
 
     place: int

@@ -233,7 +233,7 @@ def _asked(problem: Problem, genes: Tensor, places: Tensor) -> PerImage:
         return problem.clean[:0, 0]
     population, candidates = genes.shape[1], genes.flatten(0, 1)
     found: list[PerImage] = []
-    for part in places.split(problem.limit):
+    for part in places.split(problem.max_points):
         owners = part // population
         points = _painted(problem.images[owners], candidates[part], problem.classifier.bounds)
         logits = problem.probe(points, of=owners, graph=False).logits

@@ -26,12 +26,12 @@ class PDPGDState(State):
     Attributes:
         moments: of each image's gradient.
         price: logarithm of the weight of the goal against that of the norm, (n,).
-        share: running mean of the norm's share of the weights, (n,).
+        fraction: running mean of the norm's fraction of the weights, (n,).
     """
 
     moments: Moments
     price: PerImage
-    share: PerImage
+    fraction: PerImage
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class PDPGD(Stepwise[PDPGDState]):
 
     Attributes:
         steps: 500 in the paper.
-        stride, fall: Adam's step, 0.1, and the share of it that is left in the end, 0.01.
+        stride, fall: Adam's step, 0.1, and the fraction of it that is left in the end, 0.01.
         ratio: the first weight of the norm over that of the goal; 0.01.
-        pace, pace_fall: the step of the goal's logit, 0.1, and the share of it that is left in the end, 0.1.
+        pace, pace_fall: the step of the goal's logit, 0.1, and the fraction of it that is left in the end, 0.1.
         memory: of the running mean of the weights; 0.9.
         least: the smallest ratio of the two weights, either way; 1e-6.
         rounds: proximal iterations in each step; 5.
-        tolerance: an image's iterations end where its change moves by no more than this share; 0.01.
+        tolerance: an image's iterations end where its change moves by no more than this fraction; 0.01.
 
     Example:
         >>> PDPGD(steps=100).stride
@@ -83,7 +83,7 @@ class PDPGD(Stepwise[PDPGDState]):
                 raise InputError(f"{name} is {value}; expected a number above 0")
         for name, value in (("fall", self.fall), ("pace_fall", self.pace_fall), ("least", self.least)):
             if not 0 < value <= 1:
-                raise InputError(f"{name} is {value}; expected a share above 0 and at most 1")
+                raise InputError(f"{name} is {value}; expected a fraction above 0 and at most 1")
         fraction_below_one("memory", self.memory)
 
     def length(self, problem: Problem) -> int:
@@ -104,15 +104,15 @@ class PDPGD(Stepwise[PDPGDState]):
         x = bounds.clamp(probe.points - stride * bounds.span * moments.direction)
         spread = moments.spread
         widest = norms.size(spread, torch.inf)
-        weight = state.share / (1 - state.share) * stride / widest
+        weight = state.fraction / (1 - state.fraction) * stride / widest
         change = self._shrunk(problem, x, weight, spread / column(widest, spread), 2 / 3 if threat.p == 0 else threat.p)
         left = (self.steps - 1 - done) / max(self.steps - 1, 1)
         pace = self.pace * (left * (1 - self.pace_fall) + self.pace_fall)
         limit = -math.log(self.least)
         lacking = (goal.confidence - goal.margin(probe.logits)).sign()
         price = (state.price + pace * lacking).clamp(-limit, limit)
-        share = torch.lerp(sigmoid(-price), state.share, self.memory)
-        return PDPGDState(problem.images + change * bounds.span, moments, price, share)
+        fraction = torch.lerp(sigmoid(-price), state.fraction, self.memory)
+        return PDPGDState(problem.images + change * bounds.span, moments, price, fraction)
 
     def _shrunk(self, problem: Problem, x: Images, weight: PerImage, metric: Tensor, p: float) -> Tensor:
         """Minimise the weighted norm plus half the squared distance to `x`, measured by `metric`, within the box."""

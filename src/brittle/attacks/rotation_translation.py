@@ -61,7 +61,7 @@ class RotationTranslation(Attack):
         shifts: how many translations the grid has along each axis; 5.
         draws: how many candidates are drawn at random; 10.
         degrees: the largest rotation, both ways; 30.
-        reach: the largest translation along each axis, both ways, as a share of the image's side. 3 / 28 gives the
+        reach: the largest translation along each axis, both ways, as a fraction of the image's side. 3 / 28 gives the
             paper's 3 pixels of MNIST's 28 and 24 of ImageNet's 224; of CIFAR's 32 the paper's 3 are 3 / 32.
 
     Example:
@@ -136,7 +136,7 @@ def _look(problem: Problem, poses: RotationTranslationState, first: int, lot: in
     """Let the network see the next candidates of every image; fields are made for one forward pass at a time."""
     places = torch.arange(len(problem), device=problem.images.device)
     lots = slice(first, first + lot)
-    for part in places.split(max(1, problem.limit // lot)):
+    for part in places.split(max(1, problem.max_points // lot)):
         angles, shifts = poses.angles[part, lots].flatten(), poses.shifts[part, lots].flatten(0, 1)
         fields = geometry.rigid(angles, shifts, *problem.images.shape[2:])
         problem.rows(part).probe(fields, of=(part - part[0]).repeat_interleave(lot), graph=False)

@@ -41,7 +41,7 @@ class SigmaZero(Stepwise[SigmaZeroState]):
         stride: eta_0, Adam's first step; 1.
         sigma: how sharp the count is; 1e-3.
         threshold: tau_0; 0.3.
-        pace: tau changes by this share of eta at each step; 0.01.
+        pace: tau changes by this fraction of eta at each step; 0.01.
 
     Example:
         >>> SigmaZero(steps=200).sigma

@@ -43,9 +43,9 @@ class SimBA(Attack):
     The probability compared is that of a softmax, as published, and depends on the scale of the logits.
 
     Attributes:
-        epsilon: how far to go along a direction, as a share of the bounds' span; 0.2 in the paper.
+        epsilon: how far to go along a direction, as a fraction of the bounds' span; 0.2 in the paper.
         basis: pixel or cosine, the paper's SimBA and SimBA-DCT.
-        frequencies: of the cosines, the lowest share of each side's; 1 / 8 in the paper (28 of 224).
+        frequencies: of the cosines, the lowest fraction of each side's; 1 / 8 in the paper (28 of 224).
         steps: most directions; no more than the basis has. 10,000 in the paper.
 
     Example:
@@ -64,11 +64,11 @@ class SimBA(Attack):
     def __post_init__(self):
         at_least("steps", self.steps, 1)
         if not self.epsilon > 0:
-            raise InputError(f"epsilon is {self.epsilon}; expected a step above 0, as a share of the bounds' span")
+            raise InputError(f"epsilon is {self.epsilon}; expected a step above 0, as a fraction of the bounds' span")
         if self.basis not in ("pixel", "cosine"):
             raise InputError(f"basis is {self.basis!r}; expected pixel or cosine")
         if not 0 < self.frequencies <= 1:
-            raise InputError(f"frequencies is {self.frequencies}; expected a share of each side, above 0, at most 1")
+            raise InputError(f"frequencies is {self.frequencies}; expected a fraction of each side, above 0, at most 1")
 
     def perturb(self, problem: Problem) -> None:
         """Try the directions, each image in its own order."""

@@ -17,7 +17,7 @@ from brittle.maths import norms
 from brittle.types import Images, PerImage
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-"""After which of SCHEDULE queries the share p is halved (the paper's code; AutoAttack's too)."""
+"""After which of SCHEDULE queries the fraction p is halved (the paper's code; AutoAttack's too)."""
 SCHEDULE = 10_000
 """Queries that the halvings are given for."""
 TILES = 5
@@ -51,7 +51,7 @@ class Square(Attack):
     image + eps or - eps. l2: starts with a grid of pyramids; every proposal moves the mass of a random window, with
     what is left of eps, to another window, where a pyramid is added (equation 2). l1 (Croce & Hein, ICML 2021, by their
     code): the same with a sharper pyramid, and the change brought back to ball and box at once. The square covers the
-    share p of the image, which is halved after 0.1, 0.5, 2, 5, 10, 20, 40, 60 and 80 percent of the queries.
+    fraction p of the image, which is halved after 0.1, 0.5, 2, 5, 10, 20, 40, 60 and 80 percent of the queries.
 
     Deviations: in linf a draw that would change nothing is replaced by its opposite (the paper's code draws again,
     AutoAttack spends the query); AutoAttack never places a square at the last row and column, the paper and we do; in
@@ -59,13 +59,13 @@ class Square(Attack):
 
     Attributes:
         queries: points looked at in each run, the start included; 5000 in AutoAttack, 10,000 in the paper.
-        share: the first p; 0.8 in AutoAttack, 0.05 (linf) and 0.1 (l2) in the paper for ImageNet.
+        fraction: the first p; 0.8 in AutoAttack, 0.05 (linf) and 0.1 (l2) in the paper for ImageNet.
         restarts: how many runs.
         rescaled: fit the halvings to the number of queries, as in the paper; otherwise they come as with 10,000 of
             them, as in AutoAttack.
 
     Example:
-        >>> Square(queries=1000).share
+        >>> Square(queries=1000).fraction
         0.8
     """
 
@@ -73,14 +73,14 @@ class Square(Attack):
     needs_radius: ClassVar[bool] = True
     gradients: ClassVar[bool] = False
     queries: int = 5000
-    share: float = 0.8
+    fraction: float = 0.8
     restarts: int = 1
     rescaled: bool = True
 
     def __post_init__(self):
         at_least("queries", self.queries, 1)
         at_least("restarts", self.restarts, 1)
-        fraction_above_zero("share", self.share)
+        fraction_above_zero("fraction", self.fraction)
 
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""
@@ -111,22 +111,22 @@ class _Run(Stepwise[SquareState]):
         best = torch.where(column(better, state.best), probe.points, state.best)
         state = replace(state, best=best, value=torch.where(better, value, state.value), done=state.done + 1)
         settings = self.settings
-        share = shrunk(settings.share, state.done - 1, settings.queries if settings.rescaled else SCHEDULE)
-        side = math.sqrt(share * problem.images[0, 0].numel())
+        fraction = shrunk(settings.fraction, state.done - 1, settings.queries if settings.rescaled else SCHEDULE)
+        side = math.sqrt(fraction * problem.images[0, 0].numel())
         return replace(
             state, x=_recoloured(problem, best, side) if _by_entries(problem) else _moved(problem, best, side)
         )
 
 
-def shrunk(share: float, step: int, steps: int) -> float:
-    """Return the share p of the image that a square covers at a step (section 4.1).
+def shrunk(fraction: float, step: int, steps: int) -> float:
+    """Return the fraction p of the image that a square covers at a step (section 4.1).
 
     Example:
         >>> [shrunk(0.8, step, 10_000) for step in (0, 10, 11, 51, 8001)]
         [0.8, 0.8, 0.4, 0.2, 0.0015625]
     """
     done = int(step / steps * SCHEDULE)
-    return share * 0.5 ** sum(done > mark for mark in HALVINGS)
+    return fraction * 0.5 ** sum(done > mark for mark in HALVINGS)
 
 
 def _by_entries(problem: Problem) -> bool:

@@ -206,15 +206,15 @@ class SpatiallyTransformed(Stepwise[SpatiallyTransformedState]):
         """
         flat, here = gradient.flatten(1), state.here.field
         newton = two_loop(flat, torch.ones_like(flat, dtype=torch.bool), state.pairs).reshape(gradient.shape)
-        share = self._share(newton)
-        share = torch.where(state.count > 0, share.clamp_max(1), share)
-        step = problem.threat.project(problem.images, here - column(share, newton) * newton) - here
-        steep = gradient * column(self._share(gradient), gradient)
+        fraction = self._fraction(newton)
+        fraction = torch.where(state.count > 0, fraction.clamp_max(1), fraction)
+        step = problem.threat.project(problem.images, here - column(fraction, newton) * newton) - here
+        steep = gradient * column(self._fraction(gradient), gradient)
         down = problem.threat.project(problem.images, here - steep) - here
         falls = (gradient * step).flatten(1).sum(1) < -CURVED * step.flatten(1).norm(dim=1) * flat.norm(dim=1)
         return torch.where(column(falls, step), step, down)
 
-    def _share(self, field: Fields) -> PerImage:
+    def _fraction(self, field: Fields) -> PerImage:
         """Return the factor that makes a field as long as a step may be."""
         return self.stride / geometry.longest(field).clamp_min(torch.finfo(field.dtype).tiny)
 

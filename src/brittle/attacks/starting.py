@@ -13,7 +13,7 @@ from brittle.types import Images, PerImage
 COARSENESS = (1, 2, 4, 8)
 """Sides of the patches of which the random images consist that are tried in turn; 1 draws every value."""
 NEAR = 1e-3
-"""How near to the boundary the first point is brought, as a share of the way (Chen et al.'s code)."""
+"""How near to the boundary the first point is brought, as a fraction of the way (Chen et al.'s code)."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Reached(Rows):
 
 
 Path = Callable[[Images, Images, PerImage], Images]
-"""A way from clean images (share 0) to points that meet the goal (share 1): the points at shares of it, (n,)."""
+"""A way from clean images (0) to points that meet the goal (1): the points at fractions of it, (n,)."""
 
 
-def straight(clean: Images, points: Images, share: PerImage) -> Images:
+def straight(clean: Images, points: Images, fraction: PerImage) -> Images:
     """Go along the line."""
-    return clean + column(share, points) * (points - clean)
+    return clean + column(fraction, points) * (points - clean)
 
 
 def reached(problem: Problem, draws: int) -> Reached:
@@ -77,8 +77,8 @@ def bisected(problem: Problem, points: Images, path: Path, tolerance: PerImage) 
         problem: the images.
         points: one for each that meets the goal.
         path: the way from the clean image.
-        tolerance: at which share of the way to stop, (n,); also where there is no number left between two shares, as
-            it comes to on large images (HopSkipJump's size^-1.5 is finer than float32 from 65,536 values on).
+        tolerance: at which fraction of the way to stop, (n,); also where there is no number left between two fractions,
+            as it comes to on large images (HopSkipJump's size^-1.5 is finer than float32 from 65,536 values on).
 
     Returns:
         The nearest points seen that meet the goal.

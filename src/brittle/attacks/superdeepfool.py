@@ -53,8 +53,8 @@ class SuperDeepFool(Attack):
         overshoot: DeepFool's; 0.02.
         candidates: DeepFool's: classes considered, the predicted one included; 10.
         search: halvings of the line, a forward pass each; 10 in the authors' code.
-        gain: an image leaves where DeepFool's last crossing was not shorter by this share than the best one before; 0
-            asks for any gain at all.
+        gain: an image leaves where DeepFool's last crossing was not shorter by this fraction than the best one before;
+            0 asks for any gain at all.
 
     Example:
         >>> SuperDeepFool().search
@@ -147,6 +147,6 @@ def _joined(parts: list[tuple[Tensor, DeepFoolState]]) -> DeepFoolState:
     return DeepFoolState(
         torch.cat([walk.x for walk in pieces])[order],
         torch.cat([walk.total for walk in pieces])[order],
-        torch.cat([walk.rivals for walk in pieces])[order],
+        torch.cat([walk.candidates for walk in pieces])[order],
         torch.cat([walk.steepness for walk in pieces])[order],
     )

@@ -17,7 +17,7 @@ from brittle.types import Images, PerImage
 
 FASTEST, SLOWEST = 0.3, 0.02
 """By which factor the number of entries falls after a success and grows after a failure, at first and at last."""
-SHARE = 5
+FRACTION = 5
 """One step in so many puts changes back."""
 
 
@@ -57,7 +57,7 @@ class SupportDescent(Attack):
 
     Attributes:
         steps: most forward passes of both parts together; backward passes are fewer. Fewer than ten are all descent.
-        momentum: share of the running gradient that a step keeps.
+        momentum: fraction of the running gradient that a step keeps.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
 
     Example:
@@ -77,7 +77,7 @@ class SupportDescent(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Descend, then put back what is not needed."""
-        trials = self.steps // SHARE if self.steps >= 2 * SHARE else 0
+        trials = self.steps // FRACTION if self.steps >= 2 * FRACTION else 0
         _Descent(self, self.steps - trials).perturb(problem)
         solved = problem.solved.nonzero()[:, 0]
         if trials and len(solved):

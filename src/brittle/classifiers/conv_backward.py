@@ -132,13 +132,13 @@ def conv_backward(
     matrix = weight.permute(2, 3, 1, 0).reshape(-1, filters)
     canvas = slopes.new_zeros(count, channels, height + 2 * padding[0], width + 2 * padding[1])
     image, channel, line, _ = canvas.stride()
-    lattice = (channel, image, stride[0] * line, stride[1])
+    strides = (channel, image, stride[0] * line, stride[1])
     step = max(VALUES // (len(matrix) * rows * columns), 1)
     for number, part in enumerate(slopes.split(step)):
         for place, owed in enumerate(_products(matrix, part, channels).unbind(0)):
             top, left = divmod(place, across)
             begins = number * step * image + top * line + left
-            canvas.as_strided(owed.shape, lattice, begins).add_(owed)
+            canvas.as_strided(owed.shape, strides, begins).add_(owed)
     return canvas[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
 
 

@@ -30,7 +30,7 @@ class Manner:
         kind: of the images that it takes.
         compiled: whether a part of it is one that torch.compile made.
         narrow: whether slopes pass through float16 on their way back; None while that is not known.
-        grain: by what share its numbers round where it calculates in halves, otherwise 0; None while not known.
+        grain: by what fraction its numbers round where it calculates in halves, otherwise 0; None while not known.
     """
 
     when: object
@@ -125,7 +125,7 @@ class Trial:
 
 
 def grain_of(module: nn.Module) -> float:
-    """Return by what share a module's numbers round where it is known to calculate in halves; 0 otherwise."""
+    """Return by what fraction a module's numbers round where it is known to calculate in halves; 0 otherwise."""
     return max((manner.grain or 0.0 for manner in _MANNERS.get(module, {}).values()), default=0.0)
 
 

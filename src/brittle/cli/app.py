@@ -20,6 +20,7 @@ from brittle.errors import BrittleError, quoted
 from brittle.evaluation.gate import ExitCode
 from brittle.files import check_names
 from brittle.names import shown
+from brittle.older_names import todays_option
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
 
@@ -28,6 +29,14 @@ INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 class Commands(TyperGroup):
     """The commands, which repeat a word that they do not know as text that a terminal does not obey."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take options by their older names too, with a note."""
+        named = [todays_option(word) for word in args]
+        for old, new in zip(args, named, strict=True):
+            if old != new:
+                typer.echo(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now", err=True)
+        return super().parse_args(ctx, named)
 
     def make_context(self, *words: Any, **extra: Any) -> typer.Context:
         """Read the words before a command."""
@@ -106,12 +115,12 @@ def demo(
 ) -> None:
     """Audit the built-in network on the built-in digits, in about half a minute, and say where the report lies."""
     question, effort = Question("linf", radius=0.1), Effort(device=device_of(None))
-    audit(ModelSpec("digits-lenet"), DataSpec("digits", limit=200), question, effort, out)
+    audit(ModelSpec("digits-lenet"), DataSpec("digits", max_images=200), question, effort, out)
 
 
 def study(
     name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY.")],
-    effort: Annotated[Effort, Fields(without=("budget", "draws", "batch"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
         "studies"
     ),

@@ -49,7 +49,8 @@ def audit(
 
         brittle audit digits-lenet --data digits --eps 0.1
 
-        brittle audit model.pt2 --data val.parquet --limit 200 --norm linf --eps 4/255 --attack pgd:steps=40,restarts=5
+        brittle audit model.pt2 --data val.parquet --max-images 200 --norm linf --eps 4/255 --attack
+        pgd:steps=40,restarts=5
     """
     from brittle import terminal
     from brittle.bars import Bar

@@ -13,8 +13,8 @@ from brittle.specs import DataSpec, Effort, Question
 def train(
     network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
     data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
-    question: Annotated[Question, Fields(without=("target", "lattice"))],
-    effort: Annotated[Effort, Fields(without=("budget", "draws", "batch"))],
+    question: Annotated[Question, Fields(without=("target", "quantization"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
     recipe: Annotated[
@@ -27,7 +27,7 @@ def train(
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
     ] = None,
-    share: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
+    fraction: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
     limits: FileLimits = None,
@@ -55,7 +55,7 @@ def train(
             epochs=epochs,
             attack=attack,
             question=question,
-            share=share,
+            fraction=fraction,
             warmup=warmup,
             clean_epochs=clean_epochs,
             effort=effort,

@@ -19,9 +19,9 @@ def universal(
     model: Annotated[ModelSpec, Fields(without=("labels",))],
     data: Annotated[DataSpec, Fields(without=("class_order",), differ={"data": IMAGES}, default={"data": None})],
     question: Annotated[
-        Question, Fields(without=("target", "lattice"), differ={"norm": {"help": "linf, the default, or l2."}})
+        Question, Fields(without=("target", "quantization"), differ={"norm": {"help": "linf, the default, or l2."}})
     ],
-    effort: Annotated[Effort, Fields(without=("budget", "draws"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")] = Path("universal.safetensors"),
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")

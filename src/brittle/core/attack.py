@@ -166,14 +166,14 @@ def fraction_below_one(name: str, value: float) -> None:
         InputError: with the name and the value.
     """
     if not 0 <= value < 1:
-        raise InputError(f"{name} is {value}; expected a share from 0 up to, but not including, 1")
+        raise InputError(f"{name} is {value}; expected a fraction from 0 up to, but not including, 1")
 
 
 def fraction_above_zero(name: str, value: float) -> None:
-    """Refuse a hyper-parameter that is no share from just above 0 to 1.
+    """Refuse a hyper-parameter that is no fraction from just above 0 to 1.
 
     Raises:
         InputError: with the name, the value and the range.
     """
     if not 0 < value <= 1:
-        raise InputError(f"{name} is {value}; expected a share above 0, at most 1")
+        raise InputError(f"{name} is {value}; expected a fraction above 0, at most 1")

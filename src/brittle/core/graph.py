@@ -15,7 +15,7 @@ class Graph:
 
     Attributes:
         leaf: the images seen.
-        outputs: their logits, (draws, m, k); one draw but for randomised networks.
+        outputs: their logits, (eot_samples, m, k); one sample but for randomised networks.
         shown: which of the images the budget let the network see, (m,); None for all.
         unusable: which points have no finite output, and the clean image's in its place, (m,); None for none.
         spent: whether the backward pass was used up.
@@ -29,7 +29,7 @@ class Graph:
 
     @property
     def logits(self) -> Logits:
-        """The mean over the draws, (m, k), detached."""
+        """The mean over the samples, (m, k), detached."""
         return self.outputs.detach().mean(0)
 
 
@@ -38,7 +38,7 @@ def completed(points: Images, outputs: Tensor, clean: Logits, rows: Tensor | Non
 
     Args:
         points: (m, c, h, w).
-        outputs: of those that it has seen, (r, k) or (draws, r, k).
+        outputs: of those that it has seen, (r, k) or (eot_samples, r, k).
         clean: logits that stand in for the others, and where outputs are not finite, (m, k).
         rows: which points it has seen, (r,); None for all.
     """

@@ -13,7 +13,7 @@ from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
 from brittle.threats import Parametric, Threat
-from brittle.threats.grid import Lattice
+from brittle.threats.grid import QuantizationGrid
 from brittle.types import Images, Labels, Logits
 
 VERIFICATION_QUERIES = 1
@@ -30,8 +30,8 @@ class Job:
         images: (n, c, h, w) floats, where they were given; `taken` brings some of them to the network.
         labels: (n,) int64, or None.
         ids: (n,) int64.
-        batch: most images that are attacked at once, each drawn `draws` times.
-        lattice: levels on which images lie; None for none, and for threats that keep to levels themselves.
+        batch: most images that are attacked at once, each seen `eot_samples` times.
+        grid: levels on which images lie; None for none, and for threats that keep to levels themselves.
         earlier: clean logits of earlier batches.
     """
 
@@ -45,8 +45,8 @@ class Job:
     seed: int
     batch: int
     budget: int | None
-    lattice: Lattice | None
-    draws: int
+    grid: QuantizationGrid | None
+    eot_samples: int
     trace: bool
     progress: Callable[[int], None] | None
     earlier: list[Tensor] = field(default_factory=list[Tensor], compare=False)
@@ -54,19 +54,19 @@ class Job:
     @property
     def verifying(self) -> int:
         """The passes kept back to look at what is returned."""
-        return VERIFICATION_QUERIES * self.draws
+        return VERIFICATION_QUERIES * self.eot_samples
 
     @property
     def allowance(self) -> int | None:
-        """The passes that the attack may make; what is kept back is for the lattice and for verifying."""
+        """The passes that the attack may make; what is kept back is for the quantization grid and for verifying."""
         if self.budget is None:
             return None
-        return self.budget - self.verifying - (self.budget // 4 if self.lattice is not None else 0)
+        return self.budget - self.verifying - (self.budget // 4 if self.grid is not None else 0)
 
     def taken(self, rows: Tensor) -> Images:
-        """Return some of the images, on the network's device and on the lattice."""
+        """Return some of the images, on the network's device and on the grid."""
         x = placed(self.images[rows], self.classifier)
-        return x if self.lattice is None else self.lattice.settled(x)
+        return x if self.grid is None else self.grid.settled(x)
 
     def labels_of(self, rows: Tensor) -> Labels | None:
         """Return the labels of some images, on the network's device."""
@@ -100,8 +100,8 @@ def job_of(  # noqa: PLR0913  # as many as `run` has
     batch: Count,
     ids: Tensor | np.ndarray | None,
     budget: Count | None,
-    lattice: int | None,
-    draws: Count,
+    quantization: int | None,
+    eot_samples: Count,
     trace: bool,
     progress: Callable[[int], None] | None,
 ) -> Job:
@@ -110,7 +110,9 @@ def job_of(  # noqa: PLR0913  # as many as `run` has
     Raises:
         InputError: as `run`.
     """
-    least = 1 if draws == 1 else 2 * draws + 1  # the clean image is looked at once more to check what comes out
+    least = (
+        1 if eot_samples == 1 else 2 * eot_samples + 1
+    )  # the clean image is looked at once more to check what comes out
     at_least("budget", least if budget is None else budget, least)
     x = as_images(images, classifier.bounds)
     threat = threat.checked(x)
@@ -120,13 +122,15 @@ def job_of(  # noqa: PLR0913  # as many as `run` has
     if isinstance(goal, Goal):
         goal = replace(goal, labels=as_labels(goal.labels, x, _name_of(goal)))
     ids = torch.arange(len(x)) if ids is None else as_labels(ids, x, "ids")
-    grid = None if lattice is None else Lattice(lattice, classifier.bounds)
+    grid = None if quantization is None else QuantizationGrid(quantization, classifier.bounds)
     if grid is not None and isinstance(threat, Parametric):
-        threat, grid = replace(threat, lattice=grid), None
+        threat, grid = replace(threat, grid=grid), None
     elif grid is not None:
         grid.check(threat, x)
-    size = max(batch // draws, 1)
-    return Job(attack, classifier, x, classes, ids, goal, threat, seed, size, budget, grid, draws, trace, progress)
+    size = max(batch // eot_samples, 1)
+    return Job(
+        attack, classifier, x, classes, ids, goal, threat, seed, size, budget, grid, eot_samples, trace, progress
+    )
 
 
 def _name_of(goal: Goal) -> str:

@@ -1,4 +1,4 @@
-"""Ladders of lattice points around a point: each rung has more of a linearised margin, and a larger size."""
+"""Points of a quantization grid around a point, in order: each has more of a linearised margin, and a larger size."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Neighbourhood(Rows):
 
 @dataclass(frozen=True)
 class CandidatePath(Rows, ABC):
-    """Lattice points of each image in rising order of size.
+    """Points of the quantization grid of each image in rising order of size.
 
     Attributes:
         top: number of the last rung, (n,) int64.

@@ -14,7 +14,7 @@ def usable(outputs: Tensor, clean: Logits) -> tuple[Tensor, Mask | None]:
     """Put the logits of the clean images where a network said NaN or infinity: such a point is no example of anything.
 
     Args:
-        outputs: (draws, m, k).
+        outputs: (eot_samples, m, k).
         clean: (m, k), finite.
 
     Returns:

@@ -10,7 +10,7 @@ from torch import Tensor
 from brittle.base.rows import Rows
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier, no_gradients
-from brittle.classifiers.draws import drawn
+from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.manner import grain_of
 from brittle.classifiers.slopes import slope_of
 from brittle.core.goal import Goal
@@ -34,9 +34,9 @@ class Problem(Rows):
         ids: position of each image in the record, (n,) int64.
         record: best points and passes, shared by all cuts of the problem.
         streams: random streams, shared likewise.
-        limit: most images in one forward pass.
-        draws: how often every point is looked at, each time with fresh random numbers of a randomised network. It is
-            judged by its mean logits, and gradients are the means over the draws (expectation over transformation,
+        max_points: most images in one forward pass.
+        eot_samples: how often every point is looked at, each time with fresh random numbers of a randomised network. It
+            is judged by its mean logits, and gradients are the means over the samples (expectation over transformation,
             Athalye et al., ICML 2018).
     """
 
@@ -48,8 +48,8 @@ class Problem(Rows):
     ids: Tensor
     record: Record
     streams: Streams
-    limit: int
-    draws: int = 1
+    max_points: int
+    eot_samples: int = 1
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,16 +85,16 @@ class Problem(Rows):
                 whether several points of each image fit into one pass depends on how many images there are.
 
         Returns:
-            The points as the network saw them. More than `limit` points are evaluated in parts, without a graph. Points
-            beyond an image's budget are not evaluated: they have the logits of its clean image, no gradient, and never
-            meet the goal. The same logits stand in for outputs that are not finite, whose gradient leads back to the
-            clean image.
+            The points as the network saw them. More than `max_points` points are evaluated in parts, without a graph.
+            Points beyond an image's budget are not evaluated: they have the logits of its clean image, no gradient, and
+            never meet the goal. The same logits stand in for outputs that are not finite, whose gradient leads back to
+            the clean image.
         """
         owners = self if of is None else self.rows(of)
         affordable = self.record.affordable(owners.ids)
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
-        keeps = graph and of is None and len(points) <= self.limit
+        keeps = graph and of is None and len(points) <= self.max_points
         shown = points.detach().requires_grad_() if keeps else points
         with torch.set_grad_enabled(keeps):
             ask, asked, rows = owners._charged(shown)
@@ -112,7 +112,7 @@ class Problem(Rows):
             return self._seen(leaf, ask(asked), rows)
 
     def judge(self, points: Images) -> Logits:
-        """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
+        """Evaluate points without a way back, at most `max_points` at a time; counted but not recorded."""
         ask, asked, rows = self._charged(points)
         return self._seen(points, ask(asked), rows).outputs.mean(0)
 
@@ -120,16 +120,26 @@ class Problem(Rows):
         """Count the passes of the points that the budget allows, before they are made: what fails has been asked too.
 
         Returns:
-            What gives outputs, (m, k) or (draws, m, k); the points to give it; which they are, None for all.
+            What gives outputs, (m, k) or (eot_samples, m, k); the points to give it; which they are, None for all.
         """
-        rows = self.record.affordable(self.ids, self.draws)
+        rows = self.record.affordable(self.ids, self.eot_samples)
         ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
-        self.record.count(ids, forward=self.draws)
+        self.record.count(ids, forward=self.eot_samples)
         if rows is not None and not len(rows):
             return lambda _: self.clean[:0], asked, rows
-        if self.draws == 1 and len(asked) <= self.limit:
+        if self.eot_samples == 1 and len(asked) <= self.max_points:
             return self.classifier.logits, asked, rows
-        return partial(drawn, self.classifier, draws=self.draws, streams=self.streams, limit=self.limit), asked, rows
+        return (
+            partial(
+                eot_outputs,
+                self.classifier,
+                eot_samples=self.eot_samples,
+                streams=self.streams,
+                max_points=self.max_points,
+            ),
+            asked,
+            rows,
+        )
 
     def _seen(self, points: Images, outputs: Tensor, rows: Tensor | None) -> Graph:
         """Return a forward pass of all points, of which the network has seen those at the positions `rows`."""
@@ -194,7 +204,7 @@ class Probe(Rows):
         Returns:
             d value[i] / d point[i], (m, c, h, w).
         """
-        if len(self) > self.problem.limit:
+        if len(self) > self.problem.max_points:
             return self.gradients(lambda logits: value(logits)[:, None])[:, 0]
         if self.graph is None or self.graph.spent:
             return self._upon(self.problem.look(self.points))._back(value, keep=False)
@@ -209,13 +219,13 @@ class Probe(Rows):
         Returns:
             d values[i, j] / d point[i], (m, j, c, h, w).
         """
-        if len(self) <= self.problem.limit:
+        if len(self) <= self.problem.max_points:
             return torch.stack([gradients for _, _, gradients in self.sweep(lambda logits, _: values(logits))], 1)
         seen = self.logits.detach().requires_grad_()
         with torch.enable_grad():
             columns = values(seen).sum(0)
         slopes = [torch.autograd.grad(column, seen, retain_graph=True)[0] for column in columns]
-        parts = torch.arange(len(self), device=self.points.device).split(self.problem.limit)
+        parts = torch.arange(len(self), device=self.points.device).split(self.problem.max_points)
         return torch.cat([self.rows(part)._chained([slope[part] for slope in slopes]) for part in parts])
 
     def _chained(self, slopes: list[Logits]) -> Tensor:
@@ -239,11 +249,11 @@ class Probe(Rows):
 
         Yields:
             The column, the positions (r,) of the points that need it, and their gradients (r, c, h, w).
-            More than `limit` points are differentiated in parts, one part after the other.
+            More than `max_points` points are differentiated in parts, one part after the other.
         """
         everyone = torch.arange(len(self), device=self.points.device)
-        if len(self) > self.problem.limit:
-            for part in everyone.split(self.problem.limit):
+        if len(self) > self.problem.max_points:
+            for part in everyone.split(self.problem.max_points):
                 within = self.rows(part).sweep(
                     lambda logits, at, part=part: values(logits, part[at]), None if depth is None else depth[part]
                 )
@@ -281,16 +291,16 @@ class Probe(Rows):
         assert graph is not None
         if not graph.outputs.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
-        whole, draws = len(self) == len(graph.leaf), len(graph.outputs)
+        whole, eot_samples = len(self) == len(graph.leaf), len(graph.outputs)
         with torch.enable_grad():
             outputs = graph.outputs if whole else graph.outputs[:, self.places]
-            total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
+            total = torch.stack([value(one).sum() for one in outputs]).sum() / eot_samples
         gradients, kept = slope_of(total, graph.leaf, self.problem.classifier.module, keep=keep)
         if gradients is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
         gradients, graph.spent = gradients.contiguous(), not kept
         ids = self.problem.ids if graph.shown is None else self.problem.ids[graph.shown[self.places]]
-        self.problem.record.count(ids, backward=draws)
+        self.problem.record.count(ids, backward=eot_samples)
         problem, found = self.problem, gradients if whole else gradients[self.places]
         found = filled(problem.record, problem.ids, found, self.unusable)
         if self.unusable is None:

@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -35,9 +36,9 @@ class Result:
             turn back from them.
         nonfinite_gradients: gradients with an entry that is NaN or infinite; 0 takes its place, and the finite entries
             carry the search.
-        seconds: the image's share of its batch's time.
-        size_unrounded: of the change before it was put on the lattice, finite where the attack succeeded without one;
-            None without `lattice`, and for deformations.
+        seconds: the image's part of its batch's time.
+        size_unrounded: of the change before it was put on the grid, finite where the attack succeeded without one;
+            None without `quantization`, and for deformations.
         perturbation: the parameters that lead from the clean image to what is returned, such as the fields (n, 2, h,
             w) of deformations in pixels; None where changes are measured on the images.
         trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
@@ -106,7 +107,13 @@ class Result:
 
     @property
     def lattice_cost(self) -> PerImage | None:
-        """By how much the lattice made the change larger; infinite where it lost it, NaN where nothing was found."""
+        """`quantization_cost`, by its older name."""
+        warnings.warn("lattice_cost is called quantization_cost now", DeprecationWarning, stacklevel=2)
+        return self.quantization_cost
+
+    @property
+    def quantization_cost(self) -> PerImage | None:
+        """By how much the grid made the change larger; infinite where it lost it, NaN where nothing was found."""
         return None if self.size_unrounded is None else self.size - self.size_unrounded
 
     def table(self) -> pa.Table:

@@ -10,14 +10,14 @@ from torch import Tensor
 from brittle.arguments import Count, Seed
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.draws import drawn
+from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, nothing_returned
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import REMEMBERED, Job, job_of
-from brittle.core.lattice import quantize
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
+from brittle.core.quantize import quantize
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
 from brittle.maths.losses import decided
@@ -37,8 +37,8 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     batch: Count = 256,
     ids: Tensor | np.ndarray | None = None,
     budget: Count | None = None,
-    lattice: int | None = None,
-    draws: Count = 1,
+    quantization: int | None = None,
+    eot_samples: Count = 1,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Result:
@@ -61,13 +61,14 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
         budget: most forward plus backward passes per image, the clean and the verifying pass included. No image is
             shown to the network more often than that: points beyond it are not evaluated. Backward passes of the step
-            under way may come on top, where an attack makes any. With `lattice` a quarter is kept for the search on it.
-        lattice: number of levels that a value may take, such as the 256 of an 8-bit file. What is returned lies on
+            under way may come on top, where an attack makes any. With `quantization` a quarter is kept for the search
+            on it.
+        quantization: number of levels that a value may take, such as the 256 of an 8-bit file. What is returned lies on
             them, by a search that starts from what the attack found, and is judged there; deformed images are rounded
             to them whenever the network sees one. By default any value may be taken.
-        draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
-            are averaged (expectation over transformation). Batches become smaller by that factor, and each draw counts
-            as a pass.
+        eot_samples: how often a randomised network is asked about every point; it is judged by its mean logits, and
+            gradients are averaged (expectation over transformation). Batches become smaller by that factor, and each
+            draw counts as a pass.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
 
@@ -87,7 +88,20 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         torch.Size([3, 1, 2, 2])
     """
     job = job_of(
-        attack, classifier, images, labels, goal, threat, seed, batch, ids, budget, lattice, draws, trace, progress
+        attack,
+        classifier,
+        images,
+        labels,
+        goal,
+        threat,
+        seed,
+        batch,
+        ids,
+        budget,
+        quantization,
+        eot_samples,
+        trace,
+        progress,
     )
     count, first, size = len(job.images), 0, job.batch
     with preserving_state(classifier.module, job.seed):
@@ -108,8 +122,8 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         return collector.result()
 
 
-def _attacked(job: Job, rows: Tensor, limit: int, collector: Collector) -> None:
-    """Attack the images at the positions `rows`, with at most `limit` in one pass, and collect what comes out."""
+def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> None:
+    """Attack the images at the positions `rows`, with at most `max_points` in one pass, and collect what comes out."""
     began = time.perf_counter()
     classifier, count, x = job.classifier, len(rows), job.taken(rows)
     labels = job.labels_of(rows)
@@ -119,17 +133,17 @@ def _attacked(job: Job, rows: Tensor, limit: int, collector: Collector) -> None:
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
     record = Record(threat.zero(x), budget=job.allowance, trace=job.trace)
     places = torch.arange(count, device=x.device)
-    record.count(places, forward=1 if job.draws == 1 else 1 + job.draws)
+    record.count(places, forward=1 if job.eot_samples == 1 else 1 + job.eot_samples)
     already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, limit, job.draws)
+    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, max_points, job.eot_samples)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already & ~record.spent(places)).any()):
         nothing_returned(job.attack, job.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
     sizes: dict[str, Tensor] = {}
-    if job.lattice is not None:
+    if job.grid is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
         left = None if job.budget is None else job.budget - job.verifying
-        problem = quantize(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0], left)
+        problem = quantize(job.grid, problem, (problem.solved & ~already).nonzero()[:, 0], left)
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
     verified = count > 0 and (job.budget is None or job.budget > job.verifying)
     columns = _judged(problem, adversarial, already, right, verified=verified) | sizes
@@ -150,8 +164,8 @@ def _clean(job: Job, x: Images, streams: Streams) -> Logits:
     clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
     if sum(map(len, job.earlier)) < REMEMBERED:
         job.earlier.append(clean)
-    if count and job.draws > 1:
-        clean = drawn(classifier, x, job.draws, streams).mean(0)
+    if count and job.eot_samples > 1:
+        clean = eot_outputs(classifier, x, job.eot_samples, streams).mean(0)
         classifier.check(clean, x)
     if count:
         job.check_classes(clean.shape[1])
@@ -169,9 +183,11 @@ def _judged(
     record, clean = problem.record, problem.clean
     final, unusable = clean, torch.zeros_like(already)
     if verified:
-        outputs, spoilt = usable(drawn(problem.classifier, adversarial, problem.draws, problem.streams), clean)
+        outputs, spoilt = usable(
+            eot_outputs(problem.classifier, adversarial, problem.eot_samples, problem.streams), clean
+        )
         final, unusable = outputs.mean(0), unusable if spoilt is None else spoilt
-        record.count(problem.ids, forward=problem.draws)
+        record.count(problem.ids, forward=problem.eot_samples)
         record.note_nonfinite(problem.ids, outputs=spoilt)
     margin = problem.goal.margin(final)
     met = problem.goal.met(final) & torch.isfinite(margin) & ~unusable

@@ -30,24 +30,24 @@ class Digits(Source):
     Args:
         split: "test" or "train".
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: of no effect here.
 
     Raises:
         DataError: for another split.
 
-    >>> next(Digits(limit=20).blocks(20)).images.shape
+    >>> next(Digits(max_images=20).blocks(20)).images.shape
     torch.Size([20, 1, 28, 28])
     """
 
     classes = tuple("0123456789")
 
     def __init__(
-        self, split: str = "test", *, fit: Fit | None = None, limit: int | None = None, skip_bad: bool = False
+        self, split: str = "test", *, fit: Fit | None = None, max_images: int | None = None, skip_bad: bool = False
     ):
         if split not in SPLITS:
             raise DataError(f"the digits have no split {split!r}; expected digits:train or digits:test")
-        super().__init__(f"digits:{split}", fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(f"digits:{split}", fit=fit, max_images=max_images, skip_bad=skip_bad)
         images, labels = upsampled()
         order = balanced_order(labels.tolist(), [f"digits/{i}" for i in range(len(labels))])
         self._order = order[:TEST_IMAGES] if split == "test" else order[TEST_IMAGES:]

@@ -42,7 +42,7 @@ class Folder(Source):
         path: the folder, or one image file.
         spec: what the user wrote; the path by default.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: whether images that cannot be read are left out and listed in `bad`.
         class_order: how class folders that are whole numbers are ordered, see `Order`.
 
@@ -56,11 +56,11 @@ class Folder(Source):
         *,
         spec: str | None = None,
         fit: Fit | None = None,
-        limit: int | None = None,
+        max_images: int | None = None,
         skip_bad: bool = False,
         class_order: Order = "auto",
     ):
-        super().__init__(spec or str(path), fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(spec or str(path), fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._class_order: Order = class_order
         if path.exists() and not path.is_dir():
             self._root, files, self.labelled = path.parent, [(path.name, UNLABELLED)], False

@@ -28,7 +28,7 @@ class Hub(Source):
         name: the repository, e.g. "uoft-cs/cifar10".
         split: by default the test split, or else the validation split, or else the only one.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: whether images that cannot be read are left out and listed in `bad`.
 
     Raises:
@@ -42,10 +42,12 @@ class Hub(Source):
         split: str | None = None,
         *,
         fit: Fit | None = None,
-        limit: int | None = None,
+        max_images: int | None = None,
         skip_bad: bool = False,
     ):
-        super().__init__(f"hf:{name}" + (f":{split}" if split else ""), fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(
+            f"hf:{name}" + (f":{split}" if split else ""), fit=fit, max_images=max_images, skip_bad=skip_bad
+        )
         self._set, self._image, self._label = open_set(name, split)
         self._name = name
         self.total, self.labelled = len(self._set), self._label is not None

@@ -26,7 +26,7 @@ class Memory(Source):
         labels: whole numbers, one for each image; None where there are none.
         spec: how they are called in a report.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: of no effect here: an array has no single file to leave out.
 
     Raises:
@@ -45,10 +45,10 @@ class Memory(Source):
         *,
         spec: str = "tensors",
         fit: Fit | None = None,
-        limit: int | None = None,
+        max_images: int | None = None,
         skip_bad: bool = False,
     ):
-        super().__init__(spec, fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(spec, fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._images = _array(images, "images")
         self._grid, self._last = layout(self._images.shape, self._images.dtype, f"images of {spec}")
         self.total, self.labelled = len(self._images), labels is not None
@@ -72,15 +72,15 @@ class Memory(Source):
         return to_pixels(self._images[index], self._last, f"image {index} of {self.spec}")
 
 
-def from_memory(given: object, *, fit: Fit | None, limit: int | None, skip_bad: bool) -> Source:
+def from_memory(given: object, *, fit: Fit | None, max_images: int | None, skip_bad: bool) -> Source:
     """Return a source of what a caller holds.
 
     Args:
         given: (images, labels) as tensors or arrays; a data set whose items are (image, label); a loader whose batches
-            are (images, labels). A set or a loader is gone through once, in its own order, up to `limit`, and held in
-            memory as it gives the images.
+            are (images, labels). A set or a loader is gone through once, in its own order, up to `max_images`, and held
+            in memory as it gives the images.
         fit: how images are brought to the form that the network takes.
-        limit: use only the first N images.
+        max_images: use only the first N images.
         skip_bad: as of every source.
 
     Raises:
@@ -88,7 +88,7 @@ def from_memory(given: object, *, fit: Fit | None, limit: int | None, skip_bad: 
     """
     if isinstance(given, tuple | list) and len(cast("tuple[object, ...]", given)) == 2:
         images, labels = cast("tuple[object, object]", tuple(given))
-        return Memory(images, labels, fit=fit, limit=limit, skip_bad=skip_bad)
+        return Memory(images, labels, fit=fit, max_images=max_images, skip_bad=skip_bad)
     if isinstance(given, DataLoader):
         if isinstance(given.sampler, RandomSampler):
             raise DataError(
@@ -100,11 +100,11 @@ def from_memory(given: object, *, fit: Fit | None, limit: int | None, skip_bad: 
         name, loader = type(given).__name__, DataLoader(cast("Dataset[Any]", given), batch_size=1)
     else:
         raise DataError(f"the images are {seen(given)}; {EXPECTED}")
-    images, labels = _gathered(loader, name, limit)
-    return Memory(images, labels, spec=name, fit=fit, limit=limit, skip_bad=skip_bad)
+    images, labels = _gathered(loader, name, max_images)
+    return Memory(images, labels, spec=name, fit=fit, max_images=max_images, skip_bad=skip_bad)
 
 
-def _gathered(loader: "DataLoader[Any]", name: str, limit: int | None) -> tuple[Tensor, Tensor]:
+def _gathered(loader: "DataLoader[Any]", name: str, max_images: int | None) -> tuple[Tensor, Tensor]:
     """All batches of a loader in one; the global random state, of which a loader takes a number, stays as it is."""
     images: list[Tensor] = []
     labels: list[Tensor] = []
@@ -114,7 +114,7 @@ def _gathered(loader: "DataLoader[Any]", name: str, limit: int | None) -> tuple[
                 raise DataError(f"{name} gives {seen(batch)}; expected (images, labels) as tensors in each batch")
             images.append(batch[0].detach().cpu())
             labels.append(batch[1].detach().cpu().reshape(-1))
-            if limit is not None and sum(map(len, images)) >= limit:
+            if max_images is not None and sum(map(len, images)) >= max_images:
                 break
     if not images:
         raise DataError(f"{name} gives no images; expected at least one")

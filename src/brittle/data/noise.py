@@ -22,7 +22,7 @@ class Noise(Source):
     Args:
         total: how many.
         fit: the size; three channels where it does not say.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: of no effect here.
 
     Raises:
@@ -35,9 +35,9 @@ class Noise(Source):
     labelled = False
 
     def __init__(
-        self, total: int = IMAGES, *, fit: Fit | None = None, limit: int | None = None, skip_bad: bool = False
+        self, total: int = IMAGES, *, fit: Fit | None = None, max_images: int | None = None, skip_bad: bool = False
     ):
-        super().__init__(f"noise:{total}", fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(f"noise:{total}", fit=fit, max_images=max_images, skip_bad=skip_bad)
         if total < 1:
             raise DataError(f"noise:{total} has no image; expected at least 1")
         if self.fit.height is None or self.fit.width is None:
@@ -46,11 +46,11 @@ class Noise(Source):
         self._shape_of_one = self.fit.channels or 3, self.fit.height, self.fit.width
 
     @classmethod
-    def of(cls, rest: str, *, fit: Fit | None, limit: int | None, skip_bad: bool) -> "Noise":
+    def of(cls, rest: str, *, fit: Fit | None, max_images: int | None, skip_bad: bool) -> "Noise":
         """Read what stands behind `noise:`."""
         if rest and not rest.isdecimal():
             raise DataError(f"noise:{rest} names no number of images; expected noise or, e.g., noise:500")
-        return cls(int(rest or IMAGES), fit=fit, limit=limit, skip_bad=skip_bad)
+        return cls(int(rest or IMAGES), fit=fit, max_images=max_images, skip_bad=skip_bad)
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Yield the images start..stop - 1."""

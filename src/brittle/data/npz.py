@@ -35,7 +35,7 @@ class Npz(Source):
         path: the file.
         spec: what the user wrote; the path by default.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: of no effect here: an array has no single file to leave out.
 
     Raises:
@@ -50,10 +50,10 @@ class Npz(Source):
         *,
         spec: str | None = None,
         fit: Fit | None = None,
-        limit: int | None = None,
+        max_images: int | None = None,
         skip_bad: bool = False,
     ):
-        super().__init__(spec or str(path), fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(spec or str(path), fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._path = path
         with reading(path) as archive:
             arrays = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]

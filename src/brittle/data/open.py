@@ -40,7 +40,7 @@ class Options(TypedDict):
     """What every source takes."""
 
     fit: Fit | None
-    limit: int | None
+    max_images: int | None
     skip_bad: bool
 
 
@@ -49,7 +49,7 @@ def open_source(
     spec: FileName,
     *,
     fit: Fit | None = None,
-    limit: Count | None = None,
+    max_images: Count | None = None,
     skip_bad: bool = False,
     class_order: str = "auto",
 ) -> Source:
@@ -58,7 +58,7 @@ def open_source(
     Args:
         spec: one of `FORMS`, or a name of `SOURCES`, such as what an installed package announces.
         fit: how images are brought to the form that the network takes; by default they stay as they are.
-        limit: how many of the first images are used; all by default.
+        max_images: how many of the first images are used; all by default.
         skip_bad: whether an image that cannot be read is left out and listed in the source's `bad`; by default it
             raises BadImage.
         class_order: how classes get their numbers where only their names say: "auto", "numeric" or "text" (as
@@ -69,11 +69,11 @@ def open_source(
         InputError: for a limit below 1, or an unknown order of classes.
         MissingExtra: if an optional package is needed.
 
-    >>> source = open_source("digits", limit=100)
+    >>> source = open_source("digits", max_images=100)
     >>> len(source), source.classes[:3]
     (100, ('0', '1', '2'))
     """
-    options: Options = {"fit": fit, "limit": limit, "skip_bad": skip_bad}
+    options: Options = {"fit": fit, "max_images": max_images, "skip_bad": skip_bad}
     order = check_order(class_order)
     kind, _, rest = spec.partition(":")
     path = path_of(spec)
@@ -135,7 +135,7 @@ SOURCES = Registry[Callable[..., Source]](
     callable,
     "a brittle.data.Source, or a function that returns one",
 )
-"""What can be opened by name: called with what follows `NAME:` ("" for nothing), and fit, limit and skip_bad."""
+"""What can be opened by name: called with what follows `NAME:` ("" for nothing), and fit, max_images and skip_bad."""
 
 
 def open_path(path: Path, spec: str, options: Options, order: Order) -> Source:

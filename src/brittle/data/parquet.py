@@ -51,7 +51,7 @@ class Parquet(Source):
         paths: the files in order.
         spec: what the user wrote; the first path by default.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first rows are used.
+        max_images: how many of the first rows are used.
         skip_bad: whether images that cannot be read are left out and listed in `bad`.
         class_order: how labels that are names of whole numbers are ordered, see `Order`.
 
@@ -67,11 +67,11 @@ class Parquet(Source):
         *,
         spec: str | None = None,
         fit: Fit | None = None,
-        limit: int | None = None,
+        max_images: int | None = None,
         skip_bad: bool = False,
         class_order: Order = "auto",
     ):
-        super().__init__(spec or str(paths[0]), fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(spec or str(paths[0]), fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._paths = list(paths)
         counts: list[int] = []
         for path in self._paths:

@@ -96,9 +96,9 @@ class Source(ABC):
         spec: what the user wrote.
         classes: names of the classes in the order of the labels; empty if not known.
         labelled: whether the images have labels; if not, every label is -1.
-        total: number of images there are, before `limit`.
+        total: number of images there are, before `max_images`.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used; None for all.
+        max_images: how many of the first images are used; None for all.
         skip_bad: whether an image that cannot be read is left out and listed in `bad`, or stops the stream.
         bad: the images left out so far, each once however often they were met.
         skipped: what lies beside the images and is not taken for one, counted by reason.
@@ -114,10 +114,10 @@ class Source(ABC):
     labelled: bool = True
     total: int
 
-    def __init__(self, spec: str, *, fit: Fit | None = None, limit: int | None = None, skip_bad: bool = False):
-        if limit is not None and limit < 1:
-            raise InputError(f"limit={limit}: give at least 1 image, or None for all")
-        self.spec, self.fit, self.limit, self.skip_bad = spec, fit or Fit(), limit, skip_bad
+    def __init__(self, spec: str, *, fit: Fit | None = None, max_images: int | None = None, skip_bad: bool = False):
+        if max_images is not None and max_images < 1:
+            raise InputError(f"max_images={max_images}: give at least 1 image, or None for all")
+        self.spec, self.fit, self.max_images, self.skip_bad = spec, fit or Fit(), max_images, skip_bad
         self.bad: list[Bad] = []
         self.skipped: dict[str, int] = {}
         self.remarks: list[str] = []
@@ -136,8 +136,8 @@ class Source(ABC):
         """Yield everything that determines the images and labels gone through, piece by piece."""
 
     def __len__(self) -> int:
-        """Return how many images the source goes through: `limit` applied, bad ones included."""
-        return self.total if self.limit is None else min(self.limit, self.total)
+        """Return how many images the source goes through: `max_images` applied, bad ones included."""
+        return self.total if self.max_images is None else min(self.max_images, self.total)
 
     def blocks(self, size: int, start: int = 0) -> Iterator[Block]:
         """Stream the images; only one block is in memory at a time, and nothing before `start` is decoded.
@@ -188,7 +188,7 @@ class Source(ABC):
             BoundsError: if all images are so dark that their depth was misunderstood.
 
         >>> from brittle.data import Fit, open_source
-        >>> open_source("digits", fit=Fit(3, 32, 32), limit=20).conversions()
+        >>> open_source("digits", fit=Fit(3, 32, 32), max_images=20).conversions()
         {'grey made RGB': 20, 'made larger': 20}
         """
         return self.kinds().conversions(self.fit, self.spec)
@@ -222,8 +222,8 @@ class Source(ABC):
     def digest(self, *, again: bool = False) -> str:
         """Return the SHA-256 of the content in hexadecimal: two sources with the same digest give the same images.
 
-        It is computed once, as a stream, over the files that the source goes through (those that `limit` leaves out
-        are not read); of a single Parquet or npz file it is what `sha256sum` prints.
+        It is computed once, as a stream, over the files that the source goes through (those that `max_images` leaves
+        out are not read); of a single Parquet or npz file it is what `sha256sum` prints.
 
         Args:
             again: compute it once more, for a source that was opened long ago and whose files may be others now.

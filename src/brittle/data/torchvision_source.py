@@ -26,7 +26,7 @@ class Torchvision(Source):
         split: "test" by default, "train", or what the data set calls its splits.
         root: where the files lie or are downloaded to; by default `brittle/torchvision` in the user's cache folder.
         fit: how images are brought to the form that the network takes.
-        limit: how many of the first images are used.
+        max_images: how many of the first images are used.
         skip_bad: whether images that cannot be read are left out and listed in `bad`.
 
     Raises:
@@ -41,10 +41,10 @@ class Torchvision(Source):
         *,
         root: Path | None = None,
         fit: Fit | None = None,
-        limit: int | None = None,
+        max_images: int | None = None,
         skip_bad: bool = False,
     ):
-        super().__init__(f"torchvision:{name}:{split}", fit=fit, limit=limit, skip_bad=skip_bad)
+        super().__init__(f"torchvision:{name}:{split}", fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._set = make(name, split, root or cache_folder())
         self._name = name
         self.total = len(self._set)

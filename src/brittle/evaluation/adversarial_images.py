@@ -46,7 +46,7 @@ class Saved:
         before, after: predicted classes of the clean image and of the PNG as read back.
         confidence: of `after`.
         linf, l2: norms of the change in the PNG.
-        cost: share by which rounding to the levels of the PNG made the change larger, by the attack's norm; negative
+        cost: fraction by which rounding to the levels of the PNG made the change larger, by the attack's norm; negative
             where the search on them found a smaller one, None without a PNG and for deformations.
         success: whether the PNG, read back from disk, meets the goal.
         already: the clean image met the goal before any change.
@@ -203,8 +203,8 @@ def save_deformation(clean: Tensor, adversarial: Tensor, vectors: Tensor, path: 
         RunError: a file cannot be written.
     """
     original, deformed, arrows = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, vectors))
-    share = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(vectors)
-    frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), share * vectors)
+    fraction = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(vectors)
+    frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), fraction * vectors)
     _write_png(beside(path, VECTORS), sheet(original, deformed, arrows))
     animate([one.numpy().astype(np.float64) for one in frames], beside(path, MOVING))
     write_atomically(beside(path, FIELD), save({"field": vectors.contiguous()}))

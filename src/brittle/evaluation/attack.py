@@ -12,7 +12,7 @@ from torch import Tensor
 
 from brittle.arguments import CountOrNone, checked, fitted
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
 from brittle.core.goal import Targeted
@@ -29,7 +29,7 @@ from brittle.evaluation.adversarial_images import (
     save_picture,
 )
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import draws_for
+from brittle.evaluation.compatibility import eot_samples_for
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
@@ -64,8 +64,8 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     A deformation gets three more files of the same name: the four pictures side by side (`.vectors.png`), an animation
     from the original to the deformed image (`.moving.png`), and the field itself (`.safetensors`, key `field`).
 
-    Rounding to 8 bits undoes small changes, so a change is searched on the 256 levels of a PNG (`lattice` of `run`),
-    within the radius where one is given; the PNG is then read back from disk and judged.
+    Rounding to 8 bits undoes small changes, so a change is searched on the 256 levels of a PNG (`quantization` of
+    `run`), within the radius where one is given; the PNG is then read back from disk and judged.
 
     `attack.json` beside them says what every file is, with its digest. Killed at any moment and called again, it goes
     on after the last 16 images; finished and called again, it reads what it made. What another call made stays as it
@@ -79,7 +79,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
             attacks that need one get the usual one; the class to reach, any other than the label by default; and the
             levels that a value may take, 256, or fewer where they are among these, such as 2, 4, 16 or 52.
         attack: as text, such as `pgd:steps=40`, or as a value, such as `PGD(steps=40)`.
-        effort: budget, draws, seed and device.
+        effort: budget, eot_samples, seed and device.
         force: replace the images that another call left in the folder.
         tell: told what is done to the images on their way to the network, and how classes were matched.
         **options: single fields of these values, as in `audit`.
@@ -92,10 +92,12 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     """
     asked = Asked.of(model, images, question, effort, options, without=("batch",))
     seed, budget = asked.effort.seed or 0, asked.effort.budget
-    target, lattice = fitted("target", asked.question.goal, CountOrNone | None), asked.question.quantization
-    lattice = 256 if lattice is None else lattice
-    if lattice < 2 or TOP % (lattice - 1):
-        raise InputError(f"lattice is {lattice}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86")
+    target, quantization = fitted("target", asked.question.goal, CountOrNone | None), asked.question.quantization
+    quantization = 256 if quantization is None else quantization
+    if quantization < 2 or TOP % (quantization - 1):
+        raise InputError(
+            f"quantization is {quantization}; expected 256, or fewer levels that a PNG has: 2, 4, 6, 16, 18, 52, 86"
+        )
     read, loaded = files_named(asked.model.spec, asked.data.spec, asked.model.weights), users_modules()
     check_folder(Path(out), IMAGES, read)
     threat, eps = threat_of(asked.question)
@@ -108,16 +110,28 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
             tell(line)
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
-    draws = asked.effort.draws or draws_for(subject.classifier, source, budget)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
-    said |= {"lattice": lattice, "budget": budget, "draws": draws, "device": subject.device.partition(":")[0]}
+    said |= {
+        "quantization": quantization,
+        "budget": budget,
+        "eot_samples": eot_samples,
+        "device": subject.device.partition(":")[0],
+    }
     identity_fields = [planned.attack, threat]
     identity = stated({**said, **_about(subject, source, loaded, identity_fields, asks=budget is None)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
         folder = ImageFolder.open(Path(out), identity, force=force)
         job = _Job(
-            subject.classifier, planned, target, seed, lattice, folder, without_final_query(budget, draws), draws
+            subject.classifier,
+            planned,
+            target,
+            seed,
+            quantization,
+            folder,
+            without_final_query(budget, eot_samples),
+            eot_samples,
         )
         for block in source.blocks(BLOCK, start=min(folder.next, len(source))):
             job.block(block, source.labelled)
@@ -155,10 +169,10 @@ class _Job:
     planned: Planned
     target: int | None
     seed: int
-    lattice: int
+    quantization: int
     folder: ImageFolder
     budget: int | None
-    draws: int
+    eot_samples: int
 
     def block(self, block: Block, labelled: bool) -> None:
         """Attack a block of images and save it."""
@@ -176,9 +190,9 @@ class _Job:
             seed=self.seed,
             batch=BLOCK,
             ids=block.index,
-            lattice=self.lattice,
+            quantization=self.quantization,
             budget=self.budget,
-            draws=self.draws,
+            eot_samples=self.eot_samples,
         )
         unrounded = result.size if result.size_unrounded is None else result.size_unrounded
         costs = (result.size / unrounded - 1).tolist()
@@ -208,7 +222,7 @@ class _Job:
         with preserving_state(self.classifier.module, self.seed), torch.no_grad():
             images = images.to(self.classifier.device)
             return mean_logits(
-                self.classifier, images, self.draws, seed=self.seed, batch=len(images) * self.draws
+                self.classifier, images, self.eot_samples, seed=self.seed, batch=len(images) * self.eot_samples
             ).cpu()
 
     def _met(self, logits: Tensor, label: int) -> Tensor:

@@ -13,11 +13,11 @@ from brittle import metrics
 from brittle.arguments import checked
 from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
-from brittle.core.lattice import Lattice
+from brittle.core.quantize import QuantizationGrid
 from brittle.engine.engine import Engine, LocalEngine
 from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import batch_of, check_model_on_data, draws_for
+from brittle.evaluation.compatibility import batch_of, check_model_on_data, eot_samples_for
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
 from brittle.evaluation.progress import NullProgress, Progress
@@ -74,7 +74,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         attacks: as text, such as `pgd:steps=40,restarts=5`, or as values, such as `PGD(steps=40)`, own ones too; by
             default noise, FGSM, PGD and DeepFool; of a network that gives no gradients those that suit it, see
             `plan`.
-        effort: budget, draws, batch, seed and device.
+        effort: budget, eot_samples, batch, seed and device.
         thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
             no row.
         force: replace another run that the folder holds.
@@ -82,7 +82,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         watch: who is told of the progress.
         engine: what gets the parts of the run done; by default this process, one part after the other.
         **options: single fields of the network, the images, the question and the effort, by the names that the
-            command line has: `norm`, `eps`, `limit`, `seed`, ...
+            command line has: `norm`, `eps`, `max_images`, `seed`, ...
 
     Returns:
         The finished run folder, with what the checks of the audit found (`RunFolder.health`).
@@ -92,7 +92,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
 
     Example:
         >>> import tempfile
-        >>> folder = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, limit=20)
+        >>> folder = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, max_images=20)
         >>> folder.table("fgsm").num_rows
         20
     """
@@ -127,17 +127,17 @@ class _Call:
 
 def _audited(call: _Call, path: Path) -> RunFolder:
     asked, attacks = call.asked, call.attacks
-    seed, budget, lattice = asked.effort.seed or 0, asked.effort.budget, asked.question.quantization
+    seed, budget, quantization = asked.effort.seed or 0, asked.effort.budget, asked.question.quantization
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
     check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     radius = usual(threat) if eps is None else eps
     planned = plan(attacks, threat, radius) if attacks else []
-    without_final_query(budget, asked.effort.draws or 1)
+    without_final_query(budget, asked.effort.eot_samples or 1)
     check_names(*(path / PARTS / one.info.key for one in planned))
     loaded = users_modules()
-    if lattice is not None:
-        Lattice(lattice)  # refuses what is no number of levels, before anything is opened
+    if quantization is not None:
+        QuantizationGrid(quantization)  # refuses what is no number of levels, before anything is opened
     subject = open_subject(asked.model, asked.data, device=asked.effort.device)
     network, classifier, source = subject.network, subject.classifier, subject.source
     if not len(source):
@@ -160,7 +160,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     ask_twice = None if budget is not None else partial(check_model_on_data, classifier, source, blank=True)
     identity_fields = [value for one in planned for value in (one.attack, one.threat)]
     origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
-    draws = asked.effort.draws or draws_for(classifier, source, budget)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(classifier, source, budget)
     manifest = Manifest(
         created=now(),
         command=list(call.command),
@@ -169,10 +169,10 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         machine=machine(),
         batch=asked.effort.batch or batch_of(shape),
         block=PARTS_OF,
-        limit=asked.data.limit,
-        lattice=lattice,
+        max_images=asked.data.max_images,
+        quantization=quantization,
         budget=budget,
-        draws=draws,
+        eot_samples=eot_samples,
         network=NetworkInfo(
             spec=network.spec,
             digest=network.digest,

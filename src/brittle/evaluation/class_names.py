@@ -102,9 +102,9 @@ def _grouped(names: Sequence[str], among: Sequence[int], key: Callable[[str], st
 def _pair(places: list[int | None], ours: dict[str, list[int]], theirs: dict[str, list[int]]) -> None:
     """Pair what has the same name; several of one name (ImageNet has two cranes) in order, if both sides have all."""
     for name, members in ours.items():
-        rivals = theirs.get(name, [])
-        if len(members) == len(rivals):
-            for i, place in zip(members, rivals, strict=True):
+        others = theirs.get(name, [])
+        if len(members) == len(others):
+            for i, place in zip(members, others, strict=True):
                 places[i] = place
 
 

@@ -46,8 +46,8 @@ def check_model_on_data(classifier: Classifier, source: Source, *, blank: bool) 
     return tuple(images.shape[1:])
 
 
-def draws_for(classifier: Classifier, source: Source, budget: int | None) -> int:
-    """Return how many draws a network needs: one, unless it is seen to answer differently each time."""
+def eot_samples_for(classifier: Classifier, source: Source, budget: int | None) -> int:
+    """Return how many samples a network needs: one, unless it is seen to answer differently each time."""
     if budget is not None:
         return 1
     block = next((block for block in source.blocks(SEEN) if len(block)), None)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import at_least
 from brittle.core.inputs import placed
@@ -22,14 +22,14 @@ from brittle.runs.schema import SCHEMA
 from brittle.types import Images, Labels, Mask
 
 
-def without_final_query(budget: int | None, draws: int = 1) -> int | None:
+def without_final_query(budget: int | None, eot_samples: int = 1) -> int | None:
     """Return what a budget leaves for `run`, when what it breaks is to be queried once more as saved.
 
     With a single query nothing can be broken, and nothing is left to be looked at.
 
     Args:
         budget: most queries of an image.
-        draws: queries of a randomised network by which a point is judged.
+        eot_samples: queries of a randomised network by which a point is judged.
 
     Raises:
         InputError: a budget that is no number of queries.
@@ -41,22 +41,22 @@ def without_final_query(budget: int | None, draws: int = 1) -> int | None:
     if budget is None:
         return None
     at_least("budget", budget, 1)
-    return max(budget - draws, 1)
+    return max(budget - eot_samples, 1)
 
 
 def survives_rounding(
-    classifier: Classifier, result: Result, labels: Labels, batch: int, *, draws: int = 1, seed: int = 0
+    classifier: Classifier, result: Result, labels: Labels, batch: int, *, eot_samples: int = 1, seed: int = 0
 ) -> Mask:
     """Say which of the images that were broken are misclassified after rounding to 8 bits; no others are looked at.
 
-    A randomised network is judged as `run` judges it: by the mean of as many draws.
+    A randomised network is judged as `run` judges it: by the mean of as many samples.
     """
     broken, bounds = result.success.nonzero()[:, 0], classifier.bounds
     wrong = torch.zeros(len(labels), dtype=torch.bool)
     if len(broken):
         saved = placed(rounded(result.adversarial[broken], bounds.lower, bounds.span), classifier)
         with preserving_state(classifier.module, seed), torch.no_grad():
-            logits = mean_logits(classifier, saved, draws, seed=seed, batch=batch)
+            logits = mean_logits(classifier, saved, eot_samples, seed=seed, batch=batch)
         wrong[broken] = mistaken(logits.cpu(), labels[broken])
     return wrong
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import placed
 from brittle.core.randomness import is_randomised
@@ -23,7 +23,7 @@ from brittle.types import Images, Logits, Mask
 ASKED = 3
 """Images of each attack, clean and as attacked."""
 LEAD = 0.02
-"""A class that leads by more than this share of the logits' range is another decision, not another rounding."""
+"""A class that leads by more than this fraction of the logits' range is another decision, not another rounding."""
 DRIFT = 0.05
 """Confidences that differ by more are those of another network."""
 COLUMNS = ("index", "name", "clean_prediction", "clean_confidence", "prediction", "confidence", "success")
@@ -68,9 +68,11 @@ def ask_again(folder: RunFolder, done: Collection[tuple[int, str]], classifier: 
     wrong: list[str] = []
     for first in range(0, len(questions), manifest.batch):
         some = questions[first : first + manifest.batch]
-        wrong += _compared(some, _answers(some, classifier, manifest.seed, manifest.draws), classifier, manifest.draws)
+        wrong += _compared(
+            some, _answers(some, classifier, manifest.seed, manifest.eot_samples), classifier, manifest.eot_samples
+        )
     count = f"{len(questions):,} of their images"
-    if wrong and manifest.draws == 1 and is_randomised(classifier, torch.stack([questions[0].image])):
+    if wrong and manifest.eot_samples == 1 and is_randomised(classifier, torch.stack([questions[0].image])):
         return f"Went on with {parts}; {count} were asked anew and cannot be compared, as the answers are random."
     if wrong:
         listed = "".join(f"\n  {line}" for line in wrong[:SHOWN])
@@ -115,15 +117,15 @@ def _image(source: Source, index: int) -> Tensor:
     return block.images[0]
 
 
-def _answers(questions: Sequence[_Question], classifier: Classifier, seed: int, draws: int) -> Logits:
+def _answers(questions: Sequence[_Question], classifier: Classifier, seed: int, eot_samples: int) -> Logits:
     """Ask as `run` does."""
     images: Images = placed(torch.stack([question.image for question in questions]), classifier)
     with preserving_state(classifier.module, seed), torch.no_grad():
-        return mean_logits(classifier, images, draws, seed=seed, batch=len(images) * draws).double().cpu()
+        return mean_logits(classifier, images, eot_samples, seed=seed, batch=len(images) * eot_samples).double().cpu()
 
 
-def _compared(questions: Sequence[_Question], logits: Logits, classifier: Classifier, draws: int) -> list[str]:
-    """Describe the answers that are not as stored, beyond what rounding and draws explain."""
+def _compared(questions: Sequence[_Question], logits: Logits, classifier: Classifier, eot_samples: int) -> list[str]:
+    """Describe the answers that are not as stored, beyond what rounding and sampling explain."""
     stored = torch.tensor([question.prediction for question in questions])
     known = stored < logits.shape[1]
     chances = logits.softmax(1)
@@ -131,7 +133,7 @@ def _compared(questions: Sequence[_Question], logits: Logits, classifier: Classi
     confidence = torch.tensor([question.confidence for question in questions], dtype=torch.float64)
     drift = (chances.gather(1, place)[:, 0] - confidence).abs()
     lead = (logits.amax(1) - logits.gather(1, place)[:, 0]) / (logits.amax(1) - logits.amin(1)).clamp_min(1e-300)
-    differs: Mask = ~known | (drift > _allowed(draws)) | ((lead > LEAD) & (draws == 1))
+    differs: Mask = ~known | (drift > _allowed(eot_samples)) | ((lead > LEAD) & (eot_samples == 1))
     attacked = torch.tensor([question.attacked for question in questions])
     if classifier.labels is not None and int((differs & attacked).sum()) * 2 <= int(attacked.sum()):
         differs &= ~attacked  # a class alone does not tell a step over the boundary from another network
@@ -142,6 +144,6 @@ def _compared(questions: Sequence[_Question], logits: Logits, classifier: Classi
     ]
 
 
-def _allowed(draws: int) -> float:
-    """Four standard deviations of a mean of numbers between 0 and 1, where there are draws."""
-    return DRIFT if draws == 1 else max(DRIFT, 2 / draws**0.5)
+def _allowed(eot_samples: int) -> float:
+    """Four standard deviations of a mean of numbers between 0 and 1, where there are several samples."""
+    return DRIFT if eot_samples == 1 else max(DRIFT, 2 / eot_samples**0.5)

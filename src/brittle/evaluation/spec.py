@@ -13,6 +13,7 @@ from brittle.arguments import fitted, parse_number, seen
 from brittle.core.attack import Attack
 from brittle.defences import Defence
 from brittle.errors import InputError
+from brittle.older_names import by_todays_names
 from brittle.plugins import parts_of_spec
 from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, UNIVERSAL
 from brittle.universal.search import UniversalAttack
@@ -69,7 +70,7 @@ def parse_attack(text: str) -> Spec:
     values = _options(text, options)
     radius = parse_number(values.pop(EPS)) if EPS in values else None
     kind = COMBINATORS[name] if name in COMBINATORS else ATTACKS.find(name, also=COMBINATORS)
-    arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
+    arguments = _values(kind, values, text)
     if (name in COMBINATORS) != bool(inner) or "" in inner:
         raise InputError(f"{text!r}: expected {spec_syntax(name)}[:FIELD=VALUE,...]")
     if inner:
@@ -96,7 +97,7 @@ def parse_universal(text: str) -> UniversalAttack:
     text, name, inner, options = _parts(text)
     kind = UNIVERSAL.find(name)
     values = _options(text, options)
-    arguments = {field: _value(kind, field, value, text) for field, value in values.items()}
+    arguments = _values(kind, values, text)
     if any(field.name == "attack" for field in fields(kind)):
         if len(inner) > 1:
             raise InputError(f"{text!r}: {name} takes one attack")
@@ -119,7 +120,7 @@ def parse_defence(text: str) -> Defence:
     values = _options(text, options)
     if values and not hasattr(kind, "__dataclass_fields__"):
         raise InputError(f"{text!r}: {name} is no dataclass, and takes no settings in text")
-    defence: object = kind(**{field: _value(kind, field, value, text) for field, value in values.items()})
+    defence: object = kind(**_values(kind, values, text))
     if not isinstance(defence, Defence):
         raise InputError(f"{text!r} made a {type(defence).__name__}; expected an object with `protect(classifier)`")
     return defence
@@ -207,9 +208,7 @@ def with_settings(value: Settings, text: str) -> Settings:
     """
     text = _plain(text)
     pairs = _options(text, [option for option in text.split(",") if option])
-    return replace(
-        value, **{field: _value(type(value), field, spec_syntax, text) for field, spec_syntax in pairs.items()}
-    )
+    return replace(value, **_values(type(value), pairs, text))
 
 
 def _options(text: str, options: Sequence[str]) -> dict[str, str]:
@@ -224,6 +223,14 @@ def _options(text: str, options: Sequence[str]) -> dict[str, str]:
             raise InputError(f"{text!r}: {field} is given twice, as {values[field]} and as {value}; leave one out")
         values[field] = value
     return values
+
+
+def _values(kind: type[Any], values: dict[str, str], text: str) -> dict[str, Any]:
+    """Return what the fields of a dataclass are to be, which may be written by their older names."""
+    return {
+        field: _value(kind, field, value, text)
+        for field, value in by_todays_names(values, options_of(kind), level=4).items()
+    }
 
 
 def _value(kind: type[Any], field: str, value: str, text: str) -> Any:

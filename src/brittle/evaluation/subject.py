@@ -73,7 +73,7 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
 
 def open_images(data: DataSpec, fit: Fit) -> Source:
     """Return a source of images in whichever form, fitted; a source is taken as it is."""
-    about: Options = {"fit": fit, "limit": data.limit, "skip_bad": data.skip_bad}
+    about: Options = {"fit": fit, "max_images": data.max_images, "skip_bad": data.skip_bad}
     if isinstance(data.spec, Source):
         return data.spec
     if isinstance(data.spec, str | PathLike):

@@ -57,7 +57,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     epochs: Count | None = None,
     attack: str | Attack | None = None,
     question: Question | None = None,
-    share: float = 1.0,
+    fraction: float = 1.0,
     warmup: float = 0.0,
     clean_epochs: CountOrNone = 0,
     effort: Effort | None = None,
@@ -82,7 +82,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         attack: trains on what this attack makes of the images, as text or as a value.
         question: the threat of the attack, by default linf, and its radius; by default the usual one, or none for
             attacks that need none.
-        share: fraction of each batch that is attacked.
+        fraction: fraction of each batch that is attacked.
         warmup: epochs over which the radius grows from 0.
         clean_epochs: first epochs without the attack.
         effort: device, and the seed of weights, order, augmentation and attacks, instead of the recipe's.
@@ -111,16 +111,16 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         "crop",
         "skip_bad",
         "target",
-        "lattice",
+        "quantization",
         "budget",
-        "draws",
+        "eot_samples",
         "batch",
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
     seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
-    course = {"share": share, "warmup": warmup, "clean_epochs": clean_epochs}
+    course = {"fraction": fraction, "warmup": warmup, "clean_epochs": clean_epochs}
     adversarial = what_is_attacked(recipe, attack, threat, eps, course)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
     chosen = with_settings(chosen, settings)
@@ -131,7 +131,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "recipe": recipe, "set": settings}
     text, norm = (None, None) if attack is None else (spec_of(attack).text, threat.name)
     given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm}
-    given |= {"limit": asked.data.limit, "device": None if device == "cpu" else device, "seed": seed}
+    given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
     command = command_line(["train", network], given)
     return fit_and_save(
         *(design, source, path, command),

@@ -41,7 +41,7 @@ class Outcome:
     table: pa.Table
 
     def fooled(self, column: str) -> Estimate:
-        """Return the share of the images whose class in a column is not that of the clean image."""
+        """Return the fraction of the images whose class in a column is not that of the clean image."""
         return fooling_rate(*(self.table.column(name).to_numpy() for name in ("class_clean", column)))
 
 

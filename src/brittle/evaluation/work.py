@@ -128,13 +128,13 @@ class Work:
             seed=manifest.seed,
             batch=manifest.batch,
             ids=block.index,
-            lattice=manifest.lattice,
-            budget=without_final_query(manifest.budget, manifest.draws),
-            draws=manifest.draws,
+            quantization=manifest.quantization,
+            budget=without_final_query(manifest.budget, manifest.eot_samples),
+            eot_samples=manifest.eot_samples,
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
         survives = survives_rounding(
-            self.classifier, result, block.labels, manifest.batch, draws=manifest.draws, seed=manifest.seed
+            self.classifier, result, block.labels, manifest.batch, eot_samples=manifest.eot_samples, seed=manifest.seed
         )
         kept = self._gallery.kept(one.info.key, number, result.size.double().numpy(), result.success.numpy())
         about: dict[str, list[object]] = {"index": block.index.tolist(), "name": [*map(stored, block.names)]}

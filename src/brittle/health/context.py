@@ -15,7 +15,7 @@ from torch import Tensor
 from brittle import metrics
 from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.draws import mean_logits
+from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, uses_gradients
 from brittle.core.inputs import placed
@@ -31,7 +31,7 @@ from brittle.types import Images, Labels
 if TYPE_CHECKING:
     from brittle.health.rerun import Rerun
 
-SHARE = 0.04
+FRACTION = 0.04
 """Of the audit's own passes, what the cheap checks plan with: at most 5 % are promised."""
 OUTPUTS, STABILITY, REPEATS, RADII = 0.2, 0.1, 0.4, 0.1
 """What of this each group of checks may take; the radii are asked twice or three times."""
@@ -114,9 +114,9 @@ class HealthContext:
         threat: the question, with its radius where it has one.
         attempts: every attack with its rows.
         weights: digest of the network before the audit.
-        seed, batch, lattice: as in the audit.
+        seed, batch, quantization: as in the audit.
         thorough: whether the passes are not limited, and the expensive checks are made.
-        draws: how often every point was looked at, more than once for randomised networks.
+        eot_samples: how often every point was looked at, more than once for randomised networks.
         silent: whether the network may not be asked anything more, because its queries are budgeted.
     """
 
@@ -129,10 +129,10 @@ class HealthContext:
     weights: str = ""
     seed: int = 0
     batch: int = 256
-    lattice: int | None = None
+    quantization: int | None = None
     thorough: bool = False
     silent: bool = False
-    draws: int = 1
+    eot_samples: int = 1
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -170,9 +170,9 @@ class HealthContext:
         everywhere = integers(self.attempts[0].table, "index")
         return np.searchsorted(everywhere, self.index.numpy())
 
-    def affordable_images(self, share: float, cost: float) -> int:
+    def affordable_images(self, fraction: float, cost: float) -> int:
         """How many images, at least one, a check may look at that costs so many passes for each."""
-        room = len(self.images) if self.thorough else int(share * SHARE * self.passes / cost)
+        room = len(self.images) if self.thorough else int(fraction * FRACTION * self.passes / cost)
         return max(1, min(room, len(self.images)))
 
     @cached_property
@@ -198,7 +198,7 @@ class HealthContext:
         places: Sequence[int],
         *,
         seed: int | None = None,
-        lattice: int | None = None,
+        quantization: int | None = None,
         trace: bool = False,
     ) -> Result:
         """Attack some of `images` as the audit did, but for what is given."""
@@ -212,8 +212,8 @@ class HealthContext:
             seed=self.seed if seed is None else seed,
             batch=self.batch,
             ids=self.index[rows],
-            lattice=lattice,
-            draws=self.draws,
+            quantization=quantization,
+            eot_samples=self.eot_samples,
             trace=trace,
         )
 
@@ -222,8 +222,8 @@ class HealthContext:
         return torch.cat([self.classifier.logits(part) for part in images.split(self.batch)])
 
     def judged(self, images: Images) -> Tensor:
-        """Ask the network as the audit judged it: the mean over its draws where it is randomised."""
-        return mean_logits(self.classifier, images, self.draws, seed=self.seed, batch=self.batch)
+        """Ask the network as the audit judged it: the mean over its samples where it is randomised."""
+        return mean_logits(self.classifier, images, self.eot_samples, seed=self.seed, batch=self.batch)
 
     @cached_property
     def repeats(self) -> "list[Rerun]":

@@ -53,7 +53,9 @@ def examine(case: HealthContext, run: str = "") -> Health:
     thorough = THOROUGH_CHECKS if case.thorough else ()
     findings = [check(case) for check in (*CHECKS, *brought, *thorough, WEIGHTS)]
     passes = case.meter.passes
-    return Health(run=run, thorough=case.thorough, passes=passes, share=passes / max(case.passes, 1), findings=findings)
+    return Health(
+        run=run, thorough=case.thorough, passes=passes, fraction=passes / max(case.passes, 1), findings=findings
+    )
 
 
 def examine_run(
@@ -89,10 +91,10 @@ def examine_run(
         weights=weights,
         seed=manifest.seed,
         batch=manifest.batch,
-        lattice=manifest.lattice,
+        quantization=manifest.quantization,
         thorough=thorough,
         silent=manifest.budget is not None,
-        draws=manifest.draws,
+        eot_samples=manifest.eot_samples,
     )
     return examine(case, manifest.identity)
 

@@ -9,7 +9,7 @@ from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import integers
 
 UNDEFINED = 0.1
-"""Share of the images that are not defined around themselves above which the check fails; ours."""
+"""Fraction of the images that are not defined around themselves above which the check fails; ours."""
 
 
 def _met(case: HealthContext, column: str) -> Flags:
@@ -19,14 +19,14 @@ def _met(case: HealthContext, column: str) -> Flags:
 
 def _finite(case: HealthContext) -> Outcome:
     outputs, gradients = _met(case, "nonfinite_outputs"), _met(case, "nonfinite_gradients")
-    count, share = len(outputs), float(np.logical_or(outputs, gradients).mean())
+    count, fraction = len(outputs), float(np.logical_or(outputs, gradients).mean())
     text = (
         f"{int(outputs.sum())} of {count} images met an output that is NaN or infinite, {int(gradients.sum())} a "
         "gradient with such an entry"
     )
     if float(outputs.mean()) > UNDEFINED:
-        return Outcome("fail", text, share)
-    return Outcome("warn" if share else "pass", text, share)
+        return Outcome("fail", text, fraction)
+    return Outcome("warn" if fraction else "pass", text, fraction)
 
 
 FINITE = Check(

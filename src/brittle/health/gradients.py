@@ -16,7 +16,7 @@ from brittle.maths.losses import cross_entropy, logit_margin
 from brittle.types import Labels, Logits, PerImage
 
 VANISHED = 0.1
-"""Share of the images without a gradient of the cross-entropy above which the check fails; ours."""
+"""Fraction of the images without a gradient of the cross-entropy above which the check fails; ours."""
 
 
 def _gradients(case: HealthContext) -> Outcome:
@@ -28,10 +28,10 @@ def _gradients(case: HealthContext) -> Outcome:
         return Outcome("fail", reason) if used else skipped(f"No attack asked for gradients, and {reason}")
     count, kind = case.probed, "images have a gradient that is zero or not finite"
     text = f"{margin} of {count} {kind} for the margin, {entropy} for the cross-entropy"
-    share = max(margin, entropy) / count
-    if margin or share > VANISHED:
-        return Outcome("fail" if used else "warn", text, share)
-    return Outcome("warn" if entropy else "pass", text, share)
+    fraction = max(margin, entropy) / count
+    if margin or fraction > VANISHED:
+        return Outcome("fail" if used else "warn", text, fraction)
+    return Outcome("warn" if entropy else "pass", text, fraction)
 
 
 def _zeros(case: HealthContext, value: Callable[[Logits, Labels], PerImage]) -> int:

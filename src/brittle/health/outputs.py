@@ -18,9 +18,9 @@ from brittle.tolerance import in_range
 from brittle.types import HALF_TYPES
 
 NARROW = 0.1
-"""Share of the bounds' span that images should at least fill; ours."""
+"""Fraction of the bounds' span that images should at least fill; ours."""
 NEIGHBOURHOOD = 8 / 255
-"""Width of the noise around an image, as a share of the span (indicators.py: r = 8/255)."""
+"""Width of the noise around an image, as a fraction of the span (indicators.py: r = 8/255)."""
 POINTS = 100
 """Noisy points in all (indicators.py: gamma = 100 for each image)."""
 FEWEST_IMAGES, FEWEST_POINTS = 8, 2
@@ -28,9 +28,9 @@ FEWEST_IMAGES, FEWEST_POINTS = 8, 2
 CLOSER = 4
 """How many times smaller the second noise is; a function that has gradients there changes as many times less."""
 ROUGH = (0.5, 0.75)
-"""Shares of the change that may remain within the smaller noise before the check warns and fails; ours."""
+"""Fractions of the change that may remain within the smaller noise before the check warns and fails; ours."""
 BY_CHANCE = (0.1, 0.25)
-"""Shares of predictions by the mean over other draws that may differ before the check warns and fails; ours."""
+"""Fractions of predictions by the mean over other samples that may differ before the check warns and fails; ours."""
 ALONE = 1e-3
 """Between logits of length 1 of an image alone and among others; other kernels round differently; ours."""
 
@@ -90,8 +90,8 @@ def _randomised(case: HealthContext) -> Outcome:
     counts = f"{int(right.min())} to {int(right.max())}" if int(right.min()) < int(right.max()) else int(right.min())
     text = f"largest distance {distance:.2g} in {LOOKS} passes over {case.probed} images, {counts} right each time"
     same = distance <= DISTANCE and int(right.min()) == int(right.max())
-    if not same and case.draws > 1:
-        return Outcome("warn", f"{text}; attacked and judged by the mean over {case.draws} draws", distance)
+    if not same and case.eot_samples > 1:
+        return Outcome("warn", f"{text}; attacked and judged by the mean over {case.eot_samples} samples", distance)
     return Outcome("pass" if same else "fail", text, distance)
 
 
@@ -101,7 +101,8 @@ RANDOMISED = Check(
     f"In {LOOKS} passes over the same images the number right is the same and logits of length 1 differ by at most "
     f"{DISTANCE:g}.",
     f"{AUTOATTACK}, check_randomized",
-    "Attack the mean over the network's draws (--draws 20), and say that the figures are those of the mean; or fix its "
+    "Attack the mean over several samples of the network (--eot-samples 20), and say that the figures are those of the "
+    "mean; or fix its "
     "randomness.",
     _randomised,
     error="either",
@@ -162,7 +163,7 @@ CLASSES = Check(
 
 
 def _alone(case: HealthContext) -> Outcome:
-    if case.draws > 1:
+    if case.eot_samples > 1:
         return skipped("The network draws random numbers, and answers otherwise each time.")
     with preserving_state(case.meter, case.seed), torch.no_grad():
         alone = torch.cat([case.classifier.logits(case.shown[row : row + 1]) for row in range(case.probed)])
@@ -192,7 +193,7 @@ def _clean(case: HealthContext) -> Outcome:
     other = int((reverse != written).sum())
     then, now = (int((found == labels).sum()) for found in (written, reverse))
     text = f"{then} of {case.probed} right in the audit, {now} again in reverse order; {other} predictions differ"
-    limits = BY_CHANCE if case.draws > 1 else (0.0, 0.01)
+    limits = BY_CHANCE if case.eot_samples > 1 else (0.0, 0.01)
     return graded(other / max(case.probed, 1), *limits, text)
 
 
@@ -209,7 +210,7 @@ CLEAN = Check(
 
 
 def _stable(case: HealthContext) -> Outcome:
-    cost = 2 * FEWEST_POINTS * case.draws
+    cost = 2 * FEWEST_POINTS * case.eot_samples
     count = min(max(case.affordable_images(STABILITY, cost), FEWEST_IMAGES), len(case.images))
     if count < FEWEST_IMAGES:
         return skipped(f"The surroundings of {count} of the at least {FEWEST_IMAGES} images that tell are no sample.")
@@ -234,12 +235,12 @@ def _stable(case: HealthContext) -> Outcome:
             for smaller in (1, CLOSER)
         )
     reach = float((case.outputs[0].amax(1) - case.outputs[0].amin(1)).double().mean())
-    share = close / wide if wide > ALONE * reach else 0.0
+    fraction = close / wide if wide > ALONE * reach else 0.0
     text = (
         f"noise of width 8/255 changes the margin by {wide / reach:.2%} of the logits' range, noise of 2/255 by "
         f"{close / reach:.2%}; {points} points around each of {count} images"
     )
-    return graded(share, *ROUGH, text)
+    return graded(fraction, *ROUGH, text)
 
 
 STABLE = Check(
@@ -249,7 +250,7 @@ STABLE = Check(
     f"{ROUGH[0]:.0%} of the change remains; the check fails above {ROUGH[1]:.0%}.",
     f"After {INDICATORS}, unstable predictions; deviation: their 10 % for "
     "the change itself fires on ordinary networks of photographs",
-    "The gradient says little about where the network goes: average it over draws or neighbours (expectation over "
+    "The gradient says little about where the network goes: average it over samples or neighbours (expectation over "
     "transformation), or attack without gradients.",
     _stable,
 )

@@ -7,7 +7,7 @@ import torch
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import placed
 from brittle.health.check import Check, Outcome, graded, skipped
-from brittle.health.context import RADII, SHARE, AttackRun, HealthContext
+from brittle.health.context import FRACTION, RADII, AttackRun, HealthContext
 from brittle.health.sources import CHECKLIST, INDICATORS, SYMPTOM
 from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
@@ -15,7 +15,7 @@ from brittle.types import Mask, PerImage
 
 NO_FLAT_IMAGE = "A change of this kind cannot make every image the same, or has no size there."
 LOST = 0.05
-"""Share of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
+"""Fraction of the images that may fall at a radius and stand at a larger one before the check fails; ours."""
 
 
 def strongest(case: HealthContext) -> AttackRun | None:
@@ -32,7 +32,7 @@ def _broken_at(case: HealthContext, attempt: AttackRun, places: list[int], radiu
 
 def standing(case: HealthContext, attempt: AttackRun, places: list[int], radii: PerImage) -> tuple[int, int]:
     """Run an attempt again at a radius for each image of the case: how many stood, of how many there was room for."""
-    room = float("inf") if case.thorough else case.meter.passes + RADII * SHARE * case.passes
+    room = float("inf") if case.thorough else case.meter.passes + RADII * FRACTION * case.passes
     stood = looked = 0
     few, before = 1, case.meter.passes
     while looked < len(places) and few:

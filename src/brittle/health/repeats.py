@@ -17,7 +17,7 @@ from brittle.tolerance import most_within
 SIZE = 0.02
 """By how much a size may differ from the audit's: other batch, other rounding, another path; ours."""
 DIFFER = (0.1, 0.25)
-"""Shares of repeats that may come out otherwise before the check warns and fails; ours."""
+"""Fractions of repeats that may come out otherwise before the check warns and fails; ours."""
 BETTER = 1e-4
 """AttackBench: the best point on the path and the one returned agree to a relative 1e-4."""
 LAST, MOVED = 10, 0.05
@@ -25,7 +25,7 @@ LAST, MOVED = 10, 0.05
 FEW = 3
 """Unbroken images below which the check of convergence warns and does not fail."""
 MOVING = (0.25, 0.5)
-"""Shares of unbroken images whose loss still moves above which the check warns and fails; ours."""
+"""Fractions of unbroken images whose loss still moves above which the check warns and fails; ours."""
 
 
 def _same(case: HealthContext) -> Outcome:
@@ -99,11 +99,11 @@ ALLOWED = Check(
 
 
 def _returned(case: HealthContext) -> Outcome:
-    if case.lattice is not None:
-        return skipped("Points on the path need not lie on the lattice, on which results do.")
-    if case.draws > 1:
+    if case.quantization is not None:
+        return skipped("Points on the path need not lie on the grid, on which results do.")
+    if case.eot_samples > 1:
         return skipped(
-            "A point of a randomised network is judged by the mean over its draws, which no single pass shows."
+            "A point of a randomised network is judged by the mean over its samples, which no single pass shows."
         )
     seen = [one for one in case.repeats if one.attempt.threat.on_images]
     if not seen:
@@ -164,7 +164,7 @@ CONVERGED = Check(
     f"The best margin so far, rescaled to 0..1, moved by at most {MOVED:g} over the last {LAST} points (the last "
     f"quarter of a shorter path), for at least {1 - MOVING[0]:.0%} of the images still standing; the check fails below "
     f"{1 - MOVING[1]:.0%}.",
-    f"{INDICATORS}, incomplete optimisation; the shares are ours",
+    f"{INDICATORS}, incomplete optimisation; the fractions are ours",
     "More steps, a larger step size, or more restarts; --thorough doubles them to see whether anything changes.",
     _converged,
 )

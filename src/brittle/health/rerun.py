@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from brittle.core.result import Result
-from brittle.health.context import REPEATS, SHARE, AttackRun, HealthContext
+from brittle.health.context import FRACTION, REPEATS, AttackRun, HealthContext
 from brittle.maths.losses import mistaken
 from brittle.metrics.estimate import Floats
 
@@ -80,7 +80,7 @@ def attack_again(case: HealthContext, attempt: AttackRun, places: Sequence[int])
     for place in places:
         witness = PathObserver(case.images[place], int(case.labels[place]), attempt, bounds)
         with case.meter.heard(witness):
-            result = case.attack(attempt.attack, attempt.threat, [place], lattice=case.lattice, trace=True)
+            result = case.attack(attempt.attack, attempt.threat, [place], quantization=case.quantization, trace=True)
         found.append(Rerun(attempt, place, int(case.rows[place]), result, witness))
     return found
 
@@ -92,7 +92,7 @@ def repeats(case: HealthContext) -> list[Rerun]:
     """
     found: list[Rerun] = []
     for attempt in case.attempts:
-        room = float("inf") if case.thorough else REPEATS * SHARE * float(attempt.cost.sum())
+        room = float("inf") if case.thorough else REPEATS * FRACTION * float(attempt.cost.sum())
         chosen: list[int] = []
         costs = {place: float(attempt.cost[case.rows[place]]) for place in in_turn(case, attempt)}
         for place, cost in costs.items():

@@ -19,7 +19,7 @@ SEVERAL = 3
 CLEARLY = 0.02
 """By how much more of the images one attack breaks than one that should not be weaker before the check fails; ours."""
 SURVIVE = (0.9, 0.5)
-"""Shares of the broken images that stay broken in 8 bits below which the check warns and fails; ours."""
+"""Fractions of the broken images that stay broken in 8 bits below which the check warns and fails; ours."""
 WIDTH = (0.2, 0.5)
 """Widths of the 95 % interval above which the check warns and fails; ours."""
 
@@ -34,17 +34,17 @@ def _titles(attempts: Sequence[AttackRun]) -> str:
     return ", ".join(attempt.title for attempt in attempts)
 
 
-def _against_gradients(case: HealthContext, rivals: Sequence[AttackRun], who: str, least: int) -> Outcome:
+def _against_gradients(case: HealthContext, against: Sequence[AttackRun], who: str, least: int) -> Outcome:
     """Compare attacks that do not use gradients with all that do; fewer than `least` images alone are no sign."""
     white, right = case.attacked(), int(case.correct.sum())
-    if not rivals or not white or not right:
-        missing = who if not rivals else "attack by gradients" if not white else "image right before"
+    if not against or not white or not right:
+        missing = who if not against else "attack by gradients" if not white else "image right before"
         return skipped(f"There was no {missing} to compare.")
-    theirs, ours = _within_question(case, rivals), _within_question(case, white)
+    theirs, ours = _within_question(case, against), _within_question(case, white)
     alone, total = int((theirs & ~ours).sum()), len(case.correct)
     beaten = int(theirs.sum()) > int(ours.sum()) and alone >= least
     text = (
-        f"{_titles(rivals)} broke {int(theirs.sum())} of {right}, {alone} of them unbroken by gradients; "
+        f"{_titles(against)} broke {int(theirs.sum())} of {right}, {alone} of them unbroken by gradients; "
         f"gradients broke {int(ours.sum())}"
     )
     if beaten or (alone / total > CLEARLY and alone >= least):
@@ -97,9 +97,9 @@ def _iterative(case: HealthContext) -> Outcome:
     if not pairs or not case.correct.any():
         return skipped("There was no single-step attack beside an iterative one in the same norm and radius.")
     lost, one, many = max(pairs, key=lambda pair: pair[0])
-    share = max(lost, 0) / int(case.correct.sum())
+    fraction = max(lost, 0) / int(case.correct.sum())
     counts = f"{int(many.broken.sum())} of {int(case.correct.sum())}, {one.title} {int(one.broken.sum())}"
-    seen = graded(share, 0.0 if lost < 1 else POINTS, max(CLEARLY / 2, POINTS), f"{many.title} broke {counts}")
+    seen = graded(fraction, 0.0 if lost < 1 else POINTS, max(CLEARLY / 2, POINTS), f"{many.title} broke {counts}")
     return replace(seen, status="warn") if seen.status == "fail" and lost < SEVERAL else seen
 
 
@@ -168,10 +168,10 @@ def _rounding(case: HealthContext) -> Outcome:
     kept = np.any(
         [hit & flags(one.table, "rounded_success") for hit, one in zip(hits, case.attempts, strict=True)], axis=0
     )
-    share = int(kept.sum()) / int(fallen.sum())
+    fraction = int(kept.sum()) / int(fallen.sum())
     text = f"{int(kept.sum())} of {int(fallen.sum())} broken images stay broken in 8 bits"
     warn, fail = SURVIVE
-    return Outcome("pass" if share >= warn else "warn" if share >= fail else "fail", text, share)
+    return Outcome("pass" if fraction >= warn else "warn" if fraction >= fail else "fail", text, fraction)
 
 
 ROUNDING = Check(
@@ -180,7 +180,7 @@ ROUNDING = Check(
     f"At least {SURVIVE[0]:.0%} of the broken images, worst case over attacks, are broken after rounding; the check "
     f"fails below {SURVIVE[1]:.0%}.",
     "Carlini & Wagner, S&P 2017, section V.D (discretised images); the thresholds are ours",
-    "Ask for images that a file can hold, --lattice 256, or add an attack at the radius.",
+    "Ask for images that a file can hold, --quantization 256, or add an attack at the radius.",
     _rounding,
     asks=False,
     error="too low",

@@ -19,9 +19,9 @@ from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
 
 CHANGE = (0.01, 0.05)
-"""Shares of the images that fall anew above which a check warns and fails; ours."""
+"""Fractions of the images that fall anew above which a check warns and fails; ours."""
 SHRINK = (0.02, 0.1)
-"""Shares by which the median size of the smallest change may shrink; ours."""
+"""Fractions by which the median size of the smallest change may shrink; ours."""
 DRAWS = 10_000
 """Random changes of each image (Carlini et al. 2019: ten thousand and more)."""
 
@@ -57,9 +57,9 @@ def _newly(case: HealthContext, attempt: AttackRun, attack: Attack, what: str, s
         return Outcome("pass", f"None of {len(case.images)} images stood", 0.0)
     result = case.attack(attack, attempt.threat, places, seed=seed)
     fell = int((result.success & attempt.threat.allows(result.size, case.span)).sum())
-    share = fell / len(case.images)
+    fraction = fell / len(case.images)
     text = f"{attempt.title} with {what}: {fell} of {len(places)} images that stood fell, of {len(case.images)} in all"
-    return graded(share if fell > 1 else 0.0, *CHANGE, text)
+    return graded(fraction if fell > 1 else 0.0, *CHANGE, text)
 
 
 def _more_steps(case: HealthContext) -> Outcome:
@@ -119,7 +119,7 @@ def _more_draws(case: HealthContext) -> Outcome:
     places = _survivors(case)
     if case.radius is None or not places:
         return skipped("There is no radius to draw from." if case.radius is None else "No image stood.")
-    few = places[: max(1, min(10, case.passes // (DRAWS * case.draws)))]
+    few = places[: max(1, min(10, case.passes // (DRAWS * case.eot_samples)))]
     rows = torch.tensor(few)
     images, labels = placed(case.images[rows], case.classifier), case.labels[rows].to(case.classifier.device)
     each = max(1, case.batch // len(few))

@@ -15,7 +15,7 @@ KEPT_IMAGES = 4
 KEPT_VALUES = 1000
 """Numbers of one answer that are kept, evenly spread where there are more."""
 APART = 0.02
-"""Share of the answers' range by which they may differ: other kernels round otherwise, by far less."""
+"""Fraction of the answers' range by which they may differ: other kernels round otherwise, by far less."""
 
 
 def stated(parts: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ from brittle.maths.norms import dual
 NEWTON_STEPS = 20
 """Most refinements of the stride; the function is concave and piecewise linear, so a handful reaches it exactly."""
 HALVINGS = 12
-"""How often the share of a step that is needed is bisected."""
+"""How often the fraction of a step that is needed is bisected."""
 
 
 def smallest_step(normal: Tensor, rise: Tensor, p: float, lower: Tensor, upper: Tensor) -> Tensor:
@@ -90,13 +90,13 @@ def shrink_to_boundary(step: Tensor, normal: Tensor, rise: Tensor, p: float, low
     low, high = lower.flatten(1), upper.flatten(1)
     longest = flat.abs().amax(1, keepdim=True)
 
-    def at(share: Tensor) -> Tensor:
+    def at(fraction: Tensor) -> Tensor:
         if p == 1:
-            cut = flat.sign() * (flat.abs() - (1 - share) * longest).clamp_min(0)
+            cut = flat.sign() * (flat.abs() - (1 - fraction) * longest).clamp_min(0)
         elif p == 2:
-            cut = flat * share
+            cut = flat * fraction
         else:
-            cut = torch.maximum(torch.minimum(flat, share * longest), -share * longest)
+            cut = torch.maximum(torch.minimum(flat, fraction * longest), -fraction * longest)
         return torch.minimum(torch.maximum(cut, low), high)
 
     enough, short = torch.ones_like(longest), torch.zeros_like(longest)

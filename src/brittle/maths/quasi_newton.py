@@ -13,9 +13,9 @@ from torch import Tensor
 from brittle.maths.box import can_follow
 
 CURVED = 1e-10
-"""A pair whose curvature is below this share of what its lengths allow says nothing and is left out."""
+"""A pair whose curvature is below this fraction of what its lengths allow says nothing and is left out."""
 ENOUGH = 1e-4
-"""The share of the linearised decrease that a step must bring (Armijo; Nocedal and Wright 2006, section 3.1)."""
+"""The fraction of the linearised decrease that a step must bring (Armijo; Nocedal and Wright 2006, section 3.1)."""
 
 
 @dataclass(frozen=True)

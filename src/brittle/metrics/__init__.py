@@ -17,7 +17,7 @@ from brittle.metrics.rates import (
 )
 from brittle.metrics.rows import common_images, nearest_examples
 from brittle.metrics.segmentation import agreement, intersection_over_union, mean_iou, pixel_confusion
-from brittle.metrics.sizes import lattice_cost, mean_size, median_size, minimal_sizes, rho_adv, size_quantiles
+from brittle.metrics.sizes import mean_size, median_size, minimal_sizes, quantization_cost, rho_adv, size_quantiles
 from brittle.metrics.universal import (
     LabelEdge,
     LabelGraph,
@@ -54,7 +54,6 @@ __all__ = [
     "label_graph",
     "label_pairs",
     "largest_inner_product",
-    "lattice_cost",
     "limited",
     "mean",
     "mean_iou",
@@ -69,6 +68,7 @@ __all__ = [
     "pixel_confusion",
     "proportion",
     "quantile",
+    "quantization_cost",
     "rho_adv",
     "robust_accuracy",
     "robustness",

@@ -22,7 +22,7 @@ class DepthErrors:
         squared: mean (e - d)^2 / d, in the unit of depth.
         rmse: root of the mean (e - d)^2, in the unit of depth.
         log_rmse: root of the mean (ln e - ln d)^2.
-        within: share of the pixels with max(e / d, d / e) < 1.25^k, (n, 3) for k = 1, 2, 3.
+        within: fraction of the pixels with max(e / d, d / e) < 1.25^k, (n, 3) for k = 1, 2, 3.
     """
 
     absolute: Floats

@@ -83,7 +83,7 @@ def proportion(successes: int, n: int, level: float = LEVEL) -> Estimate:
 def mean(values: Floats, bounds: tuple[float, float] | None = None, level: float = LEVEL, seed: int = 0) -> Estimate:
     """Estimate the mean of independent values, one number per image (n,).
 
-    Between known bounds, such as shares in (0, 1), the interval covers the truth for every distribution and every n
+    Between known bounds, such as fractions in (0, 1), the interval covers the truth for every distribution and every n
     (Gaffke's). Without bounds no interval can: this one (Student's, widened by the studentised bootstrap) was chosen by
     simulation, and covers in 93 % or more of the samples, from 8 values on, of normal, uniform, exponential, gamma
     (from shape 1/2), lognormal (up to a spread of 1 in the logarithm), Student's (from 2.2 degrees) and Pareto's (from

@@ -24,7 +24,7 @@ def optimality(sizes: Mapping[str, Floats], level: float = LEVEL, seed: int = 0)
     0 on, where the published code uses trapezoids from the smallest distance on. Images that were wrong before have
     distance 0 for everyone and cancel. Where all best changes are of one size there is no area between the useless and
     the best attack (0 / 0, for which the published code gives 1 to everyone): the limit for d falling to that size is
-    the share of the images for which the attack found a change of it, and that is returned.
+    the fraction of the images for which the attack found a change of it, and that is returned.
 
     The interval takes d as given: it is for images drawn like these whose smallest change, cut off at d, is compared.
 

@@ -12,7 +12,7 @@ from brittle.metrics.rows import changes, common_images, flags, within
 
 
 def clean_accuracy(table: pa.Table, level: float = LEVEL) -> Estimate:
-    """Share of the images that the network gets right before any attack.
+    """Fraction of the images that the network gets right before any attack.
 
     Args:
         table: the rows of any one attack.
@@ -45,7 +45,7 @@ def broken(table: pa.Table, p: str | None = None, radius: float | None = None) -
 def robust_accuracy(
     tables: Sequence[pa.Table], p: str | None = None, radius: float | None = None, level: float = LEVEL
 ) -> Estimate:
-    """Share of the images that are right before and that no attack breaks: the worst case for each image.
+    """Fraction of the images that are right before and that no attack breaks: the worst case for each image.
 
     Args:
         tables: one per attack; images that not all of them have are left out.
@@ -65,7 +65,7 @@ def robust_accuracy(
 
 
 def success_rate(table: pa.Table, p: str | None = None, radius: float | None = None, level: float = LEVEL) -> Estimate:
-    """Share of the images right before that an attack breaks.
+    """Fraction of the images right before that an attack breaks.
 
     Args:
         table: the rows of an attack.
@@ -83,7 +83,7 @@ def success_rate(table: pa.Table, p: str | None = None, radius: float | None = N
 
 
 def rounded_success_rate(table: pa.Table, level: float = LEVEL) -> Estimate:
-    """Share of the images right before that an attack breaks even after rounding to 8 bits, as saving a PNG does.
+    """Fraction of the images right before that an attack breaks even after rounding to 8 bits, as saving a PNG does.
 
     Raises:
         InputError: no image was right before.
@@ -92,7 +92,7 @@ def rounded_success_rate(table: pa.Table, level: float = LEVEL) -> Estimate:
 
 
 def rounding_survival(table: pa.Table, level: float = LEVEL) -> Estimate:
-    """Share of an attack's successes that are still successes after rounding to 8 bits.
+    """Fraction of an attack's successes that are still successes after rounding to 8 bits.
 
     Raises:
         InputError: the attack had no success.

@@ -1,4 +1,4 @@
-"""How far two labellings of pixels agree: share of equal pixels and mean intersection over union."""
+"""How far two labellings of pixels agree: fraction of equal pixels and mean intersection over union."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ def pixel_confusion(
 
 
 def agreement(confusion: Integers) -> float:
-    """Return the share of the pixels that have the class expected.
+    """Return the fraction of the pixels that have the class expected.
 
     Raises:
         InputError: no pixel was counted.

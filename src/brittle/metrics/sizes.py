@@ -106,18 +106,18 @@ def rho_adv(table: pa.Table, p: str = "l2", level: float = LEVEL, seed: int = 0,
     return mean(relative[np.isfinite(relative)] if found_only else relative, None, level, seed)
 
 
-def lattice_cost(table: pa.Table, level: float = LEVEL) -> Estimate:
-    """Median share by which putting the changes on a lattice made them larger, over the images it left broken.
+def quantization_cost(table: pa.Table, level: float = LEVEL) -> Estimate:
+    """Median fraction by which a quantization grid made the changes larger, over the images it left broken.
 
     Args:
-        table: the rows of an attack run with `lattice`.
+        table: the rows of an attack run with `quantization`.
         level: coverage of the interval.
 
     Returns:
-        0.02 for 2 %; negative where the search on the lattice found smaller changes than the attack did.
+        0.02 for 2 %; negative where the search on the grid found smaller changes than the attack did.
 
     Raises:
-        InputError: no image was broken on the lattice.
+        InputError: no image was broken on the grid.
     """
     before = floats(table, "size_unrounded")
     held = flags(table, "correct") & flags(table, "success") & np.isfinite(before) & (before > 0)

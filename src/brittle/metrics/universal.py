@@ -11,7 +11,7 @@ from brittle.metrics.estimate import Estimate, Floats, Integers, proportion
 
 
 def fooling_rate(clean: Integers, moved: Integers) -> Estimate:
-    """Estimate the share of images whose predicted class changes.
+    """Estimate the fraction of images whose predicted class changes.
 
     Moosavi-Dezfooli et al., "Universal adversarial perturbations", CVPR 2017, section 3: no label is needed.
 
@@ -66,26 +66,26 @@ def largest_inner_product(products: Floats) -> float:
     return float(np.abs(products[~np.eye(len(products), dtype=bool)]).max())
 
 
-def dimensions(values: Floats, share: float = 0.5) -> int:
-    """Count the leading singular values that hold a share of the energy, the sum of all squares.
+def dimensions(values: Floats, fraction: float = 0.5) -> int:
+    """Count the leading singular values that hold a fraction of the energy, the sum of all squares.
 
     Args:
         values: all singular values, in any order.
-        share: above 0, at most 1.
+        fraction: above 0, at most 1.
 
     Raises:
-        InputError: another share, or values that are all 0.
+        InputError: another fraction, or values that are all 0.
 
     Example:
         >>> dimensions(np.array([3.0, 1.0, 1.0, 1.0])), dimensions(np.ones(4))
         (1, 2)
     """
     energy = np.sort(np.asarray(values, dtype=np.float64) ** 2)[::-1].cumsum()
-    if not 0 < share <= 1:
-        raise InputError(f"the share is {share}; expected a number above 0, at most 1")
+    if not 0 < fraction <= 1:
+        raise InputError(f"the fraction is {fraction}; expected a number above 0, at most 1")
     if not len(energy) or not energy[-1] > 0:
         raise InputError("the singular values hold no energy: there are none, or all are 0")
-    reached = energy >= share * energy[-1] * (1 - 1e-12)
+    reached = energy >= fraction * energy[-1] * (1 - 1e-12)
     return int(np.argmax(reached)) + 1
 
 

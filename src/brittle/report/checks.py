@@ -55,7 +55,7 @@ def block(health: Health | None) -> Block | None:
         return None
     lines = {status: tuple(_line(finding) for finding in health.ordered(status)) for status in ORDER}
     counts = tuple((*WORDS[status], len(lines[status])) for status in ORDER if lines[status] or status != "skipped")
-    share = f"{100 * health.share:.1f}" if health.share >= 0.001 else "less than 0.1"
+    fraction = f"{100 * health.fraction:.1f}" if health.fraction >= 0.001 else "less than 0.1"
     more = "" if health.thorough else " --thorough makes the expensive ones too, on more images."
     return Block(
         _headline(len(lines["fail"]), len(lines["warn"])),
@@ -64,7 +64,7 @@ def block(health: Health | None) -> Block | None:
         lines["fail"] + lines["warn"],
         lines["pass"],
         lines["skipped"],
-        f"The checks took {health.passes:,} passes, {share} % of the audit's own.{more}",
+        f"The checks took {health.passes:,} passes, {fraction} % of the audit's own.{more}",
     )
 
 

@@ -24,14 +24,14 @@ def _figure(drawing: HeatMap | Curves | Graph) -> Figure:
 
 def _heat_map(drawing: HeatMap) -> Figure:
     rows, columns = ([figure_text(name, 16) for name in names] for names in (drawing.rows, drawing.columns))
-    share = ".0%" if drawing.unit == "percent" else ".3~g"
+    fraction = ".0%" if drawing.unit == "percent" else ".3~g"
     trace: Figure = {
         "type": "heatmap",
         "x": list(range(len(columns))),
         "y": list(range(len(rows))),
         "z": [list(row) for row in drawing.values],
         "customdata": [[[row, column] for column in columns] for row in rows],
-        "hovertemplate": f"%{{customdata[0]}} → %{{customdata[1]}}: %{{z:{share}}}<extra></extra>",
+        "hovertemplate": f"%{{customdata[0]}} → %{{customdata[1]}}: %{{z:{fraction}}}<extra></extra>",
         "hoverongaps": False,
         "colorscale": [[0, "@heat0"], [1, "@heat1"]],
         "showscale": False,
@@ -39,7 +39,7 @@ def _heat_map(drawing: HeatMap) -> Figure:
         "ygap": 2,
     }
     if len(columns) <= WRITTEN:
-        trace["texttemplate"] = f"%{{z:{share}}}"
+        trace["texttemplate"] = f"%{{z:{fraction}}}"
     layout = _layout(drawing.column_axis, drawing.row_axis)
     for axis, names in (("xaxis", columns), ("yaxis", rows)):
         layout[axis] |= {

@@ -24,7 +24,7 @@ SHOWN = 3
 SHOWN_LARGE = 2
 SMALL = 64
 SAME = 1e-3
-"""Sizes closer than this, as a share of them, are equal to a reader."""
+"""Sizes closer than this, as a fraction of them, are equal to a reader."""
 LARGEST = 256
 """Images above this many pixels a side are shown reduced by a whole factor."""
 

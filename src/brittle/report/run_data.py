@@ -141,15 +141,15 @@ class RunData:
 
         Known are the changes of all attacks in the norm of the question, those at a radius as well.
         """
-        rivals = [attack for attack in self.attacks if attack.info.norm == self.norm]
-        searches = {attack.info.key for attack in rivals if attack.searches}
+        compared = [attack for attack in self.attacks if attack.info.norm == self.norm]
+        searches = {attack.info.key for attack in compared if attack.searches}
         if len(searches) < 2 or not self.correct.any():
             return {}
-        sizes = {one.info.key: metrics.minimal_sizes(one.table) for one in rivals}
+        sizes = {one.info.key: metrics.minimal_sizes(one.table) for one in compared}
         if not any(np.isfinite(found).any() for found in sizes.values()):
             return {}
         found = metrics.optimality(sizes)
-        return {key: share for key, share in found.items() if key in searches}
+        return {key: fraction for key, fraction in found.items() if key in searches}
 
     @property
     def searchers(self) -> list[AttackRows]:

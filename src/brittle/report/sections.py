@@ -117,8 +117,8 @@ def _attack_row(evidence: RunData, attack: AttackRows) -> AttackRow:
         spread = evidence.units.bounds(quantiles[0.1].value, quantiles[0.9].value, info.norm)
         cells += [Cell(evidence.units.size(median.value, info.norm), reach), Cell(spread)]
         if evidence.optimality:
-            share = evidence.optimality.get(info.key)
-            cells.append(Cell("–") if share is None else _rate(share, of=share.n < right.sum()))
+            fraction = evidence.optimality.get(info.key)
+            cells.append(Cell("–") if fraction is None else _rate(fraction, of=fraction.n < right.sum()))
         forward, backward, seconds = (float(floats(table, column)[right].mean()) for column in COSTS)
         budget = evidence.manifest.budget
         most = (

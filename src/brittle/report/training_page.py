@@ -63,7 +63,7 @@ def _kinds(story: dict[str, Any]) -> dict[str, str]:
     attacked = story.get("adversarial")
     if attacked is None:
         return {"": LINES[""]}
-    only = attacked["share"] == 1 and not attacked["clean_epochs"]
+    only = attacked.get("fraction", attacked.get("share")) == 1 and not attacked["clean_epochs"]
     return {prefix: name for prefix, name in LINES.items() if prefix or not only}
 
 

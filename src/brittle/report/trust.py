@@ -33,7 +33,7 @@ def remarks(evidence: RunData) -> list[Note]:
         *_images(evidence),
         *_sample(evidence),
         _attacks(evidence),
-        *_on_lattice(evidence),
+        *_on_grid(evidence),
         *_left_out(evidence),
         *_nonfinite(evidence),
     ]
@@ -71,11 +71,11 @@ def _nonfinite(evidence: RunData) -> list[Note]:
 
 def _sample(evidence: RunData) -> list[Note]:
     found: list[Note] = []
-    if evidence.manifest.limit is not None:
+    if evidence.manifest.max_images is not None:
         found.append(
             Note(
                 "The first images of the source",
-                f"The run was limited to {plural(evidence.manifest.limit, 'image')}, in the order of the source. "
+                f"The run was limited to {plural(evidence.manifest.max_images, 'image')}, in the order of the source. "
                 "A source sorted by class or by difficulty makes them no fair sample.",
             )
         )
@@ -110,15 +110,15 @@ def _attacks(evidence: RunData) -> Note:
 
 def _any_other(evidence: RunData, attack: AttackRows) -> Flags:
     hit: Flags = np.zeros_like(evidence.fallen)
-    for rival, hits in zip(evidence.attacks, evidence.hits, strict=True):
-        if rival is not attack:
+    for other, hits in zip(evidence.attacks, evidence.hits, strict=True):
+        if other is not attack:
             hit = hit | hits
     return hit
 
 
-def _on_lattice(evidence: RunData) -> list[Note]:
+def _on_grid(evidence: RunData) -> list[Note]:
     """What it cost that only values of a file's levels were allowed."""
-    levels = evidence.manifest.lattice
+    levels = evidence.manifest.quantization
     if levels is None or not evidence.fallen.any():
         return []
     parts: list[str] = []
@@ -126,15 +126,15 @@ def _on_lattice(evidence: RunData) -> list[Note]:
         success, before = flags(attack.table, "success"), floats(attack.table, "size_unrounded")
         if not described(attack.info.norm).on_images or not success.any():
             continue
-        share = metrics.lattice_cost(attack.table)
+        fraction = metrics.quantization_cost(attack.table)
         lost = int((flags(attack.table, "correct") & np.isfinite(before) & ~success).sum())
         gone = f" ({plural(lost, 'image')} lost)" if lost else ""
-        parts.append(f"{100 * share.value:+.1f}{THIN}% for {attack.title}{gone}")
+        parts.append(f"{100 * fraction.value:+.1f}{THIN}% for {attack.title}{gone}")
     cost = (
-        f" Rounding cost in the median, as a share of the size: {'; '.join(parts)}. Below zero, the search on the "
-        "lattice found smaller changes than the attack had."
+        f" Rounding cost in the median, as a fraction of the size: {'; '.join(parts)}. Below zero, the search on the "
+        "grid found smaller changes than the attack had."
     )
-    title = "On the 8-bit lattice" if levels == 256 else f"On the lattice of {levels:,} levels"
+    title = "On the 8-bit grid" if levels == 256 else f"On the grid of {levels:,} levels"
     text = f"Every broken image was judged with its values on {levels:,} levels, so that a file holds it as it is."
     return [Note(title, text + (cost if parts else ""))]
 
@@ -172,7 +172,7 @@ def settings(evidence: RunData) -> dict[str, dict[str, str]]:
             "Given as": data.spec,
             "Content (sha256)": data.digest,
             "Images": f"{data.images:,}",
-            "Limit": "none" if manifest.limit is None else f"{manifest.limit:,}",
+            "Limit": "none" if manifest.max_images is None else f"{manifest.max_images:,}",
             "Classes": f"{len(data.classes):,}" if data.classes else "without names",
             **{f"Fit: {name}": setting(value) for name, value in data.fit.items()},
         },
@@ -180,8 +180,8 @@ def settings(evidence: RunData) -> dict[str, dict[str, str]]:
             "Norm and radius": f"{title(evidence.norm)}, {allowed}",
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
-            "Forward passes per query": f"{manifest.draws:,}",
-            "Lattice": "none" if manifest.lattice is None else f"{manifest.lattice:,} levels",
+            "Forward passes per query": f"{manifest.eot_samples:,}",
+            "Quantization": "none" if manifest.quantization is None else f"{manifest.quantization:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",
             "Started": manifest.created,

@@ -35,7 +35,7 @@ UNSEEN = "images it has not seen"
 
 @dataclass(frozen=True)
 class Rate:
-    """A line of the table: a group of images, and the shares of it fooled by the perturbation and by noise."""
+    """A line of the table: a group of images, and the fractions of it fooled by the perturbation and by noise."""
 
     kind: str
     fooled: str
@@ -50,7 +50,7 @@ class Label:
 
     name: str
     count: int
-    share: str
+    fraction: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table
     passes = [int(one["number"]) for one in made["passes"]]
     curve = Curves(
         "Fooling rate after each pass",
-        f"Share of {kinds['seen']} that get another class.",
+        f"Fraction of {kinds['seen']} that get another class.",
         *("pass over the images", "fooling rate, %"),
         {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )

@@ -11,7 +11,7 @@ from brittle.tolerance import TOLERANCE
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
 HARDLY_SEEN = 8 / 255
-"""Up to this share of the range a change of every value is hard to see in a photograph."""
+"""Up to this fraction of the range a change of every value is hard to see in a photograph."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ def _headline(evidence: RunData, right: int, broken: int) -> str:
         return f"Half of the images fall to a change of {size} ({title(evidence.norm)})."
     if broken == right:
         return "Every image it got right falls." if right > 1 else "The one image it got right falls."
-    share = broken / right
+    fraction = broken / right
     steps = [
         (0.9, "Nearly every image it got right falls."),
         (0.5, "Most images it got right fall."),
         (0.1, "Some images it got right fall."),
     ]
-    return next((text for least, text in steps if share >= least), "Few images fall.")
+    return next((text for least, text in steps if fraction >= least), "Few images fall.")
 
 
 def _outcome(evidence: RunData, right: int, broken: int) -> list[str]:
@@ -107,8 +107,8 @@ def _outcome(evidence: RunData, right: int, broken: int) -> list[str]:
 def _visibility(evidence: RunData) -> str:
     if evidence.radius is None or not described(evidence.norm).levels:
         return ""
-    share = evidence.radius / evidence.units.span
-    return ", which is hardly visible," if share <= HARDLY_SEEN * (1 + TOLERANCE) else ""
+    fraction = evidence.radius / evidence.units.span
+    return ", which is hardly visible," if fraction <= HARDLY_SEEN * (1 + TOLERANCE) else ""
 
 
 def _median(evidence: RunData) -> list[str]:

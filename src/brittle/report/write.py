@@ -43,7 +43,7 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
     Example:
         >>> import tempfile
         >>> from brittle.evaluation.audit import audit
-        >>> run = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, limit=20)
+        >>> run = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, max_images=20)
         >>> write_report(run.path).name
         'report.html'
     """

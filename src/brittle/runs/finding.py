@@ -1,15 +1,17 @@
 """What the checks of an audit found, as it lies in the run folder: ``health.json``."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from brittle.errors import OverLimit
 from brittle.files import write_atomically
-from brittle.reading import read_text
+from brittle.reading import parse_json, read_text
 from brittle.runs.manifest import Name, Strict
+from brittle.runs.older import with_todays_fields
 
 HEALTH = "health.json"
 MOST_FINDINGS = 1000
@@ -61,7 +63,7 @@ class Health(Strict):
         run: identity of the run that they are about.
         thorough: whether the expensive checks were made too.
         passes: forward plus backward passes that the checks took.
-        share: the same as a share of the audit's own passes.
+        fraction: the same as a fraction of the audit's own passes.
         findings: one for each check.
     """
 
@@ -69,7 +71,7 @@ class Health(Strict):
     run: str
     thorough: bool
     passes: int
-    share: float
+    fraction: float
     findings: list[Finding] = Field(max_length=MOST_FINDINGS)
 
     def count(self, status: Status) -> int:
@@ -120,7 +122,8 @@ def read_health(folder: Path, run: str) -> Health | None:
         run: the identity in its manifest.
     """
     try:
-        health = Health.model_validate_json(read_text(folder / HEALTH))
-    except (OSError, OverLimit, UnicodeDecodeError, ValidationError):
+        content = parse_json(read_text(folder / HEALTH), HEALTH)
+        health = Health.model_validate_json(json.dumps(with_todays_fields(content, Health.model_fields)))
+    except (OSError, OverLimit, ValueError):
         return None
     return health if health.run == run else None

@@ -89,7 +89,7 @@ class ManifestFolder(ABC, Generic[M]):
                 write_atomically(path / MANIFEST, manifest.to_json().encode())
             else:
                 raise taken(path)
-            folder._share()
+            folder._fraction()
         except OSError as error:
             folder.close()
             raise cannot_write(path, error) from error
@@ -196,7 +196,7 @@ class ManifestFolder(ABC, Generic[M]):
             clear_unfinished(self.path)
         return alone
 
-    def _share(self) -> None:
+    def _fraction(self) -> None:
         """Let others in, where they may work here."""
         if self.shared and self._release is not None:
             share_folder(self._handle)

@@ -40,10 +40,11 @@ class Manifest(BaseManifest):
     """The ``manifest.json`` of an audit's run folder.
 
     Attributes:
-        lattice: number of levels that the adversarial images lie on; None for any values.
+        quantization: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
-        draws: how often every point was looked at, more than once for randomised networks.
-        batch: images in one call of the network; `block`: images in one part; `limit`: the most images, None for all.
+        eot_samples: how often every point was looked at, more than once for randomised networks.
+        batch: images in one call of the network; `block`: images in one part; `max_images`: the most images, None for
+            all.
         network, data, threat, attacks: what was asked.
     """
 
@@ -51,10 +52,10 @@ class Manifest(BaseManifest):
     kind: KindName = "audit"
     batch: int = Field(gt=0)
     block: int = Field(gt=0)
-    limit: int | None
-    lattice: int | None = Field(default=None, ge=2)
+    max_images: int | None
+    quantization: int | None = Field(default=None, ge=2)
     budget: int | None = Field(default=None, ge=1)
-    draws: int = Field(default=1, ge=1)
+    eot_samples: int = Field(default=1, ge=1)
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
@@ -84,9 +85,9 @@ class Manifest(BaseManifest):
             "attacks": [
                 _as_written(attack.model_dump(mode="json", exclude={"spec"}), self.format) for attack in self.attacks
             ],
-            "lattice": self.lattice,
+            "lattice": self.quantization,
             **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
-            **({} if self.draws == 1 else {"draws": self.draws}),
+            **({} if self.eot_samples == 1 else {"draws": self.eot_samples}),
             "seed": surroundings.pop("seed"),
             "images per part": self.block,
             **surroundings,

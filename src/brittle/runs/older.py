@@ -1,9 +1,10 @@
 """What older versions wrote, as this one would have written it: the manifests of format 1."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from brittle.names import OLDER_NORMS
+from brittle.older_names import TODAY
 from brittle.threats import spelled
 
 
@@ -22,6 +23,19 @@ def spelt_anew(content: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(content.get("attacks"), list):
         changed["attacks"] = [_named(attack) for attack in content["attacks"]]
     return changed
+
+
+def with_todays_fields(content: object, known: Collection[str]) -> object:
+    """Return an object that was read with the names that its fields have today.
+
+    Example:
+        >>> with_todays_fields({"lattice": 256, "seed": 0}, ["quantization", "seed"])
+        {'quantization': 256, 'seed': 0}
+    """
+    if not isinstance(content, dict):
+        return content
+    plain = cast("dict[str, Any]", content)
+    return {TODAY[name] if name not in known and TODAY.get(name) in known else name: one for name, one in plain.items()}
 
 
 def _named(info: object) -> object:

@@ -11,7 +11,7 @@ from brittle.reading import parse_json, read_text
 from brittle.runs.base import FORMAT, TITLES, BaseManifest, kind_of
 from brittle.runs.checkpoint import broken_seal
 from brittle.runs.manifest import Manifest
-from brittle.runs.older import spelt_anew
+from brittle.runs.older import spelt_anew, with_todays_fields
 from brittle.runs.result_manifests import StudyManifest, TrainingManifest, UniversalManifest
 
 M = TypeVar("M", bound=BaseManifest)
@@ -61,7 +61,7 @@ def read_manifest(path: Path, wanted: type[BaseManifest] | None = None) -> BaseM
         )
     title, formats = TITLES[kind_of(kind)], " or ".join(map(str, range(kind.oldest, FORMAT + 1)))
     try:
-        return kind.model_validate_json(json.dumps(_checked(path, plain, title)))
+        return kind.model_validate_json(json.dumps(with_todays_fields(_checked(path, plain, title), kind.model_fields)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "as a whole"

@@ -43,16 +43,16 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("height", pa.int32()),
     ("width", pa.int32()),
 ]
-_LATTICE = "size_unrounded"
+_BEFORE_ROUNDING = "size_unrounded"
 PICTURES = ("original", "adversarial", "field")
 """Columns of what an image looked like before and after, as bytes; most rows have none."""
 SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=False) for name, kind in _FIELDS]
-    + [pa.field(_LATTICE, pa.float64(), nullable=True)]
+    + [pa.field(_BEFORE_ROUNDING, pa.float64(), nullable=True)]
     + [pa.field(name, pa.binary(), nullable=True) for name in PICTURES]
 )
 """Columns of a part."""
-NUMBERS = (*(name for name, _ in _FIELDS), _LATTICE)
+NUMBERS = (*(name for name, _ in _FIELDS), _BEFORE_ROUNDING)
 """Every column but the pictures."""
 AT_ONCE = 256
 """Rows that are unpacked before their size is looked at."""

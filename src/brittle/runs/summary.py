@@ -14,9 +14,9 @@ from brittle.metrics import (
     Estimate,
     Outcome,
     clean_accuracy,
-    lattice_cost,
     median_size,
     median_smallest,
+    quantization_cost,
     rho_adv,
     robust_accuracy,
     rounded_success_rate,
@@ -36,13 +36,14 @@ class AttackSummary:
 
     Attributes:
         spec, kind: as in the manifest.
-        success: share of the images right before that it broke, at the radius where it was run at one.
+        success: fraction of the images right before that it broke, at the radius where it was run at one.
         rounded: the same after rounding to 8 bits.
         median: of the smallest change, for minimum-norm attacks.
         rho: mean relative size of the smallest change, for minimum-norm attacks that broke every image.
         forward, backward, seconds: mean over the images right before, as in the report; not a number without any.
         median_queries, most_queries: forward passes of an image, over all images, as a budget counts them.
-        lattice_cost: median share by which the lattice made the changes larger, where the run had one.
+        quantization_cost: median fraction by which the quantization grid made the changes larger, where the run had
+            one.
         nonfinite_outputs: images near which the network said NaN or infinity.
         nonfinite_gradients: images with a gradient that had an entry of that kind.
     """
@@ -58,7 +59,7 @@ class AttackSummary:
     seconds: float
     median_queries: float
     most_queries: int
-    lattice_cost: Estimate | None = None
+    quantization_cost: Estimate | None = None
     nonfinite_outputs: int = 0
     nonfinite_gradients: int = 0
 
@@ -73,11 +74,11 @@ class Summary:
         bad: how many could not be read.
         norm, radius: the question.
         clean: accuracy without attack.
-        robust: share of all images that are right before and that no attack breaks within the radius.
+        robust: fraction of all images that are right before and that no attack breaks within the radius.
         median: of the smallest change in the norm of the question, the smallest per image over all searches, over the
             images right before; None without a search.
         attacks: one line each.
-        lattice: number of levels that the adversarial images lie on; None for any values.
+        quantization: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
         health: what the checks of the evaluation found; None where they have not been made.
         notes: what was done to the images, what was passed over, and how the classes were numbered, in sentences.
@@ -92,7 +93,7 @@ class Summary:
     robust: Estimate
     median: Estimate | None
     attacks: tuple[AttackSummary, ...]
-    lattice: int | None = None
+    quantization: int | None = None
     budget: int | None = None
     health: Health | None = None
     notes: tuple[str, ...] = ()
@@ -126,8 +127,8 @@ def summarise(folder: RunFolder) -> Summary:
         clean=clean_accuracy(every[0]),
         robust=robust_accuracy(every, threat.norm, threat.radius),
         median=_smallest(manifest, tables),
-        attacks=tuple(_line(info, tables[info.key], manifest.lattice is not None) for info in manifest.attacks),
-        lattice=manifest.lattice,
+        attacks=tuple(_line(info, tables[info.key], manifest.quantization is not None) for info in manifest.attacks),
+        quantization=manifest.quantization,
         budget=manifest.budget,
         health=folder.health(),
         notes=tuple(manifest.data.said),
@@ -141,10 +142,10 @@ def _smallest(manifest: Manifest, tables: Mapping[str, pa.Table]) -> Estimate | 
     return median_smallest([Outcome(tables[info.key], info.radius_in(p)) for info in manifest.attacks], p)
 
 
-def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
+def _line(info: AttackInfo, table: pa.Table, on_grid: bool) -> AttackSummary:
     right = bool(flags(table, "correct").any())
     minimum = right and info.kind == "minimum"
-    searched = on_lattice and described(info.norm).on_images  # others were rounded from the start
+    searched = on_grid and described(info.norm).on_images  # others were rounded from the start
     length = f"image_{info.norm}"
     relative = minimum and length in table.column_names and bool((floats(table, length) > 0).all())
     return AttackSummary(
@@ -159,7 +160,7 @@ def _line(info: AttackInfo, table: pa.Table, on_lattice: bool) -> AttackSummary:
         seconds=_mean_over_right(table, "seconds"),
         median_queries=float(np.median(floats(table, "forward"))),
         most_queries=int(floats(table, "forward").max()),
-        lattice_cost=lattice_cost(table) if searched and bool(flags(table, "success").any()) else None,
+        quantization_cost=quantization_cost(table) if searched and bool(flags(table, "success").any()) else None,
         nonfinite_outputs=int((integers(table, "nonfinite_outputs") > 0).sum()),
         nonfinite_gradients=int((integers(table, "nonfinite_gradients") > 0).sum()),
     )

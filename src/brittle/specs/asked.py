@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 
 from brittle.arguments import fitted
 from brittle.errors import InputError
+from brittle.older_names import by_todays_names
 from brittle.specs.groups import DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.specs.option import names_of
 
@@ -44,7 +45,8 @@ class Asked:
             TypeError: a keyword that no group has.
             InputError: a keyword beside the value that has it as a field; or what does not matter and was given.
         """
-        given = dict(options or {})
+        names = {name for group in (ModelSpec, DataSpec, Question, Effort) for name in names_of(group)}
+        given = by_todays_names(options or {}, names, level=4)
         asked = cls(
             model if isinstance(model, ModelSpec) else ModelSpec(model, **_taken(ModelSpec, given)),
             data if isinstance(data, DataSpec) else DataSpec(data, **_taken(DataSpec, given)),

@@ -88,7 +88,7 @@ class DataSpec:
     Attributes:
         spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
             `DataLoader` of torch. None where a universal perturbation needs no images.
-        limit: use only the first N images.
+        max_images: use only the first N images.
         resize: length of the images' short side before the crop.
         crop: side of the centre crop.
         skip_bad: leave out images that cannot be read, and list them.
@@ -96,7 +96,7 @@ class DataSpec:
             class folders are sorted ("text" as torchvision's ImageFolder), and take labels as they are.
 
     Example:
-        >>> DataSpec("digits", limit=20).limit
+        >>> DataSpec("digits", max_images=20).max_images
         20
     """
 
@@ -109,7 +109,7 @@ class DataSpec:
             kind=str,
         ),
     ]
-    limit: Annotated[Count | None, Option("Use only the first N images.")] = None
+    max_images: Annotated[Count | None, Option("Use only the first N images.")] = None
     resize: Annotated[Count | None, Option("Length that the images' short side gets before the crop.")] = None
     crop: Annotated[Count | None, Option("Side of the centre crop.")] = None
     skip_bad: Annotated[bool, Option("Leave out images that cannot be read, and list them.")] = False
@@ -159,7 +159,7 @@ class Question:
         int | None,
         Option(
             "Levels that adversarial values lie on: 256 for those of an 8-bit file, which `attack` takes by default.",
-            name="lattice",
+            name="quantization",
             kind=Annotated[int | None, Within(2)],
         ),
     ] = None
@@ -184,9 +184,9 @@ class Effort:
     Attributes:
         budget: most queries for each image and attack: the clean pass, the attack, the verifying pass and the look at
             what was saved with 8 bits. More are not asked; see `run`.
-        draws: how often a randomised network is asked about every point; it is judged by its mean logits, and gradients
-            are averaged. By default 20 where the network answers differently when it is asked again, and no budget is
-            given; 1 otherwise.
+        eot_samples: how often a randomised network is asked about every point; it is judged by its mean logits, and
+            gradients are averaged. By default 20 where the network answers differently when it is asked again, and no
+            budget is given; 1 otherwise.
         batch: images in one call of the network; by default by the size of an image.
         seed: of all random draws; 0 by default.
         device: where to run, such as "cpu" or "cuda:0"; by default where a module lies that is given, and the CPU for
@@ -201,7 +201,7 @@ class Effort:
         Count | None,
         Option("Most queries for each image and attack, saving included; further queries are skipped."),
     ] = None
-    draws: Annotated[
+    eot_samples: Annotated[
         Count | None,
         Option("Forward passes averaged per query for randomised networks; 20 by default if detected."),
     ] = None

@@ -22,7 +22,7 @@ class ColourShift(Parametric):
 
     Args:
         radius: largest gain and offset, from 0 to 1: at 1 every channel can be made flat, of any value.
-        lattice: levels that the shifted images are rounded to before the network sees them; none by default.
+        grid: levels that the shifted images are rounded to before the network sees them; none by default.
 
     Example:
         >>> shift = torch.tensor([[0.0, 0.1, 0.0], [0.2, 0.0, 0.0]])[None, :, :, None]

@@ -24,7 +24,7 @@ class Flow(Parametric):
 
     Args:
         radius: how far a pixel may be moved, in pixels.
-        lattice: levels that the deformed images are rounded to before the network sees them; none by default.
+        grid: levels that the deformed images are rounded to before the network sees them; none by default.
 
     Example:
         >>> Flow(3).size(torch.zeros(1, 1, 2, 2), torch.ones(1, 2, 2, 2))

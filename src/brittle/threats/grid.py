@@ -18,7 +18,7 @@ MOST_LEVELS = 65536
 
 
 @dataclass(frozen=True)
-class Lattice:
+class QuantizationGrid:
     """Evenly spaced levels from the lower to the upper bound, such as the 256 of an 8-bit file.
 
     Attributes:
@@ -29,9 +29,9 @@ class Lattice:
         InputError: less than 2 levels or more than `MOST_LEVELS`.
 
     Example:
-        >>> lattice = Lattice(256)
+        >>> grid = QuantizationGrid(256)
         >>> bytes_read = torch.arange(256, dtype=torch.uint8)
-        >>> images = lattice.images(bytes_read, torch.float32)
+        >>> images = grid.images(bytes_read, torch.float32)
         >>> bool(((images * 255).round().to(torch.uint8) == bytes_read).all())
         True
     """
@@ -42,7 +42,7 @@ class Lattice:
     def __post_init__(self):
         check_fields(self)
         if not 2 <= self.levels <= MOST_LEVELS:
-            raise InputError(f"lattice is {self.levels}; expected the number of levels, from 2 to {MOST_LEVELS}")
+            raise InputError(f"grid is {self.levels}; expected the number of levels, from 2 to {MOST_LEVELS}")
 
     @property
     def top(self) -> int:
@@ -73,16 +73,14 @@ class Lattice:
         return self.images(self.numbers(images).round(), images.dtype)
 
     def check(self, threat: Threat, images: Images) -> None:
-        """Refuse threats and images for which no lattice point can be an answer.
+        """Refuse threats and images for which no grid point can be an answer.
 
         Raises:
             UnsupportedThreat: a size that is not that of a difference of images.
             InputError: sizes that count changed values, and images whose every value has to change to be saved.
         """
         if not threat.on_images:
-            raise UnsupportedThreat(
-                f"lattice cannot measure changes by {threat.name}; it knows l0, l1, l2, linf, pixels"
-            )
+            raise UnsupportedThreat(f"grid cannot measure changes by {threat.name}; it knows l0, l1, l2, linf, pixels")
         if not threat.counts:
             return
         numbers = self.numbers(images)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from brittle.base.bounds import Bounds
-from brittle.threats.grid import Lattice
+from brittle.threats.grid import QuantizationGrid
 from brittle.threats.threat import Threat
 from brittle.types import Images, Mask, PerImage, Points
 
@@ -19,12 +19,12 @@ class Parametric(Threat):
     The size is that of the parameters, and the radius is in their unit, whatever the images' bounds.
 
     Attributes:
-        lattice: levels that the changed images are rounded to before the network sees them; none by default.
+        grid: levels that the changed images are rounded to before the network sees them; none by default.
     """
 
     on_images: ClassVar[bool] = False
     flattens: ClassVar[bool] = False
-    lattice: Lattice | None = None
+    grid: QuantizationGrid | None = None
 
     @abstractmethod
     def zero(self, clean: Images) -> Points:
@@ -35,9 +35,9 @@ class Parametric(Threat):
         """Return the images changed by parameters, before they are brought back into the box; torch differentiates."""
 
     def apply(self, clean: Images, moved: Points, bounds: Bounds) -> Images:
-        """Return the images changed by parameters, in the box and on the lattice where there is one."""
+        """Return the images changed by parameters, in the box and on the grid where there is one."""
         bent = bounds.clamp(self.changed(clean, moved, bounds))
-        return bent if self.lattice is None else self.lattice.rounded(bent)
+        return bent if self.grid is None else self.grid.rounded(bent)
 
     def seen(self, clean: Images, moved: Points, bounds: Bounds) -> tuple[Points, Images]:
         """Return the parameters as they are, and the images changed by them."""
@@ -46,7 +46,7 @@ class Parametric(Threat):
     def pulled_back(self, clean: Images, moved: Points, gradient: Images, bounds: Bounds) -> Points:
         """Carry a gradient by the changed images back to the parameters: it is chained through `changed` and the box.
 
-        Levels of a lattice are passed over, for rounding has no slope.
+        Levels of a grid are passed over, for rounding has no slope.
         """
         leaf = moved.detach().requires_grad_()
         with torch.enable_grad():

@@ -39,8 +39,8 @@ class AdversarialTraining:
     Attributes:
         attack: the inner maximiser.
         threat: which changes are allowed; one radius for all images, infinite only where the attack needs none.
-        share: fraction of each batch that is attacked, the rest stays clean (Kurakin et al., ICLR 2017, algorithm 1,
-            arXiv:1611.01236). In expectation this is Goodfellow's mixed loss with alpha = 1 - share, his 0.5.
+        fraction: fraction of each batch that is attacked, the rest stays clean (Kurakin et al., ICLR 2017, algorithm 1,
+            arXiv:1611.01236). In expectation this is Goodfellow's mixed loss with alpha = 1 - fraction, his 0.5.
         warmup: epochs over which the radius grows from 0 to the threat's, in proportion to the steps made; without it
             networks often end in a constant at a large radius. It begins after the clean epochs.
         clean_epochs: first epochs without an attack.
@@ -56,7 +56,7 @@ class AdversarialTraining:
 
     attack: Attack
     threat: Threat
-    share: float = 1.0
+    fraction: float = 1.0
     warmup: float = 0.0
     clean_epochs: int = 0
 
@@ -65,8 +65,8 @@ class AdversarialTraining:
         self.attack.check(self.threat)
         if isinstance(self.threat.radius, Tensor):
             raise InputError("the threat has a tensor of radii; expected one number, the radius for all images")
-        if not 0 < self.share <= 1:
-            raise InputError(f"share is {self.share}; expected a fraction of each batch, above 0 and at most 1")
+        if not 0 < self.fraction <= 1:
+            raise InputError(f"fraction is {self.fraction}; expected a fraction of each batch, above 0 and at most 1")
         at_least("warmup", self.warmup, 0)
         at_least("clean_epochs", self.clean_epochs, 0)
         if self.warmup and not self.threat.bounded:
@@ -93,14 +93,14 @@ class AdversarialTraining:
 
     def count(self, batch: int) -> int:
         """Return how many of a batch's images are attacked: at least one."""
-        return max(1, round(self.share * batch))
+        return max(1, round(self.fraction * batch))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that determines what is done, as JSON can hold it."""
         return {
             "attack": repr(self.attack),
             "threat": repr(self.threat),
-            "share": self.share,
+            "fraction": self.fraction,
             "warmup": self.warmup,
             "clean_epochs": self.clean_epochs,
         }

@@ -20,7 +20,7 @@ from brittle.universal.search import UniversalAttack, UniversalProblem, Universa
 PHOTOGRAPH = 64
 """Images with a shorter side than this are no photographs that may be cropped and mirrored."""
 FIRST = 0.05
-"""Size of the noise at the start as a share of the radius."""
+"""Size of the noise at the start as a fraction of the radius."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class UniversalAscent(UniversalAttack):
     Attributes:
         passes: over the images.
         batch: images for one step; fewer where there are fewer.
-        step: length of the first step as a share of the radius.
-        momentum: share of the older directions that is kept at each step.
+        step: length of the first step as a fraction of the radius.
+        momentum: fraction of the older directions that is kept at each step.
         loss: "cosine", "cross_entropy" or "margin".
         clip: for the last two, the value beyond which an image pulls no more.
         target: the class that all images shall be taken for; any other than their own by default.
         crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
-        scale: the least share of the sides that a crop keeps.
+        scale: the least fraction of the sides that a crop keeps.
 
     Example:
         >>> UniversalAscent(passes=5, target=3).target
@@ -66,7 +66,7 @@ class UniversalAscent(UniversalAttack):
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
         if not 0 < self.scale <= 1:
-            raise InputError(f"scale is {self.scale}; expected a share of the sides above 0, at most 1")
+            raise InputError(f"scale is {self.scale}; expected a fraction of the sides above 0, at most 1")
 
     @property
     def most_passes(self) -> int:

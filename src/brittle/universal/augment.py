@@ -45,10 +45,10 @@ def augmented(images: Images, height: int, width: int, generator: torch.Generato
     angle = turned * torch.where(happens(), 1.0, 0.0) * torch.where(happens(), -1.0, 1.0)
     cut, places = happens(), torch.stack([draw(), draw()], 1) * 2 - 1
     window = torch.tensor([width / images.shape[3], height / images.shape[2]]).clamp_max(1)
-    share = (torch.where(cut[:, None], window, 1.0) / scale[:, None]).clamp_max(1)
+    fraction = (torch.where(cut[:, None], window, 1.0) / scale[:, None]).clamp_max(1)
     rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).reshape(count, 2, 2)
-    linear = rows * torch.stack([flip * share[:, 0], share[:, 1]], 1)[:, None, :]
-    affine = torch.cat([linear, (places * (1 - share))[:, :, None]], 2).to(images.device, images.dtype)
+    linear = rows * torch.stack([flip * fraction[:, 0], fraction[:, 1]], 1)[:, None, :]
+    affine = torch.cat([linear, (places * (1 - fraction))[:, :, None]], 2).to(images.device, images.dtype)
     grid = functional.affine_grid(affine, [count, images.shape[1], height, width], align_corners=False)
     views = functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
     sides = torch.tensor(KERNELS)[torch.randint(len(KERNELS), (count,), generator=generator)]

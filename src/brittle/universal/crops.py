@@ -11,8 +11,8 @@ def cropped(images: Images, scale: float, generator: torch.Generator) -> Images:
 
     Args:
         images: (n, c, h, w).
-        scale: the least share of the sides that a crop keeps; the share is uniform in [scale, 1], the same for both
-            sides, and the crop lies anywhere within the image.
+        scale: the least fraction of the sides that a crop keeps; the fraction is uniform in [scale, 1], the same for
+            both sides, and the crop lies anywhere within the image.
         generator: of the draws, on the CPU.
 
     Example:

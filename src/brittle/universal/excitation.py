@@ -19,7 +19,7 @@ from brittle.universal.layers import Layers, layers_of
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, UniversalState
 
 STEP = 0.1 / 255
-"""Adam's rate, as a share of the span of the bounds."""
+"""Adam's rate, as a fraction of the span of the bounds."""
 FLOOR = adam.TINY * 255
 """What Adam adds to a gradient's size, for a span of 1; 1e-8 for the published span of 255."""
 CANVAS = 500 / 224
@@ -34,7 +34,7 @@ class ActivationState:
         raw: the variable (c, h, w); the perturbation is what clipping to the radius leaves of it.
         first, second: Adam's moments.
         steps: made so far.
-        saturation: share of the values at the radius after the last step.
+        saturation: fraction of the values at the radius after the last step.
     """
 
     raw: Tensor
@@ -72,7 +72,7 @@ class ActivationState:
 
 
 def saturation_of(raw: Tensor, radius: float) -> float:
-    """Return the share of the values that the radius cuts off.
+    """Return the fraction of the values that the radius cuts off.
 
     Example:
         >>> saturation_of(torch.tensor([-0.2, 0.05, 0.1, 0.0]), 0.1)
@@ -88,9 +88,9 @@ class ActivationAttack(UniversalAttack):
     Attributes:
         iterations: most steps; those of the paper.
         patience: validations without improvement after which it ends.
-        step: Adam's rate, as a share of the span of the bounds.
+        step: Adam's rate, as a fraction of the span of the bounds.
         layers: names of the layers, or one text with a plus between them; found by `layers_of` where none are given.
-        mean: of the images, for all channels or each, as shares of the span; mid grey for networks whose mean is not
+        mean: of the images, for all channels or each, as fractions of the span; mid grey for networks whose mean is not
             known. What is shown to the network without a prior. The paper's networks take images less their mean, so
             that this is 0.
     """

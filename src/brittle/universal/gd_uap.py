@@ -22,9 +22,9 @@ from brittle.universal.search import UniversalProblem
 Prior = Literal["none", "range", "data"]
 PRIORS: tuple[Prior, ...] = ("none", "range", "data")
 SATURATED = 0.5
-"""Share of the values at the radius above which the variable is halved once it grows no more."""
+"""Fraction of the values at the radius above which the variable is halved once it grows no more."""
 SETTLED = 1e-5
-"""Change of that share in a step below which it grows no more."""
+"""Change of that fraction in a step below which it grows no more."""
 EVERY = 400
 """Steps between two validations where no halving comes earlier."""
 SHORTEST = 200
@@ -38,7 +38,7 @@ class GDUAP(ActivationAttack):
     Mopuri, Ganeshan & Babu, "Generalizable data-free objective for crafting universal adversarial perturbations",
     TPAMI 2018, equation 3, and the authors' code: the loss is minus the sum over the layers of log(||activation||_2^2
     / 2); Adam with a rate of 0.1 on the scale 0..255 from uniform noise. Once more than half of the values are at the
-    radius and their share changes by less than 1e-5 in a step, the variable is halved, because values at the radius
+    radius and their fraction changes by less than 1e-5 in a step, the variable is halved, because values at the radius
     have no gradient. Validated every 400 steps, and before a halving where the last validation is more than 200 steps
     ago; it ends after 10 validations without improvement, at most 40,000 steps, with the best.
 

@@ -92,5 +92,5 @@ class ImageSet:
         return self.predictions(perturbation) != self.clean
 
     def fooling_rate(self, perturbation: Tensor) -> float:
-        """Return the share of the images that get another class."""
+        """Return the fraction of the images that get another class."""
         return float(self.fooled(perturbation).double().mean())

@@ -53,7 +53,7 @@ class UniversalDeepFool(UniversalAttack):
         at_least("passes", self.passes, 1)
         at_least("ahead", self.ahead, 1)
         if not 0 < self.rate <= 1:
-            raise InputError(f"rate is {self.rate}; expected a share of the images above 0, at most 1")
+            raise InputError(f"rate is {self.rate}; expected a fraction of the images above 0, at most 1")
 
     @property
     def most_passes(self) -> int:

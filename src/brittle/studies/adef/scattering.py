@@ -100,7 +100,7 @@ class Scattered(Benchmark):
         """Scattering, and a linear layer on it."""
         setting = self.setting
         source = open_source(
-            str(setting.data_file(self.origin.training)), fit=Fit(1, 28, 28), limit=TRAINING[setting.scale]
+            str(setting.data_file(self.origin.training)), fit=Fit(1, 28, 28), max_images=TRAINING[setting.scale]
         )
         images, labels = in_memory(source)
         scattering = Scattering(28, 28).to(setting.device)

@@ -21,7 +21,7 @@ SCALES: dict[str, str] = {
 }
 """What can be asked for, and what it means."""
 INTERVALS = (
-    "Intervals cover the truth in 95 of 100 such samples of images: exactly for rates, medians and means of shares, "
+    "Intervals cover the truth in 95 of 100 such samples of images: exactly for rates, medians and means of fractions, "
     "for other means and ratios as far as simulations tell. These have none for fewer than 8 images, or equal ones."
 )
 """A note of every study with intervals."""

@@ -13,12 +13,12 @@ from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp
 from brittle.types import Images, Labels
 
-SHARE = 0.9
-"""Share of the images that must be fooled (Moosavi-Dezfooli et al. 2016, section 4.1)."""
+FRACTION = 0.9
+"""Fraction of the images that must be fooled (Moosavi-Dezfooli et al. 2016, section 4.1)."""
 DOUBLINGS = 10
 """The scan goes from 2 to the power of -10, a quarter of a level of 8 bits, to 1, the whole range of a pixel."""
 BISECTIONS = 8
-"""Halvings of the interval in which the share is crossed: eps is then known to 1/512 of itself or better."""
+"""Halvings of the interval in which the fraction is crossed: eps is then known to 1/512 of itself or better."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Found:
     """What the search came to.
 
     Attributes:
-        eps: the smallest at which the share is reached; where it never is, that of the largest rate.
+        eps: the smallest at which the fraction is reached; where it never is, that of the largest rate.
         rate: fraction fooled at `eps`.
-        reached: whether the share is reached.
+        reached: whether the fraction is reached.
     """
 
     eps: float
@@ -36,18 +36,18 @@ class Found:
     reached: bool
 
 
-def smallest_eps(rate: Callable[[float], float], share: float = SHARE) -> Found:
-    """Find the smallest eps at which a share of the images is fooled.
+def smallest_eps(rate: Callable[[float], float], fraction: float = FRACTION) -> Found:
+    """Find the smallest eps at which a fraction of the images is fooled.
 
-    Doubled until the share is reached, then bisected; where no doubling reaches it, the values half-way between them
+    Doubled until the fraction is reached, then bisected; where no doubling reaches it, the values half-way between them
     (on a logarithmic scale) are tried too, because the rate of a single step can fall again as the step grows.
 
     Args:
         rate: fraction fooled at an eps.
-        share: wanted.
+        fraction: wanted.
 
     Returns:
-        Where the share is reached, or the largest rate seen where it is not.
+        Where the fraction is reached, or the largest rate seen where it is not.
 
     Example:
         >>> found = smallest_eps(lambda eps: float(eps >= 0.3))
@@ -58,17 +58,19 @@ def smallest_eps(rate: Callable[[float], float], share: float = SHARE) -> Found:
     seen: dict[float, float] = {}
     for eps in [*doublings, *(eps / 2**0.5 for eps in doublings[1:])]:
         seen[eps] = rate(eps)
-        if seen[eps] >= share:
-            return _bisected(rate, share, max((less for less in seen if less < eps), default=0.0), eps, seen)
+        if seen[eps] >= fraction:
+            return _bisected(rate, fraction, max((less for less in seen if less < eps), default=0.0), eps, seen)
     best = max(seen, key=lambda eps: (seen[eps], -eps))
     return Found(best, seen[best], reached=False)
 
 
-def _bisected(rate: Callable[[float], float], share: float, low: float, high: float, seen: dict[float, float]) -> Found:
+def _bisected(
+    rate: Callable[[float], float], fraction: float, low: float, high: float, seen: dict[float, float]
+) -> Found:
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         seen[middle] = rate(middle)
-        low, high = (low, middle) if seen[middle] >= share else (middle, high)
+        low, high = (low, middle) if seen[middle] >= fraction else (middle, high)
     return Found(high, seen[high], reached=True)
 
 

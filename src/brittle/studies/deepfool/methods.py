@@ -16,14 +16,14 @@ from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.study import Measured
 from brittle.studies.bench.work import Work
-from brittle.studies.deepfool.fast_gradient_sign import SHARE, SignSteps, smallest_eps
+from brittle.studies.deepfool.fast_gradient_sign import FRACTION, SignSteps, smallest_eps
 from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp
 
 
 @dataclass(frozen=True)
 class ErrorRate(Work):
-    """The share of test images that the network gets wrong."""
+    """The fraction of test images that the network gets wrong."""
 
     subject: Benchmark
     name = "test error"
@@ -108,7 +108,7 @@ class ByFastGradientSign(Work):
         if found.reached:
             values[rho], notes[rho] = mean(steps.relative(found.eps).numpy()), f"({rate})"
         else:
-            values[rho], notes[rho] = f"{100 * SHARE:.0f} % never reached", f"(at most {rate})"
+            values[rho], notes[rho] = f"{100 * FRACTION:.0f} % never reached", f"(at most {rate})"
         return Measured(values, notes)
 
 

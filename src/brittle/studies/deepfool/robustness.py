@@ -66,7 +66,7 @@ NOTES = (
     "of that class's probability p; the paper does not say how it makes the targeted method untargeted. At the small "
     "scale it is given the first tenth of the images.",
     "Passes are forward and backward ones together, (forward + backward) below, the clean and the verifying pass "
-    "included. Times are an image's share of its batch; the paper's are of single images on a laptop of 2015, or on a "
+    "included. Times are an image's part of its batch; the paper's are of single images on a laptop of 2015, or on a "
     "GPU where it says so. The time of fast gradient sign is that of one step, without the search for ε.",
     INTERVALS + " Those of times are over batches.",
 )

@@ -36,7 +36,7 @@ TESTED = {"small": 100, "paper": 1000}
 GIVEN = 200
 """Training scenes that are X of the data prior; the first ones judge."""
 BATCH, JUDGED, DRAWN = 50, 20, 4
-_ERRORS, _WITHIN, _HARM = "Errors, less is better", "Share of the pixels within a factor, more is better", "Harm"
+_ERRORS, _WITHIN, _HARM = "Errors, less is better", "Fraction of the pixels within a factor, more is better", "Harm"
 COLUMNS = (
     Column("absolute", "abs rel", "ratio", _ERRORS),
     Column("squared", "sq rel", "ratio", _ERRORS),

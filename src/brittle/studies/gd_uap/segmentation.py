@@ -113,13 +113,13 @@ class Segmented:
         return [self.labels(images.at(torch.tensor([row]))) for row in range(len(images))]
 
     def changed(self, perturbation: Tensor) -> float:
-        """Return the share of the pixels of X that change their class: the judge of a search."""
+        """Return the fraction of the pixels of X that change their class: the judge of a search."""
         images, bounds = self.photographs.given, self.photographs.classifier.bounds
-        shares: list[float] = []
+        fractions: list[float] = []
         for row, before in enumerate(self.given):
             image = images.at(torch.tensor([row]))
-            shares.append(float((before != self.labels(bounds.clamp(image + perturbation.to(image)))).mean()))
-        return float(np.mean(shares))
+            fractions.append(float((before != self.labels(bounds.clamp(image + perturbation.to(image)))).mean()))
+        return float(np.mean(fractions))
 
 
 @dataclass(frozen=True)
@@ -231,8 +231,8 @@ def resampled(counts: Integers, samples: Floats) -> Integers:
 def mean_ious(counts: Integers) -> Floats:
     """Return `brittle.metrics.mean_iou` of many counts of pixels (r, k, k) at once, (r,)."""
     both, expected = np.diagonal(counts, axis1=1, axis2=2), counts.sum(2)
-    share = both / np.maximum(expected + counts.sum(1) - both, 1)
-    return share.sum(1) / np.maximum((expected > 0).sum(1), 1)
+    fraction = both / np.maximum(expected + counts.sum(1) - both, 1)
+    return fraction.sum(1) / np.maximum((expected > 0).sum(1), 1)
 
 
 def cells(setting: Setting) -> Sequence[Cell]:

@@ -46,21 +46,22 @@ def drawings(
     found: list[Drawing] = [
         _matrix(
             f"{title}: success",
-            "The share of attempts that reach the target within the limit of the table.",
+            "The fraction of attempts that reach the target within the limit of the table.",
             names,
             matrices.success,
             percent=True,
         ),
         _matrix(
             f"{title}: hardness",
-            "Area under the share of features changed against the success rate; larger is harder, and pairs that are "
+            "Area under the fraction of features changed against the success rate; larger is harder, and pairs that "
+            "are "
             "never reached have 0.",
             names,
             matrices.hardness,
         ),
         _matrix(
             f"{title}: adversarial distance",
-            "The share of features that alone say nothing for the target on the clean image, mean over images.",
+            "The fraction of features that alone say nothing for the target on the clean image, mean over images.",
             names,
             matrices.distance,
         ),

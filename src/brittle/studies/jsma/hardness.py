@@ -62,14 +62,15 @@ COLUMNS = (
 _PUBLISHED = {"success": "success rate %", "found": "mean features changed %"}
 NOTES = (
     "Every image that the network gets right is led to each of the nine other classes. Success and features changed: "
-    f"with at most Υ = {100 * LIMIT:.1f} % of the features (pixels) changed; features changed are a share of all, the "
+    f"with at most Υ = {100 * LIMIT:.1f} % of the features (pixels) changed; features changed are a fraction of all, "
+    "the "
     "mean over all attempts, failed ones included, and over the successful ones alone. The paper's 97 % and 4.02 % are "
     "those of its abstract, for another LeNet.",
     "Hardness H(s, t): the area under the mean distortion against the success rate, by the trapezoid rule over maximum "
     f"distortions Υ of {', '.join(f'{100 * one:.1f}' for one in LIMITS)} %. One run with the largest Υ tells all, "
     "because the search goes the same way whatever its limit. A pair that is never reached has hardness 0: see its "
     "success rate.",
-    "Adversarial distance A(x, t): the share of the features whose saliency towards t is 0 on the clean image; on "
+    "Adversarial distance A(x, t): the fraction of the features whose saliency towards t is 0 on the clean image; on "
     "probabilities that is where the slope of the target is not above 0 (for lowered features, not below). As the "
     "formula has it, features count that are saturated already: most pixels of MNIST are black and cannot be lowered. "
     "R(F) is the least of all images and targets. Correlation: Pearson's of hardness and mean distance over the 90 "
@@ -123,16 +124,16 @@ class Pairs(Work):
         distance = np.concatenate(attempts.distance)
         limits = np.asarray([_whole(one, features) for one in (LIMIT, *LIMITS)])
         reached, cut = limited(changed, success, limits)
-        share = cut / features
+        fraction = cut / features
         rates = pair_means(source, target, reached.astype(np.float64), classes)
-        distortions = pair_means(source, target, share, classes)
+        distortions = pair_means(source, target, fraction, classes)
         matrices = Matrices(
             success=rates[..., 0],
             hardness=hardness(rates[..., 1:], distortions[..., 1:]),
             distance=pair_means(source, target, distance, classes),
         )
-        values = _values(reached[:, 0], share[:, 0], distance, matrices, classes - 1)
-        curve = (reached[:, 1:].mean(axis=0), share[:, 1:].mean(axis=0))
+        values = _values(reached[:, 0], fraction[:, 0], distance, matrices, classes - 1)
+        curve = (reached[:, 1:].mean(axis=0), fraction[:, 1:].mean(axis=0))
         names = self.subject.source.classes or tuple(str(number) for number in range(classes))
         figures = drawings(self.row, names, matrices, LIMITS, curve, examples, self._maps(examples, classes))
         return Measured(values, remark=self.subject.story(), figures=figures)
@@ -182,10 +183,10 @@ def _whole(fraction: float, features: int) -> int:
 
 
 def _values(
-    reached: Flags, share: Floats, distance: Floats, matrices: Matrices, targets: int
+    reached: Flags, fraction: Floats, distance: Floats, matrices: Matrices, targets: int
 ) -> dict[str, Estimate | str]:
     """The table's figures; intervals over images, since the targets of an image depend on each other."""
-    hit, part = reached.reshape(-1, targets), share.reshape(-1, targets)
+    hit, part = reached.reshape(-1, targets), fraction.reshape(-1, targets)
     found, count = (part * hit).sum(axis=1), hit.sum(axis=1)
 
     def of_successes(samples: Floats) -> Floats:

@@ -195,7 +195,7 @@ class TransferMatrix:
     def drawings(self) -> Measured:
         """Draw both matrices, the measured and the published one, and the changed images."""
         columns = list(self.networks.models)
-        measured = [[_share(self.row(change).values[key]) for key in columns] for change in self.changes]
+        measured = [[_value(self.row(change).values[key]) for key in columns] for change in self.changes]
         paper = [change for change in self.changes if change.published]
         theirs = [[_fraction(figure(self.table, self.changes, change.row, key)) for key in columns] for change in paper]
         lengthened = " (×: amplified)" if any(one.source and one.stddev for one in self.changes) else ""
@@ -227,7 +227,7 @@ class TransferMatrix:
         )
 
 
-def _share(value: Estimate | str) -> float | None:
+def _value(value: Estimate | str) -> float | None:
     return value.value if isinstance(value, Estimate) else None
 
 

@@ -71,10 +71,10 @@ def _classes(title: str, reached: np.ndarray) -> Curves:
     x = tuple(float(number) for number in range(len(count)))
     return Curves(
         f"{title}: how many classes an image can be led to",
-        f"The share of the {len(reached)} images that one pixel takes to so many of the other classes.",
+        f"The fraction of the {len(reached)} images that one pixel takes to so many of the other classes.",
         "target classes reached",
-        "share of images",
-        {"one pixel": (x, tuple(float(share) for share in count))},
+        "fraction of images",
+        {"one pixel": (x, tuple(float(fraction) for fraction in count))},
     )
 
 

@@ -76,9 +76,9 @@ COLUMNS = (
     *(column for pixels in PIXELS for column in _columns(pixels)),
 )
 NOTES = (
-    "Targeted: the share of pairs of an image and another class in which the attack makes the network predict that "
-    "class. Non-targeted: the share of images that reach at least one other class so, as the paper counts it on "
-    "CIFAR-10. Untargeted attack: the share of images that leave their class when the label's probability is made "
+    "Targeted: the fraction of pairs of an image and another class in which the attack makes the network predict that "
+    "class. Non-targeted: the fraction of images that reach at least one other class so, as the paper counts it on "
+    "CIFAR-10. Untargeted attack: the fraction of images that leave their class when the label's probability is made "
     "small, as the paper does on ImageNet (its 16.04 % of AlexNet). Confidence: the probability of the predicted class "
     "after a targeted success. Queries: forward passes for a pair.",
     "Attacked are the first images of the test set that the network gets right; the paper draws 500 at random. Scale "
@@ -91,7 +91,7 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Accuracy(Work):
-    """The share of test images that the network gets right."""
+    """The fraction of test images that the network gets right."""
 
     subject: Benchmark
     name = "accuracy"
@@ -170,7 +170,7 @@ class ByPixels(Work):
         return Measured(values, figures=drawings(title, names, images, labels, targets, reached, result.adversarial))
 
     def _values(self, reached: np.ndarray, result: Result, away: Result) -> dict[str, Estimate | str]:
-        share, count = reached.astype(float).mean(axis=1), reached.sum(axis=1).astype(float)
+        fraction, count = reached.astype(float).mean(axis=1), reached.sum(axis=1).astype(float)
         confidence = np.where(reached, result.confidence.double().reshape(reached.shape).numpy(), 0.0).sum(axis=1)
         queries = result.forward.double().reshape(reached.shape).mean(1).numpy()
 
@@ -180,7 +180,7 @@ class ByPixels(Work):
 
         values: dict[str, Estimate | str] = {
             "images": f"{len(reached):,}",
-            "targeted": mean(share, bounds=(0, 1)),
+            "targeted": mean(fraction, bounds=(0, 1)),
             "any": proportion(int(reached.any(axis=1).sum()), len(reached)),
             "direct": proportion(int(away.success.sum()), len(away)),
             "confidence": jackknife(np.arange(len(count), dtype=np.float64), of_successes)

@@ -80,7 +80,8 @@ COLUMNS = tuple(
     )
 )
 NOTES = (
-    "Local optimality of AttackBench (Cinà et al., AAAI 2025): the share of the area between the robust-accuracy curve "
+    "Local optimality of AttackBench (Cinà et al., AAAI 2025): the fraction of the area between the "
+    "robust-accuracy curve "
     "of an attack that finds nothing and that of the smallest change known of each image, which the attack's own curve "
     "closes. 100 % where nobody found less on any image. The figure depends on who takes part: another good attack "
     "lowers everybody's. Images that the network gets right.",
@@ -121,7 +122,8 @@ class Ranking:
         if not np.isfinite(best).any():
             return Measured({f"{self.norm}.images": f"{len(best):,}, none broken"}, remark=self.subject.story())
         values: dict[str, Estimate | str] = {
-            f"{self.norm}.{text}": share for text, share in optimality(sizes, seed=self.subject.setting.seed).items()
+            f"{self.norm}.{text}": fraction
+            for text, fraction in optimality(sizes, seed=self.subject.setting.seed).items()
         }
         values[f"{self.norm}.images"] = f"{len(best):,}"
         values[f"{self.norm}.best"] = mean(best[np.isfinite(best)])
@@ -153,7 +155,7 @@ class Ranking:
         lines = {_title(text): found for text, found in sizes.items()} | {"the smallest of all": best}
         return Curves(
             f"{self.subject.origin.row}, {self.norm}",
-            "The share of images that an attack leaves right, by the largest change allowed; lower is a better attack.",
+            "Fraction of images that an attack leaves right, by the largest change allowed; lower is a better attack.",
             f"{self.norm} of the change",
             "still right",
             {

@@ -42,7 +42,7 @@ class HardenedBenchmark(Benchmark):
 
     def identity_fields(self) -> dict[str, object]:
         """Everything that determines the weights."""
-        data = open_source(str(self.setting.data_file(self.origin.training)), limit=self.images)
+        data = open_source(str(self.setting.data_file(self.origin.training)), max_images=self.images)
         return {
             "architecture": self.origin.architecture,
             "adversarial": self.training.to_dict(),
@@ -70,7 +70,7 @@ class HardenedBenchmark(Benchmark):
             data = str(self.setting.data_file(self.origin.training))
             fit_and_save(
                 design,
-                open_source(data, fit=Fit(*design.input_shape), limit=self.images),
+                open_source(data, fit=Fit(*design.input_shape), max_images=self.images),
                 path,
                 self.command,
                 settings=self.settings,

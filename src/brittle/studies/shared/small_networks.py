@@ -74,8 +74,8 @@ class SmallNetworks:
         Raises:
             DataError: there are none.
         """
-        limit = self._images if self.setting.scale == "small" else None
-        images, labels = self._read(TEST, limit)
+        max_images = self._images if self.setting.scale == "small" else None
+        images, labels = self._read(TEST, max_images)
         return images.to(self.setting.device), labels.to(self.setting.device)
 
     @cached_property
@@ -88,8 +88,8 @@ class SmallNetworks:
         self.setting.tell(f"reading {TRAINING}")
         return self._read(TRAINING, None)
 
-    def _read(self, name: str, limit: int | None) -> tuple[Images, Labels]:
-        return in_memory(open_source(str(self.setting.data_file(name)), fit=Fit(1, 28, 28), limit=limit))
+    def _read(self, name: str, max_images: int | None) -> tuple[Images, Labels]:
+        return in_memory(open_source(str(self.setting.data_file(name)), fit=Fit(1, 28, 28), max_images=max_images))
 
     def identity(self) -> Mapping[str, object]:
         """Everything of networks and images that determines a figure."""

@@ -147,9 +147,9 @@ class Benchmark:
         Raises:
             DataError: there are none, or they have no labels.
         """
-        limit = None if self.setting.scale == "paper" else self.origin.images
+        max_images = None if self.setting.scale == "paper" else self.origin.images
         shape = self.network.input_shape or (None, None, None)
-        source = open_source(str(self.setting.data_file(self.origin.test)), fit=Fit(*shape), limit=limit)
+        source = open_source(str(self.setting.data_file(self.origin.test)), fit=Fit(*shape), max_images=max_images)
         if not len(source) or not source.labelled:
             raise DataError(f"{source.spec} holds no labelled images")
         return source
@@ -215,7 +215,7 @@ class Benchmark:
         """
         recipe, design = self._recipe(None), ARCHITECTURES[self.origin.architecture]
         data, few = str(self.setting.data_file(self.origin.training)), TIMED_STEPS * recipe.batch
-        images, labels = in_memory(open_source(data, fit=Fit(*design.input_shape), limit=few))
+        images, labels = in_memory(open_source(data, fit=Fit(*design.input_shape), max_images=few))
         timed = replace(recipe, epochs=2)
         _, history = train_named(design, images, labels, settings=timed, device=self.setting.device)
         count = len(open_source(data))

@@ -113,7 +113,7 @@ class Matrix:
             if not own
             else f"Another network is fooled more than the own one by the perturbation of {', '.join(own)}."
         )
-        caption = f"Share of unseen images fooled; the diagonal is the network that it was made for. {said}"
+        caption = f"Fraction of unseen images fooled; the diagonal is the network that it was made for. {said}"
         figure = HeatMap(
             "Fooling rate by network", caption, (*names, NOISE_ROW), names, values, "percent", "made for", "tried on"
         )

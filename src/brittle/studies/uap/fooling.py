@@ -104,14 +104,14 @@ class Slow(Work):
         photographs, key = self.photographs, f"{self.threat.name}.paper"
         images = photographs.given if self.count is None else photographs.first(self.count)
         found = photographs.found(PUBLISHED, self.threat, images)
-        passes, share = found.made["passes"], found.size / float(self.threat.radius)
+        passes, fraction = found.made["passes"], found.size / float(self.threat.radius)
         assert isinstance(passes, list)
         values = {
             f"{key}.count": f"{len(images):,}",
             f"{key}.given": fooled(images, found.tensor),
             f"{key}.unseen": fooled(photographs.unseen, found.tensor),
         }
-        note = f"({len(passes)} pass{'es' if len(passes) != 1 else ''}, size {share:.0%} of the radius)"
+        note = f"({len(passes)} pass{'es' if len(passes) != 1 else ''}, size {fraction:.0%} of the radius)"
         return Measured(values, {f"{key}.given": note}, photographs.story())
 
 

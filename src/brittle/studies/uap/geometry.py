@@ -24,10 +24,10 @@ DIMENSIONS = 100
 """d' of the paper: leading singular vectors that span the subspace."""
 DRAWS = 5
 """Random vectors whose fooling rates are averaged."""
-SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
-"""Lengths at which the directions are tried, as shares of the radius."""
-LENGTHS = tuple(share * float(L2.radius) for share in SHARES)
-PAPER = SHARES.index(1.0)
+FRACTIONS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+"""Lengths at which the directions are tried, as fractions of the radius."""
+LENGTHS = tuple(fraction * float(L2.radius) for fraction in FRACTIONS)
+PAPER = FRACTIONS.index(1.0)
 """Place of the paper's radius among the lengths."""
 BLOCK = 64
 """Rows of the matrix of normals in a block."""
@@ -84,7 +84,7 @@ class Directions:
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
         about = {"method": repr(FAST), "threat": repr(L2), "search": repr(SEARCH), "dimensions": DIMENSIONS}
-        return {**self.photographs.identity(), **about, "draws": DRAWS, "shares": list(SHARES)}
+        return {**self.photographs.identity(), **about, "draws": DRAWS, "fractions": list(FRACTIONS)}
 
     def measure(self) -> Measured:
         """Find normals, decompose them, and try directions on unseen images."""

@@ -50,7 +50,8 @@ NOTES = (
     "because a class has few: an edge leads from class i to class j where more than half of the images that the "
     "network takes for i without the perturbation are taken for j with it. A class of one image has an edge as soon "
     "as that image is fooled. The paper, with 50 images of a class, gives the picture and no figures.",
-    "To the most frequent classes: shares of the fooled images. Components are those of the graph without directions; "
+    "To the most frequent classes: fractions of the fooled images. Components are those of the graph without "
+    "directions; "
     "the in-degree of a label is the number of classes that are led to it.",
     HALVES,
     NOISE,
@@ -78,9 +79,9 @@ class Labels(Work):
             "images": f"{len(images):,}",
             "fooled": fooling_rate(clean, moved),
             "noise": fooled(images, photographs.noise(LINF)),
-            "top": _share(clean, moved, 1),
-            "five": _share(clean, moved, NAMED),
-            "five.noise": _share(clean, noisy, NAMED),
+            "top": _fraction(clean, moved, 1),
+            "five": _fraction(clean, moved, NAMED),
+            "five.noise": _fraction(clean, noisy, NAMED),
             "classes": f"{len(np.unique(clean)):,}",
             "edges": f"{len(graph.edges):,}",
             "components": f"{len(graph.components):,}",
@@ -110,8 +111,8 @@ class Labels(Work):
         return Graph(f"{self.photographs.view.row}: dominant labels", caption, nodes, edges, "classes led here")
 
 
-def _share(clean: np.ndarray, moved: np.ndarray, count: int) -> Estimate | str:
-    """Share of the fooled images that go to the most frequent classes, which are chosen by it: it has no interval."""
+def _fraction(clean: np.ndarray, moved: np.ndarray, count: int) -> Estimate | str:
+    """Fraction of the fooled images in the most frequent classes, which are chosen by it: it has no interval."""
     where = Counter(moved[clean != moved].tolist())
     if not where:
         return "none fooled"

@@ -30,15 +30,15 @@ from brittle.core.attack import Attack
 from brittle.core.ladder import ladder
 from brittle.data import open_source
 from brittle.models import open_network
-from brittle.threats.grid import Lattice
+from brittle.threats.grid import QuantizationGrid
 from brittle.tolerance import TOLERANCE
 
-BYTES = Lattice(256)
+BYTES = QuantizationGrid(256)
 
 
 def on_levels(images: Tensor, levels: int = 256) -> Tensor:
-    lattice = Lattice(levels)
-    return lattice.images(lattice.numbers(images).round(), images.dtype)
+    quantization = QuantizationGrid(levels)
+    return quantization.images(quantization.numbers(images).round(), images.dtype)
 
 
 def as_png(images: Tensor) -> Tensor:
@@ -55,12 +55,12 @@ def as_png(images: Tensor) -> Tensor:
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0)])
 def test_levels_are_bit_by_bit_those_of_bytes(dtype: torch.dtype, bounds: tuple[float, float]):
     classifier = Classifier(nn.Identity(), bounds)
-    lattice = Lattice(256, classifier.bounds)
+    quantization = QuantizationGrid(256, classifier.bounds)
     everything = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    images = lattice.images(everything, dtype)
-    numbers = lattice.numbers(images)
+    images = quantization.images(everything, dtype)
+    numbers = quantization.numbers(images)
     assert torch.equal(numbers.to(torch.uint8), everything)
-    assert torch.equal(lattice.settled(images), images)
+    assert torch.equal(quantization.settled(images), images)
     read = everything.to(torch.float32) / 255 * classifier.bounds.span + classifier.bounds.lower
     assert torch.equal(images, read.to(dtype))
 
@@ -76,8 +76,8 @@ def test_what_is_nearly_a_level_is_settled_and_all_else_stays():
 
 @pytest.mark.parametrize("levels", [1, 0, 65537])
 def test_numbers_of_levels_that_cannot_be_meant_are_refused(levels: int):
-    with pytest.raises(InputError, match=f"lattice is {levels}; expected"):
-        run(DeepFool(), affine(), middle(), threat=Lp(2), lattice=levels)
+    with pytest.raises(InputError, match=f"quantization is {levels}; expected"):
+        run(DeepFool(), affine(), middle(), threat=Lp(2), quantization=levels)
 
 
 @pytest.mark.parametrize("p", [1, 2, "inf"])
@@ -85,7 +85,7 @@ def test_solutions_of_affine_networks_are_on_the_lattice_and_close_to_the_closed
     classifier, threat = affine(), Lp(p)
     images = on_levels(middle(24))
     labels = classifier.logits(images).argmax(1)
-    result = run(DeepFool(), classifier, images, threat=threat, lattice=256)
+    result = run(DeepFool(), classifier, images, threat=threat, quantization=256)
     assert result.success.all()
     assert torch.equal(result.adversarial, on_levels(result.adversarial))
     assert (classifier.logits(result.adversarial).argmax(1) != labels).all()
@@ -102,10 +102,10 @@ def test_no_point_of_the_whole_lattice_is_much_smaller(p: float | str):
     images = on_levels(torch.rand(40, 1, 1, 3, generator=torch.Generator().manual_seed(2)).double(), levels)
     labels = classifier.logits(images).argmax(1)
     everything = torch.tensor(list(product(range(levels), repeat=3))).reshape(-1, 1, 1, 3)
-    points = Lattice(levels).images(everything, torch.float64)
+    points = QuantizationGrid(levels).images(everything, torch.float64)
     other = classifier.logits(points).argmax(1)
     attack = DeepFool() if p != 0 else Everything()
-    result = run(attack, classifier, images, threat=threat, lattice=levels)
+    result = run(attack, classifier, images, threat=threat, quantization=levels)
     without = run(attack, classifier, images, threat=threat)
     assert torch.equal(result.success, without.success)
     assert result.success.sum() > 20
@@ -209,26 +209,26 @@ def test_every_success_stays_one_on_a_curved_network(p: float | str):
     classifier, images = convolutional(), on_levels(middle(40))
     labels = classifier.logits(images).argmax(1)
     loose = run(DeepFool(), classifier, images, threat=Lp(p))
-    tight = run(DeepFool(), classifier, images, threat=Lp(p), lattice=256)
+    tight = run(DeepFool(), classifier, images, threat=Lp(p), quantization=256)
     assert loose.success.all()
     assert tight.success.all()
     nearest = classifier.logits(on_levels(loose.adversarial)).argmax(1) != labels
     assert nearest.float().mean() < 0.9
     torch.testing.assert_close(tight.size_unrounded, loose.size)
-    torch.testing.assert_close(tight.lattice_cost, tight.size - loose.size)
+    torch.testing.assert_close(tight.quantization_cost, tight.size - loose.size)
     assert (tight.size <= 1.02 * loose.size + 1.5 / 255).all()
     assert loose.size_unrounded is None
-    assert loose.lattice_cost is None
+    assert loose.quantization_cost is None
 
 
 def test_the_radius_of_each_image_is_kept():
     classifier, images = convolutional(), on_levels(middle(12))
     free = run(DeepFool(), classifier, images, threat=Lp("inf"))
     radii = free.size * torch.linspace(0.9, 1.6, 12, dtype=torch.float64)
-    result = run(PGD(steps=20), classifier, images, threat=Lp("inf", radii), lattice=256)
+    result = run(PGD(steps=20), classifier, images, threat=Lp("inf", radii), quantization=256)
     assert result.success.sum() > 4
     assert (result.linf <= radii + TOLERANCE)[result.success].all()
-    two = run(PGD(steps=20), classifier, images, threat=Lp(2, free.l2 * 1.2), lattice=256)
+    two = run(PGD(steps=20), classifier, images, threat=Lp(2, free.l2 * 1.2), quantization=256)
     assert two.success.sum() > 4
     assert (two.l2 <= free.l2 * 1.2 + TOLERANCE)[two.success].all()
 
@@ -248,7 +248,7 @@ def test_a_level_beyond_the_radius_by_less_than_the_tolerance_is_allowed_whateve
     radius = torch.tensor([exact - 5e-7 * span, exact - 2e-6 * span], dtype=torch.float64)
     points = images.clone()
     points[:, 0, 0, 1] += 2.999 / 255 * span
-    result = run(Given(points), classifier, images, threat=Lp(2, radius), lattice=256)
+    result = run(Given(points), classifier, images, threat=Lp(2, radius), quantization=256)
     assert result.size_unrounded.isfinite().all()
     assert result.success.tolist() == [True, False]
     assert float(result.size[0]) == pytest.approx(exact, rel=1e-5)
@@ -268,7 +268,7 @@ def test_no_level_within_the_radius_is_no_success():
     classifier, images = affine(), on_levels(middle(12), 9)
     threat = Lp("inf", 0.1)  # the nearest of nine levels is 1/8 away
     assert run(PGD(steps=5), classifier, images, threat=threat).success.any()
-    result = run(PGD(steps=5), classifier, images, threat=threat, lattice=9)
+    result = run(PGD(steps=5), classifier, images, threat=threat, quantization=9)
     assert not result.success.any()
     assert torch.isinf(result.size).all()
     assert torch.isfinite(result.size_unrounded).any()
@@ -279,7 +279,7 @@ def test_a_target_is_reached_with_confidence():
     classifier, images = affine(), on_levels(middle(12))
     targets = (classifier.logits(images).argmax(1) + 1) % 4
     goal = Targeted(targets, confidence=0.2)
-    result = run(PGD(steps=40), classifier, images, goal=goal, threat=Lp("inf", 0.4), lattice=256)
+    result = run(PGD(steps=40), classifier, images, goal=goal, threat=Lp("inf", 0.4), quantization=256)
     assert result.success.sum() > 6
     assert (result.margin[result.success] >= 0.2).all()
     assert (result.prediction == targets)[result.success].all()
@@ -320,7 +320,7 @@ def test_a_margin_within_the_rounding_noise_of_the_logits_does_not_suffice(dtype
     for units, level in ((15, first + 1), (20, first), (-20, first + 1)):
         classifier = Classifier(Level(130, units * unit, top, dtype))
         goal = Untargeted(labels, confidence=confidence)
-        result = run(Constant((first + 2) / 256), classifier, image, labels, goal=goal, threat=Lp(2), lattice=257)
+        result = run(Constant((first + 2) / 256), classifier, image, labels, goal=goal, threat=Lp(2), quantization=257)
         assert result.success.all()
         assert float(result.adversarial) * 256 == level
 
@@ -328,7 +328,7 @@ def test_a_margin_within_the_rounding_noise_of_the_logits_does_not_suffice(dtype
 def test_two_channels_and_bounds_of_bytes():
     classifier = convolutional(channels=2, scale=255.0)
     images = middle(8, (2, 3, 4), span=255.0).round()
-    result = run(DeepFool(), classifier, images, threat=Lp(2), lattice=256)
+    result = run(DeepFool(), classifier, images, threat=Lp(2), quantization=256)
     assert result.success.all()
     assert torch.equal(result.adversarial, result.adversarial.round())
 
@@ -345,7 +345,7 @@ def test_pixels_that_were_not_changed_stay_and_one_pixel_suffices_where_it_does(
     images = torch.full((1, 2, 2, 3), 0.4).double()
     images = on_levels(images)
     for threat, size in ((Pixels(6), 1), (Lp(0), 1)):
-        result = run(Everything(), classifier, images, threat=threat, lattice=256)
+        result = run(Everything(), classifier, images, threat=threat, quantization=256)
         assert result.success.all()
         assert result.size.tolist() == [size]
         assert result.size_unrounded.tolist() == [6 if isinstance(threat, Pixels) else 12]
@@ -356,7 +356,7 @@ def test_counted_changes_of_an_image_between_the_levels_are_refused(threat: Thre
     images = on_levels(middle(2))
     images[1, 0, 0, :2] += 0.001
     with pytest.raises(InputError, match="2 values of image 1 lie between the 256 levels"):
-        run(Everything(), affine(), images, threat=threat, lattice=256)
+        run(Everything(), affine(), images, threat=threat, quantization=256)
 
 
 def test_sizes_that_are_not_those_of_a_difference_are_refused():
@@ -378,7 +378,7 @@ def test_an_image_between_the_levels_is_moved_to_them_and_measured_from_where_it
     classifier, images = affine(), middle(12)
     assert not torch.equal(images, on_levels(images))
     for p in (2, "inf"):
-        result = run(DeepFool(), classifier, images, threat=Lp(p), lattice=256)
+        result = run(DeepFool(), classifier, images, threat=Lp(p), quantization=256)
         assert result.success.all()
         assert torch.equal(result.adversarial, on_levels(result.adversarial))
         torch.testing.assert_close(result.size, Lp(p).size(images, result.adversarial))
@@ -386,12 +386,12 @@ def test_an_image_between_the_levels_is_moved_to_them_and_measured_from_where_it
 
 def test_images_do_not_influence_each_other():
     classifier, images = convolutional(), on_levels(middle())
-    whole = run(DeepFool(), classifier, images, threat=Lp(2), lattice=256)
+    whole = run(DeepFool(), classifier, images, threat=Lp(2), quantization=256)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
-    mixed = run(DeepFool(), classifier, images[order], ids=order, threat=Lp(2), lattice=256, batch=5)
+    mixed = run(DeepFool(), classifier, images[order], ids=order, threat=Lp(2), quantization=256, batch=5)
     assert torch.equal(mixed.adversarial, whole.adversarial[order])
     assert torch.equal(mixed.forward, whole.forward[order])
-    again = run(DeepFool(), classifier, images, threat=Lp(2), lattice=256)
+    again = run(DeepFool(), classifier, images, threat=Lp(2), quantization=256)
     assert torch.equal(again.adversarial, whole.adversarial)
 
 
@@ -405,7 +405,7 @@ def test_every_pass_is_counted():
             output.register_hook(lambda gradient: seen.update(backward=seen["backward"] + len(gradient)))
 
     handle = classifier.module.register_forward_hook(forward)
-    result = run(DeepFool(), classifier, images, threat=Lp(2), lattice=256)
+    result = run(DeepFool(), classifier, images, threat=Lp(2), quantization=256)
     handle.remove()
     assert seen == {"forward": int(result.forward.sum()), "backward": int(result.backward.sum())}
 
@@ -414,13 +414,13 @@ def test_what_is_not_broken_lies_on_the_lattice_too_and_what_was_wrong_already_s
     images = on_levels(middle(6))
     labels = convolutional().logits(images).argmax(1)
     labels[:2] = (labels[:2] + 1) % 4
-    result = run(PGD(steps=3), convolutional(), images, labels, threat=Lp("inf", 1e-3), lattice=256)
+    result = run(PGD(steps=3), convolutional(), images, labels, threat=Lp("inf", 1e-3), quantization=256)
     assert result.already.tolist() == [True, True, False, False, False, False]
     assert (result.size[:2] == 0).all()
     assert (result.size_unrounded[:2] == 0).all()
     assert torch.equal(result.adversarial, on_levels(result.adversarial))
     assert torch.equal(result.adversarial[:2], images[:2])
-    assert len(run(DeepFool(), affine(), middle(0), threat=Lp(2), lattice=256)) == 0
+    assert len(run(DeepFool(), affine(), middle(0), threat=Lp(2), quantization=256)) == 0
 
 
 def test_a_network_without_gradients_is_rounded_along_the_change():
@@ -439,9 +439,9 @@ def test_a_network_without_gradients_is_rounded_along_the_change():
 
     classifier = Classifier(deaf)
     images = images.float()
-    noise = RandomNoise(draws=50)
+    noise = RandomNoise(eot_samples=50)
     found = run(noise, classifier, images, threat=Lp(2, 1.0))
-    result = run(noise, classifier, images, threat=Lp(2, 1.0), lattice=256)
+    result = run(noise, classifier, images, threat=Lp(2, 1.0), quantization=256)
     assert found.success.sum() > 3
     assert torch.equal(result.success, found.success)
     assert (result.backward == 0).all()
@@ -450,14 +450,14 @@ def test_a_network_without_gradients_is_rounded_along_the_change():
 
 def test_the_budget_keeps_a_quarter_for_the_search():
     classifier, images = convolutional(), on_levels(middle())
-    result = run(DeepFool(), classifier, images, threat=Lp(2), budget=80, lattice=256)
+    result = run(DeepFool(), classifier, images, threat=Lp(2), budget=80, quantization=256)
     plain = run(DeepFool(), classifier, images, threat=Lp(2), budget=60)
     assert torch.equal(result.success, plain.success)
     assert plain.success.any()
     assert (result.forward > plain.forward)[plain.success].all()
     assert (result.forward <= 80).all()
     for budget in (1, 2, 5, 9):
-        tight = run(DeepFool(), classifier, images, threat=Lp(2), budget=budget, lattice=256, trace=True)
+        tight = run(DeepFool(), classifier, images, threat=Lp(2), budget=budget, quantization=256, trace=True)
         assert (tight.forward <= budget).all()
 
 
@@ -465,7 +465,7 @@ def test_the_budget_keeps_a_quarter_for_the_search():
 def test_files_are_adversarial_when_read_back_one_by_one(p: float | str):
     classifier = Classifier(open_network("digits-lenet").module)
     block = next(open_source("digits").blocks(20))
-    result = run(DeepFool(), classifier, block.images, block.labels, threat=Lp(p), lattice=256)
+    result = run(DeepFool(), classifier, block.images, block.labels, threat=Lp(p), quantization=256)
     read = as_png(result.adversarial)
     assert torch.equal(read.float() / 255, result.adversarial)
     assert result.success.float().mean() > 0.9
@@ -473,7 +473,7 @@ def test_files_are_adversarial_when_read_back_one_by_one(p: float | str):
         with torch.no_grad():
             assert classifier.logits(read[row][None].float() / 255).argmax(1) != block.labels[row]
     judged = run(
-        RandomNoise(draws=1), classifier, read, block.labels, goal=Untargeted(block.labels), threat=Lp(2, 0.01)
+        RandomNoise(eot_samples=1), classifier, read, block.labels, goal=Untargeted(block.labels), threat=Lp(2, 0.01)
     )
     assert judged.already[result.success].all()
     table = result.table()

@@ -1,4 +1,4 @@
-"""Randomised networks: several draws a point, mean gradients, and parts without a gradient of their own."""
+"""Randomised networks: several eot_samples a point, mean gradients, and parts without a gradient of their own."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from brittle import APGD, FGSM, Classifier, InputError, Lp, ModelError, Surrogate, run
 from brittle.base.seeds import Streams
-from brittle.classifiers.draws import drawn, mean_logits
+from brittle.classifiers.eot import eot_outputs, mean_logits
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 
@@ -26,23 +26,23 @@ class Masked(nn.Module):
         return x.flatten(1) @ (self.weight * mask)
 
 
-def masked(draws: int) -> tuple[Masked, Problem]:
+def masked(eot_samples: int) -> tuple[Masked, Problem]:
     generator = torch.Generator().manual_seed(3)
     network = Masked(torch.randn(12, 4, generator=generator, dtype=torch.float64))
     classifier, images, ids = Classifier(network), middle(5), torch.arange(5)
     streams = Streams(7, ids, images.dtype)
-    clean = drawn(classifier, images, draws, streams).mean(0).detach()
+    clean = eot_outputs(classifier, images, eot_samples, streams).mean(0).detach()
     from brittle import Untargeted
 
     goal = Untargeted(clean.argmax(1))
     network.seen.clear()
     return network, Problem(
-        classifier, images, clean, goal, Lp(2), ids, Record(images), streams, limit=100, draws=draws
+        classifier, images, clean, goal, Lp(2), ids, Record(images), streams, max_images=100, eot_samples=eot_samples
     )
 
 
 def test_a_gradient_is_the_mean_over_the_draws_and_so_are_the_logits():
-    network, problem = masked(draws=6)
+    network, problem = masked(eot_samples=6)
     probe = problem.probe(problem.images)
     value = lambda logits: logits[:, 1].square()  # noqa: E731
     gradient = probe.gradient(value)
@@ -60,18 +60,18 @@ def test_a_gradient_is_the_mean_over_the_draws_and_so_are_the_logits():
 
 
 def test_with_many_draws_the_gradient_is_that_of_the_expectation():
-    network, problem = masked(draws=1600)
+    network, problem = masked(eot_samples=1600)
     gradient = problem.probe(problem.images).gradient(lambda logits: logits[:, 0])
     expected = (network.weight.detach()[:, 0] / 2).expand(5, -1)
     assert (gradient.flatten(1) - expected).abs().max() < 0.05 * network.weight.detach().abs().max()
 
 
 def test_a_randomised_network_gives_the_same_rows_for_the_same_seed_and_leaves_the_global_state():
-    network, _ = masked(draws=1)
+    network, _ = masked(eot_samples=1)
     labels = Classifier(network).logits(middle(8)).argmax(1).detach()
     before = torch.random.get_rng_state()
     first, again, other = (
-        run(APGD(steps=5), Classifier(network), middle(8), labels, threat=Lp("inf", 0.2), draws=4, seed=seed)
+        run(APGD(steps=5), Classifier(network), middle(8), labels, threat=Lp("inf", 0.2), eot_samples=4, seed=seed)
         for seed in (0, 0, 1)
     )
     assert torch.equal(before, torch.random.get_rng_state())
@@ -81,20 +81,20 @@ def test_a_randomised_network_gives_the_same_rows_for_the_same_seed_and_leaves_t
 
 
 def test_every_pass_of_every_draw_is_counted_and_batches_shrink():
-    network, _ = masked(draws=1)
+    network, _ = masked(eot_samples=1)
     network.seen.clear()
     sizes: list[int] = []
     handle = network.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
-    result = run(FGSM(), Classifier(network), middle(8), threat=Lp("inf", 1e-9), draws=4, batch=8)
+    result = run(FGSM(), Classifier(network), middle(8), threat=Lp("inf", 1e-9), eot_samples=4, batch=8)
     handle.remove()
     assert max(sizes) == 2
     assert int(result.forward.sum()) == sum(sizes)
-    with pytest.raises(InputError, match="draws is 0"):
-        run(FGSM(), Classifier(network), middle(2), threat=Lp("inf", 0.1), draws=0)
+    with pytest.raises(InputError, match="eot_samples is 0"):
+        run(FGSM(), Classifier(network), middle(2), threat=Lp("inf", 0.1), eot_samples=0)
 
 
 def test_mean_logits_come_from_the_seed_alone_and_each_draw_has_numbers_of_its_own():
-    network, images = masked(draws=1)[0], middle(7)
+    network, images = masked(eot_samples=1)[0], middle(7)
     network.seen.clear()
     classifier, before = Classifier(network), torch.random.get_rng_state()
     with torch.no_grad():
@@ -109,7 +109,7 @@ def test_mean_logits_come_from_the_seed_alone_and_each_draw_has_numbers_of_its_o
             for part, x in zip(parts, images.split(3), strict=True)
         ]
     torch.random.set_rng_state(before)
-    assert len(masks) == 12  # 12 images at a time are 3 with 4 draws each
+    assert len(masks) == 12  # 12 images at a time are 3 with 4 eot_samples each
     assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 12
     torch.testing.assert_close(first, torch.cat(expected))
     assert torch.equal(again, first)
@@ -119,7 +119,7 @@ def test_mean_logits_come_from_the_seed_alone_and_each_draw_has_numbers_of_its_o
 def test_a_sound_network_is_not_changed_by_draws():
     classifier, images = convolutional(), middle(6)
     once = run(APGD(steps=6), classifier, images, threat=Lp("inf", 0.05))
-    thrice = run(APGD(steps=6), classifier, images, threat=Lp("inf", 0.05), draws=3)
+    thrice = run(APGD(steps=6), classifier, images, threat=Lp("inf", 0.05), eot_samples=3)
     torch.testing.assert_close(once.adversarial, thrice.adversarial)
 
 

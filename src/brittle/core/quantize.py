@@ -1,4 +1,4 @@
-"""The lattice of values that a file can hold, and the search for an adversarial image on it.
+"""The grid of values that a file can hold, and the search for an adversarial image on it.
 
 Rounding to the nearest of 256 levels moves every value by up to half a level, and with it a small change back across
 the boundary. Carlini and Wagner ("Towards Evaluating the Robustness of Neural Networks", S&P 2017, section V.D) mend
@@ -19,7 +19,7 @@ from brittle.core.ladder import CandidatePath, Neighbourhood, ladder
 from brittle.core.problem import Probe, Problem
 from brittle.core.record import Record
 from brittle.errors import ModelError
-from brittle.threats.grid import Lattice
+from brittle.threats.grid import QuantizationGrid
 from brittle.types import Images, Logits, Mask, PerImage
 
 ROUNDS = 12
@@ -29,36 +29,36 @@ REFINEMENTS = 4
 PROBES = 8
 """Most rungs looked at on each ladder."""
 GAIN = 2e-3
-"""A refinement that saves less than this share of the size is the last one."""
+"""A refinement that saves less than this fraction of the size is the last one."""
 NOISE = 16
 """How many units in the last place of the largest logit the margin must hold beyond the goal's, so that the saved image
 is adversarial in another batch and on another machine too."""
 
 
-def quantize(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | None = None) -> Problem:
-    """Search a lattice point for every image that an attack has broken, and put all other points on the lattice too.
+def quantize(grid: QuantizationGrid, problem: Problem, solved: Tensor, budget: int | None = None) -> Problem:
+    """Search a point of the grid for every image that an attack has broken, and put all other points on the grid too.
 
     Args:
-        lattice: where to look.
+        grid: where to look.
         problem: as the attack leaves it; its record says what was found.
         solved: positions of the images that were broken.
         budget: most passes of an image, attack and search together.
 
     Returns:
-        The problem with a record of the lattice points: `size` is infinite where none meets the goal. Its passes are
+        The problem with a record of points of the grid: `size` is infinite where none meets the goal. Its passes are
         those of attack and search together.
     """
     before = problem.record
     after = Record(problem.images, budget=budget)
     after.forward, after.backward, after.iterations = before.forward, before.backward, before.iterations
     after.nonfinite_outputs, after.nonfinite_gradients = before.nonfinite_outputs, before.nonfinite_gradients
-    towards = Neighbourhood.around(lattice.numbers(problem.images), lattice.numbers(before.best), lattice.top).nearest
-    after.best = lattice.images(towards, problem.images.dtype)
+    nearest = Neighbourhood.around(grid.numbers(problem.images), grid.numbers(before.best), grid.top).nearest
+    after.best = grid.images(nearest, problem.images.dtype)
     untouched = (before.best == problem.images).flatten(1).all(1)
     after.best = torch.where(column(untouched, after.best), before.best, after.best)
     if len(solved):
         firm = _StrictGoal(problem.goal.labels, problem.goal.confidence, inner=problem.goal)
-        _search(lattice, replace(problem, record=after, goal=firm).rows(solved), before.best[solved])
+        _search(grid, replace(problem, record=after, goal=firm).rows(solved), before.best[solved])
     after.trace = before.trace
     return replace(problem, record=after)
 
@@ -95,7 +95,7 @@ class _Search(Rows):
 
     Attributes:
         clean: the clean image.
-        centre: the point around which the margin is linearised; the attack's at first, then the best on the lattice.
+        centre: the point around which the margin is linearised; the attack's at first, then the best on the grid.
         size: the smallest so far.
         refined: how often the search has gone on after a success.
     """
@@ -106,22 +106,20 @@ class _Search(Rows):
     refined: Tensor
 
 
-def _search(lattice: Lattice, problem: Problem, found: Images) -> None:
+def _search(grid: QuantizationGrid, problem: Problem, found: Images) -> None:
     """Linearise and climb, image by image until it is broken and refinement gains nothing."""
     count = len(problem)
     nothing = found.new_full((count,), torch.inf)
     refined = torch.zeros(count, dtype=torch.int64, device=found.device)
-    state = _Search(lattice.numbers(problem.images), lattice.numbers(found), nothing, refined)
+    state = _Search(grid.numbers(problem.images), grid.numbers(found), nothing, refined)
     at, slopes = found, True
     for _ in range(ROUNDS):
         beyond, slope, slopes = _linearised(problem, at, slopes)
-        rungs = ladder(
-            problem.threat, state.clean, state.centre, slope * lattice.bounds.span / lattice.top, beyond, lattice.top
-        )
-        nearest = _climbed(lattice, problem, rungs, state.centre)
+        rungs = ladder(problem.threat, state.clean, state.centre, slope * grid.bounds.span / grid.top, beyond, grid.top)
+        nearest = _climbed(grid, problem, rungs, state.centre)
         size = problem.record.size[problem.ids]
         solved = torch.isfinite(size)
-        best = lattice.numbers(problem.record.best[problem.ids])
+        best = grid.numbers(problem.record.best[problem.ids])
         going = ~solved | (size < (1 - GAIN) * state.size)
         refined = state.refined + solved.to(torch.int64)
         centre = torch.where(column(solved, best), best, nearest)
@@ -129,7 +127,7 @@ def _search(lattice: Lattice, problem: Problem, found: Images) -> None:
         if not len(keep):
             return
         state, problem = _Search(state.clean, centre, size, refined).rows(keep), problem.rows(keep)
-        at = lattice.images(state.centre, problem.images.dtype)
+        at = grid.images(state.centre, problem.images.dtype)
 
 
 def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, Images, bool]:
@@ -160,13 +158,13 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
 
 
 @torch.no_grad()
-def _climbed(lattice: Lattice, problem: Problem, rungs: CandidatePath, centre: Images) -> Images:
+def _climbed(grid: QuantizationGrid, problem: Problem, rungs: CandidatePath, centre: Images) -> Images:
     """Bisect over the rungs of each image's ladder; return the points of the largest margins seen, in levels."""
     count, dtype = len(problem), problem.images.dtype
     everyone = torch.arange(count, device=centre.device)
     allowed = rungs.highest(
         lambda numbers: problem.threat.allows(
-            problem.threat.size(problem.images, lattice.images(numbers, dtype)), lattice.bounds.span
+            problem.threat.size(problem.images, grid.images(numbers, dtype)), grid.bounds.span
         )
     )
     low, high = torch.full_like(allowed, -1), allowed + 1  # not enough; enough, or past the end
@@ -181,7 +179,7 @@ def _climbed(lattice: Lattice, problem: Problem, rungs: CandidatePath, centre: I
         if not len(keep):
             break
         numbers = rungs.rows(keep).at(rung[keep])
-        probe = problem.rows(keep).probe(lattice.images(numbers, dtype), graph=False)
+        probe = problem.rows(keep).probe(grid.images(numbers, dtype), graph=False)
         beyond = _firm(probe.problem).beyond(probe.logits)
         better = everyone[keep][beyond > reach[keep]]
         nearest = nearest.index_copy(0, better, numbers[beyond > reach[keep]])
