@@ -10,7 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
-    {"names", "tolerance"},
+    {"names", "older_names", "tolerance"},
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},

@@ -82,16 +82,16 @@ def test_the_estimate_converges_to_the_normal(p):
         assert near.abs().max() == 1
 
 
-@pytest.mark.parametrize("max_images", [1000, 25])
+@pytest.mark.parametrize("max_points", [1000, 25])
 @pytest.mark.parametrize("p", [2, "inf"])
-def test_the_estimate_is_equation_12_with_the_mean_decision_as_baseline(p, limit):
+def test_the_estimate_is_equation_12_with_the_mean_decision_as_baseline(p, max_points):
     """With the same draws, at points off the boundary, so that one side has many more of them than the other.
 
     At the edge of the box it is the change made that counts, not the draw. Where all draws lie on one side, equation 12
     is 0; as in the published code the decisions themselves are the weights then.
     """
     classifier, images, count = affine(classes=2), middle(6), 20
-    given = replace(problem(classifier, images, Lp(p)), max_points=limit)
+    given = replace(problem(classifier, images, Lp(p)), max_points=max_points)
     ends = bisected(given, reached(given, 40).points, straight, torch.full((6,), 1e-9, dtype=torch.float64))
     way = (ends - images) / (ends - images).flatten(1).norm(dim=1)[:, None, None, None]
     offset = torch.tensor([0.0, 0.06, 0.1, -0.08, -9.0, 9.0], dtype=torch.float64)[:, None, None, None]

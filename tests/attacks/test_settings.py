@@ -72,7 +72,7 @@ DEFAULTS = {
         THREE,
         {"steps": 100, "restarts": 1, "targets": 0, "overshoot": 1.05, "pull": 0.1, "back": 0.9, "candidates": 10},
     ),
-    "AutoAttack": (THREE, {"version": "standard", "steps": 100, "queries": 5000, "draws": 20}),
+    "AutoAttack": (THREE, {"version": "standard", "steps": 100, "queries": 5000, "eot_samples": 20}),
     "ALMA": (
         ("l1", "l2"),
         {"steps": 1000, "first_distance": None, "last_stride": 0.01, "smoothing": 0.9, "check_every": 10,

@@ -37,7 +37,7 @@ def masked(eot_samples: int) -> tuple[Masked, Problem]:
     goal = Untargeted(clean.argmax(1))
     network.seen.clear()
     return network, Problem(
-        classifier, images, clean, goal, Lp(2), ids, Record(images), streams, max_images=100, eot_samples=eot_samples
+        classifier, images, clean, goal, Lp(2), ids, Record(images), streams, max_points=100, eot_samples=eot_samples
     )
 
 

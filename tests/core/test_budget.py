@@ -69,10 +69,10 @@ class Greedy(Attack):
 
 
 @pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize("max_images", [4, 256])
-def test_an_attack_that_ignores_it_is_not_heard(graph, limit):
+@pytest.mark.parametrize("batch", [4, 256])
+def test_an_attack_that_ignores_it_is_not_heard(graph, batch):
     images = middle(6)
-    result = run(Greedy(graph), convolutional(), images, threat=Lp("inf"), budget=9, batch=limit)
+    result = run(Greedy(graph), convolutional(), images, threat=Lp("inf"), budget=9, batch=batch)
     assert (result.forward <= 9).all()
     last = Greedy.seen
     assert not last.met.any()

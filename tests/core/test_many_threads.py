@@ -69,7 +69,7 @@ def state_of(module: nn.Module) -> list[object]:
 
 
 def found_by(module: nn.Module, place: int) -> Tensor:
-    attack = PGD(steps=4) if place == 0 else RandomNoise(eot_samples=6)
+    attack = PGD(steps=4) if place == 0 else RandomNoise(draws=6)
     return run(attack, Classifier(module), IMAGES, threat=Lp("inf", 0.1), seed=place).adversarial
 
 

@@ -112,7 +112,7 @@ def test_several_points_of_an_image_leave_the_best():
     assert problem.record.forward.tolist() == [1, 1, 3]
 
 
-@pytest.mark.parametrize("max_images", [4, 7])
+@pytest.mark.parametrize("max_points", [4, 7])
 def test_more_points_than_the_limit_go_in_parts_with_the_same_outcome(max_points):
     whole, parts = problem_of(5), problem_of(5, max_points)
     hook = Hook(parts.classifier.module)
@@ -129,7 +129,7 @@ def test_more_points_than_the_limit_go_in_parts_with_the_same_outcome(max_points
     assert hook.backward == int(parts.record.backward.sum())
 
 
-@pytest.mark.parametrize("max_images", [100, 3])
+@pytest.mark.parametrize("max_points", [100, 3])
 def test_a_sweep_goes_as_deep_as_each_point_needs(max_points):
     problem = problem_of(6, max_points)
     hook = Hook(problem.classifier.module)

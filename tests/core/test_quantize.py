@@ -439,7 +439,7 @@ def test_a_network_without_gradients_is_rounded_along_the_change():
 
     classifier = Classifier(deaf)
     images = images.float()
-    noise = RandomNoise(eot_samples=50)
+    noise = RandomNoise(draws=50)
     found = run(noise, classifier, images, threat=Lp(2, 1.0))
     result = run(noise, classifier, images, threat=Lp(2, 1.0), quantization=256)
     assert found.success.sum() > 3
@@ -473,7 +473,7 @@ def test_files_are_adversarial_when_read_back_one_by_one(p: float | str):
         with torch.no_grad():
             assert classifier.logits(read[row][None].float() / 255).argmax(1) != block.labels[row]
     judged = run(
-        RandomNoise(eot_samples=1), classifier, read, block.labels, goal=Untargeted(block.labels), threat=Lp(2, 0.01)
+        RandomNoise(draws=1), classifier, read, block.labels, goal=Untargeted(block.labels), threat=Lp(2, 0.01)
     )
     assert judged.already[result.success].all()
     table = result.table()

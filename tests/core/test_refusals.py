@@ -244,7 +244,7 @@ def test_no_radius_where_one_is_needed(attack):
         (lambda: DeepFool(box=1.5), "box is 1.5; expected a fraction from 0"),
         (lambda: BasicIterative(step_size=-1.0), "step_size is -1.0; expected at least 0"),
         (lambda: BasicIterative(steps=0), "steps is 0; expected at least 1"),
-        (lambda: RandomNoise(eot_samples=0), "eot_samples is 0; expected at least 1"),
+        (lambda: RandomNoise(draws=0), "eot_samples is 0; expected at least 1"),
         (lambda: RandomDirection(directions=0), "directions is 0; expected at least 1"),
         (lambda: RandomDirection(doublings=-1), "doublings is -1; expected at least 0"),
         (lambda: RandomDirection(bisections=-1), "bisections is -1; expected at least 0"),
@@ -318,11 +318,11 @@ def test_an_attack_whose_images_nobody_would_look_at():
 )
 def test_a_radius_larger_than_any_change(threat, message):
     with pytest.raises(InputError, match=message):
-        run(RandomNoise(eot_samples=2), Classifier(network()), IMAGES, threat=threat)
+        run(RandomNoise(draws=2), Classifier(network()), IMAGES, threat=threat)
 
 
 def test_radii_that_reach_all_there_is_are_taken():
     for threat in (Lp("inf", 1.0), Lp(2, 12**0.5), Lp(0, 12), Lp("inf", torch.full((6,), 2.0))):
-        assert len(run(RandomNoise(eot_samples=2), Classifier(network()), IMAGES, threat=threat)) == 6
+        assert len(run(RandomNoise(draws=2), Classifier(network()), IMAGES, threat=threat)) == 6
     wide = Classifier(network(), bounds=(0, 255))
-    assert len(run(RandomNoise(eot_samples=2), wide, IMAGES * 255, threat=Lp("inf", 8))) == 6
+    assert len(run(RandomNoise(draws=2), wide, IMAGES * 255, threat=Lp("inf", 8))) == 6

@@ -37,7 +37,7 @@ def images_of(*first: float) -> Tensor:
 def table_of(module: nn.Module, images: Tensor, labels: Tensor, attack=None, threat=None, kept=(), **options):
     classifier = Classifier(module)
     result = run(
-        attack or RandomNoise(eot_samples=50), classifier, images, labels, threat=threat or Lp("inf", 0.1), **options
+        attack or RandomNoise(draws=50), classifier, images, labels, threat=threat or Lp("inf", 0.1), **options
     )
     survives = survives_rounding(classifier, result, labels, 8)
     about = {"index": list(range(len(images))), "name": [f"image {row}" for row in range(len(images))]}
@@ -90,7 +90,7 @@ def test_success_after_rounding_is_judged_again_for_the_images_that_fell():
     """Beyond 1/2 by less than half a level rounding takes the change back; NaN after rounding is no example."""
     levels = torch.tensor([127.4, 127.6, 130.0, 100.0]) / 255
     result = run(
-        RandomNoise(eot_samples=1),
+        RandomNoise(draws=1),
         Classifier(Steps()),
         images_of(0.4, 0.4, 0.4, 0.4),
         torch.zeros(4, dtype=torch.int64),
@@ -123,7 +123,7 @@ def test_a_randomised_network_is_judged_by_the_mean_of_as_many_draws_from_its_se
 
     images = images_of(*[0.5 + 0.004 * (row - 20) for row in range(40)])
     labels = torch.zeros(40, dtype=torch.int64)
-    result = run(RandomNoise(eot_samples=1), Classifier(Steps(9.0)), images, labels, threat=Lp("inf", 0.01))
+    result = run(RandomNoise(draws=1), Classifier(Steps(9.0)), images, labels, threat=Lp("inf", 0.01))
     object.__setattr__(result, "success", torch.ones(40, dtype=torch.bool))
     object.__setattr__(result, "adversarial", images)
     classifier = Classifier(Noisy())

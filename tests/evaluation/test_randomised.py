@@ -1,4 +1,4 @@
-"""A network that draws random numbers is recognised, attacked by the mean over its eot_samples, and said to be one."""
+"""A network that draws random numbers is recognised, attacked by the mean over its samples, and said to be one."""
 
 import pytest
 import torch
@@ -74,7 +74,7 @@ def test_an_audit_recognises_it_and_says_so(noisy, tmp_path):
     assert min(table["forward"].to_pylist()) >= 2 * 20
     finding = found(folder, "randomised")
     assert finding.status == "warn"
-    assert "mean over 20 draws" in finding.text
+    assert "mean over 20 samples" in finding.text
     assert "Forward passes per query" in write_report(folder.path).read_text(encoding="utf-8")
 
 

@@ -42,7 +42,7 @@ def attacked(name: str, classifier: Classifier, draws: int = 1):
     case = ATTACKED[name]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "quantized::")  # torch's own word on a layer that passes no gradient on
-        return run(case.attack, classifier, networks.images(), labels(), threat=case.threat, seed=5, draws=draws)
+        return run(case.attack, classifier, networks.images(), labels(), threat=case.threat, seed=5, eot_samples=draws)
 
 
 def may_depend_on_scale(name: str) -> bool:

@@ -132,7 +132,7 @@ def test_the_number_that_is_right_must_be_the_same_each_time():
     assert finding.text.endswith("in 5 passes over 4 images, 2 to 4 right each time")
     judged = RANDOMISED(said(answer, eot_samples=3))
     assert judged.status == "warn"
-    assert judged.text.endswith("2 to 4 right each time; attacked and judged by the mean over 3 draws")
+    assert judged.text.endswith("2 to 4 right each time; attacked and judged by the mean over 3 samples")
     assert RANDOMISED(said(lambda images, _: torch.eye(2)[[0] * len(images)], eot_samples=3)).status == "pass"
     assert RANDOMISED(said(answer, eot_samples=1)).status == "fail"
 

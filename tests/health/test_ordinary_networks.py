@@ -133,8 +133,8 @@ def trained(name: str, epochs: int = 4) -> nn.Module:
     return module.eval()
 
 
-def failures(network: Network, data: str, folder: Path, limit: int, eps: float) -> list[str]:
-    health = audit(network, data, folder, attacks=ATTACKS, eps=eps, max_images=limit).health()
+def failures(network: Network, data: str, folder: Path, max_images: int, eps: float) -> list[str]:
+    health = audit(network, data, folder, attacks=ATTACKS, eps=eps, max_images=max_images).health()
     assert health is not None
     return [f"{one.title}: {one.text}" for one in health.ordered("fail")]
 
@@ -174,8 +174,8 @@ AS_THEY_COME = [
 @pytest.mark.parametrize(
     ("model", "data", "max_images", "eps"), AS_THEY_COME, ids=lambda value: str(value).split("/")[-1]
 )
-def test_no_check_fails_on_a_network_as_it_comes(model: str, data: str, limit: int, eps: float, tmp_path: Path):
+def test_no_check_fails_on_a_network_as_it_comes(model: str, data: str, max_images: int, eps: float, tmp_path: Path):
     if not (SHARED / model).exists():
         pytest.skip(f"needs {model}")
     network = open_network(str(SHARED / model))
-    assert failures(network, str(SHARED / data), tmp_path / "run", limit, eps) == []
+    assert failures(network, str(SHARED / data), tmp_path / "run", max_images, eps) == []

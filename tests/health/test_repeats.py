@@ -111,7 +111,7 @@ def test_no_more_than_enough_images_are_attacked_again():
 def test_each_image_is_attacked_as_in_the_audit_alone_with_its_own_random_numbers_and_a_trace():
     images, index = images_of(0.42, 0.44, 0.46), torch.tensor([2, 5, 7])
     table = rows(8, [2, 5, 7])
-    made = case(attempt(RandomNoise(eot_samples=4), table), images=images, index=index, quantization=5, seed=3)
+    made = case(attempt(RandomNoise(draws=4), table), images=images, index=index, quantization=5, seed=3)
     found = made.repeats
     assert [(one.place, one.row) for one in found] == [(0, 2), (1, 5), (2, 7)]
     assert all(len(one.result) == 1 and one.result.trace is not None for one in found)
@@ -120,15 +120,9 @@ def test_each_image_is_attacked_as_in_the_audit_alone_with_its_own_random_number
     for one in found:
         levels = one.result.adversarial * 4
         assert torch.equal(levels, levels.round()), "on the grid of the audit"
-    other = case(
-        attempt(RandomNoise(eot_samples=4), table), images=images, index=index, seed=3, quantization=None
-    ).repeats
-    same = case(
-        attempt(RandomNoise(eot_samples=4), table), images=images, index=index, seed=3, quantization=None
-    ).repeats
-    seeds = case(
-        attempt(RandomNoise(eot_samples=4), table), images=images, index=index, seed=4, quantization=None
-    ).repeats
+    other = case(attempt(RandomNoise(draws=4), table), images=images, index=index, seed=3, quantization=None).repeats
+    same = case(attempt(RandomNoise(draws=4), table), images=images, index=index, seed=3, quantization=None).repeats
+    seeds = case(attempt(RandomNoise(draws=4), table), images=images, index=index, seed=4, quantization=None).repeats
     assert all(torch.equal(a.result.adversarial, b.result.adversarial) for a, b in zip(other, same, strict=True))
     assert not any(torch.equal(a.result.adversarial, b.result.adversarial) for a, b in zip(other, seeds, strict=True))
 

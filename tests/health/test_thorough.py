@@ -190,15 +190,16 @@ def test_random_changes(first: tuple[float, float], number: int):
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
-    ("passes", "draws", "looked"), [(0, 1, 1), (64 * 2 - 1, 1, 1), (64 * 2, 1, 2), (64 * 99, 1, 10), (64 * 12, 4, 3)]
+    ("passes", "eot_samples", "looked"),
+    [(0, 1, 1), (64 * 2 - 1, 1, 1), (64 * 2, 1, 2), (64 * 99, 1, 10), (64 * 12, 4, 3)],
 )
-def test_random_changes_take_no_more_passes_than_the_audit(passes: int, draws: int, looked: int):
+def test_random_changes_take_no_more_passes_than_the_audit(passes: int, eot_samples: int, looked: int):
     table = rows(12, forward=[passes] + [0] * 11, backward=[0] * 12)
-    made = case(attempt(STEPS, table), images=images_of(*[0.45] * 12), draws=draws, batch=16)
+    made = case(attempt(STEPS, table), images=images_of(*[0.45] * 12), eot_samples=eot_samples, batch=16)
     finding = MORE_DRAWS(made)
     assert verdict(finding) == ("fail", 1.0)
     assert finding.text == f"{looked} of {looked} images that stood fell to one of 64 random changes"
-    assert 0 <= made.meter.passes - 64 * looked * draws < 16 * draws, "a batch more at most"
+    assert 0 <= made.meter.passes - 64 * looked * eot_samples < 16 * eot_samples, "a batch more at most"
 
 
 @pytest.mark.usefixtures("few")

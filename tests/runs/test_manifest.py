@@ -33,7 +33,7 @@ def test_files_that_one_of_two_calls_loaded_late_make_no_other_run():
         ({"seed": 3}, "seed: 0, now 3"),
         ({"quantization": 2}, "quantization: null, now 2"),
         ({"budget": 9}, "budget: null, now 9"),
-        ({"draws": 4}, "draws: null, now 4"),
+        ({"eot_samples": 4}, "eot_samples: null, now 4"),
         ({"block": 3}, "images per part: 2, now 3"),
         ({"device": "cuda:1"}, "device: cpu, now cuda"),
         (
@@ -68,7 +68,7 @@ def test_networks_and_images_are_described():
 @pytest.mark.parametrize(
     "changes",
     [
-        *({name: 0} for name in ("batch", "block", "budget", "draws")),
+        *({name: 0} for name in ("batch", "block", "budget", "eot_samples")),
         {"quantization": 1},
         {"attacks": [attack(), attack()]},
         {"identity": "0" * 64},

@@ -191,5 +191,5 @@ def test_the_manifest_of_an_audit_stays_bit_by_bit():
     made = manifest()
     assert made.identity == "e46c54c82c0c59c5e3915743e23487d6fcc0cbc49a3b9274df54184d65dad2e4"
     assert hashlib.sha256(made.to_json().encode()).hexdigest() == (
-        "a6039f42aef9bd09b648f4f5bb37d682e5fa7196f627b735c755aa637e25d776"
+        "77858f0127e543e847e7e40191ec893490644fa3972bf144f122332f73a3752d"
     )

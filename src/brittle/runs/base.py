@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import changed_files
+from brittle.older_names import TODAY
 from brittle.runs.checkpoint import sealed
 from brittle.runs.manifest_info import CodeInfo, DataInfo, Name, NetworkInfo, Strict, ThreatInfo
 
@@ -117,7 +118,7 @@ class BaseManifest(Strict):
         """What makes `other` another run than this one, one line for each difference; empty when it is the same."""
         mine, theirs = self.identity_fields(), other.identity_fields()
         differing = [group for group in {**mine, **theirs} if mine.get(group) != theirs.get(group)]
-        return [f"{group}: {self.difference(group, other)}" for group in differing]
+        return [f"{TODAY.get(group, group)}: {self.difference(group, other)}" for group in differing]
 
     def difference(self, group: str, other: "BaseManifest") -> str:
         """What differs in a group of `identity_fields`, in words."""

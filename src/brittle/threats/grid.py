@@ -42,7 +42,7 @@ class QuantizationGrid:
     def __post_init__(self):
         check_fields(self)
         if not 2 <= self.levels <= MOST_LEVELS:
-            raise InputError(f"grid is {self.levels}; expected the number of levels, from 2 to {MOST_LEVELS}")
+            raise InputError(f"quantization is {self.levels}; expected the number of levels, from 2 to {MOST_LEVELS}")
 
     @property
     def top(self) -> int:
