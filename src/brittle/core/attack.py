@@ -8,7 +8,8 @@ import torch
 
 from brittle.arguments import check_fields, fields_first
 from brittle.base.rows import Rows
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import Threat
 from brittle.types import Mask, Points

@@ -16,7 +16,8 @@ from torch import Tensor
 from brittle.base.rows import Rows, column
 from brittle.core.goal import Goal
 from brittle.core.ladder import CandidatePath, Neighbourhood, ladder
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.errors import ModelError
 from brittle.threats.grid import Lattice
