@@ -51,7 +51,7 @@ def quantize(lattice: Lattice, problem: Problem, solved: Tensor, budget: int | N
     """
     before = problem.record
     after = Record(problem.images, budget=budget)
-    after.forward, after.backward, after.iterations = before.forward, before.backward, before.iterations
+    after.passes = before.passes
     after.nonfinite_outputs, after.nonfinite_gradients = before.nonfinite_outputs, before.nonfinite_gradients
     towards = Neighbourhood.around(lattice.numbers(problem.images), lattice.numbers(before.best), lattice.top).nearest
     after.best = lattice.images(towards, problem.images.dtype)
@@ -145,8 +145,7 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
         try:
             graph = problem.look(at)
             logits = graph.logits
-            places = torch.arange(len(at), device=at.device)
-            probe = Probe(problem, at, logits, goal.met(logits), places, graph)
+            probe = Probe(problem, at, logits, goal.met(logits), None, graph)
             slope = probe.gradient(goal.inner.margin)
         except ModelError:
             slopes = False

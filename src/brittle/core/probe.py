@@ -27,7 +27,8 @@ class Probe(Rows):
         points: the images that were seen, (m, c, h, w), within the box.
         logits: (m, k), detached.
         met: whether the goal is met and the change allowed.
-        places: where each point stands in the graph, which may hold points that have left since.
+        places: where each point stands in the graph, which may hold points that have left since; None while it holds
+            these alone, in their order.
         graph: the forward pass; None where there is none.
     """
 
@@ -35,16 +36,21 @@ class Probe(Rows):
     points: Images
     logits: Logits
     met: Mask
-    places: Tensor
+    places: Tensor | None
     graph: Graph | None
 
     def __len__(self) -> int:
         return len(self.points)
 
+    def rows(self, keep: Tensor) -> "Probe":
+        """Return the probe of some points alone."""
+        cut = super().rows(keep)
+        return replace(cut, places=keep) if self.places is None else cut
+
     @property
     def unusable(self) -> Mask | None:
         """Which points the network has no finite output for, (m,); None where that is none, or there is no graph."""
-        return None if self.graph is None or self.graph.unusable is None else self.graph.unusable[self.places]
+        return None if self.graph is None or self.graph.unusable is None else self._here(self.graph.unusable)
 
     def gradient(self, value: Callable[[Logits], PerImage]) -> Images:
         """Differentiate one value per point.
@@ -138,25 +144,27 @@ class Probe(Rows):
 
     def _upon(self, graph: Graph) -> "Probe":
         """Return the same points with a forward pass of theirs alone."""
-        return replace(self, graph=graph, places=torch.arange(len(self), device=self.points.device))
+        return replace(self, graph=graph, places=None)
+
+    def _here(self, values: Tensor) -> Tensor:
+        """Return of what is known of all points in the graph that of these."""
+        return values if self.places is None else values[self.places]
 
     def _back(self, value: Callable[[Logits], PerImage], *, keep: bool) -> Images:
         graph = self.graph
         assert graph is not None
         if not graph.outputs.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
-        whole, draws = len(self) == len(graph.leaf), len(graph.outputs)
         with torch.enable_grad():
-            outputs = graph.outputs if whole else graph.outputs[:, self.places]
-            total = torch.stack([value(one).sum() for one in outputs]).sum() / draws
+            total = graph.summed(value, self.places)
         gradients, kept = slope_of(total, graph.leaf, self.problem.classifier.module, keep=keep)
         if gradients is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
         gradients, graph.spent = gradients.contiguous(), not kept
-        ids = self.problem.ids if graph.shown is None else self.problem.ids[graph.shown[self.places]]
-        self.problem.record.count(ids, backward=draws)
-        problem, found = self.problem, gradients if whole else gradients[self.places]
-        found = filled(problem.record, problem.ids, found, self.unusable)
+        problem = self.problem
+        ids = problem.ids if graph.shown is None else problem.ids[self._here(graph.shown)]
+        problem.record.count(ids, backward=graph.draws)
+        found = filled(problem.record, problem.ids, self._here(gradients), self.unusable)
         if self.unusable is None:
             return found
         turn = problem.record.forward[problem.ids]

@@ -100,8 +100,7 @@ class Problem(Rows):
             seen = owners._seen(shown, ask(asked), rows)
         logits = seen.logits
         met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
-        places = torch.arange(len(met), device=met.device)
-        return Probe(owners, points, logits, met, places, seen if keeps else None)
+        return Probe(owners, points, logits, met, None, seen if keeps else None)
 
     def look(self, points: Images) -> Graph:
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
@@ -113,7 +112,7 @@ class Problem(Rows):
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `limit` at a time; counted but not recorded."""
         ask, asked, rows = self._charged(points)
-        return self._seen(points, ask(asked), rows).outputs.mean(0)
+        return self._seen(points, ask(asked), rows).logits
 
     def _charged(self, points: Images) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None]:
         """Count the passes of the points that the budget allows, before they are made: what fails has been asked too.
@@ -148,6 +147,10 @@ class Problem(Rows):
             margin = torch.full_like(margin, -torch.inf).index_copy_(0, affordable, margin[affordable])
         if unusable is not None:
             margin = margin.masked_fill(unusable, -torch.inf)
-        met = self.goal.met(logits) & allowed & torch.isfinite(margin)
-        self.record.offer(self.ids, proposed, size.where(allowed, torch.inf), met, margin, distinct=distinct)
+        met = self.goal.met(logits)
+        if not met.is_cpu or bool(met.any()):  # to look costs no synchronisation there
+            met = met & allowed & torch.isfinite(margin)
+        if not allowed.is_cpu or not bool(allowed.all()):
+            size = size.where(allowed, torch.inf)
+        self.record.offer(self.ids, proposed, size, met, margin, distinct=distinct)
         return met

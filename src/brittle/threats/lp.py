@@ -112,7 +112,7 @@ class Lp(Threat):
 
     def size(self, clean: Images, moved: Images) -> PerImage:
         """Measure the p-norm of the difference."""
-        return norms.size(moved - clean, self.p)
+        return norms.size(moved - clean, self.p, ours=True)
 
     def project(self, clean: Images, moved: Images) -> Images:
         """Project the difference on the ball; the box is the probe's business."""
