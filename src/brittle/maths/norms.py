@@ -52,10 +52,18 @@ def size(change: Tensor, p: float, *, ours: bool = False) -> Tensor:
     return torch.linalg.vector_norm(flat, p, dim=1)
 
 
-def project(change: Tensor, p: float, radius: Radius) -> Tensor:
-    """Move each change to the nearest one (in the Euclidean sense) of at most `radius` in the p-norm."""
+def project(change: Tensor, p: float, radius: Radius, *, ours: bool = False) -> Tensor:
+    """Move each change to the nearest one (in the Euclidean sense) of at most `radius` in the p-norm.
+
+    Args:
+        change: (n, ...).
+        p: 0, 1, 2 or inf.
+        radius: one number or one per image.
+        ours: nobody else needs the change, so that it may be written to.
+    """
     if p == math.inf and isinstance(radius, (int, float)):  # one pass over memory instead of two
-        return change.contiguous().clamp(-radius, radius)
+        dense = change.contiguous()
+        return dense.clamp_(-radius, radius) if ours else dense.clamp(-radius, radius)
     flat = change.flatten(1)
     bound = _by_row(radius, flat)
     if p == math.inf:

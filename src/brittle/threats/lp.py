@@ -116,7 +116,7 @@ class Lp(Threat):
 
     def project(self, clean: Images, moved: Images) -> Images:
         """Project the difference on the ball; the box is the probe's business."""
-        return norms.project(moved - clean, self.p, self.radius).add_(clean)
+        return norms.project(moved - clean, self.p, self.radius, ours=True).add_(clean)
 
     def measured(self, clean: Array, moved: Array) -> Array:
         """Measure the p-norm of the difference by numpy."""
