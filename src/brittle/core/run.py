@@ -14,7 +14,7 @@ from brittle.classifiers.draws import drawn
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, nothing_returned
 from brittle.core.goal import Goal, LeastLikely
-from brittle.core.job import REMEMBERED, Job, job_of
+from brittle.core.job import REMEMBERED, Job, Options, job_of
 from brittle.core.lattice import quantize
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
@@ -86,24 +86,25 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         >>> result.adversarial.shape
         torch.Size([3, 1, 2, 2])
     """
-    job = job_of(
+    options = Options(
         attack, classifier, images, labels, goal, threat, seed, batch, ids, budget, lattice, draws, trace, progress
     )
+    job = job_of(options)
     count, first, size = len(job.images), 0, job.batch
-    with preserving_state(classifier.module, job.seed):
+    with preserving_state(classifier.module, options.seed):
         collector = Collector(job.images, classifier.dtype)
         while first < count or (first == 0 and not count):
             rows = torch.arange(first, min(first + size, count))
             try:
                 _attacked(job, rows, size, collector)
             except torch.cuda.OutOfMemoryError:
-                if size == 1 or job.budget is not None:  # to begin again would ask about the same images again
+                if size == 1 or options.budget is not None:  # to begin again would ask about the same images again
                     raise
                 torch.cuda.empty_cache()
                 size = max(size // 2, 1)
                 continue
-            if job.progress is not None:
-                job.progress(len(rows))
+            if options.progress is not None:
+                options.progress(len(rows))
             first += max(len(rows), 1)
         return collector.result()
 
@@ -111,27 +112,28 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
 def _attacked(job: Job, rows: Tensor, limit: int, collector: Collector) -> None:
     """Attack the images at the positions `rows`, with at most `limit` in one pass, and collect what comes out."""
     began = time.perf_counter()
-    classifier, count, x = job.classifier, len(rows), job.taken(rows)
+    asked, count, x = job.options, len(rows), job.taken(rows)
+    classifier, draws = asked.classifier, asked.draws
     labels = job.labels_of(rows)
-    streams = Streams(job.seed, job.ids[rows].to(classifier.device), x.dtype)
+    streams = Streams(asked.seed, job.ids[rows].to(classifier.device), x.dtype)
     clean = _clean(job, x, streams)
     aim = job.goal_of(rows, labels, clean).beside(clean)
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
-    record = Record(threat.zero(x), budget=job.allowance, trace=job.trace)
+    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace)
     places = torch.arange(count, device=x.device)
-    record.count(places, forward=1 if job.draws == 1 else 1 + job.draws)
+    record.count(places, forward=1 if draws == 1 else 1 + draws)
     already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, limit, job.draws)
+    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, limit, draws)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already & ~record.spent(places)).any()):
-        nothing_returned(job.attack, job.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
+        nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
     sizes: dict[str, Tensor] = {}
     if job.lattice is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
-        left = None if job.budget is None else job.budget - job.verifying
+        left = None if asked.budget is None else asked.budget - job.verifying
         problem = quantize(job.lattice, problem, (problem.solved & ~already).nonzero()[:, 0], left)
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
-    verified = count > 0 and (job.budget is None or job.budget > job.verifying)
+    verified = count > 0 and (asked.budget is None or asked.budget > job.verifying)
     columns = _judged(problem, adversarial, already, right, verified=verified) | sizes
     measured = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
     if threat.name not in measured:
@@ -140,18 +142,18 @@ def _attacked(job: Job, rows: Tensor, limit: int, collector: Collector) -> None:
         columns["perturbation"] = best
     seconds = (time.perf_counter() - began) / max(count, 1)
     columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
-    collector.add(adversarial, columns, measured, _trace_of(record) if job.trace else None)
+    collector.add(adversarial, columns, measured, _trace_of(record) if asked.trace else None)
 
 
 @torch.no_grad()
 def _clean(job: Job, x: Images, streams: Streams) -> Logits:
     """Return the clean images' logits, by which a randomised network is judged the mean ones; refuse what is none."""
-    classifier, count = job.classifier, len(x)
+    classifier, draws, count = job.options.classifier, job.options.draws, len(x)
     clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
     if sum(map(len, job.earlier)) < REMEMBERED:
         job.earlier.append(clean)
-    if count and job.draws > 1:
-        clean = drawn(classifier, x, job.draws, streams).mean(0)
+    if count and draws > 1:
+        clean = drawn(classifier, x, draws, streams).mean(0)
         classifier.check(clean, x)
     if count:
         job.check_classes(clean.shape[1])
