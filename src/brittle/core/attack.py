@@ -111,9 +111,9 @@ class Stepwise(Attack, Generic[S]):
         probe = problem.probe(state.x, graph=steps > 0 and self.differentiates(0))
         for left in reversed(range(steps)):
             keep = problem.record.left(self.over(problem, state, probe), problem.ids)
-            if not len(keep):
-                return
-            if len(keep) < len(problem):
+            if keep is not None:
+                if not len(keep):
+                    return
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
             state = self.step(problem, state, probe)
             problem.record.passes.add(problem.ids, iterations=1)

@@ -91,15 +91,15 @@ class Problem(Rows):
         """
         owners = self if of is None else self.rows(of)
         affordable = self.record.affordable(owners.ids)
+        keeps = graph and of is None and len(x) <= self.limit
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
-        keeps = graph and of is None and len(points) <= self.limit
-        shown = points.detach().requires_grad_() if keeps else points
-        with torch.set_grad_enabled(keeps):
-            ask, asked, rows = owners._charged(shown)
-            seen = owners._seen(shown, ask(asked), rows)
-        logits = seen.logits
-        met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
+            shown = points.detach().requires_grad_() if keeps else points
+            with torch.set_grad_enabled(keeps):
+                ask, asked, rows = owners._charged(shown)
+                seen = owners._seen(shown, ask(asked), rows)
+            logits = seen.logits
+            met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
         return Probe(owners, points, logits, met, None, seen if keeps else None)
 
     def look(self, points: Images) -> Graph:
@@ -135,7 +135,6 @@ class Problem(Rows):
         self.record.note_nonfinite(self.ids, outputs=seen.unusable)
         return seen
 
-    @torch.no_grad()
     def _offered(
         self, proposed: Points, logits: Logits, unusable: Mask | None, affordable: Tensor | None, *, distinct: bool
     ) -> Mask:

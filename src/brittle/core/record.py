@@ -7,6 +7,9 @@ from brittle.base.rows import column
 from brittle.core.passes import Passes
 from brittle.types import Mask, PerImage, Points
 
+_ENDLESS = torch.tensor(torch.inf)
+"""What numbers are compared with at each step, made once."""
+
 
 class Record:
     """The best point per image, kept by the probe and by nobody else.
@@ -66,15 +69,18 @@ class Record:
         if gradients is not None:
             self.nonfinite_gradients.index_add_(0, ids, gradients.to(torch.int64))
 
-    def left(self, over: Mask, ids: Tensor) -> Tensor:
-        """Return the positions of the images that go on: those not over that have passes left.
+    def left(self, over: Mask, ids: Tensor) -> Tensor | None:
+        """Return the positions of the images that go on, those not over that have passes left; None where all do.
 
         Args:
             over: which images want no more, (m,).
             ids: (m,).
         """
         over = over if self._budget is None else over | self.spent(ids)
-        return torch.logical_not(over).nonzero()[:, 0]
+        if over.is_cpu and len(ids) and not bool(over.any()):
+            return None
+        keep = torch.logical_not(over).nonzero()[:, 0]
+        return None if len(keep) == len(ids) > 0 else keep
 
     def spent(self, ids: Tensor) -> Mask:
         """Say which images have used up the budget."""
@@ -117,11 +123,11 @@ class Record:
         if self.trace is not None:
             self.trace.append((ids, margin))
         if not distinct:
-            first = _best_of_each(ids, size.where(met, torch.inf), margin.where(size < torch.inf, -torch.inf))
+            first = _best_of_each(ids, size.where(met, torch.inf), margin.where(size < _ENDLESS, -torch.inf))
             ids, points, size, met, margin = ids[first], points[first], size[first], met[first], margin[first]
         whole = self._are_all(ids)  # then nothing is to be looked up
         known, lead = (self.size, self._margin) if whole else (self.size[ids], self._margin[ids])
-        better = (margin > lead) & (size < torch.inf)
+        better = (margin > lead) & (size < _ENDLESS)
         if self._may_break(met):
             cost = size.where(met, torch.inf)
             better = (cost < known) | ((cost == known) & better)

@@ -30,8 +30,8 @@ def _limit(radius: Tensor, span: float) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _limit_of_all(radius: float, span: float, dtype: torch.dtype) -> float:
-    return float(_limit(torch.tensor(radius, dtype=dtype), span))
+def _limit_of_all(radius: float, span: float, dtype: torch.dtype) -> Tensor:
+    return _limit(torch.tensor(radius, dtype=dtype), span)
 
 
 @dataclass(frozen=True)
