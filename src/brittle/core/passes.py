@@ -25,9 +25,9 @@ class Passes:
     """
 
     def __init__(self, count: int, device: torch.device | None = None):
-        self._known = {kind: torch.zeros(count, dtype=torch.int64, device=device) for kind in _KINDS}
+        self._known: dict[str, Tensor] = {kind: torch.zeros(count, dtype=torch.int64, device=device) for kind in _KINDS}
         self._ids: Tensor | None = None
-        self._waiting = dict.fromkeys(_KINDS, 0)
+        self._waiting: dict[str, int] = dict.fromkeys(_KINDS, 0)
 
     def add(self, ids: Tensor, **passes: int) -> None:
         """Add passes of some kinds to images; one that stands several times in `ids` is charged for each.
@@ -53,4 +53,5 @@ class Passes:
         for kind, number in self._waiting.items():
             if number:
                 self._known[kind].index_add_(0, self._ids, torch.full_like(self._ids, number))
-        self._ids, self._waiting = None, dict.fromkeys(_KINDS, 0)
+            self._waiting[kind] = 0
+        self._ids = None
