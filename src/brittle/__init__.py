@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from brittle.core.attack import Attack, State, Stepwise
     from brittle.core.combinators import Cascade, Restarts, SmallestRadius
     from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
-    from brittle.core.problem import Probe, Problem
+    from brittle.core.probe import Probe
+    from brittle.core.problem import Problem
     from brittle.core.result import Result
     from brittle.core.run import run
     from brittle.data.open import open_source
@@ -111,7 +112,8 @@ _NAMES = {
     "brittle.classifiers.classifier": "Classifier",
     "brittle.core.combinators": "Cascade Restarts SmallestRadius",
     "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
-    "brittle.core.problem": "Probe Problem",
+    "brittle.core.probe": "Probe",
+    "brittle.core.problem": "Problem",
     "brittle.core.result": "Result",
     "brittle.core.run": "run",
     "brittle.classifiers.surrogate": "Surrogate",

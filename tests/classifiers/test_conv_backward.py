@@ -1,11 +1,12 @@
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from brittle import PGD, Classifier, Lp, run
 from brittle.classifiers import conv_backward as module_under_test
-from brittle.classifiers.conv_backward import LEAST, conv_backward, fast_conv_backward
+from brittle.classifiers.conv_backward import LEAST, Shortened, conv_backward, fast_conv_backward
 from brittle.errors import ModelError
 
 GEOMETRIES = [
@@ -185,3 +186,14 @@ def test_a_classifier_goes_back_our_way(calls):
     found = torch.autograd.grad(Classifier(network).logits(images).square().sum(), images)[0]
     torch.testing.assert_close(found, expected(network, images))
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("network", "watched"), [(nn.Flatten(), 1), (layer(padding=1), 5)], ids=["none", "one"])
+def test_a_network_without_convolutions_is_watched_in_its_first_pass_alone(monkeypatch, network, watched):
+    """To watch costs time in every layer."""
+    made = []
+    monkeypatch.setattr(Shortened, "__enter__", lambda self: made.append(self) or TorchFunctionMode.__enter__(self))
+    module = nn.Sequential(network, nn.Flatten(), nn.LazyLinear(3))
+    module(images := torch.rand(LEAST // 64, 1, 8, 8))
+    run(PGD(steps=5, random_start=False), Classifier(module), images, threat=Lp("inf", 1e-9))
+    assert len(made) == watched

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import brittle
 from brittle import PGD, Attack, Cascade, Classifier, DeepFool, Lp, Problem, Restarts, SmallestRadius, run
 from brittle.core.attack import State
-from brittle.core.problem import Probe
+from brittle.core.probe import Probe
 
 SOURCE = str(Path(brittle.__file__).parent)
 PLAIN, REPEATED = 7, 12

@@ -68,6 +68,51 @@ def test_among_equal_sizes_the_larger_margin_wins_whenever_it_is_offered():
     assert record.size.tolist() == [0.5]
 
 
+def judged_one_by_one(offers, count: int) -> tuple[list[float], list[float]]:
+    """The best points and their sizes, by comparing one offered point after the other as the class says."""
+    best, known = [0.0] * count, [(INF, -INF)] * count
+    for ids, points, sizes, met, margins in offers:
+        for i, point, size, good, margin in zip(ids, points, sizes, met, margins, strict=True):
+            worth = (size if good else INF, margin if size < INF else -INF)
+            if (worth[0], -worth[1]) < (known[i][0], -known[i][1]):
+                best[i], known[i] = point, worth
+    return best, [size for size, _ in known]
+
+
+def test_any_order_of_images_and_offers_leaves_what_comparing_one_by_one_does():
+    """All images in their order, some of them and others, before anything is broken and after."""
+    generator = torch.Generator().manual_seed(0)
+    for breaks in (0.0, 0.1, 0.9):
+        record, offers = Record(images(0, 0, 0, 0)), []
+        for turn in range(24):
+            ids = list(range(4)) if turn % 3 else torch.randperm(4, generator=generator)[: turn % 4 + 1].tolist()
+            sizes, margins = (torch.randint(1, 4, (2, len(ids)), generator=generator) / 2).tolist()
+            sizes = [INF if float(torch.rand((), generator=generator)) < 0.2 else size for size in sizes]
+            met = [size < INF and float(torch.rand((), generator=generator)) < breaks for size in sizes]
+            offers.append((ids, [float(10 * turn + i + 1) for i in ids], sizes, met, margins))
+            expected = judged_one_by_one(offers, 4)
+            assert (offered(record, *offers[-1]), record.size.tolist()) == expected
+
+
+def test_the_record_keeps_no_memory_of_points_that_it_was_offered():
+    record, points = Record(images(0, 0)), images(5, 6)
+    ids, nobody = torch.arange(2), torch.tensor([False, False])
+    record.offer(ids, points, torch.ones(2), nobody, torch.ones(2), distinct=True)
+    points.zero_()
+    assert record.best.flatten().tolist() == [5, 6]
+
+
+def test_of_a_batch_the_images_that_are_over_or_out_of_passes_go():
+    ids = torch.tensor([0, 2])
+    for record in (Record(images(0, 0, 0)), Record(images(0, 0, 0), budget=2)):
+        assert record.left(torch.tensor([False, False]), ids) is None
+        assert record.left(torch.tensor([True, False]), ids).tolist() == [1]
+        assert record.left(torch.tensor([True, True]), ids).tolist() == []
+        assert record.left(torch.zeros(0, dtype=torch.bool), ids[:0]).tolist() == []
+    record.count(ids[1:], forward=2)
+    assert record.left(torch.tensor([False, False]), ids).tolist() == [0]
+
+
 def test_an_empty_offer_changes_nothing():
     record = Record(images(4))
     none = torch.zeros(0, dtype=torch.int64)

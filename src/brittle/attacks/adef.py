@@ -10,7 +10,8 @@ from torch import Tensor
 from brittle.attacks.objective import top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import geometry
 from brittle.types import Fields, Images, Logits, Mask, PerImage

@@ -12,7 +12,8 @@ from brittle.attacks.objective import AscentState, Loss, TargetClass, drawn_dire
 from brittle.base.rows import column
 from brittle.core.attack import Attack, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Cascade, Restarts
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.types import Images, Mask, PerImage
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from brittle.attacks.objective import AscentState, Loss, TargetClass, objective, targeted_loss
 from brittle.base.rows import column
 from brittle.core.attack import Stepwise
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 

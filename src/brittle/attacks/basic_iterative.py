@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import State, Stepwise, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths.losses import cross_entropy
 from brittle.types import Images
 

@@ -11,7 +11,8 @@ from brittle.attacks.alma import ALMA
 from brittle.attacks.fmn import FMN
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import shrink_to_boundary, smallest_step

@@ -12,7 +12,8 @@ from brittle.base.bounds import Bounds
 from brittle.base.rows import Rows, column
 from brittle.core.attack import at_least
 from brittle.core.goal import Goal
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import adam
 from brittle.maths.elementary import inverse_tanh

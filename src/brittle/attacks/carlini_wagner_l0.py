@@ -22,7 +22,8 @@ from brittle.attacks.objective import top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, Targeted
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.types import Images, Mask, PerImage
 
 MARGIN = 0.01

@@ -18,7 +18,8 @@ from brittle.attacks.carlini_wagner import (
 )
 from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.types import Images, Mask, PerImage
 

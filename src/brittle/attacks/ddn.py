@@ -9,7 +9,8 @@ from brittle.attacks.direction import random_where_zero
 from brittle.attacks.objective import objective
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.quantization import rounded

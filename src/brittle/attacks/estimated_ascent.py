@@ -10,7 +10,8 @@ from torch import Tensor
 from brittle.attacks.moments import Moments
 from brittle.attacks.objective import Loss, objective
 from brittle.core.attack import State, Stepwise, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.types import Images
 

@@ -10,7 +10,8 @@ from brittle.attacks.objective import drawn_direction, top_other_classes
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Cascade
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step

@@ -6,7 +6,8 @@ from typing import ClassVar
 from brittle.attacks.objective import Loss, objective
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 
 
 @dataclass(frozen=True)

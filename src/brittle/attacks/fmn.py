@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 
 from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths import norms
 from brittle.maths.box import feasible
 from brittle.maths.schedule import cosine

@@ -12,7 +12,8 @@ from brittle.classifiers.classifier import Classifier, no_gradients
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.slopes import slope_of
 from brittle.core.attack import Attack
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.maths.saliency import best_feature, best_pair, saliency

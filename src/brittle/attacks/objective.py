@@ -68,8 +68,9 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
     """
     classes, goal = problem.clean.shape[1], problem.goal
     if loss == "cross_entropy":
-        sign = -1 if goal.targeted else 1
-        return lambda logits: sign * losses.cross_entropy(logits, goal.labels)
+        if not goal.targeted:
+            return lambda logits: losses.cross_entropy(logits, goal.labels)
+        return lambda logits: -losses.cross_entropy(logits, goal.labels)
     if loss == "scaled":
         sign, scale = -1 if goal.targeted else 1, logit_scale(problem)[:, None]
         return lambda logits: sign * losses.cross_entropy(logits * scale, goal.labels)

@@ -10,7 +10,8 @@ from torch import Tensor
 from brittle.attacks.moments import Moments
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.elementary import sigmoid, softplus

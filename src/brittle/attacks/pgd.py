@@ -10,7 +10,8 @@ from brittle.attacks.objective import Loss, objective
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
 from brittle.core.combinators import Restarts
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths.box import feasible
 from brittle.threats import Lp
 from brittle.types import Images

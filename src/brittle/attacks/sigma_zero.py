@@ -8,7 +8,8 @@ import torch
 from brittle.attacks.moments import Moments
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.schedule import cosine

@@ -12,7 +12,8 @@ from brittle.attacks.objective import objective
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_above_zero
 from brittle.core.combinators import Restarts
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths import norms
 from brittle.types import Images, PerImage
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from brittle.attacks.objective import logit_scale
 from brittle.base.rows import Rows, column
 from brittle.core.attack import State, Stepwise, at_least
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import geometry
 from brittle.maths.quasi_newton import CURVED, ENOUGH, Pairs, shorter, two_loop

@@ -9,7 +9,8 @@ from torch import Tensor
 from brittle.attacks.deepfool import DeepFool, DeepFoolState
 from brittle.base.rows import Rows, column
 from brittle.core.attack import Attack, at_least, fraction_below_one
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths import norms
 from brittle.types import Images, Mask, PerImage
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.maths import norms
 from brittle.maths.hyperplane import smallest_step
 from brittle.maths.losses import smooth_margin

@@ -20,7 +20,7 @@ _BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
     """Shift right without the sign: torch's shift of int64 is arithmetic."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+    return (x >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _word(number: int) -> int:
@@ -29,9 +29,9 @@ def _word(number: int) -> int:
 
 
 def _mixed(x: Tensor) -> Tensor:
-    x = (x ^ _shifted(x, 30)) * _FIRST
-    x = (x ^ _shifted(x, 27)) * _SECOND
-    return x ^ _shifted(x, 31)
+    x = _shifted(x, 30).bitwise_xor_(x).mul_(_FIRST)
+    x = _shifted(x, 27).bitwise_xor_(x).mul_(_SECOND)
+    return _shifted(x, 31).bitwise_xor_(x)
 
 
 def reseed(seed: int, device: torch.device) -> None:

@@ -52,6 +52,11 @@ def wait(thread: int, blockers: Callable[[], set[int]], *, always: bool = False)
         _WAITING.pop(thread, None)
 
 
+def someone_waits() -> bool:
+    """Whether a thread waits; asked within the gate."""
+    return bool(_WAITING)
+
+
 def _in_a_ring(thread: int) -> bool:
     ahead, seen = list(_WAITING[thread]()), set[int]()
     while ahead:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from brittle.base.random_state import RandomState
 from brittle.classifiers.frozen import autocast_around
@@ -31,6 +31,7 @@ class Manner:
         compiled: whether a part of it is one that torch.compile made.
         narrow: whether slopes pass through float16 on their way back; None while that is not known.
         grain: by what fraction its numbers round where it calculates in halves, otherwise 0; None while not known.
+        convolves: whether a pass with a way back was seen to call a convolution; None before the first one.
     """
 
     when: object
@@ -38,9 +39,12 @@ class Manner:
     compiled: bool
     narrow: bool | None = None
     grain: float | None = None
+    convolves: bool | None = None
 
 
 _MANNERS: WeakKeyDictionary[nn.Module, dict[torch.dtype, Manner]] = WeakKeyDictionary()
+_FIRST: WeakKeyDictionary[nn.Module, tuple[ref[nn.Module], str]] = WeakKeyDictionary()
+"""Where the first floating tensor of a module was found: the part that it belongs to, and its name there."""
 
 
 class Trial:
@@ -56,7 +60,8 @@ class Trial:
 
     def __init__(self, module: nn.Module, images: Images):
         self._module, self._images = module, images
-        self._kept = _MANNERS.setdefault(module, {})
+        kept = _MANNERS.get(module)
+        self._kept = _MANNERS.setdefault(module, {}) if kept is None else kept
         self._when = (_first_type(module), autocast_around())
         known = self._kept.get(images.dtype)
         self._known = known is not None and known.when == self._when
@@ -136,8 +141,16 @@ def types_of(module: nn.Module) -> dict[torch.dtype, None]:
 
 
 def _first_type(module: nn.Module) -> torch.dtype | None:
-    for tensors in (module.parameters(), module.buffers()):
-        for tensor in tensors:
-            if tensor.is_floating_point():
-                return tensor.dtype
+    """Return the type of a module's first floating parameter, or buffer; None where there is none."""
+    place = _FIRST.get(module)
+    owner = None if place is None else place[0]()
+    tensor = None if place is None or owner is None else getattr(owner, place[1], None)
+    if isinstance(tensor, Tensor) and tensor.is_floating_point():
+        return tensor.dtype
+    for named in (nn.Module.named_parameters, nn.Module.named_buffers):
+        for owner in module.modules():
+            for name, tensor in named(owner, recurse=False):
+                if tensor.is_floating_point():
+                    _FIRST[module] = ref(owner), name
+                    return tensor.dtype
     return None

@@ -33,7 +33,9 @@ def to_channels_last(module: nn.Module, images: Images) -> Images:
         return images
     if not torch.backends.mkldnn.is_available():
         return images
-    known = _TAKES.setdefault(module, {})
+    known = _TAKES.get(module)
+    if known is None:
+        known = _TAKES.setdefault(module, {})
     shape = tuple(images.shape[1:])
     if shape not in known:
         known[shape] = any(parameter.ndim == 4 for parameter in module.parameters()) and _same(module, shape)

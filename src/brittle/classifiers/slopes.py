@@ -23,7 +23,7 @@ def slope_of(total: Tensor, leaf: Images, module: nn.Module, *, keep: bool) -> t
     """Differentiate by images that a module was asked about.
 
     Args:
-        total: one number.
+        total: one number, or several whose sum is meant.
         leaf: the images.
         module: the user's. A compiled one frees its graph as it goes back, and torch refuses to keep it.
         keep: whether the graph is to be gone back through again, if that can be.
@@ -32,7 +32,7 @@ def slope_of(total: Tensor, leaf: Images, module: nn.Module, *, keep: bool) -> t
         The gradient, None where none comes through, and whether the graph was kept.
     """
     with turn(module, (leaf.shape[1:], "back")):  # layers that are computed anew draw again
-        found = _slopes([total], leaf, None, module, keep=keep)
+        found = _slopes([total], leaf, [torch.ones_like(total)], module, keep=keep)
     return found, keep and module not in _ONCE
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from brittle.base.random_state import RandomState, seed_all
-from brittle.classifiers.held import GATE, this_thread, wait
+from brittle.classifiers.held import GATE, someone_waits, this_thread, wait
 
 
 class _Entry:
@@ -119,6 +119,9 @@ class _Place:
         """Begin a pass: alone with the thread's states in place, or beside others that draw nothing either."""
         thread = stream.thread
         with GATE:
+            if self.placed is stream and len(self.streams) == 1 and not self.passing and not self.eager:
+                self.passing[thread], stream.nested = alone, False  # nobody else is inside
+                return
             self.eager += [thread] if alone else []
             try:
                 wait(thread, lambda: self._blockers(thread, alone=alone))
@@ -140,7 +143,8 @@ class _Place:
         """End a pass."""
         with GATE:
             self.passing.pop(stream.thread, None)
-            GATE.notify_all()
+            if someone_waits():
+                GATE.notify_all()
 
 
 _PLACE = _Place()

@@ -8,7 +8,8 @@ import torch
 
 from brittle.arguments import check_fields, fields_first
 from brittle.base.rows import Rows
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import Threat
 from brittle.types import Mask, Points
@@ -109,14 +110,13 @@ class Stepwise(Attack, Generic[S]):
         steps = self.length(problem)
         probe = problem.probe(state.x, graph=steps > 0 and self.differentiates(0))
         for left in reversed(range(steps)):
-            over = self.over(problem, state, probe) | problem.record.spent(problem.ids)
-            keep = torch.logical_not(over).nonzero()[:, 0]
-            if not len(keep):
-                return
-            if len(keep) < len(problem):
+            keep = problem.record.left(self.over(problem, state, probe), problem.ids)
+            if keep is not None:
+                if not len(keep):
+                    return
                 problem, state, probe = problem.rows(keep), state.rows(keep), probe.rows(keep)
             state = self.step(problem, state, probe)
-            problem.record.iterations[problem.ids] += 1
+            problem.record.passes.add(problem.ids, iterations=1)
             probe = problem.probe(state.x, graph=left > 0 and self.differentiates(steps - left))
 
     def differentiates(self, done: int) -> bool:

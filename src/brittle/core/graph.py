@@ -1,12 +1,13 @@
 """A forward pass whose backward pass is still to come."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from brittle.core.nonfinite import usable
-from brittle.types import Images, Logits, Mask
+from brittle.types import Images, Logits, Mask, PerImage
 
 
 @dataclass
@@ -15,7 +16,7 @@ class Graph:
 
     Attributes:
         leaf: the images seen.
-        outputs: their logits, (eot_samples, m, k); one sample but for randomised networks.
+        outputs: their logits, (m, k), or (eot_samples, m, k) of a randomised network that is asked more than once.
         shown: which of the images the budget let the network see, (m,); None for all.
         unusable: which points have no finite output, and the clean image's in its place, (m,); None for none.
         spent: whether the backward pass was used up.
@@ -29,8 +30,29 @@ class Graph:
 
     @property
     def logits(self) -> Logits:
-        """The mean over the samples, (m, k), detached."""
-        return self.outputs.detach().mean(0)
+        """The mean over the samples, (m, k), detached, in memory of its own."""
+        outputs = self.outputs.detach()
+        return outputs.clone() if outputs.ndim == 2 else outputs.mean(0)
+
+    @property
+    def draws(self) -> int:
+        """How often the network was asked."""
+        return 1 if self.outputs.ndim == 2 else len(self.outputs)
+
+    def summed(self, value: Callable[[Logits], PerImage], places: Tensor | None) -> Tensor:
+        """Return what to differentiate for the gradients of values, the mean over the samples.
+
+        Args:
+            value: from logits (r, k) to (r,).
+            places: of which points, (r,); None for all.
+
+        Returns:
+            One number, or (r,) numbers whose sum is meant.
+        """
+        outputs = self.outputs if places is None else self.outputs[..., places, :]
+        if outputs.ndim == 2:
+            return value(outputs)
+        return torch.stack([value(one).sum() for one in outputs]).sum() / len(outputs)
 
 
 def completed(points: Images, outputs: Tensor, clean: Logits, rows: Tensor | None) -> Graph:
@@ -42,13 +64,12 @@ def completed(points: Images, outputs: Tensor, clean: Logits, rows: Tensor | Non
         clean: logits that stand in for the others, and where outputs are not finite, (m, k).
         rows: which points it has seen, (r,); None for all.
     """
-    outputs = outputs[None] if outputs.ndim == 2 else outputs
     outputs, unusable = usable(outputs, clean if rows is None else clean[rows])
     if rows is None:
         return Graph(points, outputs, None, unusable)
     nobody = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     if unusable is not None:
         unusable = nobody.index_copy(0, rows, unusable)
-    constant = (clean + 0 * points.flatten(1)[:, :1])[None]  # with a way back, along which nothing comes
-    whole = constant.expand(len(outputs), -1, -1).index_copy(1, rows, outputs)
+    constant = clean + 0 * points.flatten(1)[:, :1]  # with a way back, along which nothing comes
+    whole = constant.expand(*outputs.shape[:-2], -1, -1).index_copy(-2, rows, outputs)
     return Graph(points, whole, nobody.index_fill(0, rows, value=True), unusable)

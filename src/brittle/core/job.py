@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.arguments import Count, Seed, checked
+from brittle.arguments import Count, Seed, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, LeastLikely, Untargeted
@@ -23,54 +23,81 @@ REMEMBERED = 64
 
 
 @dataclass(frozen=True)
+class Options:
+    """What was asked of `run`, which has the same arguments and says what they mean.
+
+    Raises:
+        InputError: a value that is not what its type says.
+    """
+
+    attack: Attack
+    classifier: Classifier
+    images: Tensor | np.ndarray
+    labels: Tensor | np.ndarray | None
+    goal: Goal | LeastLikely | None
+    threat: Threat
+    seed: Seed
+    batch: Count
+    ids: Tensor | np.ndarray | None
+    budget: Count | None
+    quantization: int | None
+    eot_samples: Count
+    trace: bool
+    progress: Callable[[int], None] | None
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class Job:
-    """What is the same for all images of a run; the meaning of each is told at `run`.
+    """What is the same for all images of a run, looked at and taken in.
 
     Attributes:
+        options: what was asked; what follows stands in the place of what has the same name there.
         images: (n, c, h, w) floats, where they were given; `taken` brings some of them to the network.
         labels: (n,) int64, or None.
         ids: (n,) int64.
+        goal: with labels as int64.
+        threat: with a radius beside the images, and on the levels where it keeps to them itself.
         batch: most images that are attacked at once, each seen `eot_samples` times.
         grid: levels on which images lie; None for none, and for threats that keep to levels themselves.
         earlier: clean logits of earlier batches.
     """
 
-    attack: Attack
-    classifier: Classifier
+    options: Options
     images: Images
     labels: Labels | None
     ids: Tensor
     goal: Goal | LeastLikely | None
     threat: Threat
-    seed: int
     batch: int
-    budget: int | None
     grid: QuantizationGrid | None
-    eot_samples: int
-    trace: bool
-    progress: Callable[[int], None] | None
     earlier: list[Tensor] = field(default_factory=list[Tensor], compare=False)
 
     @property
     def verifying(self) -> int:
         """The passes kept back to look at what is returned."""
-        return VERIFICATION_QUERIES * self.eot_samples
+        return VERIFICATION_QUERIES * self.options.eot_samples
 
     @property
     def allowance(self) -> int | None:
         """The passes that the attack may make; what is kept back is for the quantization grid and for verifying."""
-        if self.budget is None:
+        budget = self.options.budget
+        if budget is None:
             return None
-        return self.budget - self.verifying - (self.budget // 4 if self.grid is not None else 0)
+        return budget - self.verifying - (budget // 4 if self.grid is not None else 0)
 
     def taken(self, rows: Tensor) -> Images:
         """Return some of the images, on the network's device and on the grid."""
-        x = placed(self.images[rows], self.classifier)
+        x = placed(self.images[rows], self.options.classifier)
         return x if self.grid is None else self.grid.settled(x)
 
     def labels_of(self, rows: Tensor) -> Labels | None:
         """Return the labels of some images, on the network's device."""
-        return None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.classifier.device)
+        return (
+            None if self.labels is None else self.labels[rows.to(self.labels.device)].to(self.options.classifier.device)
+        )
 
     def goal_of(self, rows: Tensor, labels: Labels | None, clean: Logits) -> Goal:
         """Return the goal of some images, once their clean logits are known."""
@@ -88,49 +115,32 @@ class Job:
             check_range_of_labels(self.goal.labels, classes, _name_of(self.goal))
 
 
-@checked
-def job_of(  # noqa: PLR0913  # as many as `run` has
-    attack: Attack,
-    classifier: Classifier,
-    images: Tensor | np.ndarray,
-    labels: Tensor | np.ndarray | None,
-    goal: Goal | LeastLikely | None,
-    threat: Threat,
-    seed: Seed,
-    batch: Count,
-    ids: Tensor | np.ndarray | None,
-    budget: Count | None,
-    quantization: int | None,
-    eot_samples: Count,
-    trace: bool,
-    progress: Callable[[int], None] | None,
-) -> Job:
-    """Look at every argument of `run`, which has the same, and say what is to be done.
+def job_of(options: Options) -> Job:
+    """Look at everything that was asked of `run`, and say what is to be done.
 
     Raises:
         InputError: as `run`.
     """
+    classifier, threat, eot_samples = options.classifier, options.threat, options.eot_samples
     least = (
         1 if eot_samples == 1 else 2 * eot_samples + 1
     )  # the clean image is looked at once more to check what comes out
-    at_least("budget", least if budget is None else budget, least)
-    x = as_images(images, classifier.bounds)
+    at_least("budget", least if options.budget is None else options.budget, least)
+    x = as_images(options.images, classifier.bounds)
     threat = threat.checked(x)
     check_radius(threat, x, classifier.bounds)
-    attack.check(threat)
-    classes = None if labels is None else as_labels(labels, x)
+    options.attack.check(threat)
+    labels = None if options.labels is None else as_labels(options.labels, x)
+    goal = options.goal
     if isinstance(goal, Goal):
         goal = replace(goal, labels=as_labels(goal.labels, x, _name_of(goal)))
-    ids = torch.arange(len(x)) if ids is None else as_labels(ids, x, "ids")
-    grid = None if quantization is None else QuantizationGrid(quantization, classifier.bounds)
+    ids = torch.arange(len(x)) if options.ids is None else as_labels(options.ids, x, "ids")
+    grid = None if options.quantization is None else QuantizationGrid(options.quantization, classifier.bounds)
     if grid is not None and isinstance(threat, Parametric):
         threat, grid = replace(threat, grid=grid), None
     elif grid is not None:
         grid.check(threat, x)
-    size = max(batch // eot_samples, 1)
-    return Job(
-        attack, classifier, x, classes, ids, goal, threat, seed, size, budget, grid, eot_samples, trace, progress
-    )
+    return Job(options, x, labels, ids, goal, threat, max(options.batch // eot_samples, 1), grid)
 
 
 def _name_of(goal: Goal) -> str:

@@ -1,5 +1,7 @@
 """Outputs and gradients that are not finite, and what attacks are given in their place."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ def usable(outputs: Tensor, clean: Logits) -> tuple[Tensor, Mask | None]:
     """Put the logits of the clean images where a network said NaN or infinity: such a point is no example of anything.
 
     Args:
-        outputs: (eot_samples, m, k).
+        outputs: (m, k) or (eot_samples, m, k).
         clean: (m, k), finite.
 
     Returns:
@@ -26,7 +28,10 @@ def usable(outputs: Tensor, clean: Logits) -> tuple[Tensor, Mask | None]:
         (tensor([[[0., 0.],
                  [3., 4.]]]), tensor([ True, False]))
     """
-    finite = torch.isfinite(outputs.detach()).all(2).all(0)
+    if _surely_finite(outputs):
+        return outputs, None
+    finite = torch.isfinite(outputs.detach()).all(-1)
+    finite = finite.all(0) if finite.ndim == 2 else finite
     if finite.is_cpu and bool(finite.all()):
         return outputs, None
     return torch.where(finite[:, None], outputs, clean), ~finite
@@ -43,10 +48,17 @@ def sanitised(gradients: Images) -> tuple[Images, Mask | None]:
         (tensor([[1., 0.],
                 [3., 4.]]), tensor([ True, False]))
     """
-    flat = gradients.flatten(1)
-    if gradients.is_cpu and bool(torch.isfinite(flat.sum())):  # a sum is finite only where all its terms are
+    if _surely_finite(gradients):
         return gradients, None
-    return gradients.nan_to_num(0.0, 0.0, 0.0), ~torch.isfinite(flat).all(1)
+    return gradients.nan_to_num(0.0, 0.0, 0.0), ~torch.isfinite(gradients.flatten(1)).all(1)
+
+
+def _surely_finite(values: Tensor) -> bool:
+    """Whether a look at one number shows that all are finite: a sum is so only where its terms are, if not always then.
+
+    False on a GPU, where to look would wait for it.
+    """
+    return values.is_cpu and math.isfinite(values.detach().sum().item())
 
 
 def filled(record: Record, ids: Tensor, gradients: Images, unusable: Mask | None) -> Images:

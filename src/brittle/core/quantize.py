@@ -16,7 +16,8 @@ from torch import Tensor
 from brittle.base.rows import Rows, column
 from brittle.core.goal import Goal
 from brittle.core.ladder import CandidatePath, Neighbourhood, ladder
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.errors import ModelError
 from brittle.threats.grid import QuantizationGrid
@@ -50,7 +51,7 @@ def quantize(grid: QuantizationGrid, problem: Problem, solved: Tensor, budget: i
     """
     before = problem.record
     after = Record(problem.images, budget=budget)
-    after.forward, after.backward, after.iterations = before.forward, before.backward, before.iterations
+    after.passes = before.passes
     after.nonfinite_outputs, after.nonfinite_gradients = before.nonfinite_outputs, before.nonfinite_gradients
     nearest = Neighbourhood.around(grid.numbers(problem.images), grid.numbers(before.best), grid.top).nearest
     after.best = grid.images(nearest, problem.images.dtype)
@@ -142,8 +143,7 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
         try:
             graph = problem.look(at)
             logits = graph.logits
-            places = torch.arange(len(at), device=at.device)
-            probe = Probe(problem, at, logits, goal.met(logits), places, graph)
+            probe = Probe(problem, at, logits, goal.met(logits), None, graph)
             slope = probe.gradient(goal.inner.margin)
         except ModelError:
             slopes = False

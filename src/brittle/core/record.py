@@ -4,7 +4,11 @@ import torch
 from torch import Tensor
 
 from brittle.base.rows import column
+from brittle.core.passes import Passes
 from brittle.types import Mask, PerImage, Points
+
+_ENDLESS = torch.tensor(torch.inf)
+"""What numbers are compared with at each step, made once."""
 
 
 class Record:
@@ -22,7 +26,7 @@ class Record:
     Attributes:
         best: (n, d, h, w).
         size: (n,), infinite where the goal was not met.
-        forward, backward, iterations: (n,) int64.
+        passes: how often each image was looked at, differentiated and moved.
         nonfinite_outputs: points of each image that the network had no finite output for, (n,) int64.
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
     """
@@ -32,20 +36,31 @@ class Record:
         self.best = nothing.clone()
         self.size = nothing.new_full((n,), torch.inf)
         self._margin = nothing.new_full((n,), -torch.inf)
-        self.forward, self.backward, self.iterations = torch.zeros(3, n, dtype=torch.int64, device=nothing.device)
-        self.nonfinite_outputs, self.nonfinite_gradients = (
-            torch.zeros_like(self.forward),
-            torch.zeros_like(self.forward),
-        )
+        self.passes = Passes(n, nothing.device)
+        self.nonfinite_outputs, self.nonfinite_gradients = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
         self._budget = budget
+        self._broken = False
+        self._everyone: Tensor | None = None
         self.trace: list[tuple[Tensor, Tensor]] | None = [] if trace else None
+
+    @property
+    def forward(self) -> Tensor:
+        """Forward passes, (n,) int64."""
+        return self.passes.of("forward")
+
+    @property
+    def backward(self) -> Tensor:
+        """Backward passes, (n,) int64."""
+        return self.passes.of("backward")
+
+    @property
+    def iterations(self) -> Tensor:
+        """Steps, (n,) int64."""
+        return self.passes.of("iterations")
 
     def count(self, ids: Tensor, *, forward: int = 0, backward: int = 0) -> None:
         """Add passes to images; an image that stands several times in `ids` is charged for each."""
-        if forward:
-            self.forward.index_add_(0, ids, torch.full_like(ids, forward))
-        if backward:
-            self.backward.index_add_(0, ids, torch.full_like(ids, backward))
+        self.passes.add(ids, forward=forward, backward=backward)
 
     def note_nonfinite(self, ids: Tensor, *, outputs: Mask | None = None, gradients: Mask | None = None) -> None:
         """Count points whose outputs, or whose gradients, are not finite; (m,) like `ids`, None for none."""
@@ -53,6 +68,19 @@ class Record:
             self.nonfinite_outputs.index_add_(0, ids, outputs.to(torch.int64))
         if gradients is not None:
             self.nonfinite_gradients.index_add_(0, ids, gradients.to(torch.int64))
+
+    def left(self, over: Mask, ids: Tensor) -> Tensor | None:
+        """Return the positions of the images that go on, those not over that have passes left; None where all do.
+
+        Args:
+            over: which images want no more, (m,).
+            ids: (m,).
+        """
+        over = over if self._budget is None else over | self.spent(ids)
+        if over.is_cpu and len(ids) and not bool(over.any()):
+            return None
+        keep = torch.logical_not(over).nonzero()[:, 0]
+        return None if len(keep) == len(ids) > 0 else keep
 
     def spent(self, ids: Tensor) -> Mask:
         """Say which images have used up the budget."""
@@ -94,20 +122,45 @@ class Record:
         """
         if self.trace is not None:
             self.trace.append((ids, margin))
-        cost = size.where(met, torch.inf)
-        margin = margin.where(torch.isfinite(size), -torch.inf)
         if not distinct:
-            first = _best_of_each(ids, cost, margin)
-            ids, points, cost, margin = ids[first], points[first], cost[first], margin[first]
-        known = self.size[ids]
-        better = (cost < known) | ((cost == known) & (margin > self._margin[ids]))
-        if better.is_cpu:  # looking at the mask costs no synchronisation there: copy only the images that change
-            rows = better.nonzero()[:, 0]
-            self.best.index_copy_(0, ids[rows], points[rows])
-        else:
+            first = _best_of_each(ids, size.where(met, torch.inf), margin.where(size < _ENDLESS, -torch.inf))
+            ids, points, size, met, margin = ids[first], points[first], size[first], met[first], margin[first]
+        whole = self._are_all(ids)  # then nothing is to be looked up
+        known, lead = (self.size, self._margin) if whole else (self.size[ids], self._margin[ids])
+        better = (margin > lead) & (size < _ENDLESS)
+        if self._may_break(met):
+            cost = size.where(met, torch.inf)
+            better = (cost < known) | ((cost == known) & better)
+            known = torch.minimum(cost, known)
+            self.size = known if whole else self.size.index_copy_(0, ids, known)
+        lead = torch.where(better, margin, lead)
+        self._margin = lead if whole else self._margin.index_copy_(0, ids, lead)
+        self._take(ids, points, better, whole=whole)
+
+    def _are_all(self, ids: Tensor) -> bool:
+        """Whether these are all images in their order; always False on a GPU, where to look would wait for it."""
+        if ids is not self._everyone:
+            if len(ids) != len(self.size) or not ids.is_cpu or not torch.equal(ids, torch.arange(len(ids))):
+                return False
+            self._everyone = ids
+        return True
+
+    def _may_break(self, met: Mask) -> bool:
+        """Whether an image may have been broken yet; otherwise sizes need no comparison."""
+        self._broken = self._broken or not met.is_cpu or bool(met.any())
+        return self._broken
+
+    def _take(self, ids: Tensor, points: Points, better: Mask, *, whole: bool) -> None:
+        if not better.is_cpu:
             self.best[ids] = torch.where(column(better, points), points, self.best[ids])
-        self.size[ids] = torch.minimum(cost, known)
-        self._margin[ids] = torch.where(better, margin, self._margin[ids])
+            return
+        rows = better.nonzero()[:, 0]  # looking at the mask costs no synchronisation here: copy only what changes
+        if len(rows) < len(ids):
+            self.best.index_copy_(0, ids[rows], points[rows])
+        elif whole:
+            self.best.copy_(points)
+        else:
+            self.best.index_copy_(0, ids, points)
 
 
 def _best_of_each(ids: Tensor, cost: Tensor, margin: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, nothing_returned
 from brittle.core.goal import Goal, LeastLikely
-from brittle.core.job import REMEMBERED, Job, job_of
+from brittle.core.job import REMEMBERED, Job, Options, job_of
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.quantize import quantize
 from brittle.core.record import Record
 from brittle.core.result import Collector, Result
 from brittle.maths.losses import decided
+from brittle.older_names import by_todays_names
 from brittle.threats import MEASURES, Threat
 from brittle.types import Images, Logits
 
@@ -41,6 +43,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     eot_samples: Count = 1,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
+    **older: Any,
 ) -> Result:
     """Attack every image on its own and return one row for each.
 
@@ -71,6 +74,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
             draw counts as a pass.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
+        **older: arguments by the names of the version before (`lattice`, `draws`), with a `DeprecationWarning`.
 
     Returns:
         The result, in the order of the images and on their device.
@@ -87,37 +91,30 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         >>> result.adversarial.shape
         torch.Size([3, 1, 2, 2])
     """
-    job = job_of(
-        attack,
-        classifier,
-        images,
-        labels,
-        goal,
-        threat,
-        seed,
-        batch,
-        ids,
-        budget,
-        quantization,
-        eot_samples,
-        trace,
-        progress,
+    settings = {"quantization": quantization, "eot_samples": eot_samples}
+    settings |= by_todays_names(older, settings)
+    options = Options(
+        *(attack, classifier, images, labels, goal, threat, seed, batch, ids, budget),
+        **settings,
+        trace=trace,
+        progress=progress,
     )
+    job = job_of(options)
     count, first, size = len(job.images), 0, job.batch
-    with preserving_state(classifier.module, job.seed):
+    with preserving_state(classifier.module, options.seed):
         collector = Collector(job.images, classifier.dtype)
         while first < count or (first == 0 and not count):
             rows = torch.arange(first, min(first + size, count))
             try:
                 _attacked(job, rows, size, collector)
             except torch.cuda.OutOfMemoryError:
-                if size == 1 or job.budget is not None:  # to begin again would ask about the same images again
+                if size == 1 or options.budget is not None:  # to begin again would ask about the same images again
                     raise
                 torch.cuda.empty_cache()
                 size = max(size // 2, 1)
                 continue
-            if job.progress is not None:
-                job.progress(len(rows))
+            if options.progress is not None:
+                options.progress(len(rows))
             first += max(len(rows), 1)
         return collector.result()
 
@@ -125,27 +122,28 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
 def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> None:
     """Attack the images at the positions `rows`, with at most `max_points` in one pass, and collect what comes out."""
     began = time.perf_counter()
-    classifier, count, x = job.classifier, len(rows), job.taken(rows)
+    asked, count, x = job.options, len(rows), job.taken(rows)
+    classifier, eot_samples = asked.classifier, asked.eot_samples
     labels = job.labels_of(rows)
-    streams = Streams(job.seed, job.ids[rows].to(classifier.device), x.dtype)
+    streams = Streams(asked.seed, job.ids[rows].to(classifier.device), x.dtype)
     clean = _clean(job, x, streams)
     aim = job.goal_of(rows, labels, clean).beside(clean)
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
-    record = Record(threat.zero(x), budget=job.allowance, trace=job.trace)
+    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace)
     places = torch.arange(count, device=x.device)
-    record.count(places, forward=1 if job.eot_samples == 1 else 1 + job.eot_samples)
+    record.count(places, forward=1 if eot_samples == 1 else 1 + eot_samples)
     already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, max_points, job.eot_samples)
+    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, max_points, eot_samples)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already & ~record.spent(places)).any()):
-        nothing_returned(job.attack, job.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
+        nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
     sizes: dict[str, Tensor] = {}
     if job.grid is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
-        left = None if job.budget is None else job.budget - job.verifying
+        left = None if asked.budget is None else asked.budget - job.verifying
         problem = quantize(job.grid, problem, (problem.solved & ~already).nonzero()[:, 0], left)
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
-    verified = count > 0 and (job.budget is None or job.budget > job.verifying)
+    verified = count > 0 and (asked.budget is None or asked.budget > job.verifying)
     columns = _judged(problem, adversarial, already, right, verified=verified) | sizes
     measured = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
     if threat.name not in measured:
@@ -154,18 +152,18 @@ def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> 
         columns["perturbation"] = best
     seconds = (time.perf_counter() - began) / max(count, 1)
     columns["seconds"] = torch.full((count,), seconds, dtype=torch.float64)
-    collector.add(adversarial, columns, measured, _trace_of(record) if job.trace else None)
+    collector.add(adversarial, columns, measured, _trace_of(record) if asked.trace else None)
 
 
 @torch.no_grad()
 def _clean(job: Job, x: Images, streams: Streams) -> Logits:
     """Return the clean images' logits, by which a randomised network is judged the mean ones; refuse what is none."""
-    classifier, count = job.classifier, len(x)
+    classifier, eot_samples, count = job.options.classifier, job.options.eot_samples, len(x)
     clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
     if sum(map(len, job.earlier)) < REMEMBERED:
         job.earlier.append(clean)
-    if count and job.eot_samples > 1:
-        clean = eot_outputs(classifier, x, job.eot_samples, streams).mean(0)
+    if count and eot_samples > 1:
+        clean = eot_outputs(classifier, x, eot_samples, streams).mean(0)
         classifier.check(clean, x)
     if count:
         job.check_classes(clean.shape[1])

@@ -29,12 +29,13 @@ def dual(p: float) -> float:
     return math.inf if p == 1 else p / (p - 1)
 
 
-def size(change: Tensor, p: float) -> Tensor:
+def size(change: Tensor, p: float, *, ours: bool = False) -> Tensor:
     """Measure each image's change.
 
     Args:
         change: (n, ...).
         p: 0, 1, 2 or inf.
+        ours: nobody else needs the change, so that it may be written to.
 
     Returns:
         The norms, (n,).
@@ -47,17 +48,26 @@ def size(change: Tensor, p: float) -> Tensor:
     if p == 0:
         return (flat != 0).sum(1).to(change.dtype)
     if p == math.inf:
-        return flat.abs().amax(1) if flat.shape[1] else flat.new_zeros(len(flat))
+        return (flat.abs_() if ours else flat.abs()).amax(1) if flat.shape[1] else flat.new_zeros(len(flat))
     return torch.linalg.vector_norm(flat, p, dim=1)
 
 
-def project(change: Tensor, p: float, radius: Radius) -> Tensor:
-    """Move each change to the nearest one (in the Euclidean sense) of at most `radius` in the p-norm."""
+def project(change: Tensor, p: float, radius: Radius, *, ours: bool = False) -> Tensor:
+    """Move each change to the nearest one (in the Euclidean sense) of at most `radius` in the p-norm.
+
+    Args:
+        change: (n, ...).
+        p: 0, 1, 2 or inf.
+        radius: one number or one per image.
+        ours: nobody else needs the change, so that it may be written to.
+    """
+    if p == math.inf and isinstance(radius, (int, float)):  # one pass over memory instead of two
+        dense = change.contiguous()
+        return dense.clamp_(-radius, radius) if ours else dense.clamp(-radius, radius)
     flat = change.flatten(1)
     bound = _by_row(radius, flat)
     if p == math.inf:
-        shared = isinstance(radius, (int, float))  # one pass over memory instead of two
-        flat = flat.clamp(-radius, radius) if shared else torch.minimum(torch.maximum(flat, -bound), bound)
+        flat = torch.minimum(torch.maximum(flat, -bound), bound)
     elif p == 2:
         flat = flat * (bound / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)).clamp_max(1)
     elif p == 1:

@@ -112,11 +112,11 @@ class Lp(Threat):
 
     def size(self, clean: Images, moved: Images) -> PerImage:
         """Measure the p-norm of the difference."""
-        return norms.size(moved - clean, self.p)
+        return norms.size(moved - clean, self.p, ours=True)
 
     def project(self, clean: Images, moved: Images) -> Images:
         """Project the difference on the ball; the box is the probe's business."""
-        return norms.project(moved - clean, self.p, self.radius).add_(clean)
+        return norms.project(moved - clean, self.p, self.radius, ours=True).add_(clean)
 
     def measured(self, clean: Array, moved: Array) -> Array:
         """Measure the p-norm of the difference by numpy."""

@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -21,6 +22,16 @@ from brittle.types import Images, Mask, PerImage, Points
 
 T = TypeVar("T", bound="Threat")
 Array = npt.NDArray[np.float64]
+
+
+def _limit(radius: Tensor, span: float) -> Tensor:
+    """Return the largest sizes that are allowed, rounded as the radius is."""
+    return radius + TOLERANCE * radius.clamp_min(span)
+
+
+@lru_cache(maxsize=256)
+def _limit_of_all(radius: float, span: float, dtype: torch.dtype) -> Tensor:
+    return _limit(torch.tensor(radius, dtype=dtype), span)
 
 
 @dataclass(frozen=True)
@@ -156,8 +167,9 @@ class Threat(Rows, ABC):
 
     def allows(self, size: PerImage, span: float = 1.0) -> Mask:
         """Say which sizes are within the radius, up to `TOLERANCE` of the larger of the radius and the bounds' span."""
-        radius = torch.as_tensor(self.radius, dtype=size.dtype, device=size.device)
-        return size <= radius + TOLERANCE * radius.clamp_min(span)
+        if isinstance(self.radius, Tensor):
+            return size <= _limit(self.radius.to(size.device, size.dtype), span)
+        return size <= _limit_of_all(float(self.radius), span, size.dtype)
 
     def within(self: T, radius: float | Tensor) -> T:
         """Return the same threat with another radius."""

@@ -8,7 +8,8 @@ import torch
 from brittle.attacks.pgd import PGD
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise
-from brittle.core.problem import Probe, Problem
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
 
 
 @dataclass(frozen=True)
