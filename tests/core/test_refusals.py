@@ -244,7 +244,7 @@ def test_no_radius_where_one_is_needed(attack):
         (lambda: DeepFool(box=1.5), "box is 1.5; expected a fraction from 0"),
         (lambda: BasicIterative(step_size=-1.0), "step_size is -1.0; expected at least 0"),
         (lambda: BasicIterative(steps=0), "steps is 0; expected at least 1"),
-        (lambda: RandomNoise(draws=0), "eot_samples is 0; expected at least 1"),
+        (lambda: RandomNoise(draws=0), "draws is 0; expected at least 1"),
         (lambda: RandomDirection(directions=0), "directions is 0; expected at least 1"),
         (lambda: RandomDirection(doublings=-1), "doublings is -1; expected at least 0"),
         (lambda: RandomDirection(bisections=-1), "bisections is -1; expected at least 0"),

@@ -35,7 +35,7 @@ class Graph:
         return outputs.clone() if outputs.ndim == 2 else outputs.mean(0)
 
     @property
-    def draws(self) -> int:
+    def eot_samples(self) -> int:
         """How often the network was asked."""
         return 1 if self.outputs.ndim == 2 else len(self.outputs)
 
