@@ -208,7 +208,7 @@ def test_reservations_are_made_where_they_are_due(make_run):
 def test_a_lattice_is_reported_with_its_cost(make_run, levels, title):
     run = make_run(quantization=levels)
     notes = {remark.title: remark for remark in trust.remarks(evidence_of(run))}
-    assert [name for name in notes if "quantization" in name] == [title] * bool(levels)
+    assert [name for name in notes if "grid" in name] == [title] * bool(levels)
     words = Reader(write_report(run).read_text()).words
     assert (f"Quantization{levels} levels" if levels else "Quantizationnone") in words
     if levels:
