@@ -9,7 +9,10 @@ from brittle.report.content import object_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
+from brittle.runs.folder import REPORT
+from brittle.runs.kinds import EPOCHS_FILE
 from brittle.runs.place import beside
+from brittle.runs.results import TrainingFolder
 from brittle.studies.bench.drawing import Curves
 
 LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
@@ -20,20 +23,24 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
     """Write the page of a training.
 
     Args:
-        course: the file `NAME.training.json` of `brittle train`.
-        out: the file to write, or a folder for it; by default NAME.html beside the course.
+        course: the folder of `brittle train`; or the NAME.training.json of an earlier version.
+        out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
+            course.
         force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
 
     Raises:
-        RunError: the file is missing or is another one, or the page cannot be written.
+        RunError: the training is not finished, a file is missing or is another one, or the page cannot be written.
     """
     course = Path(course)
-    with shown(course, "the course of a training, NAME.training.json"):
+    usual = beside(course, ".html")
+    if course.is_dir():
+        usual, course = course / REPORT, TrainingFolder.open(course).file(EPOCHS_FILE)
+    with shown(course, "the course of a training"):
         page = render(object_of(course))
-    return placed(page, beside(course, ".html"), out, force=force)
+    return placed(page, usual, out, force=force)
 
 
 def render(story: dict[str, Any]) -> str:
