@@ -15,8 +15,8 @@ TINY = ["--limit", "1", "--seed", "0"]
 BASES = {
     "audit": (["digits-lenet", "--data", "digits", *TINY, "--attack", "fgsm", "--quiet"], "folder"),
     "attack": (["digits-lenet", "digits", *TINY, "--attack", "fgsm", "--norm", "linf", "--json"], "folder"),
-    "universal": (["digits-lenet", "--data", "digits", "--limit", "2", "--attack", "ascent:passes=1", "-q"], "file"),
-    "train": (["fc10", "--data", "digits", "--limit", "2", "--epochs", "1", "--quiet"], "file"),
+    "universal": (["digits-lenet", "--data", "digits", "--limit", "2", "--attack", "ascent:passes=1", "-q"], "folder"),
+    "train": (["fc10", "--data", "digits", "--limit", "2", "--epochs", "1", "--quiet"], "folder"),
     "study": (["none-of-these"], "folder"),
     "report": (["nothing"], "file"),
     "list": (["attacks"], ""),
@@ -81,7 +81,7 @@ LINES = {
     "audit": ["digits-lenet", "--data", "digits"],
     "attack": ["digits-lenet", "digits"],
     "universal": ["digits-lenet", "--data", "digits"],
-    "train": ["fc10", "--data", "digits", "--out", "w.safetensors"],
+    "train": ["fc10", "--data", "digits", "--out", "w"],
     "study": ["planted-faults"],
 }
 

@@ -25,16 +25,14 @@ from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_
 from brittle.evaluation.spec import with_settings
 from brittle.evaluation.subject import open_images
 from brittle.evaluation.trained import Trained, finished, save
+from brittle.evaluation.training_manifest import manifest_of
 from brittle.metrics import Estimate, proportion
-from brittle.models import ARCHITECTURES, digest_of
-from brittle.models.network import parameters_of
+from brittle.models import ARCHITECTURES
 from brittle.names import in_shell
 from brittle.runs.kinds import TRAINING
-from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo, said_of_images
+from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import check_folder, files_named, folder_of
-from brittle.runs.result_manifests import TrainingManifest
 from brittle.runs.results import TrainingFolder
-from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, Question
 from brittle.threats import parse_threat
 from brittle.training.adversarial import AdversarialTraining
@@ -191,7 +189,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     tested = None if test is None else _tested(test, source.classes, design)
     first = seeded(design.build, settings.seed)
     stated = json.loads(identity_of(first, images, labels, settings, adversarial))
-    manifest = _manifest(design, first, stated, source, tested, command=list(command), device=device)
+    manifest = manifest_of(design, first, stated, source, tested, command=list(command), device=device)
     with TrainingFolder.create(path, manifest, force=force) as folder:
         done = finished(folder, settings, adversarial)
         if done is None:
@@ -207,59 +205,10 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
             found = _measured(tested, module, history)
             said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
             about = _about(source, test, *found, said)
-            story = training_story(design.name, in_shell(folder.manifest.command), history, about)
+            story = training_story(design.name, in_shell(command), history, about)
             done = save(folder, module, story, history, found, said)
         folder.finish()
     return done
-
-
-def _manifest(
-    design: Design, first: nn.Module, stated: dict[str, Any], source: Source, tested: Source | None, **asked: Any
-) -> TrainingManifest:
-    """What the folder will say of a training.
-
-    Args:
-        design: the architecture.
-        first: the network before the training.
-        stated: what determines the weights, as `identity_of` states it.
-        source: the training images.
-        tested: those that the accuracy is measured on.
-        **asked: command and device.
-    """
-    return TrainingManifest(
-        created=now(),
-        seed=stated["settings"]["seed"],
-        **asked,
-        machine=machine(),
-        versions=versions_of(),
-        code=CodeInfo(brittle=stated["brittle's code"], yours=stated["your code"]),
-        network=NetworkInfo(
-            spec=design.name,
-            digest=digest_of(first),
-            parameters=parameters_of(first),
-            input_shape=design.input_shape,
-            bounds=(0.0, 1.0),
-            tensors=stated["tensors that are no weights"],
-        ),
-        data=_described(source),
-        content=stated["images and labels"],
-        test=None if tested is None else _described(tested),
-        settings=stated["settings"],
-        adversarial=stated["attack"],
-    )
-
-
-def _described(source: Source) -> DataInfo:
-    return DataInfo(
-        spec=source.spec,
-        digest=source.digest(),
-        images=len(source),
-        classes=list(source.classes),
-        fit=asdict(source.fit),
-        converted=source.conversions(),
-        skipped=source.skipped,
-        relabelled=None if source.relabelled is None else list(source.relabelled),
-    )
 
 
 def _about(

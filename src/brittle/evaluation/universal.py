@@ -116,6 +116,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     problem = UniversalProblem(
         subject.classifier, split.seen.shape, threat, split.seen, seed, progress or ignore_progress
     )
+    method.check(problem)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
     given |= {"attack": attack, "unseen": unseen, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
     given |= {"batch": batch, "device": device, "seed": seed}
@@ -131,6 +132,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             )
             told = _told(subject, split, origin, folder.manifest)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
+            told["command"] = in_shell(command)
             found = replace(found, made={**found.made, **told})
             result = judged(folder, found, split, seed, subject, looking or ignore_progress)
             folder.note_files(origin.files())
@@ -219,5 +221,4 @@ def _told(subject: OpenedSubject, split: Split, origin: Provenance, manifest: Un
         "device": manifest.device,
         "versions": {name: manifest.versions[name] for name in ("brittle", "torch")},
         "attack": manifest.attack,
-        "command": in_shell(manifest.command),
     }

@@ -68,8 +68,8 @@ def finished(folder: UniversalFolder) -> Universal | None:
 
 
 def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Estimate]) -> Universal:
-    files = (folder.path / name for name in (PERTURBATION_FILE, ROWS_FILE))
-    return Universal(folder.path, *files, found, rates["seen"], rates.get("unseen"), rates["noise"])
+    path, rows = folder.path / PERTURBATION_FILE, folder.path / ROWS_FILE
+    return Universal(folder.path, path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"])
 
 
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:

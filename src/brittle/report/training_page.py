@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from brittle.metrics import Estimate
-from brittle.report.content import object_of, placed, shown
+from brittle.report.content import folder_of, object_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT
-from brittle.runs.kinds import EPOCHS_FILE
+from brittle.runs.kinds import EPOCHS_FILE, TRAINING
 from brittle.runs.place import beside
 from brittle.runs.results import TrainingFolder
 from brittle.studies.bench.drawing import Curves
@@ -23,7 +23,7 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
     """Write the page of a training.
 
     Args:
-        course: the folder of `brittle train`; or the NAME.training.json of an earlier version.
+        course: the folder of `brittle train`, or a file in it; or the NAME.training.json of an earlier version.
         out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
             course.
         force: replace another page at `out`.
@@ -35,9 +35,9 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
         RunError: the training is not finished, a file is missing or is another one, or the page cannot be written.
     """
     course = Path(course)
-    usual = beside(course, ".html")
-    if course.is_dir():
-        usual, course = course / REPORT, TrainingFolder.open(course).file(EPOCHS_FILE)
+    usual, folder = beside(course, ".html"), folder_of(course, TRAINING)
+    if folder is not None:
+        usual, course = folder / REPORT, TrainingFolder.open(folder).file(EPOCHS_FILE)
     with shown(course, "the course of a training"):
         page = render(object_of(course))
     return placed(page, usual, out, force=force)

@@ -16,13 +16,13 @@ from brittle.errors import RunError
 from brittle.limits import check_limit
 from brittle.metrics import Estimate, fooling_rate
 from brittle.reading import open_tensors, own_header
-from brittle.report.content import picture_in, placed, shown
+from brittle.report.content import folder_of, picture_in, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT
-from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
+from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE, UNIVERSAL
 from brittle.runs.place import beside
 from brittle.runs.results import UniversalFolder
 from brittle.runs.schema import read_rows
@@ -71,7 +71,8 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
     """Write the page of a perturbation.
 
     Args:
-        path: the folder of `brittle universal`; or the safetensors file of an earlier version, with its rows beside it.
+        path: the folder of `brittle universal`, or a file in it; or the safetensors file of an earlier version, with
+            its rows beside it.
         out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
             perturbation.
         force: replace another page at `out`.
@@ -83,16 +84,15 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         RunError: the search is not finished, a file is missing or is another one, or the page cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        folder = UniversalFolder.open(path)
-        usual, (path, side) = folder.path / REPORT, map(folder.file, (PERTURBATION_FILE, ROWS_FILE))
-    else:
-        usual, side = beside(path, ".html"), beside(path, ".rows.parquet")
+    usual, side, place = beside(path, ".html"), beside(path, ".rows.parquet"), folder_of(path, UNIVERSAL)
+    if place is not None:
+        folder = UniversalFolder.open(place)
+        usual, path, side = place / REPORT, folder.file(PERTURBATION_FILE), folder.file(ROWS_FILE)
     with shown(path, "a perturbation of `brittle universal`"):
         change, header = _read(path)
     with shown(side, f"the file of rows that the page of {path.name} needs beside it,"):
         rows = read_rows(side)
-        if usual.name != REPORT:
+        if place is None:
             _check_ids(path, side, header, rows)
         page = render(change, header, rows)
     return placed(page, usual, out, force=force)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
-from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, shown, story_of
+from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.page import REPORT, run_page
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
@@ -79,7 +79,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY) or (run.name in (*UNIVERSAL.files, *TRAINING.files) and kind_in(run.parent)):
+    if run.name in (MANIFEST, STUDY) or folder_of(run, TRAINING) or folder_of(run, UNIVERSAL):
         return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):
         plain = run.with_name(run.name.removesuffix(ROWS))

@@ -72,9 +72,10 @@ def folder_of(out: Path | str) -> tuple[Path, str]:
         PosixPath('v')
     """
     path = Path(out)
-    folder = path.with_name(path.name.removesuffix(OLD_ENDING))
-    if folder == path or path.name == OLD_ENDING or path.is_dir():
+    name = path.name.removesuffix(OLD_ENDING)
+    if name in ("", path.name) or path.is_dir():
         return path, ""
+    folder = path.with_name(name)
     if os.path.lexists(path):
         raise RunError(
             f"{path} is a file, such as earlier versions wrote, and stays as it is; what is made now is a folder: give "
