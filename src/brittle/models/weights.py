@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from brittle.errors import ModelError, RunError, quoted
 from brittle.reading import open_tensors
 from brittle.runs.kinds import WEIGHTS_FILE
-from brittle.runs.results import TrainingFolder
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 """Endings of files that are Python pickles inside."""
@@ -49,6 +48,8 @@ def weights_file(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
+    from brittle.runs.results import TrainingFolder  # manifests take half a second to import
+
     try:
         return TrainingFolder.open(path).file(WEIGHTS_FILE)
     except RunError as error:

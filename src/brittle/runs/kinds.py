@@ -8,6 +8,13 @@ from typing import Any, cast
 from brittle.errors import OverLimit
 from brittle.reading import read_json
 
+TITLES = {
+    "audit": "an audit",
+    "universal": "a universal perturbation",
+    "training": "a training",
+    "study": "a study",
+}
+"""The kinds of manifests with their articles, as messages name them."""
 OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
 ATTACK = "attack.json"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from brittle.errors import RunError, quoted
 from brittle.files import check_names, path_of, regular_or_nothing
-from brittle.runs.kinds import Kind, kind_in
+from brittle.runs.kinds import TITLES, Kind, kind_in
 from brittle.runs.lock import sweep
 
 LONGEST = "n" * 99
@@ -124,7 +124,7 @@ def check_folder(folder: Path, kind: Kind, inputs: Iterable[Path] = ()) -> None:
     if others and not kind.ours(folder):
         if other := kind_in(folder):
             raise RunError(
-                f"{folder} is not {kind.name} but holds work of another kind ({quoted(other, 20)}); it stays as it is, "
+                f"{folder} is the folder of {TITLES.get(other, quoted(other, 20))}, not {kind.name}; it stays as it is, "
                 "give a new or an empty folder"
             )
         raise RunError(

@@ -20,7 +20,6 @@ from brittle.names import stored_within
 from brittle.reading import open_tensors, own_header
 from brittle.runs.checkpoint import checksum
 from brittle.runs.kinds import PERTURBATION_FILE
-from brittle.runs.results import UniversalFolder
 from brittle.threats import Lp
 from brittle.types import Images
 
@@ -147,7 +146,11 @@ class Perturbation:
                 something else, not finished or damaged.
             OverLimit: it would take more than the limits allow.
         """
-        path = UniversalFolder.open(Path(path)).file(PERTURBATION_FILE) if Path(path).is_dir() else Path(path)
+        path = Path(path)
+        if path.is_dir():
+            from brittle.runs.results import UniversalFolder  # manifests take longer to import than all the rest
+
+            path = UniversalFolder.open(path).file(PERTURBATION_FILE)
         try:
             with open_tensors(path) as file:
                 header = own_header(file, path)
