@@ -124,8 +124,8 @@ def check_folder(folder: Path, kind: Kind, inputs: Iterable[Path] = ()) -> None:
     if others and not kind.ours(folder):
         if other := kind_in(folder):
             raise RunError(
-                f"{folder} is the folder of {TITLES.get(other, quoted(other, 20))}, not {kind.name}; it stays as it is, "
-                "give a new or an empty folder"
+                f"{folder} is the folder of {TITLES.get(other, quoted(other, 20))}, not {kind.name}; it stays as it "
+                "is, give a new or an empty folder"
             )
         raise RunError(
             f"{folder} is not {kind.name} of brittle but holds other files ({', '.join(others[:3])}); they stay as "
