@@ -65,7 +65,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
         return write_training(run, out, force=force)
     if kind == "universal":
         return write_universal(run, out, force=force)
-    if (run / MANIFEST).exists() and kind != "study":
+    if (run / MANIFEST).exists() and not (run / STUDY).exists():
         return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
         with shown(run / STUDY, "the table of a study"):
