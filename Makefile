@@ -56,8 +56,8 @@ bench: $(BENCH)/.ready      ## side by side with the peers
 	$(BENCH)/bin/python -m benchmarks
 
 weights: $(VENV)/.ready     ## train the network that comes with the package, as its header says
-	$(BIN)/brittle train digits-lenet --data digits:train --test digits:test --device cpu --out src/brittle/models/weights/digits-lenet.safetensors
-	rm src/brittle/models/weights/digits-lenet.training.json
+	$(BIN)/brittle train digits-lenet --data digits:train --test digits:test --device cpu --out .cache/digits-lenet --force
+	cp .cache/digits-lenet/weights.safetensors src/brittle/models/weights/digits-lenet.safetensors
 
 # torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
 $(VENV)/.ready: pyproject.toml constraints.txt

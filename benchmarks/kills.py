@@ -38,7 +38,7 @@ from brittle.evaluation import audit as audit_module
 from brittle.evaluation.train import train
 from brittle.metrics import proportion
 from brittle.report.study_page import write_study
-from brittle.runs import store
+from brittle.runs import surroundings
 from brittle.studies import run_study
 from brittle.studies.bench import run as study_module
 from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study
@@ -52,7 +52,7 @@ def cells(setting: Setting) -> list[Cell]:
     """Pieces of work of the study that is killed: one trains a network, the others count."""
 
     def trained() -> Measured:
-        path = setting.folder / "networks" / "net.safetensors"
+        path = setting.folder / "networks" / "net"
         made = train("digits-lenet", "digits:train", path, epochs=2, max_images=200, test="digits")
         return Measured({"rate": made.accuracy or proportion(0, 1)})
 
@@ -100,7 +100,7 @@ COMMANDS: dict[str, Callable[[], None]] = {
     ),
     "train": command(
         *("train", "digits-lenet", "--data", "digits:train", "--max-images", "500", "--epochs", "4", "-q"),
-        *("--test", "digits", "--out", "w-0.1.safetensors"),
+        *("--test", "digits", "--out", "w-0.1"),
     ),
     "study": lambda: write_study(run_study(STUDY, "studies")) and None,
 }
@@ -120,7 +120,7 @@ class Stopped:
 def still() -> None:
     """Stop the clocks that end up in files."""
     time.perf_counter = epoch.perf_counter = lambda: 0.0
-    for module in (audit_module, store, study_module):
+    for module in (audit_module, surroundings, study_module):
         vars(module)["datetime"] = Stopped
 
 
@@ -215,7 +215,7 @@ def read(path: Path) -> None:
         json.loads(path.read_text())
     elif path.suffix == ".html":
         assert path.read_text().rstrip().endswith("</html>"), "the page does not end"
-    elif path.suffix in (".safetensors", ".checkpoint") or path.name == "v-0.1":
+    elif path.suffix == ".safetensors" or path.name == "checkpoint":
         with safe_open(path, "pt") as file:
             [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118
     else:
@@ -231,7 +231,7 @@ def content(folder: Path) -> dict[str, bytes]:
         elif name.endswith("study.json"):
             told = json.loads(kept)
             found[name] = json.dumps({**told, "computed": 0, "reused": 0}).encode()
-        elif name.endswith(("report.html", "study.html")):
+        elif name.endswith(("run/report.html", "study.html")):
             found[name] = b"" if kept.rstrip().endswith(b"</html>") else kept
     return found
 

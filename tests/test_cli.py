@@ -187,7 +187,7 @@ def test_list_names_everything():
 
 
 def test_train_writes_weights_that_audit_takes(tmp_path: Path):
-    weights = tmp_path / "small.safetensors"
+    weights = tmp_path / "small"
     line = [
         "train",
         "digits-lenet",
@@ -221,14 +221,16 @@ def test_train_on_an_attack_and_its_curves(tmp_path: Path):
         "--test",
         "digits",
     ]
-    attacked = ["--attack", "fgsm", "--eps", "26/255", "--fraction", "0.5", "--out", str(tmp_path / "hard.safetensors")]
+    attacked = ["--attack", "fgsm", "--eps", "26/255", "--fraction", "0.5", "--out", str(tmp_path / "hard")]
     result = runner.invoke(app, [*line, *attacked], catch_exceptions=False)
     assert "radius 0.102" in result.stderr
     assert "robust accuracy" in result.stderr
     assert "n = 500), linf 26/255" in result.stderr
-    shown = runner.invoke(app, ["report", str(tmp_path / "hard.training.json")], catch_exceptions=False)
-    page = Path(shown.stdout.replace("\n", ""))
-    assert page == tmp_path / "hard.html"
+    page = tmp_path / "hard" / "report.html"
+    before = page.read_bytes()
+    shown = runner.invoke(app, ["report", str(tmp_path / "hard")], catch_exceptions=False)
+    assert Path(shown.stdout.replace("\n", "")) == page
+    assert page.read_bytes() == before
     assert "attacked by FGSM" in page.read_text()
 
 
@@ -279,7 +281,7 @@ def test_the_lattice_is_asked_for_on_the_command_line(tmp_path: Path):
 
 
 def test_universal_prints_what_it_fools(tmp_path: Path):
-    out = tmp_path / "v.safetensors"
+    out = tmp_path / "v"
     line = [
         "universal",
         "digits-lenet",
@@ -296,7 +298,7 @@ def test_universal_prints_what_it_fools(tmp_path: Path):
     assert said.exit_code == 0
     assert "fooled, unseen" in said.stderr
     assert "random noise" in said.stderr
-    assert out.with_suffix(".html").exists()
+    assert (out / "report.html").exists()
     told = json.loads(runner.invoke(app, [*line, "--out", str(out), "--json"], catch_exceptions=False).stdout)
     assert told["fooling"]["unseen"]["n"] == 20
 

@@ -17,9 +17,9 @@ BASES = {
     "attack": (["digits-lenet", "digits", *TINY, "--attack", "fgsm", "--norm", "linf", "--json"], "folder"),
     "universal": (
         ["digits-lenet", "--data", "digits", "--max-images", "2", "--attack", "ascent:passes=1", "-q"],
-        "file",
+        "folder",
     ),
-    "train": (["fc10", "--data", "digits", "--max-images", "2", "--epochs", "1", "--quiet"], "file"),
+    "train": (["fc10", "--data", "digits", "--max-images", "2", "--epochs", "1", "--quiet"], "folder"),
     "study": (["none-of-these"], "folder"),
     "report": (["nothing"], "file"),
     "list": (["attacks"], ""),
@@ -95,7 +95,7 @@ LINES = {
     "audit": ["digits-lenet", "--data", "digits"],
     "attack": ["digits-lenet", "digits"],
     "universal": ["digits-lenet", "--data", "digits"],
-    "train": ["fc10", "--data", "digits", "--out", "w.safetensors"],
+    "train": ["fc10", "--data", "digits", "--out", "w"],
     "study": ["planted-faults"],
 }
 

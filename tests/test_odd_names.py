@@ -18,7 +18,7 @@ from studies.counting_study import Counting
 
 from brittle import Perturbation
 from brittle.evaluation.audit import audit
-from brittle.evaluation.command import command_line
+from brittle.evaluation.command import command_words
 from brittle.names import in_shell, restored, stored
 from brittle.report import write_report
 from brittle.runs.store import RunFolder
@@ -101,18 +101,18 @@ WORK: dict[str, Words] = {
         *("attack", "digits-lenet", pictures(at / "data"), "--out", at / odd(kind), "--json")
     ],
     "universal --out": lambda at, kind: [
-        *("universal", "digits-lenet", "--data", "digits", *UNIVERSAL, "--out", at / odd(kind, ".safetensors"))
+        *("universal", "digits-lenet", "--data", "digits", *UNIVERSAL, "--out", at / odd(kind))
     ],
     "universal --data": lambda at, kind: [
         *("universal", net(at, odd(kind, ".py")), "--data", classes(at / "d", odd(kind)), *UNIVERSAL, "--json")
     ],
     "train --out": lambda at, kind: [
         *("train", "digits-lenet", "--data", classes(at / "data"), "--epochs", "1"),
-        *("--out", at / odd(kind, ".safetensors")),
+        *("--out", at / odd(kind)),
     ],
     "train --data --test": lambda at, kind: [
         *("train", "digits-lenet", "--data", classes(at / odd(kind), odd(kind)), "--epochs", "1"),
-        *("--test", at / odd(kind), "--out", at / "weights.safetensors"),
+        *("--test", at / odd(kind), "--out", at / "weights"),
     ],
     "report RUN": lambda at, kind: ["report", run_folder(at / odd(kind))],
     "report --out": lambda at, kind: ["report", run_folder(at / "run"), "--out", at / odd(kind, ".html")],
@@ -162,7 +162,7 @@ def check_files(folder: Path) -> None:
         elif path.suffix == ".parquet" and path.is_relative_to(folder):
             with path.open("rb") as file:
                 pq.read_table(file)
-        elif path.suffix == ".safetensors" and path.name.startswith("universal"):
+        elif path.suffix == ".safetensors" and path.name.startswith("perturbation"):
             Perturbation.load(path)
         assert not path.name.endswith(".unfinished")
 
@@ -203,7 +203,7 @@ def test_a_word_that_means_nothing_is_repeated_as_text(place, kind, tmp_path, mo
 @pytest.mark.parametrize("kind", [kind for kind in ODD if kind != "a closing tag"])
 def test_a_real_shell_gives_the_words_of_a_command_again(kind, tmp_path):
     words = ["train", odd(kind)], {"data": odd(kind), "out": odd(kind, ".safetensors")}
-    line = command_line(*words)
+    line = in_shell(command_words(*words))
     assert line.isprintable()
     assert stored(line) == line
     program = tmp_path / "brittle"

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from brittle.arguments.numbers import levels_text
 from brittle.bars import console
-from brittle.names import in_shell, shown, shown_lines, stored_within
+from brittle.names import shown, shown_lines, stored_within
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
     from brittle.evaluation.attack import Saved
@@ -173,7 +173,6 @@ def show_trained(made: Trained) -> None:
         console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
     for line in made.said:
         tell(f"images           {line}")
-    say(f"curves           {in_shell(['brittle', 'report', str(made.course)])}")
 
 
 def percent(estimate: Estimate, style: str = ".1%") -> str:

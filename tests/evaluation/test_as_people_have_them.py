@@ -88,7 +88,7 @@ def test_files_made_in_half_precision_are_adversarial(kind, tmp_path):
 @pytest.mark.parametrize("method", ["ascent:passes=1", "gd-uap:iterations=20"])
 def test_universal_perturbations_of_halves_and_of_networks_that_write(method, tmp_path):
     made = {
-        name: universal(network, "digits", tmp_path / f"{name}.safetensors", attack=method, eps=0.3, max_images=30)
+        name: universal(network, "digits", tmp_path / name, attack=method, eps=0.3, max_images=30)
         for name, network in {
             "wide": lenet(),
             "half": lenet(torch.float16),

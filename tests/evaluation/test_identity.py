@@ -290,9 +290,7 @@ def test_a_universal_search_goes_on_with_the_same_network_and_code_alone(tmp_pat
 
 
 def test_a_perturbation_says_which_code_made_it(tmp_path):
-    made = universal(
-        "digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", max_images=20, eps=0.1
-    )
+    made = universal("digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=1", max_images=20, eps=0.1)
     assert {"brittle's code", "your code", "weights", "outputs"} <= made.perturbation.made.keys()
 
 

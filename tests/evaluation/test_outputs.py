@@ -1,26 +1,26 @@
 """What commands leave, and what they leave alone: one rule of outputs, one writer, the same call again."""
 
-import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import torch
 from forked import ending, kill
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from brittle import Lp, RunError, files
+from brittle import Lp, ModelError, RunError, files
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
+from brittle.models import open_network
 from brittle.report import write_report
 from brittle.report.universal_page import write_universal
 from brittle.runs import lock
-from brittle.runs.lock import folder_held, names_held
+from brittle.runs.lock import folder_held
 from brittle.studies import run_study
 from brittle.universal.perturbation import Perturbation
 
@@ -45,8 +45,8 @@ def audited(out: Path, **changes):
     return audit("digits-lenet", options.pop("data", "digits"), out, **options)
 
 
-FILES = {"universal": perturb, "train": fit}
-FOLDERS = {"audit": audited, "attack": save_images}
+MADE = {"universal": perturb, "train": fit}
+FOLDERS = {"audit": audited, "attack": save_images, **MADE}
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -59,22 +59,6 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("attack", "audit", "universal"):
         monkeypatch.setattr(f"brittle.evaluation.{module}.open_subject", lambda *_, **__: pytest.fail("opened"))
     monkeypatch.setattr("brittle.evaluation.train.in_memory", lambda *_: pytest.fail("opened"))
-
-
-@pytest.mark.usefixtures("never")
-@pytest.mark.parametrize("command", FILES)
-def test_a_file_of_something_else_stays_and_nothing_is_computed(command, tmp_path):
-    (tmp_path / "thesis.tex").write_text("x")
-    (tmp_path / "link").symlink_to("thesis.tex")
-    (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "fifo")
-    save_file({"weight": torch.ones(1)}, tmp_path / "mine.safetensors")
-    before = everything(tmp_path)
-    for name in ("thesis.tex", "link", "folder", "fifo", "mine.safetensors"):
-        for force in (False, True):
-            with pytest.raises(RunError, match=name):
-                FILES[command](tmp_path / name, force=force)
-    assert everything(tmp_path) == before
 
 
 @pytest.mark.usefixtures("never")
@@ -97,39 +81,43 @@ def test_a_study_leaves_a_folder_of_something_else_alone(tmp_path):
 
 @pytest.mark.usefixtures("never")
 def test_what_is_read_is_not_written_over(tmp_path):
-    (tmp_path / "v.rows.parquet").write_bytes(b"images")
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "rows.parquet").write_bytes(b"images")
     with pytest.raises(RunError, match="is being read by this very command"):
-        perturb(tmp_path / "v.safetensors", data=str(tmp_path / "v.rows.parquet"), force=True)
+        perturb(tmp_path / "v", data=str(tmp_path / "v" / "rows.parquet"), force=True)
 
 
-@pytest.mark.parametrize("command", FILES)
+@pytest.mark.parametrize("command", MADE)
+def test_a_name_of_yesterday_makes_the_folder_and_says_so(command, tmp_path):
+    with pytest.warns(DeprecationWarning, match=r"it lies in .*/v, not in the file .*/v\.safetensors"):
+        made = MADE[command](tmp_path / "v.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["v"]
+    assert made.path.parent == made.folder == tmp_path / "v"
+    (tmp_path / "v.safetensors").write_bytes(b"of an earlier version")
+    with pytest.raises(RunError, match="stays as it is"):
+        MADE[command](tmp_path / "v.safetensors", force=True)
+
+
+@pytest.mark.parametrize("command", MADE)
 def test_the_same_call_again_reads_what_it_made_and_another_is_refused(command, tmp_path, monkeypatch):
     out = tmp_path / "v-0.1"
-    first = FILES[command](out)
+    first = MADE[command](out)
     before = everything(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("brittle.evaluation.universal.find_universal", lambda *_, **__: pytest.fail("searched"))
         patch.setattr("brittle.evaluation.train.train_named", lambda *_, **__: pytest.fail("trained"))
-        again = FILES[command](out)
+        again = MADE[command](out)
     if command == "train":
         assert (again.accuracy, again.history) == (first.accuracy, first.history)
     else:
         assert (again.seen, again.unseen, again.noise) == (first.seen, first.unseen, first.noise)
-    with pytest.raises(RunError, match=r"holds .*another .*--force to replace it"):
-        FILES[command](out, seed=1)
+    with pytest.raises(RunError, match=r"holds another run.*--force to replace it(?s:.*)seed: 0, now 1"):
+        MADE[command](out, seed=1)
     assert everything(tmp_path) == before
-    FILES[command](out, seed=1, force=True)
+    MADE[command](out, seed=1, force=True)
     replaced = everything(tmp_path)
     assert replaced.keys() == before.keys()
     assert all(replaced[name] != before[name] for name in before)
-
-
-@pytest.mark.parametrize("command", FILES)
-def test_names_with_dots_share_no_file(command, tmp_path):
-    for number in (1, 2):
-        FILES[command](tmp_path / f"v-0.{number}", seed=number)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert sum(name.startswith("v-0.1") for name in names) == len(names) / 2 == 2
 
 
 def test_the_same_attack_again_reads_what_it_made_and_another_is_refused(tmp_path, monkeypatch):
@@ -180,25 +168,52 @@ def test_a_page_replaces_its_own_and_no_other(tmp_path):
     write_report(tmp_path / "run", tmp_path / "page.html", force=True)
 
 
-def test_rows_of_another_perturbation_are_refused(tmp_path):
-    made = perturb(tmp_path / "v.safetensors")
-    assert pq.read_schema(made.rows).metadata[b"brittle.id"].decode() == made.perturbation.id
-    Perturbation(torch.zeros(1, 28, 28), Lp("inf", 0.2), made.perturbation.made).save(made.path)
-    with pytest.raises(RunError, match="holds the rows of another perturbation"):
-        write_universal(made.path)
+READ = {
+    "perturbation.safetensors": Perturbation.load,
+    "rows.parquet": write_universal,
+    "weights.safetensors": lambda folder: open_network("digits-lenet", weights=folder),
+    "training.json": write_report,
+}
+"""Who reads the files of a folder."""
 
 
-def test_weights_and_course_carry_one_id_and_are_made_again_where_they_do_not(tmp_path):
-    made = fit(tmp_path / "w.safetensors")
-    whole = made.course.read_bytes()
-    course = json.loads(whole)
-    course["data"]["identity"] = "of another"
-    made.course.write_text(json.dumps(course))
-    before = load_file(made.path)
-    again = fit(tmp_path / "w.safetensors")
-    assert again.history.epochs == made.history.epochs
-    assert json.loads(made.course.read_bytes())["data"]["identity"] == json.loads(whole)["data"]["identity"]
-    assert all(torch.equal(before[name], tensor) for name, tensor in load_file(made.path).items())
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("universal", "perturbation.safetensors"),
+        ("universal", "rows.parquet"),
+        ("train", "weights.safetensors"),
+        ("train", "training.json"),
+    ],
+)
+def test_a_file_of_another_run_is_not_read_and_made_again(command, name, tmp_path):
+    """A folder's files are known by their digests in the manifest, whatever they say themselves."""
+    one, other = (MADE[command](tmp_path / str(seed), seed=seed) for seed in (0, 1))
+    tensors = {key: tensor.clone() for key, tensor in load_file(one.path).items()}  # the file is mapped, and changes
+    shutil.copy(other.folder / name, one.folder / name)
+    with pytest.raises((RunError, ModelError), match=rf"{name} is not the file that was written"):
+        READ[name](one.folder)
+    MADE[command](one.folder)
+    write_report(one.folder)
+    again = load_file(one.path)
+    assert all(torch.equal(again[key], tensor) for key, tensor in tensors.items())
+
+
+def test_the_folder_stands_for_its_file(tmp_path):
+    made, trained = perturb(tmp_path / "v"), fit(tmp_path / "w")
+    assert torch.equal(Perturbation.load(made.folder).tensor, made.perturbation.tensor)
+    by_file, by_folder = (open_network("digits-lenet", weights=path) for path in (trained.path, trained.folder))
+    assert by_file.digest == by_folder.digest
+    assert by_file.classes == by_folder.classes
+    with pytest.raises(RunError, match="is the folder of a training, not of a universal perturbation"):
+        Perturbation.load(trained.folder)
+    for folder in (made.folder, tmp_path):
+        with pytest.raises(
+            ModelError, match=r"no weights can be taken from the folder .*give the folder of a training"
+        ):
+            open_network("digits-lenet", weights=folder)
+    with pytest.raises(ModelError, match=r"is the folder of a training; name the network .* --weights"):
+        open_network(str(trained.folder))
 
 
 def test_a_perturbation_that_was_harmed_is_not_read(tmp_path):
@@ -209,12 +224,6 @@ def test_a_perturbation_that_was_harmed_is_not_read(tmp_path):
     path.write_bytes(harmed)
     with pytest.raises(RunError, match="was damaged"):
         Perturbation.load(path)
-
-
-@pytest.mark.parametrize("command", FILES)
-def test_a_second_writer_of_a_file_is_refused(command, tmp_path):
-    with names_held(tmp_path, "v", ["v"]), pytest.raises(RunError, match="another process is writing to"):
-        FILES[command](tmp_path / "v")
 
 
 @pytest.mark.parametrize("command", FOLDERS)

@@ -22,7 +22,7 @@ FEW = {"epochs": 2, "max_images": 200, "settings": "batch=20, rate=3e-3, optimis
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    out = tmp_path_factory.mktemp("train") / "hard.safetensors"
+    out = tmp_path_factory.mktemp("train") / "hard"
     attacked = {"attack": "pgd:steps=2", "eps": 0.1, "fraction": 0.5, "warmup": 1.0}
     return train("digits-lenet", "digits:train", out, test="digits", **attacked, **FEW)
 
@@ -35,7 +35,7 @@ def story_of(path):
 def test_the_weights_tell_the_whole_story(made):
     story = story_of(made.path)
     assert story["command"] == (
-        "brittle train digits-lenet --data digits:train --out hard.safetensors --test digits "
+        "brittle train digits-lenet --data digits:train --out hard --test digits "
         "--set 'batch=20, rate=3e-3, optimiser=adam' --epochs 2 --attack pgd:steps=2 --eps 0.1 --fraction 0.5 "
         "--warmup 1.0 --norm linf --max-images 200"
     )
@@ -67,19 +67,21 @@ def test_the_course_holds_every_epoch_and_is_drawn(made, tmp_path):
 
 
 def test_without_an_attack_nothing_is_told_of_one(tmp_path):
-    made = train("digits-lenet", "digits:train", tmp_path / "plain.safetensors", test="digits", **FEW)
+    made = train("digits-lenet", "digits:train", tmp_path / "plain", test="digits", **FEW)
     assert made.robust is None
     assert "adversarial" not in story_of(made.path)
     assert "before the attack" not in write_training(made.course).read_text()
-    assert not (tmp_path / "plain.checkpoint").exists()
+    assert {path.name for path in (tmp_path / "plain").iterdir()} == {
+        *("manifest.json", "weights.safetensors", "training.json", "report.html")
+    }
 
 
 def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(tmp_path):
     few = {"epochs": 1, "max_images": 20, "test": "digits", "attack": "deepfool:steps=3", "norm": "l2"}
-    free = train("digits-lenet", "digits:train", tmp_path / "free.safetensors", **few)
+    free = train("digits-lenet", "digits:train", tmp_path / "free", **few)
     assert free.history.adversarial.threat == Lp(2)
     assert free.robust is None
-    bound = train("digits-lenet", "digits:train", tmp_path / "bound.safetensors", eps=1.5, **few)
+    bound = train("digits-lenet", "digits:train", tmp_path / "bound", eps=1.5, **few)
     assert bound.history.adversarial.threat == Lp(2, 1.5)
     assert bound.robust.n == 500
 
@@ -101,7 +103,7 @@ def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
-        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", max_images=10, **options)
+        train("digits-lenet", "digits:train", tmp_path / "w", max_images=10, **options)
 
 
 def test_the_published_recipe():
@@ -124,28 +126,19 @@ def test_a_constant_network_is_as_robust_as_it_is_right():
 def test_the_recorded_command_gives_the_same_weights_again(tmp_path):
     options = {"epochs": 1, "max_images": 60, "seed": 5, "test": "digits", "settings": "batch=20"}
     attacked = {"attack": "fgsm", "eps": 0.1, "clean_epochs": 0, "warmup": 0.5}
-    first = train("digits-lenet", "digits:train", tmp_path / "w.safetensors", **options, **attacked)
+    first = train("digits-lenet", "digits:train", tmp_path / "w", **options, **attacked)
     words = shlex.split(story_of(first.path)["command"])
     assert words[:3] == ["brittle", "train", "digits-lenet"]
-    again = tmp_path / "again" / "w.safetensors"
-    again.parent.mkdir()
+    again = tmp_path / "again" / "w"
     words[words.index("--out") + 1] = str(again)
     typed = CliRunner().invoke(app, [*words[1:], "--quiet"], catch_exceptions=False)
     assert typed.exit_code == 0
-    assert again.read_bytes() == first.path.read_bytes()
+    assert (again / "weights.safetensors").read_bytes() == first.path.read_bytes()
 
 
 def test_a_radius_in_other_units_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(InputError, match="write 8/255 for 8 levels of 255"):
-        train(
-            "digits-lenet",
-            "digits:train",
-            tmp_path / "w.safetensors",
-            max_images=10,
-            attack="fgsm",
-            eps=8,
-            clean_epochs=1,
-        )
+        train("digits-lenet", "digits:train", tmp_path / "w", max_images=10, attack="fgsm", eps=8, clean_epochs=1)
     with pytest.raises(InputError, match="which allows no change"):
-        train("digits-lenet", "digits:train", tmp_path / "w.safetensors", max_images=10, attack="fgsm", eps=0)
+        train("digits-lenet", "digits:train", tmp_path / "w", max_images=10, attack="fgsm", eps=0)
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,8 @@
 import json
 import math
 import shlex
+import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +18,7 @@ from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.universal import universal, usual_radius
 from brittle.models import open_network
 from brittle.report.universal_page import write_universal
+from brittle.runs.results import UniversalFolder
 from brittle.universal.perturbation import Perturbation
 
 LOOKED: list[float] = []
@@ -24,7 +27,7 @@ LOOKED: list[float] = []
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    out = tmp_path_factory.mktemp("universal") / "v.safetensors"
+    out = tmp_path_factory.mktemp("universal") / "v"
     spec = {"attack": "ascent:passes=3", "eps": 0.3, "max_images": 120, "unseen": 40, "batch": 50}
     return universal("digits-lenet", "digits", out, **spec, looking=LOOKED.append)
 
@@ -68,21 +71,20 @@ def test_the_page_shows_it(made, tmp_path):
 
 
 def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):
-    for name in (made.path.name, made.rows.name):
-        (tmp_path / name).write_bytes((made.path.parent / name).read_bytes())
-    table = pq.read_table(tmp_path / made.rows.name)
+    path = Path(shutil.copytree(made.folder, tmp_path / "v"))
+    table = pq.read_table(path / made.rows.name)
     evil = "<script>alert(1)</script>"
     place = table.schema.get_field_index("name")
     table = table.set_column(place, "name", [[evil] * len(table)])
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"classes": json.dumps([evil] * 10)})
-    pq.write_table(table, tmp_path / made.rows.name)
-    assert "<script>alert" not in write_universal(tmp_path / made.path.name).read_text()
+    pq.write_table(table, path / made.rows.name)
+    folder = UniversalFolder.open(path)
+    folder.replace_manifest(**folder.check_whole())
+    assert "<script>alert" not in write_universal(path).read_text()
 
 
 def test_all_images_can_be_used(tmp_path):
-    every = universal(
-        "digits-lenet", "digits", tmp_path / "v.safetensors", attack="ascent:passes=1", max_images=30, unseen=0
-    )
+    every = universal("digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=1", max_images=30, unseen=0)
     assert (every.unseen, every.seen.n, every.noise.n) == (None, 30, 30)
     write_universal(every.path)
 
@@ -118,9 +120,7 @@ def test_the_usual_radii_are_the_papers():
 
 
 def test_methods_without_data_are_tried_on_noise(tmp_path):
-    made = universal(
-        "digits-lenet", None, tmp_path / "v.safetensors", attack="gd-uap:iterations=30", eps=0.3, max_images=60
-    )
+    made = universal("digits-lenet", None, tmp_path / "v", attack="gd-uap:iterations=30", eps=0.3, max_images=60)
     assert made.unseen is not None
     assert (made.seen.n, made.unseen.n) == (30, 30)
     assert made.perturbation.made["data"] == "noise"
@@ -134,15 +134,15 @@ def test_methods_without_data_are_tried_on_noise(tmp_path):
 @pytest.mark.parametrize("attack", ["ascent", "gd-uap:prior=data"])
 def test_methods_from_images_are_refused_without_any(tmp_path, attack):
     with pytest.raises(InputError, match="none are given"):
-        universal("digits-lenet", None, tmp_path / "v.safetensors", attack=attack)
+        universal("digits-lenet", None, tmp_path / "v", attack=attack)
 
 
 def test_the_recorded_command_gives_the_same_perturbation_again(made, tmp_path):
     words = shlex.split(Perturbation.load(made.path).made["command"])
     assert words[:2] == ["brittle", "universal"]
-    words[words.index("--out") + 1] = str(tmp_path / "again.safetensors")
+    words[words.index("--out") + 1] = str(tmp_path / "again")
     typed = CliRunner().invoke(app, [*words[1:], "--quiet"], catch_exceptions=False)
     assert typed.exit_code == 0
-    again = Perturbation.load(tmp_path / "again.safetensors")
+    again = Perturbation.load(tmp_path / "again")
     assert torch.equal(again.tensor, made.perturbation.tensor)
     assert again.made["fooling"] == Perturbation.load(made.path).made["fooling"]

@@ -151,13 +151,13 @@ def test_the_other_evaluations_take_values_too(tmp_path):
     made = universal(
         Classifier(MODULE),
         DataLoader(TensorDataset(IMAGES, LABELS)),
-        tmp_path / "v.safetensors",
+        tmp_path / "v",
         attack=brittle.UniversalAscent(passes=1),
         question=Question("linf:0.2"),
         effort=Effort(batch=3),
     )
     assert float(made.perturbation.threat.radius) == pytest.approx(0.2)
-    trained = brittle.train("fc10", (IMAGES, LABELS), tmp_path / "w.safetensors", epochs=1, attack=PGD(steps=1))
+    trained = brittle.train("fc10", (IMAGES, LABELS), tmp_path / "w", epochs=1, attack=PGD(steps=1))
     assert trained.path.exists()
 
 

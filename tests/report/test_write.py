@@ -39,13 +39,13 @@ def _light(monkeypatch):
 
 @pytest.fixture(scope="module")
 def perturbation(tmp_path_factory):
-    out = tmp_path_factory.mktemp("universal") / "v.safetensors"
+    out = tmp_path_factory.mktemp("universal") / "v"
     return universal("digits-lenet", "digits", out, attack="ascent:passes=2", eps=0.3, max_images=40)
 
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory):
-    out = tmp_path_factory.mktemp("train") / "w.safetensors"
+    out = tmp_path_factory.mktemp("train") / "w"
     return train("digits-lenet", "digits:train", out, test="digits", attack="fgsm", eps=0.1, epochs=2, max_images=40)
 
 
@@ -108,31 +108,67 @@ def test_a_study_of_another_number_of_cells_kept_has_the_same_table(tmp_path):
     assert first == second
 
 
-def test_a_training_is_written_again_from_its_weights_or_its_course(training, tmp_path):
-    before = write_training(training.course, tmp_path / "at-the-time.html").read_bytes()
-    assert write_report(training.course, tmp_path / "course.html").read_bytes() == before
-    assert write_report(training.path, tmp_path / "weights.html").read_bytes() == before
-    assert write_report(training.path) == training.path.with_suffix(".html")
+def test_a_training_is_written_again_from_its_folder_or_a_file_in_it(training, tmp_path):
+    before = write_training(training.folder, tmp_path / "at-the-time.html").read_bytes()
+    for number, path in enumerate((training.folder, training.course, training.path, training.folder / "manifest.json")):
+        assert write_report(path, tmp_path / f"{number}.html").read_bytes() == before
+    assert write_report(training.folder) == training.folder / "report.html"
     other = tmp_path / "renamed.json"
     shutil.copy(training.course, other)
     assert write_report(other).read_bytes() == before
 
 
-def test_a_perturbation_is_written_again_from_either_file(perturbation, tmp_path):
-    before = write_universal(perturbation.path, tmp_path / "at-the-time.html").read_bytes()
-    assert write_report(perturbation.path, tmp_path / "again.html").read_bytes() == before
-    assert write_report(perturbation.rows, tmp_path / "rows.html").read_bytes() == before
-    assert write_report(perturbation.path, tmp_path) == tmp_path / "v.html"
-    assert (tmp_path / "v.html").read_bytes() == before
+def test_a_perturbation_is_written_again_from_its_folder_or_a_file_in_it(perturbation, tmp_path):
+    before = write_universal(perturbation.folder, tmp_path / "at-the-time.html").read_bytes()
+    for number, path in enumerate((perturbation.folder, perturbation.path, perturbation.rows)):
+        assert write_report(path, tmp_path / f"{number}.html").read_bytes() == before
+    assert write_report(perturbation.folder, tmp_path) == tmp_path / "report.html"
+    assert (tmp_path / "report.html").read_bytes() == before
+
+
+@pytest.fixture
+def of_yesterday(perturbation, training, tmp_path):
+    """What version 0.1 left: files that belong together by a common id, and by their names."""
+    rows = pq.read_table(perturbation.rows)
+    about = {**(rows.schema.metadata or {}), b"brittle.id": perturbation.perturbation.id.encode()}
+    pq.write_table(rows.replace_schema_metadata(about), tmp_path / "v.rows.parquet")
+    shutil.copy(perturbation.path, tmp_path / "v.safetensors")
+    shutil.copy(training.path, tmp_path / "w.safetensors")
+    shutil.copy(training.course, tmp_path / "w.training.json")
+    return tmp_path
+
+
+def test_files_of_yesterday_are_reported_as_they_were(of_yesterday, perturbation, training):
+    for name in ("v.safetensors", "v.rows.parquet"):
+        page = write_report(of_yesterday / name)
+        assert page == of_yesterday / "v.html"
+        assert page.read_bytes() == write_report(perturbation.folder).read_bytes()
+    for name in ("w.safetensors", "w.training.json"):
+        page = write_report(of_yesterday / name)
+        assert page == of_yesterday / "w.html"
+        assert page.read_bytes() == write_report(training.folder).read_bytes()
+
+
+def test_rows_of_another_perturbation_of_yesterday_are_refused(of_yesterday):
+    rows = pq.read_table(of_yesterday / "v.rows.parquet")
+    other = rows.replace_schema_metadata({**(rows.schema.metadata or {}), b"brittle.id": b"another"})
+    pq.write_table(other, of_yesterday / "v.rows.parquet")
+    assert "holds the rows of another perturbation" in refusal(of_yesterday / "v.safetensors")
+
+
+def test_what_is_not_finished_has_no_page(training, tmp_path):
+    content = json.loads((training.folder / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(sealed({**content, "status": "running"})))
+    assert "holds a training that is not finished" in refusal(tmp_path)
 
 
 def test_the_commands_page_is_the_one_that_report_writes(tmp_path):
-    out, run = tmp_path / "v.safetensors", CliRunner().invoke
+    out, run = tmp_path / "v", CliRunner().invoke
     words = ["universal", "digits-lenet", "--data", "digits", "--max-images", "20", "--attack", "ascent:passes=1"]
     assert run(app, [*words, "--out", str(out), "--quiet"]).exit_code == 0
-    before = out.with_suffix(".html").read_bytes()
-    assert run(app, ["report", str(out)]).output.strip().endswith("v.html")
-    assert out.with_suffix(".html").read_bytes() == before
+    before = (out / "report.html").read_bytes()
+    assert run(app, ["report", str(out)]).output.strip().endswith("v/report.html")
+    assert (out / "report.html").read_bytes() == before
 
 
 def picture(path):
@@ -209,7 +245,7 @@ def deep_brackets(path):
         (lambda path: path.symlink_to("nowhere"), "there is nothing at"),
         (lambda path: None, "there is nothing at"),
         (empty_folder, "is an empty folder"),
-        (foreign_manifest, "is no manifest of an audit, format 1"),
+        (foreign_manifest, "is no manifest of brittle, but of something else"),
         (manifest_is_a_pipe, "it is a named pipe, not an ordinary file"),
         (foreign_study, "is not the table of a study"),
         (old_study, "run it again: its cells are kept"),

@@ -158,9 +158,9 @@ def test_other_work_is_refused_and_replaced_when_that_is_asked_for(tmp_path):
     with pytest.raises(RunError, match=r"holds another run, which stays as it is(?s:.*)seed: 0, now 1"):
         TrainingFolder.create(tmp_path, training(seed=1))
     for force in (False, True):
-        with pytest.raises(RunError, match=r"holds work of another kind \(training\)"):
+        with pytest.raises(RunError, match=r"is the folder of a training, not the folder of a universal perturbation"):
             UniversalFolder.create(tmp_path, universal(), force=force)
-        with pytest.raises(RunError, match=r"holds work of another kind \(training\)"):
+        with pytest.raises(RunError, match=r"is the folder of a training, not the run folder of an audit"):
             RunFolder.create(tmp_path, manifest(), force=force)
     TrainingFolder.create(tmp_path, training(), force=True).close()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, "the same work goes on"

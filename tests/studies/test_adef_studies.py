@@ -91,7 +91,7 @@ def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeyp
     for row, figures in (("MNIST-A (PGD)", (98.36, 5.81, 6.67)), ("MNIST-B (ADef)", (98.79, 100.0, 45.07))):
         assert tuple(result.entry(row, key).published for key in ("accuracy", "pgd", "adef")) == figures
         assert isinstance(result.entry(row, "accuracy").measured, Estimate)
-    assert len(list((tmp_path / "networks").glob("*.safetensors"))) == 2
+    assert len(list((tmp_path / "networks").glob("*/weights.safetensors"))) == 2
 
 
 @pytest.mark.parametrize("classes", [2, 3])

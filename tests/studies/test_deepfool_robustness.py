@@ -109,7 +109,7 @@ def test_the_long_training_can_be_done(few_digits, tmp_path):
     subject = Benchmark(epoch, setting)
     network = subject.network
     assert network.input_shape == (3, 32, 32)
-    assert len(list((tmp_path / "networks").glob("nin-cifar-*.safetensors"))) == 1
+    assert len(list((tmp_path / "networks").glob("nin-cifar-*/weights.safetensors"))) == 1
     again = Benchmark(epoch, setting)
     assert again.network.digest == network.digest
     assert len(again.source) == 12

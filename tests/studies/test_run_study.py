@@ -12,7 +12,12 @@ from counting_study import Counting
 from forked import begun, ended, ending, kill
 
 from brittle.errors import InputError, RunError
+from brittle.evaluation.audit import audit
 from brittle.metrics import Estimate, proportion
+from brittle.report import write_report
+from brittle.runs.read import read_manifest
+from brittle.runs.result_manifests import StudyManifest
+from brittle.runs.store import RunFolder
 from brittle.studies import STUDIES, Column, Row, Study, run_study
 from brittle.studies.bench.kept import read_study
 
@@ -31,6 +36,22 @@ def test_the_second_run_computes_one_cell_to_compare_and_says_the_same(counting,
     assert (again.computed, again.reused, again.missing) == (0, 4, 2)
     assert again.entries == first.entries
     assert (tmp_path / "counting" / "table.md").read_text() == page
+
+
+def test_the_folder_says_what_the_last_call_was(counting, tmp_path):
+    folder = tmp_path / "counting"
+    run_study(counting.study(), tmp_path)
+    first = read_manifest(folder / "manifest.json", StudyManifest)
+    assert (first.study, first.scale, first.seed, first.data) == ("counting", "small", 0, None)
+    assert (first.status, first.finished is not None) == ("finished", True)
+    run_study(counting.study(), tmp_path, seed=3, data=tmp_path)
+    last = read_manifest(folder / "manifest.json", StudyManifest)
+    assert first.differences(last) == [f"data: null, now {tmp_path}", "seed: 0, now 3"]
+    assert last.command[:3] == ["brittle", "study", "counting"]
+    assert write_report(folder).name == "study.html"
+    for wrong in (RunFolder.open, lambda path: audit("digits-lenet", "digits", path, force=True)):
+        with pytest.raises(RunError, match="is the folder of a study, not"):
+            wrong(folder)
 
 
 def test_another_seed_is_another_cell_and_the_old_one_stays(counting, tmp_path):

@@ -23,7 +23,9 @@ def test_two_studies_share_a_network(few_digits, tmp_path):
     one, other = (Benchmark(ORIGINS[1], setting(tmp_path, name, few_digits, lines)) for name in ("one", "other"))
     assert one.network.digest == other.network.digest
     assert sum("training fc500-150-10" in line for line in lines) == 1
-    assert [path.suffix for path in sorted((tmp_path / "networks").glob("*.safetensors"))] == [".safetensors"]
+    (trained,) = (tmp_path / "networks").iterdir()
+    assert trained.name.startswith("fc500-150-10-")
+    assert sorted(path.name for path in trained.iterdir()) == ["manifest.json", "training.json", "weights.safetensors"]
     assert not (tmp_path / "one").exists()
 
 

@@ -160,7 +160,7 @@ def test_what_cannot_be_meant_is_refused():
 
 def test_killed_with_kill_9_it_goes_on(tmp_path):
     """A real process, killed in its second pass, started again: the passes done are not done again."""
-    path, out = tmp_path / "v.checkpoint", tmp_path / "v.safetensors"
+    path, out = tmp_path / "v" / "checkpoint", tmp_path / "v"
 
     def search(watch) -> None:
         universal("digits-lenet", "digits", out, attack="ascent:passes=3", max_images=40, eps=0.2, watch=watch)
@@ -170,5 +170,5 @@ def test_killed_with_kill_9_it_goes_on(tmp_path):
     passes = []
     search(lambda line: passes.append(line.number))
     assert passes == [3]
-    assert out.exists()
+    assert (out / "perturbation.safetensors").exists()
     assert not path.exists()

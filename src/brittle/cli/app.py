@@ -78,8 +78,7 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, or of a study; the weights or NAME.training.json of a "
-            "training; or the perturbation of `universal`."
+            help="The folder of an audit, finished or not, of a study, a training or a universal perturbation."
         ),
     ],
     out: Annotated[

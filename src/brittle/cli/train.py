@@ -15,7 +15,7 @@ def train(
     data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
     question: Annotated[Question, Fields(without=("target", "quantization"))],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
     recipe: Annotated[
         str | None, typer.Option(help="An adversarial training by name: madry-mnist. By default the network's own.")
@@ -38,17 +38,22 @@ def train(
 
     Killed and started again with the same words, it goes on after the last finished epoch.
 
-    brittle train lenet-mnist --data train.parquet --out robust.safetensors --attack pgd:steps=7 --eps 0.3 --warmup 2
+    brittle train lenet-mnist --data train.parquet --out robust --attack pgd:steps=7 --eps 0.3 --warmup 2
     """
     from brittle import terminal
     from brittle.bars import Passes
     from brittle.evaluation.train import train as train_network
+    from brittle.report.training_page import write_training
+    from brittle.runs.place import folder_of
 
+    folder, note = folder_of(out)
+    if note and not quiet:
+        terminal.tell(note)
     with user_prints_aside(), Passes("epoch", quiet=quiet) as passes:
         made = train_network(
             network,
             data,
-            out,
+            folder,
             test=test,
             recipe=recipe,
             settings=settings,
@@ -63,5 +68,7 @@ def train(
             progress=passes.tell,
             watch=passes.advance,
         )
+    page = write_training(made.folder)
     if not quiet:
         terminal.show_trained(made)
+        terminal.say(f"report           {page.resolve()}")

@@ -22,7 +22,7 @@ def universal(
         Question, Fields(without=("target", "quantization"), differ={"norm": {"help": "linf, the default, or l2."}})
     ],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")] = Path("universal.safetensors"),
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("universal"),
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
@@ -36,18 +36,22 @@ def universal(
 
     Killed and started again with the same words, it goes on after the last finished pass. No labels are needed.
 
-    brittle universal model.pt2 --data photographs/ --norm linf --eps 10/255 --out v.safetensors
+    brittle universal model.pt2 --data photographs/ --norm linf --eps 10/255 --out v
     """
     from brittle import terminal
     from brittle.bars import Passes
     from brittle.evaluation.universal import universal as make_universal
     from brittle.report.universal_page import write_universal
+    from brittle.runs.place import folder_of
 
+    folder, note = folder_of(out)
+    if note and not quiet:
+        terminal.tell(note)
     with user_prints_aside(), Passes(quiet=quiet or json) as passes:
         made = make_universal(
             model,
             data,
-            out,
+            folder,
             question=question,
             attack=attack,
             effort=effort,
@@ -57,7 +61,7 @@ def universal(
             progress=passes.advance,
             looking=passes.look,
         )
-    page = write_universal(made.path)
+    page = write_universal(made.folder)
     if json:
         terminal.print_json({**made.plain(), "report": str(page)})
     elif not quiet:

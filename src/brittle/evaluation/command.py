@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from brittle.limits import current, stated_limits
-from brittle.names import in_shell
 
 
-def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
+def command_words(words: Sequence[str], options: Mapping[str, object]) -> list[str]:
     """Return a command of `brittle` with every option that is not as it is when left out, limits of files too.
 
     Args:
@@ -14,8 +13,8 @@ def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
         options: by their names in Python; None, False and "" are left out, True is a word without a value.
 
     Example:
-        >>> command_line(["train", "lenet"], {"data": "my images", "clean_epochs": 2, "seed": None, "binary": True})
-        "brittle train lenet --data 'my images' --clean-epochs 2 --binary"
+        >>> command_words(["train", "lenet"], {"data": "my images", "clean_epochs": 2, "seed": None, "binary": True})
+        ['brittle', 'train', 'lenet', '--data', 'my images', '--clean-epochs', '2', '--binary']
     """
     command, *arguments = words
     written: list[str] = []
@@ -25,5 +24,5 @@ def command_line(words: Sequence[str], options: Mapping[str, object]) -> str:
         written.append("--" + name.replace("_", "-"))
         written += [] if value is True else [str(value)]
     if any(word.startswith("-") for word in arguments):  # else taken for an option
-        return in_shell(["brittle", command, *written, "--", *arguments])
-    return in_shell(["brittle", *words, *written])
+        return ["brittle", command, *written, "--", *arguments]
+    return ["brittle", *words, *written]

@@ -1,5 +1,7 @@
-"""`train`: from an architecture's name and labelled images to a file of weights."""
+"""`train`: from an architecture's name and labelled images to a folder with weights and their story."""
 
+import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,20 +18,21 @@ from brittle.core.run import run
 from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.command import command_line
+from brittle.evaluation.command import command_words
 from brittle.evaluation.plan import spec_of, threat_of
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
 from brittle.evaluation.spec import with_settings
 from brittle.evaluation.subject import open_images
-from brittle.evaluation.trained import COURSE, Trained, finished, identity_in, save
-from brittle.identity.compare import fingerprint
+from brittle.evaluation.trained import Trained, finished, save
+from brittle.evaluation.training_manifest import manifest_of
 from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
-from brittle.runs import kinds
-from brittle.runs.checkpoint import belongs_to_another
+from brittle.names import in_shell
+from brittle.runs.kinds import TRAINING
 from brittle.runs.manifest_info import said_of_images
-from brittle.runs.place import FilePlace, files_named
+from brittle.runs.place import check_folder, files_named, folder_of
+from brittle.runs.results import TrainingFolder
 from brittle.specs import Asked, DataLike, DataSpec, Effort, Question
 from brittle.threats import parse_threat
 from brittle.training.adversarial import AdversarialTraining
@@ -41,8 +44,6 @@ from brittle.types import Images, Labels
 
 ATTACKED = 1000
 """Most test images that are attacked after a training."""
-CHECKPOINT = ".checkpoint"
-"""Ending of the file that a killed training goes on from."""
 
 
 @checked
@@ -74,7 +75,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     Args:
         network: the name of an architecture.
         data: images as `audit` takes them, or a `DataSpec`.
-        out: the safetensors file to write; a checkpoint lies beside it meanwhile, `NAME.training.json` afterwards.
+        out: the folder: `weights.safetensors`, `training.json` with every epoch, `manifest.json` with what it was made
+            from; and a checkpoint meanwhile.
         test: images to measure the accuracy on afterwards.
         recipe: an adversarial training by name (`ADVERSARIAL_RECIPES`), in place of the attack and its options.
         settings: fields of `PlainTraining` to change, `FIELD=VALUE,...`.
@@ -86,7 +88,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         warmup: epochs over which the radius grows from 0.
         clean_epochs: first epochs without the attack.
         effort: device, and the seed of weights, order, augmentation and attacks, instead of the recipe's.
-        force: replace weights, with their course, that another training made.
+        force: replace what another training left in the folder.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
         **options: single fields of these values, as in `audit`.
@@ -99,7 +101,9 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     """
     if network not in ARCHITECTURES:
         raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")
-    design, path = ARCHITECTURES[network], Path(out)
+    design, (path, note) = ARCHITECTURES[network], folder_of(out)
+    if note:
+        warnings.warn(note, DeprecationWarning, stacklevel=3)
     nothing = (
         "weights",
         "dtype",
@@ -132,7 +136,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     text, norm = (None, None) if attack is None else (spec_of(attack).text, threat.name)
     given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm}
     given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
-    command = command_line(["train", network], given)
+    command = command_words(["train", network], given)
     return fit_and_save(
         *(design, source, path, command),
         settings=chosen,
@@ -149,7 +153,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     design: Design,
     source: Source,
     path: Path,
-    command: str,
+    command: Sequence[str],
     *,
     settings: PlainTraining,
     adversarial: AdversarialTraining | None = None,
@@ -164,8 +168,8 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     Args:
         design: the architecture.
         source: labelled images.
-        path: the file of weights; a checkpoint lies beside it meanwhile, `NAME.training.json` afterwards.
-        command: what the user typed, for the story that the file tells.
+        path: the folder.
+        command: what the user typed, word by word, for the story that the folder tells.
         settings: of the training.
         adversarial: what is done to the images before each step.
         test: images to measure the accuracy on afterwards.
@@ -180,32 +184,31 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     Raises:
         BrittleError: as `train`.
     """
-    sides = {COURSE: kinds.COURSE, CHECKPOINT: kinds.CHECKPOINT}
-    place = FilePlace(path, kinds.WEIGHTS, sides, files_named(source.spec, test), force)
-    place.check()
+    check_folder(path, TRAINING, files_named(source.spec, test))
     images, labels = in_memory(source)
-    with place.held():
-        first = seeded(design.build, settings.seed)
-        whole = identity_of(first, images, labels, settings, adversarial)
-        measured_on = None if test is None else [test, open_source(test).digest()]
-        identity = fingerprint([whole, design.name, measured_on])
-        done = _kept(place, whole, identity, settings, adversarial)
+    tested = None if test is None else _tested(test, source.classes, design)
+    first = seeded(design.build, settings.seed)
+    stated = json.loads(identity_of(first, images, labels, settings, adversarial))
+    manifest = manifest_of(design, first, stated, source, tested, command=list(command), device=device)
+    with TrainingFolder.create(path, manifest, force=force) as folder:
+        done = finished(folder, settings, adversarial)
         if done is None:
             module, history = train_named(
                 *(design, images, labels),
                 settings=settings,
                 adversarial=adversarial,
-                checkpoint=place.side(CHECKPOINT),
+                checkpoint=folder.checkpoint,
                 device=device,
                 progress=progress,
                 watch=watch,
             )
-            found = _measured(test, source.classes, design.input_shape, module, history)
+            found = _measured(tested, module, history)
             said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
-            about = {**_about(source, test, *found, said), "identity": identity}
-            done = save(path, module, training_story(design.name, command, history, about), history, found, said)
-        place.side(CHECKPOINT).unlink(missing_ok=True)
-        return done
+            about = _about(source, test, *found, said)
+            story = training_story(design.name, in_shell(command), history, about)
+            done = save(folder, module, story, history, found, said)
+        folder.finish()
+    return done
 
 
 def _about(
@@ -219,31 +222,16 @@ def _about(
     return about | ({"robust_accuracy": asdict(robust)} if robust else {})
 
 
-def _kept(
-    place: FilePlace, whole: str, identity: str, settings: PlainTraining, adversarial: AdversarialTraining | None
-) -> Trained | None:
-    """Return what the same call has made before, and refuse to write over what another one made."""
-    done, checkpoint = finished(place.path, identity, settings, adversarial), place.side(CHECKPOINT)
-    if done is not None:
-        return done
-    if identity_in(place.path) != identity:
-        place.replace("the weights of another training", [place.path])
-    if not place.path.exists() and not checkpoint.exists():
-        place.replace("what belongs to another training", [place.side(COURSE)])
-    if place.force and belongs_to_another(checkpoint, whole):
-        checkpoint.unlink()
-    return None
+def _tested(test: str, classes: Sequence[str], design: Design) -> Source:
+    """Open the test images, their classes matched by name with those of the training."""
+    return match_classes(classes, open_source(test, fit=Fit(*design.input_shape)))[0]
 
 
-def _measured(
-    test: str | None, classes: Sequence[str], shape: tuple[int, int, int], module: nn.Module, history: History
-) -> tuple[Estimate | None, Estimate | None]:
-    """Measure the accuracy on test images, matched by the names of their classes, and what an attack leaves of it."""
-    if test is None:
+def _measured(tested: Source | None, module: nn.Module, history: History) -> tuple[Estimate | None, Estimate | None]:
+    """Measure the accuracy on test images, and what an attack leaves of it."""
+    if tested is None:
         return None, None
-    source = open_source(test, fit=Fit(*shape))
-    source, _ = match_classes(classes, source)
-    images, labels = in_memory(source)
+    images, labels = in_memory(tested)
     clean = proportion(round(accuracy(module, images, labels) * len(images)), len(images))
     adversarial = history.adversarial
     if adversarial is None or not adversarial.threat.bounded:

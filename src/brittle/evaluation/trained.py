@@ -1,28 +1,24 @@
-"""What a training gave, kept in two files that belong together, and read from them again."""
+"""What a training gave, kept in a folder, and read from it again."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
-from brittle.errors import OverLimit
 from brittle.files import write_atomically
 from brittle.metrics import Estimate, proportion
 from brittle.names import stored_within
-from brittle.reading import open_tensors
-from brittle.runs.kinds import header_of, json_of
-from brittle.runs.place import beside
+from brittle.reading import read_json
+from brittle.runs.kinds import EPOCHS_FILE, WEIGHTS_FILE
+from brittle.runs.results import TrainingFolder
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.plain import History
 from brittle.training.recipe import PlainTraining
 from brittle.training.weights import save_weights
-
-COURSE = ".training.json"
-"""Ending of the file of all epochs beside the weights."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +26,9 @@ class Trained:
     """What a training gave.
 
     Attributes:
-        path: the weights.
-        course: the file of all epochs, JSON, beside them.
+        folder: that holds all of it.
+        path: the weights, a safetensors file in it.
+        course: the file of all epochs, JSON, in it.
         history: the epochs.
         accuracy: on the test images; None without.
         robust: fraction of the first `ATTACKED` test images that are right and stay so under the attack of the
@@ -39,6 +36,7 @@ class Trained:
         said: what was done to the images on their way to the network, and what was passed over, in sentences.
     """
 
+    folder: Path
     path: Path
     course: Path
     history: History
@@ -48,7 +46,7 @@ class Trained:
 
 
 def save(
-    path: Path,
+    folder: TrainingFolder,
     module: nn.Module,
     story: Mapping[str, Any],
     history: History,
@@ -58,7 +56,7 @@ def save(
     """Write weights and course.
 
     Args:
-        path: of the weights.
+        folder: of the training.
         module: the trained network.
         story: of `training_story`.
         history: the epochs.
@@ -68,50 +66,34 @@ def save(
     Raises:
         RunError: a file cannot be written.
     """
-    course = beside(path, COURSE)
+    path, course = (folder.path / name for name in (WEIGHTS_FILE, EPOCHS_FILE))
     save_weights(path, module, story)
     lines = stored_within({**story, "epochs": [asdict(one) for one in history.epochs]})
     write_atomically(course, json.dumps(lines, indent=1).encode())
-    return Trained(path, course, history, *measured, tuple(said))
-
-
-def identity_in(path: Path) -> str | None:
-    """Return which call made a file of weights, None where it does not say."""
-    data = header_of(path).get("data")
-    found = cast("dict[str, object]", data).get("identity") if isinstance(data, dict) else None
-    return found if isinstance(found, str) else None
+    return Trained(folder.path, path, course, history, *measured, tuple(said))
 
 
 def finished(
-    path: Path, identity: str, settings: PlainTraining, adversarial: AdversarialTraining | None
+    folder: TrainingFolder, settings: PlainTraining, adversarial: AdversarialTraining | None
 ) -> Trained | None:
     """Read what the same call has made before.
 
     Args:
-        path: of the weights.
-        identity: of the call; weights and course carry it both.
+        folder: of the training.
         settings: of the training.
         adversarial: what is done to the images before each step.
 
     Returns:
-        The result, or None where it is not there, not whole, or of another call.
+        The result, or None where it is not finished, or not whole any more.
     """
-    course = beside(path, COURSE)
-    if identity_in(path) != identity:
+    if not folder.whole:
         return None
-    try:
-        with open_tensors(path, "np") as file:
-            for name in file.keys():  # noqa: SIM118
-                file.get_tensor(name)
-        story = json_of(course)
-        data = story["data"]
-        if data["identity"] != identity:
-            return None
-        epochs = tuple(Epoch(**one) for one in story["epochs"])
-        accuracy = data.get("test_accuracy")
-        clean = None if accuracy is None else proportion(round(accuracy * data["test_images"]), data["test_images"])
-        robust = Estimate(**data["robust_accuracy"]) if "robust_accuracy" in data else None
-    except (OSError, OverLimit, KeyError, TypeError, ValueError):
-        return None
+    path, course = (folder.file(name) for name in (WEIGHTS_FILE, EPOCHS_FILE))
+    story: Any = read_json(course)
+    data = story["data"]
+    epochs = tuple(Epoch(**one) for one in story["epochs"])
+    accuracy = data.get("test_accuracy")
+    clean = None if accuracy is None else proportion(round(accuracy * data["test_images"]), data["test_images"])
+    robust = Estimate(**data["robust_accuracy"]) if "robust_accuracy" in data else None
     history = History(settings, epochs, len(epochs), adversarial)
-    return Trained(path, course, history, clean, robust, tuple(data.get("said", ())))
+    return Trained(folder.path, path, course, history, clean, robust, tuple(data.get("said", ())))

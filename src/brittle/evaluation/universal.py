@@ -1,7 +1,7 @@
 """`universal`: one perturbation for all images, saved with how it was made and what it does to unseen images."""
 
-import json
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,35 +13,34 @@ from brittle.arguments import CountOrNone, checked
 from brittle.classifiers.frozen import preserving_state
 from brittle.data import Noise
 from brittle.errors import InputError
-from brittle.evaluation.command import command_line
-from brittle.evaluation.plan import threat_of
-from brittle.evaluation.provenance import outputs_of, provenance
+from brittle.evaluation.command import command_words
+from brittle.evaluation.plan import threat_of, threat_settings
+from brittle.evaluation.provenance import Provenance, outputs_of, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import OpenedSubject, open_subject
-from brittle.evaluation.universal_result import ROWS, Universal, finished, judged
+from brittle.evaluation.universal_result import Universal, finished, judged
 from brittle.evaluation.universal_split import Split
-from brittle.identity.compare import fingerprint
 from brittle.identity.sources import users_modules
+from brittle.names import in_shell
 from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
-from brittle.runs.checkpoint import belongs_to_another
-from brittle.runs.place import FilePlace, files_named
+from brittle.runs.manifest_info import DataInfo, NetworkInfo, ThreatInfo
+from brittle.runs.place import check_folder, files_named, folder_of
+from brittle.runs.result_manifests import UniversalManifest
+from brittle.runs.results import UniversalFolder
+from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import Lp
-from brittle.universal.course import identity_of
 from brittle.universal.excitation import ActivationAttack
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
-from brittle.version import __version__
 
 NORMS = ("linf", "l2")
 BATCH = 64
 """Images in one call of the network, by default."""
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
 """The radii of Moosavi-Dezfooli et al., CVPR 2017, section 3, and the number of values of their images."""
-CHECKPOINT = ".checkpoint"
-"""Ending of the file that a killed search goes on from."""
 
 
 @checked
@@ -70,13 +69,13 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
         data: images as `audit` takes them, or a `DataSpec`; a part of them is kept aside. None, for methods that need
             no images: images of noise then tell how far the search is, and the rates are of these.
-        out: the safetensors file to write; a Parquet file of rows is written beside it.
+        out: the folder: `perturbation.safetensors`, `rows.parquet`, and `manifest.json` with what it was made from.
         question: the threat, linf (the default) or l2, and its radius; by default 10/255 in linf and 2000/255 in l2,
             the paper's for images of 150,528 values; for others the l2 radius that changes a value as much.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
         unseen: how many images are kept aside; half of them by default.
-        force: replace a perturbation, with its rows, that another call made.
+        force: replace what another call left in the folder.
         watch: called after every pass over the images.
         progress: told which fraction of a pass is done.
         looking: told which fraction of the images has been looked at once more in the end.
@@ -96,11 +95,10 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
     method = parse_universal(attack) if isinstance(attack, str) else attack
     attack = attack if isinstance(attack, str) else repr(attack)
-    path, sides = Path(out), {ROWS: kinds.ROWS, ".html": kinds.PAGE, CHECKPOINT: kinds.CHECKPOINT}
-    place = FilePlace(
-        path, kinds.PERTURBATION, sides, files_named(asked.model.spec, asked.data.spec, asked.model.weights), force
-    )
-    place.check()
+    path, note = folder_of(out)
+    if note:
+        warnings.warn(note, DeprecationWarning, stacklevel=3)
+    check_folder(path, kinds.UNIVERSAL, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     free_of_images = asked.data.spec is None
     if free_of_images and method.needs_images:
         free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, ActivationAttack))
@@ -118,39 +116,28 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     problem = UniversalProblem(
         subject.classifier, split.seen.shape, threat, split.seen, seed, progress or ignore_progress
     )
-    about = _about(subject, split, device, loaded, method)
-    identity = json.dumps({name: value for name, value in about.items() if name not in ("network", "data", "device")})
-    told: dict[str, object] = {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise)}
-    told["said"] = said
+    method.check(problem)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
     given |= {"attack": attack, "unseen": unseen, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
     given |= {"batch": batch, "device": device, "seed": seed}
-    told["command"] = command_line(["universal", subject.network.spec], given)
-    with place.held():
-        checkpoint, whole = place.side(CHECKPOINT), identity_of(method, problem, identity)
-        told["identity"] = fingerprint(whole)
-        result = _kept(place, whole, told["identity"])
+    command = command_words(["universal", subject.network.spec], given)
+    origin = _origin(subject, split, loaded, method)
+    chosen: dict[str, Any] = {"method": method, "attack": attack, "seed": seed, "device": device, "batch": batch}
+    manifest = _manifest(subject, split, origin, threat, command=command, **chosen)
+    with UniversalFolder.create(path, manifest, force=force) as folder:
+        result = finished(folder)
         if result is None:
-            found = find_universal(method, problem, checkpoint=checkpoint, identity=identity, watch=watch)
-            found = replace(found, made={**found.made, **about, "attack": attack, **told})
-            result = judged(path, found, split, seed, subject, looking or ignore_progress)
-        checkpoint.unlink(missing_ok=True)
+            found = find_universal(
+                method, problem, checkpoint=folder.checkpoint, identity=folder.manifest.identity, watch=watch
+            )
+            told = _told(subject, split, origin, folder.manifest)
+            told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
+            told["command"] = in_shell(command)
+            found = replace(found, made={**found.made, **told})
+            result = judged(folder, found, split, seed, subject, looking or ignore_progress)
+            folder.note_files(origin.files())
+        folder.finish()
     return result
-
-
-def _kept(place: FilePlace, whole: str, identity: str) -> Universal | None:
-    """Return what the same call has made before, and refuse to write over what another one made."""
-    done, checkpoint = finished(place.path, identity), place.side(CHECKPOINT)
-    if done is not None:
-        return done
-    made = kinds.header_of(place.path).get("made")
-    if not isinstance(made, dict) or made.get("identity") != identity:
-        place.replace("another perturbation", [place.path])
-    if not place.path.exists() and not checkpoint.exists():
-        place.replace("what belongs to another perturbation", [place.side(ROWS), place.side(".html")])
-    if place.force and belongs_to_another(checkpoint, whole):
-        checkpoint.unlink()
-    return None
 
 
 def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
@@ -163,9 +150,8 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
     return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
 
 
-def _about(
-    subject: OpenedSubject, split: Split, device: str, loaded: set[str], method: UniversalAttack
-) -> dict[str, object]:
+def _origin(subject: OpenedSubject, split: Split, loaded: set[str], method: UniversalAttack) -> Provenance:
+    """What the network is made of, once it has been asked."""
     first = split.seen.at(torch.arange(1))
 
     def ask() -> None:
@@ -173,17 +159,66 @@ def _about(
             subject.classifier.logits(first)
 
     ask()
-    origin = provenance(subject.network, subject.classifier, subject.source, loaded, ask, chosen=[method])
+    return provenance(subject.network, subject.classifier, subject.source, loaded, ask, chosen=[method])
+
+
+def _manifest(
+    subject: OpenedSubject,
+    split: Split,
+    origin: Provenance,
+    threat: Lp,
+    *,
+    method: UniversalAttack,
+    attack: str,
+    **asked: Any,
+) -> UniversalManifest:
+    """What the folder will say of the search; `asked` are command, seed, device and batch."""
+    network, source, bounds = subject.network, subject.source, subject.classifier.bounds
+    return UniversalManifest(
+        created=now(),
+        **asked,
+        machine=machine(),
+        versions=versions_of(),
+        code=origin.code,
+        network=NetworkInfo(
+            spec=network.spec,
+            digest=network.digest,
+            parameters=network.parameters,
+            input_shape=network.input_shape,
+            bounds=(bounds.lower, bounds.upper),
+            tensors=origin.tensors,
+            outputs=outputs_of(subject.classifier),
+            unseen=list(origin.unseen),
+        ),
+        data=DataInfo(
+            spec=source.spec,
+            digest=source.digest(again=True),
+            images=len(source),
+            classes=list(source.classes or network.classes),
+            fit=asdict(source.fit),
+            converted=source.conversions(),
+            skipped=source.skipped,
+        ),
+        threat=ThreatInfo(norm=threat.name, radius=float(threat.radius), settings=threat_settings(threat)),
+        unseen=0 if split.unseen is None else len(split.unseen),
+        attack=attack,
+        method=repr(method),
+    )
+
+
+def _told(subject: OpenedSubject, split: Split, origin: Provenance, manifest: UniversalManifest) -> dict[str, object]:
+    """What the file of the perturbation tells, so that it speaks for itself without the folder."""
     return {
         **origin.plain(),
-        "outputs": outputs_of(subject.classifier),
+        "outputs": manifest.network.outputs,
         "network": subject.network.spec,
-        "network_digest": subject.network.digest,
+        "network_digest": manifest.network.digest,
         "data": subject.source.spec,
-        "data_digest": subject.source.digest(again=True),
+        "data_digest": manifest.data.digest,
         "fit": asdict(subject.source.fit),
         "images": len(split.seen),
-        "unseen": 0 if split.unseen is None else len(split.unseen),
-        "device": device,
-        "versions": {"brittle": __version__, "torch": str(torch.__version__)},
+        "unseen": manifest.unseen,
+        "device": manifest.device,
+        "versions": {name: manifest.versions[name] for name in ("brittle", "torch")},
+        "attack": manifest.attack,
     }

@@ -1,6 +1,6 @@
-"""What a universal perturbation does, measured, kept in files that belong together, and read from them again."""
+"""What a universal perturbation does, measured, kept in a folder, and read from it again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,17 +10,13 @@ from torch import Tensor
 
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
-from brittle.errors import RunError
 from brittle.evaluation.subject import OpenedSubject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate
-from brittle.runs.kinds import rows_of
-from brittle.runs.place import beside
+from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
+from brittle.runs.results import UniversalFolder
 from brittle.universal.perturbation import Perturbation
-
-ROWS = ".rows.parquet"
-"""Ending of the file of rows beside a perturbation."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +24,15 @@ class Universal:
     """A universal perturbation with what it does.
 
     Attributes:
-        path: the safetensors file.
+        folder: that holds all of it.
+        path: the safetensors file in it.
         rows: a Parquet file with a row for every image: its class with and without the perturbation.
         perturbation: what the file holds.
         seen, unseen: fooling rates on the images that it was made from and on those kept aside; None without such.
         noise: the fooling rate of uniform noise of the same norm on the unseen images (on X where there are none).
     """
 
+    folder: Path
     path: Path
     rows: Path
     perturbation: Perturbation
@@ -51,6 +49,7 @@ class Universal:
         """Return all figures as JSON can hold them."""
         unseen = None if self.unseen is None else asdict(self.unseen)
         return {
+            "folder": str(self.folder),
             "perturbation": str(self.path),
             "rows": str(self.rows),
             "size": self.perturbation.size,
@@ -59,25 +58,18 @@ class Universal:
         }
 
 
-def finished(path: Path, identity: str) -> Universal | None:
-    """Read what the same call has made before.
-
-    Args:
-        path: of the perturbation.
-        identity: of the call, as in `made`.
-
-    Returns:
-        The result, or None where it is not there, not whole, or of another call.
-    """
-    rows = beside(path, ROWS)
-    try:
-        found = Perturbation.load(path)
-        rates = {kind: Estimate(**rate) for kind, rate in cast("dict[str, Any]", found.made["fooling"]).items()}
-        if found.made["identity"] != identity or rows_of(rows) != found.id:
-            return None
-        return Universal(path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"])
-    except (RunError, KeyError, TypeError, AttributeError):
+def finished(folder: UniversalFolder) -> Universal | None:
+    """Read what the same call has made before; None where it is not finished, or not whole any more."""
+    if not folder.whole:
         return None
+    found = Perturbation.load(folder.file(PERTURBATION_FILE))
+    rates = {kind: Estimate(**rate) for kind, rate in cast("dict[str, Any]", found.made["fooling"]).items()}
+    return _result(folder, found, rates)
+
+
+def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Estimate]) -> Universal:
+    path, rows = folder.path / PERTURBATION_FILE, folder.path / ROWS_FILE
+    return Universal(folder.path, path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"])
 
 
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:
@@ -89,7 +81,12 @@ def random_like(perturbation: Perturbation, seed: int) -> Tensor:
 
 
 def judged(
-    path: Path, found: Perturbation, split: Split, seed: int, subject: OpenedSubject, looking: Callable[[float], None]
+    folder: UniversalFolder,
+    found: Perturbation,
+    split: Split,
+    seed: int,
+    subject: OpenedSubject,
+    looking: Callable[[float], None],
 ) -> Universal:
     """Show the perturbation to all images once more, and write both files."""
     noise = random_like(found, seed)
@@ -103,12 +100,9 @@ def judged(
 
     outcomes = [outcome(*group, found.tensor, noise, looked) for group in groups]
     rates = {table.kind: table.fooled("class_perturbed") for table in outcomes}
-    random = outcomes[-1].fooled("class_noise")
-    shown = {"seen": asdict(rates["seen"]), "noise": asdict(random)}
-    if "unseen" in rates:
-        shown["unseen"] = asdict(rates["unseen"])
-    result = replace(found, made={**found.made, "fooling": shown})
-    rows = beside(path, ROWS)
-    write_outcomes(rows, outcomes, tuple(subject.network.classes or subject.source.classes), result.id)
-    result.save(path)
-    return Universal(path, rows, result, rates["seen"], rates.get("unseen"), random)
+    rates["noise"] = outcomes[-1].fooled("class_noise")
+    found = replace(found, made={**found.made, "fooling": {kind: asdict(rate) for kind, rate in rates.items()}})
+    result = _result(folder, found, rates)
+    write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))
+    found.save(result.path)
+    return result

@@ -96,22 +96,20 @@ def outcome(  # a group of images, and what it is shown
     )
 
 
-def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...], of: str) -> None:
+def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]) -> None:
     """Write the rows of all groups as one Parquet file, with the names of the classes in its metadata.
 
     Args:
         path: of the file.
         outcomes: of the groups.
         classes: names, or none.
-        of: the id of the perturbation that they belong to.
 
     Raises:
         RunError: the file cannot be written.
     """
     sink = io.BytesIO()
     table = pa.concat_tables([one.table for one in outcomes])
-    about = {"classes": json.dumps(stored_within(classes)), "brittle.id": of}
-    pq.write_table(table.replace_schema_metadata(about), sink)
+    pq.write_table(table.replace_schema_metadata({"classes": json.dumps(stored_within(classes))}), sink)
     write_atomically(path, sink.getvalue())
 
 

@@ -34,7 +34,7 @@ def load_builtin(name: str, weights: Path | None = None) -> Network:
     else:
         raise ModelError(
             f"{name} is an architecture without weights of its own; train it with "
-            f"`brittle train {name} --data DATA --out {name}.safetensors` and give --weights {name}.safetensors"
+            f"`brittle train {name} --data DATA --out {name}` and give --weights {name}"
         )
     ours = architecture.digits and weights is None  # weights of another file may be of other classes
     classes = tuple(str(label) for label in range(architecture.classes)) if ours else ()

@@ -19,8 +19,9 @@ from brittle.models.hub import load_hub
 from brittle.models.network import Network, digest_of
 from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
-from brittle.models.weights import refuse_pickle
+from brittle.models.weights import refuse_pickle, weights_file
 from brittle.plugins import Registry
+from brittle.runs.kinds import kind_in
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 """Number formats that a network can be brought to."""
@@ -45,7 +46,7 @@ def open_network(
     Args:
         spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, or a name in
             `NETWORKS`: a built-in architecture, or what an installed package announces.
-        weights: a safetensors file, for all but `.pt2` and `.onnx`, which carry their own.
+        weights: a safetensors file or the folder of a training, for all but `.pt2` and `.onnx`, which carry their own.
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
         dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
             come, and float32 for `hf:NAME`. Not for `.pt2` and `.onnx`, whose programs name their types.
@@ -62,7 +63,7 @@ def open_network(
         >>> open_network("digits-lenet").classes[:3]
         ('0', '1', '2')
     """
-    given = None if weights is None else path_of(weights)
+    given = None if weights is None else weights_file(path_of(weights))
     network = _load(spec, given, device)
     file = given or path_of(spec)
     if file.suffix in (".pt2", ".onnx", ".safetensors") and (names := names_of(file)):
@@ -117,6 +118,8 @@ def _unknown(spec: str, path: Path) -> str:
     """What is wrong with a spec of no known form."""
     if path.suffix == ".safetensors":
         return f"{spec!r} holds weights without a network; name the network and give --weights {spec}"
+    if kind_in(path) == "training":
+        return f"{spec!r} is the folder of a training; name the network that was trained and give --weights {spec}"
     if path.suffix == ".py":
         return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
     near = difflib.get_close_matches(spec, NETWORKS, 1)

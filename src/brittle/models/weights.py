@@ -5,8 +5,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from brittle.errors import ModelError, quoted
+from brittle.errors import ModelError, RunError, quoted
 from brittle.reading import open_tensors
+from brittle.runs.kinds import WEIGHTS_FILE
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 """Endings of files that are Python pickles inside."""
@@ -33,6 +34,26 @@ def refuse_pickle(path: Path) -> None:
             "  and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
             "or export the whole network: torch.export.save(torch.export.export(module, ...), 'network.pt2')"
         )
+
+
+def weights_file(path: Path) -> Path:
+    """Return the file of weights that a user names: the file itself, or the one in the folder of a finished training.
+
+    Raises:
+        ModelError: a folder of something else, of a training that is not finished, or whose file is damaged.
+
+    Example:
+        >>> weights_file(Path("weights.safetensors"))
+        PosixPath('weights.safetensors')
+    """
+    if not path.is_dir():
+        return path
+    from brittle.runs.results import TrainingFolder  # manifests take half a second to import
+
+    try:
+        return TrainingFolder.open(path).file(WEIGHTS_FILE)
+    except RunError as error:
+        raise ModelError(f"no weights can be taken from the folder {str(path)!r}: {error}") from error
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

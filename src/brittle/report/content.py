@@ -14,7 +14,7 @@ from brittle.errors import OverLimit, RunError, quoted
 from brittle.files import write_atomically
 from brittle.limits import check_limit
 from brittle.reading import open_tensors, parse_json, read_json
-from brittle.runs.kinds import PAGE
+from brittle.runs.kinds import PAGE, RUN, Kind, kind_in
 from brittle.runs.place import check_page
 
 OTHER_JSON = "a JSON file of something else"
@@ -57,6 +57,21 @@ def object_of(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"it holds a JSON {type(found).__name__}, not an object")
     return cast("dict[str, Any]", found)
+
+
+def folder_of(path: Path, kind: Kind) -> Path | None:
+    """Return the folder that a user means by its own path or by that of a file in it.
+
+    Args:
+        path: what the user named.
+        kind: of the folder, whose files count.
+
+    Returns:
+        The folder; None for a file of an earlier version, which lies in none.
+    """
+    if path.is_dir():
+        return path
+    return path.parent if path.name in (*kind.files, RUN) and kind_in(path.parent) is not None else None
 
 
 def story_of(path: Path) -> Mapping[str, Any] | None:

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from brittle.metrics import Estimate
-from brittle.report.content import object_of, placed, shown
+from brittle.report.content import folder_of, object_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import duration, interval, percent, significant
 from brittle.report.template import fill
+from brittle.runs.folder import REPORT
+from brittle.runs.kinds import EPOCHS_FILE, TRAINING
 from brittle.runs.place import beside
+from brittle.runs.results import TrainingFolder
 from brittle.studies.bench.drawing import Curves
 
 LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
@@ -20,20 +23,24 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
     """Write the page of a training.
 
     Args:
-        course: the file `NAME.training.json` of `brittle train`.
-        out: the file to write, or a folder for it; by default NAME.html beside the course.
+        course: the folder of `brittle train`, or a file in it; or the NAME.training.json of an earlier version.
+        out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
+            course.
         force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
 
     Raises:
-        RunError: the file is missing or is another one, or the page cannot be written.
+        RunError: the training is not finished, a file is missing or is another one, or the page cannot be written.
     """
     course = Path(course)
-    with shown(course, "the course of a training, NAME.training.json"):
+    usual, folder = beside(course, ".html"), folder_of(course, TRAINING)
+    if folder is not None:
+        usual, course = folder / REPORT, TrainingFolder.open(folder).file(EPOCHS_FILE)
+    with shown(course, "the course of a training"):
         page = render(object_of(course))
-    return placed(page, beside(course, ".html"), out, force=force)
+    return placed(page, usual, out, force=force)
 
 
 def render(story: dict[str, Any]) -> str:

@@ -16,12 +16,15 @@ from brittle.errors import RunError
 from brittle.limits import check_limit
 from brittle.metrics import Estimate, fooling_rate
 from brittle.reading import open_tensors, own_header
-from brittle.report.content import picture_in, placed, shown
+from brittle.report.content import folder_of, picture_in, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
+from brittle.runs.folder import REPORT
+from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE, UNIVERSAL
 from brittle.runs.place import beside
+from brittle.runs.results import UniversalFolder
 from brittle.runs.schema import read_rows
 from brittle.studies.bench.drawing import Curves, encoded
 
@@ -68,37 +71,52 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
     """Write the page of a perturbation.
 
     Args:
-        path: the safetensors file of `brittle universal`, with its rows beside it.
-        out: the file to write, or a folder for it; by default NAME.html beside the perturbation.
+        path: the folder of `brittle universal`, or a file in it; or the safetensors file of an earlier version, with
+            its rows beside it.
+        out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
+            perturbation.
         force: replace another page at `out`.
 
     Returns:
         The file written: about 5 MB, nearly all of it plotly's script.
 
     Raises:
-        RunError: a file is missing or is another one, or the page cannot be written.
+        RunError: the search is not finished, a file is missing or is another one, or the page cannot be written.
     """
     path = Path(path)
+    usual, side, place = beside(path, ".html"), beside(path, ".rows.parquet"), folder_of(path, UNIVERSAL)
+    if place is not None:
+        folder = UniversalFolder.open(place)
+        usual, path, side = place / REPORT, folder.file(PERTURBATION_FILE), folder.file(ROWS_FILE)
     with shown(path, "a perturbation of `brittle universal`"):
         change, header = _read(path)
-    side = beside(path, ".rows.parquet")
     with shown(side, f"the file of rows that the page of {path.name} needs beside it,"):
         rows = read_rows(side)
-        if "id" not in header:
-            raise RunError(
-                f"{path} was made by an older version of brittle, which gave perturbation and rows no common id, so "
-                "that nothing says that they belong together; give the command that made it once more"
-            )
-        if (rows.schema.metadata or {}).get(b"brittle.id", b"").decode(errors="replace") != header.get("id"):
-            raise RunError(
-                f"{side} holds the rows of another perturbation than the one beside it; give the command that made the "
-                "perturbation once more, or put the rows back that lay beside it"
-            )
-        page = render(path.name, change, header, rows)
-    return placed(page, beside(path, ".html"), out, force=force)
+        if place is None:
+            _check_ids(path, side, header, rows)
+        page = render(change, header, rows)
+    return placed(page, usual, out, force=force)
 
 
-def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
+def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -> None:
+    """Refuse files of earlier versions, which no manifest holds together, unless they carry one id.
+
+    Raises:
+        RunError: they carry none, or different ones.
+    """
+    if "id" not in header:
+        raise RunError(
+            f"{path} was made by an older version of brittle, which gave perturbation and rows no common id, so "
+            "that nothing says that they belong together; give the command that made it once more"
+        )
+    if (rows.schema.metadata or {}).get(b"brittle.id", b"").decode(errors="replace") != header["id"]:
+        raise RunError(
+            f"{side} holds the rows of another perturbation than the one beside it; give the command that made the "
+            "perturbation once more, or put the rows back that lay beside it"
+        )
+
+
+def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     """The whole page as text."""
     made = header["made"]
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": UNSEEN}
@@ -114,7 +132,6 @@ def render(name: str, change: np.ndarray, header: dict[str, Any], rows: pa.Table
     return fill(
         "universal.html",
         drawing_figures((curve,)),
-        name=name,
         made=made,
         curve=curve,
         last=kinds[last],

@@ -3,22 +3,20 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
-from brittle.report.content import OTHER_JSON, kind_of, object_of, placed, shown, story_of
+from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.page import REPORT, run_page
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
+from brittle.runs.kinds import TRAINING, UNIVERSAL, kind_in
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
 
-EXPECTED = (
-    "expected the folder of an audit or of a study, the weights or NAME.training.json of a training, or the "
-    "perturbation of `brittle universal`"
-)
+EXPECTED = "expected the folder of an audit, a study, a training or a universal perturbation"
 """What a page can be written of."""
 ROWS, COURSE = ".rows.parquet", ".training.json"
-"""Ends of the names of files that lie beside a perturbation and beside weights."""
+"""Ends of the names of files that earlier versions wrote beside a perturbation and beside weights."""
 
 
 def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> Path:
@@ -27,10 +25,10 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
     What is read need not be trusted. The same files give the same page, byte for byte.
 
     Args:
-        run: the folder of an audit, finished or not; the folder of a study; the weights or the NAME.training.json of a
-            training; the perturbation of `brittle universal`, with its rows beside it.
+        run: the folder of an audit, finished or not, of a study, a training or a universal perturbation, or a file in
+            it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its rows.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
-            NAME.html beside the file. There a page replaces the one before.
+            NAME.html beside the file of an earlier version. There a page replaces the one before.
         force: replace another page at `out`; what is no page of brittle always stays.
 
     Returns:
@@ -62,7 +60,12 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
 
 
 def _folder(run: Path, out: Path | None, force: bool) -> Path:
-    if (run / MANIFEST).exists():
+    kind = kind_in(run)
+    if kind == "training":
+        return write_training(run, out, force=force)
+    if kind == "universal":
+        return write_universal(run, out, force=force)
+    if (run / MANIFEST).exists() and not (run / STUDY).exists():
         return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
         with shown(run / STUDY, "the table of a study"):
@@ -76,7 +79,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY):
+    if run.name in (MANIFEST, STUDY) or folder_of(run, TRAINING) or folder_of(run, UNIVERSAL):
         return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):
         plain = run.with_name(run.name.removesuffix(ROWS))

@@ -10,6 +10,7 @@ from brittle.identity.compare import fingerprint
 from brittle.identity.sources import changed_files
 from brittle.older_names import TODAY
 from brittle.runs.checkpoint import sealed
+from brittle.runs.kinds import TITLES
 from brittle.runs.manifest_info import CodeInfo, DataInfo, Name, NetworkInfo, Strict, ThreatInfo
 
 FORMAT = 2
@@ -18,13 +19,6 @@ DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change a result; another version of them makes another run."""
 KindName = Literal["audit", "universal", "training", "study"]
 """What a folder is of."""
-TITLES: dict[str, str] = {
-    "audit": "an audit",
-    "universal": "a universal perturbation",
-    "training": "a training",
-    "study": "a study",
-}
-"""The kinds with their articles, as messages name them."""
 LAST = ("versions", "code", "files", "notes", "identity")
 """Fields that stand at the end of ``manifest.json``."""
 

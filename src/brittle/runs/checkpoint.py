@@ -11,7 +11,7 @@ from typing import Any, Literal
 from safetensors.torch import save
 from torch import Tensor, uint8
 
-from brittle.errors import OverLimit, RunError, quoted
+from brittle.errors import RunError, quoted
 from brittle.files import write_atomically
 from brittle.identity.compare import differing
 from brittle.reading import open_tensors, own_header
@@ -127,12 +127,3 @@ def read_checkpoint(path: Path, of: Of, identity: str) -> Kept:
             f"another file, or {begin}"
         )
     return Kept(header, tensors)
-
-
-def belongs_to_another(path: Path, identity: str) -> bool:
-    """Whether a file is a checkpoint of brittle of other work; one that cannot be read is none."""
-    try:
-        with open_tensors(path) as file:
-            return own_header(file, path)["identity"] != identity
-    except (OSError, OverLimit, KeyError, TypeError, ValueError):
-        return False

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 from brittle.errors import RunError
 from brittle.files import cannot_write, write_atomically
 from brittle.names import stored
-from brittle.runs.base import TITLES, BaseManifest, kind_of
+from brittle.runs.base import BaseManifest, kind_of
 from brittle.runs.kinds import RUN as MANIFEST
-from brittle.runs.kinds import Kind
+from brittle.runs.kinds import TITLES, Kind
 from brittle.runs.lock import clear_unfinished, hold_folder, join_folder, names_held, share_folder, taken
 from brittle.runs.place import check_folder
 from brittle.runs.read import read_manifest

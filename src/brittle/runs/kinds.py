@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from brittle.errors import OverLimit
-from brittle.reading import open_ordinary, open_tensors, own_header, read_json
+from brittle.reading import read_json
 
+TITLES = {
+    "audit": "an audit",
+    "universal": "a universal perturbation",
+    "training": "a training",
+    "study": "a study",
+}
+"""The kinds of manifests with their articles, as messages name them."""
 OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
 ATTACK = "attack.json"
@@ -42,16 +46,6 @@ class Kind:
     files: tuple[str, ...] = ()
 
 
-def header_of(path: Path) -> Mapping[str, Any]:
-    """Return what we wrote into the header of a safetensors file; nothing where there is nothing of ours."""
-    try:
-        with open_tensors(path, "np") as file:
-            found: object = own_header(file, path)
-    except (OSError, OverLimit, KeyError, TypeError, ValueError):
-        return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-
 def json_of(path: Path) -> Mapping[str, Any]:
     """Return the object in a JSON file; nothing where there is none."""
     try:
@@ -59,17 +53,6 @@ def json_of(path: Path) -> Mapping[str, Any]:
     except (OSError, OverLimit, ValueError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-
-
-def rows_of(path: Path) -> str | None:
-    """Return the id of the perturbation that a file of rows belongs to; None where it is no such file."""
-    try:
-        with open_ordinary(path) as file:
-            found = pq.read_schema(file).metadata or {}
-    except (OSError, pa.ArrowException):
-        return None
-    name = found.get(b"brittle.id")
-    return None if name is None else name.decode(errors="replace")
 
 
 def kind_in(folder: Path) -> str | None:
@@ -92,11 +75,6 @@ def _page(path: Path) -> bool:
         return False
 
 
-PERTURBATION = Kind("a perturbation", lambda path: {"made", "p"} <= header_of(path).keys())
-WEIGHTS = Kind("a file of weights", lambda path: {"architecture", "settings"} <= header_of(path).keys())
-CHECKPOINT = Kind("a checkpoint", lambda path: {"identity", "of"} <= header_of(path).keys())
-ROWS = Kind("a file of rows", lambda path: rows_of(path) is not None)
-COURSE = Kind("the course of a training", lambda path: {"architecture", "epochs"} <= json_of(path).keys())
 PAGE = Kind("a page", _page)
 RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
 UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))

@@ -2,20 +2,20 @@
 
 import os
 import stat
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
 from brittle.files import check_names, path_of, regular_or_nothing
-from brittle.runs.kinds import Kind, kind_in
-from brittle.runs.lock import names_held, sweep
+from brittle.runs.kinds import TITLES, Kind, kind_in
+from brittle.runs.lock import sweep
 
 LONGEST = "n" * 99
 """As long as any name that is given within a folder of ours."""
 ENDINGS = (".safetensors", ".training.json", ".png", ".html")
 """Endings that give way to that of a file beside; any other part of a name, such as the .1 of v-0.1, stays."""
+OLD_ENDING = ".safetensors"
+"""Of the files that `universal` and `train` wrote before they wrote folders."""
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -56,67 +56,33 @@ def files_named(*specs: object) -> list[Path]:
     return found
 
 
-@dataclass(frozen=True)
-class FilePlace:
-    """Where a command shall write a file, with those beside it.
+def folder_of(out: Path | str) -> tuple[Path, str]:
+    """Return the folder that a command writes into, and what is to be told where a file was named as in version 0.1.
 
-    Attributes:
-        path: the file.
-        kind: of the file; one of the same kind may be replaced with `force`, any other may not.
-        sides: what is written beside it, by ending.
-        inputs: what is being read, and is never written over.
-        force: replace what is of the same kind.
+    Args:
+        out: what the user named; of a name that ends in `.safetensors` the folder is the part before.
+
+    Raises:
+        RunError: the file of an earlier version lies there, which stays.
+
+    Example:
+        >>> folder_of("v-0.1")
+        (PosixPath('v-0.1'), '')
+        >>> folder_of("v.safetensors")[0]
+        PosixPath('v')
     """
-
-    path: Path
-    kind: Kind
-    sides: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
-    inputs: Iterable[Path] = ()
-    force: bool = False
-
-    def side(self, ending: str) -> Path:
-        """Return the file beside of an ending."""
-        return beside(self.path, ending)
-
-    def check(self) -> None:
-        """Refuse a place where something lies that is none of ours, whatever `force` says.
-
-        Raises:
-            RunError: a folder, a device, a link, a file of another kind, or one that is being read.
-        """
-        check_names(self.path, *map(self.side, self.sides))
-        for path, kind in ((self.path, self.kind), *((self.side(ending), kind) for ending, kind in self.sides.items())):
-            not_an_input(path, self.inputs)
-            if regular_or_nothing(path) and not kind.ours(path):
-                raise RunError(f"{path} exists and is not {kind.name} of brittle; it stays as it is, give another name")
-
-    @contextmanager
-    def held(self) -> Generator[None]:
-        """Be the only one who writes there; looks again at what lies there.
-
-        Raises:
-            RunError: as `check`, or somebody else writes there.
-        """
-        names = [self.path.name, *(self.side(ending).name for ending in self.sides)]
-        with names_held(self.path.parent, beside(self.path, "").name, names):
-            self.check()
-            yield
-
-    def replace(self, what: str, others: Iterable[Path]) -> None:
-        """Refuse to write over what another command made, unless that is asked for.
-
-        Args:
-            what: is there, in words.
-            others: the files that belong to other work; none of them needs to exist.
-
-        Raises:
-            RunError: one of them exists, and `force` is False.
-        """
-        there = [path for path in others if path.exists()]
-        if there and not self.force:
-            raise RunError(
-                f"{there[0]} holds {what}, which stays as it is; give another name, or --force to replace it"
-            )
+    path = Path(out)
+    name = path.name.removesuffix(OLD_ENDING)
+    if name in ("", path.name) or path.is_dir():
+        return path, ""
+    folder = path.with_name(name)
+    if os.path.lexists(path):
+        raise RunError(
+            f"{path} is a file, such as earlier versions wrote, and stays as it is; what is made now is a folder: give "
+            f"{folder}, or another name"
+        )
+    note = f"what is made is a folder now: it lies in {folder}, not in the file {path}; give --out {folder}, as the "
+    return folder, note + f"ending {OLD_ENDING} will be refused in the next version"
 
 
 def not_an_input(path: Path, inputs: Iterable[Path]) -> None:
@@ -158,8 +124,8 @@ def check_folder(folder: Path, kind: Kind, inputs: Iterable[Path] = ()) -> None:
     if others and not kind.ours(folder):
         if other := kind_in(folder):
             raise RunError(
-                f"{folder} is not {kind.name} but holds work of another kind ({quoted(other, 20)}); it stays as it is, "
-                "give a new or an empty folder"
+                f"{folder} is the folder of {TITLES.get(other, quoted(other, 20))}, not {kind.name}; it stays as it "
+                "is, give a new or an empty folder"
             )
         raise RunError(
             f"{folder} is not {kind.name} of brittle but holds other files ({', '.join(others[:3])}); they stay as "
@@ -179,8 +145,13 @@ def check_page(path: Path, kind: Kind, *, asked: bool, force: bool) -> None:
     Raises:
         RunError: something is there that stays.
     """
-    place = FilePlace(path, kind, force=force or not asked)
-    place.check()
-    place.replace("another page", [path])
+    check_names(path)
+    if regular_or_nothing(path):
+        if not kind.ours(path):
+            raise RunError(f"{path} exists and is not {kind.name} of brittle; it stays as it is, give another name")
+        if asked and not force:
+            raise RunError(
+                f"{path} holds another page, which stays as it is; give another name, or --force to replace it"
+            )
     if path.parent.is_dir():
         sweep(path.parent)

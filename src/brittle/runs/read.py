@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from brittle.errors import RunError, quoted
 from brittle.reading import parse_json, read_text
-from brittle.runs.base import FORMAT, TITLES, BaseManifest, kind_of
+from brittle.runs.base import FORMAT, BaseManifest, kind_of
 from brittle.runs.checkpoint import broken_seal
+from brittle.runs.kinds import TITLES
 from brittle.runs.manifest import Manifest
 from brittle.runs.older import spelt_anew, with_todays_fields
 from brittle.runs.result_manifests import StudyManifest, TrainingManifest, UniversalManifest

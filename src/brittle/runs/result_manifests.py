@@ -103,7 +103,6 @@ class StudyManifest(BaseManifest):
         study: its name.
         scale: "small" or "paper".
         data, models: the folders that were given, None for none.
-        contents: sha256 of the files of the folder by name, once they are finished.
     """
 
     kind: KindName = "study"
@@ -111,7 +110,6 @@ class StudyManifest(BaseManifest):
     scale: str
     data: Name | None = None
     models: Name | None = None
-    contents: dict[str, str] = Field(default_factory=dict[str, str])
 
     def identity_fields(self) -> dict[str, JsonValue]:
         """What was asked for; what determines a figure is the identity of its cell."""
@@ -119,5 +117,5 @@ class StudyManifest(BaseManifest):
         return {"format": self.format, **cast("dict[str, JsonValue]", asked), **self.surrounding_fields()}
 
 
-ResultManifest = UniversalManifest | TrainingManifest | StudyManifest
+ResultManifest = UniversalManifest | TrainingManifest
 """Of a folder of a few files that are written once."""

@@ -1,4 +1,4 @@
-"""Folders of a few files that are written once: of a universal perturbation, of a training, of a study."""
+"""Folders of a few files that are written once: of a universal perturbation, and of a training."""
 
 import hashlib
 from abc import ABC

@@ -36,7 +36,7 @@ class ModelSpec:
 
     Attributes:
         spec: what `open_network` understands; or a network, a module, a callable or a classifier.
-        weights: safetensors for architectures and factories.
+        weights: for architectures and factories: a safetensors file, or the folder of a training.
         dtype: the network's number format, as in `open_network`.
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
@@ -58,7 +58,9 @@ class ModelSpec:
             argument=True,
         ),
     ]
-    weights: Annotated[Path | None, Option("A .safetensors file for architectures and factories.")] = None
+    weights: Annotated[
+        Path | None, Option("For architectures and factories: a .safetensors file, or the folder of `train`.")
+    ] = None
     dtype: Annotated[
         str | None,
         Option(

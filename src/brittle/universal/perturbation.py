@@ -19,6 +19,7 @@ from brittle.maths import norms
 from brittle.names import stored_within
 from brittle.reading import open_tensors, own_header
 from brittle.runs.checkpoint import checksum
+from brittle.runs.kinds import PERTURBATION_FILE
 from brittle.threats import Lp
 from brittle.types import Images
 
@@ -64,7 +65,7 @@ class Perturbation:
 
     @property
     def id(self) -> str:
-        """The sha256 of tensor, norm and radius; the file of rows beside a perturbation carries it too."""
+        """The sha256 of tensor, norm and radius, by which a file is seen to be whole."""
         return checksum({"p": self.threat.name[1:], "radius": float(self.threat.radius)}, {"perturbation": self.tensor})
 
     @checked
@@ -137,13 +138,22 @@ class Perturbation:
     def load(cls, path: Path | str) -> "Perturbation":
         """Read what `save` wrote.
 
+        Args:
+            path: the file, or the folder of `brittle universal`.
+
         Raises:
-            RunError: there is no such file, it is none of `save`, or it is larger than its own radius.
+            RunError: there is no such file, it is none of `save`, it is larger than its own radius, or the folder is of
+                something else, not finished or damaged.
             OverLimit: it would take more than the limits allow.
         """
+        path = Path(path)
+        if path.is_dir():
+            from brittle.runs.results import UniversalFolder  # manifests take longer to import than all the rest
+
+            path = UniversalFolder.open(path).file(PERTURBATION_FILE)
         try:
-            with open_tensors(Path(path)) as file:
-                header = own_header(file, Path(path))
+            with open_tensors(path) as file:
+                header = own_header(file, path)
                 tensor = file.get_tensor("perturbation")
             if not isinstance(header, dict) or header["format"] != FORMAT:
                 raise ValueError(f"its header is of another format than {FORMAT}, which this version reads")
@@ -153,5 +163,5 @@ class Perturbation:
             return found
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RunError(
-                f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected a file of `brittle universal`"
+                f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected what `brittle universal` left"
             ) from error

@@ -19,6 +19,7 @@ from brittle.runs.place import check_folder, files_named
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.bench.kept import keep_study
+from brittle.studies.bench.stated import begun, ended
 from brittle.studies.bench.study import (
     SCALES,
     Cell,
@@ -99,10 +100,12 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     )
     with folder_joined(work.folder):
         (work.folder / CELLS).mkdir(exist_ok=True)
+        manifest = begun(study.name, name if isinstance(name, str) else study.name, setting)
         work.go(study.cells(setting))
         result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
         write_tables(result)
         keep_study(result)
+        ended(work.folder, manifest)
     asked = f", none computed once more (each took over {ASKED_SECONDS:g} s)" if work.reused else ""
     asked = ", one of them computed once more and the same" if work.asked else asked
     kept = f"{work.reused} kept from before{asked}"

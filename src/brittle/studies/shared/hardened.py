@@ -72,14 +72,14 @@ class HardenedBenchmark(Benchmark):
                 design,
                 open_source(data, fit=Fit(*design.input_shape), max_images=self.images),
                 path,
-                self.command,
+                self.command.split(),
                 settings=self.settings,
                 adversarial=self.training,
                 device=self.setting.device,
                 progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, "attacked"),
             )
 
-        path = trained_once(self.setting, f"{name}.safetensors", make)
+        path = trained_once(self.setting, name, make)
         return open_network(self.origin.architecture, weights=path, device=self.setting.device)
 
     def story(self) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from brittle.runs.kinds import RUN, json_of
 from brittle.runs.lock import names_held
 from brittle.studies.bench.study import Setting
 
@@ -12,12 +13,13 @@ PAUSE = 1.0
 
 
 def trained_once(setting: Setting, name: str, make: Callable[[Path], None]) -> Path:
-    """Return a file of weights in the folder of trained networks; made now unless it is there.
+    """Return where a network lies in the folder of trained networks; made now unless it is there.
 
     Args:
         setting: what the user chose.
-        name: of the file; it holds the digest of everything that determines the weights.
-        make: trains, and writes the file that it is given.
+        name: of a file of weights, or of the folder of a training; it holds the digest of everything that determines
+            the weights.
+        make: trains, and writes the file or the folder that it is given.
 
     Raises:
         RunError: the folder cannot be written.
@@ -32,8 +34,13 @@ def trained_once(setting: Setting, name: str, make: Callable[[Path], None]) -> P
         told = True
         time.sleep(PAUSE)
 
-    if not path.is_file():
-        with names_held(path.parent, f"{path.stem}.study", (), wait=wait):
-            if not path.is_file():
+    if not _there(path):
+        with names_held(path.parent, f"{path.name}.study", (), wait=wait):
+            if not _there(path):
                 make(path)
     return path
+
+
+def _there(path: Path) -> bool:
+    """Whether a network is trained: its file lies there, or a folder whose manifest says that it is finished."""
+    return path.is_file() or json_of(path / RUN).get("status") == "finished"

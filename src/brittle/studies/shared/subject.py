@@ -101,13 +101,13 @@ class Benchmark:
         return f"needs {names}, which is not in the folder given with --models, {self.setting.models}"
 
     def _trained(self) -> Path:
-        """The weights, trained now unless an earlier run has done so; a killed training goes on."""
+        """The folder of the training, made now unless an earlier run has done so; a killed one goes on."""
         origin, setting = self.origin, self.setting
         epochs, data = dict(origin.epochs)[setting.scale], setting.data_file(origin.training)
         recipe = self._recipe(epochs)
         device = setting.device.partition(":")[0]
         identity_fields = [asdict(recipe), open_source(str(data)).digest(), device, own_digest()]
-        name = f"{origin.architecture}-{fingerprint(identity_fields)[:12]}.safetensors"
+        name = f"{origin.architecture}-{fingerprint(identity_fields)[:12]}"
 
         def make(path: Path) -> None:
             setting.tell(f"{origin.row}: training {origin.architecture}, {recipe.epochs} epochs")

@@ -1,0 +1,63 @@
+"""What the manifest of a training says of network, images and settings."""
+
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+
+from brittle.data import Source
+from brittle.models import digest_of
+from brittle.models.network import parameters_of
+from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo
+from brittle.runs.result_manifests import TrainingManifest
+from brittle.runs.surroundings import machine, now, versions_of
+from brittle.training.plain import Design
+
+
+def manifest_of(
+    design: Design, first: nn.Module, stated: dict[str, Any], source: Source, tested: Source | None, **asked: Any
+) -> TrainingManifest:
+    """Return what the folder will say of a training.
+
+    Args:
+        design: the architecture.
+        first: the network before the training.
+        stated: what determines the weights, as `identity_of` states it.
+        source: the training images.
+        tested: those that the accuracy is measured on.
+        **asked: command and device.
+    """
+    return TrainingManifest(
+        created=now(),
+        seed=stated["settings"]["seed"],
+        **asked,
+        machine=machine(),
+        versions=versions_of(),
+        code=CodeInfo(brittle=stated["brittle's code"], yours=stated["your code"]),
+        network=NetworkInfo(
+            spec=design.name,
+            digest=digest_of(first),
+            parameters=parameters_of(first),
+            input_shape=design.input_shape,
+            bounds=(0.0, 1.0),
+            tensors=stated["tensors that are no weights"],
+        ),
+        data=_described(source),
+        content=stated["images and labels"],
+        test=None if tested is None else _described(tested),
+        settings=stated["settings"],
+        adversarial=stated["attack"],
+    )
+
+
+def _described(source: Source) -> DataInfo:
+    return DataInfo(
+        spec=source.spec,
+        digest=source.digest(),
+        images=len(source),
+        classes=list(source.classes),
+        fit=asdict(source.fit),
+        converted=source.conversions(),
+        skipped=source.skipped,
+        relabelled=None if source.relabelled is None else list(source.relabelled),
+    )
