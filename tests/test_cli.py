@@ -296,11 +296,11 @@ def test_universal_prints_what_it_fools(tmp_path: Path):
     ]
     said = runner.invoke(app, [*line, "--out", str(out)], catch_exceptions=False)
     assert said.exit_code == 0
-    assert "fooled, unseen" in said.stderr
+    assert "fooled, held-out" in said.stderr
     assert "random noise" in said.stderr
     assert (out / "report.html").exists()
     told = json.loads(runner.invoke(app, [*line, "--out", str(out), "--json"], catch_exceptions=False).stdout)
-    assert told["fooling"]["unseen"]["n"] == 20
+    assert told["fooling"]["held_out"]["n"] == 20
 
 
 def test_a_network_in_halves_gives_the_figures_of_float32(tmp_path: Path):

@@ -46,7 +46,7 @@ OPTIONS = [
         "--labels",
         "--weights",
         "--target",
-        "--unseen",
+        "--held-out",
         "--fail-under",
     ),
     *("--data", "--set", "--epochs", "--fraction", "--warmup", "--clean-epochs", "--recipe", "--test", "--scale"),

@@ -30,7 +30,7 @@ def universal(name: str) -> SimpleNamespace:
     made = SimpleNamespace(threat=SimpleNamespace(name="linf"), size=0.1, made={"noise": False})
     rate = proportion(1, 2)
     return SimpleNamespace(
-        path=Path(name), rows=Path(name), perturbation=made, seen=rate, unseen=None, noise=rate, said=(name,)
+        path=Path(name), rows=Path(name), perturbation=made, training=rate, held_out=None, noise=rate, said=(name,)
     )
 
 

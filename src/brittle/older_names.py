@@ -10,6 +10,7 @@ TODAY = {
     "limit": "max_images",
     "rivals": "candidates",
     "share": "fraction",
+    "unseen": "held_out",
 }
 """What is called so today, by the older name."""
 

@@ -50,9 +50,9 @@ def show_universal(made: Universal) -> None:
     size = f"{made.perturbation.threat.name} {made.perturbation.size:.4g}"
     say(f"perturbation     {made.path}  ({size})")
     say(f"rows             {made.rows}")
-    console.print(f"fooled, seen     {percent(made.seen)}")
-    if made.unseen is not None:
-        console.print(f"fooled, unseen   {percent(made.unseen)}")
+    console.print(f"fooled, training {percent(made.training)}")
+    if made.held_out is not None:
+        console.print(f"fooled, held-out {percent(made.held_out)}")
     console.print(f"random noise     {percent(made.noise)}")
     for line in made.said:
         tell(f"images           {line}")

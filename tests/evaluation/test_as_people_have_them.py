@@ -101,7 +101,7 @@ def test_universal_perturbations_of_halves_and_of_networks_that_write(method, tm
         assert one.perturbation.tensor.dtype == torch.float32
         assert one.perturbation.size <= 0.3 + 1e-6
     for name in ("half", "brain"):
-        assert made[name].unseen.value == pytest.approx(made["wide"].unseen.value, abs=0.21)  # of 15 images
+        assert made[name].held_out.value == pytest.approx(made["wide"].held_out.value, abs=0.21)  # of 15 images
     assert torch.equal(made["in"].perturbation.tensor, made["out"].perturbation.tensor)
     assert made["in"].plain()["fooling"] == made["out"].plain()["fooling"]
     write_universal(made["half"].path, tmp_path / "page.html")

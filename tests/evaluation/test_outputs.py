@@ -110,7 +110,7 @@ def test_the_same_call_again_reads_what_it_made_and_another_is_refused(command, 
     if command == "train":
         assert (again.accuracy, again.history) == (first.accuracy, first.history)
     else:
-        assert (again.seen, again.unseen, again.noise) == (first.seen, first.unseen, first.noise)
+        assert (again.training, again.held_out, again.noise) == (first.training, first.held_out, first.noise)
     with pytest.raises(RunError, match=r"holds another run.*--force to replace it(?s:.*)seed: 0, now 1"):
         MADE[command](out, seed=1)
     assert everything(tmp_path) == before

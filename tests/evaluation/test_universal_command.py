@@ -28,7 +28,7 @@ LOOKED: list[float] = []
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("universal") / "v"
-    spec = {"attack": "ascent:passes=3", "eps": 0.3, "max_images": 120, "unseen": 40, "batch": 50}
+    spec = {"attack": "ascent:passes=3", "eps": 0.3, "max_images": 120, "held_out": 40, "batch": 50}
     return universal("digits-lenet", "digits", out, **spec, looking=LOOKED.append)
 
 
@@ -45,14 +45,14 @@ def test_both_figures_are_those_of_a_fresh_look(made):
         clean = module(images).argmax(1)
         moved = module((images + change.tensor).clamp(0, 1)).argmax(1)
     assert change.size <= 0.3 + 1e-6
-    for kind, estimate, count in (("seen", made.seen, 80), ("unseen", made.unseen, 40)):
+    for kind, estimate, count in (("seen", made.training, 80), ("unseen", made.held_out, 40)):
         places = torch.tensor([row["index"] for row in rows if row["kind"] == kind])
         assert estimate.n == count == len(places)
         assert estimate.value == pytest.approx(float((clean[places] != moved[places]).double().mean()))
         assert [row["class_perturbed"] for row in rows if row["kind"] == kind] == moved[places].tolist()
     assert sorted(row["index"] for row in rows) == list(range(120))
-    assert made.unseen.value > 0.5 > made.noise.value
-    assert change.made["fooling"]["unseen"]["value"] == made.unseen.value
+    assert made.held_out.value > 0.5 > made.noise.value
+    assert change.made["fooling"]["unseen"]["value"] == made.held_out.value
 
 
 def test_the_file_says_how_it_was_made(made):
@@ -67,7 +67,7 @@ def test_the_page_shows_it(made, tmp_path):
     page = write_universal(made.path, tmp_path / "page.html").read_text()
     assert "images it has not seen get another class" in page
     assert "data:image/png" in page
-    assert f"n = {made.unseen.n}" in page
+    assert f"n = {made.held_out.n}" in page
 
 
 def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):
@@ -84,8 +84,8 @@ def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):
 
 
 def test_all_images_can_be_used(tmp_path):
-    every = universal("digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=1", max_images=30, unseen=0)
-    assert (every.unseen, every.seen.n, every.noise.n) == (None, 30, 30)
+    every = universal("digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=1", max_images=30, held_out=0)
+    assert (every.held_out, every.training.n, every.noise.n) == (None, 30, 30)
     write_universal(every.path)
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
     with pytest.raises(InputError, match="linf and l2"):
         universal("digits-lenet", "digits", tmp_path / "v", norm="l1")
     with pytest.raises(InputError, match="at least one must be left"):
-        universal("digits-lenet", "digits", tmp_path / "v", max_images=10, unseen=10)
+        universal("digits-lenet", "digits", tmp_path / "v", max_images=10, held_out=10)
     with pytest.raises((InputError, UnsupportedThreat), match="one radius"):
         universal("digits-lenet", "digits", tmp_path / "v", max_images=10, eps=math.inf)
 
@@ -121,8 +121,8 @@ def test_the_usual_radii_are_the_papers():
 
 def test_methods_without_data_are_tried_on_noise(tmp_path):
     made = universal("digits-lenet", None, tmp_path / "v", attack="gd-uap:iterations=30", eps=0.3, max_images=60)
-    assert made.unseen is not None
-    assert (made.seen.n, made.unseen.n) == (30, 30)
+    assert made.held_out is not None
+    assert (made.training.n, made.held_out.n) == (30, 30)
     assert made.perturbation.made["data"] == "noise"
     assert pq.read_table(made.rows)["name"].to_pylist()[0].startswith("noise/")
     page = write_universal(made.path).read_text()

@@ -37,7 +37,7 @@ def training(**changes):
 
 def universal(**changes):
     fields = {**COMMON, "network": NETWORK, "data": DATA, "threat": ThreatInfo(norm="linf", radius=0.1)}
-    return UniversalManifest(**{**fields, "batch": 4, "unseen": 2, "attack": "ascent", "method": "M()", **changes})
+    return UniversalManifest(**{**fields, "batch": 4, "held_out": 2, "attack": "ascent", "method": "M()", **changes})
 
 
 def study(**changes):
@@ -97,7 +97,7 @@ def test_asking_for_another_kind_is_one_sentence(tmp_path):
         (training(), training(code=CodeInfo(brittle="e" * 64)), [f"brittle's code: {'c' * 12}, now {'e' * 12}"]),
         (training(), training(device="cuda:0", machine="another", created="later"), ["device: cpu, now cuda"]),
         (universal(), universal(method="N()", attack="n"), ["method: M(), now N()"]),
-        (universal(), universal(unseen=1, batch=9), ["images kept aside: 2, now 1"]),
+        (universal(), universal(held_out=1, batch=9), ["images kept aside: 2, now 1"]),
         (study(), study(scale="paper"), ["scale: small, now paper"]),
         (study(), study(command=["other"]), []),
     ],

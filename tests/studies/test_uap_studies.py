@@ -96,15 +96,15 @@ def study(folders, tmp_path):
 
 def test_x_and_the_unseen_images_are_disjoint_halves(setting):
     paper = Photographs(MOBILENET_128, replace(setting, scale="paper"))
-    both = torch.cat([paper.given.images, paper.unseen.images])
+    both = torch.cat([paper.given.images, paper.held_out.images])
     assert both.dtype == torch.uint8
-    assert len(paper.given) == len(paper.unseen) == IMAGES // 2
+    assert len(paper.given) == len(paper.held_out) == IMAGES // 2
     (block,) = paper.source.blocks(IMAGES)
     every = (block.images * 255).round().to(torch.uint8)
     assert sorted(both.flatten(1).tolist()) == sorted(every.flatten(1).tolist())
     small = Photographs(MOBILENET_128, setting, most=(4, 7))
     assert torch.equal(small.given.images, paper.given.images[:4])
-    assert torch.equal(small.unseen.images, paper.unseen.images[:7])
+    assert torch.equal(small.held_out.images, paper.held_out.images[:7])
     assert torch.equal(small.first(3).images, paper.given.images[:3])
     other = Photographs(MOBILENET_128, replace(setting, seed=1), most=(4, 7))
     assert not torch.equal(other.given.images, small.given.images)
@@ -192,7 +192,7 @@ def test_a_perturbation_fools_other_networks_at_their_own_size(study, setting):
         assert values == [result.entry(row, column).measured.value for column in figure.columns]
     made = Photographs(MOBILENET_128, setting).found(QUICK, LINF)
     onto = Photographs(MOBILENET_160, setting)
-    wanted = fooled(onto.unseen, made.resampled(8, 8).tensor)
+    wanted = fooled(onto.held_out, made.resampled(8, 8).tensor)
     assert result.entry(MOBILENET_128.row, MOBILENET_160.row).measured == wanted
     assert result.entry("VGG-16", "VGG-19").published == 73.1
     assert study("uap-cross-model").reused == 6
@@ -232,9 +232,9 @@ def test_dominant_labels_and_their_graph(study):
 def test_sizes_of_x(study):
     result = study("uap-set-size")
     (curves,) = result.figures
-    x, unseen = curves.lines["unseen images"]
+    x, held_out = curves.lines["held-out images"]
     assert list(x) == [5, 10]
-    assert [result.entry(MOBILENET_128.row, f"{size}").measured.value for size in x] == unseen
+    assert [result.entry(MOBILENET_128.row, f"{size}").measured.value for size in x] == held_out
     assert result.entry(MOBILENET_128.row, "10.given").measured.n == 10
     assert result.entry(MOBILENET_128.row, "20").measured is None
     assert result.entry("GoogLeNet", "500").published == "> 30 %"
@@ -250,7 +250,7 @@ def test_normals_of_linear_boundaries_are_differences_of_weights(setting):
     assert len(around.normals) > 10
     assert around.normals.norm(dim=1).numpy() == pytest.approx(1, abs=1e-5)
     assert (around.normals @ lines.T).amax(1).numpy() == pytest.approx(1, abs=1e-4)
-    assert seen.unseen.fooled(torch.zeros(seen.shape)).sum() == 0
+    assert seen.held_out.fooled(torch.zeros(seen.shape)).sum() == 0
     assert float(around.single.norm()) > 0
 
 

@@ -50,8 +50,9 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
-            named = cast("Any", by_todays_names(kwargs, signature.parameters))
-            again = function if named == kwargs else asked  # an unknown name says so in the words that everyone knows
+            named = by_todays_names(kwargs, signature.parameters)
+            # an unknown name says so in the words that everyone knows
+            again = cast("Callable[..., R]", function if named == kwargs else asked)
             return again(*args, **named)
         hints = _hints(function)
         for name, value in bound.arguments.items():

@@ -26,7 +26,7 @@ def universal(
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
-    unseen: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
+    held_out: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -55,7 +55,7 @@ def universal(
             question=question,
             attack=attack,
             effort=effort,
-            unseen=unseen,
+            held_out=held_out,
             force=force,
             watch=passes.tell,
             progress=passes.advance,

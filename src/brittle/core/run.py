@@ -91,7 +91,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         >>> result.adversarial.shape
         torch.Size([3, 1, 2, 2])
     """
-    settings = {"quantization": quantization, "eot_samples": eot_samples}
+    settings: dict[str, Any] = {"quantization": quantization, "eot_samples": eot_samples}
     settings |= by_todays_names(older, settings)
     options = Options(
         *(attack, classifier, images, labels, goal, threat, seed, batch, ids, budget),

@@ -1,4 +1,4 @@
-"""`universal`: one perturbation for all images, saved with how it was made and what it does to unseen images."""
+"""`universal`: one perturbation for all images, saved with how it was made and what it does to held-out images."""
 
 import math
 import warnings
@@ -52,7 +52,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     question: Question | None = None,
     attack: str | UniversalAttack = "ascent",
     effort: Effort | None = None,
-    unseen: CountOrNone | None = None,
+    held_out: CountOrNone | None = None,
     force: bool = False,
     watch: Callable[[Pass], None] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -74,7 +74,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             the paper's for images of 150,528 values; for others the l2 radius that changes a value as much.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
-        unseen: how many images are kept aside; half of them by default.
+        held_out: how many images are kept aside, to judge it on; half of them by default.
         force: replace what another call left in the folder.
         watch: called after every pass over the images.
         progress: told which fraction of a pass is done.
@@ -110,15 +110,15 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     subject = open_subject(asked.model, images, device=asked.effort.device)
     device, batch = asked.effort.device or subject.device, asked.effort.batch or BATCH
     said = subject.said()
-    split = Split.of(subject, unseen, batch, seed)
-    threat = Lp(norm, usual_radius(norm, split.seen.shape) if eps is None else eps)
-    check_reach(threat, split.seen.shape, subject.classifier.bounds)
+    split = Split.of(subject, held_out, batch, seed)
+    threat = Lp(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
+    check_reach(threat, split.training.shape, subject.classifier.bounds)
     problem = UniversalProblem(
-        subject.classifier, split.seen.shape, threat, split.seen, seed, progress or ignore_progress
+        subject.classifier, split.training.shape, threat, split.training, seed, progress or ignore_progress
     )
     method.check(problem)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
-    given |= {"attack": attack, "unseen": unseen, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
+    given |= {"attack": attack, "held_out": held_out, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
     given |= {"batch": batch, "device": device, "seed": seed}
     command = command_words(["universal", subject.network.spec], given)
     origin = _origin(subject, split, loaded, method)
@@ -152,7 +152,7 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
 
 def _origin(subject: OpenedSubject, split: Split, loaded: set[str], method: UniversalAttack) -> Provenance:
     """What the network is made of, once it has been asked."""
-    first = split.seen.at(torch.arange(1))
+    first = split.training.at(torch.arange(1))
 
     def ask() -> None:
         with preserving_state(subject.classifier.module), torch.no_grad():
@@ -200,7 +200,7 @@ def _manifest(
             skipped=source.skipped,
         ),
         threat=ThreatInfo(norm=threat.name, radius=float(threat.radius), settings=threat_settings(threat)),
-        unseen=0 if split.unseen is None else len(split.unseen),
+        held_out=0 if split.held_out is None else len(split.held_out),
         attack=attack,
         method=repr(method),
     )
@@ -216,8 +216,8 @@ def _told(subject: OpenedSubject, split: Split, origin: Provenance, manifest: Un
         "data": subject.source.spec,
         "data_digest": manifest.data.digest,
         "fit": asdict(subject.source.fit),
-        "images": len(split.seen),
-        "unseen": manifest.unseen,
+        "images": len(split.training),
+        "unseen": manifest.held_out,
         "device": manifest.device,
         "versions": {name: manifest.versions[name] for name in ("brittle", "torch")},
         "attack": manifest.attack,

@@ -28,16 +28,16 @@ class Universal:
         path: the safetensors file in it.
         rows: a Parquet file with a row for every image: its class with and without the perturbation.
         perturbation: what the file holds.
-        seen, unseen: fooling rates on the images that it was made from and on those kept aside; None without such.
-        noise: the fooling rate of uniform noise of the same norm on the unseen images (on X where there are none).
+        training, held_out: fooling rates on the images that it was made from and on those kept aside; None without any.
+        noise: the fooling rate of uniform noise of the same norm on the held-out images (on X where there are none).
     """
 
     folder: Path
     path: Path
     rows: Path
     perturbation: Perturbation
-    seen: Estimate
-    unseen: Estimate | None
+    training: Estimate
+    held_out: Estimate | None
     noise: Estimate
 
     @property
@@ -47,13 +47,13 @@ class Universal:
 
     def plain(self) -> dict[str, object]:
         """Return all figures as JSON can hold them."""
-        unseen = None if self.unseen is None else asdict(self.unseen)
+        held_out = None if self.held_out is None else asdict(self.held_out)
         return {
             "folder": str(self.folder),
             "perturbation": str(self.path),
             "rows": str(self.rows),
             "size": self.perturbation.size,
-            "fooling": {"seen": asdict(self.seen), "unseen": unseen, "noise": asdict(self.noise)},
+            "fooling": {"training": asdict(self.training), "held_out": held_out, "noise": asdict(self.noise)},
             "made": dict(self.perturbation.made),
         }
 

@@ -21,13 +21,13 @@ ON_LEVEL = 1e-3
 class Split:
     """The images that a perturbation is made from and those kept aside, with their places in the source."""
 
-    seen: ImageSet
-    unseen: ImageSet | None
+    training: ImageSet
+    held_out: ImageSet | None
     names: tuple[list[str], list[str]]
     places: tuple[list[int], list[int]]
 
     @classmethod
-    def of(cls, subject: OpenedSubject, unseen: int | None, batch: int, seed: int) -> "Split":
+    def of(cls, subject: OpenedSubject, held_out: int | None, batch: int, seed: int) -> "Split":
         """Hold all images as 8-bit values, and part them by a permutation that the seed determines."""
         blocks = [block for block in subject.source.blocks(READ) if len(block)]
         if not blocks:
@@ -35,10 +35,10 @@ class Split:
         images = torch.cat([_compact(block.images) for block in blocks])
         names, index = [name for block in blocks for name in block.names], torch.cat([block.index for block in blocks])
         count = len(images)
-        aside = count // 2 if unseen is None else unseen
+        aside = count // 2 if held_out is None else held_out
         if not 0 <= aside < count:
             raise InputError(
-                f"unseen is {aside}, and there are {count} images; at least one must be left to make it from"
+                f"held_out is {aside}, and there are {count} images; at least one must be left to make it from"
             )
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         parts = order[: count - aside], order[count - aside :]
@@ -54,7 +54,7 @@ class Split:
     @property
     def groups(self) -> list[tuple[str, ImageSet, list[str], list[int]]]:
         """Return what there is as (kind, images, names, places)."""
-        both = zip(("seen", "unseen"), (self.seen, self.unseen), self.names, self.places, strict=True)
+        both = zip(("seen", "unseen"), (self.training, self.held_out), self.names, self.places, strict=True)
         return [(kind, images, names, places) for kind, images, names, places in both if images is not None]
 
 

@@ -33,7 +33,7 @@ LABELS = 10
 SHOTS = 6
 """Images shown before and after."""
 FROM, WITHOUT = "the images it was made from", "the images that told how far it was"
-UNSEEN = "images it has not seen"
+HELD_OUT = "held-out images"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
 def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     """The whole page as text."""
     made = header["made"]
-    kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": UNSEEN}
+    kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
     passes = [int(one["number"]) for one in made["passes"]]

@@ -21,7 +21,7 @@ class UniversalManifest(BaseManifest):
     Attributes:
         batch: images in one call of the network.
         network, data, threat: what was asked; `data` holds all images, or those of noise that stand for them.
-        unseen: how many of the images were kept aside.
+        held_out: how many of the images were kept aside.
         attack: the method, as the user wrote it; `method`: the same with every setting.
         contents: sha256 of the files of the folder by name, once they are finished.
     """
@@ -31,7 +31,7 @@ class UniversalManifest(BaseManifest):
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
-    unseen: int = Field(ge=0)
+    held_out: int = Field(ge=0)
     attack: Name
     method: Name
     contents: dict[str, str] = Field(default_factory=dict[str, str])
@@ -43,7 +43,7 @@ class UniversalManifest(BaseManifest):
             **self.code_fields(),
             "network": network_fields(self.network),
             "data": data_fields(self.data),
-            "images kept aside": self.unseen,
+            "images kept aside": self.held_out,
             "norm and radius": threat_fields(self.threat),
             "method": self.method,
             **self.surrounding_fields(),

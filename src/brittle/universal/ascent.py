@@ -31,7 +31,7 @@ class UniversalAscent(UniversalAttack):
     "Universal adversarial training", AAAI 2020 (algorithm 2), with the loss of Zhang et al., "Understanding adversarial
     examples from the mutual influence of images and perturbations", CVPR 2020. Our own: the momentum of normalised
     gradients with a step of the norm that shrinks on a cosine to nothing, and the images seen each time through another
-    crop, scale and mirror, without which few images are fooled and the unseen ones are not.
+    crop, scale and mirror, without which few images are fooled and the held-out ones are not.
 
     Attributes:
         passes: over the images.

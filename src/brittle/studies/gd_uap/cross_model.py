@@ -30,14 +30,14 @@ SMALL = Short(iterations=200, shown=150, batch=5)
 GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_128)
 VIEWS = (*GIVEN, *FETCHED)
 ONLY_PUBLISHED = ("CaffeNet", "VGG-F")
-_HERE, _THEIRS = "Fooling rate of unseen images, by network shown to", "The paper's networks"
+_HERE, _THEIRS = "Fooling rate of held-out images, by network shown to", "The paper's networks"
 COLUMNS = (
     *(Column(view.row, view.row, "percent", _HERE) for view in GIVEN),
     *(Column(view.row, view.row, "percent", _THEIRS) for view in FETCHED),
     *(Column(name, name, "percent", _THEIRS, measured=False) for name in ONLY_PUBLISHED),
 )
 NOTES = (
-    f"A row's perturbation is made for the row's network by {METHOD}, and added to the unseen photographs as every "
+    f"A row's perturbation is made for the row's network by {METHOD}, and added to the held-out photographs as every "
     "column's network takes them; between networks of other input sizes it is resampled, which makes it weaker.",
     f"{LAYERS} {RADIUS}",
     SMALL.note,
@@ -71,7 +71,7 @@ class Gallery:
             _, height, width = photographs.shape
             noise = row == NOISE
             shown = photographs.noise(LINF) if noise else self.perturbation(row).resampled(height, width).tensor
-            self._rates[row, column] = fooled(photographs.unseen, shown)
+            self._rates[row, column] = fooled(photographs.held_out, shown)
         return self._rates[row, column]
 
 
@@ -124,7 +124,7 @@ class Drawn:
         rows, columns = self._rows(), [view.row for view in self.gallery.views()]
         values = [[self.gallery.rate(row, column).value for column in columns] for row in rows]
         axes = ("made for", "shown to")
-        mine = HeatMap("Measured", "Fooling rate of unseen images.", rows, columns, values, "percent", *axes)
+        mine = HeatMap("Measured", "Fooling rate of held-out images.", rows, columns, values, "percent", *axes)
         table = published()[TABLE]
         numbers = [[float(str(one)) / 100 for one in figures] for figures in table.rows.values()]
         caption = "Fooling rate on the validation images of ILSVRC, as published."

@@ -23,7 +23,7 @@ TABLE = "gd_uap_priors"
 SMALL = Short(iterations=200, shown=100, batch=5)
 VIEWS = (MOBILENET_V2, SQUEEZENET, MOBILENET_128, *FETCHED)
 ONLY_PUBLISHED = ("CaffeNet", "VGG-F")
-_SHEET = "Fooling rate of unseen images"
+_SHEET = "Fooling rate of held-out images"
 _PUBLISHED = {
     NOISE: "random noise",
     FFF: "Fast Feature Fool",
@@ -61,11 +61,11 @@ class Fooling:
         return {**self.photographs.identity(), "method": made, "threat": repr(LINF)}
 
     def measure(self) -> Measured:
-        """Make the perturbation and count the unseen images that it fools."""
+        """Make the perturbation and count the held-out images that it fools."""
         photographs = self.photographs
         noise = self.column == NOISE
         perturbation = photographs.noise(LINF) if noise else SMALL.made(self.column, photographs).tensor
-        return Measured({self.column: fooled(photographs.unseen, perturbation)}, remark=photographs.story())
+        return Measured({self.column: fooled(photographs.held_out, perturbation)}, remark=photographs.story())
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ NOTES = (
     + RADIUS
     + " The optimiser sees no label and no class. Photographs are enlarged to 513 pixels and cropped.",
     HALVES,
-    SMALL.note + f" Small: {DEEPLAB.small[1]} unseen images.",
+    SMALL.note + f" Small: {DEEPLAB.small[1]} held-out images.",
     INTERVALS,
 )
 
@@ -81,8 +81,8 @@ class Segmented:
     @cached_property
     @torch.no_grad()
     def clean(self) -> list[tuple[Integers, Integers]]:
-        """The segmentations of the unseen images as they are: of pixels that the network is sure of, and of all."""
-        images, found = self.photographs.unseen, list[tuple[Integers, Integers]]()
+        """The segmentations of the held-out images as they are: of pixels that the network is sure of, and of all."""
+        images, found = self.photographs.held_out, list[tuple[Integers, Integers]]()
         self.photographs.tell(f"{len(images)} clean segmentations")
         for row in range(len(images)):
             logits = self._logits(images.at(torch.tensor([row])))
@@ -92,8 +92,8 @@ class Segmented:
         return found
 
     def confusions(self, perturbation: Tensor) -> dict[str, Integers]:
-        """Count each unseen image's pixels by clean and perturbed class, (n, k, k): those it is sure of, and all."""
-        images, bounds = self.photographs.unseen, self.photographs.classifier.bounds
+        """Count each held-out image's pixels by clean and perturbed class, (n, k, k): those it is sure of, and all."""
+        images, bounds = self.photographs.held_out, self.photographs.classifier.bounds
         found: dict[str, list[Integers]] = {which: [] for which in _SHEETS}
         for row, clean in enumerate(self.clean):
             now = self.labels(bounds.clamp(images.at(torch.tensor([row])) + perturbation))
@@ -146,7 +146,7 @@ class Perturbed:
         return SMALL.method(self.row, self.subject.photographs.setting.scale)
 
     def measure(self) -> Measured:
-        """Make the perturbation and segment the unseen photographs with it."""
+        """Make the perturbation and segment the held-out photographs with it."""
         photographs = self.subject.photographs
         if self.row == NOISE:
             perturbation, counts = photographs.noise(LINF), self.subject.noise
@@ -163,7 +163,7 @@ class Perturbed:
         )
 
     def _sheet(self, perturbation: Tensor) -> Picture:
-        images, bounds = self.subject.photographs.unseen, self.subject.photographs.classifier.bounds
+        images, bounds = self.subject.photographs.held_out, self.subject.photographs.classifier.bounds
         order = sorted(range(len(images)), key=lambda row: -len(np.unique(self.subject.clean[row][1])))
         rows: list[Floats] = []
         for row in sorted(order[:DRAWN]):

@@ -39,7 +39,7 @@ def cells_of(
     Args:
         work: what is done with a network.
         views: the networks.
-        small: images of X and unseen ones at the small scale, by network; others are not measured at it.
+        small: images of X and held-out ones at the small scale, by network; others are not measured at it.
         setting: what the user chose.
     """
     chosen = [view for view in views if setting.scale == "paper" or view.row in small]

@@ -1,4 +1,4 @@
-"""Photographs: a network of ImageNet with the images X that a universal perturbation is made from, and unseen ones."""
+"""Photographs: a network of ImageNet with the images X that a perturbation is made from, and held-out ones."""
 
 import hashlib
 import re
@@ -37,7 +37,7 @@ FAST = UniversalAscent()
 BATCH = 50
 """Photographs in one forward pass."""
 HALVES = (
-    f"X and the unseen images are disjoint halves of one sample of ImageNet ({SAMPLE}), drawn by the seed; at the "
+    f"X and the held-out images are disjoint halves of one sample of ImageNet ({SAMPLE}), drawn by the seed; at the "
     "small scale the first images of either half. The paper has 10,000 training images and the 50,000 of validation. "
     "No labels are used: an image is fooled when its class with the perturbation is another one than without."
 )
@@ -56,7 +56,7 @@ class View:
     Attributes:
         row: what it is called in tables; the paper's name where the paper has it.
         spec: a file of the folder of networks, or `torchvision:NAME`.
-        small: most images of X, and most unseen ones, at the small scale.
+        small: most images of X, and most held-out ones, at the small scale.
     """
 
     row: str
@@ -86,12 +86,12 @@ FETCHED = (
 
 
 class Photographs:
-    """A network with X and unseen photographs; nothing is opened or read before it is asked for.
+    """A network with X and held-out photographs; nothing is opened or read before it is asked for.
 
     Args:
         view: the network.
         setting: what the user chose.
-        most: images of X and unseen ones at the small scale, in place of the view's.
+        most: images of X and held-out ones at the small scale, in place of the view's.
     """
 
     def __init__(self, view: View, setting: Setting, most: tuple[int, int] | None = None):
@@ -133,7 +133,7 @@ class Photographs:
         fit = Fit(*(self.network.input_shape or (3, 224, 224)))
         source = open_source(str(self.setting.data_file(SAMPLE)), fit=fit)
         if len(source) < 2:
-            raise DataError(f"{source.spec} holds {len(source)} images; expected at least 2, for X and unseen ones")
+            raise DataError(f"{source.spec} holds {len(source)} images; expected at least 2, for X and held-out ones")
         return source
 
     @property
@@ -148,7 +148,7 @@ class Photographs:
 
     @cached_property
     def _halves(self) -> tuple[Tensor, Tensor]:
-        """Positions of the images of X and of the unseen ones."""
+        """Positions of the images of X and of the held-out ones."""
         generator = torch.Generator().manual_seed(self.setting.seed)
         order = torch.randperm(len(self.source), generator=generator)
         first, second = order.tensor_split(2)
@@ -162,7 +162,7 @@ class Photographs:
         return self._read(self._halves[0])
 
     @cached_property
-    def unseen(self) -> ImageSet:
+    def held_out(self) -> ImageSet:
         """Images that no perturbation is made from."""
         return self._read(self._halves[1])
 
@@ -198,7 +198,7 @@ class Photographs:
         """Which network, at which size, and how many images, in a sentence."""
         _, height, width = self.shape
         network = f"Network {self.view.spec} ({self.network.parameters:,} weights)"
-        return f"{network}, images of {height} x {width}; {len(self.given):,} in X, {len(self.unseen):,} unseen."
+        return f"{network}, images of {height} x {width}; {len(self.given):,} in X, {len(self.held_out):,} held out."
 
     def tell(self, line: str) -> None:
         """Say what is being done with this network."""

@@ -35,8 +35,8 @@ NOISE_ROW = "Noise of equal norm"
 ONLY_PUBLISHED = ("VGG-F", "CaffeNet")
 THREAT: Lp = LINF
 NOTES = (
-    f"Made for the row's network from its X by {FAST!r} in the maximum norm, 10/255, and added to the unseen images "
-    "of the column's network. The unseen images are the same photographs for all networks, as far as the small "
+    f"Made for the row's network from its X by {FAST!r} in the maximum norm, 10/255, and added to the held-out images "
+    "of the column's network. The held-out images are the same photographs for all networks, as far as the small "
     "scale takes as many; each network sees them at its own size.",
     "A network of another input size gets the perturbation resampled bilinearly to that size, which leaves no value "
     "beyond 10/255 and smooths it: part of what is lost between networks of different sizes is lost by that. "
@@ -88,7 +88,7 @@ class Matrix:
 
     def _rate(self, row: str, column: str) -> Estimate:
         photographs = self.networks[column]
-        return fooled(photographs.unseen, self._change(row, photographs))
+        return fooled(photographs.held_out, self._change(row, photographs))
 
     def _change(self, row: str, photographs: Photographs) -> Tensor:
         """Return the row's perturbation at the size of a network."""
@@ -113,7 +113,7 @@ class Matrix:
             if not own
             else f"Another network is fooled more than the own one by the perturbation of {', '.join(own)}."
         )
-        caption = f"Fraction of unseen images fooled; the diagonal is the network that it was made for. {said}"
+        caption = f"Fraction of held-out images fooled; the diagonal is the network that it was made for. {said}"
         figure = HeatMap(
             "Fooling rate by network", caption, (*names, NOISE_ROW), names, values, "percent", "made for", "tried on"
         )

@@ -26,15 +26,15 @@ TABLE = "uap_facts"
 SHUFFLINGS = 5
 VIEWS = (MOBILENET_128, MOBILENET_160, *(view for view in GIVEN if view not in (MOBILENET_128, MOBILENET_160)))
 SMALL = {MOBILENET_128.row: (100, 500), MOBILENET_160.row: (60, 100)}
-"""Images of X and unseen ones at the small scale, by network; the others are measured at the scale of the paper."""
+"""Images of X and held-out ones at the small scale, by network; the others are measured at the scale of the paper."""
 PAPERS = "GoogLeNet"
 _SHEET = f"{SHUFFLINGS} perturbations"
 COLUMNS = (
     Column("largest", "largest inner product", "ratio", _SHEET),
     Column("mean", "mean inner product", "ratio", _SHEET),
     Column("noise", "largest of noise", "ratio", _SHEET),
-    Column("unseen", "fooling rate, unseen", "percent", _SHEET),
-    Column("noise.unseen", "noise, unseen", "percent", _SHEET),
+    Column("unseen", "fooling rate, held-out", "percent", _SHEET),
+    Column("noise.unseen", "noise, held-out", "percent", _SHEET),
 )
 NOTES = (
     f"{SHUFFLINGS} perturbations made from the same X by {FAST!r} in the maximum norm, 10/255, with seeds that "
@@ -66,14 +66,14 @@ class Shufflings:
         found = [photographs.found(FAST, LINF, seed=seed).tensor for seed in seeds]
         products = inner_products(np.stack([one.flatten().double().cpu().numpy() for one in found]))
         noise = [photographs.noise(LINF, number).flatten().double().cpu().numpy() for number in range(SHUFFLINGS)]
-        hits = np.mean([photographs.unseen.fooled(one).double().numpy() for one in found], axis=0)
+        hits = np.mean([photographs.held_out.fooled(one).double().numpy() for one in found], axis=0)
         others = ~np.eye(SHUFFLINGS, dtype=bool)
         values: dict[str, Estimate | str] = {
             "largest": f"{largest_inner_product(products):.3f}",
             "mean": f"{products[others].mean():.3f}",
             "noise": f"{largest_inner_product(inner_products(np.stack(noise))):.3f}",
             "unseen": mean(hits, bounds=(0, 1)),
-            "noise.unseen": fooled(photographs.unseen, photographs.noise(LINF)),
+            "noise.unseen": fooled(photographs.held_out, photographs.noise(LINF)),
         }
         return Measured(values, remark=photographs.story(), figures=(self._heat_map(products, seeds),))
 

@@ -40,11 +40,11 @@ def _columns(norm: str) -> tuple[Column, ...]:
     sheet = _SHEETS[norm]
     return (
         Column(f"{norm}.given", "fast solver, X", "percent", sheet),
-        Column(f"{norm}.unseen", "fast solver, unseen", "percent", sheet),
-        Column(f"{norm}.noise", "noise, unseen", "percent", sheet),
+        Column(f"{norm}.unseen", "fast solver, held-out", "percent", sheet),
+        Column(f"{norm}.noise", "noise, held-out", "percent", sheet),
         Column(f"{norm}.paper.count", "published algorithm, images in X", "number", sheet),
         Column(f"{norm}.paper.given", "published algorithm, X", "percent", sheet),
-        Column(f"{norm}.paper.unseen", "published algorithm, unseen", "percent", sheet),
+        Column(f"{norm}.paper.unseen", "published algorithm, held-out", "percent", sheet),
     )
 
 
@@ -79,8 +79,8 @@ class Fast(Work):
         perturbation = photographs.found(FAST, self.threat).tensor
         values = {
             f"{norm}.given": fooled(photographs.given, perturbation),
-            f"{norm}.unseen": fooled(photographs.unseen, perturbation),
-            f"{norm}.noise": fooled(photographs.unseen, photographs.noise(self.threat)),
+            f"{norm}.unseen": fooled(photographs.held_out, perturbation),
+            f"{norm}.noise": fooled(photographs.held_out, photographs.noise(self.threat)),
         }
         figures = (picture(photographs, perturbation),) if norm == LINF.name else ()
         return Measured(values, remark=photographs.story(), figures=figures)
@@ -109,7 +109,7 @@ class Slow(Work):
         values = {
             f"{key}.count": f"{len(images):,}",
             f"{key}.given": fooled(images, found.tensor),
-            f"{key}.unseen": fooled(photographs.unseen, found.tensor),
+            f"{key}.unseen": fooled(photographs.held_out, found.tensor),
         }
         note = f"({len(passes)} pass{'es' if len(passes) != 1 else ''}, size {fraction:.0%} of the radius)"
         return Measured(values, {f"{key}.given": note}, photographs.story())

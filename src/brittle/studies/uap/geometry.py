@@ -19,7 +19,7 @@ from brittle.studies.uap.boundaries import SEARCH, Boundaries, boundaries
 TABLE = "uap_facts"
 VIEWS = (MOBILENET_128, *(view for view in GIVEN if view != MOBILENET_128))
 SMALL = {MOBILENET_128.row: (500, 500)}
-"""Images of X and unseen ones at the small scale, by network; the others are measured at the scale of the paper."""
+"""Images of X and held-out ones at the small scale, by network; the others are measured at the scale of the paper."""
 DIMENSIONS = 100
 """d' of the paper: leading singular vectors that span the subspace."""
 DRAWS = 5
@@ -65,7 +65,7 @@ NOTES = (
     "the whole space, brought to a length; the rate is the mean over draws, its interval is over images. "
     "The length 2000/255 is the paper's; at the smaller image sizes it is a larger change of every pixel, at which "
     "any vector fools many images. The other length is the one of those drawn at which the rate in the whole space "
-    f"comes nearest to the paper's {100 * FAINT:g} %. All rates are of unseen images, of which no normal was taken.",
+    f"comes nearest to the paper's {100 * FAINT:g} %. All rates are of held-out images, of which no normal was taken.",
     f"Directions against length: {FAST!r} with that radius and its direction at other lengths; the sum of DeepFool's "
     "changes of X; the sum of the gradients of the cross-entropy, each of length 1, at the images of X; DeepFool's "
     "change of one image; the random vectors.",
@@ -87,7 +87,7 @@ class Directions:
         return {**self.photographs.identity(), **about, "draws": DRAWS, "fractions": list(FRACTIONS)}
 
     def measure(self) -> Measured:
-        """Find normals, decompose them, and try directions on unseen images."""
+        """Find normals, decompose them, and try directions on held-out images."""
         photographs = self.photographs
         universal = photographs.found(FAST, L2).tensor
         around = boundaries(photographs)
@@ -97,7 +97,7 @@ class Directions:
         whole = torch.randn(DRAWS, *photographs.shape, generator=self._generator(1))
         within, anywhere = self._rates("span", self._in_span(spectrum)), self._rates("whole space", whole)
         values: dict[str, Estimate | str] = {
-            "universal": fooled(photographs.unseen, universal),
+            "universal": fooled(photographs.held_out, universal),
             **_compared(within, anywhere),
             "rows": f"{len(around.normals):,}",
             "columns": f"{around.normals.shape[1]:,}",
@@ -129,11 +129,11 @@ class Directions:
         return (weights @ spectrum.directions).reshape(DRAWS, *self.photographs.shape)
 
     def _rates(self, name: str, vectors: Tensor) -> list[Estimate]:
-        """Estimate how many unseen images the vectors fool on average, at every length."""
-        unseen, found = self.photographs.unseen, list[Estimate]()
+        """Estimate how many held-out images the vectors fool on average, at every length."""
+        held_out, found = self.photographs.held_out, list[Estimate]()
         for length in LENGTHS:
             self.photographs.tell(f"random vectors in the {name}, length {length:.2f}")
-            hits = [unseen.fooled(_long(vector, length)).double().numpy() for vector in vectors]
+            hits = [held_out.fooled(_long(vector, length)).double().numpy() for vector in vectors]
             found.append(mean(np.mean(hits, axis=0), bounds=(0, 1)))
         return found
 
@@ -143,9 +143,9 @@ class Directions:
         lines: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
         for name, direction in directions.items():
             photographs.tell(f"{name}, {len(LENGTHS)} lengths")
-            lines[name] = (LENGTHS, [photographs.unseen.fooling_rate(_long(direction, one)) for one in LENGTHS])
+            lines[name] = (LENGTHS, [photographs.held_out.fooling_rate(_long(direction, one)) for one in LENGTHS])
         lines |= {name: (LENGTHS, [one.value for one in rates]) for name, rates in means.items()}
-        count = f"{len(photographs.unseen):,} unseen images"
+        count = f"{len(photographs.held_out):,} held-out images"
         caption = f"Directions brought to a length and added to {count}. The paper's radius is {LENGTHS[PAPER]:.2f}."
         return Curves(f"{row}: fooling rate against length", caption, "2-norm of the change", "fooling rate", lines)
 

@@ -28,7 +28,7 @@ from brittle.universal.images import ImageSet
 
 VIEWS = (MOBILENET_128, MOBILENET_160, *(view for view in GIVEN if view not in (MOBILENET_128, MOBILENET_160)))
 SMALL = {MOBILENET_128.row: (200, 500), MOBILENET_160.row: (100, 200)}
-"""Images of X and unseen ones at the small scale, by network; the others are measured at the scale of the paper."""
+"""Images of X and held-out ones at the small scale, by network; the others are measured at the scale of the paper."""
 NAMED = 5
 """Dominant labels that the table names."""
 _WHERE, _GRAPH = "Where fooled images go", "Graph of dominant labels"
@@ -46,7 +46,7 @@ COLUMNS = (
     Column("dominant", f"{NAMED} dominant labels (in-degree)", "number", _GRAPH),
 )
 NOTES = (
-    f"Made from X by {FAST!r} in the maximum norm, 10/255; added to all images, those of X and the unseen ones, "
+    f"Made from X by {FAST!r} in the maximum norm, 10/255; added to all images, those of X and the held-out ones, "
     "because a class has few: an edge leads from class i to class j where more than half of the images that the "
     "network takes for i without the perturbation are taken for j with it. A class of one image has an edge as soon "
     "as that image is fooled. The paper, with 50 images of a class, gives the picture and no figures.",
@@ -69,7 +69,7 @@ class Labels(Work):
     def measure(self) -> Measured:
         """Make a perturbation and see where it leads all images."""
         photographs = self.photographs
-        both = torch.cat([photographs.given.images, photographs.unseen.images])
+        both = torch.cat([photographs.given.images, photographs.held_out.images])
         images = ImageSet(photographs.classifier, both, photographs.given.batch)
         perturbation = photographs.found(FAST, LINF).tensor
         clean, moved = images.clean.numpy(), images.predictions(perturbation).numpy()

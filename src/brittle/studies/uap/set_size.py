@@ -28,10 +28,10 @@ SEEN = {"small": 1000, "paper": 5000}
 """Images that every search goes over, with repetition, by scale: the same for every size of X."""
 VIEWS = (MOBILENET_128, *(view for view in GIVEN if view != MOBILENET_128))
 SMALL = {MOBILENET_128.row: (200, 500)}
-"""Images of X and unseen ones at the small scale, by network; the others are measured at the scale of the paper."""
+"""Images of X and held-out ones at the small scale, by network; the others are measured at the scale of the paper."""
 PAPERS = "GoogLeNet"
 _PAPERS_SIZE, _PAPERS_FACT = 500, "fooling with |X| = 500 images (GoogLeNet), at least"
-_SHEET = "Fooling rate of unseen images"
+_SHEET = "Fooling rate of held-out images"
 COLUMNS = (
     *(Column(f"{size}", f"|X| = {size}", "percent", _SHEET) for size in SIZES),
     Column("noise", "noise", "percent", _SHEET),
@@ -41,7 +41,7 @@ NOTES = (
     f"Made from the first images of X by {FAST!r} in the maximum norm, 10/255, with as many passes as it takes to go "
     f"over {SEEN['small']:,} images (scale small) or {SEEN['paper']:,} (scale paper), so that a small X is not at a "
     f"disadvantage by fewer steps: mini-batches hold {FAST.batch} images, or all of a smaller X. The smaller sets are "
-    "parts of the larger ones, and the unseen images are the same for all.",
+    "parts of the larger ones, and the held-out images are the same for all.",
     HALVES,
     NOISE,
 )
@@ -68,34 +68,34 @@ class Sizes:
         return replace(FAST, passes=max(1, math.ceil(self._seen / size)))
 
     def measure(self) -> Measured:
-        """Make a perturbation from each size of X and try it on the unseen images."""
+        """Make a perturbation from each size of X and try it on the held-out images."""
         photographs = self.photographs
-        noise = fooled(photographs.unseen, photographs.noise(LINF))
+        noise = fooled(photographs.held_out, photographs.noise(LINF))
         values: dict[str, Estimate | str] = {"noise": noise}
         own: list[Estimate] = []
-        unseen: list[Estimate] = []
+        held_out: list[Estimate] = []
         sizes = [size for size in SIZES if size <= len(photographs.given)]
         for size in sizes:
             images = photographs.first(size)
             photographs.tell(f"X of {size} images")
             found = photographs.found(self.method(size), LINF, images).tensor
-            own, unseen = [*own, fooled(images, found)], [*unseen, fooled(photographs.unseen, found)]
-            values |= {f"{size}": unseen[-1], f"{size}.given": own[-1]}
-        return Measured(values, remark=photographs.story(), figures=(self._curves(sizes, unseen, own, noise),))
+            own, held_out = [*own, fooled(images, found)], [*held_out, fooled(photographs.held_out, found)]
+            values |= {f"{size}": held_out[-1], f"{size}.given": own[-1]}
+        return Measured(values, remark=photographs.story(), figures=(self._curves(sizes, held_out, own, noise),))
 
     def _curves(
-        self, sizes: Sequence[int], unseen: Sequence[Estimate], own: Sequence[Estimate], noise: Estimate
+        self, sizes: Sequence[int], held_out: Sequence[Estimate], own: Sequence[Estimate], noise: Estimate
     ) -> Curves:
         """Draw the rates against the size."""
         least = published()[TABLE].values[_PAPERS_FACT] / 100
         lines: dict[str, tuple[Sequence[float], Sequence[float]]] = {
-            "unseen images": (sizes, [one.value for one in unseen]),
+            "held-out images": (sizes, [one.value for one in held_out]),
             "images of X": (sizes, [one.value for one in own]),
-            "noise, unseen images": ((0, sizes[-1]), (noise.value, noise.value)),
+            "noise, held-out images": ((0, sizes[-1]), (noise.value, noise.value)),
             "paper, GoogLeNet, at least": ((_PAPERS_SIZE,), (least,)),
         }
         title = f"{self.photographs.view.row}: fooling rate against the size of X"
-        caption = f"{noise.n:,} unseen images. The paper's point is a lower bound for another network."
+        caption = f"{noise.n:,} held-out images. The paper's point is a lower bound for another network."
         return Curves(title, caption, "images in X", "fooling rate", lines, ("paper, GoogLeNet, at least",))
 
 
