@@ -65,7 +65,7 @@ def test_the_file_says_how_it_was_made(made):
 
 def test_the_page_shows_it(made, tmp_path):
     page = write_universal(made.path, tmp_path / "page.html").read_text()
-    assert "images it has not seen get another class" in page
+    assert "held-out images get another class" in page
     assert "data:image/png" in page
     assert f"n = {made.held_out.n}" in page
 
