@@ -9,7 +9,7 @@ SEED ?= 0
 unexport PYTHONDONTWRITEBYTECODE   # the tests as pytest rewrites them are kept for the next run: 12 seconds of each worker
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-.PHONY: demo test test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
+.PHONY: changelog demo test test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
@@ -40,6 +40,9 @@ check: $(VENV)/.ready       ## lint, formatting, types, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(MKDOCS) build --strict --quiet
+
+changelog: $(VENV)/.ready   ## what changelog.d will add to the changelog
+	$(BIN)/towncrier build --draft --version "next"
 
 format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
