@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for folder in (Path(__file__).parent, Path(__file__).parent / "contract", Path(__file__).parent / "untrusted"):
     sys.path.insert(0, str(folder))
@@ -21,3 +23,11 @@ def pytest_collection_finish() -> None:
     """Leave the modules and the tests, which stay, out of every later search for what is garbage."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture
+def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an audit make two checks in place of all, in tests of what it does before and after: half of its time."""
+    from brittle.health import examine
+
+    monkeypatch.setattr(examine, "CHECKS", examine.CHECKS[:1])

@@ -21,6 +21,8 @@ from brittle.runs.schema import NUMBERS
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import summarise
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 QUICK = {"attacks": ["fgsm", "deepfool:steps=3"], "eps": 0.1}
 
 

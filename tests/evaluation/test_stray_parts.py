@@ -13,6 +13,8 @@ from brittle.runs.checkpoint import sealed
 from brittle.runs.finding import Health
 from brittle.runs.store import RunFolder
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch):
