@@ -90,7 +90,9 @@ CASES = [
     Case(CarliniWagnerL2(searches=2, steps=4, learning_rate=0.2, constant=0.1), Lp(2), grows="searches"),
     Case(CarliniWagnerL0(steps=3, learning_rate=0.5, constant=1.0, rivals=1), Pixels(math.inf), grows="rivals"),
     Case(CarliniWagnerL0(steps=3, learning_rate=0.5, constant=1.0, rivals=0), Lp(0), grows=None),
-    Case(CarliniWagnerLinf(steps=3, learning_rate=0.2, constant=0.1, decrease=0.7, refinements=1), Lp("inf"), grows=None),
+    Case(
+        CarliniWagnerLinf(steps=3, learning_rate=0.2, constant=0.1, decrease=0.7, refinements=1), Lp("inf"), grows=None
+    ),
     Case(APGD(steps=6), Lp("inf", 0.1), grows="restarts"),
     Case(APGD(steps=6, loss="margin", restarts=2), Lp(2, 0.4), grows="restarts"),
     Case(APGD(steps=6), Lp(1, 0.8), grows="restarts"),
