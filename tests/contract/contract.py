@@ -91,9 +91,10 @@ def again(case: Case) -> Again:
 
 
 @lru_cache(maxsize=8)
-def alone(case: Case, budget: int | None) -> tuple[Result, dict[str, int]]:
-    """Two images in batches of one, with the passes that a network has seen that sees one image at a time."""
-    return counted(case, row_by_row(SHAPE), middle(2, SHAPE), seed=3, batch=1, budget=budget)
+def alone(case: Case, image: int, budget: int | None) -> tuple[Result, dict[str, int]]:
+    """One of two images alone, and the passes that a network has seen that sees one image at a time."""
+    ids = torch.tensor([image])
+    return counted(case, row_by_row(SHAPE), middle(2, SHAPE)[ids], seed=3, ids=ids, budget=budget)
 
 
 def counted(case: Case, classifier: Classifier, images: Tensor, **options: object) -> tuple[Result, dict[str, int]]:
@@ -175,12 +176,12 @@ SHAPE = (1, 3, 4) if torch.backends.mkl.is_available() else (1, 4, 8)
 
 
 def is_alone_in_any_company(case: Case) -> None:
-    for budget in (None, 20):
-        single, _ = alone(case, budget)
-        together = attacked(case, row_by_row(SHAPE), middle(2, SHAPE), seed=3, batch=2, budget=budget)
+    for image, budget in ((0, None), (1, 20)):
+        single, _ = alone(case, image, budget)
+        together = attacked(case, row_by_row(SHAPE), middle(2, SHAPE), seed=3, budget=budget)
         for name in OWN:
-            one, other = getattr(single, name), getattr(together, name)
-            assert torch.equal(one, other), f"{name} with budget {budget}: {other}, not {one}"
+            one, other = getattr(single, name), getattr(together, name)[image : image + 1]
+            assert torch.equal(one, other), f"{name} of image {image} with budget {budget}: {other}, not {one}"
 
 
 def permutes_with_the_images(case: Case) -> None:
@@ -211,7 +212,7 @@ def leaves_no_traces(case: Case) -> None:
 
 
 def counts_every_pass(case: Case) -> None:
-    result, seen = alone(case, None)
+    result, seen = alone(case, 0, None)
     assert seen == {"forward": int(result.forward.sum()), "backward": int(result.backward.sum())}
     result, seen = again(case).result, again(case).passes
     assert seen["forward"] == int(result.forward.sum())
