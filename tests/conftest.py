@@ -3,9 +3,11 @@
 import gc
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for folder in (Path(__file__).parent, Path(__file__).parent / "contract", Path(__file__).parent / "untrusted"):
@@ -16,6 +18,7 @@ if os.environ.get("BRITTLE_SHAPES"):
 
     install_import_hook(["brittle.core", "brittle.maths", "brittle.attacks"], "checked.checker")
 
+typer.main.get_command = cache(typer.main.get_command)  # the commands are built once, not for every line that is typed
 gc.disable()
 
 
