@@ -117,7 +117,7 @@ CASES = [
     Case(SimBA(basis="cosine", frequencies=1.0, epsilon=0.3), Lp(2, 1.0), grows=None),
     Case(NES(draws=12, steps=5, delta=0.01, stride=0.06), Lp("inf", 0.2)),
     Case(SPSA(draws=12, steps=5, stride=0.06), Lp(2, 0.5)),
-    Case(HopSkipJump(steps=2, draws=8), Lp(2)),
+    Case(HopSkipJump(steps=2, draws=12), Lp(2)),
     Case(HopSkipJump(steps=1, draws=6, starts=20), Lp("inf")),
     Case(Boundary(steps=4), Lp(2)),
     Case(DDN(steps=6), Lp(2), grows=None),
