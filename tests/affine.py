@@ -1,6 +1,8 @@
 """Networks whose smallest perturbations are known in closed form, and a small convolutional one."""
 
+import copy
 import math
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,12 @@ def affine(classes: int = 4, shape: tuple[int, int, int] = (1, 3, 4), seed: int 
 
 
 def convolutional(channels: int = 1, classes: int = 4, seed: int = 0, scale: float = 1.0) -> Classifier:
-    """A smooth small network in float64; `scale` divides its input, for other bounds."""
+    """A smooth small network in float64, new each time; `scale` divides its input, for other bounds."""
+    return Classifier(copy.deepcopy(_convolutional(channels, classes, seed, scale)), bounds=(0, scale))
+
+
+@cache
+def _convolutional(channels: int, classes: int, seed: int, scale: float) -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = nn.Sequential(
@@ -35,18 +42,23 @@ def convolutional(channels: int = 1, classes: int = 4, seed: int = 0, scale: flo
         with torch.no_grad():
             module[1].weight *= 5
             module[6].weight *= 20
-    return Classifier(module.eval(), bounds=(0, scale))
+    return module.eval()
 
 
 def row_by_row(shape: tuple[int, int, int] = (1, 3, 4), classes: int = 4, seed: int = 0) -> Classifier:
     """A network in float64 that sees one image at a time, so that its arithmetic cannot know the batch."""
+    return Classifier(copy.deepcopy(_row_by_row(shape, classes, seed)))
+
+
+@cache
+def _row_by_row(shape: tuple[int, int, int], classes: int, seed: int) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         one = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), 8), nn.Tanh(), nn.Linear(8, classes)).double()
     with torch.no_grad():
         one[1].weight *= 6
         one[3].weight *= 8
-    return Classifier(_OneByOne(one).eval())
+    return _OneByOne(one).eval()
 
 
 class _OneByOne(nn.Module):

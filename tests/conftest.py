@@ -3,7 +3,11 @@
 import gc
 import os
 import sys
+from functools import cache
 from pathlib import Path
+
+import pytest
+import typer.main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for folder in (Path(__file__).parent, Path(__file__).parent / "contract", Path(__file__).parent / "untrusted"):
@@ -14,6 +18,7 @@ if os.environ.get("BRITTLE_SHAPES"):
 
     install_import_hook(["brittle.core", "brittle.maths", "brittle.attacks"], "checked.checker")
 
+typer.main.get_command = cache(typer.main.get_command)  # the commands are built once, not for every line that is typed
 gc.disable()
 
 
@@ -21,3 +26,11 @@ def pytest_collection_finish() -> None:
     """Leave the modules and the tests, which stay, out of every later search for what is garbage."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture
+def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an audit make two checks in place of all, in tests of what it does before and after: half of its time."""
+    from brittle.health import examine
+
+    monkeypatch.setattr(examine, "CHECKS", examine.CHECKS[:1])

@@ -24,6 +24,8 @@ from brittle.report import write_report
 from brittle.runs.store import RunFolder
 from brittle.studies.bench.catalogue import STUDIES
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 AUDIT = ["--attack", "fgsm", "--eps", "0.1", "--max-images", "2"]
 UNIVERSAL = ["--attack", "ascent:passes=1", "--max-images", "4"]
 

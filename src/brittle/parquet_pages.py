@@ -4,15 +4,18 @@ Arrow inflates a page to the size that its header states, whatever the file's di
 equal are stored once. The headers are structures in Thrift's compact protocol.
 """
 
+import io
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from brittle.limits import check_limit
+from brittle.limits import Limits, check_limit, current
 from brittle.parquet_directory import Chunk, Compact, Fields, Group, read_directory
 from brittle.reading import open_ordinary
 
 INFLATED, DEFLATED, DATA, DATA_2, VALUES = 2, 3, 5, 8, 1
 """Fields of a page's header: sizes, the kinds of pages that hold values, and of these the number of values."""
+SMALL = 1 << 17  # bytes of a file whose headers are kept in mind
 PIECE = 1 << 14  # bytes in which a page's header is looked for first
 WIDTHS = (1, 4, 8, 12, 4, 8, 4, 1)
 """Least bytes that a value of a type takes in memory: BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, bytes, fixed."""
@@ -50,12 +53,25 @@ def check_table(path: Path) -> int:
         ValueError: it is no Parquet file, or a damaged one.
         OverLimit: as said.
     """
-    total = 0
     with open_ordinary(path) as file:
-        groups = read_directory(file, str(path)).groups
-        for group in groups:
-            total += largest_page(file, group, tuple(chunk.path[0] for chunk in group.chunks), str(path))
-        check_limit("record", total, str(path))
+        content = file.read(SMALL + 1)
+        if len(content) <= SMALL:
+            return _announced(content, str(path), current())
+        return _inflated(file, str(path))
+
+
+@lru_cache(maxsize=64)  # a part of a run is read again by each that looks at it: its end, the checks, the report
+def _announced(content: bytes, what: str, _: Limits) -> int:
+    """What the headers of a small file announce, for as long as its bytes and the limits are these."""
+    return _inflated(io.BytesIO(content), what)
+
+
+def _inflated(file: BinaryIO, what: str) -> int:
+    groups = read_directory(file, what).groups
+    total = 0
+    for group in groups:
+        total += largest_page(file, group, tuple(chunk.path[0] for chunk in group.chunks), what)
+    check_limit("record", total, what)
     return sum(group.inflated for group in groups)
 
 

@@ -106,7 +106,7 @@ def test_sizes_near_the_closed_form_of_an_affine_network(p, median, classes):
 def test_targets_are_reached_with_few_classes_and_more(classes):
     classifier, images = affine(classes=classes), middle()
     targets = (classifier.logits(images).argmax(1) + 1) % classes
-    result = run(ALMA(steps=200), classifier, images, goal=Targeted(targets, confidence=0.02), threat=Lp(2))
+    result = run(ALMA(steps=80), classifier, images, goal=Targeted(targets, confidence=0.02), threat=Lp(2))
     assert result.success.all()
     assert torch.equal(result.prediction, targets)
     assert (result.margin >= 0.02).all()

@@ -94,7 +94,7 @@ def test_later_runs_go_to_other_classes():
 def test_a_long_search_looks_farther_first_at_no_more_backward_passes(p, search, monkeypatch):
     threat = Lp(p)
     monkeypatch.setitem(boundary_descent.FARTHER, threat.name, (60, search))
-    classifier, images = convolutional(classes=6), middle(24)
+    classifier, images = convolutional(classes=6), middle(8)
     long, plain, far = (
         run(attack, classifier, images, threat=threat)
         for attack in (BoundaryDescent(steps=60), BoundaryDescent(steps=30), search(steps=30))

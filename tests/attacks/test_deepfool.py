@@ -99,7 +99,7 @@ def test_pruning_on_the_shipped_digits_network():
     from brittle.data.open import open_source
     from brittle.models.builtin import load_builtin
 
-    block = next(iter(open_source("digits").blocks(12)))
+    block = next(iter(open_source("digits").blocks(8)))
     classifier = Classifier(load_builtin("digits-lenet").module)
     full, pruned = (
         run(DeepFool(slack=s), classifier, block.images, block.labels, threat=Lp(2)) for s in (math.inf, 2.0)

@@ -51,8 +51,8 @@ def test_as_published_the_box_keeps_it_from_ever_arriving(p):
         layer.bias.copy_(torch.tensor([0.0, -1000.5]))
     image = torch.tensor([1.0, 0.1, 0.5, 0.5], dtype=torch.float64).reshape(1, 1, 2, 2)
     classifier = Classifier(nn.Sequential(nn.Flatten(), layer))
-    assert not run(FMN(inward=False), classifier, image, threat=Lp(p)).success
-    mended = run(FMN(), classifier, image, threat=Lp(p))
+    assert not run(FMN(steps=300, inward=False), classifier, image, threat=Lp(p)).success
+    mended = run(FMN(steps=100), classifier, image, threat=Lp(p))
     assert mended.success
     assert mended.size == pytest.approx(0.4, rel=0.01)
 

@@ -55,8 +55,8 @@ def test_hop_skip_jump_approaches_the_hyperplane(p):
 def test_the_boundary_attack_approaches_the_hyperplane():
     classifier, images = affine(classes=2), middle(4)
     least = distance(classifier, images, classifier.logits(images).argmax(1), 2)
-    attack = Boundary(steps=250, delta=0.3, epsilon=0.05)
-    few, many = (run(Boundary(**{**vars(attack), "steps": n}), classifier, images, threat=Lp(2)) for n in (40, 250))
+    attack = Boundary(steps=150, delta=0.3, epsilon=0.05)
+    few, many = (run(Boundary(**{**vars(attack), "steps": n}), classifier, images, threat=Lp(2)) for n in (25, 150))
     assert (many.size >= least).all()
     assert float((many.size / least).mean()) < 1.2
     assert float((few.size / least).mean()) > 1.1 * float((many.size / least).mean())

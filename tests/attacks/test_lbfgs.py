@@ -38,7 +38,7 @@ def lenet() -> Classifier:
     return Classifier(module.eval())
 
 
-def digits(n: int = 6) -> Tensor:
+def digits(n: int = 4) -> Tensor:
     """Images with much of their area at the ends of the box."""
     generator = torch.Generator().manual_seed(4)
     return (2 * torch.rand(n, 1, 12, 12, generator=generator, dtype=torch.float64) - 0.5).clamp(0, 1)
@@ -181,7 +181,7 @@ def test_the_runner_up_is_what_is_reached():
 
 def test_every_digit_is_broken_by_less_than_deepfool_needs():
     classifier = Classifier(open_network("digits-lenet").module)
-    block = next(open_source("digits", max_images=6).blocks(6))
+    block = next(open_source("digits", max_images=4).blocks(4))
     found, reference = (
         run(attack, classifier, block.images, block.labels, threat=Lp(2)) for attack in (LBFGS(), DeepFool())
     )

@@ -52,3 +52,10 @@ def test_column_takes_one_number_or_one_each():
     each = column(torch.arange(3), like)
     assert each.dtype == torch.float64
     assert (each + like)[:, 0, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_what_runs_over_no_images_is_its_own_cut():
+    shared = Outer("nothing", "to", torch.tensor(7.0))
+    assert shared.rows(torch.tensor([0])) is shared
+    inner = Inner(torch.arange(3))
+    assert Outer(torch.tensor(1.0), inner, torch.tensor(7.0)).rows(torch.tensor([1])).inner.y.tolist() == [1]

@@ -137,14 +137,18 @@ def longer() -> list[tuple[str, Attack, Threat, Options]]:
         (brittle.SupportDescent(steps=50), Pixels(math.inf), {}),
         (brittle.JSMA(fraction=0.5, aim="nearest"), free["l0"], {}),
         (brittle.JSMA(fraction=0.5, aim="runner-up", on="logits", theta=-0.5), free["l0"], {}),
-        (brittle.CarliniWagnerL2(searches=4, steps=40, learning_rate=0.05), free["l2"], {"of": FEW}),
+        (brittle.CarliniWagnerL2(searches=4, steps=25, learning_rate=0.05), free["l2"], {"of": FEW}),
         (
-            brittle.CarliniWagnerL2(searches=4, steps=40, learning_rate=0.05, shrink=0.999999, warm=False, carry=False),
+            brittle.CarliniWagnerL2(searches=4, steps=25, learning_rate=0.05, shrink=0.999999, warm=False, carry=False),
             free["l2"],
             {"of": FEW},
         ),
-        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, candidates=2), Pixels(math.inf), {"of": FEW}),
-        (brittle.CarliniWagnerL0(steps=20, constant=0.01, skip=False, candidates=0), free["l0"], {"of": FEW}),
+        (brittle.CarliniWagnerL0(steps=12, learning_rate=0.2, candidates=2), Pixels(math.inf), {"of": FEW}),
+        (
+            brittle.CarliniWagnerL0(steps=12, learning_rate=0.1, constant=0.1, skip=False, candidates=0),
+            free["l0"],
+            {"of": FEW},
+        ),
         (
             brittle.CarliniWagnerLinf(steps=20, learning_rate=0.05, constant=0.05, skip=False, project=False),
             free["linf"],
@@ -160,7 +164,7 @@ def longer() -> list[tuple[str, Attack, Threat, Options]]:
         (brittle.SPSA(draws=8, steps=10, stride=0.02), LINF, {}),
         (brittle.HopSkipJump(steps=4, draws=10), free["l2"], {}),
         (brittle.HopSkipJump(steps=4, draws=10), free["linf"], {}),
-        (brittle.Boundary(steps=400, delta=0.1, epsilon=0.1), free["l2"], {"of": FEW}),
+        (brittle.Boundary(steps=200, delta=0.1, epsilon=0.1), free["l2"], {"of": FEW}),
         (brittle.RandomDirection(directions=3, doublings=4, bisections=5), free["linf"], {}),
         (brittle.RandomNoise(draws=9), L1, {}),
         (brittle.RandomNoise(draws=9), L2, {}),
@@ -203,7 +207,7 @@ def questioned() -> list[tuple[str, Attack, Threat, Options]]:
         (brittle.SupportDescent(steps=20), Lp(0), {"quantization": 16}),
         (brittle.SupportDescent(steps=20), Lp(0), {"quantization": 16, "levels": 16}),
         (brittle.SupportDescent(steps=20), Pixels(math.inf), {"quantization": 8, "levels": 8}),
-        (brittle.CarliniWagnerL0(steps=20, learning_rate=0.1, candidates=1), Lp(0), {"quantization": 4, "levels": 4}),
+        (brittle.CarliniWagnerL0(steps=10, learning_rate=0.2, candidates=1), Lp(0), {"quantization": 4, "levels": 4}),
         (brittle.DeepFool(), Lp(2), {"quantization": 256, "levels": 256}),
         (brittle.DeepFool(), Lp(1), {"quantization": 64}),
         (brittle.DeepFool(), Lp("inf"), {"quantization": 256}),
@@ -223,7 +227,8 @@ def questioned() -> list[tuple[str, Attack, Threat, Options]]:
     ]
     for number, (attack, threat, options) in enumerate(bound):
         said = "-".join(options) or "each"
-        found.append((f"{said}-{type(attack).__name__}-{threat.name}-{number}", attack, scaled(threat), options))
+        named = f"{said}-{type(attack).__name__}-{threat.name}-{number}"
+        found.append((named, attack, scaled(threat), {"batch": 4} | options))
     return found
 
 
@@ -231,7 +236,7 @@ def figures(attack: Attack, threat: Threat, options: Options) -> str:
     """One line: how many are broken, passes, iterations; sizes, how far the images moved, margins."""
     ours = ("of", "levels", "silent")
     of, levels = options.get("of", slice(None)), options.get("levels")
-    asked = {"labels": labels()[of], "seed": 7, "batch": 4} | {name: options[name] for name in options.keys() - ours}
+    asked = {"labels": labels()[of], "seed": 7} | {name: options[name] for name in options.keys() - ours}
     clean = images()[of] if levels is None else rounded(images()[of], levels)
     classifier = network() if "silent" not in options else silent()
     try:

@@ -464,7 +464,7 @@ def test_the_budget_keeps_a_quarter_for_the_search():
 @pytest.mark.parametrize("p", [2, "inf"])
 def test_files_are_adversarial_when_read_back_one_by_one(p: float | str):
     classifier = Classifier(open_network("digits-lenet").module)
-    block = next(open_source("digits").blocks(20))
+    block = next(open_source("digits").blocks(10))
     result = run(DeepFool(), classifier, block.images, block.labels, threat=Lp(p), quantization=256)
     read = as_png(result.adversarial)
     assert torch.equal(read.float() / 255, result.adversarial)

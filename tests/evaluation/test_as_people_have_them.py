@@ -47,7 +47,7 @@ def placed(*, writes: bool) -> Network:
 def figures(network: Network, out) -> tuple[dict[str, list[dict]], dict[str, str]]:
     """The rows of an audit, and what each check of it said."""
     run = audit(
-        network, "digits", out, attacks=["pgd:steps=5", "square:queries=20"], eps=0.2, max_images=30, quantization=256
+        network, "digits", out, attacks=["pgd:steps=5", "square:queries=20"], eps=0.2, max_images=20, quantization=256
     )
     columns = ["success", "rounded_success", "size", "prediction", "forward", "backward"]
     health = run.health()
@@ -67,8 +67,8 @@ def test_an_audit_in_half_precision_has_float32s_figures(kind, in_float32, tmp_p
     for name, rows in wide.items():
         for column in ("success", "rounded_success"):
             count = sum(row[column] for row in rows)
-            assert count > 3
-            assert abs(count - sum(row[column] for row in half[name])) <= 3
+            assert count > 2
+            assert abs(count - sum(row[column] for row in half[name])) <= 2
     assert [name for name in said if said[name] == "fail" and sound[name] != "fail"] == []
 
 

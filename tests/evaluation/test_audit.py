@@ -21,6 +21,8 @@ from brittle.runs.schema import NUMBERS
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import summarise
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 QUICK = {"attacks": ["fgsm", "deepfool:steps=3"], "eps": 0.1}
 
 
@@ -78,16 +80,24 @@ def test_only_extremes_are_kept():
     assert extremes.take(sizes - 5, np.zeros(20, bool)).tolist() == []
 
 
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of eight images, so that a few images make several."""
+    monkeypatch.setattr("brittle.evaluation.audit.PARTS_OF", 8)
+
+
+@pytest.mark.usefixtures("small_parts")
 def test_going_on_gives_the_same_rows(tmp_path: Path):
-    whole = rows(audit("digits-lenet", "digits", tmp_path / "whole", max_images=130, **QUICK))
-    folder = audit("digits-lenet", "digits", tmp_path / "broken", max_images=130, **QUICK)
+    whole = rows(audit("digits-lenet", "digits", tmp_path / "whole", max_images=18, **QUICK))
+    folder = audit("digits-lenet", "digits", tmp_path / "broken", max_images=18, **QUICK)
     folder.part_path("fgsm", 1).unlink()
     folder.part_path("deepfool_steps=3", 2).write_bytes(b"half a file")
-    assert rows(audit("digits-lenet", "digits", tmp_path / "broken", max_images=130, **QUICK)) == whole
+    assert rows(audit("digits-lenet", "digits", tmp_path / "broken", max_images=18, **QUICK)) == whole
 
 
+@pytest.mark.usefixtures("small_parts")
 def test_killed_and_started_again_gives_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "max_images": 130}
+    options = {"attacks": ["noise:draws=12", "fgsm"], "eps": 0.1, "max_images": 18}
     whole, written = files._replace, []
 
     def dies(path: Path, content: bytes) -> None:

@@ -18,6 +18,8 @@ from brittle.models.class_names import names_from, names_in, names_of
 from brittle.runs.summary import summarise
 from brittle.terminal import console, show_summary
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 LEVELS = {"1": 40, "2": 120, "10": 220}
 """Brightness of the images of each class."""
 

@@ -20,6 +20,8 @@ from brittle.report import write_report
 from brittle.runs.summary import summarise
 from brittle.terminal import console, show_summary
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 
 class Bright(nn.Module):
     """Two classes by brightness; takes so many channels and no others."""

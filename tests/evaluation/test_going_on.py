@@ -16,6 +16,8 @@ from brittle.evaluation.recheck import ask_again
 from brittle.models import Network
 from brittle.runs.store import RunFolder
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 COUNT = 66
 """Images of two parts."""
 KEY = "noise_draws=1"

@@ -24,6 +24,8 @@ from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
 from brittle.universal.search import UniversalProblem, find_universal
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 QUICK = {"attacks": ["fgsm"], "eps": 0.1, "max_images": 8}
 SILENT = {"attacks": ["noise:draws=3"], "eps": 0.3, "max_images": 8}
 OTHER = "a" * 64

@@ -19,6 +19,8 @@ from brittle.runs.read import read_manifest
 from brittle.threats import BUILT_IN, parse_threat
 from brittle.training.recipe import RECIPES, PlainTraining
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 SHARED = {
     "weights": Path("w.safetensors"),
     "dtype": "float16",

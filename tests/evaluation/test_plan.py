@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from brittle import PGD, Classifier, InputError, UnsupportedThreat, run
+from brittle import PGD, Classifier, InputError, SpatiallyTransformed, UnsupportedThreat, run
 from brittle.data import open_source
 from brittle.evaluation.plan import DEFAULT_ATTACKS, plan
 from brittle.models import open_network
@@ -94,7 +94,7 @@ def test_the_default_plan_does_not_depend_on_the_scale_of_the_logits(norm):
 
 
 def replace_steps(attack):
-    return replace(attack, steps=15) if isinstance(attack, PGD) else attack
+    return replace(attack, steps=15) if isinstance(attack, PGD | SpatiallyTransformed) else attack
 
 
 class Scaled(torch.nn.Module):

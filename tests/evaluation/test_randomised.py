@@ -83,14 +83,14 @@ def test_attacked_files_are_judged_by_the_mean_over_the_draws(noisy, tmp_path):
     network = open_network(noisy)
     network.module.register_forward_pre_hook(lambda _, inputs: asked.append(len(inputs[0])))
     saved = attack(
-        network, open_source("digits", max_images=3), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3
+        network, open_source("digits", max_images=2), tmp_path / "out", attack="pgd:steps=3", norm="linf", eps=0.3
     )
     assert sum(one.success for one in saved) > 0
     assert asked[-20:] == [1] * 20, "each file that is read back is looked at twenty times"
     few = len(asked)
     attack(
         network,
-        open_source("digits", max_images=3),
+        open_source("digits", max_images=2),
         tmp_path / "few",
         attack="pgd:steps=3",
         norm="linf",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from brittle.report import write_report
 from brittle.runs.checkpoint import sealed
 from brittle.runs.finding import Health
 from brittle.runs.store import RunFolder
+
+pytestmark = pytest.mark.usefixtures("few_checks")
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +64,13 @@ def damaged(run):
     part.write_bytes(part.read_bytes()[:-100])
 
 
+@cache
+def another():
+    return run_audit(None, eps=0.2)
+
+
 def of_another_run(run):
-    other = run_audit(run.parent / "other", eps=0.2)
-    shutil.copy(other.path / "parts" / "fgsm" / "000000.parquet", run / "parts" / "fgsm")
+    shutil.copy(another().path / "parts" / "fgsm" / "000000.parquet", run / "parts" / "fgsm")
 
 
 @pytest.mark.parametrize("harm", [damaged, of_another_run])

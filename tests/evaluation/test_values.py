@@ -22,6 +22,8 @@ from brittle.metrics.rows import floats
 from brittle.models import open_network
 from brittle.specs import Asked, DataSpec, Effort, ModelSpec, Question
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 MODULE = open_network("digits-lenet").module
 (BLOCK,) = open_source("digits", max_images=6).blocks(6)
 IMAGES, LABELS = BLOCK.images, BLOCK.labels

@@ -12,6 +12,8 @@ from brittle import BrittleError
 from brittle.evaluation.audit import audit
 from brittle.runs.summary import summarise
 
+pytestmark = pytest.mark.usefixtures("few_checks")
+
 NETWORK = f"{networks.__file__}:reference"
 ATTACKS = ("fgsm", "deepfool")
 

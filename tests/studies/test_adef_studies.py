@@ -1,5 +1,7 @@
 """The studies of deformations on a few digits: figures agree with the attempts that they are made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -80,6 +82,8 @@ def test_the_tables_are_filled_for_the_network_at_hand_and_say_what_is_missing(f
 
 def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeypatch):
     tiny = Size(30, PlainTraining(1, 10, "adam", 1e-3, decay=0.0), 1, 0.1, 0.5)
+    few = replace(adef_adversarial_training.AS_PUBLISHED, steps=10)
+    monkeypatch.setattr(adef_adversarial_training, "AS_PUBLISHED", few)
     monkeypatch.setattr(adef_adversarial_training, "SIZES", {"small": tiny, "paper": tiny})
     names = dict.fromkeys(("MNIST-A", "MNIST-B"), "digits-lenet")
     monkeypatch.setattr(adef_adversarial_training, "_ARCHITECTURES", names)

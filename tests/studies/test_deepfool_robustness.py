@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from brittle import LBFGS
 from brittle.errors import DataError, ModelError
 from brittle.metrics import Estimate
 from brittle.models import ARCHITECTURES, Network
 from brittle.studies import Setting, run_study
-from brittle.studies.deepfool.methods import ByDeepFool, ErrorRate
+from brittle.studies.deepfool.methods import ByDeepFool, ByLBFGS, ErrorRate
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Benchmark
 from brittle.training.plain import seeded
@@ -21,6 +22,14 @@ from brittle.training.weights import save_weights
 NAME = "deepfool-robustness"
 MEASURED = ["error", "deepfool.rho", "deepfool.iterations", "deepfool.passes", "deepfool.seconds"]
 NIN, LENET = (next(origin for origin in ORIGINS if origin.row == row) for row in ("NIN (CIFAR-10)", "LeNet (MNIST)"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    """The slowest of the methods searches for a short time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ByLBFGS, "attack", LBFGS(searches=3, steps=8))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def test_a_missing_radius_is_asked_for_in_its_own_words():
 
 
 def test_the_smallest_radius_is_found_around_random_fields_too():
-    result = run(SmallestRadius(RandomNoise(draws=40), steps=10), convolutional(), middle(), threat=Flow(math.inf))
+    result = run(SmallestRadius(RandomNoise(draws=10), steps=8), convolutional(), middle(), threat=Flow(math.inf))
     best = run(ADef(candidates=3), convolutional(), middle(), threat=Flow(math.inf))
     both = result.success & best.success
     assert both.any()

@@ -1,6 +1,7 @@
 """Values whose rows run over images, and can be cut to the images that still matter."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -23,14 +24,19 @@ class Rows:
     """
 
     def rows(self: R, keep: Tensor) -> R:
-        """Return the same value for the images at the positions `keep` (int64) alone, in that order."""
+        """Return the same value for the images at the positions `keep` (int64) alone, in that order.
+
+        A value that runs over no images, such as a threat with one radius for all, is its own cut.
+        """
 
         def cut(value: object) -> object:
-            if isinstance(value, Tensor) and value.ndim:
-                return value[keep]
+            if isinstance(value, Tensor):
+                return value[keep] if value.ndim else value
             return value.rows(keep) if isinstance(value, Rows) else value
 
-        return replace(self, **{field.name: cut(getattr(self, field.name)) for field in fields(self)})
+        held = {name: getattr(self, name) for name in _names(type(self))}
+        kept = {name: cut(value) for name, value in held.items()}
+        return self if all(kept[name] is value for name, value in held.items()) else type(self)(**kept)
 
     def where(self: R, chosen: Tensor, other: R) -> R:
         """Return this value for the images `chosen` (bool, (n,)) and `other` for the rest; what is shared stays."""
@@ -40,8 +46,13 @@ class Rows:
                 return torch.where(column(chosen, mine), mine, others)
             return mine.where(chosen, others) if isinstance(mine, Rows) and isinstance(others, Rows) else mine
 
-        names = [field.name for field in fields(self)]
-        return replace(self, **{name: mixed(getattr(self, name), getattr(other, name)) for name in names})
+        return type(self)(**{name: mixed(getattr(self, name), getattr(other, name)) for name in _names(type(self))})
+
+
+@cache
+def _names(kind: type[Rows]) -> tuple[str, ...]:
+    """The fields of a class."""
+    return tuple(field.name for field in fields(kind))
 
 
 def column(values: Tensor | float, like: Tensor) -> Tensor:

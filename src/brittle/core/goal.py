@@ -41,6 +41,8 @@ class Goal(Rows, ABC):
         given = cast(object, self.labels)
         if not isinstance(given, Tensor | np.ndarray):
             raise LabelError(f"the classes of a goal are {seen(given)}; expected an int64 tensor, one class per image")
+        if type(self.confidence) is float and self.confidence >= 0:
+            return  # as in every cut of a goal
         object.__setattr__(self, "confidence", fitted("confidence", self.confidence, float))
         if not self.confidence >= 0:
             raise InputError(f"confidence is {self.confidence}; expected a margin in logits, at least 0")

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from brittle.version import __version__
@@ -32,6 +33,7 @@ def versions_of(packages: Iterable[str] = STATED) -> dict[str, str]:
     return {name: _version(name) for name in packages}
 
 
+@cache  # the code that is loaded stays of one version
 def _version(package: str) -> str:
     if package == "python":
         return platform.python_version()
