@@ -1,0 +1,136 @@
+"""What training and universal perturbations tell, and that the same call reads it all again; in public figures only."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from brittle import Lp
+from brittle.evaluation.train import train
+from brittle.evaluation.universal import universal
+from brittle.models import Network
+from brittle.universal.perturbation import Perturbation
+
+COUNT = 24
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Images in colour and too small, of two classes, which a network for grey digits gets otherwise."""
+    folder = tmp_path_factory.mktemp("coloured")
+    rng = np.random.default_rng(0)
+    for number in range(COUNT):
+        path = folder / str(number % 2) / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        light = 60 + 120 * (number % 2)
+        Image.fromarray(rng.integers(light - 50, light + 50, (14, 14, 3)).astype(np.uint8)).save(path)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(coloured, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "w.safetensors"
+    asked = {"test": coloured, "epochs": 1, "settings": "batch=8,rate=1e-3", "attack": "fgsm", "eps": 0.05}
+    return train("digits-lenet", coloured, out, **asked), asked, coloured
+
+
+def test_a_training_that_is_asked_for_again_tells_what_it_told(trained):
+    made, asked, data = trained
+    assert made.accuracy.n == made.robust.n == COUNT
+    assert 0 < made.accuracy.value <= 1
+    assert any("colour" in line for line in made.said)
+    before = made.path.read_bytes(), made.course.read_bytes()
+    again = train("digits-lenet", data, made.path, **asked)
+    assert (again.path, again.course, again.accuracy, again.robust) == (
+        made.path,
+        made.course,
+        made.accuracy,
+        made.robust,
+    )
+    assert (again.said, again.history) == (made.said, made.history)
+    assert (made.path.read_bytes(), made.course.read_bytes()) == before
+
+
+def test_the_course_tells_what_the_images_were(trained):
+    made, _, data = trained
+    told = json.loads(made.course.read_text())["data"]
+    assert (told["train"], told["test"]) == (data, data)
+    assert (told["test_images"], told["test_accuracy"]) == (COUNT, made.accuracy.value)
+    assert told["said"] == list(made.said)
+    assert told["classes"] == ["0", "1"]
+    assert told["robust_accuracy"] == vars(made.robust)
+
+
+class Near(nn.Module):
+    """Class 1 where no value of an image lies farther from one half than `at`, class 0 elsewhere."""
+
+    def __init__(self, at: float, p: float = math.inf):
+        super().__init__()
+        self.at, self.p = at, p
+
+    def forward(self, images: Tensor) -> Tensor:
+        far = torch.linalg.vector_norm((images - 0.5).flatten(1), self.p, dim=1)
+        return 100 * torch.stack([far - self.at, self.at - far], 1)
+
+
+@pytest.mark.parametrize(
+    ("norm", "p", "shares", "fooled"),
+    [
+        ("linf", math.inf, (0.98, 1.001), (1, 0)),  # uniform: the largest of 784 draws is nearly the radius
+        ("linf", 2.0, (0.5 * 28, 0.65 * 28), (1, 0)),  # and their root mean square is 1 / sqrt(3) = 0.577 of it
+        ("l2", 2.0, (0.999, 1.001), (1, 0)),  # as long as the radius
+    ],
+)
+def test_the_noise_beside_a_perturbation_is_as_large_as_it_may_be(norm, p, shares, fooled, tmp_path):
+    grey = torch.full((6, 1, 28, 28), 0.5), torch.zeros(6, dtype=torch.int64)
+    radius = 0.1
+    for share, rate in zip(shares, fooled, strict=True):
+        network = Network("near", Near(radius * share, p), "0" * 64, (1, 28, 28))
+        asked = {"attack": "ascent:passes=1", "norm": norm, "eps": radius, "unseen": 3}
+        made = universal(network, grey, tmp_path / f"{share}.safetensors", **asked)
+        assert (made.noise.value, made.noise.n) == (rate, 3)
+
+
+def test_a_universal_perturbation_that_is_asked_for_again_tells_what_it_told(coloured, tmp_path):
+    asked = {"attack": "ascent:passes=1", "norm": "l2", "unseen": 5, "seed": 3, "batch": 4}
+    made = universal("digits-lenet", coloured, tmp_path / "v.safetensors", **asked)
+    assert (made.seen.n, made.unseen.n, made.noise.n) == (COUNT - 5, 5, 5)
+    assert made.perturbation.threat == Lp(2, 2000 / 255 * math.sqrt(28 * 28 / (3 * 224 * 224)))
+    assert any("colour" in line for line in made.said)
+    told = made.perturbation.made
+    assert (told["device"], told["from_images"], told["noise"]) == ("cpu", True, False)
+    assert all(word in told["command"] for word in ("--batch 4", "--seed 3", "--norm l2", "--unseen 5"))
+    assert (told["images"], told["unseen"], told["attack"]) == (COUNT - 5, 5, "ascent:passes=1")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = universal("digits-lenet", coloured, tmp_path / "v.safetensors", **asked)
+    assert again.plain() == made.plain()
+    assert again.said == made.said
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert torch.equal(Perturbation.load(Path(made.path)).tensor, made.perturbation.tensor)
+    assert made.plain()["fooling"]["unseen"]["n"] == 5
+
+
+class Counts(Near):
+    """Keeps how many images each pass had."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.__dict__.setdefault("sizes", set()).add(len(images))
+        return super().forward(images)
+
+
+@pytest.mark.parametrize(
+    ("options", "batch", "unseen"), [({}, 64, 70), ({"batch": 5, "unseen": 0}, 5, 0), ({"unseen": 30}, 64, 30)]
+)
+def test_half_of_the_images_are_kept_aside_and_64_are_shown_at_a_time(options, batch, unseen, tmp_path):
+    grey = torch.full((140, 1, 4, 4), 0.5), torch.zeros(140, dtype=torch.int64)
+    network = Network("near", Counts(0.05), "0" * 64, (1, 4, 4))
+    made = universal(network, grey, tmp_path / "v.safetensors", attack="ascent:passes=1", **options)
+    told = made.perturbation.made
+    assert (told["images"], told["unseen"]) == (140 - unseen, unseen)
+    assert batch in network.module.sizes
+    assert made.perturbation.threat == Lp("inf", 10 / 255)
