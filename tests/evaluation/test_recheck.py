@@ -1,11 +1,17 @@
 """How far a stored answer and one given now may lie apart, on either side of each threshold."""
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from brittle import Classifier
-from brittle.evaluation.recheck import ASKED, COLUMNS, SHAPE, _allowed, _compared, _Question
+from brittle import Classifier, RunError
+from brittle.data import from_memory
+from brittle.data.fit import Fit
+from brittle.evaluation.audit import audit
+from brittle.evaluation.recheck import ASKED, COLUMNS, SHAPE, _allowed, _compared, _Question, ask_again
 from brittle.runs.schema import SCHEMA
 
 WHITE = Classifier(nn.Flatten())
@@ -83,3 +89,28 @@ def test_where_a_class_alone_is_said_half_of_the_changed_images_may_fall_back(cl
 def test_what_is_read_of_a_row_is_among_its_columns():
     assert {*COLUMNS, *SHAPE, "adversarial"} <= {*SCHEMA.names}
     assert ASKED == 3
+
+
+def beyond(at: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a network that says 1 where the first pixel is above `at`, and nothing but the class."""
+    return lambda images: (images[:, 0, 0, 0] > at).long()
+
+
+def test_images_as_changed_are_known_from_clean_ones(tmp_path):
+    """A step over the boundary that one changed image of three takes is excused; that of a clean one is not."""
+    given = torch.full((5, 1, 4, 4), 0.45), torch.zeros(5, dtype=torch.int64)
+    source = from_memory(given, fit=Fit(), limit=None, skip_bad=False)
+    folder = audit(beyond(0.5), given, tmp_path / "run", attacks=["noise:draws=50"], eps=0.2, labels=2)
+    done = {(0, "noise_draws=50")}
+    rows = folder.part("noise_draws=50", 0, None).to_pylist()[:3]
+    found = sorted(float(np.frombuffer(row["adversarial"], "<f4")[0]) for row in rows)
+    least, middle, most = found
+    for at, fine in ((0.5, True), ((least + middle) / 2, True), ((middle + most) / 2, False), (0.4, False)):
+        network = Classifier(beyond(at), labels=2)
+        if fine:
+            assert "6 of their images were asked anew and answered as stored" in ask_again(
+                folder, done, network, source
+            )
+        else:
+            with pytest.raises(RunError, match="of 6 stored answers that were asked anew"):
+                ask_again(folder, done, network, source)
