@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from brittle import Lp
+from brittle.data import Fit, open_source
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
 from brittle.models import Network
@@ -60,6 +61,7 @@ def test_the_course_tells_what_the_images_were(trained):
     made, _, data = trained
     told = json.loads(made.course.read_text())["data"]
     assert (told["train"], told["test"]) == (data, data)
+    assert told["train_digest"] == open_source(data, fit=Fit(1, 28, 28)).digest()
     assert (told["test_images"], told["test_accuracy"]) == (COUNT, made.accuracy.value)
     assert told["said"] == list(made.said)
     assert told["classes"] == ["0", "1"]

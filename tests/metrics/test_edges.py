@@ -239,3 +239,11 @@ def test_hardness_needs_two_limits():
     assert float(metrics.hardness(two, np.array([0.1, 0.3]))) == pytest.approx(0.2)
     with pytest.raises(InputError, match="m >= 2"):
         metrics.hardness(two[:1], two[:1])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_rounding_carries_a_correlation_beyond_one(seed):
+    """Without a limit every fourth of these lies beyond by a last digit."""
+    values = np.random.default_rng(seed).normal(size=7)
+    assert 1 - 1e-12 < metrics.correlation(values, 3 * values).value <= 1
+    assert -1 <= metrics.correlation(values, -3 * values).value < -1 + 1e-12
