@@ -2,7 +2,9 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from brittle import Lp
+from brittle import Lp, RunError
 from brittle.data import Fit, open_source
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
@@ -136,3 +138,37 @@ def test_half_of_the_images_are_kept_aside_and_64_are_shown_at_a_time(options, b
     assert (told["images"], told["unseen"]) == (140 - unseen, unseen)
     assert batch in network.module.sizes
     assert made.perturbation.threat == Lp("inf", 10 / 255)
+
+
+def perturb(out: Path, tell: Callable[[Any], None], **options: Any) -> None:
+    universal("digits-lenet", "digits", out, attack="ascent:passes=3", limit=20, watch=tell, **options)
+
+
+def fit(out: Path, tell: Callable[[Any], None], **options: Any) -> None:
+    train("digits-lenet", "digits:train", out, epochs=3, limit=30, progress=tell, **options)
+
+
+@pytest.mark.parametrize("make", [perturb, fit])
+@pytest.mark.parametrize(
+    ("options", "passes"), [({}, [3]), ({"force": True}, [3]), ({"force": True, "seed": 1}, [1, 2, 3])]
+)
+def test_what_was_interrupted_goes_on_also_where_another_may_be_replaced(make, options, passes, tmp_path):
+    told: list[int] = []
+
+    def tell(one: Any) -> None:
+        told.append(one.number)
+        if told == [1, 2]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "made", tell)
+    assert [path.name for path in tmp_path.iterdir()] == ["made.checkpoint"]
+    if "seed" in options:
+        with pytest.raises(RunError, match="another"):
+            make(tmp_path / "made", tell, seed=1)
+        told.clear()
+        told.append(0)
+    make(tmp_path / "made", tell, **options)
+    assert told[-len(passes) :] == passes
+    assert len(told) == (4 if "seed" in options else 3)
+    assert "made.checkpoint" not in {path.name for path in tmp_path.iterdir()}
