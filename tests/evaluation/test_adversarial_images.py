@@ -179,3 +179,10 @@ def test_a_deformation_is_shown_from_the_original_to_the_deformed_image(tmp_path
         assert torch.equal(load_file(tmp_path / "a.safetensors")["field"], vectors)
     assert FRAMES == 13
     assert listed(tmp_path) == ["a.moving.png", "a.safetensors", "a.vectors.png"]
+
+
+@pytest.mark.parametrize("identity", [IDENTITY, OTHER])
+def test_a_list_that_names_no_file_is_of_an_attack_that_made_none(identity, tmp_path):
+    (tmp_path / "attack.json").write_text(json.dumps(sealed({"format": 1, "identity": json.loads(IDENTITY)})))
+    folder = ImageFolder.open(tmp_path, identity, force=True)
+    assert (folder.next, folder.announced, folder.saved) == (0, [], [])

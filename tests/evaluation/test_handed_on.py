@@ -31,11 +31,13 @@ class Dark(nn.Module):
     def __init__(self):
         super().__init__()
         self.seeds: list[int] = []
+        self.types: set[torch.dtype] = set()
         self.sizes: list[int] = []
 
     def forward(self, images: Tensor) -> Tensor:
         self.seeds.append(torch.initial_seed())
         self.sizes.append(len(images))
+        self.types.add(images.dtype)
         light = images.flatten(1).mean(1)
         return 20 * torch.stack([0.5 - light, light - 0.5], 1)
 
@@ -150,6 +152,15 @@ def test_every_pass_of_an_audit_draws_from_its_seed(network, images, tmp_path, m
     seeds = network.module.seeds
     assert {*seeds[: begun[0]]} == {0}
     assert {*seeds[begun[0] :]} == {77}
+
+
+def test_every_pass_is_in_the_networks_own_type(network, images, tmp_path):
+    network.module.register_parameter("weight", nn.Parameter(torch.zeros(1, dtype=torch.float64)))
+    asked = {"attacks": ["fgsm"], "eps": 0.1}
+    auditing.audit(network, images, tmp_path / "run", **asked)
+    auditing.audit(network, images, tmp_path / "run", **asked)
+    attacking.attack(network, images, tmp_path / "out")
+    assert network.module.types == {torch.float64}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What training and universal perturbations tell, and that the same call reads it all again; in public figures only."""
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -7,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from brittle import Lp, RunError
@@ -172,3 +175,56 @@ def test_what_was_interrupted_goes_on_also_where_another_may_be_replaced(make, o
     assert told[-len(passes) :] == passes
     assert len(told) == (4 if "seed" in options else 3)
     assert "made.checkpoint" not in {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(("make", "beside"), [(perturb, "made.rows.parquet"), (fit, "made.training.json")])
+def test_what_the_same_call_made_and_lost_is_made_again_without_force(make, beside, tmp_path):
+    make(tmp_path / "made", lambda _: None)
+    before, names = load_file(tmp_path / "made"), {path.name for path in tmp_path.iterdir()}
+    assert beside in names
+    (tmp_path / beside).unlink()
+    make(tmp_path / "made", lambda _: None)
+    assert {path.name for path in tmp_path.iterdir()} == names
+    after = load_file(tmp_path / "made")
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_the_first_fooled_images_are_kept_as_pictures_before_and_after(channels, mode, tmp_path):
+    """Whatever is done to them the network calls grey images something else."""
+    images = torch.full((24, channels, 4, 5), 102 / 255)
+    images[:, 0] = 153 / 255
+
+    def anything_else(given: Tensor) -> Tensor:
+        far = (given - images[:1].to(given)).abs().flatten(1).amax(1)
+        return 100 * torch.stack([0.001 - far, far - 0.001], 1)
+
+    network = Network("far", AsModule(anything_else), "0" * 64, (channels, 4, 5))
+    given = images, torch.zeros(24, dtype=torch.int64)
+    made = universal(network, given, tmp_path / "v.safetensors", attack="ascent:passes=1", eps=0.1, unseen=9)
+    rows = pq.read_table(made.rows).to_pylist()
+    assert [row["kind"] for row in rows] == ["seen"] * 15 + ["unseen"] * 9
+    assert made.seen.value == made.unseen.value == 1
+    for kind, count in (("seen", 15), ("unseen", 9)):
+        own = [row for row in rows if row["kind"] == kind]
+        kept = [row["clean_png"] is not None for row in own]
+        assert kept == [True] * 8 + [False] * (count - 8)
+        for row in own[:8]:
+            clean, moved = (Image.open(io.BytesIO(row[name])) for name in ("clean_png", "perturbed_png"))
+            assert (clean.mode, moved.mode, clean.size) == (mode, mode, (5, 4))
+            first = np.array(clean).reshape(4, 5, channels)
+            assert first[0, 0].tolist() == [153, 102, 102][:channels]
+            expected = ((images[0] + made.perturbation.tensor).clamp(0, 1) * 255).round().to(torch.uint8)
+            assert np.array_equal(np.array(moved).reshape(4, 5, channels), expected.permute(1, 2, 0).numpy())
+
+
+class AsModule(nn.Module):
+    """A function that can be differentiated."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.function = function
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.function(images)
