@@ -96,6 +96,8 @@ def test_a_spec_is_as_long_and_as_deep_as_it_may_be():
     assert (len(text), parse_attack(text).attack.steps) == (LONGEST, 7)
     with pytest.raises(InputError, match="expected at most 10000 letters"):
         parse_attack(text.replace("=", "=0"))
+    with pytest.raises(InputError, match="expected at most 10000 letters"):
+        parse_attack("a" * 1_000_000)
     deep = "restarts(" * DEEPEST + "fgsm" + ")" * DEEPEST
     assert parse_attack(deep).text == deep
     with pytest.raises(InputError, match="has 11 brackets within each other; expected at most 10"):
