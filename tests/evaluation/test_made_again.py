@@ -228,3 +228,12 @@ class AsModule(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.function(images)
+
+
+def test_columns_of_pictures_are_of_one_type_where_no_image_was_fooled(tmp_path):
+    network = Network("near", Near(0.0), "0" * 64, (1, 4, 4))
+    grey = torch.full((4, 1, 4, 4), 0.9), torch.zeros(4, dtype=torch.int64)
+    made = universal(network, grey, tmp_path / "v.safetensors", attack="ascent:passes=1", eps=0.01, unseen=1)
+    assert (made.seen.value, made.unseen.value) == (0, 0)
+    schema = pq.read_schema(made.rows)
+    assert [str(schema.field(name).type) for name in ("clean_png", "perturbed_png")] == ["binary", "binary"]
