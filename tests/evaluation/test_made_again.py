@@ -237,3 +237,19 @@ def test_columns_of_pictures_are_of_one_type_where_no_image_was_fooled(tmp_path)
     assert (made.seen.value, made.unseen.value) == (0, 0)
     schema = pq.read_schema(made.rows)
     assert [str(schema.field(name).type) for name in ("clean_png", "perturbed_png")] == ["binary", "binary"]
+
+
+@pytest.mark.parametrize(
+    ("read", "make"),
+    [
+        ("v.rows.parquet", lambda file, out: universal("digits-lenet", file, out, force=True)),
+        ("v.rows.parquet", lambda file, out: universal("digits-lenet", "digits", out, weights=Path(file), force=True)),
+        ("v.rows.parquet", lambda file, out: universal(file, "digits", out, force=True)),
+        ("v.training.json", lambda file, out: train("digits-lenet", "digits:train", out, test=file, force=True)),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(read, make, tmp_path):
+    (tmp_path / read).write_bytes(b"mine")
+    with pytest.raises(RunError, match="is being read by this very command"):
+        make(str(tmp_path / read), tmp_path / "v.safetensors")
+    assert (tmp_path / read).read_bytes() == b"mine"
