@@ -1,13 +1,29 @@
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
-from brittle import PGD, Classifier, InputError, SpatiallyTransformed, UnsupportedThreat, run
+from brittle import (
+    FGSM,
+    PGD,
+    Cascade,
+    Classifier,
+    Flow,
+    InputError,
+    Lp,
+    Restarts,
+    SpatiallyTransformed,
+    UnsupportedThreat,
+    run,
+)
+from brittle.core.attack import Attack
+from brittle.core.problem import Problem
 from brittle.data import open_source
-from brittle.evaluation.plan import DEFAULT_ATTACKS, plan
+from brittle.evaluation.plan import DEFAULT_ATTACKS, plan, spec_of, threat_for, threat_of, threat_settings, usual
 from brittle.models import open_network
+from brittle.specs import Question
+from brittle.threats import parse_threat
 
 
 def test_the_default_plan_suits_the_norm():
@@ -104,3 +120,143 @@ class Scaled(torch.nn.Module):
 
     def forward(self, images):
         return self.network(images) * self.scale
+
+
+class Owned(Lp):
+    """A threat that no radius is reported for."""
+
+    name = "own"
+    default_radius = math.inf
+
+
+PLAIN = FGSM()
+
+
+@dataclass(frozen=True)
+class Own(Attack):
+    """Knows no threat that is built in.
+
+    Attributes:
+        inner: another attack.
+        pair: numbers.
+        kind: of no plain type.
+    """
+
+    threats = ("own",)
+
+    inner: Attack = PLAIN
+    pair: tuple[int, ...] = (1, 2)
+    kind: type = int
+
+    def perturb(self, problem: Problem) -> None:
+        """Propose nothing."""
+
+
+def test_an_attack_for_no_threat_that_is_known_is_asked_about_l2():
+    assert threat_for(Own()) == Lp(2)
+    with pytest.raises(UnsupportedThreat, match="Own cannot measure changes by l2; it knows own"):
+        plan([Own()], threat_for(Own()), 0.5)
+    assert [threat_for(one).name for one in ("pgd", "bim", "one-pixel", "adef")] == ["l2", "linf", "pixels", "flow"]
+
+
+@pytest.mark.parametrize(
+    ("access", "budget", "specs"),
+    [
+        ("white_box", None, ["noise:draws=10", "fgsm:loss=scaled", "pgd:steps=40,restarts=3,loss=scaled", "deepfool"]),
+        ("white_box", 40, ["noise:draws=10", "fgsm:loss=scaled", "pgd:steps=40,restarts=3,loss=scaled", "deepfool"]),
+        ("scores", None, ["noise:draws=10", "random-direction", "square"]),
+        ("scores", 1000, ["noise:draws=10", "random-direction", "square:queries=997"]),
+        ("scores", 4, ["noise:draws=10", "random-direction", "square:queries=1"]),
+        ("scores", 1, ["noise:draws=10", "random-direction", "square:queries=1"]),
+        ("decision", 40, ["noise:draws=10", "random-direction", "hop-skip-jump"]),
+    ],
+)
+def test_the_default_attacks_suit_what_the_network_gives_and_what_it_may_be_asked(access, budget, specs):
+    found = plan((), Lp("inf"), 0.1, access=access, budget=budget)
+    assert [one.info.spec for one in found] == specs
+    assert plan((), "linf", 0.1, access=access, budget=budget) == found
+
+
+@pytest.mark.parametrize(
+    ("attack", "text", "name"),
+    [
+        ("pgd: steps=3", "pgd:steps=3", "pgd"),
+        (PGD(steps=3), "PGD(steps=3)", "pgd"),
+        (PGD(), "PGD()", "pgd"),
+        (Restarts(PGD(steps=3), 2), "Restarts(attack=PGD(steps=3), count=2)", "restarts"),
+        (Cascade((FGSM(), PGD(steps=3))), "Cascade(attacks=(FGSM(), PGD(steps=3)))", "cascade"),
+        (Own(), "Own()", "Own"),
+        (Own(PGD(), (3,)), "Own(inner=PGD(), pair=(3))", "Own"),
+        (Own(pair=()), "Own(pair=())", "Own"),
+    ],
+)
+def test_how_an_attack_is_called(attack, text, name):
+    spec = spec_of(attack)
+    assert (spec.text, spec.name, spec.radius) == (text, name, None)
+
+
+def test_settings_are_recorded_as_a_manifest_can_hold_them():
+    (one,) = plan([replace(Own(), inner=Cascade((PLAIN,)))], Owned(2), 1.0)
+    assert one.info.settings == {
+        "inner": {"attack": "Cascade", "attacks": [{"attack": "FGSM", "loss": "cross_entropy"}]},
+        "pair": [1, 2],
+        "kind": "<class 'int'>",
+    }
+
+
+@pytest.mark.parametrize(
+    ("threat", "settings"),
+    [
+        (Lp("inf", 0.1), {}),
+        (Lp(1), {}),
+        (Flow(2.0), {}),
+        (Flow(2.0, quantization=4), {"quantization": 4}),
+    ],
+)
+def test_a_threat_is_told_by_what_is_not_as_by_default(threat, settings):
+    assert threat_settings(threat) == settings
+
+
+def test_a_question_is_a_threat_without_a_radius_and_a_radius():
+    assert threat_of(Question()) == (None, None)
+    assert threat_of(Question(radius=0.1)) == (None, 0.1)
+    for given in ("linf:51/255", Lp("inf", 0.2)):
+        assert threat_of(Question(given)) == (Lp("inf"), 0.2)
+    assert threat_of(Question("linf", radius=0.3)) == (Lp("inf"), 0.3)
+    with pytest.raises(InputError, match=r"given twice, as 0\.2 and as 0\.3; leave one out"):
+        threat_of(Question("linf:0.2", radius=0.3))
+    with pytest.raises(InputError, match="expected one number for all images"):
+        threat_of(Question(Lp("inf", torch.tensor([0.1, 0.2]))))
+    assert [usual(parse_threat(name)) for name in ("linf", "l2", "flow")] == [8 / 255, 0.5, 3.0]
+    assert usual(Owned(2)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "radius", "kind", "own"),
+    [
+        ("pgd", 0.5, "fixed", 0.5),
+        ("pgd:eps=0.25", 0.5, "fixed", 0.25),
+        ("pgd:eps=0.25", None, "fixed", 0.25),
+        ("deepfool", 0.5, "minimum", None),
+        ("deepfool", None, "minimum", None),
+    ],
+)
+def test_a_plan_is_at_a_radius_or_searches(text, radius, kind, own):
+    (one,) = plan([text], "l2", radius)
+    assert (one.info.kind, one.info.radius, one.info.norm, one.info.spec) == (kind, own, "l2", text)
+    assert one.threat == (Lp(2) if own is None else Lp(2, own))
+
+
+def test_an_attack_that_needs_a_radius_and_gets_none_is_refused():
+    with pytest.raises(InputError, match="radius"):
+        plan(["pgd"], "l2", None)
+    for radius in (0.0, -1.0, math.nan):
+        with pytest.raises(InputError, match=r"l2 radius of deepfool is .*, which allows no change"):
+            plan(["deepfool"], "l2", radius)
+
+
+def test_a_key_is_a_short_name_that_no_other_attack_has():
+    (long,) = plan(["pgd:steps=" + "0" * 200 + "3"], "linf", 0.1)
+    assert long.info.key == ("pgd_steps=" + "0" * 90)
+    keys = [one.info.key for one in plan(["cascade(fgsm;fgsm)"] * 3 + ["fgsm", FGSM()], "linf", 0.1)]
+    assert keys == ["cascade_fgsm_fgsm", "cascade_fgsm_fgsm-2", "cascade_fgsm_fgsm-3", "fgsm", "FGSM"]

@@ -220,7 +220,7 @@ class _Job:
 
     def _logits(self, images: Images) -> Tensor:
         with preserving_state(self.classifier.module, self.seed), torch.no_grad():
-            images = images.to(self.classifier.device)
+            images = images.to(self.classifier.device, self.classifier.dtype)
             return mean_logits(
                 self.classifier, images, self.eot_samples, seed=self.seed, batch=len(images) * self.eot_samples
             ).cpu()

@@ -24,8 +24,9 @@ STEP = "deepfool:steps=10"
 """What finds the steps of the published universal perturbation (Moosavi-Dezfooli et al., CVPR 2017)."""
 LONGEST, DEEPEST = 10_000, 10
 """Letters of a spec, and brackets within each other."""
-IN_FILE = re.compile(r"([^();]*\.py)(?=:)")
-"""The path of a Python file within a spec; brackets and semicolons belong to the spec."""
+IN_FILE = re.compile(r"((?:^|(?<=[();]))[^();]*\.py)(?=:)")
+"""The path of a Python file within a spec; brackets and semicolons belong to the spec. It is looked for behind these
+and at the beginning alone: from every letter on, a spec of a million of them would take hours."""
 Settings = TypeVar("Settings", bound=Any)
 """A frozen dataclass whose fields have defaults."""
 
