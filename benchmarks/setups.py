@@ -42,7 +42,7 @@ THREATS: dict[str, brittle.Threat] = {
 SPECS = """
 adef:steps=8  adef:steps=8,candidates=3,smoothing=0  alma:steps=10,first_distance=0.3  apgd:steps=9
 apgd:steps=6,loss=margin,restarts=2  autoattack:steps=4,queries=6  bim:step_size=0.02  boundary:steps=15
-boundary-descent:steps=12,runs=2  cw-l0:steps=6,learning_rate=0.3,rivals=1  ddn:steps=8  deepfool
+boundary-descent:steps=12,runs=2  cw-l0:steps=6,learning_rate=0.3,candidates=1  ddn:steps=8  deepfool
 cw-l2:searches=2,steps=10,learning_rate=0.1,constant=0.1  cw-linf:steps=6,learning_rate=0.15,refinements=1
 fab:steps=6  fab:steps=4,targets=2,restarts=2  fgsm  fmn:steps=8  hop-skip-jump:steps=2,draws=12  jsma:fraction=0.4
 jsma:theta=-1,pairs=false,on=logits,aim=label  lbfgs:searches=3,steps=12  lbfgs:searches=3,steps=12,untargeted=random

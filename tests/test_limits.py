@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from brittle import InputError, Limits, OverLimit, use_limits
 from brittle.cli import app
-from brittle.evaluation.command import command_line
+from brittle.evaluation.command import command_words
 from brittle.limits import check_limit, current, parse_limits, stated_limits
 
 
@@ -49,7 +49,7 @@ def test_an_option_is_read_and_written():
     assert limits == Limits(pixels=400_000_000, array=1_500_000_000, text=2_000_000, depth=7)
     assert parse_limits(stated_limits(limits)) == limits
     with use_limits(limits):
-        assert "--limits pixels=400000000,array=1500000000" in command_line(["train"], {})
+        assert "--limits pixels=400000000,array=1500000000" in " ".join(command_words(["train"], {}))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "9"])

@@ -1,10 +1,8 @@
-"""The command that is written into what was made: what is left out of it, and what a shell would misread."""
-
-import shlex
+"""The command that is written into what was made: what is left out of it, and what would be taken for an option."""
 
 import pytest
 
-from brittle.evaluation.command import command_line
+from brittle.evaluation.command import command_words
 from brittle.limits import current, stated_limits
 
 
@@ -25,6 +23,6 @@ from brittle.limits import current, stated_limits
         (["audit", "a-b"], {"norm": "l2"}, ["audit", "a-b", "--norm", "l2"]),
     ],
 )
-def test_a_command_is_read_by_a_shell_as_it_was_meant(words, options, written):
+def test_a_command_holds_what_was_asked_and_nothing_else(words, options, written):
     assert stated_limits(current()) == "", "limits are left out where they are as they are"
-    assert shlex.split(command_line(words, options)) == ["brittle", *written]
+    assert command_words(words, options) == ["brittle", *written]

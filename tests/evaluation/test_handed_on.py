@@ -87,7 +87,7 @@ def some(call: dict[str, object], **expected: object) -> bool:
     return {name: call[name] for name in expected} == expected
 
 
-ASKED = {"norm": "linf", "eps": 0.1, "seed": 7, "batch": 3, "quantization": 16, "draws": 2, "budget": 40}
+ASKED = {"norm": "linf", "eps": 0.1, "seed": 7, "batch": 3, "quantization": 16, "eot_samples": 2, "budget": 40}
 
 
 def test_an_audit_runs_and_judges_as_it_was_asked(network, images, tmp_path, spied):
@@ -96,29 +96,37 @@ def test_an_audit_runs_and_judges_as_it_was_asked(network, images, tmp_path, spi
     auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2", "random-direction"], **ASKED)
     assert [call["attack"] for call in runs][:1] == [RandomNoise(draws=2)]
     noise, _ = runs
-    assert some(noise, threat=Lp("inf", 0.1), seed=7, batch=3, quantization=16, budget=38, draws=2, goal=None)
+    assert some(noise, threat=Lp("inf", 0.1), seed=7, batch=3, quantization=16, budget=38, eot_samples=2, goal=None)
     assert noise["ids"].tolist() == [0, 1, 2, 3, 4]
     assert noise["labels"].tolist() == LABELS
     assert runs[1]["threat"] == Lp("inf")
     for call in rounded:
-        assert some(call, batch=3, draws=2, seed=7)
+        assert some(call, batch=3, eot_samples=2, seed=7)
         assert call["labels"].tolist() == LABELS
     assert means
-    assert all(some(call, draws=2, seed=7, batch=3) for call in means)
+    assert all(some(call, eot_samples=2, seed=7, batch=3) for call in means)
     assert rows[0]["about"] == {"index": [0, 1, 2, 3, 4], "name": NAMES}
     assert rows[0]["kept"].tolist() == rows[0]["survives"].nonzero()[:, 0].tolist()
 
 
-@pytest.mark.parametrize(("given", "draws", "batch", "budget"), [({}, 1, 256, None), ({"budget": 9}, 1, 256, 8)])
+@pytest.mark.parametrize(("given", "eot_samples", "batch", "budget"), [({}, 1, 256, None), ({"budget": 9}, 1, 256, 8)])
 def test_an_audit_that_was_asked_nothing_finds_its_own_draws_and_batch(
-    given, draws, batch, budget, network, images, tmp_path, spied
+    given, eot_samples, batch, budget, network, images, tmp_path, spied
 ):
     looked, runs = spied(auditing, "eot_samples_for"), spied(work, "run")
     sizes = spied(auditing, "batch_of")
     auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2"], **given)
     assert some(looked[0], budget=given.get("budget"))
     assert sizes == [{"shape": (1, 4, 4)}]
-    assert some(runs[0], draws=draws, batch=batch, budget=budget, seed=0, quantization=None, threat=Lp("inf", 8 / 255))
+    assert some(
+        runs[0],
+        eot_samples=eot_samples,
+        batch=batch,
+        budget=budget,
+        seed=0,
+        quantization=None,
+        threat=Lp("inf", 8 / 255),
+    )
 
 
 @pytest.mark.parametrize("budget", [None, 9])
@@ -146,7 +154,7 @@ def test_every_pass_of_an_audit_draws_from_its_seed(network, images, tmp_path, m
     begun: list[int] = []
     whole = work.run
     monkeypatch.setattr(work, "run", lambda *a, **k: (begun.append(len(network.module.seeds)), whole(*a, **k))[1])
-    auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2"], eps=0.1, seed=77, draws=1)
+    auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2"], eps=0.1, seed=77, eot_samples=1)
     seeds = network.module.seeds
     assert {*seeds[: begun[0]]} == {0}
     assert {*seeds[begun[0] :]} == {77}
@@ -170,18 +178,25 @@ def test_every_pass_is_in_the_networks_own_type(network, images, tmp_path):
                 "norm": "linf",
                 "eps": 0.1,
                 "seed": 7,
-                "draws": 2,
+                "eot_samples": 2,
                 "budget": 40,
                 "quantization": 52,
             },
-            {"attack": PGD(steps=2), "threat": Lp("inf", 0.1), "seed": 7, "draws": 2, "budget": 38, "quantization": 52},
+            {
+                "attack": PGD(steps=2),
+                "threat": Lp("inf", 0.1),
+                "seed": 7,
+                "eot_samples": 2,
+                "budget": 38,
+                "quantization": 52,
+            },
         ),
         (
             {"attack": "deepfool", "eps": 0.5},
-            {"threat": Lp(2, 0.5), "seed": 0, "draws": 1, "budget": None, "quantization": 256, "goal": None},
+            {"threat": Lp(2, 0.5), "seed": 0, "eot_samples": 1, "budget": None, "quantization": 256, "goal": None},
         ),
         ({"attack": "pgd:steps=1"}, {"threat": Lp(2, 0.5), "budget": None}),
-        ({"attack": "deepfool", "budget": 9}, {"threat": Lp(2), "draws": 1, "budget": 8}),
+        ({"attack": "deepfool", "budget": 9}, {"threat": Lp(2), "eot_samples": 1, "budget": 8}),
         ({"attack": "adef"}, {"threat": Flow(math.inf)}),
     ],
 )
@@ -192,9 +207,9 @@ def test_an_attack_on_files_runs_as_it_was_asked(options, expected, network, ima
     assert some(call, batch=16, **expected)
     assert call["ids"].tolist() == [0, 1, 2, 3, 4]
     assert call["labels"].tolist() == LABELS
-    draws, seed = expected.get("draws", 1), options.get("seed", 0)
+    eot_samples, seed = expected.get("eot_samples", 1), options.get("seed", 0)
     assert len(means) == sum(one.path is not None for one in saved)
-    assert all(some(look, draws=draws, seed=seed, batch=draws) for look in means)
+    assert all(some(look, eot_samples=eot_samples, seed=seed, batch=eot_samples) for look in means)
 
 
 def test_a_target_takes_the_place_of_the_labels(network, images, tmp_path, spied):
@@ -207,7 +222,7 @@ def test_a_target_takes_the_place_of_the_labels(network, images, tmp_path, spied
 
 def test_the_saved_files_are_judged_with_the_numbers_of_the_seed(network, images, tmp_path, spied):
     means = spied(attacking, "mean_logits")
-    attacking.attack(network, images, tmp_path / "out", seed=77, draws=1)
+    attacking.attack(network, images, tmp_path / "out", seed=77, eot_samples=1)
     judged = len(means)
     assert judged > 0
     assert {*network.module.seeds[-judged:]} == {77}
@@ -295,9 +310,9 @@ def test_images_are_opened_as_they_were_asked(monkeypatch, network):
     named, named_plain, memory, _ = given
     assert (named["class_order"], "class_order" in memory) == ("text", False)
     for one in (named, memory):
-        assert (one["limit"], one["skip_bad"], one["fit"].resize) == (5, True, 40)
+        assert (one["max_images"], one["skip_bad"], one["fit"].resize) == (5, True, 40)
         assert one["fit"].crop == 32
-    assert (named_plain["limit"], named_plain["skip_bad"], named_plain["fit"].resize) == (None, False, None)
+    assert (named_plain["max_images"], named_plain["skip_bad"], named_plain["fit"].resize) == (None, False, None)
 
 
 @pytest.mark.parametrize(
@@ -327,10 +342,10 @@ def test_a_module_is_called_as_its_class_or_function_is():
 
 def test_stored_answers_are_asked_anew_with_the_seed_and_the_draws_of_the_run(network, images, tmp_path, spied):
     means = spied(recheck, "mean_logits")
-    asked = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "seed": 77, "draws": 2, "batch": 2}
+    asked = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "seed": 77, "eot_samples": 2, "batch": 2}
     folder = auditing.audit(network, images, tmp_path / "run", **asked)
     folder.part_path("fgsm", 0).unlink()
     auditing.audit(network, images, tmp_path / "run", **asked)
     assert means
-    assert all(some(call, draws=2, seed=77, batch=2 * len(call["images"])) for call in means)
+    assert all(some(call, eot_samples=2, seed=77, batch=2 * len(call["images"])) for call in means)
     assert max(len(call["images"]) for call in means) == 2

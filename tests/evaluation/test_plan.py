@@ -210,7 +210,7 @@ def test_settings_are_recorded_as_a_manifest_can_hold_them():
         (Lp("inf", 0.1), {}),
         (Lp(1), {}),
         (Flow(2.0), {}),
-        (Flow(2.0, quantization=4), {"quantization": 4}),
+        (Flow(2.0, grid=4), {"grid": 4}),
     ],
 )
 def test_a_threat_is_told_by_what_is_not_as_by_default(threat, settings):

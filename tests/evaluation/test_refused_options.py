@@ -29,7 +29,7 @@ VALUES = {
     "quantization": 256,
     "eps": 0.1,
     "budget": 50,
-    "draws": 2,
+    "eot_samples": 2,
     "batch": 3,
     "seed": 1,
     "device": "cpu",
@@ -37,12 +37,12 @@ VALUES = {
 COMMANDS = {
     "audit": (audit, {"target"}),
     "attack": (attack, {"batch"}),
-    "universal": (universal, {"labels", "class_order", "target", "quantization", "budget", "draws"}),
+    "universal": (universal, {"labels", "class_order", "target", "quantization", "budget", "eot_samples"}),
     "train": (
         train,
         {"weights", "dtype", "binary", "probabilities", "labels"}
         | {"class_order", "resize", "crop", "skip_bad"}
-        | {"target", "quantization", "budget", "draws", "batch"},
+        | {"target", "quantization", "budget", "eot_samples", "batch"},
     ),
 }
 """What each of them refuses."""

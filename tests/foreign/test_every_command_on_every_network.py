@@ -63,7 +63,7 @@ def saved(foreign: Foreign, data: str, folder: Path) -> float:
 def fooled(foreign: Foreign, data: str, folder: Path) -> float:
     options = {name: value for name, value in foreign.options.items() if name != "labels"}
     made = universal(spec(foreign), data, folder / "v", attack="ascent:passes=2", eps=0.2, **options)
-    return float(made.seen.value) * 10
+    return float(made.training.value) * 10
 
 
 COMMANDS = {"audit": audited, "attack": saved, "universal": fooled}

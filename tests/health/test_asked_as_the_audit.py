@@ -15,7 +15,7 @@ from brittle.health.examine import BY_NAME
 
 COUNT = 6
 INDEX = [10, 11, 12, 20, 21, 22]
-AUDITED = {"seed": 9, "batch": 4, "quantization": 16, "draws": 2}
+AUDITED = {"seed": 9, "batch": 4, "quantization": 16, "eot_samples": 2}
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 
 @pytest.fixture
 def made() -> HealthContext:
-    """Six images of which the first two fell, as an audit with a quantization grid and two draws left them."""
+    """Six images of which the first two fell, as an audit with a quantization grid and two samples left them."""
     tables = [rows(COUNT, range(2), index=INDEX, forward=[100] * COUNT) for _ in range(2)]
     images = images_of(*np.linspace(0.40, 0.45, COUNT).tolist())
     return case(
@@ -53,7 +53,7 @@ def test_an_attack_of_a_check_is_run_as_the_audit_ran_it(made, runs):
     made.attack(STEPS, Lp("inf", 0.2), [0], seed=0, quantization=8, trace=True)
     plain, other = runs
     assert (plain["attack"], plain["threat"], plain["seed"], plain["batch"]) == (STEPS, Lp("inf", 0.2), 9, 4)
-    assert (plain["quantization"], plain["draws"], plain["trace"], plain["budget"]) == (None, 2, False, None)
+    assert (plain["quantization"], plain["eot_samples"], plain["trace"], plain["budget"]) == (None, 2, False, None)
     assert plain["ids"].tolist() == [21, 11]
     assert torch.equal(plain["images"], made.images[[4, 1]])
     assert plain["labels"].tolist() == [0, 0]
@@ -64,7 +64,9 @@ def test_repeats_lie_on_the_lattice_and_leave_a_trace(made, runs):
     found = rerun.repeats(made)
     assert [(one.attempt.title, one.row) for one in found[:COUNT]] == [("Brightens", row) for row in (2, 0, 3, 1, 4, 5)]
     assert [call["ids"].tolist() for call in runs] == [[INDEX[one.place]] for one in found]
-    assert all((call["quantization"], call["trace"], call["seed"], call["draws"]) == (16, True, 9, 2) for call in runs)
+    assert all(
+        (call["quantization"], call["trace"], call["seed"], call["eot_samples"]) == (16, True, 9, 2) for call in runs
+    )
     assert {call["threat"] for call in runs} == {Lp("inf", RADIUS), Lp("inf")}
 
 
@@ -85,12 +87,12 @@ def test_a_check_varies_its_radius_or_its_seed_and_nothing_else(name, seeds, rad
     for call in runs:
         assert {
             "batch": call["batch"],
-            "draws": call["draws"],
+            "eot_samples": call["eot_samples"],
             "quantization": call["quantization"],
             "trace": call["trace"],
         } == {
             "batch": 4,
-            "draws": 2,
+            "eot_samples": 2,
             "quantization": None,
             "trace": False,
         }

@@ -47,7 +47,7 @@ def test_map_is_the_formula(increasing):
 
 @pytest.mark.parametrize("kind", ["apart", "opposite", "alike", "ties", "everything on the front"])
 @pytest.mark.parametrize("increasing", [True, False])
-@pytest.mark.parametrize("max_images", [PAIRS, 13])
+@pytest.mark.parametrize("limit", [PAIRS, 13])
 def test_best_pair_is_that_of_all_pairs(kind, increasing, limit):
     for seed in range(12):
         target, others = slopes(kind, seed)

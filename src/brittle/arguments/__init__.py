@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 from brittle.arguments.fit import fitted
 from brittle.arguments.numbers import parse_number
 from brittle.arguments.rules import Count, CountOrNone, Device, FileName, Seed, Within, seen
-from brittle.older_names import by_todays_names
+from brittle.older_names import TODAY, by_todays_names
 
 __all__ = [
     "Count",
@@ -47,13 +47,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not TODAY.keys().isdisjoint(kwargs):
+            named = by_todays_names(kwargs, signature.parameters)
+            if named != kwargs:
+                return cast("Callable[..., R]", asked)(*args, **named)
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
-            named = by_todays_names(kwargs, signature.parameters)
-            # an unknown name says so in the words that everyone knows
-            again = cast("Callable[..., R]", function if named == kwargs else asked)
-            return again(*args, **named)
+            return function(*args, **kwargs)  # says so in the words that everyone knows
         hints = _hints(function)
         for name, value in bound.arguments.items():
             bound.arguments[name] = fitted(name, value, hints.get(name, Any))

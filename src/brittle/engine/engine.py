@@ -43,7 +43,7 @@ class Engine(Protocol):
         Args:
             parts: in the order in which they are best done.
             leases: folder for the claims, the same for all processes that share the work; it is gone with the last one.
-            elsewhere: is called for each part that somebody else did meanwhile.
+            elsewhere: is called for each part that this call did not do.
 
         Returns:
             The number of parts that this call did.
@@ -73,7 +73,7 @@ class LocalEngine:
         Raises:
             RunError: the folder of the leases cannot be written.
         """
-        count, missing = 0, [part for part in parts if not part.done()]
+        count, missing = 0, _left(parts, elsewhere)
         if not missing:
             return 0
         while missing:
@@ -86,15 +86,21 @@ class LocalEngine:
                         mine, count = True, count + 1
                 if not mine:
                     left.append(part)
-            missing = list[Part]()
-            for part in left:
-                if part.done():
-                    elsewhere(part)
-                else:
-                    missing.append(part)
+            missing = _left(left, elsewhere)
             if missing and count == before:
                 time.sleep(WAIT)
         remove_stale(leases)
         with contextlib.suppress(OSError):
             leases.rmdir()  # others may still work there
         return count
+
+
+def _left(parts: Sequence[Part], elsewhere: Callable[[Part], None]) -> list[Part]:
+    """Return the parts that are not done, and tell of the others."""
+    left = list[Part]()
+    for part in parts:
+        if part.done():
+            elsewhere(part)
+        else:
+            left.append(part)
+    return left

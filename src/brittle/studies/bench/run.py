@@ -210,7 +210,7 @@ class _Work:
             elif part.done():
                 self._ask_again(part)
                 self._reuse(part)
-        self.engine.run(self.found, self.folder / LEASES, self._reuse)
+        self.engine.run([part for part in self.found if not part.done()], self.folder / LEASES, self._reuse)
 
     def _part(self, cell: Cell) -> CellPart:
         try:
