@@ -119,7 +119,7 @@ def test_a_universal_perturbation_that_is_asked_for_again_tells_what_it_told(col
     assert again.said == made.said
     assert {path.name: path.read_bytes() for path in (tmp_path / "v").iterdir()} == before
     assert torch.equal(Perturbation.load(Path(made.path)).tensor, made.perturbation.tensor)
-    assert made.plain()["fooling"]["unseen"]["n"] == 5
+    assert made.plain()["fooling"]["held_out"]["n"] == 5
 
 
 class Counts(Near):
