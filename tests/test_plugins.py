@@ -141,6 +141,9 @@ def test_a_threat_of_the_users_file_is_audited_and_part_of_the_identity(tmp_path
     path.write_text(path.read_text() + "\n")
     with pytest.raises(RunError, match=r"mine\.py"):
         audit("digits-lenet", "digits", tmp_path / "run", **given)
+    with pytest.raises(InputError, match="none of the attacks that are taken by default knows 'half'; name some"):
+        audit("digits-lenet", "digits", tmp_path / "none", **{**given, "attacks": []})
+    assert not (tmp_path / "none").exists()
 
 
 THREATS = """

@@ -76,22 +76,24 @@ class LocalEngine:
         count, missing = 0, _left(parts, elsewhere)
         if not missing:
             return 0
-        while missing:
-            before, left = count, list[Part]()
-            for part in missing:
-                mine = False
-                with lease(leases / f"{part.name}{LEASE}") as claimed:
-                    if claimed and not part.done():  # it may have been finished between the look and the claim
-                        part.do()
-                        mine, count = True, count + 1
-                if not mine:
-                    left.append(part)
-            missing = _left(left, elsewhere)
-            if missing and count == before:
-                time.sleep(WAIT)
-        remove_stale(leases)
-        with contextlib.suppress(OSError):
-            leases.rmdir()  # others may still work there
+        try:
+            while missing:
+                before, left = count, list[Part]()
+                for part in missing:
+                    mine = False
+                    with lease(leases / f"{part.name}{LEASE}") as claimed:
+                        if claimed and not part.done():  # it may have been finished between the look and the claim
+                            part.do()
+                            mine, count = True, count + 1
+                    if not mine:
+                        left.append(part)
+                missing = _left(left, elsewhere)
+                if missing and count == before:
+                    time.sleep(WAIT)
+        finally:
+            remove_stale(leases)
+            with contextlib.suppress(OSError):
+                leases.rmdir()  # others may still work there
         return count
 
 

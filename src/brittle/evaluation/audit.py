@@ -15,7 +15,7 @@ from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.quantize import QuantizationGrid
 from brittle.engine.engine import Engine, LocalEngine
-from brittle.errors import DataError
+from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import batch_of, check_model_on_data, eot_samples_for
 from brittle.evaluation.part import without_final_query
@@ -147,6 +147,11 @@ def _audited(call: _Call, path: Path) -> RunFolder:
             f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
         )
     planned = planned or plan((), threat, radius, access=classifier.access, budget=budget)
+    if not planned:
+        raise InputError(
+            f"none of the attacks that are taken by default knows {threat.name!r}; name some that do (--attack, or "
+            "`attacks` in Python), such as noise, pgd or your own"
+        )
     source, remarks = match_classes(network.classes, source, asked.data.class_order)
     remarks = [*remarks, *remarks_on_autocast()]
     converted = source.conversions()
