@@ -186,21 +186,12 @@ def test_list_names_everything():
     assert "digits-lenet" not in only.stdout
 
 
+TRAIN = ["train", "digits-lenet", "--data", "digits:train", "--max-images", "64", "--epochs", "1", "--test", "digits"]
+
+
 def test_train_writes_weights_that_audit_takes(tmp_path: Path):
     weights = tmp_path / "small"
-    line = [
-        "train",
-        "digits-lenet",
-        "--data",
-        "digits:train",
-        "--max-images",
-        "64",
-        "--epochs",
-        "1",
-        "--test",
-        "digits",
-    ]
-    result = runner.invoke(app, [*line, "--out", str(weights)], catch_exceptions=False)
+    result = runner.invoke(app, [*TRAIN, "--out", str(weights)], catch_exceptions=False)
     assert "test accuracy" in result.stderr
     again = runner.invoke(
         app, [*AUDIT, "--weights", str(weights), "--out", str(tmp_path / "run")], catch_exceptions=False
@@ -209,20 +200,8 @@ def test_train_writes_weights_that_audit_takes(tmp_path: Path):
 
 
 def test_train_on_an_attack_and_its_curves(tmp_path: Path):
-    line = [
-        "train",
-        "digits-lenet",
-        "--data",
-        "digits:train",
-        "--max-images",
-        "64",
-        "--epochs",
-        "1",
-        "--test",
-        "digits",
-    ]
     attacked = ["--attack", "fgsm", "--eps", "26/255", "--fraction", "0.5", "--out", str(tmp_path / "hard")]
-    result = runner.invoke(app, [*line, *attacked], catch_exceptions=False)
+    result = runner.invoke(app, [*TRAIN, *attacked], catch_exceptions=False)
     assert "radius 0.102" in result.stderr
     assert "robust accuracy" in result.stderr
     assert "n = 500), linf 26/255" in result.stderr

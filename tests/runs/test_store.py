@@ -1,6 +1,7 @@
 """The run folder: atomic, resumable, and sure of whose rows it holds."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -160,6 +161,16 @@ def test_several_work_at_the_same_run_and_the_manifest_holds_what_each_notes(fol
     folder.close()
     RunFolder.create(folder.path, manifest()).close()
     assert not (folder.path / ".half.1.unfinished").exists()
+
+
+def test_a_run_begins_on_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuse(handle, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with RunFolder.create(tmp_path, manifest()) as folder:
+        folder.note("here")
+    assert RunFolder.open(tmp_path).manifest.notes == ["here"]
 
 
 def test_a_folder_in_which_another_process_works_is_not_cleared(folder):

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from brittle.evaluation.compatibility import batch_of, check_model_on_data, eot_
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
 from brittle.evaluation.progress import NullProgress, Progress
-from brittle.evaluation.provenance import outputs_of, provenance
+from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
 from brittle.evaluation.subject import open_subject
 from brittle.evaluation.work import Work
@@ -32,7 +32,7 @@ from brittle.identity.sources import users_modules
 from brittle.identity.walk import Known
 from brittle.models.network import digest_of
 from brittle.runs.kinds import RUN_FOLDER
-from brittle.runs.manifest import DataInfo, Manifest, NetworkInfo, ThreatInfo
+from brittle.runs.manifest import Manifest, ThreatInfo
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.store import PARTS, RunFolder
 from brittle.runs.surroundings import machine, now, versions_of
@@ -154,7 +154,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         )
     source, remarks = match_classes(network.classes, source, asked.data.class_order)
     remarks = [*remarks, *remarks_on_autocast()]
-    converted = source.conversions()
+    source.conversions()  # refuses images of other sizes before the network is asked
     known = Known()
     before = digest_of(classifier.module, known=known)
     shape = check_model_on_data(classifier, source, blank=budget is not None)
@@ -178,27 +178,8 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         quantization=quantization,
         budget=budget,
         eot_samples=eot_samples,
-        network=NetworkInfo(
-            spec=network.spec,
-            digest=network.digest,
-            parameters=network.parameters,
-            input_shape=network.input_shape,
-            bounds=(classifier.bounds.lower, classifier.bounds.upper),
-            tensors=origin.tensors,
-            outputs=outputs_of(classifier),
-            unseen=list(origin.unseen),
-        ),
-        data=DataInfo(
-            spec=source.spec,
-            digest=source.digest(again=True),
-            images=len(source),
-            classes=list(source.classes or network.classes),
-            fit=asdict(source.fit),
-            converted=converted,
-            skipped=source.skipped,
-            remarks=remarks,
-            relabelled=None if source.relabelled is None else list(source.relabelled),
-        ),
+        network=network_info(network, classifier, origin),
+        data=data_info(source, network.classes, again=True, remarks=remarks),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],
         versions=versions_of(),

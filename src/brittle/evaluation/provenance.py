@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
@@ -11,7 +11,7 @@ from brittle.identity.sources import attribute, code_behind, files_behind, own_d
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
 from brittle.names import stored
-from brittle.runs.manifest import CodeInfo
+from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,44 @@ def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...]) -> CodeInfo:
     yours = {**seen.code, **loose, **held, **code_behind(roots)}
     packages = versions_of({*seen.packages, *chosen.packages} - {"torch"})  # its version is in every run
     return CodeInfo(brittle=own_digest(), yours=yours, packages=packages)
+
+
+def network_info(network: Network, classifier: Classifier, origin: Provenance) -> NetworkInfo:
+    """Return what a manifest says of a network."""
+    return NetworkInfo(
+        spec=network.spec,
+        digest=network.digest,
+        parameters=network.parameters,
+        input_shape=network.input_shape,
+        bounds=(classifier.bounds.lower, classifier.bounds.upper),
+        tensors=origin.tensors,
+        outputs=outputs_of(classifier),
+        unseen=list(origin.unseen),
+    )
+
+
+def data_info(
+    source: Source, classes: Sequence[str] = (), *, again: bool = False, remarks: Sequence[str] = ()
+) -> DataInfo:
+    """Return what a manifest says of images.
+
+    Args:
+        source: the images.
+        classes: names to state where the source has none.
+        again: read the images anew for their digest, whatever was read before.
+        remarks: how the classes were numbered, where there was a choice.
+    """
+    return DataInfo(
+        spec=source.spec,
+        digest=source.digest(again=again),
+        images=len(source),
+        classes=list(source.classes or classes),
+        fit=asdict(source.fit),
+        converted=source.conversions(),
+        skipped=source.skipped,
+        remarks=list(remarks),
+        relabelled=None if source.relabelled is None else list(source.relabelled),
+    )
 
 
 def outputs_of(classifier: Classifier) -> str:

@@ -1,14 +1,14 @@
 """What the manifest of a training says of network, images and settings."""
 
-from dataclasses import asdict
 from typing import Any
 
 from torch import nn
 
 from brittle.data import Source
+from brittle.evaluation.provenance import data_info
 from brittle.models import digest_of
 from brittle.models.network import parameters_of
-from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo
+from brittle.runs.manifest_info import CodeInfo, NetworkInfo
 from brittle.runs.result_manifests import TrainingManifest
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.training.plain import Design
@@ -42,22 +42,9 @@ def manifest_of(
             bounds=(0.0, 1.0),
             tensors=stated["tensors that are no weights"],
         ),
-        data=_described(source),
+        data=data_info(source),
         content=stated["images and labels"],
-        test=None if tested is None else _described(tested),
+        test=None if tested is None else data_info(tested),
         settings=stated["settings"],
         adversarial=stated["attack"],
-    )
-
-
-def _described(source: Source) -> DataInfo:
-    return DataInfo(
-        spec=source.spec,
-        digest=source.digest(),
-        images=len(source),
-        classes=list(source.classes),
-        fit=asdict(source.fit),
-        converted=source.conversions(),
-        skipped=source.skipped,
-        relabelled=None if source.relabelled is None else list(source.relabelled),
     )

@@ -15,7 +15,7 @@ from brittle.data import Noise
 from brittle.errors import InputError
 from brittle.evaluation.command import command_words
 from brittle.evaluation.plan import threat_of, threat_settings
-from brittle.evaluation.provenance import Provenance, outputs_of, provenance
+from brittle.evaluation.provenance import Provenance, data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import OpenedSubject, open_subject
@@ -25,7 +25,7 @@ from brittle.identity.sources import users_modules
 from brittle.names import in_shell
 from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
-from brittle.runs.manifest_info import DataInfo, NetworkInfo, ThreatInfo
+from brittle.runs.manifest_info import ThreatInfo
 from brittle.runs.place import check_folder, files_named, folder_of
 from brittle.runs.result_manifests import UniversalManifest
 from brittle.runs.results import UniversalFolder
@@ -173,32 +173,14 @@ def _manifest(
     **asked: Any,
 ) -> UniversalManifest:
     """What the folder will say of the search; `asked` are command, seed, device and batch."""
-    network, source, bounds = subject.network, subject.source, subject.classifier.bounds
     return UniversalManifest(
         created=now(),
         **asked,
         machine=machine(),
         versions=versions_of(),
         code=origin.code,
-        network=NetworkInfo(
-            spec=network.spec,
-            digest=network.digest,
-            parameters=network.parameters,
-            input_shape=network.input_shape,
-            bounds=(bounds.lower, bounds.upper),
-            tensors=origin.tensors,
-            outputs=outputs_of(subject.classifier),
-            unseen=list(origin.unseen),
-        ),
-        data=DataInfo(
-            spec=source.spec,
-            digest=source.digest(again=True),
-            images=len(source),
-            classes=list(source.classes or network.classes),
-            fit=asdict(source.fit),
-            converted=source.conversions(),
-            skipped=source.skipped,
-        ),
+        network=network_info(subject.network, subject.classifier, origin),
+        data=data_info(subject.source, subject.network.classes, again=True),
         threat=ThreatInfo(norm=threat.name, radius=float(threat.radius), settings=threat_settings(threat)),
         held_out=0 if split.held_out is None else len(split.held_out),
         attack=attack,

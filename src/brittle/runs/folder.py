@@ -85,11 +85,9 @@ class ManifestFolder(ABC, Generic[M]):
                 folder._clear_another(alone=alone)
             if (path / MANIFEST).exists():
                 folder.manifest = folder._same(manifest)
-            elif alone:
+            else:  # who is not alone finds it there, but on a file system without locks
                 write_atomically(path / MANIFEST, manifest.to_json().encode())
-            else:
-                raise taken(path)
-            folder._fraction()
+            folder._let_others_in()
         except OSError as error:
             folder.close()
             raise cannot_write(path, error) from error
@@ -196,7 +194,7 @@ class ManifestFolder(ABC, Generic[M]):
             clear_unfinished(self.path)
         return alone
 
-    def _fraction(self) -> None:
+    def _let_others_in(self) -> None:
         """Let others in, where they may work here."""
         if self.shared and self._release is not None:
             share_folder(self._handle)
