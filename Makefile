@@ -9,15 +9,23 @@ SEED ?= 0
 unexport PYTHONDONTWRITEBYTECODE   # the tests as pytest rewrites them are kept for the next run: 12 seconds of each worker
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-.PHONY: changelog demo test test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
+# The whole program as its users meet it: commands, pages, studies, and the networks and files of others.
+PROGRAM := tests/benchmarks tests/docs tests/foreign tests/studies tests/report/test_browser.py tests/test_cli.py \
+  tests/test_odd_commands.py tests/test_odd_names.py tests/test_plugins.py tests/evaluation/test_as_people_have_them.py \
+  tests/health/test_ordinary_networks.py tests/health/test_planted_faults.py
+
+.PHONY: changelog demo test test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
 
-test: $(VENV)/.ready        ## the test suite, without coverage and without checked shapes, which triple its time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+test: $(VENV)/.ready        ## the tests of every part, without coverage and without checked shapes, which triple their time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(addprefix --ignore ,$(PROGRAM))
 
-cover: $(VENV)/.ready       ## the test suite, with line coverage of src
+test-program: $(VENV)/.ready   ## the tests of the whole program: commands, pages, studies, networks and files of others
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROGRAM)
+
+cover: $(VENV)/.ready       ## all tests, with line coverage of src
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov=brittle --cov-report=term:skip-covered --cov-fail-under=98
 
 # Tests of the random states are left out: the checker of types draws from Python's own.
@@ -26,7 +34,7 @@ test-shapes: $(VENV)/.ready ## the annotations of shapes and types, checked at r
 
 shapes: test-shapes
 
-test-oldest: $(OLDEST)/.ready   ## the test suite with the oldest dependencies that pyproject.toml allows
+test-oldest: $(OLDEST)/.ready   ## all tests with the oldest dependencies that pyproject.toml allows
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest
 
 mutants: $(VENV)/.ready $(MUTANTS)/.ready   ## 300 random changes of the search and its judge: which does no test notice? (an hour; SEED=0)

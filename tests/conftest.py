@@ -1,4 +1,4 @@
-"""What all tests fraction: helpers lie beside the tests; `make test-shapes` checks shapes at run time."""
+"""What all tests share: helpers lie beside the tests; `make test-shapes` checks shapes at run time."""
 
 import gc
 import os

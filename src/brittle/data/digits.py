@@ -48,10 +48,8 @@ class Digits(Source):
         if split not in SPLITS:
             raise DataError(f"the digits have no split {split!r}; expected digits:train or digits:test")
         super().__init__(f"digits:{split}", fit=fit, max_images=max_images, skip_bad=skip_bad)
-        images, labels = upsampled()
-        order = balanced_order(labels.tolist(), [f"digits/{i}" for i in range(len(labels))])
-        self._order = order[:TEST_IMAGES] if split == "test" else order[TEST_IMAGES:]
-        self._images, self._labels = images, labels
+        self._images, self._labels = upsampled()
+        self._order = _order()[:TEST_IMAGES] if split == "test" else _order()[TEST_IMAGES:]
         self.total = len(self._order)
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
@@ -77,3 +75,9 @@ def upsampled() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     small = as_bytes(raw.images, span=16)
     large = [Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR) for image in small]
     return np.stack([np.asarray(image) for image in large]), raw.target.astype(np.int64)
+
+
+@cache
+def _order() -> list[int]:
+    labels = upsampled()[1].tolist()
+    return balanced_order(labels, [f"digits/{i}" for i in range(len(labels))])

@@ -136,7 +136,7 @@ def users_modules() -> set[str]:
     for name in list(sys.modules):
         by_top.setdefault(name.partition(".")[0], []).append(name)
     found = [name for top, names in by_top.items() if is_users(top) for name in names]
-    return {name for name in found if _file(sys.modules.get(name)) is not None}
+    return {name for name in found if isinstance(getattr(sys.modules.get(name), "__file__", None), str)}
 
 
 @contextmanager

@@ -56,6 +56,8 @@ NUMBERS = (*(name for name, _ in _FIELDS), _BEFORE_ROUNDING)
 """Every column but the pictures."""
 AT_ONCE = 256
 """Rows that are unpacked before their size is looked at."""
+SMALL = 1 << 20
+"""Bytes of a file below which starting the threads that unpack it takes longer than they save."""
 
 
 def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
@@ -84,9 +86,10 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
         check_limit("cell", announced, f"the rows of {path}")
         batches: list[pa.RecordBatch] = []
         size = 0
-        for batch in file.iter_batches(AT_ONCE, columns=None if columns is None else list(columns)):
+        wanted, threads = None if columns is None else list(columns), path.stat().st_size > SMALL
+        for batch in file.iter_batches(AT_ONCE, columns=wanted, use_threads=threads):
             batches.append(batch)
             size += batch.nbytes
             check_limit("cell", size, f"the rows of {path}")
-    wanted = found if columns is None else pa.schema([found.field(name) for name in columns], found.metadata)
-    return pa.Table.from_batches(batches, wanted)
+    kept = found if columns is None else pa.schema([found.field(name) for name in columns], found.metadata)
+    return pa.Table.from_batches(batches, kept)

@@ -1,6 +1,7 @@
 """How a field of a value is written on the command line, and how it is explained there."""
 
 from dataclasses import Field, dataclass, fields, replace
+from functools import cache
 from typing import Any, get_type_hints
 
 
@@ -25,9 +26,18 @@ class Option:
 
 def option_of(kind: type[Any], field: Field[Any]) -> Option:
     """Return how a field of a group is written on the command line."""
-    hint = get_type_hints(kind, include_extras=True)[field.name]
-    option = next(one for one in hint.__metadata__ if isinstance(one, Option))
-    return option if option.name else replace(option, name=field.name)
+    return _options(kind)[field.name]
+
+
+@cache
+def _options(kind: type[Any]) -> dict[str, Option]:
+    hints = get_type_hints(kind, include_extras=True)
+    found = {field.name: _of_hint(hints[field.name]) for field in fields(kind)}
+    return {name: option if option.name else replace(option, name=name) for name, option in found.items()}
+
+
+def _of_hint(hint: Any) -> Option:
+    return next(one for one in hint.__metadata__ if isinstance(one, Option))
 
 
 def names_of(kind: type[Any]) -> dict[str, str]:
