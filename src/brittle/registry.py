@@ -115,8 +115,14 @@ UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
 )
 """Ways to make one perturbation for all images."""
 
-DEFENCES: "Registry[Callable[..., Defence]]" = Registry(
-    "defence", {}, "brittle.defences", callable, "a class whose objects have `protect(classifier)`"
+DEFENCES: "Registry[type[Defence]]" = Registry(
+    "defence",
+    {
+        "bit-depth": "brittle.defences.bit_depth:BitDepth",
+    },
+    "brittle.defences",
+    _subclass_of("brittle.defences:Defence"),
+    "a subclass of brittle.defences.Defence",
 )
 """Ways to make a network harder to break; called with their settings."""
 

@@ -93,6 +93,15 @@ class Classifier:
         object.__setattr__(self, "probabilities", probabilities)
         object.__setattr__(self, "labels", labels)
 
+    def around(self, module: nn.Module) -> "Classifier":
+        """Return a classifier of another module, with these bounds and read as this one is.
+
+        Example:
+            >>> Classifier(nn.Flatten(), bounds=(-1, 1)).around(nn.Identity()).bounds.lower
+            -1
+        """
+        return Classifier(module, self.bounds, binary=self.binary, probabilities=self.probabilities, labels=self.labels)
+
     @property
     def access(self) -> Access:
         """What attacks are to go by: of callables and of probabilities no gradients are expected."""

@@ -1,6 +1,7 @@
 """A part of a network that cannot be differentiated, with another one to differentiate in its place (BPDA)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,3 +63,37 @@ class _Exact(torch.autograd.Function):
     @staticmethod
     def backward(ctx: object, *gradients: Tensor) -> tuple[None, Tensor]:
         return None, gradients[0]
+
+
+def without_gradient(stage: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return a stage whose gradient is 0 everywhere, as that of a function with steps is.
+
+    It is what automatic differentiation gives through rounding, and what one gets who knows nothing of the stage.
+
+    Example:
+        >>> x = torch.tensor([0.2], requires_grad=True)
+        >>> without_gradient(lambda x: (x * 7).round() / 7)(x).backward()
+        >>> x.grad
+        tensor([0.])
+    """
+
+    def flat(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            exact = stage(x.clone())
+        return _Flat.apply(x, exact) if torch.is_grad_enabled() and x.requires_grad else exact  # pyright: ignore[reportReturnType]
+
+    return flat
+
+
+class _Flat(torch.autograd.Function):
+    """The second argument forwards, zeros for the first one backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, exact: Tensor) -> Tensor:
+        ctx.kind = x.shape, x.dtype, x.device
+        return exact.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        shape, dtype, device = ctx.kind
+        return torch.zeros(shape, dtype=dtype, device=device), None

@@ -1,22 +1,5 @@
-"""What a defence is: something that makes another classifier of a classifier."""
+"""Defences: what stands before, around or behind a network to make it harder to break; one published method a file."""
 
-from typing import Protocol, runtime_checkable
+from brittle.defences.defence import Adaptive, Defence, Masking
 
-from brittle.classifiers.classifier import Classifier
-
-
-@runtime_checkable
-class Defence(Protocol):
-    """What stands before, around or behind a network to make it harder to break.
-
-    Example:
-        >>> class Nothing:
-        ...     def protect(self, classifier: Classifier) -> Classifier:
-        ...         return classifier
-        >>> isinstance(Nothing(), Defence)
-        True
-    """
-
-    def protect(self, classifier: Classifier) -> Classifier:
-        """Return the defended classifier; the one given stays as it is."""
-        ...
+__all__ = ["Adaptive", "Defence", "Masking"]

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from brittle.arguments import fitted, parse_number, seen
 from brittle.core.attack import Attack
 from brittle.defences import Defence
+from brittle.defences.chain import Chain
 from brittle.errors import InputError
 from brittle.older_names import by_todays_names
 from brittle.plugins import parts_of_spec
@@ -27,6 +28,8 @@ LONGEST, DEEPEST = 10_000, 10
 IN_FILE = re.compile(r"((?:^|(?<=[();]))[^();]*\.py)(?=:)")
 """The path of a Python file within a spec; brackets and semicolons belong to the spec. It is looked for behind these
 and at the beginning alone: from every letter on, a spec of a million of them would take hours."""
+PLUS = re.compile(r"\+(?=[^\W\d])")
+"""What stands between two defences; that of 1e+3 is none."""
 Settings = TypeVar("Settings", bound=Any)
 """A frozen dataclass whose fields have defaults."""
 
@@ -109,11 +112,16 @@ def parse_universal(text: str) -> UniversalAttack:
 
 
 def parse_defence(text: str) -> Defence:
-    """Read a defence: `NAME[:FIELD=VALUE,...]`, with a name of `DEFENCES` or `FILE.py:CLASS`.
+    """Read a defence: `NAME[:FIELD=VALUE,...]`, with a name of `DEFENCES` or `FILE.py:CLASS`; several with + between.
 
     Raises:
-        InputError: an unknown name or field, a value of the wrong kind, or something that protects nothing.
+        InputError: an unknown name or field, a value of the wrong kind, or something that is no defence.
     """
+    links = [_defence(one) for one in PLUS.split(text)]
+    return links[0] if len(links) == 1 else Chain(tuple(links))
+
+
+def _defence(text: str) -> Defence:
     text, name, inner, options = _parts(text)
     if inner:
         raise InputError(f"{text!r}: a defence takes no attack; expected {name}[:FIELD=VALUE,...]")
@@ -123,7 +131,7 @@ def parse_defence(text: str) -> Defence:
         raise InputError(f"{text!r}: {name} is no dataclass, and takes no settings in text")
     defence: object = kind(**_values(kind, values, text))
     if not isinstance(defence, Defence):
-        raise InputError(f"{text!r} made a {type(defence).__name__}; expected an object with `protect(classifier)`")
+        raise InputError(f"{text!r} made a {type(defence).__name__}; expected a brittle.defences.Defence")
     return defence
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from brittle import Attack, Classifier, Lp, Problem, Threat
+from brittle.classifiers.classifier import CallableModule
+from brittle.defences import Defence, Masking
 
 __version__ = "1.0"
 
@@ -44,11 +46,13 @@ class Half(Threat):
 
 
 @dataclass(frozen=True)
-class Coarse:
+class Coarse(Defence):
     """Rounds images to few levels before the network sees them, so that gradients are zero."""
 
+    title: ClassVar[str] = "Few levels"
+    masking: ClassVar[Masking] = Masking.SHATTERED
     levels: int = 4
 
     def protect(self, classifier: Classifier) -> Classifier:
         top, module = self.levels - 1, classifier.module
-        return Classifier(lambda images: module((images * top).round() / top))
+        return classifier.around(CallableModule(lambda images: module((images * top).round() / top)))

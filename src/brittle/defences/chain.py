@@ -1,0 +1,66 @@
+"""Several defences around one network."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from brittle.classifiers.classifier import Classifier
+from brittle.defences.defence import Adaptive, Defence
+from brittle.errors import InputError
+from brittle.types import Images
+
+
+@dataclass(frozen=True)
+class Chain(Defence):
+    """Defences one before the other: an image meets the first one first.
+
+    Its adaptive counterpart is that of all of them: each one's surrogate at that one's own input, the draws of the most
+    random one, and the highest confidence.
+
+    Attributes:
+        links: the defences, two or more; written `first+second`.
+
+    Raises:
+        InputError: fewer than two.
+    """
+
+    links: tuple[Defence, ...] = ()
+
+    def __post_init__(self):
+        if len(self.links) < 2:
+            raise InputError(f"a chain of {len(self.links)} defences; expected two or more, such as jpeg+randomise")
+
+    def protect(self, classifier: Classifier) -> Classifier:
+        """Return the classifier behind all of them."""
+        for link in reversed(self.links):
+            classifier = link.protect(classifier)
+        return classifier
+
+    def adaptive(self, classifier: Classifier) -> Adaptive:
+        """Return the classifier behind all of them, and the means against each of them together."""
+        found: list[Adaptive] = []
+        for link in reversed(self.links):
+            found.append(link.adaptive(classifier))
+            classifier = found[-1].classifier
+        return Adaptive(
+            classifier,
+            max(one.eot_samples for one in found),
+            max(one.confidence for one in found),
+            "; ".join(f"{link.title}: {one.note}" for link, one in zip(self.links, reversed(found), strict=True)),
+        )
+
+    def prepare(self, classifier: Classifier, images: Images | None) -> Self:
+        """Make each of them ready for what lies behind it."""
+        ready: list[Defence] = []
+        for link in reversed(self.links):
+            ready.insert(0, link.prepare(classifier, images))
+            classifier = ready[0].protect(classifier)
+        return replace(self, links=tuple(ready))
+
+    def shown(self, classifier: Classifier, images: Images) -> Images:
+        """Return what the network sees after all of them."""
+        behind: list[Classifier] = [classifier]
+        for link in reversed(self.links[1:]):
+            behind.insert(0, link.protect(behind[0]))
+        for link, inner in zip(self.links, behind, strict=True):
+            images = link.shown(inner, images)
+        return images
