@@ -56,6 +56,12 @@ class Chain(Defence):
             classifier = ready[0].protect(classifier)
         return replace(self, links=tuple(ready))
 
+    def image_shape(self, shape: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+        """Return which images the first of them takes."""
+        for link in reversed(self.links):
+            shape = link.image_shape(shape)
+        return shape
+
     def shown(self, classifier: Classifier, images: Images) -> Images:
         """Return what the network sees after all of them."""
         behind: list[Classifier] = [classifier]

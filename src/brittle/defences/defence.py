@@ -97,6 +97,10 @@ class Defence(ABC):
             )
         return self
 
+    def image_shape(self, shape: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+        """Return which images (c, h, w) a network behind it takes that itself takes `shape`; None for any."""
+        return shape
+
     def shown(self, classifier: Classifier, images: Images) -> Images:
         """Return what the network gets to see of images; the images themselves where it sees them as they are."""
         return images

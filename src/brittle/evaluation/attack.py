@@ -110,7 +110,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
             tell(line)
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
-    eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget, subject.defended)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {
         "quantization": quantization,
@@ -155,6 +155,7 @@ def _about(
     return {
         **origin.plain(),
         "outputs": outputs_of(subject.classifier),
+        **({} if subject.defended is None else {"defence": [subject.defended.text, subject.defended.attacked]}),
         "network": subject.network.digest,
         "images": source.digest(again=True),
         "classes": source.relabelled and list(source.relabelled),

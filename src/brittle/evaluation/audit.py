@@ -165,7 +165,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     ask_twice = None if budget is not None else partial(check_model_on_data, classifier, source, blank=True)
     identity_fields = [value for one in planned for value in (one.attack, one.threat)]
     origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
-    eot_samples = asked.effort.eot_samples or eot_samples_for(classifier, source, budget)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(classifier, source, budget, subject.defended)
     manifest = Manifest(
         created=now(),
         command=list(call.command),
@@ -178,7 +178,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         quantization=quantization,
         budget=budget,
         eot_samples=eot_samples,
-        network=network_info(network, classifier, origin),
+        network=network_info(network, classifier, origin, subject.defended),
         data=data_info(source, network.classes, again=True, remarks=remarks),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],

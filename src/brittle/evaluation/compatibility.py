@@ -8,6 +8,7 @@ from brittle.core.inputs import check_range_of_labels
 from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
 from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
+from brittle.evaluation.defended import Defended
 
 SEEN = 4
 """Images by which a randomised network is recognised."""
@@ -46,10 +47,17 @@ def check_model_on_data(classifier: Classifier, source: Source, *, blank: bool) 
     return tuple(images.shape[1:])
 
 
-def eot_samples_for(classifier: Classifier, source: Source, budget: int | None) -> int:
-    """Return how many samples a network needs: one, unless it is seen to answer differently each time."""
+def eot_samples_for(
+    classifier: Classifier, source: Source, budget: int | None, defended: Defended | None = None
+) -> int:
+    """Return how many samples a network needs: one, unless it is seen to answer differently each time.
+
+    One that is defended needs as many as its adversary thinks of: one alone who does not know the defence.
+    """
     if budget is not None:
         return 1
+    if defended is not None:
+        return defended.eot_samples
     block = next((block for block in source.blocks(SEEN) if len(block)), None)
     return DRAWS if block is not None and is_randomised(classifier, block.images) else 1
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
 from brittle.data import Source
+from brittle.evaluation.defended import Defended
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
@@ -93,7 +94,9 @@ def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...]) -> CodeInfo:
     return CodeInfo(brittle=own_digest(), yours=yours, packages=packages)
 
 
-def network_info(network: Network, classifier: Classifier, origin: Provenance) -> NetworkInfo:
+def network_info(
+    network: Network, classifier: Classifier, origin: Provenance, defended: Defended | None = None
+) -> NetworkInfo:
     """Return what a manifest says of a network."""
     return NetworkInfo(
         spec=network.spec,
@@ -104,6 +107,8 @@ def network_info(network: Network, classifier: Classifier, origin: Provenance) -
         tensors=origin.tensors,
         outputs=outputs_of(classifier),
         unseen=list(origin.unseen),
+        defence="" if defended is None else defended.text,
+        attacked="" if defended is None else defended.attacked,
     )
 
 

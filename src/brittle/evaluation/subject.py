@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from brittle.arguments import Device, fitted
 from brittle.base.bounds import Bounds
@@ -14,11 +14,16 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
 from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
+from brittle.defences import Defence
 from brittle.errors import BrittleError, InputError
 from brittle.evaluation.compatibility import SEEN
+from brittle.evaluation.defended import Defended, defence_of
 from brittle.models import Network, digest_of, open_network
 from brittle.runs.manifest_info import said_of_images
-from brittle.specs import DataSpec, ModelSpec
+from brittle.specs import DataLike, DataSpec, ModelSpec
+
+CLEAN_AT_ONCE = 256
+"""Clean images that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,13 @@ class OpenedSubject:
         network: where it came from.
         classifier: what attacks see.
         source: the images.
+        defended: the defence around the network, and how it is met; None without one.
     """
 
     network: Network
     classifier: Classifier
     source: Source
+    defended: Defended | None = None
 
     @property
     def device(self) -> str:
@@ -63,12 +70,26 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
         InputError: what is said of a value that says it itself, or a device where it does not lie.
     """
     network, classifier = opened(model, device)
-    channels, height, width = network.input_shape or (None, data.crop, data.crop)
+    defence = None if model.defence is None else defence_of(model.defence)
+    shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
+    channels, height, width = shape or (None, data.crop, data.crop)
     source = open_images(data, Fit(channels, height, width, resize=data.resize, crop=data.crop or "center"))
-    if source is not data.spec and network.input_shape is None and len(source.kinds().channels) > 1:
+    if source is not data.spec and shape is None and len(source.kinds().channels) > 1:
         source.fit = replace(source.fit, channels=channels_of(classifier, source))
     compare_with_origin(network, source)
-    return OpenedSubject(network, classifier, source)
+    if defence is None:
+        return OpenedSubject(network, classifier, source)
+    defended = Defended.of(defence, classifier, _clean(model.defence_data, source, defence), naive=model.naive)
+    return OpenedSubject(network, defended.classifier, source, defended)
+
+
+def _clean(data: DataLike | None, source: Source, defence: Defence) -> Tensor | None:
+    """Return the clean training images that a defence needs, in the form of those attacked; None without any."""
+    if data is None or not defence.images_needed:
+        return None
+    clean = open_images(DataSpec(data, max_images=defence.images_needed), source.fit)
+    blocks = [block.images for block in clean.blocks(CLEAN_AT_ONCE) if len(block)]
+    return torch.cat(blocks) if blocks else None
 
 
 def open_images(data: DataSpec, fit: Fit) -> Source:

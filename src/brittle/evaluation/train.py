@@ -119,6 +119,9 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         "budget",
         "eot_samples",
         "batch",
+        "defence",
+        "defence_data",
+        "naive",
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
     threat, eps = threat_of(asked.question)

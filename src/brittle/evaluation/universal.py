@@ -179,7 +179,7 @@ def _manifest(
         machine=machine(),
         versions=versions_of(),
         code=origin.code,
-        network=network_info(subject.network, subject.classifier, origin),
+        network=network_info(subject.network, subject.classifier, origin, subject.defended),
         data=data_info(subject.source, subject.network.classes, again=True),
         threat=ThreatInfo(norm=threat.name, radius=float(threat.radius), settings=threat_settings(threat)),
         held_out=0 if split.held_out is None else len(split.held_out),

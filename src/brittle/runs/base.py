@@ -144,7 +144,7 @@ def network_fields(network: NetworkInfo) -> dict[str, JsonValue]:
     return {
         "digest": network.digest,
         "bounds": list(network.bounds),
-        **{name: one for name in ("tensors", "outputs") if (one := getattr(network, name))},
+        **{name: one for name in ("tensors", "outputs", "defence", "attacked") if (one := getattr(network, name))},
     }
 
 

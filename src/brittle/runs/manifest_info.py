@@ -3,9 +3,18 @@
 import math
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
 
 from brittle.names import stored
 from brittle.threats import spelled
@@ -41,6 +50,7 @@ class NetworkInfo(Strict):
         outputs: how its outputs are read where they are not logits, such as "probabilities", and under which autocast
             of the caller it was asked.
         unseen: what could not be looked into or changes by itself.
+        defence: what stands around it, "" for nothing; and `attacked` how it is met: "naively", or the adaptive way.
     """
 
     spec: Name
@@ -51,6 +61,13 @@ class NetworkInfo(Strict):
     tensors: str = ""
     outputs: str = ""
     unseen: list[Name] = []
+    defence: Name = ""
+    attacked: Name = ""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the defence where there is none: such a file is what it was before there were any."""
+        return {name: one for name, one in plain(self).items() if one or name not in ("defence", "attacked")}
 
 
 class CodeInfo(Strict):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from brittle.classifiers.classifier import Classifier
     from brittle.core.goal import Goal
     from brittle.data import Source
+    from brittle.defences import Defence
     from brittle.models import Network
     from brittle.threats import Threat
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     DataLike: TypeAlias = "str | Path | Source | tuple[Values, Values] | Dataset[Any] | DataLoader[Any]"
     ThreatLike: TypeAlias = "str | Threat"
     GoalLike: TypeAlias = "int | Goal"
+    DefenceLike: TypeAlias = "str | Defence"
 else:
-    ModelLike = DataLike = ThreatLike = GoalLike = Any
+    ModelLike = DataLike = ThreatLike = GoalLike = DefenceLike = Any
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class ModelSpec:
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         labels: the outputs are class numbers; this is the number of classes.
+        defence: what stands around the network, as text such as "jpeg:quality=75+randomise" or as a value.
+        defence_data: clean training images for a defence that needs some, in whichever form `data` may have.
+        naive: attack a defended network through the gradients that it gives by itself, as one who does not know of the
+            defence would; otherwise through the defence's adaptive counterpart.
 
     Example:
         >>> ModelSpec("digits-lenet", dtype="float64").dtype
@@ -78,6 +84,22 @@ class ModelSpec:
             kind=Annotated[int | None, Within(2)],
         ),
     ] = None
+    defence: Annotated[
+        DefenceLike | None,
+        Option(
+            "A defence around the network: NAME:FIELD=VALUE,..., several with a plus between. See `brittle list "
+            "defences`.",
+            metavar="SPEC",
+            kind=str | None,
+        ),
+    ] = None
+    defence_data: Annotated[
+        DataLike | None,
+        Option("Clean training images for a defence that needs some.", metavar="DATA", kind=str | None),
+    ] = None
+    naive: Annotated[
+        bool, Option("Attack a defended network as if the defence were not known, through the gradients it gives.")
+    ] = False
 
     def __post_init__(self):
         check_fields(self)

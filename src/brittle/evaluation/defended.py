@@ -1,0 +1,99 @@
+"""A defence around a network, and how it is met: by an adversary who knows of it, or by one who does not."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from brittle.classifiers.classifier import Classifier
+from brittle.defences import Defence
+from brittle.defences.chain import Chain
+from brittle.errors import InputError
+from brittle.evaluation.spec import parse_defence
+from brittle.registry import DEFENCES
+from brittle.types import Images
+
+NAIVELY = "naively"
+"""How a manifest calls attacks through the gradients that a defended network gives by itself."""
+
+
+@dataclass(frozen=True)
+class Defended:
+    """A network with a defence, as attacks get to see it.
+
+    Attributes:
+        defence: made ready for the network.
+        inner: the network without it.
+        classifier: with it.
+        eot_samples: over how many draws an adversary averages.
+        attacked: "naively", or how someone who knows the defence goes about it.
+    """
+
+    defence: Defence
+    inner: Classifier
+    classifier: Classifier
+    eot_samples: int
+    attacked: str
+
+    @classmethod
+    def of(cls, defence: Defence, inner: Classifier, clean: Images | None, *, naive: bool) -> "Defended":
+        """Put a defence around a network.
+
+        Raises:
+            InputError: it needs clean images that are not given, or does not fit.
+        """
+        ready = defence.prepare(inner, clean)
+        if naive:
+            return cls(ready, inner, ready.protect(inner), 1, NAIVELY)
+        adaptive = ready.adaptive(inner)
+        return cls(ready, inner, adaptive.classifier, adaptive.eot_samples, adaptive.note)
+
+    @property
+    def text(self) -> str:
+        """The defence as it is written, with every setting that is not as it is by default."""
+        return spelled_defence(self.defence)
+
+
+def defence_of(given: object) -> Defence:
+    """Return a defence that is given as text or as a value.
+
+    Raises:
+        InputError: it is neither, or no defence is written so.
+
+    Example:
+        >>> defence_of("bit-depth:bits=2").bits
+        2
+    """
+    if isinstance(given, Defence):
+        return given
+    if isinstance(given, str):
+        return parse_defence(given)
+    raise InputError(
+        f"the defence is a {type(given).__name__}; expected text such as bit-depth:bits=3, or a "
+        "brittle.defences.Defence"
+    )
+
+
+def spelled_defence(defence: Defence) -> str:
+    """Return how a defence is written.
+
+    Example:
+        >>> spelled_defence(defence_of("bit-depth:bits=2+bit-depth"))
+        'bit-depth:bits=2+bit-depth'
+    """
+    if isinstance(defence, Chain):
+        return "+".join(spelled_defence(link) for link in defence.links)
+    names = {DEFENCES.find(name): name for name in DEFENCES}
+    name = names.get(type(defence), f"{type(defence).__module__}:{type(defence).__qualname__}")
+    changed = (
+        {}
+        if not is_dataclass(defence)
+        else {
+            field.name: value
+            for field in fields(defence)
+            if field.repr and (value := getattr(defence, field.name)) != field.default
+        }
+    )
+    return name + ":" * bool(changed) + ",".join(f"{key}={_plain(value)}" for key, value in changed.items())
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

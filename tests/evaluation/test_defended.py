@@ -1,0 +1,97 @@
+"""A defended network is attacked as by one who knows the defence, or as by one who does not."""
+
+import pytest
+import torch
+from affine import convolutional, middle
+
+from brittle import Classifier, audit
+from brittle.defences.bit_depth import BitDepth
+from brittle.defences.chain import Chain
+from brittle.errors import InputError
+from brittle.evaluation.attack import attack
+from brittle.evaluation.defended import Defended, defence_of, spelled_defence
+from brittle.evaluation.spec import parse_defence
+from brittle.evaluation.universal import universal
+from brittle.metrics import robust_accuracy
+
+ASKED = {"attacks": ["pgd:steps=10"], "eps": 0.1, "max_images": 30}
+
+
+def robust(run) -> float:
+    return robust_accuracy([run.table(one.key) for one in run.manifest.attacks]).value
+
+
+@pytest.fixture(scope="module")
+def both():
+    asked = {"defence": "bit-depth:bits=2", **ASKED}
+    return [audit("digits-lenet", "digits", naive=naive, **asked) for naive in (True, False)]
+
+
+def test_who_knows_the_defence_breaks_more(both, few_checks):
+    naive, adaptive = map(robust, both)
+    assert naive > 0.9
+    assert adaptive < naive - 0.2
+
+
+def test_the_manifest_says_which_defence_and_how_it_was_met(both):
+    naive, adaptive = (run.manifest.network for run in both)
+    assert naive.defence == adaptive.defence == "bit-depth:bits=2"
+    assert naive.attacked == "naively"
+    assert "BPDA" in adaptive.attacked
+    assert both[0].manifest.identity != both[1].manifest.identity
+
+
+def test_a_check_of_the_gradient_tells_them_apart(both):
+    naive, adaptive = ({one.check: one.status for one in run.health().findings} for run in both)
+    assert naive["gradients"] == "fail"
+    assert adaptive["gradients"] == "pass"
+
+
+def test_saved_images_break_the_defended_network(tmp_path):
+    asked = {"attack": "pgd:steps=10", "norm": "linf", "eps": 0.1, "max_images": 10}
+    found = attack("digits-lenet", "digits", tmp_path / "adaptive", defence="bit-depth:bits=2", **asked)
+    naive = attack("digits-lenet", "digits", tmp_path / "naive", defence="bit-depth:bits=2", naive=True, **asked)
+    assert sum(one.success for one in found) > sum(one.success for one in naive)
+
+
+def test_a_universal_perturbation_is_made_through_the_defence(tmp_path):
+    asked = {"attack": "ascent:passes=1", "eps": 0.1, "max_images": 40, "defence": BitDepth(2)}
+    found = universal("digits-lenet", "digits", out=tmp_path / "v", **asked)
+    assert found.perturbation.tensor.abs().max() > 0
+
+
+def test_several_defences_are_written_with_a_plus():
+    chain = parse_defence("bit-depth:bits=2+bit-depth")
+    assert chain == Chain((BitDepth(2), BitDepth()))
+    assert spelled_defence(chain) == "bit-depth:bits=2+bit-depth"
+    classifier, images = convolutional(), middle()
+    whole = Classifier(torch.nn.Identity()).around(classifier.module)
+    assert torch.equal(
+        chain.protect(classifier).logits(images), BitDepth(2).protect(BitDepth().protect(whole)).logits(images)
+    )
+    assert torch.equal(chain.shown(classifier, images), BitDepth().transform(BitDepth(2).transform(images)))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("bitdepth", "bit-depth"),
+        ("bit-depth:bits=9", "8"),
+        ("bit-depth:levels=3", "bits"),
+        (3, "expected text such as bit-depth"),
+        ("bit-depth+", "bit-depth"),
+        ("bit-depth(pgd)", "takes no attack"),
+    ],
+)
+def test_what_is_no_defence_is_refused(given, said):
+    with pytest.raises(InputError, match=said):
+        defence_of(given)
+
+
+def test_bounds_other_than_0_to_1_are_met():
+    classifier = convolutional(scale=255.0)
+    images = middle(span=255.0)
+    one = Defended.of(BitDepth(2), classifier, None, naive=False)
+    seen = one.defence.shown(classifier, images)
+    torch.testing.assert_close(seen / 85, (images / 85).round())
+    assert torch.equal(one.classifier.logits(images), classifier.logits(seen))
