@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from brittle.core.result import Result
     from brittle.core.run import run
     from brittle.data.open import open_source
+    from brittle.defences import Adaptive, Defence, Masking
     from brittle.errors import (
         BadImage,
         BoundsError,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
         UnsupportedThreat,
     )
     from brittle.evaluation.audit import audit
+    from brittle.evaluation.defence import audit_defence
     from brittle.evaluation.train import train
     from brittle.limits import Limits, use_limits
     from brittle.models.open import open_network
@@ -117,11 +119,13 @@ _NAMES = {
     "brittle.core.result": "Result",
     "brittle.core.run": "run",
     "brittle.classifiers.surrogate": "Surrogate",
+    "brittle.defences": "Adaptive Defence Masking",
     "brittle.threats": "ColourShift Flow Lp Pixels Threat",
     "brittle.data.open": "open_source",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OverLimit RunError UnsupportedThreat",
     "brittle.evaluation.audit": "audit",
+    "brittle.evaluation.defence": "audit_defence",
     "brittle.evaluation.train": "train",
     "brittle.limits": "Limits use_limits",
     "brittle.models.open": "open_network",
@@ -165,6 +169,7 @@ __all__ = [
     "PGD",
     "SPSA",
     "ADef",
+    "Adaptive",
     "Attack",
     "AutoAttack",
     "BadImage",
@@ -182,6 +187,7 @@ __all__ = [
     "ColourShift",
     "DataError",
     "DeepFool",
+    "Defence",
     "FastFeatureFool",
     "Flow",
     "ForwardFailed",
@@ -194,6 +200,7 @@ __all__ = [
     "LeastLikely",
     "Limits",
     "Lp",
+    "Masking",
     "MissingExtra",
     "ModelError",
     "OnePixel",
@@ -229,6 +236,7 @@ __all__ = [
     "Untargeted",
     "__version__",
     "audit",
+    "audit_defence",
     "find_universal",
     "open_network",
     "open_source",

@@ -145,6 +145,13 @@ def animate(frames: Sequence[Floats], path: Path, side: int = 224) -> None:
     write_atomically(path, sink.getvalue())
 
 
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Save a picture as PNG, whole or not at all; its folder is made where it is missing."""
+    sink = io.BytesIO()
+    picture.save(sink, "PNG")
+    write_atomically(path, sink.getvalue())
+
+
 def sheet(original: Floats, adversarial: Floats, field: Floats, side: int = 336) -> Image.Image:
     """Put the original, the deformed image, their difference and the vectors side by side.
 

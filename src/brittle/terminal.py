@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.evaluation.universal import Universal
     from brittle.listing import Listed
     from brittle.metrics import Estimate
+    from brittle.runs.defence import DefenceSummary
     from brittle.runs.finding import Finding, Health
     from brittle.runs.summary import AttackSummary, Summary
     from brittle.studies.bench.study import StudyResult
@@ -93,6 +94,37 @@ def show_summary(summary: Summary) -> None:
         tell(f"images           {note}")
     if summary.bad:
         console.print(f"[yellow]{summary.bad} images could not be read and were left out; the report lists them[/]")
+
+
+def show_defence(both: DefenceSummary) -> None:
+    """Print what a careless evaluation of a defended network would report, what is left of it, and what told."""
+    question = f"{both.adaptive.norm} {radius_text(both.adaptive.radius)}"
+    table = Table(title_justify="left", title=f"{both.defence}, {both.adaptive.images:,} images, {question}")
+    table.add_column("robust accuracy", overflow="fold")
+    for name in ("naive", "adaptive"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for naive, adaptive in zip(both.naive.attacks, both.adaptive.attacks, strict=True):
+        table.add_row(line_of(naive.spec), _stood(naive), _stood(adaptive))
+    table.add_row("all, of all images", *(f"{one.robust.value:.1%}" for one in (both.naive, both.adaptive)))
+    console.print(table)
+    console.print("[dim]by attack: of the images that are right without one; median: of the smallest change[/]")
+    console.print(f"clean accuracy   {percent(both.adaptive.clean)}")
+    console.print(f"naive            {percent(both.naive.robust)}")
+    console.print(f"adaptive         {percent(both.adaptive.robust)}")
+    say(f"                 {100 * both.difference:+.1f} points naively; adaptively {both.attacked}")
+    if both.told_by:
+        say(f"told by          {', '.join(one.check for one in both.told_by)}: passed adaptively, not naively")
+    if both.adaptive.health is not None:
+        _show_health(both.adaptive.health)
+    for note in both.adaptive.notes:
+        tell(f"images           {note}")
+
+
+def _stood(line: AttackSummary) -> str:
+    """What an attack left right at its radius; of one that searches the smallest change its median."""
+    if line.kind == "minimum":
+        return "median –" if line.median is None else f"median {line.median.value:.4g}"
+    return "–" if line.success is None else f"{1 - line.success.value:.1%}"
 
 
 def _show_health(health: Health) -> None:

@@ -1,18 +1,28 @@
 """A defended network is attacked as by one who knows the defence, or as by one who does not."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 from affine import convolutional, middle
+from PIL import Image
+from typer.testing import CliRunner
 
 from brittle import Classifier, audit
+from brittle.cli.app import app
 from brittle.defences.bit_depth import BitDepth
 from brittle.defences.chain import Chain
-from brittle.errors import InputError
+from brittle.errors import InputError, RunError
 from brittle.evaluation.attack import attack
+from brittle.evaluation.defence import audit_defence
 from brittle.evaluation.defended import Defended, defence_of, spelled_defence
 from brittle.evaluation.spec import parse_defence
 from brittle.evaluation.universal import universal
 from brittle.metrics import robust_accuracy
+from brittle.report import write_report
+from brittle.report.formats import percent
+from brittle.runs.defence import DefenceFolder, DefenceSummary
 
 ASKED = {"attacks": ["pgd:steps=10"], "eps": 0.1, "max_images": 30}
 
@@ -95,3 +105,56 @@ def test_bounds_other_than_0_to_1_are_met():
     seen = one.defence.shown(classifier, images)
     torch.testing.assert_close(seen / 85, (images / 85).round())
     assert torch.equal(one.classifier.logits(images), classifier.logits(seen))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    asked = {"defence": "bit-depth:bits=2", **ASKED}
+    return audit_defence("digits-lenet", "digits", tmp_path_factory.mktemp("both"), **asked)
+
+
+def test_both_audits_and_the_pictures_lie_in_one_folder(folder, both):
+    for run, alone in zip((folder.naive, folder.adaptive), both, strict=True):
+        assert run.manifest.identity == alone.manifest.identity
+    shown = [files for _, files in folder.pictures()]
+    assert shown
+    original, seen, adversarial, seen_adversarial = (np.asarray(Image.open(one)) for one in shown[0])
+    assert len(np.unique(seen)) <= 4 < len(np.unique(original))
+    assert len(np.unique(seen_adversarial)) <= 4
+    assert np.abs(adversarial.astype(int) - original).max() <= round(0.1 * 255) + 1
+    assert DefenceFolder.open(folder.path).adaptive.manifest == folder.adaptive.manifest
+
+
+def test_the_summary_says_what_is_no_robustness_and_what_told(folder):
+    both = DefenceSummary.of(folder)
+    assert both.difference == both.naive.robust.value - both.adaptive.robust.value > 0.2
+    assert "gradients" in [one.check for one in both.told_by]
+    plain = both.plain()
+    assert plain["told_by"] == [one.check for one in both.told_by]
+    assert plain["naive"]["robust"]["value"] == both.naive.robust.value
+
+
+def test_the_page_says_both(folder):
+    page = write_report(folder.path).read_text()
+    both = DefenceSummary.of(folder)
+    for said in ("bit-depth:bits=2", "BPDA", percent(both.naive.robust.value), percent(both.adaptive.robust.value)):
+        assert said in page
+    assert page.count('alt="Image ') == 4 * len(list(folder.pictures()))
+
+
+def test_an_audit_of_a_defence_needs_one(tmp_path):
+    with pytest.raises(InputError, match="no defence is named"):
+        audit_defence("digits-lenet", "digits", tmp_path)
+    with pytest.raises(RunError, match="holds no two audits"):
+        DefenceFolder.open(tmp_path)
+
+
+def test_the_command_attacks_twice(tmp_path, few_checks):
+    asked = ["audit", "digits-lenet", "--data", "digits", "--max-images", "10", "--eps", "0.1", "--attack", "fgsm"]
+    asked += ["--out", str(tmp_path / "run"), "--defence", "bit-depth:bits=2"]
+    found = CliRunner().invoke(app, [*asked, "--json"])
+    said = json.loads(found.output)
+    assert said["naive"]["robust"]["value"] == 1 > said["adaptive"]["robust"]["value"]
+    assert "points naively" in CliRunner().invoke(app, asked).output
+    gate = CliRunner().invoke(app, [*asked, "--fail-under", "0.9", "--ignore-health"])
+    assert gate.exit_code == 1

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from brittle.evaluation.gate import ExitCode, Gate
 from brittle.names import plain_name
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
+
+if TYPE_CHECKING:
+    from brittle.runs.summary import Summary
 
 
 def audit(
@@ -51,6 +54,10 @@ def audit(
 
         brittle audit model.pt2 --data val.parquet --max-images 200 --norm linf --eps 4/255 --attack
         pgd:steps=40,restarts=5
+
+    With --defence the network is attacked twice: as if nobody knew of the defence, and by someone who does.
+
+        brittle audit digits-lenet --data digits --eps 0.1 --defence bit-depth:bits=2
     """
     from brittle import terminal
     from brittle.bars import Bar
@@ -59,6 +66,11 @@ def audit(
     from brittle.runs.summary import summarise
 
     folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
+    if model.defence is not None and not model.naive:
+        chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
+        summary = _both(model, data, folder, chosen, quiet=quiet, json=json)
+        _close(None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health))
+        return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
             model,
@@ -81,9 +93,41 @@ def audit(
     else:
         terminal.show_summary(summary)
         terminal.say(f"report           {page.resolve()}")
+    _close(gate)
+
+
+def _close(gate: "Gate | None") -> None:
+    """End as the gate says, if there is one."""
+    from brittle import terminal
+
     if gate is not None and gate.code is not ExitCode.DONE:
         terminal.fail(gate.reason)
         raise typer.Exit(gate.code)
+
+
+def _both(
+    model: ModelSpec, data: DataSpec, folder: Path, chosen: dict[str, Any], *, quiet: bool, json: bool
+) -> "Summary":
+    """Audit a defended network naively and adaptively, show both, and return the figures that count."""
+    from brittle import terminal
+    from brittle.bars import Bar
+    from brittle.evaluation.defence import audit_defence
+    from brittle.report import write_report
+    from brittle.runs.defence import DefenceSummary
+
+    with user_prints_aside(), Bar(quiet=quiet or json) as bar:
+        made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
+        for run in (made.naive, made.adaptive):
+            write_report(run.path)
+        both, page = DefenceSummary.of(made), write_report(folder)
+    if json:
+        terminal.print_json({**both.plain(), "report": str(page)})
+    if quiet or json:
+        terminal.show_failures(both.adaptive.health)
+    else:
+        terminal.show_defence(both)
+        terminal.say(f"report           {page.resolve()}")
+    return both.adaptive
 
 
 def _plain(spec: object) -> str:

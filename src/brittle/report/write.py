@@ -4,10 +4,12 @@ from pathlib import Path
 
 from brittle.errors import RunError, quoted
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
+from brittle.report.defence_page import defence_page
 from brittle.report.page import REPORT, run_page
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
+from brittle.runs.defence import is_defence_folder
 from brittle.runs.kinds import TRAINING, UNIVERSAL, kind_in
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
@@ -61,6 +63,8 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
 
 def _folder(run: Path, out: Path | None, force: bool) -> Path:
     kind = kind_in(run)
+    if kind is None and is_defence_folder(run):
+        return placed(defence_page(run), run / REPORT, out, force=force)
     if kind == "training":
         return write_training(run, out, force=force)
     if kind == "universal":
