@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from brittle.classifiers.classifier import Classifier
-from brittle.defences import Defence
+from brittle.defences import Adaptive, Defence
 from brittle.defences.chain import Chain
 from brittle.errors import InputError
 from brittle.evaluation.spec import parse_defence
@@ -20,18 +20,20 @@ class Defended:
     """A network with a defence, as attacks get to see it.
 
     Attributes:
-        defence: made ready for the network.
+        defence: made ready for the network; None for none.
         inner: the network without it.
         classifier: with it.
         eot_samples: over how many draws an adversary averages.
         attacked: "naively", or how someone who knows the defence goes about it.
+        confidence: by how many logits an image must be misclassified while it is searched for.
     """
 
-    defence: Defence
+    defence: Defence | None
     inner: Classifier
     classifier: Classifier
     eot_samples: int
     attacked: str
+    confidence: float = 0.0
 
     @classmethod
     def of(cls, defence: Defence, inner: Classifier, clean: Images | None, *, naive: bool) -> "Defended":
@@ -44,12 +46,17 @@ class Defended:
         if naive:
             return cls(ready, inner, ready.protect(inner), 1, NAIVELY)
         adaptive = ready.adaptive(inner)
-        return cls(ready, inner, adaptive.classifier, adaptive.eot_samples, adaptive.note)
+        return cls(ready, inner, adaptive.classifier, adaptive.eot_samples, adaptive.note, adaptive.confidence)
+
+    @classmethod
+    def undefended(cls, inner: Classifier) -> "Defended":
+        """Return a network without a defence, as one that is trained to be robust needs none."""
+        return cls(None, inner, inner, 1, Adaptive.note)
 
     @property
     def text(self) -> str:
         """The defence as it is written, with every setting that is not as it is by default."""
-        return spelled_defence(self.defence)
+        return "" if self.defence is None else spelled_defence(self.defence)
 
 
 def defence_of(given: object) -> Defence:

@@ -20,7 +20,7 @@ from brittle.evaluation.compatibility import SEEN
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.models import Network, digest_of, open_network
 from brittle.runs.manifest_info import said_of_images
-from brittle.specs import DataLike, DataSpec, ModelSpec
+from brittle.specs import DataSpec, ModelSpec
 
 CLEAN_AT_ONCE = 256
 """Clean images that are read at a time."""
@@ -79,17 +79,21 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
     compare_with_origin(network, source)
     if defence is None:
         return OpenedSubject(network, classifier, source)
-    defended = Defended.of(defence, classifier, _clean(model.defence_data, source, defence), naive=model.naive)
+    clean = None
+    if model.defence_data is not None:
+        clean = clean_images(open_images(DataSpec(model.defence_data), source.fit), defence)
+    defended = Defended.of(defence, classifier, clean, naive=model.naive)
     return OpenedSubject(network, defended.classifier, source, defended)
 
 
-def _clean(data: DataLike | None, source: Source, defence: Defence) -> Tensor | None:
-    """Return the clean training images that a defence needs, in the form of those attacked; None without any."""
-    if data is None or not defence.images_needed:
-        return None
-    clean = open_images(DataSpec(data, max_images=defence.images_needed), source.fit)
-    blocks = [block.images for block in clean.blocks(CLEAN_AT_ONCE) if len(block)]
-    return torch.cat(blocks) if blocks else None
+def clean_images(source: Source, defence: Defence) -> Tensor | None:
+    """Return as many images of a source as a defence needs, or all that there are; None where it needs none."""
+    blocks: list[Tensor] = []
+    for block in source.blocks(CLEAN_AT_ONCE):
+        if sum(map(len, blocks)) >= defence.images_needed:
+            break
+        blocks += [block.images] if len(block) else []
+    return torch.cat(blocks)[: defence.images_needed] if blocks else None
 
 
 def open_images(data: DataSpec, fit: Fit) -> Source:

@@ -33,6 +33,10 @@ _ADEF = (
     "R. Alaifari, G. S. Alberti, T. Gauksson, ADef: an iterative algorithm to construct adversarial deformations, "
     "ICLR 2019, arXiv:1804.07729"
 )
+_ATHALYE = (
+    "A. Athalye, N. Carlini, D. Wagner, Obfuscated gradients give a false sense of security: circumventing defenses to "
+    "adversarial examples, ICML 2018, arXiv:1802.00420"
+)
 _OPTIMALITY = (
     "A. E. Cinà et al., AttackBench: evaluating gradient-based attacks for adversarial examples, AAAI 2025, "
     "arXiv:2404.19460"
@@ -135,6 +139,11 @@ LISTED: dict[str, Listed] = {
         "jsma.hardness:JSMA_HARDNESS",
         "Which class can be led to which by few features, and how hard that is",
         _JSMA + ", section 5",
+    ),
+    "obfuscated-gradients": Listed(
+        "obfuscated.gradients:OBFUSCATED_GRADIENTS",
+        "Defences that hide gradients, attacked naively and adaptively",
+        _ATHALYE + ", table 1",
     ),
     "lbfgs-cross-model": Listed(
         "lbfgs.cross_model:LBFGS_CROSS_MODEL",

@@ -1,0 +1,1 @@
+"""Defences that hide gradients, attacked naively and adaptively."""

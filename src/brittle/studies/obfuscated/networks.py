@@ -1,0 +1,41 @@
+"""The networks of the table: two as they are published, three that the study trains."""
+
+from dataclasses import replace
+
+from brittle.attacks.pgd import PGD
+from brittle.studies.bench.study import Setting
+from brittle.studies.obfuscated.lines import CIFAR, DIGITS, PHOTOGRAPHS, Line
+from brittle.studies.shared.hardened import HardenedBenchmark
+from brittle.studies.shared.subject import Benchmark, NetworkSource
+from brittle.threats import Lp
+from brittle.training.adversarial import AdversarialTraining
+from brittle.training.recipe import PlainTraining
+
+NAME = "obfuscated-gradients"
+TRAINING = "cifar10/train.parquet"
+ORIGINS = {
+    "resnet32": NetworkSource("ResNet-32", CIFAR, ("cifar10_resnet32.pt2",)),
+    "mobilenet": NetworkSource("MobileNet v2", PHOTOGRAPHS, ("mobilenet_v2_1.0_224.pt2",)),
+    "mnist": NetworkSource(
+        "LeNet for MNIST", DIGITS, (), "lenet-mnist", "mnist/train.parquet", (("small", 2), ("paper", None))
+    ),
+    "madry": NetworkSource("adversarially trained", CIFAR, (), "lenet-cifar", TRAINING),
+    "thermometer": NetworkSource("trained on encoded images", CIFAR, (), "lenet-cifar", TRAINING),
+}
+"""By the names that the lines have for them."""
+SIZES = {
+    "small": (20_000, PlainTraining(8, 100, "adam", 1e-3, decay=0.0), 3),
+    "paper": (None, PlainTraining(80, 100, "adam", 1e-3, decay=0.0), 7),
+}
+"""How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
+
+
+def benchmark(line: Line, setting: Setting) -> Benchmark:
+    """Return the network of a row with its test images, to be found or trained when it is first asked for."""
+    origin = replace(ORIGINS[line.network], row=line.key, images=line.images)
+    if line.network not in ("madry", "thermometer"):
+        return Benchmark(origin, setting)
+    images, settings, steps = SIZES[setting.scale]
+    training = AdversarialTraining(PGD(steps=steps), Lp("inf", 0.031))
+    settings = replace(settings, seed=setting.seed)
+    return HardenedBenchmark(origin, setting, training, settings, images, f"brittle study {NAME}")
