@@ -12,7 +12,8 @@ from brittle.arguments import fitted, seen
 from brittle.base.bounds import Bounds
 from brittle.classifiers.door import answer
 from brittle.classifiers.probabilities import check_probabilities, refuse_probabilities
-from brittle.errors import BrittleError, ForwardFailed, ModelError, quoted
+from brittle.errors import BrittleError, ForwardFailed, ModelError
+from brittle.plugins.own_code import raised
 from brittle.types import Images, Logits
 
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
@@ -216,10 +217,9 @@ def _failures(module: nn.Module, images: Images) -> Generator[None]:
     except (BrittleError, torch.cuda.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = quoted(error, 300)
         raise ForwardFailed(
-            f"the network ({_name(module)}) fails on images of shape {tuple(images.shape)} "
-            f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"
+            f"the network ({_name(module)}) fails on images of shape {tuple(images.shape)} ({raised(error)}); call it "
+            "on such images yourself to see more"
         ) from error
 
 

@@ -9,8 +9,9 @@ import torch
 from brittle.arguments import check_fields, fields_first
 from brittle.base.rows import Rows
 from brittle.core.probe import Probe
-from brittle.core.problem import Problem
+from brittle.core.problem import Problem, WrongPoints
 from brittle.errors import InputError, UnsupportedThreat
+from brittle.plugins.own_code import place_of
 from brittle.threats import Threat
 from brittle.types import Mask, Points
 
@@ -128,18 +129,24 @@ class Stepwise(Attack, Generic[S]):
         return probe.met if self.stops else torch.zeros_like(probe.met)
 
 
-def nothing_returned(attack: Attack, returned: object) -> None:
-    """Refuse what an attack's `perturb` has returned.
+def propose(attack: Attack, problem: Problem) -> None:
+    """Let an attack propose points; what it does wrong is said of it by name.
 
     Raises:
-        InputError: it returns something, such as the images that it means to have found: nothing looks at these, so
-            that an attack which only returns them would count as one that breaks nothing.
+        InputError: it shows the network points of another shape than the images', or returns something, such as the
+            images that it means to have found: nothing looks at these, so that an attack which only returns them would
+            count as one that breaks nothing.
     """
+    name = type(attack).__name__
+    try:
+        returned: object = attack.perturb(problem)
+    except WrongPoints as error:
+        place = place_of(error)
+        raise InputError(f"{name} {error}{'; see ' * bool(place)}{place}") from error
     if returned is not None:
         raise InputError(
-            f"{type(attack).__name__}.perturb returned a {type(returned).__name__}, which nothing looks at; show "
-            "points to the network through problem.probe(points), which keeps the best one of each image, and return "
-            "nothing"
+            f"{name}.perturb returned a {type(returned).__name__}, which nothing looks at; show points to the network "
+            "through problem.probe(points), which keeps the best one of each image, and return nothing"
         )
 
 

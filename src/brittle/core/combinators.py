@@ -7,7 +7,7 @@ from itertools import repeat
 import torch
 
 from brittle.base.rows import Rows
-from brittle.core.attack import Attack, at_least, nothing_returned
+from brittle.core.attack import Attack, at_least, propose
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.threats import Threat
@@ -31,7 +31,7 @@ class Restarts(Attack):
     def perturb(self, problem: Problem) -> None:
         """Run the attack `count` times on the survivors."""
         for attack, remaining in _in_turn(repeat(self.attack, self.count), problem):
-            nothing_returned(attack, attack.perturb(remaining))
+            propose(attack, remaining)
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -54,7 +54,7 @@ class Cascade(Attack):
     def perturb(self, problem: Problem) -> None:
         """Run each attack on the survivors of those before."""
         for attack, remaining in _in_turn(self.attacks, problem):
-            nothing_returned(attack, attack.perturb(remaining))
+            propose(attack, remaining)
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -98,7 +98,7 @@ class SmallestRadius(Attack):
                 return
             problem, bracket, radius = problem.rows(keep), bracket.rows(keep), radius[keep]
             trial = replace(problem, threat=problem.threat.within(radius))
-            nothing_returned(self.attack, self.attack.perturb(trial))
+            propose(self.attack, trial)
             found = problem.record.size[problem.ids]
             bracket = replace(
                 bracket,

@@ -38,6 +38,7 @@ from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
 from brittle.maths.losses import decided
 from brittle.maths.quantization import TOP
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
@@ -47,6 +48,7 @@ from brittle.version import __version__
 
 
 @checked
+@telling_of_own_code()
 def attack(  # noqa: PLR0913  # each of these is a question of its own
     model: ModelLike | ModelSpec,
     images: DataLike | DataSpec,

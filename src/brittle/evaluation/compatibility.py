@@ -9,6 +9,7 @@ from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
 from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
 from brittle.evaluation.defended import Defended
+from brittle.plugins.own_code import raised
 
 SEEN = 4
 """Images by which a randomised network is recognised."""
@@ -41,7 +42,8 @@ def check_model_on_data(
         with preserving_state(classifier.module), torch.no_grad():
             logits = classifier.checked(images)
     except ForwardFailed as error:
-        shape, reason = "x".join(str(side) for side in images.shape[1:]), str(error.__cause__).partition("\n")[0]
+        shape = "x".join(str(side) for side in images.shape[1:])
+        reason = raised(error.__cause__ or error)
         raise ModelError(
             f"the network cannot take images of {shape} (channels x height x width): {reason}; "
             "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "

@@ -30,6 +30,7 @@ from brittle.evaluation.training_manifest import manifest_of
 from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
 from brittle.names import in_shell
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import TRAINING
 from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import check_folder, files_named, folder_of
@@ -49,6 +50,7 @@ ATTACKED = 1000
 
 
 @checked
+@telling_of_own_code()
 def train(  # noqa: PLR0913  # each of these is a question of its own
     network: str,
     data: DataLike | DataSpec,

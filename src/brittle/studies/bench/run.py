@@ -12,6 +12,7 @@ from brittle.engine.lease import LEASES
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.files import path_of
 from brittle.metrics import Estimate
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
 from brittle.runs.lock import folder_joined
@@ -43,6 +44,7 @@ ASKED_SECONDS = 2.0
 
 
 @checked
+@telling_of_own_code()
 def run_study(  # noqa: PLR0913  # one parameter for each option of the command `study`
     name: str | Study,
     out: Path | str,
