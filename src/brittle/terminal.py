@@ -15,6 +15,7 @@ from rich.text import Text
 from brittle.arguments.numbers import levels_text
 from brittle.bars import console
 from brittle.names import shown, shown_lines, stored_within
+from brittle.words import plural
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
     from brittle.evaluation.attack import Saved
@@ -68,7 +69,7 @@ def show_summary(summary: Summary) -> None:
         say((summary.health.headline, "bold red"))
         say((summary.health.ordered("fail")[0].remedy, "red"))
     table = Table(
-        title_justify="left", title=f"{summary.images:,} images, {summary.norm} {radius_text(summary.radius)}"
+        title_justify="left", title=f"{plural(summary.images, 'image')}, {summary.norm} {radius_text(summary.radius)}"
     )
     table.add_column("attack", overflow="fold")
     for name in ("success", "as 8 bits", "median", "forward", "backward", "seconds"):
@@ -178,7 +179,9 @@ def show_saved(saved: Sequence[Saved]) -> None:
         note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
         say(f"    {one.path}  ", (note, "dim") if one.success else ("not adversarial when read back", "red"))
     found = sum(one.success for one in saved)
-    console.print(f"{found} of {len(saved)} images have an adversarial PNG that is still adversarial when read back")
+    console.print(
+        f"{found} of {plural(len(saved), 'image')} have an adversarial PNG that is still adversarial when read back"
+    )
 
 
 def show_listing(rows: Sequence[Listed]) -> None:

@@ -15,6 +15,7 @@ from brittle.classifiers.probabilities import check_probabilities, refuse_probab
 from brittle.errors import BrittleError, ForwardFailed, ModelError
 from brittle.plugins.own_code import raised
 from brittle.types import Images, Logits
+from brittle.words import with_article
 
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
 GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
@@ -186,8 +187,8 @@ class Classifier:
         """
         count = len(images)
         if not isinstance(logits, Tensor):
-            kind = type(logits).__name__
-            raise ModelError(f"the network returns a {kind}; expected a tensor of logits, or an object with .logits")
+            kind = with_article(type(logits).__name__)
+            raise ModelError(f"the network returns {kind}; expected a tensor of logits, or an object with .logits")
         if logits.ndim != 2 or len(logits) != count:
             seen = tuple(logits.shape)
             hint = ""

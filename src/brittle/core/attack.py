@@ -1,6 +1,8 @@
 """What an attack is: frozen hyper-parameters, and a way to propose points."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import ClassVar, Generic, TypeVar
 
@@ -14,6 +16,7 @@ from brittle.errors import InputError, UnsupportedThreat
 from brittle.plugins.own_code import place_of
 from brittle.threats import Threat
 from brittle.types import Mask, Points
+from brittle.words import with_article
 
 
 @dataclass(frozen=True)
@@ -129,24 +132,34 @@ class Stepwise(Attack, Generic[S]):
         return probe.met if self.stops else torch.zeros_like(probe.met)
 
 
-def propose(attack: Attack, problem: Problem) -> None:
-    """Let an attack propose points; what it does wrong is said of it by name.
+@contextmanager
+def telling_whose(attack: Attack) -> Generator[None]:
+    """Within it, where an attack proposes points, what it does wrong is said of it by name.
+
+    A context and no function around the call, for what stands above a pass is read in every error.
 
     Raises:
-        InputError: it shows the network points of another shape than the images', or returns something, such as the
-            images that it means to have found: nothing looks at these, so that an attack which only returns them would
-            count as one that breaks nothing.
+        InputError: it shows the network points of another shape than the images'.
     """
-    name = type(attack).__name__
     try:
-        returned: object = attack.perturb(problem)
+        yield
     except WrongPoints as error:
         place = place_of(error)
-        raise InputError(f"{name} {error}{'; see ' * bool(place)}{place}") from error
+        raise InputError(f"{type(attack).__name__} {error}{'; see ' * bool(place)}{place}") from error
+
+
+def nothing_returned(attack: Attack, returned: object) -> None:
+    """Refuse what an attack's `perturb` has returned.
+
+    Raises:
+        InputError: it returns something, such as the images that it means to have found: nothing looks at these, so
+            that an attack which only returns them would count as one that breaks nothing.
+    """
     if returned is not None:
         raise InputError(
-            f"{name}.perturb returned a {type(returned).__name__}, which nothing looks at; show points to the network "
-            "through problem.probe(points), which keeps the best one of each image, and return nothing"
+            f"{type(attack).__name__}.perturb returned {with_article(type(returned).__name__)}, which nothing looks "
+            "at; show points to the network through problem.probe(points), which keeps the best one of each image, and "
+            "return nothing"
         )
 
 

@@ -22,6 +22,7 @@ from brittle.errors import BrittleError, DataError
 from brittle.files import path_of
 from brittle.plugins import Registry, parts_of_spec
 from brittle.plugins.own_code import raised
+from brittle.words import with_article
 
 FORMS = {
     "digits": "built-in handwritten digits, 28 x 28: 500 test images (digits:train has the other 1,297)",
@@ -105,7 +106,7 @@ def made(make: Callable[..., Source], rest: str, spec: str, options: Options) ->
     except Exception as error:
         raise DataError(f"{spec} cannot be opened ({raised(error)}); mend {getattr(make, '__name__', make)}") from error
     if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]  # somebody else wrote it
-        raise DataError(f"{spec} returned a {type(source).__name__}; expected a brittle.data.Source")
+        raise DataError(f"{spec} returned {with_article(type(source).__name__)}; expected a brittle.data.Source")
     return source
 
 

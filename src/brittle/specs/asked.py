@@ -9,6 +9,7 @@ from brittle.errors import InputError
 from brittle.older_names import by_todays_names
 from brittle.specs.groups import DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.specs.option import names_of
+from brittle.words import with_article
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Asked:
             names = names_of(type(group))
             if twice := sorted(names.keys() & given.keys()):
                 raise InputError(
-                    f"{twice[0]} is given beside a {type(group).__name__}; say it there: {names[twice[0]]}"
+                    f"{twice[0]} is given beside {with_article(type(group).__name__)}; say it there: {names[twice[0]]}"
                 )
             for field in fields(group):
                 name = next(name for name, own in names.items() if own == field.name)
