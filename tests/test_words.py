@@ -17,13 +17,13 @@ def test_one_is_not_several():
 
 
 def test_a_vowel_takes_another_article():
-    assert [with_article(name) for name in ("int", "Lp", "")] == ["an int", "a Lp", "a "]
+    assert [with_article(name) for name in ("int", "Tensor")] == ["an int", "a Tensor"]
     assert seen(object()) == "an object"
 
 
 def test_values_that_are_no_numbers_are_no_range():
     values = np.array([[np.nan, 0.5]], np.float32)
-    with pytest.raises(BoundsError, match="x holds NaN or infinite values; expected 0..1"):
+    with pytest.raises(BoundsError, match="x holds NaN or infinite values"):
         checked(values, "x")
-    with pytest.raises(BadImage, match=r"grey values that are NaN or infinite; expected 0..1"):
+    with pytest.raises(BadImage, match=r"grey values that are NaN or infinite; expected"):
         deep_grey(values, 1, "x")

@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
 
+BELOW_ZERO = "below zero where the search on the grid found a smaller change than the attack had"
+"""Why what rounding costs can be negative."""
+
 
 def line_of(*parts: Part) -> Text:
     r"""Return a line in which names stay text: no markup, no emoji, no control characters.
@@ -151,7 +154,9 @@ def show_failures(health: Health | None) -> None:
 
 def _costs(summary: Summary) -> str:
     costs = [(line.spec, line.quantization_cost) for line in summary.attacks]
-    return ", ".join(f"{spec} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
+    said = ", ".join(f"{spec} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
+    below = any(cost is not None and cost.value < 0 for _, cost in costs)
+    return f"{said} ({BELOW_ZERO})" if below else said
 
 
 def _cells(line: AttackSummary) -> list[str | Text]:
@@ -178,6 +183,8 @@ def show_saved(saved: Sequence[Saved]) -> None:
         say(name, f"  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}")
         note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
         say(f"    {one.path}  ", (note, "dim") if one.success else ("not adversarial when read back", "red"))
+    if any(one.cost is not None and one.cost < 0 for one in saved):
+        say((f"sizes {BELOW_ZERO}", "dim"))
     found = sum(one.success for one in saved)
     console.print(
         f"{found} of {plural(len(saved), 'image')} have an adversarial PNG that is still adversarial when read back"

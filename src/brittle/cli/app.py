@@ -23,6 +23,7 @@ from brittle.names import shown
 from brittle.older_names import todays_option
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
+from brittle.words import plural
 
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
@@ -144,6 +145,12 @@ def study(
     )
     terminal.show_study(result)
     terminal.say(f"page   {write_study(result).resolve()}")
+    if result.missing and not result.computed + result.reused:
+        terminal.fail(
+            f"nothing of {result.name} can be computed here: not one of {plural(result.missing, 'piece')} of work; "
+            "what each misses is said above, and --data and --models say where it lies"
+        )
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 app.command()(takes_values(study))

@@ -71,8 +71,9 @@ class Attack(ABC):
             )
         if self.needs_radius and not threat.bounded:
             raise InputError(
-                f"{name} works within a radius and {threat.name} was given none; say {threat.constructor_hint}, "
-                f"or search for the smallest radius with SmallestRadius({name}(...))"
+                f"{name} works within a radius and {threat.name} was given none; give a finite one (--eps on the "
+                f"command line, {threat.constructor_hint} in Python), or search for the smallest one (--attack "
+                f"'smallest(...)', SmallestRadius({name}(...)))"
             )
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from brittle.arguments import Device, Seed, checked
-from brittle.engine.engine import Engine, LocalEngine, Part
+from brittle.engine.engine import Engine, LocalEngine, Part, get_done
 from brittle.engine.lease import LEASES
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.files import path_of
@@ -212,7 +212,7 @@ class _Work:
             elif part.done():
                 self._ask_again(part)
                 self._reuse(part)
-        self.engine.run([part for part in self.found if not part.done()], self.folder / LEASES, self._reuse)
+        get_done(self.engine, [part for part in self.found if not part.done()], self.folder / LEASES, self._reuse)
 
     def _part(self, cell: Cell) -> CellPart:
         try:
