@@ -49,7 +49,7 @@ class DeepFool(Stepwise[DeepFoolState]):
         candidates: classes considered, by clean logit, the predicted one included; 10 in the paper.
         nudge: added to every distance, as a fraction of the bounds' span, so that the boundary is crossed; 1e-4 in the
             authors' code.
-        slack: a candidate is differentiated again only if its boundary would be the nearest after the norm of its normal,
+        slack: a candidate is differentiated again only if its boundary would be nearest after the norm of its normal,
             and that of the nearest, had changed by this factor in all since they were last known. `inf` differentiates
             all, as published.
         box: the fraction of the wanted rise that a step must bring once the box has cut it off; 0 is as published, 1
