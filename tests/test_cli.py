@@ -229,9 +229,10 @@ def test_study_says_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("BRITTLE_DATA", "BRITTLE_MODELS"):
         monkeypatch.delenv(name, raising=False)
     result = runner.invoke(app, ["study", "deepfool-robustness", "--out", str(tmp_path)], catch_exceptions=False)
-    assert result.exit_code == 0
+    assert result.exit_code == 2
     said = " ".join(result.output.split())
     assert "--data" in said
+    assert "nothing of deepfool-robustness can be computed here: not one of" in said
     assert "0.0027" not in result.stdout, "a row that nothing is measured in is one of those in the line"
     kept = (tmp_path / "deepfool-robustness" / "study.json").read_text()
     assert "0.0027" in kept

@@ -10,7 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
-    {"names", "older_names", "tolerance"},
+    {"names", "older_names", "tolerance", "words"},
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},
@@ -44,7 +44,7 @@ REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.studies.bench.study",
     "brittle.studies.bench.tables", "brittle.studies.bench.drawing", "brittle.studies.bench.kept",
 
-    "brittle.names",  # shows a name as text
+    "brittle.names", "brittle.words",  # shows a name as text, counts in words
     "brittle.tolerance", "brittle.arguments.numbers",  # a number, and how it is written
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made

@@ -279,7 +279,9 @@ def test_what_is_no_attack_is_refused(mine, name, message):
 
 def test_a_file_that_fails_is_refused(tmp_path):
     (tmp_path / "bad.py").write_text("raise SystemExit(0)\n")
-    with pytest.raises(InputError, match=r"cannot be run \(SystemExit: 0\); mend the file"):
+    with pytest.raises(
+        InputError, match=r"cannot be run \(SystemExit: 0, in .*bad.py, line 1, in <module>\); mend the file"
+    ):
         parse_attack(f"{tmp_path / 'bad.py'}:Mine")
     with pytest.raises(InputError, match="there is no file"):
         parse_attack(f"{tmp_path / 'none.py'}:Mine")

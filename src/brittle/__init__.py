@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         MissingExtra,
         ModelError,
         OverLimit,
+        OwnCodeFailed,
         RunError,
         UnsupportedThreat,
     )
@@ -123,7 +124,7 @@ _NAMES = {
     "brittle.threats": "ColourShift Flow Lp Pixels Threat",
     "brittle.data.open": "open_source",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
-    "LabelError MissingExtra ModelError OverLimit RunError UnsupportedThreat",
+    "LabelError MissingExtra ModelError OverLimit OwnCodeFailed RunError UnsupportedThreat",
     "brittle.evaluation.audit": "audit",
     "brittle.evaluation.defence": "audit_defence",
     "brittle.evaluation.train": "train",
@@ -205,6 +206,7 @@ __all__ = [
     "ModelError",
     "OnePixel",
     "OverLimit",
+    "OwnCodeFailed",
     "Perturbation",
     "Pixels",
     "Probe",

@@ -11,6 +11,7 @@ BrittleError
 │   └── BadImage          one image that cannot be decoded
 ├── OverLimit             a file that would take more pixels, bytes or depth than the limits allow
 ├── RunError              a run folder that is broken, full, unwritable or belongs to other work
+├── OwnCodeFailed         an attack, threat, source or network of the user's own that raised an error
 └── MissingExtra          an optional package that is not installed
 
 What a message quotes of a file passes through `quoted`: it stays short, and cannot steer a terminal.
@@ -115,6 +116,10 @@ class OverLimit(BrittleError):
 
 class RunError(BrittleError):
     """A run folder that is broken, full, unwritable, or belongs to another network or other data."""
+
+
+class OwnCodeFailed(BrittleError):
+    """An attack, threat, source or network of the user's own raised an error of another kind: the `__cause__`."""
 
 
 class MissingExtra(BrittleError, ImportError):

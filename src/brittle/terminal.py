@@ -15,6 +15,7 @@ from rich.text import Text
 from brittle.arguments.numbers import levels_text
 from brittle.bars import console
 from brittle.names import shown, shown_lines, stored_within
+from brittle.words import plural
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
     from brittle.evaluation.attack import Saved
@@ -29,6 +30,9 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
+
+BELOW_ZERO = "below zero where the search on the grid found a smaller change than the attack had"
+"""Why what rounding costs can be negative."""
 
 
 def line_of(*parts: Part) -> Text:
@@ -68,7 +72,7 @@ def show_summary(summary: Summary) -> None:
         say((summary.health.headline, "bold red"))
         say((summary.health.ordered("fail")[0].remedy, "red"))
     table = Table(
-        title_justify="left", title=f"{summary.images:,} images, {summary.norm} {radius_text(summary.radius)}"
+        title_justify="left", title=f"{plural(summary.images, 'image')}, {summary.norm} {radius_text(summary.radius)}"
     )
     table.add_column("attack", overflow="fold")
     for name in ("success", "as 8 bits", "median", "forward", "backward", "seconds"):
@@ -150,7 +154,9 @@ def show_failures(health: Health | None) -> None:
 
 def _costs(summary: Summary) -> str:
     costs = [(line.spec, line.quantization_cost) for line in summary.attacks]
-    return ", ".join(f"{spec} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
+    said = ", ".join(f"{spec} {cost.value:+.1%}" for spec, cost in costs if cost is not None) or "none broken"
+    below = any(cost is not None and cost.value < 0 for _, cost in costs)
+    return f"{said} ({BELOW_ZERO})" if below else said
 
 
 def _cells(line: AttackSummary) -> list[str | Text]:
@@ -177,8 +183,12 @@ def show_saved(saved: Sequence[Saved]) -> None:
         say(name, f"  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}")
         note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
         say(f"    {one.path}  ", (note, "dim") if one.success else ("not adversarial when read back", "red"))
+    if any(one.cost is not None and one.cost < 0 for one in saved):
+        say((f"sizes {BELOW_ZERO}", "dim"))
     found = sum(one.success for one in saved)
-    console.print(f"{found} of {len(saved)} images have an adversarial PNG that is still adversarial when read back")
+    console.print(
+        f"{found} of {plural(len(saved), 'image')} have an adversarial PNG that is still adversarial when read back"
+    )
 
 
 def show_listing(rows: Sequence[Listed]) -> None:

@@ -325,7 +325,7 @@ def test_no_more_points_in_a_pass_than_the_batch():
     run(OnePixel(population=50, generations=1), classifier, middle(4), threat=Pixels(3), batch=64)
     handle.remove()
     assert max(passes) == 64
-    assert passes.count(64) >= 3, "passes are not full: images do not fraction them"
+    assert passes.count(64) >= 3, "passes are not full: images do not share them"
 
 
 def test_a_budget_ends_it():

@@ -1,4 +1,4 @@
-"""Randomised networks: several eot_samples a point, mean gradients, and parts without a gradient of their own."""
+"""Randomised networks: several samples a point, mean gradients, and parts without a gradient of their own."""
 
 import pytest
 import torch
@@ -109,7 +109,7 @@ def test_mean_logits_come_from_the_seed_alone_and_each_draw_has_numbers_of_its_o
             for part, x in zip(parts, images.split(3), strict=True)
         ]
     torch.random.set_rng_state(before)
-    assert len(masks) == 12  # 12 images at a time are 3 with 4 eot_samples each
+    assert len(masks) == 12  # 12 images at a time are 3 with 4 samples each
     assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 12
     torch.testing.assert_close(first, torch.cat(expected))
     assert torch.equal(again, first)

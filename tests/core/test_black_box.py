@@ -75,7 +75,10 @@ def test_an_error_of_the_callable_itself_is_told_and_kept_as_the_cause():
     def broken(images: Tensor) -> Tensor:
         raise RuntimeError("the service is down")
 
-    with pytest.raises(ModelError, match=r"network \(broken\) fails .*\(RuntimeError: the service is down\)") as caught:
+    with pytest.raises(
+        ModelError,
+        match=r"network \(broken\) fails .*\(RuntimeError: the service is down, in .*test_black_box.py, line \d+, in",
+    ) as caught:
         run(NOISE, Classifier(broken), IMAGES, threat=RADIUS)
     assert isinstance(caught.value.__cause__, RuntimeError)
 

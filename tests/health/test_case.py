@@ -1,4 +1,4 @@
-"""What checks fraction: the case they look at, how its passes are counted, gradients, weights, and what is found."""
+"""What checks share: the case they look at, how its passes are counted, gradients, weights, and what is found."""
 
 import pytest
 import torch

@@ -28,6 +28,7 @@ from brittle import Flow, Lp, Pixels, RandomNoise
 from brittle.health.repeats import ALLOWED, CONVERGED, RETURNED, SAME, moved
 from brittle.health.rerun import MOST, PathObserver, in_turn
 from brittle.threats import parse_threat
+from brittle.words import plural
 
 WIDE = torch.float64
 
@@ -212,7 +213,7 @@ def test_radius_box_and_label_in_a_second_pass(shift: float, options, said: tupl
     beyond, outside, right = said
     assert verdict(finding) == ("fail" if any(said) else "pass", float(sum(said)))
     assert finding.text.startswith(
-        f"of 1 changes {beyond} are beyond the radius, {outside} leave the box, {right} are no success"
+        f"of 1 change {beyond} are beyond the radius, {outside} leave the box, {right} are no success"
     )
 
 
@@ -309,7 +310,7 @@ def test_attacks_that_converged(traces: list[list[float]], status: str):
     assert verdict(finding) == (status, moving / len(traces))
     largest = "5.5%" if moving else "5.0%"
     assert finding.text == (
-        f"{moving} of {len(traces)} unbroken images had a margin still growing, by {largest} at most"
+        f"{moving} of {plural(len(traces), 'unbroken image')} had a margin still growing, by {largest} at most"
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from brittle import Attack, Cascade, Flow, Lp, Restarts
 from brittle.core.problem import Problem
 from brittle.health.thorough import ALL_GUESSING, MORE_DRAWS, MORE_RESTARTS, MORE_STEPS, doubled
+from brittle.words import plural
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def test_random_changes_take_no_more_passes_than_the_audit(passes: int, eot_samp
     made = case(attempt(STEPS, table), images=images_of(*[0.45] * 12), eot_samples=eot_samples, batch=16)
     finding = MORE_DRAWS(made)
     assert verdict(finding) == ("fail", 1.0)
-    assert finding.text == f"{looked} of {looked} images that stood fell to one of 64 random changes"
+    assert finding.text == f"{looked} of {plural(looked, 'image')} that stood fell to one of 64 random changes"
     assert 0 <= made.meter.passes - 64 * looked * eot_samples < 16 * eot_samples, "a batch more at most"
 
 

@@ -7,6 +7,7 @@ import pytest
 from brittle.metrics import Estimate, proportion, without_interval
 from brittle.report import formats
 from brittle.report.formats import THIN, Units
+from brittle.words import plural
 
 
 def plain(text):
@@ -69,7 +70,7 @@ def test_passes_times_and_plurals():
     assert [formats.count(value) for value in (41.0, 12.34, 1234.5)] == ["41", "12.3", "1,234"]
     assert plain(formats.duration(0.0123)) == "12.3 ms"
     assert plain(formats.duration(12)) == "12.0 s"
-    assert [formats.plural(1, "image"), formats.plural(2000, "class", "classes")] == ["1 image", "2,000 classes"]
+    assert [plural(1, "image"), plural(2000, "class", "classes")] == ["1 image", "2,000 classes"]
 
 
 def test_names_in_figures_cannot_be_markup():

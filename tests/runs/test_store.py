@@ -16,7 +16,7 @@ from brittle.errors import RunError
 from brittle.runs.checkpoint import sealed
 from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.runs.read import read_manifest
-from brittle.runs.store import NUMBERS, SCHEMA, RunFolder
+from brittle.runs.store import NUMBERS, REPORT, SCHEMA, RunFolder
 
 
 def attack(key="pgd", **changes):
@@ -140,11 +140,23 @@ def test_the_same_run_goes_on(folder):
     ],
 )
 def test_another_run_is_refused_and_the_difference_named(folder, changes, message):
+    folder.write_part("pgd", 0, rows())
     folder.close()
     with pytest.raises(RunError, match=message) as caught:
         RunFolder.create(folder.path, manifest(**changes))
     assert len(str(caught.value).splitlines()) == 2, "only what differs is named"
     RunFolder.create(folder.path, manifest()).close()  # the refusal holds nothing
+
+
+def test_a_run_of_which_nothing_was_finished_gives_way(folder):
+    with pytest.raises(RunError, match="another run"):  # it is being worked on
+        RunFolder.create(folder.path, manifest(seed=1))
+    folder.close()
+    RunFolder.create(folder.path, manifest(seed=1)).close()
+    assert RunFolder.open(folder.path).manifest.seed == 1
+    (folder.path / REPORT).touch()
+    with pytest.raises(RunError, match="seed: 1, now 2"):
+        RunFolder.create(folder.path, manifest(seed=2))
 
 
 def test_several_work_at_the_same_run_and_the_manifest_holds_what_each_notes(folder):

@@ -8,8 +8,9 @@ is looked at, so that a command line that runs nothing waits for nothing.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
+from difflib import get_close_matches
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
@@ -24,6 +25,7 @@ __all__ = [
     "Device",
     "FileName",
     "Seed",
+    "UnknownKeyword",
     "Within",
     "check_fields",
     "checked",
@@ -37,13 +39,33 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class UnknownKeyword(TypeError):
+    """A keyword that a function does not know, with those of the groups of options that it does.
+
+    Attributes:
+        name: the keyword.
+        known: those that it may have meant.
+    """
+
+    def __init__(self, name: str, known: Iterable[str]):
+        super().__init__(f"unexpected keyword argument {name!r}")
+        self.name, self.known = name, [*known]
+
+    def beside(self, function: str, parameters: Iterable[str]) -> TypeError:
+        """Return the error with the function's name and the nearest of all keywords."""
+        near = get_close_matches(self.name, [*parameters, *self.known], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return TypeError(f"{function}() got an {self}{hint}")
+
+
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function see arguments that are what their types say, and no others.
 
-    Names that it does not know and arguments that are missing stay Python's own TypeError; older names of arguments are
-    taken with a `DeprecationWarning`.
+    Names that it does not know are a TypeError with the nearest one, arguments that are missing Python's own; older
+    names of arguments are taken with a `DeprecationWarning`.
     """
     signature = inspect.signature(function)
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in signature.parameters.values())
 
     @wraps(function)
     def asked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -54,11 +76,17 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
+            unknown = [] if takes_any else [name for name in kwargs if name not in signature.parameters]
+            if unknown:
+                raise UnknownKeyword(unknown[0], ()).beside(function.__name__, signature.parameters) from None
             return function(*args, **kwargs)  # says so in the words that everyone knows
         hints = _hints(function)
         for name, value in bound.arguments.items():
             bound.arguments[name] = fitted(name, value, hints.get(name, Any))
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except UnknownKeyword as unknown:
+            raise unknown.beside(function.__name__, signature.parameters) from None
 
     return asked
 

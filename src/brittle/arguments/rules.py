@@ -5,6 +5,7 @@ from os import PathLike, fspath
 from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
 from brittle.errors import quoted
+from brittle.words import with_article
 
 WORDS = 63
 """Bits of the whole numbers that torch calculates with, the sign not counted."""
@@ -141,7 +142,7 @@ def seen(value: object) -> str:
         return f"a tensor {tuple(value.shape)} of {value.dtype}"
     if isinstance(value, np.ndarray):
         return f"an array {value.shape} of {value.dtype}"
-    return f"a {type(value).__name__}"
+    return with_article(type(value).__name__)
 
 
 def short(text: str) -> str:

@@ -22,7 +22,7 @@ from brittle.types import Images, Logits, Mask, PerImage
 class DeepFoolState(State):
     """Where DeepFool stands: `total` is the perturbation before the overshoot, `candidates` the classes considered.
 
-    `steepness` holds the norm of each target's normal as it was when last differentiated, 0 while it never was.
+    `steepness` holds the norm of each candidate's normal as it was when last differentiated, 0 while it never was.
     """
 
     total: Images
@@ -40,7 +40,7 @@ class DeepFool(Stepwise[DeepFoolState]):
     targeted goal goes to the target's boundary.
 
     Deviations: where the box would cut off most of a step, so that it goes nowhere, the smallest step within the box is
-    taken instead (`box`); a target whose boundary cannot be the nearest is not differentiated (`slack`);
+    taken instead (`box`); a candidate whose boundary cannot be the nearest is not differentiated (`slack`);
     on a network in halves a step leads beyond the boundary by what its logits round.
 
     Attributes:
@@ -49,7 +49,7 @@ class DeepFool(Stepwise[DeepFoolState]):
         candidates: classes considered, by clean logit, the predicted one included; 10 in the paper.
         nudge: added to every distance, as a fraction of the bounds' span, so that the boundary is crossed; 1e-4 in the
             authors' code.
-        slack: a target is differentiated again only if its boundary would be the nearest after the norm of its normal,
+        slack: a candidate is differentiated again only if its boundary would be nearest after the norm of its normal,
             and that of the nearest, had changed by this factor in all since they were last known. `inf` differentiates
             all, as published.
         box: the fraction of the wanted rise that a step must bring once the box has cut it off; 0 is as published, 1

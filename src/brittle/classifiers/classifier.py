@@ -12,8 +12,10 @@ from brittle.arguments import fitted, seen
 from brittle.base.bounds import Bounds
 from brittle.classifiers.door import answer
 from brittle.classifiers.probabilities import check_probabilities, refuse_probabilities
-from brittle.errors import BrittleError, ForwardFailed, ModelError, quoted
+from brittle.errors import BrittleError, ForwardFailed, ModelError
+from brittle.plugins.own_code import raised
 from brittle.types import Images, Logits
+from brittle.words import with_article
 
 _SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
 GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
@@ -185,8 +187,8 @@ class Classifier:
         """
         count = len(images)
         if not isinstance(logits, Tensor):
-            kind = type(logits).__name__
-            raise ModelError(f"the network returns a {kind}; expected a tensor of logits, or an object with .logits")
+            kind = with_article(type(logits).__name__)
+            raise ModelError(f"the network returns {kind}; expected a tensor of logits, or an object with .logits")
         if logits.ndim != 2 or len(logits) != count:
             seen = tuple(logits.shape)
             hint = ""
@@ -216,10 +218,9 @@ def _failures(module: nn.Module, images: Images) -> Generator[None]:
     except (BrittleError, torch.cuda.OutOfMemoryError):
         raise
     except Exception as error:
-        reason = quoted(error, 300)
         raise ForwardFailed(
-            f"the network ({_name(module)}) fails on images of shape {tuple(images.shape)} "
-            f"({type(error).__name__}{': ' * bool(reason)}{reason}); call it on such images yourself to see where"
+            f"the network ({_name(module)}) fails on images of shape {tuple(images.shape)} ({raised(error)}); call it "
+            "on such images yourself to see more"
         ) from error
 
 

@@ -16,13 +16,14 @@ from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_valu
 from brittle.cli.train import train
 from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
-from brittle.errors import BrittleError, quoted
+from brittle.errors import BrittleError, OwnCodeFailed, quoted
 from brittle.evaluation.gate import ExitCode
 from brittle.files import check_names
 from brittle.names import shown
 from brittle.older_names import todays_option
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
+from brittle.words import plural
 
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
@@ -144,6 +145,12 @@ def study(
     )
     terminal.show_study(result)
     terminal.say(f"page   {write_study(result).resolve()}")
+    if result.missing and not result.computed + result.reused:
+        terminal.fail(
+            f"nothing of {result.name} can be computed here: not one of {plural(result.missing, 'piece')} of work; "
+            "what each misses is said above, and --data and --models say where it lies"
+        )
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 app.command()(takes_values(study))
@@ -175,6 +182,8 @@ def main() -> None:
         with interruptions():
             app()
     except BrittleError as error:
+        if isinstance(error, OwnCodeFailed):
+            _show_traceback(error)
         _fail(str(error))
         sys.exit(ExitCode.REFUSED)
     except SystemExit as stop:
@@ -185,14 +194,19 @@ def main() -> None:
         _fail(INTERRUPTED)
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
-        if "--debug" in sys.argv:
-            from brittle.bars import console
-
-            console.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+        _show_traceback(error)
         kept = keep_traceback(error)
         where = f"where it came from is written to {kept}" if kept else "no file could be written to say where"
         _fail(f"unexpected {type(error).__name__}: {quoted(error)}; {where}; `brittle --debug ...` shows it here")
         sys.exit(ExitCode.UNEXPECTED)
+
+
+def _show_traceback(error: Exception) -> None:
+    """Show where an error came from, where the user asked for that."""
+    if "--debug" in sys.argv:
+        from brittle.bars import console
+
+        console.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
 
 
 def _fail(message: str) -> None:

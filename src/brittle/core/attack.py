@@ -1,6 +1,8 @@
 """What an attack is: frozen hyper-parameters, and a way to propose points."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import ClassVar, Generic, TypeVar
 
@@ -9,10 +11,12 @@ import torch
 from brittle.arguments import check_fields, fields_first
 from brittle.base.rows import Rows
 from brittle.core.probe import Probe
-from brittle.core.problem import Problem
+from brittle.core.problem import Problem, WrongPoints
 from brittle.errors import InputError, UnsupportedThreat
+from brittle.plugins.own_code import place_of
 from brittle.threats import Threat
 from brittle.types import Mask, Points
+from brittle.words import with_article
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,9 @@ class Attack(ABC):
             )
         if self.needs_radius and not threat.bounded:
             raise InputError(
-                f"{name} works within a radius and {threat.name} was given none; say {threat.constructor_hint}, "
-                f"or search for the smallest radius with SmallestRadius({name}(...))"
+                f"{name} works within a radius and {threat.name} was given none; give a finite one (--eps on the "
+                f"command line, {threat.constructor_hint} in Python), or search for the smallest one (--attack "
+                f"'smallest(...)', SmallestRadius({name}(...)))"
             )
 
 
@@ -128,6 +133,22 @@ class Stepwise(Attack, Generic[S]):
         return probe.met if self.stops else torch.zeros_like(probe.met)
 
 
+@contextmanager
+def telling_whose(attack: Attack) -> Generator[None]:
+    """Within it, where an attack proposes points, what it does wrong is said of it by name.
+
+    A context and no function around the call, for what stands above a pass is read in every error.
+
+    Raises:
+        InputError: it shows the network points of another shape than the images'.
+    """
+    try:
+        yield
+    except WrongPoints as error:
+        place = place_of(error)
+        raise InputError(f"{type(attack).__name__} {error}{'; see ' * bool(place)}{place}") from error
+
+
 def nothing_returned(attack: Attack, returned: object) -> None:
     """Refuse what an attack's `perturb` has returned.
 
@@ -137,9 +158,9 @@ def nothing_returned(attack: Attack, returned: object) -> None:
     """
     if returned is not None:
         raise InputError(
-            f"{type(attack).__name__}.perturb returned a {type(returned).__name__}, which nothing looks at; show "
-            "points to the network through problem.probe(points), which keeps the best one of each image, and return "
-            "nothing"
+            f"{type(attack).__name__}.perturb returned {with_article(type(returned).__name__)}, which nothing looks "
+            "at; show points to the network through problem.probe(points), which keeps the best one of each image, and "
+            "return nothing"
         )
 
 

@@ -7,7 +7,7 @@ from itertools import repeat
 import torch
 
 from brittle.base.rows import Rows
-from brittle.core.attack import Attack, at_least, nothing_returned
+from brittle.core.attack import Attack, at_least, nothing_returned, telling_whose
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.threats import Threat
@@ -31,7 +31,8 @@ class Restarts(Attack):
     def perturb(self, problem: Problem) -> None:
         """Run the attack `count` times on the survivors."""
         for attack, remaining in _in_turn(repeat(self.attack, self.count), problem):
-            nothing_returned(attack, attack.perturb(remaining))
+            with telling_whose(attack):
+                nothing_returned(attack, attack.perturb(remaining))
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -54,7 +55,8 @@ class Cascade(Attack):
     def perturb(self, problem: Problem) -> None:
         """Run each attack on the survivors of those before."""
         for attack, remaining in _in_turn(self.attacks, problem):
-            nothing_returned(attack, attack.perturb(remaining))
+            with telling_whose(attack):
+                nothing_returned(attack, attack.perturb(remaining))
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -98,7 +100,8 @@ class SmallestRadius(Attack):
                 return
             problem, bracket, radius = problem.rows(keep), bracket.rows(keep), radius[keep]
             trial = replace(problem, threat=problem.threat.within(radius))
-            nothing_returned(self.attack, self.attack.perturb(trial))
+            with telling_whose(self.attack):
+                nothing_returned(self.attack, self.attack.perturb(trial))
             found = problem.record.size[problem.ids]
             bracket = replace(
                 bracket,

@@ -135,8 +135,14 @@ def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels")
     return tensor.to(torch.int64)
 
 
-def check_range_of_labels(labels: Labels, classes: int, what: str = "labels") -> None:
+def check_range_of_labels(labels: Labels, classes: int, what: str = "labels", places: Labels | None = None) -> None:
     """Refuse labels that are no class of the network.
+
+    Args:
+        labels: int64, (n,).
+        classes: number of the network's outputs.
+        what: they are called.
+        places: number of the image that each belongs to; by default its position.
 
     Raises:
         LabelError: with the first offender and the number of classes.
@@ -144,8 +150,9 @@ def check_range_of_labels(labels: Labels, classes: int, what: str = "labels") ->
     wrong = ((labels < 0) | (labels >= classes)).nonzero()[:, 0]
     if len(wrong):
         first = int(wrong[0])
+        place = first if places is None else int(places[first])
         raise LabelError(
-            f"{len(wrong)} of the {what} are no class of the network: image {first} has {int(labels[first])}, the "
+            f"{len(wrong)} of the {what} are no class of the network: image {place} has {int(labels[first])}, the "
             f"network has {classes} outputs, 0 to {classes - 1}; are they another network's, or counted from 1?"
         )
 

@@ -16,8 +16,13 @@ from brittle.core.goal import Goal
 from brittle.core.graph import Graph, completed
 from brittle.core.probe import Probe as Probe
 from brittle.core.record import Record
+from brittle.errors import InputError
 from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
+
+
+class WrongPoints(InputError):
+    """Points of another shape than the images', without the name of who asked about them."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,9 @@ class Problem(Rows):
         keeps = graph and of is None and len(x) <= self.max_points
         with torch.no_grad():
             proposed, points = owners.threat.seen(owners.images, x.detach(), self.classifier.bounds)
+            if points.shape != x.shape and owners.threat.on_images:
+                name = type(owners.threat).__name__
+                raise InputError(f"{name}.apply turned points of shape {tuple(x.shape)} into {tuple(points.shape)}")
             shown = points.detach().requires_grad_() if keeps else points
             with torch.set_grad_enabled(keeps):
                 ask, asked, rows = owners._charged(shown)
@@ -120,6 +128,11 @@ class Problem(Rows):
         Returns:
             What gives outputs, (m, k) or (eot_samples, m, k); the points to give it; which they are, None for all.
         """
+        if points.shape != self.images.shape:
+            raise WrongPoints(
+                f"asked the network about points of shape {tuple(points.shape)}; expected {tuple(self.images.shape)}, "
+                "one for each image, or for several problem.probe(points, of=...)"
+            )
         rows = self.record.affordable(self.ids, self.eot_samples)
         ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
         self.record.count(ids, forward=self.eot_samples)

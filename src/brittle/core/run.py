@@ -13,7 +13,7 @@ from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
-from brittle.core.attack import Attack, nothing_returned
+from brittle.core.attack import Attack, nothing_returned, telling_whose
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import REMEMBERED, Job, Options, job_of
 from brittle.core.nonfinite import usable
@@ -136,7 +136,8 @@ def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> 
     problem = Problem(classifier, x, clean, aim, threat, places, record, streams, max_points, eot_samples)
     right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
     if bool((~already & ~record.spent(places)).any()):
-        nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
+        with telling_whose(asked.attack):
+            nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
     sizes: dict[str, Tensor] = {}
     if job.grid is not None:
         sizes["size_unrounded"] = torch.where(already, 0.0, record.size)

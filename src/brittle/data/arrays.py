@@ -61,11 +61,11 @@ def checked(values: NDArray[Any], where: str) -> Pixels:
     """
     low, high = float(values.min()), float(values.max())
     if not in_range(low, high):
+        if not np.isfinite((low, high)).all():
+            raise BoundsError(f"{where} holds NaN or infinite values; expected 0..1: find out where they come from")
         if low >= 0 and 1 < high <= 255:
             advice = "divide by 255, or save uint8"
-        elif np.isfinite((low, high)).all():
-            advice = "data look normalised: save them as they were before, and normalise inside the network"
         else:
-            advice = "find out where they come from"
+            advice = "data look normalised: save them as they were before, and normalise inside the network"
         raise BoundsError(f"{where} has values {low:.6g}..{high:.6g}; expected 0..1: {advice}")
     return values.astype(np.float32).clip(0, 1)

@@ -189,6 +189,9 @@ def deep_grey(values: np.ndarray, top: int, name: str, *, negative: bool = False
     """Divide grey values by `top`, the white, and turn a negative; refuse values outside 0..top."""
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= top):
-        raise BadImage(name, f"grey values {low}..{high}; expected 0..{top}")
+        found = (
+            f"grey values {low}..{high}" if np.isfinite((low, high)).all() else "grey values that are NaN or infinite"
+        )
+        raise BadImage(name, f"{found}; expected 0..{top}")
     pixels = values.astype(np.float32) / np.float32(top)
     return (1 - pixels if negative else pixels)[None]

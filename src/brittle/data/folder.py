@@ -11,7 +11,8 @@ from brittle.data.decode import decode, endings, look, suffixes
 from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header
 from brittle.data.order import balanced_order
-from brittle.data.source import UNLABELLED, Item, Source
+from brittle.data.source import Item, Source
+from brittle.data.survey import UNLABELLED
 from brittle.errors import BadImage, DataError, OverLimit, quoted
 from brittle.reading import open_ordinary, read_bytes
 

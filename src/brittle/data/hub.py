@@ -10,7 +10,8 @@ from brittle.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS
 from brittle.data.fit import Fit
 from brittle.data.named_files import content_of
 from brittle.data.parquet import load, look_at
-from brittle.data.source import UNLABELLED, Item, Source
+from brittle.data.source import Item, Source
+from brittle.data.survey import UNLABELLED
 from brittle.errors import BadImage, BrittleError, DataError, MissingExtra, quoted
 from brittle.files import path_of
 

@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from brittle.arguments import seen
 from brittle.data.arrays import layout, to_pixels
 from brittle.data.fit import Fit, Picture
-from brittle.data.source import UNLABELLED, Item, Source
+from brittle.data.source import Item, Source
+from brittle.data.survey import UNLABELLED
 from brittle.errors import DataError, LabelError
 
 EXPECTED = "expected text such as 'digits', a source, (images, labels), or a Dataset or DataLoader of torch"

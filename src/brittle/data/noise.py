@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import torch
 
 from brittle.data.fit import Fit, Pixels
-from brittle.data.source import UNLABELLED, Item, Source
+from brittle.data.source import Item, Source
+from brittle.data.survey import UNLABELLED
 from brittle.errors import DataError
 from brittle.maths.quantization import rounded
 from brittle.maths.substitutes import substitutes

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from brittle.data.arrays import layout, to_pixels
 from brittle.data.classes import checked_names, read_names
 from brittle.data.fit import Fit, Picture
-from brittle.data.source import UNLABELLED, Item, Source
+from brittle.data.source import Item, Source
+from brittle.data.survey import UNLABELLED
 from brittle.errors import DataError, LabelError, quoted
 from brittle.limits import check_limit
 from brittle.reading import open_ordinary, open_zip

@@ -18,9 +18,11 @@ from brittle.data.npz import Npz
 from brittle.data.parquet import Parquet, shards
 from brittle.data.source import Source
 from brittle.data.torchvision_source import Torchvision
-from brittle.errors import BrittleError, DataError, quoted
+from brittle.errors import BrittleError, DataError
 from brittle.files import path_of
 from brittle.plugins import Registry, parts_of_spec
+from brittle.plugins.own_code import raised
+from brittle.words import with_article
 
 FORMS = {
     "digits": "built-in handwritten digits, 28 x 28: 500 test images (digits:train has the other 1,297)",
@@ -102,9 +104,9 @@ def made(make: Callable[..., Source], rest: str, spec: str, options: Options) ->
     except BrittleError:
         raise
     except Exception as error:
-        raise DataError(f"{spec} cannot be opened ({type(error).__name__}: {quoted(error)}); mend {make}") from error
+        raise DataError(f"{spec} cannot be opened ({raised(error)}); mend {getattr(make, '__name__', make)}") from error
     if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]  # somebody else wrote it
-        raise DataError(f"{spec} returned a {type(source).__name__}; expected a brittle.data.Source")
+        raise DataError(f"{spec} returned {with_article(type(source).__name__)}; expected a brittle.data.Source")
     return source
 
 

@@ -22,7 +22,8 @@ from brittle.data.decode import decode, look
 from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of_picture
 from brittle.data.named_files import Where, content_of, contents, names_files
-from brittle.data.source import UNLABELLED, Item, Source
+from brittle.data.source import Item, Source
+from brittle.data.survey import UNLABELLED
 from brittle.errors import BrittleError, DataError, LabelError, quoted
 from brittle.limits import check_limit, current
 from brittle.parquet_directory import Directory, read_directory

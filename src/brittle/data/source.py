@@ -14,14 +14,9 @@ import torch
 
 from brittle.data.fit import Fit, Picture, Pixels
 from brittle.data.header import Header, header_of_picture
-from brittle.data.survey import Kinds, differing
-from brittle.errors import BadImage, InputError, LabelError, quoted
+from brittle.data.survey import Kinds, check_label, differing
+from brittle.errors import BadImage, InputError, quoted
 from brittle.types import Images, Labels
-
-UNLABELLED = -1
-"""The label of an image whose class is not known."""
-LARGEST_LABEL = 2**31
-"""Numbers of classes lie below this where their names do not say how many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +157,11 @@ class Source(ABC):
         return self._stream(size, start)
 
     def kinds(self) -> Kinds:
-        """Return the headers of all images that the source goes through, counted; they are read once.
+        """Return the headers of all images that the source goes through, counted, and the labels; they are read once.
 
         Raises:
             BadImage: if an image cannot be read and `skip_bad` is off.
+            LabelError: if a label is not one of the classes.
         """
         if self._kinds is None:
             kinds = Kinds()
@@ -174,6 +170,10 @@ class Source(ABC):
                     kinds.add(item.index, item.name, *item.seen())
                 except BadImage as error:
                     self._refuse_or_note(item, error)
+                    continue
+                self._check_label(item)
+                kinds.places.append(item.index)
+                kinds.labels.append(item.label)
             self._kinds = kinds
         return self._kinds
 
@@ -192,6 +192,21 @@ class Source(ABC):
         {'grey made RGB': 20, 'made larger': 20}
         """
         return self.kinds().conversions(self.fit, self.spec)
+
+    def labels(self) -> tuple[Labels, Labels]:
+        """Return the labels of all images that can be read, with their positions in the source, without decoding any.
+
+        Raises:
+            BadImage: if an image cannot be read and `skip_bad` is off.
+            LabelError: if a label is not one of the classes.
+
+        >>> from brittle.data import open_source
+        >>> open_source("digits", max_images=3).labels()
+        (tensor([4, 7, 1]), tensor([0, 1, 2]))
+        """
+        kinds = self.kinds()
+        labels, places = (torch.from_numpy(np.array(one, dtype=np.int64)) for one in (kinds.labels, kinds.places))
+        return labels if self.relabelled is None else torch.tensor(self.relabelled)[labels], places
 
     @property
     def sizes(self) -> Counter[tuple[int, int]]:
@@ -276,11 +291,9 @@ class Source(ABC):
             self._shape = shape, (item.index, item.name)
         if shape != self._shape[0]:
             raise InputError(differing(*self._shape, shape, (item.index, item.name)))
-        count = len(self.classes if self.relabelled is None else self.relabelled)
-        if self.labelled and not 0 <= item.label < (count or LARGEST_LABEL):
-            expected = (
-                f"0..{count - 1}, as there are {count} classes" if count else f"0, 1, 2, ... below {LARGEST_LABEL:,}"
-            )
-            note = "; -1 usually marks unlabelled images: take another split" if item.label == UNLABELLED else ""
-            where = f"image {quoted(item.name)!r} (number {item.index})"
-            raise LabelError(f"{where} has label {item.label}; expected {expected}{note}")
+        self._check_label(item)
+
+    def _check_label(self, item: Item) -> None:
+        if self.labelled:
+            count = len(self.classes if self.relabelled is None else self.relabelled)
+            check_label(item.label, count, f"image {quoted(item.name)!r} (number {item.index})")

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 
 from brittle.data.fit import Fit
 from brittle.data.header import ARRAY, DEEP, Header
-from brittle.errors import BoundsError, InputError
+from brittle.errors import BoundsError, InputError, LabelError
 from brittle.tolerance import TOLERANCE
 
 TOO_DARK = {DEEP: 1 / 4, ARRAY: 1 / 255}
 """Where not one image has a value above this, the values were counted to another white than their type says."""
+
+UNLABELLED = -1
+"""The label of an image whose class is not known."""
+LARGEST_LABEL = 2**31
+"""Numbers of classes lie below this where their names do not say how many there are."""
 
 
 @dataclass
@@ -21,11 +26,15 @@ class Kinds:
         counts: how many images have the header.
         first: number and name of the first image that has it.
         brightest: the largest value by kind, where the white is not known for sure.
+        places: positions of the images that can be read.
+        labels: their labels, as the source has them.
     """
 
     counts: Counter[Header] = field(default_factory=Counter[Header])
     first: dict[Header, tuple[int, str]] = field(default_factory=dict[Header, tuple[int, str]])
     brightest: dict[str, float] = field(default_factory=dict[str, float])
+    places: list[int] = field(default_factory=list[int])
+    labels: list[int] = field(default_factory=list[int])
 
     def add(self, index: int, name: str, header: Header, brightest: float) -> None:
         """Count one image."""
@@ -92,6 +101,20 @@ def differing(one: tuple[int, ...], place: tuple[int, str], other: tuple[int, ..
             "what it takes (input_shape = (channels, height, width) on the module of a factory)"
         )
     return f"images differ: {seen}; give {'; and '.join(remedies)}"
+
+
+def check_label(label: int, classes: int, where: str) -> None:
+    """Refuse a label that is none of a source's own classes, of which 0 stands for a number that is not known.
+
+    Raises:
+        LabelError: with the label, and where it was seen.
+    """
+    if not 0 <= label < (classes or LARGEST_LABEL):
+        expected = (
+            f"0..{classes - 1}, as there are {classes} classes" if classes else f"0, 1, 2, ... below {LARGEST_LABEL:,}"
+        )
+        note = "; -1 usually marks unlabelled images: take another split" if label == UNLABELLED else ""
+        raise LabelError(f"{where} has label {label}; expected {expected}{note}")
 
 
 def shown(shape: tuple[int, ...]) -> str:

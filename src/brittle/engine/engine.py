@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from brittle.engine.lease import LEASE, lease, remove_stale
+from brittle.errors import RunError
+from brittle.words import plural
 
 WAIT = 0.2
 """Seconds before another look at parts that others have claimed."""
@@ -95,6 +97,30 @@ class LocalEngine:
             with contextlib.suppress(OSError):
                 leases.rmdir()  # others may still work there
         return count
+
+
+def get_done(
+    engine: Engine, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ignore_part
+) -> None:
+    """Get parts done by an engine, and see that they are.
+
+    Args:
+        engine: whatever gets them done.
+        parts: see `Engine.run`.
+        leases: see `Engine.run`.
+        elsewhere: see `Engine.run`.
+
+    Raises:
+        RunError: an engine of somebody else's returned before every part was done.
+    """
+    engine.run(parts, leases, elsewhere)
+    undone = [] if isinstance(engine, LocalEngine) else [part.name for part in parts if not part.done()]
+    if undone:
+        named = ", ".join(undone[:3]) + (", ..." if len(undone) > 3 else "")
+        raise RunError(
+            f"{type(engine).__name__}.run returned with {len(undone)} of {plural(len(parts), 'part')} undone "
+            f"({named}); expected it to return once every part is done, such as by part.do()"
+        )
 
 
 def _left(parts: Sequence[Part], elsewhere: Callable[[Part], None]) -> list[Part]:

@@ -107,7 +107,7 @@ class ImageFolder:
             found.blocks = found._whole(kept.get("blocks", []))
             found.announced = [*kept.get("announced", [])]
             return found
-        if not force:
+        if kept.get("blocks") and not force:
             differ = differing(json.dumps(kept["identity"]), _in_file(identity))
             raise RunError(
                 f"{path} holds the images of another attack, which stay as they are (what differs: {differ}); give "

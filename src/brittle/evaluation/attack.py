@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from brittle.evaluation.adversarial_images import (
     save_picture,
 )
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import eot_samples_for
+from brittle.evaluation.compatibility import check_model_on_data, eot_samples_for
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
@@ -38,6 +38,7 @@ from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
 from brittle.maths.losses import decided
 from brittle.maths.quantization import TOP
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
@@ -47,6 +48,7 @@ from brittle.version import __version__
 
 
 @checked
+@telling_of_own_code()
 def attack(  # noqa: PLR0913  # each of these is a question of its own
     model: ModelLike | ModelSpec,
     images: DataLike | DataSpec,
@@ -110,6 +112,9 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
             tell(line)
     threat = chosen.threat if eps is None or chosen.info.kind == "fixed" else chosen.threat.within(eps)
     planned = Planned(chosen.info, chosen.attack, threat)
+    look = partial(check_model_on_data, subject.classifier, source, target=target)
+    if len(source):
+        look(blank=budget is not None)
     eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget, subject.defended)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {
@@ -119,7 +124,8 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
         "device": subject.device.partition(":")[0],
     }
     identity_fields = [planned.attack, threat]
-    identity = stated({**said, **_about(subject, source, loaded, identity_fields, asks=budget is None)})
+    ask = partial(look, blank=True) if len(source) and budget is None else None
+    identity = stated({**said, **_about(subject, source, loaded, identity_fields, ask)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
         folder = ImageFolder.open(Path(out), identity, force=force)
@@ -139,19 +145,14 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
 
 
 def _about(
-    subject: OpenedSubject, source: Source, loaded: set[str], chosen: Sequence[object], *, asks: bool
+    subject: OpenedSubject,
+    source: Source,
+    loaded: set[str],
+    chosen: Sequence[object],
+    ask: Callable[[], object] | None,
 ) -> dict[str, object]:
-    """Return what of network and images determines what is saved; the network is asked only where it may be."""
-
-    def ask() -> None:
-        with preserving_state(subject.classifier.module), torch.no_grad(), suppress(Exception):
-            block = next((block for block in source.blocks(1) if len(block)), None)  # what is wrong, `run` says later
-            if block is not None:
-                subject.classifier.logits(block.images.to(subject.classifier.device, subject.classifier.dtype))
-
-    if asks:
-        ask()
-    origin = provenance(subject.network, subject.classifier, source, loaded, ask if asks else None, chosen=chosen)
+    """Return what of network and images determines what is saved; `ask` asks the network where it may be asked."""
+    origin = provenance(subject.network, subject.classifier, source, loaded, ask, chosen=chosen)
     return {
         **origin.plain(),
         "outputs": outputs_of(subject.classifier),

@@ -31,6 +31,7 @@ from brittle.health.examine import examine_run
 from brittle.identity.sources import users_modules
 from brittle.identity.walk import Known
 from brittle.models.network import digest_of
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import Manifest, ThreatInfo
 from brittle.runs.place import check_folder, files_named
@@ -44,6 +45,7 @@ PARTS_OF = 64
 
 
 @checked
+@telling_of_own_code()
 def audit(  # noqa: PLR0913  # each of these is a question of its own
     model: ModelLike | ModelSpec,
     data: DataLike | DataSpec,

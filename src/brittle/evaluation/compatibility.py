@@ -9,6 +9,7 @@ from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
 from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
 from brittle.evaluation.defended import Defended
+from brittle.plugins.own_code import raised
 
 SEEN = 4
 """Images by which a randomised network is recognised."""
@@ -16,10 +17,21 @@ VALUES_IN_A_BATCH = 5_000_000
 """Batches are chosen so that their images hold at most so many values; larger ones gain no speed."""
 
 
-def check_model_on_data(classifier: Classifier, source: Source, *, blank: bool) -> tuple[int, ...]:
+def check_model_on_data(
+    classifier: Classifier, source: Source, *, blank: bool, target: int | None = None
+) -> tuple[int, ...]:
     """Show the network one image of the source before anything is planned on it, and return the image's shape.
 
-    Where every query counts it is a blank image of the same shape, which is none of the source.
+    Args:
+        classifier: the network.
+        source: the images, whose labels are all looked at, where they have any.
+        blank: show a blank image of the same shape, which is none of the source, as every query counts.
+        target: the class that is to be reached.
+
+    Raises:
+        DataError: not one image can be read.
+        LabelError: labels, or a target, that are no class of the network.
+        ModelError: a network that does not take such images, or whose outputs are no logits.
     """
     block = next((block for block in source.blocks(1) if len(block)), None)
     if block is None:
@@ -30,7 +42,8 @@ def check_model_on_data(classifier: Classifier, source: Source, *, blank: bool) 
         with preserving_state(classifier.module), torch.no_grad():
             logits = classifier.checked(images)
     except ForwardFailed as error:
-        shape, reason = "x".join(str(side) for side in images.shape[1:]), str(error.__cause__).partition("\n")[0]
+        shape = "x".join(str(side) for side in images.shape[1:])
+        reason = raised(error.__cause__ or error)
         raise ModelError(
             f"the network cannot take images of {shape} (channels x height x width): {reason}; "
             "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
@@ -43,8 +56,24 @@ def check_model_on_data(classifier: Classifier, source: Source, *, blank: bool) 
             f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes, "
             "or the names of the network's classes (in NAME.classes.json beside its file), to match the data's by name"
         )
-    check_range_of_labels(block.labels, logits.shape[1])
+    check_labels(source, logits.shape[1])
+    if target is not None and target >= logits.shape[1]:
+        raise LabelError(
+            f"the target is {target}; expected a class of the network, which has {logits.shape[1]} outputs, 0 to "
+            f"{logits.shape[1] - 1}"
+        )
     return tuple(images.shape[1:])
+
+
+def check_labels(source: Source, classes: int) -> None:
+    """Refuse a source of which any label is no class of a network, before an hour is spent on the images before it.
+
+    Raises:
+        LabelError: with the first offender and the number of classes.
+    """
+    if source.labelled:
+        labels, places = source.labels()
+        check_range_of_labels(labels, classes, places=places)
 
 
 def eot_samples_for(

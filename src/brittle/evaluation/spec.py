@@ -18,6 +18,7 @@ from brittle.older_names import by_todays_names
 from brittle.plugins import parts_of_spec
 from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, UNIVERSAL
 from brittle.universal.search import UniversalAttack
+from brittle.words import with_article
 
 EPS = "eps"
 """The one option that is no field of an attack: its own radius, in place of the audit's."""
@@ -131,7 +132,8 @@ def _defence(text: str) -> Defence:
         raise InputError(f"{text!r}: {name} is no dataclass, and takes no settings in text")
     defence: object = kind(**_values(kind, values, text))
     if not isinstance(defence, Defence):
-        raise InputError(f"{text!r} made a {type(defence).__name__}; expected a brittle.defences.Defence")
+        made = with_article(type(defence).__name__)
+        raise InputError(f"{text!r} made {made}; expected a brittle.defences.Defence")
     return defence
 
 

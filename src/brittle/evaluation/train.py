@@ -19,6 +19,7 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_words
+from brittle.evaluation.compatibility import check_labels
 from brittle.evaluation.plan import spec_of, threat_of
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
@@ -29,6 +30,7 @@ from brittle.evaluation.training_manifest import manifest_of
 from brittle.metrics import Estimate, proportion
 from brittle.models import ARCHITECTURES
 from brittle.names import in_shell
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import TRAINING
 from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import check_folder, files_named, folder_of
@@ -39,6 +41,7 @@ from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.plain import Design, History, accuracy, identity_of, seeded, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.training.trainable import check_shape, check_trainable
 from brittle.training.weights import training_story
 from brittle.types import Images, Labels
 
@@ -47,6 +50,7 @@ ATTACKED = 1000
 
 
 @checked
+@telling_of_own_code()
 def train(  # noqa: PLR0913  # each of these is a question of its own
     network: str,
     data: DataLike | DataSpec,
@@ -193,6 +197,10 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     first = seeded(design.build, settings.seed)
     stated = json.loads(identity_of(first, images, labels, settings, adversarial))
     manifest = manifest_of(design, first, stated, source, tested, command=list(command), device=device)
+    check_shape(design.name, design.input_shape, images)
+    classes = check_trainable(first, images, labels)
+    if tested is not None:
+        check_labels(tested, classes)
     with TrainingFolder.create(path, manifest, force=force) as folder:
         done = finished(folder, settings, adversarial)
         if done is None:
@@ -227,7 +235,16 @@ def _about(
 
 def _tested(test: str, classes: Sequence[str], design: Design) -> Source:
     """Open the test images, their classes matched by name with those of the training."""
-    return match_classes(classes, open_source(test, fit=Fit(*design.input_shape)))[0]
+    tested = match_classes(classes, open_source(test, fit=Fit(*design.input_shape)))[0]
+    _check_labelled(tested, "a test")
+    return tested
+
+
+def _check_labelled(source: Source, purpose: str) -> None:
+    if not len(source) or not source.labelled:
+        raise DataError(
+            f"{source.spec} has {len(source)} images and {'' if source.labelled else 'no '}labels; {purpose} needs both"
+        )
 
 
 def _measured(tested: Source | None, module: nn.Module, history: History) -> tuple[Estimate | None, Estimate | None]:
@@ -268,9 +285,6 @@ def in_memory(source: Source) -> tuple[Images, Labels]:
     Raises:
         DataError: no images, or no labels.
     """
-    if not len(source) or not source.labelled:
-        raise DataError(
-            f"{source.spec} has {len(source)} images and {'' if source.labelled else 'no '}labels; training needs both"
-        )
+    _check_labelled(source, "training")
     blocks = list(source.blocks(1000))
     return torch.cat([block.images for block in blocks]), torch.cat([block.labels for block in blocks])

@@ -23,6 +23,7 @@ from brittle.evaluation.universal_result import Universal, finished, judged
 from brittle.evaluation.universal_split import Split
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
 from brittle.runs.manifest_info import ThreatInfo
@@ -44,6 +45,7 @@ LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
 
 
 @checked
+@telling_of_own_code()
 def universal(  # noqa: PLR0913  # each of these is a question of its own
     model: ModelLike | ModelSpec,
     data: DataLike | DataSpec | None,

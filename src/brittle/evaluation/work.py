@@ -7,7 +7,7 @@ from functools import cached_property
 from brittle.classifiers.classifier import Classifier
 from brittle.core.run import run
 from brittle.data import Block, Source
-from brittle.engine.engine import Engine, Part
+from brittle.engine.engine import Engine, Part, get_done
 from brittle.engine.lease import LEASES
 from brittle.evaluation.gallery import Gallery
 from brittle.evaluation.part import rows_of, survives_rounding, without_final_query
@@ -154,7 +154,7 @@ class Work:
             if isinstance(part, AttackPart):
                 self.watch.advance(part.planned.info.spec, part.images)
 
-        self.engine.run(parts, self.folder.path / LEASES, elsewhere)
+        get_done(self.engine, parts, self.folder.path / LEASES, elsewhere)
 
     def _read(self, number: int) -> Block:
         """Read a block of images, once for all attacks that follow each other on it."""

@@ -7,6 +7,7 @@ from brittle.health.context import HealthContext
 from brittle.health.sources import AUTOATTACK
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import integers
+from brittle.words import plural
 
 UNDEFINED = 0.1
 """Fraction of the images that are not defined around themselves above which the check fails; ours."""
@@ -21,8 +22,8 @@ def _finite(case: HealthContext) -> Outcome:
     outputs, gradients = _met(case, "nonfinite_outputs"), _met(case, "nonfinite_gradients")
     count, fraction = len(outputs), float(np.logical_or(outputs, gradients).mean())
     text = (
-        f"{int(outputs.sum())} of {count} images met an output that is NaN or infinite, {int(gradients.sum())} a "
-        "gradient with such an entry"
+        f"{int(outputs.sum())} of {plural(count, 'image')} met an output that is NaN or infinite, "
+        f"{int(gradients.sum())} a gradient with such an entry"
     )
     if float(outputs.mean()) > UNDEFINED:
         return Outcome("fail", text, fraction)

@@ -16,6 +16,7 @@ from brittle.maths.losses import logit_margin
 from brittle.metrics.rows import integers
 from brittle.tolerance import in_range
 from brittle.types import HALF_TYPES
+from brittle.words import plural
 
 NARROW = 0.1
 """Fraction of the bounds' span that images should at least fill; ours."""
@@ -40,7 +41,9 @@ def _images(case: HealthContext) -> Outcome:
     lower, upper = case.classifier.bounds.lower, case.classifier.bounds.upper
     kind = str(case.classifier.dtype).removeprefix("torch.")
     halves = sorted({str(one.dtype)[6:] for one in case.meter.parameters() if one.dtype in HALF_TYPES})
-    text = f"{lowest:.3g} to {highest:.3g} over {len(case.images)} images, {kind}, bounds {lower:g} to {upper:g}"
+    text = (
+        f"{lowest:.3g} to {highest:.3g} over {plural(len(case.images), 'image')}, {kind}, bounds {lower:g} to {upper:g}"
+    )
     filled = (highest - lowest) / case.span
     if not in_range(lowest, highest, lower, upper):
         return Outcome("fail", text, filled)
@@ -88,7 +91,8 @@ def _randomised(case: HealthContext) -> Outcome:
     right = (case.outputs.argmax(2) == case.labels[: case.probed].to(case.outputs.device)).sum(1)
     distance = disagreement(case.outputs)
     counts = f"{int(right.min())} to {int(right.max())}" if int(right.min()) < int(right.max()) else int(right.min())
-    text = f"largest distance {distance:.2g} in {LOOKS} passes over {case.probed} images, {counts} right each time"
+    text = f"largest distance {distance:.2g} in {LOOKS} passes over {plural(case.probed, 'image')}, "
+    text += f"{counts} right each time"
     same = distance <= DISTANCE and int(right.min()) == int(right.max())
     if not same and case.eot_samples > 1:
         return Outcome("warn", f"{text}; attacked and judged by the mean over {case.eot_samples} samples", distance)
@@ -118,7 +122,7 @@ def _probabilities(case: HealthContext) -> Outcome:
         said = ", on both sides of 1/2" if single else ", every row sums to 1"
         return Outcome("fail" if soft else "pass", text + (said if soft else ""))
     certain = float((logits.amax(1) == 0).double().mean())
-    text = f"{certain:.0%} of {case.probed} images have a probability that rounds to 1"
+    text = f"{certain:.0%} of {plural(case.probed, 'image')} have a probability that rounds to 1"
     if not case.attacked():
         return Outcome("pass", f"Said to be probabilities, and attacked without gradients; {text}", certain)
     return Outcome(
@@ -170,7 +174,8 @@ def _alone(case: HealthContext) -> Outcome:
     among = functional.normalize(case.outputs[0].double(), dim=1)
     distance = (functional.normalize(alone.double(), dim=1) - among).norm(dim=1)
     off = int((distance > ALONE).sum())
-    text = f"{off} of {case.probed} images answered otherwise alone than in their batch, by {float(distance.max()):.2g}"
+    text = f"{off} of {plural(case.probed, 'image')} answered otherwise alone than in their batch, "
+    text += f"by {float(distance.max()):.2g}"
     return Outcome("fail" if off else "pass", text, float(distance.max()))
 
 
@@ -238,7 +243,7 @@ def _stable(case: HealthContext) -> Outcome:
     fraction = close / wide if wide > ALONE * reach else 0.0
     text = (
         f"noise of width 8/255 changes the margin by {wide / reach:.2%} of the logits' range, noise of 2/255 by "
-        f"{close / reach:.2%}; {points} points around each of {count} images"
+        f"{close / reach:.2%}; {points} points around each of {plural(count, 'image')}"
     )
     return graded(fraction, *ROUGH, text)
 

@@ -12,6 +12,7 @@ from brittle.health.sources import CHECKLIST, INDICATORS, SYMPTOM
 from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
 from brittle.types import Mask, PerImage
+from brittle.words import plural
 
 NO_FLAT_IMAGE = "A change of this kind cannot make every image the same, or has no size there."
 LOST = 0.05
@@ -60,7 +61,7 @@ def _wider(case: HealthContext) -> Outcome:
     if attempt is not None and fell:
         stood, few = standing(case, attempt, fell, torch.full((len(case.images),), 2 * (attempt.radius or 0.0)))
         lost, looked = lost + stood, looked + few
-        parts.append(f"of {few} images that {attempt.title} broke, {few - stood} fall at twice the radius")
+        parts.append(f"of {plural(few, 'image')} that {attempt.title} broke, {few - stood} fall at twice the radius")
     if not looked:
         return skipped("No image was broken by an iterative attack at a radius.")
     return graded(lost / looked, 0.0, LOST, "; ".join(parts))

@@ -13,6 +13,7 @@ from brittle.health.sources import ATTACKBENCH, CHECKLIST, INDICATORS
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags, floats
 from brittle.tolerance import most_within
+from brittle.words import plural
 
 SIZE = 0.02
 """By how much a size may differ from the audit's: other batch, other rounding, another path; ours."""
@@ -33,7 +34,8 @@ def _same(case: HealthContext) -> Outcome:
         return skipped("No image was right before.")
     other = [one for one in case.repeats if _differs(one)]
     named = f": {', '.join(dict.fromkeys(one.attempt.title for one in other))}" if other else ""
-    text = f"{len(other)} of {len(case.repeats)} results came out otherwise, each image alone and with its seed{named}"
+    text = f"{len(other)} of {plural(len(case.repeats), 'result')} came out otherwise, "
+    text += f"each image alone and with its seed{named}"
     return graded(len(other) / len(case.repeats), *DIFFER, text)
 
 
@@ -77,7 +79,8 @@ def _allowed(case: HealthContext) -> Outcome:
         for one in hits:
             moved = one.result.adversarial.to(case.classifier.device, case.classifier.dtype)
             right += int(case.judged(moved).argmax(1)) == int(case.labels[one.place])
-    text = f"of {len(hits)} changes {beyond} are beyond the radius, {outside} leave the box, {right} are no success"
+    text = f"of {plural(len(hits), 'change')} {beyond} are beyond the radius, {outside} leave the box, "
+    text += f"{right} are no success"
     text += f"; the largest is {largest:.6f} of its radius" if largest else ""
     return Outcome("fail" if beyond or outside or right else "pass", text, float(beyond + outside + right))
 
@@ -112,7 +115,7 @@ def _returned(case: HealthContext) -> Outcome:
     silent = sum(1 for one in lost if not bool(one.result.success[0]))
     points = sum(one.witness.points for one in seen)
     named = f" ({', '.join(dict.fromkeys(one.attempt.title for one in lost))})" if lost else ""
-    text = f"{points:,} points seen for {len(seen)} results: {silent} broken in silence, "
+    text = f"{plural(points, 'point')} seen for {plural(len(seen), 'result')}: {silent} broken in silence, "
     text += f"{len(lost) - silent} with a smaller change on the path{named}"
     return Outcome("fail" if lost else "pass", text, float(len(lost)))
 
@@ -137,7 +140,7 @@ def _converged(case: HealthContext) -> Outcome:
         return Outcome("pass", "Every image attacked again by an iterative attack at a radius was broken", 0.0)
     moves = [moved(one.result.trace[0].double().cpu().numpy()) for one in unbroken if one.result.trace is not None]
     moving = sum(move > MOVED for move in moves)
-    text = f"{moving} of {len(moves)} unbroken images had a margin still growing, by {max(moves):.1%} at most"
+    text = f"{moving} of {plural(len(moves), 'unbroken image')} had a margin still growing, by {max(moves):.1%} at most"
     seen = graded(moving / len(moves), *MOVING, text)
     return replace(seen, status="warn") if seen.status == "fail" and len(moves) < FEW else seen
 

@@ -11,6 +11,7 @@ from brittle.health.context import AttackRun, HealthContext
 from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import changes, flags, within
+from brittle.words import plural
 
 POINTS = 0.002
 """By how much a black box may lower the robust accuracy (AutoAttack, checks.py: `check_square_sr`)."""
@@ -122,7 +123,7 @@ def _unlimited(case: HealthContext) -> Outcome:
         return skipped("There was no search by gradients without a limit.")
     lost = [right - int((flags(one.table, "success") & case.correct).sum()) for one in searches]
     worst = max(range(len(searches)), key=lambda number: lost[number])
-    text = f"{searches[worst].title} found no change of whatever size for {lost[worst]} of {right} images"
+    text = f"{searches[worst].title} found no change of whatever size for {lost[worst]} of {plural(right, 'image')}"
     return graded(lost[worst] / right, 0.0, 0.05, text)
 
 
@@ -144,7 +145,7 @@ def _allowed(case: HealthContext) -> Outcome:
         success = flags(attempt.table, "success")
         counted += int(success.sum())
         beyond += int((success & ~within(changes(attempt.table, attempt.norm), attempt.radius)).sum())
-    text = f"{beyond} of {counted} changes that count as a success are larger than their attack's radius"
+    text = f"{beyond} of {plural(counted, 'change')} that count as a success are larger than their attack's radius"
     return Outcome("fail" if beyond else "pass", text, float(beyond))
 
 
@@ -169,7 +170,7 @@ def _rounding(case: HealthContext) -> Outcome:
         [hit & flags(one.table, "rounded_success") for hit, one in zip(hits, case.attempts, strict=True)], axis=0
     )
     fraction = int(kept.sum()) / int(fallen.sum())
-    text = f"{int(kept.sum())} of {int(fallen.sum())} broken images stay broken in 8 bits"
+    text = f"{int(kept.sum())} of {plural(int(fallen.sum()), 'broken image')} stay broken in 8 bits"
     warn, fail = SURVIVE
     return Outcome("pass" if fraction >= warn else "warn" if fraction >= fail else "fail", text, fraction)
 
@@ -215,8 +216,8 @@ def _right(case: HealthContext) -> Outcome:
     clean = metrics.proportion(int(case.correct.sum()), len(case.correct))
     classes = case.outputs.shape[2]
     wrong = clean.n - int(case.correct.sum())
-    text = f"{wrong} of {clean.n} images ({wrong / clean.n:.1%}) were wrong before any attack; guessing is wrong on "
-    text += f"{1 - 1 / classes:.1%}"
+    text = f"{wrong} of {plural(clean.n, 'image')} ({wrong / clean.n:.1%}) were wrong before any attack; "
+    text += f"guessing is wrong on {1 - 1 / classes:.1%}"
     status = "fail" if clean.low <= 1 / classes else "warn" if clean.value < 0.5 else "pass"
     return Outcome(status, text, wrong / clean.n)
 
@@ -237,7 +238,8 @@ def _strength(case: HealthContext) -> Outcome:
     white = case.attacked()
     iterative = [attempt for attempt in white if attempt.iterative]
     count = sum(max(len(attempt.attack.parts()), 1) for attempt in case.attempts)
-    text = f"{count} attacks, {len(white)} runs by gradients, {len(iterative)} of these with many steps"
+    text = f"{plural(count, 'attack')}, {plural(len(white), 'run')} by gradients, "
+    text += f"{len(iterative)} of these with many steps"
     if white and not iterative and any(bool((case.correct & ~one.broken).any()) for one in white):
         return Outcome("fail", text, float(len(iterative)))
     return Outcome("pass" if count > 1 else "warn", text, float(count))

@@ -17,6 +17,7 @@ from brittle.health.radii import NO_FLAT_IMAGE, grey_images, standing, strongest
 from brittle.health.sources import CHECKLIST
 from brittle.maths.losses import mistaken
 from brittle.metrics.rows import floats
+from brittle.words import plural
 
 CHANGE = (0.01, 0.05)
 """Fractions of the images that fall anew above which a check warns and fails; ours."""
@@ -54,11 +55,12 @@ def _survivors(case: HealthContext) -> list[int]:
 def _newly(case: HealthContext, attempt: AttackRun, attack: Attack, what: str, seed: int) -> Outcome:
     places = _survivors(case)
     if not places:
-        return Outcome("pass", f"None of {len(case.images)} images stood", 0.0)
+        return Outcome("pass", f"None of {plural(len(case.images), 'image')} stood", 0.0)
     result = case.attack(attack, attempt.threat, places, seed=seed)
     fell = int((result.success & attempt.threat.allows(result.size, case.span)).sum())
     fraction = fell / len(case.images)
-    text = f"{attempt.title} with {what}: {fell} of {len(places)} images that stood fell, of {len(case.images)} in all"
+    text = f"{attempt.title} with {what}: {fell} of {plural(len(places), 'image')} that stood fell, "
+    text += f"of {len(case.images)} in all"
     return graded(fraction if fell > 1 else 0.0, *CHANGE, text)
 
 
@@ -132,7 +134,7 @@ def _more_draws(case: HealthContext) -> Outcome:
             seen = case.threat.seen(clean, drawn, case.classifier.bounds)[1]
             fell |= mistaken(case.judged(seen), labels.repeat(each)).reshape(each, len(few)).any(0)
     number = int(fell.sum())
-    text = f"{number} of {len(few)} images that stood fell to one of {DRAWS:,} random changes"
+    text = f"{number} of {plural(len(few), 'image')} that stood fell to one of {DRAWS:,} random changes"
     return Outcome("fail" if number else "pass", text, number / len(few))
 
 

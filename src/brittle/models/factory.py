@@ -14,6 +14,7 @@ from brittle.identity.walk import reach
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.weights import load_weights
 from brittle.plugins.user_file import named_in, running
+from brittle.words import with_article
 
 
 def load_factory(spec: str, weights: Path | None = None) -> Network:
@@ -34,7 +35,9 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     with seeded(), running(path, ModelError, "FILE.py:FACTORY") as program:
         factory = named_in(program, name, "function", ModelError)
         if not callable(factory):
-            raise ModelError(f"{spec} is a {type(factory).__name__}; expected a function that returns a network")
+            raise ModelError(
+                f"{spec} is {with_article(type(factory).__name__)}; expected a function that returns a network"
+            )
         module = _built(spec, cast("Callable[[], object]", factory))
     return _network(spec, module, weights, path.read_bytes(), program.__name__)
 
@@ -62,7 +65,7 @@ def _network(spec: str, module: Any, weights: Path | None, program: bytes, sourc
     if not isinstance(module, nn.Module):
         if isinstance(module, type) or not callable(module):
             raise ModelError(
-                f"{spec} returned a {type(module).__name__}; it must return a torch.nn.Module, or another "
+                f"{spec} returned {with_article(type(module).__name__)}; it must return a torch.nn.Module, or another "
                 "callable from images to outputs"
             )
         module = CallableModule(cast("Callable[[Tensor], Tensor]", module))

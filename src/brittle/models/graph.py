@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 
 from brittle.errors import ModelError, quoted
 from brittle.models.network import telling
+from brittle.words import with_article
 
 Values = Mapping[str, NDArray[Any]]
 """What the tensors of a graph hold, by their names."""
@@ -62,7 +63,9 @@ class Graph:
             return
         if not isinstance(cast("object", ours), Tensor) or not ours.is_floating_point():
             seen = (
-                f"a tensor of {ours.dtype}" if isinstance(cast("object", ours), Tensor) else f"a {type(ours).__name__}"
+                f"a tensor of {ours.dtype}"
+                if isinstance(cast("object", ours), Tensor)
+                else with_article(type(ours).__name__)
             )
             raise ModelError(
                 f"the first output of {self.path.name} is {seen}; expected floats, the logits (n, classes)"

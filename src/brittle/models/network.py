@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from brittle.errors import BrittleError, ModelError, quoted
+from brittle.errors import BrittleError, ModelError
 from brittle.identity.walk import Known
+from brittle.plugins.own_code import raised
 
 LARGEST_INPUT = 2**25
 """Values of the largest image that a network may take, 3 x 3344 x 3344."""
@@ -105,8 +106,7 @@ def telling(what: str, mend: str) -> Generator[None, None, None]:
     except BrittleError:
         raise
     except (Exception, SystemExit) as error:  # a program that ends itself would end brittle, and say that all is well
-        reason = quoted(error, SHOWN)
-        raise ModelError(f"{what} ({type(error).__name__}{': ' * bool(reason)}{reason}); {mend}") from error
+        raise ModelError(f"{what} ({raised(error)}); {mend}") from error
 
 
 def check_input(shape: tuple[int, int, int], name: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from brittle.errors import BrittleError, InputError, quoted
 from brittle.plugins.user_file import object_in, parts_of_spec
+from brittle.words import with_article
 
 OWN = "brittle"
 """The origin of what brittle itself brings."""
@@ -155,7 +156,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _checked(self, found: object, of: str) -> T:
         if not self._fits(found):
-            shown = found.__name__ if isinstance(found, type) else f"a {type(found).__name__}"
+            shown = found.__name__ if isinstance(found, type) else with_article(type(found).__name__)
             raise InputError(f"{of} is {shown}, no {self.what}; expected {self.expected}")
         return cast(T, found)
 

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from brittle.errors import BrittleError, InputError, quoted
+from brittle.errors import BrittleError, InputError
 from brittle.files import path_of
 from brittle.identity.sources import digest_of_file, files_behind, noting
+from brittle.plugins.own_code import raised
 
 FILE_AND_NAME = re.compile(r"(?P<path>.*\.py):(?P<name>[^\W\d]\w*)(?::(?P<rest>.*))?", re.DOTALL)
 """How an object in a file is written; what follows a second colon are its options."""
-SHOWN = 300
-"""Characters of a foreign error that are shown."""
 
 
 def parts_of_spec(text: str) -> tuple[str, str] | None:
@@ -115,10 +114,9 @@ def _run(path: Path, name: str, error: type[BrittleError], form: str) -> ModuleT
             sys.modules[name] = before
         if isinstance(failure, BrittleError):
             raise
-        reason = quoted(failure, SHOWN)
         raise error(
-            f"{str(path)!r} cannot be run ({type(failure).__name__}{': ' * bool(reason)}{reason}); mend the file: "
-            f"it must define what {form} names, and end by itself"
+            f"{str(path)!r} cannot be run ({raised(failure)}); mend the file: it must define what {form} names, and "
+            "end by itself"
         ) from failure
     return module
 

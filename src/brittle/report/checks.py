@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from brittle.report.formats import plural
 from brittle.runs.finding import ORDER, Finding, Health, Status
+from brittle.words import plural
 
 WORDS: dict[Status, tuple[str, str]] = {
     "fail": ("✕", "fail"),

@@ -80,11 +80,6 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds)}{THIN}s"
 
 
-def plural(number: int, noun: str, nouns: str = "") -> str:
-    """Such as "1 image" and "2,000 images"."""
-    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
-
-
 def figure_text(text: str, length: int = 28) -> str:
     """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
     return html.escape(truncate(escaped(text), length), quote=False)

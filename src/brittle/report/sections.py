@@ -10,9 +10,10 @@ from brittle import metrics
 from brittle.metrics import Estimate, Pair
 from brittle.metrics.rows import flags, floats
 from brittle.report.figures import MATRIX
-from brittle.report.formats import THIN, count, duration, interval, percent, plural, title
+from brittle.report.formats import THIN, count, duration, interval, percent, title
 from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.manifest import AttackInfo
+from brittle.words import plural
 
 OPEN_ROWS = 20
 """Rows of a long table that are shown before one asks for all."""

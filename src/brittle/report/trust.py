@@ -8,11 +8,12 @@ from brittle import metrics
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags, floats
 from brittle.names import in_shell, restored
-from brittle.report.formats import THIN, plural, title
+from brittle.report.formats import THIN, title
 from brittle.report.run_data import AttackRows, RunData
 from brittle.report.sections import setting
 from brittle.runs.manifest import Manifest
 from brittle.threats import BUILT_IN, MEASURES, described
+from brittle.words import plural
 
 COLOUR = {"colours made grey", "grey made RGB"}
 """Conversions that a network was seldom trained for."""

@@ -3,10 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from brittle.report.formats import THIN, interval, percent, plural, title
+from brittle.report.formats import THIN, interval, percent, title
 from brittle.report.run_data import RunData
 from brittle.threats import described
 from brittle.tolerance import TOLERANCE
+from brittle.words import plural
 
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""

@@ -79,7 +79,9 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
     if "cells" in names and "table.md" in names:
         raise RunError(f"{run} is a study of an older version, which kept no {STUDY}; run it again: its cells are kept")
     seen = f"holds {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else "is an empty folder"
-    raise RunError(f"{run} is no run folder: it {seen}, and neither {MANIFEST} nor {STUDY}; {EXPECTED}")
+    inside = [str(run / name) for name in names if any((run / name / known).is_file() for known in (MANIFEST, STUDY))]
+    mend = f"give one of the folders in it: {quoted(', '.join(inside), 400)}" if inside else EXPECTED
+    raise RunError(f"{run} is no run folder: it {seen}, and neither {MANIFEST} nor {STUDY}; {mend}")
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:

@@ -59,7 +59,8 @@ class ManifestFolder(ABC, Generic[M]):
         """Start work in a new or empty folder, or go on with the same work in its folder.
 
         What a killed process left half written is removed; the files it finished stay. When the work goes on, or
-        another process is at work on it, the manifest in the folder is kept.
+        another process is at work on it, the manifest in the folder is kept. Other work of which nothing was finished,
+        so that there is a manifest alone, gives way.
 
         Args:
             path: the folder; made with its parents where it does not exist.
@@ -81,7 +82,7 @@ class ManifestFolder(ABC, Generic[M]):
         try:
             alone = folder._hold()
             check_folder(path, cls.kind)
-            if force and (path / MANIFEST).exists():
+            if (path / MANIFEST).exists() and (force or (alone and folder._nothing_done())):
                 folder._clear_another(alone=alone)
             if (path / MANIFEST).exists():
                 folder.manifest = folder._same(manifest)
@@ -198,6 +199,12 @@ class ManifestFolder(ABC, Generic[M]):
         """Let others in, where they may work here."""
         if self.shared and self._release is not None:
             share_folder(self._handle)
+
+    def _nothing_done(self) -> bool:
+        """Whether the work that lies in the folder has finished nothing, so that nothing is lost with its manifest."""
+        found = read_manifest(self.path / MANIFEST, self.of)
+        files = (*self.files_of_work(), self.path / REPORT)
+        return found.format == self.manifest.format and not any(file.exists() for file in files)
 
     def _clear_another(self, *, alone: bool) -> None:
         """Remove what belongs to other work, its manifest last: killed meanwhile, it is still known for what it is."""

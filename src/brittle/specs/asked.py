@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from brittle.arguments import fitted
+from brittle.arguments import UnknownKeyword, fitted
 from brittle.errors import InputError
 from brittle.older_names import by_todays_names
 from brittle.specs.groups import DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.specs.option import names_of
+from brittle.words import with_article
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,20 @@ class Asked:
             Effort(**_taken(Effort, given)) if effort is None else effort,
         )
         for group in (asked.model, asked.data, asked.question, asked.effort):
-            names = names_of(type(group))
-            if twice := sorted(names.keys() & given.keys()):
+            own_names = names_of(type(group))
+            if twice := sorted(own_names.keys() & given.keys()):
                 raise InputError(
-                    f"{twice[0]} is given beside a {type(group).__name__}; say it there: {names[twice[0]]}"
+                    f"{twice[0]} is given beside {with_article(type(group).__name__)}; say it there: "
+                    f"{own_names[twice[0]]}"
                 )
             for field in fields(group):
-                name = next(name for name, own in names.items() if own == field.name)
+                name = next(name for name, own in own_names.items() if own == field.name)
                 if name in without and getattr(group, field.name) != field.default:
                     raise InputError(
                         f"{type(group).__name__}.{field.name} is given, which does nothing here; leave it out"
                     )
         if given:
-            raise TypeError(f"unexpected keyword argument {next(iter(given))!r}")
+            raise UnknownKeyword(next(iter(given)), names - {*without})
         return asked
 
     def stated(self) -> dict[str, object]:

@@ -80,7 +80,9 @@ class QuantizationGrid:
             InputError: sizes that count changed values, and images whose every value has to change to be saved.
         """
         if not threat.on_images:
-            raise UnsupportedThreat(f"grid cannot measure changes by {threat.name}; it knows l0, l1, l2, linf, pixels")
+            raise UnsupportedThreat(
+                f"a grid cannot measure changes by {threat.name}; it knows l0, l1, l2, linf, pixels"
+            )
         if not threat.counts:
             return
         numbers = self.numbers(images)

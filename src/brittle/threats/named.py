@@ -13,6 +13,7 @@ from brittle.threats.flow import Flow
 from brittle.threats.lp import Lp
 from brittle.threats.pixels import Pixels
 from brittle.threats.threat import Threat
+from brittle.words import with_article
 
 BUILT_IN: dict[str, Callable[[float], Threat]] = {
     "linf": partial(Lp, "inf"),
@@ -80,7 +81,7 @@ def _made(make: Callable[[float], object], name: str, radius: float) -> Threat:
     except TypeError as error:
         raise InputError(f"{name} cannot be made of a radius alone: {quoted(error)}") from error
     if not isinstance(threat, Threat):
-        raise InputError(f"{name} made a {type(threat).__name__}; expected a brittle.Threat")
+        raise InputError(f"{name} made {with_article(type(threat).__name__)}; expected a brittle.Threat")
     return check_named(threat)
 
 

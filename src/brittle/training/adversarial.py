@@ -11,7 +11,7 @@ from brittle.arguments import check_fields
 from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
-from brittle.core.attack import Attack, at_least, nothing_returned
+from brittle.core.attack import Attack, at_least, nothing_returned, telling_whose
 from brittle.core.goal import Away, Untargeted
 from brittle.core.inputs import check_radius, placed
 from brittle.core.problem import Problem
@@ -162,7 +162,8 @@ def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, wi
         begun = (~goal.met(logits)).nonzero()[:, 0]
         if len(begun):
             problem = problem if len(begun) == len(clean) else problem.rows(begun)
-            nothing_returned(training.attack, training.attack.perturb(problem))
+            with telling_whose(training.attack):
+                nothing_returned(training.attack, training.attack.perturb(problem))
         with torch.no_grad():
             _, found = threat.seen(clean, record.best, classifier.bounds)
     return found.to(images.dtype), logits

@@ -9,15 +9,15 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from brittle.errors import BoundsError, InputError, LabelError, ModelError
+from brittle.errors import InputError, ModelError
 from brittle.identity.compare import stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
-from brittle.tolerance import in_range
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from brittle.training.epoch import Epoch, device_of, logits_of, own_randomness, run_epoch
 from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.training.trainable import check_shape, check_trainable
 from brittle.types import Images, Labels
 
 
@@ -83,7 +83,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     settings = settings or PlainTraining()
     identity = identity_of(module, images, labels, settings, adversarial) if checkpoint else ""
     try:
-        _check(module, images, labels)
+        check_trainable(module, images, labels)
         optimiser = _optimiser(module, settings)
         found = load_checkpoint(checkpoint, module, optimiser, identity, images) if checkpoint else None
         epochs = [Epoch(**record) for record in found.epochs] if found else []
@@ -152,9 +152,7 @@ def train_named(  # noqa: PLR0913  # each of these is a question of its own
     Raises:
         InputError: images of another shape than the architecture's, and all that `train` refuses.
     """
-    if tuple(images.shape[1:]) != tuple(design.input_shape):
-        seen, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], design.input_shape))
-        raise InputError(f"{design.name} takes images of {wanted} (channels, height, width), but these are {seen}")
+    check_shape(design.name, design.input_shape, images)
     settings = settings or RECIPES.get(design.name, PlainTraining())
     module = seeded(design.build, settings.seed).to(device)
     history = train(
@@ -215,33 +213,6 @@ def accuracy(module: nn.Module, images: Images, labels: Labels, batch: int = 500
         for part, mode in modes.items():
             part.training = mode
     return right / len(images)
-
-
-def _check(module: nn.Module, images: Tensor, labels: Tensor) -> None:
-    """Refuses what cannot be trained on, before anything is changed."""
-    if images.ndim != 4 or not images.is_floating_point():
-        raise InputError(f"images are {tuple(images.shape)} of {images.dtype}; give floats, n x c x h x w in [0, 1]")
-    if not len(images):
-        raise InputError("there are no images to train on")
-    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-        raise LabelError(f"labels are {tuple(labels.shape)} of {labels.dtype}; give int64, one for each image")
-    low, high = images.aminmax()
-    if not in_range(float(low), float(high)):
-        raise BoundsError(f"images reach from {low:.4g} to {high:.4g}; give [0, 1], the network normalises inside")
-    halves = sorted({str(one.dtype)[6:] for one in module.parameters() if one.is_floating_point() and one.itemsize < 4})
-    if halves:
-        raise ModelError(
-            f"the network has weights in {' and '.join(halves)}, in which small steps of a training round to nothing; "
-            "train it in float32 (module.float()) and convert it afterwards"
-        )
-    module.eval()
-    with torch.no_grad():
-        classes = logits_of(module, images[:1].to(device_of(module))).shape[1]
-    first, last = labels.aminmax()
-    if first < 0 or last >= classes:
-        raise LabelError(
-            f"labels reach from {first} to {last}, but the network has {classes} classes (0 to {classes - 1})"
-        )
 
 
 def _optimiser(module: nn.Module, settings: PlainTraining) -> torch.optim.Optimizer:

@@ -1,4 +1,4 @@
-"""What the studies of deformations fraction: their networks, ADef on the images that are right, and its pictures."""
+"""What the studies of deformations share: their networks, ADef on the images that are right, and its pictures."""
 
 from dataclasses import dataclass, field, replace
 
@@ -85,7 +85,7 @@ class Deformed:
         return np.asarray(self.size <= most_within(RADIUS), dtype=np.bool_)
 
     def values(self) -> dict[str, Estimate | str]:
-        """The columns that the tables fraction."""
+        """The columns that the tables share."""
         broken = self.size[self.success]
         return {
             "images": f"{len(self.size):,}",

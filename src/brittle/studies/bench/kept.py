@@ -12,6 +12,7 @@ from brittle.reading import read_json
 from brittle.studies.bench.cells import plain_value, value_of
 from brittle.studies.bench.drawing import Drawing, Graph, HeatMap, Picture, drawn, plain
 from brittle.studies.bench.study import Column, Entry, ResultRow, Row, Study, StudyResult
+from brittle.words import with_article
 
 STUDY = "study.json"
 FORMAT = 1
@@ -106,7 +107,7 @@ def _row(one: Mapping[str, Any]) -> ResultRow:
 
 def _texts(listed: object) -> tuple[str, ...]:
     if not isinstance(listed, list | tuple):
-        raise TypeError(f"there is a {type(listed).__name__} where a list should be")
+        raise TypeError(f"there is {with_article(type(listed).__name__)} where a list should be")
     return tuple(str(one) for one in cast("Sequence[object]", listed))
 
 

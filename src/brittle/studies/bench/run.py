@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 from brittle.arguments import Device, Seed, checked
-from brittle.engine.engine import Engine, LocalEngine, Part
+from brittle.engine.engine import Engine, LocalEngine, Part, get_done
 from brittle.engine.lease import LEASES
 from brittle.errors import BrittleError, InputError, RunError
 from brittle.files import path_of
 from brittle.metrics import Estimate
+from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
 from brittle.runs.lock import folder_joined
@@ -43,6 +44,7 @@ ASKED_SECONDS = 2.0
 
 
 @checked
+@telling_of_own_code()
 def run_study(  # noqa: PLR0913  # one parameter for each option of the command `study`
     name: str | Study,
     out: Path | str,
@@ -210,7 +212,7 @@ class _Work:
             elif part.done():
                 self._ask_again(part)
                 self._reuse(part)
-        self.engine.run([part for part in self.found if not part.done()], self.folder / LEASES, self._reuse)
+        get_done(self.engine, [part for part in self.found if not part.done()], self.folder / LEASES, self._reuse)
 
     def _part(self, cell: Cell) -> CellPart:
         try:

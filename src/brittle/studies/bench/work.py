@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
+from brittle.words import with_article
+
 
 @runtime_checkable
 class Identified(Protocol):
@@ -81,4 +83,6 @@ def plain_of(value: object) -> object:
         return {str(key): plain_of(one) for key, one in cast("Mapping[object, object]", value).items()}
     if isinstance(value, Sequence):
         return [plain_of(one) for one in cast("Sequence[object]", value)]
-    raise TypeError(f"a field of a piece of work is a {type(value).__name__}; give it an identity() or leave it out")
+    raise TypeError(
+        f"a field of a piece of work is {with_article(type(value).__name__)}; give it an identity() or leave it out"
+    )
