@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from brittle import PGD, Classifier, Flow, InputError, Lp, RandomNoise
+from brittle import PGD, BrittleError, Classifier, Flow, InputError, Lp, RandomNoise
 from brittle.base.bounds import Bounds
 from brittle.core.goal import Targeted
 from brittle.evaluation import attack as attacking
@@ -254,7 +254,7 @@ def test_an_attack_on_files_is_told_how_classes_were_matched(network, images, tm
     assert some(draws[1], budget=9)
 
 
-class Opened(Exception):
+class Opened(BrittleError):
     """Nothing more is to be done."""
 
 

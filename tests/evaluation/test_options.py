@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from brittle import PGD, Flow, InputError, Lp
+from brittle import PGD, BrittleError, Flow, InputError, Lp
 from brittle.data import open_source
 from brittle.evaluation import attack as attacking
 from brittle.evaluation import audit as auditing
@@ -27,6 +27,9 @@ SHARED = {
     "binary": True,
     "probabilities": True,
     "labels": 7,
+    "defence": "bit-depth:bits=2",
+    "defence_data": "digits:train",
+    "naive": True,
     "device": "cpu:0",
     "max_images": 5,
     "resize": 40,
@@ -37,12 +40,13 @@ SHARED = {
 PLAIN = dict.fromkeys(SHARED) | {
     "binary": False,
     "probabilities": False,
+    "naive": False,
     "skip_bad": False,
     "class_order": "auto",
 }
 
 
-class Opened(Exception):
+class Opened(BrittleError):
     """Nothing more is to be done."""
 
 

@@ -19,6 +19,9 @@ VALUES = {
     "binary": True,
     "probabilities": True,
     "labels": 10,
+    "defence": "bit-depth",
+    "defence_data": "digits:train",
+    "naive": True,
     "max_images": 5,
     "resize": 32,
     "crop": 28,
@@ -40,7 +43,7 @@ COMMANDS = {
     "universal": (universal, {"labels", "class_order", "target", "quantization", "budget", "eot_samples"}),
     "train": (
         train,
-        {"weights", "dtype", "binary", "probabilities", "labels"}
+        {"weights", "dtype", "binary", "probabilities", "labels", "defence", "defence_data", "naive"}
         | {"class_order", "resize", "crop", "skip_bad"}
         | {"target", "quantization", "budget", "eot_samples", "batch"},
     ),

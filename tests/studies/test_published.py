@@ -7,6 +7,7 @@ from brittle.studies import STUDIES, published
 from brittle.studies.deepfool.robustness import CLAIMED
 
 SHAPES = {
+    "obfuscated_gradients": (5, 8),
     "uap_fooling": (6, 4),
     "uap_cross_model": (6, 6),
     "uap_facts": (0, 0),

@@ -140,11 +140,6 @@ LISTED: dict[str, Listed] = {
         "Which class can be led to which by few features, and how hard that is",
         _JSMA + ", section 5",
     ),
-    "obfuscated-gradients": Listed(
-        "obfuscated.gradients:OBFUSCATED_GRADIENTS",
-        "Defences that hide gradients, attacked naively and adaptively",
-        _ATHALYE + ", table 1",
-    ),
     "lbfgs-cross-model": Listed(
         "lbfgs.cross_model:LBFGS_CROSS_MODEL",
         "Examples that L-BFGS finds for one network, shown to networks of other architecture",
@@ -159,6 +154,11 @@ LISTED: dict[str, Listed] = {
         "madry.mnist:MADRY_MNIST",
         "A network trained on PGD, attacked by itself and from other networks",
         _MADRY + ", table of MNIST",
+    ),
+    "obfuscated-gradients": Listed(
+        "obfuscated.gradients:OBFUSCATED_GRADIENTS",
+        "Defences that hide gradients, attacked naively and adaptively",
+        _ATHALYE + ", table 1",
     ),
     "one-pixel": Listed(
         "one_pixel.table:ONE_PIXEL",
