@@ -158,3 +158,9 @@ def test_the_command_attacks_twice(tmp_path, few_checks):
     assert "points naively" in CliRunner().invoke(app, asked).output
     gate = CliRunner().invoke(app, [*asked, "--fail-under", "0.9", "--ignore-health"])
     assert gate.exit_code == 1
+
+
+def test_what_a_known_defence_does_is_no_fault_of_the_evaluation(both):
+    naive, adaptive = ({one.check: one.status for one in run.health().findings} for run in both)
+    assert naive["stable"] != "skipped"
+    assert adaptive["stable"] == "skipped"

@@ -9,10 +9,8 @@ from brittle.defences.chain import Chain
 from brittle.errors import InputError
 from brittle.evaluation.spec import parse_defence
 from brittle.registry import DEFENCES
+from brittle.runs.manifest_info import NAIVELY
 from brittle.types import Images
-
-NAIVELY = "naively"
-"""How a manifest calls attacks through the gradients that a defended network gives by itself."""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ class HealthContext:
         thorough: whether the passes are not limited, and the expensive checks are made.
         eot_samples: how often every point was looked at, more than once for randomised networks.
         silent: whether the network may not be asked anything more, because its queries are budgeted.
+        known: how the attacks met a defence that they know, in a few words; "" where there is none, or none is known.
     """
 
     meter: CountingClassifier
@@ -133,6 +134,7 @@ class HealthContext:
     thorough: bool = False
     silent: bool = False
     eot_samples: int = 1
+    known: str = ""
 
     @cached_property
     def classifier(self) -> Classifier:

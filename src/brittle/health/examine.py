@@ -19,6 +19,7 @@ from brittle.health.rows import ROW_CHECKS
 from brittle.health.thorough import THOROUGH_CHECKS
 from brittle.health.weights import WEIGHTS
 from brittle.runs.finding import Health
+from brittle.runs.manifest_info import NAIVELY
 from brittle.runs.store import RunFolder
 from brittle.threats import Threat
 from brittle.types import Images, Labels
@@ -95,6 +96,7 @@ def examine_run(
         thorough=thorough,
         silent=manifest.budget is not None,
         eot_samples=manifest.eot_samples,
+        known="" if manifest.network.attacked == NAIVELY else manifest.network.attacked,
     )
     return examine(case, manifest.identity)
 

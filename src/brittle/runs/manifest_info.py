@@ -23,6 +23,10 @@ Norm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """How changes are measured: the name of a threat."""
 
 
+NAIVELY = "naively"
+"""How a manifest calls attacks through the gradients that a defended network gives by itself."""
+
+
 class Strict(BaseModel, ABC):
     """Immutable, with no conversion of types and no unknown fields."""
 
