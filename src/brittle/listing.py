@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from brittle.arguments.numbers import levels_text
 from brittle.core.attack import Attack
 from brittle.data import FORMS
+from brittle.defences import Defence
 from brittle.errors import InputError
 from brittle.evaluation.spec import options_of, spec_syntax
 from brittle.models import ARCHITECTURES
@@ -96,6 +97,15 @@ def _universal() -> list[Listed]:
     return [*rows, *_faults("universal", UNIVERSAL)]
 
 
+def _defences() -> list[Listed]:
+    """Return the defences, each with what it does to gradients."""
+    rows = [
+        Listed("defences", name, f"{_first_line(kind)} [{kind.masking}]", _options(kind), origin)
+        for name, kind, origin in _brought(DEFENCES)
+    ]
+    return [*rows, *_faults("defences", DEFENCES)]
+
+
 def _threats() -> list[Listed]:
     """Return the threats, each with what its usual radius means."""
     rows: list[Listed] = []
@@ -130,7 +140,7 @@ def _faults(kind: str, registry: Registry[Any]) -> list[Listed]:
     ]
 
 
-def _options(kind: type[Attack] | type[UniversalAttack]) -> str:
+def _options(kind: type[Attack] | type[UniversalAttack] | type[Defence]) -> str:
     return ", ".join(f"{field}={_short(value)}" for field, value in options_of(kind).items())
 
 
@@ -183,7 +193,7 @@ ROWS: dict[str, Callable[[], list[Listed]]] = {
     "attacks": _attacks,
     "universal": _universal,
     "threats": _threats,
-    "defences": lambda: _described("defences", DEFENCES),
+    "defences": _defences,
     "models": _models,
     "data": _data,
     "checks": lambda: _titled("checks", CHECKS),

@@ -98,6 +98,13 @@ def test_what_is_no_defence_is_refused(given, said):
         defence_of(given)
 
 
+@pytest.mark.parametrize("alone", [{"naive": True}, {"defence_data": "digits:train"}])
+def test_what_is_said_of_no_defence_is_refused(alone, tmp_path):
+    with pytest.raises(InputError, match="no defence; say which"):
+        audit("digits-lenet", "digits", tmp_path / "run", **ASKED, **alone)
+    assert not (tmp_path / "run").exists()
+
+
 def test_bounds_other_than_0_to_1_are_met():
     classifier = convolutional(scale=255.0)
     images = middle(span=255.0)

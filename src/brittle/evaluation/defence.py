@@ -14,6 +14,7 @@ from brittle.base.seeds import reseed
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import InputError
 from brittle.evaluation.audit import audit
+from brittle.evaluation.defended import defence_of
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.subject import open_subject
 from brittle.pictures import picture_of, save_picture
@@ -66,6 +67,8 @@ def audit_defence(
     asked, path, watch = Asked.of(model, data, question, effort, options), Path(out), watch or NullProgress()
     if asked.model.defence is None:
         raise InputError("no defence is named; say which, such as defence='jpeg:quality=75' or --defence jpeg")
+    defence = defence_of(asked.model.defence)  # a misspelt one is refused before anything is opened
+    asked = replace(asked, model=replace(asked.model, defence=defence))
     runs: list[RunFolder] = []
     for name, naive in ((NAIVE, True), (ADAPTIVE, False)):
         watch.note("the defence is not known:" if naive else "the defence is known:")

@@ -69,8 +69,11 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
         ModelError: among others, a converted network that differs from its origin on the first images.
         InputError: what is said of a value that says it itself, or a device where it does not lie.
     """
-    network, classifier = opened(model, device)
     defence = None if model.defence is None else defence_of(model.defence)
+    if defence is None and (model.naive or model.defence_data is not None):
+        given = "naive" if model.naive else "defence_data"
+        raise InputError(f"{given} is given and no defence; say which, such as --defence jpeg (`defence` in Python)")
+    network, classifier = opened(model, device)
     shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
     channels, height, width = shape or (None, data.crop, data.crop)
     source = open_images(data, Fit(channels, height, width, resize=data.resize, crop=data.crop or "center"))
