@@ -5,7 +5,7 @@ from pathlib import Path
 from brittle.metrics import Estimate
 from brittle.report.checks import block
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import Units, interval, percent, title
+from brittle.report.formats import Units, interval, percent, title, without_folders
 from brittle.report.gallery import LARGEST, data_uri
 from brittle.report.template import fill
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, DefenceSummary
@@ -34,8 +34,8 @@ def render(folder: DefenceFolder, both: DefenceSummary) -> str:
         "defence.html",
         {},
         both=both,
-        network=manifest.network.spec,
-        data=manifest.data.spec,
+        network=without_folders(manifest.network.spec),
+        data=without_folders(manifest.data.spec),
         question=f"{title(adaptive.norm)} {radius}".strip(),
         cards=[
             ("Naive", "what a careless evaluation reports", *_figure(both.naive.robust)),

@@ -13,7 +13,7 @@ from brittle.errors import RunError
 from brittle.metrics import Estimate, Outcome
 from brittle.metrics.estimate import Flags
 from brittle.metrics.rows import flags
-from brittle.report.formats import Units
+from brittle.report.formats import Units, without_folders
 from brittle.runs.finding import Health
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import ANEW, RunFolder
@@ -160,8 +160,7 @@ class RunData:
     @property
     def title(self) -> str:
         """The network in short: what the user wrote, without the folders of a file."""
-        spec = self.manifest.network.spec
-        return spec if ":" in spec else spec.rstrip("/").rpartition("/")[2] or spec
+        return without_folders(self.manifest.network.spec)
 
     @cached_property
     def smallest(self) -> Estimate | None:
