@@ -119,6 +119,8 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     "defence",
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
+        "crops": "brittle.defences.crops:Crops",
+        "quilting": "brittle.defences.quilting:Quilting",
     },
     "brittle.defences",
     _subclass_of("brittle.defences:Defence"),
