@@ -119,6 +119,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     "defence",
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
+        "jpeg": "brittle.defences.jpeg:JPEG",
     },
     "brittle.defences",
     _subclass_of("brittle.defences:Defence"),
