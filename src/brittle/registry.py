@@ -120,6 +120,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
         "crops": "brittle.defences.crops:Crops",
+        "jpeg": "brittle.defences.jpeg:JPEG",
         "quilting": "brittle.defences.quilting:Quilting",
     },
     "brittle.defences",
