@@ -122,6 +122,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
         "crops": "brittle.defences.crops:Crops",
         "jpeg": "brittle.defences.jpeg:JPEG",
         "quilting": "brittle.defences.quilting:Quilting",
+        "tv": "brittle.defences.total_variation:TotalVariation",
     },
     "brittle.defences",
     _subclass_of("brittle.defences:Defence"),
