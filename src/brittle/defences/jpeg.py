@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from brittle.arguments import Within, check_fields
 from brittle.defences.defence import Masking
 from brittle.defences.transformation import InputTransformation
-from brittle.maths.quantization import as_bytes, values_of
+from brittle.maths.quantization import TOP
 from brittle.types import Images
 
 
@@ -55,10 +54,12 @@ class JPEG(InputTransformation):
         """Return the images as they are read from the files."""
         if not images.numel():
             return images.clone()
-        levels = as_bytes(images.detach().clamp(0, 1))
-        read = np.stack([self._picture(one) for one in levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()])
-        back = torch.from_numpy(read).permute(0, 3, 1, 2).contiguous()
-        return _values(back, images)
+        found = torch.empty_like(images, device="cpu")
+        for image, place in zip(images.detach().cpu(), found, strict=True):  # one by one: it stays in the cache
+            levels = (image.movedim(0, -1) * TOP).round_().clamp_(0, TOP).to(torch.uint8)
+            read = torch.from_numpy(self._picture(levels.contiguous().numpy()))
+            place.copy_(read.movedim(-1, 0)).div_(TOP)
+        return found.to(images.device)
 
     def _picture(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One image (h, w, c) through the codec."""
@@ -72,8 +73,4 @@ class JPEG(InputTransformation):
         picture.save(file, format="jpeg", quality=self.quality)
         # The decoder itself: its own header need not be taken apart in Python, which takes as long as to decode.
         back = Image.frombytes(picture.mode, picture.size, file.getvalue(), "jpeg", picture.mode, "")
-        return np.asarray(back)
-
-
-def _values(levels: Tensor, like: Tensor) -> Tensor:
-    return values_of(levels.to(like.device, like.dtype))
+        return np.array(back)
