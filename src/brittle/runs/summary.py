@@ -114,13 +114,12 @@ class Summary:
         if self.health is not None:
             failed = [finding.check for finding in self.health.ordered("fail")]
             verdict = {"reliable": self.health.reliable, "headline": self.health.headline, "failed": failed}
-        said = {"interval_level": LEVEL, "verdict": verdict, "health": health}
-        plain = {**asdict(replace(self, health=None)), **said}
+        said: dict[str, Any] = {"interval_level": LEVEL, "verdict": verdict, "health": health}
+        plain = asdict(replace(self, health=None)) | said
         if self.false_alarms is None:  # what is said of a detector where there is one
             del plain["false_alarms"]
-            plain["attacks"] = [
-                {name: one for name, one in line.items() if name != "refused"} for line in plain["attacks"]
-            ]
+            for line in plain["attacks"]:
+                del line["refused"]
         return _finite(plain)
 
 
