@@ -121,6 +121,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
         "crops": "brittle.defences.crops:Crops",
         "jpeg": "brittle.defences.jpeg:JPEG",
+        "lid": "brittle.defences.lid:LID",
         "quilting": "brittle.defences.quilting:Quilting",
         "tv": "brittle.defences.total_variation:TotalVariation",
     },

@@ -88,6 +88,7 @@ def show_summary(summary: Summary) -> None:
         costs = ", ".join(f"{one.spec} {one.median_queries:g} / {one.most_queries}" for one in summary.attacks)
         say(f"queries of an image, median / most over all images, of {summary.budget}: {costs}")
     console.print(f"clean accuracy   {percent(summary.clean)}")
+    _show_refusals(summary)
     mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
     console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
     if summary.median is not None:
@@ -113,6 +114,8 @@ def show_defence(both: DefenceSummary) -> None:
     console.print(table)
     console.print("[dim]by attack: of the images that are right without one; median: of the smallest change[/]")
     console.print(f"clean accuracy   {percent(both.adaptive.clean)}")
+    if both.adaptive.false_alarms is not None:
+        say(f"false alarms     {percent(both.adaptive.false_alarms)}, clean images refused: not right")
     console.print(f"naive            {percent(both.naive.robust)}")
     console.print(f"adaptive         {percent(both.adaptive.robust)}")
     say(f"                 {100 * both.difference:+.1f} points naively; adaptively {both.attacked}")
@@ -129,6 +132,15 @@ def _stood(line: AttackSummary) -> str:
     if line.kind == "minimum":
         return "median –" if line.median is None else f"median {line.median.value:.4g}"
     return "–" if line.success is None else f"{1 - line.success.value:.1%}"
+
+
+def _show_refusals(summary: Summary) -> None:
+    """Print what a detector did, where there is one: success is to be misclassified and not refused."""
+    if summary.false_alarms is None:
+        return
+    say(f"false alarms     {percent(summary.false_alarms)}, clean images refused: not right")
+    rates = ", ".join(f"{one.spec} {one.refused.value:.1%}" for one in summary.attacks if one.refused is not None)
+    say(f"refused          success is misclassified and not refused; misclassified and refused: {rates or 'none'}")
 
 
 def _show_health(health: Health) -> None:

@@ -248,7 +248,7 @@ def test_a_check_that_asks_is_skipped_where_queries_are_budgeted():
     asking = [one for one in CHECKS if one.asks]
     assert {one.name for one in CHECKS if not one.asks} == {
         *("images", "iterative", "black-box", "noise", "unlimited", "radius", "rounding", "sample", "strength"),
-        "finite",
+        *("finite", "refused"),
     }
     for one in (*asking, WEIGHTS):
         one(silent)

@@ -23,6 +23,7 @@ TABLE = {
     "gradients": (ASKS, "too high"),
     "optimises": (ASKS, "too high"),
     "finite": (READS, "too high"),
+    "refused": (READS, "too high"),
     "iterative": (READS, "too high"),
     "black-box": (READS, "too high"),
     "noise": (READS, "too high"),

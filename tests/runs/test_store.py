@@ -63,6 +63,27 @@ def rows(first=0, count=2):
     return pa.table(columns, schema=SCHEMA)
 
 
+def test_a_part_of_an_older_version_has_no_word_of_detectors(folder):
+    """Its columns read as null, wherever they are asked for, and an unknown lack is still refused."""
+    folder.write_part("pgd", 0, rows(2))
+    path = folder.part_path("pgd", 0)
+    whole = pq.read_table(path)
+    older = whole.drop_columns(["refused", "clean_refused"])
+    pq.write_table(older, path, write_page_checksum=True)
+    assert folder.has_part("pgd", 0)
+    table = folder.table("pgd")
+    assert table["refused"].to_pylist() == table["clean_refused"].to_pylist() == [None, None]
+    assert table["index"].to_pylist() == whole["index"].to_pylist()
+    assert folder.part("pgd", 0, None).schema.names == SCHEMA.names
+    assert folder.part("pgd", 0, ["refused", "index"]).to_pylist() == [
+        {"refused": None, "index": index} for index in whole["index"].to_pylist()
+    ]
+    assert folder.part("pgd", 0, ["index"]).column_names == ["index"]
+    pq.write_table(older.drop_columns(["success"]), path, write_page_checksum=True)
+    assert not folder.has_part("pgd", 0)
+    folder.write_part("pgd", 0, rows(2))
+
+
 @pytest.fixture
 def folder(tmp_path):
     with RunFolder.create(tmp_path / "deep" / "run", manifest()) as made:

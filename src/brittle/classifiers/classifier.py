@@ -44,6 +44,11 @@ class Classifier:
             at least -87.3. Meant for black boxes: where probabilities round to 0 or 1, gradients vanish.
         labels: the outputs are class numbers (n,), whole numbers of this many classes, and nothing else is revealed.
             They are read as logits that are 1 for the class and 0 for the others.
+        rejects: the network may refuse images: it has one output more than there are classes, the last one, and an
+            image is refused where no class scores higher. Then success is to be misclassified and not refused, and a
+            clean image that is refused (a false alarm) is not right. With `labels`, the number after the last class.
+        oblivious: attacks know nothing of the refusals: they search by the classes' outputs alone, and only what they
+            return is judged with the refusals.
 
     Raises:
         ModelError: the module is neither a module nor callable, or what is said of its outputs cannot all be true.
@@ -66,6 +71,8 @@ class Classifier:
     binary: bool
     probabilities: bool
     labels: int | None
+    rejects: bool
+    oblivious: bool
 
     def __init__(
         self,
@@ -75,6 +82,8 @@ class Classifier:
         binary: bool = False,
         probabilities: bool = False,
         labels: int | None = None,
+        rejects: bool = False,
+        oblivious: bool = False,
     ):
         if isinstance(module, type) or not callable(cast(object, module)):
             raise ModelError(
@@ -83,7 +92,7 @@ class Classifier:
         box = fitted("bounds", bounds, Bounds | tuple[float, float])
         box = box if isinstance(box, Bounds) else Bounds(*box)
         binary, probabilities = fitted("binary", binary, bool), fitted("probabilities", probabilities, bool)
-        labels = fitted("labels", labels, int | None)
+        labels, rejects = fitted("labels", labels, int | None), fitted("rejects", rejects, bool)
         if labels is not None and (not 2 <= labels <= MOST_CLASSES or binary or probabilities):
             raise ModelError(
                 f"the network was said to return the numbers of {labels} classes, with binary={binary} and "
@@ -93,16 +102,24 @@ class Classifier:
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
         object.__setattr__(self, "probabilities", probabilities)
+        if rejects and binary:
+            raise ModelError(
+                "the network was said to have a single output and to refuse images; expected an output for each class, "
+                "and one for a refusal: leave out binary=True"
+            )
         object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "rejects", rejects)
+        object.__setattr__(self, "oblivious", rejects and fitted("oblivious", oblivious, bool))
 
-    def around(self, module: nn.Module) -> "Classifier":
-        """Return a classifier of another module, with these bounds and read as this one is.
+    def around(self, module: nn.Module, **changed: bool) -> "Classifier":
+        """Return a classifier of another module, with these bounds and read as this one is, but for what is `changed`.
 
         Example:
             >>> Classifier(nn.Flatten(), bounds=(-1, 1)).around(nn.Identity()).bounds.lower
             -1
         """
-        return Classifier(module, self.bounds, binary=self.binary, probabilities=self.probabilities, labels=self.labels)
+        kept = {name: getattr(self, name) for name in ("binary", "probabilities", "labels", "rejects", "oblivious")}
+        return Classifier(module, self.bounds, **(kept | changed))
 
     @property
     def access(self) -> Access:
@@ -159,7 +176,7 @@ class Classifier:
                 "such as the absolute values"
             )
         if self.labels is not None:
-            return _one_hot(output, len(images), self.labels).to(working)
+            return _one_hot(output, len(images), self.labels + self.rejects).to(working)
         if self.binary:
             if output.shape not in ((len(images),), (len(images), 1)):
                 seen = tuple(output.shape)
@@ -195,6 +212,11 @@ class Classifier:
             if seen == (count,):
                 hint = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
             raise ModelError(f"the network returns shape {seen} for {count} images; expected ({count}, classes){hint}")
+        if self.rejects and logits.shape[1] < 3:
+            raise ModelError(
+                f"the network was said to refuse images and has {logits.shape[1]} outputs; expected one for each of "
+                "two classes or more, and a last one for a refusal; leave out rejects=True where it refuses nothing"
+            )
         if logits.shape[1] < 2:
             raise ModelError(
                 "the network has one output per image, so there is no second class to change to; if it is a binary "

@@ -13,7 +13,7 @@ from brittle.specs import DataSpec, Effort, Question
 def train(
     network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
     data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
-    question: Annotated[Question, Fields(without=("target", "quantization"))],
+    question: Annotated[Question, Fields(without=("target", "quantization", "confidence"))],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,

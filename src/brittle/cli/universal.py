@@ -19,7 +19,10 @@ def universal(
     model: Annotated[ModelSpec, Fields(without=("labels",))],
     data: Annotated[DataSpec, Fields(without=("class_order",), differ={"data": IMAGES}, default={"data": None})],
     question: Annotated[
-        Question, Fields(without=("target", "quantization"), differ={"norm": {"help": "linf, the default, or l2."}})
+        Question,
+        Fields(
+            without=("target", "quantization", "confidence"), differ={"norm": {"help": "linf, the default, or l2."}}
+        ),
     ],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("universal"),

@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.arguments import fitted, seen
 from brittle.base.rows import Rows
 from brittle.errors import InputError, LabelError
-from brittle.maths.losses import logit_margin
+from brittle.maths.losses import logit_margin, others
 from brittle.types import Labels, Logits, Mask, PerImage
 
 ROUNDING = 4
@@ -66,6 +66,14 @@ class Goal(Rows, ABC):
         if self.copies is None:
             return logits
         return torch.where(self.copies & _equal(logits, self.labels), logits.amin(1, keepdim=True), logits)
+
+    def homes(self, clean: Logits) -> Labels:
+        """Return the class of each image that does not count: by it, a refusal is no success (`refusals.folded`).
+
+        Args:
+            clean: logits of the classes for the clean images, (n, k).
+        """
+        return others(clean, self.labels).argmax(1) if self.targeted else self.labels
 
     @abstractmethod
     def reached(self, logits: Logits) -> Mask:

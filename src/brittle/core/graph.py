@@ -9,6 +9,14 @@ from torch import Tensor
 from brittle.core.nonfinite import usable
 from brittle.types import Images, Logits, Mask, PerImage
 
+Reading = Callable[[Tensor, Tensor | None], Logits]
+"""Turns outputs of points at some positions, None for all, into the logits that are judged."""
+
+
+def as_they_are(outputs: Tensor, places: Tensor | None) -> Logits:
+    """Read outputs that are the logits of classes."""
+    return outputs
+
 
 @dataclass
 class Graph:
@@ -16,10 +24,11 @@ class Graph:
 
     Attributes:
         leaf: the images seen.
-        outputs: their logits, (m, k), or (eot_samples, m, k) of a randomised network that is asked more than once.
+        outputs: what it said, (m, k), or (eot_samples, m, k) of a randomised network that is asked more than once.
         shown: which of the images the budget let the network see, (m,); None for all.
         unusable: which points have no finite output, and the clean image's in its place, (m,); None for none.
         spent: whether the backward pass was used up.
+        reading: how the outputs of a network that may refuse images are read.
     """
 
     leaf: Images
@@ -27,12 +36,13 @@ class Graph:
     shown: Mask | None = None
     unusable: Mask | None = None
     spent: bool = False
+    reading: Reading = as_they_are
 
     @property
     def logits(self) -> Logits:
         """The mean over the samples, (m, k), detached, in memory of its own."""
         outputs = self.outputs.detach()
-        return outputs.clone() if outputs.ndim == 2 else outputs.mean(0)
+        return self.reading(outputs.clone() if outputs.ndim == 2 else outputs.mean(0), None)
 
     @property
     def eot_samples(self) -> int:
@@ -51,8 +61,8 @@ class Graph:
         """
         outputs = self.outputs if places is None else self.outputs[..., places, :]
         if outputs.ndim == 2:
-            return value(outputs)
-        return torch.stack([value(one).sum() for one in outputs]).sum() / len(outputs)
+            return value(self.reading(outputs, places))
+        return torch.stack([value(self.reading(one, places)).sum() for one in outputs]).sum() / len(outputs)
 
 
 def completed(points: Images, outputs: Tensor, clean: Logits, rows: Tensor | None) -> Graph:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.arguments import Count, Seed, check_fields
+from brittle.arguments import Count, Seed, Within, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack, at_least
 from brittle.core.goal import Goal, LeastLikely, Untargeted
@@ -42,6 +43,7 @@ class Options:
     budget: Count | None
     quantization: int | None
     eot_samples: Count
+    confidence: Annotated[float, Within(0)]
     trace: bool
     progress: Callable[[int], None] | None
 
@@ -106,6 +108,11 @@ class Job:
         if isinstance(self.goal, LeastLikely):
             return self.goal.at(clean)
         return replace(self.goal, labels=self.goal.labels[rows.to(self.goal.labels.device)].to(clean.device))
+
+    def sought(self, goal: Goal) -> Goal:
+        """Return the goal as the search for it has it: won by the confidence that is asked for."""
+        most = max(goal.confidence, self.options.confidence)
+        return goal if most == goal.confidence else replace(goal, confidence=most)
 
     def check_classes(self, classes: int) -> None:
         """Refuse labels and targets of any image that are no class of the network, before anything is attacked."""

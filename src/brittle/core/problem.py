@@ -12,6 +12,7 @@ from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.manner import grain_of
+from brittle.classifiers.refusals import folded, of_classes, widened
 from brittle.core.goal import Goal
 from brittle.core.graph import Graph, completed
 from brittle.core.probe import Probe as Probe
@@ -42,6 +43,8 @@ class Problem(Rows):
         eot_samples: how often every point is looked at, each time with fresh random numbers of a randomised network. It
             is judged by its mean logits, and gradients are the means over the samples (expectation over transformation,
             Athalye et al., ICML 2018).
+        homes: of a network that may refuse images, the class of each image that a refusal is counted for, (n,), so that
+            logits here are those of the classes alone; None of others, and where the attack knows nothing of refusals.
     """
 
     classifier: Classifier
@@ -54,6 +57,7 @@ class Problem(Rows):
     streams: Streams
     max_points: int
     eot_samples: int = 1
+    homes: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -137,7 +141,7 @@ class Problem(Rows):
         ids, asked = (self.ids, points) if rows is None else (self.ids[rows], points[rows])
         self.record.count(ids, forward=self.eot_samples)
         if rows is not None and not len(rows):
-            return lambda _: self.clean[:0], asked, rows
+            return lambda _: widened(self.classifier, self.clean[:0]), asked, rows
         if self.eot_samples == 1 and len(asked) <= self.max_points:
             return self.classifier.logits, asked, rows
         return (
@@ -154,9 +158,17 @@ class Problem(Rows):
 
     def _seen(self, points: Images, outputs: Tensor, rows: Tensor | None) -> Graph:
         """Return a forward pass of all points, of which the network has seen those at the positions `rows`."""
-        seen = completed(points, outputs, self.clean, rows)
+        seen = completed(points, outputs, widened(self.classifier, self.clean), rows)
+        if self.classifier.rejects:
+            seen.reading = self._read
         self.record.note_nonfinite(self.ids, outputs=seen.unusable)
         return seen
+
+    def _read(self, outputs: Tensor, places: Tensor | None) -> Logits:
+        """Return the logits of the classes, with refusals counted where the attack knows of them."""
+        if self.homes is None:
+            return of_classes(self.classifier, outputs)
+        return folded(self.classifier, outputs, self.homes if places is None else self.homes[places])
 
     def _offered(
         self, proposed: Points, logits: Logits, unusable: Mask | None, affordable: Tensor | None, *, distinct: bool

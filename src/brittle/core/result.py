@@ -21,7 +21,7 @@ class Result:
     Attributes:
         adversarial: the smallest change that meets the goal; where there is none, the allowed point that came nearest;
             where the goal was met from the start, the image itself. (n, c, h, w).
-        success: right before, and goal met after, in a fresh forward pass.
+        success: right before, and goal met after, in a fresh forward pass; refused neither before nor after.
         already: the goal was met by the clean image; its size is 0 and it is no success.
         size: of the change by the threat; 0 where `already`, infinite where nothing was found.
         sizes: of the change of what is returned, (n,) by the name of each threat that images show (l0, l1, l2, linf,
@@ -42,6 +42,9 @@ class Result:
         perturbation: the parameters that lead from the clean image to what is returned, such as the fields (n, 2, h,
             w) of deformations in pixels; None where changes are measured on the images.
         trace: margins of the points looked at, (n, longest), NaN where an image had finished; only when asked for.
+        refused: whether a network that may refuse images (`Classifier(rejects=True)`) refuses what is returned, which
+            then is no success; None of other networks. `prediction` is the class that it would have been given.
+        clean_refused: whether it refuses the clean image: a false alarm, which is not right and is not attacked.
         autocast: under which `torch.autocast` of the caller the network was asked and judged, such as "autocast to
             bfloat16 on cpu"; "" for none.
     """
@@ -65,6 +68,8 @@ class Result:
     size_unrounded: PerImage | None = None
     perturbation: Points | None = None
     trace: Tensor | None = None
+    refused: Mask | None = None
+    clean_refused: Mask | None = None
     autocast: str = ""
 
     def __len__(self) -> int:

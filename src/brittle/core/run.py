@@ -13,9 +13,11 @@ from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import of_classes, refused
 from brittle.core.attack import Attack, nothing_returned, telling_whose
+from brittle.core.clean import Clean
 from brittle.core.goal import Goal, LeastLikely
-from brittle.core.job import REMEMBERED, Job, Options, job_of
+from brittle.core.job import Job, Options, job_of
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.quantize import quantize
@@ -24,7 +26,7 @@ from brittle.core.result import Collector, Result
 from brittle.maths.losses import decided
 from brittle.older_names import by_todays_names
 from brittle.threats import MEASURES, Threat
-from brittle.types import Images, Logits
+from brittle.types import Images, PerImage
 
 
 def run(  # noqa: PLR0913  # the public call: each of these is a question of its own
@@ -41,6 +43,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     budget: Count | None = None,
     quantization: int | None = None,
     eot_samples: Count = 1,
+    confidence: float = 0.0,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
     **older: Any,
@@ -72,6 +75,10 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         eot_samples: how often a randomised network is asked about every point; it is judged by its mean logits, and
             gradients are averaged (expectation over transformation). Batches become smaller by that factor, and each
             draw counts as a pass.
+        confidence: by how many logits a success must be won while it is searched for (Carlini & Wagner's kappa), so
+            that what finds nothing odd about sure decisions, such as a detector, lets it pass. The verdict asks for
+            none of it: where no point wins by so much, the one that wins by most counts. A `goal` with a confidence of
+            its own asks for it in the verdict too.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
         **older: arguments by the names of the version before (`lattice`, `draws`), with a `DeprecationWarning`.
@@ -96,6 +103,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     options = Options(
         *(attack, classifier, images, labels, goal, threat, seed, batch, ids, budget),
         **settings,
+        confidence=confidence,
         trace=trace,
         progress=progress,
     )
@@ -124,28 +132,27 @@ def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> 
     began = time.perf_counter()
     asked, count, x = job.options, len(rows), job.taken(rows)
     classifier, eot_samples = asked.classifier, asked.eot_samples
-    labels = job.labels_of(rows)
     streams = Streams(asked.seed, job.ids[rows].to(classifier.device), x.dtype)
-    clean = _clean(job, x, streams)
-    aim = job.goal_of(rows, labels, clean).beside(clean)
+    clean = Clean.of(job, rows, x, streams)
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
     record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if eot_samples == 1 else 1 + eot_samples)
-    already = aim.met(clean)
-    problem = Problem(classifier, x, clean, aim, threat, places, record, streams, max_points, eot_samples)
-    right = torch.ones_like(already) if labels is None else clean.argmax(1) == labels
-    if bool((~already & ~record.spent(places)).any()):
+    already = clean.goal.met(clean.judged(clean.outputs))
+    sought, shown, homes = job.sought(clean.goal), clean.shown, clean.known_homes
+    problem = Problem(classifier, x, shown, sought, threat, places, record, streams, max_points, eot_samples, homes)
+    idle = already | clean.refused
+    if bool((~idle & ~record.spent(places)).any()):
         with telling_whose(asked.attack):
-            nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
+            nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~idle).nonzero()[:, 0])))
     sizes: dict[str, Tensor] = {}
     if job.grid is not None:
-        sizes["size_unrounded"] = torch.where(already, 0.0, record.size)
+        sizes["size_unrounded"] = torch.where(already, 0.0, _sizes(problem, clean))
         left = None if asked.budget is None else asked.budget - job.verifying
         problem = quantize(job.grid, problem, (problem.solved & ~already).nonzero()[:, 0], left)
     best, adversarial = threat.seen(x, problem.record.best, classifier.bounds)
     verified = count > 0 and (asked.budget is None or asked.budget > job.verifying)
-    columns = _judged(problem, adversarial, already, right, verified=verified) | sizes
+    columns = _judged(problem, clean, adversarial, already, verified=verified) | sizes
     measured = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
     if threat.name not in measured:
         measured[threat.name] = threat.size(x, best)
@@ -157,43 +164,31 @@ def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> 
 
 
 @torch.no_grad()
-def _clean(job: Job, x: Images, streams: Streams) -> Logits:
-    """Return the clean images' logits, by which a randomised network is judged the mean ones; refuse what is none."""
-    classifier, eot_samples, count = job.options.classifier, job.options.eot_samples, len(x)
-    clean = classifier.checked(x, job.earlier) if count else x.new_zeros((0, 2))
-    if sum(map(len, job.earlier)) < REMEMBERED:
-        job.earlier.append(clean)
-    if count and eot_samples > 1:
-        clean = eot_outputs(classifier, x, eot_samples, streams).mean(0)
-        classifier.check(clean, x)
-    if count:
-        job.check_classes(clean.shape[1])
-    return clean
-
-
-@torch.no_grad()
 def _judged(
-    problem: Problem, adversarial: Images, already: Tensor, right: Tensor, *, verified: bool
+    problem: Problem, clean: Clean, adversarial: Images, already: Tensor, *, verified: bool
 ) -> dict[str, Tensor]:
     """Look at what will be returned in a fresh forward pass, and measure it.
 
     Without a pass to verify them there was none to attack with, and the images are the clean ones.
     """
-    record, clean = problem.record, problem.clean
-    final, unusable = clean, torch.zeros_like(already)
+    record, classifier = problem.record, problem.classifier
+    final, unusable = clean.outputs, torch.zeros_like(already)
     if verified:
         outputs, spoilt = usable(
-            eot_outputs(problem.classifier, adversarial, problem.eot_samples, problem.streams), clean
+            eot_outputs(classifier, adversarial, problem.eot_samples, problem.streams), clean.outputs
         )
         final, unusable = outputs.mean(0), unusable if spoilt is None else spoilt
         record.count(problem.ids, forward=problem.eot_samples)
         record.note_nonfinite(problem.ids, outputs=spoilt)
-    margin = problem.goal.margin(final)
-    met = problem.goal.met(final) & torch.isfinite(margin) & ~unusable
-    size = torch.where(already, torch.zeros_like(record.size), record.size)
-    (confidence, prediction), (clean_confidence, clean_prediction) = decided(final), decided(clean)
-    return {
-        "success": right & ~already & met & torch.isfinite(record.size),
+    judged, found = clean.judged(final), _sizes(problem, clean)
+    margin = clean.goal.margin(judged)
+    met = clean.goal.met(judged) & torch.isfinite(margin) & ~unusable
+    size = torch.where(already, torch.zeros_like(found), found)
+    (confidence, prediction) = decided(of_classes(classifier, final))
+    (clean_confidence, clean_prediction) = decided(clean.classes)
+    columns = {"clean_refused": clean.refused, "refused": refused(classifier, final)} if classifier.rejects else {}
+    return columns | {
+        "success": clean.right & ~already & met & torch.isfinite(found),
         "already": already,
         "size": torch.where(already | met, size, torch.full_like(size, torch.inf)),
         "clean_prediction": clean_prediction,
@@ -207,6 +202,19 @@ def _judged(
         "nonfinite_outputs": record.nonfinite_outputs,
         "nonfinite_gradients": record.nonfinite_gradients,
     }
+
+
+def _sizes(problem: Problem, clean: Clean) -> PerImage:
+    """Return the sizes of the changes found, (n,), infinite for none.
+
+    A search for successes that are won by a margin also has those that are won by less, where no other was found.
+    """
+    size = problem.record.size
+    if problem.goal is clean.goal:
+        return size
+    other = problem.threat.size(problem.images, problem.record.best)
+    allowed = problem.threat.allows(other, problem.classifier.bounds.span)
+    return torch.where(torch.isfinite(size) | ~allowed, size, other)
 
 
 def _trace_of(record: Record) -> Tensor:

@@ -14,6 +14,7 @@ from brittle.arguments import CountOrNone, checked, fitted
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import of_classes, refused
 from brittle.core.attack import Attack
 from brittle.core.goal import Targeted
 from brittle.core.run import run
@@ -29,7 +30,7 @@ from brittle.evaluation.adversarial_images import (
     save_picture,
 )
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import check_model_on_data, eot_samples_for
+from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
@@ -116,11 +117,13 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     if len(source):
         look(blank=budget is not None)
     eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget, subject.defended)
+    confidence = confidence_of(asked.question.confidence, subject.defended)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {
         "quantization": quantization,
         "budget": budget,
         "eot_samples": eot_samples,
+        **({"confidence": confidence} if confidence else {}),
         "device": subject.device.partition(":")[0],
     }
     identity_fields = [planned.attack, threat]
@@ -138,6 +141,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
             folder,
             without_final_query(budget, eot_samples),
             eot_samples,
+            confidence,
         )
         for block in source.blocks(BLOCK, start=min(folder.next, len(source))):
             job.block(block, source.labelled)
@@ -175,6 +179,7 @@ class _Job:
     folder: ImageFolder
     budget: int | None
     eot_samples: int
+    confidence: float
 
     def block(self, block: Block, labelled: bool) -> None:
         """Attack a block of images and save it."""
@@ -195,6 +200,7 @@ class _Job:
             quantization=self.quantization,
             budget=self.budget,
             eot_samples=self.eot_samples,
+            confidence=self.confidence,
         )
         unrounded = result.size if result.size_unrounded is None else result.size_unrounded
         costs = (result.size / unrounded - 1).tolist()
@@ -232,8 +238,8 @@ class _Job:
 
     def _judged(self, path: Path, clean: Tensor, name: str, label: int, before: int, cost: float) -> Saved:
         image = read_picture(path, clean)
-        logits = self._logits(image[None])
-        change = (image - clean).flatten()
+        outputs = self._logits(image[None])
+        logits, change = of_classes(self.classifier, outputs), (image - clean).flatten()
         confidence, after = decided(logits)
         return Saved(
             source=name,
@@ -245,6 +251,6 @@ class _Job:
             linf=float(change.abs().max()),
             l2=float(change.norm()),
             cost=cost,
-            success=bool(self._met(logits, label)),
+            success=bool(self._met(logits, label) & ~refused(self.classifier, outputs)),
             already=False,
         )

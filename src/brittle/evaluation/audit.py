@@ -17,7 +17,7 @@ from brittle.core.quantize import QuantizationGrid
 from brittle.engine.engine import Engine, LocalEngine
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import batch_of, check_model_on_data, eot_samples_for
+from brittle.evaluation.compatibility import batch_of, check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
 from brittle.evaluation.progress import NullProgress, Progress
@@ -180,6 +180,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         quantization=quantization,
         budget=budget,
         eot_samples=eot_samples,
+        confidence=confidence_of(asked.question.confidence, subject.defended),
         network=network_info(network, classifier, origin, subject.defended),
         data=data_info(source, network.classes, again=True, remarks=remarks),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),

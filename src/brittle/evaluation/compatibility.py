@@ -4,6 +4,7 @@ import torch
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import of_classes
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
@@ -49,6 +50,7 @@ def check_model_on_data(
             "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
             "(channels, height, width) on the module of a factory"
         ) from error
+    logits = of_classes(classifier, logits)
     classes = len(source.classes)
     if classes and classes != logits.shape[1]:
         raise LabelError(
@@ -89,6 +91,16 @@ def eot_samples_for(
         return defended.eot_samples
     block = next((block for block in source.blocks(SEEN) if len(block)), None)
     return DRAWS if block is not None and is_randomised(classifier, block.images) else 1
+
+
+def confidence_of(asked: float | None, defended: Defended | None) -> float:
+    """Return by how many logits a success is to be won in the search: as asked, or as the defence's adversary does.
+
+    Example:
+        >>> confidence_of(None, None), confidence_of(2.0, None)
+        (0.0, 2.0)
+    """
+    return asked if asked is not None else 0.0 if defended is None else defended.confidence
 
 
 def batch_of(shape: tuple[int, ...]) -> int:

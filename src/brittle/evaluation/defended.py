@@ -8,7 +8,7 @@ from brittle.defences import Adaptive, Defence
 from brittle.defences.chain import Chain
 from brittle.errors import InputError
 from brittle.evaluation.spec import parse_defence
-from brittle.registry import DEFENCES
+from brittle.registry import ATTACKS, DEFENCES
 from brittle.runs.manifest_info import NAIVELY
 from brittle.types import Images
 
@@ -42,7 +42,10 @@ class Defended:
         """
         ready = defence.prepare(inner, clean)
         if naive:
-            return cls(ready, inner, ready.protect(inner), 1, NAIVELY)
+            protected = ready.protect(inner)
+            if protected.rejects:
+                protected = protected.around(protected.module, oblivious=True)
+            return cls(ready, inner, protected, 1, NAIVELY)
         adaptive = ready.adaptive(inner)
         return cls(ready, inner, adaptive.classifier, adaptive.eot_samples, adaptive.note, adaptive.confidence)
 
@@ -86,18 +89,24 @@ def spelled_defence(defence: Defence) -> str:
     """
     if isinstance(defence, Chain):
         return "+".join(spelled_defence(link) for link in defence.links)
-    names = {DEFENCES.find(name): name for name in DEFENCES}
-    name = names.get(type(defence), f"{type(defence).__module__}:{type(defence).__qualname__}")
+    return _spelled(defence, {DEFENCES.find(name): name for name in DEFENCES})
+
+
+def _spelled(value: Any, names: dict[Any, str]) -> str:
+    """Return NAME(ATTACK):FIELD=VALUE,... of what has a name, with the fields that are not as they are by default."""
+    name = names.get(type(value), f"{type(value).__module__}:{type(value).__qualname__}")
     changed = (
         {}
-        if not is_dataclass(defence)
+        if not is_dataclass(value)
         else {
-            field.name: value
-            for field in fields(defence)
-            if field.repr and (value := getattr(defence, field.name)) != field.default
+            field.name: one
+            for field in fields(value)
+            if field.repr and (one := getattr(value, field.name)) != field.default
         }
     )
-    return name + ":" * bool(changed) + ",".join(f"{key}={_plain(value)}" for key, value in changed.items())
+    attack = changed.pop("attack", None)
+    inner = "" if attack is None else f"({_spelled(attack, {ATTACKS[one]: one for one in ATTACKS})})"
+    return name + inner + ":" * bool(changed) + ",".join(f"{key}={_plain(one)}" for key, one in changed.items())
 
 
 def _plain(value: Any) -> str:

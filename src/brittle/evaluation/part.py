@@ -12,6 +12,7 @@ from torch import Tensor
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import folded
 from brittle.core.attack import at_least
 from brittle.core.inputs import placed
 from brittle.core.result import Result
@@ -47,7 +48,7 @@ def without_final_query(budget: int | None, eot_samples: int = 1) -> int | None:
 def survives_rounding(
     classifier: Classifier, result: Result, labels: Labels, batch: int, *, eot_samples: int = 1, seed: int = 0
 ) -> Mask:
-    """Say which of the images that were broken are misclassified after rounding to 8 bits; no others are looked at.
+    """Say which of the images that were broken are so after rounding to 8 bits; no others are looked at.
 
     A randomised network is judged as `run` judges it: by the mean of as many samples.
     """
@@ -57,7 +58,7 @@ def survives_rounding(
         saved = placed(rounded(result.adversarial[broken], bounds.lower, bounds.span), classifier)
         with preserving_state(classifier.module, seed), torch.no_grad():
             logits = mean_logits(classifier, saved, eot_samples, seed=seed, batch=batch)
-        wrong[broken] = mistaken(logits.cpu(), labels[broken])
+        wrong[broken] = mistaken(folded(classifier, logits.cpu(), labels[broken]), labels[broken])
     return wrong
 
 
@@ -75,11 +76,15 @@ def rows_of(
         kept: positions of the images to keep as pictures.
     """
     count = len(images)
-    pictures = set(kept.tolist())
+    pictures, correct = set(kept.tolist()), result.clean_prediction == labels
+    if result.clean_refused is not None:
+        correct = correct & ~result.clean_refused
     columns: dict[str, object] = {
         **about,
         "label": labels,
-        "correct": result.clean_prediction == labels,
+        "correct": correct,
+        "clean_refused": [None] * count if result.clean_refused is None else result.clean_refused,
+        "refused": [None] * count if result.refused is None else result.refused,
         "rounded_success": result.success & survives,
         "image_l1": norms.size(images, 1),
         "image_l2": norms.size(images, 2),

@@ -138,6 +138,6 @@ def data_info(
 
 def outputs_of(classifier: Classifier) -> str:
     """Say how the network's outputs are read, and under which autocast it is asked; "" for logits without one."""
-    said = [name for name in ("binary", "probabilities") if getattr(classifier, name)]
+    said = [name for name in ("binary", "probabilities", "rejects", "oblivious") if getattr(classifier, name)]
     said += [f"labels={classifier.labels}"] if classifier.labels is not None else []
     return " ".join([*said, *filter(None, [said_of_autocast()])])

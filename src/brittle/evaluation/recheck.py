@@ -13,6 +13,7 @@ from torch import Tensor
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import of_classes
 from brittle.core.inputs import placed
 from brittle.core.randomness import is_randomised
 from brittle.data import Source
@@ -121,7 +122,8 @@ def _answers(questions: Sequence[_Question], classifier: Classifier, seed: int, 
     """Ask as `run` does."""
     images: Images = placed(torch.stack([question.image for question in questions]), classifier)
     with preserving_state(classifier.module, seed), torch.no_grad():
-        return mean_logits(classifier, images, eot_samples, seed=seed, batch=len(images) * eot_samples).double().cpu()
+        outputs = mean_logits(classifier, images, eot_samples, seed=seed, batch=len(images) * eot_samples)
+    return of_classes(classifier, outputs).double().cpu()
 
 
 def _compared(questions: Sequence[_Question], logits: Logits, classifier: Classifier, eot_samples: int) -> list[str]:

@@ -124,13 +124,16 @@ def parse_defence(text: str) -> Defence:
 
 def _defence(text: str) -> Defence:
     text, name, inner, options = _parts(text)
-    if inner:
-        raise InputError(f"{text!r}: a defence takes no attack; expected {name}[:FIELD=VALUE,...]")
     kind: Any = DEFENCES.find(name)
+    takes = "attack" in getattr(kind, "__dataclass_fields__", {})
+    if len(inner) > takes:
+        most = "one attack" if takes else "no attack"
+        raise InputError(f"{text!r}: this defence takes {most}; expected {name}[:FIELD=VALUE,...]")
     values = _options(text, options)
     if values and not hasattr(kind, "__dataclass_fields__"):
         raise InputError(f"{text!r}: {name} is no dataclass, and takes no settings in text")
-    defence: object = kind(**_values(kind, values, text))
+    learns_from = {"attack": _inner(inner[0])} if inner else {}
+    defence: object = kind(**_values(kind, values, text), **learns_from)
     if not isinstance(defence, Defence):
         made = with_article(type(defence).__name__)
         raise InputError(f"{text!r} made {made}; expected a brittle.defences.Defence")

@@ -120,6 +120,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         "skip_bad",
         "target",
         "quantization",
+        "confidence",
         "budget",
         "eot_samples",
         "batch",

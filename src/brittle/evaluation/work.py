@@ -131,6 +131,7 @@ class Work:
             quantization=manifest.quantization,
             budget=without_final_query(manifest.budget, manifest.eot_samples),
             eot_samples=manifest.eot_samples,
+            confidence=manifest.confidence,
             progress=lambda images: self.watch.advance(one.info.spec, images),
         )
         survives = survives_rounding(

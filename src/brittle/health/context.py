@@ -117,6 +117,7 @@ class HealthContext:
         seed, batch, quantization: as in the audit.
         thorough: whether the passes are not limited, and the expensive checks are made.
         eot_samples: how often every point was looked at, more than once for randomised networks.
+        confidence: by how many logits a success had to be won while it was searched for.
         silent: whether the network may not be asked anything more, because its queries are budgeted.
         known: how the attacks met a defence that they know, in a few words; "" where there is none, or none is known.
     """
@@ -134,6 +135,7 @@ class HealthContext:
     thorough: bool = False
     silent: bool = False
     eot_samples: int = 1
+    confidence: float = 0.0
     known: str = ""
 
     @cached_property
@@ -216,6 +218,7 @@ class HealthContext:
             ids=self.index[rows],
             quantization=quantization,
             eot_samples=self.eot_samples,
+            confidence=self.confidence,
             trace=trace,
         )
 

@@ -38,7 +38,8 @@ class CountingClassifier(nn.Module):
 
     def metered(self) -> Classifier:
         """The classifier that is counted; its outputs are logits already."""
-        return Classifier(self, self.classifier.bounds)
+        known = self.classifier
+        return Classifier(self, known.bounds, rejects=known.rejects, oblivious=known.oblivious)
 
     def forward(self, images: Images) -> Tensor:
         """Ask the classifier, count, and tell who listens."""

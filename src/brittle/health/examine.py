@@ -14,6 +14,7 @@ from brittle.health.finite import FINITE
 from brittle.health.gradients import GRADIENT_CHECKS
 from brittle.health.outputs import OUTPUT_CHECKS
 from brittle.health.radii import RADIUS_CHECKS
+from brittle.health.refusals import REFUSALS
 from brittle.health.repeats import REPEAT_CHECKS
 from brittle.health.rows import ROW_CHECKS
 from brittle.health.thorough import THOROUGH_CHECKS
@@ -28,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *OUTPUT_CHECKS,
     *GRADIENT_CHECKS,
     FINITE,
+    REFUSALS,
     *ROW_CHECKS,
     *REPEAT_CHECKS,
     *RADIUS_CHECKS,
@@ -96,6 +98,7 @@ def examine_run(
         thorough=thorough,
         silent=manifest.budget is not None,
         eot_samples=manifest.eot_samples,
+        confidence=manifest.confidence,
         known="" if manifest.network.attacked == NAIVELY else manifest.network.attacked,
     )
     return examine(case, manifest.identity)

@@ -6,6 +6,7 @@ from torch.nn import functional
 from brittle.attacks.apgd import APGD
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.probabilities import seem_probabilities, seem_sigmoid
+from brittle.classifiers.refusals import of_classes
 from brittle.core.attack import Attack
 from brittle.core.inputs import placed
 from brittle.core.randomness import DISTANCE, LOOKS, disagreement
@@ -143,7 +144,7 @@ PROBABILITIES = Check(
 
 
 def _classes(case: HealthContext) -> Outcome:
-    count = case.outputs.shape[2]
+    count = of_classes(case.classifier, case.outputs).shape[2]
     wrong = [attempt.title for attempt in case.attempts if _classes_needed(attempt.attack) > count]
     text = f"{count} classes" + (f", too few for {', '.join(wrong)}" if wrong else "")
     return Outcome("fail" if wrong else "pass", text, float(count))
@@ -193,7 +194,7 @@ ALONE_OR_NOT = Check(
 
 def _clean(case: HealthContext) -> Outcome:
     with preserving_state(case.meter, case.seed), torch.no_grad():
-        reverse = case.judged(case.shown.flip(0)).argmax(1).flip(0).cpu()
+        reverse = of_classes(case.classifier, case.judged(case.shown.flip(0))).argmax(1).flip(0).cpu()
     written = torch.from_numpy(integers(case.attempts[0].table, "clean_prediction")[case.rows[: case.probed]])
     labels = case.labels[: case.probed]
     other = int((reverse != written).sum())

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import folded, of_classes
 from brittle.core.inputs import placed
 from brittle.health.check import Check, Outcome, graded, skipped
 from brittle.health.context import FRACTION, RADII, AttackRun, HealthContext
@@ -98,7 +99,11 @@ def grey_images(case: HealthContext) -> tuple[list[int], PerImage]:
     with preserving_state(case.meter, case.seed), torch.no_grad():
         logits = case.judged(grey).cpu()
     distance = case.threat.size(images, grey.expand_as(images)).cpu()
-    return [place for place in right if bool(mistaken(logits, int(case.labels[place])))], distance
+
+    def fools(place: int) -> bool:
+        return bool(mistaken(folded(case.classifier, logits, case.labels[place, None]), int(case.labels[place])))
+
+    return [place for place in right if fools(place)], distance
 
 
 def _guessing(case: HealthContext) -> Outcome:
@@ -114,7 +119,7 @@ def _guessing(case: HealthContext) -> Outcome:
         worse = int((sizes[places] > distance[places].double() * (1 + 1e-4)).sum())
         missed, searched = missed + worse, searched + len(places)
         parts.append(f"{search.title} needed more than the way to grey for {worse} of {len(places)}")
-    attempt, classes = strongest(case), case.outputs.shape[2]
+    attempt, classes = strongest(case), of_classes(case.classifier, case.outputs).shape[2]
     if attempt is None or attempt.norm != case.norm:
         if not searched:
             return skipped("There was no search, and no iterative attack at a radius, by gradients.")

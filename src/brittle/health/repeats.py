@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import folded
 from brittle.health.check import Check, Outcome, graded, skipped
 from brittle.health.context import HealthContext
 from brittle.health.rerun import Rerun, in_box
@@ -78,7 +79,8 @@ def _allowed(case: HealthContext) -> Outcome:
     with preserving_state(case.meter, case.seed), torch.no_grad():
         for one in hits:
             moved = one.result.adversarial.to(case.classifier.device, case.classifier.dtype)
-            right += int(case.judged(moved).argmax(1)) == int(case.labels[one.place])
+            label = case.labels[one.place : one.place + 1].to(moved.device)
+            right += int(folded(case.classifier, case.judged(moved), label).argmax(1)) == int(label)
     text = f"of {plural(len(hits), 'change')} {beyond} are beyond the radius, {outside} leave the box, "
     text += f"{right} are no success"
     text += f"; the largest is {largest:.6f} of its radius" if largest else ""

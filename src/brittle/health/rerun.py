@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.refusals import refused
 from brittle.core.result import Result
 from brittle.health.context import FRACTION, REPEATS, AttackRun, HealthContext
 from brittle.maths.losses import mistaken
@@ -26,6 +28,7 @@ class PathObserver:
         bounds: of the images.
         best: size of that change, infinite where there was none.
         points: how many points were seen.
+        classifier: whose outputs these are; None where it refuses nothing.
     """
 
     image: Tensor
@@ -34,11 +37,14 @@ class PathObserver:
     bounds: tuple[float, float]
     best: float = float("inf")
     points: int = 0
+    classifier: Classifier | None = None
 
     def __call__(self, images: Tensor, logits: Tensor) -> None:
         """Look at one forward pass."""
         self.points += len(images)
-        moved = images[mistaken(logits, self.label)].double()
+        wrong = mistaken(logits, self.label)
+        wrong = wrong if self.classifier is None else wrong & ~refused(self.classifier, logits)
+        moved = images[wrong].double()
         if not len(moved):
             return
         sizes = self.attempt.threat.measured(self.image.double().cpu().numpy(), moved.cpu().numpy())
@@ -78,7 +84,7 @@ def attack_again(case: HealthContext, attempt: AttackRun, places: Sequence[int])
     bounds = (case.classifier.bounds.lower, case.classifier.bounds.upper)
     found: list[Rerun] = []
     for place in places:
-        witness = PathObserver(case.images[place], int(case.labels[place]), attempt, bounds)
+        witness = PathObserver(case.images[place], int(case.labels[place]), attempt, bounds, classifier=case.classifier)
         with case.meter.heard(witness):
             result = case.attack(attempt.attack, attempt.threat, [place], quantization=case.quantization, trace=True)
         found.append(Rerun(attempt, place, int(case.rows[place]), result, witness))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from brittle import metrics
+from brittle.classifiers.refusals import of_classes
 from brittle.health.check import Check, Outcome, graded, skipped
 from brittle.health.context import AttackRun, HealthContext
 from brittle.health.sources import AUTOATTACK, CHECKLIST, INDICATORS, SYMPTOM
@@ -214,7 +215,7 @@ SAMPLE = Check(
 
 def _right(case: HealthContext) -> Outcome:
     clean = metrics.proportion(int(case.correct.sum()), len(case.correct))
-    classes = case.outputs.shape[2]
+    classes = of_classes(case.classifier, case.outputs).shape[2]
     wrong = clean.n - int(case.correct.sum())
     text = f"{wrong} of {plural(clean.n, 'image')} ({wrong / clean.n:.1%}) were wrong before any attack; "
     text += f"guessing is wrong on {1 - 1 / classes:.1%}"

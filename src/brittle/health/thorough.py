@@ -8,6 +8,7 @@ import torch
 from brittle import metrics
 from brittle.base.seeds import Streams
 from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import folded
 from brittle.core.attack import Attack
 from brittle.core.combinators import Restarts
 from brittle.core.inputs import placed
@@ -132,7 +133,8 @@ def _more_draws(case: HealthContext) -> Outcome:
             streams = Streams(case.seed + 1, owners + turn * len(owners), images.dtype)
             drawn = case.threat.draw(clean, streams, owners, case.classifier.bounds)
             seen = case.threat.seen(clean, drawn, case.classifier.bounds)[1]
-            fell |= mistaken(case.judged(seen), labels.repeat(each)).reshape(each, len(few)).any(0)
+            logits = folded(case.classifier, case.judged(seen), labels.repeat(each))
+            fell |= mistaken(logits, labels.repeat(each)).reshape(each, len(few)).any(0)
     number = int(fell.sum())
     text = f"{number} of {plural(len(few), 'image')} that stood fell to one of {DRAWS:,} random changes"
     return Outcome("fail" if number else "pass", text, number / len(few))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from brittle.metrics.estimate import LEVEL, Estimate, Flags, proportion
-from brittle.metrics.rows import changes, common_images, flags, within
+from brittle.metrics.rows import changes, common_images, flags, integers, within
 
 
 def clean_accuracy(table: pa.Table, level: float = LEVEL) -> Estimate:
@@ -28,7 +28,7 @@ def clean_accuracy(table: pa.Table, level: float = LEVEL) -> Estimate:
 
 
 def broken(table: pa.Table, p: str | None = None, radius: float | None = None) -> Flags:
-    """Which images an attack broke: right before, wrong after, and changed by no more than allowed.
+    """Which images an attack broke: right before, wrong and not refused after, and changed by no more than allowed.
 
     Args:
         table: the rows of an attack, whatever norm it worked in.
@@ -98,6 +98,44 @@ def rounding_survival(table: pa.Table, level: float = LEVEL) -> Estimate:
         InputError: the attack had no success.
     """
     return _rate(flags(table, "rounded_success")[broken(table)], level)
+
+
+def false_alarms(table: pa.Table, level: float = LEVEL) -> Estimate:
+    """Fraction of the clean images that a detector refuses; such images count as not right.
+
+    Args:
+        table: the rows of any one attack.
+        level: coverage of the interval.
+
+    Raises:
+        InputError: the table is empty.
+    """
+    return _rate(_if_there(table, "clean_refused"), level)
+
+
+def caught(table: pa.Table) -> Flags:
+    """Which images a detector saved: right before, and returned by the attack as another class, but refused."""
+    wrong = integers(table, "prediction") != integers(table, "label") if has_detector(table) else None
+    return flags(table, "correct") & _if_there(table, "refused") & (True if wrong is None else wrong)
+
+
+def refused_rate(table: pa.Table, level: float = LEVEL) -> Estimate:
+    """Fraction of the images right before that an attack returned as another class and a detector refused.
+
+    Raises:
+        InputError: no image was right before.
+    """
+    return _rate(caught(table)[flags(table, "correct")], level)
+
+
+def has_detector(table: pa.Table) -> bool:
+    """Whether the rows are of a network that may refuse images."""
+    return "refused" in table.column_names and table["refused"].null_count < table.num_rows
+
+
+def _if_there(table: pa.Table, column: str) -> Flags:
+    """A column of truth values; False where it is missing or null."""
+    return flags(table, column) if has_detector(table) else np.zeros(table.num_rows, dtype=np.bool_)
 
 
 def _rate(hits: Flags, level: float) -> Estimate:

@@ -37,6 +37,25 @@ def remarks(evidence: RunData) -> list[Note]:
         *_on_grid(evidence),
         *_left_out(evidence),
         *_nonfinite(evidence),
+        *_refusals(evidence),
+    ]
+
+
+def _refusals(evidence: RunData) -> list[Note]:
+    """What success means where the network may refuse images, and how often it refused clean ones."""
+    tables = [one.table for one in evidence.attacks]
+    if not tables or not metrics.has_detector(tables[0]):
+        return []
+    alarms = metrics.false_alarms(tables[0])
+    rates = [f"{one.title}: {int(metrics.caught(one.table).sum()):,}" for one in evidence.attacks]
+    return [
+        Note(
+            "The network may refuse images",
+            "A success is an image that is misclassified and not refused. Refused without an attack (false alarms, "
+            f"which count as not right): {alarms.value:.1%} of {plural(alarms.n, 'image')}. Misclassified and refused, "
+            f"so no success: {'; '.join(rates)}.",
+            caution=True,
+        )
     ]
 
 

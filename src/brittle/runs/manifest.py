@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from brittle.errors import quoted
 from brittle.runs.base import FORMAT, BaseManifest, KindName, data_fields, network_fields, threat_fields
@@ -43,6 +43,7 @@ class Manifest(BaseManifest):
         quantization: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
         eot_samples: how often every point was looked at, more than once for randomised networks.
+        confidence: by how many logits a success had to be won while it was searched for.
         batch: images in one call of the network; `block`: images in one part; `max_images`: the most images, None for
             all.
         network, data, threat, attacks: what was asked.
@@ -56,10 +57,16 @@ class Manifest(BaseManifest):
     quantization: int | None = Field(default=None, ge=2)
     budget: int | None = Field(default=None, ge=1)
     eot_samples: int = Field(default=1, ge=1)
+    confidence: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
     attacks: list[AttackInfo] = Field(max_length=MOST_ATTACKS)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a confidence of 0: such a file is what it was before there was any."""
+        return {name: one for name, one in plain(self).items() if one or name != "confidence"}
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:
@@ -88,6 +95,7 @@ class Manifest(BaseManifest):
             "lattice": self.quantization,
             **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
             **({} if self.eot_samples == 1 else {"draws": self.eot_samples}),
+            **({} if not self.confidence else {"confidence": self.confidence}),
             "seed": surroundings.pop("seed"),
             "images per part": self.block,
             **surroundings,

@@ -44,15 +44,20 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("width", pa.int32()),
 ]
 _BEFORE_ROUNDING = "size_unrounded"
+_REFUSALS = ("clean_refused", "refused")
+"""Columns of networks that may refuse images; files of older versions lack them."""
 PICTURES = ("original", "adversarial", "field")
 """Columns of what an image looked like before and after, as bytes; most rows have none."""
 SCHEMA = pa.schema(
     [pa.field(name, kind, nullable=False) for name, kind in _FIELDS]
     + [pa.field(_BEFORE_ROUNDING, pa.float64(), nullable=True)]
+    + [pa.field(name, pa.bool_(), nullable=True) for name in _REFUSALS]
     + [pa.field(name, pa.binary(), nullable=True) for name in PICTURES]
 )
 """Columns of a part."""
-NUMBERS = (*(name for name, _ in _FIELDS), _BEFORE_ROUNDING)
+OLDER_SCHEMA = pa.schema([one for one in SCHEMA if one.name not in _REFUSALS])
+"""Columns of a part that was written before networks could refuse images."""
+NUMBERS = (*(name for name, _ in _FIELDS), _BEFORE_ROUNDING, *_REFUSALS)
 """Every column but the pictures."""
 AT_ONCE = 256
 """Rows that are unpacked before their size is looked at."""
@@ -65,7 +70,8 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
 
     Args:
         path: the file.
-        schema: the columns that it must have; None for any.
+        schema: the columns that it must have; None for any. Those of `SCHEMA` that older versions did not write are
+            null where they are missing.
         columns: which to read; None for all.
 
     Returns:
@@ -81,15 +87,26 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
     announced = check_table(path)
     with named_in_text(path) as name, pq.ParquetFile(name, page_checksum_verification=True) as file:
         found = file.schema_arrow
-        if schema is not None and not found.remove_metadata().equals(schema):
+        plain = found.remove_metadata()
+        older = schema is SCHEMA and plain.equals(OLDER_SCHEMA)
+        if schema is not None and not (older or plain.equals(schema)):
             raise KeyError("columns")
         check_limit("cell", announced, f"the rows of {path}")
         batches: list[pa.RecordBatch] = []
         size = 0
-        wanted, threads = None if columns is None else list(columns), path.stat().st_size > SMALL
+        missing = [name for name in _REFUSALS if older and (columns is None or name in columns)]
+        wanted = None if columns is None else [name for name in columns if name not in missing]
+        threads = path.stat().st_size > SMALL
         for batch in file.iter_batches(AT_ONCE, columns=wanted, use_threads=threads):
             batches.append(batch)
             size += batch.nbytes
             check_limit("cell", size, f"the rows of {path}")
-    kept = found if columns is None else pa.schema([found.field(name) for name in columns], found.metadata)
-    return pa.Table.from_batches(batches, kept)
+    kept = found if wanted is None else pa.schema([found.field(name) for name in wanted], found.metadata)
+    return _with_refusals(pa.Table.from_batches(batches, kept), missing, columns)
+
+
+def _with_refusals(table: pa.Table, missing: Sequence[str], columns: Sequence[str] | None) -> pa.Table:
+    """Put the columns that an older file lacks, which say nothing, where they belong."""
+    for name in missing:
+        table = table.append_column(SCHEMA.field(name), pa.nulls(table.num_rows, pa.bool_()))
+    return table.select(list(SCHEMA.names if columns is None else columns)) if missing else table

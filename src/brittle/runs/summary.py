@@ -14,9 +14,12 @@ from brittle.metrics import (
     Estimate,
     Outcome,
     clean_accuracy,
+    false_alarms,
+    has_detector,
     median_size,
     median_smallest,
     quantization_cost,
+    refused_rate,
     rho_adv,
     robust_accuracy,
     rounded_success_rate,
@@ -46,6 +49,8 @@ class AttackSummary:
             one.
         nonfinite_outputs: images near which the network said NaN or infinity.
         nonfinite_gradients: images with a gradient that had an entry of that kind.
+        refused: fraction of the images right before that were returned misclassified and refused, which is no success;
+            None of networks that refuse nothing.
     """
 
     spec: str
@@ -62,6 +67,7 @@ class AttackSummary:
     quantization_cost: Estimate | None = None
     nonfinite_outputs: int = 0
     nonfinite_gradients: int = 0
+    refused: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ class Summary:
         quantization: number of levels that the adversarial images lie on; None for any values.
         budget: most queries for each image and attack; None for no limit.
         health: what the checks of the evaluation found; None where they have not been made.
+        false_alarms: fraction of the clean images that the network refuses, which counts as not right; None where it
+            refuses nothing.
         notes: what was done to the images, what was passed over, and how the classes were numbered, in sentences.
     """
 
@@ -97,6 +105,7 @@ class Summary:
     budget: int | None = None
     health: Health | None = None
     notes: tuple[str, ...] = ()
+    false_alarms: Estimate | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say; infinite numbers become null, as do both ends where there is no interval."""
@@ -105,8 +114,13 @@ class Summary:
         if self.health is not None:
             failed = [finding.check for finding in self.health.ordered("fail")]
             verdict = {"reliable": self.health.reliable, "headline": self.health.headline, "failed": failed}
-        said = {"interval_level": LEVEL, "verdict": verdict, "health": health}
-        return _finite({**asdict(replace(self, health=None)), **said})
+        said: dict[str, Any] = {"interval_level": LEVEL, "verdict": verdict, "health": health}
+        plain = asdict(replace(self, health=None)) | said
+        if self.false_alarms is None:  # what is said of a detector where there is one
+            del plain["false_alarms"]
+            for line in plain["attacks"]:
+                del line["refused"]
+        return _finite(plain)
 
 
 def summarise(folder: RunFolder) -> Summary:
@@ -132,6 +146,7 @@ def summarise(folder: RunFolder) -> Summary:
         budget=manifest.budget,
         health=folder.health(),
         notes=tuple(manifest.data.said),
+        false_alarms=false_alarms(every[0]) if has_detector(every[0]) else None,
     )
 
 
@@ -163,6 +178,7 @@ def _line(info: AttackInfo, table: pa.Table, on_grid: bool) -> AttackSummary:
         quantization_cost=quantization_cost(table) if searched and bool(flags(table, "success").any()) else None,
         nonfinite_outputs=int((integers(table, "nonfinite_outputs") > 0).sum()),
         nonfinite_gradients=int((integers(table, "nonfinite_gradients") > 0).sum()),
+        refused=refused_rate(table) if right and has_detector(table) else None,
     )
 
 

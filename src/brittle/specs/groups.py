@@ -160,6 +160,8 @@ class Question:
         quantization: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by
             default.
         radius: in the units of the images, for flow in pixels; by default the one most often reported for the threat.
+        confidence: by how many logits a success must be won while it is searched for, see `run`; by default what the
+            defence is attacked with, and 0 without one.
 
     Example:
         >>> Question("linf:8/255", quantization=256).threat
@@ -195,6 +197,10 @@ class Question:
             name="eps",
             kind=str | None,
         ),
+    ] = None
+    confidence: Annotated[
+        Annotated[float, Within(0)] | None,
+        Option("By how many logits a success must be won in the search, as against detectors; 0 by default."),
     ] = None
 
     def __post_init__(self):

@@ -43,6 +43,11 @@ class UniversalProblem:
 
     def __post_init__(self):
         check_fields(self)
+        if self.classifier.rejects:
+            raise InputError(
+                "the network may refuse images, and universal perturbations are not judged by refusals; leave out the "
+                "detector, or attack the images one by one"
+            )
 
     @property
     def radius(self) -> float:
