@@ -123,6 +123,8 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
         "jpeg": "brittle.defences.jpeg:JPEG",
         "quilting": "brittle.defences.quilting:Quilting",
         "tv": "brittle.defences.total_variation:TotalVariation",
+        "randomise": "brittle.defences.randomise:Randomise",
+        "sap": "brittle.defences.sap:StochasticActivationPruning",
     },
     "brittle.defences",
     _subclass_of("brittle.defences:Defence"),
