@@ -125,6 +125,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
         "tv": "brittle.defences.total_variation:TotalVariation",
         "randomise": "brittle.defences.randomise:Randomise",
         "sap": "brittle.defences.sap:StochasticActivationPruning",
+        "thermometer": "brittle.defences.thermometer:Thermometer",
     },
     "brittle.defences",
     _subclass_of("brittle.defences:Defence"),
