@@ -24,6 +24,10 @@ def train(
         str, typer.Option("--set", metavar="FIELD=VALUE,...", help="batch, rate, optimiser, schedule, decay, ...")
     ] = "",
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own number.")] = None,
+    defence: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="Train behind a defence, such as thermometer; open the weights with it too."),
+    ] = None,
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
     ] = None,
@@ -58,6 +62,7 @@ def train(
             recipe=recipe,
             settings=settings,
             epochs=epochs,
+            **({} if defence is None else {"defence": defence}),
             attack=attack,
             question=question,
             fraction=fraction,

@@ -21,7 +21,7 @@ _NAMES = (
     *("elu", "elu_", "selu", "selu_", "celu", "celu_", "gelu", "silu", "mish", "softplus", "softsign", "hardtanh"),
     *("hardtanh_", "hardswish", "hardsigmoid", "tanh", "tanh_", "sigmoid", "sigmoid_"),
 )
-_SPACES = (functional, torch, Tensor, torch._C._nn)  # pyright: ignore[reportPrivateUsage]
+_SPACES = (functional, torch, Tensor)
 _PLAIN = {getattr(space, name) for space in _SPACES for name in _NAMES if hasattr(space, name)}
 _IN_PROGRAMS = {
     getattr(torch.ops.aten, name).default

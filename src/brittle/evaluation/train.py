@@ -20,6 +20,7 @@ from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_words
 from brittle.evaluation.compatibility import check_labels
+from brittle.evaluation.design_behind import DesignBehind, bare, said_of
 from brittle.evaluation.plan import spec_of, threat_of
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
@@ -95,7 +96,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         force: replace what another training left in the folder.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
-        **options: single fields of these values, as in `audit`.
+        **options: single fields of these values, as in `audit`; of those of the network only `defence`, behind which it
+            is trained: open its weights with the same one.
 
     Returns:
         The files, the epochs and what was measured on `test`.
@@ -109,25 +111,11 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if note:
         warnings.warn(note, DeprecationWarning, stacklevel=3)
     nothing = (
-        "weights",
-        "dtype",
-        "binary",
-        "probabilities",
-        "labels",
-        "class_order",
-        "resize",
-        "crop",
-        "skip_bad",
-        "target",
-        "quantization",
-        "budget",
-        "eot_samples",
-        "batch",
-        "defence",
-        "defence_data",
-        "naive",
+        *("weights", "dtype", "binary", "probabilities", "labels", "class_order", "resize", "crop", "skip_bad"),
+        *("target", "quantization", "budget", "eot_samples", "batch", "defence_data", "naive"),
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
+    design = design if asked.model.defence is None else DesignBehind.of(design, asked.model.defence)
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
     seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
@@ -140,6 +128,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if adversarial is not None:
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "recipe": recipe, "set": settings}
+    given |= {"defence": said_of(design).get("defence")}
     text, norm = (None, None) if attack is None else (spec_of(attack).text, threat.name)
     given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm}
     given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
@@ -216,8 +205,8 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
             found = _measured(tested, module, history)
             said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
             about = _about(source, test, *found, said)
-            story = training_story(design.name, in_shell(command), history, about)
-            done = save(folder, module, story, history, found, said)
+            story = training_story(design.name, in_shell(command), history, about) | said_of(design)
+            done = save(folder, bare(design, module), story, history, found, said)
         folder.finish()
     return done
 
