@@ -120,6 +120,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
         "crops": "brittle.defences.crops:Crops",
+        "distillation": "brittle.defences.distillation:Distillation",
         "jpeg": "brittle.defences.jpeg:JPEG",
         "quilting": "brittle.defences.quilting:Quilting",
         "tv": "brittle.defences.total_variation:TotalVariation",
