@@ -34,6 +34,10 @@ def train(
     fraction: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
+    distil: Annotated[
+        float | None,
+        typer.Option(metavar="TEMPERATURE", help="Train a teacher first, then the network on its softmax at this."),
+    ] = None,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -68,6 +72,7 @@ def train(
             fraction=fraction,
             warmup=warmup,
             clean_epochs=clean_epochs,
+            distil=distil,
             effort=effort,
             force=force,
             progress=passes.tell,
