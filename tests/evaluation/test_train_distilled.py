@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from brittle.cli.app import app
@@ -26,15 +25,6 @@ def test_the_course_tells_of_teacher_and_student(distilled):
     assert "--distil 20" in story["command"]
     assert {path.name for path in distilled.folder.iterdir()} >= {"weights.safetensors", "training.json"}
     assert not list(distilled.folder.glob("checkpoint*"))
-
-
-def test_logits_are_larger_than_those_of_an_ordinary_network(distilled, tmp_path):
-    plain = train("digits-lenet", "digits:train", tmp_path / "out", **ASKED)
-    images = torch.rand(8, 1, 28, 28)
-    spread = [
-        open_network("digits-lenet", weights=one.folder).module(images).std().item() for one in (distilled, plain)
-    ]
-    assert spread[0] > 2 * spread[1]
 
 
 @pytest.mark.parametrize("epochs_done", [1, 2, 3])

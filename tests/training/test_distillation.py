@@ -16,11 +16,11 @@ IMAGES = torch.rand(48, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 LABELS = (IMAGES.mean((1, 2, 3)) > 0.5).long()
 
 
-def network() -> nn.Sequential:
+def network() -> nn.Module:
     return seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 2)), 0)
 
 
-def trained(settings: PlainTraining = SETTINGS, soft: torch.Tensor | None = None) -> nn.Sequential:
+def trained(settings: PlainTraining = SETTINGS, soft: torch.Tensor | None = None) -> nn.Module:
     module = network()
     train(module, IMAGES, LABELS, settings=settings, soft=soft)
     return module

@@ -203,7 +203,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     with TrainingFolder.create(path, manifest, force=force) as folder:
         done = finished(folder, settings, adversarial)
         if done is None:
-            how = {"settings": settings, "device": device, "progress": progress, "watch": watch}
+            how: dict[str, Any] = {"settings": settings, "device": device, "progress": progress, "watch": watch}
             how |= {} if distilled else {"adversarial": adversarial}
             training = distil_named if distilled else train_named
             module, history, *taught = training(design, images, labels, checkpoint=folder.checkpoint, **how)
