@@ -46,8 +46,9 @@ class StochasticActivationPruning(Defence):
     exported program. Pruned are the values of ReLU, its relatives, tanh and sigmoid, wherever their first dimension is
     that of the images.
 
-    Deviations: by default every unit is kept or not on its own, with the published probability, as in the code of
-    Athalye et al.; drawn with replacement, units compete a little. With `replacement` they are drawn as published: a
+    Deviations: by default every unit is kept or not on its own, as in the code of Athalye et al., with the published
+    probability (they prune the outputs of convolutions, with 1 - exp(-r p)); drawn with replacement, units compete a
+    little. With `replacement` they are drawn as published: a
     unit is then found by adding up those before it, so that a rounding error in one of them, such as other images
     beside it bring about, can pass a draw to a neighbour. Random numbers are the same for all images of a pass.
 
