@@ -120,9 +120,13 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
         "crops": "brittle.defences.crops:Crops",
+        "distillation": "brittle.defences.distillation:Distillation",
         "jpeg": "brittle.defences.jpeg:JPEG",
         "lid": "brittle.defences.lid:LID",
         "quilting": "brittle.defences.quilting:Quilting",
+        "randomise": "brittle.defences.randomise:Randomise",
+        "sap": "brittle.defences.sap:StochasticActivationPruning",
+        "thermometer": "brittle.defences.thermometer:Thermometer",
         "tv": "brittle.defences.total_variation:TotalVariation",
     },
     "brittle.defences",

@@ -24,12 +24,20 @@ def train(
         str, typer.Option("--set", metavar="FIELD=VALUE,...", help="batch, rate, optimiser, schedule, decay, ...")
     ] = "",
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own number.")] = None,
+    defence: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="Train behind a defence, such as thermometer; open the weights with it too."),
+    ] = None,
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
     ] = None,
     fraction: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
+    distil: Annotated[
+        float | None,
+        typer.Option(metavar="TEMPERATURE", help="Train a teacher first, then the network on its softmax at this."),
+    ] = None,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -58,11 +66,13 @@ def train(
             recipe=recipe,
             settings=settings,
             epochs=epochs,
+            **({} if defence is None else {"defence": defence}),
             attack=attack,
             question=question,
             fraction=fraction,
             warmup=warmup,
             clean_epochs=clean_epochs,
+            distil=distil,
             effort=effort,
             force=force,
             progress=passes.tell,

@@ -20,6 +20,7 @@ from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_words
 from brittle.evaluation.compatibility import check_labels
+from brittle.evaluation.design_behind import DesignBehind, bare, said_of
 from brittle.evaluation.plan import spec_of, threat_of
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
@@ -38,6 +39,7 @@ from brittle.runs.results import TrainingFolder
 from brittle.specs import Asked, DataLike, DataSpec, Effort, Question
 from brittle.threats import parse_threat
 from brittle.training.adversarial import AdversarialTraining
+from brittle.training.distillation import distil_named
 from brittle.training.epoch import Epoch
 from brittle.training.plain import Design, History, accuracy, identity_of, seeded, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
@@ -65,6 +67,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     fraction: float = 1.0,
     warmup: float = 0.0,
     clean_epochs: CountOrNone = 0,
+    distil: float | None = None,
     effort: Effort | None = None,
     force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
@@ -91,11 +94,13 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         fraction: fraction of each batch that is attacked.
         warmup: epochs over which the radius grows from 0.
         clean_epochs: first epochs without the attack.
+        distil: temperature of a defensive distillation: a teacher is trained first, then the network on its answers.
         effort: device, and the seed of weights, order, augmentation and attacks, instead of the recipe's.
         force: replace what another training left in the folder.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
-        **options: single fields of these values, as in `audit`.
+        **options: single fields of these values, as in `audit`; of those of the network only `defence`, behind which it
+            is trained: open its weights with the same one.
 
     Returns:
         The files, the epochs and what was measured on `test`.
@@ -109,38 +114,27 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if note:
         warnings.warn(note, DeprecationWarning, stacklevel=3)
     nothing = (
-        "weights",
-        "dtype",
-        "binary",
-        "probabilities",
-        "labels",
-        "class_order",
-        "resize",
-        "crop",
-        "skip_bad",
-        "target",
-        "quantization",
-        "confidence",
-        "budget",
-        "eot_samples",
-        "batch",
-        "defence",
-        "defence_data",
-        "naive",
+        *("weights", "dtype", "binary", "probabilities", "labels", "class_order", "resize", "crop", "skip_bad"),
+        *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive"),
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
+    design = design if asked.model.defence is None else DesignBehind.of(design, asked.model.defence)
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
     seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
+    if distil is not None and (attack is not None or recipe is not None):
+        raise InputError("distil is given beside an attack or a recipe; train on one of them")
     course = {"fraction": fraction, "warmup": warmup, "clean_epochs": clean_epochs}
     adversarial = what_is_attacked(recipe, attack, threat, eps, course)
     chosen = adversarial_recipe(recipe).settings if recipe else RECIPES.get(network, PlainTraining())
     chosen = with_settings(chosen, settings)
+    chosen = chosen if distil is None else replace(chosen, temperature=distil)
     chosen = replace(chosen, epochs=epochs or chosen.epochs, seed=chosen.seed if seed is None else seed)
     source = open_images(asked.data, Fit(*design.input_shape))
     if adversarial is not None:
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "recipe": recipe, "set": settings}
+    given |= {"defence": said_of(design).get("defence"), "distil": distil}
     text, norm = (None, None) if attack is None else (spec_of(attack).text, threat.name)
     given |= {"epochs": epochs, "attack": text, "eps": eps, **changed_course(course), "norm": norm}
     given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
@@ -149,6 +143,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         *(design, source, path, command),
         settings=chosen,
         adversarial=adversarial,
+        distilled=distil is not None,
         test=test,
         device=device,
         force=force,
@@ -165,6 +160,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     *,
     settings: PlainTraining,
     adversarial: AdversarialTraining | None = None,
+    distilled: bool = False,
     test: str | None = None,
     device: str = "cpu",
     force: bool = False,
@@ -180,6 +176,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         command: what the user typed, word by word, for the story that the folder tells.
         settings: of the training.
         adversarial: what is done to the images before each step.
+        distilled: train a teacher first, both at the temperature of the settings.
         test: images to measure the accuracy on afterwards.
         device: where to train.
         force: replace what another training made.
@@ -197,6 +194,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     tested = None if test is None else _tested(test, source.classes, design)
     first = seeded(design.build, settings.seed)
     stated = json.loads(identity_of(first, images, labels, settings, adversarial))
+    stated["settings"] |= {"distilled": True} if distilled else {}
     manifest = manifest_of(design, first, stated, source, tested, command=list(command), device=device)
     check_shape(design.name, design.input_shape, images)
     classes = check_trainable(first, images, labels)
@@ -205,20 +203,16 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     with TrainingFolder.create(path, manifest, force=force) as folder:
         done = finished(folder, settings, adversarial)
         if done is None:
-            module, history = train_named(
-                *(design, images, labels),
-                settings=settings,
-                adversarial=adversarial,
-                checkpoint=folder.checkpoint,
-                device=device,
-                progress=progress,
-                watch=watch,
-            )
+            how: dict[str, Any] = {"settings": settings, "device": device, "progress": progress, "watch": watch}
+            how |= {} if distilled else {"adversarial": adversarial}
+            training = distil_named if distilled else train_named
+            module, history, *taught = training(design, images, labels, checkpoint=folder.checkpoint, **how)
             found = _measured(tested, module, history)
             said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
             about = _about(source, test, *found, said)
-            story = training_story(design.name, in_shell(command), history, about)
-            done = save(folder, module, story, history, found, said)
+            story = training_story(design.name, in_shell(command), history, about) | said_of(design)
+            story |= {"teacher": [asdict(one) for one in taught[0].epochs]} if taught else {}
+            done = save(folder, bare(design, module), story, history, found, said)
         folder.finish()
     return done
 

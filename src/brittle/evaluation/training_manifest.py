@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from brittle.data import Source
+from brittle.evaluation.design_behind import said_of
 from brittle.evaluation.provenance import data_info
 from brittle.models import digest_of
 from brittle.models.network import parameters_of
@@ -41,6 +42,7 @@ def manifest_of(
             input_shape=design.input_shape,
             bounds=(0.0, 1.0),
             tensors=stated["tensors that are no weights"],
+            defence=said_of(design).get("defence", ""),
         ),
         data=data_info(source),
         content=stated["images and labels"],

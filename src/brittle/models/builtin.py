@@ -7,6 +7,7 @@ from brittle.errors import ModelError
 from brittle.models.architectures import ARCHITECTURES
 from brittle.models.network import Network, digest_of, parameters_of, seeded
 from brittle.models.weights import load_weights
+from brittle.models.wider import as_trained
 
 
 def load_builtin(name: str, weights: Path | None = None) -> Network:
@@ -23,7 +24,7 @@ def load_builtin(name: str, weights: Path | None = None) -> Network:
         >>> load_builtin("digits-lenet").input_shape
         (1, 28, 28)
     """
-    architecture = ARCHITECTURES[name]
+    architecture = ARCHITECTURES[name] if weights is None else as_trained(ARCHITECTURES[name], weights)
     with seeded():
         module = architecture.build()
     if weights is not None:

@@ -29,6 +29,8 @@ WEIGHTS_FILE, EPOCHS_FILE = "weights.safetensors", "training.json"
 """What the folder of a training holds."""
 CHECKPOINT_FILE = "checkpoint"
 """What work that was killed goes on from; it is gone once the work is finished."""
+TEACHER_FILE = f"{CHECKPOINT_FILE}.teacher"
+"""The same of the teacher of a distillation, beside it."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from brittle.errors import RunError
 from brittle.reading import open_ordinary
 from brittle.runs.folder import ManifestFolder
-from brittle.runs.kinds import CHECKPOINT_FILE, TRAINING, UNIVERSAL
+from brittle.runs.kinds import CHECKPOINT_FILE, TEACHER_FILE, TRAINING, UNIVERSAL
 from brittle.runs.result_manifests import ResultManifest, TrainingManifest, UniversalManifest
 from brittle.runs.surroundings import now
 
@@ -98,6 +98,15 @@ class TrainingFolder(ResultFolder[TrainingManifest]):
 
     of = TrainingManifest
     kind = TRAINING
+
+    def finish(self) -> None:
+        """Finish as any other, and remove the checkpoint of a teacher too."""
+        (self.path / TEACHER_FILE).unlink(missing_ok=True)
+        super().finish()
+
+    def files_of_work(self) -> Iterable[Path]:
+        """The files, and the checkpoints."""
+        return (*super().files_of_work(), self.path / TEACHER_FILE)
 
 
 def _digest(path: Path) -> str | None:

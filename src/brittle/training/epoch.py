@@ -152,6 +152,7 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     generator: torch.Generator,
     adversarial: AdversarialTraining | None = None,
     watch: Callable[[float], None] | None = None,
+    soft: Tensor | None = None,
 ) -> Epoch:
     """One pass over the images in a new order; the learning rate, and an attack's radius, move with every step."""
     began, device = perf_counter(), device_of(module)
@@ -169,7 +170,8 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
         some = _augmented(some, settings, generator).to(device)
         some = attacks.on(some, truth, chosen, done) if attacks else some
         logits = logits_of(module, some)
-        loss = functional.cross_entropy(logits, truth)
+        wanted = truth if soft is None else soft[chosen.to(soft.device)].to(device)
+        loss = functional.cross_entropy(logits / settings.temperature, wanted)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

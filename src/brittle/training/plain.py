@@ -45,6 +45,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     *,
     settings: PlainTraining | None = None,
     adversarial: AdversarialTraining | None = None,
+    soft: Tensor | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
@@ -61,6 +62,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         labels: int64, n.
         settings: how to train; `PlainTraining()` when not given.
         adversarial: how the images are attacked before each step; not at all when not given.
+        soft: probabilities of the classes, (n, k), to be learnt in place of the labels (at the settings' temperature).
         checkpoint: a file to be written after every epoch and to go on from where it exists.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
@@ -81,7 +83,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         2
     """
     settings = settings or PlainTraining()
-    identity = identity_of(module, images, labels, settings, adversarial) if checkpoint else ""
+    identity = identity_of(module, images, labels, settings, adversarial, soft) if checkpoint else ""
     try:
         check_trainable(module, images, labels)
         optimiser = _optimiser(module, settings)
@@ -91,7 +93,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         for number in range(resumed + 1, settings.epochs + 1):
             with own_randomness(module, settings, number) as generator:
                 data = (images, labels)
-                epochs.append(run_epoch(module, optimiser, data, settings, number, generator, adversarial, watch))
+                epochs.append(run_epoch(module, optimiser, data, settings, number, generator, adversarial, watch, soft))
             if checkpoint:
                 state = Checkpoint(identity, tuple(map(asdict, epochs)))
                 save_checkpoint(checkpoint, module, optimiser, state, images)
@@ -128,6 +130,7 @@ def train_named(  # noqa: PLR0913  # each of these is a question of its own
     *,
     settings: PlainTraining | None = None,
     adversarial: AdversarialTraining | None = None,
+    soft: Tensor | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
     progress: Callable[[Epoch], None] | None = None,
@@ -141,6 +144,7 @@ def train_named(  # noqa: PLR0913  # each of these is a question of its own
         labels: int64, n.
         settings: how to train; the architecture's own recipe (`RECIPES`) when not given.
         adversarial: see `train`.
+        soft: see `train`.
         checkpoint: see `train`.
         device: where to train.
         progress: called after every epoch.
@@ -159,6 +163,7 @@ def train_named(  # noqa: PLR0913  # each of these is a question of its own
         *(module, images, labels),
         settings=settings,
         adversarial=adversarial,
+        soft=soft,
         checkpoint=checkpoint,
         progress=progress,
         watch=watch,
@@ -232,6 +237,7 @@ def identity_of(
     labels: Tensor,
     settings: PlainTraining,
     adversarial: AdversarialTraining | None,
+    soft: Tensor | None = None,
 ) -> str:
     """States everything that a training depends on, except the first weights: recipe, data, names, shapes and code.
 
@@ -241,10 +247,11 @@ def identity_of(
         labels: of the training.
         settings: of the training.
         adversarial: what is done to the images before each step.
+        soft: what is learnt in place of the labels.
     """
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
     seen = hashlib.sha256(f"{tuple(images.shape)} {images.dtype}".encode())
-    for some in (*images.split(4096), labels):
+    for some in (*images.split(4096), labels, *([] if soft is None else [soft])):
         seen.update(some.detach().cpu().contiguous().numpy().tobytes())
     return stated(
         {

@@ -28,6 +28,7 @@ class PlainTraining:
         seed: of the first weights, the order, the augmentation and the dropout.
         threads: processor threads used while training; None leaves torch's setting, a number makes the weights
             independent of it.
+        temperature: T; the loss is that of the logits divided by it. Networks answer undivided.
 
     Example:
         >>> PlainTraining(epochs=2).schedule
@@ -45,6 +46,7 @@ class PlainTraining:
     flip: bool = False
     seed: Seed = 0
     threads: int | None = None
+    temperature: float = 1.0
 
     def __post_init__(self):
         """Refuses invalid settings."""
@@ -54,6 +56,8 @@ class PlainTraining:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if not 0 < self.rate < math.inf:
             raise InputError(f"rate is {self.rate}; it must be a positive number, such as 0.05")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature is {self.temperature}; it must be a positive number, such as 20")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads is {self.threads}; it must be at least 1, or None for torch's own setting")
         for name, known in (("optimiser", ("sgd", "adam")), ("schedule", ("constant", "cosine", "steps"))):
