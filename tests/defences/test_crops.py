@@ -1,6 +1,7 @@
 """The mean prediction over random crops."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -62,3 +63,12 @@ def test_other_outputs_than_logits_are_refused(options):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(InputError):
         Crops(**wrong)
+
+
+def test_a_network_that_returns_an_object_with_logits_is_averaged_too():
+    class Wrapped(nn.Module):
+        def forward(self, images: torch.Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logits=images.flatten(1)[:, :3])
+
+    found = Crops(crops=2).protect(Classifier(Wrapped())).logits(torch.rand(2, 1, 4, 4))
+    assert found.shape == (2, 3)

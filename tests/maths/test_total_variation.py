@@ -79,3 +79,11 @@ def test_a_large_weight_leaves_nothing_but_one_grey():
 def test_nothing_kept_and_no_images():
     assert torch.isfinite(reconstructed(images(), torch.zeros_like(mask()), 0.03)).all()
     assert reconstructed(images()[:0], mask(), 0.03).shape == (0, 1, 9, 10)
+
+
+def test_no_image_is_searched_for_longer_because_of_its_neighbours():
+    x, kept = images(3, 1).float(), mask()
+    x[1] = 0.5 + 0.01 * x[1]  # done long before the others
+    together = reconstructed(x, kept, 0.3)
+    for number in range(3):
+        assert torch.equal(reconstructed(x[number : number + 1], kept, 0.3)[0], together[number])

@@ -28,6 +28,8 @@ class Chain(Defence):
     def __post_init__(self):
         if len(self.links) < 2:
             raise InputError(f"a chain of {len(self.links)} defences; expected two or more, such as jpeg+randomise")
+        needed = max(link.images_needed for link in self.links)
+        object.__setattr__(self, "images_needed", needed)  # what the hungriest link needs
 
     def protect(self, classifier: Classifier) -> Classifier:
         """Return the classifier behind all of them."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from brittle.arguments import Count, Within, check_fields
 from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.memory_format import logits_in
 from brittle.defences.defence import Adaptive, Defence, Masking
 from brittle.errors import InputError
 from brittle.types import Images
@@ -92,5 +93,6 @@ class _Ensemble(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         places = self.defence.places(self.defence.crops, images)
-        said = [self.module(self.defence.cropped(images, top, left)).log_softmax(1) for top, left in places]
+        seen = (self.defence.cropped(images, top, left) for top, left in places)
+        said = [logits_in(self.module(one)).log_softmax(1) for one in seen]
         return torch.stack(said).logsumexp(0) - math.log(len(said))

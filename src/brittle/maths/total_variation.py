@@ -124,6 +124,7 @@ def _searched(z: Tensor, x: Tensor, kept: Tensor, weight: float) -> Tensor:
     """Let kept values move too: Chambolle & Pock's primal-dual steps, of which the best image is returned."""
     rows, columns = torch.zeros_like(z.diff(dim=2)), torch.zeros_like(z.diff(dim=3))
     best, least, ahead, dual = z, _objective(z, x, kept, weight), z, 1 / (8 * PRIMAL)
+    done = torch.zeros_like(least, dtype=torch.bool)
     for number in range(1, STEPS + 1):
         rows = _within(rows + dual * ahead.diff(dim=2), 3, weight)
         columns = _within(columns + dual * ahead.diff(dim=3), 2, weight)
@@ -134,10 +135,11 @@ def _searched(z: Tensor, x: Tensor, kept: Tensor, weight: float) -> Tensor:
         ahead, z = 2 * new - z, new
         if number % STEPS_BETWEEN == 0:
             value = _objective(z, x, kept, weight)
-            better, gain = value < least, float(((least - value) / least.clamp_min(FLAT)).max())
+            better = (value < least) & ~done  # what is done stays: no image waits for its neighbours
+            done |= least - value <= TOLERANCE * least.clamp_min(FLAT)
             best = torch.where(better[:, None, None, None], z, best)
-            least = torch.minimum(value, least)
-            if gain <= TOLERANCE:
+            least = torch.where(better, value, least)
+            if done.all():
                 break
     return best
 
