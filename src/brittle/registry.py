@@ -120,8 +120,10 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
         "crops": "brittle.defences.crops:Crops",
+        "defense-gan": "brittle.defences.defense_gan:DefenseGAN",
         "jpeg": "brittle.defences.jpeg:JPEG",
         "lid": "brittle.defences.lid:LID",
+        "pixeldefend": "brittle.defences.pixeldefend:PixelDefend",
         "quilting": "brittle.defences.quilting:Quilting",
         "tv": "brittle.defences.total_variation:TotalVariation",
     },
