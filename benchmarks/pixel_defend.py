@@ -1,4 +1,4 @@
-"""PixelDefend beside ART's, on the same images with the same PixelCNN, one thread, in one run; seconds are those of the processor.
+"""PixelDefend beside ART's: the same images and PixelCNN, one thread, one run; seconds are those of the processor.
 
     python benchmarks/pixel_defend.py [images]
 

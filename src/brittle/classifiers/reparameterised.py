@@ -34,7 +34,7 @@ class Reparameterised:
         >>> import brittle
         >>> mirror = Reparameterised(brittle.Classifier(nn.Flatten()), lambda z: z.sigmoid()[:, :, None, None])
         >>> latents, labels = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1])
-        >>> found = brittle.run(brittle.attacks.PGD(), mirror.of_latents, mirror.shaped(latents), labels,
+        >>> found = brittle.run(brittle.PGD(), mirror.of_latents, mirror.shaped(latents), labels,
         ...                     threat=brittle.Lp("inf", 0.8))
         >>> found.success.tolist(), mirror.images(found.adversarial).shape
         ([True, False], torch.Size([2, 2, 1, 1]))
