@@ -79,6 +79,7 @@ def test_the_gradient_is_that_through_the_generator(around: Reparameterised):
     (found,) = torch.autograd.grad(around.of_latents.logits(latents)[:, 0].sum(), latents)
     weights = around.classifier.module[1].weight[0]
     images = around.generator(latents.flatten(1)).flatten(1)
+    assert isinstance(around.generator, Generator)
     expected = (weights * images * (1 - images)) @ around.generator.layer.weight
     torch.testing.assert_close(found.flatten(1), expected)
 
