@@ -117,7 +117,8 @@ def _pass(line: Pass) -> str:
 
 
 def _epoch(epoch: Epoch) -> str:
-    said = f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}   accuracy {epoch.accuracy:.2%}"
+    said = f"epoch {epoch.number:3d}   loss {epoch.loss:.4f}"
+    said += "" if epoch.accuracy is None else f"   accuracy {epoch.accuracy:.2%}"
     if epoch.adversarial_accuracy is not None and epoch.clean_accuracy is not None:
         said += f"   attacked {epoch.adversarial_accuracy:.2%}   before {epoch.clean_accuracy:.2%}"
         said += "" if epoch.radius is None else f"   radius {epoch.radius:.3g}"

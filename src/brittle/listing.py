@@ -11,6 +11,7 @@ from brittle.core.attack import Attack
 from brittle.data import FORMS
 from brittle.defences import Defence
 from brittle.errors import InputError
+from brittle.evaluation.generative import MEANINGS as GENERATIVE_MEANINGS
 from brittle.evaluation.spec import options_of, spec_syntax
 from brittle.models import ARCHITECTURES
 from brittle.plugins.names import OWN
@@ -151,6 +152,7 @@ def _models() -> list[Listed]:
         )
         for name, one in ARCHITECTURES.items()
     ]
+    built += [Listed("models", name, meaning) for name, meaning in GENERATIVE_MEANINGS.items()]
     forms = [Listed("models", form, meaning) for form, meaning in NETWORK_FORMS.items()]
     return [*built, *_described("models", NETWORKS, ARCHITECTURES), *forms]
 

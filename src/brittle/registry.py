@@ -120,9 +120,11 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     {
         "bit-depth": "brittle.defences.bit_depth:BitDepth",
         "crops": "brittle.defences.crops:Crops",
+        "defense-gan": "brittle.defences.defense_gan:DefenseGAN",
         "distillation": "brittle.defences.distillation:Distillation",
         "jpeg": "brittle.defences.jpeg:JPEG",
         "lid": "brittle.defences.lid:LID",
+        "pixeldefend": "brittle.defences.pixeldefend:PixelDefend",
         "quilting": "brittle.defences.quilting:Quilting",
         "randomise": "brittle.defences.randomise:Randomise",
         "sap": "brittle.defences.sap:StochasticActivationPruning",

@@ -1,21 +1,29 @@
 """Every registered defence keeps the contract; one that looks at neighbours or alters the network does not."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from brittle import Classifier
 from brittle.defences import Defence, Masking
+from brittle.defences.defense_gan import DefenseGAN
 from brittle.defences.transformation import InputTransformation
+from brittle.models.generative import WGAN
 from brittle.registry import DEFENCES
 
 SIZES = ((1, 12, 12), (3, 12, 12), (3, 13, 11))
 """Grey, colour, and odd sizes of unequal sides."""
+FOLDER = TemporaryDirectory(prefix="brittle-contract-")
+"""Of weights that fit them."""
 
 
 class Network(nn.Module):
@@ -50,8 +58,25 @@ def images_of(shape: tuple[int, int, int], count: int = 4) -> Tensor:
 
 
 @cache
+def generator_of(shape: tuple[int, int, int]) -> str:
+    """The file of a small generator of images of a shape."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = WGAN(*shape, latent=4, features=4)
+    design = json.dumps({"architecture": "wgan", "design": made.design})
+    path = Path(FOLDER.name) / f"{'x'.join(map(str, shape))}.safetensors"
+    save_file(made.state_dict(), path, {"brittle": design})
+    return str(path)
+
+
+def made_for(kind: type[Defence], shape: tuple[int, int, int]) -> Defence:
+    """The defence with its defaults; one that is for images of one shape alone is told of it."""
+    return DefenseGAN(steps=4, restarts=3, weights=generator_of(shape)) if kind is DefenseGAN else kind()
+
+
+@cache
 def prepared(kind: type[Defence], shape: tuple[int, int, int]) -> tuple[Defence, Classifier]:
-    defence = kind()
+    defence = made_for(kind, shape)
     classifier = classifier_of(defence, shape[0])
     clean = images_of(shape, defence.images_needed) if defence.images_needed else None
     return defence.prepare(classifier, clean), classifier

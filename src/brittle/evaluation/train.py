@@ -21,6 +21,7 @@ from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_words
 from brittle.evaluation.compatibility import check_labels
 from brittle.evaluation.design_behind import DesignBehind, bare, said_of
+from brittle.evaluation.generative import GENERATIVE, train_by_images
 from brittle.evaluation.plan import spec_of, threat_of
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.recipes import adversarial_recipe, changed_course, what_is_attacked
@@ -108,9 +109,9 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     Raises:
         BrittleError: invalid input or an input/output failure.
     """
-    if network not in ARCHITECTURES:
-        raise InputError(f"there is no architecture {network!r}; there are {', '.join(ARCHITECTURES)}")
-    design, (path, note) = ARCHITECTURES[network], folder_of(out)
+    if network not in (*ARCHITECTURES, *GENERATIVE):
+        raise InputError(f"there is no architecture {network!r}; there are {', '.join((*ARCHITECTURES, *GENERATIVE))}")
+    path, note = folder_of(out)
     if note:
         warnings.warn(note, DeprecationWarning, stacklevel=3)
     nothing = (
@@ -118,6 +119,12 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive"),
     )
     asked = Asked.of(network, data, question, effort, options, without=nothing)
+    if network in GENERATIVE:
+        beside = {"test": test, "recipe": recipe, "attack": attack, "defence": asked.model.defence, "distil": distil}
+        beside |= {"warmup": warmup, "clean_epochs": clean_epochs}
+        told = {"progress": progress, "watch": watch, "force": force}
+        return train_by_images(asked, path, settings, epochs, beside, **told)
+    design = ARCHITECTURES[network]
     design = design if asked.model.defence is None else DesignBehind.of(design, asked.model.defence)
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")

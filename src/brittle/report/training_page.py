@@ -47,12 +47,13 @@ def render(story: dict[str, Any]) -> str:
     """The whole page as text."""
     epochs: list[dict[str, Any]] = story["epochs"]
     names = _kinds(story)
-    curves = (
-        _curves("Accuracy", "right, %", "accuracy", epochs, names, 100),
-        _curves("Loss", "cross-entropy, nats", "loss", epochs, names, 1),
-    )
-    heads = [f"{what}, {name}" for name in names.values() for what in ("accuracy", "loss")]
-    rows = [(int(one["number"]), _cells(one, names), duration(one["seconds"])) for one in epochs]
+    objective = story.get("objective")
+    curves = (_curves("Loss", objective or "cross-entropy, nats", "loss", epochs, names, 1),)
+    if objective is None:  # what is trained by labels
+        curves = (_curves("Accuracy", "right, %", "accuracy", epochs, names, 100), *curves)
+    measured = ("loss",) if objective else ("accuracy", "loss")
+    heads = [f"{what}, {name}" for name in names.values() for what in measured]
+    rows = [(int(one["number"]), _cells(one, names, measured), duration(one["seconds"])) for one in epochs]
     return fill(
         "training.html",
         drawing_figures(curves),
@@ -89,12 +90,10 @@ def _curves(
     return Curves(title, caption if len(names) > 1 else caption.partition(";")[0] + ".", "epoch", axis, lines)
 
 
-def _cells(epoch: dict[str, Any], names: dict[str, str]) -> list[str]:
-    cells: list[str] = []
-    for prefix in names:
-        accuracy, loss = epoch[prefix + "accuracy"], epoch[prefix + "loss"]
-        cells += ["–" if accuracy is None else percent(accuracy), "–" if loss is None else significant(loss)]
-    return cells
+def _cells(epoch: dict[str, Any], names: dict[str, str], measured: Sequence[str]) -> list[str]:
+    found = [(what, epoch[prefix + what]) for prefix in names for what in measured]
+    style = {"accuracy": percent, "loss": significant}
+    return ["–" if value is None else style[what](value) for what, value in found]
 
 
 def _results(data: dict[str, Any]) -> list[tuple[str, str]]:

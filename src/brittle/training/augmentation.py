@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from brittle.training.recipe import PlainTraining
 from brittle.types import Images
 
 
@@ -46,6 +47,17 @@ def flip(images: Images, generator: torch.Generator) -> Images:
     """
     mirrored = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+
+def augmented(images: Images, settings: PlainTraining, generator: torch.Generator) -> Images:
+    """Return images as the settings of a training want them changed at random.
+
+    Example:
+        >>> augmented(torch.ones(2, 1, 3, 3), PlainTraining(), torch.Generator()).sum().item()
+        18.0
+    """
+    images = shift(images, settings.shift, generator) if settings.shift else images
+    return flip(images, generator) if settings.flip else images
 
 
 def _along(images: Tensor, axis: int) -> Tensor:

@@ -15,7 +15,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.door import answer
 from brittle.errors import ModelError
 from brittle.training.adversarial import AdversarialTraining, perturb_batch
-from brittle.training.augmentation import flip, shift
+from brittle.training.augmentation import augmented
 from brittle.training.recipe import PlainTraining
 
 
@@ -25,9 +25,9 @@ class Epoch:
 
     Attributes:
         number: 1 for the first.
-        loss: mean cross-entropy (nats) over the epoch, measured while the weights moved, on the images that the steps
-            were made on and in train mode.
-        accuracy: fraction right, measured likewise.
+        loss: mean cross-entropy (nats), or what a generative model is trained by, over the epoch, measured while the
+            weights moved, on the images that the steps were made on and in train mode.
+        accuracy: fraction right, measured likewise; None where there are no labels.
         seconds: time taken; not part of equality.
         adversarial_loss, adversarial_accuracy: the same of the attacked images alone; None without an attack.
         clean_loss, clean_accuracy: of those images before the attack, in eval mode; None without an attack.
@@ -36,7 +36,7 @@ class Epoch:
 
     number: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     seconds: float = field(compare=False)
     adversarial_loss: float | None = None
     adversarial_accuracy: float | None = None
@@ -167,7 +167,7 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
             group["lr"] = settings.rate_at(done / settings.epochs)
         chosen = chosen.to(images.device)
         some, truth = images[chosen], labels[chosen.to(labels.device)].to(device)
-        some = _augmented(some, settings, generator).to(device)
+        some = augmented(some, settings, generator).to(device)
         some = attacks.on(some, truth, chosen, done) if attacks else some
         logits = logits_of(module, some)
         wanted = truth if soft is None else soft[chosen.to(soft.device)].to(device)
@@ -186,12 +186,6 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
             f"the loss of epoch {number} is {loss}; the training ran away, try a rate below {settings.rate}"
         )
     return Epoch(number, loss, accuracy, perf_counter() - began, **(attacks.summary() if attacks else {}))
-
-
-def _augmented(images: Tensor, settings: PlainTraining, generator: torch.Generator) -> Tensor:
-    """The images as the settings want them changed at random."""
-    images = shift(images, settings.shift, generator) if settings.shift else images
-    return flip(images, generator) if settings.flip else images
 
 
 def logits_of(module: nn.Module, images: Tensor) -> Tensor:
