@@ -30,6 +30,7 @@ VALUES = {
     "norm": "l2",
     "target": 0,
     "quantization": 256,
+    "confidence": 0.5,
     "eps": 0.1,
     "budget": 50,
     "eot_samples": 2,
@@ -40,12 +41,15 @@ VALUES = {
 COMMANDS = {
     "audit": (audit, {"target"}),
     "attack": (attack, {"batch"}),
-    "universal": (universal, {"labels", "class_order", "target", "quantization", "budget", "eot_samples"}),
+    "universal": (
+        universal,
+        {"labels", "class_order", "target", "quantization", "confidence", "budget", "eot_samples"},
+    ),
     "train": (
         train,
-        {"weights", "dtype", "binary", "probabilities", "labels", "defence", "defence_data", "naive"}
+        {"weights", "dtype", "binary", "probabilities", "labels", "defence_data", "naive"}
         | {"class_order", "resize", "crop", "skip_bad"}
-        | {"target", "quantization", "budget", "eot_samples", "batch"},
+        | {"target", "quantization", "confidence", "budget", "eot_samples", "batch"},
     ),
 }
 """What each of them refuses."""
