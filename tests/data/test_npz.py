@@ -53,7 +53,7 @@ def test_without_labels(write_npz: Write):
     [
         (COLOUR.astype(np.float32), r"image 0 of .* has values \d+\.\.2\d\d; expected 0\.\.1: divide by 255"),
         (RNG.normal(size=(2, 4, 4, 3)), r"values -\d.*normalise inside the network"),
-        (np.full((2, 4, 4, 3), np.nan), "nan"),
+        (np.full((2, 4, 4, 3), np.nan), "NaN"),
         (np.full((2, 4, 4, 3), 1.00001), "1.00001"),
     ],
 )

@@ -102,7 +102,7 @@ FOREIGN = [
     Foreign("softmax_in_half", refused="probabilities"),
     Foreign("softmax", {"probabilities": True}),
     Foreign("one_sigmoid", refused="one output"),
-    Foreign("one_sigmoid", {"binary": True}, refused="probabilities=True"),
+    Foreign("one_sigmoid", {"binary": True}, refused="probabilities=True|no class of the network"),
     Foreign("one_output", refused="binary=True"),
     Foreign("class_numbers", refused="labels="),
     Foreign("class_numbers", {"labels": 4}, only=("hop-skip-jump", "boundary", "rotation-translation", "noise")),

@@ -155,6 +155,8 @@ class Images:
             "nonfinite_outputs": np.zeros(n, dtype=int),
             "nonfinite_gradients": np.zeros(n, dtype=int),
             "seconds": generator.uniform(0.002, 0.01, n),
+            "clean_refused": [None] * n,
+            "refused": [None] * n,
             "channels": np.full(n, channels),
             "height": np.full(n, height),
             "width": np.full(n, width),

@@ -66,5 +66,5 @@ def test_attacks_and_threats_are_json():
 
 
 def test_what_has_no_text_is_refused():
-    with pytest.raises(TypeError, match="a field of a piece of work is a object"):
+    with pytest.raises(TypeError, match="a field of a piece of work is an object"):
         plain_of(object())

@@ -108,7 +108,7 @@ def test_attacks_on_fields_refuse_norms():
 
 
 def test_a_missing_radius_is_asked_for_in_its_own_words():
-    with pytest.raises(InputError, match=r"flow was given none; say Flow\(radius\)"):
+    with pytest.raises(InputError, match=r"flow was given none; give a finite one .*Flow\(radius\)"):
         run(RandomNoise(), convolutional(), middle(), threat=Flow(math.inf))
 
 

@@ -2,10 +2,12 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,6 +82,7 @@ def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit 
     given: tuple[Tensor, Tensor] | None = None,
     claims: Attack | None = None,
     attacked: nn.Module | None = None,
+    reading: Mapping[str, Any] = MappingProxyType({}),
 ) -> HealthContext:
     """Attack digits within linf, and show the checks what came of it.
 
@@ -92,13 +95,14 @@ def case(  # noqa: PLR0913  # one parameter for each thing that a fault may sit 
         given: other images and labels.
         claims: as in `attempt`, for all attacks.
         attacked: the network that the attacks meet, where it is another than the one that the checks see.
+        reading: how the network's outputs are read, where they are not logits alone.
     """
     images, labels = digits(count) if given is None else given
-    before, classifier, threat = digest_of(module), Classifier(attacked or module), Lp("inf", radius)
+    before, classifier, threat = digest_of(module), Classifier(attacked or module, **reading), Lp("inf", radius)
     attempts = [attempt(classifier, attack, threat, images, labels, claims=claims) for attack in attacks]
     attempts += [attempt(classifier, search, Lp("inf"), images, labels) for search in searches]
     return HealthContext(
-        meter=CountingClassifier(Classifier(module)),
+        meter=CountingClassifier(Classifier(module, **reading)),
         images=images,
         labels=labels,
         index=torch.arange(len(images)),

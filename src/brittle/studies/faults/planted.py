@@ -10,7 +10,7 @@ from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.noise import RandomNoise
 from brittle.attacks.pgd import PGD
-from brittle.health import finite, gradients, outputs, radii, repeats, rows, thorough, weights
+from brittle.health import finite, gradients, outputs, radii, refusals, repeats, rows, thorough, weights
 from brittle.health.check import Check
 from brittle.health.context import HealthContext
 from brittle.studies.faults import attacks, networks
@@ -100,6 +100,13 @@ IN_NETWORKS = (
     _in_network(finite.FINITE, "a root that has no slope", "no root", networks.Undefined),
     _in_network(finite.FINITE, "NaN beside the images", "numbers beside the images", networks.Overflows),
     _in_network(gradients.OPTIMISES, "descends inside forward", "the same step in closed form", networks.Purifies),
+    _in_network(
+        refusals.REFUSALS,
+        "a detector that the attack does not know",
+        "a detector that refuses nothing",
+        networks.Suspicious,
+        lambda module: case(module, [STEPS], reading={"rejects": True, "oblivious": True}),
+    ),
     _in_network(weights.WEIGHTS, "a running mean in forward", "a fixed mean", networks.Learns),
     _in_network(
         repeats.SAME,
