@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from brittle.attacks.pgd import PGD
+from brittle.evaluation.design_behind import DesignBehind
+from brittle.models import ARCHITECTURES
 from brittle.studies.bench.study import Setting
 from brittle.studies.obfuscated.lines import CIFAR, DIGITS, PHOTOGRAPHS, Line
 from brittle.studies.shared.hardened import HardenedBenchmark
@@ -12,6 +14,8 @@ from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
 NAME = "obfuscated-gradients"
+RADIUS = 0.031
+"""Of the table, for CIFAR-10: 8 of 255 levels, nearly."""
 TRAINING = "cifar10/train.parquet"
 ORIGINS = {
     "resnet32": NetworkSource("ResNet-32", CIFAR, ("cifar10_resnet32.pt2",)),
@@ -30,12 +34,36 @@ SIZES = {
 """How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
 
 
+class TrainedBehind(HardenedBenchmark):
+    """A network that the study trains behind a defence, whose images have other channels than the network's input."""
+
+    defence = ""
+
+    @property
+    def design(self) -> DesignBehind:
+        """The architecture behind the defence."""
+        return DesignBehind.of(ARCHITECTURES[self.origin.architecture], self.defence)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of the images, before the defence."""
+        return self.design.input_shape
+
+    def identity_fields(self) -> dict[str, object]:
+        """Everything that determines the weights, the defence too."""
+        return {**super().identity_fields(), "defence": self.defence}
+
+
 def benchmark(line: Line, setting: Setting) -> Benchmark:
     """Return the network of a row with its test images, to be found or trained when it is first asked for."""
     origin = replace(ORIGINS[line.network], row=line.key, images=line.images)
     if line.network not in ("madry", "thermometer"):
         return Benchmark(origin, setting)
     images, settings, steps = SIZES[setting.scale]
-    training = AdversarialTraining(PGD(steps=steps), Lp("inf", 0.031))
+    training = None if line.defence else AdversarialTraining(PGD(steps=steps), Lp("inf", RADIUS))
     settings = replace(settings, seed=setting.seed)
-    return HardenedBenchmark(origin, setting, training, settings, images, f"brittle study {NAME}")
+    kind = TrainedBehind if line.defence else HardenedBenchmark
+    made = kind(origin, setting, training, settings, images, f"brittle study {NAME}")
+    if isinstance(made, TrainedBehind):
+        made.defence = line.defence
+    return made

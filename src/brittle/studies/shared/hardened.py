@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 
 from brittle.data import Fit, open_source
+from brittle.evaluation.design_behind import DesignBehind
 from brittle.evaluation.train import fit_and_save
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
-from brittle.models import ARCHITECTURES, Network, open_network
+from brittle.models import ARCHITECTURES, Architecture, Network, open_network
 from brittle.studies.bench.study import Setting
 from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.subject import Benchmark, NetworkSource
@@ -22,7 +23,7 @@ class HardenedBenchmark(Benchmark):
     Args:
         origin: its architecture and images; files of it are not looked for.
         setting: what the user chose.
-        training: what is done to the images.
+        training: what is done to the images; None for nothing.
         settings: how it is trained otherwise; the seed among them.
         images: so many training images; None for all.
         command: what trains it, for the file.
@@ -32,7 +33,7 @@ class HardenedBenchmark(Benchmark):
         self,
         origin: NetworkSource,
         setting: Setting,
-        training: AdversarialTraining,
+        training: AdversarialTraining | None,
         settings: PlainTraining,
         images: int | None,
         command: str,
@@ -45,7 +46,7 @@ class HardenedBenchmark(Benchmark):
         data = open_source(str(self.setting.data_file(self.origin.training)), max_images=self.images)
         return {
             "architecture": self.origin.architecture,
-            "adversarial": self.training.to_dict(),
+            "adversarial": None if self.training is None else self.training.to_dict(),
             "settings": asdict(self.settings),
             "training": data.digest(),
             "images": len(data),
@@ -59,12 +60,17 @@ class HardenedBenchmark(Benchmark):
         tested = {"data": test.digest(), "tested": self.origin.images, "scale": self.setting.scale}
         return {**self.identity_fields(), **tested}
 
+    @property
+    def design(self) -> Architecture | DesignBehind:
+        """What is trained."""
+        return ARCHITECTURES[self.origin.architecture]
+
     @cached_property
     def network(self) -> Network:
         """The network, trained now unless an earlier run has done so; a killed training goes on."""
-        kind = type(self.training.attack).__name__.lower()
+        kind = "plain" if self.training is None else type(self.training.attack).__name__.lower()
         name = f"{self.origin.architecture}-{kind}-{fingerprint(self.identity_fields())[:12]}"
-        design = ARCHITECTURES[self.origin.architecture]
+        design = self.design
 
         def make(path: Path) -> None:
             data = str(self.setting.data_file(self.origin.training))

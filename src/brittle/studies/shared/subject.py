@@ -140,6 +140,11 @@ class Benchmark:
         accuracy = f"{epoch.accuracy:.1%} of the {which} images right"
         self.setting.tell(f"{self.origin.row}: epoch {epoch.number} of {epochs}, {accuracy}, {epoch.seconds:.0f} s")
 
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """Channels, height and width of the images; None for any."""
+        return self.network.input_shape
+
     @cached_property
     def source(self) -> Source:
         """The test images, fitted to the network.
@@ -148,7 +153,7 @@ class Benchmark:
             DataError: there are none, or they have no labels.
         """
         max_images = None if self.setting.scale == "paper" else self.origin.images
-        shape = self.network.input_shape or (None, None, None)
+        shape = self.image_shape or (None, None, None)
         source = open_source(str(self.setting.data_file(self.origin.test)), fit=Fit(*shape), max_images=max_images)
         if not len(source) or not source.labelled:
             raise DataError(f"{source.spec} holds no labelled images")
