@@ -164,7 +164,7 @@ def options_of(kind: type[Any]) -> dict[str, object]:
     return {
         field.name: field.default
         for field in fields(kind)
-        if field.init and field.name not in ("attack", "attacks") and field.default is not MISSING
+        if field.init and field.repr and field.name not in ("attack", "attacks") and field.default is not MISSING
     }
 
 

@@ -65,9 +65,9 @@ class Attempt:
         for kind in KINDS:
             clean, attacked, count = self._accuracy(self._defended[kind], kind)
             values |= {"clean": clean, kind: attacked, "images": f"{count:,}"}
-        samples = self._samples(self._defended["adaptive"])
-        draws = f", {samples} draws" if samples > 1 else ""
-        return Measured(values, remark=f"{self._steps} steps{draws}; {self._defended['adaptive'].attacked}.")
+        known = self._defended["adaptive"]
+        met = known.attacked.replace(f"{known.eot_samples} draws", f"{self._samples(known)} draws")
+        return Measured(values, remark=f"{self._steps} steps, adaptively {met}.")
 
     @property
     def _small(self) -> bool:
