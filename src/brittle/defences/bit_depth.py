@@ -15,7 +15,7 @@ class BitDepth(InputTransformation):
 
     Guo, Rana, Cissé & van der Maaten, ICLR 2018, section 3 (arXiv:1711.00117), after Xu, Evans & Qi, NDSS 2018
     (arXiv:1704.01155, section II-A). Broken by going back through the identity (Athalye, Carlini & Wagner, ICML 2018,
-    section 5.3).
+    section 5).
 
     Args:
         bits: for each value of an image, 1 to 8; 3 by default, as in the first paper.

@@ -24,7 +24,7 @@ class Crops(Defence):
 
     Guo, Rana, Cissé & van der Maaten, ICLR 2018, section 3 (arXiv:1711.00117): 30 crops of 90 x 90 of images of
     224 x 224, whose softmax outputs are averaged; the same fraction of the sides for other sizes. Everything in it can
-    be differentiated; an adversary averages too (EOT; Athalye, Carlini & Wagner, ICML 2018, section 5.3).
+    be differentiated; an adversary averages too (EOT; Athalye, Carlini & Wagner, ICML 2018, section 5).
 
     The places are drawn once a pass, for all images alike. The logits of the defended network are the logarithms of the
     mean probabilities.

@@ -31,7 +31,7 @@ class DefenseGAN(InputTransformation):
     The loop of the descent takes the gradient away. A careless evaluation gets none at all, as from every program in
     which an optimiser moves a latent of its own: so it is here with `protect`. Automatic differentiation through all
     steps would need the memory of as many passes. Who knows the defence goes back through the identity (BPDA; Athalye,
-    Carlini & Wagner, ICML 2018, section 5.4.2, where 55 % are left at l2 0.005), or looks for images of the generator
+    Carlini & Wagner, ICML 2018, section 5, where 55 % are left at l2 0.005), or looks for images of the generator
     that the network takes for another class: `brittle.classifiers.reparameterised`, from `latents` on.
 
     Images go one after the other, so that none changes what is computed for another one.

@@ -24,7 +24,7 @@ class JPEG(InputTransformation):
     (arXiv:1711.00117). It is the codec itself (Pillow's, with its usual 4:2:0 chroma), not an imitation: images of 3
     channels are compressed in colour, of any other number each channel in grey, of any size.
 
-    Broken by going back through the identity (Athalye, Carlini & Wagner, ICML 2018, section 5.3): compression gives
+    Broken by going back through the identity (Athalye, Carlini & Wagner, ICML 2018, section 5): compression gives
     back nearly the image that it was given, so near an image its derivative, smoothed over the size of a quantization
     step, is nearly the identity, while the derivative itself is 0 almost everywhere.
 

@@ -21,7 +21,7 @@ class PixelDefend(InputTransformation):
     Song, Kim, Nowozin, Ermon & Kushman, ICLR 2018 (arXiv:1710.10766), section 4 and algorithm 1, with their radius for
     CIFAR-10. Deviations: the PixelCNN is a small one (`brittle.models.generative`), and where 255 x is no whole number
     the levels within the radius are meant and not those that rounding brings within it. Broken by going back through
-    the identity (Athalye, Carlini & Wagner, ICML 2018, section 5.2.3: 9 % left).
+    the identity (Athalye, Carlini & Wagner, ICML 2018, section 5: 9 % left).
 
     An image takes about as long as one pass of the PixelCNN: every layer's features are computed once.
 

@@ -29,7 +29,7 @@ class Quilting(InputTransformation):
     Guo, Rana, Cissé & van der Maaten, ICLR 2018, section 4 (arXiv:1711.00117), after Efros & Freeman, SIGGRAPH 2001:
     patches of 5 x 5 that overlap by 2 are laid in raster order, each drawn from the 10 nearest ones of a bank, and cut
     along the cheapest seam through the overlap. Broken through the identity in its place, averaged over the draws
-    (Athalye, Carlini & Wagner, ICML 2018, section 5.3).
+    (Athalye, Carlini & Wagner, ICML 2018, section 5).
 
     Which of the nearest is taken is drawn once a pass for every place, for all images alike. Patches that do not touch
     are laid at the same time, which changes nothing. The nearest are found by a matrix product over the whole bank:

@@ -25,7 +25,7 @@ class Randomise(InputTransformation):
     Xie, Wang, Zhang, Ren & Yuille, ICLR 2018, section 3.2 (arXiv:1711.01991): 299 x 299 becomes r x r with r drawn from
     [299, 331), and that is padded with zeros to 331 x 331, each of the (331 - r + 1)^2 places being as likely; the
     nearest pixel is taken. Broken by the mean gradient over 30 draws (Athalye, Carlini &
-    Wagner, ICML 2018, section 5.2.2, arXiv:1802.00420).
+    Wagner, ICML 2018, section 5, arXiv:1802.00420).
 
     Other sizes grow in proportion: 32 to 35, with r from 32 to 34. The network gets images of the larger size, as in
     the paper, and must take them; an exported program made of convolutions and pooling is asked without its own look

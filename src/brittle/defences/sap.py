@@ -39,7 +39,7 @@ class StochasticActivationPruning(Defence):
     Dhillon et al., ICLR 2018, algorithm 1 (arXiv:1803.01442): of a layer's units a, r are drawn with replacement, each
     with probability p = |a| / sum |a|; those that were drawn are kept and divided by 1 - (1 - p)^r, the probability to
     be drawn at all, so that the expected value of every unit is what it was. Broken by the mean gradient over several
-    draws (Athalye, Carlini & Wagner, ICML 2018, section 5.2.1, arXiv:1802.00420); a draw's mask and divisors are held
+    draws (Athalye, Carlini & Wagner, ICML 2018, section 5, arXiv:1802.00420); a draw's mask and divisors are held
     fixed on the way back.
 
     The network is neither copied nor changed: what it calls while it is asked is looked at, in its own Python or in an

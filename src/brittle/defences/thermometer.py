@@ -19,7 +19,7 @@ class Thermometer(InputTransformation):
     """Thermometer encoding: a value x becomes `levels` channels, of which the k-th, k = 1 ... l, is 1 where x > k/l.
 
     Buckman, Roy, Raffel & Goodfellow, ICLR 2018, section 3 (OpenReview S18Su--CW), written as by Athalye, Carlini &
-    Wagner, ICML 2018, section 5.1.1 (arXiv:1802.00420): the former's channels are the others' complement. Broken by
+    Wagner, ICML 2018, section 5 (arXiv:1802.00420): the former's channels are the others' complement. Broken by
     going back through clamp(x - k/l, 0, 1) (BPDA). The network behind it takes `channels(count)` channels and must have
     been trained on them: `brittle train ARCHITECTURE --defence thermometer`.
 

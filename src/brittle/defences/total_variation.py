@@ -21,7 +21,7 @@ class TotalVariation(InputTransformation):
     the sum of the L2 norms of the differences of neighbouring rows and of neighbouring columns. It is convex and is
     solved to the end, for all images at once; see `brittle.maths.total_variation.reconstructed`. scikit-image's solvers
     take no mask and have another data term. Broken through the identity in its place, averaged over the draws (Athalye,
-    Carlini & Wagner, ICML 2018, section 5.3).
+    Carlini & Wagner, ICML 2018, section 5).
 
     Which values are dropped is drawn once a pass, for all images alike, and for each channel by itself.
 
