@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 from brittle.attacks.pgd import PGD
-from brittle.evaluation.design_behind import DesignBehind
-from brittle.models import ARCHITECTURES
 from brittle.studies.bench.study import Setting
 from brittle.studies.obfuscated.lines import CIFAR, DIGITS, PHOTOGRAPHS, Line
 from brittle.studies.shared.hardened import HardenedBenchmark
@@ -34,26 +32,6 @@ SIZES = {
 """How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
 
 
-class TrainedBehind(HardenedBenchmark):
-    """A network that the study trains behind a defence, whose images have other channels than the network's input."""
-
-    defence = ""
-
-    @property
-    def design(self) -> DesignBehind:
-        """The architecture behind the defence."""
-        return DesignBehind.of(ARCHITECTURES[self.origin.architecture], self.defence)
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Of the images, before the defence."""
-        return self.design.input_shape
-
-    def identity_fields(self) -> dict[str, object]:
-        """Everything that determines the weights, the defence too."""
-        return {**super().identity_fields(), "defence": self.defence}
-
-
 def benchmark(line: Line, setting: Setting) -> Benchmark:
     """Return the network of a row with its test images, to be found or trained when it is first asked for."""
     origin = replace(ORIGINS[line.network], row=line.key, images=line.images)
@@ -62,8 +40,5 @@ def benchmark(line: Line, setting: Setting) -> Benchmark:
     images, settings, steps = SIZES[setting.scale]
     training = None if line.defence else AdversarialTraining(PGD(steps=steps), Lp("inf", RADIUS))
     settings = replace(settings, seed=setting.seed)
-    kind = TrainedBehind if line.defence else HardenedBenchmark
-    made = kind(origin, setting, training, settings, images, f"brittle study {NAME}")
-    if isinstance(made, TrainedBehind):
-        made.defence = line.defence
-    return made
+    command = f"brittle study {NAME}"
+    return HardenedBenchmark(origin, setting, training, settings, images, command, line.defence)

@@ -27,6 +27,7 @@ class HardenedBenchmark(Benchmark):
         settings: how it is trained otherwise; the seed among them.
         images: so many training images; None for all.
         command: what trains it, for the file.
+        defence: what it is trained behind; "" for nothing.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class HardenedBenchmark(Benchmark):
         settings: PlainTraining,
         images: int | None,
         command: str,
+        defence: str = "",
     ):
         super().__init__(origin, setting)
         self.training, self.settings, self.images, self.command = training, settings, images, command
+        self.defence = defence
 
     def identity_fields(self) -> dict[str, object]:
         """Everything that determines the weights."""
@@ -52,6 +55,7 @@ class HardenedBenchmark(Benchmark):
             "images": len(data),
             "device": self.setting.device.partition(":")[0],
             "brittle's code": own_digest(),
+            **({"defence": self.defence} if self.defence else {}),
         }
 
     def identity(self) -> dict[str, object]:
@@ -63,7 +67,13 @@ class HardenedBenchmark(Benchmark):
     @property
     def design(self) -> Architecture | DesignBehind:
         """What is trained."""
-        return ARCHITECTURES[self.origin.architecture]
+        architecture = ARCHITECTURES[self.origin.architecture]
+        return DesignBehind.of(architecture, self.defence) if self.defence else architecture
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of the images, before the defence."""
+        return self.design.input_shape
 
     @cached_property
     def network(self) -> Network:
