@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from brittle.classifiers.door import answer
 from brittle.errors import InputError, ModelError
-from brittle.training.epoch import device_of, own_randomness
+from brittle.training.epoch import batches, device_of, own_randomness
 from brittle.training.plain import seeded
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images
@@ -108,13 +108,10 @@ def _epoch(  # noqa: PLR0913  # what a step needs
     sparsity: Sparsity,
     generator: torch.Generator,
 ) -> float:
-    """One pass over the images in a new order; returns the mean error."""
-    total, steps = 0.0, -(-len(images) // settings.batch)
-    device = device_of(encoder)
+    """One pass over the images; returns the mean error."""
+    total, device = 0.0, device_of(encoder)
     encoder.train()
-    for step, chosen in enumerate(torch.randperm(len(images), generator=generator).split(settings.batch)):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at((number - 1 + step / steps) / settings.epochs)
+    for _, chosen in batches(optimiser, len(images), settings, number, generator):
         some = images[chosen.to(images.device)].to(device)
         code = answer(encoder, some, arranged=False)
         error = (decoder(code) - some.flatten(1)).square().sum(1).mean() / 2 + sparsity.penalty(code.mean(0))

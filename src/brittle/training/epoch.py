@@ -143,6 +143,36 @@ class _Attacks:
         }
 
 
+def batches(
+    optimiser: torch.optim.Optimizer,
+    count: int,
+    settings: PlainTraining,
+    number: int,
+    generator: torch.Generator,
+    watch: Callable[[float], None] | None = None,
+) -> Generator[tuple[int, Tensor]]:
+    """Go through the images of an epoch in a new order, batch by batch; the learning rate moves with every step.
+
+    Args:
+        optimiser: whose learning rate is moved.
+        count: how many images there are.
+        settings: of the training.
+        number: of the epoch, 1 for the first.
+        generator: that the order is drawn from.
+        watch: told after every step which fraction of the epoch is done.
+
+    Yields:
+        The number of the step, from 0, and the positions of its images.
+    """
+    steps = -(-count // settings.batch)
+    for step, chosen in enumerate(torch.randperm(count, generator=generator).split(settings.batch)):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate_at((number - 1 + step / steps) / settings.epochs)
+        yield step, chosen
+        if watch:
+            watch((step + 1) / steps)
+
+
 def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -154,21 +184,18 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     watch: Callable[[float], None] | None = None,
     soft: Tensor | None = None,
 ) -> Epoch:
-    """One pass over the images in a new order; the learning rate, and an attack's radius, move with every step."""
+    """One pass over the images; an attack's radius moves with every step, as the learning rate does."""
     began, device = perf_counter(), device_of(module)
     images, labels = data
     steps = -(-len(images) // settings.batch)
     tally = _Tally(device)
     attacks = adversarial and _Attacks(adversarial, module, _epoch_seed(settings.seed, number, "attack"))
     module.train()
-    for step, chosen in enumerate(torch.randperm(len(images), generator=generator).split(settings.batch)):
-        done = number - 1 + step / steps
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at(done / settings.epochs)
+    for step, chosen in batches(optimiser, len(images), settings, number, generator, watch):
         chosen = chosen.to(images.device)
         some, truth = images[chosen], labels[chosen.to(labels.device)].to(device)
         some = augmented(some, settings, generator).to(device)
-        some = attacks.on(some, truth, chosen, done) if attacks else some
+        some = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
         logits = logits_of(module, some)
         wanted = truth if soft is None else soft[chosen.to(soft.device)].to(device)
         loss = functional.cross_entropy(logits / settings.temperature, wanted)
@@ -178,8 +205,6 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
         tally.add(loss, logits, truth)
         if attacks:
             attacks.note(logits, truth)
-        if watch:
-            watch((step + 1) / steps)
     loss, accuracy = tally.loss or 0.0, tally.accuracy or 0.0
     if not math.isfinite(loss):
         raise ModelError(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from brittle.errors import InputError, ModelError
 from brittle.identity.compare import stated
 from brittle.training.augmentation import augmented
-from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from brittle.training.epoch import Epoch, device_of, own_randomness
+from brittle.training.epoch import Epoch, batches, device_of
+from brittle.training.epochs import all_epochs
 from brittle.training.plain import History, identity_of
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images
@@ -204,21 +204,18 @@ def train_generative(
         raise InputError("there are no images to train on")
     optimiser = torch.optim.Adam(module.parameters(), settings.rate, lesson.betas, weight_decay=settings.decay)
     identity = identity_of_generative(module, images, settings, lesson) if checkpoint else ""
-    found = load_checkpoint(checkpoint, module, optimiser, identity) if checkpoint else None
-    epochs = [Epoch(**record) for record in found.epochs] if found else []
-    resumed = len(epochs)
+
+    def one(number: int, generator: torch.Generator) -> Epoch:
+        return _epoch(module, optimiser, images, lesson, settings, number, generator, watch)
+
     try:
-        for number in range(resumed + 1, settings.epochs + 1):
-            with own_randomness(module, settings, number) as generator:
-                epochs.append(_epoch(module, optimiser, images, lesson, settings, number, generator, watch))
-            if checkpoint:
-                save_checkpoint(checkpoint, module, optimiser, Checkpoint(identity, tuple(map(asdict, epochs))))
-            if progress:
-                progress(epochs[-1])
+        epochs, resumed = all_epochs(
+            module, optimiser, settings, one, checkpoint=checkpoint, identity=identity, progress=progress
+        )
     finally:
         module.zero_grad(set_to_none=True)
         module.eval()
-    return History(settings, tuple(epochs), resumed)
+    return History(settings, epochs, resumed)
 
 
 def identity_of_generative(module: nn.Module, images: Images, settings: PlainTraining, lesson: Lesson) -> str:
@@ -242,17 +239,12 @@ def _epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     generator: torch.Generator,
     watch: Callable[[float], None] | None,
 ) -> Epoch:
-    """One pass over the images in a new order."""
-    began, total, steps = perf_counter(), 0.0, -(-len(images) // settings.batch)
-    device = device_of(module)
+    """One pass over the images."""
+    began, total, device = perf_counter(), 0.0, device_of(module)
     module.train()
-    for step, chosen in enumerate(torch.randperm(len(images), generator=generator).split(settings.batch)):
-        for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at((number - 1 + step / steps) / settings.epochs)
+    for step, chosen in batches(optimiser, len(images), settings, number, generator, watch):
         some = augmented(images[chosen.to(images.device)], settings, generator).to(device)
         total += lesson.learn(module, optimiser, some, Draws(generator, step)).item() * len(chosen)
-        if watch:
-            watch((step + 1) / steps)
     if not math.isfinite(total):
         raise ModelError(f"the loss of epoch {number} is {total}; try a rate below {settings.rate}")
     return Epoch(number, total / len(images), None, perf_counter() - began)

@@ -14,8 +14,8 @@ from brittle.identity.compare import stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
 from brittle.training.adversarial import AdversarialTraining
-from brittle.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from brittle.training.epoch import Epoch, device_of, logits_of, own_randomness, run_epoch
+from brittle.training.epoch import Epoch, device_of, logits_of, run_epoch
+from brittle.training.epochs import all_epochs
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.training.trainable import check_shape, check_trainable
 from brittle.types import Images, Labels
@@ -87,22 +87,22 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     try:
         check_trainable(module, images, labels)
         optimiser = _optimiser(module, settings)
-        found = load_checkpoint(checkpoint, module, optimiser, identity, images) if checkpoint else None
-        epochs = [Epoch(**record) for record in found.epochs] if found else []
-        resumed = len(epochs)
-        for number in range(resumed + 1, settings.epochs + 1):
-            with own_randomness(module, settings, number) as generator:
-                data = (images, labels)
-                epochs.append(run_epoch(module, optimiser, data, settings, number, generator, adversarial, watch, soft))
-            if checkpoint:
-                state = Checkpoint(identity, tuple(map(asdict, epochs)))
-                save_checkpoint(checkpoint, module, optimiser, state, images)
-            if progress:
-                progress(epochs[-1])
+
+        def one(number: int, generator: torch.Generator) -> Epoch:
+            data = (images, labels)
+            return run_epoch(module, optimiser, data, settings, number, generator, adversarial, watch, soft)
+
+        epochs, resumed = all_epochs(
+            *(module, optimiser, settings, one),
+            checkpoint=checkpoint,
+            identity=identity,
+            images=images,
+            progress=progress,
+        )
     finally:
         module.zero_grad(set_to_none=True)
         module.eval()
-    return History(settings, tuple(epochs), resumed, adversarial)
+    return History(settings, epochs, resumed, adversarial)
 
 
 class Design(Protocol):
