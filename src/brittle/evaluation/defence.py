@@ -1,6 +1,5 @@
 """`audit_defence`: a defended network, attacked as if nobody knew of the defence, and by who does."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.subject import open_subject
 from brittle.pictures import picture_of, save_picture
 from brittle.runs.defence import ADAPTIVE, NAIVE, PICTURES, STAGES, DefenceFolder
+from brittle.runs.schema import pixels_in
 from brittle.runs.store import RunFolder
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 
@@ -106,12 +106,10 @@ def _broken(run: RunFolder) -> list[tuple[int, Tensor, Tensor]]:
             for row in run.part(attack.key, block, None).to_pylist():
                 kept = row["original"] is not None and row["adversarial"] is not None and row["success"]
                 if kept and row["size"] < rows.get(row["index"], (float("inf"),))[0]:
-                    before, after = (_pixels(row, name, bounds) for name in STAGES[::2])
+                    before, after = (_scaled(row, name, bounds) for name in STAGES[::2])
                     rows[row["index"]] = row["size"], before, after
     return [(index, before, after) for index, (_, before, after) in sorted(rows.items(), key=lambda one: one[1][0])]
 
 
-def _pixels(row: dict[str, Any], name: str, bounds: tuple[float, float]) -> Tensor:
-    shape: Sequence[int] = (row["channels"], row["height"], row["width"])
-    values = np.frombuffer(row[name], "<f4").reshape(shape)
-    return torch.from_numpy((values - bounds[0]) / (bounds[1] - bounds[0]))
+def _scaled(row: dict[str, Any], name: str, bounds: tuple[float, float]) -> Tensor:
+    return (torch.from_numpy(pixels_in(row, name)).float() - bounds[0]) / (bounds[1] - bounds[0])

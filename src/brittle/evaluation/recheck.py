@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from brittle.core.inputs import placed
 from brittle.core.randomness import is_randomised
 from brittle.data import Source
 from brittle.errors import RunError
+from brittle.runs.schema import pixels_in
 from brittle.runs.store import RunFolder
 from brittle.types import Images, Logits, Mask
 
@@ -97,8 +97,7 @@ def _questions(folder: RunFolder, key: str, blocks: Sequence[int], source: Sourc
             clean = _image(source, row["index"])
             found.append(_question(row, f"clean image {row['index']} ({row['name']})", clean, "clean_", attacked=False))
             if row["adversarial"] is not None:
-                bytes_ = np.frombuffer(row["adversarial"], "<f4").copy()
-                image = torch.from_numpy(bytes_).reshape([row[side] for side in SHAPE])
+                image = torch.from_numpy(pixels_in(row, "adversarial")).float()
                 found.append(_question(row, f"image {row['index']} as changed by {key}", image, "", attacked=True))
     return found
 

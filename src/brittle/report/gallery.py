@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from brittle.errors import RunError, quoted, truncate
+from brittle.errors import truncate
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags
 from brittle.pictures import amplification, picture_of, quiver
 from brittle.report.formats import percent, significant
 from brittle.report.run_data import AttackRows, RunData
+from brittle.runs.schema import pixels_in
 
 SHOWN = 3
 """Pictures at each end of an attack's gallery; `SHOWN_LARGE` of images above `SMALL` pixels, whose files are large."""
@@ -121,7 +122,7 @@ def _extremes(evidence: RunData, attack: AttackRows) -> list[dict[str, object]]:
 
 def _shot(evidence: RunData, attack: AttackRows, row: Mapping[str, object]) -> Example:
     lower, upper = evidence.manifest.network.bounds
-    original, adversarial = (_pixels(row, column) for column in ("original", "adversarial"))
+    original, adversarial = (pixels_in(row, column) for column in ("original", "adversarial"))
     span = upper - lower
     change = (adversarial - original) / span
     factor = amplification(float(np.abs(change).max(initial=0.0)))
@@ -141,7 +142,7 @@ def _shot(evidence: RunData, attack: AttackRows, row: Mapping[str, object]) -> E
         original=uris[0],
         change=uris[1],
         adversarial=uris[2],
-        vectors=None if row["field"] is None else data_uri(quiver(pictures[0], _pixels(row, "field"))),
+        vectors=None if row["field"] is None else data_uri(quiver(pictures[0], pixels_in(row, "field"))),
         width=original.shape[2] // reduced,
         small=side <= SMALL,
         reduced=reduced,
@@ -174,15 +175,3 @@ def data_uri(image: Image.Image) -> str:
     file = io.BytesIO()
     image.save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def _pixels(row: Mapping[str, object], column: str) -> Floats:
-    channels, height, width = (cast(int, row[name]) for name in ("channels", "height", "width"))
-    shape = (2 if column == "field" else channels, height, width)
-    raw = cast(bytes, row[column])
-    if min(shape) < 1 or len(raw) != 4 * int(np.prod(shape)):
-        raise RunError(
-            f"the {column} picture of image {quoted(row['name'])!r} has {len(raw)} bytes, not the 4 x {shape} it "
-            "should have; the run folder is damaged, run the audit again in another one"
-        )
-    return np.frombuffer(raw, dtype="<f4").reshape(shape).astype(np.float64)

@@ -2,12 +2,16 @@
 
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from brittle.errors import RunError, quoted
 from brittle.limits import check_limit
 from brittle.parquet_pages import check_table
 from brittle.reading import check_ordinary, named_in_text
@@ -110,3 +114,23 @@ def _with_refusals(table: pa.Table, missing: Sequence[str], columns: Sequence[st
     for name in missing:
         table = table.append_column(SCHEMA.field(name), pa.nulls(table.num_rows, pa.bool_()))
     return table.select(list(SCHEMA.names if columns is None else columns)) if missing else table
+
+
+def pixels_in(row: Mapping[str, Any], column: str) -> NDArray[np.float64]:
+    """Return a picture of a row, (channels, height, width); of the column "field" a deformation's vectors, (2, ...).
+
+    Args:
+        row: with `column`, the sides and the name of the image.
+        column: one of `PICTURES`, which the row has.
+
+    Raises:
+        RunError: it is not as long as the sides say.
+    """
+    shape = (2 if column == "field" else int(row["channels"]), int(row["height"]), int(row["width"]))
+    raw: bytes = row[column]
+    if min(shape) < 1 or len(raw) != 4 * int(np.prod(shape)):
+        raise RunError(
+            f"the {column} picture of image {quoted(row['name'])!r} has {len(raw)} bytes, not the 4 x {shape} it "
+            "should have; the run folder is damaged, run the audit again in another one"
+        )
+    return np.frombuffer(raw, dtype="<f4").reshape(shape).astype(np.float64)
