@@ -1,25 +1,40 @@
 """The table of defences that hide gradients: its rows, and one of them measured on digits."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 from digit_files import write_digits
 
+from brittle import PGD, Classifier, Defence, InputError, run
 from brittle.models import open_network
 from brittle.registry import DEFENCES
 from brittle.studies.bench.study import Setting
+from brittle.studies.faults.networks import Suspicious
 from brittle.studies.obfuscated import gradients
 from brittle.studies.obfuscated.gradients import LINES, OBFUSCATED_GRADIENTS, PUBLISHED, Attempt
 from brittle.studies.obfuscated.lines import root_mean_square
 from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.threats import Lp
 
+FIGURES = {
+    "Buckman 2018": 0,
+    "Ma 2018": 5,
+    "Guo 2018": 0,
+    "Dhillon 2018": 0,
+    "Xie 2018": 0,
+    "Song 2018": 9,
+    "Samangouei 2018": 55,
+    "Madry 2018": 47,
+}
+"""The published table."""
+
 
 def test_every_row_is_of_a_known_defence_and_has_a_published_figure():
     assert {line.defence.partition(":")[0] for line in LINES if line.defence} <= {*DEFENCES}
     assert {line.paper for line in LINES} == {*PUBLISHED}
     for line in LINES:
-        assert OBFUSCATED_GRADIENTS.published(line.key, "adaptive") == line.published == PUBLISHED[line.paper]
+        assert OBFUSCATED_GRADIENTS.published(line.key, "adaptive") == FIGURES[line.paper] == PUBLISHED[line.paper]
         assert OBFUSCATED_GRADIENTS.published(line.key, "naive") is None
 
 
@@ -51,3 +66,41 @@ def test_a_network_without_a_defence_is_attacked_once_in_either_way(setting):
     digits.__dict__["network"] = open_network("digits-lenet")
     found = Attempt(replace(LINES[-1], threat=Lp("inf", 0.1), small=10), digits).measure()
     assert found.values["naive"] == found.values["adaptive"]
+
+
+@dataclass(frozen=True)
+class Wary(Defence):
+    """Refuses images that differ from their mean over 3 x 3 as no digit does: noise, and nothing that is clean."""
+
+    title: ClassVar[str] = "Wary"
+
+    def protect(self, classifier: Classifier) -> Classifier:
+        return Classifier(Suspicious(classifier.module), rejects=True)
+
+
+@pytest.mark.parametrize("kind", gradients.KINDS)
+def test_what_a_detector_refuses_is_not_broken_and_a_false_alarm_is_wrong(setting, kind, monkeypatch):
+    digits = Benchmark(NetworkSource("digits", "test.parquet", (), images=40), setting)
+    digits.__dict__["network"] = open_network("digits-lenet")
+    monkeypatch.setattr(gradients, "defence_of", lambda text: Wary())
+    work = Attempt(replace(LINES[3], threat=Lp("inf", 0.1), small=10), digits)
+    guarded = work._met["naive"]
+    assert guarded.classifier.oblivious
+    clean, attacked, _ = work._accuracy(guarded, kind)
+    block = next(digits.source.blocks(40))
+    found = run(PGD(steps=10), guarded.classifier, block.images, block.labels, threat=Lp("inf", 0.1), ids=block.index)
+    assert found.refused.sum() > 5, "attacked as if there were no detector, many are rough"
+    right = (found.clean_prediction == block.labels) & ~found.clean_refused
+    assert clean.value == right.float().mean()
+    assert attacked.value == pytest.approx(float((right & ~found.success).float().mean()))
+    assert attacked.value > float((right & ~found.success & ~found.refused).float().mean())
+
+
+def test_a_bank_of_patches_holds_none_of_the_images_that_are_attacked(setting, monkeypatch):
+    digits = Benchmark(NetworkSource("digits", "test.parquet", (), images=10), setting)
+    digits.__dict__["network"] = open_network("digits-lenet")
+    asked = []
+    monkeypatch.setattr(gradients, "clean_images", lambda source, defence, start: asked.append(start))
+    with pytest.raises(InputError, match="needs 64 clean"):
+        _ = Attempt(replace(LINES[5], clean="test.parquet"), digits)._met
+    assert asked == [10]

@@ -88,7 +88,7 @@ def eot_samples_for(
     if budget is not None:
         return 1
     if defended is not None:
-        return defended.eot_samples
+        return defended.met.eot_samples
     block = next((block for block in source.blocks(SEEN) if len(block)), None)
     return DRAWS if block is not None and is_randomised(classifier, block.images) else 1
 

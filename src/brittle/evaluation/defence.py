@@ -86,7 +86,7 @@ def _keep_pictures(folder: DefenceFolder, asked: Asked) -> None:
     if not found:
         return
     subject = open_subject(replace(asked.model, naive=False), asked.data, device=asked.effort.device)
-    if subject.defended is None or subject.defended.defence is None:
+    if subject.defended is None:
         return
     for index, original, adversarial in found:
         both = torch.stack([original, adversarial])

@@ -18,20 +18,14 @@ class Defended:
     """A network with a defence, as attacks get to see it.
 
     Attributes:
-        defence: made ready for the network; None for none.
+        defence: made ready for the network.
         inner: the network without it.
-        classifier: with it.
-        eot_samples: over how many draws an adversary averages.
-        attacked: "naively", or how someone who knows the defence goes about it.
-        confidence: by how many logits an image must be misclassified while it is searched for.
+        met: the network with it, and how attacks go about it; its note is "naively" where they do not know it.
     """
 
-    defence: Defence | None
+    defence: Defence
     inner: Classifier
-    classifier: Classifier
-    eot_samples: int
-    attacked: str
-    confidence: float = 0.0
+    met: Adaptive
 
     @classmethod
     def of(cls, defence: Defence, inner: Classifier, clean: Images | None, *, naive: bool) -> "Defended":
@@ -40,24 +34,41 @@ class Defended:
         Raises:
             InputError: it needs clean images that are not given, or does not fit.
         """
-        ready = defence.prepare(inner, clean)
-        if naive:
-            protected = ready.protect(inner)
-            if protected.rejects:
-                protected = protected.around(protected.module, oblivious=True)
-            return cls(ready, inner, protected, 1, NAIVELY)
-        adaptive = ready.adaptive(inner)
-        return cls(ready, inner, adaptive.classifier, adaptive.eot_samples, adaptive.note, adaptive.confidence)
+        return cls.ready(defence.prepare(inner, clean), inner, naive=naive)
 
     @classmethod
-    def undefended(cls, inner: Classifier) -> "Defended":
-        """Return a network without a defence, as one that is trained to be robust needs none."""
-        return cls(None, inner, inner, 1, Adaptive.note)
+    def ready(cls, defence: Defence, inner: Classifier, *, naive: bool) -> "Defended":
+        """Put a defence around a network that it has been made ready for.
+
+        Raises:
+            InputError: it has not, or does not fit.
+        """
+        if not naive:
+            return cls(defence, inner, defence.adaptive(inner))
+        protected = defence.protect(inner)
+        if protected.rejects:
+            protected = protected.around(protected.module, oblivious=True)
+        return cls(defence, inner, Adaptive(protected, note=NAIVELY))
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network with the defence."""
+        return self.met.classifier
+
+    @property
+    def attacked(self) -> str:
+        """How attacks go about it: "naively", or as someone does who knows the defence."""
+        return self.met.note
+
+    @property
+    def confidence(self) -> float:
+        """By how many logits an image must be misclassified while it is searched for."""
+        return self.met.confidence
 
     @property
     def text(self) -> str:
         """The defence as it is written, with every setting that is not as it is by default."""
-        return "" if self.defence is None else spelled_defence(self.defence)
+        return spelled_defence(self.defence)
 
 
 def defence_of(given: object) -> Defence:

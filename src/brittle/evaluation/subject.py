@@ -89,10 +89,10 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
     return OpenedSubject(network, defended.classifier, source, defended)
 
 
-def clean_images(source: Source, defence: Defence) -> Tensor | None:
-    """Return as many images of a source as a defence needs, or all that there are; None where it needs none."""
+def clean_images(source: Source, defence: Defence, *, start: int = 0) -> Tensor | None:
+    """Return as many images of a source as a defence needs, or all from `start` on; None where it needs none."""
     blocks: list[Tensor] = []
-    for block in source.blocks(CLEAN_AT_ONCE):
+    for block in source.blocks(CLEAN_AT_ONCE, start=start):
         if sum(map(len, blocks)) >= defence.images_needed:
             break
         blocks += [block.images] if len(block) else []

@@ -8,9 +8,10 @@ import torch
 
 from brittle.attacks.pgd import PGD
 from brittle.classifiers.eot import mean_logits
-from brittle.core.goal import Untargeted
+from brittle.classifiers.refusals import folded
 from brittle.core.run import run
 from brittle.data import open_source
+from brittle.defences import Adaptive
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.evaluation.subject import clean_images
 from brittle.metrics import Estimate, proportion
@@ -19,7 +20,7 @@ from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, 
 from brittle.studies.obfuscated.lines import LINES, Line
 from brittle.studies.obfuscated.networks import NAME, benchmark
 from brittle.studies.shared.subject import Benchmark
-from brittle.types import Images
+from brittle.types import Images, Labels, Mask
 
 TABLE = "obfuscated_gradients"
 _TABLE = published()[TABLE]
@@ -37,8 +38,8 @@ NOTES = (
     "through the gradients that the defended network gives by itself, and looks once at what is random; the adaptive "
     "one uses what `brittle list defences` says of the defence. What is published is the accuracy under the paper's "
     "attack, and stands beside the adaptive one.",
-    "A detector refuses images: one counts as broken where it is misclassified and not refused, and as right where it "
-    "is neither.",
+    "A detector refuses images: one counts as broken where it is misclassified and not refused, and a clean one as "
+    "wrong where it is refused.",
     "The networks are others than the paper's: ResNet-32 for CIFAR-10 and MobileNet v2 for photographs as they are "
     "published; the study trains those of the thermometer, of MNIST and of adversarial training.",
     "Scale small: fewer images, steps and draws, as the rows say. Scale paper: all test images, 100 steps, the "
@@ -63,10 +64,10 @@ class Attempt:
         """Attack naively, then adaptively."""
         values: dict[str, Estimate | str] = {}
         for kind in KINDS:
-            clean, attacked, count = self._accuracy(self._defended[kind], kind)
+            clean, attacked, count = self._accuracy(self._met[kind], kind)
             values |= {"clean": clean, kind: attacked, "images": f"{count:,}"}
-        known = self._defended["adaptive"]
-        met = known.attacked.replace(f"{known.eot_samples} draws", f"{self._samples(known)} draws")
+        known = self._met["adaptive"]
+        met = known.note.replace(f"{known.eot_samples} draws", f"{self._samples(known)} draws")
         return Measured(values, remark=f"{self._steps} steps, adaptively {met}.")
 
     @property
@@ -77,52 +78,53 @@ class Attempt:
     def _steps(self) -> int:
         return self.line.small if self._small else self.line.steps
 
-    def _samples(self, defended: Defended) -> int:
+    def _samples(self, met: Adaptive) -> int:
         own = self.line.samples if self._small else None
-        return defended.eot_samples if own is None else min(own, defended.eot_samples)
+        return met.eot_samples if own is None else min(own, met.eot_samples)
 
     @cached_property
-    def _defended(self) -> dict[str, Defended]:
+    def _met(self) -> dict[str, Adaptive]:
         inner = self.benchmark.classifier
         if not self.line.defence:
-            plain = Defended.undefended(inner)
-            return dict.fromkeys(KINDS, plain)
-        defence = defence_of(self.line.defence)
-        clean = None
+            return dict.fromkeys(KINDS, Adaptive(inner))
+        defence, clean = defence_of(self.line.defence), None
         if self.line.clean:
             source = open_source(str(self.benchmark.setting.data_file(self.line.clean)), fit=self.benchmark.source.fit)
-            clean = clean_images(source, defence)
-        return {kind: Defended.of(defence, inner, clean, naive=kind == "naive") for kind in KINDS}
+            tested = len(self.benchmark.source) if self.line.clean == self.benchmark.origin.test else 0
+            clean = clean_images(source, defence, start=tested)
+        ready = defence.prepare(inner, clean)
+        return {kind: Defended.ready(ready, inner, naive=kind == "naive").met for kind in KINDS}
 
-    def _accuracy(self, defended: Defended, kind: str) -> tuple[Estimate, Estimate, int]:
+    def _accuracy(self, met: Adaptive, kind: str) -> tuple[Estimate, Estimate, int]:
         right = left = count = 0
-        attack, setting = PGD(steps=self._steps), self.benchmark.setting
-        samples = self._samples(defended)
+        attack, setting, classifier = PGD(steps=self._steps), self.benchmark.setting, met.classifier
         for block in self.benchmark.blocks(f"{self.line.key}, {kind}"):
-            images = block.images.to(defended.classifier.device, defended.classifier.dtype)
             found = run(
                 attack,
-                defended.classifier,
-                images,
+                classifier,
+                block.images.to(classifier.device, classifier.dtype),
                 block.labels,
-                goal=Untargeted(block.labels, confidence=defended.confidence),
                 threat=self.line.threat,
                 seed=setting.seed,
                 batch=self.benchmark.batch,
                 ids=block.index,
-                eot_samples=samples,
+                eot_samples=self._samples(met),
+                confidence=met.confidence,
             )
-            right += int((found.clean_prediction.cpu() == block.labels).sum())
-            left += self._right(defended, found.adversarial, block.labels, samples)
+            before = found.clean_prediction.cpu() == block.labels
+            if found.clean_refused is not None:
+                before &= ~found.clean_refused.cpu()
+            right += int(before.sum())
+            left += int((before & self._holds(met, found.adversarial, block.labels)).sum())
             count += len(block)
         return proportion(right, count), proportion(left, count), count
 
     @torch.no_grad()
-    def _right(self, defended: Defended, images: Images, labels: torch.Tensor, samples: int) -> int:
-        """How many a defended network gets right that draws anew."""
-        seed = self.benchmark.setting.seed + 1
-        logits = mean_logits(defended.classifier, images, samples, seed=seed, batch=self.benchmark.batch)
-        return int((logits.argmax(1).cpu() == labels).sum())
+    def _holds(self, met: Adaptive, images: Images, labels: Labels) -> Mask:
+        """Say which images a network that draws anew gets right or refuses."""
+        seed, batch = self.benchmark.setting.seed + 1, self.benchmark.batch
+        outputs = mean_logits(met.classifier, images, self._samples(met), seed=seed, batch=batch).cpu()
+        return folded(met.classifier, outputs, labels).argmax(1) == labels
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
