@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 
 from brittle import Classifier, audit
 from brittle.cli.app import app
+from brittle.data import open_source
 from brittle.defences.bit_depth import BitDepth
 from brittle.defences.chain import Chain
+from brittle.defences.quilting import Quilting
 from brittle.errors import InputError, RunError
 from brittle.evaluation.attack import attack
 from brittle.evaluation.defence import audit_defence
@@ -171,3 +173,16 @@ def test_what_a_known_defence_does_is_no_fault_of_the_evaluation(both):
     naive, adaptive = ({one.check: one.status for one in run.health().findings} for run in both)
     assert naive["stable"] != "skipped"
     assert adaptive["stable"] == "skipped"
+
+
+def test_a_defence_is_made_ready_once_and_one_that_is_ready_needs_no_images(tmp_path, monkeypatch, few_checks):
+    times = []
+    prepare = Quilting.prepare
+    monkeypatch.setattr(Quilting, "prepare", lambda *of: (times.append(len(of[2])), prepare(*of))[1])
+    asked = {"attacks": ["fgsm"], "eps": 0.1, "max_images": 4}
+    spec = "quilting:bank=200+bit-depth"
+    audit_defence("digits-lenet", "digits", tmp_path / "both", defence=spec, defence_data="digits:train", **asked)
+    assert times == [64]
+    ready = Quilting(bank=200).prepare(convolutional(), next(open_source("digits:train").blocks(64)).images)
+    run = audit("digits-lenet", "digits", tmp_path / "one", defence=ready, **asked)
+    assert run.manifest.network.defence == "quilting:bank=200"

@@ -50,6 +50,11 @@ class Chain(Defence):
             "; ".join(f"{link.title}: {one.note}" for link, one in zip(self.links, reversed(found), strict=True)),
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether all of them are."""
+        return all(link.ready for link in self.links)
+
     def prepare(self, classifier: Classifier, images: Images | None) -> Self:
         """Make each of them ready for what lies behind it."""
         ready: list[Defence] = []

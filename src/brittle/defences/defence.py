@@ -79,6 +79,11 @@ class Defence(ABC):
         """Return how the classifier that `protect` makes of this one is to be attacked; by its own gradient here."""
         return Adaptive(self.protect(classifier))
 
+    @property
+    def ready(self) -> bool:
+        """Whether it can protect a network without being prepared (once more)."""
+        return not self.images_needed
+
     def prepare(self, classifier: Classifier, images: Images | None) -> Self:
         """Return the defence, made ready with clean images of the network's training set.
 

@@ -85,6 +85,11 @@ class LID(Defence):
     def __post_init__(self):
         check_fields(self)
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has learnt."""
+        return self.learnt is not None
+
     def prepare(self, classifier: Classifier, images: Images | None) -> Self:
         """Learn from clean images: the first 100 are the neighbours, the next teach, the last set the threshold.
 

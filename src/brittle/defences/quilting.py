@@ -71,6 +71,11 @@ class Quilting(InputTransformation):
         if self.neighbours > self.bank:
             raise InputError(f"{self.neighbours} neighbours of a bank of {self.bank} patches; expected a larger bank")
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has a bank."""
+        return self.patches is not None
+
     def prepare(self, classifier: Classifier, images: Images | None) -> Self:
         """Fill the bank from clean images."""
         super().prepare(classifier, images)
@@ -169,12 +174,10 @@ class _Grid:
 
     def overlaps(self, row: int, column: int) -> tuple[int, int]:
         """By how many rows and columns a patch lies on earlier ones."""
-        over = (0 if not at else starts[at - 1] + self.patch - starts[at] for at, starts in self._both(row, column))
-        above, left = over
-        return above, left
+        return self._overlap(self.rows, row), self._overlap(self.columns, column)
 
-    def _both(self, row: int, column: int) -> tuple[tuple[int, list[int]], tuple[int, list[int]]]:
-        return (row, self.rows), (column, self.columns)
+    def _overlap(self, starts: list[int], at: int) -> int:
+        return starts[at - 1] + self.patch - starts[at] if at else 0
 
 
 def _alike(places: list[tuple[int, int]], grid: _Grid) -> Iterator[list[tuple[int, int]]]:

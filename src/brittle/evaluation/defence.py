@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from brittle.base.seeds import reseed
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import InputError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.defended import defence_of
+from brittle.evaluation.defended import Defended
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.subject import open_subject
 from brittle.pictures import picture_of, save_picture
@@ -67,32 +67,27 @@ def audit_defence(
     asked, path, watch = Asked.of(model, data, question, effort, options), Path(out), watch or NullProgress()
     if asked.model.defence is None:
         raise InputError("no defence is named; say which, such as defence='jpeg:quality=75' or --defence jpeg")
-    defence = defence_of(asked.model.defence)  # a misspelt one is refused before anything is opened
-    asked = replace(asked, model=replace(asked.model, defence=defence))
+    opened = open_subject(asked.model, asked.data, device=asked.effort.device)
+    defended = cast("Defended", opened.defended)
+    ready = replace(asked.model, defence=defended.defence, defence_data=None)  # made ready once for both
     runs: list[RunFolder] = []
     for name, naive in ((NAIVE, True), (ADAPTIVE, False)):
         watch.note("the defence is not known:" if naive else "the defence is known:")
-        subject = replace(asked.model, naive=naive)
+        subject = replace(ready, naive=naive)
         given: dict[str, Any] = {"question": asked.question, "effort": asked.effort, "watch": watch, **about}
         runs.append(audit(subject, asked.data, path / name, **given))
     folder = DefenceFolder(path, *runs)
-    _keep_pictures(folder, asked)
+    _keep_pictures(folder, defended, asked.effort.seed or 0)
     return folder
 
 
-def _keep_pictures(folder: DefenceFolder, asked: Asked) -> None:
+def _keep_pictures(folder: DefenceFolder, defended: Defended, seed: int) -> None:
     """Save what the network sees of the images that were broken by the smallest changes, and of what broke them."""
-    found = _broken(folder.adaptive)[:SHOWN]
-    if not found:
-        return
-    subject = open_subject(replace(asked.model, naive=False), asked.data, device=asked.effort.device)
-    if subject.defended is None:
-        return
-    for index, original, adversarial in found:
+    for index, original, adversarial in _broken(folder.adaptive)[:SHOWN]:
         both = torch.stack([original, adversarial])
-        with preserving_state(subject.classifier.module):
-            reseed(asked.effort.seed or 0, both.device)
-            seen = subject.defended.defence.shown(subject.defended.inner, both)
+        with preserving_state(defended.classifier.module):
+            reseed(seed, both.device)
+            seen = defended.defence.shown(defended.inner, both)
         for stage, one in zip(STAGES, (original, seen[0], adversarial, seen[1]), strict=True):
             save_picture(picture_of(np.asarray(one, np.float64)), folder.path / PICTURES / f"{index:06d}-{stage}.png")
 

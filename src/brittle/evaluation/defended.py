@@ -29,20 +29,12 @@ class Defended:
 
     @classmethod
     def of(cls, defence: Defence, inner: Classifier, clean: Images | None, *, naive: bool) -> "Defended":
-        """Put a defence around a network.
+        """Put a defence around a network, made ready for it unless it is ready.
 
         Raises:
             InputError: it needs clean images that are not given, or does not fit.
         """
-        return cls.ready(defence.prepare(inner, clean), inner, naive=naive)
-
-    @classmethod
-    def ready(cls, defence: Defence, inner: Classifier, *, naive: bool) -> "Defended":
-        """Put a defence around a network that it has been made ready for.
-
-        Raises:
-            InputError: it has not, or does not fit.
-        """
+        defence = defence if defence.ready else defence.prepare(inner, clean)
         if not naive:
             return cls(defence, inner, defence.adaptive(inner))
         protected = defence.protect(inner)

@@ -92,8 +92,8 @@ class Attempt:
             source = open_source(str(self.benchmark.setting.data_file(self.line.clean)), fit=self.benchmark.source.fit)
             tested = len(self.benchmark.source) if self.line.clean == self.benchmark.origin.test else 0
             clean = clean_images(source, defence, start=tested)
-        ready = defence.prepare(inner, clean)
-        return {kind: Defended.ready(ready, inner, naive=kind == "naive").met for kind in KINDS}
+        naive = Defended.of(defence, inner, clean, naive=True)
+        return {"naive": naive.met, "adaptive": Defended.of(naive.defence, inner, None, naive=False).met}
 
     def _accuracy(self, met: Adaptive, kind: str) -> tuple[Estimate, Estimate, int]:
         right = left = count = 0
