@@ -1,6 +1,6 @@
 """PixelDefend beside ART's: the same images and PixelCNN, one thread, one run; seconds are those of the processor.
 
-    python benchmarks/pixel_defend.py [images]
+    PYTHONPATH=src .venv-bench/bin/python -m benchmarks.pixel_defend [images]
 
 ART 1.20 is given a network whose 256 outputs a value are the PixelCNN's own probabilities of the levels, as its
 `PixelDefend` wants them. It asks it once for a whole image as it came and not again after a value has moved, which is
@@ -11,15 +11,12 @@ images are given in one call.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from time import process_time
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.peers import peer
 from brittle.data import open_source
@@ -89,14 +86,14 @@ def main(count: int) -> None:
         "brittle, together": lambda: likeliest_near(model, images, EPS / 255),
         "ART": lambda: of_art(model, images),
     }
-    sys.stdout.write(f"{'':28s} {'CPU s':>10s} {'bits a value':>14s} {'moved by/255':>12s}\n")
-    sys.stdout.write(row("as given", 0.0, float(model.bits_per_value(images).mean()), 0.0) + "\n")
+    print(f"{'':28s} {'CPU s':>10s} {'bits a value':>14s} {'moved by/255':>12s}")
+    print(row("as given", 0.0, float(model.bits_per_value(images).mean()), 0.0))
     for name, made in ways.items():
         began = process_time()
         found = made()
         seconds = (process_time() - began) / count
         far = float((found - images).abs().max()) * 255
-        sys.stdout.write(row(name, seconds, float(model.bits_per_value(found).mean()), far) + "\n")
+        print(row(name, seconds, float(model.bits_per_value(found).mean()), far))
 
 
 if __name__ == "__main__":
