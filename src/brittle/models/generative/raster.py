@@ -48,6 +48,7 @@ class RasterPass:
         """What came into a layer's vertical stack: of the row above, then of this one, between columns of zeros."""
         self.left = like.new_zeros((depth + 1, count, features))
         """The horizontal features that came into a layer at the last pixel; the last ones came out of all of them."""
+        self.stack = self.left.unbind()
         self.joined = like.new_zeros((width, depth, count, 2 * features))
         """What the rows above and the biases give to every pixel of this row in a layer."""
         self.of_left = torch.stack([layer.left for layer in self.layers]) if depth else like.new_zeros((0, 1, 1))
@@ -59,13 +60,14 @@ class RasterPass:
         """
         if column == 0:
             self._begin(row)
-        model, reach, stack = self.model, self.model.reach, self.left
-        joined = torch.baddbmm(self.joined[column], stack[:-1], self.of_left)
+        model, reach, stack = self.model, self.model.reach, self.stack
+        joined = torch.baddbmm(self.joined[column], self.left[:-1], self.of_left).unbind()
         near = self.seen[row + reach, column : column + reach].transpose(0, 1).flatten(1)
         torch.addmm(self.beside.bias, near, self.beside.weight, out=stack[0])
         for number, layer in enumerate(self.layers):
-            passed = _passed(joined[number].addmm_(stack[number], layer.here))
-            torch.addmm(layer.out.bias, passed, layer.out.weight, out=stack[number + 1]).add_(stack[number])
+            both = joined[number].addmm_(stack[number], layer.here).sigmoid_()
+            both[:, : model.width].mul_(both[:, model.width :])
+            torch.addmm(layer.out.bias, both, layer.out.weight, out=stack[number + 1]).add_(stack[number])
         hidden = torch.addmm(self.hidden.bias, functional.elu(stack[-1]), self.hidden.weight)
         last = torch.addmm(self.last.bias, functional.elu_(hidden), self.last.weight)
         return LogisticMixture.of(last, model.channels, model.levels)
@@ -83,12 +85,13 @@ class RasterPass:
             rows = self.rows[number]
             rows[..., :features] = rows[..., features:].clone()
             rows[1:-1, :, features:] = above.unflatten(0, (width, -1))
-            found = layer.above.bias.expand(above.shape[0], -1)
+            found = layer.above.bias.repeat(above.shape[0], 1)
             for shift, weight in enumerate(layer.above.weight.unbind()):
-                found = torch.addmm(found, rows[shift : shift + width].flatten(0, 1), weight)
+                found.addmm_(rows[shift : shift + width].flatten(0, 1), weight)
             given = torch.addmm(layer.link.bias, found, layer.link.weight)
             self.joined[:, number] = given.unflatten(0, (width, -1))
-            above = above.add_(_passed(found))
+            signal, gate = found.sigmoid_().chunk(2, 1)
+            above = above.addcmul_(signal, gate, value=2).sub_(gate)
         self.left.zero_()
 
 
@@ -106,7 +109,10 @@ class _Flat:
         return cls(layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous(), layer.bias.detach())
 
     def gate(self) -> "_Flat":
-        """Double what becomes the signal of a gate, as `_passed` wants it; a factor of 2 rounds nothing."""
+        """Double what becomes the signal of a gate, a factor that rounds nothing: one function then does for both.
+
+        tanh(a) s(b) is 2 s(2 a) s(b) - s(b), where s is the logistic function.
+        """
         factor = torch.ones_like(self.bias)
         factor[: len(factor) // 2] = 2
         return _Flat(self.weight * factor, self.bias * factor)
@@ -124,6 +130,7 @@ class _Layer:
     here: Tensor
     """Of the horizontal convolution: for the pixel to the left, and for this one."""
     out: _Flat
+    """Of what passes the gate: its inputs are s(2 a) s(b) and s(b)."""
 
     @classmethod
     def of(cls, layer: GatedLayer) -> "_Layer":
@@ -134,10 +141,6 @@ class _Layer:
         link = _Flat(link.weight * halves[:, None], link.bias + beside.bias)
         left, here = (part.contiguous() for part in beside.weight.chunk(2))
         columns = above.weight.unflatten(0, (2, 3, -1)).transpose(0, 1).flatten(1, 2).contiguous()
-        return cls(_Flat(columns, above.bias), link, left, here, _Flat.of(layer.out))
-
-
-def _passed(features: Tensor) -> Tensor:
-    """What passes a gate: tanh(a) s(b) of (2 a, b), with tanh(a) = 2 s(2 a) - 1, so that one function does for both."""
-    signal, gate = features.sigmoid_().chunk(2, 1)
-    return torch.addcmul(-gate, signal, gate, value=2)
+        out = _Flat.of(layer.out)
+        out = _Flat(torch.cat([2 * out.weight, -out.weight]), out.bias)
+        return cls(_Flat(columns, above.bias), link, left, here, out)
