@@ -76,7 +76,7 @@ def noisy_digits(count: int) -> Tensor:
 
 def row(name: str, seconds: float, bits: float, far: float) -> str:
     """One line of the table."""
-    return f"{name:28s} {seconds:10.3f} {bits:14.4f} {far:12.2f}"
+    return f"{name:28s} {seconds:10.4f} {bits:14.4f} {far:12.2f}"
 
 
 def main(count: int) -> None:

@@ -44,7 +44,7 @@ def likeliest_near(model: PixelCNN, images: Images, radius: float) -> Images:
     if not len(images):
         return images.clone()
     model, top = deepcopy(model).double(), model.levels - 1
-    near = _Near.of(images.double() * top, radius * top, model.levels)
+    near = _Near.of(images.double() * top, radius * top, model)
     found = torch.empty_like(images, dtype=torch.float64)
     count, channels, height, width = images.shape
     walk = RasterPass(model, count, height, width)
@@ -70,6 +70,7 @@ class _Near:
             levels. Below level 0 and from the top on they are infinite, so that the lowest and the highest level take
             what lies beyond, and what is no level takes nothing.
         steps: 0 ... m - 1.
+        room: (components, n, m + 1), for what is computed at a pixel.
     """
 
     first: Tensor
@@ -77,11 +78,12 @@ class _Near:
     ragged: list[list[list[bool]]]
     edges: Tensor
     steps: Tensor
+    room: Tensor
 
     @classmethod
-    def of(cls, exact: Tensor, radius: float, levels: int) -> "_Near":
+    def of(cls, exact: Tensor, radius: float, model: PixelCNN) -> "_Near":
         """Find the levels within a radius of values (n, c, h, w), all in units of levels."""
-        top = levels - 1
+        top = model.levels - 1
         lowest, highest = (exact - radius - SLACK).ceil().clamp(0, top), (exact + radius + SLACK).floor().clamp(0, top)
         nowhere, nearest = lowest > highest, exact.round().clamp(0, top)
         lowest, highest = torch.where(nowhere, nearest, lowest), torch.where(nowhere, nearest, highest)
@@ -89,10 +91,11 @@ class _Near:
         lowest, highest = (one.permute(2, 3, 1, 0).long().contiguous() for one in (lowest, highest))
         first = highest - count + 1
         steps = torch.arange(count, device=exact.device)
-        edges = (torch.arange(1 - count, levels + 1, dtype=exact.dtype, device=exact.device) - 0.5) * (2 / top) - 1
+        edges = (torch.arange(1 - count, top + 2, dtype=exact.dtype, device=exact.device) - 0.5) * (2 / top) - 1
         edges[:count], edges[-1] = -torch.inf, torch.inf
         ragged = (lowest > first.clamp_min(0)).any(3).tolist()
-        return cls(first, lowest, ragged, edges.unfold(0, count + 1, 1).contiguous(), steps)
+        room = exact.new_empty((model.mixtures, len(exact), count + 1))
+        return cls(first, lowest, ragged, edges.unfold(0, count + 1, 1).contiguous(), steps, room)
 
     def likeliest(self, mixture: LogisticMixture, channels: range, row: int, column: int) -> Tensor:
         """Return the likeliest levels (n, c) at a pixel, channel by channel, each given those chosen before."""
@@ -113,9 +116,10 @@ class _Near:
         """Compare the differences of the distribution at the edges of levels."""
         first, lowest = self.first[row, column, channel], self.lowest[row, column, channel]
         edges = self.edges.index_select(0, first + (len(self.steps) - 1))
-        inverse = (-mixture.log_scales[:, channel, :, None]).exp()
-        below = (edges[:, None] - means[:, :, None]).mul_(inverse).sigmoid_()
-        likely = torch.bmm(weights.exp()[:, None], below)[:, 0].diff()
+        inverse = (-mixture.log_scales[:, channel]).exp()
+        below = torch.sub(edges, means.T[:, :, None], out=self.room)  # (components, n, m + 1)
+        below.mul_(inverse.T[:, :, None]).sigmoid_().mul_(weights.exp().T[:, :, None])
+        likely = below.sum(0).diff()
         if self.ragged[row][column][channel]:
             likely.masked_fill_(self.steps < (lowest - first)[:, None], -1)
         most, best = likely.max(1)

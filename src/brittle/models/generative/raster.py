@@ -49,8 +49,10 @@ class RasterPass:
         self.left = like.new_zeros((depth + 1, count, features))
         """The horizontal features that came into a layer at the last pixel; the last ones came out of all of them."""
         self.stack = self.left.unbind()
-        self.joined = like.new_zeros((width, depth, count, 2 * features))
+        self.joined = like.new_zeros((depth, width, count, 2 * features))
         """What the rows above and the biases give to every pixel of this row in a layer."""
+        self.found = like.new_zeros((width * count, 2 * features))
+        """Room for the vertical features of one layer."""
         self.of_left = torch.stack([layer.left for layer in self.layers]) if depth else like.new_zeros((0, 1, 1))
 
     def mixture(self, row: int, column: int) -> LogisticMixture:
@@ -61,7 +63,7 @@ class RasterPass:
         if column == 0:
             self._begin(row)
         model, reach, stack = self.model, self.model.reach, self.stack
-        joined = torch.baddbmm(self.joined[column], self.left[:-1], self.of_left).unbind()
+        joined = torch.baddbmm(self.joined[:, column], self.left[:-1], self.of_left).unbind()
         near = self.seen[row + reach, column : column + reach].transpose(0, 1).flatten(1)
         torch.addmm(self.beside.bias, near, self.beside.weight, out=stack[0])
         for number, layer in enumerate(self.layers):
@@ -83,13 +85,12 @@ class RasterPass:
         above = torch.addmm(self.above.bias, window.permute(1, 2, 0, 4, 3).flatten(2).flatten(0, 1), self.above.weight)
         for number, layer in enumerate(self.layers):
             rows = self.rows[number]
-            rows[..., :features] = rows[..., features:].clone()
-            rows[1:-1, :, features:] = above.unflatten(0, (width, -1))
-            found = layer.above.bias.repeat(above.shape[0], 1)
+            rows[..., :features] = rows[..., features:]
+            rows[1:-1, :, features:] = above.view(width, -1, features)
+            found = self.found.copy_(layer.above.bias)
             for shift, weight in enumerate(layer.above.weight.unbind()):
                 found.addmm_(rows[shift : shift + width].flatten(0, 1), weight)
-            given = torch.addmm(layer.link.bias, found, layer.link.weight)
-            self.joined[:, number] = given.unflatten(0, (width, -1))
+            torch.addmm(layer.link.bias, found, layer.link.weight, out=self.joined[number].flatten(0, 1))
             signal, gate = found.sigmoid_().chunk(2, 1)
             above = above.addcmul_(signal, gate, value=2).sub_(gate)
         self.left.zero_()
