@@ -19,8 +19,8 @@ FLAT = 1e-5
 STEPS, STEPS_BETWEEN = 2000, 50
 """Primal-dual steps at most, and from one look at the objective to the next."""
 PRIMAL = 1.0
-"""Length of a primal step; that of a dual one is 1 / (8 PRIMAL), as 8 bounds the square of the differences' norm. Shorter
-ones take several times as many steps on photographs, longer ones on small images with a large weight."""
+"""Length of a primal step; that of a dual one is 1 / (8 PRIMAL), as 8 bounds the square of the differences' norm.
+Shorter ones take several times as many steps on photographs, longer ones on small images with a large weight."""
 AT_ONCE = 2**18
 """Values of images that are worked on together, so that they stay in the processor's cache."""
 
