@@ -55,8 +55,9 @@ class LogisticMixture:
 
     def only(self, which: Tensor) -> "LogisticMixture":
         """Return the distributions of some pixels, by a mask over the first dimension."""
-        parts = (one[which] for one in (self.weights, self.means, self.log_scales, self.slopes))
-        return LogisticMixture(*parts, self.levels)
+        return LogisticMixture(
+            self.weights[which], self.means[which], self.log_scales[which], self.slopes[which], self.levels
+        )
 
     def values(self, levels: Tensor) -> Tensor:
         """Return the values from -1 to 1 of whole levels from 0 on."""
