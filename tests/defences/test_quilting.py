@@ -7,8 +7,10 @@ import torch
 from affine import convolutional, middle
 
 from brittle import Classifier
+from brittle.defences import quilting
 from brittle.defences.quilting import Quilting, _Grid
 from brittle.errors import InputError
+from brittle.maths.nearest import nearest
 from brittle.maths.seams import cheapest_seam
 
 PLAIN = Classifier(torch.nn.Flatten())
@@ -92,3 +94,20 @@ def test_what_does_not_fit_is_refused():
         Quilting(patch=3, overlap=3)
     with pytest.raises(InputError, match="expected a larger bank"):
         Quilting(neighbours=10, bank=5)
+
+
+def test_the_same_images_are_looked_up_once_and_others_anew(monkeypatch: pytest.MonkeyPatch):
+    asked: list[int] = []
+
+    def counted(points: torch.Tensor, bank: torch.Tensor, count: int) -> torch.Tensor:
+        asked.append(len(points))
+        return nearest(points, bank, count)
+
+    monkeypatch.setattr(quilting, "nearest", counted)
+    defence, images = Quilting(bank=50).prepare(PLAIN, clean()), clean(2)
+    one, other = defence.transform(images), defence.transform(images.clone())
+    assert len(asked) == 1
+    assert not torch.equal(one, other)  # drawn anew
+    images[0, 0, 0, 0] += 0.5
+    defence.transform(images)
+    assert len(asked) == 2

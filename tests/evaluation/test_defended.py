@@ -1,6 +1,7 @@
 """A defended network is attacked as by one who knows the defence, or as by one who does not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from brittle.metrics import robust_accuracy
 from brittle.report import write_report
 from brittle.report.formats import percent
 from brittle.runs.defence import DefenceFolder, DefenceSummary
+from brittle.runs.summary import Summary
 
 ASKED = {"attacks": ["pgd:steps=10"], "eps": 0.1, "max_images": 30}
 
@@ -141,6 +143,29 @@ def test_the_summary_says_what_is_no_robustness_and_what_told(folder):
     plain = both.plain()
     assert plain["told_by"] == [one.check for one in both.told_by]
     assert plain["naive"]["robust"]["value"] == both.naive.robust.value
+
+
+def test_few_images_tell_nothing_of_a_defence(folder):
+    def where(summary: Summary, status: str) -> Summary:
+        findings = [
+            one.model_copy(update={"status": status}) if one.check in ("sample", "gradients") else one
+            for one in summary.health.findings
+        ]
+        return replace(summary, health=summary.health.model_copy(update={"findings": findings}))
+
+    both = DefenceSummary.of(folder)
+    both = replace(both, naive=where(both.naive, "warn"), adaptive=where(both.adaptive, "pass"))
+    told = [one.check for one in both.told_by]
+    assert "gradients" in told
+    assert "sample" not in told
+
+
+def test_other_draws_are_those_of_the_adversary_and_said(tmp_path):
+    asked = {"attacks": ["fgsm"], "eps": 0.1, "max_images": 4, "eot_samples": 3}
+    found = audit_defence("digits-lenet", "digits", tmp_path, defence="tv+randomise:growth=1.3,keep_size=true", **asked)
+    naive, adaptive = found.naive.manifest, found.adaptive.manifest
+    assert (naive.eot_samples, adaptive.eot_samples) == (1, 3)
+    assert adaptive.network.attacked.count("over 3 draws (EOT)") == 2
 
 
 def test_the_page_says_both(folder):

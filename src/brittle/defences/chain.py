@@ -4,9 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.frozen import preserving_state
 from brittle.defences.defence import Adaptive, Defence
 from brittle.errors import InputError
 from brittle.types import Images
+
+SEED = 0
+"""Of what a random link does to the clean images of those behind it."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class Chain(Defence):
         for link in reversed(self.links):
             found.append(link.adaptive(classifier))
             classifier = found[-1].classifier
+        draws = max(one.eot_samples for one in found)
+        notes = [one.over(draws).note for one in reversed(found)]
         return Adaptive(
             classifier,
-            max(one.eot_samples for one in found),
+            draws,
             max(one.confidence for one in found),
-            "; ".join(f"{link.title}: {one.note}" for link, one in zip(self.links, reversed(found), strict=True)),
+            "; ".join(f"{link.title}: {note}" for link, note in zip(self.links, notes, strict=True)),
         )
 
     @property
@@ -56,12 +62,23 @@ class Chain(Defence):
         return all(link.ready for link in self.links)
 
     def prepare(self, classifier: Classifier, images: Images | None) -> Self:
-        """Make each of them ready for what lies behind it."""
+        """Make each of them ready for what lies behind it, with images as those before it leave them."""
         ready: list[Defence] = []
-        for link in reversed(self.links):
-            ready.insert(0, link.prepare(classifier, images))
+        for link, seen in zip(reversed(self.links), reversed(self._seen(classifier, images)), strict=True):
+            ready.insert(0, link.prepare(classifier, seen))
             classifier = ready[0].protect(classifier)
         return replace(self, links=tuple(ready))
+
+    def _seen(self, classifier: Classifier, images: Images | None) -> list[Images | None]:
+        """Return what each link gets to see of clean images, as far as those behind it need any."""
+        seen = [images]
+        for number, link in enumerate(self.links[:-1], 1):
+            last = seen[-1]
+            if last is not None and any(one.images_needed for one in self.links[number:]):
+                with preserving_state(classifier.module, SEED):
+                    last = (link if link.ready else link.prepare(classifier, last)).shown(classifier, last)
+            seen.append(last)
+        return seen
 
     def image_shape(self, shape: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
         """Return which images the first of them takes."""

@@ -1,7 +1,7 @@
 """What a defence is, and what its adaptive counterpart."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Self
 
@@ -40,6 +40,18 @@ class Adaptive:
     eot_samples: int = 1
     confidence: float = 0.0
     note: str = "by its own gradient"
+
+    def over(self, eot_samples: int) -> Self:
+        """Return the same with the mean over so many draws, which its note then says.
+
+        Example:
+            >>> from torch import nn
+            >>> note = "with the mean gradient over 30 draws (EOT)"
+            >>> Adaptive(Classifier(nn.Flatten()), 30, note=note).over(4).note
+            'with the mean gradient over 4 draws (EOT)'
+        """
+        note = self.note.replace(f"over {self.eot_samples} draws", f"over {eot_samples} draws")
+        return replace(self, eot_samples=eot_samples, note=note)
 
 
 @dataclass(frozen=True)

@@ -55,22 +55,28 @@ class JPEG(InputTransformation):
         if not images.numel():
             return images.clone()
         found = torch.empty_like(images, device="cpu")
+        levels = found.new_empty(images.shape[1:], dtype=torch.promote_types(images.dtype, torch.float32))
+        planes = np.empty(levels.shape, np.uint8)
         for image, place in zip(images.detach().cpu(), found, strict=True):  # one by one: it stays in the cache
-            levels = (image.movedim(0, -1) * TOP).round_().clamp_(0, TOP).to(torch.uint8)
-            read = torch.from_numpy(self._picture(levels.contiguous().numpy()))
-            place.copy_(read.movedim(-1, 0)).div_(TOP)
+            levels.copy_(image).mul_(TOP).round_().clamp_(0, TOP)
+            with np.errstate(invalid="ignore"):  # what is no number becomes some level
+                np.copyto(planes, levels.numpy(), casting="unsafe")  # takes a fifth of torch's time
+            self._code(planes)
+            place.copy_(torch.from_numpy(planes)).div_(TOP)
         return found.to(images.device)
 
-    def _picture(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One image (h, w, c) through the codec."""
-        if levels.shape[2] == 3:
-            return self._decoded(Image.fromarray(levels))
-        grey = [np.ascontiguousarray(levels[:, :, channel]) for channel in range(levels.shape[2])]
-        return np.stack([self._decoded(Image.fromarray(one)) for one in grey], 2)
+    def _code(self, planes: NDArray[np.uint8]) -> None:
+        """Send one image (c, h, w) through the codec; Pillow joins and parts planes much faster than NumPy."""
+        pictures = [Image.fromarray(plane) for plane in planes]
+        if len(planes) == len("RGB"):
+            coded = self._decoded(Image.merge("RGB", pictures)).split()
+        else:
+            coded = [self._decoded(picture) for picture in pictures]
+        for plane, picture in zip(planes, coded, strict=True):
+            np.copyto(plane, np.asarray(picture))
 
-    def _decoded(self, picture: Image.Image) -> NDArray[np.uint8]:
+    def _decoded(self, picture: Image.Image) -> Image.Image:
         file = io.BytesIO()
         picture.save(file, format="jpeg", quality=self.quality)
         # The decoder itself: its own header need not be taken apart in Python, which takes as long as to decode.
-        back = Image.frombytes(picture.mode, picture.size, file.getvalue(), "jpeg", picture.mode, "")
-        return np.array(back)
+        return Image.frombytes(picture.mode, picture.size, file.getvalue(), "jpeg", picture.mode, "")

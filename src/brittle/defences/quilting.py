@@ -13,11 +13,10 @@ from brittle.classifiers.classifier import Classifier
 from brittle.defences.defence import Masking
 from brittle.defences.transformation import InputTransformation
 from brittle.errors import InputError
+from brittle.maths.nearest import nearest
 from brittle.maths.seams import cheapest_seam
 from brittle.types import Images
 
-AT_ONCE = 25_000_000
-"""Distances that are held at a time."""
 SEED = 0
 """Of the places that the patches of the bank are taken from."""
 
@@ -33,7 +32,8 @@ class Quilting(InputTransformation):
 
     Which of the nearest is taken is drawn once a pass for every place, for all images alike. Patches that do not touch
     are laid at the same time, which changes nothing. The nearest are found by a matrix product over the whole bank:
-    in 75 dimensions a tree of scikit-learn or scipy looks at nearly all of it too.
+    in 75 dimensions a tree of scikit-learn or scipy looks at nearly all of it too. Those of the last images are kept,
+    as an adversary who averages over draws asks again and again for the same ones.
 
     Args:
         patch: side of a patch.
@@ -63,6 +63,7 @@ class Quilting(InputTransformation):
     neighbours: Count = 10
     bank: Count = 20_000
     patches: Tensor | None = field(default=None, repr=False, compare=False)
+    last: list[tuple[Images, Tensor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         check_fields(self)
@@ -96,28 +97,25 @@ class Quilting(InputTransformation):
         """Return the images, put together from the bank's patches."""
         bank = self._fitting(images)
         grid = _Grid(images.shape[-2], images.shape[-1], self.patch, self.overlap)
-        nearest = self._nearest(images, grid, bank)
+        likely = self._nearest(images, grid, bank)
         drawn = torch.randint(self.neighbours, (len(grid.rows), len(grid.columns))).to(images.device)
         index = drawn.flatten()[None, :, None].expand(len(images), -1, 1)
-        chosen = bank[nearest.gather(2, index)[..., 0]].to(images.dtype)
+        chosen = bank[likely.gather(2, index)[..., 0]].to(images.dtype)
         canvas = torch.zeros_like(images)
         for places in grid.waves():
             _lay(canvas, chosen, places, grid)
         return canvas
 
     def _nearest(self, images: Images, grid: "_Grid", bank: Tensor) -> Tensor:
-        """The nearest patches of the bank for every patch (n, places, neighbours), some patches at a time."""
-        pieces = grid.cut(images).flatten(2).flatten(0, 1).float()
-        flat = bank.flatten(1)
-        lengths = flat.square().sum(1)
-        step = max(1, AT_ONCE // len(flat))
-        found = [
-            torch.addmm(lengths, some, flat.T, alpha=-2).topk(self.neighbours, largest=False).indices
-            for some in pieces.split(step)
-        ]
-        return torch.cat([*found, pieces.new_zeros((0, self.neighbours), dtype=torch.int64)]).unflatten(
-            0, (len(images), -1 if len(images) else len(grid.rows) * len(grid.columns))
-        )
+        """The nearest patches of the bank for every patch (n, places, neighbours)."""
+        for known, found in self.last:
+            if torch.equal(known, images):
+                return found
+        pieces = grid.cut(images).flatten(2)
+        found = nearest(pieces.flatten(0, 1).float(), bank.flatten(1), self.neighbours)
+        found = found.unflatten(0, (len(images), pieces.shape[1]))
+        self.last[:] = [(images.detach().clone(), found)]
+        return found
 
     def _fitting(self, images: Images) -> Tensor:
         if self.patches is None:
@@ -197,10 +195,13 @@ def _lay(canvas: Tensor, chosen: Tensor, places: list[tuple[int, int]], grid: _G
     under = canvas[:, :, rows, columns]  # (n, c, places, patch, patch)
     over = chosen[:, [row * len(grid.columns) + column for row, column in places]].transpose(1, 2)
     costs = (under - over).square().sum(1)
-    taken = torch.ones_like(costs, dtype=torch.bool)
     steps = steps.to(canvas.device)
-    if left:
-        taken &= steps >= cheapest_seam(costs[..., :left])[..., None]
-    if above:
-        taken &= steps[:, None] >= cheapest_seam(costs[..., :above, :].transpose(-1, -2))[..., None, :]
+    beside, below = costs[..., :left], costs[..., :above, :].transpose(-1, -2)
+    if left == above != 0:  # nearly everywhere
+        beside, below = cheapest_seam(torch.stack([beside, below]))
+    else:
+        beside, below = (
+            cheapest_seam(one) if one.shape[-1] else one.new_zeros(one.shape[:-1]) for one in (beside, below)
+        )
+    taken = (steps >= beside[..., None]) & (steps[:, None] >= below[..., None, :])
     canvas[:, :, rows, columns] = torch.where(taken[:, None], over, under)

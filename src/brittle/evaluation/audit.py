@@ -168,6 +168,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     identity_fields = [value for one in planned for value in (one.attack, one.threat)]
     origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
     eot_samples = asked.effort.eot_samples or eot_samples_for(classifier, source, budget, subject.defended)
+    defended = None if subject.defended is None else subject.defended.over(eot_samples)
     manifest = Manifest(
         created=now(),
         command=list(call.command),
@@ -181,7 +182,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         budget=budget,
         eot_samples=eot_samples,
         confidence=confidence_of(asked.question.confidence, subject.defended),
-        network=network_info(network, classifier, origin, subject.defended),
+        network=network_info(network, classifier, origin, defended),
         data=data_info(source, network.classes, again=True, remarks=remarks),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],

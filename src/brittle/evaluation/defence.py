@@ -74,7 +74,8 @@ def audit_defence(
     for name, naive in ((NAIVE, True), (ADAPTIVE, False)):
         watch.note("the defence is not known:" if naive else "the defence is known:")
         subject = replace(ready, naive=naive)
-        given: dict[str, Any] = {"question": asked.question, "effort": asked.effort, "watch": watch, **about}
+        effort = replace(asked.effort, eot_samples=1) if naive else asked.effort
+        given: dict[str, Any] = {"question": asked.question, "effort": effort, "watch": watch, **about}
         runs.append(audit(subject, asked.data, path / name, **given))
     folder = DefenceFolder(path, *runs)
     _keep_pictures(folder, defended, asked.effort.seed or 0)

@@ -1,6 +1,6 @@
 """A defence around a network, and how it is met: by an adversary who knows of it, or by one who does not."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from brittle.classifiers.classifier import Classifier
@@ -41,6 +41,10 @@ class Defended:
         if protected.rejects:
             protected = protected.around(protected.module, oblivious=True)
         return cls(defence, inner, Adaptive(protected, note=NAIVELY))
+
+    def over(self, eot_samples: int) -> "Defended":
+        """Return the same, attacked by the mean over so many draws."""
+        return replace(self, met=self.met.over(eot_samples))
 
     @property
     def classifier(self) -> Classifier:

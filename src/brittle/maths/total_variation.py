@@ -16,10 +16,12 @@ RELAXATION = 1.3
 """By how much more than to its best value a pixel is moved; below 2 the objective never grows."""
 FLAT = 1e-5
 """Two neighbouring rows or columns that differ by less count as differing by so much (L2 norm)."""
-STEPS, STEPS_BETWEEN = 2000, 100
+STEPS, STEPS_BETWEEN = 2000, 50
 """Primal-dual steps at most, and from one look at the objective to the next."""
-PRIMAL = 0.2
-"""Length of a primal step; that of a dual one is 1 / (8 PRIMAL), as 8 bounds the square of the differences' norm."""
+PRIMAL, SHORTEST = 1e-3, 0.7
+"""Length of a primal step as a multiple of the shorter side over the weight, and at least; that of a dual one is
+1 / (8 primal), as 8 bounds the square of the differences' norm. Primal values add up over pixels, dual ones, none above
+the weight, over rows and columns: with the steps of a small image a photograph takes ten times as many."""
 AT_ONCE = 2**18
 """Values of images that are worked on together, so that they stay in the processor's cache."""
 
@@ -123,15 +125,17 @@ def _filled(images: Tensor, kept: Tensor) -> Tensor:
 def _searched(z: Tensor, x: Tensor, kept: Tensor, weight: float) -> Tensor:
     """Let kept values move too: Chambolle & Pock's primal-dual steps, of which the best image is returned."""
     rows, columns = torch.zeros_like(z.diff(dim=2)), torch.zeros_like(z.diff(dim=3))
-    best, least, ahead, dual = z, _objective(z, x, kept, weight), z, 1 / (8 * PRIMAL)
+    best, least, ahead = z, _objective(z, x, kept, weight), z
+    primal = max(SHORTEST, PRIMAL * min(z.shape[2:]) / weight)
+    dual = 1 / (8 * primal)
     done = torch.zeros_like(least, dtype=torch.bool)
     for number in range(1, STEPS + 1):
         rows = _within(rows + dual * ahead.diff(dim=2), 3, weight)
         columns = _within(columns + dual * ahead.diff(dim=3), 2, weight)
-        free = z + PRIMAL * _spread(rows, columns, z)
+        free = z + primal * _spread(rows, columns, z)
         off = (free - x) * kept
         length = off.flatten(2).norm(dim=2)[..., None, None]
-        new = torch.where(kept, x + off * (1 - PRIMAL / length.clamp_min(PRIMAL)), free)
+        new = torch.where(kept, x + off * (1 - primal / length.clamp_min(primal)), free)
         ahead, z = 2 * new - z, new
         if number % STEPS_BETWEEN == 0:
             value = _objective(z, x, kept, weight)

@@ -86,11 +86,15 @@ class DefenceSummary:
 
     @property
     def told_by(self) -> list[Finding]:
-        """The checks that the naive audit did not pass and the adaptive one did, what matters most first."""
+        """The checks that the naive audit did not pass and the adaptive one did, what matters most first.
+
+        Not those that make the figure uncertain either way, as too few images do: an interval is narrower at 0 anyway.
+        """
         if self.naive.health is None or self.adaptive.health is None:
             return []
         passed = {one.check for one in self.adaptive.health.ordered("pass")}
-        return [one for one in self.naive.health.ordered("fail", "warn") if one.check in passed]
+        told = (one for one in self.naive.health.ordered("fail", "warn") if one.error != "uncertain")
+        return [one for one in told if one.check in passed]
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON can say."""

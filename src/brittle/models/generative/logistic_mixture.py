@@ -53,6 +53,12 @@ class LogisticMixture:
         weights = functional.log_softmax(weights.squeeze(-2), -1)
         return cls(weights, means, scales.clamp_min(LEAST_LOG_SCALE), slopes.tanh(), levels)
 
+    def only(self, which: Tensor) -> "LogisticMixture":
+        """Return the distributions of some pixels, by a mask over the first dimension."""
+        return LogisticMixture(
+            self.weights[which], self.means[which], self.log_scales[which], self.slopes[which], self.levels
+        )
+
     def values(self, levels: Tensor) -> Tensor:
         """Return the values from -1 to 1 of whole levels from 0 on."""
         return levels * (2 / (self.levels - 1)) - 1

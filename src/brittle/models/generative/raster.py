@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from brittle.models.generative.logistic_mixture import LogisticMixture
-from brittle.models.generative.pixelcnn import GatedLayer, PixelCNN, gated
+from brittle.models.generative.pixelcnn import GatedLayer, PixelCNN
 
 
 class RasterPass:
@@ -16,6 +16,9 @@ class RasterPass:
     The stack that sees the rows above is computed once a row, for the whole row; the one that sees the pixels to the
     left once a pixel, from the two columns that a layer reaches. A whole pass thus costs about as much as one ordinary
     forward pass, in place of one forward pass a pixel. All images go together.
+
+    Features lie as (columns, n, channels), so that the images of a pixel, and those of neighbouring ones, are the rows
+    of a matrix as they are, and every convolution is a matrix product.
 
     Args:
         model: whose weights are read, and not changed.
@@ -34,11 +37,23 @@ class RasterPass:
     def __init__(self, model: PixelCNN, count: int, height: int, width: int):
         like, reach = model.hidden.weight, model.reach
         self.model, self.width = model, width
-        self.seen = like.new_zeros((count, model.channels + 1, height + reach, width + 2 * reach))
-        self.seen[:, -1, reach:, reach : reach + width] = 1
-        self.layers = [_Layer.of(layer, count, width) for layer in model.gated_layers]
-        self.first = _flat(model.beside.weight)
-        self.hidden, self.last = _flat(model.hidden.weight), _flat(model.last.weight)
+        self.seen = like.new_zeros((height + reach, width + 2 * reach, count, model.channels + 1))
+        self.seen[reach:, reach : reach + width, :, -1] = 1
+        self.layers = [_Layer.of(layer) for layer in model.gated_layers]
+        self.above, self.beside, self.hidden, self.last = (
+            _Flat.of(layer) for layer in (model.above, model.beside, model.hidden, model.last)
+        )
+        features, depth = model.width, len(self.layers)
+        self.rows = like.new_zeros((depth, width + 2, count, 2 * features))
+        """What came into a layer's vertical stack: of the row above, then of this one, between columns of zeros."""
+        self.left = like.new_zeros((depth + 1, count, features))
+        """The horizontal features that came into a layer at the last pixel; the last ones came out of all of them."""
+        self.stack = self.left.unbind()
+        self.joined = like.new_zeros((depth, width, count, 2 * features))
+        """What the rows above and the biases give to every pixel of this row in a layer."""
+        self.found = like.new_zeros((width * count, 2 * features))
+        """Room for the vertical features of one layer."""
+        self.of_left = torch.stack([layer.left for layer in self.layers]) if depth else like.new_zeros((0, 1, 1))
 
     def mixture(self, row: int, column: int) -> LogisticMixture:
         """Return a pixel's distribution given all those that were filled in before, (n, ...).
@@ -47,68 +62,86 @@ class RasterPass:
         """
         if column == 0:
             self._begin(row)
-        model, reach = self.model, self.model.reach
-        left = self.seen[:, :, row + reach, column : column + reach].flatten(1)
-        beside = torch.addmm(_bias(model.beside), left, self.first)
-        for layer in self.layers:
-            beside = layer.at(column, beside)
-        hidden = functional.elu(torch.addmm(_bias(model.hidden), functional.elu(beside), self.hidden))
-        return LogisticMixture.of(torch.addmm(_bias(model.last), hidden, self.last), model.channels, model.levels)
+        model, reach, stack = self.model, self.model.reach, self.stack
+        joined = torch.baddbmm(self.joined[:, column], self.left[:-1], self.of_left).unbind()
+        near = self.seen[row + reach, column : column + reach].transpose(0, 1).flatten(1)
+        torch.addmm(self.beside.bias, near, self.beside.weight, out=stack[0])
+        for number, layer in enumerate(self.layers):
+            both = joined[number].addmm_(stack[number], layer.here).sigmoid_()
+            both[:, : model.width].mul_(both[:, model.width :])
+            torch.addmm(layer.out.bias, both, layer.out.weight, out=stack[number + 1]).add_(stack[number])
+        hidden = torch.addmm(self.hidden.bias, functional.elu(stack[-1]), self.hidden.weight)
+        last = torch.addmm(self.last.bias, functional.elu_(hidden), self.last.weight)
+        return LogisticMixture.of(last, model.channels, model.levels)
 
     def fill(self, row: int, column: int, values: Tensor) -> None:
         """Put the values (n, c), from -1 to 1, of the pixel in that was asked for last."""
-        self.seen[:, :-1, row + self.model.reach, column + self.model.reach] = values
+        self.seen[row + self.model.reach, column + self.model.reach, :, :-1] = values
 
     def _begin(self, row: int) -> None:
         """Compute what the pixels of a row get to know of those above."""
-        above = self.model.above(self.seen[:, :, row : row + self.model.reach])
-        for layer in self.layers:
-            above = layer.begin(above)
+        reach, width, features = self.model.reach, self.width, self.model.width
+        window = self.seen[row : row + reach].unfold(1, 2 * reach + 1, 1)  # (rows, columns, n, c + 1, across)
+        above = torch.addmm(self.above.bias, window.permute(1, 2, 0, 4, 3).flatten(2).flatten(0, 1), self.above.weight)
+        for number, layer in enumerate(self.layers):
+            rows = self.rows[number]
+            rows[..., :features] = rows[..., features:]
+            rows[1:-1, :, features:] = above.view(width, -1, features)
+            found = self.found.copy_(layer.above.bias)
+            for shift, weight in enumerate(layer.above.weight.unbind()):
+                found.addmm_(rows[shift : shift + width].flatten(0, 1), weight)
+            torch.addmm(layer.link.bias, found, layer.link.weight, out=self.joined[number].flatten(0, 1))
+            signal, gate = found.sigmoid_().chunk(2, 1)
+            above = above.addcmul_(signal, gate, value=2).sub_(gate)
+        self.left.zero_()
+
+
+@dataclass
+class _Flat:
+    """A convolution as a matrix product: inputs (..., rows, columns, channels) x outputs."""
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, layer: torch.nn.Conv2d) -> "_Flat":
+        if layer.bias is None:
+            raise TypeError("a convolution of a PixelCNN has a bias")
+        return cls(layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2).contiguous(), layer.bias.detach())
+
+    def gate(self) -> "_Flat":
+        """Double what becomes the signal of a gate, a factor that rounds nothing: one function then does for both.
+
+        tanh(a) s(b) is 2 s(2 a) s(b) - s(b), where s is the logistic function.
+        """
+        factor = torch.ones_like(self.bias)
+        factor[: len(factor) // 2] = 2
+        return _Flat(self.weight * factor, self.bias * factor)
 
 
 @dataclass
 class _Layer:
-    """One gated layer with what it remembers."""
+    """The weights of one gated layer."""
 
-    layer: GatedLayer
-    weight: Tensor
-    out: Tensor
-    earlier: Tensor
-    """The vertical features (n, w, 2, columns) that came in, of the row above and of this one."""
-    joined: Tensor
-    """What the row above and the biases give to every pixel of this row, (columns, n, 2 w)."""
+    above: _Flat
+    """Of the vertical convolution, one matrix for each of its three columns."""
+    link: _Flat
+    """From the vertical features to the horizontal ones, with the biases of both."""
     left: Tensor
-    """The horizontal features that came in at the pixel to the left, (n, w)."""
+    here: Tensor
+    """Of the horizontal convolution: for the pixel to the left, and for this one."""
+    out: _Flat
+    """Of what passes the gate: its inputs are s(2 a) s(b) and s(b)."""
 
     @classmethod
-    def of(cls, layer: GatedLayer, count: int, columns: int) -> "_Layer":
-        weight, out = _flat(layer.horizontal.weight, columns_first=True), _flat(layer.out.weight)
-        width = layer.out.out_channels
-        earlier, left = weight.new_zeros((count, width, 2, columns)), weight.new_zeros((count, width))
-        return cls(layer, weight, out, earlier, weight, left)
-
-    def begin(self, above: Tensor) -> Tensor:
-        """Take in the vertical features of a new row, (n, w, 1, columns), and return those of the next layer."""
-        self.earlier = torch.cat([self.earlier[:, :, 1:], above], 2)
-        found = self.layer.vertical(functional.pad(self.earlier, (1, 1)))
-        self.joined = (self.layer.link(found) + _bias(self.layer.horizontal)[:, None, None])[:, :, 0].permute(2, 0, 1)
-        self.left = torch.zeros_like(self.left)
-        return above + gated(found)
-
-    def at(self, column: int, beside: Tensor) -> Tensor:
-        """Take in the horizontal features at a pixel, (n, w), and return those of the next layer."""
-        joined = torch.addmm(self.joined[column], torch.cat([self.left, beside], 1), self.weight)
-        self.left = beside
-        return beside + torch.addmm(_bias(self.layer.out), gated(joined), self.out)
-
-
-def _flat(weight: Tensor, *, columns_first: bool = False) -> Tensor:
-    """The weights of a convolution one row high as a matrix, inputs x outputs."""
-    weight = weight.detach()
-    return (weight.permute(3, 1, 2, 0) if columns_first else weight.permute(1, 2, 3, 0)).flatten(0, 2).contiguous()
-
-
-def _bias(layer: torch.nn.Conv2d) -> Tensor:
-    if layer.bias is None:
-        raise TypeError("a convolution of a PixelCNN has a bias")
-    return layer.bias.detach()
+    def of(cls, layer: GatedLayer) -> "_Layer":
+        above, beside, link = _Flat.of(layer.vertical).gate(), _Flat.of(layer.horizontal).gate(), _Flat.of(layer.link)
+        link = link.gate()
+        halves = torch.ones_like(link.bias)
+        halves[: len(halves) // 2] = 0.5  # the vertical features come in with their first half doubled
+        link = _Flat(link.weight * halves[:, None], link.bias + beside.bias)
+        left, here = (part.contiguous() for part in beside.weight.chunk(2))
+        columns = above.weight.unflatten(0, (2, 3, -1)).transpose(0, 1).flatten(1, 2).contiguous()
+        out = _Flat.of(layer.out)
+        out = _Flat(torch.cat([2 * out.weight, -out.weight]), out.bias)
+        return cls(_Flat(columns, above.bias), link, left, here, out)
