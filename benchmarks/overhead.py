@@ -8,7 +8,6 @@ of them make every step; of each the fastest round counts.
 
 from __future__ import annotations
 
-import copy
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable

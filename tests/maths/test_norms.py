@@ -26,6 +26,19 @@ def test_sizes_are_numpys(array, p):
     np.testing.assert_allclose(norms.size(torch.from_numpy(array), p), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("p", [1.0, 2.0])
+@pytest.mark.parametrize("entries", [3_072, 4_096, 8_191, 8_192, 3 * 224 * 224, 3 * 512 * 512])
+def test_sizes_of_large_images_are_exact_but_for_rounding(entries, p):
+    """A change at its radius must be within it by other code in float64, up to the tolerance of 1e-6."""
+    change = torch.rand((2, entries), generator=torch.Generator().manual_seed(0))
+    exact = np.linalg.norm(change.double().numpy(), p, axis=1)
+    np.testing.assert_allclose(norms.size(change.clone(), p).numpy(), exact, rtol=3e-7)
+    projected = norms.project(change, p, float(exact.min()) / 10).double().numpy()
+    np.testing.assert_allclose(np.linalg.norm(projected, p, axis=1), exact.min() / 10, rtol=5e-7)
+    longest = norms.steepest(change, 2).double().numpy()
+    np.testing.assert_allclose(np.linalg.norm(longest, axis=1), 1, rtol=3e-7)
+
+
 def test_size_of_nothing_is_nothing():
     assert norms.size(torch.zeros(0, 1, 2, 2), math.inf).shape == (0,)
     assert norms.size(torch.zeros(3, 0), math.inf).tolist() == [0, 0, 0]
