@@ -62,6 +62,7 @@ def test_the_table_is_filled_and_kept(short, setting, few_digits):
     again = run_study("defensive-distillation", setting.folder, data=few_digits)
     assert (again.computed, again.reused) == (0, 6)
     assert len(list((setting.folder / "networks").iterdir())) == 3
+    assert "student at T = 20 " in " ".join(note for row in result.rows for note in row.notes)
 
 
 def test_networks_differ_by_the_temperature_that_teacher_and_student_are_trained_at(setting):

@@ -110,7 +110,8 @@ class HardenedBenchmark(Benchmark):
     def story(self) -> str:
         """How the network was trained, in a sentence."""
         images = "all" if self.images is None else f"{self.images:,}"
+        teacher = f", as a teacher's student at T = {self.settings.temperature:g}" if self.distilled else ""
         return (
-            f"Trained by the study on {images} images, {self.settings.epochs} epochs "
+            f"Trained by the study on {images} images, {self.settings.epochs} epochs{teacher} "
             f"({self.network.parameters:,} weights)."
         )
