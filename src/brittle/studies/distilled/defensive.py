@@ -164,8 +164,16 @@ class Attacked:
     def _run(self, attack: Attack, threat: Lp, subject: HardenedBenchmark, block: Block) -> Result:
         classifier = subject.classifier
         images = block.images.to(classifier.device, classifier.dtype)
-        told = {"seed": self.setting.seed, "batch": subject.batch, "ids": block.index}
-        return run(attack, classifier, images, block.labels, threat=threat, **told)
+        return run(
+            attack,
+            classifier,
+            images,
+            block.labels,
+            threat=threat,
+            seed=self.setting.seed,
+            batch=subject.batch,
+            ids=block.index,
+        )
 
 
 def _vanished(subject: HardenedBenchmark, block: Block) -> Mask:

@@ -76,7 +76,7 @@ LINES = (
     Line("Dhillon 2018", "sap", "resnet32", _CIFAR, 40, samples=10),
     Line("Xie 2018", "randomise", "mobilenet", Lp("inf", 0.031), 20, small=10, samples=5),
     Line("Song 2018", "pixeldefend", "resnet32", _CIFAR, 40, small=20),
-    Line("Samangouei 2018", "defense-gan", "mnist", _DIGIT, 12, small=15),
+    Line("Samangouei 2018", "defense-gan", "mnist", _DIGIT, 12, small=25, samples=1),
     Line("Madry 2018", "", "madry", _CIFAR, 200),
 )
 """In the order of the table; what Guo 2018 joins in one row stands apart here."""
