@@ -29,7 +29,7 @@ from brittle.types import Mask
 NAME = "defensive-distillation"
 TEMPERATURES = (1, 20, 100)
 TEST, TRAINING = "mnist/test.parquet", "mnist/train.parquet"
-RADIUS = Lp("inf", 0.3)
+THREAT = Lp("inf", 0.3)
 """As is usual on MNIST: an ordinary network has nothing left there."""
 SOFTMAX, MARGIN = PGD(steps=40), PGD(steps=40, loss="margin")
 """The same attack on the loss that the network was trained on, and on the logits themselves."""
@@ -44,22 +44,22 @@ class Size:
         settings: of both, but for the temperature.
         images: test images of the gradient attacks; None for all.
         search: the attack that looks for the smallest changes.
-        searched: test images that it is shown.
+        searched: test images that it is shown; None for all.
     """
 
     training: int | None
     settings: PlainTraining
     images: int | None
     search: CarliniWagnerL2
-    searched: int
+    searched: int | None
 
 
 _TRAINING = PlainTraining(6, 100, "adam", 1e-3, decay=0.0)
 SIZES = {
     "small": Size(10_000, _TRAINING, 200, CarliniWagnerL2(searches=5, steps=200), 100),
-    "paper": Size(None, replace(_TRAINING, epochs=50), None, CarliniWagnerL2(), 1000),
+    "paper": Size(None, replace(_TRAINING, epochs=50), None, CarliniWagnerL2(), None),
 }
-_GRADIENTS, _SEARCH = f"Gradient attacks, linf {RADIUS.radius:g}", "Carlini & Wagner, l2"
+_GRADIENTS, _SEARCH = f"Gradient attacks, linf {THREAT.radius:g}", "Carlini & Wagner, l2"
 COLUMNS = (
     Column("clean", "clean", "percent", _GRADIENTS),
     Column("vanished", "no gradient of the softmax loss", "percent", _GRADIENTS),
@@ -83,7 +83,7 @@ NOTES = (
     "Carlini & Wagner's attack has its loss on the logits; success is of the images that the network gets right, and "
     "any wrong class counts, where the paper leads images to given ones.",
     "Scale small: 10,000 training images, 6 epochs, 200 test images (100 for Carlini & Wagner, 5 constants of 200 "
-    "steps). Scale paper: all images, 50 epochs; 9 constants of 1,000 steps on 1,000 images.",
+    "steps). Scale paper: all images, 50 epochs, 9 constants of 1,000 steps.",
     INTERVALS,
 )
 
@@ -114,7 +114,7 @@ class Attacked:
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
-        attacks = {"radius": RADIUS.radius, "softmax": asdict(SOFTMAX), "margin": asdict(MARGIN)}
+        attacks = {"radius": THREAT.radius, "softmax": asdict(SOFTMAX), "margin": asdict(MARGIN)}
         attacks |= {"search": asdict(self.size.search), "searched": self.size.searched}
         return {**self.network(self.size.images).identity(), **attacks, "seed": self.setting.seed}
 
@@ -127,7 +127,7 @@ class Attacked:
         values |= {"naive": found.naive.robust, "adaptive": found.adaptive.robust, "told": told}
         left = vanished = count = 0
         for block in subject.blocks("margin"):
-            result = self._run(MARGIN, RADIUS, subject, block)
+            result = self._run(MARGIN, THREAT, subject, block)
             left += int(((result.clean_prediction.cpu() == block.labels) & ~result.success.cpu()).sum())
             vanished += int(_vanished(subject, block).sum())
             count += len(block)
@@ -144,7 +144,7 @@ class Attacked:
                 folder,
                 defence=Distillation(float(self.temperature)),
                 attacks=[SOFTMAX],
-                eps=RADIUS.radius,
+                eps=THREAT.radius,
                 max_images=self.size.images,
                 seed=self.setting.seed,
                 device=self.setting.device,
@@ -188,11 +188,10 @@ def _vanished(subject: HardenedBenchmark, block: Block) -> Mask:
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: for each temperature the gradient attacks and the search."""
     works = [Attacked(temperature, setting) for temperature in TEMPERATURES]
-    kinds = {"gradients": Attacked.gradients, "search": Attacked.search}
     return [
-        Cell(row_of(work.temperature), name, kind.__get__(work), work.identity)
+        Cell(row_of(work.temperature), name, compute, work.identity)
         for work in works
-        for name, kind in kinds.items()
+        for name, compute in (("gradients", work.gradients), ("search", work.search))
     ]
 
 
