@@ -66,7 +66,7 @@ def mean_square(distance: float, values: int) -> Lp:
 _CIFAR, _PHOTOGRAPH, _DIGIT = Lp("inf", 0.031), root_mean_square(0.005, 3 * 224 * 224), mean_square(0.005, 28 * 28)
 _TRAINING = "cifar10/train.parquet"
 LINES = (
-    Line("Buckman 2018", "thermometer", "thermometer", _CIFAR, 200),
+    Line("Buckman 2018", "thermometer", "thermometer", _CIFAR, 200, small=100),
     Line("Ma 2018", "lid", "resnet32", _CIFAR, 100, clean=_TRAINING),
     Line("Guo 2018", "jpeg", "mobilenet", _PHOTOGRAPH, 40, small=20),
     Line("Guo 2018", "bit-depth", "mobilenet", _PHOTOGRAPH, 40, small=20),

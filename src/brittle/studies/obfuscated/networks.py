@@ -25,10 +25,10 @@ ORIGINS = {
     "thermometer": NetworkSource("trained on encoded images", CIFAR, (), "lenet-cifar", TRAINING),
 }
 """By the names that the lines have for them."""
-_TRAINING = PlainTraining(4, 100, "adam", 1e-3, decay=0.0)
+_TRAINING = PlainTraining(8, 50, "adam", 1e-3, decay=0.0)
 _LONG = replace(_TRAINING, epochs=80)
 SIZES = {
-    "small": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, _TRAINING, 3)},
+    "small": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, replace(_TRAINING, epochs=4), 3)},
     "paper": {"thermometer": (None, _LONG, 0), "madry": (None, _LONG, 7)},
 }
 """How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
