@@ -28,23 +28,36 @@ def test_a_value_shows_as_many_ones_as_levels_lie_below_it(value: float, ones: i
     assert found.tolist() == [1.0] * ones + [0.0] * (16 - ones)
 
 
-def test_the_surrogate_and_its_derivative_are_those_published():
+def ramps(given: torch.Tensor, levels: int) -> torch.Tensor:
+    """The derivatives of the ramps: half the number of levels within one level of a value, otherwise 0."""
+    places = torch.arange(1, levels + 1, dtype=given.dtype) / levels
+    within = (given[:, :, None] - places[:, None, None]).abs() < 1 / levels
+    return within.to(given.dtype) * levels / 2
+
+
+def test_the_surrogate_climbs_from_the_level_below_to_the_level_above():
     given = images().double().requires_grad_()
     found = Thermometer(levels=4).surrogate(given)
-    levels = torch.tensor([0.25, 0.5, 0.75, 1.0], dtype=torch.float64)
-    expected = (given[:, :, None] - levels[:, None, None]).clamp(0, 1).reshape(2, 12, 5, 4)
-    torch.testing.assert_close(found, expected)
+    for k in range(1, 5):
+        low, high = (k - 1) / 4, (k + 1) / 4
+        expected = ((given - low) / (high - low)).clamp(0, 1)
+        torch.testing.assert_close(found.unflatten(1, (3, 4))[:, :, k - 1], expected)
     (slope,) = torch.autograd.grad(found.sum(), given)
-    torch.testing.assert_close(slope, (given[..., None] > levels).double().sum(-1))
+    torch.testing.assert_close(slope, ramps(given.detach(), 4).sum(2))
+
+
+def test_every_value_has_a_gradient_those_below_the_first_level_too():
+    given = torch.linspace(0.001, 0.999, 300)[None, None, None].requires_grad_()
+    (slope,) = torch.autograd.grad(Thermometer().surrogate(given).sum(), given)
+    assert slope.gt(0).all()
 
 
 def test_gradients_go_back_through_the_surrogate_at_the_image():
     classifier, given = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(240, 3))), images().requires_grad_()
     defence = Thermometer(levels=4)
-    weights = classifier.module[1].weight[1].reshape(12, 5, 4)
+    weights = classifier.module[1].weight[1].reshape(3, 4, 5, 4)
     (found,) = torch.autograd.grad(defence.adaptive(classifier).classifier.logits(given)[:, 1].sum(), given)
-    steps = given.detach()[:, :, None] > (torch.arange(1, 5) / 4)[:, None, None]
-    torch.testing.assert_close(found, (weights.reshape(3, 4, 5, 4) * steps).sum(2).detach())
+    torch.testing.assert_close(found, (weights * ramps(given.detach(), 4)).sum(2).detach())
     (naive,) = torch.autograd.grad(defence.protect(classifier).logits(given).sum(), given)
     assert not naive.any()
 

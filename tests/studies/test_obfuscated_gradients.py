@@ -11,9 +11,9 @@ from brittle.models import open_network
 from brittle.registry import DEFENCES
 from brittle.studies.bench.study import Setting
 from brittle.studies.faults.networks import Suspicious
-from brittle.studies.obfuscated import gradients
-from brittle.studies.obfuscated.gradients import LINES, OBFUSCATED_GRADIENTS, PUBLISHED, Attempt
-from brittle.studies.obfuscated.lines import root_mean_square
+from brittle.studies.obfuscated import gradients, networks
+from brittle.studies.obfuscated.gradients import LINES, MARGIN, OBFUSCATED_GRADIENTS, PUBLISHED, Attempt
+from brittle.studies.obfuscated.lines import mean_square, root_mean_square
 from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.threats import Lp
 
@@ -40,6 +40,7 @@ def test_every_row_is_of_a_known_defence_and_has_a_published_figure():
 
 def test_a_root_mean_square_is_a_length():
     assert root_mean_square(0.005, 28 * 28) == Lp(2, 0.14)
+    assert mean_square(0.25, 16) == Lp(2, 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +105,32 @@ def test_a_bank_of_patches_holds_none_of_the_images_that_are_attacked(setting, m
     with pytest.raises(InputError, match="needs 64 clean"):
         _ = Attempt(replace(LINES[5], clean="test.parquet"), digits)._met
     assert asked == [10]
+
+
+@pytest.mark.parametrize(("place", "images"), [(0, "training"), (-1, "attacked")])
+def test_networks_that_the_study_trains_are_measured(few_digits, tmp_path, monkeypatch, place, images):
+    told: list[str] = []
+    setting = Setting(few_digits, None, "small", "cpu", 0, tmp_path, lambda line, fraction=None: told.append(line))
+    line, sizes = replace(LINES[place], images=4, small=1), dict(networks.SIZES["small"])
+    _, settings, steps = sizes[line.network]
+    monkeypatch.setitem(
+        networks.SIZES, "small", sizes | {line.network: (6, replace(settings, epochs=1), min(steps, 1))}
+    )
+    found = Attempt(line, networks.benchmark(line, setting)).measure()
+    assert {"clean", *gradients.KINDS} <= {*found.values}
+    assert sum(f"of the {images} images right" in one for one in told) == 1
+
+
+@pytest.mark.parametrize(("spec", "margins"), [("sap", [0.0, MARGIN]), ("bit-depth:bits=2", [0.0, 0.0])])
+def test_who_knows_that_a_defence_is_random_wants_to_win_by_a_margin(setting, monkeypatch, spec, margins):
+    digits = Benchmark(NetworkSource("digits", "test.parquet", (), images=4), setting)
+    digits.__dict__["network"] = open_network("digits-lenet")
+    asked = []
+
+    def noted(*given, **named):
+        asked.append(named["confidence"])
+        return run(*given, **named)
+
+    monkeypatch.setattr(gradients, "run", noted)
+    Attempt(replace(LINES[3], defence=spec, threat=Lp("inf", 0.1), small=1, samples=2), digits).measure()
+    assert asked == margins

@@ -24,6 +24,7 @@ SHAPES = {
     "jsma": (0, 0),
     "one_pixel_few": (2, 3),
     "carlini_wagner": (6, 3),
+    "distillation": (0, 0),
 }
 
 

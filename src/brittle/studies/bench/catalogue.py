@@ -115,6 +115,11 @@ LISTED: dict[str, Listed] = {
         "Average robustness of image classifiers by DeepFool, fast gradient sign and L-BFGS",
         _DEEPFOOL + ", table 1",
     ),
+    "defensive-distillation": Listed(
+        "distilled.defensive:DEFENSIVE_DISTILLATION",
+        "Distilled networks: no gradient of the softmax loss, and nothing gained",
+        _CARLINI_WAGNER,
+    ),
     "gd-uap-cross-model": Listed(
         "gd_uap.cross_model:GD_UAP_CROSS_MODEL",
         "Data-free universal perturbations made for one network, shown to others",

@@ -25,9 +25,11 @@ ORIGINS = {
     "thermometer": NetworkSource("trained on encoded images", CIFAR, (), "lenet-cifar", TRAINING),
 }
 """By the names that the lines have for them."""
+_TRAINING = PlainTraining(8, 50, "adam", 1e-3, decay=0.0)
+_LONG = replace(_TRAINING, epochs=80)
 SIZES = {
-    "small": (20_000, PlainTraining(8, 100, "adam", 1e-3, decay=0.0), 3),
-    "paper": (None, PlainTraining(80, 100, "adam", 1e-3, decay=0.0), 7),
+    "small": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, replace(_TRAINING, epochs=4), 3)},
+    "paper": {"thermometer": (None, _LONG, 0), "madry": (None, _LONG, 7)},
 }
 """How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
 
@@ -35,10 +37,10 @@ SIZES = {
 def benchmark(line: Line, setting: Setting) -> Benchmark:
     """Return the network of a row with its test images, to be found or trained when it is first asked for."""
     origin = replace(ORIGINS[line.network], row=line.key, images=line.images)
-    if line.network not in ("madry", "thermometer"):
+    if line.network not in SIZES[setting.scale]:
         return Benchmark(origin, setting)
-    images, settings, steps = SIZES[setting.scale]
-    training = None if line.defence else AdversarialTraining(PGD(steps=steps), Lp("inf", RADIUS))
+    images, settings, steps = SIZES[setting.scale][line.network]
+    training = AdversarialTraining(PGD(steps=steps), Lp("inf", RADIUS)) if steps else None
     settings = replace(settings, seed=setting.seed)
     command = f"brittle study {NAME}"
     return HardenedBenchmark(origin, setting, training, settings, images, command, line.defence)

@@ -1,10 +1,10 @@
-"""A network that a study trains on what an attack makes of its images."""
+"""A network that a study trains otherwise than plainly: on attacked images, behind a defence, or from a teacher."""
 
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from brittle.data import Fit, open_source
+from brittle.data import Block, Fit, open_source
 from brittle.evaluation.design_behind import DesignBehind
 from brittle.evaluation.train import fit_and_save
 from brittle.identity.compare import fingerprint
@@ -18,7 +18,7 @@ from brittle.training.recipe import PlainTraining
 
 
 class HardenedBenchmark(Benchmark):
-    """A network that the study trains on the images of an attack, once.
+    """A network that the study trains on the images of an attack, behind a defence or from a teacher, once.
 
     Args:
         origin: its architecture and images; files of it are not looked for.
@@ -28,9 +28,10 @@ class HardenedBenchmark(Benchmark):
         images: so many training images; None for all.
         command: what trains it, for the file.
         defence: what it is trained behind; "" for nothing.
+        distilled: whether it learns from a teacher, both at the temperature of the settings.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each of these is a question of its own
         self,
         origin: NetworkSource,
         setting: Setting,
@@ -39,10 +40,12 @@ class HardenedBenchmark(Benchmark):
         images: int | None,
         command: str,
         defence: str = "",
+        *,
+        distilled: bool = False,
     ):
         super().__init__(origin, setting)
         self.training, self.settings, self.images, self.command = training, settings, images, command
-        self.defence = defence
+        self.defence, self.distilled = defence, distilled
 
     def identity_fields(self) -> dict[str, object]:
         """Everything that determines the weights."""
@@ -56,6 +59,7 @@ class HardenedBenchmark(Benchmark):
             "device": self.setting.device.partition(":")[0],
             "brittle's code": own_digest(),
             **({"defence": self.defence} if self.defence else {}),
+            **({"distilled": True} if self.distilled else {}),
         }
 
     def identity(self) -> dict[str, object]:
@@ -75,12 +79,16 @@ class HardenedBenchmark(Benchmark):
         """Of the images, before the defence."""
         return self.design.input_shape
 
+    def classes(self, block: Block) -> int:
+        """How many classes the network knows; behind a defence it cannot be asked about images as they are."""
+        return ARCHITECTURES[self.origin.architecture].classes
+
     @cached_property
     def network(self) -> Network:
         """The network, trained now unless an earlier run has done so; a killed training goes on."""
         kind = "plain" if self.training is None else type(self.training.attack).__name__.lower()
         name = f"{self.origin.architecture}-{kind}-{fingerprint(self.identity_fields())[:12]}"
-        design = self.design
+        design, trained_on = self.design, "training" if self.training is None else "attacked"
 
         def make(path: Path) -> None:
             data = str(self.setting.data_file(self.origin.training))
@@ -91,8 +99,9 @@ class HardenedBenchmark(Benchmark):
                 self.command.split(),
                 settings=self.settings,
                 adversarial=self.training,
+                distilled=self.distilled,
                 device=self.setting.device,
-                progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, "attacked"),
+                progress=lambda epoch: self.tell_epoch(epoch, self.settings.epochs, trained_on),
             )
 
         path = trained_once(self.setting, name, make)
@@ -101,7 +110,8 @@ class HardenedBenchmark(Benchmark):
     def story(self) -> str:
         """How the network was trained, in a sentence."""
         images = "all" if self.images is None else f"{self.images:,}"
+        teacher = f", as a teacher's student at T = {self.settings.temperature:g}" if self.distilled else ""
         return (
-            f"Trained by the study on {images} images, {self.settings.epochs} epochs "
+            f"Trained by the study on {images} images, {self.settings.epochs} epochs{teacher} "
             f"({self.network.parameters:,} weights)."
         )

@@ -1,0 +1,1 @@
+"""Defensive distillation, and what gradients of its softmax loss say of it."""
