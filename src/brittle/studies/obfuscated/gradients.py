@@ -72,8 +72,8 @@ class Attempt:
             clean, attacked, count = self._accuracy(self._met[kind], kind)
             values |= {"clean": clean, kind: attacked, "images": f"{count:,}"}
         known = self._met["adaptive"]
-        met = known.note.replace(f"{known.eot_samples} draws", f"{self._samples(known)} draws")
-        return Measured(values, remark=f"{self._steps} steps, adaptively {met}.")
+        note = known.over(self._samples(known)).note
+        return Measured(values, remark=f"{self._steps} steps, adaptively {note}.")
 
     @property
     def _small(self) -> bool:
