@@ -72,3 +72,18 @@ def test_a_network_that_returns_an_object_with_logits_is_averaged_too():
 
     found = Crops(crops=2).protect(Classifier(Wrapped())).logits(torch.rand(2, 1, 4, 4))
     assert found.shape == (2, 3)
+
+
+def test_the_way_back_keeps_no_graph_of_each_crop():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 1000), nn.ReLU(), nn.Linear(1000, 3))
+    module, kept = Crops(crops=4, side=0.5).protect(Classifier(network)).module, list[int]()
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.shape[-1])
+        return tensor
+
+    images = torch.rand(2, 1, 6, 6).requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        outputs = module(images)
+    assert 1000 not in kept, "features of every crop are kept until the gradient is asked for"
+    torch.autograd.grad(outputs.sum(), images)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from brittle.arguments import Count, Within, check_fields
 from brittle.classifiers.classifier import Classifier
@@ -26,8 +27,9 @@ class Crops(Defence):
     224 x 224, whose softmax outputs are averaged; the same fraction of the sides for other sizes. Everything in it can
     be differentiated; an adversary averages too (EOT; Athalye, Carlini & Wagner, ICML 2018, section 5).
 
-    The places are drawn once a pass, for all images alike. The logits of the defended network are the logarithms of the
-    mean probabilities.
+    The places are drawn once a pass, for all images alike. Where gradients are asked for, the network goes forward a
+    second time for each crop, so that the graph of one crop at a time is held and not that of all. The logits of the
+    defended network are the logarithms of the mean probabilities.
 
     Args:
         crops: for each image and pass.
@@ -93,6 +95,17 @@ class _Ensemble(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         places = self.defence.places(self.defence.crops, images)
-        seen = (self.defence.cropped(images, top, left) for top, left in places)
-        said = [logits_in(self.module(one)).log_softmax(1) for one in seen]
+        said = [self._kept_short(images, *place) for place in places]
         return torch.stack(said).logsumexp(0) - math.log(len(said))
+
+    def _kept_short(self, images: Tensor, top: int, left: int) -> Tensor:
+        """Ask about one crop of each image; the way back makes that forward pass again.
+
+        The graphs of all crops at once would take as many times the memory of one: 15 GB for 8 photographs.
+        """
+        if not torch.is_grad_enabled():
+            return self._answer(images, top, left)
+        return checkpoint(self._answer, images, top, left, use_reentrant=False)  # pyright: ignore[reportReturnType]
+
+    def _answer(self, images: Tensor, top: int, left: int) -> Tensor:
+        return logits_in(self.module(self.defence.cropped(images, top, left))).log_softmax(1)
