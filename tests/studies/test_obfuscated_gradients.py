@@ -14,6 +14,7 @@ from brittle.studies.faults.networks import Suspicious
 from brittle.studies.obfuscated import gradients, networks
 from brittle.studies.obfuscated.gradients import LINES, MARGIN, OBFUSCATED_GRADIENTS, PUBLISHED, Attempt
 from brittle.studies.obfuscated.lines import mean_square, root_mean_square
+from brittle.studies.shared import subject
 from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.threats import Lp
 
@@ -131,6 +132,6 @@ def test_who_knows_that_a_defence_is_random_wants_to_win_by_a_margin(setting, mo
         asked.append(named["confidence"])
         return run(*given, **named)
 
-    monkeypatch.setattr(gradients, "run", noted)
+    monkeypatch.setattr(subject, "run", noted)
     Attempt(replace(LINES[3], defence=spec, threat=Lp("inf", 0.1), small=1, samples=2), digits).measure()
     assert asked == margins

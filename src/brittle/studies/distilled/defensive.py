@@ -9,9 +9,6 @@ import torch
 
 from brittle.attacks.carlini_wagner_l2 import CarliniWagnerL2
 from brittle.attacks.pgd import PGD
-from brittle.core.attack import Attack
-from brittle.core.result import Result
-from brittle.core.run import run
 from brittle.data import Block
 from brittle.defences.distillation import Distillation
 from brittle.evaluation.defence import audit_defence
@@ -127,7 +124,7 @@ class Attacked:
         values |= {"naive": found.naive.robust, "adaptive": found.adaptive.robust, "told": told}
         left = vanished = count = 0
         for block in subject.blocks("margin"):
-            result = self._run(MARGIN, THREAT, subject, block)
+            result = subject.attacked(MARGIN, block, THREAT)
             left += int(((result.clean_prediction.cpu() == block.labels) & ~result.success.cpu()).sum())
             vanished += int(_vanished(subject, block).sum())
             count += len(block)
@@ -155,25 +152,11 @@ class Attacked:
         """Look for the smallest changes."""
         subject, right, sizes = self.network(self.size.searched), 0, list[float]()
         for block in subject.blocks("Carlini & Wagner"):
-            found = self._run(self.size.search, Lp(2), subject, block)
+            found = subject.attacked(self.size.search, block, Lp(2))
             right += int((found.clean_prediction.cpu() == block.labels).sum())
             sizes += found.size[found.success].tolist()
         size = mean(np.array(sizes)) if sizes else "no success"
         return Measured({"success": proportion(len(sizes), right), "size": size, "searched": f"{right:,}"})
-
-    def _run(self, attack: Attack, threat: Lp, subject: HardenedBenchmark, block: Block) -> Result:
-        classifier = subject.classifier
-        images = block.images.to(classifier.device, classifier.dtype)
-        return run(
-            attack,
-            classifier,
-            images,
-            block.labels,
-            threat=threat,
-            seed=self.setting.seed,
-            batch=subject.batch,
-            ids=block.index,
-        )
 
 
 def _vanished(subject: HardenedBenchmark, block: Block) -> Mask:

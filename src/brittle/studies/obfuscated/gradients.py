@@ -9,7 +9,6 @@ import torch
 from brittle.attacks.pgd import PGD
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.refusals import folded
-from brittle.core.run import run
 from brittle.data import open_source
 from brittle.defences import Adaptive
 from brittle.evaluation.defended import Defended, defence_of
@@ -106,17 +105,13 @@ class Attempt:
 
     def _accuracy(self, met: Adaptive, kind: str) -> tuple[Estimate, Estimate, int]:
         right = left = count = 0
-        attack, setting, classifier = PGD(steps=self._steps), self.benchmark.setting, met.classifier
+        attack = PGD(steps=self._steps)
         for block in self.benchmark.blocks(f"{self.line.key}, {kind}"):
-            found = run(
+            found = self.benchmark.attacked(
                 attack,
-                classifier,
-                block.images.to(classifier.device, classifier.dtype),
-                block.labels,
-                threat=self.line.threat,
-                seed=setting.seed,
-                batch=self.benchmark.batch,
-                ids=block.index,
+                block,
+                self.line.threat,
+                classifier=met.classifier,
                 eot_samples=self._samples(met),
                 confidence=self._confidence(met),
             )

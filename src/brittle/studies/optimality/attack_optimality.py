@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from brittle.core.attack import Attack
-from brittle.core.run import run
 from brittle.evaluation.spec import parse_attack
 from brittle.metrics import Estimate, mean, optimality
 from brittle.metrics.estimate import Flags, Floats
@@ -134,17 +133,8 @@ class Ranking:
         sizes: list[Floats] = []
         right: list[Flags] = []
         for block in self.subject.blocks(f"{self.norm}, {text}"):
-            result = run(
-                parse_attack(text).attack,
-                self.subject.classifier,
-                block.images,
-                block.labels,
-                threat=parse_threat(self.norm),
-                seed=self.subject.setting.seed,
-                batch=self.subject.batch,
-                ids=block.index,
-                budget=BUDGET,
-            )
+            attack, threat = parse_attack(text).attack, parse_threat(self.norm)
+            result = self.subject.attacked(attack, block, threat, budget=BUDGET)
             sizes.append(result.size.where(result.success, np.inf).double().cpu().numpy())
             right.append((result.clean_prediction.cpu() == block.labels).numpy())
         return np.concatenate(sizes), np.concatenate(right)

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from brittle.classifiers.classifier import Classifier
+from brittle.core.attack import Attack
 from brittle.core.inputs import check_range_of_labels
+from brittle.core.result import Result
+from brittle.core.run import run
 from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError
 from brittle.evaluation.compatibility import VALUES_IN_A_BATCH
@@ -18,6 +22,7 @@ from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
 from brittle.studies.bench.study import NotGiven, Scale, Setting
 from brittle.studies.shared.once import trained_once
+from brittle.threats import Threat
 from brittle.training.epoch import Epoch
 from brittle.training.plain import train_named
 from brittle.training.recipe import RECIPES, PlainTraining
@@ -180,6 +185,23 @@ class Benchmark:
             yield block
             done += len(block)
             self.setting.tell(f"{self.origin.row}: {doing}, {done:,} of {total:,} images")
+
+    def attacked(
+        self, attack: Attack, block: Block, threat: Threat, *, classifier: Classifier | None = None, **options: Any
+    ) -> Result:
+        """Attack a block of the test images, with the study's seed and each image's own random numbers.
+
+        Args:
+            attack: the method.
+            block: as `blocks` yields it.
+            threat: of the attack.
+            classifier: another one than the network's own, such as a defended one.
+            **options: of `run`.
+        """
+        classifier = self.classifier if classifier is None else classifier
+        images = block.images.to(classifier.device, classifier.dtype)
+        given: dict[str, Any] = {"threat": threat, "seed": self.setting.seed, "batch": self.batch, "ids": block.index}
+        return run(attack, classifier, images, block.labels, **given, **options)
 
     def classes(self, block: Block) -> int:
         """How many classes the network knows, seen on the first image of a block once and then remembered."""
