@@ -9,20 +9,24 @@ SEED ?= 0
 unexport PYTHONDONTWRITEBYTECODE   # the tests as pytest rewrites them are kept for the next run: 12 seconds of each worker
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-# The whole program as its users meet it: commands, pages, studies, and the networks and files of others.
-PROGRAM := tests/benchmarks tests/docs tests/foreign tests/studies tests/report/test_browser.py tests/test_cli.py \
-  tests/test_odd_commands.py tests/test_odd_names.py tests/test_plugins.py tests/evaluation/test_as_people_have_them.py \
-  tests/health/test_ordinary_networks.py tests/health/test_planted_faults.py
+# The whole program as its users meet it: commands, their checks and pages, studies, and the networks and files of others.
+PROGRAM := tests/benchmarks tests/docs tests/evaluation tests/foreign tests/health tests/studies \
+  tests/report/test_browser.py tests/test_cli.py tests/test_odd_commands.py tests/test_odd_names.py tests/test_plugins.py
+# What every registered attack, threat and defence promises.
+CONTRACT := tests/contract
 
-.PHONY: changelog demo test test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
+.PHONY: changelog demo test test-contract test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
 
 test: $(VENV)/.ready        ## the tests of every part, without coverage and without checked shapes, which triple their time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(addprefix --ignore ,$(PROGRAM))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(addprefix --ignore ,$(PROGRAM) $(CONTRACT))
 
-test-program: $(VENV)/.ready   ## the tests of the whole program: commands, pages, studies, networks and files of others
+test-contract: $(VENV)/.ready  ## what every registered attack, threat and defence promises
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(CONTRACT)
+
+test-program: $(VENV)/.ready   ## the tests of the whole program: commands, checks, pages, studies, networks and files of others
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROGRAM)
 
 cover: $(VENV)/.ready       ## all tests, with line coverage of src
