@@ -122,4 +122,10 @@ def _epoch(epoch: Epoch) -> str:
     if epoch.adversarial_accuracy is not None and epoch.clean_accuracy is not None:
         said += f"   attacked {epoch.adversarial_accuracy:.2%}   before {epoch.clean_accuracy:.2%}"
         said += "" if epoch.radius is None else f"   radius {epoch.radius:.3g}"
+    if epoch.held_out_accuracy is not None:
+        said += f"   held out {epoch.held_out_accuracy:.2%}"
+        robust = epoch.held_out_robust_accuracy
+        said += "" if robust is None else f", robust {robust:.2%}"
+    if epoch.collapsed:
+        said += "   COLLAPSED: it hides from its own attack"
     return f"{said}   {epoch.seconds:.1f} s"

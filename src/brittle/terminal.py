@@ -222,9 +222,11 @@ def show_trained(made: Trained) -> None:
     say(f"weights          {made.path}")
     if made.accuracy is not None:
         console.print(f"test accuracy    {percent(made.accuracy)}")
-    if made.robust is not None and made.history.adversarial is not None:
-        threat = made.history.adversarial.threat
+    threat = getattr(made.history.adversarial, "threat", None)
+    if made.robust is not None and threat is not None:
         console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
+    for line in made.history.remarks:
+        tell(f"training         {line}")
     for line in made.said:
         tell(f"images           {line}")
 

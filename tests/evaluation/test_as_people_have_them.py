@@ -15,8 +15,8 @@ from brittle.evaluation.universal import universal
 from brittle.models import Network, open_network
 from brittle.report.universal_page import write_universal
 from brittle.training import PlainTraining
-from brittle.training.plain import accuracy
-from brittle.training.plain import train as fit
+from brittle.training.accuracy import accuracy
+from brittle.training.fit import fit
 from brittle.universal.layers import layers_of
 
 HALVES = [torch.float16, torch.bfloat16]

@@ -18,7 +18,7 @@ from brittle.runs.manifest import Manifest
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import summarise
 from brittle.threats import Lp
-from brittle.training.plain import train
+from brittle.training.fit import fit
 from brittle.training.recipe import PlainTraining
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
@@ -239,11 +239,11 @@ DATA = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0)), torc
 
 def test_a_training_goes_on_with_the_same_code_alone(tmp_path, monkeypatch):
     path = tmp_path / "state"
-    train(small(), *DATA, settings=PlainTraining(epochs=1), checkpoint=path)
-    assert train(small(), *DATA, settings=PlainTraining(epochs=1), checkpoint=path).resumed == 1
-    monkeypatch.setattr("brittle.training.plain.own_digest", lambda: OTHER)
+    fit(small(), *DATA, settings=PlainTraining(epochs=1), checkpoint=path)
+    assert fit(small(), *DATA, settings=PlainTraining(epochs=1), checkpoint=path).resumed == 1
+    monkeypatch.setattr("brittle.training.identity.own_digest", lambda: OTHER)
     with pytest.raises(RunError, match="of another training; what differs: brittle's code"):
-        train(small(), *DATA, settings=PlainTraining(epochs=1), checkpoint=path)
+        fit(small(), *DATA, settings=PlainTraining(epochs=1), checkpoint=path)
 
 
 class Scaled(nn.Module):
@@ -260,13 +260,13 @@ def test_a_training_goes_on_with_the_same_tensors_beside_its_weights(tmp_path):
     path, file = tmp_path / "state", tmp_path / "turn"
     file.write_text("0")
     settings = PlainTraining(epochs=1)
-    train(Scaled(1.0, file), *DATA, settings=settings, checkpoint=path)
-    assert train(Scaled(1.0, file), *DATA, settings=settings, checkpoint=path).resumed == 1
+    fit(Scaled(1.0, file), *DATA, settings=settings, checkpoint=path)
+    assert fit(Scaled(1.0, file), *DATA, settings=settings, checkpoint=path).resumed == 1
     with pytest.raises(RunError, match="what differs: tensors that are no weights"):
-        train(Scaled(2.0, file), *DATA, settings=settings, checkpoint=path)
+        fit(Scaled(2.0, file), *DATA, settings=settings, checkpoint=path)
     file.write_text("1")
     with pytest.raises(RunError, match=r"4 images asked anew differ by up to"):
-        train(Scaled(1.0, file), *DATA, settings=settings, checkpoint=path)
+        fit(Scaled(1.0, file), *DATA, settings=settings, checkpoint=path)
 
 
 def search(module, path):

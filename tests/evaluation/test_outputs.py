@@ -58,7 +58,7 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing may be opened before the place is looked at."""
     for module in ("attack", "audit", "universal"):
         monkeypatch.setattr(f"brittle.evaluation.{module}.open_subject", lambda *_, **__: pytest.fail("opened"))
-    monkeypatch.setattr("brittle.evaluation.train.in_memory", lambda *_: pytest.fail("opened"))
+    monkeypatch.setattr("brittle.evaluation.training_run.in_memory", lambda *_: pytest.fail("opened"))
 
 
 @pytest.mark.usefixtures("never")
@@ -105,7 +105,7 @@ def test_the_same_call_again_reads_what_it_made_and_another_is_refused(command, 
     before = everything(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("brittle.evaluation.universal.find_universal", lambda *_, **__: pytest.fail("searched"))
-        patch.setattr("brittle.evaluation.train.train_named", lambda *_, **__: pytest.fail("trained"))
+        patch.setattr("brittle.evaluation.training_run.train_named", lambda *_, **__: pytest.fail("trained"))
         again = MADE[command](out)
     if command == "train":
         assert (again.accuracy, again.history) == (first.accuracy, first.history)

@@ -12,10 +12,11 @@ from brittle import FGSM, PGD, Classifier, InputError, Lp, run
 from brittle.cli import app
 from brittle.data import open_source
 from brittle.evaluation.recipes import adversarial_recipe
-from brittle.evaluation.train import in_memory, robust_accuracy_of, train
+from brittle.evaluation.train import train
+from brittle.evaluation.training_run import in_memory
 from brittle.models import open_network
 from brittle.report.training_page import write_training
-from brittle.training import AdversarialTraining, PlainTraining
+from brittle.training import AdversarialTraining, PlainTraining, robust_accuracy
 
 FEW = {"epochs": 2, "max_images": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
 
@@ -119,7 +120,7 @@ def test_a_constant_network_is_as_robust_as_it_is_right():
         module[1].weight.zero_()
         module[1].bias.copy_(torch.tensor([2.0, 0.0]))
     images, labels = torch.full((10, 1, 2, 2), 0.5), torch.tensor([0] * 7 + [1] * 3)
-    measured = robust_accuracy_of(module, images, labels, AdversarialTraining(FGSM(), Lp("inf", 0.3)))
+    measured = robust_accuracy(module, images, labels, FGSM(), Lp("inf", 0.3))
     assert (measured.value, measured.n) == (0.7, 10)
 
 

@@ -5,7 +5,7 @@ from counting_study import Counting
 from digit_files import write_digits
 
 from brittle.models import ARCHITECTURES
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 from brittle.training.weights import save_weights
 
 

@@ -16,7 +16,7 @@ from brittle.studies import Setting, run_study
 from brittle.studies.deepfool.methods import ByDeepFool, ByLBFGS, ErrorRate
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Benchmark
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 from brittle.training.weights import save_weights
 
 NAME = "deepfool-robustness"

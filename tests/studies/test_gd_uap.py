@@ -21,7 +21,7 @@ from brittle.studies.gd_uap.scenes import DOWN, FIELD, HEIGHT, WALL, render
 from brittle.studies.gd_uap.segmentation import CLASSES, colours
 from brittle.studies.shared import photographs
 from brittle.studies.shared.photographs import SAMPLE
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 
 TINY = Short(iterations=2, shown=2, batch=2)
 SIDE = 16

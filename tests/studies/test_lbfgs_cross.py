@@ -18,7 +18,7 @@ from brittle.studies.shared import small_networks
 from brittle.studies.shared.small_networks import CODE, CODE_TRAINING, Model, SmallNetworks
 from brittle.training import RECIPES
 from brittle.training.autoencoder import train_autoencoder
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 
 NAMES = {"lbfgs-cross-model": "lbfgs_cross_model", "lbfgs-cross-training-set": "lbfgs_cross_training_set"}
 

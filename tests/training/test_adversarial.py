@@ -12,9 +12,9 @@ from torch.nn import functional
 from brittle import FGSM, PGD, Classifier, DeepFool, Lp, RandomNoise, Restarts, SmallestRadius, run
 from brittle.core.attack import Attack
 from brittle.errors import InputError, UnsupportedThreat
-from brittle.training import AdversarialTraining, PlainTraining, train, train_named, training_story
-from brittle.training.plain import seeded
-from training.test_plain import SETTINGS, build, data, design, same
+from brittle.training import AdversarialTraining, PlainTraining, fit, train_named, training_story
+from brittle.training.named import seeded
+from training.test_fit import SETTINGS, build, data, design, same
 
 HARD = AdversarialTraining(PGD(steps=2), Lp("inf", 0.1))
 SHORT = replace(SETTINGS, epochs=3, batch=34)
@@ -22,7 +22,7 @@ SHORT = replace(SETTINGS, epochs=3, batch=34)
 
 def trained(adversarial=HARD, settings=SHORT, checkpoint=None, **options):
     module = seeded(build, 5)
-    history = train(module, *data(), settings=settings, adversarial=adversarial, checkpoint=checkpoint, **options)
+    history = fit(module, *data(), settings=settings, adversarial=adversarial, checkpoint=checkpoint, **options)
     return module, history
 
 
@@ -55,7 +55,7 @@ def test_on_a_linear_network_the_step_is_that_of_the_closed_form(attack):
     loss = worst_logistic(module, images, labels, 0.1)
     gradients = torch.autograd.grad(loss, [module[1].weight, module[1].bias])
     expected = [w.detach() - 0.1 * g for w, g in zip((module[1].weight, module[1].bias), gradients, strict=True)]
-    history = train(module, images, labels, settings=ONE_STEP, adversarial=AdversarialTraining(attack, Lp("inf", 0.1)))
+    history = fit(module, images, labels, settings=ONE_STEP, adversarial=AdversarialTraining(attack, Lp("inf", 0.1)))
     assert history.epochs[0].adversarial_loss == pytest.approx(loss.item(), rel=1e-10)
     assert history.epochs[0].loss == history.epochs[0].adversarial_loss
     assert history.epochs[0].clean_loss == pytest.approx(worst_logistic(*linear(), 0.0).item(), rel=1e-10)
@@ -66,7 +66,7 @@ def test_in_l2_the_inner_maximum_is_that_of_the_2_norm():
     module, images, labels = linear()
     slope = (module[1].weight[1] - module[1].weight[0]).detach()
     expected = worst_logistic(module, images, labels, 0.1 * (slope.norm() / slope.abs().sum()))
-    history = train(module, images, labels, settings=ONE_STEP, adversarial=AdversarialTraining(FGSM(), Lp(2, 0.1)))
+    history = fit(module, images, labels, settings=ONE_STEP, adversarial=AdversarialTraining(FGSM(), Lp(2, 0.1)))
     assert history.epochs[0].adversarial_loss == pytest.approx(expected.item(), rel=1e-10)
 
 
@@ -120,7 +120,7 @@ def test_the_attack_is_made_in_eval_mode_and_the_step_in_train_mode():
     settings = replace(SHORT, epochs=1, batch=50)
     Classifier(module).logits(data()[0])  # from here on it is known which order in memory the network takes
     module.seen.clear()
-    train(module, *data(), settings=settings, adversarial=replace(HARD, fraction=0.5))
+    fit(module, *data(), settings=settings, adversarial=replace(HARD, fraction=0.5))
     one = [(25, False, False)] * 4 + [(50, True, True)]  # the clean images, the start and its two steps, the step
     assert module.seen[1:] == one * 2
     assert not module.training
@@ -152,7 +152,7 @@ class Keeps(nn.Sequential):
 def test_every_image_draws_anew_in_every_epoch():
     images, labels = torch.full((4, 1, 6, 6), 0.5), torch.arange(4) % 2
     module, hard = Keeps(nn.Flatten(), nn.Linear(36, 2)), AdversarialTraining(RandomNoise(draws=1), Lp("inf", 0.1))
-    train(module, images, labels, settings=PlainTraining(epochs=2, batch=4), adversarial=hard)
+    fit(module, images, labels, settings=PlainTraining(epochs=2, batch=4), adversarial=hard)
     noise = torch.cat(module.seen) - 0.5
     assert len({tuple(one.flatten().tolist()) for one in noise}) == 8
     assert noise.abs().amax() <= 0.1 + 1e-6
@@ -181,7 +181,7 @@ def test_the_share_of_the_batch_is_attacked_and_the_rest_stays(fraction, attacke
     images, labels = data(10)
     module = Keeps(nn.Flatten(), nn.Linear(36, 2))
     hard = AdversarialTraining(Whitens(), Lp("inf", 1.0), fraction=fraction)
-    history = train(module, images, labels, settings=PlainTraining(epochs=1, batch=10), adversarial=hard)
+    history = fit(module, images, labels, settings=PlainTraining(epochs=1, batch=10), adversarial=hard)
     white = (module.seen[0] == 1).flatten(1).all(1)
     assert white.tolist() == [True] * attacked + [False] * (10 - attacked)
     assert 0 <= history.epochs[0].adversarial_accuracy <= 1
@@ -228,6 +228,6 @@ def test_the_story_tells_of_the_attack():
 def test_a_named_architecture_is_trained_likewise():
     module, history = train_named(design("small"), *data(), settings=replace(SHORT, seed=5), adversarial=HARD)
     expected = seeded(build, 5)
-    train(expected, *data(), settings=replace(SHORT, seed=5), adversarial=HARD)
+    fit(expected, *data(), settings=replace(SHORT, seed=5), adversarial=HARD)
     assert same(module, expected)
     assert history.adversarial == HARD

@@ -7,7 +7,7 @@ import pytest
 from brittle import PGD, Lp
 from brittle.errors import RunError
 from training.test_adversarial import HARD, SHORT, trained
-from training.test_plain import Interrupted, same, train_and_kill
+from training.test_fit import Interrupted, same, train_and_kill
 
 
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):

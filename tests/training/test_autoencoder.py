@@ -10,7 +10,7 @@ from torch import nn
 from brittle.errors import InputError
 from brittle.training import PlainTraining
 from brittle.training.autoencoder import Sparsity, train_autoencoder
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 
 SETTINGS = PlainTraining(epochs=40, batch=32, rate=0.02, decay=0.0)
 

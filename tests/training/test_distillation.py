@@ -8,7 +8,8 @@ from brittle import Classifier
 from brittle.defences.distillation import Distillation
 from brittle.errors import InputError
 from brittle.training.distillation import soft_labels, teacher_of
-from brittle.training.plain import seeded, train
+from brittle.training.fit import fit
+from brittle.training.named import seeded
 from brittle.training.recipe import PlainTraining
 
 SETTINGS = PlainTraining(epochs=2, batch=16, rate=0.1, decay=0.0, momentum=0.0, schedule="constant")
@@ -22,7 +23,7 @@ def network() -> nn.Module:
 
 def trained(settings: PlainTraining = SETTINGS, soft: torch.Tensor | None = None) -> nn.Module:
     module = network()
-    train(module, IMAGES, LABELS, settings=settings, soft=soft)
+    fit(module, IMAGES, LABELS, settings=settings, soft=soft)
     return module
 
 
@@ -66,9 +67,9 @@ def test_soft_labels_are_the_softmax_at_the_temperature():
 
 def test_other_soft_labels_are_another_training(tmp_path):
     soft, path = torch.full((48, 2), 0.5), tmp_path / "checkpoint"
-    train(network(), IMAGES, LABELS, settings=SETTINGS, soft=soft, checkpoint=path)
+    fit(network(), IMAGES, LABELS, settings=SETTINGS, soft=soft, checkpoint=path)
     with pytest.raises(Exception, match="images and labels"):
-        train(network(), IMAGES, LABELS, settings=SETTINGS, checkpoint=path)
+        fit(network(), IMAGES, LABELS, settings=SETTINGS, checkpoint=path)
     assert teacher_of(path).parent == tmp_path
 
 

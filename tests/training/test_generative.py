@@ -13,7 +13,7 @@ from brittle.training.generative import (
     gradient_penalty,
     train_generative,
 )
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 from brittle.training.recipe import PlainTraining
 
 IMAGES = torch.rand((20, 1, 8, 8), generator=torch.Generator().manual_seed(0))

@@ -14,7 +14,7 @@ from brittle.threats import Flow
 from brittle.training import AdversarialTraining
 from brittle.training.adversarial import MaximiseMargin, perturb_batch
 from training.test_adversarial import HARD, trained
-from training.test_plain import SETTINGS, build, data
+from training.test_fit import SETTINGS, build, data
 
 
 @functools.cache

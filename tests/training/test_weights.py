@@ -8,13 +8,13 @@ from torch import nn
 from brittle.data.open import open_source
 from brittle.models import ARCHITECTURES, open_network
 from brittle.models.weights import load_weights
-from brittle.training import PlainTraining, accuracy, save_weights, train, train_named, training_story
+from brittle.training import PlainTraining, accuracy, fit, save_weights, train_named, training_story
 
 
 def small(path):
     module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     images, labels = torch.rand(8, 1, 2, 2), torch.arange(8) % 2
-    history = train(module, images, labels, settings=PlainTraining(epochs=1))
+    history = fit(module, images, labels, settings=PlainTraining(epochs=1))
     save_weights(path, module, training_story("small", "brittle train small", history, {"train": "made up"}))
     return module
 

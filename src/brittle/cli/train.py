@@ -1,7 +1,7 @@
 """The command `train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -9,14 +9,29 @@ from brittle.cli.options import Fields, FileLimits, Force, Quiet
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, Question
 
+if TYPE_CHECKING:
+    from brittle.training.held_out import Keep
+
 
 def train(
-    network: Annotated[str, typer.Argument(help="A built-in architecture; see `brittle list models`.")],
+    network: Annotated[
+        str,
+        typer.Argument(help="FILE.py:FACTORY, which builds your network, or an architecture of `brittle list models`."),
+    ],
     data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
     question: Annotated[Question, Fields(without=("target", "quantization", "confidence"))],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="WEIGHTS",
+            help="Fine-tune: begin with the weights of a .safetensors file, or of the folder of a training, which may "
+            "have been interrupted.",
+        ),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="An adversarial training by name: madry-mnist. By default the network's own.")
     ] = None,
@@ -34,6 +49,26 @@ def train(
     fraction: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="What the training minimises: cross-entropy (of the attacked images, the default), trades:beta=6, or "
+            "mixed:weight=0.5.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="So many training images are kept aside, and clean and robust accuracy measured on them after every "
+            "epoch. By default a tenth, at most 1,000, where an attack is given.",
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="End with the best epoch's weights on these images (the default), or the last's.")
+    ] = None,
+    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many epochs without a better one.")] = None,
     distil: Annotated[
         float | None,
         typer.Option(metavar="TEMPERATURE", help="Train a teacher first, then the network on its softmax at this."),
@@ -42,11 +77,13 @@ def train(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a built-in architecture, on images as they are or as an attack makes them.
+    """Train a network of yours or a built-in architecture, on images as they are or as an attack makes them.
 
     Killed and started again with the same words, it goes on after the last finished epoch.
 
     brittle train lenet-mnist --data train.parquet --out robust --attack pgd:steps=7 --eps 0.3 --warmup 2
+
+    brittle train net.py:make --data train.parquet --out robust --from weights.safetensors --attack pgd:steps=7
     """
     from brittle import terminal
     from brittle.bars import Passes
@@ -63,6 +100,7 @@ def train(
             data,
             folder,
             test=test,
+            start=start,
             recipe=recipe,
             settings=settings,
             epochs=epochs,
@@ -72,6 +110,10 @@ def train(
             fraction=fraction,
             warmup=warmup,
             clean_epochs=clean_epochs,
+            objective=objective,
+            held_out=held_out,
+            keep=cast("Keep | None", keep),
+            patience=patience,
             distil=distil,
             effort=effort,
             force=force,

@@ -26,7 +26,7 @@ from brittle.runs.results import TrainingFolder
 from brittle.specs import Asked, DataSpec
 from brittle.training.epoch import Epoch
 from brittle.training.generative import CriticWithPenalty, MaximumLikelihood, identity_of_generative, train_generative
-from brittle.training.plain import seeded
+from brittle.training.named import seeded
 from brittle.training.recipe import PlainTraining
 from brittle.training.weights import training_story
 from brittle.types import Images

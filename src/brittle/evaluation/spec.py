@@ -17,6 +17,7 @@ from brittle.errors import InputError
 from brittle.older_names import by_todays_names
 from brittle.plugins import parts_of_spec
 from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, UNIVERSAL
+from brittle.training.objective import OBJECTIVES, PLAIN, Objective
 from brittle.universal.search import UniversalAttack
 from brittle.words import with_article
 
@@ -204,6 +205,27 @@ def _at_top(body: str) -> list[str]:
         else:
             pieces[-1] += letter
     return pieces
+
+
+def parse_objective(given: str | Objective | None) -> Objective:
+    """Read what an adversarial training minimises: `NAME[:FIELD=VALUE,...]`, with a name of `OBJECTIVES`.
+
+    Args:
+        given: text, a value, or None for the cross-entropy of the attacked images.
+
+    Raises:
+        InputError: an unknown name or field, or a value of the wrong kind.
+
+    Example:
+        >>> parse_objective("trades:beta=1")
+        Trades(beta=1.0)
+    """
+    if not isinstance(given, str):
+        return PLAIN if given is None else given
+    name, _, fields_given = _plain(given).partition(":")
+    if name not in OBJECTIVES:
+        raise InputError(f"there is no objective {name!r}; there are {', '.join(OBJECTIVES)}")
+    return with_settings(OBJECTIVES[name](), fields_given)
 
 
 def with_settings(value: Settings, text: str) -> Settings:

@@ -14,10 +14,10 @@ from brittle.names import stored_within
 from brittle.reading import read_json
 from brittle.runs.kinds import EPOCHS_FILE, WEIGHTS_FILE
 from brittle.runs.results import TrainingFolder
-from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
-from brittle.training.plain import History
+from brittle.training.fit import History
 from brittle.training.recipe import PlainTraining
+from brittle.training.universal_pool import Hardening
 from brittle.training.weights import save_weights
 
 
@@ -73,9 +73,7 @@ def save(
     return Trained(folder.path, path, course, history, *measured, tuple(said))
 
 
-def finished(
-    folder: TrainingFolder, settings: PlainTraining, adversarial: AdversarialTraining | None
-) -> Trained | None:
+def finished(folder: TrainingFolder, settings: PlainTraining, adversarial: Hardening | None) -> Trained | None:
     """Read what the same call has made before.
 
     Args:
@@ -95,5 +93,5 @@ def finished(
     accuracy = data.get("test_accuracy")
     clean = None if accuracy is None else proportion(round(accuracy * data["test_images"]), data["test_images"])
     robust = Estimate(**data["robust_accuracy"]) if "robust_accuracy" in data else None
-    history = History(settings, epochs, len(epochs), adversarial)
+    history = History(settings, epochs, len(epochs), adversarial, data.get("kept_epoch", len(epochs) or None))
     return Trained(folder.path, path, course, history, clean, robust, tuple(data.get("said", ())))

@@ -12,7 +12,7 @@ from brittle.models.network import parameters_of
 from brittle.runs.manifest_info import CodeInfo, NetworkInfo
 from brittle.runs.result_manifests import TrainingManifest
 from brittle.runs.surroundings import machine, now, versions_of
-from brittle.training.plain import Design
+from brittle.training.named import Design
 
 
 def manifest_of(

@@ -42,6 +42,30 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     return _network(spec, module, weights, path.read_bytes(), program.__name__)
 
 
+def builder(spec: str) -> Callable[[], nn.Module]:
+    """Return what builds the module of `FILE.py:FACTORY` anew, with weights drawn from torch's global random state.
+
+    Args:
+        spec: path of the file, a colon, name of the function.
+
+    Raises:
+        ModelError: when it is called: no such file or function, one that fails, or that returns no module.
+    """
+    location, _, name = spec.rpartition(":")
+
+    def build() -> nn.Module:
+        with running(path_of(location), ModelError, "FILE.py:FACTORY") as program:
+            module = _built(spec, cast("Callable[[], object]", named_in(program, name, "function", ModelError)))
+        if not isinstance(module, nn.Module):
+            raise ModelError(
+                f"{spec} returned {with_article(type(module).__name__)}; expected a torch.nn.Module, whose weights can "
+                "be trained"
+            )
+        return module
+
+    return build
+
+
 def load_announced(spec: str, factory: Callable[[], object], weights: Path | None = None) -> Network:
     """Calls a function without arguments that an installed package announces, as `load_factory` does one of a file.
 

@@ -1,6 +1,6 @@
 """Weights from safetensors files, put into a module by their names; pickles are refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -76,6 +76,20 @@ def load_weights(module: nn.Module, path: Path) -> None:
         raise ModelError(
             f"{str(path)!r} is not a whole safetensors file ({quoted(error)}); save or copy it again"
         ) from error
+    fill(module, found, path)
+
+
+def fill(module: nn.Module, found: Mapping[str, Tensor], path: Path) -> None:
+    """Replace all weights and buffers of a module by those of the same names.
+
+    Args:
+        module: receives them in place.
+        found: by name.
+        path: where they come from, for the error.
+
+    Raises:
+        ModelError: names or shapes that differ (they are told).
+    """
     wanted = module.state_dict()
     both = wanted.keys() & found.keys()
     shapes = {name: (tuple(found[name].shape), tuple(wanted[name].shape)) for name in both}

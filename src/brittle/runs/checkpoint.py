@@ -94,13 +94,13 @@ def write_checkpoint(
     write_atomically(path, save(separate, {"brittle": words}))
 
 
-def read_checkpoint(path: Path, of: Of, identity: str) -> Kept:
+def read_checkpoint(path: Path, of: Of, identity: str | None = None) -> Kept:
     """Read what `write_checkpoint` wrote, if it is whole and belongs to the same work.
 
     Args:
         path: the file.
         of: what goes on.
-        identity: of the work that goes on.
+        identity: of the work that goes on; None takes that of any work.
 
     Raises:
         RunError: it is no checkpoint, is not as it was written, or is of other work; the message says what to do.
@@ -120,8 +120,8 @@ def read_checkpoint(path: Path, of: Of, identity: str) -> Kept:
             f"the checkpoint {str(path)!r} is damaged: its checksum is not that of its content; "
             f"{begin}, or put back a copy"
         )
-    if found != of or whose != identity:
-        differ = "everything" if found != of else differing(whose, identity)
+    if found != of or identity not in (None, whose):
+        differ = "everything" if found != of or identity is None else differing(whose, identity)
         raise RunError(
             f"the checkpoint {str(path)!r} is of another {found}; what differs: {differ}; give the same again, name "
             f"another file, or {begin}"

@@ -1,17 +1,34 @@
 """Training of networks."""
 
-from brittle.training.adversarial import AdversarialTraining
-from brittle.training.plain import Epoch, History, accuracy, train, train_named
+from brittle.training.accuracy import accuracy
+from brittle.training.adversarial import AdversarialTraining, adversarial_batch
+from brittle.training.epoch import Epoch
+from brittle.training.fit import History, fit
+from brittle.training.held_out import HeldOut, robust_accuracy
+from brittle.training.named import train_named
+from brittle.training.objective import CrossEntropy, Mixed, Trades
 from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.training.universal_pool import UniversalPool
 from brittle.training.weights import save_weights, training_story
+
+train = fit
+"""As `fit` was called in the version before."""
 
 __all__ = [
     "RECIPES",
     "AdversarialTraining",
+    "CrossEntropy",
     "Epoch",
+    "HeldOut",
     "History",
+    "Mixed",
     "PlainTraining",
+    "Trades",
+    "UniversalPool",
     "accuracy",
+    "adversarial_batch",
+    "fit",
+    "robust_accuracy",
     "save_weights",
     "train",
     "train_named",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brittle.arguments import check_fields
 from brittle.base.seeds import Streams
@@ -18,6 +18,7 @@ from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.errors import InputError
 from brittle.threats import Threat
+from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits, Mask
 
 
@@ -44,6 +45,7 @@ class AdversarialTraining:
         warmup: epochs over which the radius grows from 0 to the threat's, in proportion to the steps made; without it
             networks often end in a constant at a large radius. It begins after the clean epochs.
         clean_epochs: first epochs without an attack.
+        objective: the loss of clean and attacked images: `CrossEntropy`, `Trades` or `Mixed`.
 
     Raises:
         InputError: invalid settings; UnsupportedThreat where the attack does not know the threat.
@@ -59,6 +61,7 @@ class AdversarialTraining:
     fraction: float = 1.0
     warmup: float = 0.0
     clean_epochs: int = 0
+    objective: Objective = PLAIN
 
     def __post_init__(self):
         check_fields(self)
@@ -67,6 +70,11 @@ class AdversarialTraining:
             raise InputError("the threat has a tensor of radii; expected one number, the radius for all images")
         if not 0 < self.fraction <= 1:
             raise InputError(f"fraction is {self.fraction}; expected a fraction of each batch, above 0 and at most 1")
+        if self.fraction < 1 and self.objective.needs_all:
+            raise InputError(
+                f"fraction is {self.fraction} beside {self.objective}, which needs every image clean and attacked; "
+                "leave the fraction at 1"
+            )
         at_least("warmup", self.warmup, 0)
         at_least("clean_epochs", self.clean_epochs, 0)
         if self.warmup and not self.threat.bounded:
@@ -91,6 +99,10 @@ class AdversarialTraining:
             return None
         return self.threat if grown >= self.warmup else self.threat.within(self.threat.radius * grown / self.warmup)
 
+    def whole_at(self, epoch: int) -> bool:
+        """Whether the attack had its full radius when an epoch, 1 for the first, ended."""
+        return epoch > self.clean_epochs and epoch - self.clean_epochs >= self.warmup
+
     def count(self, batch: int) -> int:
         """Return how many of a batch's images are attacked: at least one."""
         return max(1, round(self.fraction * batch))
@@ -103,6 +115,7 @@ class AdversarialTraining:
             "fraction": self.fraction,
             "warmup": self.warmup,
             "clean_epochs": self.clean_epochs,
+            "objective": repr(self.objective),
         }
 
 
@@ -167,3 +180,43 @@ def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, wi
         with torch.no_grad():
             _, found = threat.seen(clean, record.best, classifier.bounds)
     return found.to(images.dtype), logits
+
+
+def adversarial_batch(  # whose, of what, by which attack, within what, drawn how
+    module: nn.Module, images: Images, labels: Labels, attack: Attack, threat: Threat, *, seed: int = 0
+) -> Images:
+    """Turn a batch into its adversarial batch, inside a training loop of one's own.
+
+    The module is attacked in eval mode and left as it was: its modes, buffers, gradients and torch's random state are
+    those from before, so it can be called anywhere between `zero_grad` and `backward`. Lightning's `training_step` is
+    such a place, with `self` as the module.
+
+    Args:
+        module: from images to logits, on any device.
+        images: (n, c, h, w) in [0, 1], on the module's device.
+        labels: (n,) int64, on the same.
+        attack: such as `PGD(steps=7)`; what each makes of an image is said at `AdversarialTraining`.
+        threat: such as `Lp("inf", 8 / 255)`; without a radius for attacks that need none.
+        seed: of the attack's draws; give the number of the step, so that each draws anew.
+
+    Returns:
+        The images to make the step on, like `images`.
+
+    Raises:
+        InputError: labels or images of another kind; UnsupportedThreat where the attack does not know the threat.
+
+    Example:
+        >>> from brittle import PGD, Lp
+        >>> module = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        >>> images, labels = torch.rand(8, 1, 4, 4), torch.arange(8) % 2
+        >>> optimiser = torch.optim.SGD(module.parameters(), 0.1)
+        >>> for step in range(2):
+        ...     attacked = adversarial_batch(module, images, labels, PGD(steps=2), Lp("inf", 0.1), seed=step)
+        ...     nn.functional.cross_entropy(module(attacked), labels).backward()
+        ...     optimiser.step()
+        >>> bool(((attacked - images).abs() <= 0.1 + 1e-6).all())
+        True
+    """
+    training, classifier = AdversarialTraining(attack, threat), Classifier(module)
+    ids = torch.arange(len(images))
+    return perturb_batch(training, classifier, images, labels, threat=threat, ids=ids, seed=seed)[0]

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from brittle.classifiers.door import answer
 from brittle.errors import InputError, ModelError
-from brittle.training.epoch import batches, device_of, own_randomness
-from brittle.training.plain import seeded
+from brittle.training.epoch import batches, own_randomness
+from brittle.training.named import seeded
+from brittle.training.outputs import device_of
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images
 

@@ -1,6 +1,7 @@
 """The state of a training after an epoch, in one safetensors file whose header holds the rest as JSON."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers
 from brittle.runs.checkpoint import read_checkpoint, write_checkpoint
-from brittle.training.epoch import device_of, logits_of
+from brittle.training.outputs import device_of, logits_of
 from brittle.types import Images
 
 ANSWERS = "answers"
@@ -25,10 +26,12 @@ class Checkpoint:
     Attributes:
         identity: names the training that it belongs to, best as `stated` text, so that an error can say what differs.
         epochs: one record an epoch done.
+        best: weights and buffers of the epoch that the training would end with, where that is not the last one.
     """
 
     identity: str
     epochs: tuple[dict[str, Any], ...]
+    best: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 def save_checkpoint(
@@ -53,6 +56,7 @@ def save_checkpoint(
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items() if isinstance(value, Tensor)}
+    tensors |= {f"best.{name}": tensor for name, tensor in checkpoint.best.items()}
     if images is not None:
         tensors[ANSWERS] = _answers(module, images)
     write_checkpoint(path, "training", checkpoint.identity, {"epochs": list(checkpoint.epochs)}, tensors)
@@ -85,7 +89,7 @@ def load_checkpoint(
         return None
     found = read_checkpoint(path, "training", identity)
     tensors = dict(found.tensors)
-    checkpoint = Checkpoint(identity, tuple(found.header["epochs"]))
+    checkpoint = Checkpoint(identity, tuple(found.header["epochs"]), _under("best.", tensors))
     module.load_state_dict(_under("module.", tensors))
     kept = tensors.get(ANSWERS)
     asked = 0 if kept is None else len(kept)
@@ -98,6 +102,16 @@ def load_checkpoint(
         )
     _restore(optimiser, _under("optimiser.", tensors))
     return checkpoint
+
+
+def weights_of(path: Path) -> dict[str, Tensor]:
+    """Return the weights that a training which was interrupted would have ended with, by the names of its network.
+
+    Raises:
+        RunError: it is no checkpoint of a training, or a damaged one.
+    """
+    tensors = dict(read_checkpoint(path, "training").tensors)
+    return _under("best.", tensors) or _under("module.", tensors)
 
 
 def _answers(module: nn.Module, images: Images) -> Tensor:

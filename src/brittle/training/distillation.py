@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from brittle.training.epoch import Epoch, device_of, logits_of
-from brittle.training.plain import Design, History, train_named
+from brittle.training.epoch import Epoch
+from brittle.training.fit import History
+from brittle.training.named import Design, train_named
+from brittle.training.outputs import device_of, logits_of
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images, Labels
 

@@ -6,17 +6,20 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.door import answer
 from brittle.errors import ModelError
 from brittle.training.adversarial import AdversarialTraining, perturb_batch
 from brittle.training.augmentation import augmented
+from brittle.training.objective import PLAIN, Objective
+from brittle.training.outputs import device_of
 from brittle.training.recipe import PlainTraining
+from brittle.training.universal_pool import BatchChange, Hardening
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Epoch:
         adversarial_loss, adversarial_accuracy: the same of the attacked images alone; None without an attack.
         clean_loss, clean_accuracy: of those images before the attack, in eval mode; None without an attack.
         radius: of the epoch's last attack; None without an attack or a radius.
+        held_out_accuracy: of the held-out images after the epoch, clean; None without such images.
+        held_out_robust_accuracy: the same under an attack of a few steps; None without one.
+        held_out_own_accuracy: the same under the training's own attack; None where it is that one, or has no radius.
+        collapsed: whether the network hides from the training's own attack, see `HeldOut`.
     """
 
     number: int
@@ -43,12 +50,16 @@ class Epoch:
     clean_loss: float | None = None
     clean_accuracy: float | None = None
     radius: float | None = None
+    held_out_accuracy: float | None = None
+    held_out_robust_accuracy: float | None = None
+    held_out_own_accuracy: float | None = None
+    collapsed: bool = False
 
 
 @contextmanager
 def own_randomness(module: nn.Module, settings: PlainTraining, number: int) -> Generator[torch.Generator, None, None]:
     """Gives an epoch its own random numbers (dropout's too), threads and deterministic kernels; restores all of it."""
-    device, seed = device_of(module), _epoch_seed(settings.seed, number)
+    device, seed = device_of(module), epoch_seed(settings.seed, number)
     threads = torch.get_num_threads()
     cuda = device.type == "cuda"
     with (
@@ -67,7 +78,7 @@ def own_randomness(module: nn.Module, settings: PlainTraining, number: int) -> G
             torch.set_num_threads(threads)
 
 
-def _epoch_seed(seed: int, number: int, purpose: str = "training") -> int:
+def epoch_seed(seed: int, number: int, purpose: str = "training") -> int:
     """A seed of 63 bits for one epoch; every epoch can be repeated without those before it."""
     return int.from_bytes(hashlib.sha256(f"brittle {purpose} {seed} {number}".encode()).digest()[:8], "big") >> 1
 
@@ -126,6 +137,11 @@ class _Attacks:
         self.before.add(functional.cross_entropy(logits, truth[:n]), logits, truth[:n])
         return torch.cat([found, images[n:]])
 
+    @property
+    def objective(self) -> Objective:
+        """What the batch that was last attacked is for."""
+        return self.training.objective if self._attacked else PLAIN
+
     def note(self, logits: Tensor, truth: Tensor) -> None:
         """Takes down what the network said of the attacked images, before the step that they are for."""
         logits, truth = logits.detach()[: self._attacked], truth[: self._attacked]
@@ -143,13 +159,23 @@ class _Attacks:
         }
 
 
-def batches(
+def _changes(training: Hardening, module: nn.Module, seed: int) -> BatchChange:
+    """What is done to the batches of the epoch with this seed."""
+    return _Attacks(training, module, seed) if isinstance(training, AdversarialTraining) else training.in_epoch(seed)
+
+
+Schedule = Callable[[float], float]
+"""From the fraction of all steps that is done, 0 to 1, to what the optimiser's own learning rates are multiplied by."""
+
+
+def batches(  # what is gone through, and how fast
     optimiser: torch.optim.Optimizer,
     count: int,
     settings: PlainTraining,
     number: int,
     generator: torch.Generator,
     watch: Callable[[float], None] | None = None,
+    schedule: Schedule | None = None,
 ) -> Generator[tuple[int, Tensor]]:
     """Go through the images of an epoch in a new order, batch by batch; the learning rate moves with every step.
 
@@ -160,48 +186,68 @@ def batches(
         number: of the epoch, 1 for the first.
         generator: that the order is drawn from.
         watch: told after every step which fraction of the epoch is done.
+        schedule: of an optimiser with rates of its own, those of its groups' `initial_lr`; by default the rate is that
+            of the settings.
 
     Yields:
         The number of the step, from 0, and the positions of its images.
     """
     steps = -(-count // settings.batch)
     for step, chosen in enumerate(torch.randperm(count, generator=generator).split(settings.batch)):
+        done = (number - 1 + step / steps) / settings.epochs
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at((number - 1 + step / steps) / settings.epochs)
+            group["lr"] = settings.rate_at(done) if schedule is None else group["initial_lr"] * schedule(done)
         yield step, chosen
         if watch:
             watch((step + 1) / steps)
 
 
-def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    data: tuple[Tensor, Tensor],
-    settings: PlainTraining,
-    number: int,
-    generator: torch.Generator,
-    adversarial: AdversarialTraining | None = None,
-    watch: Callable[[float], None] | None = None,
-    soft: Tensor | None = None,
+@dataclass(frozen=True)
+class Task:
+    """What is the same for every epoch of a training.
+
+    Attributes:
+        module: what is trained.
+        optimiser: that moves its weights.
+        images, labels: (n, c, h, w) in [0, 1] and (n,) int64, on any device.
+        settings: of the steps.
+        adversarial: what is done to a batch before its step; None for nothing.
+        soft: (n, k), learnt in place of the labels; None for nothing.
+        schedule: see `batches`.
+    """
+
+    module: nn.Module
+    optimiser: torch.optim.Optimizer
+    images: Tensor
+    labels: Tensor
+    settings: PlainTraining
+    adversarial: Hardening | None = None
+    soft: Tensor | None = None
+    schedule: Schedule | None = None
+
+
+def run_epoch(
+    task: Task, number: int, generator: torch.Generator, watch: Callable[[float], None] | None = None
 ) -> Epoch:
     """One pass over the images; an attack's radius moves with every step, as the learning rate does."""
-    began, device = perf_counter(), device_of(module)
-    images, labels = data
-    steps = -(-len(images) // settings.batch)
+    began, device, settings = perf_counter(), device_of(task.module), task.settings
+    steps = -(-len(task.images) // settings.batch)
     tally = _Tally(device)
-    attacks = adversarial and _Attacks(adversarial, module, _epoch_seed(settings.seed, number, "attack"))
-    module.train()
-    for step, chosen in batches(optimiser, len(images), settings, number, generator, watch):
-        chosen = chosen.to(images.device)
-        some, truth = images[chosen], labels[chosen.to(labels.device)].to(device)
+    adversarial = task.adversarial
+    attacks = adversarial and _changes(adversarial, task.module, epoch_seed(settings.seed, number, "attack"))
+    task.module.train()
+    walk = batches(task.optimiser, len(task.images), settings, number, generator, watch, task.schedule)
+    for step, chosen in walk:
+        chosen = chosen.to(task.images.device)
+        some, truth = task.images[chosen], task.labels[chosen.to(task.labels.device)].to(device)
         some = augmented(some, settings, generator).to(device)
-        some = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
-        logits = logits_of(module, some)
-        wanted = truth if soft is None else soft[chosen.to(soft.device)].to(device)
-        loss = functional.cross_entropy(logits / settings.temperature, wanted)
-        optimiser.zero_grad(set_to_none=True)
+        wanted = truth if task.soft is None else task.soft[chosen.to(task.soft.device)].to(device)
+        attacked = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
+        objective = attacks.objective if attacks else PLAIN
+        loss, logits = objective.loss(task.module, some, attacked, wanted, settings.temperature)
+        task.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        task.optimiser.step()
         tally.add(loss, logits, truth)
         if attacks:
             attacks.note(logits, truth)
@@ -210,20 +256,5 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
         raise ModelError(
             f"the loss of epoch {number} is {loss}; the training ran away, try a rate below {settings.rate}"
         )
-    return Epoch(number, loss, accuracy, perf_counter() - began, **(attacks.summary() if attacks else {}))
-
-
-def logits_of(module: nn.Module, images: Tensor) -> Tensor:
-    """The module's outputs, or those of an object that carries them as `.logits`."""
-    outputs = answer(module, images, arranged=False)
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(images):
-        seen = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ModelError(
-            f"the network returned {seen} for {len(images)} images; it must return logits, images x classes"
-        )
-    return outputs
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Where the module lies; the processor when it has no tensors."""
-    return next((tensor.device for tensor in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    taken: dict[str, Any] = dict(attacks.summary()) if attacks else {}
+    return Epoch(number, loss, accuracy, perf_counter() - began, **taken)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from brittle.errors import InputError, ModelError
 from brittle.identity.compare import stated
 from brittle.training.augmentation import augmented
-from brittle.training.epoch import Epoch, batches, device_of
+from brittle.training.epoch import Epoch, batches
 from brittle.training.epochs import all_epochs
-from brittle.training.plain import History, identity_of
+from brittle.training.fit import History
+from brittle.training.identity import identity_of
+from brittle.training.outputs import device_of
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images
 
@@ -209,13 +211,11 @@ def train_generative(
         return _epoch(module, optimiser, images, lesson, settings, number, generator, watch)
 
     try:
-        epochs, resumed = all_epochs(
-            module, optimiser, settings, one, checkpoint=checkpoint, identity=identity, progress=progress
-        )
+        done = all_epochs(module, optimiser, settings, one, checkpoint=checkpoint, identity=identity, progress=progress)
     finally:
         module.zero_grad(set_to_none=True)
         module.eval()
-    return History(settings, epochs, resumed)
+    return History(settings, done.epochs, done.resumed, kept=done.kept)
 
 
 def identity_of_generative(module: nn.Module, images: Images, settings: PlainTraining, lesson: Lesson) -> str:

@@ -5,7 +5,7 @@ from torch import nn
 
 from brittle.errors import BoundsError, InputError, LabelError, ModelError
 from brittle.tolerance import in_range
-from brittle.training.epoch import device_of, logits_of
+from brittle.training.outputs import device_of, logits_of
 from brittle.types import Images, Labels
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from brittle.files import write_atomically
 from brittle.names import stored_within
-from brittle.training.plain import History
+from brittle.training.fit import History
 from brittle.version import __version__
 
 

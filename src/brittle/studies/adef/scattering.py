@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from brittle.data import Fit, open_source
 from brittle.errors import MissingExtra
-from brittle.evaluation.train import in_memory
+from brittle.evaluation.training_run import in_memory
 from brittle.metrics import proportion
 from brittle.models import Network
 from brittle.models.network import digest_of

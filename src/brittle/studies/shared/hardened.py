@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brittle.data import Block, Fit, open_source
 from brittle.evaluation.design_behind import DesignBehind
-from brittle.evaluation.train import fit_and_save
+from brittle.evaluation.training_run import fit_and_save
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Architecture, Network, open_network

@@ -9,7 +9,7 @@ from torch import nn
 
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Fit, open_source
-from brittle.evaluation.train import in_memory
+from brittle.evaluation.training_run import in_memory
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES
@@ -19,7 +19,8 @@ from brittle.studies.bench.study import Setting
 from brittle.studies.shared.once import trained_once
 from brittle.training.autoencoder import Sparsity, train_autoencoder
 from brittle.training.epoch import Epoch
-from brittle.training.plain import seeded, train
+from brittle.training.fit import fit
+from brittle.training.named import seeded
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.training.weights import save_weights, training_story
 from brittle.types import Images, Labels
@@ -161,7 +162,7 @@ class SmallNetworks:
         images, labels = (whole[model.half :: 2] if model.half is not None else whole for whole in self.training)
         self._train_code(model, module, images)
         checkpoint = beside(path, ".checkpoint")
-        history = train(
+        history = fit(
             module,
             images,
             labels,

@@ -16,7 +16,8 @@ from brittle.core.run import run
 from brittle.data import Block, Fit, Source, open_source
 from brittle.errors import DataError
 from brittle.evaluation.compatibility import VALUES_IN_A_BATCH
-from brittle.evaluation.train import in_memory, train
+from brittle.evaluation.train import train
+from brittle.evaluation.training_run import in_memory
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
@@ -24,7 +25,7 @@ from brittle.studies.bench.study import NotGiven, Scale, Setting
 from brittle.studies.shared.once import trained_once
 from brittle.threats import Threat
 from brittle.training.epoch import Epoch
-from brittle.training.plain import train_named
+from brittle.training.named import train_named
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.types import Images, Labels, Mask
 

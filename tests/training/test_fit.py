@@ -8,8 +8,8 @@ from forked import ending, kill
 from torch import nn
 
 from brittle.errors import BoundsError, InputError, LabelError, ModelError, RunError
-from brittle.training import RECIPES, PlainTraining, accuracy, train, train_named
-from brittle.training.plain import seeded
+from brittle.training import RECIPES, PlainTraining, accuracy, fit, train_named
+from brittle.training.named import seeded
 
 SETTINGS = PlainTraining(epochs=4, batch=16, rate=0.1, shift=1, flip=True, threads=1)
 
@@ -32,7 +32,7 @@ def build():
 
 def trained(settings=SETTINGS, checkpoint=None, **options):
     module = seeded(build, 5)
-    history = train(module, *data(), settings=settings, checkpoint=checkpoint, **options)
+    history = fit(module, *data(), settings=settings, checkpoint=checkpoint, **options)
     return module, history
 
 
@@ -108,11 +108,11 @@ def test_an_interruption_within_an_epoch_goes_back_to_its_beginning(tmp_path):
     module = seeded(build, 5)
     module.append(Stops())
     with pytest.raises(Interrupted):
-        train(module, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
+        fit(module, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
     assert not module.training
     resumed = seeded(build, 5)
     resumed.append(Stops())
-    history = train(resumed, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
+    history = fit(resumed, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
     assert history.resumed == 1
     assert same(resumed, trained()[0])
 
@@ -146,17 +146,17 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
 def test_a_checkpoint_of_other_data_or_another_network_is_refused(tmp_path):
     trained(checkpoint=tmp_path / "state")
     with pytest.raises(RunError, match="another training"):
-        train(seeded(build, 5), *data(seed=3), settings=SETTINGS, checkpoint=tmp_path / "state")
+        fit(seeded(build, 5), *data(seed=3), settings=SETTINGS, checkpoint=tmp_path / "state")
     other = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
     with pytest.raises(RunError, match="another training"):
-        train(other, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
+        fit(other, *data(), settings=SETTINGS, checkpoint=tmp_path / "state")
 
 
 def test_images_in_another_order_of_memory_are_the_same_data(tmp_path):
     images, labels = data()
-    train(seeded(build, 5), images, labels, settings=SETTINGS, checkpoint=tmp_path / "state")
+    fit(seeded(build, 5), images, labels, settings=SETTINGS, checkpoint=tmp_path / "state")
     turned = images.to(memory_format=torch.channels_last)
-    assert train(seeded(build, 5), turned, labels, settings=SETTINGS, checkpoint=tmp_path / "state").resumed == 4
+    assert fit(seeded(build, 5), turned, labels, settings=SETTINGS, checkpoint=tmp_path / "state").resumed == 4
 
 
 def test_every_step_is_told():
@@ -169,7 +169,7 @@ def test_frozen_weights_stay():
     module = seeded(build, 5)
     module[0].weight.requires_grad_(False)
     before = module[0].weight.clone()
-    train(module, *data(), settings=SETTINGS)
+    fit(module, *data(), settings=SETTINGS)
     assert torch.equal(before, module[0].weight)
     assert not module[0].weight.requires_grad
 
@@ -185,7 +185,7 @@ def test_it_works_inside_no_grad_and_on_outputs_with_logits():
 
     wrapped = Wrapped()
     with torch.no_grad():
-        train(wrapped, *data(), settings=SETTINGS)
+        fit(wrapped, *data(), settings=SETTINGS)
     assert same(wrapped.inner, trained()[0])
 
 
@@ -208,7 +208,7 @@ IMAGES, LABELS = data(8)
 )
 def test_bad_data_are_refused(images, labels, error, message):
     with pytest.raises(error, match=message):
-        train(build(), images, labels, settings=SETTINGS)
+        fit(build(), images, labels, settings=SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_bad_data_are_refused(images, labels, error, message):
 )
 def test_bad_networks_are_refused(module, message):
     with pytest.raises(ModelError, match=message):
-        train(module, IMAGES, LABELS.clamp(max=1), settings=SETTINGS)
+        fit(module, IMAGES, LABELS.clamp(max=1), settings=SETTINGS)
 
 
 def test_a_training_that_runs_away_is_told_and_not_kept(tmp_path):
@@ -247,7 +247,7 @@ def test_a_named_architecture_starts_from_the_seed():
     settings = replace(SETTINGS, seed=5)
     module, _ = train_named(design(), *data(), settings=settings)
     expected = seeded(build, 5)
-    train(expected, *data(), settings=settings)
+    fit(expected, *data(), settings=settings)
     assert same(module, expected)
 
 

@@ -1,0 +1,175 @@
+"""Training: gradient descent on the loss of images, deterministic and resumable, attacked or not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from brittle.errors import InputError, ModelError
+from brittle.training.epoch import Epoch, Schedule, Task, epoch_seed, run_epoch
+from brittle.training.epochs import Course, all_epochs
+from brittle.training.held_out import HeldOut
+from brittle.training.identity import Beside, Optimise, identity_of
+from brittle.training.recipe import PlainTraining
+from brittle.training.trainable import check_trainable
+from brittle.training.universal_pool import Hardening
+from brittle.types import Images, Labels
+from brittle.words import with_article
+
+
+@dataclass(frozen=True)
+class History:
+    """All epochs of a training, those before an interruption included.
+
+    Attributes:
+        settings: how it was trained.
+        epochs: one record an epoch.
+        resumed: epochs taken over from a checkpoint; not part of equality.
+        adversarial: what was done to the images; None for nothing.
+        kept: the number of the epoch whose weights the network has now; None of no epoch.
+    """
+
+    settings: PlainTraining
+    epochs: tuple[Epoch, ...]
+    resumed: int = field(default=0, compare=False)
+    adversarial: Hardening | None = None
+    kept: int | None = None
+
+    @property
+    def collapsed(self) -> tuple[int, ...]:
+        """Return the numbers of the epochs at which the network hid from the training's own attack."""
+        return tuple(one.number for one in self.epochs if one.collapsed)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Return what a user must know of the course, in sentences."""
+        said: list[str] = []
+        done = len(self.epochs)
+        if done and done < self.settings.epochs:
+            said.append(f"stopped after {done} of {self.settings.epochs} epochs, which brought nothing better")
+        if self.kept is not None and self.kept != done:
+            said.append(f"ends with the weights of epoch {self.kept}, the best of {done} on the held-out images")
+        if self.collapsed:
+            first = self.epochs[self.collapsed[0] - 1]
+            own, few = first.held_out_own_accuracy, first.held_out_robust_accuracy or 0.0
+            beside = "" if own is None else f", its own attack {own:.1%}"
+            said.append(
+                f"collapsed at epoch {first.number}: a few steps leave {few:.1%} of the held-out images right{beside}; "
+                "the network hides from the attack it is trained on (catastrophic overfitting): take more steps, a "
+                "smaller step_size or a longer warm-up"
+            )
+        return tuple(said)
+
+
+def fit(  # noqa: PLR0913  # each of these is a question of its own
+    module: nn.Module,
+    images: Images,
+    labels: Labels,
+    *,
+    settings: PlainTraining | None = None,
+    adversarial: Hardening | None = None,
+    soft: Tensor | None = None,
+    held_out: HeldOut | None = None,
+    optimiser: Optimise | None = None,
+    schedule: Schedule | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[Epoch], None] | None = None,
+    watch: Callable[[float], None] | None = None,
+) -> History:
+    """Train a module of any kind in place and leave it in eval mode.
+
+    Everything random is drawn from `settings.seed` and the number of the epoch, and torch's global random state stays
+    as it was; so the same call gives the same weights bit for bit on the same machine, also when it was killed and
+    called again with the same checkpoint.
+
+    Args:
+        module: from images to logits, on the device to train on. Its present weights are the start.
+        images: n x c x h x w in [0, 1], on any device.
+        labels: int64, n.
+        settings: how to train; `PlainTraining()` when not given.
+        adversarial: how the images are attacked before each step, or what pool of universal perturbations is added to
+            them; nothing is done when not given.
+        soft: probabilities of the classes, (n, k), to be learnt in place of the labels (at the settings' temperature).
+        held_out: images to measure on after every epoch; they decide which epoch's weights are kept, and when to stop.
+        optimiser: makes one of the weights that ask for a gradient, such as `lambda weights: AdamW(weights, 1e-3)`, in
+            place of that of the settings. Its learning rates are multiplied by the schedule.
+        schedule: from the fraction of all steps that is done to a factor; with an optimiser of one's own 1 by default,
+            otherwise that of the settings.
+        checkpoint: a file to be written after every epoch and to go on from where it exists.
+        progress: called after every epoch.
+        watch: called after every step with the fraction of the epoch that is done.
+
+    Returns:
+        The loss and accuracy of every epoch.
+
+    Raises:
+        InputError: no images, or counts that differ.
+        LabelError: labels that are not int64, or out of the range of the logits.
+        ModelError: outputs that are not logits, or a loss that is no longer a number.
+        RunError: the checkpoint cannot be written, or belongs to another training.
+
+    Example:
+        >>> images, labels = torch.rand(64, 1, 4, 4), torch.arange(64) % 2
+        >>> module = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+        >>> len(fit(module, images, labels, settings=PlainTraining(epochs=2)).epochs)
+        2
+    """
+    settings = settings or PlainTraining()
+    beside = Beside(soft, held_out, optimiser, schedule)
+    identity = identity_of(module, images, labels, settings, adversarial, beside) if checkpoint else ""
+    try:
+        check_trainable(module, images, labels)
+        mover, factor = _optimiser(module, settings, optimiser, schedule)
+        task = Task(module, mover, images, labels, settings, adversarial, soft, factor)
+
+        def one(number: int, generator: torch.Generator) -> Epoch:
+            epoch = run_epoch(task, number, generator, watch)
+            if held_out is None:
+                return epoch
+            return held_out.measured(module, epoch, adversarial, epoch_seed(settings.seed, 0, "held out"))
+
+        done = all_epochs(
+            *(module, mover, settings, one),
+            checkpoint=checkpoint,
+            identity=identity,
+            images=images,
+            progress=progress,
+            course=Course(held_out, adversarial),
+        )
+    finally:
+        module.zero_grad(set_to_none=True)
+        module.eval()
+    return History(settings, done.epochs, done.resumed, adversarial, done.kept)
+
+
+def _optimiser(
+    module: nn.Module, settings: PlainTraining, own: Optimise | None, schedule: Schedule | None
+) -> tuple[torch.optim.Optimizer, Schedule | None]:
+    """Return the optimiser over the weights that ask for a gradient, and what multiplies its rates, if not settings."""
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    if not weights:
+        raise ModelError("no weight of this network asks for a gradient; there is nothing to train")
+    if own is not None:
+        made = own(weights)
+        if not isinstance(made, torch.optim.Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's
+            raise InputError(
+                f"the optimiser made {with_article(type(made).__name__)}; expected a function of the weights that "
+                "returns a torch.optim.Optimizer, such as lambda weights: torch.optim.AdamW(weights, 1e-3)"
+            )
+        for group in made.param_groups:
+            group["initial_lr"] = group["lr"]
+        return made, schedule or _constant
+    if settings.optimiser == "adam":
+        made = torch.optim.Adam(weights, settings.rate, weight_decay=settings.decay)
+    else:
+        momentum, nesterov = settings.momentum, settings.momentum > 0
+        made = torch.optim.SGD(weights, settings.rate, momentum, weight_decay=settings.decay, nesterov=nesterov)
+    for group in made.param_groups:
+        group["initial_lr"] = settings.rate
+    return made, schedule
+
+
+def _constant(done: float) -> float:
+    return 1.0
