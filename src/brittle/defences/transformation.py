@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.surrogate import Surrogate, without_gradient
-from brittle.defences.defence import Adaptive, Defence
+from brittle.defences.defence import MARGIN, Adaptive, Defence
 from brittle.types import Images
 
 
@@ -20,7 +20,7 @@ class InputTransformation(Defence):
 
     Subclasses give `transform` and, where it can be differentiated, say so with `differentiable`. Who knows the defence
     goes back through `surrogate` in place of one that cannot be (BPDA, Athalye, Carlini & Wagner, ICML 2018, section
-    4.1, arXiv:1802.00420), and averages over `draws` of a random one (EOT, section 4.2).
+    4.1, arXiv:1802.00420), and averages over `draws` of a random one (EOT, section 4.2) until it wins by `MARGIN`.
 
     A random transformation draws from torch's global random state, once a pass for all images alike: then what is done
     to an image depends neither on its place in the batch nor on its neighbours.
@@ -59,7 +59,8 @@ class InputTransformation(Defence):
         stage = self.stage() if self.differentiable else Surrogate(self.stage(), self.surrogate)
         notes = [] if self.differentiable else ["through a surrogate in its place (BPDA)"]
         notes += [f"with the mean gradient over {self.draws} draws (EOT)"] if self.draws > 1 else []
-        return Adaptive(self._behind(classifier, stage), self.draws, note=" ".join(notes) or Adaptive.note)
+        margin = MARGIN if self.draws > 1 else 0.0
+        return Adaptive(self._behind(classifier, stage), self.draws, margin, " ".join(notes) or Adaptive.note)
 
     def shown(self, classifier: Classifier, images: Images) -> Images:
         """Return the transformed images."""
