@@ -219,7 +219,7 @@ def judged(module: nn.Module, plan: Plan) -> tuple[float, float]:
 
 def compared(name: str, module: nn.Module, plan: Plan, rounds: int) -> Iterator[str]:
     """Yield what was counted, reached and timed with a network."""
-    ways = {"brittle": ours, "by hand": by_hand, "ART": of_art}
+    ways: dict[str, Callable[[nn.Module, Plan], None]] = {"brittle": ours, "by hand": by_hand, "ART": of_art}
     passes = {way: counted(lambda given, make=make: make(given, plan), module) for way, make in ways.items()}
     for way, make in ways.items():
         trained = copy.deepcopy(module)
