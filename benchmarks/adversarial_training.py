@@ -258,12 +258,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds (default: %(default)s)")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    blocks = [
-        next(open_source(spec, max_images=options.images).blocks(options.images))
-        for spec in (options.data, options.test)
-    ]
-    tensors = [tensor for block in blocks for tensor in (block.images, block.labels)]
-    plan = Plan(*tensors, options.batch, options.steps, options.eps, options.rate)
+    sources = [open_source(spec, max_images=options.images) for spec in (options.data, options.test)]
+    given, held = (next(source.blocks(options.images)) for source in sources)
+    about = options.batch, options.steps, options.eps, options.rate
+    plan = Plan(given.images, given.labels, held.images, held.labels, *about)
     shape = tuple(plan.images.shape[1:])
     print(
         f"{len(plan.images)} images of {shape}, batch {plan.batch}, PGD-{plan.steps}, linf {plan.radius:g}, one thread"
