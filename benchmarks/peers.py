@@ -41,13 +41,14 @@ def peer(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def wrapped_for_art(module: Any, shape: tuple[int, ...], classes: int) -> Any:
-    """Wrap a network with images (c, h, w) in [0, 1] as ART wants it."""
+def wrapped_for_art(module: Any, shape: tuple[int, ...], classes: int, optimiser: Any = None) -> Any:
+    """Wrap a network with images (c, h, w) in [0, 1] as ART wants it, to be trained where it has an optimiser."""
     import torch
 
     kind = peer("art.estimators.classification").PyTorchClassifier
     loss = torch.nn.CrossEntropyLoss()
-    return kind(module, loss=loss, input_shape=shape, nb_classes=classes, clip_values=(0.0, 1.0), device_type="cpu")
+    about = {"nb_classes": classes, "clip_values": (0.0, 1.0), "optimizer": optimiser, "device_type": "cpu"}
+    return kind(module, loss=loss, input_shape=shape, **about)
 
 
 def _without_init(name: str) -> None:

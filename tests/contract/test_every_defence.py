@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from brittle import Classifier
 from brittle.defences import Defence, Masking
+from brittle.defences.defence import MARGIN
 from brittle.defences.defense_gan import DefenseGAN
 from brittle.defences.transformation import InputTransformation
 from brittle.models.generative import WGAN
@@ -178,6 +179,16 @@ def hides_its_gradient_where_it_says_so(kind: type[Defence], shape: tuple[int, i
         assert found is None or not found.any()
 
 
+def wants_to_win_by_a_margin_where_it_draws(kind: type[Defence], shape: tuple[int, int, int]) -> None:
+    """What wins by next to nothing loses with the next draws."""
+    defence, classifier = prepared(kind, shape)
+    adaptive = defence.adaptive(classifier)
+    if adaptive.eot_samples > 1:
+        assert adaptive.confidence >= MARGIN
+    elif kind.masking is not Masking.DETECTOR:
+        assert not adaptive.confidence
+
+
 CLAUSES = (
     says_what_it_is,
     shows_images_within_the_bounds,
@@ -188,6 +199,7 @@ CLAUSES = (
     computes_the_same_when_attacked_adaptively,
     gives_a_gradient_when_attacked_adaptively,
     hides_its_gradient_where_it_says_so,
+    wants_to_win_by_a_margin_where_it_draws,
 )
 Clause = Callable[[type[Defence], tuple[int, int, int]], None]
 

@@ -10,6 +10,7 @@ from brittle import Classifier
 from brittle.defences import quilting
 from brittle.defences.quilting import Quilting, _Grid
 from brittle.errors import InputError
+from brittle.identity.walk import reach
 from brittle.maths.nearest import nearest
 from brittle.maths.seams import cheapest_seam
 
@@ -105,9 +106,21 @@ def test_the_same_images_are_looked_up_once_and_others_anew(monkeypatch: pytest.
 
     monkeypatch.setattr(quilting, "nearest", counted)
     defence, images = Quilting(bank=50).prepare(PLAIN, clean()), clean(2)
-    one, other = defence.transform(images), defence.transform(images.clone())
+    protected = defence.protect(PLAIN)
+    one, other = protected.logits(images), protected.logits(images.clone())
     assert len(asked) == 1
     assert not torch.equal(one, other)  # drawn anew
     images[0, 0, 0, 0] += 0.5
-    defence.transform(images)
+    protected.logits(images)
     assert len(asked) == 2
+    defence.protect(PLAIN).logits(images)
+    assert len(asked) == 3  # the defence itself remembers nothing
+
+
+def test_what_is_remembered_is_no_part_of_the_network():
+    module = Quilting(bank=50).prepare(PLAIN, clean()).adaptive(PLAIN).classifier.module
+    before = reach(module)
+    module(clean(2))
+    after = before.settled(reach(module))
+    assert not after.unseen
+    assert after.digest() == before.digest()

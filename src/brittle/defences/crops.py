@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from brittle.arguments import Count, Within, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.memory_format import logits_in
-from brittle.defences.defence import Adaptive, Defence, Masking
+from brittle.defences.defence import MARGIN, Adaptive, Defence, Masking
 from brittle.errors import InputError
 from brittle.types import Images
 
@@ -64,7 +64,7 @@ class Crops(Defence):
     def adaptive(self, classifier: Classifier) -> Adaptive:
         """Return the same, to be averaged over several draws."""
         note = f"with the mean gradient over {DRAWS} draws of {self.crops} crops (EOT)"
-        return Adaptive(self.protect(classifier), DRAWS, note=note)
+        return Adaptive(self.protect(classifier), DRAWS, MARGIN, note=note)
 
     def shown(self, classifier: Classifier, images: Images) -> Images:
         """Return the first crop of a pass."""

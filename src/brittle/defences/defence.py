@@ -24,6 +24,14 @@ class Masking(StrEnum):
     """It refuses images: an image must be misclassified and not be refused."""
 
 
+MARGIN = 3.0
+"""Logits by which an adversary wants to win, in the mean over the draws, where a defence draws random numbers.
+
+What wins by next to nothing loses with the next draws. Within linf 0.1 on 100 digits, PGD-20 left `sap` 40 % where it
+stopped at the first success, 22 % by this margin, and `randomise` 46 % and 21 %, at 27 and 37 % more passes.
+"""
+
+
 @dataclass(frozen=True)
 class Adaptive:
     """How a defended network is attacked by somebody who knows the defence.
@@ -32,7 +40,7 @@ class Adaptive:
         classifier: computes what the defended classifier computes, and gives gradients that lead somewhere.
         eot_samples: draws that outputs and gradients are averaged over (EOT); 1 where nothing is random.
         confidence: by how many logits an image must be misclassified while it is searched for, so that a detector
-            finds nothing odd about it; 0 for a bare success.
+            finds nothing odd about it, or that it stays so with other draws (`MARGIN`); 0 for a bare success.
         note: how the defence is attacked, as the end of a sentence: "through the identity in its place (BPDA)".
     """
 

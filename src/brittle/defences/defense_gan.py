@@ -78,6 +78,10 @@ class DefenseGAN(InputTransformation):
             self._check(shape)
         return self.generator().shape
 
+    def models(self) -> tuple[Generator, ...]:
+        """Return the generator."""
+        return (self.generator(),)
+
     def transform(self, images: Images) -> Images:
         """Return the nearest images that the descent finds."""
         return self._nearest(images.detach(), self._drawn())

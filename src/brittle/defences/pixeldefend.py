@@ -9,9 +9,12 @@ from brittle.defences.transformation import InputTransformation
 from brittle.errors import InputError
 from brittle.models.generative.files import SHIPPED, pixelcnn_of
 from brittle.models.generative.likeliest import likeliest_near
+from brittle.models.generative.pixelcnn import PixelCNN
 from brittle.types import Images
 
 AUTO = "auto"
+GREY, COLOUR = "pixelcnn-mnist", "pixelcnn-cifar"
+"""What "auto" takes."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class PixelDefend(InputTransformation):
             self._check(shape[0])
         return shape
 
+    def models(self) -> tuple[PixelCNN, ...]:
+        """Return the PixelCNN; both of them for "auto"."""
+        return tuple(map(pixelcnn_of, (GREY, COLOUR) if self.weights == AUTO else (self.weights,)))
+
     def transform(self, images: Images) -> Images:
         """Return the likeliest images within the radius."""
         self._check(images.shape[1])
@@ -67,7 +74,7 @@ class PixelDefend(InputTransformation):
     def _named(self, channels: int) -> str:
         if self.weights != AUTO:
             return self.weights
-        return "pixelcnn-mnist" if channels == 1 else "pixelcnn-cifar"
+        return GREY if channels == 1 else COLOUR
 
     def _check(self, channels: int) -> None:
         name = self._named(channels)

@@ -1,8 +1,9 @@
 """Images put together anew from patches of clean images."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
 import torch
@@ -11,12 +12,16 @@ from torch import Tensor
 from brittle.arguments import Count, Within, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.defences.defence import Masking
+from brittle.defences.patches import load_patches, save_patches
 from brittle.defences.transformation import InputTransformation
 from brittle.errors import InputError
+from brittle.identity.parts import Memory
 from brittle.maths.nearest import nearest
 from brittle.maths.seams import cheapest_seam
 from brittle.types import Images
 
+BANK = 20_000
+"""Patches of a bank."""
 SEED = 0
 """Of the places that the patches of the bank are taken from."""
 
@@ -32,8 +37,8 @@ class Quilting(InputTransformation):
 
     Which of the nearest is taken is drawn once a pass for every place, for all images alike. Patches that do not touch
     are laid at the same time, which changes nothing. The nearest are found by a matrix product over the whole bank:
-    in 75 dimensions a tree of scikit-learn or scipy looks at nearly all of it too. Those of the last images are kept,
-    as an adversary who averages over draws asks again and again for the same ones.
+    in 75 dimensions a tree of scikit-learn or scipy looks at nearly all of it too. A protected network keeps those of
+    the last images, as an adversary who averages over draws asks again and again for the same ones.
 
     Args:
         patch: side of a patch.
@@ -41,10 +46,11 @@ class Quilting(InputTransformation):
         neighbours: nearest patches, of which one is drawn.
         bank: patches, taken from random places of the clean images; 20,000 by default (the paper has a million, with
             which a photograph takes 50 times as long).
+        file: a bank that `save` wrote; then no clean images are needed, and `bank` is the number of its patches.
 
     Raises:
         InputError: settings that do not fit each other; images that are smaller than a patch or have other channels
-            than the bank's; no clean images.
+            than the bank's; no clean images; a file that is no bank, or of patches of another size or number.
 
     Example:
         >>> clean = torch.rand(64, 1, 12, 12)
@@ -61,16 +67,31 @@ class Quilting(InputTransformation):
     patch: Annotated[int, Within(2)] = 5
     overlap: Annotated[int, Within(1)] = 2
     neighbours: Count = 10
-    bank: Count = 20_000
+    bank: Count = BANK
+    file: str = ""
     patches: Tensor | None = field(default=None, repr=False, compare=False)
-    last: list[tuple[Images, Tensor]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         check_fields(self)
         if self.overlap >= self.patch:
             raise InputError(f"the overlap is {self.overlap} and the patch {self.patch}; expected a smaller overlap")
+        if self.file:
+            self._take(load_patches(self.file))
         if self.neighbours > self.bank:
             raise InputError(f"{self.neighbours} neighbours of a bank of {self.bank} patches; expected a larger bank")
+
+    def _take(self, patches: Tensor) -> None:
+        """Take the patches of a file for the bank."""
+        count, side = len(patches), patches.shape[-1]
+        if side != self.patch:
+            raise InputError(
+                f"{self.file!r} holds patches of {side} x {side}, and the defence lays patches of {self.patch} x "
+                f"{self.patch}; give patch={side}, or another file"
+            )
+        if self.bank not in (BANK, count):
+            raise InputError(f"{self.file!r} holds {count} patches, and bank is {self.bank}; leave one of them out")
+        for name, value in (("patches", patches), ("bank", count), ("images_needed", 0)):
+            object.__setattr__(self, name, value)
 
     @property
     def ready(self) -> bool:
@@ -78,11 +99,11 @@ class Quilting(InputTransformation):
         return self.patches is not None
 
     def prepare(self, classifier: Classifier, images: Images | None) -> Self:
-        """Fill the bank from clean images."""
+        """Fill the bank from clean images; one from a file stays as it is."""
         super().prepare(classifier, images)
-        if images is None:
+        if images is None or self.file:
             return self
-        self._check_size(images)
+        self._check_size(*images.shape[-2:])
         clean = (images - classifier.bounds.lower) / classifier.bounds.span
         generator = torch.Generator().manual_seed(SEED)
         which = torch.randint(len(clean), (self.bank,), generator=generator)
@@ -93,11 +114,48 @@ class Quilting(InputTransformation):
         taken = clean.cpu()[which[:, None, None], :, rows[:, :, None], columns[:, None, :]]
         return replace(self, patches=taken.permute(0, 3, 1, 2).float().contiguous())
 
+    def save(self, path: Path | str) -> None:
+        """Write the bank into a file, to be given as `file` again.
+
+        Raises:
+            InputError: there is no bank yet.
+            RunError: the file cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> clean, place = torch.rand(64, 1, 12, 12), Path(tempfile.mkdtemp()) / "bank.safetensors"
+            >>> Quilting(bank=500).prepare(Classifier(torch.nn.Flatten()), clean).save(place)
+            >>> Quilting(file=str(place)).transform(clean[:2]).shape
+            torch.Size([2, 1, 12, 12])
+        """
+        save_patches(Path(path), self._filled())
+
+    def image_shape(self, shape: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+        """Return the shape, which stays as it is; refuse one that the patches do not fit."""
+        if shape is not None:
+            self._check_size(*shape[1:])
+            self._check_channels(shape[0])
+        return shape
+
+    def stage(self) -> Callable[[Images], Images]:
+        """Return `transform`, with a memory of what it found for the last images."""
+        return _Remembering(self)
+
     def transform(self, images: Images) -> Images:
         """Return the images, put together from the bank's patches."""
-        bank = self._fitting(images)
-        grid = _Grid(images.shape[-2], images.shape[-1], self.patch, self.overlap)
-        likely = self._nearest(images, grid, bank)
+        return self.laid(images, self.nearest(images))
+
+    def nearest(self, images: Images) -> Tensor:
+        """Return which patches of the bank are nearest to those of the images, (n, places, neighbours)."""
+        self._check_size(*images.shape[-2:])
+        self._check_channels(images.shape[1])
+        pieces = self._grid(images).cut(images).flatten(2)
+        bank = self._filled().to(images.device).flatten(1)
+        return nearest(pieces.flatten(0, 1).float(), bank, self.neighbours).unflatten(0, pieces.shape[:2])
+
+    def laid(self, images: Images, likely: Tensor) -> Images:
+        """Return images put together, at every place of one of the patches that are likely there (`nearest`)."""
+        bank, grid = self._filled().to(images.device), self._grid(images)
         drawn = torch.randint(self.neighbours, (len(grid.rows), len(grid.columns))).to(images.device)
         index = drawn.flatten()[None, :, None].expand(len(images), -1, 1)
         chosen = bank[likely.gather(2, index)[..., 0]].to(images.dtype)
@@ -106,34 +164,46 @@ class Quilting(InputTransformation):
             _lay(canvas, chosen, places, grid)
         return canvas
 
-    def _nearest(self, images: Images, grid: "_Grid", bank: Tensor) -> Tensor:
-        """The nearest patches of the bank for every patch (n, places, neighbours)."""
-        for known, found in self.last:
-            if torch.equal(known, images):
-                return found
-        pieces = grid.cut(images).flatten(2)
-        found = nearest(pieces.flatten(0, 1).float(), bank.flatten(1), self.neighbours)
-        found = found.unflatten(0, (len(images), pieces.shape[1]))
-        self.last[:] = [(images.detach().clone(), found)]
-        return found
+    def _grid(self, images: Images) -> "_Grid":
+        return _Grid(images.shape[-2], images.shape[-1], self.patch, self.overlap)
 
-    def _fitting(self, images: Images) -> Tensor:
+    def _filled(self) -> Tensor:
         if self.patches is None:
             raise InputError(f"{self.title} has no bank of patches; call `prepare` with clean images first")
-        self._check_size(images)
-        if images.shape[1] != self.patches.shape[1]:
+        return self.patches
+
+    def _check_channels(self, channels: int) -> None:
+        if self.patches is not None and channels != self.patches.shape[1]:
             raise InputError(
-                f"the images have {images.shape[1]} channels and the bank of patches {self.patches.shape[1]}; expected "
+                f"the images have {channels} channels and the bank of patches {self.patches.shape[1]}; expected "
                 "clean images of the same kind"
             )
-        return self.patches.to(images.device)
 
-    def _check_size(self, images: Images) -> None:
-        if min(images.shape[-2:]) < self.patch:
+    def _check_size(self, height: int, width: int) -> None:
+        if min(height, width) < self.patch:
             raise InputError(
-                f"the images have {images.shape[-2]} x {images.shape[-1]} pixels, and the patches {self.patch} x "
+                f"the images have {height} x {width} pixels, and the patches {self.patch} x "
                 f"{self.patch}; expected images of at least that size, or a smaller patch"
             )
+
+
+class _Remembering:
+    """Quilting of a protected network: the nearest patches of the last images are sought once."""
+
+    def __init__(self, defence: Quilting):
+        self.defence = defence
+        self.last: Memory[tuple[Images, Tensor]] = Memory()
+
+    def __call__(self, images: Images) -> Images:
+        kept = self.last.value
+        if kept is None or not _same(kept[0], images):
+            kept = images.detach().clone(), self.defence.nearest(images)
+            self.last.value = kept
+        return self.defence.laid(images, kept[1])
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return (one.dtype, one.device) == (other.dtype, other.device) and torch.equal(one, other)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from brittle.arguments import Within, check_fields
 from brittle.classifiers.classifier import Classifier
-from brittle.defences.defence import Adaptive, Defence, Masking
+from brittle.defences.defence import MARGIN, Adaptive, Defence, Masking
 from brittle.errors import InputError
 
 DRAWS = 10
@@ -82,7 +82,9 @@ class StochasticActivationPruning(Defence):
 
     def adaptive(self, classifier: Classifier) -> Adaptive:
         """Return the same, to be attacked by the mean gradient over several draws."""
-        return Adaptive(self.protect(classifier), DRAWS, note=f"with the mean gradient over {DRAWS} draws (EOT)")
+        return Adaptive(
+            self.protect(classifier), DRAWS, MARGIN, note=f"with the mean gradient over {DRAWS} draws (EOT)"
+        )
 
     def prune(self, activations: Tensor) -> Tensor:
         """Return activations (n, ...) with some of each image's units at 0 and the others enlarged.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.surrogate import Surrogate, without_gradient
-from brittle.defences.defence import Adaptive, Defence
+from brittle.defences.defence import MARGIN, Adaptive, Defence
 from brittle.types import Images
 
 
@@ -20,7 +20,7 @@ class InputTransformation(Defence):
 
     Subclasses give `transform` and, where it can be differentiated, say so with `differentiable`. Who knows the defence
     goes back through `surrogate` in place of one that cannot be (BPDA, Athalye, Carlini & Wagner, ICML 2018, section
-    4.1, arXiv:1802.00420), and averages over `draws` of a random one (EOT, section 4.2).
+    4.1, arXiv:1802.00420), and averages over `draws` of a random one (EOT, section 4.2) until it wins by `MARGIN`.
 
     A random transformation draws from torch's global random state, once a pass for all images alike: then what is done
     to an image depends neither on its place in the batch nor on its neighbours.
@@ -37,20 +37,30 @@ class InputTransformation(Defence):
     def transform(self, images: Images) -> Images:
         """Return what the network is to see of images (n, c, h, w) from 0 to 1, of any size, in the same range."""
 
+    def stage(self) -> Callable[[Images], Images]:
+        """Return what a protected network calls: `transform`, or an object of its own that remembers something."""
+        return self.transform
+
+    def models(self) -> tuple[nn.Module, ...]:
+        """Return the models that `transform` asks and no field holds, by whose weights a run is known too."""
+        return ()
+
     def surrogate(self, images: Images) -> Images:
         """Return something like `transform` that can be differentiated; the images themselves by default."""
         return images
 
     def protect(self, classifier: Classifier) -> Classifier:
         """Return the classifier behind the transformation."""
-        return self._behind(classifier, self.transform if self.differentiable else without_gradient(self.transform))
+        stage = self.stage()
+        return self._behind(classifier, stage if self.differentiable else without_gradient(stage))
 
     def adaptive(self, classifier: Classifier) -> Adaptive:
         """Return the classifier behind the transformation, with the surrogate to go back through."""
-        stage = self.transform if self.differentiable else Surrogate(self.transform, self.surrogate)
+        stage = self.stage() if self.differentiable else Surrogate(self.stage(), self.surrogate)
         notes = [] if self.differentiable else ["through a surrogate in its place (BPDA)"]
         notes += [f"with the mean gradient over {self.draws} draws (EOT)"] if self.draws > 1 else []
-        return Adaptive(self._behind(classifier, stage), self.draws, note=" ".join(notes) or Adaptive.note)
+        margin = MARGIN if self.draws > 1 else 0.0
+        return Adaptive(self._behind(classifier, stage), self.draws, margin, " ".join(notes) or Adaptive.note)
 
     def shown(self, classifier: Classifier, images: Images) -> Images:
         """Return the transformed images."""
@@ -60,15 +70,23 @@ class InputTransformation(Defence):
 
     def _behind(self, classifier: Classifier, stage: Callable[[Tensor], Tensor]) -> Classifier:
         lower, span = classifier.bounds.lower, classifier.bounds.span
-        return classifier.around(_Behind(stage, classifier.module, lower, span))
+        return classifier.around(_Behind(stage, classifier.module, lower, span, self.models()))
 
 
 class _Behind(nn.Module):
-    """A network behind a stage that takes images from 0 to 1."""
+    """A network behind a stage that takes images from 0 to 1, and asks models, shared with others, of its own."""
 
-    def __init__(self, stage: Callable[[Tensor], Tensor], module: nn.Module, lower: float, span: float):
+    def __init__(
+        self,
+        stage: Callable[[Tensor], Tensor],
+        module: nn.Module,
+        lower: float,
+        span: float,
+        models: tuple[nn.Module, ...],
+    ):
         super().__init__()
         self.stage, self.module, self.lower, self.span = stage, module, lower, span
+        self.models = models  # not registered: they keep their device and mode, and are no weights of the network
 
     def forward(self, images: Tensor) -> object:
         if (self.lower, self.span) == (0, 1):

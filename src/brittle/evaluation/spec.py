@@ -273,9 +273,10 @@ def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
     known = options_of(kind)
     if field not in known:
         raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")
-    plain: object = parse_number(value) if "/" in value else value
+    hint = get_type_hints(kind)[field]
+    plain: object = parse_number(value) if "/" in value and hint is not str else value  # or the path of a file
     try:
-        return TypeAdapter(get_type_hints(kind)[field]).validate_python(plain)
+        return TypeAdapter(hint).validate_python(plain)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise InputError(f"{text!r}: {field}={value}: {reason[0].lower()}{reason[1:]}") from None

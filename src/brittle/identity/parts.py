@@ -7,13 +7,14 @@ from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import torch
 from torch import nn
 
 from brittle.identity.sources import is_users
 
+T = TypeVar("T")
 Part = tuple[str, object]
 """What is added to the name of a value, and a value that it holds."""
 SCALARS = (type(None), bool, int, float, complex, str, range, slice, torch.dtype, torch.device, torch.Size)
@@ -35,6 +36,21 @@ class Read:
 
     module: types.ModuleType
     names: frozenset[str]
+
+
+@dataclass
+class Memory(Generic[T]):
+    """What is remembered of an earlier pass, and is no part of what a network is: no walk looks into it.
+
+    Attributes:
+        value: what is remembered; None for nothing.
+
+    Example:
+        >>> list(parts_of(Memory(torch.ones(3))))
+        []
+    """
+
+    value: T | None = None
 
 
 def parts_of(value: object) -> Iterator[Part]:
@@ -194,7 +210,7 @@ def _is_setting(value: object, *, counts: bool) -> bool:
 
 
 _KINDS: tuple[tuple[Any, Any], ...] = (
-    (SCALARS, lambda _: ()),
+    ((*SCALARS, Memory), lambda _: ()),
     (nn.Module, _torch_module),
     (Read, _read),
     ((types.ModuleType, types.CodeType), lambda _: ()),

@@ -201,6 +201,7 @@ def settings(evidence: RunData) -> dict[str, dict[str, str]]:
             "Seed": str(manifest.seed),
             "Device": f"{manifest.device} ({manifest.machine})",
             "Forward passes per query": f"{manifest.eot_samples:,}",
+            **({"Searched until won by": f"{manifest.confidence:g} logits"} if manifest.confidence else {}),
             "Quantization": "none" if manifest.quantization is None else f"{manifest.quantization:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",

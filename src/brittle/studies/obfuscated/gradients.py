@@ -11,6 +11,7 @@ from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.refusals import folded
 from brittle.data import open_source
 from brittle.defences import Adaptive
+from brittle.defences.defence import MARGIN
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.evaluation.subject import clean_images
 from brittle.metrics import Estimate, proportion
@@ -25,8 +26,6 @@ TABLE = "obfuscated_gradients"
 _TABLE = published()[TABLE]
 PUBLISHED = {str(row[0]): row[-1] for row in _TABLE.rows.values()}
 KINDS = ("naive", "adaptive")
-MARGIN = 3.0
-"""Logits by which the adaptive attack on a random defence wants to win, in the mean over its draws."""
 COLUMNS = (
     Column("clean", "clean", "percent", "Accuracy"),
     Column("naive", "naive attack", "percent", "Accuracy"),
@@ -86,10 +85,6 @@ class Attempt:
         own = self.line.samples if self._small else None
         return met.eot_samples if own is None else min(own, met.eot_samples)
 
-    def _confidence(self, met: Adaptive) -> float:
-        """By how many logits to win: where draws differ, what wins by next to nothing loses with the next ones."""
-        return max(met.confidence, MARGIN if met.eot_samples > 1 else 0.0)
-
     @cached_property
     def _met(self) -> dict[str, Adaptive]:
         inner = self.benchmark.classifier
@@ -113,7 +108,7 @@ class Attempt:
                 self.line.threat,
                 classifier=met.classifier,
                 eot_samples=self._samples(met),
-                confidence=self._confidence(met),
+                confidence=met.confidence,
             )
             before = found.clean_prediction.cpu() == block.labels
             if found.clean_refused is not None:
