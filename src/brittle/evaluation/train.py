@@ -256,7 +256,7 @@ def _measured(tested: Source | None, module: nn.Module, history: History) -> tup
     images, labels = in_memory(tested)
     clean = proportion(round(accuracy(module, images, labels) * len(images)), len(images))
     adversarial = history.adversarial
-    if adversarial is None or not adversarial.threat.bounded:
+    if not isinstance(adversarial, AdversarialTraining) or not adversarial.threat.bounded:
         return clean, None
     return clean, robust_accuracy_of(module, images[:ATTACKED], labels[:ATTACKED], adversarial, history.settings.seed)
 

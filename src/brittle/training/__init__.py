@@ -3,6 +3,7 @@
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.plain import Epoch, History, accuracy, train, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
+from brittle.training.universal_pool import UniversalPool
 from brittle.training.weights import save_weights, training_story
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Epoch",
     "History",
     "PlainTraining",
+    "UniversalPool",
     "accuracy",
     "save_weights",
     "train",

@@ -17,6 +17,7 @@ from brittle.errors import ModelError
 from brittle.training.adversarial import AdversarialTraining, perturb_batch
 from brittle.training.augmentation import augmented
 from brittle.training.recipe import PlainTraining
+from brittle.training.universal_pool import BatchChange, Hardening
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,11 @@ class _Attacks:
         }
 
 
+def _changes(training: Hardening, module: nn.Module, seed: int) -> BatchChange:
+    """What is done to the batches of the epoch with this seed."""
+    return _Attacks(training, module, seed) if isinstance(training, AdversarialTraining) else training.in_epoch(seed)
+
+
 def batches(
     optimiser: torch.optim.Optimizer,
     count: int,
@@ -180,7 +186,7 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     settings: PlainTraining,
     number: int,
     generator: torch.Generator,
-    adversarial: AdversarialTraining | None = None,
+    adversarial: Hardening | None = None,
     watch: Callable[[float], None] | None = None,
     soft: Tensor | None = None,
 ) -> Epoch:
@@ -189,7 +195,7 @@ def run_epoch(  # noqa: PLR0913  # what an epoch needs, and who is told
     images, labels = data
     steps = -(-len(images) // settings.batch)
     tally = _Tally(device)
-    attacks = adversarial and _Attacks(adversarial, module, _epoch_seed(settings.seed, number, "attack"))
+    attacks = adversarial and _changes(adversarial, module, _epoch_seed(settings.seed, number, "attack"))
     module.train()
     for step, chosen in batches(optimiser, len(images), settings, number, generator, watch):
         chosen = chosen.to(images.device)

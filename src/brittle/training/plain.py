@@ -13,11 +13,11 @@ from brittle.errors import InputError, ModelError
 from brittle.identity.compare import stated
 from brittle.identity.sources import code_behind, own_digest
 from brittle.identity.walk import reach
-from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch, device_of, logits_of, run_epoch
 from brittle.training.epochs import all_epochs
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.training.trainable import check_shape, check_trainable
+from brittle.training.universal_pool import Hardening
 from brittle.types import Images, Labels
 
 
@@ -35,7 +35,7 @@ class History:
     settings: PlainTraining
     epochs: tuple[Epoch, ...]
     resumed: int = field(default=0, compare=False)
-    adversarial: AdversarialTraining | None = None
+    adversarial: Hardening | None = None
 
 
 def train(  # noqa: PLR0913  # each of these is a question of its own
@@ -44,7 +44,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     labels: Labels,
     *,
     settings: PlainTraining | None = None,
-    adversarial: AdversarialTraining | None = None,
+    adversarial: Hardening | None = None,
     soft: Tensor | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Epoch], None] | None = None,
@@ -61,7 +61,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         images: n x c x h x w in [0, 1], on any device.
         labels: int64, n.
         settings: how to train; `PlainTraining()` when not given.
-        adversarial: how the images are attacked before each step; not at all when not given.
+        adversarial: how the images are attacked before each step, or what pool of universal perturbations is added to
+            them; nothing is done when not given.
         soft: probabilities of the classes, (n, k), to be learnt in place of the labels (at the settings' temperature).
         checkpoint: a file to be written after every epoch and to go on from where it exists.
         progress: called after every epoch.
@@ -129,7 +130,7 @@ def train_named(  # noqa: PLR0913  # each of these is a question of its own
     labels: Labels,
     *,
     settings: PlainTraining | None = None,
-    adversarial: AdversarialTraining | None = None,
+    adversarial: Hardening | None = None,
     soft: Tensor | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
@@ -236,7 +237,7 @@ def identity_of(
     images: Tensor,
     labels: Tensor,
     settings: PlainTraining,
-    adversarial: AdversarialTraining | None,
+    adversarial: Hardening | None,
     soft: Tensor | None = None,
 ) -> str:
     """States everything that a training depends on, except the first weights: recipe, data, names, shapes and code.
