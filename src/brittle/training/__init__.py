@@ -1,6 +1,7 @@
 """Training of networks."""
 
 from brittle.training.adversarial import AdversarialTraining
+from brittle.training.fine_tuning import perturbed_once
 from brittle.training.plain import Epoch, History, accuracy, train, train_named
 from brittle.training.recipe import RECIPES, PlainTraining
 from brittle.training.universal_pool import UniversalPool
@@ -14,6 +15,7 @@ __all__ = [
     "PlainTraining",
     "UniversalPool",
     "accuracy",
+    "perturbed_once",
     "save_weights",
     "train",
     "train_named",
