@@ -210,6 +210,11 @@ LISTED: dict[str, Listed] = {
         "How many images a universal perturbation must be made from",
         _UAP + ", the figure on the size of X",
     ),
+    "universal-fine-tuning": Listed(
+        "uap.fine_tuning:UNIVERSAL_FINE_TUNING",
+        "How many images a new universal perturbation fools after training on a pool of them",
+        _UAP + ", the section on fine-tuning",
+    ),
 }
 """The studies that come with brittle."""
 
