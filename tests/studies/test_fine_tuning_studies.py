@@ -219,7 +219,12 @@ def test_the_table_of_universal_perturbations(few, few_digits, exported, tmp_pat
     rounds = Rounds(networks[1], _of(exported, tmp_path / study.name, few_digits, trained=tmp_path / "networks"))
     assert result.entry("halves", "after1").measured == fooled(rounds.tested(1), rounds.judge(1))
     assert result.entry("halves", "old1").measured == fooled(rounds.tested(1), rounds.judge(0))
-    assert rounds.answers.shape == (6, 10)
+    module, (images, labels) = trainable(Benchmark(COLOURED, rounds.setting).network.module), rounds._read[0]
+    pool = UniversalPool(rounds.pool(0), 0.5)
+    train(module, images, labels, settings=SETTINGS, adversarial=pool, soft=module(images).softmax(1).detach())
+    made = rounds.module(1).state_dict()
+    for name, tensor in module.state_dict().items():
+        torch.testing.assert_close(made[name], tensor)
     given, held_out = (images.flatten(1).tolist() for images, _ in rounds._read)
     assert not any(image in held_out for image in given)
     published = [result.entry("VGG-F", key).published for key in ("before", "after1", "after2")]
