@@ -115,8 +115,8 @@ def gain(before: Estimate | str, after: Estimate | str) -> Estimate | str:
     """Return by which fraction rho has grown.
 
     Example:
-        >>> gain(without_interval(0.2, 10), without_interval(0.3, 10)).value
-        0.49999999999999994
+        >>> gain(without_interval(2.0, 10), without_interval(3.0, 10)).value
+        0.5
     """
     if isinstance(before, str) or isinstance(after, str):
         return before if isinstance(before, str) else str(after)
