@@ -97,6 +97,20 @@ def pooled(adversarial=POOL, settings=SHORT, checkpoint=None, **options):
     return module, history
 
 
+def test_every_epoch_and_every_seed_draws_anew(monkeypatch):
+    seeds: list[int] = []
+
+    def applied(self, images, ids, seed):
+        seeds.append(seed)
+        return images
+
+    monkeypatch.setattr(UniversalPool, "applied", applied)
+    pooled()
+    pooled(settings=replace(SHORT, seed=1))
+    assert len(seeds) == 2 * 3 * 3
+    assert len(set(seeds)) == 2 * 3
+
+
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):
     def interrupt(epoch):
         if epoch.number == 2:

@@ -3,6 +3,7 @@
 from brittle.training.accuracy import accuracy
 from brittle.training.adversarial import AdversarialTraining, adversarial_batch
 from brittle.training.epoch import Epoch
+from brittle.training.fine_tuning import perturbed_once
 from brittle.training.fit import History, fit
 from brittle.training.held_out import HeldOut, robust_accuracy
 from brittle.training.named import train_named
@@ -28,6 +29,7 @@ __all__ = [
     "accuracy",
     "adversarial_batch",
     "fit",
+    "perturbed_once",
     "robust_accuracy",
     "save_weights",
     "train",

@@ -110,6 +110,11 @@ LISTED: dict[str, Listed] = {
         "The smallest changes from every class to every other one, in three norms",
         _CARLINI_WAGNER + ", table IV",
     ),
+    "deepfool-fine-tuning": Listed(
+        "deepfool.fine_tuning:DEEPFOOL_FINE_TUNING",
+        "Robustness and test error after fine-tuning on images of DeepFool, of fast gradient sign, and clean ones",
+        _DEEPFOOL + ", figures 6, 7 and 9 and table 3",
+    ),
     "deepfool-robustness": Listed(
         "deepfool.robustness:DEEPFOOL_ROBUSTNESS",
         "Average robustness of image classifiers by DeepFool, fast gradient sign and L-BFGS",
@@ -204,6 +209,11 @@ LISTED: dict[str, Listed] = {
         "uap.set_size:UAP_SET_SIZE",
         "How many images a universal perturbation must be made from",
         _UAP + ", the figure on the size of X",
+    ),
+    "universal-fine-tuning": Listed(
+        "uap.fine_tuning:UNIVERSAL_FINE_TUNING",
+        "How many images a new universal perturbation fools after training on a pool of them",
+        _UAP + ", the section on fine-tuning",
     ),
 }
 """The studies that come with brittle."""
