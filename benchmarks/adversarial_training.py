@@ -29,8 +29,9 @@ from benchmarks.overhead import lenet
 from benchmarks.peers import peer, wrapped_for_art
 from brittle import PGD, Lp
 from brittle.data import open_source
+from brittle.training.accuracy import accuracy
 from brittle.training.adversarial import AdversarialTraining
-from brittle.training.plain import accuracy, train
+from brittle.training.fit import fit
 from brittle.training.recipe import PlainTraining
 
 
@@ -173,7 +174,7 @@ def ours(module: nn.Module, plan: Plan) -> None:
     attack = PGD(steps=plan.steps, step_size=plan.step_size)
     settings = PlainTraining(epochs=1, batch=plan.batch, rate=plan.rate, schedule="constant")
     hard = AdversarialTraining(attack, Lp("inf", plan.radius))
-    train(module, plan.images, plan.labels, settings=settings, adversarial=hard)
+    fit(module, plan.images, plan.labels, settings=settings, adversarial=hard)
 
 
 def attacked(module: nn.Module, images: Tensor, labels: Tensor, radius: float, steps: int) -> Tensor:
