@@ -117,7 +117,7 @@ def test_another_loss_is_refused():
     from brittle import InputError
 
     wrong = getattr(objective, "__wrapped__", objective)
-    with pytest.raises(InputError, match="'square'; expected cross_entropy, scaled, margin or dlr"):
+    with pytest.raises(InputError, match="'square'; expected cross_entropy, scaled, margin, dlr or divergence"):
         wrong(problem_at(LOGITS, Untargeted(torch.tensor([0, 1]))), "square")
 
 

@@ -29,6 +29,13 @@ def test_cross_entropy_by_hand():
     assert losses.cross_entropy(LOGITS, torch.tensor([1, 2])).tolist() == pytest.approx(fractions)
 
 
+def test_divergence_by_hand():
+    clean, other = torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([[math.log(2.0), 0.0]])
+    expected = 0.25 * math.log(0.25 / (2 / 3)) + 0.75 * math.log(0.75 / (1 / 3))
+    assert losses.divergence(clean, other).item() == pytest.approx(expected)
+    assert losses.divergence(clean, clean + 5).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_dlr_by_hand():
     """Equation 6: -(Z_y - max of the others) / (first - third)."""
     found = losses.difference_of_logits_ratio(LOGITS, torch.tensor([1, 2]))

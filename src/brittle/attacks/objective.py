@@ -16,9 +16,9 @@ from brittle.errors import InputError
 from brittle.maths import losses
 from brittle.types import Images, Labels, Logits, PerImage
 
-Loss = Literal["cross_entropy", "scaled", "margin", "dlr"]
+Loss = Literal["cross_entropy", "scaled", "margin", "dlr", "divergence"]
 """Cross-entropy; the same of logits brought to one scale; the margin of Carlini & Wagner clipped at kappa; the
-difference of logits ratio (Croce & Hein)."""
+difference of logits ratio (Croce & Hein); the divergence from what is said of the clean image (Zhang et al.)."""
 SPREAD = 5.0
 """Standard deviation over the classes to which `scaled` brings the clean image's logits; fixed on
 digits-lenet, where it breaks what plain cross-entropy does."""
@@ -86,7 +86,11 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
         if goal.targeted:
             return lambda logits: losses.targeted_difference_of_logits_ratio(logits, problem.labels, goal.labels)
         return lambda logits: losses.difference_of_logits_ratio(goal.distinct(logits), goal.labels)
-    raise InputError(f"the loss is {loss!r}; expected cross_entropy, scaled, margin or dlr")
+    if loss == "divergence":
+        if goal.targeted:
+            raise InputError("the divergence from the clean image leads to no target; use loss=cross_entropy")
+        return lambda logits: losses.divergence(problem.clean, logits)
+    raise InputError(f"the loss is {loss!r}; expected cross_entropy, scaled, margin, dlr or divergence")
 
 
 def logit_scale(problem: Problem) -> PerImage:

@@ -36,7 +36,8 @@ class PGD(Stepwise[State]):
         restarts: how many random starts.
         random_start: begin at a random point of the ball; otherwise at the clean image.
         loss: cross_entropy (the paper's, which depends on the scale of the logits), scaled (which does
-            not: see `brittle.attacks.objective`), margin (its "CW"), or dlr.
+            not: see `brittle.attacks.objective`), margin (its "CW"), dlr, or divergence (from what is said of the clean
+            image, of TRADES: Zhang et al., ICML 2019, algorithm 1; needs a random start, as its gradient is 0 there).
         kappa: for margin: beyond the boundary the margin counts up to here; 50 is the paper's "CW+". An image leaves
             once its goal is met, so kappa has no say in which images break; a goal's `confidence` asks for a margin.
         sparsity: for l1: the fraction of entries that a step leaves alone; 0.99 in the sparse l1 descent's code.

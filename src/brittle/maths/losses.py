@@ -61,6 +61,19 @@ def cross_entropy(logits: Logits, labels: Labels) -> PerImage:
     return functional.cross_entropy(logits, labels, reduction="none")
 
 
+def divergence(clean: Logits, logits: Logits) -> PerImage:
+    """Return the Kullback-Leibler divergence of what logits say from what the clean ones say, in nats, (n,).
+
+    KL(softmax(clean) || softmax(logits)), which Zhang et al., ICML 2019, equation 5, climb (arXiv:1901.08573).
+
+    Example:
+        >>> divergence(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0]]))
+        tensor([0.])
+    """
+    said = clean.log_softmax(1)
+    return (said.exp() * (said - logits.log_softmax(1))).sum(1)
+
+
 def difference_of_logits_ratio(logits: Logits, labels: Labels) -> PerImage:
     """Measure the DLR loss (Croce & Hein, ICML 2020, equation 6), which does not change when the logits are scaled.
 

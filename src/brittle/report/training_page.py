@@ -17,6 +17,12 @@ from brittle.studies.bench.drawing import Curves
 
 LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
 """The curves by what stands before `loss` and `accuracy` in an epoch's record."""
+ASIDE = {
+    "held_out_": "held out",
+    "held_out_robust_": "held out, a few steps",
+    "held_out_own_": "held out, its own attack",
+}
+"""The same of the images kept aside, of which only the accuracy is measured."""
 
 
 def write_training(course: Path, out: Path | None = None, *, force: bool = False) -> Path:
@@ -48,18 +54,25 @@ def render(story: dict[str, Any]) -> str:
     epochs: list[dict[str, Any]] = story["epochs"]
     names = _kinds(story)
     objective = story.get("objective")
+    aside: dict[str, str] = {}
     curves = (_curves("Loss", objective or "cross-entropy, nats", "loss", epochs, names, 1),)
     if objective is None:  # what is trained by labels
-        curves = (_curves("Accuracy", "right, %", "accuracy", epochs, names, 100), *curves)
+        aside = {
+            prefix: name for prefix, name in ASIDE.items() if epochs and epochs[0].get(f"{prefix}accuracy") is not None
+        }
+        curves = (_curves("Accuracy", "right, %", "accuracy", epochs, names | aside, 100), *curves)
     measured = ("loss",) if objective else ("accuracy", "loss")
-    heads = [f"{what}, {name}" for name in names.values() for what in measured]
-    rows = [(int(one["number"]), _cells(one, names, measured), duration(one["seconds"])) for one in epochs]
+    wanted = [(prefix, what, name) for prefix, name in names.items() for what in measured]
+    wanted += [(prefix, "accuracy", name) for prefix, name in aside.items()]
+    heads = [f"{what}, {name}" for _, what, name in wanted]
+    rows = [(int(one["number"]), _cells(one, wanted), duration(one["seconds"])) for one in epochs]
     return fill(
         "training.html",
         drawing_figures(curves),
         story=story,
         about={**story["settings"], **story.get("adversarial", {})},
         results=_results(story["data"]),
+        collapsed=story["data"].get("collapsed", []),
         curves=curves,
         heads=heads,
         rows=rows,
@@ -87,11 +100,14 @@ def _curves(
         for prefix, name in names.items()
     }
     caption = "Means over each epoch, while the weights moved; in train mode, those before the attack in eval mode."
-    return Curves(title, caption if len(names) > 1 else caption.partition(";")[0] + ".", "epoch", axis, lines)
+    caption = caption if len(names) > 1 else caption.partition(";")[0] + "."
+    if any(prefix in ASIDE for prefix in names):
+        caption += " Held-out images are measured after each epoch; no step is made on them."
+    return Curves(title, caption, "epoch", axis, lines)
 
 
-def _cells(epoch: dict[str, Any], names: dict[str, str], measured: Sequence[str]) -> list[str]:
-    found = [(what, epoch[prefix + what]) for prefix in names for what in measured]
+def _cells(epoch: dict[str, Any], wanted: Sequence[tuple[str, str, str]]) -> list[str]:
+    found = [(what, epoch[prefix + what]) for prefix, what, _ in wanted]
     style = {"accuracy": percent, "loss": significant}
     return ["–" if value is None else style[what](value) for what, value in found]
 
@@ -105,4 +121,6 @@ def _results(data: dict[str, Any]) -> list[tuple[str, str]]:
         robust = Estimate(**data["robust_accuracy"])
         words = f"{percent(robust.value)} (95 % interval {interval(robust)}, n = {robust.n:,})"
         found.append(("Right under the training's own attack", words))
+    if data.get("kept_epoch") is not None and data.get("keep") == "best":
+        found.append(("Weights of epoch", f"{data['kept_epoch']}, the best on {data['held_out']:,} held-out images"))
     return found

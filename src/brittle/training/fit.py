@@ -117,11 +117,11 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
         2
     """
     settings = settings or PlainTraining()
-    beside = Beside(soft, held_out, optimiser, schedule)
+    mover, factor = _optimiser(module, settings, optimiser, schedule)
+    beside = Beside(soft, held_out, optimiser, schedule, mover)
     identity = identity_of(module, images, labels, settings, adversarial, beside) if checkpoint else ""
     try:
         check_trainable(module, images, labels)
-        mover, factor = _optimiser(module, settings, optimiser, schedule)
         task = Task(module, mover, images, labels, settings, adversarial, soft, factor)
 
         def one(number: int, generator: torch.Generator) -> Epoch:
