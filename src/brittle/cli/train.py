@@ -46,6 +46,20 @@ def train(
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
     ] = None,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Attack the images once, for the network as it is, and not anew in each step."),
+    ] = False,
+    pool: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of `brittle universal`, may be given again and again: one of these perturbations, picked at random, "
+            "is added to images in each step.",
+        ),
+    ] = None,
+    probability: Annotated[float, typer.Option(help="That an image has one of the pool added.")] = 0.5,
+    alpha: Annotated[float, typer.Option(help="What the changes of --once or --pool are multiplied by.")] = 1.0,
     fraction: Annotated[float, typer.Option(help="Fraction of each batch that is attacked.")] = 1.0,
     warmup: Annotated[float, typer.Option(help="Epochs over which the radius grows from 0.")] = 0.0,
     clean_epochs: Annotated[int, typer.Option(help="First epochs without the attack.")] = 0,
@@ -107,6 +121,10 @@ def train(
             **({} if defence is None else {"defence": defence}),
             attack=attack,
             question=question,
+            once=once,
+            pool=pool or (),
+            probability=probability,
+            alpha=alpha,
             fraction=fraction,
             warmup=warmup,
             clean_epochs=clean_epochs,

@@ -1,6 +1,7 @@
 """The command that gives a result again, as it is written into what was made."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from brittle.limits import current, stated_limits
 
@@ -10,7 +11,8 @@ def command_words(words: Sequence[str], options: Mapping[str, object]) -> list[s
 
     Args:
         words: the command and its arguments.
-        options: by their names in Python; None, False and "" are left out, True is a word without a value.
+        options: by their names in Python; None, False, "" and an empty list are left out, True is a word without a
+            value, and an option with a list is given for each of its members.
 
     Example:
         >>> command_words(["train", "lenet"], {"data": "my images", "clean_epochs": 2, "seed": None, "binary": True})
@@ -21,8 +23,9 @@ def command_words(words: Sequence[str], options: Mapping[str, object]) -> list[s
     for name, value in {**options, "limits": stated_limits(current())}.items():
         if value is None or value is False or value == "":
             continue
-        written.append("--" + name.replace("_", "-"))
-        written += [] if value is True else [str(value)]
+        option = "--" + name.replace("_", "-")
+        for one in cast("list[object]", value) if isinstance(value, list) else [value]:
+            written += [option] if one is True else [option, str(one)]
     if any(word.startswith("-") for word in arguments):  # else taken for an option
         return ["brittle", command, *written, "--", *arguments]
     return ["brittle", *words, *written]

@@ -1,7 +1,7 @@
 """`train`: from a network and labelled images to a folder with weights and their story."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from brittle.evaluation.spec import parse_objective, with_settings
 from brittle.evaluation.trained import Trained
 from brittle.evaluation.trainee import open_trainee
 from brittle.evaluation.training_run import fit_and_save
+from brittle.evaluation.tuning import attacked_once, pooled
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.place import folder_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, Question
 from brittle.threats import parse_threat
+from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
 from brittle.training.held_out import Keep
 from brittle.training.objective import Objective
@@ -51,6 +53,10 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     attack: str | Attack | None = None,
     question: Question | None = None,
     objective: str | Objective | None = None,
+    once: bool = False,
+    pool: Sequence[FileName] = (),
+    probability: float = 0.5,
+    alpha: float = 1.0,
     fraction: float = 1.0,
     warmup: float = 0.0,
     clean_epochs: CountOrNone = 0,
@@ -85,6 +91,11 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         question: the threat of the attack, by default linf, and its radius; by default the usual one, or none for
             attacks that need none.
         objective: what is minimised: "cross-entropy" of the attacked images, "trades:beta=6" or "mixed:weight=0.5".
+        once: attack the images once, for the network as it is before the training, and not anew in each step; the
+            fine-tuning of the DeepFool paper.
+        pool: folders of `universal`: one of their perturbations, picked at random, is added to images in each step.
+        probability: that an image has one added.
+        alpha: what the changes of `once` or `pool` are multiplied by.
         fraction: fraction of each batch that is attacked.
         warmup: epochs over which the radius grows from 0.
         clean_epochs: first epochs without the attack.
@@ -123,20 +134,28 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     threat = threat or parse_threat("linf")
     goal = parse_objective(objective)
     adversarial = what_is_attacked(recipe, attack, threat, eps, course | {"objective": goal})
+    tuned = attacked_once(adversarial, changed_course(course), alpha) if once else None
+    if pool:
+        adversarial = pooled(pool, probability, alpha, attacked=adversarial is not None)
+    elif (alpha != 1 and not once) or probability != 0.5:
+        raise InputError("alpha or probability is given, with neither once nor a pool, whose changes they are for")
     holding = Holding(held_out if distil is None else 0, keep, patience)
     design, source = open_trainee(asked, start)
-    if adversarial is not None:
+    if isinstance(adversarial, AdversarialTraining):
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "from": start, "recipe": recipe}
     given |= {"set": settings, "defence": said_of(design).get("defence"), "distil": distil, "epochs": epochs}
     given |= {"attack": None if attack is None else spec_of(attack).text, "eps": eps, **changed_course(course)}
+    given |= {"once": once or None, "pool": list(pool), "alpha": None if alpha == 1 else alpha}
+    given |= {"probability": None if probability == 0.5 else probability}
     given |= {"norm": None if attack is None else threat.name, "objective": objective, **aside}
     seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
     given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
     return fit_and_save(
         *(design, source, path, command_words(["train", design.name], given)),
         settings=_settings(design.name, recipe, settings, {"epochs": epochs, "seed": seed, "temperature": distil}),
-        adversarial=adversarial,
+        adversarial=None if once else adversarial,
+        once=tuned,
         holding=holding,
         distilled=distil is not None,
         test=test,

@@ -18,6 +18,7 @@ from brittle.evaluation.design_behind import bare, said_of
 from brittle.evaluation.holding import Holding
 from brittle.evaluation.trained import Trained, finished, save
 from brittle.evaluation.training_manifest import manifest_of
+from brittle.evaluation.tuning import Once
 from brittle.metrics import Estimate, proportion
 from brittle.names import in_shell
 from brittle.runs.kinds import TRAINING
@@ -50,6 +51,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     *,
     settings: PlainTraining,
     adversarial: Hardening | None = None,
+    once: Once | None = None,
     holding: Holding | None = None,
     distilled: bool = False,
     test: str | None = None,
@@ -67,6 +69,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         command: what the user typed, word by word, for the story that the folder tells.
         settings: of the training.
         adversarial: what is done to the images before each step.
+        once: what is done to the images once, before the training.
         holding: which images are kept aside, and what they decide; none by default.
         distilled: train a teacher first, both at the temperature of the settings.
         test: images to measure the accuracy on afterwards.
@@ -87,6 +90,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     first = seeded(design.build, settings.seed)
     stated = json.loads(identity_of(first, images, labels, settings, adversarial, Beside(held_out=held_out)))
     stated["settings"] |= {"distilled": True} if distilled else {}
+    stated["settings"] |= {} if once is None else {"once": once.to_dict()}
     manifest = manifest_of(design, first, stated, source, tested, command=list(command), device=device)
     check_shape(design.name, design.input_shape, images)
     classes = check_trainable(first, images, labels)
@@ -97,12 +101,15 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     with TrainingFolder.create(path, manifest, force=force) as folder:
         done = finished(folder, settings, adversarial)
         if done is None:
+            if once is not None:
+                images = once.of(first.to(device), images, labels, settings.seed)
             training = distil_named if distilled else train_named
             module, history, *taught = training(design, images, labels, checkpoint=folder.checkpoint, **how)
             found = _measured(tested, module, history)
             said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
             about = _about(source, test, *found, said) | _held(held_out, history)
             story = training_story(design.name, in_shell(command), history, about) | said_of(design)
+            story |= {} if once is None else {"once": once.to_dict()}
             story |= {"teacher": [asdict(one) for one in taught[0].epochs]} if taught else {}
             done = save(folder, bare(design, module), story, history, found, said)
         folder.finish()
