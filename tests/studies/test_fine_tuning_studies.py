@@ -23,7 +23,7 @@ from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.studies.uap import fine_tuning as universal_fine_tuning
 from brittle.studies.uap import rounds as uap_rounds
 from brittle.studies.uap.rounds import Rounds, Size, Tuned
-from brittle.training import PlainTraining, UniversalPool, train
+from brittle.training import PlainTraining, UniversalPool, fit
 from brittle.universal.ascent import UniversalAscent
 
 LENET = deepfool_fine_tuning.FOUR[0]
@@ -74,7 +74,7 @@ def test_a_course_is_measured_before_and_after_each_epoch_and_kept(setting, shor
     assert course[0] == network.before()
     assert all(isinstance(point.deepfool, Estimate) and point.error.n == 12 for point in course)
     module, (images, labels) = network.start(), network.training
-    train(module, network.changed, labels, settings=network.settings(slower=False))
+    fit(module, network.changed, labels, settings=network.settings(slower=False))
     shown = next(network.subject.source.blocks(12)).images
     found = run(DeepFool(), Classifier(module), shown, threat=Lp(2))
     inside = float((found.l2 / shown.flatten(1).norm(dim=1)).mean())
@@ -155,7 +155,7 @@ def test_an_exported_graph_is_trained_in_its_inference_form(exported):
     assert isinstance(module, InferenceForm)
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     images, labels = torch.rand(30, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(30) % 10
-    history = train(module, images, labels, settings=PlainTraining(epochs=3, batch=10, rate=0.01))
+    history = fit(module, images, labels, settings=PlainTraining(epochs=3, batch=10, rate=0.01))
     assert history.epochs[-1].loss < history.epochs[0].loss
     moved = {name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name])}
     assert {name.rpartition(".")[2] for name in moved} == {"weight", "bias"}
@@ -200,7 +200,7 @@ def test_each_round_trains_the_network_of_the_round_before_on_a_pool_made_for_it
     assert not torch.equal(*pools)
     module, (images, labels) = trainable(Benchmark(COLOURED, rounds.setting).network.module), rounds._read[0]
     for number in (1, 2):
-        train(module, images, labels, settings=SETTINGS, adversarial=UniversalPool(pools[number - 1], 0.5))
+        fit(module, images, labels, settings=SETTINGS, adversarial=UniversalPool(pools[number - 1], 0.5))
         made = rounds.module(number).state_dict()
         assert all(torch.equal(made[name], tensor) for name, tensor in module.state_dict().items())
     judges = [rounds.judge(number) for number in range(2)]
@@ -221,7 +221,7 @@ def test_the_table_of_universal_perturbations(few, few_digits, exported, tmp_pat
     assert result.entry("halves", "old1").measured == fooled(rounds.tested(1), rounds.judge(0))
     module, (images, labels) = trainable(Benchmark(COLOURED, rounds.setting).network.module), rounds._read[0]
     pool = UniversalPool(rounds.pool(0), 0.5)
-    train(module, images, labels, settings=SETTINGS, adversarial=pool, soft=module(images).softmax(1).detach())
+    fit(module, images, labels, settings=SETTINGS, adversarial=pool, soft=module(images).softmax(1).detach())
     made = rounds.module(1).state_dict()
     for name, tensor in module.state_dict().items():
         torch.testing.assert_close(made[name], tensor)
