@@ -142,7 +142,7 @@ def test_killed_with_kill_9_it_goes_on_to_the_same_bits_and_the_same_best(tmp_pa
         module, history = run(checkpoint=state)
         assert history == expected
         assert same(module, whole)
-    again, history = run(checkpoint=state)
+    again, history = run(checkpoint=tmp_path / "state 1")
     assert (history.resumed, history.kept) == (SETTINGS.epochs, expected.kept)
     assert same(again, whole)
 
