@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from brittle.arguments import check_fields
 from brittle.base.bounds import Bounds
@@ -13,7 +13,7 @@ from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import Lp
-from brittle.training.objective import PLAIN, Objective
+from brittle.training.objective import CrossEntropy
 from brittle.types import Images, Labels, Logits
 
 
@@ -84,6 +84,30 @@ class FreeTraining:
         return Replayed(self)
 
 
+class _Watched(CrossEntropy):
+    """Cross-entropy that keeps hold of the images as the network is given them, for their gradient.
+
+    What is shown to a user's network is a copy, see `brittle.classifiers.door`, and images that ask for a gradient may
+    be differentiated apart from the weights there; so the copy is asked, and its gradient is that of the same pass.
+    """
+
+    given: Tensor | None = None
+
+    def loss(
+        self, module: nn.Module, clean: Images, attacked: Images, wanted: Tensor, temperature: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy of the attacked images."""
+
+        def take(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            object.__setattr__(self, "given", given[0].requires_grad_())
+
+        handle = module.register_forward_pre_hook(take)
+        try:
+            return super().loss(module, clean, attacked, wanted, temperature)
+        finally:
+            handle.remove()
+
+
 @dataclass
 class Replayed:
     """The perturbation of one epoch, one for each place in a batch.
@@ -96,10 +120,9 @@ class Replayed:
     """
 
     training: FreeTraining
-    objective: Objective = PLAIN
+    objective: _Watched = field(default_factory=_Watched)
     delta: Tensor | None = None
     radius: float = 0.0
-    _shown: Tensor | None = field(default=None, repr=False)
 
     @property
     def replays(self) -> int:
@@ -107,7 +130,7 @@ class Replayed:
         return self.training.replays
 
     def on(self, images: Images, truth: Labels, chosen: Tensor, epochs: float) -> Images:
-        """Return the images with the perturbation added, as a leaf that the step's backward pass leaves a gradient at.
+        """Return the images with the perturbation added.
 
         Args:
             images: (n, c, h, w) in [0, 1].
@@ -122,8 +145,7 @@ class Replayed:
         self.radius = self.training.radius_at(epochs)
         if self.delta is None or len(self.delta) < len(images):
             self.delta = torch.zeros_like(images)
-        self._shown = Bounds().clamp(images + self.delta[: len(images)]).detach().requires_grad_()
-        return self._shown
+        return Bounds().clamp(images + self.delta[: len(images)])
 
     def note(self, logits: Logits, truth: Labels) -> None:
         """Move the perturbation by the gradient that the step's backward pass left.
@@ -132,12 +154,11 @@ class Replayed:
             logits: not looked at.
             truth: not looked at.
         """
-        if self._shown is None or self._shown.grad is None or self.delta is None:
+        given = self.objective.given
+        if given is None or given.grad is None or self.delta is None:
             return
-        some = self.delta[: len(self._shown)]
-        step = self.training.step_size * self.radius
-        some.add_(self._shown.grad.sign(), alpha=step).clamp_(-self.radius, self.radius)
-        self._shown = None
+        moved, step = self.delta[: len(given)], self.training.step_size * self.radius
+        moved.add_(given.grad.sign().to(moved.dtype), alpha=step).clamp_(-self.radius, self.radius)
 
     def summary(self) -> dict[str, float | None]:
         """Return the radius; there are no figures of clean images, which no pass is spent on."""
