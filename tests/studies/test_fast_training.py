@@ -46,6 +46,7 @@ def test_every_way_is_trained_counted_attacked_and_kept(few, few_digits, tmp_pat
         assert result.entry(row, "last").measured.n == 8
         assert isinstance(result.entry(row, "seconds").measured, Estimate)
         assert result.entry(row, "collapsed").measured in ("no", "1", "2")
+    assert result.entry(MNIST.row("clean"), "kept").measured == "2"
     passes = {way: result.entry(MNIST.row(way), "passes").measured for way in WAYS}
     assert passes["clean"] == "2 forward, 2 backward"
     assert passes["free"] == "2 forward, 2 backward"

@@ -67,7 +67,7 @@ def test_one_replay_without_a_perturbation_is_plain_training():
 
 def test_radius_and_box_are_kept_and_reached():
     images, labels = data(12)
-    module = seeded(build, 5)
+    module, shown = seeded(build, 5), images
     change = FREE.in_epoch(0)
     for number in range(9):
         shown = change.on(images, labels, torch.arange(12), number)
