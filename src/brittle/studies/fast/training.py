@@ -57,9 +57,9 @@ NOTES = (
     "On MNIST the radius grows over the first epochs, for all trainings: without that PGD often ends in a constant.",
     "Scale small: a quarter of network A and 4,200 images of MNIST; LeNet and 1,700 images of CIFAR-10, far too few "
     "for a good network, so that only costs and orders can be compared. Scale paper: all images. The published "
-    "networks, a PreAct ResNet-18 and a wide ResNet, are larger than LeNet, their times are those of GPUs.",
-    "Published figures are those that the authors' repositories give: of Wong et al. for FGSM (with mixed precision "
-    "and a cyclic rate) and PGD, of Shafahi et al. for clean and free (m = 8). Times are printed there in minutes.",
+    "figures are of larger residual networks, their times those of GPUs.",
+    "Published figures are those that the authors' repositories give: of Wong et al. for FGSM (12 minutes "
+    "with mixed precision and a cyclic rate) and PGD, of Shafahi et al. for clean and free (m = 8).",
     INTERVALS,
 )
 
