@@ -13,6 +13,7 @@ SHAPES = {
     "uap_facts": (0, 0),
     "deepfool_robustness": (7, 6),
     "deepfool_fine_tuning": (4, 4),
+    "fast_training": (3, 4),
     "adef": (3, 3),
     "adef_adversarial_training": (4, 4),
     "gd_uap_cross_model": (6, 6),

@@ -5,6 +5,7 @@ from brittle.training.adversarial import AdversarialTraining, adversarial_batch
 from brittle.training.epoch import Epoch
 from brittle.training.fine_tuning import perturbed_once
 from brittle.training.fit import History, fit
+from brittle.training.free import FreeTraining
 from brittle.training.held_out import HeldOut, robust_accuracy
 from brittle.training.named import train_named
 from brittle.training.objective import CrossEntropy, Mixed, Trades
@@ -20,6 +21,7 @@ __all__ = [
     "AdversarialTraining",
     "CrossEntropy",
     "Epoch",
+    "FreeTraining",
     "HeldOut",
     "History",
     "Mixed",

@@ -111,6 +111,8 @@ class _Tally:
 class _Attacks:
     """The attacks of one epoch: makes a batch harder, and keeps the books of the images before and after."""
 
+    replays = 1
+
     def __init__(self, training: AdversarialTraining, module: nn.Module, seed: int):
         device = device_of(module)
         self.training, self.seed, self.classifier = training, seed, Classifier(module)
@@ -229,7 +231,7 @@ class Task:
 def run_epoch(
     task: Task, number: int, generator: torch.Generator, watch: Callable[[float], None] | None = None
 ) -> Epoch:
-    """One pass over the images; an attack's radius moves with every step, as the learning rate does."""
+    """One pass over the images; an attack's radius moves with every batch, as the learning rate does."""
     began, device, settings = perf_counter(), device_of(task.module), task.settings
     steps = -(-len(task.images) // settings.batch)
     tally = _Tally(device)
@@ -242,15 +244,16 @@ def run_epoch(
         some, truth = task.images[chosen], task.labels[chosen.to(task.labels.device)].to(device)
         some = augmented(some, settings, generator).to(device)
         wanted = truth if task.soft is None else task.soft[chosen.to(task.soft.device)].to(device)
-        attacked = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
-        objective = attacks.objective if attacks else PLAIN
-        loss, logits = objective.loss(task.module, some, attacked, wanted, settings.temperature)
-        task.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        task.optimiser.step()
-        tally.add(loss, logits, truth)
-        if attacks:
-            attacks.note(logits, truth)
+        for _ in range(attacks.replays if attacks else 1):
+            attacked = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
+            objective = attacks.objective if attacks else PLAIN
+            loss, logits = objective.loss(task.module, some, attacked, wanted, settings.temperature)
+            task.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            task.optimiser.step()
+            tally.add(loss, logits, truth)
+            if attacks:
+                attacks.note(logits, truth)
     loss, accuracy = tally.loss or 0.0, tally.accuracy or 0.0
     if not math.isfinite(loss):
         raise ModelError(

@@ -15,6 +15,7 @@ from brittle.core.attack import at_least
 from brittle.errors import InputError
 from brittle.runs.checkpoint import checksum
 from brittle.training.adversarial import AdversarialTraining
+from brittle.training.free import FreeTraining
 from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
@@ -25,6 +26,11 @@ class BatchChange(Protocol):
     @property
     def objective(self) -> Objective:
         """What the batch that `on` returned last is for."""
+        ...
+
+    @property
+    def replays(self) -> int:
+        """How many steps in a row are made on each batch, which `on` is asked for anew each time."""
         ...
 
     def on(self, images: Images, truth: Labels, chosen: Tensor, epochs: float) -> Images:
@@ -39,7 +45,7 @@ class BatchChange(Protocol):
         ...
 
     def note(self, logits: Logits, truth: Labels) -> None:
-        """Take down what the network said of the images that `on` returned, before the step."""
+        """Take down what the network said of the images that `on` returned; called after the step on them."""
         ...
 
     def summary(self) -> dict[str, float | None]:
@@ -142,6 +148,7 @@ class _Pooled:
     pool: UniversalPool
     seed: int
     objective: Objective = PLAIN
+    replays: int = 1
 
     def on(self, images: Images, truth: Labels, chosen: Tensor, epochs: float) -> Images:
         return self.pool.applied(images, chosen, self.seed)
@@ -153,5 +160,5 @@ class _Pooled:
         return {}
 
 
-Hardening = AdversarialTraining | UniversalPool
+Hardening = AdversarialTraining | FreeTraining | UniversalPool
 """What may be done to the images of a training before each of its steps."""

@@ -48,6 +48,10 @@ _DEEPFOOL = (
     "S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, DeepFool: a simple and accurate method to fool deep neural "
     "networks, CVPR 2016, arXiv:1511.04599"
 )
+_FAST = (
+    "E. Wong, L. Rice, J. Z. Kolter, Fast is better than free: revisiting adversarial training, ICLR 2020, "
+    "arXiv:2001.03994; A. Shafahi et al., Adversarial training for free!, NeurIPS 2019, arXiv:1904.12843"
+)
 _GD_UAP = (
     "K. R. Mopuri, A. Ganeshan, R. V. Babu, Generalizable data-free objective for crafting universal adversarial "
     "perturbations, TPAMI 2018, arXiv:1801.08092"
@@ -124,6 +128,11 @@ LISTED: dict[str, Listed] = {
         "distilled.defensive:DEFENSIVE_DISTILLATION",
         "Distilled networks: no gradient of the softmax loss, and nothing gained",
         _CARLINI_WAGNER,
+    ),
+    "fast-training": Listed(
+        "fast.training:FAST_TRAINING",
+        "Adversarial training in one step, in several and for free: cost, accuracy and collapse",
+        _FAST,
     ),
     "gd-uap-cross-model": Listed(
         "gd_uap.cross_model:GD_UAP_CROSS_MODEL",
