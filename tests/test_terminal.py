@@ -23,7 +23,8 @@ def summary(spec: str) -> Summary:
 
 
 def trained(name: str) -> SimpleNamespace:
-    return SimpleNamespace(path=Path(name), course=Path(name), accuracy=None, robust=None, said=(name,))
+    history = SimpleNamespace(remarks=(name,), adversarial=None)
+    return SimpleNamespace(path=Path(name), history=history, accuracy=None, robust=None, said=(name,))
 
 
 def universal(name: str) -> SimpleNamespace:
