@@ -13,7 +13,7 @@ from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import Lp
-from brittle.training.objective import CrossEntropy
+from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
 
@@ -84,7 +84,8 @@ class FreeTraining:
         return Replayed(self)
 
 
-class _Watched(CrossEntropy):
+@dataclass
+class _Watched(Objective):
     """Cross-entropy that keeps hold of the images as the network is given them, for their gradient.
 
     What is shown to a user's network is a copy, see `brittle.classifiers.door`, and images that ask for a gradient may
@@ -99,11 +100,11 @@ class _Watched(CrossEntropy):
         """Return the mean cross-entropy of the attacked images."""
 
         def take(_: nn.Module, given: tuple[Tensor, ...]) -> None:
-            object.__setattr__(self, "given", given[0].requires_grad_())
+            self.given = given[0].requires_grad_()
 
         handle = module.register_forward_pre_hook(take)
         try:
-            return super().loss(module, clean, attacked, wanted, temperature)
+            return PLAIN.loss(module, clean, attacked, wanted, temperature)
         finally:
             handle.remove()
 
