@@ -41,7 +41,7 @@ def test_an_attack_may_have_a_radius_of_its_own():
         ("pgd:stesp=3", r"no field 'stesp' \(did you mean 'steps'\?\); there are steps"),
         ("pgd:steps=x", "steps=x: input should be a valid integer"),
         ("pgd:steps=0", "steps is 0; expected at least 1"),
-        ("pgd:loss=l2", "loss=l2: input should be 'cross_entropy', 'scaled', 'margin' or 'dlr'"),
+        ("pgd:loss=l2", "loss=l2: input should be 'cross_entropy', 'scaled', 'margin', 'dlr' or 'divergence'"),
         ("pgd:steps", "'steps' is no option; expected FIELD=VALUE"),
         ("smallest", r"expected smallest\(ATTACK\)"),
         ("fgsm(pgd)", "'fgsm"),

@@ -81,14 +81,14 @@ def test_the_drawings_hold_what_the_table_holds(result):
 
 
 def test_again_nothing_is_trained_or_computed(result, few_digits, out, monkeypatch):
-    monkeypatch.setattr(small_networks, "train", None)
+    monkeypatch.setattr(small_networks, "fit", None)
     again = run_study(result.name, out, data=few_digits)
     assert (again.computed, again.reused) == (0, len(result.rows) + 1)
     assert again.entries == result.entries
 
 
 def test_a_network_is_trained_once(result, few_digits, out, monkeypatch):
-    monkeypatch.setattr(small_networks, "train", None)
+    monkeypatch.setattr(small_networks, "fit", None)
     study = STUDIES[result.name]
     setting = Setting(few_digits, None, "small", "cpu", 0, out / result.name, trained=out / "networks")
     cells = study.cells(setting)
@@ -141,7 +141,7 @@ def test_the_halves_are_disjoint_and_whole(few_digits, tmp_path, monkeypatch):
         seen.append(images)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(small_networks, "train", record)
+    monkeypatch.setattr(small_networks, "fit", record)
     all_three = networks(few_digits, tmp_path, HALVES)
     for model in HALVES:
         with pytest.raises(KeyboardInterrupt):
