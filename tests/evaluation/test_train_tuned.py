@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import unescape
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from brittle.errors import InputError
 from brittle.evaluation.train import train
 from brittle.evaluation.training_run import in_memory
 from brittle.models import ARCHITECTURES, open_network
+from brittle.report.training_page import write_training
 from brittle.training import RECIPES, UniversalPool, fit, perturbed_once
 from brittle.training.named import seeded
 from brittle.universal.perturbation import Perturbation
@@ -64,6 +66,9 @@ def test_images_are_attacked_once_for_the_network_as_it_was(start, tmp_path, alp
     assert made.history.adversarial is None
     told = json.loads((tmp_path / "out" / "training.json").read_text())
     assert told["once"]["alpha"] == alpha
+    assert f"attacked once by DeepFool({str(DeepFool())[9:]} within" in unescape(
+        write_training(made.folder).read_text()
+    )
     assert "--once" in told["command"]
     assert f"--from {start}" in told["command"]
     with pytest.raises(brittle.errors.RunError, match="settings"):
@@ -83,6 +88,10 @@ def test_a_pool_of_universal_perturbations_is_added(start, tmp_path):
     assert alike(made, by_hand(adversarial=UniversalPool(torch.stack(changes), 0.7, 2.0)))
     told = json.loads((tmp_path / "out" / "training.json").read_text())
     assert told["command"].count("--pool") == 3
+    assert (
+        "with one of 3 universal perturbations added (probability 0.7, times 2)"
+        in write_training(made.folder).read_text()
+    )
 
 
 def test_what_goes_with_neither_is_refused(start, tmp_path):

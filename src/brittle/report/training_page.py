@@ -71,6 +71,7 @@ def render(story: dict[str, Any]) -> str:
         drawing_figures(curves),
         story=story,
         about={**story["settings"], **story.get("adversarial", {})},
+        hardened=_hardened(story),
         results=_results(story["data"]),
         collapsed=story["data"].get("collapsed", []),
         curves=curves,
@@ -79,10 +80,23 @@ def render(story: dict[str, Any]) -> str:
     )
 
 
+def _hardened(story: dict[str, Any]) -> str:
+    """What was done to the images, in words that follow what they are."""
+    done, once = story.get("adversarial", {}), story.get("once")
+    if once is not None:
+        return f", attacked once by {once['attack']} within {once['threat']}, changes times {once['alpha']:g}"
+    if "attack" in done:
+        return f", attacked by {done['attack']} within {done['threat']}"
+    if "perturbations" in done:
+        often = f"probability {done['probability']:g}, times {done['alpha']:g}"
+        return f", with one of {done['perturbations']} universal perturbations added ({often})"
+    return f", for free within {done['free']}, each batch {done['replays']} times" if "free" in done else ""
+
+
 def _kinds(story: dict[str, Any]) -> dict[str, str]:
     """The lines worth drawing: where all images are attacked from the start, those trained on are the attacked ones."""
-    attacked = story.get("adversarial")
-    if attacked is None:
+    attacked = story.get("adversarial", {})
+    if "attack" not in attacked:  # nothing was attacked, or nothing measured of it
         return {"": LINES[""]}
     only = attacked.get("fraction", attacked.get("share")) == 1 and not attacked["clean_epochs"]
     return {prefix: name for prefix, name in LINES.items() if prefix or not only}
