@@ -192,12 +192,13 @@ def test_the_objective_reaches_the_training(file, images, tmp_path):
 
 
 def test_the_held_out_images_are_drawn_by_the_seed_and_no_step_is_made_on_them(file, images, tmp_path, monkeypatch):
-    seen = []
+    seen, drawn = [], []
     original = HeldOut.__post_init__
     monkeypatch.setattr(HeldOut, "__post_init__", lambda self: (original(self), seen.append(self.labels.tolist()))[0])
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
         short = {"epochs": 1, "held_out": 20, "seed": seed, "settings": "batch=64"}
         brittle.train(f"{file}:make", images, tmp_path / out, **short)
-    firsts = [one for one in seen if len(one) == 20]
-    assert firsts[0] == firsts[2]
-    assert firsts[0] != firsts[-1]
+        drawn.append(next(one for one in seen if len(one) == 20))
+        seen.clear()
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]

@@ -1,37 +1,23 @@
 """A killed adversarial training goes on where it stopped, and only where it is the same training."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from brittle import PGD, Lp
 from brittle.errors import RunError
 from training.test_adversarial import HARD, SHORT, trained
-from training.test_fit import Interrupted, same, train_and_kill
+from training.test_fit import interrupt_and_go_on, kill_and_go_on
 
 
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):
-    def interrupt(epoch):
-        if epoch.number == 2:
-            raise Interrupted
-
     hard = replace(HARD, warmup=3.0, fraction=0.7)
-    with pytest.raises(Interrupted):
-        trained(hard, checkpoint=tmp_path / "state", progress=interrupt)
-    resumed, history = trained(hard, checkpoint=tmp_path / "state")
-    whole, expected = trained(hard)
-    assert history.resumed == 2
-    assert history == expected
-    assert same(resumed, whole)
+    interrupt_and_go_on(partial(trained, hard), tmp_path / "state")
 
 
 def test_a_training_killed_with_kill_9_goes_on_to_the_same_bits(tmp_path):
-    train_and_kill(trained, tmp_path / "state")
-    resumed, history = trained(checkpoint=tmp_path / "state")
-    whole, expected = trained()
-    assert history.resumed == 1
-    assert history == expected
-    assert same(resumed, whole)
+    kill_and_go_on(trained, tmp_path / "state")
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,34 @@ def train_and_kill(trained, state):
     assert ending(lambda: trained(checkpoint=state, progress=kill)) == -signal.SIGKILL
 
 
+def goes_on(trained, state, done):
+    """Ask that a training goes on from its checkpoint after so many epochs to the bits of a whole one; return that."""
+    resumed, history = trained(checkpoint=state)
+    whole, expected = trained()
+    assert history.resumed == done
+    assert history == expected
+    assert same(resumed, whole)
+    return whole
+
+
+def interrupt_and_go_on(trained, state):
+    """Interrupt a training after its second epoch, and begin it again."""
+
+    def interrupt(epoch):
+        if epoch.number == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        trained(checkpoint=state, progress=interrupt)
+    return goes_on(trained, state, 2)
+
+
+def kill_and_go_on(trained, state):
+    """Kill a training after its first epoch, and begin it again."""
+    train_and_kill(trained, state)
+    return goes_on(trained, state, 1)
+
+
 def test_a_training_killed_with_kill_9_goes_on_to_the_same_bits(tmp_path):
     train_and_kill(trained, tmp_path / "state")
     resumed, history = trained(checkpoint=tmp_path / "state")

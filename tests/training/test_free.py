@@ -11,7 +11,14 @@ from brittle import PGD, Lp
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.training import FreeTraining, HeldOut, PlainTraining, fit
 from brittle.training.named import seeded
-from training.test_fit import SETTINGS, Interrupted, build, data, same, train_and_kill
+from training.test_fit import (
+    SETTINGS,
+    build,
+    data,
+    interrupt_and_go_on,
+    same,
+    train_and_kill,
+)
 
 EPS = 0.1
 FREE = FreeTraining(Lp("inf", EPS), replays=3)
@@ -113,17 +120,7 @@ def test_held_out_images_are_attacked_within_its_radius_and_a_collapse_is_seen()
 
 
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):
-    def interrupt(epoch):
-        if epoch.number == 2:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        freely(checkpoint=tmp_path / "state", progress=interrupt)
-    resumed, history = freely(checkpoint=tmp_path / "state")
-    whole, expected = freely()
-    assert history.resumed == 2
-    assert history == expected
-    assert same(resumed, whole)
+    interrupt_and_go_on(freely, tmp_path / "state")
 
 
 def test_a_training_killed_with_kill_9_goes_on_to_the_same_bits(tmp_path):

@@ -10,7 +10,14 @@ from torch.nn import functional
 from brittle.errors import InputError, RunError
 from brittle.training import PlainTraining, UniversalPool, accuracy, fit
 from brittle.training.named import seeded
-from training.test_fit import SETTINGS, Interrupted, build, data, same, train_and_kill
+from training.test_fit import (
+    SETTINGS,
+    build,
+    data,
+    interrupt_and_go_on,
+    kill_and_go_on,
+    same,
+)
 
 GREY = torch.full((4000, 1, 2, 2), 0.5)
 IDS = torch.arange(4000)
@@ -112,27 +119,12 @@ def test_every_epoch_and_every_seed_draws_anew(monkeypatch):
 
 
 def test_an_interrupted_training_goes_on_to_the_same_bits(tmp_path):
-    def interrupt(epoch):
-        if epoch.number == 2:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        pooled(checkpoint=tmp_path / "state", progress=interrupt)
-    resumed, history = pooled(checkpoint=tmp_path / "state")
-    whole, expected = pooled()
-    assert history.resumed == 2
-    assert history == expected
-    assert same(resumed, whole)
+    whole = interrupt_and_go_on(pooled, tmp_path / "state")
     assert not same(whole, pooled(None)[0])
 
 
 def test_a_training_killed_with_kill_9_goes_on_to_the_same_bits(tmp_path):
-    train_and_kill(pooled, tmp_path / "state")
-    resumed, history = pooled(checkpoint=tmp_path / "state")
-    whole, expected = pooled()
-    assert history.resumed == 1
-    assert history == expected
-    assert same(resumed, whole)
+    kill_and_go_on(pooled, tmp_path / "state")
 
 
 @pytest.mark.parametrize(

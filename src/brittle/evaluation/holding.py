@@ -1,6 +1,6 @@
 """Which of the training images are kept aside, to see after each epoch what was learnt."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -79,8 +79,9 @@ class Holding:
             return images, labels, None
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(epoch_seed(seed, 0, "held out")))
         aside, rest = order[:count].sort().values, order[count:].sort().values
-        held = HeldOut(images[aside], labels[aside], keep=self.keep or "best", patience=self.patience)
-        return images[rest], labels[rest], replace(held, attack=_few(adversarial))
+        keep, few = self.keep or "best", _few(adversarial)
+        held = HeldOut(images[aside], labels[aside], few, keep=keep, patience=self.patience)
+        return images[rest], labels[rest], held
 
 
 def _few(adversarial: Hardening | None) -> Attack | None:

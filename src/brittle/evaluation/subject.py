@@ -76,9 +76,8 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
     network, classifier = opened(model, device)
     shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
     channels, height, width = shape or (None, data.crop, data.crop)
-    source = open_images(data, Fit(channels, height, width, resize=data.resize, crop=data.crop or "center"))
-    if source is not data.spec and shape is None and len(source.kinds().channels) > 1:
-        source.fit = replace(source.fit, channels=channels_of(classifier, source))
+    fit = Fit(channels, height, width, resize=data.resize, crop=data.crop or "center")
+    source = open_images_for(classifier, data, fit)
     compare_with_origin(network, source)
     if defence is None:
         return OpenedSubject(network, classifier, source)
@@ -107,6 +106,14 @@ def open_images(data: DataSpec, fit: Fit) -> Source:
     if isinstance(data.spec, str | PathLike):
         return open_source(str(data.spec), **about, class_order=data.class_order)
     return from_memory(data.spec, **about)
+
+
+def open_images_for(classifier: Classifier, data: DataSpec, fit: Fit) -> Source:
+    """Return a source as `open_images`, with the channels that a network takes where neither it nor all images say."""
+    source = open_images(data, fit)
+    if source is not data.spec and fit.channels is None and len(source.kinds().channels) > 1:
+        source.fit = replace(source.fit, channels=channels_of(classifier, source))
+    return source
 
 
 def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classifier]:

@@ -15,7 +15,7 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.data import Fit, Source
 from brittle.errors import ModelError
 from brittle.evaluation.design_behind import DesignBehind
-from brittle.evaluation.subject import channels_of, network_of, open_images
+from brittle.evaluation.subject import network_of, open_images, open_images_for
 from brittle.files import path_of
 from brittle.models import ARCHITECTURES, Architecture, Network, open_network
 from brittle.models.factory import builder
@@ -58,9 +58,8 @@ def _opened(asked: Asked) -> tuple[Architecture, Source]:
         design = ARCHITECTURES[str(given)]
         return design, open_images(asked.data, Fit(*design.input_shape))
     network, construct = _by_text(str(given)) if isinstance(given, str | os.PathLike) else _by_value(given)
-    source = open_images(asked.data, Fit(*(network.input_shape or (None, None, None))))
-    if source is not asked.data.spec and network.input_shape is None and len(source.kinds().channels) > 1:
-        source.fit = replace(source.fit, channels=channels_of(Classifier(network.module), source))
+    fit = Fit(*(network.input_shape or (None, None, None)))
+    source = open_images_for(Classifier(network.module), asked.data, fit)
     shape = network.input_shape or shape_of(source)
     return Architecture(network.spec, shape, _classes(network.module, shape), construct), source
 

@@ -30,16 +30,9 @@ def load_factory(spec: str, weights: Path | None = None) -> Network:
     Raises:
         ModelError: no such file or function, one that fails or returns something else, or weights of another network.
     """
-    location, _, name = spec.rpartition(":")
-    path = path_of(location)
-    with seeded(), running(path, ModelError, "FILE.py:FACTORY") as program:
-        factory = named_in(program, name, "function", ModelError)
-        if not callable(factory):
-            raise ModelError(
-                f"{spec} is {with_article(type(factory).__name__)}; expected a function that returns a network"
-            )
-        module = _built(spec, cast("Callable[[], object]", factory))
-    return _network(spec, module, weights, path.read_bytes(), program.__name__)
+    with seeded():
+        module, path, name = _run(spec)
+    return _network(spec, module, weights, path.read_bytes(), name)
 
 
 def builder(spec: str) -> Callable[[], nn.Module]:
@@ -51,11 +44,9 @@ def builder(spec: str) -> Callable[[], nn.Module]:
     Raises:
         ModelError: when it is called: no such file or function, one that fails, or that returns no module.
     """
-    location, _, name = spec.rpartition(":")
 
     def build() -> nn.Module:
-        with running(path_of(location), ModelError, "FILE.py:FACTORY") as program:
-            module = _built(spec, cast("Callable[[], object]", named_in(program, name, "function", ModelError)))
+        module, _, _ = _run(spec)
         if not isinstance(module, nn.Module):
             raise ModelError(
                 f"{spec} returned {with_article(type(module).__name__)}; expected a torch.nn.Module, whose weights can "
@@ -75,6 +66,19 @@ def load_announced(spec: str, factory: Callable[[], object], weights: Path | Non
     with seeded():
         module = _built(spec, factory)
     return _network(spec, module, weights, factory.__module__.encode(), factory.__module__)
+
+
+def _run(spec: str) -> tuple[object, Path, str]:
+    """Return what the function of a file returns, where the file lies, and the name of its module."""
+    location, _, name = spec.rpartition(":")
+    path = path_of(location)
+    with running(path, ModelError, "FILE.py:FACTORY") as program:
+        factory = named_in(program, name, "function", ModelError)
+        if not callable(factory):
+            raise ModelError(
+                f"{spec} is {with_article(type(factory).__name__)}; expected a function that returns a network"
+            )
+        return _built(spec, cast("Callable[[], object]", factory)), path, program.__name__
 
 
 def _built(spec: str, factory: Callable[[], object]) -> object:
