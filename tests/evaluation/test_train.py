@@ -16,7 +16,7 @@ from brittle.evaluation.train import train
 from brittle.evaluation.training_run import in_memory
 from brittle.models import open_network
 from brittle.report.training_page import write_training
-from brittle.training import AdversarialTraining, PlainTraining, robust_accuracy
+from brittle.training import AccumulatedTraining, AdversarialTraining, FreeTraining, PlainTraining, robust_accuracy
 
 FEW = {"epochs": 2, "max_images": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
 
@@ -94,6 +94,12 @@ def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(
         ({"fraction": 0.5, "clean_epochs": 1}, "--fraction, --clean-epochs without an attack"),
         ({"recipe": "madry-mnist", "attack": "fgsm"}, "leave out --attack, or the recipe"),
         ({"recipe": "madry-mnist", "warmup": 1.0, "eps": 0.1}, "leave out --warmup, --eps"),
+        ({"recipe": "madry-mnist", "method": "free"}, "leave out --method, or the recipe"),
+        ({"method": "nothing"}, "there is no method 'nothing'; there are accumulated, free"),
+        ({"method": "free", "attack": "fgsm"}, "train on one of them"),
+        ({"method": "free", "fraction": 0.5}, "--fraction beside the method free"),
+        ({"method": "accumulated:pace=2"}, "pace"),
+        ({"method": "accumulated", "once": True}, "once is given without an attack"),
         ({"recipe": "nothing"}, "there is no recipe 'nothing'; there are madry-mnist"),
         ({"settings": "ratte=1"}, r"no field 'ratte' \(did you mean 'rate'\?\)"),
         ({"settings": "rate=0"}, "rate is 0"),
@@ -105,6 +111,32 @@ def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(
 def test_what_cannot_be_meant_is_refused(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         train("digits-lenet", "digits:train", tmp_path / "w", max_images=10, **options)
+
+
+def test_a_training_by_another_method_is_named_held_out_and_measured(tmp_path):
+    few = FEW | {"settings": "batch=20, rate=3e-3, optimiser=adam, shift=0"}
+    made = train(
+        *("digits-lenet", "digits:train", tmp_path / "out"),
+        **{"method": "accumulated:steps=2", "eps": 0.1, "warmup": 1.0, "test": "digits", **few},
+    )
+    assert made.history.adversarial == AccumulatedTraining(Lp("inf", 0.1), steps=2, warmup=1.0)
+    assert made.history.epochs[-1].held_out_robust_accuracy is not None
+    assert made.robust.n == 500
+    story = story_of(made.path)
+    assert "--method accumulated:steps=2 --eps 0.1" in story["command"]
+    assert story["adversarial"]["steps"] == 2
+    assert "accumulated" in write_training(made.folder).read_text()
+
+
+def test_free_training_by_words(tmp_path):
+    made = train("digits-lenet", "digits:train", tmp_path / "out", method="free:replays=2", eps=0.1, **FEW)
+    assert made.history.adversarial == FreeTraining(Lp("inf", 0.1), replays=2)
+
+
+def test_the_quick_recipe():
+    recipe = adversarial_recipe("madry-mnist-quick")
+    assert recipe.adversarial == AccumulatedTraining(Lp("inf", 0.3), warmup=2.0)
+    assert recipe.settings.precision == "mixed"
 
 
 def test_the_published_recipe():

@@ -33,7 +33,10 @@ def train(
         ),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="An adversarial training by name: madry-mnist. By default the network's own.")
+        str | None,
+        typer.Option(
+            help="An adversarial training by name: madry-mnist-quick or madry-mnist. By default the network's own."
+        ),
     ] = None,
     settings: Annotated[
         str, typer.Option("--set", metavar="FIELD=VALUE,...", help="batch, rate, optimiser, schedule, decay, ...")
@@ -45,6 +48,13 @@ def train(
     ] = None,
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="In place of an attack: accumulated:steps=1, which goes on from epoch to epoch, or free:replays=8.",
+        ),
     ] = None,
     once: Annotated[
         bool,
@@ -120,6 +130,7 @@ def train(
             epochs=epochs,
             **({} if defence is None else {"defence": defence}),
             attack=attack,
+            method=method,
             question=question,
             once=once,
             pool=pool or (),

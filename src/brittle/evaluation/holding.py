@@ -8,9 +8,10 @@ from brittle.arguments import check_fields
 from brittle.attacks.pgd import PGD
 from brittle.core.attack import Attack, at_least
 from brittle.errors import InputError
+from brittle.threats import Threat
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import epoch_seed
-from brittle.training.held_out import HeldOut, Keep
+from brittle.training.held_out import WITHIN_RADIUS, HeldOut, Keep
 from brittle.training.universal_pool import Hardening
 from brittle.types import Images, Labels
 
@@ -57,7 +58,7 @@ class Holding:
         Raises:
             InputError: all of them, or more.
         """
-        wanted = self.keep == "best" or self.patience is not None or isinstance(adversarial, AdversarialTraining)
+        wanted = self.keep == "best" or self.patience is not None or isinstance(adversarial, WITHIN_RADIUS)
         count = self.count if self.count is not None else min(MOST, images // PART) if wanted else 0
         if count >= images:
             raise InputError(f"{count} of {images} images are held out, and none is left to train on; hold out fewer")
@@ -86,6 +87,15 @@ class Holding:
 
 def _few(adversarial: Hardening | None) -> Attack | None:
     """Return what the images kept aside are attacked with."""
-    if not isinstance(adversarial, AdversarialTraining) or not adversarial.threat.bounded:
+    if not isinstance(adversarial, WITHIN_RADIUS) or not adversarial.threat.bounded:
         return None
-    return FEW if adversarial.threat.name in PGD.threats else adversarial.attack
+    if isinstance(adversarial, AdversarialTraining) and adversarial.threat.name not in PGD.threats:
+        return adversarial.attack
+    return FEW
+
+
+def tested_by(adversarial: Hardening | None) -> tuple[Attack, Threat] | None:
+    """Return what test images are attacked with after a training: by its own attack, or where it has none by `FEW`."""
+    if not isinstance(adversarial, WITHIN_RADIUS) or not adversarial.threat.bounded:
+        return None
+    return (adversarial.attack if isinstance(adversarial, AdversarialTraining) else FEW), adversarial.threat

@@ -25,9 +25,8 @@ from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.place import folder_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, Question
 from brittle.threats import parse_threat
-from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
-from brittle.training.held_out import Keep
+from brittle.training.held_out import WITHIN_RADIUS, Keep
 from brittle.training.objective import Objective
 from brittle.training.recipe import RECIPES, PlainTraining
 
@@ -51,6 +50,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     settings: str = "",
     epochs: Count | None = None,
     attack: str | Attack | None = None,
+    method: str | None = None,
     question: Question | None = None,
     objective: str | Objective | None = None,
     once: bool = False,
@@ -88,6 +88,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         settings: fields of `PlainTraining` to change, `FIELD=VALUE,...`.
         epochs: instead of the recipe's own number.
         attack: trains on what this attack makes of the images, as text or as a value.
+        method: in place of an attack, a training that finds its changes otherwise: "accumulated:steps=1" (Zheng et al.
+            2020) or "free:replays=8" (Shafahi et al. 2019), both within the maximum norm.
         question: the threat of the attack, by default linf, and its radius; by default the usual one, or none for
             attacks that need none.
         objective: what is minimised: "cross-entropy" of the attacked images, "trades:beta=6" or "mixed:weight=0.5".
@@ -124,16 +126,23 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     course = {"fraction": fraction, "warmup": warmup, "clean_epochs": clean_epochs}
     aside = {"held_out": held_out, "keep": keep, "patience": patience}
     if isinstance(network, str) and network in GENERATIVE:
-        beside = {"test": test, "recipe": recipe, "attack": attack, "defence": asked.model.defence, "distil": distil}
+        beside = {
+            "test": test,
+            "recipe": recipe,
+            "attack": attack,
+            "method": method,
+            "defence": asked.model.defence,
+            "distil": distil,
+        }
         beside |= {"warmup": warmup, "clean_epochs": clean_epochs, "start": start, "objective": objective, **aside}
         told = {"progress": progress, "watch": watch, "force": force}
         return train_by_images(asked, path, settings, epochs, beside, **told)
-    if distil is not None and any(one is not None for one in (attack, recipe, *aside.values())):
+    if distil is not None and any(one is not None for one in (attack, method, recipe, *aside.values())):
         raise InputError("distil is given beside an attack, a recipe or held-out images; train on one of them")
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
     goal = parse_objective(objective)
-    adversarial = what_is_attacked(recipe, attack, threat, eps, course | {"objective": goal})
+    adversarial = what_is_attacked(recipe, attack, threat, eps, course | {"objective": goal}, method)
     tuned = attacked_once(adversarial, changed_course(course), alpha) if once else None
     if pool:
         adversarial = pooled(pool, probability, alpha, attacked=adversarial is not None)
@@ -141,14 +150,19 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         raise InputError("alpha or probability is given, with neither once nor a pool, whose changes they are for")
     holding = Holding(held_out if distil is None else 0, keep, patience)
     design, source = open_trainee(asked, start)
-    if isinstance(adversarial, AdversarialTraining):
+    if isinstance(adversarial, WITHIN_RADIUS):
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "from": start, "recipe": recipe}
     given |= {"set": settings, "defence": said_of(design).get("defence"), "distil": distil, "epochs": epochs}
-    given |= {"attack": None if attack is None else spec_of(attack).text, "eps": eps, **changed_course(course)}
+    given |= {
+        "attack": None if attack is None else spec_of(attack).text,
+        "method": method,
+        "eps": eps,
+        **changed_course(course),
+    }
     given |= {"once": once or None, "pool": list(pool), "alpha": None if alpha == 1 else alpha}
     given |= {"probability": None if probability == 0.5 else probability}
-    given |= {"norm": None if attack is None else threat.name, "objective": objective, **aside}
+    given |= {"norm": None if attack is None and method is None else threat.name, "objective": objective, **aside}
     seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
     given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
     return fit_and_save(

@@ -15,7 +15,7 @@ from brittle.errors import DataError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_labels
 from brittle.evaluation.design_behind import bare, said_of
-from brittle.evaluation.holding import Holding
+from brittle.evaluation.holding import Holding, tested_by
 from brittle.evaluation.trained import Trained, finished, save
 from brittle.evaluation.training_manifest import manifest_of
 from brittle.evaluation.tuning import Once
@@ -26,7 +26,6 @@ from brittle.runs.manifest_info import said_of_images
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.results import TrainingFolder
 from brittle.training.accuracy import accuracy
-from brittle.training.adversarial import AdversarialTraining
 from brittle.training.distillation import distil_named
 from brittle.training.epoch import Epoch
 from brittle.training.fit import History
@@ -156,11 +155,11 @@ def _measured(tested: Source | None, module: nn.Module, history: History) -> tup
         return None, None
     images, labels = in_memory(tested)
     clean = proportion(round(accuracy(module, images, labels) * len(images)), len(images))
-    adversarial = history.adversarial
-    if not isinstance(adversarial, AdversarialTraining) or not adversarial.threat.bounded:
+    tested_with = tested_by(history.adversarial)
+    if tested_with is None:
         return clean, None
     some, seed = (images[:ATTACKED], labels[:ATTACKED]), history.settings.seed
-    return clean, robust_accuracy(module, *some, adversarial.attack, adversarial.threat, seed)
+    return clean, robust_accuracy(module, *some, *tested_with, seed)
 
 
 def in_memory(source: Source) -> tuple[Images, Labels]:

@@ -13,7 +13,7 @@ from brittle.files import path_of
 from brittle.threats import Threat
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.fine_tuning import perturbed_once
-from brittle.training.universal_pool import UniversalPool
+from brittle.training.universal_pool import Hardening, UniversalPool
 from brittle.types import Images, Labels
 from brittle.universal.perturbation import Perturbation
 
@@ -41,13 +41,13 @@ class Once:
         return perturbed_once(module, images, labels, self.attack, self.threat, alpha=self.alpha, seed=seed)
 
 
-def attacked_once(adversarial: AdversarialTraining | None, course: dict[str, Any], alpha: float) -> Once:
+def attacked_once(adversarial: Hardening | None, course: dict[str, Any], alpha: float) -> Once:
     """Return what is attacked once, of what would have been attacked in each step.
 
     Raises:
         InputError: no attack, or what means something only to an attack in each step.
     """
-    if adversarial is None:
+    if not isinstance(adversarial, AdversarialTraining):
         raise InputError("once is given without an attack; say which, such as --attack deepfool")
     if course:
         words = ", ".join(name.replace("_", "-") for name in course)

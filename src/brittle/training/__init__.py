@@ -1,5 +1,6 @@
 """Training of networks."""
 
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.accuracy import accuracy
 from brittle.training.adversarial import AdversarialTraining, adversarial_batch
 from brittle.training.epoch import Epoch
@@ -18,6 +19,7 @@ train = fit
 
 __all__ = [
     "RECIPES",
+    "AccumulatedTraining",
     "AdversarialTraining",
     "CrossEntropy",
     "Epoch",

@@ -17,6 +17,8 @@ from brittle.types import Images
 
 ANSWERS = "answers"
 """The tensor of what the network said of some images."""
+MEMORY = "memory"
+"""The tensor of what the training remembers of its images."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,13 @@ class Checkpoint:
         identity: names the training that it belongs to, best as `stated` text, so that an error can say what differs.
         epochs: one record an epoch done.
         best: weights and buffers of the epoch that the training would end with, where that is not the last one.
+        memory: what the training remembers of its images beside; None for nothing.
     """
 
     identity: str
     epochs: tuple[dict[str, Any], ...]
     best: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    memory: Tensor | None = None
 
 
 def save_checkpoint(
@@ -57,6 +61,8 @@ def save_checkpoint(
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in state.items() if isinstance(value, Tensor)}
     tensors |= {f"best.{name}": tensor for name, tensor in checkpoint.best.items()}
+    if checkpoint.memory is not None:
+        tensors[MEMORY] = checkpoint.memory
     if images is not None:
         tensors[ANSWERS] = _answers(module, images)
     write_checkpoint(path, "training", checkpoint.identity, {"epochs": list(checkpoint.epochs)}, tensors)
@@ -89,7 +95,7 @@ def load_checkpoint(
         return None
     found = read_checkpoint(path, "training", identity)
     tensors = dict(found.tensors)
-    checkpoint = Checkpoint(identity, tuple(found.header["epochs"]), _under("best.", tensors))
+    checkpoint = Checkpoint(identity, tuple(found.header["epochs"]), _under("best.", tensors), tensors.get(MEMORY))
     module.load_state_dict(_under("module.", tensors))
     kept = tensors.get(ANSWERS)
     asked = 0 if kept is None else len(kept)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import ModelError
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining, perturb_batch
 from brittle.training.augmentation import augmented
 from brittle.training.objective import PLAIN, Objective
@@ -161,9 +162,17 @@ class _Attacks:
         }
 
 
-def _changes(training: Hardening, module: nn.Module, seed: int) -> BatchChange:
-    """What is done to the batches of the epoch with this seed."""
-    return _Attacks(training, module, seed) if isinstance(training, AdversarialTraining) else training.in_epoch(seed)
+def _changes(task: "Task", number: int) -> BatchChange | None:
+    """What is done to the batches of an epoch; perturbations that begin anew are drawn here."""
+    training, seed = task.adversarial, epoch_seed(task.settings.seed, number, "attack")
+    if isinstance(training, AdversarialTraining):
+        return _Attacks(training, task.module, seed)
+    if not isinstance(training, AccumulatedTraining):
+        return training and training.in_epoch(seed)
+    assert task.memory is not None
+    if training.begins_anew(number):
+        task.memory.copy_(training.memory(task.images, seed))
+    return training.in_epoch(task.module, seed, task.memory)
 
 
 Schedule = Callable[[float], float]
@@ -216,6 +225,7 @@ class Task:
         adversarial: what is done to a batch before its step; None for nothing.
         soft: (n, k), learnt in place of the labels; None for nothing.
         schedule: see `batches`.
+        memory: of an accumulated training, the perturbations of all images, which every epoch moves.
     """
 
     module: nn.Module
@@ -226,6 +236,12 @@ class Task:
     adversarial: Hardening | None = None
     soft: Tensor | None = None
     schedule: Schedule | None = None
+    memory: Tensor | None = None
+
+
+def _precision(settings: PlainTraining, device: torch.device) -> torch.autocast:
+    """The precision of a step's passes; entered for each step, for autocast keeps the weights that it has converted."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "mixed")
 
 
 def run_epoch(
@@ -235,8 +251,7 @@ def run_epoch(
     began, device, settings = perf_counter(), device_of(task.module), task.settings
     steps = -(-len(task.images) // settings.batch)
     tally = _Tally(device)
-    adversarial = task.adversarial
-    attacks = adversarial and _changes(adversarial, task.module, epoch_seed(settings.seed, number, "attack"))
+    attacks = _changes(task, number)
     task.module.train()
     walk = batches(task.optimiser, len(task.images), settings, number, generator, watch, task.schedule)
     for step, chosen in walk:
@@ -245,9 +260,10 @@ def run_epoch(
         some = augmented(some, settings, generator).to(device)
         wanted = truth if task.soft is None else task.soft[chosen.to(task.soft.device)].to(device)
         for _ in range(attacks.replays if attacks else 1):
-            attacked = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
-            objective = attacks.objective if attacks else PLAIN
-            loss, logits = objective.loss(task.module, some, attacked, wanted, settings.temperature)
+            with _precision(settings, device):
+                attacked = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
+                objective = attacks.objective if attacks else PLAIN
+                loss, logits = objective.loss(task.module, some, attacked, wanted, settings.temperature)
             task.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             task.optimiser.step()

@@ -75,6 +75,7 @@ def all_epochs(  # noqa: PLR0913  # each of these is a question of its own
     images: Images | None = None,
     progress: Callable[[Epoch], None] | None = None,
     course: Course | None = None,
+    memory: Tensor | None = None,
 ) -> Done:
     """Make the epochs that are missing.
 
@@ -88,6 +89,7 @@ def all_epochs(  # noqa: PLR0913  # each of these is a question of its own
         images: some that the network must answer as it did when the training goes on, see `save_checkpoint`.
         progress: called after every epoch.
         course: when to end, and with which epoch's weights.
+        memory: what the epochs remember of the images, which they write to; kept with the weights.
 
     Raises:
         ModelError: of an epoch, with where the weights before it lie.
@@ -95,6 +97,8 @@ def all_epochs(  # noqa: PLR0913  # each of these is a question of its own
     """
     course = course or Course()
     found = load_checkpoint(checkpoint, module, optimiser, identity, images) if checkpoint else None
+    if found and found.memory is not None and memory is not None:
+        memory.copy_(found.memory)
     epochs = tuple(Epoch(**record) for record in found.epochs) if found else ()
     resumed, kept = len(epochs), course.kept(epochs)
     best = dict(found.best) if found and found.best else _weights(module, epochs, course)
@@ -106,7 +110,7 @@ def all_epochs(  # noqa: PLR0913  # each of these is a question of its own
         kept = course.kept(epochs)
         best = _weights(module, epochs, course) or best
         if checkpoint:
-            state = Checkpoint(identity, tuple(map(asdict, epochs)), {} if kept == number else best)
+            state = Checkpoint(identity, tuple(map(asdict, epochs)), {} if kept == number else best, memory)
             save_checkpoint(checkpoint, module, optimiser, state, images)
         if progress:
             progress(epochs[-1])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle.errors import InputError, ModelError
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.epoch import Epoch, Schedule, Task, epoch_seed, run_epoch
 from brittle.training.epochs import Course, all_epochs
 from brittle.training.held_out import HeldOut
@@ -122,7 +123,8 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
     identity = identity_of(module, images, labels, settings, adversarial, beside) if checkpoint else ""
     try:
         check_trainable(module, images, labels)
-        task = Task(module, mover, images, labels, settings, adversarial, soft, factor)
+        memory = _memory(images, settings, adversarial)
+        task = Task(module, mover, images, labels, settings, adversarial, soft, factor, memory)
 
         def one(number: int, generator: torch.Generator) -> Epoch:
             epoch = run_epoch(task, number, generator, watch)
@@ -137,6 +139,7 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
             images=images,
             progress=progress,
             course=Course(held_out, adversarial),
+            memory=memory,
         )
     finally:
         module.zero_grad(set_to_none=True)
@@ -169,6 +172,18 @@ def _optimiser(
     for group in made.param_groups:
         group["initial_lr"] = settings.rate
     return made, schedule
+
+
+def _memory(images: Images, settings: PlainTraining, adversarial: Hardening | None) -> Tensor | None:
+    """Return where an accumulated training keeps the perturbations of the images, which every epoch must show alike."""
+    if not isinstance(adversarial, AccumulatedTraining):
+        return None
+    if settings.shift or settings.flip:
+        raise InputError(
+            f"accumulated training beside shift={settings.shift} and flip={settings.flip}: perturbations that are kept "
+            "for an image fit it as it is; set shift=0 and flip=False, or attack anew in each step (attack=pgd)"
+        )
+    return torch.zeros(images.shape, dtype=torch.int8)
 
 
 def _constant(done: float) -> float:

@@ -1,6 +1,5 @@
 """Free adversarial training: the backward pass that moves the weights moves the images, too."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,8 @@ from brittle.arguments import check_fields
 from brittle.base.bounds import Bounds
 from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
-from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import Lp
+from brittle.training.growing import check_linf, radius_at
 from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
@@ -50,21 +49,14 @@ class FreeTraining:
 
     def __post_init__(self):
         check_fields(self)
-        if self.threat.p != math.inf:
-            raise UnsupportedThreat(
-                f"free training moves by the sign of the gradient, within the maximum norm; got {self.threat.name}, "
-                "expected linf"
-            )
-        if isinstance(self.threat.radius, Tensor) or not math.isfinite(self.threat.radius):
-            raise InputError(f"the radius is {self.threat.radius}; expected one finite number for all images")
+        check_linf(self.threat, "free training")
         at_least("replays", self.replays, 1)
         at_least("step_size", self.step_size, 0)
         at_least("warmup", self.warmup, 0)
 
     def radius_at(self, epochs: float) -> float:
         """Return the radius when so many epochs are done."""
-        whole = float(self.threat.radius)
-        return whole if epochs >= self.warmup else whole * epochs / self.warmup
+        return radius_at(self.threat, self.warmup, epochs)
 
     def whole_at(self, epoch: int) -> bool:
         """Whether the radius was whole when an epoch, 1 for the first, ended."""

@@ -14,6 +14,7 @@ from brittle.errors import InputError
 from brittle.identity.content import digest_of_tensor
 from brittle.metrics import Estimate, proportion
 from brittle.threats import Threat
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.accuracy import accuracy
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
@@ -27,7 +28,7 @@ HALF = 0.5
 """Of a robust accuracy: what is left below this fraction of it has collapsed."""
 SOME = 0.2
 """A robust accuracy from which a collapse is one; below it there was little to lose."""
-_GROWING = (AdversarialTraining, FreeTraining)
+WITHIN_RADIUS = (AccumulatedTraining, AdversarialTraining, FreeTraining)
 """Trainings within a radius that may grow."""
 
 
@@ -95,7 +96,7 @@ class HeldOut:
         found: dict[str, float] = {"held_out_accuracy": accuracy(module, self.images, self.labels)}
         own = adversarial if isinstance(adversarial, AdversarialTraining) and adversarial.threat.bounded else None
         threat = self.threat or (own and own.threat)
-        if threat is None and isinstance(adversarial, FreeTraining):
+        if threat is None and isinstance(adversarial, AccumulatedTraining | FreeTraining):
             threat = adversarial.threat
         if self.attack is None or threat is None:
             return replace(epoch, **found)
@@ -110,7 +111,7 @@ class HeldOut:
         """Return the last of some epochs, marked where its robust accuracy has collapsed."""
         last = epochs[-1]
         robust, own = last.held_out_robust_accuracy, last.held_out_own_accuracy
-        if robust is None or not isinstance(adversarial, _GROWING) or not adversarial.whole_at(last.number):
+        if robust is None or not isinstance(adversarial, WITHIN_RADIUS) or not adversarial.whole_at(last.number):
             return last
         before = [one.held_out_robust_accuracy or 0.0 for one in self._chosen_from(epochs[:-1], adversarial)]
         most = max([own or 0.0, *before])
@@ -141,7 +142,7 @@ class HeldOut:
         }
 
     def _chosen_from(self, epochs: Sequence[Epoch], adversarial: Hardening | None) -> list[Epoch]:
-        if not isinstance(adversarial, _GROWING):
+        if not isinstance(adversarial, WITHIN_RADIUS):
             return list(epochs)
         return [one for one in epochs if adversarial.whole_at(one.number)]
 

@@ -14,6 +14,7 @@ from brittle.base.seeds import Streams
 from brittle.core.attack import at_least
 from brittle.errors import InputError
 from brittle.runs.checkpoint import checksum
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.free import FreeTraining
 from brittle.training.objective import PLAIN, Objective
@@ -160,5 +161,5 @@ class _Pooled:
         return {}
 
 
-Hardening = AdversarialTraining | FreeTraining | UniversalPool
+Hardening = AccumulatedTraining | AdversarialTraining | FreeTraining | UniversalPool
 """What may be done to the images of a training before each of its steps."""
