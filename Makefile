@@ -15,7 +15,7 @@ PROGRAM := tests/benchmarks tests/docs tests/evaluation tests/foreign tests/heal
 # What every registered attack, threat and defence promises.
 CONTRACT := tests/contract
 
-.PHONY: changelog demo test test-contract test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights clean
+.PHONY: changelog demo test test-contract test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights robust-weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
@@ -73,6 +73,11 @@ bench: $(BENCH)/.ready      ## side by side with the peers
 weights: $(VENV)/.ready     ## train the network that comes with the package, as its header says
 	$(BIN)/brittle train digits-lenet --data digits:train --test digits:test --device cpu --out .cache/digits-lenet --force
 	cp .cache/digits-lenet/weights.safetensors src/brittle/models/weights/digits-lenet.safetensors
+
+# Twenty minutes on two cores; MNIST is a folder with train.parquet and test.parquet.
+robust-weights: $(VENV)/.ready  ## train the robust network of MNIST that comes with the package
+	$(BIN)/brittle train mnist-a --recipe madry-mnist-quick --data $(MNIST)/train.parquet --test $(MNIST)/test.parquet --out .cache/mnist-a --force
+	$(BIN)/python -c "from pathlib import Path; from brittle.training.weights import store_in_halves; store_in_halves(Path('.cache/mnist-a/weights.safetensors'), Path('src/brittle/models/weights/mnist-a-robust.safetensors'))"
 
 # torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
 $(VENV)/.ready: pyproject.toml constraints.txt

@@ -7,22 +7,22 @@ import torch
 
 from brittle import Attack, Lp, Targeted, Untargeted, run
 from brittle.attacks.pgd import PGD
+from brittle.evaluation.recipes import Recipe, adversarial_recipe
 from brittle.metrics import Estimate
 from brittle.studies import Setting, run_study
 from brittle.studies.madry import mnist as madry_mnist
 from brittle.studies.madry.mnist import FAR, KAPPA, LINES, Attempt, Line, Size, network
+from brittle.studies.shared.hardened import HardenedBenchmark
+from brittle.studies.shared.shipped import ShippedBenchmark
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
 
 @pytest.fixture
 def setting(few_digits, tmp_path, monkeypatch):
-    tiny = Size(
-        30,
-        PlainTraining(1, 10, "adam", 1e-3, decay=0.0),
-        AdversarialTraining(PGD(steps=1, step_size=0.1), Lp("inf", 0.3), warmup=0.5),
-        "",
-    )
+    settings = PlainTraining(1, 10, "adam", 1e-3, decay=0.0)
+    training = AdversarialTraining(PGD(steps=1, step_size=0.1), Lp("inf", 0.3), warmup=0.5)
+    tiny = Size(Recipe("tiny", settings, training), "", settings)
     monkeypatch.setattr(madry_mnist, "SIZES", {"small": tiny, "paper": tiny})
     places = {"A": ("digits-lenet", 0), "A'": ("digits-lenet", 1), "B": ("digits-lenet", 2)}
     monkeypatch.setattr(madry_mnist, "SOURCES", places)
@@ -87,3 +87,42 @@ def test_the_table_is_filled_and_kept(setting, few_digits, monkeypatch):
     accuracy = {row.key: result.entry(row.key, "accuracy").measured.value for row in result.rows}
     assert accuracy["PGD, 40 steps, 20 restarts, from A"] <= accuracy["PGD, 40 steps, from A"] <= accuracy["Natural"]
     assert run_study("madry-mnist", setting.folder, data=few_digits).computed == 0
+
+
+def test_every_restart_is_shown_to_the_target(setting, monkeypatch):
+    """A right answer counts only if it stands after the point of each restart, with draws of its own."""
+    networks = {name: network(name, setting) for name in ("A", "A'")}
+    attempt = Attempt(Line("PGD", 2, 3, "A'"), networks["A"], networks["A'"])
+    seen = []
+    changed = Attempt._changed
+
+    def watched(self, attack, images, labels, ids, restart):
+        found = changed(self, attack, images, labels, ids, restart)
+        seen.append((attack.restarts, restart, ids, networks["A"].right(found, labels), found))
+        return found
+
+    monkeypatch.setattr(Attempt, "_changed", watched)
+    block = next(networks["A"].source.blocks(100))
+    standing = attempt._standing(block.images, block.labels, block.index)
+    assert [(one[0], one[1]) for one in seen] == [(1, restart) for restart in range(len(seen))]
+    assert torch.equal(seen[0][2], block.index)
+    wanted = torch.ones(len(block), dtype=torch.bool)
+    for _, _, ids, right, _ in seen:
+        assert torch.equal(ids, block.index[wanted])
+        wanted[wanted.clone()] = right
+    assert torch.equal(standing, wanted)
+    if len(seen) > 1:
+        assert not torch.equal(seen[0][4][: len(seen[1][4])], seen[1][4])
+
+
+def test_the_small_scale_opens_the_network_that_comes_with_the_package(few_digits, tmp_path):
+    setting = Setting(few_digits, None, "small", "cpu", 0, tmp_path)
+    first = network("A", setting)
+    assert isinstance(first, ShippedBenchmark)
+    assert first.network.spec == "mnist-a-robust"
+    assert first.network.parameters == 3_274_634
+    assert "comes with the package" in first.story()
+    other = network("A'", setting)
+    assert other.training == adversarial_recipe("madry-mnist-quick").adversarial
+    assert (other.settings.seed, network("B", setting).training) == (1, None)
+    assert isinstance(network("A", replace(setting, scale="paper")), HardenedBenchmark)

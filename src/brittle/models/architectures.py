@@ -268,6 +268,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("lenet-mnist", (1, 28, 28), 10, lenet_mnist, digits=True),
         Architecture("mnist-a", (1, 28, 28), 10, mnist_a, digits=True),
         Architecture("mnist-a-quarter", (1, 28, 28), 10, partial(mnist_a, 4), digits=True),
+        Architecture("mnist-a-robust", (1, 28, 28), 10, mnist_a, shipped=True, digits=True),
         Architecture("mnist-b", (1, 28, 28), 10, mnist_b, digits=True),
         Architecture("mnist-b-quarter", (1, 28, 28), 10, partial(mnist_b, 4), digits=True),
         Architecture("nin-cifar", (3, 32, 32), 10, nin_cifar),

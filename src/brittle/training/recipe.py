@@ -100,6 +100,7 @@ RECIPES: dict[str, PlainTraining] = {
     "lenet-mnist": PlainTraining(epochs=10, batch=64, rate=0.02),
     "mnist-a": ADAM,
     "mnist-a-quarter": ADAM,
+    "mnist-a-robust": ADAM,
     "mnist-b": ADAM,
     "mnist-b-quarter": ADAM,
     "nin-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),

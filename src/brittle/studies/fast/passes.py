@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.fit import fit
 from brittle.training.free import FreeTraining
@@ -36,7 +37,7 @@ def passes_of_an_epoch(
     images: Images,
     labels: Labels,
     settings: PlainTraining,
-    training: AdversarialTraining | FreeTraining | None,
+    training: AccumulatedTraining | AdversarialTraining | FreeTraining | None,
 ) -> Passes:
     """Count the passes that an epoch at the full radius makes for an image, in a step that is made on a copy.
 

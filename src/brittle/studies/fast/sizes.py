@@ -7,12 +7,15 @@ from typing import Literal
 from brittle.attacks.pgd import PGD
 from brittle.studies.bench.study import Scale
 from brittle.threats import Lp
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.free import FreeTraining
 from brittle.training.recipe import PlainTraining
 
-Way = Literal["clean", "FGSM", "free", "PGD"]
-WAYS: tuple[Way, ...] = ("clean", "FGSM", "free", "PGD")
+Way = Literal["clean", "FGSM", "free", "accumulated", "PGD"]
+WAYS: tuple[Way, ...] = ("clean", "FGSM", "free", "accumulated", "PGD")
+Climb = AccumulatedTraining | AdversarialTraining | FreeTraining
+"""Trainings within a radius."""
 FAST_STEP = 1.25
 """Step of FGSM from a random start, in radii (Wong et al. 2020, section 4.1)."""
 
@@ -71,13 +74,15 @@ class Bench:
         """Return the key of a row."""
         return f"{self.name}, {way}"
 
-    def training(self, way: Way, scale: Scale) -> AdversarialTraining | FreeTraining | None:
+    def training(self, way: Way, scale: Scale) -> Climb | None:
         """Return what is done to the images of a training; None for nothing."""
         size = self.sizes[scale]
         if way == "clean":
             return None
         if way == "free":
             return FreeTraining(self.threat, size.replays, warmup=size.warmup * size.free_epochs / size.settings.epochs)
+        if way == "accumulated":
+            return AccumulatedTraining(self.threat, warmup=size.warmup)
         climb = PGD(steps=1, step_size=FAST_STEP * self.eps) if way == "FGSM" else size.climb
         return AdversarialTraining(climb, self.threat, warmup=size.warmup)
 
@@ -85,7 +90,8 @@ class Bench:
         """Return how a training goes otherwise."""
         size = self.sizes[scale]
         epochs = size.free_epochs if way == "free" else size.settings.epochs
-        return replace(size.settings, epochs=epochs, seed=seed)
+        unmoved = {"shift": 0, "flip": False} if way == "accumulated" else {}
+        return replace(size.settings, epochs=epochs, seed=seed, **unmoved)
 
 
 ADAM = PlainTraining(12, 25, "adam", 1e-3, decay=0.0)
@@ -116,7 +122,7 @@ CIFAR = Bench(
     8 * _LEVEL,
     {
         "small": Size(
-            *("lenet-cifar", 1700, 200, 300, replace(ADAM, epochs=6), 3, 4),
+            *("lenet-cifar", 20_500, 500, 1000, replace(ADAM, epochs=10, batch=50), 5, 4),
             climb=PGD(steps=5, step_size=2 * _LEVEL),
             judge=PGD(steps=20, step_size=2 * _LEVEL),
         ),

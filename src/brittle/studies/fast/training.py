@@ -44,7 +44,8 @@ COLUMNS = (
 NOTES = (
     f"FGSM is one step of {FAST_STEP} radii from a random start within the radius (Wong et al.), PGD several smaller "
     "ones, free is the training of Shafahi et al.: each batch is shown several times in a row, and one backward pass "
-    "moves the weights and the perturbation. Clean is the same training without a change.",
+    "moves the weights and the perturbation. Accumulated is that of Zheng et al. 2020: one step in each epoch, from "
+    "where the epoch before left the image. Clean is the same training without a change.",
     "Time is that of the epochs alone, without the images kept aside; it depends on the machine and what else it does. "
     "Passes do not: they are counted, forward and backward, for each training image. An attack costs one forward pass "
     "for the clean images, which the curve of their accuracy is made from, and the points it looks at.",
@@ -55,9 +56,10 @@ NOTES = (
     f"Judged by PGD within {MNIST.eps:g} of 40 steps of 0.01 on MNIST, within 8/255 on CIFAR-10 of 20 steps of 2/255 "
     "(small) or 50 steps with 10 restarts (paper).",
     "On MNIST the radius grows over the first epochs, for all trainings: without that PGD often ends in a constant.",
-    "Scale small: a quarter of network A and 4,200 images of MNIST; LeNet and 1,700 images of CIFAR-10, far too few "
-    "for a good network, so that only costs and orders can be compared. Scale paper: all images. The published "
-    "figures are of larger residual networks, their times those of GPUs.",
+    "Scale small: a quarter of network A and 4,200 images of MNIST; LeNet and 20,500 images of CIFAR-10, too few for a "
+    "good network, so that only costs and orders can be compared. Scale paper: all images, those of CIFAR-10 shifted "
+    "and flipped, but for accumulated training, whose perturbations belong to an image as it is. The published figures "
+    "are of larger residual networks, their times those of GPUs.",
     "Published figures are those that the authors' repositories give: of Wong et al. for FGSM (12 minutes "
     "with mixed precision and a cyclic rate) and PGD, of Shafahi et al. for clean and free (m = 8).",
     INTERVALS,

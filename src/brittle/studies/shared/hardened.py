@@ -13,6 +13,7 @@ from brittle.models import ARCHITECTURES, Architecture, Network, open_network
 from brittle.studies.bench.study import Setting
 from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.subject import Benchmark, NetworkSource
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
@@ -35,7 +36,7 @@ class HardenedBenchmark(Benchmark):
         self,
         origin: NetworkSource,
         setting: Setting,
-        training: AdversarialTraining | None,
+        training: AccumulatedTraining | AdversarialTraining | None,
         settings: PlainTraining,
         images: int | None,
         command: str,
@@ -86,7 +87,7 @@ class HardenedBenchmark(Benchmark):
     @cached_property
     def network(self) -> Network:
         """The network, trained now unless an earlier run has done so; a killed training goes on."""
-        kind = "plain" if self.training is None else type(self.training.attack).__name__.lower()
+        kind = "plain" if self.training is None else _kind(self.training)
         name = f"{self.origin.architecture}-{kind}-{fingerprint(self.identity_fields())[:12]}"
         design, trained_on = self.design, "training" if self.training is None else "attacked"
 
@@ -115,3 +116,8 @@ class HardenedBenchmark(Benchmark):
             f"Trained by the study on {images} images, {self.settings.epochs} epochs{teacher} "
             f"({self.network.parameters:,} weights)."
         )
+
+
+def _kind(training: AccumulatedTraining | AdversarialTraining) -> str:
+    """Name a training in the name of a folder."""
+    return type(training.attack).__name__.lower() if isinstance(training, AdversarialTraining) else "accumulated"
