@@ -25,6 +25,20 @@ def test_the_shipped_digits_network_is_complete_and_says_how_it_was_made():
     assert {"torch", "brittle", "python"} <= story["versions"].keys()
 
 
+def test_the_shipped_robust_network_is_small_and_says_what_it_withstands():
+    network = open_network("mnist-a-robust")
+    assert (network.input_shape, network.classes, network.parameters) == ((1, 28, 28), tuple("0123456789"), 3_274_634)
+    assert all(weight.dtype == torch.float32 for weight in network.module.parameters())
+    path = builtin_module.files("brittle.models") / "weights" / "mnist-a-robust.safetensors"
+    assert len(path.read_bytes()) < 7_000_000
+    with safe_open(str(path), "pt") as file:
+        story = json.loads(file.metadata()["brittle"])
+        assert {str(file.get_slice(name).get_dtype()) for name in file.keys()} == {"F16"}  # noqa: SIM118
+    assert story["command"].startswith("brittle train mnist-a --data mnist/train.parquet")
+    assert story["command"].endswith("--recipe madry-mnist-quick")
+    assert story["data"]["robust_accuracy"]["value"] > 0.9
+
+
 def test_opening_leaves_the_random_state():
     before = torch.get_rng_state()
     open_network("digits-lenet")
