@@ -3,6 +3,7 @@
 import json
 import shlex
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from brittle import FGSM, PGD, Classifier, InputError, Lp, run
 from brittle.cli import app
 from brittle.data import open_source
+from brittle.errors import LabelError, RunError
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.train import train
 from brittle.evaluation.training_run import in_memory
@@ -175,3 +177,31 @@ def test_a_radius_in_other_units_is_refused_before_anything_is_trained(tmp_path)
     with pytest.raises(InputError, match="which allows no change"):
         train("digits-lenet", "digits:train", tmp_path / "w", max_images=10, attack="fgsm", eps=0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("changed", [{"keep": "last"}, {"patience": 2}, {"held_out": 31}])
+def test_what_decides_the_weights_names_the_training(tmp_path, changed):
+    asked = FEW | {"held_out": 30, "attack": "fgsm", "eps": 0.1}
+    train("digits-lenet", "digits:train", tmp_path / "out", **asked)
+    with pytest.raises(RunError, match=next(iter(changed))):
+        train("digits-lenet", "digits:train", tmp_path / "out", **asked | changed)
+
+
+def test_what_became_of_test_images_is_told(tmp_path):
+    wide = tmp_path / "wide.npz"
+    np.savez(wide, images=np.zeros((4, 32, 32, 1), np.uint8), labels=np.array([0, 1, 2, 3]))
+    made = train("digits-lenet", "digits:train", tmp_path / "out", test=str(wide), **FEW)
+    assert "test images: of 4 images: 4 cropped" in made.said
+
+
+def test_test_images_of_other_classes_are_told_apart(tmp_path):
+    for name, words in (("first", ["cat", "dog"]), ("second", ["ship", "dog"])):
+        np.savez(
+            tmp_path / f"{name}.npz",
+            images=np.zeros((4, 28, 28, 1), np.uint8),
+            labels=np.array([0, 1, 0, 1]),
+            classes=np.array(words),
+        )
+    first, second = (str(tmp_path / f"{name}.npz") for name in ("first", "second"))
+    with pytest.raises(LabelError, match="the classes of the test images"):
+        train("digits-lenet", first, tmp_path / "out", test=second, epochs=1)

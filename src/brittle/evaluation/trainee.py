@@ -25,7 +25,7 @@ from brittle.runs.kinds import CHECKPOINT_FILE
 from brittle.specs import Asked
 from brittle.training.checkpoint import weights_of
 from brittle.training.named import Design
-from brittle.training.outputs import logits_of
+from brittle.training.trainable import first_logits
 from brittle.words import with_article
 
 EXPORTED = (".pt2", ".onnx")
@@ -107,7 +107,7 @@ def shape_of(source: Source) -> tuple[int, int, int]:
 def _classes(module: nn.Module, shape: tuple[int, int, int]) -> int:
     """Return how many logits a network gives."""
     with preserving_state(module), torch.no_grad():
-        return logits_of(module.eval(), torch.zeros(1, *shape)).shape[1]
+        return first_logits(module.eval(), torch.zeros(1, *shape)).shape[1]
 
 
 def _beginning(design: Architecture, path: Path) -> Callable[[], nn.Module]:

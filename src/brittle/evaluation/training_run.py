@@ -11,7 +11,7 @@ from torch import nn
 
 from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.data import Fit, Source, open_source
-from brittle.errors import DataError
+from brittle.errors import DataError, LabelError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_labels
 from brittle.evaluation.design_behind import bare, said_of
@@ -90,6 +90,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     stated = json.loads(identity_of(first, images, labels, settings, adversarial, Beside(held_out=held_out)))
     stated["settings"] |= {"distilled": True} if distilled else {}
     stated["settings"] |= {} if once is None else {"once": once.to_dict()}
+    stated["settings"] |= {} if held_out is None else _asked_of(held_out)
     manifest = manifest_of(design, first, stated, source, tested, command=list(command), device=device)
     check_shape(design.name, design.input_shape, images)
     classes = check_trainable(first, images, labels)
@@ -106,6 +107,9 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
             module, history, *taught = training(design, images, labels, checkpoint=folder.checkpoint, **how)
             found = _measured(tested, module, history)
             said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
+            if tested is not None:
+                changed = said_of_images(len(tested), tested.conversions(), tested.skipped, [])
+                said += [f"test images: {sentence}" for sentence in changed]
             about = _about(source, test, *found, said) | _held(held_out, history)
             story = training_story(design.name, in_shell(command), history, about) | said_of(design)
             story |= {} if once is None else {"once": once.to_dict()}
@@ -115,13 +119,18 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     return done
 
 
+def _asked_of(held_out: HeldOut) -> dict[str, object]:
+    """Return what determines which weights are kept, and when the training stops."""
+    attack = None if held_out.attack is None else repr(held_out.attack)
+    asked: dict[str, object] = {"held_out": len(held_out.images), "held_out_attack": attack, "keep": held_out.keep}
+    return asked | {"patience": held_out.patience}
+
+
 def _held(held_out: HeldOut | None, history: History) -> dict[str, object]:
     """Return what the story of a training tells of the images kept aside."""
     if held_out is None:
         return {}
-    attack = None if held_out.attack is None else repr(held_out.attack)
-    said: dict[str, object] = {"held_out": len(held_out.images), "held_out_attack": attack, "kept_epoch": history.kept}
-    return said | {"keep": held_out.keep, "collapsed": list(history.collapsed)}
+    return _asked_of(held_out) | {"kept_epoch": history.kept, "collapsed": list(history.collapsed)}
 
 
 def _about(
@@ -137,7 +146,13 @@ def _about(
 
 def _tested(test: str, classes: Sequence[str], design: Design) -> Source:
     """Open the test images, their classes matched by name with those of the training."""
-    tested = match_classes(classes, open_source(test, fit=Fit(*design.input_shape)))[0]
+    try:
+        tested = match_classes(classes, open_source(test, fit=Fit(*design.input_shape)))[0]
+    except LabelError as error:
+        raise LabelError(
+            f"the classes of the test images {test} are not those of the training images: {error} (a training takes no "
+            "class order: name the classes alike)"
+        ) from error
     _check_labelled(tested, "a test")
     return tested
 

@@ -13,7 +13,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, at_least, nothing_returned, telling_whose
 from brittle.core.goal import Away, Untargeted
-from brittle.core.inputs import check_radius, placed
+from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.errors import InputError
@@ -143,6 +143,7 @@ def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, wi
     ids: Tensor,
     seed: int,
     turn: int = 0,
+    unknown: bool = False,
 ) -> tuple[Images, Logits]:
     """Attack the images of one step.
 
@@ -158,6 +159,7 @@ def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, wi
         ids: (n,) positions of the images in the training set; with the seed they determine the draws of each image.
         seed: of the epoch.
         turn: of the step within the epoch; with the seed it determines what a stochastic network draws.
+        unknown: look whether the network's outputs are logits, and the labels classes of it.
 
     Returns:
         The images to train on, and the logits of the clean ones in eval mode.
@@ -167,6 +169,9 @@ def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, wi
         clean = placed(images, classifier)
         with torch.no_grad():
             logits = classifier.logits(clean)
+        if unknown:
+            classifier.check(logits, clean)
+            check_range_of_labels(labels, logits.shape[1])
         goal = MaximiseMargin(labels) if training.fixed_radius else Untargeted(labels)
         record = Record(threat.zero(clean))
         rows = torch.arange(len(clean), device=clean.device)
@@ -203,7 +208,9 @@ def adversarial_batch(  # whose, of what, by which attack, within what, drawn ho
         The images to make the step on, like `images`.
 
     Raises:
-        InputError: labels or images of another kind; UnsupportedThreat where the attack does not know the threat.
+        InputError: labels or images of another kind; BoundsError, for images outside [0, 1] such as normalised ones,
+            and LabelError are kinds of it.
+        ModelError: outputs that are not logits; UnsupportedThreat where the attack does not know the threat.
 
     Example:
         >>> from brittle import PGD, Lp
@@ -218,5 +225,7 @@ def adversarial_batch(  # whose, of what, by which attack, within what, drawn ho
         True
     """
     training, classifier = AdversarialTraining(attack, threat), Classifier(module)
+    images = as_images(images, classifier.bounds)
+    labels = as_labels(labels, images).to(images.device)
     ids = torch.arange(len(images))
-    return perturb_batch(training, classifier, images, labels, threat=threat, ids=ids, seed=seed)[0]
+    return perturb_batch(training, classifier, images, labels, threat=threat, ids=ids, seed=seed, unknown=True)[0]

@@ -44,7 +44,7 @@ def distil_named(  # noqa: PLR0913  # each of these is a question of its own
     labels: Labels,
     *,
     settings: PlainTraining,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     device: str = "cpu",
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
@@ -91,6 +91,7 @@ def distil_named(  # noqa: PLR0913  # each of these is a question of its own
     return student, history, taught
 
 
-def teacher_of(checkpoint: Path) -> Path:
+def teacher_of(checkpoint: Path | str) -> Path:
     """Return where the teacher's checkpoint lies, by the student's."""
-    return checkpoint.with_name(f"{checkpoint.name}.teacher")
+    path = Path(checkpoint)
+    return path.with_name(f"{path.name}.teacher")

@@ -70,7 +70,7 @@ def all_epochs(  # noqa: PLR0913  # each of these is a question of its own
     settings: PlainTraining,
     one: OneEpoch,
     *,
-    checkpoint: Path | None,
+    checkpoint: Path | str | None,
     identity: str,
     images: Images | None = None,
     progress: Callable[[Epoch], None] | None = None,
@@ -96,6 +96,7 @@ def all_epochs(  # noqa: PLR0913  # each of these is a question of its own
         RunError: the checkpoint cannot be written, or belongs to another training.
     """
     course = course or Course()
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     found = load_checkpoint(checkpoint, module, optimiser, identity, images) if checkpoint else None
     if found and found.memory is not None and memory is not None:
         memory.copy_(found.memory)

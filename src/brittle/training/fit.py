@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from brittle.arguments import seen
+from brittle.core.attack import Attack
 from brittle.errors import InputError, ModelError
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.epoch import Epoch, Schedule, Task, epoch_seed, run_epoch
@@ -15,7 +17,7 @@ from brittle.training.held_out import HeldOut
 from brittle.training.identity import Beside, Optimise, identity_of
 from brittle.training.recipe import PlainTraining
 from brittle.training.trainable import check_trainable
-from brittle.training.universal_pool import Hardening
+from brittle.training.universal_pool import Hardening, UniversalPool
 from brittle.types import Images, Labels
 from brittle.words import with_article
 
@@ -50,6 +52,11 @@ class History:
         done = len(self.epochs)
         if done and done < self.settings.epochs:
             said.append(f"stopped after {done} of {self.settings.epochs} epochs, which brought nothing better")
+        hardened = self.adversarial
+        if done and hardened is not None and not isinstance(hardened, UniversalPool) and not hardened.whole_at(done):
+            radius = self.epochs[-1].radius
+            grown = "" if radius is None else f", {radius:.4g} of {float(hardened.threat.radius):.4g} in the last epoch"
+            said.append(f"ended before the attack was whole{grown}; take more epochs, or a shorter warm-up")
         if self.kept is not None and self.kept != done:
             said.append(f"ends with the weights of epoch {self.kept}, the best of {done} on the held-out images")
         if self.collapsed:
@@ -75,7 +82,7 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
     held_out: HeldOut | None = None,
     optimiser: Optimise | None = None,
     schedule: Schedule | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
 ) -> History:
@@ -123,6 +130,7 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
     identity = identity_of(module, images, labels, settings, adversarial, beside) if checkpoint else ""
     try:
         check_trainable(module, images, labels)
+        _check_beside(module, images, adversarial, held_out)
         memory = _memory(images, settings, adversarial)
         task = Task(module, mover, images, labels, settings, adversarial, soft, factor, memory)
 
@@ -155,6 +163,11 @@ def _optimiser(
     if not weights:
         raise ModelError("no weight of this network asks for a gradient; there is nothing to train")
     if own is not None:
+        if not callable(own):  # pyright: ignore[reportUnnecessaryComparison]  # a user's
+            raise InputError(
+                f"the optimiser is {seen(own)}; expected a function that makes one of the weights, such as "
+                "lambda weights: torch.optim.AdamW(weights, 1e-3)"
+            )
         made = own(weights)
         if not isinstance(made, torch.optim.Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's
             raise InputError(
@@ -172,6 +185,24 @@ def _optimiser(
     for group in made.param_groups:
         group["initial_lr"] = settings.rate
     return made, schedule
+
+
+def _check_beside(module: nn.Module, images: Images, adversarial: object, held_out: HeldOut | None) -> None:
+    """Refuse what is no training against attacks, and held-out images that are not of the kind of the others."""
+    if isinstance(adversarial, Attack):
+        raise InputError(
+            f"adversarial is the attack {seen(adversarial)}; expected a training on it, such as "
+            f"AdversarialTraining({type(adversarial).__name__}(), Lp('inf', 8 / 255))"
+        )
+    if held_out is None:
+        return
+    if held_out.images.shape[1:] != images.shape[1:]:
+        shapes = [tuple(one.shape[1:]) for one in (held_out.images, images)]
+        raise InputError(f"held-out images have shape {shapes[0]}, those of the training {shapes[1]}; expected one")
+    try:
+        check_trainable(module, held_out.images, held_out.labels)
+    except InputError as error:
+        raise type(error)(f"held-out images: {error}") from error
 
 
 def _memory(images: Images, settings: PlainTraining, adversarial: Hardening | None) -> Tensor | None:

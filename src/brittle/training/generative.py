@@ -170,7 +170,7 @@ def train_generative(
     lesson: Lesson,
     *,
     settings: PlainTraining,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
 ) -> History:

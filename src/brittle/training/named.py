@@ -43,7 +43,7 @@ def train_named(  # noqa: PLR0913  # each of these is a question of its own
     adversarial: Hardening | None = None,
     soft: Tensor | None = None,
     held_out: HeldOut | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
     device: str = "cpu",
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,

@@ -1,9 +1,11 @@
 """Whether a network can be trained on images: what is refused before anything is changed or written."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from brittle.errors import BoundsError, InputError, LabelError, ModelError
+from brittle.arguments import seen
+from brittle.errors import BoundsError, BrittleError, ForwardFailed, InputError, LabelError, ModelError
+from brittle.plugins.own_code import raised
 from brittle.tolerance import in_range
 from brittle.training.outputs import device_of, logits_of
 from brittle.types import Images, Labels
@@ -38,29 +40,73 @@ def check_trainable(module: nn.Module, images: Images, labels: Labels) -> int:
 
     Raises:
         InputError: no images, or images of another type; BoundsError and LabelError are kinds of it.
-        ModelError: outputs that are not logits, or weights in half precision.
+        ModelError: a network that fails on such images, outputs that are not logits or no gradient leads through, and
+            weights that are no numbers or in half precision.
     """
-    if images.ndim != 4 or not images.is_floating_point():
-        raise InputError(f"images are {tuple(images.shape)} of {images.dtype}; give floats, n x c x h x w in [0, 1]")
-    if not len(images):
-        raise InputError("there are no images to train on")
-    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-        raise LabelError(f"labels are {tuple(labels.shape)} of {labels.dtype}; give int64, one for each image")
-    low, high = images.aminmax()
-    if not in_range(float(low), float(high)):
-        raise BoundsError(f"images reach from {low:.4g} to {high:.4g}; give [0, 1], the network normalises inside")
-    halves = sorted({str(one.dtype)[6:] for one in module.parameters() if one.is_floating_point() and one.itemsize < 4})
-    if halves:
-        raise ModelError(
-            f"the network has weights in {' and '.join(halves)}, in which small steps of a training round to nothing; "
-            "train it in float32 (module.float()) and convert it afterwards"
-        )
+    _check_images(images, labels)
+    _check_weights(module)
     module.eval()
-    with torch.no_grad():
-        classes = logits_of(module, images[:1].to(device_of(module))).shape[1]
+    with torch.enable_grad():
+        logits = first_logits(module, images[:1])
+    if not logits.requires_grad:
+        raise ModelError(
+            "the network's outputs do not depend on its weights in a way that torch can differentiate; look in its "
+            "forward for detach(), torch.no_grad() or an argmax"
+        )
+    classes = logits.shape[1]
     first, last = labels.aminmax()
     if first < 0 or last >= classes:
         raise LabelError(
             f"labels reach from {first} to {last}, but the network has {classes} classes (0 to {classes - 1})"
         )
     return classes
+
+
+def first_logits(module: nn.Module, images: Images) -> Tensor:
+    """Return what a network says of the first images it is asked about, with what is wrong said in a sentence.
+
+    Raises:
+        ForwardFailed: it raises an error of its own; ModelError: its outputs are not logits.
+    """
+    try:
+        return logits_of(module, images.to(device_of(module)))
+    except BrittleError:
+        raise
+    except Exception as error:
+        shape = "x".join(map(str, images.shape[1:]))
+        raise ForwardFailed(
+            f"the network cannot take images of {shape} (channels, height, width) ({raised(error)}); expected one made "
+            "for such images: give images of its size, or look at the sizes of its layers"
+        ) from error
+
+
+def _check_images(images: Images, labels: Labels) -> None:
+    if not all(isinstance(one, Tensor) for one in (images, labels)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"images are {seen(images)} and labels {seen(labels)}"
+        raise InputError(f"{what}; expected tensors: torch.as_tensor(...) makes one of an array or a list")
+    if images.ndim != 4 or not images.is_floating_point():
+        raise InputError(f"images are {tuple(images.shape)} of {images.dtype}; give floats, n x c x h x w in [0, 1]")
+    if not len(images):
+        raise InputError("there are no images to train on")
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        wanted = f"give int64, one for each of the {len(images):,} images"
+        raise LabelError(f"labels are {tuple(labels.shape)} of {labels.dtype}; {wanted}")
+    low, high = images.aminmax()
+    if not in_range(float(low), float(high)):
+        raise BoundsError(f"images reach from {low:.4g} to {high:.4g}; give [0, 1], the network normalises inside")
+
+
+def _check_weights(module: nn.Module) -> None:
+    halves = sorted({str(one.dtype)[6:] for one in module.parameters() if one.is_floating_point() and one.itemsize < 4})
+    if halves:
+        raise ModelError(
+            f"the network has weights in {' and '.join(halves)}, in which small steps of a training round to nothing; "
+            "train it in float32 (module.float()) and convert it afterwards"
+        )
+    named = ((name, one) for name, one in module.named_parameters() if one.is_floating_point())
+    broken = [name for name, one in named if not bool(torch.isfinite(one).all())]
+    if broken:
+        raise ModelError(
+            f"the network has NaN or infinite weights before the first step ({', '.join(broken[:3])}); begin with "
+            "others: first ones, or those of an earlier epoch"
+        )
