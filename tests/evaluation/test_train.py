@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from brittle import FGSM, PGD, Classifier, InputError, Lp, run
 from brittle.cli import app
 from brittle.data import open_source
-from brittle.errors import LabelError, RunError
+from brittle.errors import LabelError, ModelError, RunError
 from brittle.evaluation.recipes import adversarial_recipe
 from brittle.evaluation.train import train
 from brittle.evaluation.training_run import in_memory
@@ -101,6 +101,7 @@ def test_an_attack_without_a_radius_has_no_robust_accuracy_and_may_be_given_one(
         ({"method": "free", "attack": "fgsm"}, "train on one of them"),
         ({"method": "free", "fraction": 0.5}, "--fraction beside the method free"),
         ({"method": "accumulated:pace=2"}, "pace"),
+        ({"method": "accumulated:warmup=2", "warmup": 1.0}, "the warm-up is given twice"),
         ({"method": "accumulated", "once": True}, "once is given without an attack"),
         ({"recipe": "nothing"}, "there is no recipe 'nothing'; there are madry-mnist"),
         ({"settings": "ratte=1"}, r"no field 'ratte' \(did you mean 'rate'\?\)"),
@@ -128,6 +129,16 @@ def test_a_training_by_another_method_is_named_held_out_and_measured(tmp_path):
     assert "--method accumulated:steps=2 --eps 0.1" in story["command"]
     assert story["adversarial"]["steps"] == 2
     assert "accumulated" in write_training(made.folder).read_text()
+
+
+def test_a_network_that_comes_with_the_package_is_fine_tuned_by_name(tmp_path):
+    few = {"max_images": 40, "epochs": 1, "settings": "rate=1e-9, decay=0, optimiser=sgd"}
+    made = train("mnist-a", "digits:train", tmp_path / "out", start="mnist-a-robust", **few)
+    tuned = open_network("mnist-a", weights=made.path).module.parameters()
+    for found, wanted in zip(tuned, open_network("mnist-a-robust").module.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+    with pytest.raises(ModelError, match="there is no file"):
+        train("mnist-a", "digits:train", tmp_path / "other", start="mnist-b", **few)
 
 
 def test_free_training_by_words(tmp_path):

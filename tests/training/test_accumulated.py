@@ -118,6 +118,7 @@ def test_mixed_precision_trains_to_other_weights_of_the_same_type(tmp_path):
     [
         (lambda: AccumulatedTraining(Lp("inf", EPS), steps=0), "steps is 0"),
         (lambda: AccumulatedTraining(Lp("inf", EPS), reset=0), "reset is 0"),
+        (lambda: AccumulatedTraining(Lp("inf", EPS), step_size=0.0), "step_size is 0.0; expected a fraction"),
         (lambda: AccumulatedTraining(Lp("inf")), "the radius is inf"),
         (lambda: accumulating(settings=replace(SHORT, shift=2)), "set shift=0"),
         (lambda: accumulating(settings=replace(SHORT, flip=True)), "flip=False"),

@@ -28,8 +28,8 @@ def train(
         typer.Option(
             "--from",
             metavar="WEIGHTS",
-            help="Fine-tune: begin with the weights of a .safetensors file, or of the folder of a training, which may "
-            "have been interrupted.",
+            help="Fine-tune: begin with the weights of a .safetensors file, of the folder of a training (it may have "
+            "been interrupted), or of a network that comes with the package.",
         ),
     ] = None,
     recipe: Annotated[

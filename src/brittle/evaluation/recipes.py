@@ -118,4 +118,8 @@ def _by_method(
     if not isinstance(threat, Lp):
         raise UnsupportedThreat(f"the method {name} works within the maximum norm; got {threat.name}, expected linf")
     threat = threat.within(threat.default_radius if eps is None else eps)
-    return with_settings(METHODS[name](threat, warmup=options.get("warmup", 0.0)), fields_given)
+    made = METHODS[name](threat, warmup=options.get("warmup", 0.0))
+    changed = with_settings(made, fields_given)
+    if made.warmup and changed.warmup != made.warmup:
+        raise InputError(f"the warm-up is given twice, --warmup {made.warmup:g} and {text}; give it once")
+    return changed

@@ -2,13 +2,13 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
@@ -37,8 +37,9 @@ def open_trainee(asked: Asked, start: Path | str | None = None) -> tuple[Design,
 
     Args:
         asked: the network as text or as a module, a defence that it is trained behind, and the images.
-        start: weights to begin with: a safetensors file, the folder of a training, or what is left of one that was
-            interrupted; by default those that the network comes with, or first ones drawn from the seed.
+        start: weights to begin with: a safetensors file, the folder of a training, what is left of one that was
+            interrupted, or the name of a network that comes with the package; by default those that the user's network
+            has, or first ones drawn from the seed.
 
     Raises:
         ModelError: no such network, one that cannot be trained, or weights of another one.
@@ -112,15 +113,24 @@ def _classes(module: nn.Module, shape: tuple[int, int, int]) -> int:
 
 def _beginning(design: Architecture, path: Path) -> Callable[[], nn.Module]:
     """Return what builds a network with weights of a file in place of its own."""
+    come_with = ARCHITECTURES.get(str(path))
+    if come_with is not None and come_with.shipped and not path.exists():
+        shipped = open_network(come_with.name).module.state_dict()
+        return lambda: _filled(design.construct(), shipped, path)
     left = path / CHECKPOINT_FILE if path.is_dir() else path
     interrupted = left.name == CHECKPOINT_FILE and left.is_file()
 
     def build() -> nn.Module:
         module = design.construct()
         if interrupted:
-            fill(module, weights_of(left), left)
-        else:
-            load_weights(module, weights_file(path))
+            return _filled(module, weights_of(left), left)
+        load_weights(module, weights_file(path))
         return module
 
     return build
+
+
+def _filled(module: nn.Module, found: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """Give a module the weights that are found at a path, and return it."""
+    fill(module, found, path)
+    return module

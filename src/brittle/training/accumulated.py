@@ -14,7 +14,7 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
 from brittle.threats import Lp
-from brittle.training.growing import check_linf, radius_at
+from brittle.training.growing import check_growing, radius_at
 from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
@@ -59,10 +59,8 @@ class AccumulatedTraining:
 
     def __post_init__(self):
         check_fields(self)
-        check_linf(self.threat, "accumulated training")
+        check_growing(self.threat, self.step_size, self.warmup, "accumulated training")
         at_least("steps", self.steps, 1)
-        at_least("step_size", self.step_size, 0)
-        at_least("warmup", self.warmup, 0)
         if self.reset is not None:
             at_least("reset", self.reset, 1)
 

@@ -11,7 +11,7 @@ from brittle.base.bounds import Bounds
 from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
 from brittle.threats import Lp
-from brittle.training.growing import check_linf, radius_at
+from brittle.training.growing import check_growing, radius_at
 from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
@@ -49,10 +49,8 @@ class FreeTraining:
 
     def __post_init__(self):
         check_fields(self)
-        check_linf(self.threat, "free training")
+        check_growing(self.threat, self.step_size, self.warmup, "free training")
         at_least("replays", self.replays, 1)
-        at_least("step_size", self.step_size, 0)
-        at_least("warmup", self.warmup, 0)
 
     def radius_at(self, epochs: float) -> float:
         """Return the radius when so many epochs are done."""
