@@ -128,7 +128,10 @@ def test_a_training_by_another_method_is_named_held_out_and_measured(tmp_path):
     story = story_of(made.path)
     assert "--method accumulated:steps=2 --eps 0.1" in story["command"]
     assert story["adversarial"]["steps"] == 2
-    assert "accumulated" in write_training(made.folder).read_text()
+    page = write_training(made.folder).read_text()
+    assert "by 2 steps in each epoch, from where the epoch before ended" in page
+    assert "Right under a few steps of PGD" in page
+    assert "own attack" not in page
 
 
 def test_a_network_that_comes_with_the_package_is_fine_tuned_by_name(tmp_path):

@@ -72,7 +72,7 @@ def render(story: dict[str, Any]) -> str:
         story=story,
         about={**story["settings"], **story.get("adversarial", {})},
         hardened=_hardened(story),
-        results=_results(story["data"]),
+        results=_results(story["data"], "attack" in story.get("adversarial", {})),
         collapsed=story["data"].get("collapsed", []),
         curves=curves,
         heads=heads,
@@ -90,6 +90,9 @@ def _hardened(story: dict[str, Any]) -> str:
     if "perturbations" in done:
         often = f"probability {done['probability']:g}, times {done['alpha']:g}"
         return f", with one of {done['perturbations']} universal perturbations added ({often})"
+    if "accumulated" in done:
+        steps = "a step" if done["steps"] == 1 else f"{done['steps']} steps"
+        return f", attacked within {done['accumulated']} by {steps} in each epoch, from where the epoch before ended"
     return f", for free within {done['free']}, each batch {done['replays']} times" if "free" in done else ""
 
 
@@ -126,15 +129,15 @@ def _cells(epoch: dict[str, Any], wanted: Sequence[tuple[str, str, str]]) -> lis
     return ["–" if value is None else style[what](value) for what, value in found]
 
 
-def _results(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """What was measured on test images, in words."""
+def _results(data: dict[str, Any], own: bool) -> list[tuple[str, str]]:
+    """What was measured on test images, in words; under the training's own attack where it has one."""
     found: list[tuple[str, str]] = []
     if "test_accuracy" in data:
         found.append(("Test accuracy", percent(data["test_accuracy"])))
     if "robust_accuracy" in data:
         robust = Estimate(**data["robust_accuracy"])
         words = f"{percent(robust.value)} (95 % interval {interval(robust)}, n = {robust.n:,})"
-        found.append(("Right under the training's own attack", words))
+        found.append(("Right under the training's own attack" if own else "Right under a few steps of PGD", words))
     if data.get("kept_epoch") is not None and data.get("keep") == "best":
         found.append(("Weights of epoch", f"{data['kept_epoch']}, the best on {data['held_out']:,} held-out images"))
     return found
