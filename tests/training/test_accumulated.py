@@ -113,6 +113,24 @@ def test_mixed_precision_trains_to_other_weights_of_the_same_type(tmp_path):
         assert one.loss == pytest.approx(other.loss, rel=0.05)
 
 
+def test_in_full_precision_the_callers_autocast_stays():
+    kinds = []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(36, 2)
+
+        def forward(self, images):
+            said = self.inner(images.flatten(1))
+            kinds.append(said.dtype)
+            return said
+
+    with torch.autocast("cpu", torch.bfloat16):
+        fit(Watched(), *data(12), settings=replace(SHORT, epochs=1, batch=12), adversarial=ACCUMULATED)
+    assert set(kinds) == {torch.bfloat16}
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

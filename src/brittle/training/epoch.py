@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -239,9 +239,12 @@ class Task:
     memory: Tensor | None = None
 
 
-def _precision(settings: PlainTraining, device: torch.device) -> torch.autocast:
-    """The precision of a step's passes; entered for each step, for autocast keeps the weights that it has converted."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "mixed")
+def _precision(settings: PlainTraining, device: torch.device) -> AbstractContextManager[object]:
+    """The precision of a step's passes; entered for each step, for autocast keeps the weights that it has converted.
+
+    In full precision the caller's own autocast stays as it is.
+    """
+    return torch.autocast(device.type, torch.bfloat16) if settings.precision == "mixed" else nullcontext()
 
 
 def run_epoch(
