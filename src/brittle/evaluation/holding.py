@@ -87,11 +87,8 @@ class Holding:
 
 def _few(adversarial: Hardening | None) -> Attack | None:
     """Return what the images kept aside are attacked with."""
-    if not isinstance(adversarial, WITHIN_RADIUS) or not adversarial.threat.bounded:
-        return None
-    if isinstance(adversarial, AdversarialTraining) and adversarial.threat.name not in PGD.threats:
-        return adversarial.attack
-    return FEW
+    found = tested_by(adversarial)
+    return found and (FEW if found[1].name in PGD.threats else found[0])
 
 
 def tested_by(adversarial: Hardening | None) -> tuple[Attack, Threat] | None:

@@ -14,7 +14,7 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
 from brittle.threats import Lp
-from brittle.training.growing import check_growing, radius_at
+from brittle.training.growing import Growing
 from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
@@ -23,7 +23,7 @@ LEVELS = 127
 
 
 @dataclass(frozen=True)
-class AccumulatedTraining:
+class AccumulatedTraining(Growing):
     """Attacks each image in a few steps from where the epoch before left it, and makes the step on what that gives.
 
     Zheng et al., CVPR 2020 (ATTA, arXiv:1912.11969): what breaks the network of one epoch still disturbs that of the
@@ -59,18 +59,10 @@ class AccumulatedTraining:
 
     def __post_init__(self):
         check_fields(self)
-        check_growing(self.threat, self.step_size, self.warmup, "accumulated training")
+        self.check_growth("accumulated training")
         at_least("steps", self.steps, 1)
         if self.reset is not None:
             at_least("reset", self.reset, 1)
-
-    def radius_at(self, epochs: float) -> float:
-        """Return the radius when so many epochs are done."""
-        return radius_at(self.threat, self.warmup, epochs)
-
-    def whole_at(self, epoch: int) -> bool:
-        """Whether the radius was whole when an epoch, 1 for the first, ended."""
-        return epoch >= self.warmup
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that determines what is done, as JSON can hold it."""

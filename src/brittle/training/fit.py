@@ -13,11 +13,11 @@ from brittle.errors import InputError, ModelError
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.epoch import Epoch, Schedule, Task, epoch_seed, run_epoch
 from brittle.training.epochs import Course, all_epochs
-from brittle.training.held_out import HeldOut
+from brittle.training.held_out import WITHIN_RADIUS, HeldOut
 from brittle.training.identity import Beside, Optimise, identity_of
 from brittle.training.recipe import PlainTraining
-from brittle.training.trainable import check_trainable
-from brittle.training.universal_pool import Hardening, UniversalPool
+from brittle.training.trainable import check_classes, check_images, check_trainable
+from brittle.training.universal_pool import Hardening
 from brittle.types import Images, Labels
 from brittle.words import with_article
 
@@ -53,7 +53,7 @@ class History:
         if done and done < self.settings.epochs:
             said.append(f"stopped after {done} of {self.settings.epochs} epochs, which brought nothing better")
         hardened = self.adversarial
-        if done and hardened is not None and not isinstance(hardened, UniversalPool) and not hardened.whole_at(done):
+        if done and isinstance(hardened, WITHIN_RADIUS) and not hardened.whole_at(done):
             radius = self.epochs[-1].radius
             grown = "" if radius is None else f", {radius:.4g} of {float(hardened.threat.radius):.4g} in the last epoch"
             said.append(f"ended before the attack was whole{grown}; take more epochs, or a shorter warm-up")
@@ -129,8 +129,8 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
     beside = Beside(soft, held_out, optimiser, schedule, mover)
     identity = identity_of(module, images, labels, settings, adversarial, beside) if checkpoint else ""
     try:
-        check_trainable(module, images, labels)
-        _check_beside(module, images, adversarial, held_out)
+        classes = check_trainable(module, images, labels)
+        _check_beside(classes, images, adversarial, held_out)
         memory = _memory(images, settings, adversarial)
         task = Task(module, mover, images, labels, settings, adversarial, soft, factor, memory)
 
@@ -187,7 +187,7 @@ def _optimiser(
     return made, schedule
 
 
-def _check_beside(module: nn.Module, images: Images, adversarial: object, held_out: HeldOut | None) -> None:
+def _check_beside(classes: int, images: Images, adversarial: object, held_out: HeldOut | None) -> None:
     """Refuse what is no training against attacks, and held-out images that are not of the kind of the others."""
     if isinstance(adversarial, Attack):
         raise InputError(
@@ -200,7 +200,8 @@ def _check_beside(module: nn.Module, images: Images, adversarial: object, held_o
         shapes = [tuple(one.shape[1:]) for one in (held_out.images, images)]
         raise InputError(f"held-out images have shape {shapes[0]}, those of the training {shapes[1]}; expected one")
     try:
-        check_trainable(module, held_out.images, held_out.labels)
+        check_images(held_out.images, held_out.labels)
+        check_classes(held_out.labels, classes)
     except InputError as error:
         raise type(error)(f"held-out images: {error}") from error
 

@@ -11,13 +11,13 @@ from brittle.base.bounds import Bounds
 from brittle.core.attack import at_least
 from brittle.core.inputs import check_radius
 from brittle.threats import Lp
-from brittle.training.growing import check_growing, radius_at
+from brittle.training.growing import Growing
 from brittle.training.objective import PLAIN, Objective
 from brittle.types import Images, Labels, Logits
 
 
 @dataclass(frozen=True)
-class FreeTraining:
+class FreeTraining(Growing):
     """Shows each batch several times in a row, changed a little more each time, and makes a step at each.
 
     Shafahi et al., NeurIPS 2019, algorithm 1 (arXiv:1904.12843): of one backward pass the gradient by the weights makes
@@ -49,16 +49,8 @@ class FreeTraining:
 
     def __post_init__(self):
         check_fields(self)
-        check_growing(self.threat, self.step_size, self.warmup, "free training")
+        self.check_growth("free training")
         at_least("replays", self.replays, 1)
-
-    def radius_at(self, epochs: float) -> float:
-        """Return the radius when so many epochs are done."""
-        return radius_at(self.threat, self.warmup, epochs)
-
-    def whole_at(self, epoch: int) -> bool:
-        """Whether the radius was whole when an epoch, 1 for the first, ended."""
-        return epoch >= self.warmup
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that determines what is done, as JSON can hold it."""

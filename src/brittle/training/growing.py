@@ -1,6 +1,7 @@
 """What trainings within the maximum norm have in common whose radius may grow."""
 
 import math
+from abc import ABC
 
 from torch import Tensor
 
@@ -9,36 +10,46 @@ from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import Lp
 
 
-def check_growing(threat: Lp, step_size: float, warmup: float, what: str) -> None:
-    """Refuse a threat that is not the maximum norm with one finite radius, and steps and warm-ups that are none.
+class Growing(ABC):
+    """A training that moves the images itself, by signs of gradients within the maximum norm.
 
-    Args:
-        threat: of the training.
+    Attributes:
+        threat: changes in the maximum norm, with one radius for all images.
         step_size: of the perturbation, as a fraction of the radius.
-        warmup: in epochs.
-        what: the training, for the error.
-
-    Raises:
-        UnsupportedThreat: another norm.
-        InputError: no radius, or one for each image; no step, or a negative warm-up.
+        warmup: epochs over which the radius grows from 0, in proportion to the batches shown.
     """
-    if threat.p != math.inf:
-        raise UnsupportedThreat(
-            f"{what} moves by the sign of the gradient, within the maximum norm; got {threat.name}, expected linf"
-        )
-    if isinstance(threat.radius, Tensor) or not math.isfinite(threat.radius):
-        raise InputError(f"the radius is {threat.radius}; expected one finite number for all images")
-    if not 0 < step_size < math.inf:
-        raise InputError(f"step_size is {step_size}; expected a fraction of the radius, above 0")
-    at_least("warmup", warmup, 0)
 
+    threat: Lp
+    step_size: float
+    warmup: float
 
-def radius_at(threat: Lp, warmup: float, epochs: float) -> float:
-    """Return the radius when so many epochs are done: the threat's, or in the warm-up a part of it.
+    def check_growth(self, what: str) -> None:
+        """Refuse a threat that is not the maximum norm with one finite radius, and steps and warm-ups that are none.
 
-    Example:
-        >>> radius_at(Lp("inf", 0.5), 2.0, 1.0)
-        0.25
-    """
-    whole = float(threat.radius)
-    return whole if epochs >= warmup else whole * epochs / warmup
+        Args:
+            what: the training, for the error.
+
+        Raises:
+            UnsupportedThreat: another norm.
+            InputError: no radius, or one for each image; no step, or a negative warm-up.
+        """
+        radius = self.threat.radius
+        if self.threat.p != math.inf:
+            raise UnsupportedThreat(
+                f"{what} moves by the sign of the gradient, within the maximum norm; got {self.threat.name}, "
+                "expected linf"
+            )
+        if isinstance(radius, Tensor) or not math.isfinite(radius):
+            raise InputError(f"the radius is {radius}; expected one finite number for all images")
+        if not 0 < self.step_size < math.inf:
+            raise InputError(f"step_size is {self.step_size}; expected a fraction of the radius, above 0")
+        at_least("warmup", self.warmup, 0)
+
+    def radius_at(self, epochs: float) -> float:
+        """Return the radius when so many epochs are done: the threat's, or in the warm-up a part of it."""
+        whole = float(self.threat.radius)
+        return whole if epochs >= self.warmup else whole * epochs / self.warmup
+
+    def whole_at(self, epoch: int) -> bool:
+        """Whether the radius was whole when an epoch, 1 for the first, ended."""
+        return epoch >= self.warmup

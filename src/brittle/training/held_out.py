@@ -14,11 +14,10 @@ from brittle.errors import InputError
 from brittle.identity.content import digest_of_tensor
 from brittle.metrics import Estimate, proportion
 from brittle.threats import Threat
-from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.accuracy import accuracy
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.epoch import Epoch
-from brittle.training.free import FreeTraining
+from brittle.training.growing import Growing
 from brittle.training.universal_pool import Hardening
 from brittle.types import Images, Labels
 
@@ -28,7 +27,7 @@ HALF = 0.5
 """Of a robust accuracy: what is left below this fraction of it has collapsed."""
 SOME = 0.2
 """A robust accuracy from which a collapse is one; below it there was little to lose."""
-WITHIN_RADIUS = (AccumulatedTraining, AdversarialTraining, FreeTraining)
+WITHIN_RADIUS = (AdversarialTraining, Growing)
 """Trainings within a radius that may grow."""
 
 
@@ -96,7 +95,7 @@ class HeldOut:
         found: dict[str, float] = {"held_out_accuracy": accuracy(module, self.images, self.labels)}
         own = adversarial if isinstance(adversarial, AdversarialTraining) and adversarial.threat.bounded else None
         threat = self.threat or (own and own.threat)
-        if threat is None and isinstance(adversarial, AccumulatedTraining | FreeTraining):
+        if threat is None and isinstance(adversarial, Growing):
             threat = adversarial.threat
         if self.attack is None or threat is None:
             return replace(epoch, **found)

@@ -43,7 +43,7 @@ def check_trainable(module: nn.Module, images: Images, labels: Labels) -> int:
         ModelError: a network that fails on such images, outputs that are not logits or no gradient leads through, and
             weights that are no numbers or in half precision.
     """
-    _check_images(images, labels)
+    check_images(images, labels)
     _check_weights(module)
     module.eval()
     with torch.enable_grad():
@@ -54,12 +54,21 @@ def check_trainable(module: nn.Module, images: Images, labels: Labels) -> int:
             "forward for detach(), torch.no_grad() or an argmax"
         )
     classes = logits.shape[1]
+    check_classes(labels, classes)
+    return classes
+
+
+def check_classes(labels: Labels, classes: int) -> None:
+    """Refuse labels that are no class of a network.
+
+    Raises:
+        LabelError: with the lowest and the highest.
+    """
     first, last = labels.aminmax()
     if first < 0 or last >= classes:
         raise LabelError(
             f"labels reach from {first} to {last}, but the network has {classes} classes (0 to {classes - 1})"
         )
-    return classes
 
 
 def first_logits(module: nn.Module, images: Images) -> Tensor:
@@ -80,7 +89,12 @@ def first_logits(module: nn.Module, images: Images) -> Tensor:
         ) from error
 
 
-def _check_images(images: Images, labels: Labels) -> None:
+def check_images(images: Images, labels: Labels) -> None:
+    """Refuse images and labels that no network is trained on, or measured by after an epoch.
+
+    Raises:
+        InputError: no images, or something else; BoundsError and LabelError are kinds of it.
+    """
     if not all(isinstance(one, Tensor) for one in (images, labels)):  # pyright: ignore[reportUnnecessaryIsInstance]
         what = f"images are {seen(images)} and labels {seen(labels)}"
         raise InputError(f"{what}; expected tensors: torch.as_tensor(...) makes one of an array or a list")

@@ -95,7 +95,7 @@ class Size:
 
     Attributes:
         recipe: of A and A'.
-        shipped: whether A is the network that comes with the package, trained by that recipe.
+        shipped: the name by which A comes with the package, trained by that recipe; "" where the study trains it.
         plain: how B is trained, on images as they are.
     """
 
@@ -131,7 +131,7 @@ NOTES = (
     "matters where the change must hold elsewhere.",
     "B is here MNIST-B of the ADef paper, trained on images as they are; the paper takes an architecture of Tramèr et "
     "al. and does not say how it was trained.",
-    f"Scale small: A is the network that comes with the package, in full, trained on 60,000 images by the recipe "
+    "Scale small: A is the network that comes with the package, in full, trained on 60,000 images by the recipe "
     "madry-mnist-quick (attacks of one step that go on from epoch to epoch, 25 epochs, twenty minutes on two cores); "
     f"A' is trained by the study in the same way, B in 2 epochs; {TEST} test images. Scale paper: 84 epochs (100,000 "
     "steps of 50 images), for A and A' on PGD of 40 steps, all test images.",
