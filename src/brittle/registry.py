@@ -16,10 +16,12 @@ from brittle.threats import THREATS
 
 if TYPE_CHECKING:
     from brittle.core.attack import Attack
+    from brittle.physical import Channel
     from brittle.universal.search import UniversalAttack
 
 __all__ = [
     "ATTACKS",
+    "CHANNELS",
     "CHECKS",
     "COMBINATORS",
     "DEFENCES",
@@ -136,6 +138,15 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
     "a subclass of brittle.defences.Defence",
 )
 """Ways to make a network harder to break; called with their settings."""
+
+CHANNELS: "Registry[type[Channel]]" = Registry(
+    "channel",
+    {},
+    "brittle.channels",
+    _subclass_of("brittle.physical:Channel"),
+    "a subclass of brittle.physical.Channel",
+)
+"""What may happen to images on their way to a network; called with their settings."""
 
 CHECKS: Registry[Any] = Registry(
     "check",

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from brittle.classifiers.behind import Behind
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.surrogate import Surrogate, without_gradient
 from brittle.defences.defence import MARGIN, Adaptive, Defence
@@ -69,26 +70,4 @@ class InputTransformation(Defence):
             return self.transform((images - lower) / span) * span + lower
 
     def _behind(self, classifier: Classifier, stage: Callable[[Tensor], Tensor]) -> Classifier:
-        lower, span = classifier.bounds.lower, classifier.bounds.span
-        return classifier.around(_Behind(stage, classifier.module, lower, span, self.models()))
-
-
-class _Behind(nn.Module):
-    """A network behind a stage that takes images from 0 to 1, and asks models, shared with others, of its own."""
-
-    def __init__(
-        self,
-        stage: Callable[[Tensor], Tensor],
-        module: nn.Module,
-        lower: float,
-        span: float,
-        models: tuple[nn.Module, ...],
-    ):
-        super().__init__()
-        self.stage, self.module, self.lower, self.span = stage, module, lower, span
-        self.models = models  # not registered: they keep their device and mode, and are no weights of the network
-
-    def forward(self, images: Tensor) -> object:
-        if (self.lower, self.span) == (0, 1):
-            return self.module(self.stage(images))
-        return self.module(self.stage((images - self.lower) / self.span) * self.span + self.lower)
+        return classifier.around(Behind(stage, classifier.module, classifier.bounds, self.models()))

@@ -1,0 +1,103 @@
+"""What happens to an image on its way to a network: a seeded transformation of a batch."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.base.seeds import Streams
+from brittle.classifiers.behind import Behind
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.surrogate import Surrogate
+from brittle.errors import InputError
+from brittle.types import Images
+
+WIDEST_SEED = 2**62
+"""Seeds of single passes are drawn below it."""
+
+
+@dataclass(frozen=True)
+class Channel(ABC):
+    """A transformation of images: its strengths are its fields, all with defaults.
+
+    Subclasses give `transform`. What it does to an image depends on the seed and that image's id alone: not on its
+    neighbours, its place, or the size of the batch; the bits are the same on every run.
+
+    Attributes:
+        title: in tables, such as "Gaussian blur".
+        random: whether it draws random numbers.
+        differentiable: whether automatic differentiation goes through `transform`; otherwise an attack goes back
+            through the identity in its place (BPDA).
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Darker(Channel):
+        ...     factor: float = 0.5
+        ...     def transform(self, images: Images, streams: Streams) -> Images:
+        ...         return images * self.factor
+        >>> Darker()(torch.ones(1, 1, 1, 2))
+        tensor([[[[0.5000, 0.5000]]]])
+    """
+
+    title: ClassVar[str] = ""
+    random: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+
+    @abstractmethod
+    def transform(self, images: Images, streams: Streams) -> Images:
+        """Return what becomes of images.
+
+        Args:
+            images: (n, c, h, w), float, from 0 to 1, of any number of channels and any size; not to be written into.
+            streams: random numbers, one stream per image in their order.
+
+        Returns:
+            New images of the same shape and type, from 0 to 1.
+        """
+
+    def __call__(self, images: Images, *, seed: int = 0, ids: Tensor | None = None) -> Images:
+        """Send images through.
+
+        Args:
+            images: (n, c, h, w), float, from 0 to 1.
+            seed: of its random numbers.
+            ids: which image is which, int64 (n,), such as positions in a data set; 0 to n - 1 by default. An image of
+                the same id gets the same numbers, in any batch.
+
+        Raises:
+            InputError: anything but a batch of float images from 0 to 1, or another number of ids.
+        """
+        _check(images)
+        ids = torch.arange(len(images)) if ids is None else ids
+        if ids.shape != (len(images),) or ids.dtype != torch.int64:
+            raise InputError(
+                f"ids are {ids.dtype} {tuple(ids.shape)}; expected int64 ({len(images)},), one for each image"
+            )
+        return self.transform(images, Streams(seed, ids.to(images.device), images.dtype))
+
+    def before(self, classifier: Classifier) -> Classifier:
+        """Return a classifier that sees images only through this channel.
+
+        A random channel becomes a randomised classifier: every pass draws anew, from torch's global random state, and
+        the same for all images of the pass. So the draws of an attack (`eot_samples`) are expectation over
+        transformation (Athalye, Engstrom, Ilyas & Kwok, ICML 2018, arXiv:1707.07397), and what it finds is robust to
+        the channel. The module of the given classifier is called by the new one, and stays as it is.
+        """
+        stage = self._pass_through if self.differentiable else Surrogate(self._pass_through)
+        return classifier.around(Behind(stage, classifier.module, classifier.bounds))
+
+    def _pass_through(self, images: Images) -> Images:
+        seed = int(torch.randint(WIDEST_SEED, ())) if self.random else 0
+        ids = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        return self.transform(images, Streams(seed, ids, images.dtype))
+
+
+def _check(images: Images) -> None:
+    if images.ndim != 4 or not images.is_floating_point():
+        raise InputError(f"images are {images.dtype} {tuple(images.shape)}; expected float (n, c, h, w)")
+    if images.numel():
+        low, high = (float(end) for end in images.aminmax())
+        if not (low >= -1e-6 and high <= 1 + 1e-6):
+            raise InputError(f"images range from {low:.4g} to {high:.4g}; expected values from 0 to 1")
