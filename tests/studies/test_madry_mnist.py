@@ -7,11 +7,12 @@ import torch
 
 from brittle import Attack, Lp, Targeted, Untargeted, run
 from brittle.attacks.pgd import PGD
+from brittle.core.goal import ALL_THE_WAY
 from brittle.evaluation.recipes import Recipe, adversarial_recipe
 from brittle.metrics import Estimate
 from brittle.studies import Setting, run_study
 from brittle.studies.madry import mnist as madry_mnist
-from brittle.studies.madry.mnist import FAR, KAPPA, LINES, Attempt, Line, Size, network
+from brittle.studies.madry.mnist import KAPPA, LINES, Attempt, Line, Size, network
 from brittle.studies.shared.hardened import HardenedBenchmark
 from brittle.studies.shared.shipped import ShippedBenchmark
 from brittle.training.adversarial import AdversarialTraining
@@ -47,7 +48,7 @@ def test_what_is_wanted_of_the_source():
     assert runner_up.labels.tolist() == [2, 0]
     wanted = {source: Line("PGD", 40, 1, source).goal(labels, clean) for source in ("A", "B")}
     assert all(isinstance(goal, Untargeted) for goal in wanted.values())
-    assert (wanted["A"].confidence, wanted["B"].confidence) == (0.0, FAR)
+    assert (wanted["A"].confidence, wanted["B"].confidence) == (0.0, ALL_THE_WAY)
     assert Line("CW+", 40, 1, "A'").goal(labels, clean).confidence == KAPPA
 
 
@@ -61,7 +62,7 @@ def test_the_networks_differ_and_a_transfer_is_judged_by_the_first_one(setting):
         line.tries,
         networks["A'"].classifier,
         block.images,
-        goal=Untargeted(block.labels, confidence=FAR),
+        goal=Untargeted(block.labels, confidence=ALL_THE_WAY),
         threat=Lp("inf", 0.3),
         ids=block.index,
     )

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.attack import State, Stepwise, at_least
+from brittle.attacks.transferable import Path, Transferable
+from brittle.core.attack import at_least
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
 from brittle.maths.losses import cross_entropy
@@ -16,7 +17,7 @@ from brittle.types import Images
 
 
 @dataclass(frozen=True)
-class SignSteps(Stepwise[State]):
+class SignSteps(Transferable):
     """Steps along a sign, kept within the radius; a subclass says of what.
 
     Attributes:
@@ -30,6 +31,7 @@ class SignSteps(Stepwise[State]):
     steps: int | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         at_least("step_size", self.step_size, 0)
         if self.steps is not None:
             at_least("steps", self.steps, 1)
@@ -52,9 +54,9 @@ class SignSteps(Stepwise[State]):
             replace(self, steps=count).perturb(problem.rows(keep))
         return None
 
-    def start(self, problem: Problem) -> State:
+    def start(self, problem: Problem) -> Path:
         """Begin at the clean image."""
-        return State(problem.images)
+        return self.begun(problem, problem.images)
 
     def length(self, problem: Problem) -> int:
         """The steps given, or the paper's for the radius."""
@@ -62,11 +64,12 @@ class SignSteps(Stepwise[State]):
             return self.steps
         return self.published_steps(float(problem.threat.radius) / problem.classifier.bounds.span)
 
-    def step(self, problem: Problem, state: State, probe: Probe) -> State:
+    def step(self, problem: Problem, state: Path, probe: Probe) -> Path:
         """Move every value by alpha and go back into the ball."""
         stride = self.step_size * problem.classifier.bounds.span
-        moved = probe.points + stride * self.direction(problem, probe).sign()
-        return State(problem.threat.project(problem.images, moved))
+        direction, path = self.climbed(state, self.direction(problem, probe))
+        moved = self.here(state, probe) + stride * direction.sign()
+        return self.onward(problem, path, problem.threat.project(problem.images, moved))
 
     @abstractmethod
     def direction(self, problem: Problem, probe: Probe) -> Images:
@@ -85,6 +88,8 @@ class BasicIterative(SignSteps):
     Attributes:
         step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
         steps: by default the paper's ceil(min(eps + 4, 1.25 eps)) with eps on the 0..255 scale.
+        momentum, diversity, kernel: what makes changes break other networks, see `Transferable`; with momentum it is
+            MI-FGSM, with diversity DI-FGSM, with a kernel TI-FGSM.
 
     Example:
         >>> BasicIterative().published_steps(8 / 255)
@@ -108,6 +113,7 @@ class IterativeLeastLikely(SignSteps):
     Attributes:
         step_size: alpha, as a fraction of the bounds' span; 1/255 in the paper.
         steps: by default those of `BasicIterative`.
+        momentum, diversity, kernel: see `Transferable`.
     """
 
     def direction(self, problem: Problem, probe: Probe) -> Images:

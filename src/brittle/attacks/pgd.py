@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import Loss, objective
+from brittle.attacks.transferable import Path, Transferable
 from brittle.base.rows import column
-from brittle.core.attack import State, Stepwise, at_least, fraction_below_one
+from brittle.core.attack import at_least, fraction_below_one
 from brittle.core.combinators import Restarts
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
@@ -18,7 +19,7 @@ from brittle.types import Images
 
 
 @dataclass(frozen=True)
-class PGD(Stepwise[State]):
+class PGD(Transferable):
     """Steps along the steepest direction, projected on the ball, from random starts.
 
     Madry et al., ICLR 2018, section 2.1 (arXiv:1706.06083): x_{t+1} = Project_{x, eps}(x_t + step_size sign grad J(x_t,
@@ -41,6 +42,7 @@ class PGD(Stepwise[State]):
         kappa: for margin: beyond the boundary the margin counts up to here; 50 is the paper's "CW+". An image leaves
             once its goal is met, so kappa has no say in which images break; a goal's `confidence` asks for a margin.
         sparsity: for l1: the fraction of entries that a step leaves alone; 0.99 in the sparse l1 descent's code.
+        momentum, diversity, kernel: what makes changes break other networks, see `Transferable`.
 
     Example:
         >>> PGD(steps=40, restarts=5).restarts
@@ -59,6 +61,7 @@ class PGD(Stepwise[State]):
     sparsity: float = 0.99
 
     def __post_init__(self):
+        super().__post_init__()
         at_least("steps", self.steps, 1)
         at_least("restarts", self.restarts, 1)
         at_least("kappa", self.kappa, 0)
@@ -72,32 +75,33 @@ class PGD(Stepwise[State]):
         else:
             Restarts(replace(self, restarts=1), self.restarts).perturb(problem)
 
-    def start(self, problem: Problem) -> State:
+    def start(self, problem: Problem) -> Path:
         """Draw a point of the ball, or take the clean image."""
         if not self.random_start:
-            return State(problem.threat.zero(problem.images))
+            return self.begun(problem, problem.threat.zero(problem.images))
         bounds = problem.classifier.bounds
-        return State(problem.threat.draw(problem.images, problem.streams, problem.ids, bounds))
+        return self.begun(problem, problem.threat.draw(problem.images, problem.streams, problem.ids, bounds))
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
         return self.steps
 
-    def step(self, problem: Problem, state: State, probe: Probe) -> State:
+    def step(self, problem: Problem, state: Path, probe: Probe) -> Path:
         """Climb and project."""
         threat, bounds = problem.threat, problem.classifier.bounds
         slope = probe.gradient(objective(problem, self.loss, self.kappa))
-        gradient = threat.pulled_back(problem.images, state.x, slope, bounds)
-        here = probe.points if threat.on_images else state.x
+        gradient, path = self.climbed(state, threat.pulled_back(problem.images, state.x, slope, bounds))
+        here = self.here(state, probe) if threat.on_images else state.x
         stride = 2.5 * threat.radius / self.steps if self.step_size is None else self.step_size
         sparse = isinstance(threat, Lp) and threat.p == 1
-        direction = self._sparse(problem, probe, gradient) if sparse else threat.steepest(gradient)
-        return State(threat.project(problem.images, torch.addcmul(here, direction, column(stride, direction))))
+        direction = self._sparse(problem, here, gradient) if sparse else threat.steepest(gradient)
+        moved = torch.addcmul(here, direction, column(stride, direction))
+        return self.onward(problem, path, threat.project(problem.images, moved))
 
-    def _sparse(self, problem: Problem, probe: Probe, gradient: Images) -> Tensor:
+    def _sparse(self, problem: Problem, here: Images, gradient: Images) -> Tensor:
         """Return the signs of the largest entries of the gradient that do not push against the box, with l1-norm 1."""
         bounds = problem.classifier.bounds
-        flat = feasible(gradient, probe.points, bounds.lower, bounds.upper).flatten(1)
+        flat = feasible(gradient, here, bounds.lower, bounds.upper).flatten(1)
         count = max(1, round((1 - self.sparsity) * flat.shape[1]))
         largest = flat.abs().topk(count, dim=1).indices
         chosen = torch.zeros_like(flat).scatter(1, largest, flat.gather(1, largest).sign())

@@ -14,6 +14,9 @@ from brittle.errors import InputError, LabelError
 from brittle.maths.losses import logit_margin, others
 from brittle.types import Labels, Logits, Mask, PerImage
 
+ALL_THE_WAY = 1e9
+"""A confidence, in logits, that no point has: a search for it goes on to its last step and ends with the largest
+margin, as is wanted of a change that shall break other networks, too."""
 ROUNDING = 4
 """Units in the last place of the largest logit by which one class may round otherwise than its copy."""
 

@@ -8,7 +8,7 @@ import torch
 from brittle.attacks.fgsm import FGSM
 from brittle.attacks.pgd import PGD
 from brittle.core.attack import Attack
-from brittle.core.goal import Goal, Targeted, Untargeted
+from brittle.core.goal import ALL_THE_WAY, Goal, Targeted, Untargeted
 from brittle.core.run import run
 from brittle.evaluation.recipes import Recipe, adversarial_recipe
 from brittle.maths.losses import others
@@ -26,8 +26,6 @@ TABLE = "madry_mnist"
 EPS, STEP = 0.3, 0.01
 TEST = 500
 """Test images at the small scale."""
-FAR = 1e3
-"""A margin in logits that no point reaches: the source goes on to the end, for what is farthest beyond its boundary."""
 KAPPA = 50.0
 """Of CW+, in logits."""
 
@@ -72,7 +70,7 @@ class Line:
             return Targeted(others(clean, labels).argmax(1))
         if self.source == "A" or self.attack == "CW":
             return Untargeted(labels)
-        return Untargeted(labels, confidence=KAPPA if self.attack == "CW+" else FAR)
+        return Untargeted(labels, confidence=KAPPA if self.attack == "CW+" else ALL_THE_WAY)
 
 
 def _line(row: Sequence[Figure]) -> Line:
