@@ -3,7 +3,8 @@
 torchattacks, foolbox and ART import as they are. adv-lib's package `adv_lib.attacks` imports all of its attacks, one of
 which needs torchvision, and its PGD's file imports visdom for the type of an argument that stays None. Neither package
 is needed for the attacks run here, so within the benchmark's process alone `adv_lib.attacks` is a package without its
-`__init__` (the attacks' own files are found and run as they are), and `visdom` is an empty module.
+`__init__` (the attacks' own files are found and run as they are), and `visdom` is an empty module. torchattack imports
+torchvision's transforms, which its wrapper of named networks and two attacks not run here use: these are mocks.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 
 def peer(name: str) -> Any:
@@ -32,6 +34,9 @@ def peer(name: str) -> Any:
     if root == "adv_lib":
         _without_init("adv_lib.attacks")
         sys.modules.setdefault("visdom", ModuleType("visdom"))
+    if root == "torchattack" and "torchvision" not in sys.modules:
+        names = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
+        sys.modules |= {one: MagicMock(spec=None) for one in names}
     if root == "art":  # on import it writes a configuration file into the home directory
         home, os.environ["HOME"] = os.environ.get("HOME", ""), tempfile.mkdtemp(prefix="art-")
         try:

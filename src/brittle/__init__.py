@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from brittle.attacks.superdeepfool import SuperDeepFool
     from brittle.attacks.support_descent import SupportDescent
     from brittle.base.bounds import Bounds
+    from brittle.blackbox.transfer import Transfer, transfer_matrix
     from brittle.classifiers.classifier import Classifier
+    from brittle.classifiers.ensemble import at_size, ensemble
     from brittle.classifiers.surrogate import Surrogate
     from brittle.core.attack import Attack, State, Stepwise
     from brittle.core.combinators import Cascade, Restarts, SmallestRadius
@@ -112,7 +114,9 @@ _NAMES = {
     "brittle.attacks.support_descent": "SupportDescent",
     "brittle.core.attack": "Attack State Stepwise",
     "brittle.base.bounds": "Bounds",
+    "brittle.blackbox.transfer": "Transfer transfer_matrix",
     "brittle.classifiers.classifier": "Classifier",
+    "brittle.classifiers.ensemble": "at_size ensemble",
     "brittle.core.combinators": "Cascade Restarts SmallestRadius",
     "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
     "brittle.core.probe": "Probe",
@@ -229,6 +233,7 @@ __all__ = [
     "Surrogate",
     "Targeted",
     "Threat",
+    "Transfer",
     "UniversalAscent",
     "UniversalAttack",
     "UniversalDeepFool",
@@ -237,14 +242,17 @@ __all__ = [
     "UnsupportedThreat",
     "Untargeted",
     "__version__",
+    "at_size",
     "audit",
     "audit_defence",
+    "ensemble",
     "find_universal",
     "open_network",
     "open_source",
     "run",
     "run_study",
     "train",
+    "transfer_matrix",
     "use_limits",
     "write_report",
 ]

@@ -22,6 +22,7 @@ from brittle.metrics.rates import (
 from brittle.metrics.rows import common_images, nearest_examples
 from brittle.metrics.segmentation import agreement, intersection_over_union, mean_iou, pixel_confusion
 from brittle.metrics.sizes import mean_size, median_size, minimal_sizes, quantization_cost, rho_adv, size_quantiles
+from brittle.metrics.transfer import transfer_rate
 from brittle.metrics.universal import (
     LabelEdge,
     LabelGraph,
@@ -86,5 +87,6 @@ __all__ = [
     "size_quantiles",
     "smallest_sizes",
     "success_rate",
+    "transfer_rate",
     "without_interval",
 ]

@@ -1,0 +1,127 @@
+"""Changes made for some networks, shown to others: how far an attack reaches that knows only a stand-in."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from brittle.arguments import Count, Seed, Within, checked
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.ensemble import ensemble
+from brittle.classifiers.frozen import preserving_state
+from brittle.core.attack import Attack
+from brittle.core.goal import ALL_THE_WAY
+from brittle.core.result import Result
+from brittle.core.run import run
+from brittle.errors import InputError
+from brittle.maths.losses import mistaken
+from brittle.metrics import Estimate, transfer_rate
+from brittle.threats import Threat
+from brittle.types import Images, Labels, Mask
+
+Source = Classifier | Sequence[Classifier]
+"""A network, or several of which the mean of the logits is attacked."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What changes made for some networks do to others.
+
+    Attributes:
+        rates: by source, then by target: how many images break the target, of those that both get right.
+        results: by source, what `run` returned: the changed images, and what the source itself makes of them.
+    """
+
+    rates: Mapping[str, Mapping[str, Estimate]]
+    results: Mapping[str, Result]
+
+    def table(self) -> pa.Table:
+        """Return a row for each pair, with the interval and the number of images."""
+        rows = [
+            {"source": source, "target": target, "rate": one.value, "low": one.low, "high": one.high, "images": one.n}
+            for source, of_source in self.rates.items()
+            for target, one in of_source.items()
+        ]
+        return pa.Table.from_pylist(rows)
+
+
+@checked
+def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a question of its own
+    attack: Attack,
+    sources: Mapping[str, Source],
+    targets: Mapping[str, Classifier],
+    images: Images,
+    labels: Labels | None = None,
+    *,
+    threat: Threat,
+    seed: Seed = 0,
+    batch: Count = 64,
+    confidence: Annotated[float, Within(0)] = ALL_THE_WAY,
+    progress: Callable[[str, int], None] | None = None,
+) -> Transfer:
+    """Attack some networks, and show others what came out.
+
+    A change that barely breaks its own network breaks few others, so an attack goes on to its last step by default and
+    ends with the point of the largest margin (`confidence`). Attacks that search for the smallest change have no use
+    for that: give 0, or the margin that they are to reach.
+
+    Args:
+        attack: the method, such as `BasicIterative(steps=10, step_size=1.6 / 255, momentum=1)`.
+        sources: what is attacked, by name; several networks together are attacked by the mean of their logits.
+        targets: what is shown the changed images, by name. Networks of another input size: `at_size`.
+        images: (n, c, h, w), within the bounds of all of them.
+        labels: (n,) true classes; by default the class that each network gives the clean image counts as its right one.
+        threat: how changes are measured and how large they may be.
+        seed: of the random draws.
+        batch: most images in one forward pass.
+        confidence: by how many logits a change is to break its source while it is searched for, see `run`.
+        progress: told the source and the number of images finished.
+
+    Raises:
+        InputError: no sources or targets, a pair of networks that gets no image right, or as `run`.
+
+    Example:
+        >>> from brittle import FGSM, Lp
+        >>> nets = [Classifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))) for _ in range(2)]
+        >>> targets = {"one": nets[0], "two": nets[1]}
+        >>> found = transfer_matrix(FGSM(), {"one": nets[0]}, targets, torch.rand(8, 1, 2, 2), threat=Lp("inf", 1))
+        >>> found.table().num_rows
+        2
+    """
+    for name, given in (("sources", sources), ("targets", targets), ("images", images)):
+        if not len(given):
+            raise InputError(f"there are no {name}; expected at least one")
+    known = {name: _right(target, images, labels, batch) for name, target in targets.items()}
+    rates: dict[str, dict[str, Estimate]] = {}
+    results: dict[str, Result] = {}
+    for name, source in sources.items():
+        attacked = source if isinstance(source, Classifier) else ensemble(source)
+        tell = None if progress is None else lambda count, name=name: progress(name, count)
+        asked: dict[str, Any] = {"threat": threat, "seed": seed, "batch": batch, "confidence": confidence}
+        result = results[name] = run(attack, attacked, images, labels, progress=tell, **asked)
+        right = ~result.already.cpu()
+        rates[name] = {}
+        for other, target in targets.items():
+            before, wanted = known[other]
+            broken = mistaken(_asked(target, result.adversarial, batch), wanted)
+            rates[name][other] = transfer_rate(right.numpy(), before.numpy(), broken.numpy())
+    return Transfer(rates, results)
+
+
+def _right(target: Classifier, images: Images, labels: Labels | None, batch: int) -> tuple[Mask, Labels]:
+    """Return which clean images a network gets right, and what is right; what has no finite output is never right."""
+    logits = _asked(target, images, batch)
+    wanted = logits.argmax(1) if labels is None else labels.cpu()
+    return (logits.argmax(1) == wanted) & torch.isfinite(logits).all(1), wanted
+
+
+def _asked(classifier: Classifier, images: Tensor, batch: int) -> Tensor:
+    """Return the logits of images, on the CPU."""
+    with preserving_state(classifier.module), torch.no_grad():
+        parts = [part.to(classifier.device, classifier.dtype) for part in images.split(batch)]
+        return torch.cat([classifier.logits(part).cpu() for part in parts])
