@@ -60,8 +60,15 @@ def test_only_images_that_both_get_right_count():
 
 def test_no_image_that_both_get_right_is_an_error():
     labels = torch.tensor([0, 0, 0, 1])
-    with pytest.raises(InputError, match="there is none of 4 images that both networks get right"):
+    with pytest.raises(InputError, match="there is none of 4 images that a source and a target get right"):
         transfer_matrix(FGSM(), {"a": FIRST}, {"b": OPPOSITE}, IMAGES, labels, threat=Lp("inf", 0.1))
+
+
+def test_a_pair_without_an_image_that_both_get_right_has_no_rate():
+    labels = torch.tensor([0, 0, 0, 1])
+    targets = {"b": OPPOSITE, "c": TWIN}
+    found = transfer_matrix(FGSM(), {"a": FIRST}, targets, IMAGES, labels, threat=Lp("inf", 0.1))
+    assert list(found.rates["a"]) == ["c"]
 
 
 def test_nothing_to_attack_or_to_ask_is_an_error():

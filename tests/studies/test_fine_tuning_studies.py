@@ -88,7 +88,7 @@ def test_a_damaged_course_is_made_again(setting, short):
     before = tuned(setting).before()
     (path,) = (setting.folder / "courses").glob("*.json")
     content = json.loads(path.read_text())
-    content["points"][0]["error"]["value"] = 0.0
+    content["content"][0]["error"]["value"] = 0.0
     path.write_text(json.dumps(content))
     assert tuned(setting).before() == before
     path.write_text("{")

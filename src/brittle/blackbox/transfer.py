@@ -33,7 +33,8 @@ class Transfer:
     """What changes made for some networks do to others.
 
     Attributes:
-        rates: by source, then by target: how many images break the target, of those that both get right.
+        rates: by source, then by target: how many images break the target, of those that both get right; a pair that
+            gets no image right has none.
         results: by source, what `run` returned: the changed images, and what the source itself makes of them.
     """
 
@@ -83,7 +84,7 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
         progress: told the source and the number of images finished.
 
     Raises:
-        InputError: no sources or targets, a pair of networks that gets no image right, or as `run`.
+        InputError: no sources or targets, no image that any two of them get right, or as `run`.
 
     Example:
         >>> from brittle import FGSM, Lp
@@ -109,7 +110,13 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
         for other, target in targets.items():
             before, wanted = known[other]
             broken = mistaken(_asked(target, result.adversarial, batch), wanted)
-            rates[name][other] = transfer_rate(right.numpy(), before.numpy(), broken.numpy())
+            if (right & before).any():
+                rates[name][other] = transfer_rate(right.numpy(), before.numpy(), broken.numpy())
+    if not any(rates.values()):
+        raise InputError(
+            f"there is none of {len(images)} images that a source and a target get right; look at the labels, and at "
+            "what the networks say of the images"
+        )
     return Transfer(rates, results)
 
 

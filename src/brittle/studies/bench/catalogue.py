@@ -73,6 +73,12 @@ _ONE_PIXEL = (
     "Evolutionary Computation 2019, arXiv:1710.08864"
 )
 _FAULTS = "the sources of each check stand in docs/health.md"
+_TRANSFER = (
+    "Y. Dong et al., Boosting adversarial attacks with momentum, CVPR 2018, arXiv:1710.06081; C. Xie et al., "
+    "Improving transferability of adversarial examples with input diversity, CVPR 2019, arXiv:1803.06978; Y. Dong et "
+    "al., Evading defenses to transferable adversarial examples by translation-invariant attacks, CVPR 2019, "
+    "arXiv:1904.02884"
+)
 _UAP = (
     "S.-M. Moosavi-Dezfooli, A. Fawzi, O. Fawzi, P. Frossard, Universal adversarial perturbations, CVPR 2017, "
     "arXiv:1610.08401"
@@ -188,6 +194,11 @@ LISTED: dict[str, Listed] = {
         "faults.study:PLANTED_FAULTS",
         "Evaluation health: planted faults and their sound twins",
         _FAULTS,
+    ),
+    "transfer": Listed(
+        "transfer.matrix:TRANSFER",
+        "Changes made on some networks, shown to others: momentum, diverse inputs, smooth gradients, ensembles",
+        _TRANSFER,
     ),
     "uap-cross-model": Listed(
         "uap.cross_model:UAP_CROSS_MODEL",

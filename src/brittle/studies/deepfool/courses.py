@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
@@ -11,19 +10,14 @@ from torch import nn
 from brittle.attacks.deepfool import DeepFool
 from brittle.attacks.fgsm import FGSM
 from brittle.data import Fit, Source, open_source
-from brittle.errors import OverLimit
 from brittle.evaluation.training_run import in_memory
-from brittle.files import write_atomically
-from brittle.identity.compare import fingerprint, stated
-from brittle.identity.sources import own_digest
 from brittle.metrics import Estimate
 from brittle.models import Network
-from brittle.reading import read_json
-from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.studies.bench.cells import plain_value, value_of
 from brittle.studies.deepfool.fast_gradient_sign import Found, smallest_eps
 from brittle.studies.deepfool.methods import ByDeepFool, ByFastGradientSign, ErrorRate
 from brittle.studies.shared.inference_form import trainable
+from brittle.studies.shared.kept_content import kept_content
 from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp
 from brittle.training.accuracy import accuracy
@@ -222,25 +216,10 @@ class FineTuned:
     def _kept(self, of: Tuning | str, make: Callable[[], list[Point]]) -> list[Point]:
         """Return what lies in the study's folder of courses, made now where there is nothing whole."""
         about = asdict(of) if isinstance(of, Tuning) else of
-        key = fingerprint(stated({**self.identity(), "of": about, "brittle's code": own_digest()}))
-        path = self.subject.setting.folder / "courses" / f"{self.subject.origin.architecture}-{key[:16]}.json"
-        points = _read(path, key)
-        if points is None:
-            points = make()
-            content = sealed({"key": key, "points": [point.plain() for point in points]})
-            write_atomically(path, (stated(content) + "\n").encode())
-        return points
+        place = f"courses/{self.subject.origin.architecture}"
+        identity = {**self.identity(), "of": about}
+        points = kept_content(self.subject.setting, place, identity, lambda: [point.plain() for point in make()])
+        return [Point.of(point) for point in points]
 
     def _tell(self, line: str) -> None:
         self.subject.setting.tell(f"{self.subject.origin.row}: {line}")
-
-
-def _read(path: Path, key: str) -> list[Point] | None:
-    """Read a course; None where there is none, or where the file is damaged or of another one."""
-    try:
-        content = read_json(path)
-        if content["key"] != key or broken_seal(content):
-            return None
-        return [Point.of(point) for point in content["points"]]
-    except (OSError, OverLimit, ValueError, KeyError, TypeError, AttributeError):
-        return None

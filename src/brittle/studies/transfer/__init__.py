@@ -1,0 +1,1 @@
+"""Changes made on some networks, shown to others."""

@@ -1,0 +1,96 @@
+"""Networks of photographs that all see the same images, each at its own size."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import torch
+
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.ensemble import at_size
+from brittle.data import Fit, Source, open_source
+from brittle.errors import BrittleError, DataError, InputError
+from brittle.studies.bench.study import Setting
+from brittle.studies.shared.photographs import SAMPLE, Photographs, View
+from brittle.types import Images, Labels
+
+SIZE = 224
+"""Height and width of the images that all networks share."""
+
+
+class SharedPhotographs:
+    """Networks with the same photographs; nothing is opened or read before it is asked for.
+
+    Args:
+        views: the networks.
+        setting: what the user chose.
+        images: most photographs at the small scale.
+    """
+
+    def __init__(self, views: Sequence[View], setting: Setting, images: int):
+        self.views, self.setting, self.images = {view.row: view for view in views}, setting, images
+        self._classifiers: dict[str, Classifier] = {}
+
+    def _given(self, name: str) -> Photographs:
+        return Photographs(self.views[name], self.setting)
+
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """The digests of the networks that can be had, by name.
+
+        Raises:
+            BrittleError: none can; it says what the first one misses.
+        """
+        found: dict[str, str] = {}
+        missing: BrittleError | None = None
+        for name in self.views:
+            try:
+                found[name] = self._given(name).network.digest
+            except BrittleError as error:
+                missing = missing or error
+        if not found:
+            raise missing or InputError("there are no networks")
+        return found
+
+    def check(self, name: str) -> None:
+        """Raise what keeps a network from being had."""
+        if name not in self.digests:
+            _ = self._given(name).network
+
+    def classifier(self, name: str) -> Classifier:
+        """Return a network that takes the shared images."""
+        if name not in self._classifiers:
+            network = self._given(name).network
+            _, height, width = network.input_shape or (3, SIZE, SIZE)
+            self._classifiers[name] = at_size(Classifier(network.module), (height, width))
+        return self._classifiers[name]
+
+    @cached_property
+    def source(self) -> Source:
+        """All photographs.
+
+        Raises:
+            DataError: they have no labels.
+        """
+        source = open_source(str(self.setting.data_file(SAMPLE)), fit=Fit(3, SIZE, SIZE))
+        if not source.classes and not len(source):
+            raise DataError(f"{source.spec} holds no images")
+        return source
+
+    @cached_property
+    def shown(self) -> tuple[Images, Labels]:
+        """The photographs of the scale, drawn by the seed, and their labels."""
+        order = torch.randperm(len(self.source), generator=torch.Generator().manual_seed(self.setting.seed))
+        chosen = order if self.setting.scale == "paper" else order[: self.images]
+        blocks = list(self.source.blocks(100))
+        images, labels = torch.cat([one.images for one in blocks]), torch.cat([one.labels for one in blocks])
+        return images[chosen], labels[chosen]
+
+    def identity(self) -> dict[str, object]:
+        """Everything of networks and images that determines a figure."""
+        return {
+            "networks": dict(self.digests),
+            "data": self.source.digest(),
+            "images": self.images if self.setting.scale == "small" else len(self.source),
+            "seed": self.setting.seed,
+            "device": self.setting.device.partition(":")[0],
+        }
