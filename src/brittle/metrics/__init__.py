@@ -1,5 +1,6 @@
 """Numbers from the rows of attacks: pure functions of Arrow tables, each rate with its interval. Never runs a model."""
 
+from brittle.metrics.alike import class_entropy, difference, pairwise_similarity
 from brittle.metrics.classes import ClassRow, per_class
 from brittle.metrics.confusion import Pair, confusion_matrix, label_pairs
 from brittle.metrics.curves import Curve, Outcome, median_smallest, security_curve, smallest_sizes
@@ -46,11 +47,13 @@ __all__ = [
     "agreement",
     "broken",
     "caught",
+    "class_entropy",
     "clean_accuracy",
     "common_images",
     "confusion_matrix",
     "correlation",
     "depth_errors",
+    "difference",
     "dimensions",
     "false_alarms",
     "fooling_rate",
@@ -72,6 +75,7 @@ __all__ = [
     "nearest_examples",
     "optimality",
     "pair_means",
+    "pairwise_similarity",
     "per_class",
     "pixel_confusion",
     "proportion",

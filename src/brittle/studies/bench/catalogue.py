@@ -235,6 +235,11 @@ LISTED: dict[str, Listed] = {
         "How many images a new universal perturbation fools after training on a pool of them",
         _UAP + ", the section on fine-tuning",
     ),
+    "units-and-directions": Listed(
+        "units.directions:UNITS_AND_DIRECTIONS",
+        "What single units of a layer answer to, and what random directions do",
+        _LBFGS + ", section 3",
+    ),
 }
 """The studies that come with brittle."""
 
