@@ -80,7 +80,7 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, of a study, a training, a universal perturbation or of `corrupt`."
+            help="The folder of an audit, finished or not, of a study, training, universal perturbation or `corrupt`."
         ),
     ],
     out: Annotated[

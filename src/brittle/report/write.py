@@ -29,7 +29,8 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
 
     Args:
         run: the folder of an audit, finished or not, of a study, a training, a universal perturbation or of `corrupt`,
-            or a file in it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its rows.
+            or a file in it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its
+            rows.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
             NAME.html beside the file of an earlier version. There a page replaces the one before.
         force: replace another page at `out`; what is no page of brittle always stays.

@@ -1,6 +1,7 @@
 """The folder of a measurement under corruptions: which images were right, cell by cell, and what that comes to."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from brittle.runs.kinds import CORRUPTED, CORRUPTED_FILE, CORRUPTIONS
 from brittle.runs.result_manifests import CorruptionsManifest
 from brittle.runs.results import ResultFolder
 
+OURS = re.compile(r"(clean|[a-z-]+-[1-5])\.(json|png)")
+"""Names of cells and of their pictures."""
 CLEAN = "clean"
 """The cell of the images as they are."""
 
@@ -65,8 +68,8 @@ class CorruptionsFolder(ResultFolder[CorruptionsManifest]):
         write_atomically(self.path / CORRUPTED_FILE, _json({"identity": self.manifest.identity, "cells": {**cells}}))
 
     def files_of_work(self) -> Iterable[Path]:
-        """The file of all cells, the cells and their pictures."""
-        cells = (self.path / CORRUPTED / f"{name}{ending}" for name in self.names for ending in (".json", ".png"))
+        """The file of all cells, the cells and their pictures, of whichever measurement lies there."""
+        cells = (file for file in (self.path / CORRUPTED).glob("*") if OURS.fullmatch(file.name))
         return (*super().files_of_work(), *cells)
 
 
