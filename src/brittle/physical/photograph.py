@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from brittle.arguments import Within, check_fields
 from brittle.base.seeds import Streams
 from brittle.physical.blur import Blur
+from brittle.physical.chain import Chain
 from brittle.physical.channel import Channel
 from brittle.physical.colour_shift import ColourShift
 from brittle.physical.jpeg import JPEGFile
@@ -96,6 +97,4 @@ class Photograph(Channel):
     def transform(self, images: Images, streams: Streams) -> Images:
         """Print and photograph each image."""
         links = self.links()
-        for link in links:
-            images = link.stage(images, streams.branch())
-        return images if links else images.clone()
+        return Chain(links).transform(images, streams) if links else images.clone()
