@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
+from brittle.cli.corrupt import corrupt
 from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
 from brittle.cli.train import train
 from brittle.cli.universal import universal
@@ -70,7 +71,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, train):
+for command in (audit, attack, universal, corrupt, train):
     app.command()(takes_values(command))
 
 
@@ -79,7 +80,7 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, of a study, a training or a universal perturbation."
+            help="The folder of an audit, finished or not, of a study, training, universal perturbation or `corrupt`."
         ),
     ],
     out: Annotated[
@@ -99,7 +100,9 @@ def report(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="attacks, universal, threats, defences, models, data, checks or studies; all by default."),
+        typer.Argument(
+            help="attacks, universal, threats, defences, channels, models, data, checks or studies; all by default."
+        ),
     ] = "all",
 ) -> None:
     """List what there is to choose from, with defaults, and which installed package brings what."""
