@@ -145,7 +145,8 @@ class Compared:
         alike = {kind: pairwise_similarity(standing[chosen].numpy()) for kind, chosen in sets.items()}
         values: dict[str, Estimate | str] = {"images": f"{len(pixels):,}"}
         for name, found in (("entropy", entropies), ("alike", alike)):
-            bounds = (0.0, float(np.log2(TOGETHER))) if name == "entropy" else (-1.0, 1.0)
+            most = 1.0 if self.layer.coarse else float(np.log2(TOGETHER))
+            bounds = (0.0, most) if name == "entropy" else (-1.0, 1.0)
             values |= {f"{name}.{kind}": mean(one, bounds) for kind, one in found.items()}
             values[f"{name}.difference"] = difference(found["units"], found["directions"])
         said = f"Layer {self.layer.name}, {given.shape[1]:,} units that live. {subject.story()}"
