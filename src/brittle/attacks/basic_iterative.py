@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.transferable import Path, Transferable
+from brittle.attacks.transferable import Diversity, KernelRows, Momentum, Path, Transferable
 from brittle.core.attack import at_least
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
@@ -29,6 +29,9 @@ class SignSteps(Transferable):
     needs_radius: ClassVar[bool] = True
     step_size: float = 1 / 255
     steps: int | None = None
+    momentum: Momentum = 0.0
+    diversity: Diversity = 0.0
+    kernel: KernelRows = 1
 
     def __post_init__(self):
         super().__post_init__()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.objective import Loss, objective
-from brittle.attacks.transferable import Path, Transferable
+from brittle.attacks.transferable import Diversity, KernelRows, Momentum, Path, Transferable
 from brittle.base.rows import column
 from brittle.core.attack import at_least, fraction_below_one
 from brittle.core.combinators import Restarts
@@ -59,6 +59,9 @@ class PGD(Transferable):
     loss: Loss = "cross_entropy"
     kappa: float = 0.0
     sparsity: float = 0.99
+    momentum: Momentum = 0.0
+    diversity: Diversity = 0.0
+    kernel: KernelRows = 1
 
     def __post_init__(self):
         super().__post_init__()

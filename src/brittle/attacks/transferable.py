@@ -1,6 +1,6 @@
 """What makes changes found on one network break others: momentum, diverse inputs and smooth gradients."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated
 
@@ -34,7 +34,11 @@ class Path(State):
     left: int = 0
 
 
-@dataclass(frozen=True)
+Momentum = Annotated[float, Within(0)]
+Diversity = Annotated[float, Within(0, 1)]
+KernelRows = Annotated[int, Within(1)]
+
+
 class Transferable(Stepwise[Path]):
     """Steps along a gradient that may be accumulated (MI), taken at diverse inputs (DI) and smoothed (TI).
 
@@ -47,9 +51,10 @@ class Transferable(Stepwise[Path]):
       a Gaussian kernel, with zeros beyond the border, before it is accumulated. Its deviation is a third of its reach,
       as in the authors' code.
 
-    All three are off by default. They help a change to break networks that it was not made on, and cost success on the
-    one that it was made on. An attack ends for an image once this network gets it wrong, which is early for that
-    purpose: `run(..., confidence=ALL_THE_WAY)` goes on to the last step and returns the point of the largest margin.
+    Subclasses have the three as their last fields, off by default. They help a change to break networks that it was not
+    made on, and cost success on the one that it was made on. An attack ends for an image once this network gets it
+    wrong, which is early for that purpose: `run(..., confidence=ALL_THE_WAY)` goes on to the last step and returns the
+    point of the largest margin.
 
     Attributes:
         momentum: of the gradients; 1 in the paper, 0 for none.
@@ -57,9 +62,9 @@ class Transferable(Stepwise[Path]):
         kernel: rows of the kernel, odd; 15 in the paper for 299 x 299 pixels, 1 for none.
     """
 
-    momentum: Annotated[float, Within(0)] = field(default=0.0, kw_only=True)
-    diversity: Annotated[float, Within(0, 1)] = field(default=0.0, kw_only=True)
-    kernel: Annotated[int, Within(1)] = field(default=1, kw_only=True)
+    momentum: Momentum
+    diversity: Diversity
+    kernel: KernelRows
 
     def __post_init__(self):
         if self.kernel % 2 == 0:
