@@ -1,0 +1,1 @@
+"""Networks that only answer: oracles with a budget and a memory, and substitutes that are learnt from their answers."""
