@@ -60,6 +60,10 @@ class Oracle:
         """Queries that the budget leaves; None where there is no end."""
         return None if self.budget is None else max(0, self.budget - sum(self.spent.values()))
 
+    def close(self) -> None:
+        """Let go of the file of answers; harmless when done twice."""
+        self._answers.close()
+
     def __call__(self, images: Images) -> Tensor:
         """Return class numbers (n,), or scores (n, k) where the oracle tells them; see `labels`."""
         return _together(self._answered(images, "attack", None))

@@ -14,6 +14,7 @@ from brittle.cli.attack import attack
 from brittle.cli.audit import audit
 from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
 from brittle.cli.serve import serve
+from brittle.cli.substitute import substitute
 from brittle.cli.train import train
 from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
@@ -71,7 +72,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, train, serve):
+for command in (audit, attack, universal, train, substitute, serve):
     app.command()(takes_values(command))
 
 
@@ -80,7 +81,8 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, of a study, a training or a universal perturbation."
+            help="The folder of an audit, finished or not, of a study, a training, a substitute or a universal "
+            "perturbation."
         ),
     ],
     out: Annotated[

@@ -22,7 +22,7 @@ from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import refuse_pickle, weights_file
 from brittle.plugins import Registry
-from brittle.runs.kinds import kind_in
+from brittle.runs.kinds import TITLES, kind_in
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 """Number formats that a network can be brought to."""
@@ -125,8 +125,8 @@ def _unknown(spec: str, path: Path) -> str:
     """What is wrong with a spec of no known form."""
     if path.suffix == ".safetensors":
         return f"{spec!r} holds weights without a network; name the network and give --weights {spec}"
-    if kind_in(path) == "training":
-        return f"{spec!r} is the folder of a training; name the network that was trained and give --weights {spec}"
+    if (kind := kind_in(path)) in ("training", "substitute"):
+        return f"{spec!r} is the folder of {TITLES[kind]}; name the network that was trained and give --weights {spec}"
     if path.suffix == ".py":
         return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
     near = difflib.get_close_matches(spec, NETWORKS, 1)

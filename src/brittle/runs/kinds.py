@@ -12,6 +12,7 @@ TITLES = {
     "audit": "an audit",
     "universal": "a universal perturbation",
     "training": "a training",
+    "substitute": "a substitute",
     "study": "a study",
 }
 """The kinds of manifests with their articles, as messages name them."""
@@ -27,6 +28,8 @@ PERTURBATION_FILE, ROWS_FILE = "perturbation.safetensors", "rows.parquet"
 """What the folder of a universal perturbation holds."""
 WEIGHTS_FILE, EPOCHS_FILE = "weights.safetensors", "training.json"
 """What the folder of a training holds."""
+SUBSTITUTE_FILE, ANSWERS_FILE = "substitute.json", "answers.sqlite"
+"""What the folder of a substitute holds beside the weights: its rounds, and what the oracle answered."""
 CHECKPOINT_FILE = "checkpoint"
 """What work that was killed goes on from; it is gone once the work is finished."""
 TEACHER_FILE = f"{CHECKPOINT_FILE}.teacher"
@@ -81,5 +84,6 @@ PAGE = Kind("a page", _page)
 RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
 UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))
 TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))
+SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())
