@@ -21,9 +21,9 @@ PURPOSES = {
 }
 """What queries were for, in words."""
 MEANS = {
-    "fooled": "the substitute's class changed, of all",
-    "rate": "transferred, of those that the oracle had right",
-    "wrong": "wrong by the oracle, of all",
+    "fooled": "fools the substitute, of all",
+    "rate": "transfers, of those it had right",
+    "wrong": "oracle wrong, of all",
 }
 """What is measured of an attack, in words."""
 
@@ -56,6 +56,7 @@ def render(story: Mapping[str, Any]) -> str:
     swept = _swept(transfers)
     curves += [_by_radius(norm, lines) for norm, lines in swept.items()]
     settings = story["settings"]
+    counted = f"n = {rounds[-1]['agreement']['n']:,} of all, {transfers[0]['rate']['n']:,} of those it had right"
     return fill(
         "substitute.html",
         drawing_figures(tuple(curves)),
@@ -68,7 +69,8 @@ def render(story: Mapping[str, Any]) -> str:
         transfers=[_transfer(one) for one in transfers],
         queries=[(PURPOSES.get(name, name), f"{count:,}") for name, count in story["queries"].items()],
         spent=f"{sum(story['queries'].values()):,}",
-        about={"rounds": settings["rounds"], **settings["augmentation"], **settings["training"]},
+        counted=counted,
+        about={"rounds": settings["rounds"], **_named("augmentation", settings), **_named("training", settings)},
     )
 
 
@@ -108,6 +110,16 @@ def _estimate(record: Mapping[str, Any]) -> str:
     return f"{percent(found.value)} (95 % interval {interval(found)}, n = {found.n:,})"
 
 
+def _rate(record: Mapping[str, Any]) -> str:
+    found = Estimate(**record)
+    return f"{percent(found.value)} ({interval(found)})"
+
+
+def _named(part: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a part with its name before theirs, as both parts have a `flip`."""
+    return {f"{part}, {name}": value for name, value in settings[part].items()}
+
+
 def _round(one: Mapping[str, Any]) -> tuple[int, list[str]]:
     rates = [percent(float(one[what]["value"])) for what in ("agreement", "accuracy")]
     counts = [f"{int(one[what]):,}" for what in ("images", "queries")]
@@ -116,4 +128,4 @@ def _round(one: Mapping[str, Any]) -> tuple[int, list[str]]:
 
 def _transfer(one: Mapping[str, Any]) -> tuple[str, list[str]]:
     radius = "smallest" if one["radius"] is None else f"{one['norm']} {float(one['radius']):g}"
-    return str(one["attack"]), [radius, *(_estimate(one[what]) for what in MEANS), f"{int(one['queries']):,}"]
+    return str(one["attack"]), [radius, *(_rate(one[what]) for what in MEANS), f"{int(one['queries']):,}"]
