@@ -9,7 +9,7 @@ import torch
 
 from brittle.arguments import Count, Within, fitted
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.frozen import evaluating
 from brittle.endpoint.protocol import Answer, Description
 from brittle.endpoint.server import LOOPBACK, Service, serving
 from brittle.evaluation.subject import opened
@@ -67,10 +67,12 @@ def serve(
     host, port = fitted("host", host, str), fitted("port", port, Port)
     asked = Asked.of(model, None, None, None, options, without=WITHOUT)
     network, classifier = opened(asked.model, device)
-    about = _description(network, classifier, labels_only=fitted("labels_only", labels_only, bool))
-    service = Service(lambda image: _answer(classifier, image, about), about, fitted("budget", budget, Count | None))
-    with serving(service, host, port) as server:
-        yield Served(server.url, service)
+    with _evaluated(classifier):
+        about = _description(network, classifier, labels_only=fitted("labels_only", labels_only, bool))
+        most = fitted("budget", budget, Count | None)
+        service = Service(lambda image: _answer(classifier, image, about), about, most)
+        with serving(service, host, port) as server:
+            yield Served(server.url, service)
 
 
 class Served:
@@ -102,6 +104,22 @@ class Served:
                 tell(f"{plural(now['queries'], 'query', 'queries')}, {plural(now['repeats'], 'repeat')} from memory")
 
 
+@contextmanager
+def _evaluated(classifier: Classifier) -> Generator[None]:
+    """Let a network be in eval mode within the block.
+
+    It is not held as `preserving_state` holds it: who asks may be an attack in another thread of this process, which
+    would wait for the answer with the random states in its hands, and the answer for them.
+    """
+    modes = {part: part.training for part in classifier.module.modules() if hasattr(part, "training")}
+    try:
+        evaluating(classifier.module)
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
 def _description(network: Network, classifier: Classifier, *, labels_only: bool) -> Description:
     """Return what an endpoint says of itself; how many classes there are is seen on a blank image."""
     shape, classes = network.input_shape, classifier.labels
@@ -123,5 +141,5 @@ def _answer(classifier: Classifier, image: Images, about: Description) -> Answer
 
 
 def _logits(classifier: Classifier, image: Images) -> Logits:
-    with preserving_state(classifier.module), torch.no_grad():
+    with torch.no_grad():
         return classifier.checked(image[None].to(classifier.device, classifier.dtype))
