@@ -149,7 +149,9 @@ def _epoch(epoch: Epoch) -> str:
 
 def _round(line: Round) -> str:
     said = f"round {line.number:3d}   {line.images:,} labelled   {line.queries:,} queries   loss {line.loss:.4f}"
-    return f"{said}   agrees {line.agreement.value:.1%}   right {line.accuracy.value:.1%}   {line.seconds:.1f} s"
+    said += f"   agrees {line.agreement.value:.1%}   right {line.accuracy.value:.1%}"
+    said += "" if line.transfer is None else f"   transfers {line.transfer.value:.0%} of {line.transfer.n}"
+    return f"{said}   {line.seconds:.1f} s"
 
 
 def _transfer(line: Transfer) -> str:

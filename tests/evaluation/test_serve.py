@@ -114,8 +114,9 @@ def test_an_oracle_can_stand_in_a_classifier_and_remembers(tmp_path):
     from brittle.endpoint.client import Endpoint
 
     with serve("digits-lenet", port=0, labels_only=True) as served:
-        for _ in range(2):
-            oracle = Oracle(Endpoint(served.url), Answers(tmp_path / "answers.sqlite", served.url), budget=100)
+        answers = tmp_path / "answers.sqlite"
+        oracles = [Oracle(Endpoint(served.url), Answers(answers, served.url), budget=100) for _ in range(2)]
+        for oracle in oracles:
             run(HopSkipJump(), Classifier(oracle, labels=10), IMAGES[:2], threat=Lp(2), budget=30)
         assert served.counts["repeats"] == 0
-        assert served.counts["queries"] == sum(oracle.spent.values())
+        assert served.counts["queries"] == sum(oracles[0].spent.values())

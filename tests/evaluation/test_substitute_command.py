@@ -36,6 +36,7 @@ def make():
     return Linear(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 10))
 """
 FEW = {"max_images": 12, "test": "digits", "test_images": 20, "rounds": 3, "settings": "epochs=2,batch=8,rate=0.1"}
+FEW["each_round"] = 0
 
 
 @pytest.fixture
@@ -92,6 +93,16 @@ def test_what_is_told_is_so(tmp_path: Path, linear: str):
     after = oracle(attacked) != block.labels
     assert made.transfers[1].rate.value == pytest.approx(float(after[right].float().mean()))
     assert made.transfers[1].wrong.value == pytest.approx(float(after.float().mean()))
+
+
+def test_what_transfers_is_told_after_each_round(tmp_path: Path, linear: str):
+    oracle = Counting()
+    made = teach(oracle, tmp_path / "s", linear, each_round=8)
+    last, final = made.rounds[-1].transfer, made.transfers[1]  # 0.3 is usual for images of 1x28x28
+    assert [one.transfer.n for one in made.rounds] == [8, 8, 8]
+    assert made.queries == {"training": 48, "agreement": 20, "rounds": 24, "transfer": 32}
+    assert (final.queries, round(last.value * 8) <= round(final.rate.value * final.rate.n)) == (12, True)
+    assert len(oracle.seen) == len(set(oracle.seen)) == made.spent
 
 
 def test_the_same_call_gives_the_same_and_a_finished_one_is_read(tmp_path: Path, linear: str):
@@ -214,7 +225,7 @@ def test_the_recipes_say_what_they_are():
     assert RECIPES["published"].attacks == ("fgsm", "jsma")
     for recipe in RECIPES.values():  # with its default attacks and radii either stays within the published budget
         labels = recipe.teaching.augmentation.sizes(150, recipe.teaching.rounds)[-1]
-        assert labels + 200 * (1 + 5 + 1) <= 6400
+        assert labels + 200 * (1 + 5 + 1) + 25 * recipe.teaching.rounds <= 6400
     changed = recipe_of("wide", 2, "step=0.05,flip=4", "epochs=3")
     assert (changed.teaching.rounds, changed.teaching.augmentation.flip, changed.training.epochs) == (2, 4, 3)
 
@@ -231,7 +242,7 @@ def test_a_service_teaches_what_the_network_behind_it_does(tmp_path: Path, linea
 def test_the_command_tells_rounds_transfers_and_costs(tmp_path: Path, linear: str):
     words = ["substitute", "digits-lenet", "--data", "digits:train", "--max-images", "12", "--test", "digits"]
     words += ["--test-images", "20", "--rounds", "2", "--network", linear, "--set", "epochs=1", "--attack", "fgsm"]
-    words += ["--eps", "0.1,51/255", "--device", "cpu", "--out", str(tmp_path / "s")]
+    words += ["--each-round", "0", "--eps", "0.1,51/255", "--device", "cpu", "--out", str(tmp_path / "s")]
     told = CliRunner().invoke(app, words, catch_exceptions=False)
     said = told.stderr.replace("\n", " ")
     assert "round   2   24 labelled   24 queries" in said
@@ -271,7 +282,7 @@ def test_a_run_killed_twice_with_kill_9_pays_for_no_image_twice(tmp_path: Path, 
             "50",
         ]
         words += ["--test", "digits", "--test-images", "50", "--network", linear, "--rounds", "4", "--rate", "100"]
-        words += ["--attack", "fgsm", "--device", "cpu", "--out", str(tmp_path / "s")]
+        words += ["--attack", "fgsm", "--each-round", "5", "--device", "cpu", "--out", str(tmp_path / "s")]
         for most in (70, 200):  # each time in the middle of a round's questions
             process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
             while served.counts["queries"] < most:

@@ -54,6 +54,9 @@ def substitute(
     ] = None,
     eps: Annotated[str | None, typer.Option(metavar="NUMBER,...", help=RADII["help"])] = None,
     test_images: Annotated[int, typer.Option(min=1, help="Most images that are measured on.")] = 200,
+    each_round: Annotated[
+        int, typer.Option(min=0, help="So many of them are attacked after each round too, to see what transfers.")
+    ] = 25,
     budget: Annotated[int, typer.Option(min=1, help="Most queries in all, those of the measuring included.")] = 6400,
     rate: Annotated[float | None, typer.Option(help="Most requests a second to a service.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds within which a service must answer.")] = 30.0,
@@ -91,6 +94,7 @@ def substitute(
             attacks=attack or (),
             epsilons=[parse_number(one) for one in (eps or "").split(",") if one],
             test_images=test_images,
+            each_round=each_round,
             budget=budget,
             manner=Manner(timeout=timeout, attempts=attempts, rate=rate),
             question=question,

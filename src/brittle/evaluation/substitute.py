@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from brittle.arguments import Count, Device, FileName, checked, fitted
+from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted
 from brittle.core.attack import Attack
 from brittle.data import Source, open_source
 from brittle.endpoint.manner import Manner
@@ -30,6 +30,8 @@ SEEDS = 150
 """Images that it begins with: those of the MNIST test set that the paper's section 5 sets aside."""
 TESTS = 200
 """Images that agreement and transfer are measured on, so that all queries stay within `BUDGET`."""
+EACH_ROUND = 25
+"""Of these, those that are attacked after each round."""
 BUDGET = 6400
 """Queries in all: so many labels the paper's section 5 buys."""
 USUAL = {(1, 28, 28): "lenet-mnist", (3, 32, 32): "lenet-cifar"}
@@ -57,6 +59,7 @@ def substitute(  # noqa: PLR0913  # each of these is a question of its own
     attacks: Sequence[str | Attack] = (),
     epsilons: Sequence[float] = (),
     test_images: Count = TESTS,
+    each_round: CountOrNone = EACH_ROUND,
     budget: Count | None = BUDGET,
     manner: Manner | None = None,
     question: Question | None = None,
@@ -91,6 +94,8 @@ def substitute(  # noqa: PLR0913  # each of these is a question of its own
         attacks: made on the substitute, as text or as values; by default FGSM and JSMA.
         epsilons: radii that they are tried at; by default `EPSILONS`.
         test_images: how many images are measured on at most.
+        each_round: how many of them are attacked after each round too, by the first attack at the radius nearest to the
+            usual one, to see what transfers so far; 0 for none.
         budget: most queries in all, those of the measuring included: what would take more is refused before anything is
             asked. None for no end.
         manner: how fast and how patiently a service is asked.
@@ -128,9 +133,13 @@ def substitute(  # noqa: PLR0913  # each of these is a question of its own
     unseen = Unseen.of(_tests(test, source, found.network), seeds, test_images)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "network": name}
     given |= {"recipe": None if recipe == "wide" else recipe, "rounds": rounds, "augment": augment, "set": settings}
-    given |= {"attack": [one.info.spec for one in planned if attacks], "test_images": test_images, "budget": budget}
-    given |= {**asked.stated(), "eps": ",".join(f"{one:g}" for one in epsilons) or None, "seed": seed}
-    lesson = Lesson(found, design, seeds, unseen, chosen, tuple(planned), budget, seed, device)
+    given |= {
+        "attack": [one.info.spec for one in planned if attacks],
+        "test_images": test_images,
+        "each_round": each_round,
+    }
+    given |= {"budget": budget, **asked.stated(), "eps": ",".join(f"{one:g}" for one in epsilons) or None, "seed": seed}
+    lesson = Lesson(found, design, seeds, unseen, chosen, tuple(planned), each_round, budget, seed, device)
     command = command_words(["substitute", found.network.spec], given)
     return teach(lesson, path, command, Told(progress, transferred, watch, tell), force=force)
 

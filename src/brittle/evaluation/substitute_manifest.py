@@ -51,7 +51,7 @@ def manifest_of(lesson: Lesson, first: nn.Module, command: Sequence[str]) -> Sub
         content=content_of(lesson.seeds.images),
         test=data_info(lesson.unseen.source),
         test_content=content_of(lesson.unseen.images),
-        settings=lesson.recipe.plain(),
+        settings=lesson.recipe.plain() | {"each_round": lesson.each_round},
         attacks=[f"{one.attack!r} within {one.threat!r}" for one in lesson.planned],
     )
 

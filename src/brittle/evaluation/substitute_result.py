@@ -26,6 +26,8 @@ class Round:
         loss: mean cross-entropy of the last epoch, nats.
         agreement: fraction of the test images that the substitute labels as the oracle does.
         accuracy: fraction of them that it has right.
+        transfer: of the first test images, those that the oracle has right, the fraction that it has wrong once the
+            first attack has changed them on the substitute; None where that is not looked at after each round.
         seconds: time taken since the work went on or the last round ended; not part of equality.
     """
 
@@ -35,6 +37,7 @@ class Round:
     loss: float
     agreement: Estimate
     accuracy: Estimate
+    transfer: Estimate | None
     seconds: float = field(compare=False)
 
 
@@ -50,7 +53,7 @@ class Substitute:
         rounds: one record each.
         transfers: one record for each attack and radius.
         oracle_accuracy: fraction of the test images that the oracle has right.
-        queries: distinct images that the oracle was asked about, by what for: training, agreement, transfer.
+        queries: distinct images that the oracle was asked about, by what for: training, agreement, rounds, transfer.
         budget: most of them; None for no end.
         said: what was done to the images, in sentences.
     """
@@ -123,6 +126,7 @@ def read_substitute(folder: SubstituteFolder) -> Substitute:
 def round_of(record: Mapping[str, Any]) -> Round:
     """Return a round from its record in JSON."""
     rates: dict[str, Any] = {name: Estimate(**record[name]) for name in ("agreement", "accuracy")}
+    rates["transfer"] = None if record["transfer"] is None else Estimate(**record["transfer"])
     return Round(**{**record, **rates})
 
 

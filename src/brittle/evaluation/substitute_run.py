@@ -171,6 +171,7 @@ class _Work:
             loss=self.loss,
             agreement=self._measured(before),
             accuracy=self._measured(unseen.labels),
+            transfer=self._transfers(before),
             seconds=now - self.began,
         )
         self.taught, self.began = taught, now
@@ -182,6 +183,16 @@ class _Work:
     def _measured(self, truth: Labels) -> Estimate:
         images = self.lesson.unseen.images
         return proportion(round(accuracy(self.module, images, truth) * len(images)), len(images))
+
+    def _transfers(self, before: Labels) -> Estimate | None:
+        """Return what transfers so far, by the first attack on the first test images."""
+        most, unseen = self.lesson.each_round, self.lesson.unseen
+        right = (before == unseen.labels)[:most]
+        if not bool(right.any()):
+            return None
+        images, _ = adversarial(self.lesson.watched(), self.module, unseen.images[:most], self.lesson.seed)
+        wrong = self.oracle.labels(images, "rounds") != unseen.labels[:most]
+        return proportion(int((wrong & right).sum()), int(right.sum()))
 
     def _save(self) -> None:
         tensors = {f"module.{name}": one for name, one in self.module.state_dict().items()}

@@ -17,7 +17,8 @@ from brittle.studies.bench.drawing import Curves
 PURPOSES = {
     "training": "labels that the substitute was trained on",
     "agreement": "test images as they are",
-    "transfer": "adversarial images",
+    "rounds": "adversarial images after each round",
+    "transfer": "adversarial images in the end",
 }
 """What queries were for, in words."""
 MEANS = {
@@ -80,6 +81,12 @@ def _by_queries(rounds: Sequence[Mapping[str, Any]]) -> Curves:
         for what, name in (("agreement", "labels as the oracle does"), ("accuracy", "is right"))
     }
     caption = "Of the test images, after each round; against the queries paid for labels until then."
+    if tried := [one for one in rounds if one["transfer"] is not None]:
+        lines["is fooled by what transfers"] = (
+            [int(one["queries"]) for one in tried],
+            [100 * float(one["transfer"]["value"]) for one in tried],
+        )
+        caption += f" What transfers is of the first {tried[-1]['transfer']['n']:,} that the oracle has right."
     return Curves("The substitute, round by round", caption, "queries for labels", "test images, %", lines)
 
 
@@ -123,6 +130,7 @@ def _named(part: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _round(one: Mapping[str, Any]) -> tuple[int, list[str]]:
     rates = [percent(float(one[what]["value"])) for what in ("agreement", "accuracy")]
     counts = [f"{int(one[what]):,}" for what in ("images", "queries")]
+    rates.append("–" if one["transfer"] is None else percent(float(one["transfer"]["value"])))
     return int(one["number"]), [*counts, significant(float(one["loss"])), *rates, duration(float(one["seconds"]))]
 
 
