@@ -21,7 +21,7 @@ LAYERS = [
     {"maths"},
     {"pictures"},
     {"base"},
-    {"threats", "classifiers"},
+    {"threats", "classifiers", "endpoint"},
     {"metrics"},
     {"runs"},
     {"core"},

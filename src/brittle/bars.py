@@ -20,6 +20,8 @@ from rich.text import Text
 from brittle.names import shown
 
 if TYPE_CHECKING:  # errors are shown by this console, also those before torch is there
+    from brittle.evaluation.substitute_result import Round
+    from brittle.evaluation.transfer import Transfer
     from brittle.training.epoch import Epoch
     from brittle.universal.search import Pass
 
@@ -107,9 +109,23 @@ class Passes:
         """Show how a pass went."""
         from brittle.training.epoch import Epoch
 
-        if not self._progress.disable:
-            self._progress.console.print(_epoch(line) if isinstance(line, Epoch) else _pass(line), soft_wrap=True)
+        self.note(_epoch(line) if isinstance(line, Epoch) else _pass(line))
         self._progress.reset(self._task, description=str(line.number + 1))
+
+    def taught(self, line: Round) -> None:
+        """Show how a round of a substitute went."""
+        self.note(_round(line))
+        self._progress.reset(self._task, description=str(line.number + 1))
+
+    def transferred(self, line: Transfer) -> None:
+        """Show what an attack on a substitute did to the oracle."""
+        self.note(_transfer(line))
+        self._progress.reset(self._task, description="over, what transfers")
+
+    def note(self, text: str) -> None:
+        """Show a line of text."""
+        if not self._progress.disable:
+            self._progress.console.print(Text(shown(text)), soft_wrap=True)
 
 
 def _pass(line: Pass) -> str:
@@ -129,3 +145,15 @@ def _epoch(epoch: Epoch) -> str:
     if epoch.collapsed:
         said += "   COLLAPSED: it hides from its own attack"
     return f"{said}   {epoch.seconds:.1f} s"
+
+
+def _round(line: Round) -> str:
+    said = f"round {line.number:3d}   {line.images:,} labelled   {line.queries:,} queries   loss {line.loss:.4f}"
+    said += f"   agrees {line.agreement.value:.1%}   right {line.accuracy.value:.1%}"
+    said += "" if line.transfer is None else f"   transfers {line.transfer.value:.0%} of {line.transfer.n}"
+    return f"{said}   {line.seconds:.1f} s"
+
+
+def _transfer(line: Transfer) -> str:
+    said = f"{line.named}   fools the substitute {line.fooled.value:.1%}   transfers {line.rate.value:.1%}"
+    return f"{said}   {line.queries:,} queries"

@@ -11,6 +11,7 @@ BrittleError
 │   └── BadImage          one image that cannot be decoded
 ├── OverLimit             a file that would take more pixels, bytes or depth than the limits allow
 ├── RunError              a run folder that is broken, full, unwritable or belongs to other work
+├── OracleError           a service that gives no answer, or whose budget of queries is spent
 ├── OwnCodeFailed         an attack, threat, source or network of the user's own that raised an error
 └── MissingExtra          an optional package that is not installed
 
@@ -116,6 +117,10 @@ class OverLimit(BrittleError):
 
 class RunError(BrittleError):
     """A run folder that is broken, full, unwritable, or belongs to another network or other data."""
+
+
+class OracleError(BrittleError):
+    """An oracle that gives no answer, or whose budget of queries is spent."""
 
 
 class OwnCodeFailed(BrittleError):

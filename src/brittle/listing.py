@@ -63,6 +63,7 @@ NETWORK_FORMS = {
     "torchvision:NAME": "a torchvision network with its weights (extra: vision)",
     "timm:NAME": "a timm network with its weights (extra: vision)",
     "hf:NAME": "an image classifier of the Hugging Face hub (extra: hub)",
+    "http://HOST:PORT/": "a service that answers images with labels or scores, such as `brittle serve` starts",
 }
 
 

@@ -19,6 +19,7 @@ from brittle.words import plural
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
     from brittle.evaluation.attack import Saved
+    from brittle.evaluation.substitute_result import Substitute
     from brittle.evaluation.train import Trained
     from brittle.evaluation.universal import Universal
     from brittle.listing import Listed
@@ -229,6 +230,12 @@ def show_trained(made: Trained) -> None:
         tell(f"training         {line}")
     for line in made.said:
         tell(f"images           {line}")
+
+
+def show_substitute(made: Substitute) -> None:
+    """Print what a substitute is like, what transfers from it, what it cost, and where it lies."""
+    for head, text in made.lines(percent):
+        say(f"{head:16} {text}")
 
 
 def percent(estimate: Estimate, style: str = ".1%") -> str:

@@ -14,6 +14,8 @@ from brittle.cli.attack import attack
 from brittle.cli.audit import audit
 from brittle.cli.corrupt import corrupt
 from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
+from brittle.cli.serve import serve
+from brittle.cli.substitute import substitute
 from brittle.cli.train import train
 from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
@@ -71,7 +73,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, corrupt, train):
+for command in (audit, attack, universal, corrupt, train, substitute, serve):
     app.command()(takes_values(command))
 
 
@@ -80,7 +82,7 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, of a study, training, universal perturbation or `corrupt`."
+            help="The folder of an audit, finished or not, of a study, or of what another command has made."
         ),
     ],
     out: Annotated[

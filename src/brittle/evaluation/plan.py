@@ -143,6 +143,8 @@ def _knows(spec: Spec, threat: Threat) -> bool:
         spec.attack.check(threat.within(1.0))
     except UnsupportedThreat:
         return False
+    except InputError:  # it knows the threat, and wants another radius
+        return True
     return True
 
 

@@ -1,6 +1,6 @@
 """What is evaluated: a network as a classifier, and images in the form that it takes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, cast
@@ -123,7 +123,7 @@ def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classi
     reading: dict[str, Any] = {"binary": model.binary, "probabilities": model.probabilities, "labels": model.labels}
     if isinstance(given, str | PathLike):
         network = open_network(str(given), weights=model.weights, device=device or "cpu", dtype=model.dtype)
-        return network, Classifier(network.module, **reading)
+        return network, Classifier(network.module, **reading | _known(network, reading))
     if isinstance(given, Classifier):
         if said := [name for name, value in reading.items() if value not in (False, None)]:
             raise InputError(f"{said[0]} is given beside a classifier, which says how it is read; leave it out")
@@ -142,6 +142,12 @@ def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classi
             f"the device is {device}, and the network lies on {classifier.device}; move it, or leave it out"
         )
     return given if isinstance(given, Network) else network_of(classifier), classifier
+
+
+def _known(network: Network, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a network is read that is known to return class numbers, where the user says nothing else."""
+    said = any(value not in (False, None) for value in reading.values())
+    return {} if said or network.labels is None else {"labels": network.labels}
 
 
 def network_of(classifier: Classifier) -> Network:

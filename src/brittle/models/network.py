@@ -33,6 +33,7 @@ class Network:
         sources: names of the loaded Python modules that built it, where these are the user's.
         compare: of a converted network, what compares the module with its origin on images; it takes the module, images
             in [0, 1] and what they are in words, and raises ModelError where the outputs differ.
+        labels: of a network that is known to return class numbers and nothing else, how many classes there are.
     """
 
     spec: str
@@ -43,6 +44,7 @@ class Network:
     parameters: int = 0
     sources: tuple[str, ...] = ()
     compare: Callable[[nn.Module, Tensor, str], None] | None = None
+    labels: int | None = None
 
     def __post_init__(self):
         if self.input_shape is not None:

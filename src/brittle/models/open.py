@@ -14,6 +14,7 @@ from brittle.files import path_of
 from brittle.models.architectures import ARCHITECTURES
 from brittle.models.builtin import load_builtin
 from brittle.models.class_names import names_of
+from brittle.models.endpoint import BEGINNINGS, load_endpoint
 from brittle.models.factory import load_announced, load_factory
 from brittle.models.hub import load_hub
 from brittle.models.network import Network, digest_of
@@ -21,7 +22,7 @@ from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import refuse_pickle, weights_file
 from brittle.plugins import Registry
-from brittle.runs.kinds import kind_in
+from brittle.runs.kinds import TITLES, kind_in
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 """Number formats that a network can be brought to."""
@@ -41,11 +42,12 @@ NETWORKS = Registry[Callable[[], object]](
 def open_network(
     spec: FileName, *, weights: Path | str | None = None, device: Device = "cpu", dtype: str | None = None
 ) -> Network:
-    """Loads a network from a file, a function, a collection or brittle's own architectures.
+    """Loads a network from a file, a function, a collection, a service or brittle's own architectures.
 
     Args:
-        spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, or a name in
-            `NETWORKS`: a built-in architecture, or what an installed package announces.
+        spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, the
+            URL of a service such as `http://127.0.0.1:8000/`, or a name in `NETWORKS`: a built-in architecture, or what
+            an installed package announces.
         weights: a safetensors file or the folder of a training, for all but `.pt2` and `.onnx`, which carry their own.
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
         dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
@@ -58,6 +60,7 @@ def open_network(
         ModelError: no such network, a file that cannot be loaded, a pickle, or weights of another network.
         InputError: an argument of another type, or a device that torch cannot use here.
         MissingExtra: a package that is needed is not installed.
+        OracleError: a service that does not answer.
 
     Example:
         >>> open_network("digits-lenet").classes[:3]
@@ -81,6 +84,8 @@ def _in_type(network: Network, dtype: str) -> Network:
         raise ModelError(f"the number format is {dtype!r}; expected {', '.join(TYPES)}")
     if Path(network.spec).suffix in (".pt2", ".onnx"):
         raise ModelError(f"the program in {network.spec} names the types of its numbers; leave --dtype out")
+    if network.spec.startswith(BEGINNINGS):
+        raise ModelError(f"{network.spec} is a service, which calculates as it does; leave --dtype out")
     module = network.module.to(TYPES[dtype])
     return replace(network, module=module, digest=digest_of(module, network.digest.encode()))
 
@@ -90,6 +95,8 @@ def _load(spec: str, weights: Path | None, device: str) -> Network:
     if spec in NETWORKS:
         build = NETWORKS[spec]
         return load_builtin(spec, weights) if spec in ARCHITECTURES else load_announced(spec, build, weights)
+    if spec.startswith(BEGINNINGS):
+        return load_endpoint(spec, weights)
     for beginning, load in COLLECTIONS.items():
         if spec.startswith(beginning) and not os.path.lexists(spec):
             return load(spec.removeprefix(beginning), weights)
@@ -118,13 +125,13 @@ def _unknown(spec: str, path: Path) -> str:
     """What is wrong with a spec of no known form."""
     if path.suffix == ".safetensors":
         return f"{spec!r} holds weights without a network; name the network and give --weights {spec}"
-    if kind_in(path) == "training":
-        return f"{spec!r} is the folder of a training; name the network that was trained and give --weights {spec}"
+    if (kind := kind_in(path)) in ("training", "substitute"):
+        return f"{spec!r} is the folder of {TITLES[kind]}; name the network that was trained and give --weights {spec}"
     if path.suffix == ".py":
         return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
     near = difflib.get_close_matches(spec, NETWORKS, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return (
         f"there is no network {spec!r}{hint} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with --weights), "
-        f"torchvision:NAME, timm:NAME, hf:NAME, and {', '.join(NETWORKS)}"
+        f"torchvision:NAME, timm:NAME, hf:NAME, http://HOST:PORT/, and {', '.join(NETWORKS)}"
     )

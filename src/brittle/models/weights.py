@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from brittle.errors import ModelError, RunError, quoted
 from brittle.reading import open_tensors
-from brittle.runs.kinds import WEIGHTS_FILE
+from brittle.runs.kinds import WEIGHTS_FILE, kind_in
 
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar")
 """Endings of files that are Python pickles inside."""
@@ -37,7 +37,7 @@ def refuse_pickle(path: Path) -> None:
 
 
 def weights_file(path: Path) -> Path:
-    """Return the file of weights that a user names: the file itself, or the one in the folder of a finished training.
+    """Return the file of weights that a user names: itself, or that in the folder of a finished training or substitute.
 
     Raises:
         ModelError: a folder of something else, of a training that is not finished, or whose file is damaged.
@@ -48,10 +48,11 @@ def weights_file(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    from brittle.runs.results import TrainingFolder  # manifests take half a second to import
+    from brittle.runs.results import SubstituteFolder, TrainingFolder  # manifests take half a second to import
 
+    folder = SubstituteFolder if kind_in(path) == "substitute" else TrainingFolder
     try:
-        return TrainingFolder.open(path).file(WEIGHTS_FILE)
+        return folder.open(path).file(WEIGHTS_FILE)
     except RunError as error:
         raise ModelError(f"no weights can be taken from the folder {str(path)!r}: {error}") from error
 

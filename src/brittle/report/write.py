@@ -8,15 +8,18 @@ from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
 from brittle.report.page import REPORT, run_page
 from brittle.report.study_page import PAGE, render_study
+from brittle.report.substitute_page import write_substitute
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import CORRUPTIONS, TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import CORRUPTIONS, SUBSTITUTE_FILE, TRAINING, UNIVERSAL, kind_in
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
 
-EXPECTED = "expected the folder of an audit, a study, a training, a universal perturbation or of `corrupt`"
+EXPECTED = (
+    "expected the folder of an audit, a study, a training, a substitute, a universal perturbation or of `corrupt`"
+)
 """What a page can be written of."""
 ROWS, COURSE = ".rows.parquet", ".training.json"
 """Ends of the names of files that earlier versions wrote beside a perturbation and beside weights."""
@@ -28,7 +31,7 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
     What is read need not be trusted. The same files give the same page, byte for byte.
 
     Args:
-        run: the folder of an audit, finished or not, of a study, a training, a universal perturbation or of `corrupt`,
+        run: the folder of an audit, finished or not, of a study, or of what another command has made,
             or a file in it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its
             rows.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
@@ -71,6 +74,8 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
         return placed(corruptions_page(run), run / REPORT, out, force=force)
     if kind == "training":
         return write_training(run, out, force=force)
+    if kind == "substitute":
+        return write_substitute(run, out, force=force)
     if kind == "universal":
         return write_universal(run, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
@@ -90,7 +95,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
     if (
-        run.name in (MANIFEST, STUDY)
+        run.name in (MANIFEST, STUDY, SUBSTITUTE_FILE)
         or folder_of(run, CORRUPTIONS)
         or folder_of(run, TRAINING)
         or folder_of(run, UNIVERSAL)

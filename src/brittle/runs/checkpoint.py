@@ -18,7 +18,7 @@ from brittle.reading import open_tensors, own_header
 
 FORMAT = 2
 """Version of the layout; a file of another version is refused."""
-Of = Literal["training", "search"]
+Of = Literal["training", "search", "substitute"]
 """What goes on from a checkpoint; one of the other kind is refused."""
 
 

@@ -12,6 +12,7 @@ TITLES = {
     "audit": "an audit",
     "universal": "a universal perturbation",
     "training": "a training",
+    "substitute": "a substitute",
     "study": "a study",
     "corruptions": "a measurement under corruptions",
 }
@@ -30,6 +31,8 @@ WEIGHTS_FILE, EPOCHS_FILE = "weights.safetensors", "training.json"
 """What the folder of a training holds."""
 CORRUPTED_FILE, CORRUPTED = "corruptions.json", "corrupted"
 """What the folder of a measurement under corruptions holds: all in one file, and a folder of cells and pictures."""
+SUBSTITUTE_FILE, ANSWERS_FILE = "substitute.json", "answers.sqlite"
+"""What the folder of a substitute holds beside the weights: its rounds, and what the oracle answered."""
 CHECKPOINT_FILE = "checkpoint"
 """What work that was killed goes on from; it is gone once the work is finished."""
 TEACHER_FILE = f"{CHECKPOINT_FILE}.teacher"
@@ -85,5 +88,6 @@ RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
 UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))
 TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))
 CORRUPTIONS = Kind("the folder of a measurement under corruptions", _manifest_of("corruptions"), (CORRUPTED_FILE,))
+SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())

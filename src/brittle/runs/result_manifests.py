@@ -1,4 +1,4 @@
-"""What a universal perturbation, a training, a measurement under corruptions and a study were, as their folders say."""
+"""What the results of the commands but `audit` were, as their folders say."""
 
 from typing import Annotated, Any, cast
 
@@ -93,6 +93,48 @@ class TrainingManifest(BaseManifest):
         return super().difference(group, other)
 
 
+class SubstituteManifest(BaseManifest):
+    """The ``manifest.json`` of the folder of a substitute.
+
+    The budget of queries is none of it: it may be raised, and the work goes on.
+
+    Attributes:
+        network: the substitute's architecture, with its first weights.
+        oracle: what was asked, as the user wrote it; `answers`: what names it among the answers that are kept.
+        data: the seed images; `content`: sha256 of them as the oracle is shown them.
+        test: the images that were measured on; `test_content` likewise.
+        settings: of the rounds and of the training in each of them.
+        attacks: what was made on the substitute and shown to the oracle, with radii.
+        contents: sha256 of the files of the folder by name, once they are finished.
+    """
+
+    kind: KindName = "substitute"
+    network: NetworkInfo
+    oracle: Name
+    answers: Name
+    data: DataInfo
+    content: str
+    test: DataInfo
+    test_content: str
+    settings: Settings
+    attacks: list[Name]
+    contents: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def identity_fields(self) -> dict[str, JsonValue]:
+        """The fields that determine the substitute and what was measured, in the groups that an error names."""
+        return {
+            "format": self.format,
+            **self.code_fields(),
+            "network": network_fields(self.network),
+            "oracle": self.answers,
+            "data": {**data_fields(self.data), "content": self.content},
+            "test": {**data_fields(self.test), "content": self.test_content},
+            "settings": self.settings,
+            "attacks": list[JsonValue](self.attacks),
+            **self.surrounding_fields(),
+        }
+
+
 class CorruptionsManifest(BaseManifest):
     """The ``manifest.json`` of the folder of a measurement under corruptions.
 
@@ -151,5 +193,5 @@ class StudyManifest(BaseManifest):
         return {"format": self.format, **cast("dict[str, JsonValue]", asked), **self.surrounding_fields()}
 
 
-ResultManifest = UniversalManifest | TrainingManifest | CorruptionsManifest
+ResultManifest = UniversalManifest | TrainingManifest | SubstituteManifest | CorruptionsManifest
 """Of a folder of a few files that are written once."""

@@ -1,4 +1,4 @@
-"""Folders of a few files that are written once: of a universal perturbation, and of a training."""
+"""Folders of a few files that are written once: of a universal perturbation, a training and a substitute."""
 
 import hashlib
 from abc import ABC
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from brittle.errors import RunError
 from brittle.reading import open_ordinary
 from brittle.runs.folder import ManifestFolder
-from brittle.runs.kinds import CHECKPOINT_FILE, TEACHER_FILE, TRAINING, UNIVERSAL
-from brittle.runs.result_manifests import ResultManifest, TrainingManifest, UniversalManifest
+from brittle.runs.kinds import ANSWERS_FILE, CHECKPOINT_FILE, SUBSTITUTE, TEACHER_FILE, TRAINING, UNIVERSAL
+from brittle.runs.result_manifests import ResultManifest, SubstituteManifest, TrainingManifest, UniversalManifest
 from brittle.runs.surroundings import now
 
 R = TypeVar("R", bound=ResultManifest)
@@ -107,6 +107,21 @@ class TrainingFolder(ResultFolder[TrainingManifest]):
     def files_of_work(self) -> Iterable[Path]:
         """The files, and the checkpoints."""
         return (*super().files_of_work(), self.path / TEACHER_FILE)
+
+
+class SubstituteFolder(ResultFolder[SubstituteManifest]):
+    """The folder of a substitute: its weights, and what every round and attack gave.
+
+    The oracle's answers lie in it too. They were paid for, and stay, whatever else is replaced.
+    """
+
+    of = SubstituteManifest
+    kind = SUBSTITUTE
+
+    @property
+    def answers(self) -> Path:
+        """Where the oracle's answers lie."""
+        return self.path / ANSWERS_FILE
 
 
 def _digest(path: Path) -> str | None:

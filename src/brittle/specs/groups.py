@@ -56,8 +56,8 @@ class ModelSpec:
     spec: Annotated[
         ModelLike,
         Option(
-            "A .pt2 or .onnx file, FILE.py:FACTORY, torchvision:NAME, timm:NAME, hf:NAME, or a built-in name such as "
-            "digits-lenet.",
+            "A .pt2 or .onnx file, FILE.py:FACTORY, torchvision:NAME, timm:NAME, hf:NAME, the URL of a service, or a "
+            "built-in name such as digits-lenet.",
             name="model",
             metavar="MODEL",
             kind=str,

@@ -1,0 +1,1 @@
+"""Networks behind a URL: the protocol, who asks, and who answers."""

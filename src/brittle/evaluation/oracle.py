@@ -1,0 +1,74 @@
+"""What a substitute is taught by: a network of any kind, or a service behind a URL, asked for labels alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from brittle.blackbox.answers import Answers
+from brittle.blackbox.oracle import Oracle
+from brittle.classifiers.classifier import CallableModule, Classifier
+from brittle.classifiers.frozen import preserving_state
+from brittle.classifiers.refusals import of_classes
+from brittle.endpoint.client import Endpoint
+from brittle.endpoint.manner import Manner
+from brittle.evaluation.subject import opened
+from brittle.models import Network
+from brittle.specs import ModelSpec
+from brittle.types import Images
+
+AT_ONCE = 256
+"""Images that a network on this machine is asked about at a time."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked, before anything is.
+
+    Attributes:
+        network: where it came from.
+        ask: from images on the CPU to class numbers.
+        at_once: images that it is asked about at a time.
+    """
+
+    network: Network
+    ask: Callable[[Images], Tensor]
+    at_once: int
+
+    @property
+    def name(self) -> str:
+        """What names it among the answers that are kept: content, and for a service its address too."""
+        return f"{self.network.spec} {self.network.digest}"
+
+    def oracle(self, answers: Path, budget: int | None) -> Oracle:
+        """Return it with the answers that it has given, and a budget of those to come."""
+        return Oracle(self.ask, Answers(answers, self.name), budget=budget, at_once=self.at_once)
+
+
+def open_oracle(
+    model: ModelSpec, manner: Manner, *, device: str | None = None, tell: Callable[[str], None] | None = None
+) -> Asked:
+    """Open what is to be asked; no image is shown to it.
+
+    Args:
+        model: a network in whichever form, or the URL of a service, and how its outputs are read.
+        manner: how a service is asked.
+        device: where a network runs.
+        tell: told why a service is asked again.
+
+    Raises:
+        BrittleError: it cannot be opened, or nobody answers there.
+    """
+    network, classifier = opened(model, device)
+    inner = classifier.module.function if isinstance(classifier.module, CallableModule) else None
+    if isinstance(inner, Endpoint):  # its labels are all that is wanted, whatever else it tells
+        return Asked(network, replace(inner, scores=False, manner=manner, tell=tell), 1)
+    return Asked(network, lambda images: _labels(classifier, images), AT_ONCE)
+
+
+def _labels(classifier: Classifier, images: Images) -> Tensor:
+    with preserving_state(classifier.module), torch.no_grad():
+        outputs = classifier.checked(images.to(classifier.device, classifier.dtype))
+        return of_classes(classifier, outputs).argmax(1).cpu()
