@@ -21,7 +21,7 @@ from brittle.names import shown
 
 if TYPE_CHECKING:  # errors are shown by this console, also those before torch is there
     from brittle.evaluation.substitute_result import Round
-    from brittle.evaluation.transfer import Transfer
+    from brittle.evaluation.substitute_transfer import Transferred
     from brittle.training.epoch import Epoch
     from brittle.universal.search import Pass
 
@@ -117,7 +117,7 @@ class Passes:
         self.note(_round(line))
         self._progress.reset(self._task, description=str(line.number + 1))
 
-    def transferred(self, line: Transfer) -> None:
+    def transferred(self, line: Transferred) -> None:
         """Show what an attack on a substitute did to the oracle."""
         self.note(_transfer(line))
         self._progress.reset(self._task, description="over, what transfers")
@@ -154,6 +154,6 @@ def _round(line: Round) -> str:
     return f"{said}   {line.seconds:.1f} s"
 
 
-def _transfer(line: Transfer) -> str:
+def _transfer(line: Transferred) -> str:
     said = f"{line.named}   fools the substitute {line.fooled.value:.1%}   transfers {line.rate.value:.1%}"
     return f"{said}   {line.queries:,} queries"

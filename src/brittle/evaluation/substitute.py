@@ -18,8 +18,8 @@ from brittle.evaluation.substitute_lesson import Lesson
 from brittle.evaluation.substitute_recipes import recipe_of
 from brittle.evaluation.substitute_result import Round, Substitute
 from brittle.evaluation.substitute_run import Told, teach
+from brittle.evaluation.substitute_transfer import EPSILONS, Transferred, sweep
 from brittle.evaluation.trainee import open_trainee
-from brittle.evaluation.transfer import EPSILONS, Transfer, sweep
 from brittle.models import ARCHITECTURES, Network
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import SUBSTITUTE
@@ -66,7 +66,7 @@ def substitute(  # noqa: PLR0913  # each of these is a question of its own
     effort: Effort | None = None,
     force: bool = False,
     progress: Callable[[Round], None] | None = None,
-    transferred: Callable[[Transfer], None] | None = None,
+    transferred: Callable[[Transferred], None] | None = None,
     watch: Callable[[float], None] | None = None,
     tell: Callable[[str], None] | None = None,
     **options: Any,

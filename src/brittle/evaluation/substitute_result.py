@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brittle.evaluation.transfer import Transfer
+from brittle.evaluation.substitute_transfer import Transferred
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
 from brittle.names import stored_within
@@ -63,7 +63,7 @@ class Substitute:
     course: Path
     oracle: str
     rounds: tuple[Round, ...]
-    transfers: tuple[Transfer, ...]
+    transfers: tuple[Transferred, ...]
     oracle_accuracy: Estimate
     queries: Mapping[str, int]
     budget: int | None
@@ -130,7 +130,7 @@ def round_of(record: Mapping[str, Any]) -> Round:
     return Round(**{**record, **rates})
 
 
-def transfer_of(record: Mapping[str, Any]) -> Transfer:
+def transfer_of(record: Mapping[str, Any]) -> Transferred:
     """Return what an attack did from its record in JSON."""
     rates: dict[str, Any] = {name: Estimate(**record[name]) for name in ("fooled", "rate", "wrong")}
-    return Transfer(**{**record, **rates})
+    return Transferred(**{**record, **rates})

@@ -20,7 +20,7 @@ from brittle.evaluation.substitute_result import (
     transfer_of,
     write_course,
 )
-from brittle.evaluation.transfer import Transfer, adversarial, measured
+from brittle.evaluation.substitute_transfer import Transferred, adversarial, measured
 from brittle.metrics import Estimate, proportion
 from brittle.runs.checkpoint import read_checkpoint, write_checkpoint
 from brittle.runs.kinds import WEIGHTS_FILE
@@ -42,7 +42,7 @@ class Told:
     """Who is told how it goes; arguments as of `substitute`."""
 
     progress: Callable[[Round], None] | None = None
-    transferred: Callable[[Transfer], None] | None = None
+    transferred: Callable[[Transferred], None] | None = None
     watch: Callable[[float], None] | None = None
     tell: Callable[[str], None] | None = None
 
@@ -99,7 +99,7 @@ class _Work:
     module: nn.Module
     taught: Taught = field(init=False)
     rounds: tuple[Round, ...] = ()
-    transfers: tuple[Transfer, ...] = ()
+    transfers: tuple[Transferred, ...] = ()
     pending: tuple[Images, int] | None = None
     loss: float = 0.0
 

@@ -17,9 +17,7 @@ from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
 
-EXPECTED = (
-    "expected the folder of an audit, a study, a training, a substitute, a universal perturbation or of `corrupt`"
-)
+EXPECTED = "expected the folder of an audit, of a study, or of what another command has made"
 """What a page can be written of."""
 ROWS, COURSE = ".rows.parquet", ".training.json"
 """Ends of the names of files that earlier versions wrote beside a perturbation and beside weights."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
+from brittle.core.goal import ALL_THE_WAY
 from brittle.core.run import run
 from brittle.errors import InputError
 from brittle.evaluation.plan import Planned, plan, spec_of, threat_for, threat_of
@@ -20,7 +22,7 @@ EPSILONS = (0.1, 0.2, 0.25, 0.3, 0.4)
 
 
 @dataclass(frozen=True)
-class Transfer:
+class Transferred:
     """What one attack at one radius did.
 
     Attributes:
@@ -83,14 +85,17 @@ def sweep(attacks: Sequence[str | Attack], question: Question, epsilons: Sequenc
 def adversarial(planned: Planned, substitute: nn.Module, images: Images, seed: int) -> tuple[Images, int]:
     """Return what an attack on the substitute makes of images, on the CPU, and how many change the substitute's class.
 
-    Nobody's labels are used: an image is to leave the class that the substitute sees in it. Where the attack finds
+    Nobody's labels are used: an image is to leave the class that the substitute sees in it. Within a given radius an
+    attack goes on to its last step, for a change that barely breaks the substitute breaks few others; where it finds
     nothing, the point that came nearest is shown to the oracle all the same.
     """
-    made = run(planned.attack, Classifier(substitute), images, threat=planned.threat, seed=seed)
+    confidence = ALL_THE_WAY if planned.info.kind == "fixed" else 0.0
+    asked: dict[str, Any] = {"threat": planned.threat, "seed": seed, "confidence": confidence}
+    made = run(planned.attack, Classifier(substitute), images, **asked)
     return made.adversarial.cpu(), int((made.prediction != made.clean_prediction).sum())
 
 
-def measured(planned: Planned, fooled: int, after: Labels, before: Labels, truth: Labels, queries: int) -> Transfer:
+def measured(planned: Planned, fooled: int, after: Labels, before: Labels, truth: Labels, queries: int) -> Transferred:
     """Return what transferred.
 
     Args:
@@ -111,7 +116,7 @@ def measured(planned: Planned, fooled: int, after: Labels, before: Labels, truth
             "images with the oracle's classes: see the names of both"
         )
     broken = int(((after != truth) & right).sum())
-    return Transfer(
+    return Transferred(
         attack=planned.info.spec,
         norm=planned.info.norm,
         radius=planned.info.radius,
