@@ -12,11 +12,14 @@ from brittle.data import FORMS
 from brittle.defences import Defence
 from brittle.errors import InputError
 from brittle.evaluation.generative import MEANINGS as GENERATIVE_MEANINGS
-from brittle.evaluation.spec import options_of, spec_syntax
+from brittle.evaluation.spec import spec_syntax
+from brittle.evaluation.spec_text import options_of
 from brittle.models import ARCHITECTURES
+from brittle.physical import Channel
 from brittle.plugins.names import OWN
 from brittle.registry import (
     ATTACKS,
+    CHANNELS,
     CHECKS,
     COMBINATORS,
     DEFENCES,
@@ -31,7 +34,7 @@ from brittle.studies.bench.catalogue import STUDIES as OWN_STUDIES
 from brittle.universal.search import UniversalAttack
 
 T = TypeVar("T")
-KINDS = ("attacks", "universal", "threats", "defences", "models", "data", "checks", "studies")
+KINDS = ("attacks", "universal", "threats", "defences", "channels", "models", "data", "checks", "studies")
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,13 @@ def _defences() -> list[Listed]:
     return [*rows, *_faults("defences", DEFENCES)]
 
 
+def _channels() -> list[Listed]:
+    rows = [
+        Listed("channels", name, _first_line(kind), _options(kind), origin) for name, kind, origin in _brought(CHANNELS)
+    ]
+    return [*rows, *_faults("channels", CHANNELS)]
+
+
 def _threats() -> list[Listed]:
     """Return the threats, each with what its usual radius means."""
     rows: list[Listed] = []
@@ -141,7 +151,7 @@ def _faults(kind: str, registry: Registry[Any]) -> list[Listed]:
     ]
 
 
-def _options(kind: type[Attack] | type[UniversalAttack] | type[Defence]) -> str:
+def _options(kind: type[Attack] | type[UniversalAttack] | type[Defence] | type[Channel]) -> str:
     return ", ".join(f"{field}={_short(value)}" for field, value in options_of(kind).items())
 
 
@@ -196,6 +206,7 @@ ROWS: dict[str, Callable[[], list[Listed]]] = {
     "universal": _universal,
     "threats": _threats,
     "defences": _defences,
+    "channels": _channels,
     "models": _models,
     "data": _data,
     "checks": lambda: _titled("checks", CHECKS),

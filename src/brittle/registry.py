@@ -141,7 +141,20 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
 
 CHANNELS: "Registry[type[Channel]]" = Registry(
     "channel",
-    {},
+    {
+        "blur": "brittle.physical.blur:Blur",
+        "brightness": "brittle.physical.brightness:Brightness",
+        "colour-shift": "brittle.physical.colour_shift:ColourShift",
+        "contrast": "brittle.physical.contrast:Contrast",
+        "jpeg": "brittle.physical.jpeg:JPEGFile",
+        "noise": "brittle.physical.noise:Noise",
+        "photograph": "brittle.physical.photograph:Photograph",
+        "resample": "brittle.physical.resample:Resample",
+        "rotation": "brittle.physical.rotation:Rotation",
+        "scaling": "brittle.physical.scaling:Scaling",
+        "vignetting": "brittle.physical.vignetting:Vignetting",
+        "warp": "brittle.physical.warp:Warp",
+    },
     "brittle.channels",
     _subclass_of("brittle.physical:Channel"),
     "a subclass of brittle.physical.Channel",

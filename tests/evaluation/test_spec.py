@@ -2,15 +2,8 @@ import pytest
 
 from brittle import FGSM, PGD, Cascade, DeepFool, InputError, Restarts, SmallestRadius
 from brittle.arguments import parse_number
-from brittle.evaluation.spec import (
-    DEEPEST,
-    LONGEST,
-    options_of,
-    parse_attack,
-    parse_universal,
-    spec_syntax,
-    with_settings,
-)
+from brittle.evaluation.spec import parse_attack, parse_universal, spec_syntax, with_settings
+from brittle.evaluation.spec_text import DEEPEST, LONGEST, options_of
 
 
 @pytest.mark.parametrize(

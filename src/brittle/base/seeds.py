@@ -65,6 +65,23 @@ class Streams:
         self._given += 1
         return int(_shifted(_mixed(torch.tensor(_word(self._seed)) * _GOLDEN + self._given), 1))
 
+    def branch(self) -> "Streams":
+        """Return streams of the same images that have nothing to do with these, others each time.
+
+        What one part of a transformation draws from its branch changes nothing in what another part draws.
+
+        Example:
+            >>> of, streams = torch.tensor([0]), Streams(0, torch.tensor([7]))
+            >>> first, second = streams.branch(), streams.branch()
+            >>> bool(first.uniform(of, ()) == second.uniform(of, ()))
+            False
+        """
+        self._given += 1
+        other = Streams(self._seed, self._keys, self._dtype)
+        other._keys = _mixed(self._keys ^ _mixed(torch.full_like(self._keys, self._given * 2 + 1)))
+        other._seed = int(_shifted(_mixed(torch.tensor(_word(self._seed)) ^ (self._given * 2 + 1)), 1))
+        return other
+
     def uniform(self, of: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Draw from U[0, 1).
 

@@ -99,7 +99,9 @@ def report(
 def list_(
     what: Annotated[
         str,
-        typer.Argument(help="attacks, universal, threats, defences, models, data, checks or studies; all by default."),
+        typer.Argument(
+            help="attacks, universal, threats, defences, channels, models, data, checks or studies; all by default."
+        ),
     ] = "all",
 ) -> None:
     """List what there is to choose from, with defaults, and which installed package brings what."""

@@ -1,21 +1,14 @@
 """Attacks as text: `pgd:steps=40,restarts=5`, `smallest(fgsm):steps=20`, `cascade(fgsm;pgd:steps=40)`."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields, replace
-from difflib import get_close_matches
-from itertools import accumulate
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from brittle.arguments import fitted, parse_number, seen
+from brittle.arguments import parse_number
 from brittle.core.attack import Attack
 from brittle.defences import Defence
 from brittle.defences.chain import Chain
 from brittle.errors import InputError
-from brittle.older_names import by_todays_names
-from brittle.plugins import parts_of_spec
+from brittle.evaluation.spec_text import PLUS, options_in, plain_spec, split_spec, values_of
 from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, UNIVERSAL
 from brittle.training.objective import OBJECTIVES, PLAIN, Objective
 from brittle.universal.search import UniversalAttack
@@ -25,13 +18,6 @@ EPS = "eps"
 """The one option that is no field of an attack: its own radius, in place of the audit's."""
 STEP = "deepfool:steps=10"
 """What finds the steps of the published universal perturbation (Moosavi-Dezfooli et al., CVPR 2017)."""
-LONGEST, DEEPEST = 10_000, 10
-"""Letters of a spec, and brackets within each other."""
-IN_FILE = re.compile(r"((?:^|(?<=[();]))[^();]*\.py)(?=:)")
-"""The path of a Python file within a spec; brackets and semicolons belong to the spec. It is looked for behind these
-and at the beginning alone: from every letter on, a spec of a million of them would take hours."""
-PLUS = re.compile(r"\+(?=[^\W\d])")
-"""What stands between two defences; that of 1e+3 is none."""
 Settings = TypeVar("Settings", bound=Any)
 """A frozen dataclass whose fields have defaults."""
 
@@ -72,11 +58,11 @@ def parse_attack(text: str) -> Spec:
         >>> parse_attack("smallest(fgsm):steps=20").attack.attack
         FGSM(loss='cross_entropy')
     """
-    text, name, inner, options = _parts(text)
-    values = _options(text, options)
+    text, name, inner, options = split_spec(text)
+    values = options_in(text, options)
     radius = parse_number(values.pop(EPS)) if EPS in values else None
     kind = COMBINATORS[name] if name in COMBINATORS else ATTACKS.find(name, also=COMBINATORS)
-    arguments = _values(kind, values, text)
+    arguments = values_of(kind, values, text)
     if (name in COMBINATORS) != bool(inner) or "" in inner:
         raise InputError(f"{text!r}: expected {spec_syntax(name)}[:FIELD=VALUE,...]")
     if inner:
@@ -100,10 +86,10 @@ def parse_universal(text: str) -> UniversalAttack:
         >>> parse_universal("ascent:passes=5").most_passes
         5
     """
-    text, name, inner, options = _parts(text)
+    text, name, inner, options = split_spec(text)
     kind = UNIVERSAL.find(name)
-    values = _options(text, options)
-    arguments = _values(kind, values, text)
+    values = options_in(text, options)
+    arguments = values_of(kind, values, text)
     if any(field.name == "attack" for field in fields(kind)):
         if len(inner) > 1:
             raise InputError(f"{text!r}: {name} takes one attack")
@@ -124,17 +110,17 @@ def parse_defence(text: str) -> Defence:
 
 
 def _defence(text: str) -> Defence:
-    text, name, inner, options = _parts(text)
+    text, name, inner, options = split_spec(text)
     kind: Any = DEFENCES.find(name)
     takes = "attack" in getattr(kind, "__dataclass_fields__", {})
     if len(inner) > takes:
         most = "one attack" if takes else "no attack"
         raise InputError(f"{text!r}: this defence takes {most}; expected {name}[:FIELD=VALUE,...]")
-    values = _options(text, options)
+    values = options_in(text, options)
     if values and not hasattr(kind, "__dataclass_fields__"):
         raise InputError(f"{text!r}: {name} is no dataclass, and takes no settings in text")
     learns_from = {"attack": _inner(inner[0])} if inner else {}
-    defence: object = kind(**_values(kind, values, text), **learns_from)
+    defence: object = kind(**values_of(kind, values, text), **learns_from)
     if not isinstance(defence, Defence):
         made = with_article(type(defence).__name__)
         raise InputError(f"{text!r} made {made}; expected a brittle.defences.Defence")
@@ -160,53 +146,6 @@ def spec_syntax(name: str) -> str:
     return f"{name}(ATTACK;ATTACK;...)" if name == "cascade" else f"{name}(ATTACK)"
 
 
-def options_of(kind: type[Any]) -> dict[str, object]:
-    """Return the fields of an attack, or of other settings, that can be written in text, with their defaults."""
-    return {
-        field.name: field.default
-        for field in fields(kind)
-        if field.init and field.repr and field.name not in ("attack", "attacks") and field.default is not MISSING
-    }
-
-
-def _plain(text: str) -> str:
-    """Return what was written without spaces, but those of a file's path, if it is short and simple enough."""
-    pieces = IN_FILE.split(fitted("the spec", text, str))
-    text = "".join(piece.strip() if piece.endswith(".py") else "".join(piece.split()) for piece in pieces)
-    if len(text) > LONGEST or not text.isprintable():
-        raise InputError(f"{seen(text)} is no spec; expected at most {LONGEST} letters that can be printed")
-    depth = max(accumulate(((letter == "(") - (letter == ")") for letter in text), initial=0))
-    if depth > DEEPEST:
-        raise InputError(f"{seen(text)} has {depth} brackets within each other; expected at most {DEEPEST}")
-    return text
-
-
-def _parts(text: str) -> tuple[str, str, list[str], list[str]]:
-    """Split NAME(INNER;INNER):OPTION,OPTION at its own brackets, after the whole of it without spaces."""
-    text = _plain(text)
-    head, bracket, rest = text.partition("(")
-    own = parts_of_spec(text) if not bracket or ":" in head else None
-    if not bracket or ":" in head:
-        name, options = own or (text.partition(":")[0], text.partition(":")[2])
-        return text, name, [], options.split(",") if options else []
-    body, closing, tail = rest.rpartition(")")
-    if not closing or (tail and not tail.startswith(":")):
-        raise InputError(f"{text!r}: a bracket is missing; expected NAME(ATTACK):FIELD=VALUE,...")
-    return text, head, _at_top(body), tail[1:].split(",") if tail[1:] else []
-
-
-def _at_top(body: str) -> list[str]:
-    """Split at the semicolons outside brackets."""
-    pieces, depth = [""], 0
-    for letter in body:
-        depth += (letter == "(") - (letter == ")")
-        if letter == ";" and not depth:
-            pieces.append("")
-        else:
-            pieces[-1] += letter
-    return pieces
-
-
 def parse_objective(given: str | Objective | None) -> Objective:
     """Read what an adversarial training minimises: `NAME[:FIELD=VALUE,...]`, with a name of `OBJECTIVES`.
 
@@ -222,7 +161,7 @@ def parse_objective(given: str | Objective | None) -> Objective:
     """
     if not isinstance(given, str):
         return PLAIN if given is None else given
-    name, _, fields_given = _plain(given).partition(":")
+    name, _, fields_given = plain_spec(given).partition(":")
     if name not in OBJECTIVES:
         raise InputError(f"there is no objective {name!r}; there are {', '.join(OBJECTIVES)}")
     return with_settings(OBJECTIVES[name](), fields_given)
@@ -242,46 +181,6 @@ def with_settings(value: Settings, text: str) -> Settings:
         >>> with_settings(parse_attack("pgd").attack, "steps=7,step_size=2/255").steps
         7
     """
-    text = _plain(text)
-    pairs = _options(text, [option for option in text.split(",") if option])
-    return replace(value, **_values(type(value), pairs, text))
-
-
-def _options(text: str, options: Sequence[str]) -> dict[str, str]:
-    """Read FIELD=VALUE; a field that is named twice would silently lose one of its values."""
-    values: dict[str, str] = {}
-    for option in options:
-        field, equals, value = option.partition("=")
-        field = field.replace("-", "_")
-        if not equals or not field or not value or not option.isascii():
-            raise InputError(f"{text!r}: {option!r} is no option; expected FIELD=VALUE, several with commas between")
-        if field in values:
-            raise InputError(f"{text!r}: {field} is given twice, as {values[field]} and as {value}; leave one out")
-        values[field] = value
-    return values
-
-
-def _values(kind: type[Any], values: dict[str, str], text: str) -> dict[str, Any]:
-    """Return what the fields of a dataclass are to be, which may be written by their older names."""
-    return {
-        field: _value(kind, field, value, text)
-        for field, value in by_todays_names(values, options_of(kind), level=4).items()
-    }
-
-
-def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
-    known = options_of(kind)
-    if field not in known:
-        raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")
-    hint = get_type_hints(kind)[field]
-    plain: object = parse_number(value) if "/" in value and hint is not str else value  # or the path of a file
-    try:
-        return TypeAdapter(hint).validate_python(plain)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise InputError(f"{text!r}: {field}={value}: {reason[0].lower()}{reason[1:]}") from None
-
-
-def _near(name: str, known: dict[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    text = plain_spec(text)
+    pairs = options_in(text, [option for option in text.split(",") if option])
+    return replace(value, **values_of(type(value), pairs, text))

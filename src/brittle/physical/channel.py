@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.arguments import check_fields
 from brittle.base.seeds import Streams
 from brittle.classifiers.behind import Behind
 from brittle.classifiers.classifier import Classifier
@@ -27,7 +28,8 @@ class Channel(ABC):
 
     Attributes:
         title: in tables, such as "Gaussian blur".
-        random: whether it draws random numbers.
+        random: whether it draws random numbers. A channel with a field `spread` does where that is not 0; where it
+            depends on other settings, `__post_init__` says so.
         differentiable: whether automatic differentiation goes through `transform`; otherwise an attack goes back
             through the identity in its place (BPDA).
 
@@ -44,6 +46,11 @@ class Channel(ABC):
     title: ClassVar[str] = ""
     random: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
+
+    def __post_init__(self):
+        check_fields(self)
+        if getattr(self, "spread", 0):
+            object.__setattr__(self, "random", True)
 
     @abstractmethod
     def transform(self, images: Images, streams: Streams) -> Images:
@@ -75,7 +82,7 @@ class Channel(ABC):
             raise InputError(
                 f"ids are {ids.dtype} {tuple(ids.shape)}; expected int64 ({len(images)},), one for each image"
             )
-        return self.transform(images, Streams(seed, ids.to(images.device), images.dtype))
+        return self.stage(images, Streams(seed, ids.to(images.device), images.dtype))
 
     def before(self, classifier: Classifier) -> Classifier:
         """Return a classifier that sees images only through this channel.
@@ -85,19 +92,43 @@ class Channel(ABC):
         transformation (Athalye, Engstrom, Ilyas & Kwok, ICML 2018, arXiv:1707.07397), and what it finds is robust to
         the channel. The module of the given classifier is called by the new one, and stays as it is.
         """
-        stage = self._pass_through if self.differentiable else Surrogate(self._pass_through)
-        return classifier.around(Behind(stage, classifier.module, classifier.bounds))
+        return classifier.around(Behind(self._pass_through, classifier.module, classifier.bounds))
+
+    def stage(self, images: Images, streams: Streams) -> Images:
+        """Return what `transform` returns, with a way back: the identity's where it has none of its own (BPDA)."""
+        if self.differentiable or not (torch.is_grad_enabled() and images.requires_grad):
+            return self.transform(images, streams)
+        return Surrogate(lambda given: self.transform(given, streams))(images)
 
     def _pass_through(self, images: Images) -> Images:
         seed = int(torch.randint(WIDEST_SEED, ())) if self.random else 0
         ids = torch.zeros(len(images), dtype=torch.int64, device=images.device)
-        return self.transform(images, Streams(seed, ids, images.dtype))
+        return self.stage(images, Streams(seed, ids, images.dtype))
+
+
+def drawn(images: Images, streams: Streams, middle: float, spread: float) -> Tensor:
+    """Draw a strength for each image, uniformly from middle - spread to middle + spread, (n, 1, 1, 1).
+
+    Without a spread nothing is drawn.
+
+    Example:
+        >>> drawn(torch.zeros(2, 1, 1, 1), Streams(0, torch.arange(2)), 3, 0).flatten()
+        tensor([3., 3.])
+    """
+    if not spread:
+        return images.new_full((len(images), 1, 1, 1), middle)
+    return middle + spread * (2 * streams.uniform(everyone(images), (1, 1, 1)) - 1)
+
+
+def everyone(images: Images) -> Tensor:
+    """Return the positions of all images of a batch: all take part in a draw."""
+    return torch.arange(len(images), device=images.device)
 
 
 def _check(images: Images) -> None:
     if images.ndim != 4 or not images.is_floating_point():
         raise InputError(f"images are {images.dtype} {tuple(images.shape)}; expected float (n, c, h, w)")
     if images.numel():
-        low, high = (float(end) for end in images.aminmax())
+        low, high = (float(end) for end in images.detach().aminmax())
         if not (low >= -1e-6 and high <= 1 + 1e-6):
             raise InputError(f"images range from {low:.4g} to {high:.4g}; expected values from 0 to 1")
