@@ -30,6 +30,7 @@ SHARED = {
     "defence": "bit-depth:bits=2",
     "defence_data": "digits:train",
     "naive": True,
+    "channel": "blur:sigma=2",
     "device": "cpu:0",
     "max_images": 5,
     "resize": 40,
@@ -55,7 +56,7 @@ class Opened(BrittleError):
     [
         (auditing, auditing.audit, ()),
         (attacking, attacking.attack, ()),
-        (making, making.universal, ("labels", "class_order")),
+        (making, making.universal, ("labels", "class_order", "channel")),
     ],
 )
 def test_what_every_command_shares_is_handed_on(module, function, lacks, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from brittle.evaluation.adversarial_images import (
     save_deformation,
     save_picture,
 )
+from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.part import without_final_query
@@ -116,7 +117,9 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     look = partial(check_model_on_data, subject.classifier, source, target=target)
     if len(source):
         look(blank=budget is not None)
-    eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget, subject.defended)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(
+        subject.classifier, source, budget, subject.defended, subject.channel
+    )
     confidence = confidence_of(asked.question.confidence, subject.defended)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {
@@ -161,6 +164,7 @@ def _about(
         **origin.plain(),
         "outputs": outputs_of(subject.classifier),
         **({} if subject.defended is None else {"defence": [subject.defended.text, subject.defended.attacked]}),
+        **({} if subject.channel is None else {"channel": spelled_channel(subject.channel)}),
         "network": subject.network.digest,
         "images": source.digest(again=True),
         "classes": source.relabelled and list(source.relabelled),
