@@ -49,6 +49,11 @@ def test_a_channel_that_changes_nothing_destroys_nothing():
     assert destruction_rate(same).value == destruction_rate(same, 5).value == 0
 
 
+def test_images_that_were_not_photographed_do_not_count():
+    lost = ROWS.set_column(2, "channel_rank", pa.array([0, None, 4, 0, 4, 0, None], pa.int64()))
+    assert destruction_rate(lost).n == 2
+
+
 def test_accuracies_leave_out_images_that_are_not_there():
     assert top_accuracy(ROWS).value == 5 / 7
     assert top_accuracy(ROWS, "rank").value == 1 / 6

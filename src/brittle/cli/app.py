@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
 from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
+from brittle.cli.photograph import photograph
 from brittle.cli.train import train
 from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
@@ -70,7 +71,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, train):
+for command in (audit, attack, universal, train, photograph):
     app.command()(takes_values(command))
 
 

@@ -29,6 +29,7 @@ from brittle.evaluation.adversarial_images import (
     save_deformation,
     save_picture,
 )
+from brittle.evaluation.attacked_images import words_of
 from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
@@ -134,7 +135,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     identity = stated({**said, **_about(subject, source, loaded, identity_fields, ask)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
-        folder = ImageFolder.open(Path(out), identity, force=force)
+        folder = ImageFolder.open(Path(out), identity, force=force, about=words_of(asked.model, asked.data))
         job = _Job(
             subject.classifier,
             planned,

@@ -28,8 +28,8 @@ def destruction_rate(
 
     Args:
         table: one row per image, with columns `clean_rank`, `rank` and `channel_rank` (see `RANKS`; null where there is
-            no adversarial image), and for the prefiltered case `clean_confidence` and `confidence`, of the likeliest
-            class before the channel.
+            no such image, or none was photographed), and for the prefiltered case `clean_confidence` and `confidence`,
+            of the likeliest class before the channel.
         top: how many classes may be named, 1 or 5 in the paper.
         prefiltered: count only images of which the network is sure: the clean one is right and the adversarial one
             wrong, both with a confidence above `sure`. The average case, by default, takes all.
@@ -47,7 +47,7 @@ def destruction_rate(
         >>> destruction_rate(rows).value
         0.5
     """
-    counted = adversarial_at(table, top)
+    counted = adversarial_at(table, top) & (_ranks(table, "channel_rank") >= 0)
     if prefiltered:
         _checked_sure(sure)
         counted &= right_at(table, "clean_rank", 1) & ~right_at(table, "rank", 1)

@@ -6,11 +6,12 @@ from brittle.errors import RunError, quoted
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.defence_page import defence_page
 from brittle.report.page import REPORT, run_page
+from brittle.report.photograph_page import write_photographs
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import PHOTOGRAPHS, TRAINING, UNIVERSAL, kind_in
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
@@ -69,6 +70,8 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
         return write_training(run, out, force=force)
     if kind == "universal":
         return write_universal(run, out, force=force)
+    if (run / PHOTOGRAPHS).is_file():
+        return write_photographs(run, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
         return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
@@ -85,7 +88,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY) or folder_of(run, TRAINING) or folder_of(run, UNIVERSAL):
+    if run.name in (MANIFEST, STUDY, PHOTOGRAPHS) or folder_of(run, TRAINING) or folder_of(run, UNIVERSAL):
         return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):
         plain = run.with_name(run.name.removesuffix(ROWS))

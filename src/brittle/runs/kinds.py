@@ -19,6 +19,8 @@ OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
 ATTACK = "attack.json"
 """What `attack` keeps beside its images."""
+PHOTOGRAPHS = "photograph.json"
+"""What `photograph` keeps of adversarial images behind a channel."""
 CELLS = "cells"
 """The folder of a study's cells."""
 RUN = "manifest.json"
@@ -82,4 +84,5 @@ RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
 UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))
 TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
+PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())
