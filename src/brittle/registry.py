@@ -146,6 +146,7 @@ CHANNELS: "Registry[type[Channel]]" = Registry(
         "brightness": "brittle.physical.brightness:Brightness",
         "colour-shift": "brittle.physical.colour_shift:ColourShift",
         "contrast": "brittle.physical.contrast:Contrast",
+        "corruption": "brittle.physical.corruptions:Corruption",
         "jpeg": "brittle.physical.jpeg:JPEGFile",
         "noise": "brittle.physical.noise:Noise",
         "photograph": "brittle.physical.photograph:Photograph",

@@ -12,6 +12,7 @@ from brittle import Classifier
 from brittle.base.seeds import Streams
 from brittle.evaluation.channel_spec import parse_channel
 from brittle.physical import Channel
+from brittle.physical.corruptions import KINDS
 from brittle.registry import CHANNELS
 
 SHAPES = ((1, 12, 12), (3, 13, 11), (3, 33, 20))
@@ -39,7 +40,10 @@ IDENTITIES = (
     "vignetting:amount=0",
     "warp:amount=0",
 )
-SPECS = (*CHANNELS, *SPREADS.values(), "photograph:strength=3", "blur+jpeg+noise")
+CORRUPTIONS = tuple(
+    f"corruption:kind={kind},{level}" for kind in KINDS for level in ("severity=1", "severity=5,published=imagenet")
+)
+SPECS = (*CHANNELS, *SPREADS.values(), "photograph:strength=3", "blur+jpeg+noise", *CORRUPTIONS)
 STEP = 1e-6
 
 
@@ -207,11 +211,6 @@ class WritesIntoItsInput(Cheat):
         return images.mul_(0.5)
 
 
-class HandsItsInputOn(Cheat):
-    def transform(self, images: Tensor, streams: Streams) -> Tensor:
-        return images
-
-
 class DrawsFromTorch(Cheat):
     random: ClassVar[bool] = True
 
@@ -245,7 +244,6 @@ class ChangesTheType(Cheat):
         (LooksAtNeighbours, knows_images_by_their_ids),
         (GoesByPlaces, knows_images_by_their_ids),
         (WritesIntoItsInput, touches_nothing_else),
-        (HandsItsInputOn, touches_nothing_else),
         (DrawsFromTorch, touches_nothing_else),
         (DrawsFromTorch, depends_on_its_seed_alone),
         (DrawsUnsaid, depends_on_its_seed_alone),

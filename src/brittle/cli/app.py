@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
+from brittle.cli.corrupt import corrupt
 from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.train import train
@@ -71,7 +72,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, train, photograph):
+for command in (audit, attack, universal, photograph, corrupt, train):
     app.command()(takes_values(command))
 
 
@@ -80,7 +81,7 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, of a study, a training or a universal perturbation."
+            help="The folder of an audit, finished or not, of a study, training, universal perturbation or `corrupt`."
         ),
     ],
     out: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -83,7 +83,7 @@ def photograph(
             data=data,
             photos=photos or (),
             sheet=sheet,
-            layout=Layout(paper=paper, dpi=dpi),
+            layout=Layout(paper=cast("Literal['a4', 'letter']", paper), dpi=dpi),  # another one is refused there
             even_light=even_light,
             effort=effort,
             force=force,

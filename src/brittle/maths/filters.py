@@ -1,13 +1,15 @@
 """Filters of images: along their axes by matrices, and by any kernel; what lies beyond the border is said each time.
 
-A filter along an axis is a matrix, which holds the border as well. Matrices are applied to one image at a time: the
-last bit of torch's products of matrices depends on how many there are.
+A filter along an axis is a matrix, which holds the border as well. Filters are applied to one image at a time: the
+last bit of torch's products of matrices, and of complex numbers, depends on how many there are.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from brittle.types import Images, PerImage
 
@@ -60,18 +62,23 @@ def gaussians(size: int, sigmas: PerImage, border: Border = "nearest", reach: fl
                 [[0.6995, 0.3005],
                  [0.3005, 0.6995]]])
     """
-    found = sigmas.new_zeros(len(sigmas), size, size)
     widths = (reach * sigmas + 0.5).floor()
     width = int(widths.max()) if len(sigmas) else 0
     steps = torch.arange(-width, width + 1, dtype=sigmas.dtype, device=sigmas.device)
     exponents = -steps.square() / (2 * sigmas.square()).clamp_min(torch.finfo(sigmas.dtype).tiny)[:, None]
     weights = torch.exp(exponents) * (steps.abs() <= widths[:, None])
     weights = weights / weights.sum(1, keepdim=True)
+    around = functional.pad(weights, (size - 1, size - 1)).unfold(1, size, 1).flip(2)  # by place and pixel
     sources = beyond(size, width, width, border).to(sigmas.device)
-    rows = torch.arange(size, device=sigmas.device)
-    for step in range(2 * width + 1):  # a row meets each pixel once a step, so that sums have one order
-        found[:, rows, sources[step : step + size]] += weights[:, step, None]
-    return found
+    return sigmas.new_zeros(len(sigmas), size, size).index_add(1, sources, around).transpose(1, 2).contiguous()
+
+
+@lru_cache(maxsize=64)
+def gaussian(
+    size: int, sigma: float, dtype: torch.dtype, device: torch.device, border: Border = "nearest", reach: float = 4.0
+) -> Tensor:
+    """Return the matrix of `gaussians` for one deviation, (1, size, size); kept, and not to be written into."""
+    return gaussians(size, torch.tensor([sigma], dtype=dtype, device=device), border, reach)
 
 
 def along_both(images: Images, rows: Tensor, columns: Tensor) -> Images:
@@ -108,12 +115,17 @@ def filtered(images: Images, kernels: Tensor, border: Border = "nearest") -> Ima
         >>> filtered(torch.tensor([[[[0.0, 1.0, 0.0]]]]), left).round().abs()
         tensor([[[[0., 0., 1.]]]])
     """
+    if not images.numel():
+        return images.clone()
     height, width = images.shape[2:]
     reach = kernels.shape[1] // 2, kernels.shape[2] // 2
     sides = [_quick(side + 2 * more) for side, more in zip((height, width), reach, strict=True)]
-    known = torch.fft.rfft2(padded(images, reach, border), s=sides)
-    product = known * torch.fft.rfft2(kernels, s=sides).conj()[:, None]
-    return torch.fft.irfft2(product, s=sides)[:, :, :height, :width]
+    waves = [torch.fft.rfft2(kernel, s=sides).conj() for kernel in kernels]
+    found: list[Tensor] = []
+    for number, image in enumerate(padded(images, reach, border)):
+        product = torch.fft.rfft2(image, s=sides) * waves[number % len(waves)]
+        found.append(torch.fft.irfft2(product, s=sides)[:, :height, :width])
+    return torch.stack(found)
 
 
 def _quick(least: int) -> int:

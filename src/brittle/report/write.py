@@ -4,6 +4,7 @@ from pathlib import Path
 
 from brittle.errors import RunError, quoted
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
+from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
 from brittle.report.page import REPORT, run_page
 from brittle.report.photograph_page import write_photographs
@@ -11,25 +12,26 @@ from brittle.report.study_page import PAGE, render_study
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import PHOTOGRAPHS, TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import CORRUPTIONS, PHOTOGRAPHS, TRAINING, UNIVERSAL, kind_in
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
 
-EXPECTED = "expected the folder of an audit, a study, a training or a universal perturbation"
+EXPECTED = "expected the folder of an audit, a study, a training, a universal perturbation or of `corrupt`"
 """What a page can be written of."""
 ROWS, COURSE = ".rows.parquet", ".training.json"
 """Ends of the names of files that earlier versions wrote beside a perturbation and beside weights."""
 
 
 def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> Path:
-    """Write the page of an audit, a study, a training or a universal perturbation, from what lies on disk alone.
+    """Write the page of an audit, a study or of what another command has made, from what lies on disk alone.
 
     What is read need not be trusted. The same files give the same page, byte for byte.
 
     Args:
-        run: the folder of an audit, finished or not, of a study, a training or a universal perturbation, or a file in
-            it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its rows.
+        run: the folder of an audit, finished or not, of a study, a training, a universal perturbation or of `corrupt`,
+            or a file in it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its
+            rows.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
             NAME.html beside the file of an earlier version. There a page replaces the one before.
         force: replace another page at `out`; what is no page of brittle always stays.
@@ -66,6 +68,8 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
     kind = kind_in(run)
     if kind is None and is_defence_folder(run):
         return placed(defence_page(run), run / REPORT, out, force=force)
+    if kind == "corruptions":
+        return placed(corruptions_page(run), run / REPORT, out, force=force)
     if kind == "training":
         return write_training(run, out, force=force)
     if kind == "universal":
@@ -88,7 +92,12 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY, PHOTOGRAPHS) or folder_of(run, TRAINING) or folder_of(run, UNIVERSAL):
+    if (
+        run.name in (MANIFEST, STUDY, PHOTOGRAPHS)
+        or folder_of(run, CORRUPTIONS)
+        or folder_of(run, TRAINING)
+        or folder_of(run, UNIVERSAL)
+    ):
         return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):
         plain = run.with_name(run.name.removesuffix(ROWS))

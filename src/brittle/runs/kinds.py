@@ -13,6 +13,7 @@ TITLES = {
     "universal": "a universal perturbation",
     "training": "a training",
     "study": "a study",
+    "corruptions": "a measurement under corruptions",
 }
 """The kinds of manifests with their articles, as messages name them."""
 OWN_PAGE = b'<meta name="generator" content="brittle">'
@@ -29,6 +30,8 @@ PERTURBATION_FILE, ROWS_FILE = "perturbation.safetensors", "rows.parquet"
 """What the folder of a universal perturbation holds."""
 WEIGHTS_FILE, EPOCHS_FILE = "weights.safetensors", "training.json"
 """What the folder of a training holds."""
+CORRUPTED_FILE, CORRUPTED = "corruptions.json", "corrupted"
+"""What the folder of a measurement under corruptions holds: all in one file, and a folder of cells and pictures."""
 CHECKPOINT_FILE = "checkpoint"
 """What work that was killed goes on from; it is gone once the work is finished."""
 TEACHER_FILE = f"{CHECKPOINT_FILE}.teacher"
@@ -83,6 +86,7 @@ PAGE = Kind("a page", _page)
 RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
 UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))
 TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))
+CORRUPTIONS = Kind("the folder of a measurement under corruptions", _manifest_of("corruptions"), (CORRUPTED_FILE,))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
 PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())

@@ -13,11 +13,11 @@ from brittle.runs.checkpoint import broken_seal
 from brittle.runs.kinds import TITLES
 from brittle.runs.manifest import Manifest
 from brittle.runs.older import spelt_anew, with_todays_fields
-from brittle.runs.result_manifests import StudyManifest, TrainingManifest, UniversalManifest
+from brittle.runs.result_manifests import CorruptionsManifest, StudyManifest, TrainingManifest, UniversalManifest
 
 M = TypeVar("M", bound=BaseManifest)
 KINDS: dict[str, type[BaseManifest]] = {
-    kind_of(one): one for one in (Manifest, UniversalManifest, TrainingManifest, StudyManifest)
+    kind_of(one): one for one in (Manifest, UniversalManifest, TrainingManifest, StudyManifest, CorruptionsManifest)
 }
 """The manifests by their kinds."""
 

@@ -1,4 +1,4 @@
-"""What a search for a universal perturbation, a training and a study were, as their folders say it."""
+"""What a universal perturbation, a training, a measurement under corruptions and a study were, as their folders say."""
 
 from typing import Any, cast
 
@@ -93,6 +93,40 @@ class TrainingManifest(BaseManifest):
         return super().difference(group, other)
 
 
+class CorruptionsManifest(BaseManifest):
+    """The ``manifest.json`` of the folder of a measurement under corruptions.
+
+    Attributes:
+        batch: images in one call of the network.
+        network, data: what was asked.
+        kinds, severities: of the corruptions.
+        published: whose list of severities, as `brittle.physical.corruptions.Corruption` has it.
+        contents: sha256 of the files of the folder by name, once they are finished.
+    """
+
+    kind: KindName = "corruptions"
+    batch: int = Field(gt=0)
+    network: NetworkInfo
+    data: DataInfo
+    kinds: list[Name]
+    severities: list[int]
+    published: Name
+    contents: dict[str, str] = Field(default_factory=dict[str, str])
+
+    def identity_fields(self) -> dict[str, JsonValue]:
+        """The fields that determine the figures, in the groups that an error message names."""
+        return {
+            "format": self.format,
+            **self.code_fields(),
+            "network": network_fields(self.network),
+            "data": data_fields(self.data),
+            "kinds": list[JsonValue](self.kinds),
+            "severities": list[JsonValue](self.severities),
+            "published": self.published,
+            **self.surrounding_fields(),
+        }
+
+
 class StudyManifest(BaseManifest):
     """The ``manifest.json`` of the folder of a study.
 
@@ -117,5 +151,5 @@ class StudyManifest(BaseManifest):
         return {"format": self.format, **cast("dict[str, JsonValue]", asked), **self.surrounding_fields()}
 
 
-ResultManifest = UniversalManifest | TrainingManifest
+ResultManifest = UniversalManifest | TrainingManifest | CorruptionsManifest
 """Of a folder of a few files that are written once."""

@@ -1,0 +1,64 @@
+"""The command `corrupt`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.output import user_prints_aside
+from brittle.specs import DataSpec, Effort, ModelSpec
+
+
+def corrupt(
+    model: ModelSpec,
+    data: DataSpec,
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("corruptions"),
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Such as fog; several are possible, all 15 by default.")
+    ] = None,
+    severity: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=5, help="1 to 5; several are possible, all by default."),
+    ] = None,
+    published: Annotated[
+        str,
+        typer.Option(
+            help="Whose severities: cifar for 32 x 32, imagenet for 224 x 224; auto takes the first up to a side of 64."
+        ),
+    ] = "auto",
+    limits: FileLimits = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Measure the accuracy under the common corruptions: 15 kinds at 5 severities.
+
+    Killed and started again with the same words, it goes on after the last finished combination.
+
+    brittle corrupt model.pt2 --data photographs/ --out corruptions
+    """
+    from brittle import terminal
+    from brittle.bars import Bar
+    from brittle.evaluation.corrupt import corrupt as measure
+    from brittle.report import write_report
+
+    with user_prints_aside(), Bar(quiet=quiet or json) as bar:
+        made = measure(
+            model,
+            data,
+            out,
+            kinds=kind or (),
+            severities=severity or (),
+            published=published,  # pyright: ignore[reportArgumentType]  # looked at there
+            effort=effort,
+            force=force,
+            watch=bar,
+        )
+        page = write_report(made.folder)
+    if json:
+        terminal.print_json({**made.summary.plain(), "folder": str(made.folder), "report": str(page)})
+    elif not quiet:
+        terminal.show_corruptions(made.summary, made.said)
+        terminal.say(f"report           {page.resolve()}")
