@@ -52,7 +52,11 @@ _FAST = (
     "E. Wong, L. Rice, J. Z. Kolter, Fast is better than free: revisiting adversarial training, ICLR 2020, "
     "arXiv:2001.03994; A. Shafahi et al., Adversarial training for free!, NeurIPS 2019, arXiv:1904.12843"
 )
-_GD_UAP = (
+_GD_PHYSICAL = (
+    "A. Kurakin, I. Goodfellow, S. Bengio, Adversarial examples in the physical world, ICLR 2017 workshop track, "
+    "arXiv:1607.02533"
+)
+_UAP = (
     "K. R. Mopuri, A. Ganeshan, R. V. Babu, Generalizable data-free objective for crafting universal adversarial "
     "perturbations, TPAMI 2018, arXiv:1801.08092"
 )
@@ -183,6 +187,11 @@ LISTED: dict[str, Listed] = {
         "one_pixel.table:ONE_PIXEL",
         "Success of one-, three- and five-pixel attacks by differential evolution",
         _ONE_PIXEL + ", tables of results",
+    ),
+    "physical-world": Listed(
+        "physical.world:PHYSICAL_WORLD",
+        "How many adversarial images a photograph makes harmless",
+        _PHYSICAL + ", tables of the destruction rate",
     ),
     "planted-faults": Listed(
         "faults.study:PLANTED_FAULTS",
