@@ -52,11 +52,7 @@ _FAST = (
     "E. Wong, L. Rice, J. Z. Kolter, Fast is better than free: revisiting adversarial training, ICLR 2020, "
     "arXiv:2001.03994; A. Shafahi et al., Adversarial training for free!, NeurIPS 2019, arXiv:1904.12843"
 )
-_GD_PHYSICAL = (
-    "A. Kurakin, I. Goodfellow, S. Bengio, Adversarial examples in the physical world, ICLR 2017 workshop track, "
-    "arXiv:1607.02533"
-)
-_UAP = (
+_GD_UAP = (
     "K. R. Mopuri, A. Ganeshan, R. V. Babu, Generalizable data-free objective for crafting universal adversarial "
     "perturbations, TPAMI 2018, arXiv:1801.08092"
 )
@@ -75,6 +71,10 @@ _MADRY = (
 _ONE_PIXEL = (
     "J. Su, D. V. Vargas, K. Sakurai, One pixel attack for fooling deep neural networks, IEEE Transactions on "
     "Evolutionary Computation 2019, arXiv:1710.08864"
+)
+_PHYSICAL = (
+    "A. Kurakin, I. Goodfellow, S. Bengio, Adversarial examples in the physical world, ICLR 2017 workshop track, "
+    "arXiv:1607.02533"
 )
 _FAULTS = "the sources of each check stand in docs/health.md"
 _UAP = (
