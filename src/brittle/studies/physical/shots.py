@@ -15,7 +15,7 @@ from brittle.attacks.fgsm import FGSM
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
-from brittle.core.goal import Untargeted
+from brittle.core.goal import Targeted, Untargeted
 from brittle.core.run import run
 from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes, values_of
@@ -23,7 +23,7 @@ from brittle.physical import Channel
 from brittle.studies.bench.study import Setting
 from brittle.studies.shared.photographs import Photographs, View
 from brittle.threats import Lp
-from brittle.types import Images, Labels
+from brittle.types import Images, Labels, Logits
 
 METHODS: dict[str, Attack] = {
     "fast": FGSM(),
@@ -94,7 +94,8 @@ class Shots:
         """
         if (method, eps) not in self._adversarial:
             self.setting.tell(f"{self.view.row}: {method}, {eps}/255, {len(self.images):,} images")
-            goal = Untargeted(self.labels, confidence=NEVER)
+            least = method == "least-likely"  # kept is the point where the least likely class leads by most
+            goal = Targeted(self._clean_logits.argmin(1), NEVER) if least else Untargeted(self.labels, NEVER)
             threat = Lp("inf", eps / 255)
             found = run(METHODS[method], self.classifier, self.images, goal=goal, threat=threat, batch=BATCH)
             levels = torch.from_numpy(as_bytes(found.adversarial.cpu().numpy()))
@@ -122,19 +123,28 @@ class Shots:
         return pa.table({name: values.numpy() for name, values in columns.items()})
 
     @cached_property
+    def _clean_logits(self) -> Logits:
+        return self._logits(self.images)
+
+    @cached_property
     def _clean(self) -> tuple[Tensor, Tensor]:
-        return self._said(self.images)
+        return self._places(self._clean_logits)
 
     @cached_property
     def _seen(self) -> dict[Channel, tuple[Tensor, Tensor]]:
         return {}
 
     def _said(self, images: Images) -> tuple[Tensor, Tensor]:
-        """Place of the label among the classes, and confidence in the likeliest class, (n,) each."""
+        return self._places(self._logits(images))
+
+    def _logits(self, images: Images) -> Logits:
         classifier = self.classifier
         with preserving_state(classifier.module), torch.no_grad():
             parts = [part.to(classifier.device, classifier.dtype) for part in images.split(BATCH)]
-            logits = torch.cat([classifier.checked(part).double().cpu() for part in parts])
+            return torch.cat([classifier.checked(part).double().cpu() for part in parts])
+
+    def _places(self, logits: Logits) -> tuple[Tensor, Tensor]:
+        """Place of the label among the classes, and confidence in the likeliest class, (n,) each."""
         ranks = (logits > logits.gather(1, self.labels[:, None])).sum(1)
         return ranks, decided(logits)[0]
 

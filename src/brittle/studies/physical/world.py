@@ -50,7 +50,8 @@ NOTES = (
     "paper. Adversarial images are rounded to 8 bits before they are photographed.",
     "Every method makes all its steps at the full radius, as in the paper, where the attacks of brittle otherwise stop "
     "at the first success: the goal asks for more logits than any image gives. Deviation: of the points on the way "
-    "that with the largest margin is kept, not the last one.",
+    "that with the largest margin is kept (of the label against the others; for the least-likely method, of the least "
+    "likely class), which need not be the last one.",
     "Prefiltered: clean images that are right and adversarial ones that are wrong, both with a confidence above 80 %; "
     f"where there are none, the table says {NONE!r}.",
     INTERVALS,
