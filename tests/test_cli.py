@@ -283,6 +283,21 @@ def test_universal_prints_what_it_fools(tmp_path: Path):
     assert told["fooling"]["held_out"]["n"] == 20
 
 
+def test_corrupt_prints_a_table_that_fits_and_the_same_as_json(tmp_path: Path):
+    line = ["corrupt", "digits-lenet", "--data", "digits", "--max-images", "20", "--kind", "fog", "--kind", "jpeg"]
+    said = runner.invoke(app, [*line, "--out", str(tmp_path / "c")], catch_exceptions=False)
+    assert said.exit_code == 0
+    assert "…" not in said.stderr
+    assert "corrupted  " in said.stderr
+    assert (tmp_path / "c" / "report.html").exists()
+    told = json.loads(
+        runner.invoke(app, [*line, "--out", str(tmp_path / "c"), "--json"], catch_exceptions=False).stdout
+    )
+    assert set(told["kinds"]) == {"fog", "jpeg"}
+    assert told["cells"]["fog-5"]["n"] == 20
+    assert f"{100 * told['cells']['fog-5']['value']:.1f}" in said.stderr
+
+
 def test_a_network_in_halves_gives_the_figures_of_float32(tmp_path: Path):
     found = []
     for words in ([], ["--dtype", "float16"], ["--dtype", "bfloat16"]):

@@ -19,6 +19,10 @@ BASES = {
         ["digits-lenet", "--data", "digits", "--max-images", "2", "--attack", "ascent:passes=1", "-q"],
         "folder",
     ),
+    "corrupt": (
+        ["digits-lenet", "--data", "digits", "--max-images", "2", "--kind", "fog", "--severity", "1", "-q"],
+        "folder",
+    ),
     "train": (["fc10", "--data", "digits", "--max-images", "2", "--epochs", "1", "--quiet"], "folder"),
     "study": (["none-of-these"], "folder"),
     "report": (["nothing"], "file"),
@@ -95,6 +99,7 @@ LINES = {
     "audit": ["digits-lenet", "--data", "digits"],
     "attack": ["digits-lenet", "digits"],
     "universal": ["digits-lenet", "--data", "digits"],
+    "corrupt": ["digits-lenet", "--data", "digits"],
     "train": ["fc10", "--data", "digits", "--out", "w"],
     "study": ["planted-faults"],
 }

@@ -16,6 +16,7 @@ from brittle.cli import app
 from brittle.defences import Defence
 from brittle.errors import InputError, RunError, UnsupportedThreat
 from brittle.evaluation.audit import audit
+from brittle.evaluation.channel_spec import parse_channel
 from brittle.evaluation.spec import parse_attack, parse_defence
 from brittle.listing import listing
 from brittle.models import open_network
@@ -82,6 +83,8 @@ def test_the_package_is_listed_with_its_origin(installed):
     )
     assert rows_of("threats")["half"] == ("Half of the largest change of a value.", "brittle-example 1.0")
     assert rows_of("defences")["coarse"][1] == "brittle-example 1.0"
+    assert rows_of("channels")["darker"] == ("Takes a part of the light away.", "brittle-example 1.0")
+    assert parse_channel("darker:part=0.25+blur").links[0].part == 0.25
     assert rows_of("attacks")["pgd"][1] == "brittle"
     assert "from brittle-example 1.0" in " ".join(CliRunner().invoke(app, ["list", "defences"]).output.split())
 

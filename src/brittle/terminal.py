@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.evaluation.universal import Universal
     from brittle.listing import Listed
     from brittle.metrics import Estimate
-    from brittle.runs.corruptions import CorruptionsSummary
     from brittle.runs.defence import DefenceSummary
     from brittle.runs.finding import Finding, Health
     from brittle.runs.summary import AttackSummary, Summary
@@ -126,25 +125,6 @@ def show_defence(both: DefenceSummary) -> None:
         _show_health(both.adaptive.health)
     for note in both.adaptive.notes:
         tell(f"images           {note}")
-
-
-def show_corruptions(summary: CorruptionsSummary, said: Sequence[str]) -> None:
-    """Print the accuracy under every corruption at every severity."""
-    severities = sorted({severity for _, severity in summary.cells})
-    table = Table(title_justify="left", title=f"accuracy of {plural(summary.images, 'image')}, %")
-    table.add_column("corruption")
-    for severity in severities:
-        table.add_column(f"severity {severity}" if severity == severities[0] else str(severity), justify="right")
-    table.add_column("mean", justify="right")
-    table.add_column("95 % interval", justify="right", no_wrap=True)
-    for kind, one in summary.kinds.items():
-        cells = [f"{100 * summary.cells[kind, severity].value:.1f}" for severity in severities]
-        table.add_row(kind, *cells, f"{100 * one.value:.1f}", f"{100 * one.low:.1f} to {100 * one.high:.1f}")
-    console.print(table)
-    console.print(f"clean accuracy   {percent(summary.clean)}")
-    console.print(f"corrupted        {percent(summary.mean)}, mean over all of these")
-    for line in said:
-        tell(f"images           {line}")
 
 
 def _stood(line: AttackSummary) -> str:

@@ -12,6 +12,7 @@ from brittle import PGD, BrittleError, Flow, InputError, Lp
 from brittle.data import open_source
 from brittle.evaluation import attack as attacking
 from brittle.evaluation import audit as auditing
+from brittle.evaluation import corrupt as corrupting
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
 from brittle.evaluation.plan import plan, threat_for
@@ -57,6 +58,7 @@ class Opened(BrittleError):
         (auditing, auditing.audit, ()),
         (attacking, attacking.attack, ()),
         (making, making.universal, ("labels", "class_order", "channel")),
+        (corrupting, corrupting.corrupt, ("channel",)),
     ],
 )
 def test_what_every_command_shares_is_handed_on(module, function, lacks, tmp_path, monkeypatch):

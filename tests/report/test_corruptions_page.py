@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from brittle import RunError
 from brittle.evaluation.corrupt import corrupt
 from brittle.report import write_report
+from brittle.runs.checkpoint import sealed
 
 PICTURE = '<img src="data:image/png;base64,'
 
@@ -36,6 +38,14 @@ def test_a_picture_that_is_gone_costs_no_figure(measured, tmp_path):
     page = write_report(copy).read_text()
     assert page.count(PICTURE) == 4
     assert "gone" in page
+
+
+def test_no_picture_from_elsewhere_reaches_a_page(measured, tmp_path):
+    copy = shutil.copytree(measured, tmp_path / "copy")
+    plain = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(sealed({**plain, "kinds": ["../../fog", "jpeg"], "identity": ""})))
+    with pytest.raises(RunError, match="manifest"):
+        write_report(copy)
 
 
 @pytest.mark.parametrize("name", ["corruptions.json", "corrupted/fog-1.png"])

@@ -1,7 +1,8 @@
 """The command `corrupt`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,9 +10,12 @@ from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec
 
+if TYPE_CHECKING:
+    from brittle.runs.corruptions import CorruptionsSummary
+
 
 def corrupt(
-    model: ModelSpec,
+    model: Annotated[ModelSpec, Fields(without=("channel",))],
     data: DataSpec,
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("corruptions"),
@@ -60,5 +64,30 @@ def corrupt(
     if json:
         terminal.print_json({**made.summary.plain(), "folder": str(made.folder), "report": str(page)})
     elif not quiet:
-        terminal.show_corruptions(made.summary, made.said)
+        _show(made.summary, made.said)
         terminal.say(f"report           {page.resolve()}")
+
+
+def _show(summary: "CorruptionsSummary", said: Sequence[str]) -> None:
+    """Print the accuracy under every corruption at every severity."""
+    from rich.table import Table
+
+    from brittle import terminal
+    from brittle.bars import console
+    from brittle.words import plural
+
+    severities = sorted({severity for _, severity in summary.cells})
+    table = Table(title_justify="left", title=f"accuracy by severity, {plural(summary.images, 'image')}, %")
+    table.add_column("corruption", no_wrap=True)
+    for severity in severities:
+        table.add_column(str(severity), justify="right", no_wrap=True)
+    table.add_column("mean", justify="right", no_wrap=True)
+    table.add_column("95 %", justify="right", no_wrap=True)
+    for kind, one in summary.kinds.items():
+        cells = [f"{100 * summary.cells[kind, severity].value:.1f}" for severity in severities]
+        table.add_row(kind, *cells, f"{100 * one.value:.1f}", f"{100 * one.low:.1f}–{100 * one.high:.1f}")
+    console.print(table)
+    console.print(f"clean accuracy   {terminal.percent(summary.clean)}")
+    console.print(f"corrupted        {terminal.percent(summary.mean)}, mean over all of these", soft_wrap=True)
+    for line in said:
+        terminal.tell(f"images           {line}")

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from brittle.arguments import Within, check_fields
 from brittle.base.seeds import Streams
 from brittle.physical.blur import Blur
+from brittle.physical.chain import Chain
 from brittle.physical.channel import Channel
 from brittle.physical.colour_shift import ColourShift
 from brittle.physical.jpeg import JPEGFile
@@ -32,8 +33,9 @@ class Photograph(Channel):
 
     Everything is drawn anew for each image. The way back is that of each part, and passes the JPEG by.
 
-    The amounts are ours, those of a careful photograph at a strength of 1, and grow in proportion to the strength;
-    at 0 images stay as they are. Blur is counted in pixels of the image that the network sees, whatever its size.
+    The amounts are ours, those of a photograph by hand at a strength of 1, and grow in proportion to the strength; at
+    0 images stay as they are. Without any attack a strength of 1 took a MobileNet from 77.5 % to 63.5 % of 200 images
+    of 192 x 192, and 0.5 to 71.5 %. Blur is counted in pixels of the image that the network sees, whatever its size.
 
     Args:
         strength: of everything together, 0 to 5.
@@ -95,6 +97,4 @@ class Photograph(Channel):
     def transform(self, images: Images, streams: Streams) -> Images:
         """Print and photograph each image."""
         links = self.links()
-        for link in links:
-            images = link.stage(images, streams.branch())
-        return images if links else images.clone()
+        return Chain(links).transform(images, streams) if links else images.clone()

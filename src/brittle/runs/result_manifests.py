@@ -1,6 +1,6 @@
 """What a universal perturbation, a training, a measurement under corruptions and a study were, as their folders say."""
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field, JsonValue
 
@@ -99,7 +99,7 @@ class CorruptionsManifest(BaseManifest):
     Attributes:
         batch: images in one call of the network.
         network, data: what was asked.
-        kinds, severities: of the corruptions.
+        kinds, severities: of the corruptions; names of files are made of them.
         published: whose list of severities, as `brittle.physical.corruptions.Corruption` has it.
         contents: sha256 of the files of the folder by name, once they are finished.
     """
@@ -108,8 +108,8 @@ class CorruptionsManifest(BaseManifest):
     batch: int = Field(gt=0)
     network: NetworkInfo
     data: DataInfo
-    kinds: list[Name]
-    severities: list[int]
+    kinds: list[Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]] = Field(min_length=1, max_length=100)
+    severities: list[Annotated[int, Field(ge=1, le=5)]] = Field(min_length=1, max_length=5)
     published: Name
     contents: dict[str, str] = Field(default_factory=dict[str, str])
 

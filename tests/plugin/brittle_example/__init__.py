@@ -1,4 +1,4 @@
-"""A package that brings brittle an attack, a threat and a defence."""
+"""A package that brings brittle an attack, a threat, a defence and a channel."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,6 +6,7 @@ from typing import ClassVar
 from brittle import Attack, Classifier, Lp, Problem, Threat
 from brittle.classifiers.classifier import CallableModule
 from brittle.defences import Defence, Masking
+from brittle.physical import Channel
 
 __version__ = "1.0"
 
@@ -56,3 +57,14 @@ class Coarse(Defence):
     def protect(self, classifier: Classifier) -> Classifier:
         top, module = self.levels - 1, classifier.module
         return classifier.around(CallableModule(lambda images: module((images * top).round() / top)))
+
+
+@dataclass(frozen=True)
+class Darker(Channel):
+    """Takes a part of the light away."""
+
+    title: ClassVar[str] = "Less light"
+    part: float = 0.5
+
+    def transform(self, images, streams):
+        return images * (1 - self.part)
