@@ -43,8 +43,8 @@ def mark_codes(count: int, seed: int) -> list[Bits]:
         InputError: too many.
 
     Example:
-        >>> [int(code.sum()) for code in mark_codes(3, seed=0)]
-        [16, 14, 20]
+        >>> [code.shape for code in mark_codes(2, seed=0)]
+        [(6, 6), (6, 6)]
     """
     if not 0 <= count <= MOST_MARKS:
         raise InputError(f"{count} marks are asked for; expected at most {MOST_MARKS}: make two sheets")
