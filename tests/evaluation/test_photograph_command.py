@@ -7,19 +7,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from brittle.cli.app import app
 from brittle.data import open_source
+from brittle.defences.bit_depth import BitDepth
 from brittle.errors import InputError, RunError
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.photograph import photograph
+from brittle.evaluation.subject import open_subject
 from brittle.models import open_network
+from brittle.models.architectures import ARCHITECTURES
 from brittle.physical.blur import Blur
 from brittle.physical.layout import Layout
 from brittle.report import write_report
 from brittle.runs.photographs import Photographed
+from brittle.specs import DataSpec, ModelSpec
 
 LAYOUT = Layout(dpi=60, size=20)
 OPTIONS = {"attack": "pgd:steps=10", "norm": "linf", "eps": 0.15, "max_images": 20}
@@ -161,6 +166,28 @@ def test_a_network_that_was_a_value_must_be_given_again(tmp_path: Path):
     with pytest.raises(InputError, match="does not say by which words its network opened"):
         photograph(tmp_path / "a", tmp_path / "out")
     assert len(photograph(tmp_path / "a", tmp_path / "out", model=network).rows) == 2
+
+
+def test_the_defence_of_a_run_stands_around_its_network(tmp_path: Path):
+    options = {**OPTIONS, "max_images": 6}
+    attack("digits-lenet", "digits", tmp_path / "a", defence=BitDepth(bits=1), **options)
+    made = photograph(tmp_path / "a", tmp_path / "out", channel="brightness:amount=0")
+    block = next(iter(open_source("digits", max_images=6).blocks(6)))
+    subject = open_subject(ModelSpec("digits-lenet", defence="bit-depth:bits=1"), DataSpec("digits"))
+    with torch.no_grad():
+        logits = subject.classifier.logits(block.images)
+    assert [row.clean_confidence for row in made.rows] == pytest.approx(logits.softmax(1).amax(1).tolist(), abs=1e-4)
+
+
+def test_a_network_with_weights_opens_again_with_them(tmp_path: Path):
+    weights = tmp_path / "w.safetensors"
+    torch.manual_seed(0)
+    save_file(ARCHITECTURES["lenet-mnist"].build().state_dict(), weights)
+    attack("lenet-mnist", "digits", tmp_path / "a", weights=weights, **{**OPTIONS, "max_images": 4})
+    assert len(photograph(tmp_path / "a", tmp_path / "out").rows) == 4
+    weights.rename(tmp_path / "moved.safetensors")
+    again = photograph(tmp_path / "a", tmp_path / "two", weights=tmp_path / "moved.safetensors")
+    assert len(again.rows) == 4
 
 
 def test_a_damaged_file_of_photographs_is_refused(attacked: Path, tmp_path: Path):

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Source
+from brittle.defences import Defence
 from brittle.errors import InputError, RunError
 from brittle.evaluation.adversarial_images import BLOCK, ImageFolder, read_picture
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.defended import Defended, defence_of
+from brittle.evaluation.defended import Defended, defence_of, spelled_defence
 from brittle.evaluation.subject import open_subject, opened
 from brittle.maths.quantization import as_bytes, values_of
 from brittle.names import restored, stored
@@ -70,6 +71,8 @@ def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
     for name, group, without in groups:
         if isinstance(group.spec, str | Path):
             given = {one.name: getattr(group, one.name) for one in fields(group) if one.name not in without}
+            if isinstance(given.get("defence"), Defence):
+                given["defence"] = spelled_defence(given["defence"])
             found[name] = {
                 key: stored(str(value)) if isinstance(value, str | Path) else value
                 for key, value in given.items()
@@ -79,11 +82,12 @@ def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
 
 
 def _spec(kind: type[Any], words: Mapping[str, Any], given: Any, run: Path) -> Any:
-    """Open again by the words that were kept, but where the user gives others."""
+    """Open again by the words that were kept, but where the user gives others; options alone change these words."""
     if given.spec is not None:
         return given
-    known = {one.name for one in fields(kind)}
+    known = {one.name: one.default for one in fields(kind)}
     plain = {key: restored(one) if isinstance(one, str) else one for key, one in words.items() if key in known}
+    plain |= {name: value for name in known if (value := getattr(given, name)) not in (None, known[name])}
     if "spec" not in plain:
         what = "network" if kind is ModelSpec else "images"
         option = "model" if kind is ModelSpec else "data"
