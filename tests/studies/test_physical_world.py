@@ -68,7 +68,7 @@ def test_every_image_is_attacked_at_the_full_radius(setting: Setting, method: st
 def test_rows_hold_originals_and_adversarial_images_before_and_behind_the_camera(setting: Setting):
     shots, channel = Shots(MOBILENET_V2, setting), Blur(sigma=1.0)
     adversarial = shots.adversarial("fast", 16)
-    table = shots.table(adversarial, channel)
+    table = shots.table("fast", 16, channel)
     with torch.no_grad():
         for column, images in (
             ("clean_rank", shots.images),

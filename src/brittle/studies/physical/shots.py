@@ -51,6 +51,7 @@ class Shots:
         self.view, self.setting = view, setting
         self._photographs = Photographs(view, setting)
         self._adversarial: dict[tuple[str, int], Images] = {}
+        self._after: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
 
     @property
     def classifier(self) -> Classifier:
@@ -106,12 +107,15 @@ class Shots:
         """Send images through a channel, the original and the adversarial one of a place alike."""
         return channel(images, seed=self.setting.seed, ids=self.positions)
 
-    def table(self, adversarial: Images, channel: Channel) -> pa.Table:
+    def table(self, method: str, eps: int, channel: Channel) -> pa.Table:
         """Return the rows of originals and adversarial images before and behind a channel, for `brittle.metrics`."""
+        adversarial = self.adversarial(method, eps)
+        if (method, eps) not in self._after:
+            self._after[method, eps] = self._said(adversarial)
         if channel not in self._seen:
             self._seen[channel] = self._said(self.through(channel, self.images))
         clean = self._clean
-        after, behind = self._said(adversarial), self._said(self.through(channel, adversarial))
+        after, behind = self._after[method, eps], self._said(self.through(channel, adversarial))
         columns: Mapping[str, Tensor] = {
             "clean_rank": clean[0],
             "clean_confidence": clean[1],

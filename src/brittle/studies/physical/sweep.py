@@ -76,9 +76,9 @@ class Swept(Work):
         swept = SWEPT[self.transformation]
         lines: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
         for method in METHODS:
-            adversarial, at, rates = self.shots.adversarial(method, self.eps), list[float](), list[float]()
+            at, rates = list[float](), list[float]()
             for value in swept.values:
-                table = self.shots.table(adversarial, swept.channel(value))
+                table = self.shots.table(method, self.eps, swept.channel(value))
                 try:
                     rates.append(100 * destruction_rate(table).value)
                 except InputError:  # no image counts

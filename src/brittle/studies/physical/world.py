@@ -79,7 +79,7 @@ class Shooting(Work):
 
     def measure(self) -> Measured:
         """Attack, photograph and ask."""
-        table = self.shots.table(self.shots.adversarial(self.method, self.eps), self.channel)
+        table = self.shots.table(self.method, self.eps, self.channel)
         values: dict[str, Estimate | str] = {
             f"{case}.{top}": _or_none(partial(destruction_rate, table, top, prefiltered=case == "prefiltered"))
             for case in CASES
@@ -107,7 +107,7 @@ class Order(Work):
         lines: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
         paper: list[str] = []
         for method in METHODS:
-            tables = {eps: self.shots.table(self.shots.adversarial(method, eps), self.channel) for eps in self.radii}
+            tables = {eps: self.shots.table(method, eps, self.channel) for eps in self.radii}
             lines[method] = percents(tables)
             name = f"{method}, Inception v3 (paper)"
             rates = [(eps, _published(row_name("", method, eps), "average.1")) for eps in self.radii]
