@@ -31,6 +31,7 @@ SHARED = {
     "defence": "bit-depth:bits=2",
     "defence_data": "digits:train",
     "naive": True,
+    "channel": "blur:sigma=2",
     "device": "cpu:0",
     "max_images": 5,
     "resize": 40,
@@ -56,8 +57,8 @@ class Opened(BrittleError):
     [
         (auditing, auditing.audit, ()),
         (attacking, attacking.attack, ()),
-        (making, making.universal, ("labels", "class_order")),
-        (corrupting, corrupting.corrupt, ()),
+        (making, making.universal, ("labels", "class_order", "channel")),
+        (corrupting, corrupting.corrupt, ("channel",)),
     ],
 )
 def test_what_every_command_shares_is_handed_on(module, function, lacks, tmp_path, monkeypatch):

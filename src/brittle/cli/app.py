@@ -14,6 +14,7 @@ from brittle.cli.attack import attack
 from brittle.cli.audit import audit
 from brittle.cli.corrupt import corrupt
 from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
+from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
 from brittle.cli.substitute import substitute
 from brittle.cli.train import train
@@ -73,7 +74,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, corrupt, train, substitute, serve):
+for command in (audit, attack, universal, photograph, corrupt, train, substitute, serve):
     app.command()(takes_values(command))
 
 

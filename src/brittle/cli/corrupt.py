@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def corrupt(
-    model: ModelSpec,
+    model: Annotated[ModelSpec, Fields(without=("channel",))],
     data: DataSpec,
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("corruptions"),

@@ -16,7 +16,7 @@ IMAGES = {
 
 
 def universal(
-    model: Annotated[ModelSpec, Fields(without=("labels",))],
+    model: Annotated[ModelSpec, Fields(without=("labels", "channel"))],
     data: Annotated[DataSpec, Fields(without=("class_order",), differ={"data": IMAGES}, default={"data": None})],
     question: Annotated[
         Question,

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from brittle.errors import InputError, RunError
 from brittle.files import write_atomically
-from brittle.identity.compare import differing, fingerprint
+from brittle.identity.compare import differing, fingerprint, stated
 from brittle.identity.sources import digest_of_file
 from brittle.maths.geometry import warp
 from brittle.maths.quantization import as_bytes, values_of
@@ -78,27 +78,30 @@ class ImageFolder:
         identity: of the call that fills it, as `stated` text.
         blocks: what is there, block by block: the images as plain values, and the digests of their files by name.
         announced: names of files that are about to be written.
+        about: by which words network and images opened, for whoever reads the folder.
     """
 
     path: Path
     identity: str
     blocks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     announced: list[str] = field(default_factory=list[str])
+    about: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def open(cls, path: Path, identity: str, *, force: bool) -> Self:
+    def open(cls, path: Path, identity: str, *, force: bool, about: Mapping[str, Any] | None = None) -> Self:
         """Begin in an empty folder, or go on in that of the same call.
 
         Args:
             path: of the folder, which holds nothing or images of ours.
             identity: of the call.
             force: remove the images of another call.
+            about: what shall be kept beside the identity.
 
         Raises:
             RunError: the images are of another call, and `force` is False; the message says what differs.
         """
         kept = json_of(path / ATTACK)
-        found = cls(path, identity)
+        found = cls(path, identity, about=about or {})
         if not kept:
             return found
         if broken_seal(kept):
@@ -119,6 +122,37 @@ class ImageFolder:
             if Path(name).name == name:
                 (path / name).unlink(missing_ok=True)
         return found
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a folder that nothing is added to.
+
+        Raises:
+            RunError: it holds no images of ours, or files that are not as they were written.
+        """
+        kept = json_of(path / ATTACK)
+        if not isinstance(kept.get("identity"), dict) or not isinstance(kept.get("blocks"), list):
+            raise RunError(f"{path} is no folder of adversarial images; expected one that `brittle attack` made")
+        if broken_seal(kept):
+            raise RunError(f"{path / ATTACK} is damaged: its checksum is not that of its content; make them again")
+        about = kept.get("about", {})
+        found = cls(path, stated(kept["identity"]), about=about)
+        found.blocks = found._whole(kept["blocks"])
+        if len(found.blocks) < len(kept["blocks"]):
+            raise RunError(
+                f"an image of {path} is missing or not as it was written; give the command that made it again"
+            )
+        return found
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What the identity says."""
+        return json.loads(self.identity)
+
+    @property
+    def id(self) -> str:
+        """The fingerprint of the identity."""
+        return fingerprint(self.identity)
 
     @property
     def next(self) -> int:
@@ -159,8 +193,9 @@ class ImageFolder:
         identity = json.loads(_in_file(self.identity))
         words = {
             "format": FORMAT,
-            "id": fingerprint(self.identity),
+            "id": self.id,
             "identity": identity,
+            "about": dict(self.about),
             "announced": self.announced,
             "blocks": self.blocks,
         }

@@ -29,6 +29,8 @@ from brittle.evaluation.adversarial_images import (
     save_deformation,
     save_picture,
 )
+from brittle.evaluation.attacked_images import words_of
+from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.part import without_final_query
@@ -116,7 +118,9 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     look = partial(check_model_on_data, subject.classifier, source, target=target)
     if len(source):
         look(blank=budget is not None)
-    eot_samples = asked.effort.eot_samples or eot_samples_for(subject.classifier, source, budget, subject.defended)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(
+        subject.classifier, source, budget, subject.defended, subject.channel
+    )
     confidence = confidence_of(asked.question.confidence, subject.defended)
     said = {"attack": repr(planned.attack), "norm and radius": repr(threat), "target": target, "seed": seed}
     said |= {
@@ -131,7 +135,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     identity = stated({**said, **_about(subject, source, loaded, identity_fields, ask)})
     with folder_held(Path(out)):
         check_folder(Path(out), IMAGES, read)
-        folder = ImageFolder.open(Path(out), identity, force=force)
+        folder = ImageFolder.open(Path(out), identity, force=force, about=words_of(asked.model, asked.data))
         job = _Job(
             subject.classifier,
             planned,
@@ -161,6 +165,7 @@ def _about(
         **origin.plain(),
         "outputs": outputs_of(subject.classifier),
         **({} if subject.defended is None else {"defence": [subject.defended.text, subject.defended.attacked]}),
+        **({} if subject.channel is None else {"channel": spelled_channel(subject.channel)}),
         "network": subject.network.digest,
         "images": source.digest(again=True),
         "classes": source.relabelled and list(source.relabelled),

@@ -167,7 +167,9 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     ask_twice = None if budget is not None else partial(check_model_on_data, classifier, source, blank=True)
     identity_fields = [value for one in planned for value in (one.attack, one.threat)]
     origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
-    eot_samples = asked.effort.eot_samples or eot_samples_for(classifier, source, budget, subject.defended)
+    eot_samples = asked.effort.eot_samples or eot_samples_for(
+        classifier, source, budget, subject.defended, subject.channel
+    )
     defended = None if subject.defended is None else subject.defended.over(eot_samples)
     manifest = Manifest(
         created=now(),
@@ -182,7 +184,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
         budget=budget,
         eot_samples=eot_samples,
         confidence=confidence_of(asked.question.confidence, subject.defended),
-        network=network_info(network, classifier, origin, defended),
+        network=network_info(network, classifier, origin, defended, subject.channel),
         data=data_info(source, network.classes, again=True, remarks=remarks),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],

@@ -10,6 +10,7 @@ from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
 from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
 from brittle.evaluation.defended import Defended
+from brittle.physical import Channel
 from brittle.plugins.own_code import raised
 
 SEEN = 4
@@ -79,16 +80,24 @@ def check_labels(source: Source, classes: int) -> None:
 
 
 def eot_samples_for(
-    classifier: Classifier, source: Source, budget: int | None, defended: Defended | None = None
+    classifier: Classifier,
+    source: Source,
+    budget: int | None,
+    defended: Defended | None = None,
+    channel: Channel | None = None,
 ) -> int:
     """Return how many samples a network needs: one, unless it is seen to answer differently each time.
 
-    One that is defended needs as many as its adversary thinks of: one alone who does not know the defence.
+    One that is defended needs as many as its adversary thinks of: one alone who does not know the defence. Behind a
+    random channel it needs several all the same: what stands before the camera is known to everybody.
     """
     if budget is not None:
         return 1
+    draws = DRAWS if channel is not None and channel.random else 1
     if defended is not None:
-        return defended.met.eot_samples
+        return max(defended.met.eot_samples, draws)
+    if draws > 1:
+        return draws
     block = next((block for block in source.blocks(SEEN) if len(block)), None)
     return DRAWS if block is not None and is_randomised(classifier, block.images) else 1
 

@@ -103,7 +103,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
         >>> made.summary.cells["fog", 5].n
         20
     """
-    nothing = ("target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
+    nothing = ("channel", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
     asked = Asked.of(model, data, None, effort, options, without=nothing)
     chosen, levels = _chosen(kinds), sorted({*(severities or SEVERITIES)})
     path, loaded = Path(out), users_modules()

@@ -96,11 +96,16 @@ def spelled_defence(defence: Defence) -> str:
     """
     if isinstance(defence, Chain):
         return "+".join(spelled_defence(link) for link in defence.links)
-    return _spelled(defence, {DEFENCES.find(name): name for name in DEFENCES})
+    return spelled(defence, {DEFENCES.find(name): name for name in DEFENCES})
 
 
-def _spelled(value: Any, names: dict[Any, str]) -> str:
-    """Return NAME(ATTACK):FIELD=VALUE,... of what has a name, with the fields that are not as they are by default."""
+def spelled(value: Any, names: dict[Any, str]) -> str:
+    """Return NAME(ATTACK):FIELD=VALUE,... of what has a name, with the fields that are not as they are by default.
+
+    Args:
+        value: a defence, a channel, or whatever else has settings.
+        names: of its class, where that has one; others are told by their module and class.
+    """
     name = names.get(type(value), f"{type(value).__module__}:{type(value).__qualname__}")
     changed = (
         {}
@@ -112,7 +117,7 @@ def _spelled(value: Any, names: dict[Any, str]) -> str:
         }
     )
     attack = changed.pop("attack", None)
-    inner = "" if attack is None else f"({_spelled(attack, {ATTACKS[one]: one for one in ATTACKS})})"
+    inner = "" if attack is None else f"({spelled(attack, {ATTACKS[one]: one for one in ATTACKS})})"
     return name + inner + ":" * bool(changed) + ",".join(f"{key}={_plain(one)}" for key, one in changed.items())
 
 

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
 from brittle.data import Source
+from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.defended import Defended
 from brittle.identity.sources import attribute, code_behind, files_behind, own_digest, versions_of
 from brittle.identity.walk import Known, Reached, reach
 from brittle.models import Network
 from brittle.names import stored
+from brittle.physical import Channel
 from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo
 
 
@@ -95,7 +97,11 @@ def _code(seen: Reached, chosen: Reached, roots: tuple[str, ...]) -> CodeInfo:
 
 
 def network_info(
-    network: Network, classifier: Classifier, origin: Provenance, defended: Defended | None = None
+    network: Network,
+    classifier: Classifier,
+    origin: Provenance,
+    defended: Defended | None = None,
+    channel: Channel | None = None,
 ) -> NetworkInfo:
     """Return what a manifest says of a network."""
     return NetworkInfo(
@@ -109,6 +115,7 @@ def network_info(
         unseen=list(origin.unseen),
         defence="" if defended is None else defended.text,
         attacked="" if defended is None else defended.attacked,
+        channel="" if channel is None else spelled_channel(channel),
     )
 
 

@@ -16,9 +16,11 @@ from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
 from brittle.defences import Defence
 from brittle.errors import BrittleError, InputError
+from brittle.evaluation.channelled import channel_of
 from brittle.evaluation.compatibility import SEEN
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.models import Network, digest_of, open_network
+from brittle.physical import Channel
 from brittle.runs.manifest_info import said_of_images
 from brittle.specs import DataSpec, ModelSpec
 
@@ -35,12 +37,14 @@ class OpenedSubject:
         classifier: what attacks see.
         source: the images.
         defended: the defence around the network, and how it is met; None without one.
+        channel: what happens to images before network and defence see them; None for nothing.
     """
 
     network: Network
     classifier: Classifier
     source: Source
     defended: Defended | None = None
+    channel: Channel | None = None
 
     @property
     def device(self) -> str:
@@ -74,18 +78,23 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
         given = "naive" if model.naive else "defence_data"
         raise InputError(f"{given} is given and no defence; say which, such as --defence jpeg (`defence` in Python)")
     network, classifier = opened(model, device)
+    channel = None if model.channel is None else channel_of(model.channel)
     shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
     channels, height, width = shape or (None, data.crop, data.crop)
     fit = Fit(channels, height, width, resize=data.resize, crop=data.crop or "center")
     source = open_images_for(classifier, data, fit)
     compare_with_origin(network, source)
     if defence is None:
-        return OpenedSubject(network, classifier, source)
+        return OpenedSubject(network, _behind(channel, classifier), source, None, channel)
     clean = None
     if model.defence_data is not None:
         clean = clean_images(open_images(DataSpec(model.defence_data), source.fit), defence)
     defended = Defended.of(defence, classifier, clean, naive=model.naive)
-    return OpenedSubject(network, defended.classifier, source, defended)
+    return OpenedSubject(network, _behind(channel, defended.classifier), source, defended, channel)
+
+
+def _behind(channel: Channel | None, classifier: Classifier) -> Classifier:
+    return classifier if channel is None else channel.before(classifier)
 
 
 def clean_images(source: Source, defence: Defence, *, start: int = 0) -> Tensor | None:

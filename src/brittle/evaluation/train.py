@@ -32,7 +32,7 @@ from brittle.training.recipe import RECIPES, PlainTraining
 
 NOTHING = (
     *("weights", "dtype", "binary", "probabilities", "labels", "class_order", "resize", "crop", "skip_bad"),
-    *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive"),
+    *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive", "channel"),
 )
 """What means nothing to a training."""
 

@@ -89,7 +89,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     Raises:
         BrittleError: invalid input or an input/output failure.
     """
-    nothing = ("labels", "class_order", "target", "quantization", "confidence", "budget", "eot_samples")
+    nothing = ("labels", "channel", "class_order", "target", "quantization", "confidence", "budget", "eot_samples")
     asked = Asked.of(model, data, question, effort, options, without=nothing)
     asked_threat, eps = threat_of(asked.question)
     norm, seed = NORMS[0] if asked_threat is None else asked_threat.name, asked.effort.seed or 0

@@ -5,6 +5,7 @@ from brittle.metrics.classes import ClassRow, per_class
 from brittle.metrics.confusion import Pair, confusion_matrix, label_pairs
 from brittle.metrics.curves import Curve, Outcome, median_smallest, security_curve, smallest_sizes
 from brittle.metrics.depth import DepthErrors, depth_errors
+from brittle.metrics.destruction import adversarial_at, destruction_rate, right_at, top_accuracy
 from brittle.metrics.estimate import Estimate, jackknife, mean, proportion, quantile, without_interval
 from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
 from brittle.metrics.optimality import optimality
@@ -43,6 +44,7 @@ __all__ = [
     "LabelGraph",
     "Outcome",
     "Pair",
+    "adversarial_at",
     "adversarial_distance",
     "agreement",
     "broken",
@@ -53,6 +55,7 @@ __all__ = [
     "confusion_matrix",
     "correlation",
     "depth_errors",
+    "destruction_rate",
     "difference",
     "dimensions",
     "false_alarms",
@@ -83,6 +86,7 @@ __all__ = [
     "quantization_cost",
     "refused_rate",
     "rho_adv",
+    "right_at",
     "robust_accuracy",
     "robustness",
     "rounded_success_rate",
@@ -91,6 +95,7 @@ __all__ = [
     "size_quantiles",
     "smallest_sizes",
     "success_rate",
+    "top_accuracy",
     "transfer_rate",
     "without_interval",
 ]

@@ -7,12 +7,13 @@ from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, pl
 from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
 from brittle.report.page import REPORT, run_page
+from brittle.report.photograph_page import write_photographs
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.substitute_page import write_substitute
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import CORRUPTIONS, SUBSTITUTE_FILE, TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import CORRUPTIONS, PHOTOGRAPHS, SUBSTITUTE_FILE, TRAINING, UNIVERSAL, kind_in
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
@@ -76,6 +77,8 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
         return write_substitute(run, out, force=force)
     if kind == "universal":
         return write_universal(run, out, force=force)
+    if (run / PHOTOGRAPHS).is_file():
+        return write_photographs(run, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
         return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
@@ -93,7 +96,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
     if (
-        run.name in (MANIFEST, STUDY, SUBSTITUTE_FILE)
+        run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE)
         or folder_of(run, CORRUPTIONS)
         or folder_of(run, TRAINING)
         or folder_of(run, UNIVERSAL)

@@ -144,7 +144,11 @@ def network_fields(network: NetworkInfo) -> dict[str, JsonValue]:
     return {
         "digest": network.digest,
         "bounds": list(network.bounds),
-        **{name: one for name in ("tensors", "outputs", "defence", "attacked") if (one := getattr(network, name))},
+        **{
+            name: one
+            for name in ("tensors", "outputs", "defence", "attacked", "channel")
+            if (one := getattr(network, name))
+        },
     }
 
 
@@ -172,5 +176,6 @@ def _described(info: NetworkInfo | DataInfo) -> str:
     if isinstance(info, NetworkInfo):
         more = f", weights {info.tensors[:12]}" if info.tensors else ""
         more += f", outputs {info.outputs}" if info.outputs else ""
+        more += f", through {info.channel}" if info.channel else ""
         return f"{info.spec} (content {info.digest[:12]}{more}, values {info.bounds[0]:g} to {info.bounds[1]:g})"
     return f"{info.spec} (content {info.digest[:12]}, {info.images} images, fit {in_words(dict(info.fit))})"

@@ -21,6 +21,8 @@ OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
 ATTACK = "attack.json"
 """What `attack` keeps beside its images."""
+PHOTOGRAPHS = "photograph.json"
+"""What `photograph` keeps of adversarial images behind a channel."""
 CELLS = "cells"
 """The folder of a study's cells."""
 RUN = "manifest.json"
@@ -90,4 +92,5 @@ TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_F
 CORRUPTIONS = Kind("the folder of a measurement under corruptions", _manifest_of("corruptions"), (CORRUPTED_FILE,))
 SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
+PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())

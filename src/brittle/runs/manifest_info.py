@@ -25,6 +25,8 @@ Norm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 
 NAIVELY = "naively"
 """How a manifest calls attacks through the gradients that a defended network gives by itself."""
+LATER = ("defence", "attacked", "channel")
+"""What is left out of a file where there is nothing to say, so that older runs stay what they are."""
 
 
 class Strict(BaseModel, ABC):
@@ -55,6 +57,7 @@ class NetworkInfo(Strict):
             of the caller it was asked.
         unseen: what could not be looked into or changes by itself.
         defence: what stands around it, "" for nothing; and `attacked` how it is met: "naively", or the adaptive way.
+        channel: what happens to images before all of it, "" for nothing.
     """
 
     spec: Name
@@ -67,11 +70,12 @@ class NetworkInfo(Strict):
     unseen: list[Name] = []
     defence: Name = ""
     attacked: Name = ""
+    channel: Name = ""
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the defence where there is none: such a file is what it was before there were any."""
-        return {name: one for name, one in plain(self).items() if one or name not in ("defence", "attacked")}
+        """Leave out defence and channel where there is none: such a file is what it was before there were any."""
+        return {name: one for name, one in plain(self).items() if one or name not in LATER}
 
 
 class CodeInfo(Strict):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from brittle.data import Source
     from brittle.defences import Defence
     from brittle.models import Network
+    from brittle.physical import Channel
     from brittle.threats import Threat
 
     ModelLike: TypeAlias = "str | Path | Network | Classifier | nn.Module | Callable[[Tensor], Tensor]"
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     ThreatLike: TypeAlias = "str | Threat"
     GoalLike: TypeAlias = "int | Goal"
     DefenceLike: TypeAlias = "str | Defence"
+    ChannelLike: TypeAlias = "str | Channel"
 else:
-    ModelLike = DataLike = ThreatLike = GoalLike = DefenceLike = Any
+    ModelLike = DataLike = ThreatLike = GoalLike = DefenceLike = ChannelLike = Any
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class ModelSpec:
         defence_data: clean training images for a defence that needs some, in whichever form `data` may have.
         naive: attack a defended network through the gradients that it gives by itself, as one who does not know of the
             defence would; otherwise through the defence's adaptive counterpart.
+        channel: what happens to images before network and defence see them, as text such as "photograph" or
+            "blur:sigma=1+jpeg", or as a value. Attacks go through it: at a random one, by the mean over `eot_samples`
+            draws (expectation over transformation; Athalye, Engstrom, Ilyas & Kwok 2018, arXiv:1707.07397).
 
     Example:
         >>> ModelSpec("digits-lenet", dtype="float64").dtype
@@ -100,6 +105,15 @@ class ModelSpec:
     naive: Annotated[
         bool, Option("Attack a defended network as if the defence were not known, through the gradients it gives.")
     ] = False
+    channel: Annotated[
+        ChannelLike | None,
+        Option(
+            "What happens to images before the network sees them, such as photograph: NAME:FIELD=VALUE,..., several "
+            "with a plus between; attacks go through it. See `brittle list channels`.",
+            metavar="SPEC",
+            kind=str | None,
+        ),
+    ] = None
 
     def __post_init__(self):
         check_fields(self)

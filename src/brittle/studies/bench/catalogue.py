@@ -72,6 +72,10 @@ _ONE_PIXEL = (
     "J. Su, D. V. Vargas, K. Sakurai, One pixel attack for fooling deep neural networks, IEEE Transactions on "
     "Evolutionary Computation 2019, arXiv:1710.08864"
 )
+_PHYSICAL = (
+    "A. Kurakin, I. Goodfellow, S. Bengio, Adversarial examples in the physical world, ICLR 2017 workshop track, "
+    "arXiv:1607.02533"
+)
 _FAULTS = "the sources of each check stand in docs/health.md"
 _TRANSFER = (
     "Y. Dong et al., Boosting adversarial attacks with momentum, CVPR 2018, arXiv:1710.06081; C. Xie et al., "
@@ -189,6 +193,11 @@ LISTED: dict[str, Listed] = {
         "one_pixel.table:ONE_PIXEL",
         "Success of one-, three- and five-pixel attacks by differential evolution",
         _ONE_PIXEL + ", tables of results",
+    ),
+    "physical-world": Listed(
+        "physical.world:PHYSICAL_WORLD",
+        "How many adversarial images a photograph makes harmless",
+        _PHYSICAL + ", tables of the destruction rate",
     ),
     "planted-faults": Listed(
         "faults.study:PLANTED_FAULTS",

@@ -1,0 +1,123 @@
+"""The page of adversarial images behind a channel: which survive, the figures, and what they look like."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from brittle.metrics import Estimate
+from brittle.report.content import picture_in, placed, shown
+from brittle.report.formats import interval, percent, without_folders
+from brittle.report.gallery import LARGEST, data_uri
+from brittle.report.template import fill
+from brittle.runs.folder import REPORT
+from brittle.runs.photographs import CASES, STAGES, TOPS, Figures, Photographed, PhotographedRow
+
+CAPTIONS = {
+    STAGES[0]: "original",
+    STAGES[1]: "adversarial",
+    STAGES[2]: "original, photographed",
+    STAGES[3]: "adversarial, photographed",
+}
+SURVIVORS = 40
+"""Most names of surviving images that the page lists for an attack."""
+_FIELDS = {STAGES[0]: "clean_", STAGES[1]: "", STAGES[2]: "clean_channel_", STAGES[3]: "channel_"}
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture with what the network says of it."""
+
+    caption: str
+    said: str
+    picture: str
+    width: int
+    right: bool
+
+
+def write_photographs(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
+    """Write the page of a folder of `brittle photograph`.
+
+    Args:
+        path: the folder.
+        out: the file to write, or a folder for it; by default `report.html` in the folder.
+        force: replace another page at `out`.
+
+    Raises:
+        RunError: the folder is damaged, or the page cannot be written.
+    """
+    made = Photographed.open(path)
+    with shown(path, "a folder of `brittle photograph`"):
+        page = render(made)
+    return placed(page, path / REPORT, out, force=force)
+
+
+def render(made: Photographed) -> str:
+    """The whole page as text."""
+    figures = made.figures()
+    return fill(
+        "photograph.html",
+        {},
+        network=without_folders(made.about["network"]),
+        channel=made.about["channel"],
+        images=len(made.clean),
+        tops=TOPS,
+        lines=_lines(figures),
+        lead=[_lead(attack, figures) for attack in made.attacks],
+        survivors=[(attack, _names(made, attack)) for attack in made.attacks],
+        missing=made.missing,
+        said=made.said,
+        walls=[(row, _shots(made, row, files)) for row, files in made.pictures()],
+        about=made.about,
+    )
+
+
+def _lines(figures: Figures) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """Rows of the table: group, what it is, and for each number of classes value, interval and n."""
+    lines = [
+        ("Clean images", "accuracy", [_cell(figures.clean[top]) for top in TOPS]),
+        ("", "accuracy, photographed", [_cell(figures.photographed[top]) for top in TOPS]),
+    ]
+    for attack, one in figures.attacks.items():
+        lines.append((attack, "accuracy", [_cell(one.accuracy[top]) for top in TOPS]))
+        lines.append(("", "accuracy, photographed", [_cell(one.photographed[top]) for top in TOPS]))
+        lines += [
+            ("", f"destruction rate, {case} case", [_cell(one.destruction[case, top]) for top in TOPS])
+            for case in CASES
+        ]
+    return lines
+
+
+def _cell(estimate: Estimate | None) -> tuple[str, str, str]:
+    if estimate is None:
+        return "–", "", "no image counts"
+    return percent(estimate.value), interval(estimate), f"n = {estimate.n:,}"
+
+
+def _lead(attack: str, figures: Figures) -> tuple[str, str, str]:
+    rate = figures.attacks[attack].destruction[CASES[0], TOPS[0]]
+    if rate is None:
+        return attack, "–", "no image was right at first and wrong once attacked"
+    left = rate.n - round(rate.value * rate.n)
+    return attack, percent(rate.value), f"{left:,} of {rate.n:,} adversarial images survive; {interval(rate)}"
+
+
+def _names(made: Photographed, attack: str) -> str:
+    names = [row.name for row in made.survivors(attack)]
+    more = f", and {len(names) - SURVIVORS:,} more" if len(names) > SURVIVORS else ""
+    return ", ".join(names[:SURVIVORS]) + more
+
+
+def _shots(made: Photographed, row: PhotographedRow, files: dict[str, Path]) -> list[Shot]:
+    shots: list[Shot] = []
+    for stage, file in files.items():
+        picture = picture_in(file.read_bytes())
+        reduced = -(-max(picture.size) // LARGEST)
+        picture = picture.reduce(reduced) if reduced > 1 else picture
+        guess, sure = (getattr(row, f"{_FIELDS[stage]}{name}") for name in ("prediction", "confidence"))
+        said = "" if guess is None else f"{_class(made, guess)} ({percent(sure)})"
+        right = getattr(row, f"{_FIELDS[stage]}rank") == 0
+        shots.append(Shot(CAPTIONS[stage], said, data_uri(picture), picture.width, right))
+    return shots
+
+
+def _class(made: Photographed, label: int) -> str:
+    return made.classes[label] if 0 <= label < len(made.classes) else f"class {label}"
