@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import brittle.studies
-from brittle.studies.bench.catalogue import LISTED, STUDIES, Catalogue, Listed
+from brittle.studies.bench.catalogue import STUDIES, Catalogue
+from brittle.studies.bench.listed import LISTED, Listed
 
 FOLDER = Path(brittle.studies.__file__).parent
 COMMON = {"bench", "shared"}
