@@ -60,7 +60,7 @@ def imagecorruptions() -> Callable[[np.ndarray, int, str], np.ndarray]:
             return blur(image, sigma, channel_axis=-1 if multichannel else None, **more)
 
         gaussian.put_back = True  # type: ignore[attr-defined]
-        inner.gaussian = gaussian
+        setattr(inner, "gaussian", gaussian)  # noqa: B010  # a module declares no attributes
     import_module("cv2").setNumThreads(1)
     return lambda image, severity, name: package.corrupt(image, severity=severity, corruption_name=name)
 
@@ -122,7 +122,7 @@ def main() -> None:
         images = next(open_source(data, fit=fit, max_images=count).blocks(count)).images
         print(f"\n{len(images)} images of {tuple(images.shape[1:])}, one thread, CPU time: ours, imagecorruptions")
         rows = list(compared(images, options.rounds))
-        ours, theirs = (sum(row[place] for row in rows) for place in (1, 2))
+        ours, theirs = sum(row[1] for row in rows), sum(row[2] for row in rows)
         slower = [f"{kind} {b / a:.2f}x" for kind, a, b in rows if b < a]
         print(f"all fifteen     {ours:8.3f} ms {theirs:9.3f} ms {theirs / ours:7.1f}x")
         print(f"median of the ratios {median(b / a for _, a, b in rows):.1f}x; slower: {', '.join(slower) or 'none'}")

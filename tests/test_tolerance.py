@@ -21,6 +21,7 @@ OTHER = {
     "core/randomness.py": "a distance of logits",
     "maths/hyperplane.py": "a fraction of a rise",
     "maths/losses.py": "a temperature",
+    "physical/detection.py": "a slope of next to nothing",
     "pictures.py": "a step of a picture's scale",
     "studies/faults/planted.py": "a hyper-parameter",
     "studies/lbfgs/cross_model.py": "a weight decay of the paper",

@@ -19,14 +19,15 @@ NUMBERS = [
     if field.type in (int, float, float | None, int | None)
 ]
 EVERY, THREE = ("l0", "l1", "l2", "linf"), ("l1", "l2", "linf")
+TRANSFER = {"momentum": 0.0, "diversity": 0.0, "kernel": 1}
 DEFAULTS = {
     "FGSM": (THREE, {"loss": "cross_entropy"}),
-    "BasicIterative": (("linf",), {"step_size": 1 / 255, "steps": None}),
-    "IterativeLeastLikely": (("linf",), {"step_size": 1 / 255, "steps": None}),
+    "BasicIterative": (("linf",), {"step_size": 1 / 255, "steps": None} | TRANSFER),
+    "IterativeLeastLikely": (("linf",), {"step_size": 1 / 255, "steps": None} | TRANSFER),
     "PGD": (
         THREE,
         {"steps": 40, "step_size": None, "restarts": 1, "random_start": True, "loss": "cross_entropy", "kappa": 0.0,
-         "sparsity": 0.99},
+         "sparsity": 0.99} | TRANSFER,
     ),
     "DeepFool": (THREE, {"steps": 50, "overshoot": 0.02, "candidates": 10, "nudge": 1e-4, "slack": 2.0, "box": 0.1}),
     "LBFGS": (
@@ -121,6 +122,7 @@ DEFAULTS = {
 }  # fmt: skip
 """Most are those of the papers or of their code; a user who says nothing gets these, and another version's are seen."""
 PUBLISHED = {
+    "input_diversity": {"SMALLEST": 299 / 330},  # Xie et al. 2019
     "apgd": {"FIRST": 0.22, "SHORTER": 0.03, "LEAST": 0.06},
     "apgd_l1": {
         "EVERY": 0.04, "FRACTION": 0.2, "THINNER": 1.5, "SHORTEST": 10, "SETTLED": 0.95,

@@ -30,9 +30,9 @@ def test_the_interval_of_a_difference_covers_it():
     generator, covered = np.random.default_rng(1), 0
     for _ in range(400):
         found = difference(generator.normal(1, 1, 20), generator.normal(0, 3, 12))
+        assert found.n == 32
         covered += found.low < 1 < found.high
     assert 0.92 <= covered / 400 <= 0.98
-    assert found.n == 32
 
 
 def test_few_or_equal_values_have_a_difference_and_no_interval():

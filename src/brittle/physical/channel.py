@@ -13,6 +13,7 @@ from brittle.classifiers.behind import Behind
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.surrogate import Surrogate
 from brittle.errors import InputError
+from brittle.tolerance import in_range
 from brittle.types import Images
 
 WIDEST_SEED = 2**62
@@ -138,5 +139,5 @@ def _check(images: Images) -> None:
         raise InputError(f"images are {images.dtype} {tuple(images.shape)}; expected float (n, c, h, w)")
     if images.numel():
         low, high = (float(end) for end in images.detach().aminmax())
-        if not (low >= -1e-6 and high <= 1 + 1e-6):
+        if not in_range(low, high):
             raise InputError(f"images range from {low:.4g} to {high:.4g}; expected values from 0 to 1")

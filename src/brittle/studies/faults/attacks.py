@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 
 from brittle.attacks.pgd import PGD
+from brittle.attacks.transferable import Path
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise
 from brittle.core.probe import Probe
@@ -77,12 +78,12 @@ class Forgets(PGD):
 class ShrinksItsSteps(PGD):
     """PGD whose step is smaller the larger the radius is."""
 
-    def step(self, problem: Problem, state: State, probe: Probe) -> State:
+    def step(self, problem: Problem, state: Path, probe: Probe) -> Path:
         """Step by 6e-5 / radius^2."""
         threat = problem.lp
         gradient = probe.gradient(problem.goal.margin)
         stride = column(6e-5 / torch.as_tensor(threat.radius) ** 2, probe.points).to(probe.points)
-        return State(threat.project(problem.images, probe.points + stride * threat.steepest(gradient)))
+        return Path(threat.project(problem.images, probe.points + stride * threat.steepest(gradient)))
 
 
 @dataclass(frozen=True)

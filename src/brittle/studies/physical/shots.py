@@ -15,7 +15,7 @@ from brittle.attacks.fgsm import FGSM
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
-from brittle.core.goal import Targeted, Untargeted
+from brittle.core.goal import ALL_THE_WAY, Targeted, Untargeted
 from brittle.core.run import run
 from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes, values_of
@@ -31,8 +31,6 @@ METHODS: dict[str, Attack] = {
     "least-likely": IterativeLeastLikely(),
 }
 """The paper's methods by its names, with its settings: steps of 1/255, min(eps + 4, 1.25 eps) of them."""
-NEVER = 1e9
-"""Logits by which no image is won: so that every method makes all its steps, as the paper's do."""
 BATCH = 20
 """Images that are attacked together."""
 SMALL = 50
@@ -96,7 +94,8 @@ class Shots:
         if (method, eps) not in self._adversarial:
             self.setting.tell(f"{self.view.row}: {method}, {eps}/255, {len(self.images):,} images")
             least = method == "least-likely"  # kept is the point where the least likely class leads by most
-            goal = Targeted(self._clean_logits.argmin(1), NEVER) if least else Untargeted(self.labels, NEVER)
+            target = self._clean_logits.argmin(1)
+            goal = Targeted(target, ALL_THE_WAY) if least else Untargeted(self.labels, ALL_THE_WAY)
             threat = Lp("inf", eps / 255)
             found = run(METHODS[method], self.classifier, self.images, goal=goal, threat=threat, batch=BATCH)
             levels = torch.from_numpy(as_bytes(found.adversarial.cpu().numpy()))
