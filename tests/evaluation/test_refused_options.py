@@ -9,6 +9,7 @@ from brittle import InputError
 from brittle.cli import app
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
+from brittle.evaluation.corrupt import corrupt
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
 from brittle.specs import DataSpec, Effort, ModelSpec, Question, names_of
@@ -22,6 +23,7 @@ VALUES = {
     "defence": "bit-depth",
     "defence_data": "digits:train",
     "naive": True,
+    "channel": "blur",
     "max_images": 5,
     "resize": 32,
     "crop": 28,
@@ -43,11 +45,12 @@ COMMANDS = {
     "attack": (attack, {"batch"}),
     "universal": (
         universal,
-        {"labels", "class_order", "target", "quantization", "confidence", "budget", "eot_samples"},
+        {"labels", "class_order", "channel", "target", "quantization", "confidence", "budget", "eot_samples"},
     ),
+    "corrupt": (corrupt, {"channel", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples"}),
     "train": (
         train,
-        {"weights", "dtype", "binary", "probabilities", "labels", "defence_data", "naive"}
+        {"weights", "dtype", "binary", "probabilities", "labels", "defence_data", "naive", "channel"}
         | {"class_order", "resize", "crop", "skip_bad"}
         | {"target", "quantization", "confidence", "budget", "eot_samples", "batch"},
     ),
