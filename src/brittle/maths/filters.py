@@ -34,7 +34,7 @@ def beyond(size: int, before: int, after: int, border: Border = "nearest") -> Te
     return torch.minimum(around, 2 * size - 1 - around)
 
 
-def padded(images: Images, margin: tuple[int, int], border: Border = "nearest") -> Images:
+def padded(images: Images, margin: tuple[int, int], border: Border = "nearest") -> Tensor:
     """Return images with so many rows more at the top and the bottom, and columns more at the left and the right."""
     rows, columns = (
         beyond(size, more, more, border).to(images.device) for size, more in zip(images.shape[2:], margin, strict=True)
@@ -81,7 +81,7 @@ def gaussian(
     return gaussians(size, torch.tensor([sigma], dtype=dtype, device=device), border, reach)
 
 
-def along_both(images: Images, rows: Tensor, columns: Tensor) -> Images:
+def along_both(images: Images, rows: Tensor, columns: Tensor) -> Tensor:
     """Return images of which each axis went through a matrix.
 
     Args:
@@ -99,7 +99,7 @@ def along_both(images: Images, rows: Tensor, columns: Tensor) -> Images:
     return torch.stack([row @ image @ column.T for image, row, column in zip(images, rows, columns, strict=True)])
 
 
-def filtered(images: Images, kernels: Tensor, border: Border = "nearest") -> Images:
+def filtered(images: Images, kernels: Tensor, border: Border = "nearest") -> Tensor:
     """Correlate images with kernels, by Fourier transforms.
 
     Args:
