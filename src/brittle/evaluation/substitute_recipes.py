@@ -43,7 +43,7 @@ class SubstituteRecipe:
 RECIPES = {
     "wide": SubstituteRecipe(
         SubstituteTraining(JacobianAugmentation(step=0.3, flip=1, full_rounds=4, sample=800), rounds=8),
-        replace(ROUND, decay=5e-3),
+        replace(ROUND, decay=5e-3, schedule="cosine"),
         ("fgsm:loss=scaled", "jsma"),
     ),
     "published": SubstituteRecipe(),
@@ -51,7 +51,8 @@ RECIPES = {
 """By name. `published` is Papernot et al. 2017, sections 4 and 5. Of `wide`, the default, `docs/substitute.md` says
 what differs and what it brings: steps as long as the changes that are to transfer, forwards and backwards in turns, so
 that the substitute learns the oracle there; more of them; a penalty on the weights, without which the few images are
-learnt so surely that gradients vanish in float32."""
+learnt so surely that gradients vanish in float32; and a rate that falls to 0 within each round, so that what transfers
+does not hang on the last steps."""
 
 
 def recipe_of(name: str, rounds: Count | None, augment: str, settings: str) -> SubstituteRecipe:
