@@ -71,6 +71,14 @@ def test_a_pair_without_an_image_that_both_get_right_has_no_rate():
     assert list(found.rates["a"]) == ["c"]
 
 
+def test_networks_of_other_classes_and_labels_of_none_are_refused():
+    three = linear([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    with pytest.raises(InputError, match="a has 2 classes and b 3, so their numbers cannot mean the same"):
+        transfer_matrix(FGSM(), {"a": FIRST}, {"b": three}, IMAGES, threat=Lp("inf", 0.1))
+    with pytest.raises(InputError, match="1 of the labels are no class of the network"):
+        transfer_matrix(FGSM(), {"a": FIRST}, {"b": TWIN}, IMAGES, torch.tensor([0, 0, 2, 1]), threat=Lp("inf", 0.1))
+
+
 def test_nothing_to_attack_or_to_ask_is_an_error():
     for sources, targets, images in (({}, {"a": FIRST}, IMAGES), ({"a": FIRST}, {}, IMAGES)):
         with pytest.raises(InputError, match="expected at least one"):
@@ -119,6 +127,9 @@ def test_an_ensemble_leaves_its_networks_as_they_are():
 def test_what_cannot_be_an_ensemble_is_refused():
     with pytest.raises(InputError, match="an ensemble of no networks"):
         ensemble([])
+    for wrong in ({"a": FIRST}, [FIRST.module], FIRST):
+        with pytest.raises(InputError, match="classifiers is a"):
+            ensemble(wrong)
     with pytest.raises(InputError, match="expected the same bounds"):
         ensemble([FIRST, Classifier(FIRST.module, (0, 255))])
     with pytest.raises(InputError, match="expected 2 numbers of at least 0"):

@@ -103,3 +103,8 @@ def test_a_channel_that_is_none_is_refused():
         channel_of(3)
     with pytest.raises(InputError, match="there is no channel 'blurr'"):
         open_subject(ModelSpec("digits-lenet", channel="blurr"), DataSpec("digits"))
+
+
+def test_what_is_done_to_images_is_said_with_the_channel(tmp_path: Path):
+    run = audit("digits-lenet", "digits", tmp_path / "run", channel="blur:sigma=2", **ASKED)
+    assert "the network sees images through blur:sigma=2" in run.manifest.data.remarks

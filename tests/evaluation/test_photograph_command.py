@@ -121,6 +121,29 @@ def test_images_that_no_photograph_shows_are_named_and_do_not_count(attacked: Pa
     assert rate.n < 19
 
 
+def test_images_that_the_sheet_does_not_have_are_left_out_and_counted(attacked: Path, tmp_path: Path):
+    sheet = tmp_path / "sheet.png"
+    photograph(attacked, tmp_path / "simulated", sheet=sheet, layout=LAYOUT, max_images=7)
+    made = photograph(attacked, tmp_path / "paper", sheet=sheet, photos=sorted(tmp_path.glob("sheet*.png")))
+    assert {row.index for row in made.rows} <= set(range(7))
+    assert made.figures().clean[1].n == len(made.rows)
+    assert f"{20 - len(made.rows)} images of the run left out, which the sheet does not have" in made.said
+
+
+def test_a_photograph_that_is_none_is_named_with_what_can_be_done(attacked: Path, tmp_path: Path):
+    sheet, bad = tmp_path / "sheet.png", tmp_path / "bad.jpg"
+    photograph(attacked, tmp_path / "simulated", sheet=sheet, layout=LAYOUT)
+    bad.write_bytes(b"no picture")
+    with pytest.raises(RunError, match=r"bad\.jpg.* cannot be read: .*; leave it out"):
+        photograph(attacked, tmp_path / "paper", sheet=sheet, photos=[bad])
+
+
+def test_the_channel_of_a_run_is_told(tmp_path: Path):
+    attack("digits-lenet", "digits", tmp_path / "a", **{**OPTIONS, "max_images": 3}, channel="brightness:amount=0.1")
+    made = photograph(tmp_path / "a", tmp_path / "out", channel="blur")
+    assert any(line.startswith("the attack went through brightness") for line in made.said)
+
+
 def test_photographs_of_another_sheet_are_refused(attacked: Path, tmp_path: Path):
     attack("digits-lenet", "digits", tmp_path / "other", **{**OPTIONS, "max_images": 3})
     sheet = tmp_path / "sheet.png"
@@ -147,6 +170,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path):
         ({"photos": ["a.jpg"]}, "photographs are given and no sheet"),
         ({"photos": ["a.jpg"], "sheet": "s.pdf", "channel": "blur"}, "photographs and a channel are given"),
         ({"channel": "blurr"}, "there is no channel"),
+        ({"channel": ""}, "there is no channel"),
+        ({"even_light": True}, "even_light takes the light out of photographs, and none are given"),
         ({"eps": 0.1}, "does nothing here"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from brittle import DataError, InputError, OracleError, RunError
+from brittle import DataError, InputError, LabelError, OracleError, RunError
 from brittle.cli import app
 from brittle.endpoint.manner import Manner
 from brittle.evaluation import substitute_run
@@ -197,6 +197,7 @@ def test_seed_images_are_not_measured_on(tmp_path: Path, linear: str):
         ({"epsilons": [-1.0]}, "radius"),
         ({"budget": 0}, "budget"),
         ({"quantization": 256}, "does nothing here"),
+        ({"channel": "blur"}, "does nothing here"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_a_folder_is_made(tmp_path: Path, linear: str, changes: dict, words: str):
@@ -210,8 +211,21 @@ def test_a_substitute_for_other_images_is_refused(tmp_path: Path):
         teach("digits-lenet", tmp_path / "s", "lenet-cifar", labels=None)
 
 
+def test_an_oracle_of_other_classes_than_the_test_images_is_refused(tmp_path: Path, linear: str):
+    (tmp_path / "three.py").write_text(LINEAR.replace("nn.Linear(49, 10)", "nn.Linear(49, 3)"))
+    with pytest.raises(LabelError, match="the test images have 10 classes and the oracle 3"):
+        teach(f"{tmp_path / 'three.py'}:make", tmp_path / "s", linear, labels=None)
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_command_that_is_kept_names_each_attack_once(tmp_path: Path, linear: str):
+    made = teach("digits-lenet", tmp_path / "s", linear, labels=None, attacks=["fgsm", "pgd:steps=2"])
+    command = json.loads((made.folder / "manifest.json").read_text())["command"]
+    assert [command[place + 1] for place, word in enumerate(command) if word == "--attack"] == ["fgsm", "pgd:steps=2"]
+
+
 def test_an_oracle_with_more_classes_than_the_substitute_is_one_clear_error(tmp_path: Path, linear: str):
-    with pytest.raises(InputError, match="labels reach from"):
+    with pytest.raises(LabelError, match="the test images have 10 classes and the oracle 12"):
         teach(lambda images: torch.full((len(images),), 11), tmp_path / "s", linear, labels=12)
 
 

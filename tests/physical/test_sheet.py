@@ -177,7 +177,7 @@ def test_a_sheet_that_is_there_stays_without_force(tmp_path: Path):
     path = tmp_path / "sheet.png"
     write_sheet(some_images(2), path, LAYOUT)
     before = path.read_bytes()
-    with pytest.raises(RunError, match="holds another sheet, which stays as it is"):
+    with pytest.raises(RunError, match="belongs to a sheet that lies there already, which stays as it is"):
         write_sheet(some_images(3), path, LAYOUT)
     assert path.read_bytes() == before
     write_sheet(some_images(3), path, LAYOUT, force=True)

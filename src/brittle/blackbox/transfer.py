@@ -16,6 +16,7 @@ from brittle.classifiers.ensemble import ensemble
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
 from brittle.core.goal import ALL_THE_WAY
+from brittle.core.inputs import check_range_of_labels
 from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.errors import InputError
@@ -97,14 +98,15 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
     for name, given in (("sources", sources), ("targets", targets), ("images", images)):
         if not len(given):
             raise InputError(f"there are no {name}; expected at least one")
+    attacked = {name: one if isinstance(one, Classifier) else ensemble(one) for name, one in sources.items()}
+    _check_classes({**attacked, **targets}, images[:1], labels)
     known = {name: _right(target, images, labels, batch) for name, target in targets.items()}
     rates: dict[str, dict[str, Estimate]] = {}
     results: dict[str, Result] = {}
-    for name, source in sources.items():
-        attacked = source if isinstance(source, Classifier) else ensemble(source)
+    for name, source in attacked.items():
         tell = None if progress is None else lambda count, name=name: progress(name, count)
         asked: dict[str, Any] = {"threat": threat, "seed": seed, "batch": batch, "confidence": confidence}
-        result = results[name] = run(attack, attacked, images, labels, progress=tell, **asked)
+        result = results[name] = run(attack, source, images, labels, progress=tell, **asked)
         right = ~result.already.cpu()
         rates[name] = {}
         for other, target in targets.items():
@@ -118,6 +120,19 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
             "what the networks say of the images"
         )
     return Transfer(rates, results)
+
+
+def _check_classes(networks: Mapping[str, Classifier], image: Images, labels: Labels | None) -> None:
+    """Refuse networks of different numbers of classes, and labels that are none of theirs."""
+    counts = {name: _asked(one, image, 1).shape[1] for name, one in networks.items()}
+    fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[fewest] != counts[most]:
+        raise InputError(
+            f"{fewest} has {counts[fewest]} classes and {most} {counts[most]}, so their numbers cannot mean the same; "
+            "expected networks of the same classes"
+        )
+    if labels is not None:
+        check_range_of_labels(labels, counts[most])
 
 
 def _right(target: Classifier, images: Images, labels: Labels | None, batch: int) -> tuple[Mask, Labels]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from brittle.arguments import fitted
 from brittle.classifiers.behind import Behind
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import InputError, ModelError
@@ -31,6 +32,7 @@ def ensemble(classifiers: Sequence[Classifier], weights: Sequence[float] | None 
         >>> ensemble([one, two]).logits(torch.full((1, 1, 1, 2), 0.5))
         tensor([[1., 1.]])
     """
+    classifiers = fitted("classifiers", classifiers, Sequence[Classifier])
     if not classifiers:
         raise InputError("an ensemble of no networks; give at least one classifier")
     bounds = classifiers[0].bounds

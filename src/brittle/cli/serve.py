@@ -11,7 +11,7 @@ from brittle.specs import ModelSpec
 
 
 def serve(
-    model: Annotated[ModelSpec, Fields(without=("defence", "defence_data", "naive"))],
+    model: Annotated[ModelSpec, Fields(without=("defence", "defence_data", "naive", "channel"))],
     host: Annotated[
         str,
         typer.Option(help="The address to listen at. At another one than this anybody who reaches it may ask."),

@@ -19,7 +19,9 @@ RADII = {"help": "Radii to try the attacks at, with commas between; by default 0
 
 
 def substitute(
-    model: Annotated[ModelSpec, Fields(without=("defence", "defence_data", "naive"), differ={"model": ORACLE})],
+    model: Annotated[
+        ModelSpec, Fields(without=("defence", "defence_data", "naive", "channel"), differ={"model": ORACLE})
+    ],
     data: Annotated[
         DataSpec,
         Fields(

@@ -160,13 +160,13 @@ class _Line:
                 if attempt >= manner.attempts:
                     raise OracleError(
                         f"{url} gave no answer in {manner.attempts} attempts, at last: {lost}; see whether the service "
-                        "is well and run the same again: what it has answered is kept"
+                        "is well, and run the same again"
                     ) from lost
                 wait = manner.wait(attempt) if lost.wait is None else lost.wait
                 if wait > manner.longest_wait:
                     raise OracleError(
                         f"{url} asks to be left alone for {wait:,.0f} s, longer than {manner.longest_wait:,.0f} s; "
-                        "run the same again later: what it has answered is kept"
+                        "run the same again later"
                     ) from lost
                 if self._of.tell is not None:
                     self._of.tell(f"{lost}; asking again in {wait:.1f} s (attempt {attempt + 1} of {manner.attempts})")
@@ -247,7 +247,10 @@ def checked_url(url: str) -> str:
     if not fine:
         raise InputError(f"{quoted(url)!r} is no URL of a service; expected http://HOST:PORT/ or https://HOST/")
     if "@" in parts.netloc:
-        raise InputError("the URL carries a name or a password, which would be written into reports; give headers=")
+        raise InputError(
+            "the URL carries a name or a password, which would be written into reports; give headers= of an Endpoint "
+            "in Python"
+        )
     return url.rstrip("/") + "/"
 
 

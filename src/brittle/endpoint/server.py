@@ -118,7 +118,8 @@ def serving(service: Service, host: str = LOOPBACK, port: int = 0) -> Generator[
     except (OSError, OverflowError) as error:
         why = quoted(getattr(error, "strerror", None) or error)
         raise InputError(
-            f"{quoted(host, 80)} port {port} cannot be listened at ({why}); give another --port, or 0 for any"
+            f"{quoted(host, 80)} port {port} cannot be listened at ({why}); give an address of this machine with "
+            "--host and a port that is free with --port, 0 for any"
         ) from error
     thread = threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True)
     thread.start()

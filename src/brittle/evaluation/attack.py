@@ -29,10 +29,10 @@ from brittle.evaluation.adversarial_images import (
     save_deformation,
     save_picture,
 )
-from brittle.evaluation.attacked_images import words_of
 from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
+from brittle.evaluation.kept_words import words_of
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance

@@ -1,7 +1,7 @@
 """The images of an earlier `audit` or `attack`, original and adversarial, with the network that they were made for."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Source
-from brittle.defences import Defence
-from brittle.errors import InputError, RunError
+from brittle.errors import RunError
 from brittle.evaluation.adversarial_images import BLOCK, ImageFolder, read_picture
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.defended import Defended, defence_of, spelled_defence
+from brittle.evaluation.defended import Defended, defence_of
+from brittle.evaluation.kept_words import reopened
 from brittle.evaluation.subject import open_subject, opened
 from brittle.maths.quantization import as_bytes, values_of
-from brittle.names import restored, stored
+from brittle.names import restored
 from brittle.runs.kinds import ATTACK, RUN
 from brittle.runs.schema import pixels_in
 from brittle.runs.store import RunFolder
@@ -64,40 +64,6 @@ class Opened:
     eot_samples: int = 1
 
 
-def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
-    """Return by which words network and images are opened again, as JSON can hold them; values have none."""
-    groups = (("model", model, ("channel", "naive", "defence_data")), ("data", data, ()))
-    found: dict[str, dict[str, object]] = {}
-    for name, group, without in groups:
-        if isinstance(group.spec, str | Path):
-            given = {one.name: getattr(group, one.name) for one in fields(group) if one.name not in without}
-            if isinstance(given.get("defence"), Defence):
-                given["defence"] = spelled_defence(given["defence"])
-            found[name] = {
-                key: stored(str(value)) if isinstance(value, str | Path) else value
-                for key, value in given.items()
-                if value is None or isinstance(value, str | Path | int)
-            }
-    return found
-
-
-def _spec(kind: type[Any], words: Mapping[str, Any], given: Any, run: Path) -> Any:
-    """Open again by the words that were kept, but where the user gives others; options alone change these words."""
-    if given.spec is not None:
-        return given
-    known = {one.name: one.default for one in fields(kind)}
-    plain = {key: restored(one) if isinstance(one, str) else one for key, one in words.items() if key in known}
-    plain |= {name: value for name in known if (value := getattr(given, name)) not in (None, known[name])}
-    if "spec" not in plain:
-        what = "network" if kind is ModelSpec else "images"
-        option = "model" if kind is ModelSpec else "data"
-        raise InputError(
-            f"{run} does not say by which words its {what} opened, as a value was attacked; give --{option} ({option}= "
-            "in Python)"
-        )
-    return kind(**plain)
-
-
 class AuditedImages:
     """The pictures that an audit has kept, the hardest and the easiest broken images of each attack.
 
@@ -138,7 +104,12 @@ class AuditedImages:
         labels = next((int(one.removeprefix("labels=")) for one in outputs if one.startswith("labels=")), None)
         words: dict[str, Any] = {"spec": info.spec, "defence": info.defence or None, "labels": labels}
         words |= {name: name in outputs for name in ("binary", "probabilities")}
-        return _opened(_spec(ModelSpec, words, self._model, self.path), info.digest, self.path, self._device)
+        return _opened(reopened(ModelSpec, words, self._model, self.path), info.digest, self.path, self._device)
+
+    @property
+    def channel(self) -> str:
+        """What the attack went through, "" for nothing."""
+        return self.folder.manifest.network.channel
 
     def batches(self) -> Iterator[list[AttackedImage]]:
         """Yield the images that were kept, part by part."""
@@ -186,8 +157,8 @@ class SavedImages:
     def __init__(self, path: Path, model: ModelSpec, data: DataSpec, device: str | None):
         self.path, self.folder = path, ImageFolder.read(path)
         words = self.folder.about
-        self._model = _spec(ModelSpec, words.get("model", {}), model, path)
-        self._data = _spec(DataSpec, words.get("data", {}), data, path)
+        self._model = reopened(ModelSpec, words.get("model", {}), model, path)
+        self._data = reopened(DataSpec, words.get("data", {}), data, path)
         self._device = device
 
     @property
@@ -220,6 +191,11 @@ class SavedImages:
             RunError: another one opens by its words.
         """
         return _opened(self._model, str(self.folder.stated.get("network", "")), self.path, self._device)
+
+    @property
+    def channel(self) -> str:
+        """What the attack went through, "" for nothing."""
+        return str(self.folder.stated.get("channel", ""))
 
     def batches(self) -> Iterator[list[AttackedImage]]:
         """Yield all images, block by block.

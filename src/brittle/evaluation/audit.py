@@ -11,7 +11,6 @@ from typing import Any
 
 from brittle import metrics
 from brittle.arguments import checked
-from brittle.classifiers.frozen import remarks_on_autocast
 from brittle.core.attack import Attack
 from brittle.core.quantize import QuantizationGrid
 from brittle.engine.engine import Engine, LocalEngine
@@ -155,7 +154,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
             "`attacks` in Python), such as noise, pgd or your own"
         )
     source, remarks = match_classes(network.classes, source, asked.data.class_order)
-    remarks = [*remarks, *remarks_on_autocast()]
+    remarks = [*remarks, *subject.remarks]
     source.conversions()  # refuses images of other sizes before the network is asked
     known = Known()
     before = digest_of(classifier.module, known=known)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from brittle.arguments import fitted
 from brittle.errors import InputError
 from brittle.evaluation.spec_text import PLUS, options_in, split_spec, values_of
 from brittle.physical import Channel
@@ -24,7 +25,7 @@ def parse_channel(text: str) -> Channel:
         >>> [type(link).__name__ for link in parse_channel("blur+jpeg:quality=75").links]
         ['Blur', 'JPEGFile']
     """
-    links = [_channel(one) for one in PLUS.split(text)]
+    links = [_channel(one) for one in PLUS.split(fitted("the channel", text, str))]
     return links[0] if len(links) == 1 else Chain(tuple(links))
 
 

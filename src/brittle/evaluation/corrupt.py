@@ -12,7 +12,7 @@ from PIL import Image
 
 from brittle.arguments import Within, checked
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
+from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.data import Source
 from brittle.errors import DataError, InputError
@@ -129,7 +129,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
         machine=machine(),
         batch=batch,
         network=network_info(subject.network, classifier, origin, subject.defended),
-        data=data_info(source, subject.network.classes, again=True, remarks=[*remarks, *remarks_on_autocast()]),
+        data=data_info(source, subject.network.classes, again=True, remarks=[*remarks, *subject.remarks]),
         kinds=chosen,
         severities=levels,
         published=published,

@@ -90,9 +90,11 @@ def photograph(  # noqa: PLR0913  # each of these is a question of its own
     out = run.with_name(f"{run.name}-photographed") if out is None else Path(out)
     if photos and sheet is None:
         raise InputError("photographs are given and no sheet; name the sheet that they show, with --sheet")
+    if even_light and not photos:
+        raise InputError("even_light takes the light out of photographs, and none are given; name them with --photos")
     if photos and asked.model.channel is not None:
         raise InputError("photographs and a channel are given; leave one out, photographs are a channel of their own")
-    channel = channel_of(asked.model.channel or CHANNEL)
+    channel = channel_of(CHANNEL if asked.model.channel is None else asked.model.channel)
     check_folder(out, PHOTOGRAPHED)
     given = replace(asked.model, channel=None)
     images = attacked_images(run, given, asked.data, asked.effort.device)

@@ -15,7 +15,7 @@ from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.data.decode import decode
-from brittle.errors import RunError
+from brittle.errors import BadImage, RunError, quoted
 from brittle.evaluation.attacked_images import AttackedImage, AuditedImages, Opened, SavedImages
 from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.progress import Progress
@@ -44,6 +44,11 @@ class PaperChannel:
     """
 
     reading: SheetReading
+
+    @property
+    def printed(self) -> frozenset[str]:
+        """The names of all images on the sheet."""
+        return frozenset({*self.reading.found, *self.reading.missing})
 
     def seen(self, names: Sequence[str]) -> list[Tensor | None]:
         """What is on the photographs of some images."""
@@ -108,9 +113,12 @@ class PhotographWork:
         if eot_samples is not None:
             network = replace(network, eot_samples=eot_samples)
         rows: list[PhotographedRow] = []
+        left_out = 0
         self.watch.begin(min(self.images.count, self.most or self.images.count), 0)
         for batch in self._batches():
-            rows += self._asked(network, batch, shot, len(rows))
+            kept = [one for one in batch if isinstance(shot, Channel) or _name(one) in shot.printed]
+            left_out += len(batch) - len(kept)
+            rows += self._asked(network, kept, shot, len(rows)) if kept else []
             self.watch.advance(batch[0].attack, len(batch))
         if not rows:
             raise RunError(f"{self.images.path} holds no images that could be photographed; give another run")
@@ -123,6 +131,13 @@ class PhotographWork:
             "seed": str(self.seed),
         }
         said = self.images.said(sum(row.rank is not None for row in rows))
+        if left_out:
+            said.append(f"{plural(left_out, 'image')} of the run left out, which the sheet does not have")
+        if self.images.channel:
+            said.append(
+                f"the attack went through {self.images.channel}; the figures before the channel are of the network "
+                "without it, which what was made for a channel need not break"
+            )
         made = Photographed(self.out, about, rows, [*self.images.classes], missing, said)
         made.write()
         return made
@@ -213,6 +228,8 @@ def _decoded(path: Path) -> Photograph:
     """Read a photograph, upright as its camera says."""
     try:
         picture = decode(read_bytes(path, "cell"), str(path))
+    except BadImage as error:
+        raise RunError(f"the photograph {quoted(path)} cannot be read: {error.reason}; leave it out") from error
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
     return np.asarray(picture)

@@ -1,7 +1,7 @@
 """`serve`: a network behind a URL, for tests and demonstrations of attacks that see no more than its answers."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from brittle.words import plural
 EVERY = 10.0
 """Seconds between two lines of what was answered."""
 Port = Annotated[int, Within(0, 65535)]
-WITHOUT = ("defence", "defence_data", "naive")
+WITHOUT = ("defence", "defence_data", "naive", "channel")
 """What a service cannot have around its network yet."""
 
 
@@ -97,11 +97,19 @@ class Served:
             tell: told in one line.
         """
         told = self.counts
-        while True:
-            time.sleep(EVERY)
+        try:
+            while True:
+                time.sleep(EVERY)
+                if tell is not None and (now := self.counts) != told:
+                    told = now
+                    tell(_accounts(now))
+        finally:
             if tell is not None and (now := self.counts) != told:
-                told = now
-                tell(f"{plural(now['queries'], 'query', 'queries')}, {plural(now['repeats'], 'repeat')} from memory")
+                tell(_accounts(now))
+
+
+def _accounts(counts: Mapping[str, int]) -> str:
+    return f"{plural(counts['queries'], 'query', 'queries')}, {plural(counts['repeats'], 'repeat')} from memory"
 
 
 @contextmanager

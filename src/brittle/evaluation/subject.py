@@ -16,7 +16,7 @@ from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
 from brittle.defences import Defence
 from brittle.errors import BrittleError, InputError
-from brittle.evaluation.channelled import channel_of
+from brittle.evaluation.channelled import channel_of, spelled_channel
 from brittle.evaluation.compatibility import SEEN
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.models import Network, digest_of, open_network
@@ -51,14 +51,20 @@ class OpenedSubject:
         """Where the network lies, by name."""
         return str(self.classifier.device)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What stands between images and network, in sentences: the channel, and the caller's autocast."""
+        channel = [] if self.channel is None else [f"the network sees images through {spelled_channel(self.channel)}"]
+        return [*channel, *remarks_on_autocast()]
+
     def said(self, remarks: Sequence[str] = ()) -> list[str]:
         """Return what is done to the images on their way to the network, and its autocast, in sentences.
 
         Raises:
             DataError, InputError: what would end the work later, see `Source.conversions`.
         """
-        source = self.source
-        return said_of_images(len(source), source.conversions(), source.skipped, [*remarks, *remarks_on_autocast()])
+        source, own = self.source, [*self.remarks, *remarks]
+        return said_of_images(len(source), source.conversions(), source.skipped, own)
 
 
 def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None) -> OpenedSubject:

@@ -37,7 +37,7 @@ BUDGET = 6400
 USUAL = {(1, 28, 28): "lenet-mnist", (3, 32, 32): "lenet-cifar"}
 """The substitute where none is named, by the shape of the images."""
 NOTHING = (
-    *("resize", "crop", "class_order", "skip_bad", "defence", "defence_data", "naive"),
+    *("resize", "crop", "class_order", "skip_bad", "defence", "defence_data", "naive", "channel"),
     *("target", "quantization", "confidence", "budget", "eot_samples", "batch"),
 )
 """What means nothing to a substitute, or is asked for by another name."""
@@ -129,12 +129,13 @@ def substitute(  # noqa: PLR0913  # each of these is a question of its own
         raise InputError(
             f"the oracle takes images of {wanted}, and {name} of {shape}; expected a --network for {wanted}"
         )
-    seeds = Seeds.of(source)
-    unseen = Unseen.of(_tests(test, source, found.network), seeds, test_images)
+    seeds, tests = Seeds.of(source), _tests(test, source, found.network)
+    found.check_classes(len(tests.classes))
+    unseen = Unseen.of(tests, seeds, test_images)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "network": name}
     given |= {"recipe": None if recipe == "wide" else recipe, "rounds": rounds, "augment": augment, "set": settings}
     given |= {
-        "attack": [one.info.spec for one in planned if attacks],
+        "attack": [*dict.fromkeys(one.info.spec for one in planned if attacks)],
         "test_images": test_images,
         "each_round": each_round,
     }

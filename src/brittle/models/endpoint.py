@@ -9,6 +9,8 @@ from brittle.models.network import Network
 
 BEGINNINGS = ("http://", "https://")
 """Of the URL of a service."""
+FIRST_ATTEMPTS = 2
+"""To learn what a service is: one that is not there is told soon."""
 
 
 def load_endpoint(url: str, weights: Path | None = None) -> Network:
@@ -29,8 +31,9 @@ def load_endpoint(url: str, weights: Path | None = None) -> Network:
     if weights is not None:
         raise ModelError(f"{url} is a service, which has its own weights; leave --weights out")
     from brittle.endpoint.client import Endpoint  # whoever asks nobody need not wait for urllib3
+    from brittle.endpoint.manner import Manner
 
-    about = Endpoint(url).describe()
+    about = Endpoint(url, manner=Manner(attempts=FIRST_ATTEMPTS)).describe()
     endpoint = Endpoint(url, scores=about.scores)
     said = f"{endpoint.url} {about.model_dump_json()}"
     return Network(

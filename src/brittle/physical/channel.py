@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.arguments import check_fields
+from brittle.arguments import Seed, check_fields, fitted
 from brittle.base.seeds import Streams
 from brittle.classifiers.behind import Behind
 from brittle.classifiers.classifier import Classifier
@@ -77,15 +77,16 @@ class Channel(ABC):
                 the same id gets the same numbers, in any batch.
 
         Raises:
-            InputError: anything but a batch of float images from 0 to 1, or another number of ids.
+            InputError: anything but a batch of float images from 0 to 1, another number of ids, or a seed that is none.
         """
-        _check(images)
-        ids = torch.arange(len(images)) if ids is None else ids
-        if ids.shape != (len(images),) or ids.dtype != torch.int64:
+        _check(fitted("images", images, Tensor))
+        seed = fitted("seed", seed, Seed)
+        places = torch.arange(len(images)) if ids is None else fitted("ids", ids, Tensor)
+        if places.shape != (len(images),) or places.dtype != torch.int64:
             raise InputError(
-                f"ids are {ids.dtype} {tuple(ids.shape)}; expected int64 ({len(images)},), one for each image"
+                f"ids are {places.dtype} {tuple(places.shape)}; expected int64 ({len(images)},), one for each image"
             )
-        return self._sent(images, seed, ids.to(images.device))
+        return self._sent(images, seed, places.to(images.device))
 
     def before(self, classifier: Classifier) -> Classifier:
         """Return a classifier that sees images only through this channel.
@@ -95,6 +96,7 @@ class Channel(ABC):
         transformation (Athalye, Engstrom, Ilyas & Kwok, ICML 2018, arXiv:1707.07397), and what it finds is robust to
         the channel. The module of the given classifier is called by the new one, and stays as it is.
         """
+        classifier = fitted("classifier", classifier, Classifier)
         return classifier.around(Behind(self._pass_through, classifier.module, classifier.bounds))
 
     def stage(self, images: Images, streams: Streams) -> Images:

@@ -170,7 +170,10 @@ def _check_place(files: Sequence[Path], manifest: Path, *, force: bool) -> None:
     except RunError:
         raise RunError(f"{there[0]} exists and is no sheet of ours; it stays as it is, give another name") from None
     if not force:
-        raise RunError(f"{there[0]} holds another sheet, which stays as it is; give another name, or --force")
+        raise RunError(
+            f"{there[0]} belongs to a sheet that lies there already, which stays as it is; give another name, or "
+            "--force to print it anew"
+        )
 
 
 def _encoded(pages: Sequence[Image.Image], ending: str, dpi: int) -> bytes:

@@ -1,0 +1,46 @@
+"""By which words network and images of a command opened, kept beside what it made, to open them again."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from brittle.defences import Defence
+from brittle.errors import InputError
+from brittle.evaluation.defended import spelled_defence
+from brittle.names import restored, stored
+from brittle.specs import DataSpec, ModelSpec
+
+
+def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
+    """Return by which words network and images are opened again, as JSON can hold them; values have none."""
+    groups = (("model", model, ("channel", "naive", "defence_data")), ("data", data, ()))
+    found: dict[str, dict[str, object]] = {}
+    for name, group, without in groups:
+        if isinstance(group.spec, str | Path):
+            given = {one.name: getattr(group, one.name) for one in fields(group) if one.name not in without}
+            if isinstance(given.get("defence"), Defence):
+                given["defence"] = spelled_defence(given["defence"])
+            found[name] = {
+                key: stored(str(value)) if isinstance(value, str | Path) else value
+                for key, value in given.items()
+                if value is None or isinstance(value, str | Path | int)
+            }
+    return found
+
+
+def reopened(kind: type[Any], words: Mapping[str, Any], given: Any, run: Path) -> Any:
+    """Open again by the words that were kept, but where the user gives others; options alone change these words."""
+    if given.spec is not None:
+        return given
+    known = {one.name: one.default for one in fields(kind)}
+    plain = {key: restored(one) if isinstance(one, str) else one for key, one in words.items() if key in known}
+    plain |= {name: value for name in known if (value := getattr(given, name)) not in (None, known[name])}
+    if "spec" not in plain:
+        what = "network" if kind is ModelSpec else "images"
+        option = "model" if kind is ModelSpec else "data"
+        raise InputError(
+            f"{run} does not say by which words its {what} opened, as a value was attacked; give --{option} ({option}= "
+            "in Python)"
+        )
+    return kind(**plain)
