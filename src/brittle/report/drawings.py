@@ -7,6 +7,8 @@ from brittle.report.formats import figure_text
 from brittle.report.graphs import graph_figure
 from brittle.studies.bench.drawing import Curves, Drawing, Graph, HeatMap, Picture
 
+LONGEST = 24
+"""Letters of a name along a matrix; networks often differ in the last ones."""
 WRITTEN = 15
 """Most columns of a matrix whose numbers are written in the cells."""
 
@@ -23,7 +25,7 @@ def _figure(drawing: HeatMap | Curves | Graph) -> Figure:
 
 
 def _heat_map(drawing: HeatMap) -> Figure:
-    rows, columns = ([figure_text(name, 16) for name in names] for names in (drawing.rows, drawing.columns))
+    rows, columns = ([figure_text(name, LONGEST) for name in names] for names in (drawing.rows, drawing.columns))
     fraction = ".0%" if drawing.unit == "percent" else ".3~g"
     trace: Figure = {
         "type": "heatmap",
@@ -49,7 +51,10 @@ def _heat_map(drawing: HeatMap) -> Figure:
             "showgrid": False,
             "zeroline": False,
         }
-    layout["xaxis"] |= {"side": "top", "tickangle": 0 if max(map(len, columns), default=0) < 6 else -45}
+    leaning = max(map(len, columns), default=0) >= 6
+    layout["xaxis"] |= {"side": "top", "tickangle": -45 if leaning else 0, "ticklabeloverflow": "allow"}
+    if leaning:  # the last name leans beyond the matrix
+        layout["margin"]["r"] += 5 * len(columns[-1])
     layout["yaxis"]["autorange"] = "reversed"
     layout["height"] = 170 + 34 * len(rows)
     return {"data": [trace], "layout": layout}
