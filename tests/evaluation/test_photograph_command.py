@@ -154,9 +154,20 @@ def test_photographs_of_another_sheet_are_refused(attacked: Path, tmp_path: Path
 
 def test_photographs_stay_unless_force_is_given(attacked: Path, tmp_path: Path):
     photograph(attacked, tmp_path / "out", channel="blur")
-    with pytest.raises(RunError, match="holds photographs, which stay as they are"):
+    with pytest.raises(RunError, match="holds other photographs, which stay as they are"):
         photograph(attacked, tmp_path / "out", channel="noise")
     assert photograph(attacked, tmp_path / "out", channel="noise", force=True).about["channel"] == "noise"
+
+
+def test_the_same_words_read_what_they_made(attacked: Path, tmp_path: Path):
+    words = {"channel": "noise", "sheet": tmp_path / "sheet.png", "layout": LAYOUT}
+    first = photograph(attacked, tmp_path / "out", **words)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    again = photograph(attacked, tmp_path / "out", **words)
+    assert (again.rows, again.about) == (first.rows, first.about)
+    assert before == {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(RunError, match="holds other photographs"):
+        photograph(attacked, tmp_path / "out", channel="noise", max_images=3)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path):

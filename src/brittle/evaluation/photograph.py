@@ -52,7 +52,8 @@ def photograph(  # noqa: PLR0913  # each of these is a question of its own
     were right again. Images are rounded to 8 bits first, as a file or a printer does. An image and what the attack made
     of it go through a random channel with the same random numbers, as on one photograph.
 
-    It takes four passes of the network an image; killed, it begins anew.
+    It takes four passes of the network an image; killed, it begins anew. Finished and called again with the same words,
+    it reads what it made.
 
     Args:
         run: the folder of `attack`, or the run folder of `audit`, which keeps few of its images.
@@ -105,8 +106,10 @@ def photograph(  # noqa: PLR0913  # each of these is a question of its own
     with folder_held(out):
         check_folder(out, PHOTOGRAPHED)
         if (out / PHOTOGRAPHS).is_file() and not force:
+            if (made := work.made(shot, asked.effort.eot_samples)) is not None:
+                return made
             raise RunError(
-                f"{out} holds photographs, which stay as they are; give another folder with --out, or --force to "
+                f"{out} holds other photographs, which stay as they are; give another folder with --out, or --force to "
                 "replace them"
             )
         for old in (out / PICTURES).glob("*.png"):

@@ -27,6 +27,7 @@ from brittle.physical.sheet import open_sheet, write_sheet
 from brittle.pictures import picture_of, save_picture
 from brittle.reading import read_bytes
 from brittle.runs.photographs import STAGES, Photographed, PhotographedRow, picture_path
+from brittle.version import __version__
 from brittle.words import plural
 
 SHOWN = 6
@@ -107,11 +108,34 @@ class PhotographWork:
             self.watch.note(f"{one}: {plural(marks, 'mark')} read")
         return PaperChannel(reading)
 
+    def _about(self, network: Opened, shot: Channel | PaperChannel) -> dict[str, str]:
+        """What determines the rows, but for what is on photographs."""
+        return {
+            "run": str(self.images.path),
+            "id": self.images.identity,
+            "network": network.spec,
+            "content": network.digest,
+            "channel": spelled_channel(shot) if isinstance(shot, Channel) else "photographs of a printed sheet",
+            "seed": str(self.seed),
+            "samples": str(network.eot_samples),
+            "images": "all" if self.most is None else str(self.most),
+            "brittle": __version__,
+        }
+
+    def _network(self, eot_samples: int | None) -> Opened:
+        network = self.images.network
+        return network if eot_samples is None else replace(network, eot_samples=eot_samples)
+
+    def made(self, shot: Channel | PaperChannel, eot_samples: int | None) -> Photographed | None:
+        """Return what the same words have made before; None for other words, and for photographs on paper."""
+        if isinstance(shot, PaperChannel):
+            return None
+        made = Photographed.open(self.out)
+        return made if made.about == self._about(self._network(eot_samples), shot) else None
+
     def go(self, shot: Channel | PaperChannel, eot_samples: int | None) -> Photographed:
         """Ask the network about all images, and keep what it says."""
-        network = self.images.network
-        if eot_samples is not None:
-            network = replace(network, eot_samples=eot_samples)
+        network = self._network(eot_samples)
         rows: list[PhotographedRow] = []
         left_out = 0
         self.watch.begin(min(self.images.count, self.most or self.images.count), 0)
@@ -123,13 +147,6 @@ class PhotographWork:
         if not rows:
             raise RunError(f"{self.images.path} holds no images that could be photographed; give another run")
         missing = [*shot.reading.missing] if isinstance(shot, PaperChannel) else []
-        about = {
-            "run": str(self.images.path),
-            "id": self.images.identity,
-            "network": network.spec,
-            "channel": spelled_channel(shot) if isinstance(shot, Channel) else "photographs of a printed sheet",
-            "seed": str(self.seed),
-        }
         said = self.images.said(sum(row.rank is not None for row in rows))
         if left_out:
             said.append(f"{plural(left_out, 'image')} of the run left out, which the sheet does not have")
@@ -138,7 +155,7 @@ class PhotographWork:
                 f"the attack went through {self.images.channel}; the figures before the channel are of the network "
                 "without it, which what was made for a channel need not break"
             )
-        made = Photographed(self.out, about, rows, [*self.images.classes], missing, said)
+        made = Photographed(self.out, self._about(network, shot), rows, [*self.images.classes], missing, said)
         made.write()
         return made
 

@@ -73,7 +73,7 @@ def write_sheet(
         path: ends in .pdf, which holds all pages, or .png, of which each page after the first gets its number.
         layout: `Layout()` by default.
         about: what shall stand in the manifest.
-        force: replace a sheet that lies there.
+        force: replace a sheet that lies there; without it one of the same names, layout and `about` stays as it is.
 
     Returns:
         The files of the pages, then the manifest, NAME.json.
@@ -98,6 +98,8 @@ def write_sheet(
     files = [path, *(path.with_name(f"{path.stem}-{k}{path.suffix}") for k in range(2, count + 1))]
     files = files if path.suffix.lower() == ".png" else [path]
     manifest = path.with_suffix(".json")
+    if not force and all(file.is_file() for file in files) and _lies_there(sheet, manifest):
+        return [*files, manifest]
     _check_place([*files, manifest], manifest, force=force)
     pages = [drawn_page(sheet, number, images) for number in range(count)]
     if len(files) == 1:
@@ -154,6 +156,14 @@ def _check_whole(sheet: Sheet) -> None:
     for number in numbers:
         if not 0 <= int(sheet.codes[number], 16) < 1 << 36:
             raise ValueError(f"the code of mark {number} has not 36 bits")
+
+
+def _lies_there(sheet: Sheet, manifest: Path) -> bool:
+    """Whether just this sheet, with the same images by what is said about them, is printed already."""
+    try:
+        return open_sheet(manifest) == sheet
+    except RunError:
+        return False
 
 
 def _check_place(files: Sequence[Path], manifest: Path, *, force: bool) -> None:
