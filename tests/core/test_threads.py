@@ -1,6 +1,7 @@
 """Several threads at once, and generators: modules and random states as found, results as alone, nobody hung."""
 
 import copy
+import gc
 import random
 import threading
 from collections.abc import Callable
@@ -371,16 +372,21 @@ def test_the_distributed_wrapper_leaves_what_it_wraps_as_found():
     store = distributed.HashStore()  # pyright: ignore[reportPrivateImportUsage]
     distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
-        module = network()
-        alone = attacked(copy.deepcopy(module))
-        wrapped = nn.parallel.DistributedDataParallel(module)
-        before = state_of(wrapped)
-        assert torch.equal(attacked(wrapped).adversarial, alone.adversarial)
-        assert state_of(wrapped) == before
-        wrapped(middle(6).float()).sum().backward()  # and can be trained afterwards
-        assert any(parameter.grad is not None for parameter in module.parameters())
+        wrapped_as_found()
     finally:
+        gc.collect()  # the wrapper goes first: whoever goes last waits for the threads of the group
         distributed.destroy_process_group()
+
+
+def wrapped_as_found():
+    module = network()
+    alone = attacked(copy.deepcopy(module))
+    wrapped = nn.parallel.DistributedDataParallel(module)
+    before = state_of(wrapped)
+    assert torch.equal(attacked(wrapped).adversarial, alone.adversarial)
+    assert state_of(wrapped) == before
+    wrapped(middle(6).float()).sum().backward()  # and can be trained afterwards
+    assert any(parameter.grad is not None for parameter in module.parameters())
 
 
 def test_a_run_says_under_which_autocast_it_was_judged():
