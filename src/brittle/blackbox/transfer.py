@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from brittle.arguments import Count, Seed, Within, checked
+from brittle.classifiers.asked import said_of
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.ensemble import ensemble
-from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
 from brittle.core.goal import ALL_THE_WAY
 from brittle.core.inputs import check_range_of_labels
@@ -23,7 +22,7 @@ from brittle.errors import InputError
 from brittle.maths.losses import mistaken
 from brittle.metrics import Estimate, transfer_rate
 from brittle.threats import Threat
-from brittle.types import Images, Labels, Mask
+from brittle.types import Images, Labels, Logits, Mask
 
 Source = Classifier | Sequence[Classifier]
 """A network, or several of which the mean of the logits is attacked."""
@@ -99,8 +98,10 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
         if not len(given):
             raise InputError(f"there are no {name}; expected at least one")
     attacked = {name: one if isinstance(one, Classifier) else ensemble(one) for name, one in sources.items()}
-    _check_classes({**attacked, **targets}, images[:1], labels)
-    known = {name: _right(target, images, labels, batch) for name, target in targets.items()}
+    clean = {name: said_of(target, images, batch, checked=False) for name, target in targets.items()}
+    counts = {name: said_of(one, images[:1], 1, checked=False).shape[1] for name, one in attacked.items()}
+    _check_classes(counts | {name: one.shape[1] for name, one in clean.items()}, labels)
+    known = {name: _right(logits, labels) for name, logits in clean.items()}
     rates: dict[str, dict[str, Estimate]] = {}
     results: dict[str, Result] = {}
     for name, source in attacked.items():
@@ -111,7 +112,7 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
         rates[name] = {}
         for other, target in targets.items():
             before, wanted = known[other]
-            broken = mistaken(_asked(target, result.adversarial, batch), wanted)
+            broken = mistaken(said_of(target, result.adversarial, batch, checked=False), wanted)
             if (right & before).any():
                 rates[name][other] = transfer_rate(right.numpy(), before.numpy(), broken.numpy())
     if not any(rates.values()):
@@ -122,9 +123,8 @@ def transfer_matrix(  # noqa: PLR0913  # the public call: each of these is a que
     return Transfer(rates, results)
 
 
-def _check_classes(networks: Mapping[str, Classifier], image: Images, labels: Labels | None) -> None:
+def _check_classes(counts: Mapping[str, int], labels: Labels | None) -> None:
     """Refuse networks of different numbers of classes, and labels that are none of theirs."""
-    counts = {name: _asked(one, image, 1).shape[1] for name, one in networks.items()}
     fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     if counts[fewest] != counts[most]:
         raise InputError(
@@ -135,15 +135,7 @@ def _check_classes(networks: Mapping[str, Classifier], image: Images, labels: La
         check_range_of_labels(labels, counts[most])
 
 
-def _right(target: Classifier, images: Images, labels: Labels | None, batch: int) -> tuple[Mask, Labels]:
+def _right(logits: Logits, labels: Labels | None) -> tuple[Mask, Labels]:
     """Return which clean images a network gets right, and what is right; what has no finite output is never right."""
-    logits = _asked(target, images, batch)
     wanted = logits.argmax(1) if labels is None else labels.cpu()
     return (logits.argmax(1) == wanted) & torch.isfinite(logits).all(1), wanted
-
-
-def _asked(classifier: Classifier, images: Tensor, batch: int) -> Tensor:
-    """Return the logits of images, on the CPU."""
-    with preserving_state(classifier.module), torch.no_grad():
-        parts = [part.to(classifier.device, classifier.dtype) for part in images.split(batch)]
-        return torch.cat([classifier.logits(part).cpu() for part in parts])

@@ -1,8 +1,8 @@
 """A channel in front of a network, as it is asked for and as it is written."""
 
-from brittle.errors import InputError
 from brittle.evaluation.channel_spec import parse_channel
 from brittle.evaluation.defended import spelled
+from brittle.evaluation.spec_text import given_or_written
 from brittle.physical import Channel
 from brittle.physical.chain import Chain
 from brittle.registry import CHANNELS
@@ -18,14 +18,7 @@ def channel_of(given: object) -> Channel:
         >>> channel_of("blur:sigma=2").sigma
         2.0
     """
-    if isinstance(given, Channel):
-        return given
-    if isinstance(given, str):
-        return parse_channel(given)
-    raise InputError(
-        f"the channel is a {type(given).__name__}; expected text such as blur:sigma=1+jpeg, or a "
-        "brittle.physical.Channel"
-    )
+    return given_or_written("channel", given, Channel, parse_channel, "blur:sigma=1+jpeg")
 
 
 def spelled_channel(channel: Channel) -> str:

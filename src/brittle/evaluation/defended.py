@@ -6,8 +6,8 @@ from typing import Any
 from brittle.classifiers.classifier import Classifier
 from brittle.defences import Adaptive, Defence
 from brittle.defences.chain import Chain
-from brittle.errors import InputError
 from brittle.evaluation.spec import parse_defence
+from brittle.evaluation.spec_text import given_or_written
 from brittle.registry import ATTACKS, DEFENCES
 from brittle.runs.manifest_info import NAIVELY
 from brittle.types import Images
@@ -77,14 +77,7 @@ def defence_of(given: object) -> Defence:
         >>> defence_of("bit-depth:bits=2").bits
         2
     """
-    if isinstance(given, Defence):
-        return given
-    if isinstance(given, str):
-        return parse_defence(given)
-    raise InputError(
-        f"the defence is a {type(given).__name__}; expected text such as bit-depth:bits=3, or a "
-        "brittle.defences.Defence"
-    )
+    return given_or_written("defence", given, Defence, parse_defence, "bit-depth:bits=3")
 
 
 def spelled_defence(defence: Defence) -> str:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from brittle.blackbox.answers import Answers
 from brittle.blackbox.oracle import Oracle
+from brittle.classifiers.asked import said_of
 from brittle.classifiers.classifier import CallableModule, Classifier
-from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes
 from brittle.endpoint.client import Endpoint
 from brittle.endpoint.manner import Manner
@@ -88,11 +88,8 @@ def _classes(network: Network, classifier: Classifier) -> int | None:
     if classifier.labels is not None or network.input_shape is None or isinstance(classifier.module, CallableModule):
         return classifier.labels
     blank = torch.full((1, *network.input_shape), classifier.bounds.lower)
-    with preserving_state(classifier.module), torch.no_grad():
-        return of_classes(classifier, classifier.checked(blank.to(classifier.device, classifier.dtype))).shape[1]
+    return of_classes(classifier, said_of(classifier, blank, 1)).shape[1]
 
 
 def _labels(classifier: Classifier, images: Images) -> Tensor:
-    with preserving_state(classifier.module), torch.no_grad():
-        outputs = classifier.checked(images.to(classifier.device, classifier.dtype))
-        return of_classes(classifier, outputs).argmax(1).cpu()
+    return of_classes(classifier, said_of(classifier, images, len(images))).argmax(1)

@@ -1,11 +1,11 @@
 """How text that names something with its settings is read: `NAME(INNER;INNER):FIELD=VALUE,...`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from itertools import accumulate
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +14,7 @@ from brittle.errors import InputError
 from brittle.older_names import by_todays_names
 from brittle.plugins import parts_of_spec
 
+T = TypeVar("T")
 LONGEST, DEEPEST = 10_000, 10
 """Letters of a spec, and brackets within each other."""
 IN_FILE = re.compile(r"((?:^|(?<=[();]))[^();]*\.py)(?=:)")
@@ -108,3 +109,24 @@ def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
 def _near(name: str, known: dict[str, Any]) -> str:
     near = get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def given_or_written(what: str, given: object, kind: type[T], parse: Callable[[str], T], example: str) -> T:
+    """Return a value that is given as it is, or as text.
+
+    Args:
+        what: is asked for, as messages name it.
+        given: the value or its text.
+        kind: of the value.
+        parse: reads the text.
+        example: a text, for the message.
+
+    Raises:
+        InputError: it is neither, or nothing is written so.
+    """
+    if isinstance(given, kind):
+        return given
+    if isinstance(given, str):
+        return parse(given)
+    value = f"{kind.__module__.rpartition('.')[0]}.{kind.__name__}"
+    raise InputError(f"the {what} is a {type(given).__name__}; expected text such as {example}, or a {value}")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from brittle.attacks.basic_iterative import BasicIterative, IterativeLeastLikely
 from brittle.attacks.fgsm import FGSM
+from brittle.classifiers.asked import said_of
 from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack
 from brittle.core.goal import ALL_THE_WAY, Targeted, Untargeted
 from brittle.core.run import run
@@ -21,7 +21,7 @@ from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes, values_of
 from brittle.physical import Channel
 from brittle.studies.bench.study import Setting
-from brittle.studies.shared.photographs import Photographs, View
+from brittle.studies.shared.photographs import Photographs, View, read_photographs, shuffled
 from brittle.threats import Lp
 from brittle.types import Images, Labels, Logits
 
@@ -59,20 +59,13 @@ class Shots:
     @cached_property
     def positions(self) -> Tensor:
         """Which of the photographs are taken, rising: drawn by the seed, the same for every network."""
-        generator = torch.Generator().manual_seed(self.setting.seed)
-        order = torch.randperm(len(self._photographs.source), generator=generator)
+        order = shuffled(self._photographs.source, self.setting)
         return (order if self.setting.scale == "paper" else order[:SMALL]).sort().values
 
     @cached_property
     def _read(self) -> tuple[Images, Labels]:
-        source, wanted = self._photographs.source, {*self.positions.tolist()}
-        images: list[Tensor] = []
-        labels: list[int] = []
-        for item in source.items(0, len(source)):
-            if item.index in wanted:
-                images.append(values_of(torch.from_numpy(as_bytes(source.fit.apply(item.load()))).float()))
-                labels.append(item.label)
-        return torch.stack(images), torch.tensor(labels)
+        pixels, labels = read_photographs(self._photographs.source, self.positions)
+        return values_of(pixels.float()), labels
 
     @property
     def images(self) -> Images:
@@ -141,10 +134,7 @@ class Shots:
         return self._places(self._logits(images))
 
     def _logits(self, images: Images) -> Logits:
-        classifier = self.classifier
-        with preserving_state(classifier.module), torch.no_grad():
-            parts = [part.to(classifier.device, classifier.dtype) for part in images.split(BATCH)]
-            return torch.cat([classifier.checked(part).double().cpu() for part in parts])
+        return said_of(self.classifier, images, BATCH).double()
 
     def _places(self, logits: Logits) -> tuple[Tensor, Tensor]:
         """Place of the label among the classes, and confidence in the likeliest class, (n,) each."""

@@ -21,6 +21,7 @@ from brittle.models import Network, open_network
 from brittle.studies.bench.study import NotGiven, Setting
 from brittle.studies.shared.subject import NotAtThisScale
 from brittle.threats import Lp
+from brittle.types import Labels
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
@@ -149,9 +150,7 @@ class Photographs:
     @cached_property
     def _halves(self) -> tuple[Tensor, Tensor]:
         """Positions of the images of X and of the held-out ones."""
-        generator = torch.Generator().manual_seed(self.setting.seed)
-        order = torch.randperm(len(self.source), generator=generator)
-        first, second = order.tensor_split(2)
+        first, second = shuffled(self.source, self.setting).tensor_split(2)
         if self.setting.scale == "paper":
             return first, second
         return first[: self.most[0]], second[: self.most[1]]
@@ -171,17 +170,7 @@ class Photographs:
         return ImageSet(self.classifier, self.given.images[:count], BATCH)
 
     def _read(self, positions: Tensor) -> ImageSet:
-        """Decode some photographs as uint8, in the order of the positions."""
-        source, place = self.source, {position: row for row, position in enumerate(positions.tolist())}
-        pixels: Tensor | None = None
-        for item in source.items(0, len(source)):
-            if item.index in place:
-                image = as_bytes(source.fit.apply(item.load()))
-                if pixels is None:
-                    pixels = torch.empty((len(place), *image.shape), dtype=torch.uint8)
-                pixels[place[item.index]] = torch.from_numpy(image)
-        assert pixels is not None  # a source has its items
-        return ImageSet(self.classifier, pixels, BATCH)
+        return ImageSet(self.classifier, read_photographs(self.source, positions)[0], BATCH)
 
     def identity(self) -> dict[str, object]:
         """Everything of network and images that determines a figure."""
@@ -248,6 +237,32 @@ class Photographs:
     def _kept(self, threat: Lp, key: str) -> Path:
         plain = re.sub(r"[^a-z0-9]+", "-", self.view.row.lower()).strip("-")
         return self.setting.folder / "perturbations" / f"{plain}-{threat.name}-{key[:16]}.safetensors"
+
+
+def shuffled(source: Source, setting: Setting) -> Tensor:
+    """Return the positions of all photographs in the order that the study's seed gives them."""
+    return torch.randperm(len(source), generator=torch.Generator().manual_seed(setting.seed))
+
+
+def read_photographs(source: Source, positions: Tensor) -> tuple[Tensor, Labels]:
+    """Decode some photographs, and no others.
+
+    Args:
+        source: fitted to a network.
+        positions: which, distinct, in the order that is wanted.
+
+    Returns:
+        Images as uint8, (n, c, h, w), and their labels, int64 (n,).
+    """
+    place = {position: row for row, position in enumerate(positions.tolist())}
+    pixels, labels = torch.empty(0, dtype=torch.uint8), torch.empty(len(place), dtype=torch.int64)
+    for item in source.items(0, len(source)):
+        if item.index in place:
+            image = torch.from_numpy(as_bytes(source.fit.apply(item.load())))
+            pixels = pixels if len(pixels) else torch.empty((len(place), *image.shape), dtype=torch.uint8)
+            pixels[place[item.index]] = image
+            labels[place[item.index]] = item.label
+    return pixels, labels
 
 
 def uniform_in_ball(shape: Sequence[int], threat: Lp, generator: torch.Generator) -> Tensor:

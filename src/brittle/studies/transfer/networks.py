@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-import torch
-
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.ensemble import at_size
 from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError, DataError, InputError
+from brittle.maths.quantization import values_of
 from brittle.studies.bench.study import Setting
-from brittle.studies.shared.photographs import SAMPLE, Photographs, View
+from brittle.studies.shared.photographs import SAMPLE, Photographs, View, read_photographs, shuffled
 from brittle.types import Images, Labels
 
 SIZE = 224
@@ -72,18 +71,16 @@ class SharedPhotographs:
             DataError: they have no labels.
         """
         source = open_source(str(self.setting.data_file(SAMPLE)), fit=Fit(3, SIZE, SIZE))
-        if not source.classes and not len(source):
-            raise DataError(f"{source.spec} holds no images")
+        if not source.labelled:
+            raise DataError(f"{source.spec} has no labels, without which nobody can say what is right")
         return source
 
     @cached_property
     def shown(self) -> tuple[Images, Labels]:
         """The photographs of the scale, drawn by the seed, and their labels."""
-        order = torch.randperm(len(self.source), generator=torch.Generator().manual_seed(self.setting.seed))
-        chosen = order if self.setting.scale == "paper" else order[: self.images]
-        blocks = list(self.source.blocks(100))
-        images, labels = torch.cat([one.images for one in blocks]), torch.cat([one.labels for one in blocks])
-        return images[chosen], labels[chosen]
+        order = shuffled(self.source, self.setting)
+        pixels, labels = read_photographs(self.source, order if self.setting.scale == "paper" else order[: self.images])
+        return values_of(pixels.float()), labels
 
     def identity(self) -> dict[str, object]:
         """Everything of networks and images that determines a figure."""
