@@ -13,7 +13,7 @@ from PIL import Image
 from brittle.arguments import Within
 from brittle.base.seeds import Streams
 from brittle.maths.quantization import TOP
-from brittle.physical.channel import Channel, drawn
+from brittle.physical.channel import FEW, Channel, drawn
 from brittle.types import Images
 
 
@@ -64,15 +64,16 @@ def coded(images: Images, qualities: Sequence[int]) -> Images:
     if not images.numel():
         return images.clone()
     found = torch.empty_like(images, device="cpu")
-    levels = found.new_empty(images.shape[1:], dtype=torch.promote_types(images.dtype, torch.float32))
-    planes = np.empty(levels.shape, np.uint8)
-    each = zip(images.detach().cpu(), found, qualities, strict=True)
-    for image, place, quality in each:  # one by one: it stays in the cache
-        levels.copy_(image).mul_(TOP).round_().clamp_(0, TOP)
+    working, together = torch.promote_types(images.dtype, torch.float32), max(FEW // images[0].numel(), 1)
+    for first in range(0, len(images), together):  # a few at a time: they stay in the cache
+        some = slice(first, first + together)
+        levels = images[some].detach().cpu().to(working).mul(TOP).round_().clamp_(0, TOP)
+        planes = np.empty(levels.shape, np.uint8)
         with np.errstate(invalid="ignore"):  # what is no number becomes some level
             np.copyto(planes, levels.numpy(), casting="unsafe")  # takes a fifth of torch's time
-        _code(planes, quality)
-        place.copy_(torch.from_numpy(planes)).div_(TOP)
+        for image, quality in zip(planes, qualities[some], strict=True):
+            _code(image, quality)
+        found[some].copy_(torch.from_numpy(planes)).div_(TOP)
     return found.to(images.device)
 
 
