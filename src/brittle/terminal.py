@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.runs.defence import DefenceSummary
     from brittle.runs.finding import Finding, Health
     from brittle.runs.summary import AttackSummary, Summary
-    from brittle.studies.bench.study import StudyResult
+    from brittle.studies.bench.result import StudyResult
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
@@ -274,12 +274,13 @@ def tell(line: str, fraction: float | None = None) -> None:
 
 def show_study(result: StudyResult) -> None:
     """Print a study network by network, measured beside published, with every note."""
+    from brittle.studies.bench.comparison import Comparison
     from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
 
     written = sheets(result)
     kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
     for number, row in enumerate(rows_here(result)):
-        table = Table("", *kinds, title=line_of(row.key), title_justify="left", box=None, padding=(0, 2))
+        table = Table("", *kinds, title=line_of(row.title), title_justify="left", box=None, padding=(0, 2))
         for sheet in written:
             lines: dict[str, dict[str, Text]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
@@ -290,6 +291,6 @@ def show_study(result: StudyResult) -> None:
         Console(highlight=False).print(table)
         for note in row.notes:
             console.print(line_of((f"  {note}", "dim")))
-    for note in (elsewhere(result), *result.study.notes):
+    for note in (elsewhere(result), *Comparison(result).lines(), *result.study.notes):
         if note:
             console.print(line_of(note))

@@ -44,7 +44,7 @@ def test_figures_stand_beside_the_published_ones_with_their_interval(counting, t
     cells = re.findall(r"<td[^>]*>(.*?)</td>", page)
     assert cells[:3] == [
         "12.5 %<small>0.3–52.7 %</small>",
-        "25.0 %",
+        '25.0 %<small class="note">inside</small>',
         '0.125<small>0.00316–0.527</small><small class="note">(some were left out)</small>',
     ]
     assert "2 of 3 rows measured here" in page

@@ -10,8 +10,10 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.figures import SERIES, SYMBOLS, Figure
 from brittle.report.formats import figure_text
 from brittle.report.template import fill
+from brittle.studies.bench.comparison import Comparison
 from brittle.studies.bench.kept import restored, stored
-from brittle.studies.bench.study import Column, StudyResult
+from brittle.studies.bench.result import StudyResult
+from brittle.studies.bench.study import Column
 from brittle.studies.bench.tables import NOTHING, Sheet, elsewhere, rows_here, sheets
 
 PAGE = "study.html"
@@ -51,6 +53,7 @@ def render_study(result: StudyResult) -> str:
         nothing=NOTHING,
         all_rows=whole.rows,
         elsewhere=elsewhere(whole),
+        comparison=Comparison(whole).lines(),
         measured=sum(any_measured(result, row.key) for row in result.rows),
         sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],
         drawn=[(number % SERIES, column) for number, column in enumerate(drawn)],

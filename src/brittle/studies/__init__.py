@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from brittle.studies.bench.catalogue import STUDIES
     from brittle.studies.bench.published import Published, published
+    from brittle.studies.bench.result import Entry, StudyResult
     from brittle.studies.bench.run import run_study
-    from brittle.studies.bench.study import SCALES, Cell, Column, Entry, Measured, Row, Setting, Study, StudyResult
+    from brittle.studies.bench.study import SCALES, Cell, Column, Measured, Order, Row, Setting, Study
     from brittle.studies.bench.tables import Sheet, Written, sheets
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Column",
     "Entry",
     "Measured",
+    "Order",
     "Published",
     "Row",
     "Setting",
@@ -37,7 +39,8 @@ _HOME = {
     "catalogue": ("STUDIES",),
     "published": ("Published", "published"),
     "run": ("run_study",),
-    "study": ("SCALES", "Cell", "Column", "Entry", "Measured", "Row", "Setting", "Study", "StudyResult"),
+    "result": ("Entry", "StudyResult"),
+    "study": ("SCALES", "Cell", "Column", "Measured", "Order", "Row", "Setting", "Study"),
     "tables": ("Sheet", "Written", "sheets"),
 }
 """Where in `bench` each name lives."""

@@ -11,7 +11,7 @@ from brittle.core.run import run
 from brittle.metrics import proportion
 from brittle.studies.adef.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, DeformationWork
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.hardened import HardenedBenchmark
 from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Flow, Lp
@@ -83,7 +83,7 @@ NOTES = (
 def hardened(row: str, setting: Setting) -> HardenedBenchmark:
     """Return the network of a row."""
     name, kind = row.removesuffix(")").split(" (")
-    size = SIZES[setting.scale]
+    size = sized(SIZES, setting.scale)
     attack = AdversarialTraining(ADef(), Flow(RADIUS), warmup=size.warmup)
     if kind == "PGD":
         attack = AdversarialTraining(

@@ -16,7 +16,7 @@ from brittle.models import Network
 from brittle.models.network import digest_of
 from brittle.studies.adef.deformations import DEVIATIONS, DeformationWork
 from brittle.studies.bench.published import published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Benchmark
@@ -100,7 +100,7 @@ class Scattered(Benchmark):
         """Scattering, and a linear layer on it."""
         setting = self.setting
         source = open_source(
-            str(setting.data_file(self.origin.training)), fit=Fit(1, 28, 28), max_images=TRAINING[setting.scale]
+            str(setting.data_file(self.origin.training)), fit=Fit(1, 28, 28), max_images=sized(TRAINING, setting.scale)
         )
         images, labels = in_memory(source)
         scattering = Scattering(28, 28).to(setting.device)
@@ -116,7 +116,7 @@ class Scattered(Benchmark):
 
     def story(self) -> str:
         """Where the network came from, in a sentence."""
-        images = f"{TRAINING[self.setting.scale]:,} images"
+        images = f"{sized(TRAINING, self.setting.scale):,} images"
         return f"Linear layer fitted by the study on {images} ({self.network.parameters:,} weights)."
 
 

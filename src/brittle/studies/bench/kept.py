@@ -11,7 +11,8 @@ from brittle.files import write_atomically
 from brittle.reading import read_json
 from brittle.studies.bench.cells import plain_value, value_of
 from brittle.studies.bench.drawing import Drawing, Graph, HeatMap, Picture, drawn, plain
-from brittle.studies.bench.study import Column, Entry, ResultRow, Row, Study, StudyResult
+from brittle.studies.bench.result import Entry, ResultRow, StudyResult
+from brittle.studies.bench.study import Column, Order, Row, Study
 from brittle.words import with_article
 
 STUDY = "study.json"
@@ -49,7 +50,8 @@ def stored(result: StudyResult) -> dict[str, Any]:
         "format": FORMAT,
         "study": {name: getattr(study, name) for name in SHOWN},
         "columns": [asdict(column) for column in study.columns],
-        "rows": [{"key": row.key, "notes": list(row.notes), "here": row.here} for row in result.rows],
+        "orders": [asdict(order) for order in study.orders],
+        "rows": [asdict(row) for row in result.rows],
         "entries": [
             {
                 "row": row,
@@ -92,6 +94,7 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
         plot=_texts(about["plot"]),
         plot_caption=str(about["plot_caption"]),
         of=str(about["of"]),
+        orders=tuple(_order(one) for one in content.get("orders", ())),
     )
     figures = tuple(_checked(drawn(figure)) for figure in content["figures"])
     computed, reused, missing = (int(content[name]) for name in ("computed", "reused", "missing"))
@@ -102,7 +105,13 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
 
 def _row(one: Mapping[str, Any]) -> ResultRow:
     """Read a row; those of versions that did not say what is here are all shown."""
-    return ResultRow(str(one["key"]), _texts(one["notes"]), one.get("here", True) is True)
+    return ResultRow(
+        str(one["key"]), _texts(one["notes"]), one.get("here", True) is True, str(one.get("stands_for", ""))
+    )
+
+
+def _order(one: Mapping[str, Any]) -> Order:
+    return Order(str(one["text"]), tuple((str(row), str(column)) for row, column in one["places"]), str(one["why"]))
 
 
 def _texts(listed: object) -> tuple[str, ...]:

@@ -19,19 +19,19 @@ from brittle.runs.lock import folder_joined
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
+from brittle.studies.bench.comparison import published_beside
 from brittle.studies.bench.kept import keep_study
+from brittle.studies.bench.result import Entry, ResultRow, StudyResult
 from brittle.studies.bench.stated import begun, ended
 from brittle.studies.bench.study import (
     SCALES,
     Cell,
-    Entry,
     Measured,
     NotGiven,
     OnProgress,
-    ResultRow,
+    Scale,
     Setting,
     Study,
-    StudyResult,
     tell_nobody,
     threads,
 )
@@ -71,7 +71,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         out: folder for all studies.
         data: folder with images (`mnist/test.parquet`, ...); cells that miss a file say so, and the others go on.
         models: folder with networks.
-        scale: "small" or "paper", see `SCALES`.
+        scale: "small", "full" or "paper", see `SCALES`.
         device: where to run, such as "cpu" or "cuda:0".
         seed: of first weights and random draws.
         watch: who is told of the progress.
@@ -85,15 +85,16 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         RunError: the folder cannot be written, holds something else, or another command writes to it.
     """
     study = STUDIES.find(name) if isinstance(name, str) else name
-    if scale not in SCALES:
-        raise InputError(f"the scale is {scale!r}; expected {' or '.join(SCALES)}")
+    size: Scale | None = next((one for one in SCALES if one == scale), None)
+    if size is None:
+        raise InputError(f"the scale is {scale!r}; expected {', '.join(SCALES)}")
     about = {"device": device, "seed": seed, "scale": scale}
     work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine or LocalEngine(), about)
     check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
         None if data is None else path_of(data),
         None if models is None else path_of(models),
-        "paper" if scale == "paper" else "small",
+        size,
         device,
         seed,
         work.folder,
@@ -104,7 +105,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         (work.folder / CELLS).mkdir(exist_ok=True)
         manifest = begun(study.name, name if isinstance(name, str) else study.name, setting)
         work.go(study.cells(setting))
-        result = work.result(SCALES[scale], {"seed": str(seed), "device": device, **_surroundings()})
+        result = work.result(SCALES[size], {"seed": str(seed), "device": device, **_surroundings()})
         write_tables(result)
         keep_study(result)
         ended(work.folder, manifest)
@@ -257,7 +258,7 @@ class _Work:
         entries = {
             (row.key, column.key): Entry(
                 values.get((row.key, column.key)),
-                self.study.published(row.key, column.key),
+                published_beside(self.study, row, column.key),
                 notes.get((row.key, column.key), ""),
             )
             for row in self.study.rows
@@ -266,7 +267,7 @@ class _Work:
         failed = {part.cell.row for part in self.found if part.error and not isinstance(part.error, NotGiven)}
         here = failed | {row for row, _ in values}
         rows = tuple(
-            ResultRow(row.key, tuple(dict.fromkeys(note for note in remarks[row.key] if note)), row.key in here)
+            ResultRow(row.key, tuple(dict.fromkeys(filter(None, remarks[row.key]))), row.key in here, row.stands_for)
             for row in self.study.rows
         )
         figures = tuple(figure for part in self.found if part.measured for figure in part.measured.figures)

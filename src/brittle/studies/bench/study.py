@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 
@@ -14,17 +14,29 @@ from brittle.studies.bench.published import Figure
 
 Unit = Literal["percent", "ratio", "number", "seconds"]
 """How a column's estimates are written; those of "percent" are fractions."""
-Scale = Literal["small", "paper"]
-SCALES: dict[str, str] = {
-    "small": "small: at most the first 1,000 test images, as few as a study says, networks trained for a few epochs",
-    "paper": "paper: every test image there is, networks trained in full",
+Scale = Literal["small", "full", "paper"]
+SCALES: dict[Scale, str] = {
+    "small": "small: enough to see the order of every table, in about ten minutes on two cores",
+    "full": "full: the largest that two cores do in about an hour; what the documentation prints",
+    "paper": "paper: every image there is, published settings, networks trained in full; for a GPU",
 }
 """What can be asked for, and what it means."""
+T = TypeVar("T")
 INTERVALS = (
     "Intervals cover the truth in 95 of 100 such samples of images: exactly for rates, medians and means of fractions, "
     "for other means and ratios as far as simulations tell. These have none for fewer than 8 images, or equal ones."
 )
 """A note of every study with intervals."""
+
+
+def sized(sizes: Mapping[Any, T], scale: str) -> T:
+    """Return what a study has for a scale; one that names no "full" is at it as at "small".
+
+    Example:
+        >>> sized({"small": 2, "paper": 100}, "full")
+        2
+    """
+    return sizes[scale] if scale in sizes else sizes["small"]
 
 
 class NotGiven(DataError, ModelError):
@@ -56,7 +68,7 @@ class Setting:
     Attributes:
         data: folder with the images; None where none was given.
         models: folder with networks; None likewise.
-        scale: "small" or "paper".
+        scale: "small", "full" or "paper".
         device: where to run.
         seed: of first weights and random draws.
         folder: where the study keeps what it makes.
@@ -123,10 +135,13 @@ class Row:
     Attributes:
         key: its name.
         note: what is to be said of it in any case.
+        stands_for: the paper's row whose published figures stand beside it, where the paper's network is not at hand
+            and this one is the nearest; "" for the row of its own name. The note says in what it is near.
     """
 
     key: str
     note: str = ""
+    stands_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,18 +182,18 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One place of the table.
+class Order:
+    """An order that the paper states or shows, to be found again.
 
     Attributes:
-        measured: an estimate; text where there is no number ("never reached"); None where nothing was measured.
-        published: the paper's figure; None where there is none.
-        note: what a reader of the figure must know, "" for nothing.
+        text: what it says, in a sentence.
+        places: rows and columns by their keys, from the smallest figure to the largest.
+        why: where it is not found again, the reason as far as it is known; "" for none.
     """
 
-    measured: Estimate | str | None
-    published: Figure
-    note: str = ""
+    text: str
+    places: tuple[tuple[str, str], ...]
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,6 +211,8 @@ class Study:
         plot: keys of the columns that the page draws, on a logarithmic axis.
         plot_caption: how to read that plot.
         of: what the rows are.
+        orders: what the paper orders, and this should too.
+        minutes: how long it takes by scale, on two cores, as measured; told before it starts.
     """
 
     name: str
@@ -209,65 +226,10 @@ class Study:
     plot: tuple[str, ...] = ()
     plot_caption: str = "Logarithmic axis: farther left is more brittle."
     of: str = "Network"
+    orders: tuple[Order, ...] = ()
+    minutes: Mapping[Scale, float] = field(default_factory=dict[Scale, float])
 
     def __post_init__(self):
         for what, keys in (("rows", [row.key for row in self.rows]), ("columns", [one.key for one in self.columns])):
             if len(set(keys)) < len(keys):
                 raise InputError(f"the {what} of the study {self.name} are not all different: {keys}")
-
-
-@dataclass(frozen=True)
-class ResultRow:
-    """A row as it came out.
-
-    Attributes:
-        key: its name.
-        notes: everything to be said of it.
-        here: whether it can be measured here: a figure was measured, or failed otherwise than for want of data or
-            weights. Tables show these rows alone.
-    """
-
-    key: str
-    notes: tuple[str, ...]
-    here: bool = True
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """A study's table, measured beside published.
-
-    Attributes:
-        study: what was asked.
-        folder: where it lies; `table.md`, `table.parquet` and the folder `cells` are in it.
-        scale: in words.
-        rows: in order, with their notes.
-        entries: by keys of row and column.
-        figures: what the cells gave to be shown, in their order.
-        computed: pieces of work done now; `reused` were there from an earlier run, `missing` could not be done.
-        facts: seed, device, machine and versions, by name.
-    """
-
-    study: Study
-    folder: Path
-    scale: str
-    rows: tuple[ResultRow, ...]
-    entries: Mapping[tuple[str, str], Entry]
-    figures: tuple[Drawing, ...]
-    computed: int
-    reused: int
-    missing: int
-    facts: Mapping[str, str]
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.study.name
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The study's columns."""
-        return self.study.columns
-
-    def entry(self, row: str, column: str) -> Entry:
-        """Return one place of the table by keys of row and column."""
-        return self.entries[row, column]

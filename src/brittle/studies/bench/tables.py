@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 
 from brittle.files import write_atomically
 from brittle.metrics import Estimate
+from brittle.studies.bench.comparison import Comparison
 from brittle.studies.bench.published import Figure
-from brittle.studies.bench.study import Column, ResultRow, StudyResult, Unit
+from brittle.studies.bench.result import ResultRow, StudyResult
+from brittle.studies.bench.study import Column, Unit
 
 NOTHING = "–"
 """Written where there is no figure."""
@@ -92,14 +94,15 @@ def _sheet(result: StudyResult, title: str) -> Sheet:
             entries = [result.entry(row.key, column.key) for row in here]
             shown += [(column, "measured")] if any(entry.measured is not None for entry in entries) else []
             shown += [(column, "published")] if any(entry.published is not None for entry in entries) else []
-    rows = ((row.key, tuple(_place(result, row.key, *one) for one in shown)) for row in here)
+    comparison = Comparison(result)
+    rows = ((row.title, tuple(_place(comparison, row.key, *one) for one in shown)) for row in here)
     return Sheet(title, tuple((column.title, kind) for column, kind in shown), tuple(rows))
 
 
-def _place(result: StudyResult, row: str, column: Column, kind: str) -> Written:
-    entry = result.entry(row, column.key)
+def _place(comparison: Comparison, row: str, column: Column, kind: str) -> Written:
+    entry = comparison.result.entry(row, column.key)
     if kind == "published":
-        return Written(published_text(entry.published, column.unit))
+        return Written(published_text(entry.published, column.unit), "", comparison.verdict((row, column.key)))
     if isinstance(entry.measured, Estimate):
         return Written(
             number_text(entry.measured.value, column.unit), interval_text(entry.measured, column.unit), entry.note
@@ -167,7 +170,7 @@ def markdown(result: StudyResult) -> str:
         lines += [_line([row, *(place.line for place in places)]) for row, places in sheet.rows]
         lines += [""]
     lines += [f"- {_plain(row.key)}: {_plain(note)}" for row in rows_here(result) for note in row.notes]
-    lines += [f"- {_plain(line)}" for line in (elsewhere(result),) if line]
+    lines += [f"- {_plain(line)}" for line in (elsewhere(result), *Comparison(result).lines()) if line]
     lines += [f"- {_plain(note)}" for note in result.study.notes]
     lines += ["", ", ".join(f"{name} {value}" for name, value in result.facts.items()), ""]
     return "\n".join(lines)
@@ -185,7 +188,7 @@ def _plain(text: str) -> str:
 
 def arrow(result: StudyResult) -> pa.Table:
     """Lay a study's table out with one row for each place: numbers as numbers, text as text."""
-    rows: list[dict[str, object]] = []
+    comparison, rows = Comparison(result), list[dict[str, object]]()
     for row in result.rows:
         for column in result.columns:
             entry = result.entry(row.key, column.key)
@@ -203,6 +206,7 @@ def arrow(result: StudyResult) -> pa.Table:
                     "text": entry.measured if isinstance(entry.measured, str) else None,
                     "published": number and (number / 100 if column.unit == "percent" else number),
                     "published_text": None if entry.published is None else str(entry.published),
+                    "verdict": comparison.verdict((row.key, column.key)),
                     "note": entry.note,
                 }
             )
@@ -212,7 +216,7 @@ def arrow(result: StudyResult) -> pa.Table:
             *(pa.field(name, pa.string()) for name in ("row", "column", "title")),
             *(*numbers, pa.field("n", pa.int64()), pa.field("text", pa.string())),
             *(pa.field("published", pa.float64()), pa.field("published_text", pa.string())),
-            pa.field("note", pa.string()),
+            *(pa.field(name, pa.string()) for name in ("verdict", "note")),
         ],
         metadata={"study": result.name, "source": result.study.source, "scale": result.scale, **result.facts},
     )

@@ -18,7 +18,7 @@ from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.bench.drawing import Drawing, HeatMap, Picture, encoded
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Benchmark
 from brittle.threats import Lp, Pixels, Threat
@@ -100,7 +100,7 @@ class Targets:
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
         attack = {"name": self.name, **asdict(self.attack)}
-        return {**self.subject.identity(), "attack": attack, "per class": PER_CLASS[self.subject.setting.scale]}
+        return {**self.subject.identity(), "attack": attack, "per class": sized(PER_CLASS, self.subject.setting.scale)}
 
     def measure(self) -> Measured:
         """Lead every image to every other class.
@@ -137,7 +137,7 @@ class Targets:
 
     def _chosen(self) -> tuple[Images, Labels, int]:
         """Return the first images of each class that the network gets right, in the order of the classes."""
-        wanted = PER_CLASS[self.subject.setting.scale]
+        wanted = sized(PER_CLASS, self.subject.setting.scale)
         images, labels, classes, taken = list[Images](), list[Labels](), 0, dict[int, int]()
         for block in self.subject.blocks("looking for images of each class"):
             classes = self.subject.classes(block)

@@ -7,7 +7,7 @@ from brittle.metrics import Estimate
 from brittle.metrics.estimate import without_interval
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.deepfool.courses import EPOCHS, RATES, SEARCHED, FineTuned, Point, Tuning
 from brittle.studies.deepfool.fast_gradient_sign import FRACTION
 from brittle.studies.shared.inference_form import EXPORTED
@@ -176,7 +176,7 @@ def _work(origin: NetworkSource, setting: Setting) -> Tuned | Untrained:
     subject = Benchmark(origin, setting)
     if subject.given is None and not subject.trains:
         return Untrained(subject)
-    return Tuned(FineTuned(subject, IMAGES[setting.scale]))
+    return Tuned(FineTuned(subject, sized(IMAGES, setting.scale)))
 
 
 _TUNED = {"error.deepfool": "DeepFool %", "error.sign": "fast gradient sign %", "error.clean": "clean %"}

@@ -132,7 +132,7 @@ class ByLBFGS(Work):
         found = np.isfinite(relative)
         values, notes = _cost(rows, "lbfgs")
         values["lbfgs.rho"] = mean(relative[found]) if found.any() else "no image fooled"
-        few = f"first {len(found):,} images" if self.subject.setting.scale == "small" else ""
+        few = f"first {len(found):,} images" if self.subject.setting.scale != "paper" else ""
         lost = f"{(~found).sum():,} of {len(found):,} images left out: not fooled" if not found.all() else ""
         if few or lost:
             notes["lbfgs.rho"] = f"({', '.join(note for note in (few, lost) if note)})"

@@ -16,7 +16,7 @@ from brittle.maths.losses import cross_entropy
 from brittle.metrics import Estimate, mean, proportion
 from brittle.runs.defence import DefenceSummary
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.hardened import HardenedBenchmark
 from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Lp
@@ -100,7 +100,7 @@ class Attacked:
     @property
     def size(self) -> Size:
         """What is done at the scale."""
-        return SIZES[self.setting.scale]
+        return sized(SIZES, self.setting.scale)
 
     def network(self, images: int | None) -> HardenedBenchmark:
         """Return the network with so many test images, to be trained when it is first asked for."""

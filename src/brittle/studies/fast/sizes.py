@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from brittle.attacks.pgd import PGD
-from brittle.studies.bench.study import Scale
+from brittle.studies.bench.study import Scale, sized
 from brittle.threats import Lp
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
@@ -76,7 +76,7 @@ class Bench:
 
     def training(self, way: Way, scale: Scale) -> Climb | None:
         """Return what is done to the images of a training; None for nothing."""
-        size = self.sizes[scale]
+        size = sized(self.sizes, scale)
         if way == "clean":
             return None
         if way == "free":
@@ -88,7 +88,7 @@ class Bench:
 
     def settings(self, way: Way, scale: Scale, seed: int) -> PlainTraining:
         """Return how a training goes otherwise."""
-        size = self.sizes[scale]
+        size = sized(self.sizes, scale)
         epochs = size.free_epochs if way == "free" else size.settings.epochs
         unmoved = {"shift": 0, "flip": False} if way == "accumulated" else {}
         return replace(size.settings, epochs=epochs, seed=seed, **unmoved)

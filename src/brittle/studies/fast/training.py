@@ -16,7 +16,7 @@ from brittle.metrics.estimate import without_interval
 from brittle.models import ARCHITECTURES
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, threads
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized, threads
 from brittle.studies.fast.passes import Passes, passes_of_an_epoch
 from brittle.studies.fast.sizes import BENCHES, FAST_STEP, MNIST, WAYS, Bench, Size, Way
 from brittle.training.accuracy import accuracy
@@ -84,7 +84,7 @@ class Trained:
     @property
     def size(self) -> Size:
         """How much is done."""
-        return self.bench.sizes[self.setting.scale]
+        return sized(self.bench.sizes, self.setting.scale)
 
     def _data(self, part: str) -> str:
         return str(self.setting.data_file(f"{self.bench.folder}/{part}.parquet"))

@@ -51,7 +51,7 @@ class Short:
     def made(self, name: str, photographs: Photographs) -> Perturbation:
         """Make a perturbation for a network; at the small scale a few images of X judge it, otherwise all."""
         scale = photographs.setting.scale
-        judge = photographs.first(JUDGED).fooling_rate if scale == "small" else None
+        judge = photographs.first(JUDGED).fooling_rate if scale != "paper" else None
         return photographs.found(self.method(name, scale), LINF, judge=judge)
 
     @property

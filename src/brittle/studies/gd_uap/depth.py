@@ -17,7 +17,7 @@ from brittle.metrics import DepthErrors, Estimate, depth_errors, jackknife, mean
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.gd_uap.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
 from brittle.studies.gd_uap.depth_network import DepthTraining, load_depth, save_depth, train_depth
 from brittle.studies.gd_uap.scenes import Scenes, render
@@ -67,11 +67,11 @@ class Estimated:
     """The network with its scenes, drawn and trained when first asked for."""
 
     def __init__(self, setting: Setting):
-        self.setting, self.training = setting, TRAINING[setting.scale]
+        self.setting, self.training = setting, sized(TRAINING, setting.scale)
 
     def identity(self) -> dict[str, object]:
         """Everything of network and scenes that determines a figure."""
-        tested = TESTED[self.setting.scale]
+        tested = sized(TESTED, self.setting.scale)
         device = self.setting.device.partition(":")[0]
         settings = {"training": asdict(self.training), "tested": tested, "seed": self.setting.seed, "device": device}
         return {**settings, "brittle's code": own_digest()}
@@ -88,7 +88,7 @@ class Estimated:
     @cached_property
     def tested(self) -> Scenes:
         """The test scenes, none of which is a training scene."""
-        return self._drawn(TESTED[self.setting.scale], 1)
+        return self._drawn(sized(TESTED, self.setting.scale), 1)
 
     @cached_property
     def classifier(self) -> Classifier:

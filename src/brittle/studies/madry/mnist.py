@@ -14,7 +14,7 @@ from brittle.evaluation.recipes import Recipe, adversarial_recipe
 from brittle.maths.losses import others
 from brittle.metrics import proportion
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.hardened import HardenedBenchmark
 from brittle.studies.shared.shipped import ShippedBenchmark
 from brittle.studies.shared.subject import NetworkSource
@@ -139,7 +139,7 @@ NOTES = (
 
 def network(source: str, setting: Setting) -> HardenedBenchmark | ShippedBenchmark:
     """Return a network of the study, opened or trained when it is first asked for."""
-    size, (architecture, offset) = SIZES[setting.scale], SOURCES[source]
+    size, (architecture, offset) = sized(SIZES, setting.scale), SOURCES[source]
     shipped = size.shipped if source == "A" else ""
     origin = NetworkSource(
         source, "mnist/test.parquet", (), shipped or architecture, "mnist/train.parquet", images=TEST

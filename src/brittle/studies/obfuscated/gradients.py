@@ -75,7 +75,7 @@ class Attempt:
 
     @property
     def _small(self) -> bool:
-        return self.benchmark.setting.scale == "small"
+        return self.benchmark.setting.scale != "paper"
 
     @property
     def _steps(self) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from brittle.attacks.pgd import PGD
-from brittle.studies.bench.study import Setting
+from brittle.studies.bench.study import Setting, sized
 from brittle.studies.obfuscated.lines import CIFAR, DIGITS, PHOTOGRAPHS, Line
 from brittle.studies.shared.hardened import HardenedBenchmark
 from brittle.studies.shared.subject import Benchmark, NetworkSource
@@ -37,9 +37,9 @@ SIZES = {
 def benchmark(line: Line, setting: Setting) -> Benchmark:
     """Return the network of a row with its test images, to be found or trained when it is first asked for."""
     origin = replace(ORIGINS[line.network], row=line.key, images=line.images)
-    if line.network not in SIZES[setting.scale]:
+    if line.network not in sized(SIZES, setting.scale):
         return Benchmark(origin, setting)
-    images, settings, steps = SIZES[setting.scale][line.network]
+    images, settings, steps = sized(SIZES, setting.scale)[line.network]
     training = AdversarialTraining(PGD(steps=steps), Lp("inf", RADIUS)) if steps else None
     settings = replace(settings, seed=setting.seed)
     command = f"brittle study {NAME}"

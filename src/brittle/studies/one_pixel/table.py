@@ -121,13 +121,13 @@ class ByPixels(Work):
     @property
     def count(self) -> int:
         """How many images are attacked."""
-        small = self.subject.setting.scale == "small"
+        small = self.subject.setting.scale != "paper"
         return FEW.get(self.subject.origin.row, FEWEST) if small else IMAGES
 
     @property
     def attack(self) -> OnePixel:
         """The attack, the paper's but at the small scale."""
-        return QUICK if self.subject.setting.scale == "small" else OnePixel()
+        return QUICK if self.subject.setting.scale != "paper" else OnePixel()
 
     @cached_property
     def _sample(self) -> tuple[Images, Labels, Tensor]:

@@ -108,7 +108,7 @@ class Photographs:
             MissingExtra: torchvision is not installed.
         """
         view, setting = self.view, self.setting
-        if view.huge and setting.scale == "small":
+        if view.huge and setting.scale != "paper":
             raise NotAtThisScale(f"{view.row} is measured at the scale of the paper, as {view.spec}")
         if view.huge:
             return open_network(view.spec, device=setting.device)

@@ -75,7 +75,7 @@ class SmallNetworks:
         Raises:
             DataError: there are none.
         """
-        max_images = self._images if self.setting.scale == "small" else None
+        max_images = self._images if self.setting.scale != "paper" else None
         images, labels = self._read(TEST, max_images)
         return images.to(self.setting.device), labels.to(self.setting.device)
 
@@ -98,7 +98,7 @@ class SmallNetworks:
         return {
             "networks": [self._decisive(model) for model in self.models.values()],
             "data": data,
-            "images": self._images if self.setting.scale == "small" else "all",
+            "images": self._images if self.setting.scale != "paper" else "all",
             "seed": self.setting.seed,
             "device": self.setting.device.partition(":")[0],
         }
@@ -122,13 +122,13 @@ class SmallNetworks:
     def _recipe(self, model: Model) -> PlainTraining:
         """The decay is the penalty's derivative, 2 lambda w."""
         recipe = RECIPES[model.architecture]
-        epochs = model.epochs if self.setting.scale == "small" else recipe.epochs
+        epochs = model.epochs if self.setting.scale != "paper" else recipe.epochs
         return replace(recipe, epochs=epochs, decay=2 * model.penalty, seed=self._seed(model))
 
     def _code_recipe(self, model: Model) -> PlainTraining | None:
         if not model.code:
             return None
-        epochs = model.code if self.setting.scale == "small" else CODE_TRAINING.epochs
+        epochs = model.code if self.setting.scale != "paper" else CODE_TRAINING.epochs
         return replace(CODE_TRAINING, epochs=epochs, seed=self._seed(model))
 
     def _seed(self, model: Model) -> int:

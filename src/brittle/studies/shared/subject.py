@@ -21,7 +21,7 @@ from brittle.evaluation.training_run import in_memory
 from brittle.identity.compare import fingerprint
 from brittle.identity.sources import own_digest
 from brittle.models import ARCHITECTURES, Network, open_network
-from brittle.studies.bench.study import NotGiven, Scale, Setting
+from brittle.studies.bench.study import NotGiven, Scale, Setting, sized
 from brittle.studies.shared.once import trained_once
 from brittle.threats import Threat
 from brittle.training.epoch import Epoch
@@ -48,8 +48,10 @@ class NetworkSource:
             (`.safetensors`) of `architecture`.
         architecture: is trained where no file exists; "" where only files will do.
         training: file of training images in the folder of data.
-        epochs: by scale; None for those of the architecture's recipe; a scale that is not named does not train.
+        epochs: by scale; None for those of the architecture's recipe; a scale that is not named does not train, but
+            "full" does as "small" where that is.
         images: test images at the small scale.
+        full: the same at full scale; None for all.
     """
 
     row: str
@@ -59,6 +61,7 @@ class NetworkSource:
     training: str = ""
     epochs: tuple[tuple[Scale, int | None], ...] = ()
     images: int = 1000
+    full: int | None = 1000
 
 
 class Benchmark:
@@ -81,7 +84,8 @@ class Benchmark:
     @property
     def trains(self) -> bool:
         """Whether the study trains this network itself."""
-        return self.given is None and self.setting.scale in dict(self.origin.epochs)
+        also: Scale = "small" if self.setting.scale == "full" else self.setting.scale
+        return self.given is None and bool({self.setting.scale, also} & set(dict(self.origin.epochs)))
 
     @cached_property
     def network(self) -> Network:
@@ -109,7 +113,7 @@ class Benchmark:
     def _trained(self) -> Path:
         """The folder of the training, made now unless an earlier run has done so; a killed one goes on."""
         origin, setting = self.origin, self.setting
-        epochs, data = dict(origin.epochs)[setting.scale], setting.data_file(origin.training)
+        epochs, data = sized(dict(origin.epochs), setting.scale), setting.data_file(origin.training)
         recipe = self._recipe(epochs)
         device = setting.device.partition(":")[0]
         identity_fields = [asdict(recipe), open_source(str(data)).digest(), device, own_digest()]
@@ -134,7 +138,7 @@ class Benchmark:
         weights = f"{self.network.parameters:,} weights"
         if self.given is not None:
             return f"Network from {self.given.name} ({weights})."
-        epochs = self._recipe(dict(self.origin.epochs)[self.setting.scale]).epochs
+        epochs = self._recipe(sized(dict(self.origin.epochs), self.setting.scale)).epochs
         return f"Trained by the study, {epochs} epochs on {self.origin.training} ({weights})."
 
     def _recipe(self, epochs: int | None) -> PlainTraining:
@@ -158,7 +162,8 @@ class Benchmark:
         Raises:
             DataError: there are none, or they have no labels.
         """
-        max_images = None if self.setting.scale == "paper" else self.origin.images
+        sizes = {"small": self.origin.images, "full": self.origin.full, "paper": None}
+        max_images = sizes[self.setting.scale]
         shape = self.image_shape or (None, None, None)
         source = open_source(str(self.setting.data_file(self.origin.test)), fit=Fit(*shape), max_images=max_images)
         if not len(source) or not source.labelled:

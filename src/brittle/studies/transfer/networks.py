@@ -87,7 +87,7 @@ class SharedPhotographs:
         return {
             "networks": dict(self.digests),
             "data": self.source.digest(),
-            "images": self.images if self.setting.scale == "small" else len(self.source),
+            "images": self.images if self.setting.scale != "paper" else len(self.source),
             "seed": self.setting.seed,
             "device": self.setting.device.partition(":")[0],
         }

@@ -122,7 +122,7 @@ class Matrix:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: a row for each network, noise, and the drawing of all."""
-    matrix = Matrix(setting, FOUR if setting.scale == "small" else VIEWS)
+    matrix = Matrix(setting, FOUR if setting.scale != "paper" else VIEWS)
 
     def row_of(name: str) -> Cell:
         return Cell(name, "rates", lambda: matrix.measure(name), lambda: matrix.identity(name))

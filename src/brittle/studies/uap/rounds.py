@@ -16,7 +16,7 @@ from brittle.identity.sources import own_digest
 from brittle.metrics import Estimate, proportion
 from brittle.models.weights import load_weights
 from brittle.runs.place import beside
-from brittle.studies.bench.study import Scale, Setting
+from brittle.studies.bench.study import Scale, Setting, sized
 from brittle.studies.shared.inference_form import trainable
 from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.photographs import BATCH, LINF, uniform_in_ball
@@ -84,7 +84,7 @@ class Rounds:
 
     def __init__(self, tuned: Tuned, setting: Setting):
         self.tuned, self.setting = tuned, setting
-        self.size = tuned.sizes[setting.scale]
+        self.size = sized(tuned.sizes, setting.scale)
         self.subject = Benchmark(tuned.origin, setting)
         self._modules: dict[int, nn.Module] = {}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from brittle.metrics import Estimate
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.by_network import cells_of, rows_of
 from brittle.studies.shared.photographs import (
     FAST,
@@ -61,7 +61,7 @@ class Sizes:
 
     @property
     def _seen(self) -> int:
-        return SEEN[self.photographs.setting.scale]
+        return sized(SEEN, self.photographs.setting.scale)
 
     def method(self, size: int) -> UniversalAscent:
         """Return the solver with as many passes as bring it over as many images as the others."""

@@ -1,0 +1,183 @@
+"""Comparison: what of a published table was found again, figure by figure and order by order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, pairwise
+from typing import Literal
+
+from brittle.metrics import Estimate
+from brittle.studies.bench.published import Figure
+from brittle.studies.bench.result import StudyResult
+from brittle.studies.bench.study import Column, Order, Row, Study, Unit
+from brittle.words import plural
+
+Kept = Literal["kept", "not told apart", "reversed", "not measured"]
+"""What became of a published order; not told apart are figures whose intervals overlap."""
+Place = tuple[str, str]
+"""Row and column."""
+
+
+def published_beside(study: Study, row: Row, column: str) -> Figure:
+    """Return the published figure that stands beside a row: its own, or that of the row it stands for."""
+    own = study.published(row.key, column)
+    return study.published(row.stands_for, column) if own is None and row.stands_for else own
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """A published figure with the measured one beside it.
+
+    Attributes:
+        measured: the estimate, in the unit of `published`.
+        published: the paper's number.
+        unit: of both; percentages are of 100.
+    """
+
+    measured: Estimate
+    published: float
+    unit: Unit
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published figure lies in the measured interval."""
+        return self.measured.has_interval and self.measured.low <= self.published <= self.measured.high
+
+    @property
+    def off(self) -> str:
+        """How far the measured figure is from the published one: in points where both are percentages."""
+        if self.unit == "percent":
+            return f"{self.measured.value - self.published:+.1f} points"
+        if not self.published:
+            return f"{self.measured.value:+.3g}"
+        return f"{100 * (self.measured.value / self.published - 1):+.0f} %"
+
+
+def order_of(first: Neighbours, second: Neighbours) -> Kept:
+    """Say whether two figures stand in the published order."""
+    published, measured = first.published - second.published, first.measured.value - second.measured.value
+    if published * measured > 0:
+        return "kept"
+    low, high = sorted((first.measured, second.measured), key=lambda one: one.value)
+    return "reversed" if low.high < high.low else "not told apart"
+
+
+class Comparison:
+    """All published figures of a study with what was measured beside them.
+
+    Args:
+        result: of `run_study`.
+    """
+
+    def __init__(self, result: StudyResult):
+        self.result = result
+
+    @cached_property
+    def published(self) -> set[Place]:
+        """The published numbers, by the paper's row and the column."""
+        return {
+            (self._papers[row], column)
+            for (row, column), entry in self.result.entries.items()
+            if isinstance(entry.published, int | float)
+        }
+
+    @cached_property
+    def neighbours(self) -> Mapping[Place, Neighbours]:
+        """The published figures that have a measured one beside them, by row and column of the table."""
+        columns = {column.key: column for column in self.result.columns}
+        found: dict[Place, Neighbours] = {}
+        for (row, column), entry in self.result.entries.items():
+            if isinstance(entry.published, int | float) and isinstance(entry.measured, Estimate):
+                unit = columns[column].unit
+                found[row, column] = Neighbours(_in_unit(entry.measured, unit), float(entry.published), unit)
+        return found
+
+    @property
+    def beside(self) -> set[Place]:
+        """The published figures that have a neighbour, by the paper's row and the column."""
+        return {(self._papers[row], column) for row, column in self.neighbours}
+
+    @property
+    def inside(self) -> set[Place]:
+        """Those that lie in a measured interval."""
+        return {(self._papers[row], column) for (row, column), one in self.neighbours.items() if one.inside}
+
+    @cached_property
+    def _papers(self) -> Mapping[str, str]:
+        """The paper's row of every row."""
+        return {row.key: row.stands_for or row.key for row in self.result.rows}
+
+    @cached_property
+    def pairs(self) -> Mapping[tuple[Place, Place], Kept]:
+        """What became of the order of every two figures of a column, and of a row's of one sheet and unit.
+
+        Figures that are published as equal have no order.
+        """
+        columns = {column.key: column for column in self.result.columns}
+        return {
+            (first, second): order_of(one, other)
+            for (first, one), (second, other) in combinations(self.neighbours.items(), 2)
+            if one.published != other.published and _comparable(first, second, columns)
+        }
+
+    def kept(self, place: Place) -> Kept:
+        """Say what became of a figure's order among those that it can be compared with."""
+        all_of_it = {kept for places, kept in self.pairs.items() if place in places}
+        return next((one for one in ("reversed", "kept", "not told apart") if one in all_of_it), "not measured")
+
+    @property
+    def ordered(self) -> set[Place]:
+        """The figures with a neighbour whose order is that of the paper, as far as intervals tell."""
+        return {(self._papers[place[0]], place[1]) for place in self.neighbours if self.kept(place) == "kept"}
+
+    def verdict(self, place: Place) -> str:
+        """Say in a few words how a measured figure compares with the published one; "" where one is missing."""
+        one = self.neighbours.get(place)
+        if one is None:
+            return ""
+        order = {"kept": "order kept", "reversed": "order reversed"}.get(self.kept(place), "")
+        return ", ".join(part for part in ("inside" if one.inside else f"off by {one.off}", order) if part)
+
+    def order(self, order: Order) -> Kept:
+        """Say what became of an order that the study declares."""
+        measured = [self.result.entries[place].measured for place in order.places if place in self.result.entries]
+        known = [one for one in measured if isinstance(one, Estimate)]
+        if len(known) < len(order.places):
+            return "not measured"
+        if all(one.value < other.value for one, other in pairwise(known)):
+            return "kept"
+        apart = any(other.high < one.low for one, other in combinations(known, 2))
+        return "reversed" if apart else "not told apart"
+
+    def lines(self) -> list[str]:
+        """Sum the comparison up: how many figures were found again, and what became of each order."""
+        found = [f"{order.text}: {_outcome(self.order(order), order)}" for order in self.result.study.orders]
+        if not self.published:
+            return found
+        outcomes = list(self.pairs.values())
+        counts = ", ".join(f"{outcomes.count(one)} {one}" for one in ("kept", "not told apart", "reversed"))
+        ordered = f"; the order of {plural(len(outcomes), 'pair')} of them: {counts}" if outcomes else ""
+        return [
+            f"Of {plural(len(self.published), 'published figure')} {len(self.beside)} have a measured one beside them, "
+            f"{len(self.inside)} lie inside its interval{ordered}.",
+            *found,
+        ]
+
+
+def _in_unit(estimate: Estimate, unit: Unit) -> Estimate:
+    """Return an estimate as papers print it, percentages of 100."""
+    if unit != "percent":
+        return estimate
+    return Estimate(100 * estimate.value, 100 * estimate.low, 100 * estimate.high, estimate.n)
+
+
+def _comparable(first: Place, second: Place, columns: Mapping[str, Column]) -> bool:
+    (row, one), (other_row, other) = first, second
+    if one == other:
+        return True
+    head, tail = columns[one], columns[other]
+    return row == other_row and (head.sheet, head.unit) == (tail.sheet, tail.unit)
+
+
+def _outcome(kept: Kept, order: Order) -> str:
+    return f"{kept} ({order.why})" if order.why and kept != "kept" else kept
