@@ -43,7 +43,7 @@ LAYERS = [
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 REPORT_READS = (
     "brittle.errors", "brittle.version", "brittle.metrics", "brittle.studies.bench.study",
-    "brittle.studies.bench.result", "brittle.studies.bench.comparison",
+    "brittle.studies.bench.result", "brittle.studies.bench.comparison", "brittle.studies.bench.overview",
     "brittle.studies.bench.tables", "brittle.studies.bench.drawing", "brittle.studies.bench.kept",
 
     "brittle.names", "brittle.words",  # shows a name as text, counts in words

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.runs.defence import DefenceSummary
     from brittle.runs.finding import Finding, Health
     from brittle.runs.summary import AttackSummary, Summary
+    from brittle.studies.bench.overview import Overview
     from brittle.studies.bench.result import StudyResult
 
 Part = str | tuple[str, str]
@@ -270,6 +271,26 @@ def fail(message: str) -> None:
 def tell(line: str, fraction: float | None = None) -> None:
     """Print a line of progress, with the fraction of the whole that is done."""
     say(line) if fraction is None else say((f"{fraction:4.0%}", "dim"), f" {line}")
+
+
+def show_overview(overview: Overview) -> None:
+    """Print a line for each study: what was found again of the published figures."""
+    from brittle.studies.bench.overview import OUTCOMES
+    from brittle.words import time_in_words
+
+    table = Table(
+        "study", "published", "beside", "inside", "kept", "open", "reversed", "time", box=None, padding=(0, 1)
+    )
+    for line in overview.lines:
+        pairs = line.pairs or {}
+        counts = [line.published, line.beside, line.inside, *(pairs.get(one, 0) for one in OUTCOMES[:3])]
+        row = [line_of(str(one)) for one in counts] if not line.failed else [line_of("–")] * len(counts)
+        table.add_row(line_of(line.name), *row, line_of(time_in_words(line.seconds)))
+    Console(highlight=False).print(table)
+    for line in overview.lines:
+        if line.failed:
+            console.print(line_of((f"{line.name}: {line.failed}", "dim")))
+    console.print(line_of(overview.sentence()))
 
 
 def show_study(result: StudyResult) -> None:

@@ -1,4 +1,6 @@
-"""Words in messages: a number with its noun, a name with its article."""
+"""Words in messages: a number with its noun, a name with its article, a length of time."""
+
+import math
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:
@@ -14,6 +16,24 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
         ('1 image', '2,000 images', '0 passes')
     """
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def time_in_words(seconds: float) -> str:
+    """Return a length of time as people say it; "an unknown time" for NaN.
+
+    Example:
+        >>> time_in_words(4.21), time_in_words(312), time_in_words(3900), time_in_words(float("nan"))
+        ('4.2 s', '5 min 12 s', '1 h 5 min', 'an unknown time')
+    """
+    if not math.isfinite(seconds):
+        return "an unknown time"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def with_article(name: str) -> str:

@@ -29,6 +29,8 @@ from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
 from brittle.words import plural
 
+ALL_STUDIES = "all"
+"""In place of a study's name."""
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 
@@ -125,7 +127,7 @@ def demo(
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY.")],
+    name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY, or all.")],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
         "studies"
@@ -138,17 +140,18 @@ def study(
     """Reproduce a published table beside the published figures; cells once computed are kept."""
     from brittle import terminal
     from brittle.report.study_page import write_study
-    from brittle.studies import run_study
+    from brittle.studies import run_studies, run_study
 
-    result = run_study(
-        *(name, out),
-        data=data,
-        models=models,
-        scale=scale,
-        device=effort.device or "cpu",
-        seed=effort.seed or 0,
-        watch=terminal.tell,
-    )
+    chosen: dict[str, Any] = {"data": data, "models": models, "scale": scale, "device": effort.device or "cpu"}
+    chosen |= {"seed": effort.seed or 0, "watch": terminal.tell}
+    if name == ALL_STUDIES:
+        from brittle.report.overview_page import write_overview
+
+        overview = run_studies(out, each=write_study, **chosen)
+        terminal.show_overview(overview)
+        terminal.say(f"page   {write_overview(overview).resolve()}")
+        return
+    result = run_study(name, out, **chosen)
     terminal.show_study(result)
     terminal.say(f"page   {write_study(result).resolve()}")
     if result.missing and not result.computed + result.reused:

@@ -6,6 +6,7 @@ from brittle.errors import RunError, quoted
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
+from brittle.report.overview_page import write_overview
 from brittle.report.page import REPORT, run_page
 from brittle.report.photograph_page import write_photographs
 from brittle.report.study_page import PAGE, render_study
@@ -17,6 +18,7 @@ from brittle.runs.kinds import CORRUPTIONS, PHOTOGRAPHS, SUBSTITUTE_FILE, TRAINI
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
+from brittle.studies.bench.overview import read_overview, studies_in
 
 EXPECTED = "expected the folder of an audit, of a study, or of what another command has made"
 """What a page can be written of."""
@@ -30,7 +32,7 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
     What is read need not be trusted. The same files give the same page, byte for byte.
 
     Args:
-        run: the folder of an audit, finished or not, of a study, or of what another command has made,
+        run: the folder of an audit, finished or not, of a study or of all studies, or of what another command has made,
             or a file in it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its
             rows.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
@@ -71,12 +73,13 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
         return placed(defence_page(run), run / REPORT, out, force=force)
     if kind == "corruptions":
         return placed(corruptions_page(run), run / REPORT, out, force=force)
-    if kind == "training":
-        return write_training(run, out, force=force)
-    if kind == "substitute":
-        return write_substitute(run, out, force=force)
-    if kind == "universal":
-        return write_universal(run, out, force=force)
+    writers = {"training": write_training, "substitute": write_substitute, "universal": write_universal}
+    if kind in writers:
+        return writers[kind](run, out, force=force)
+    return _folder_without_kind(run, out, force)
+
+
+def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
     if (run / PHOTOGRAPHS).is_file():
         return write_photographs(run, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
@@ -85,6 +88,10 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
         with shown(run / STUDY, "the table of a study"):
             page = render_study(read_study(run))
         return placed(page, run / PAGE, out, force=force)
+    if studies_in(run):
+        with shown(run, "a folder of studies"):
+            overview = read_overview(run)
+        return write_overview(overview, out, force=force)
     names = sorted(entry.name for entry in run.iterdir())
     if "cells" in names and "table.md" in names:
         raise RunError(f"{run} is a study of an older version, which kept no {STUDY}; run it again: its cells are kept")

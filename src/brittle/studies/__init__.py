@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from brittle.studies.bench.all import run_studies
     from brittle.studies.bench.catalogue import STUDIES
     from brittle.studies.bench.published import Published, published
     from brittle.studies.bench.result import Entry, StudyResult
@@ -32,10 +33,12 @@ __all__ = [
     "StudyResult",
     "Written",
     "published",
+    "run_studies",
     "run_study",
     "sheets",
 ]
 _HOME = {
+    "all": ("run_studies",),
     "catalogue": ("STUDIES",),
     "published": ("Published", "published"),
     "run": ("run_study",),

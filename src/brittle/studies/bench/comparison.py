@@ -74,16 +74,13 @@ class Comparison:
 
     @cached_property
     def published(self) -> set[Place]:
-        """The published numbers, by the paper's row and the column."""
-        return {
-            (self._papers[row], column)
-            for (row, column), entry in self.result.entries.items()
-            if isinstance(entry.published, int | float)
-        }
+        """The published figures, by the paper's row and the column; some are text, such as "> 4 s"."""
+        entries = self.result.entries.items()
+        return {(self._papers[row], column) for (row, column), entry in entries if entry.published is not None}
 
     @cached_property
     def neighbours(self) -> Mapping[Place, Neighbours]:
-        """The published figures that have a measured one beside them, by row and column of the table."""
+        """The published numbers that have a measured one beside them, by row and column of the table."""
         columns = {column.key: column for column in self.result.columns}
         found: dict[Place, Neighbours] = {}
         for (row, column), entry in self.result.entries.items():
@@ -95,7 +92,9 @@ class Comparison:
     @property
     def beside(self) -> set[Place]:
         """The published figures that have a neighbour, by the paper's row and the column."""
-        return {(self._papers[row], column) for row, column in self.neighbours}
+        entries = self.result.entries.items()
+        both = (place for place, one in entries if one.published is not None and one.measured is not None)
+        return {(self._papers[row], column) for row, column in both}
 
     @property
     def inside(self) -> set[Place]:
@@ -123,7 +122,8 @@ class Comparison:
     def kept(self, place: Place) -> Kept:
         """Say what became of a figure's order among those that it can be compared with."""
         all_of_it = {kept for places, kept in self.pairs.items() if place in places}
-        return next((one for one in ("reversed", "kept", "not told apart") if one in all_of_it), "not measured")
+        strongest: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
+        return next((one for one in strongest if one in all_of_it), "not measured")
 
     @property
     def ordered(self) -> set[Place]:

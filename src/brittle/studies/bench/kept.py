@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -68,6 +69,7 @@ def stored(result: StudyResult) -> dict[str, Any]:
         "reused": result.reused,
         "missing": result.missing,
         "facts": dict(result.facts),
+        "seconds": result.seconds if math.isfinite(result.seconds) else None,
     }
 
 
@@ -99,8 +101,9 @@ def restored(content: Mapping[str, Any], folder: Path) -> StudyResult:
     figures = tuple(_checked(drawn(figure)) for figure in content["figures"])
     computed, reused, missing = (int(content[name]) for name in ("computed", "reused", "missing"))
     facts = {str(name): str(value) for name, value in content["facts"].items()}
-    scale = str(content["scale"])
-    return StudyResult(study, folder, scale, rows, entries, figures, computed, reused, missing, facts)
+    scale, seconds = str(content["scale"]), content.get("seconds")
+    took = math.nan if seconds is None else float(seconds)
+    return StudyResult(study, folder, scale, rows, entries, figures, computed, reused, missing, facts, took)
 
 
 def _row(one: Mapping[str, Any]) -> ResultRow:

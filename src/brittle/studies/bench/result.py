@@ -1,5 +1,6 @@
 """A study's table as it came out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,7 @@ class StudyResult:
         figures: what the cells gave to be shown, in their order.
         computed: pieces of work done now; `reused` were there from an earlier run, `missing` could not be done.
         facts: seed, device, machine and versions, by name.
+        seconds: that all pieces of work took, kept ones included; NaN where that is not known.
     """
 
     study: Study
@@ -73,6 +75,7 @@ class StudyResult:
     reused: int
     missing: int
     facts: Mapping[str, str]
+    seconds: float = math.nan
 
     @property
     def name(self) -> str:

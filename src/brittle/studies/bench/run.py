@@ -9,7 +9,7 @@ from pathlib import Path
 from brittle.arguments import Device, Seed, checked
 from brittle.engine.engine import Engine, LocalEngine, Part, get_done
 from brittle.engine.lease import LEASES
-from brittle.errors import BrittleError, InputError, RunError
+from brittle.errors import BrittleError, RunError
 from brittle.files import path_of
 from brittle.metrics import Estimate
 from brittle.plugins.own_code import telling_of_own_code
@@ -32,10 +32,12 @@ from brittle.studies.bench.study import (
     Scale,
     Setting,
     Study,
+    scale_of,
     tell_nobody,
     threads,
 )
 from brittle.studies.bench.tables import write_tables
+from brittle.words import plural, time_in_words
 
 NETWORKS = "networks"
 """Beside the studies' folders, the folder of the networks that they train; several studies ask for the same ones."""
@@ -85,9 +87,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         RunError: the folder cannot be written, holds something else, or another command writes to it.
     """
     study = STUDIES.find(name) if isinstance(name, str) else name
-    size: Scale | None = next((one for one in SCALES if one == scale), None)
-    if size is None:
-        raise InputError(f"the scale is {scale!r}; expected {', '.join(SCALES)}")
+    size = scale_of(scale)
     about = {"device": device, "seed": seed, "scale": scale}
     work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine or LocalEngine(), about)
     check_folder(work.folder, STUDY, files_named(data, models))
@@ -104,7 +104,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     with folder_joined(work.folder):
         (work.folder / CELLS).mkdir(exist_ok=True)
         manifest = begun(study.name, name if isinstance(name, str) else study.name, setting)
-        work.go(study.cells(setting))
+        work.go(study.cells(setting), size)
         result = work.result(SCALES[size], {"seed": str(seed), "device": device, **_surroundings()})
         write_tables(result)
         keep_study(result)
@@ -112,7 +112,8 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     asked = f", none computed once more (each took over {ASKED_SECONDS:g} s)" if work.reused else ""
     asked = ", one of them computed once more and the same" if work.asked else asked
     kept = f"{work.reused} kept from before{asked}"
-    work.tell(f"{study.name}: {work.computed} computed, {kept}, {work.missing} not possible")
+    took = f"; all of them took {time_in_words(result.seconds)}"
+    work.tell(f"{study.name}: {work.computed} computed, {kept}, {work.missing} not possible{took}")
     return result
 
 
@@ -204,9 +205,12 @@ class _Work:
             self.tell(f"{part.cell.row}: {part.error}")
         self.done += 1
 
-    def go(self, cells: Sequence[Cell]) -> None:
-        """Get every cell done that is not kept."""
+    def go(self, cells: Sequence[Cell], scale: Scale) -> None:
+        """Say how much there is to do, and get every cell done that is not kept."""
         self.found = [self._part(cell) for cell in cells]
+        minutes = self.study.minutes.get(scale)
+        whole = f", about {time_in_words(60 * minutes)} on two cores where none is kept" if minutes else ""
+        self.tell(f"{self.study.name}: {plural(len(self.found), 'piece')} of work, scale {scale}{whole}")
         for part in self.found:
             if part.error is not None:
                 self.advance(part)
@@ -271,9 +275,9 @@ class _Work:
             for row in self.study.rows
         )
         figures = tuple(figure for part in self.found if part.measured for figure in part.measured.figures)
-        return StudyResult(
-            self.study, self.folder, scale, rows, entries, figures, self.computed, self.reused, self.missing, facts
-        )
+        seconds = sum(seconds_of(part.path) for part in self.found if part.path.is_file())
+        counts = (self.computed, self.reused, self.missing)
+        return StudyResult(self.study, self.folder, scale, rows, entries, figures, *counts, facts, seconds)
 
 
 def _surroundings() -> dict[str, str]:

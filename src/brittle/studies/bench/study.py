@@ -29,6 +29,18 @@ INTERVALS = (
 """A note of every study with intervals."""
 
 
+def scale_of(text: str) -> Scale:
+    """Return a scale by its name.
+
+    Raises:
+        InputError: there is no such scale.
+    """
+    for scale in SCALES:
+        if scale == text:
+            return scale
+    raise InputError(f"the scale is {text!r}; expected {', '.join(SCALES)}")
+
+
 def sized(sizes: Mapping[Any, T], scale: str) -> T:
     """Return what a study has for a scale; one that names no "full" is at it as at "small".
 

@@ -1,0 +1,41 @@
+"""The page of all studies of a folder: what was found again of the published figures, a row for each study."""
+
+from pathlib import Path
+
+from brittle.report.content import placed
+from brittle.report.study_page import PAGE
+from brittle.report.template import fill
+from brittle.studies.bench.overview import OUTCOMES, Overview
+from brittle.words import time_in_words
+
+OVERVIEW = "studies.html"
+
+
+def write_overview(overview: Overview, out: Path | None = None, *, force: bool = False) -> Path:
+    """Write the page of all studies.
+
+    Args:
+        overview: of `run_studies` or `read_overview`.
+        out: the file to write, or a folder for it; `studies.html` in the studies' folder by default.
+        force: replace another page at `out`.
+
+    Returns:
+        The file written.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    return placed(render_overview(overview), overview.folder / OVERVIEW, out, force=force)
+
+
+def render_overview(overview: Overview) -> str:
+    """The whole page as text; links lead to the pages beside it, where there are any."""
+    return fill(
+        "studies.html",
+        {},
+        overview=overview,
+        outcomes=OUTCOMES,
+        took=time_in_words,
+        links={line.name: (overview.folder / line.name / PAGE).is_file() for line in overview.lines},
+        page=PAGE,
+    )

@@ -1,0 +1,71 @@
+"""`run_studies`: one study after the other, and what all of them found again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from brittle.arguments import Device, Seed, checked
+from brittle.errors import BrittleError
+from brittle.registry import STUDIES
+from brittle.studies.bench.overview import Line, Overview, line_of_study
+from brittle.studies.bench.result import StudyResult
+from brittle.studies.bench.run import run_study
+from brittle.studies.bench.study import OnProgress, scale_of, tell_nobody
+
+
+@checked
+def run_studies(  # noqa: PLR0913  # one parameter for each option of the command `study`
+    out: Path | str,
+    *,
+    names: Sequence[str] | None = None,
+    data: Path | str | None = None,
+    models: Path | str | None = None,
+    scale: str = "small",
+    device: Device = "cpu",
+    seed: Seed = 0,
+    watch: OnProgress | None = None,
+    each: Callable[[StudyResult], object] | None = None,
+) -> Overview:
+    """Run several studies, by default all that there are, one after the other.
+
+    A study that fails as a whole is a line of the overview, and the others go on. Killed at any moment and called
+    again, it goes on after the last finished piece of work.
+
+    Args:
+        out: folder for all studies.
+        names: of the studies; None for all.
+        data: as for `run_study`.
+        models: likewise.
+        scale: likewise.
+        device: likewise.
+        seed: likewise.
+        watch: who is told of the progress; fractions are of the studies.
+        each: is given the table of every study as soon as it is there, such as for writing its page.
+
+    Returns:
+        A line for each study, in order.
+
+    Raises:
+        InputError: no such study or scale.
+    """
+    told, chosen = watch or tell_nobody, list(STUDIES) if names is None else list(names)
+    scale_of(scale)
+    for name in chosen:
+        STUDIES.find(name)
+    lines: list[Line] = []
+    for number, name in enumerate(chosen):
+
+        def tell(line: str, fraction: float | None = None, number: int = number, name: str = name) -> None:
+            done = (number + (fraction or 0.0)) / len(chosen)
+            told(line if line.startswith(f"{name}: ") else f"{name}: {line}", done)
+
+        try:
+            result = run_study(name, out, data=data, models=models, scale=scale, device=device, seed=seed, watch=tell)
+        except BrittleError as error:
+            tell(str(error))
+            about = STUDIES.find(name)
+            lines.append(Line(name, about.title, about.source, failed=str(error)))
+            continue
+        lines.append(line_of_study(result))
+        if each is not None:
+            each(result)
+    return Overview(Path(out), tuple(lines))

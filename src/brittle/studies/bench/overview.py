@@ -1,0 +1,141 @@
+"""Overview: what all studies of a folder found again of the published figures, a line for each."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from brittle.metrics import Estimate
+from brittle.studies.bench.comparison import Comparison, Kept
+from brittle.studies.bench.kept import STUDY, read_study
+from brittle.studies.bench.result import StudyResult
+from brittle.studies.bench.tables import number_text, published_text
+
+OUTCOMES: tuple[Kept, ...] = ("kept", "not told apart", "reversed", "not measured")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A study in the overview.
+
+    Attributes:
+        name, title, source: of the study.
+        scale: its name; "" where nothing was computed.
+        seconds: that all its pieces of work took; NaN where that is not known.
+        published: published figures in its table.
+        beside: those that have a measured one beside them.
+        inside: those of them that lie in its interval.
+        pairs: pairs of figures by what became of their order.
+        orders: declared orders, each with what became of it.
+        figure: one of its figures in words, measured beside published.
+        rows, measured: its rows, and those of them that were measured here.
+        failed: why there is no table; "" where there is one.
+    """
+
+    name: str
+    title: str
+    source: str
+    scale: str = ""
+    seconds: float = math.nan
+    published: int = 0
+    beside: int = 0
+    inside: int = 0
+    pairs: Mapping[Kept, int] | None = None
+    orders: tuple[tuple[str, Kept], ...] = ()
+    figure: str = ""
+    rows: int = 0
+    measured: int = 0
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All studies of a folder.
+
+    Attributes:
+        folder: where they lie.
+        lines: one for each.
+    """
+
+    folder: Path
+    lines: tuple[Line, ...]
+
+    @property
+    def seconds(self) -> float:
+        """That all pieces of work took, as far as known."""
+        return sum(line.seconds for line in self.lines if math.isfinite(line.seconds))
+
+    def total(self, name: str) -> int:
+        """Sum a count over the studies: "published", "beside", "inside", "rows" or "measured"."""
+        return sum(int(getattr(line, name)) for line in self.lines)
+
+    def pairs(self, kept: Kept) -> int:
+        """How many pairs of figures had their order kept, and so on."""
+        return sum((line.pairs or {}).get(kept, 0) for line in self.lines)
+
+    def orders(self, kept: Kept) -> int:
+        """How many declared orders were kept, and so on."""
+        return sum(outcome == kept for line in self.lines for _, outcome in line.orders)
+
+    def sentence(self) -> str:
+        """Sum it up in a sentence or two."""
+        outcomes = ", ".join(f"{self.pairs(one):,} {one}" for one in OUTCOMES[:3])
+        declared = ", ".join(f"{self.orders(one)} {one}" for one in OUTCOMES if self.orders(one))
+        return (
+            f"Of {self.total('published')} published figures {self.total('beside')} have a measured one beside them, "
+            f"{self.total('inside')} lie inside its interval; the order of pairs of them: {outcomes}."
+            + (f" Of the papers' statements about order: {declared}." if declared else "")
+        )
+
+
+def line_of_study(result: StudyResult) -> Line:
+    """Sum up one study."""
+    comparison = Comparison(result)
+    outcomes = list(comparison.pairs.values())
+    return Line(
+        result.name,
+        result.study.title,
+        result.study.source,
+        result.scale.partition(":")[0],
+        result.seconds,
+        len(comparison.published),
+        len(comparison.beside),
+        len(comparison.inside),
+        {one: outcomes.count(one) for one in OUTCOMES},
+        tuple((order.text, comparison.order(order)) for order in result.study.orders),
+        _figure(comparison),
+        len(result.rows),
+        sum(row.here for row in result.rows),
+    )
+
+
+def _figure(comparison: Comparison) -> str:
+    """Write the first figure that has a published one beside it, or else the first one measured."""
+    result = comparison.result
+    places = [*comparison.neighbours, *(place for place, one in result.entries.items() if _is_number(one.measured))]
+    if not places:
+        return ""
+    row, key = places[0]
+    entry = result.entries[row, key]
+    column = next(column for column in result.columns if column.key == key)
+    measured = number_text(entry.measured.value, column.unit) if isinstance(entry.measured, Estimate) else ""
+    published = f", published {published_text(entry.published, column.unit)}" if entry.published is not None else ""
+    return f"{row}, {column.title}: {measured}{published}"
+
+
+def _is_number(measured: object) -> bool:
+    return isinstance(measured, Estimate)
+
+
+def studies_in(folder: Path) -> list[Path]:
+    """Return the folders of studies in a folder, by name."""
+    return sorted(path.parent for path in folder.glob(f"*/{STUDY}"))
+
+
+def read_overview(folder: Path) -> Overview:
+    """Read all studies of a folder from disk; files need not be trusted, errors are those of `read_study`.
+
+    Args:
+        folder: the one given as `--out`.
+    """
+    return Overview(folder, tuple(line_of_study(read_study(path)) for path in studies_in(folder)))

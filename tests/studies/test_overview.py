@@ -1,0 +1,68 @@
+"""All studies of a folder, one after the other and on one page."""
+
+import re
+
+import pytest
+
+from brittle.errors import InputError, RunError
+from brittle.registry import STUDIES
+from brittle.report import write_report
+from brittle.studies import run_studies
+from brittle.studies.bench.all import run_studies as its_home
+from brittle.studies.bench.overview import read_overview
+from brittle.terminal import show_overview
+
+
+@pytest.fixture
+def two(counting, monkeypatch):
+    """Two studies of the user's kind under names of their own; the second cannot be set up."""
+    from dataclasses import replace
+
+    from brittle.studies.bench.catalogue import STUDIES as CATALOGUE
+
+    def refuses(setting):
+        raise RunError("the disk is full")
+
+    one, other = counting.study(), replace(counting.study(), name="failing", cells=refuses)
+    monkeypatch.setitem(CATALOGUE._studies, "counting", one)
+    monkeypatch.setitem(CATALOGUE._listed, "counting", CATALOGUE._listed["adef"])
+    monkeypatch.setitem(CATALOGUE._studies, "failing", other)
+    monkeypatch.setitem(CATALOGUE._listed, "failing", CATALOGUE._listed["adef"])
+    return ["counting", "failing"]
+
+
+def test_one_that_fails_does_not_stop_the_others(two, tmp_path):
+    told, pages = [], []
+    overview = run_studies(
+        *(tmp_path,), names=["failing", "counting"], watch=lambda *said: told.append(said), each=pages.append
+    )
+    assert [line.failed for line in overview.lines] == ["the disk is full", ""]
+    line = overview.lines[1]
+    assert (line.published, line.beside, line.inside, line.rows, line.measured) == (3, 2, 2, 3, 2)
+    assert line.figure == "first, test error: 12.5 %, published 25.0 %"
+    assert [page.name for page in pages] == ["counting"]
+    fractions = [fraction for _, fraction in told]
+    assert fractions == sorted(fractions), "the bar does not go back"
+    assert fractions[-1] == 1.0
+    assert told[0][0].startswith("failing: ")
+
+
+def test_the_page_can_be_written_again_from_disk(two, tmp_path, capsys):
+    overview = run_studies(tmp_path, names=["counting"])
+    assert read_overview(tmp_path) == overview
+    page = write_report(tmp_path).read_text()
+    assert re.search(r"Of 3 published figures 2 have a measured one beside them, 2 lie inside its interval", page)
+    assert "12.5 %, published 25.0 %" in page
+    assert 'href="counting' not in page, "there is no page of the study to lead to"
+    show_overview(overview)
+    assert "counting" in capsys.readouterr().out
+
+
+def test_unknown_names_are_refused_before_anything_runs(counting, tmp_path):
+    with pytest.raises(InputError, match="there is no study 'nothing'"):
+        run_studies(tmp_path, names=["nothing"])
+    with pytest.raises(InputError, match="expected small, full, paper"):
+        run_studies(tmp_path, names=["planted-faults"], scale="large")
+    assert not list(tmp_path.iterdir())
+    assert its_home is run_studies
+    assert len(STUDIES) > 30
