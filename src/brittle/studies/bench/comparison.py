@@ -14,6 +14,8 @@ from brittle.words import plural
 
 Kept = Literal["kept", "not told apart", "reversed", "not measured"]
 """What became of a published order; not told apart are figures whose intervals overlap."""
+_STRONGEST: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
+"""What one of several pairs says of all, from what tells most to what tells least."""
 Place = tuple[str, str]
 """Row and column."""
 
@@ -122,8 +124,10 @@ class Comparison:
     def kept(self, place: Place) -> Kept:
         """Say what became of a figure's order among those that it can be compared with."""
         all_of_it = {kept for places, kept in self.pairs.items() if place in places}
-        strongest: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
-        return next((one for one in strongest if one in all_of_it), "not measured")
+        for one in _STRONGEST:
+            if one in all_of_it:
+                return one
+        return "not measured"
 
     @property
     def ordered(self) -> set[Place]:
