@@ -46,7 +46,7 @@ def study(few_digits, tmp_path_factory):
         (models / view.spec).touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photographs, "open_network", fitted(data))
-        patch.setattr(matrix, "IMAGES", IMAGES)
+        patch.setattr(matrix, "IMAGES", {"small": IMAGES})
         patch.setattr(networks, "SIZE", 10)
         yield lambda folder: run_study("transfer", folder, data=data, models=models)
 
