@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
 from brittle.studies.bench.study import NotGiven, Setting
 from brittle.studies.shared.subject import NotAtThisScale
+from brittle.studies.shared.views import View
 from brittle.threats import Lp
 from brittle.types import Labels
 from brittle.universal.ascent import UniversalAscent
@@ -48,42 +49,6 @@ NOISE = (
     "[-10/255, 10/255], in the 2-norm uniform in the ball, which in so many dimensions is its surface."
 )
 """The note of every study with a row or column of noise."""
-
-
-@dataclass(frozen=True)
-class View:
-    """A network of ImageNet and how it is found.
-
-    Attributes:
-        row: what it is called in tables; the paper's name where the paper has it.
-        spec: a file of the folder of networks, or `torchvision:NAME`.
-        small: most images of X, and most held-out ones, at the small scale.
-    """
-
-    row: str
-    spec: str
-    small: tuple[int, int] = (60, 100)
-
-    @property
-    def huge(self) -> bool:
-        """Whether it is measured at the scale of the paper alone: it must be fetched, and a processor takes hours."""
-        return self.spec.startswith("torchvision:")
-
-
-MOBILENET_V2 = View("MobileNet v2", "mobilenet_v2_1.0_224.pt2")
-SQUEEZENET = View("SqueezeNet 1.0", "squeezenet1_0.pt2")
-MOBILENET_192 = View("MobileNet v1 0.75 (192)", "mobilenet_v1_0.75_192.pt2")
-MOBILENET_160 = View("MobileNet v1 0.5 (160)", "mobilenet_v1_0.5_160.pt2", (100, 200))
-MOBILENET_128 = View("MobileNet v1 0.25 (128)", "mobilenet_v1_0.25_128.pt2", (200, 500))
-GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_160, MOBILENET_128)
-"""Networks of the folder of networks; none of them is in the paper."""
-FETCHED = (
-    View("VGG-16", "torchvision:vgg16"),
-    View("VGG-19", "torchvision:vgg19"),
-    View("GoogLeNet", "torchvision:googlenet"),
-    View("ResNet-152", "torchvision:resnet152"),
-)
-"""The paper's networks as far as torchvision has them, with weights of its own training."""
 
 
 class Photographs:
