@@ -16,7 +16,6 @@ Kept = Literal["kept", "not told apart", "reversed", "not measured"]
 """What became of a published order; not told apart are figures whose intervals overlap."""
 Place = tuple[str, str]
 """Row and column."""
-_NO_PAIR: Kept = "not measured"
 
 
 def published_beside(study: Study, row: Row, column: Column) -> Figure:
@@ -130,9 +129,9 @@ class Comparison:
 
     def kept(self, place: Place) -> Kept:
         """Say what became of a figure's order among those that it can be compared with."""
-        all_of_it = {kept for places, kept in self.pairs.items() if place in places}
+        all_of_it: set[Kept] = {kept for places, kept in self.pairs.items() if place in places}
         ranked: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
-        return next((one for one in ranked if one in all_of_it), _NO_PAIR)
+        return next((one for one in ranked if one in all_of_it), "not measured")
 
     @property
     def ordered(self) -> set[Place]:
