@@ -129,9 +129,8 @@ class Comparison:
 
     def kept(self, place: Place) -> Kept:
         """Say what became of a figure's order among those that it can be compared with."""
-        all_of_it: set[Kept] = {kept for places, kept in self.pairs.items() if place in places}
-        ranked: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
-        return next((one for one in ranked if one in all_of_it), "not measured")
+        all_of_it = [kept for places, kept in self.pairs.items() if place in places]
+        return max(all_of_it, key=("not told apart", "kept", "reversed").index, default="not measured")
 
     @property
     def ordered(self) -> set[Place]:
