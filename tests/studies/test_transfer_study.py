@@ -13,7 +13,8 @@ from brittle.models import Network
 from brittle.studies import run_study
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.shared import photographs
-from brittle.studies.shared.photographs import MOBILENET_128, MOBILENET_V2, SAMPLE
+from brittle.studies.shared.photographs import SAMPLE
+from brittle.studies.shared.views import MOBILENET_128, MOBILENET_V2
 from brittle.studies.transfer import matrix, networks
 from brittle.studies.transfer.matrix import METHODS, OTHERS, ROWS, TOGETHER, Made
 

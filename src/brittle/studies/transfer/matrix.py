@@ -11,13 +11,7 @@ from brittle.studies.bench.cells import plain_value, value_of
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.kept_content import kept_content
-from brittle.studies.shared.photographs import (
-    MOBILENET_128,
-    MOBILENET_160,
-    MOBILENET_192,
-    MOBILENET_V2,
-    SQUEEZENET,
-)
+from brittle.studies.shared.views import MOBILENET_128, MOBILENET_160, MOBILENET_192, MOBILENET_V2, SQUEEZENET
 from brittle.studies.transfer.networks import SIZE, SharedPhotographs
 from brittle.threats import Lp
 

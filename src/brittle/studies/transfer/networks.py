@@ -9,7 +9,8 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError, DataError, InputError
 from brittle.maths.quantization import values_of
 from brittle.studies.bench.study import Setting
-from brittle.studies.shared.photographs import SAMPLE, Photographs, View, read_photographs, shuffled
+from brittle.studies.shared.photographs import SAMPLE, Photographs, read_photographs, shuffled
+from brittle.studies.shared.views import View
 from brittle.types import Images, Labels
 
 SIZE = 224
