@@ -90,12 +90,23 @@ def _mlpconv(channels: tuple[int, int, int, int], kernel: int) -> list[nn.Module
     return layers
 
 
+def _drawn_by_he(network: nn.Sequential) -> nn.Sequential:
+    """Draw the first weights of all convolutions anew, as He et al. 2015 do (equation 10)."""
+    for layer in network:
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return network
+
+
 def nin_cifar() -> nn.Sequential:
     """Network in Network for CIFAR-10, 3 x 32 x 32 (Lin, Chen, Yan 2014): three mlpconv blocks, global average pooling.
 
-    Its last layer has a ReLU before the pooling, as in the authors' network: logits are never negative.
+    Its last layer has a ReLU before the pooling, as in the authors' network: logits are never negative. First weights
+    are drawn as by He et al. 2015, and the last biases are 1, for with torch's own the loss stays where it is: with so
+    many layers and a ReLU at the end most logits are 0.
     """
-    return nn.Sequential(
+    network = nn.Sequential(
         Normalise(*CIFAR_SCALE),
         *_mlpconv((3, 192, 160, 96), 5),
         *(nn.MaxPool2d(3, 2, ceil_mode=True), nn.Dropout(0.5)),
@@ -104,6 +115,9 @@ def nin_cifar() -> nn.Sequential:
         *_mlpconv((192, 192, 192, 10), 3),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
+    last = [layer for layer in _drawn_by_he(network) if isinstance(layer, nn.Conv2d)][-1]
+    nn.init.ones_(last.bias)  # pyright: ignore[reportArgumentType]  # it has one
+    return network
 
 
 def allconv_cifar() -> nn.Sequential:
@@ -122,11 +136,7 @@ def allconv_cifar() -> nn.Sequential:
         *(nn.Conv2d(192, 192, 3), nn.ReLU(), nn.Conv2d(192, 192, 1), nn.ReLU(), nn.Conv2d(192, 10, 1)),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
-    for layer in network:
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-    return network
+    return _drawn_by_he(network)
 
 
 def vgg16_cifar() -> nn.Sequential:
