@@ -15,6 +15,8 @@ class View:
         small: most images of X, and most held-out ones, at the small scale.
         stands_for: the papers' network whose figures stand beside its own; "" for that of its own name.
         note: in what it is near to that one, and in what it is not.
+        images: file of its images in the folder of data; "" for the sample of ImageNet.
+        training: file of the images of X; "" for one half of `images`, of which the other is held out then.
     """
 
     row: str
@@ -22,6 +24,8 @@ class View:
     small: tuple[int, int] = (60, 100)
     stands_for: str = ""
     note: str = "Not in the papers."
+    images: str = ""
+    training: str = ""
 
     @property
     def huge(self) -> bool:
