@@ -76,11 +76,16 @@ MOBILENET_128 = View(
     (200, 500),
     stands_for="VGG-F",
     note="Stands for VGG-F, made to be fast: the fastest network at hand; but less accurate than VGG-F, and so small "
-    "that noise alone fools it on every third image.",
+    "that noise alone fools it on two images of five.",
 )
 GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_160, MOBILENET_128)
 """Networks of the folder of networks; none of them is in the papers. For GoogLeNet none stands: no network at hand has
 its branches."""
+STAND_INS = (
+    "Beside a network stand the published figures of the one that it stands for; its note says in what it is near. No "
+    "network at hand stands for GoogLeNet."
+)
+"""The note of every study whose tables are of networks."""
 _FETCHED = "Weights of torchvision, not the paper's; measured at the scale of the paper."
 FETCHED = tuple(
     View(name, f"torchvision:{file}", note=_FETCHED)

@@ -19,6 +19,7 @@ from brittle.studies.shared.views import (
     MOBILENET_192,
     MOBILENET_V2,
     SQUEEZENET,
+    STAND_INS,
     View,
 )
 from brittle.studies.uap.sizes import shared_perturbation, taken
@@ -40,6 +41,7 @@ NOTES = (
     "A network of another input size gets the perturbation resampled bilinearly to that size, which leaves no value "
     "beyond 10/255 and smooths it: part of what is lost between networks of different sizes is lost by that. "
     "Networks of the paper all see 224 x 224.",
+    STAND_INS,
     HALVES,
     NOISE,
     INTERVALS,

@@ -16,9 +16,10 @@ from brittle.studies.shared.views import (
     MOBILENET_192,
     MOBILENET_V2,
     SQUEEZENET,
+    STAND_INS,
 )
 from brittle.studies.uap.drawn import drawn
-from brittle.studies.uap.sizes import shared_perturbation, taken
+from brittle.studies.uap.sizes import RESNET, shared_perturbation, taken
 from brittle.threats import Lp
 from brittle.universal.uap import UniversalDeepFool
 
@@ -30,6 +31,7 @@ box; in the 2-norm v has the length of the radius; until 80 % of X are fooled, 1
 PUBLISHED_ON: Mapping[Scale, Mapping[tuple[str, str], int | None]] = {
     "small": {
         ("linf", MOBILENET_128.row): 100,
+        ("linf", RESNET.row): None,
         ("l2", MOBILENET_128.row): 200,
         ("l2", MOBILENET_160.row): 100,
         ("l2", MOBILENET_192.row): 50,
@@ -37,6 +39,7 @@ PUBLISHED_ON: Mapping[Scale, Mapping[tuple[str, str], int | None]] = {
     "full": {
         ("linf", MOBILENET_128.row): None,
         ("linf", MOBILENET_160.row): None,
+        ("linf", RESNET.row): None,
         **{("l2", view.row): None for view in GIVEN},
     },
 }
@@ -59,11 +62,12 @@ def _columns(norm: str) -> tuple[Column, ...]:
 
 NOTES = (
     f"Fast solver: {FAST!r}. Published algorithm: {PUBLISHED!r}; it takes one image after the other, so that below the "
-    "scale of the paper it runs on some networks alone, on the small scale with fewer images. The published figures "
+    "scale of the paper it runs on some networks alone, at the small scale with fewer images. The published figures "
     "stand beside both.",
     "In the maximum norm the published algorithm adds DeepFool's steps, which are small beside the radius: with 10,000 "
     "images they fill it, with a few hundred they do not, and it fools fewer images than noise, which does.",
     "The authors add a perturbation without clamping to the box; here every image stays in it.",
+    STAND_INS,
     HALVES,
     NOISE,
     "The 2-norm's radius is that of the paper at every size of image: a change of a pixel is larger at the smaller "
@@ -131,10 +135,10 @@ def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: for each network and norm the fast solver, and where it may run the published one."""
     found: list[Cell] = []
     counts = {} if setting.scale == "paper" else sized(PUBLISHED_ON, setting.scale)
-    for view in (*GIVEN, *FETCHED):
-        photographs = taken(view, setting)
-        works: list[Fast | Slow] = [Fast(photographs, threat) for threat in THREATS]
-        for threat in THREATS:
+    for view in (*GIVEN, RESNET, *FETCHED):
+        photographs, threats = taken(view, setting), THREATS if view != RESNET else (LINF,)
+        works: list[Fast | Slow] = [Fast(photographs, threat) for threat in threats]
+        for threat in threats:
             if setting.scale == "paper" or (threat.name, view.row) in counts:
                 works.append(Slow(photographs, threat, counts.get((threat.name, view.row))))
         found += [Cell(view.row, work.name, work.measure, work.identity) for work in works]
@@ -173,7 +177,7 @@ UAP_FOOLING = Study(
     source=published()[TABLE].source + ", table 1",
     cells=cells,
     rows=(
-        *(view.as_row() for view in (*GIVEN, *FETCHED)),
+        *(view.as_row() for view in (*GIVEN, RESNET, *FETCHED)),
         *(Row(name, "Published figures only: no weights are at hand.") for name in ONLY_PUBLISHED),
     ),
     columns=(*_columns("linf"), *_columns("l2")),

@@ -10,19 +10,13 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import Cell, Column, Measured, Order, Row, Scale, Setting, Study, sized
 from brittle.studies.shared.by_network import Amounts, cells_of, rows_of
 from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
-from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_160, MOBILENET_V2, View
+from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_160, MOBILENET_V2
+from brittle.studies.uap.sizes import RESNET
 from brittle.universal.ascent import UniversalAscent
 
 TABLE = "uap_facts"
 SIZES = (10, 50, 200, 500, 2000, 10_000)
 """Images in X; which of them, says `PLANS`."""
-RESNET = View(
-    "ResNet-32 (CIFAR-10)",
-    "cifar10_resnet32.pt2",
-    images="cifar10/test.parquet",
-    training="cifar10/train.parquet",
-    note="Not in the paper: small images, of which there are enough for the 10,000 that the paper's X has.",
-)
 VIEWS = (MOBILENET_V2, RESNET, *(view for view in GIVEN if view != MOBILENET_V2))
 
 
