@@ -46,6 +46,7 @@ PUBLISHED_ON: Mapping[Scale, Mapping[tuple[str, str], int | None]] = {
 """Images of X that the paper's algorithm has by norm and network, None for all; it runs on no others at that scale."""
 ONLY_PUBLISHED = ("CaffeNet", "VGG-F")
 _SHEETS = {"linf": "Maximum norm, 10/255", "l2": "2-norm, 2000/255"}
+_LOWER = {"linf": "maximum norm", "l2": "2-norm"}
 
 
 def _columns(norm: str) -> tuple[Column, ...]:
@@ -64,8 +65,9 @@ NOTES = (
     f"Fast solver: {FAST!r}. Published algorithm: {PUBLISHED!r}; it takes one image after the other, so that below the "
     "scale of the paper it runs on some networks alone, at the small scale with fewer images. The published figures "
     "stand beside both.",
-    "In the maximum norm the published algorithm adds DeepFool's steps, which are small beside the radius: with 10,000 "
-    "images they fill it, with a few hundred they do not, and it fools fewer images than noise, which does.",
+    "In the maximum norm the published algorithm adds DeepFool's steps, which on photographs are small beside the "
+    "radius: a few hundred do not fill it, so that it fools fewer unseen images than noise, which does. The paper has "
+    f"10,000; on the small images of {RESNET.row} a few hundred are enough.",
     "The authors add a perturbation without clamping to the box; here every image stays in it.",
     STAND_INS,
     HALVES,
@@ -97,7 +99,7 @@ class Fast(Work):
             f"{norm}.unseen": fooled(photographs.held_out, perturbation),
             f"{norm}.noise": fooled(photographs.held_out, photographs.noise(self.threat)),
         }
-        title = f"Universal perturbation of {photographs.view.row}, {_SHEETS[norm].partition(',')[0].lower()}"
+        title = f"Universal perturbation of {photographs.view.row}, {_LOWER[norm]}"
         figures = (drawn(title, [perturbation], f"made for {photographs.view.row}"),)
         return Measured(values, remark=photographs.story(), figures=figures)
 
@@ -156,7 +158,7 @@ def _published(row: str, column: str) -> Figure:
 ORDERS = (
     *(
         Order(
-            f"{view.row}: one perturbation fools far more unseen images than noise of equal norm, {_SHEETS[norm]}",
+            f"{view.row}: one perturbation fools far more unseen images than noise of equal norm, {_LOWER[norm]}",
             ((view.row, f"{norm}.noise"), (view.row, f"{norm}.unseen")),
         )
         for norm in _SHEETS
