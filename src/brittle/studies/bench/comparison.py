@@ -129,8 +129,12 @@ class Comparison:
 
     def kept(self, place: Place) -> Kept:
         """Say what became of a figure's order among those that it can be compared with."""
-        all_of_it = [kept for places, kept in self.pairs.items() if place in places]
-        return max(all_of_it, key=("not told apart", "kept", "reversed").index, default="not measured")
+        all_of_it = {kept for places, kept in self.pairs.items() if place in places}
+        if "reversed" in all_of_it:
+            return "reversed"
+        if "kept" in all_of_it:
+            return "kept"
+        return "not told apart" if all_of_it else "not measured"
 
     @property
     def ordered(self) -> set[Place]:
