@@ -214,11 +214,12 @@ def test_a_sofa_is_painted_where_the_network_can_be_led_to_it(folders, tmp_path,
     assert after > before + 0.1
 
 
-def test_many_mean_ious_at_once_are_that_of_the_metric():
+@pytest.mark.parametrize("draws", [4, 5])
+def test_many_mean_ious_at_once_are_that_of_the_metric(draws):
     generator = np.random.default_rng(0)
     counts = generator.integers(0, 9, (5, 4, 4)) * (generator.random((5, 4, 4)) < 0.5)
     counts[:, 3] = 0  # a class that is expected nowhere
-    samples = generator.integers(0, 5, (7, 5)).astype(float)
+    samples = generator.integers(0, 5, (7, draws)).astype(float)
     wholes = segmented.resampled(counts, samples)
     for whole, sample in zip(wholes, samples.astype(int), strict=True):
         assert whole.tolist() == counts[sample].sum(0).tolist()

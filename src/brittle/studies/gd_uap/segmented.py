@@ -147,8 +147,8 @@ def colours(labels: Integers) -> Floats:
 
 
 def resampled(counts: Integers, samples: Floats) -> Integers:
-    """Add up each sample's images: (n, k, k) and positions (r, n) to (r, k, k)."""
-    draws, images = samples.shape
+    """Add up each sample's images: (n, k, k) and positions (r, m) to (r, k, k)."""
+    draws, images = len(samples), len(counts)
     places = samples.astype(np.int64) + images * np.arange(draws)[:, None]
     times = np.bincount(places.ravel(), minlength=draws * images).reshape(draws, images)
     return (times @ counts.reshape(images, -1)).reshape(draws, *counts.shape[1:])
