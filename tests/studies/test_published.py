@@ -18,6 +18,8 @@ SHAPES = {
     "adef_adversarial_training": (4, 4),
     "gd_uap_cross_model": (6, 6),
     "gd_uap_priors": (5, 6),
+    "gd_uap_segmentation": (7, 4),
+    "gd_uap_depth": (7, 9),
     "lbfgs_cross_model": (7, 8),
     "lbfgs_cross_training_set": (3, 8),
     "destruction_rate": (4, 12),
