@@ -158,10 +158,11 @@ def cells(setting: Setting) -> Sequence[Cell]:
 def _works(subject: Benchmark) -> Sequence[Work]:
     methods = ((ByDeepFool(subject, boxed), ByFastGradientSign(subject, boxed)) for boxed in (False, True))
     few = _fewer(subject)
+    beside = () if subject.origin.test == _MOBILE.test else (InMaximumNorm(subject), AsPublished(subject))
     illustrated = (Illustration(subject),) if subject.origin.row == _ILLUSTRATED else ()
     return (
         *(ErrorRate(subject), *(work for pair in methods for work in pair), ByLBFGS(few), ByBetterSearch(few)),
-        *(InMaximumNorm(subject), AsPublished(subject), *illustrated),
+        *(*beside, *illustrated),
     )
 
 
