@@ -9,11 +9,12 @@ from digit_files import write_digits
 from brittle import PGD, Classifier, Defence, InputError, run
 from brittle.models import open_network
 from brittle.registry import DEFENCES
+from brittle.studies.bench.comparison import published_beside
 from brittle.studies.bench.study import Setting
 from brittle.studies.faults.networks import Suspicious
 from brittle.studies.obfuscated import gradients, networks
 from brittle.studies.obfuscated.gradients import LINES, MARGIN, OBFUSCATED_GRADIENTS, PUBLISHED, Attempt
-from brittle.studies.obfuscated.lines import mean_square, root_mean_square
+from brittle.studies.obfuscated.lines import Amount, mean_square, root_mean_square
 from brittle.studies.shared import subject
 from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.threats import Lp
@@ -34,9 +35,10 @@ FIGURES = {
 def test_every_row_is_of_a_known_defence_and_has_a_published_figure():
     assert {line.defence.partition(":")[0] for line in LINES if line.defence} <= {*DEFENCES}
     assert {line.paper for line in LINES} == {*PUBLISHED}
-    for line in LINES:
-        assert OBFUSCATED_GRADIENTS.published(line.key, "adaptive") == FIGURES[line.paper] == PUBLISHED[line.paper]
-        assert OBFUSCATED_GRADIENTS.published(line.key, "naive") is None
+    for line, row in zip(LINES, OBFUSCATED_GRADIENTS.rows, strict=True):
+        assert (row.key, row.stands_for) == (line.key, line.paper)
+        assert published_beside(OBFUSCATED_GRADIENTS, row, "adaptive") == FIGURES[line.paper] == PUBLISHED[line.paper]
+        assert published_beside(OBFUSCATED_GRADIENTS, row, "naive") is None
 
 
 def test_a_root_mean_square_is_a_length():
@@ -55,7 +57,7 @@ def test_a_defence_that_hides_its_gradient_stands_naively_and_falls_adaptively(s
     origin = NetworkSource("digits", "test.parquet", (), images=40)
     digits = Benchmark(origin, setting)
     digits.__dict__["network"] = open_network("digits-lenet")
-    line = replace(LINES[3], defence="bit-depth:bits=2", threat=Lp("inf", 0.1), small=10)
+    line = replace(LINES[3], defence="bit-depth:bits=2", threat=Lp("inf", 0.1), small=Amount(40, 10))
     found = Attempt(line, digits).measure()
     clean, naive, adaptive = (found.values[name].value for name in ("clean", *gradients.KINDS))
     assert clean >= naive > 0.9
@@ -66,7 +68,7 @@ def test_a_defence_that_hides_its_gradient_stands_naively_and_falls_adaptively(s
 def test_a_network_without_a_defence_is_attacked_once_in_either_way(setting):
     digits = Benchmark(NetworkSource("digits", "test.parquet", (), images=40), setting)
     digits.__dict__["network"] = open_network("digits-lenet")
-    found = Attempt(replace(LINES[-1], threat=Lp("inf", 0.1), small=10), digits).measure()
+    found = Attempt(replace(LINES[-1], threat=Lp("inf", 0.1), small=Amount(40, 10)), digits).measure()
     assert found.values["naive"] == found.values["adaptive"]
 
 
@@ -85,7 +87,7 @@ def test_what_a_detector_refuses_is_not_broken_and_a_false_alarm_is_wrong(settin
     digits = Benchmark(NetworkSource("digits", "test.parquet", (), images=40), setting)
     digits.__dict__["network"] = open_network("digits-lenet")
     monkeypatch.setattr(gradients, "defence_of", lambda text: Wary())
-    work = Attempt(replace(LINES[3], threat=Lp("inf", 0.1), small=10), digits)
+    work = Attempt(replace(LINES[3], threat=Lp("inf", 0.1), small=Amount(40, 10)), digits)
     guarded = work._met["naive"]
     assert guarded.classifier.oblivious
     clean, attacked, _ = work._accuracy(guarded, kind)
@@ -112,7 +114,7 @@ def test_a_bank_of_patches_holds_none_of_the_images_that_are_attacked(setting, m
 def test_networks_that_the_study_trains_are_measured(few_digits, tmp_path, monkeypatch, place, images):
     told: list[str] = []
     setting = Setting(few_digits, None, "small", "cpu", 0, tmp_path, lambda line, fraction=None: told.append(line))
-    line, sizes = replace(LINES[place], images=4, small=1), dict(networks.SIZES["small"])
+    line, sizes = replace(LINES[place], small=Amount(4, 1)), dict(networks.SIZES["small"])
     _, settings, steps = sizes[line.network]
     monkeypatch.setitem(
         networks.SIZES, "small", sizes | {line.network: (6, replace(settings, epochs=1), min(steps, 1))}
@@ -133,5 +135,5 @@ def test_who_knows_that_a_defence_is_random_wants_to_win_by_a_margin(setting, mo
         return run(*given, **named)
 
     monkeypatch.setattr(subject, "run", noted)
-    Attempt(replace(LINES[3], defence=spec, threat=Lp("inf", 0.1), small=1, samples=2), digits).measure()
+    Attempt(replace(LINES[3], defence=spec, threat=Lp("inf", 0.1), small=Amount(4, 1, 2)), digits).measure()
     assert asked == margins

@@ -18,7 +18,8 @@ from brittle.studies.physical import sweep, world
 from brittle.studies.physical.shots import METHODS, Shots
 from brittle.studies.physical.world import NONE, PHYSICAL_WORLD, VIEWS, Shooting, row_name
 from brittle.studies.shared import photographs
-from brittle.studies.shared.photographs import MOBILENET_V2, SAMPLE
+from brittle.studies.shared.photographs import SAMPLE
+from brittle.studies.shared.views import MOBILENET_V2
 
 IMAGES = 12
 

@@ -13,7 +13,8 @@ from brittle.models import Network
 from brittle.studies import run_study
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.shared import photographs
-from brittle.studies.shared.photographs import MOBILENET_128, MOBILENET_V2, SAMPLE
+from brittle.studies.shared.photographs import SAMPLE
+from brittle.studies.shared.views import MOBILENET_128, MOBILENET_V2
 from brittle.studies.transfer import matrix, networks
 from brittle.studies.transfer.matrix import METHODS, OTHERS, ROWS, TOGETHER, Made
 
@@ -46,7 +47,7 @@ def study(few_digits, tmp_path_factory):
         (models / view.spec).touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(photographs, "open_network", fitted(data))
-        patch.setattr(matrix, "IMAGES", IMAGES)
+        patch.setattr(matrix, "IMAGES", {"small": IMAGES})
         patch.setattr(networks, "SIZE", 10)
         yield lambda folder: run_study("transfer", folder, data=data, models=models)
 

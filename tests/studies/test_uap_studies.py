@@ -17,19 +17,8 @@ from brittle.models import Network
 from brittle.studies import Setting, run_study
 from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture
 from brittle.studies.shared import photographs
-from brittle.studies.shared.photographs import (
-    FETCHED,
-    GIVEN,
-    L2,
-    LINF,
-    MOBILENET_128,
-    MOBILENET_160,
-    SAMPLE,
-    SQUEEZENET,
-    Photographs,
-    fooled,
-    uniform_in_ball,
-)
+from brittle.studies.shared.photographs import L2, LINF, SAMPLE, Photographs, fooled, uniform_in_ball
+from brittle.studies.shared.views import FETCHED, GIVEN, MOBILENET_128, MOBILENET_160, SQUEEZENET
 from brittle.studies.uap import boundaries
 from brittle.studies.uap import cross_model as uap_cross_model
 from brittle.studies.uap import diversity as uap_diversity

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -14,20 +15,21 @@ from plotly.offline import get_plotlyjs
 from brittle.errors import escaped
 
 
-def fill(template: str, figures: Any, **values: Any) -> str:
+def fill(template: str, figures: Mapping[str, Any], **values: Any) -> str:
     """Return a page that opens from disk and asks for nothing else.
 
     Args:
         template: file name of the template.
-        figures: plotly figures by name, as JSON can hold them.
+        figures: plotly figures by name, as JSON can hold them; plotly's script, 4.8 MB, is on pages that have any.
         values: what the template names; text in it is escaped.
     """
-    scripts = [get_plotlyjs(), _asset("report.js")]
+    scripts = [*([get_plotlyjs()] if figures else []), _asset("report.js")]
     return (
         _environment()
         .get_template(template)
         .render(
             figures=script_json(figures),
+            plots=len(figures),
             style=Markup(_asset("report.css")),  # our own file
             scripts=[Markup(script) for script in scripts],  # plotly's and our own
             hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),

@@ -40,7 +40,7 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
         force: replace another page at `out`; what is no page of brittle always stays.
 
     Returns:
-        The file written: about 5 MB, of which plotly's script is 4.8, and the pictures.
+        The file written; where it has figures, plotly's script is 4.8 MB of it.
 
     Raises:
         RunError: there is nothing of brittle's, a part of it is damaged or missing, nothing was measured yet, or the

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import Literal
 
 from brittle.metrics import Estimate
@@ -20,10 +20,10 @@ Place = tuple[str, str]
 """Row and column."""
 
 
-def published_beside(study: Study, row: Row, column: str) -> Figure:
-    """Return the published figure that stands beside a row: its own, or that of the row it stands for."""
-    own = study.published(row.key, column)
-    return study.published(row.stands_for, column) if own is None and row.stands_for else own
+def published_beside(study: Study, row: Row, column: Column) -> Figure:
+    """Return the published figure beside a row and column: their own, or that of those that they stand for."""
+    places = product(filter(None, (row.key, row.stands_for)), filter(None, (column.key, column.stands_for)))
+    return next((one for one in (study.published(*place) for place in places) if one is not None), None)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Comparison:
     def published(self) -> set[Place]:
         """The published figures, by the paper's row and the column; some are text, such as "> 4 s"."""
         entries = self.result.entries.items()
-        return {(self._papers[row], column) for (row, column), entry in entries if entry.published is not None}
+        return {self._paper(place) for place, entry in entries if entry.published is not None}
 
     @cached_property
     def neighbours(self) -> Mapping[Place, Neighbours]:
@@ -96,17 +96,24 @@ class Comparison:
         """The published figures that have a neighbour, by the paper's row and the column."""
         entries = self.result.entries.items()
         both = (place for place, one in entries if one.published is not None and one.measured is not None)
-        return {(self._papers[row], column) for row, column in both}
+        return {self._paper(place) for place in both}
 
     @property
     def inside(self) -> set[Place]:
         """Those that lie in a measured interval."""
-        return {(self._papers[row], column) for (row, column), one in self.neighbours.items() if one.inside}
+        return {self._paper(place) for place, one in self.neighbours.items() if one.inside}
+
+    def _paper(self, place: Place) -> Place:
+        """Return the paper's row and column of a place."""
+        return self._papers_rows[place[0]], self._papers_columns[place[1]]
 
     @cached_property
-    def _papers(self) -> Mapping[str, str]:
-        """The paper's row of every row."""
+    def _papers_rows(self) -> Mapping[str, str]:
         return {row.key: row.stands_for or row.key for row in self.result.rows}
+
+    @cached_property
+    def _papers_columns(self) -> Mapping[str, str]:
+        return {column.key: column.stands_for or column.key for column in self.result.columns}
 
     @cached_property
     def pairs(self) -> Mapping[tuple[Place, Place], Kept]:
@@ -132,7 +139,7 @@ class Comparison:
     @property
     def ordered(self) -> set[Place]:
         """The figures with a neighbour whose order is that of the paper, as far as intervals tell."""
-        return {(self._papers[place[0]], place[1]) for place in self.neighbours if self.kept(place) == "kept"}
+        return {self._paper(place) for place in self.neighbours if self.kept(place) == "kept"}
 
     def verdict(self, place: Place) -> str:
         """Say in a few words how a measured figure compares with the published one; "" where one is missing."""

@@ -45,8 +45,9 @@ class ResultRow:
 
     @property
     def title(self) -> str:
-        """Its name, and what it stands for."""
-        return f"{self.key}, beside {self.stands_for}" if self.stands_for else self.key
+        """Its name, and what it stands for where the name does not say it."""
+        named = self.stands_for and not self.key.startswith(self.stands_for)
+        return f"{self.key}, beside {self.stands_for}" if named else self.key
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ class _Work:
         entries = {
             (row.key, column.key): Entry(
                 values.get((row.key, column.key)),
-                published_beside(self.study, row, column.key),
+                published_beside(self.study, row, column),
                 notes.get((row.key, column.key), ""),
             )
             for row in self.study.rows

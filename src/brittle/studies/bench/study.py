@@ -131,6 +131,7 @@ class Column:
         unit: how its numbers are written.
         sheet: which of the study's sheets it stands on.
         measured: whether this version measures it; otherwise only published figures are shown.
+        stands_for: in a table of networks, the paper's column whose figures stand in this one, as for a row.
     """
 
     key: str
@@ -138,6 +139,7 @@ class Column:
     unit: Unit
     sheet: str
     measured: bool = True
+    stands_for: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """The DeepFool paper's fine-tuning: rho over extra epochs on images of two attacks, and on clean ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brittle.metrics import Estimate
 from brittle.metrics.estimate import without_interval
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study, sized
 from brittle.studies.deepfool.courses import EPOCHS, RATES, SEARCHED, FineTuned, Point, Tuning
 from brittle.studies.deepfool.fast_gradient_sign import FRACTION
 from brittle.studies.shared.inference_form import EXPORTED
@@ -16,10 +16,12 @@ from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.studies.shared.untrained import Untrained
 
 TABLE, BEFORE = "deepfool_fine_tuning", "deepfool_robustness"
-IMAGES = {"small": 4000, "paper": None}
+IMAGES = {"small": 1500, "full": 4000, "paper": None}
 """Training images that are attacked, by scale."""
-TESTED = 300
-"""Test images at the small scale."""
+TESTED = 200, 300
+"""Test images at the small and at the full scale."""
+LONG = "nin-cifar"
+"""Is too long for the small scale, even where it is given."""
 SHORT = 5
 """Epochs at the small scale of the training of LeNet for CIFAR-10, where it is not given."""
 DEEPFOOL, SIGN = Tuning("deepfool", "DeepFool", "deepfool"), Tuning("sign", "fast gradient sign", "sign")
@@ -29,7 +31,8 @@ SLOWLY = Tuning("slow", "fast gradient sign, rate lowered by 90 %", "sign", slow
 TUNINGS = (DEEPFOOL, SIGN, CLEAN, TWICE, THRICE)
 _EPOCHS = {"lenet-cifar": (("small", SHORT), ("paper", None))}
 FOUR = tuple(
-    replace(origin, images=TESTED, epochs=_EPOCHS.get(origin.architecture, origin.epochs)) for origin in ORIGINS[:4]
+    replace(origin, images=TESTED[0], full=TESTED[1], epochs=_EPOCHS.get(origin.architecture, origin.epochs))
+    for origin in ORIGINS[:4]
 )
 """The paper's networks; NIN is trained at the scale of the paper alone."""
 
@@ -68,8 +71,8 @@ NOTES = (
     "its axis fits LeNet on MNIST. Where changes are small to begin with, as on CIFAR-10 here (see deepfool-robustness "
     "on the space that ρ is measured in), three times as much is still small.",
     EXPORTED,
-    f"Scale small: {IMAGES['small']:,} training images, {TESTED} test images; NIN is not at the small scale unless it "
-    "is given. Scale paper: all of them.",
+    f"Scale small: {IMAGES['small']:,} training images, {TESTED[0]} test images. Scale full: {IMAGES['full']:,} and "
+    f"{TESTED[1]}; NIN where it is given. Scale paper: all of them.",
     INTERVALS,
 )
 
@@ -174,7 +177,8 @@ def cells(setting: Setting) -> Sequence[Cell]:
 
 def _work(origin: NetworkSource, setting: Setting) -> Tuned | Untrained:
     subject = Benchmark(origin, setting)
-    if subject.given is None and not subject.trains:
+    long = origin.architecture == LONG and setting.scale == "small"
+    if long or (subject.given is None and not subject.trains):
         return Untrained(subject)
     return Tuned(FineTuned(subject, sized(IMAGES, setting.scale)))
 
@@ -191,6 +195,29 @@ def _published(row: str, column: str) -> Figure:
     return published()[TABLE].figure(row, _TUNED[column]) if column in _TUNED else None
 
 
+def _orders() -> Iterator[Order]:
+    """What the paper says of each network, as far as it does."""
+    for origin in FOUR:
+        row = origin.row
+        yield Order(
+            f"{row}: images of DeepFool make the network more robust than clean ones",
+            ((row, "rho.clean"), (row, "rho.deepfool")),
+        )
+        yield Order(
+            f"{row}: images of fast gradient sign make it less robust than those of DeepFool",
+            ((row, "rho.sign"), (row, "rho.deepfool")),
+        )
+        yield Order(
+            f"{row}: images of DeepFool do not cost accuracy, those of fast gradient sign do",
+            ((row, "error.deepfool"), (row, "error.sign")),
+        )
+    row = FOUR[0].row
+    yield Order(
+        f"{row}: the larger α, the less is gained",
+        tuple((row, f"rho.{key}") for key in ("alpha3", "alpha2", "deepfool")),
+    )
+
+
 DEEPFOOL_FINE_TUNING = Study(
     name="deepfool-fine-tuning",
     title="Robustness and test error after fine-tuning on images of DeepFool, of fast gradient sign, and clean ones",
@@ -201,4 +228,5 @@ DEEPFOOL_FINE_TUNING = Study(
     published=_published,
     notes=NOTES,
     plot=("rho.before", *(f"rho.{tuning.key}" for tuning in TUNINGS)),
+    orders=tuple(_orders()),
 )

@@ -16,9 +16,9 @@ from brittle.metrics.estimate import without_interval
 from brittle.models import ARCHITECTURES
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized, threads
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study, sized, threads
 from brittle.studies.fast.passes import Passes, passes_of_an_epoch
-from brittle.studies.fast.sizes import BENCHES, FAST_STEP, MNIST, WAYS, Bench, Size, Way
+from brittle.studies.fast.sizes import BENCHES, CIFAR, FAST_STEP, MNIST, WAYS, Bench, Size, Way
 from brittle.training.accuracy import accuracy
 from brittle.training.epoch import Epoch
 from brittle.training.fit import History, fit
@@ -54,10 +54,11 @@ NOTES = (
     "overfitting). The weights are those of the best epoch on these images under the 10 steps, of the last epoch in "
     "clean training; the last epoch's figure stands beside.",
     f"Judged by PGD within {MNIST.eps:g} of 40 steps of 0.01 on MNIST, within 8/255 on CIFAR-10 of 20 steps of 2/255 "
-    "(small) or 50 steps with 10 restarts (paper).",
+    "(small and full) or 50 steps with 10 restarts (paper).",
     "On MNIST the radius grows over the first epochs, for all trainings: without that PGD often ends in a constant.",
-    "Scale small: a quarter of network A and 4,200 images of MNIST; LeNet and 8,500 images of CIFAR-10, too few for a "
-    "good network, so that only costs and orders can be compared. Scale paper: all images, those of CIFAR-10 shifted "
+    "Scale small: a quarter of network A and 4,200 images of MNIST; LeNet and 4,500 images of CIFAR-10, too few for a "
+    "good network, so that only costs and orders can be compared. Scale full: the same, and 25,500 images of CIFAR-10. "
+    "Scale paper: all images, those of CIFAR-10 shifted "
     "and flipped, but for accumulated training, whose perturbations belong to an image as it is. The published figures "
     "are of larger residual networks, their times those of GPUs.",
     "Published figures are those that the authors' repositories give: of Wong et al. for FGSM (12 minutes "
@@ -204,6 +205,17 @@ def _published(row: str, column: str) -> Figure:
     return f"{figure:g} min" if column == "seconds" and isinstance(figure, float | int) else figure
 
 
+ORDERS = (
+    Order(
+        "A forward and a backward pass more in each step cost time: clean, FGSM and free, PGD",
+        tuple((CIFAR.row(way), "seconds") for way in ("clean", "FGSM", "PGD")),
+    ),
+    Order(
+        "Clean training leaves nothing, and FGSM as much as PGD or more",
+        tuple((CIFAR.row(way), "robust") for way in ("clean", "PGD", "FGSM")),
+    ),
+    Order("Adversarial training costs clean accuracy", tuple((CIFAR.row(way), "clean") for way in ("PGD", "clean"))),
+)
 FAST_TRAINING = Study(
     name="fast-training",
     title="Adversarial training in one step, in several and for free: cost, accuracy and collapse",
@@ -214,4 +226,5 @@ FAST_TRAINING = Study(
     published=_published,
     notes=NOTES,
     of="Training",
+    orders=ORDERS,
 )

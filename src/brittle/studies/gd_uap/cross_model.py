@@ -8,19 +8,9 @@ from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study
 from brittle.studies.gd_uap.data_free import LAYERS, NOISE, RADIUS, Short
-from brittle.studies.shared.photographs import (
-    FETCHED,
-    HALVES,
-    LINF,
-    MOBILENET_128,
-    MOBILENET_192,
-    MOBILENET_V2,
-    SQUEEZENET,
-    Photographs,
-    View,
-    fooled,
-)
+from brittle.studies.shared.photographs import HALVES, LINF, Photographs, fooled
 from brittle.studies.shared.photographs import NOISE as ABOUT_NOISE
+from brittle.studies.shared.views import FETCHED, MOBILENET_128, MOBILENET_192, MOBILENET_V2, SQUEEZENET, View
 from brittle.universal.perturbation import Perturbation
 
 TABLE = "gd_uap_cross_model"

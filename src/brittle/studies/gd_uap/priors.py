@@ -7,17 +7,9 @@ from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.gd_uap.data_free import FFF, LAYERS, METHODS, NOISE, RADIUS, Short
-from brittle.studies.shared.photographs import (
-    FETCHED,
-    HALVES,
-    LINF,
-    MOBILENET_128,
-    MOBILENET_V2,
-    SQUEEZENET,
-    Photographs,
-    fooled,
-)
+from brittle.studies.shared.photographs import HALVES, LINF, Photographs, fooled
 from brittle.studies.shared.photographs import NOISE as ABOUT_NOISE
+from brittle.studies.shared.views import FETCHED, MOBILENET_128, MOBILENET_V2, SQUEEZENET
 
 TABLE = "gd_uap_priors"
 SMALL = Short(iterations=200, shown=100, batch=5)

@@ -15,7 +15,8 @@ from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.gd_uap.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
-from brittle.studies.shared.photographs import HALVES, LINF, Photographs, View
+from brittle.studies.shared.photographs import HALVES, LINF, Photographs
+from brittle.studies.shared.views import View
 
 DEEPLAB = View("DeepLab v3 on MobileNet v2 (Pascal VOC)", "deeplabv3_mnv2_pascal.pt2", (4, 20))
 SMALL = Short(iterations=80, shown=40, batch=2)

@@ -15,9 +15,9 @@ from brittle.defences.defence import MARGIN
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.evaluation.subject import clean_images
 from brittle.metrics import Estimate, proportion
-from brittle.studies.bench.published import published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.obfuscated.lines import LINES, Line
+from brittle.studies.bench.published import Figure, published
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
+from brittle.studies.obfuscated.lines import LINES, Amount, Line
 from brittle.studies.obfuscated.networks import NAME, benchmark
 from brittle.studies.shared.subject import Benchmark
 from brittle.types import Images, Labels, Mask
@@ -45,8 +45,8 @@ NOTES = (
     "wrong where it is refused.",
     "The networks are others than the paper's: ResNet-32 for CIFAR-10 and MobileNet v2 for photographs as they are "
     "published; the study trains those of the thermometer, of MNIST and of adversarial training.",
-    "Scale small: fewer images, steps and draws, as the rows say. Scale paper: all test images, 100 steps, the "
-    "defence's own number of draws; days on a processor.",
+    "Scales small and full: fewer images, steps and draws, as the rows say. Scale paper: all test images, 100 steps, "
+    "the defence's own number of draws; days on a processor.",
     INTERVALS,
 )
 
@@ -74,15 +74,16 @@ class Attempt:
         return Measured(values, remark=f"{self._steps} steps, adaptively {note}.")
 
     @property
-    def _small(self) -> bool:
-        return self.benchmark.setting.scale != "paper"
+    def _amount(self) -> Amount | None:
+        """How much is done; None for everything."""
+        return {"small": self.line.small, "full": self.line.full, "paper": None}[self.benchmark.setting.scale]
 
     @property
     def _steps(self) -> int:
-        return self.line.small if self._small else self.line.steps
+        return self.line.paper_steps if self._amount is None else self._amount.steps
 
     def _samples(self, met: Adaptive) -> int:
-        own = self.line.samples if self._small else None
+        own = None if self._amount is None else self._amount.samples
         return met.eot_samples if own is None else min(own, met.eot_samples)
 
     @cached_property
@@ -132,8 +133,24 @@ def cells(setting: Setting) -> Sequence[Cell]:
     return [Cell(work.line.key, "accuracy", work.measure, work.identity) for work in works]
 
 
-def _published(row: str, column: str) -> object:
-    return PUBLISHED[row.partition(":")[0]] if column == "adaptive" else None
+def _published(row: str, column: str) -> Figure:
+    return PUBLISHED.get(row) if column == "adaptive" else None
+
+
+ORDERS = (
+    *(
+        Order(
+            f"{line.key}: the adaptive attack leaves less than the naive one",
+            ((line.key, "adaptive"), (line.key, "naive")),
+        )
+        for line in LINES
+        if line.defence
+    ),
+    Order(
+        "Of the networks for CIFAR-10 only the adversarially trained one keeps much of its accuracy",
+        tuple((line.key, "adaptive") for line in LINES if line.paper in ("Buckman 2018", "Madry 2018")),
+    ),
+)
 
 
 OBFUSCATED_GRADIENTS = Study(
@@ -141,9 +158,10 @@ OBFUSCATED_GRADIENTS = Study(
     title="Defences that hide gradients, attacked naively and adaptively",
     source=_TABLE.source + ", table 1",
     cells=cells,
-    rows=tuple(Row(line.key) for line in LINES),
+    rows=tuple(Row(line.key, stands_for=line.paper) for line in LINES),
     columns=COLUMNS,
-    published=_published,  # pyright: ignore[reportArgumentType]
+    published=_published,
     notes=NOTES,
     of="Defence",
+    orders=ORDERS,
 )

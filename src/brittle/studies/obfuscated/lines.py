@@ -8,6 +8,21 @@ CIFAR, PHOTOGRAPHS, DIGITS = "cifar10/test.parquet", "imagenet-sample/val.parque
 
 
 @dataclass(frozen=True)
+class Amount:
+    """How much is done in a row.
+
+    Attributes:
+        images: test images.
+        steps: of PGD.
+        samples: draws that the adaptive attack averages over; None for the defence's own number.
+    """
+
+    images: int
+    steps: int
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
 class Line:
     """A row of the table.
 
@@ -16,11 +31,9 @@ class Line:
         defence: as it is written; "" for a network that is trained to be robust and needs none.
         network: key of `NETWORKS`.
         threat: with the table's radius.
-        images: test images at the small scale; all of them at the scale of the paper.
-        steps: of PGD; `small` at the small scale.
-        small: see `steps`.
-        samples: draws that the adaptive attack averages over at the small scale; the defence's own at the scale of the
-            paper. None for the defence's own at both.
+        small: how much is done at the small scale.
+        full: the same at full scale.
+        paper_steps: of PGD at the scale of the paper, which has all test images and the defence's own draws.
         clean: clean training images that the defence is given, as a file of the folder of data.
     """
 
@@ -28,10 +41,9 @@ class Line:
     defence: str
     network: str
     threat: Lp
-    images: int
-    steps: int = 100
-    small: int = 40
-    samples: int | None = None
+    small: Amount
+    full: Amount
+    paper_steps: int = 100
     clean: str = ""
 
     @property
@@ -66,17 +78,17 @@ def mean_square(distance: float, values: int) -> Lp:
 _CIFAR, _PHOTOGRAPH, _DIGIT = Lp("inf", 0.031), root_mean_square(0.005, 3 * 224 * 224), mean_square(0.005, 28 * 28)
 _TRAINING = "cifar10/train.parquet"
 LINES = (
-    Line("Buckman 2018", "thermometer", "thermometer", _CIFAR, 200, small=100),
-    Line("Ma 2018", "lid", "resnet32", _CIFAR, 100, clean=_TRAINING),
-    Line("Guo 2018", "jpeg", "mobilenet", _PHOTOGRAPH, 40, small=20),
-    Line("Guo 2018", "bit-depth", "mobilenet", _PHOTOGRAPH, 40, small=20),
-    Line("Guo 2018", "tv", "mobilenet", _PHOTOGRAPH, 10, small=10, samples=3),
-    Line("Guo 2018", "quilting", "mobilenet", _PHOTOGRAPH, 8, small=8, samples=2, clean=PHOTOGRAPHS),
-    Line("Guo 2018", "crops", "mobilenet", _PHOTOGRAPH, 8, small=10, samples=1),
-    Line("Dhillon 2018", "sap", "resnet32", _CIFAR, 40, samples=10),
-    Line("Xie 2018", "randomise", "mobilenet", Lp("inf", 0.031), 20, small=10, samples=5),
-    Line("Song 2018", "pixeldefend", "resnet32", _CIFAR, 40, small=20),
-    Line("Samangouei 2018", "defense-gan", "mnist", _DIGIT, 12, small=25, samples=1),
-    Line("Madry 2018", "", "madry", _CIFAR, 200),
+    Line("Buckman 2018", "thermometer", "thermometer", _CIFAR, Amount(50, 50), Amount(200, 100)),
+    Line("Ma 2018", "lid", "resnet32", _CIFAR, Amount(40, 40), Amount(100, 40), clean=_TRAINING),
+    Line("Guo 2018", "jpeg", "mobilenet", _PHOTOGRAPH, Amount(15, 20), Amount(40, 20)),
+    Line("Guo 2018", "bit-depth", "mobilenet", _PHOTOGRAPH, Amount(15, 20), Amount(40, 20)),
+    Line("Guo 2018", "tv", "mobilenet", _PHOTOGRAPH, Amount(8, 10, 2), Amount(10, 10, 3)),
+    Line("Guo 2018", "quilting", "mobilenet", _PHOTOGRAPH, Amount(8, 8, 1), Amount(16, 10, 2), clean=PHOTOGRAPHS),
+    Line("Guo 2018", "crops", "mobilenet", _PHOTOGRAPH, Amount(8, 5, 1), Amount(16, 10, 1)),
+    Line("Dhillon 2018", "sap", "resnet32", _CIFAR, Amount(15, 40, 10), Amount(40, 40, 10)),
+    Line("Xie 2018", "randomise", "mobilenet", Lp("inf", 0.031), Amount(8, 10, 5), Amount(20, 10, 5)),
+    Line("Song 2018", "pixeldefend", "resnet32", _CIFAR, Amount(15, 20), Amount(40, 20)),
+    Line("Samangouei 2018", "defense-gan", "mnist", _DIGIT, Amount(8, 8, 1), Amount(12, 25, 1)),
+    Line("Madry 2018", "", "madry", _CIFAR, Amount(100, 40), Amount(200, 40)),
 )
 """In the order of the table; what Guo 2018 joins in one row stands apart here."""

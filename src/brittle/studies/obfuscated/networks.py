@@ -28,7 +28,11 @@ ORIGINS = {
 _TRAINING = PlainTraining(8, 50, "adam", 1e-3, decay=0.0)
 _LONG = replace(_TRAINING, epochs=80)
 SIZES = {
-    "small": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, replace(_TRAINING, epochs=4), 3)},
+    "small": {
+        "thermometer": (10_000, replace(_TRAINING, epochs=4), 0),
+        "madry": (10_000, replace(_TRAINING, epochs=4), 3),
+    },
+    "full": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, replace(_TRAINING, epochs=8), 3)},
     "paper": {"thermometer": (None, _LONG, 0), "madry": (None, _LONG, 7)},
 }
 """How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
@@ -36,7 +40,7 @@ SIZES = {
 
 def benchmark(line: Line, setting: Setting) -> Benchmark:
     """Return the network of a row with its test images, to be found or trained when it is first asked for."""
-    origin = replace(ORIGINS[line.network], row=line.key, images=line.images)
+    origin = replace(ORIGINS[line.network], row=line.key, images=line.small.images, full=line.full.images)
     if line.network not in sized(SIZES, setting.scale):
         return Benchmark(origin, setting)
     images, settings, steps = sized(SIZES, setting.scale)[line.network]

@@ -54,12 +54,16 @@ ATTACKS: dict[str, tuple[str, ...]] = {
 }
 """By norm: every search for the smallest change, and two attacks at a radius with a search around them."""
 ORIGINS = (
-    replace(_TABLE[0], images=100),
-    replace(_TABLE[1], images=100),
-    replace(_TABLE[3], images=100),
-    NetworkSource("ResNet-32 (CIFAR-10)", "cifar10/test.parquet", ("cifar10_resnet32.pt2",), images=20),
+    replace(_TABLE[0], images=20, full=100),
+    replace(_TABLE[1], images=20, full=100),
+    replace(_TABLE[3], images=20, full=100),
+    NetworkSource("ResNet-32 (CIFAR-10)", "cifar10/test.parquet", ("cifar10_resnet32.pt2",), images=5, full=20),
     NetworkSource(
-        "MobileNet v1 0.25 (ImageNet)", "imagenet-sample/val.parquet", ("mobilenet_v1_0.25_128.pt2",), images=20
+        "MobileNet v1 0.25 (ImageNet)",
+        "imagenet-sample/val.parquet",
+        ("mobilenet_v1_0.25_128.pt2",),
+        images=5,
+        full=20,
     ),
 )
 """The networks at hand that attacks of a thousand passes can be tried on."""
@@ -87,8 +91,8 @@ NOTES = (
     f"Every attack has at most {BUDGET:,} passes an image, forward plus backward, as in AttackBench; settings other "
     "than those written are the defaults. AttackBench publishes figures for networks that are not at hand, so that "
     "none stand beside.",
-    "Scale small: the first 100 test images of MNIST and CIFAR-10 (20 for ResNet-32 and of the photographs). Scale "
-    "paper: all there are.",
+    "Scale small: the first 20 test images of MNIST and CIFAR-10 (5 for ResNet-32 and of the photographs). Scale "
+    "full: 100 and 20. Scale paper: all there are.",
     INTERVALS + " Those of the optimality take the largest of the best changes as given.",
 )
 

@@ -21,7 +21,8 @@ from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes, values_of
 from brittle.physical import Channel
 from brittle.studies.bench.study import Setting
-from brittle.studies.shared.photographs import Photographs, View, read_photographs, shuffled
+from brittle.studies.shared.photographs import Photographs, read_photographs, shuffled
+from brittle.studies.shared.views import View
 from brittle.threats import Lp
 from brittle.types import Images, Labels, Logits
 

@@ -17,7 +17,8 @@ from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, 
 from brittle.studies.bench.work import Work
 from brittle.studies.physical.shots import METHODS, SMALL, Shots
 from brittle.studies.physical.sweep import SWEPT, Swept
-from brittle.studies.shared.photographs import MOBILENET_V2, SAMPLE, SQUEEZENET
+from brittle.studies.shared.photographs import SAMPLE
+from brittle.studies.shared.views import MOBILENET_V2, SQUEEZENET
 
 TABLE = "destruction_rate"
 RADII = (2, 4, 8, 16)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from brittle.studies.bench.study import Cell, Measured, Row, Setting
-from brittle.studies.shared.photographs import Photographs, View
+from brittle.studies.shared.photographs import Photographs
+from brittle.studies.shared.views import View
 
 
 class Work(Protocol):

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +18,11 @@ from brittle.identity.sources import own_digest
 from brittle.maths.quantization import as_bytes
 from brittle.metrics import Estimate, fooling_rate
 from brittle.models import Network, open_network
+from brittle.runs.place import beside
 from brittle.studies.bench.study import NotGiven, Setting
+from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.subject import NotAtThisScale
+from brittle.studies.shared.views import View
 from brittle.threats import Lp
 from brittle.types import Labels
 from brittle.universal.ascent import UniversalAscent
@@ -50,57 +53,23 @@ NOISE = (
 """The note of every study with a row or column of noise."""
 
 
-@dataclass(frozen=True)
-class View:
-    """A network of ImageNet and how it is found.
-
-    Attributes:
-        row: what it is called in tables; the paper's name where the paper has it.
-        spec: a file of the folder of networks, or `torchvision:NAME`.
-        small: most images of X, and most held-out ones, at the small scale.
-    """
-
-    row: str
-    spec: str
-    small: tuple[int, int] = (60, 100)
-
-    @property
-    def huge(self) -> bool:
-        """Whether it is measured at the scale of the paper alone: it must be fetched, and a processor takes hours."""
-        return self.spec.startswith("torchvision:")
-
-
-MOBILENET_V2 = View("MobileNet v2", "mobilenet_v2_1.0_224.pt2")
-SQUEEZENET = View("SqueezeNet 1.0", "squeezenet1_0.pt2")
-MOBILENET_192 = View("MobileNet v1 0.75 (192)", "mobilenet_v1_0.75_192.pt2")
-MOBILENET_160 = View("MobileNet v1 0.5 (160)", "mobilenet_v1_0.5_160.pt2", (100, 200))
-MOBILENET_128 = View("MobileNet v1 0.25 (128)", "mobilenet_v1_0.25_128.pt2", (200, 500))
-GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_160, MOBILENET_128)
-"""Networks of the folder of networks; none of them is in the paper."""
-FETCHED = (
-    View("VGG-16", "torchvision:vgg16"),
-    View("VGG-19", "torchvision:vgg19"),
-    View("GoogLeNet", "torchvision:googlenet"),
-    View("ResNet-152", "torchvision:resnet152"),
-)
-"""The paper's networks as far as torchvision has them, with weights of its own training."""
-
-
 class Photographs:
     """A network with X and held-out photographs; nothing is opened or read before it is asked for.
 
     Args:
         view: the network.
         setting: what the user chose.
-        most: images of X and held-out ones at the small scale, in place of the view's.
+        most: images of X and held-out ones below the scale of the paper; by default the view's at the small scale, and
+            all at full.
     """
 
     def __init__(self, view: View, setting: Setting, most: tuple[int, int] | None = None):
-        self.view, self.setting, self.most = view, setting, most or view.small
+        self.view, self.setting = view, setting
+        self.most = most or (view.small if setting.scale == "small" else None)
 
     @cached_property
     def network(self) -> Network:
-        """The network.
+        """The network, its weights laid out channel by channel, with which a processor convolves up to twice as fast.
 
         Raises:
             NotGiven: no such file, or not at this scale.
@@ -111,13 +80,13 @@ class Photographs:
         if view.huge and setting.scale != "paper":
             raise NotAtThisScale(f"{view.row} is measured at the scale of the paper, as {view.spec}")
         if view.huge:
-            return open_network(view.spec, device=setting.device)
+            return _channels_last(open_network(view.spec, device=setting.device))
         path = setting.model_file(view.spec)
         if path is None and setting.models is None:
             raise NotGiven(f"needs {view.spec}: give the folder that holds it with --models (or BRITTLE_MODELS)")
         if path is None:
             raise NotGiven(f"needs {view.spec}, which is not in the folder given with --models, {setting.models}")
-        return open_network(str(path), device=setting.device)
+        return _channels_last(open_network(str(path), device=setting.device))
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -151,7 +120,7 @@ class Photographs:
     def _halves(self) -> tuple[Tensor, Tensor]:
         """Positions of the images of X and of the held-out ones."""
         first, second = shuffled(self.source, self.setting).tensor_split(2)
-        if self.setting.scale == "paper":
+        if self.setting.scale == "paper" or self.most is None:
             return first, second
         return first[: self.most[0]], second[: self.most[1]]
 
@@ -212,31 +181,49 @@ class Photographs:
         seed: int | None = None,
         judge: Judge | None = None,
     ) -> Perturbation:
-        """Make a universal perturbation, or take the one kept in the study's folder; a killed search goes on.
+        """Make a universal perturbation, or take the one that any study has made; a killed search goes on.
 
         Args:
             method: how.
             threat: norm and radius.
             images: X by default.
             seed: of the method's draws; the study's by default.
-            judge: of the passes, for networks that are no classifiers; the fooling rate on the images by default.
+            judge: of the passes, for networks that are no classifiers; the fooling rate on the images by default. It
+                must be a matter of the images and the method.
         """
         images, seed = images or self.given, self.setting.seed if seed is None else seed
         problem = UniversalProblem(self.classifier, images.shape, threat, images, seed)
-        pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
-        identity_fields = {**self.identity(), "pixels": pixels, "method": repr(method), "threat": repr(threat)}
-        key = fingerprint([identity_fields, seed, own_digest()])
+        key = self._key(method, threat, images, seed)
         name = f"{type(method).__name__}, {threat.name}"
 
         def watch(line: Pass) -> None:
             passes = f"pass {line.number} of {method.most_passes}"
             self.tell(f"{name}, {passes}, {line.score:.1%} of X ({line.seconds:.0f} s)")
 
-        return find_universal(method, problem, judge, checkpoint=self._kept(threat, key), identity=key, watch=watch)
+        def make(path: Path) -> None:
+            checkpoint = beside(path, ".checkpoint")
+            find_universal(method, problem, judge, checkpoint=checkpoint, identity=key, watch=watch).save(path)
+            checkpoint.unlink(missing_ok=True)
 
-    def _kept(self, threat: Lp, key: str) -> Path:
         plain = re.sub(r"[^a-z0-9]+", "-", self.view.row.lower()).strip("-")
-        return self.setting.folder / "perturbations" / f"{plain}-{threat.name}-{key[:16]}.safetensors"
+        path = trained_once(self.setting, f"{plain}-{threat.name}-{key[:16]}.safetensors", make)
+        kept = Perturbation.load(path)
+        return replace(kept, tensor=kept.tensor.to(self.classifier.device, self.classifier.dtype))
+
+    def _key(self, method: UniversalAttack, threat: Lp, images: ImageSet, seed: int) -> str:
+        """Everything that determines a perturbation, shortened; how many images are held out does not."""
+        about = {name: value for name, value in self.identity().items() if name not in ("images", "data", "seed")}
+        pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
+        return fingerprint(
+            [{**about, "pixels": pixels, "method": repr(method), "threat": repr(threat)}, seed, own_digest()]
+        )
+
+
+def _channels_last(network: Network) -> Network:
+    for weight in network.module.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def shuffled(source: Source, setting: Setting) -> Tensor:

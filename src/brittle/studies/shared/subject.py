@@ -51,7 +51,7 @@ class NetworkSource:
         epochs: by scale; None for those of the architecture's recipe; a scale that is not named does not train, but
             "full" does as "small" where that is.
         images: test images at the small scale.
-        full: the same at full scale; None for all.
+        full: the same at full scale; None for all, 0 for as many as at the small scale.
     """
 
     row: str
@@ -61,7 +61,7 @@ class NetworkSource:
     training: str = ""
     epochs: tuple[tuple[Scale, int | None], ...] = ()
     images: int = 1000
-    full: int | None = 1000
+    full: int | None = 0
 
 
 class Benchmark:
@@ -162,7 +162,8 @@ class Benchmark:
         Raises:
             DataError: there are none, or they have no labels.
         """
-        sizes = {"small": self.origin.images, "full": self.origin.full, "paper": None}
+        origin = self.origin
+        sizes = {"small": origin.images, "full": origin.images if origin.full == 0 else origin.full, "paper": None}
         max_images = sizes[self.setting.scale]
         shape = self.image_shape or (None, None, None)
         source = open_source(str(self.setting.data_file(self.origin.test)), fit=Fit(*shape), max_images=max_images)

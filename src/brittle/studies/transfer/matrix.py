@@ -9,20 +9,14 @@ from brittle.classifiers.classifier import Classifier
 from brittle.metrics import Estimate
 from brittle.studies.bench.cells import plain_value, value_of
 from brittle.studies.bench.drawing import HeatMap
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.kept_content import kept_content
-from brittle.studies.shared.photographs import (
-    MOBILENET_128,
-    MOBILENET_160,
-    MOBILENET_192,
-    MOBILENET_V2,
-    SQUEEZENET,
-)
+from brittle.studies.shared.views import MOBILENET_128, MOBILENET_160, MOBILENET_192, MOBILENET_V2, SQUEEZENET
 from brittle.studies.transfer.networks import SIZE, SharedPhotographs
 from brittle.threats import Lp
 
 VIEWS = (MOBILENET_V2, MOBILENET_192, MOBILENET_160, MOBILENET_128, SQUEEZENET)
-IMAGES = 100
+IMAGES = {"small": 20, "full": 100, "paper": None}
 """Photographs at the small scale."""
 EPS, STEPS = 16 / 255, 10
 """Radius and steps of Dong et al. 2018, section 4.1; a step is a tenth of the radius."""
@@ -84,7 +78,7 @@ NOTES = (
     f"On {OTHERS}: the mean of the logits of the networks that are not the column's is attacked, so that the column's "
     "network is not known at all.",
     "The papers' networks (Inception, ResNet) are not here, so that no published figures stand beside these.",
-    f"Scale small: {IMAGES} photographs. Scale paper: all of the sample.",
+    f"Scale small: {IMAGES['small']} photographs; full: {IMAGES['full']}; paper: all of the sample.",
     INTERVALS,
 )
 
@@ -163,7 +157,7 @@ class Matrix:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: a row for each method and source, and a drawing for each method."""
-    matrix = Matrix(SharedPhotographs(VIEWS, setting, IMAGES))
+    matrix = Matrix(SharedPhotographs(VIEWS, setting, sized(IMAGES, setting.scale)))
 
     def row_of(made: Made) -> Cell:
         return Cell(made.row, "rates", lambda: matrix.measure(made), lambda: matrix.identity(made))

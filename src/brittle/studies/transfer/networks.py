@@ -9,7 +9,8 @@ from brittle.data import Fit, Source, open_source
 from brittle.errors import BrittleError, DataError, InputError
 from brittle.maths.quantization import values_of
 from brittle.studies.bench.study import Setting
-from brittle.studies.shared.photographs import SAMPLE, Photographs, View, read_photographs, shuffled
+from brittle.studies.shared.photographs import SAMPLE, Photographs, read_photographs, shuffled
+from brittle.studies.shared.views import View
 from brittle.types import Images, Labels
 
 SIZE = 224
@@ -22,10 +23,10 @@ class SharedPhotographs:
     Args:
         views: the networks.
         setting: what the user chose.
-        images: most photographs at the small scale.
+        images: most photographs; None for all.
     """
 
-    def __init__(self, views: Sequence[View], setting: Setting, images: int):
+    def __init__(self, views: Sequence[View], setting: Setting, images: int | None):
         self.views, self.setting, self.images = {view.row: view for view in views}, setting, images
         self._classifiers: dict[str, Classifier] = {}
 
@@ -79,7 +80,7 @@ class SharedPhotographs:
     def shown(self) -> tuple[Images, Labels]:
         """The photographs of the scale, drawn by the seed, and their labels."""
         order = shuffled(self.source, self.setting)
-        pixels, labels = read_photographs(self.source, order if self.setting.scale == "paper" else order[: self.images])
+        pixels, labels = read_photographs(self.source, order[: self.images])
         return values_of(pixels.float()), labels
 
     def identity(self) -> dict[str, object]:
@@ -87,7 +88,7 @@ class SharedPhotographs:
         return {
             "networks": dict(self.digests),
             "data": self.source.digest(),
-            "images": self.images if self.setting.scale != "paper" else len(self.source),
+            "images": len(self.source) if self.images is None else self.images,
             "seed": self.setting.seed,
             "device": self.setting.device.partition(":")[0],
         }

@@ -9,20 +9,15 @@ from brittle.metrics import Estimate
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.shared.photographs import (
-    FAST,
+from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
+from brittle.studies.shared.views import (
     FETCHED,
-    HALVES,
-    LINF,
     MOBILENET_128,
     MOBILENET_160,
     MOBILENET_192,
     MOBILENET_V2,
-    NOISE,
     SQUEEZENET,
-    Photographs,
     View,
-    fooled,
 )
 from brittle.threats import Lp
 from brittle.universal.perturbation import Perturbation

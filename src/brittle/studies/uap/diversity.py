@@ -10,17 +10,8 @@ from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.by_network import cells_of, rows_of
-from brittle.studies.shared.photographs import (
-    FAST,
-    GIVEN,
-    HALVES,
-    LINF,
-    MOBILENET_128,
-    MOBILENET_160,
-    NOISE,
-    Photographs,
-    fooled,
-)
+from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
+from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_160
 
 TABLE = "uap_facts"
 SHUFFLINGS = 5

@@ -11,18 +11,8 @@ from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.bench.work import Work
-from brittle.studies.shared.photographs import (
-    FAST,
-    FETCHED,
-    GIVEN,
-    HALVES,
-    L2,
-    LINF,
-    MOBILENET_128,
-    NOISE,
-    Photographs,
-    fooled,
-)
+from brittle.studies.shared.photographs import FAST, HALVES, L2, LINF, NOISE, Photographs, fooled
+from brittle.studies.shared.views import FETCHED, GIVEN, MOBILENET_128
 from brittle.threats import Lp
 from brittle.universal.uap import UniversalDeepFool
 

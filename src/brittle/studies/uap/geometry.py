@@ -13,7 +13,8 @@ from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
 from brittle.studies.shared.by_network import cells_of, rows_of
-from brittle.studies.shared.photographs import FAST, GIVEN, HALVES, L2, MOBILENET_128, Photographs, fooled
+from brittle.studies.shared.photographs import FAST, HALVES, L2, Photographs, fooled
+from brittle.studies.shared.views import GIVEN, MOBILENET_128
 from brittle.studies.uap.boundaries import SEARCH, Boundaries, boundaries
 
 TABLE = "uap_facts"

@@ -13,17 +13,8 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Setting, Study
 from brittle.studies.bench.work import Work
 from brittle.studies.shared.by_network import cells_of, rows_of
-from brittle.studies.shared.photographs import (
-    FAST,
-    GIVEN,
-    HALVES,
-    LINF,
-    MOBILENET_128,
-    MOBILENET_160,
-    NOISE,
-    Photographs,
-    fooled,
-)
+from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
+from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_160
 from brittle.universal.images import ImageSet
 
 VIEWS = (MOBILENET_128, MOBILENET_160, *(view for view in GIVEN if view not in (MOBILENET_128, MOBILENET_160)))

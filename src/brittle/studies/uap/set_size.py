@@ -9,16 +9,8 @@ from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study, sized
 from brittle.studies.shared.by_network import cells_of, rows_of
-from brittle.studies.shared.photographs import (
-    FAST,
-    GIVEN,
-    HALVES,
-    LINF,
-    MOBILENET_128,
-    NOISE,
-    Photographs,
-    fooled,
-)
+from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
+from brittle.studies.shared.views import GIVEN, MOBILENET_128
 from brittle.universal.ascent import UniversalAscent
 
 TABLE = "uap_facts"

@@ -27,7 +27,8 @@ HEIGHT = 56
 """Pixels that larger images have on a sheet."""
 ANIMALS = 398
 """The first so many classes of ImageNet are animals."""
-IMAGES = {"mnist": 10_000, "imagenet": 1_000}
+IMAGES = {"mnist": (10_000, 10_000), "imagenet": (300, 1_000)}
+"""By data set, at the small and at the full scale."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class Layer:
 
 
 _LENET, _SQUEEZENET, _MOBILENET = (
-    replace(origin, images=IMAGES["mnist" if "MNIST" in origin.row else "imagenet"])
-    for origin in (ORIGINS[0], ORIGINS[4], ORIGINS[5])
+    replace(origin, images=images, full=full)
+    for origin, (images, full) in zip(
+        (ORIGINS[0], ORIGINS[4], ORIGINS[5]), (IMAGES["mnist"], IMAGES["imagenet"], IMAGES["imagenet"]), strict=True
+    )
 )
 _BY_SQUEEZENET, _BY_MOBILENET = (_SQUEEZENET, "cat_7"), (_MOBILENET, "avg_pool2d")
 LAYERS = (
@@ -86,7 +89,8 @@ NOTES = (
     "equal up to a factor, 0 nothing in common.",
     "Of layers of planes a unit is a plane's mean over the image. Units that give all images the same answer are left "
     "out, and so are they from directions.",
-    "The paper prints no numbers of this section.",
+    f"The paper prints no numbers of this section. Scale small: {IMAGES['imagenet'][0]} photographs; full: "
+    f"{IMAGES['imagenet'][1]:,}.",
     INTERVALS + " Those of differences are Welch's. The numbers are of units and directions, not of images.",
 )
 
@@ -106,7 +110,16 @@ class Answered(Benchmark):
         yield from (part.float() / TOP for part in self.kept[0].split(self.batch))
 
     def answers(self, layer: str) -> Tensor:
-        """Return what a layer gives for all images, (n, d)."""
+        """Return what a layer gives for all images, (n, d); each layer is asked once."""
+        if layer not in self._answers:
+            self._answers[layer] = self._asked(layer)
+        return self._answers[layer]
+
+    @cached_property
+    def _answers(self) -> dict[str, Tensor]:
+        return {}
+
+    def _asked(self, layer: str) -> Tensor:
         total = len(self.source)
         tell = self.setting.tell
         told = f"{self.origin.row}, {layer}"
@@ -118,18 +131,15 @@ class Compared:
     """The units and directions of one layer."""
 
     layer: Layer
-    setting: Setting
-
-    @property
-    def subject(self) -> Answered:
-        """The network."""
-        return Answered(self.layer.origin, self.setting)
+    subject: Answered
+    judge: Answered | None
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
-        own, judge = self.subject.identity(), self.layer.judge
-        by = {} if judge is None else {"judge": Answered(judge[0], self.setting).identity(), "judge's layer": judge[1]}
-        about = {"layer": self.layer.name, "images": self.layer.origin.images, "drawn": DRAWN, "together": TOGETHER}
+        own, by = self.subject.identity(), dict[str, object]()
+        if self.judge is not None and self.layer.judge is not None:
+            by = {"judge": self.judge.identity(), "judge's layer": self.layer.judge[1]}
+        about = {"layer": self.layer.name, "drawn": DRAWN, "together": TOGETHER}
         return {**own, **by, **about}
 
     def measure(self) -> Measured:
@@ -154,7 +164,7 @@ class Compared:
 
     def sets(self, given: Tensor) -> dict[str, Tensor]:
         """Draw units, directions and random sets, and return the images of each, (m, TOGETHER)."""
-        generator = torch.Generator().manual_seed(self.setting.seed)
+        generator = torch.Generator().manual_seed(self.subject.setting.seed)
         count, width = given.shape
         units = torch.randperm(width, generator=generator)[:DRAWN]
         directions = torch.randn((DRAWN, width), generator=generator)
@@ -167,11 +177,10 @@ class Compared:
 
     def _standing(self, pixels: Tensor) -> Tensor:
         """Return what stands for each image where images are compared, less its mean, (n, d)."""
-        if self.layer.judge is None:
+        if self.judge is None or self.layer.judge is None:
             given = pixels.flatten(1).float()
         else:
-            origin, layer = self.layer.judge
-            given = Answered(origin, self.setting).answers(layer)
+            given = self.judge.answers(self.layer.judge[1])
         if len(given) != len(pixels):
             raise NotGiven(f"{len(given)} images have been judged and {len(pixels)} looked at; expected the same ones")
         return given - given.mean(0)
@@ -207,7 +216,10 @@ def _strip(pixels: Tensor) -> np.ndarray:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each layer."""
-    works = [Compared(layer, setting) for layer in LAYERS]
+    subjects = {origin.row: Answered(origin, setting) for origin in (_LENET, _SQUEEZENET, _MOBILENET)}
+    works = [
+        Compared(layer, subjects[layer.origin.row], layer.judge and subjects[layer.judge[0].row]) for layer in LAYERS
+    ]
     return [Cell(work.layer.row, "units", work.measure, work.identity) for work in works]
 
 
