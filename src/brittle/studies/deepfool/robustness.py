@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Order, Row, Setting, Study
-from brittle.studies.bench.work import Work
 from brittle.studies.deepfool.beside import AsPublished, ByBetterSearch, Illustration, InMaximumNorm
 from brittle.studies.deepfool.methods import ByDeepFool, ByFastGradientSign, ByLBFGS, ErrorRate
 from brittle.studies.shared.networks import ORIGINS as _TABLE
@@ -14,19 +13,21 @@ from brittle.studies.shared.untrained import Untrained
 
 TABLE = "deepfool_robustness"
 MAXIMUM = "deepfool_robustness_linf"
-FEWER = 10
-"""At the small scale long searches are given one image in so many; of photographs at full scale, too."""
+FEWER, MANY = 10, 1000
+"""Long searches are given one image in ten, and of all images at full scale a thousand."""
 _LENET, _FULLY, _NIN, _CIFAR, _SQUEEZE, _MOBILE = _TABLE
 ORIGINS = (
     replace(_LENET, epochs=(*_LENET.epochs, ("full", None)), full=None),
     replace(_FULLY, epochs=(*_FULLY.epochs, ("full", None)), full=None),
     _NIN,
-    replace(_CIFAR, files=("lenet-cifar.safetensors",), epochs=(("small", 5), ("full", 20), ("paper", None))),
-    NetworkSource("LeNet from Keras (CIFAR-10)", _CIFAR.test, ("cifar10_lenet.pt2",)),
+    replace(
+        _CIFAR, files=("lenet-cifar.safetensors",), epochs=(("small", 5), ("full", 20), ("paper", None)), full=None
+    ),
+    NetworkSource("LeNet from Keras (CIFAR-10)", _CIFAR.test, ("cifar10_lenet.pt2",), full=None),
     _SQUEEZE,
     _MOBILE,
 )
-"""The networks; all of MNIST at full scale."""
+"""The networks; all images of MNIST and CIFAR-10 at full scale."""
 _KERAS, _ILLUSTRATED = ORIGINS[4], _MOBILE.row
 NOTES_OF_ROWS = {
     _KERAS.row: "Another LeNet than the paper's: two convolutions, 62,006 weights, trained elsewhere on the original "
@@ -89,9 +90,9 @@ NOTES = (
     "are. The paper does not name its own; whitened images, as in MatConvNet's example for CIFAR-10, have quite "
     "other norms, so that its figures on CIFAR-10 may not be comparable.",
     "L-BFGS is defined with a box, [0, 1] (Szegedy et al. 2014). It leaves the predicted class by the loss -log(1 - p) "
-    "of that class's probability p; the paper does not say how it makes the targeted method untargeted. At the small "
-    "scale it is given the first tenth of the images, at full scale all of them but for photographs. On these very "
-    "images DeepFool and a longer search (`boundary-descent:steps=100`) are measured, too.",
+    "of that class's probability p; the paper does not say how it makes the targeted method untargeted. At the "
+    "scales small and full it is given the first tenth of the images. On these very images DeepFool and a longer "
+    "search (`boundary-descent:steps=100`) are measured, too.",
     "DeepFool is here as in its authors' code: the boundary is linearised where the total, lengthened by 2 %, has led; "
     "at most 50 times, for the 10 likeliest classes. In the paper's algorithm 2 the total is not lengthened before the "
     "end, and neither limit is named. The last sheet has DeepFool so, its total lengthened by 2 % at the end.",
@@ -155,7 +156,12 @@ def cells(setting: Setting) -> Sequence[Cell]:
     return found
 
 
-def _works(subject: Benchmark) -> Sequence[Work]:
+_Piece = (
+    ErrorRate | ByDeepFool | ByFastGradientSign | ByLBFGS | ByBetterSearch | InMaximumNorm | AsPublished | Illustration
+)
+
+
+def _works(subject: Benchmark) -> Sequence[_Piece]:
     methods = ((ByDeepFool(subject, boxed), ByFastGradientSign(subject, boxed)) for boxed in (False, True))
     few = _fewer(subject)
     beside = () if subject.origin.test == _MOBILE.test else (InMaximumNorm(subject), AsPublished(subject))
@@ -169,7 +175,7 @@ def _works(subject: Benchmark) -> Sequence[Work]:
 def _fewer(subject: Benchmark) -> Benchmark:
     """The network with the images that the long searches are given."""
     origin = subject.origin
-    full = origin.full if origin.architecture else origin.images // FEWER
+    full = MANY if origin.full is None else (origin.full or origin.images) // FEWER
     return Benchmark(replace(origin, images=origin.images // FEWER, full=full), subject.setting)
 
 
