@@ -29,9 +29,13 @@ from brittle.types import Images, Labels
 TRAINING, TEST = "mnist/train.parquet", "mnist/test.parquet"
 CODE = 4
 """The first so many parts of `ae400-10` are its encoder."""
-SPARSITY = Sparsity()
-CODE_TRAINING = PlainTraining(epochs=40, batch=128, rate=2e-3, decay=0.0, threads=1)
-"""How the encoder is trained; the paper says that its filters were of very high quality, and were left as they were."""
+SPARSITY = Sparsity(target=0.1, weight=3.0)
+CODE_TRAINING = PlainTraining(epochs=20, batch=128, rate=2e-3, decay=3e-3, threads=1)
+"""How the encoder is trained; the paper says that its filters were of very high quality, and were left as they were.
+
+Sparsity and penalty are those that Ng's lecture notes (CS294A, 2011) ask for on these digits, 0.1, 3 and 3e-3. With the
+penalty left out and a weight of 0.3 the filters are noisy: AE400-10 then errs on 40.9 % of the images under noise of
+stddev 0.3 in place of the 3.1 % of the paper."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Model:
     Attributes:
         key: its name in the table.
         architecture: a key of `ARCHITECTURES`.
-        penalty: lambda of the penalty lambda sum w^2 over the weights that is added to the loss.
+        penalty: lambda of the penalty lambda sum w^2, over weights and biases, that is added to the loss.
         last: the same of the softmax layer, where it is another; None where it is not.
         half: None for all training images, 0 for those at even positions, 1 for those at odd ones.
         code: whether its hidden layer is first trained as a sparse autoencoder's, and then left as it is.
@@ -208,11 +212,11 @@ class SmallNetworks:
 def penalised(
     model: Model, module: nn.Module, recipe: PlainTraining
 ) -> Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]:
-    """Return what makes the recipe's optimiser with the penalty of each layer; biases have none."""
+    """Return what makes the recipe's optimiser with the penalty of each layer."""
 
     def made(weights: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        decays = {id(layer.weight): decay for layer, decay in model.decays(module)}
-        groups = [{"params": [weight], "weight_decay": decays.get(id(weight), 0.0)} for weight in weights]
+        decays = {id(weight): decay for layer, decay in model.decays(module) for weight in layer.parameters()}
+        groups = [{"params": [weight], "weight_decay": decays[id(weight)]} for weight in weights]
         if recipe.optimiser == "adam":
             return torch.optim.Adam(groups, recipe.rate)
         return torch.optim.SGD(groups, recipe.rate, recipe.momentum, nesterov=recipe.momentum > 0)
