@@ -50,7 +50,7 @@ NOTES = (
     "Distortion is sqrt(mean((x' - x)²)), pixels in [0, 1], averaged over the images. Noise and amplified changes may "
     "leave the box, so that their distortion is what the row says.",
     "The paper does not say which classes it took; its distortions are near those of a random class. The penalty is "
-    "read as λ Σ w² over the weights, with λ = 1e-5 for the hidden layers and 1e-6 for the softmax layer.",
+    "read as λ Σ w² over weights and biases, with λ = 1e-5 for the hidden layers and 1e-6 for the softmax layer.",
     INTERVALS,
 )
 
