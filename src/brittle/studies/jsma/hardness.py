@@ -250,5 +250,6 @@ JSMA_HARDNESS = Study(
     published=_published,
     notes=NOTES,
     of="Network and search",
+    minutes={"small": 6},
     orders=(Order("Lowering features reaches less than raising them", ((_LOWERED, "success"), (_PAPERS, "success"))),),
 )
