@@ -1,6 +1,7 @@
 """A small study that counts its work; folders of a few digits and of a network, laid out as the studies read them."""
 
 import pytest
+import torch
 from counting_study import Counting
 from digit_files import write_digits
 
@@ -26,7 +27,12 @@ def few_digits(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """A LeNet for MNIST with its weights as drawn: it gets some of the digits right."""
+    """Networks for MNIST with their weights as drawn: each gets some of the digits right."""
     folder = tmp_path_factory.mktemp("models")
-    save_weights(folder / "lenet-mnist.safetensors", seeded(ARCHITECTURES["lenet-mnist"].build, 0), {})
+    for name, louder in (("lenet-mnist", 1), ("mnist-a", 1), ("mnist-carlini", 2)):
+        module = seeded(ARCHITECTURES[name].build, 0)
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.mul_(louder)  # six layers as drawn leave logits that hardly differ
+        save_weights(folder / f"{name}.safetensors", module, {})
     return folder

@@ -11,7 +11,7 @@ from brittle.metrics import Estimate
 from brittle.studies import Setting, run_study
 from brittle.studies.bench.drawing import HeatMap, Picture
 from brittle.studies.carlini_wagner import grid as carlini_wagner_grid
-from brittle.studies.carlini_wagner.grid import LENET, NORMS, Norm, Targets, _Attempts, sizes_by_target
+from brittle.studies.carlini_wagner.grid import NETWORK, NORMS, Norm, Targets, _Attempts, sizes_by_target
 from brittle.studies.shared.subject import Benchmark
 
 CHEAP = {
@@ -25,7 +25,7 @@ CHEAP = {
 def short():
     """Searches of a few steps, from one image of each class."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(carlini_wagner_grid, "PER_CLASS", {"small": 1, "paper": 1})
+        patch.setattr(carlini_wagner_grid, "PER_CLASS", {"small": 1, "full": 2, "paper": 1})
         patch.setattr(carlini_wagner_l0, "FRACTION", 5.0)
         patch.setattr(carlini_wagner_l0, "HEAVY", float("inf"))
         for row, norm in list(NORMS.items()):
@@ -35,7 +35,7 @@ def short():
 
 @pytest.fixture(scope="module")
 def subject(few_digits, models, tmp_path_factory):
-    return Benchmark(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
+    return Benchmark(NETWORK, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +108,12 @@ def test_the_matrix_and_the_sheet_hold_what_was_found():
 
 
 def test_the_paper_is_measured_with_the_published_settings(few_digits, models, tmp_path):
-    subject = Benchmark(LENET, Setting(few_digits, models, "paper", "cpu", 0, tmp_path))
+    subject = Benchmark(NETWORK, Setting(few_digits, models, "paper", "cpu", 0, tmp_path))
     assert Targets(subject, "L2").attack == CarliniWagnerL2()
-    small = Targets(Benchmark(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path)), "L2")
+    small = Targets(Benchmark(NETWORK, Setting(few_digits, models, "small", "cpu", 0, tmp_path)), "L2")
     assert small.identity() != Targets(subject, "L2").identity()
+    full = Targets(Benchmark(NETWORK, Setting(few_digits, models, "full", "cpu", 0, tmp_path)), "L2")
+    assert full.attack == CarliniWagnerL2()
 
 
 def test_a_network_that_gets_nothing_right_is_told(subject, monkeypatch):

@@ -1,20 +1,24 @@
 """The whole study on a few digits: networks are trained, found or missing, and the table says which."""
 
+import base64
+import io
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from brittle import LBFGS
+from brittle import LBFGS, BoundaryDescent
 from brittle.errors import DataError, ModelError
 from brittle.metrics import Estimate
 from brittle.models import ARCHITECTURES, Network
 from brittle.studies import Setting, run_study
+from brittle.studies.deepfool.beside import AsPublished, ByBetterSearch, Illustration, InMaximumNorm
 from brittle.studies.deepfool.methods import ByDeepFool, ByLBFGS, ErrorRate
-from brittle.studies.shared.networks import ORIGINS
+from brittle.studies.deepfool.robustness import ORIGINS
 from brittle.studies.shared.subject import Benchmark
 from brittle.training.named import seeded
 from brittle.training.weights import save_weights
@@ -29,6 +33,7 @@ def short():
     """The slowest of the methods searches for a short time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ByLBFGS, "attack", LBFGS(searches=3, steps=8))
+        patch.setattr(ByBetterSearch, "longer", BoundaryDescent(steps=8))
         yield
 
 
@@ -77,12 +82,48 @@ def test_networks_at_hand_are_measured_beside_the_published_figures(result, row)
     assert result.entry(row, "lbfgs.seconds").measured.value > 0
 
 
+@pytest.mark.parametrize("row", ["LeNet (MNIST)", "LeNet (CIFAR-10)"])
+def test_the_other_norm_and_the_letter_of_the_algorithm_stand_beside(result, row):
+    theirs = {"LeNet (MNIST)": (0.10, 0.26), "LeNet (CIFAR-10)": (0.015, 0.028)}[row]
+    for column, figure in zip(("linf.deepfool.rho", "linf.sign.rho"), theirs, strict=True):
+        assert result.entry(row, column).published == figure
+    maximum = result.entry(row, "linf.deepfool.rho").measured
+    assert 0 < maximum.value < result.entry(row, "deepfool.rho").measured.value
+    ours, algorithm = (result.entry(row, f"{kind}.rho").measured.value for kind in ("deepfool", "published"))
+    assert algorithm == pytest.approx(ours, rel=0.2)
+    assert result.entry(row, "published.iterations").measured.value >= 1
+    same = [result.entry(row, f"same.{kind}.rho").measured for kind in ("deepfool", "lbfgs", "better")]
+    assert {one.n for one in same} == {12}
+    assert same[1].value == result.entry(row, "lbfgs.rho").measured.value
+
+
+def test_the_total_is_lengthened_at_the_end(few_digits, models, tmp_path):
+    setting = Setting(few_digits, models, "small", "cpu", 0, tmp_path)
+    subject = Benchmark(next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)"), setting)
+    assert AsPublished(subject).attack.overshoot == 0
+    assert InMaximumNorm(subject).attack.overshoot == 0.02
+    assert AsPublished(subject).identity() != InMaximumNorm(subject).identity()
+
+
+def test_the_picture_shows_both_changes_beside_the_image(few_digits, models, tmp_path):
+    setting = Setting(few_digits, models, "small", "cpu", 0, tmp_path)
+    subject = Benchmark(next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)"), setting)
+    (picture,) = Illustration(subject).measure().figures
+    with Image.open(io.BytesIO(base64.b64decode(picture.png))) as drawn:
+        assert drawn.size == (3 * 32 + 2 * 4, 2 * 32 + 4)
+        pixels = np.asarray(drawn, dtype=int)
+    assert (pixels[36:, :32] == 128).all()
+    deepfool, sign = pixels[36:, 36:68] - 128, pixels[36:, 72:] - 128
+    assert abs(np.concatenate([deepfool, sign])).max() >= 127
+    assert "DeepFool" in picture.caption
+
+
 def test_what_is_missing_is_named_and_where_it_belongs(result, models, few_digits):
     assert f"needs squeezenet1_0.pt2, which is not in the folder given with --models, {models}" in notes(
         result, "SqueezeNet 1.0 (ImageNet)"
     )
-    assert "no weights of this network are at hand" in notes(result, "CaffeNet (ILSVRC2012)")
-    assert result.entry("GoogLeNet (ILSVRC2012)", "deepfool.rho").published == 0.0019
+    assert "made" in notes(result, "SqueezeNet 1.0 (ImageNet)")
+    assert result.entry("MobileNet v2 (ImageNet)", "deepfool.rho").published == 0.0019
     assert notes(result, "LeNet (MNIST)").startswith("Trained by the study, 3 epochs on mnist/train.parquet (431,080 ")
     assert notes(result, "LeNet (CIFAR-10)").startswith("Network from lenet-cifar.safetensors (")
 
@@ -158,11 +199,8 @@ def test_a_real_network_has_its_known_error_and_the_iterations_that_the_paper_cl
     data, models = os.environ.get("BRITTLE_DATA"), os.environ.get("BRITTLE_MODELS")
     if not data or not models:
         pytest.skip("BRITTLE_DATA and BRITTLE_MODELS are not set: no real images and networks to measure")
-    chosen = tmp_path / "models"
-    chosen.mkdir()
-    shutil.copy(Path(models) / "cifar10_lenet.pt2", chosen)
-    setting = Setting(Path(data), chosen, "small", "cpu", 0, tmp_path)
-    subject = Benchmark(next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)"), setting)
+    setting = Setting(Path(data), Path(models), "small", "cpu", 0, tmp_path)
+    subject = Benchmark(next(origin for origin in ORIGINS if origin.files == ("cifar10_lenet.pt2",)), setting)
     error = ErrorRate(subject).measure().values["error"]
     assert error.low < 0.30 < error.high
     values = ByDeepFool(subject).measure().values

@@ -12,10 +12,10 @@ from brittle.metrics import Estimate, adversarial_distance
 from brittle.studies import STUDIES, Setting, run_study
 from brittle.studies.bench.drawing import Curves, HeatMap, Picture
 from brittle.studies.jsma import hardness as jsma_hardness
-from brittle.studies.jsma.hardness import COLUMNS, LENET, SEARCHES, Pairs
+from brittle.studies.jsma.hardness import COLUMNS, NETWORK, SEARCHES, Pairs
 from brittle.studies.shared.subject import Benchmark
 
-LOGITS, PROBABILITIES, LOWERED = SEARCHES
+LOGITS, PROBABILITIES, LOWERED, ON_LENET = SEARCHES
 
 
 LIMITS = (0.003, 0.006, 0.0103)
@@ -33,7 +33,7 @@ def short():
 
 @pytest.fixture(scope="module")
 def subject(few_digits, models, tmp_path_factory):
-    return Benchmark(LENET, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
+    return Benchmark(NETWORK, Setting(few_digits, models, "small", "cpu", 0, tmp_path_factory.mktemp("study")))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def right(subject):
 def test_every_search_is_measured_beside_the_published_figures(result, subject):
     _, correct = right(subject)
     assert correct.any()
-    for row in SEARCHES:
+    for row in (LOGITS, PROBABILITIES, LOWERED):
         for column in ("success", "all", "distance"):
             estimate = result.entry(row, column).measured
             assert isinstance(estimate, Estimate)
@@ -59,6 +59,8 @@ def test_every_search_is_measured_beside_the_published_figures(result, subject):
     assert result.entry(LOGITS, "success").published == 97
     assert result.entry(LOGITS, "found").published == 4.02
     assert result.entry(PROBABILITIES, "success").published is None
+    assert result.entry(ON_LENET, "success").published is None
+    assert isinstance(result.entry(ON_LENET, "success").measured, Estimate)
     assert result.missing == 0
 
 

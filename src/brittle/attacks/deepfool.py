@@ -39,14 +39,17 @@ class DeepFool(Stepwise[DeepFoolState]):
     ||w_k||_q^q; the overshoot lengthens the total. A binary network is two classes, of which this is algorithm 1. A
     targeted goal goes to the target's boundary.
 
-    Deviations: where the box would cut off most of a step, so that it goes nowhere, the smallest step within the box is
-    taken instead (`box`); a candidate whose boundary cannot be the nearest is not differentiated (`slack`);
-    on a network in halves a step leads beyond the boundary by what its logits round.
+    As in the authors' code, a boundary is linearised where the lengthened total has led, and there are at most 50 steps
+    and 10 classes; algorithm 2 linearises where the total itself has led, lengthens it at the end and names neither
+    limit (the study `deepfool-robustness` measures what that makes). Deviations: where the box would cut off most of a
+    step, so that it goes nowhere, the smallest step within the box is taken instead (`box`); a candidate whose boundary
+    cannot be the nearest is not differentiated (`slack`); on a network in halves a step leads beyond the boundary by
+    what its logits round.
 
     Attributes:
-        steps: most linearisations; 50 in the paper.
+        steps: most linearisations; 50 in the authors' code.
         overshoot: eta, by which the total is lengthened; 0.02 in the paper.
-        candidates: classes considered, by clean logit, the predicted one included; 10 in the paper.
+        candidates: classes considered, by clean logit, the predicted one included; 10 in the authors' code.
         nudge: added to every distance, as a fraction of the bounds' span, so that the boundary is crossed; 1e-4 in the
             authors' code.
         slack: a candidate is differentiated again only if its boundary would be nearest after the norm of its normal,

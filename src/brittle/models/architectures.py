@@ -216,6 +216,17 @@ def mnist_b(part: int = 1) -> nn.Sequential:
     )
 
 
+def mnist_carlini() -> nn.Sequential:
+    """The MNIST network of Carlini & Wagner 2017 (table I), 1 x 28 x 28; one dropout, as in their code."""
+    return nn.Sequential(
+        Normalise((0.5,), (1.0,)),
+        *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(32, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(1024, 200), nn.ReLU(), nn.Dropout(0.5)),
+        *(nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10)),
+    )
+
+
 def wide_start(*layers: nn.Module) -> nn.Sequential:
     """Layers whose first weights are drawn from N(0, 0.1^2) and whose biases begin at 0.1.
 
@@ -281,6 +292,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("mnist-a-robust", (1, 28, 28), 10, mnist_a, shipped=True, digits=True),
         Architecture("mnist-b", (1, 28, 28), 10, mnist_b, digits=True),
         Architecture("mnist-b-quarter", (1, 28, 28), 10, partial(mnist_b, 4), digits=True),
+        Architecture("mnist-carlini", (1, 28, 28), 10, mnist_carlini, digits=True),
         Architecture("nin-cifar", (3, 32, 32), 10, nin_cifar),
         Architecture("vgg16-cifar", (3, 32, 32), 10, vgg16_cifar),
     )

@@ -124,7 +124,7 @@ LISTED: dict[str, Listed] = {
     "deepfool-robustness": Listed(
         "deepfool.robustness:DEEPFOOL_ROBUSTNESS",
         "Average robustness of image classifiers by DeepFool, fast gradient sign and L-BFGS",
-        _DEEPFOOL + ", table 1",
+        _DEEPFOOL + ", tables 1 and 2",
     ),
     "defensive-distillation": Listed(
         "distilled.defensive:DEFENSIVE_DISTILLATION",

@@ -100,10 +100,10 @@ class SignSteps:
                 count += len(images)
         return changed / count
 
-    def relative(self, eps: float) -> Tensor:
-        """Return ||r||_2 / ||x||_2 of every image (n,) for the change that the box leaves of a step of `eps`."""
+    def relative(self, eps: float, p: float = 2) -> Tensor:
+        """Return ||r||_p / ||x||_p of every image (n,) for the change that the box leaves of a step of `eps`."""
         parts = [
-            norms.size(moved - images, 2) / norms.size(images, 2)
+            norms.size(moved - images, p) / norms.size(images, p)
             for images, moved, _ in self._moved(eps, "size of the steps")
         ]
         return torch.cat(parts).double().cpu()

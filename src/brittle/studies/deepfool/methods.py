@@ -1,5 +1,6 @@
 """What a table measures of a network: each method tells what determines its outcome, and does its work."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,8 +68,8 @@ class ByDeepFool(Work):
 
     def measure(self) -> Measured:
         """Attack every test image: average robustness, iterations, passes and time."""
-        rows, prefix = _attacked(self.attack, _classifier(self), self.subject, Lp(2)), _prefix("deepfool", self.boxed)
-        relative = rows.size / rows.norm
+        rows, prefix = attacked(self.attack, _classifier(self), self.subject, Lp(2)), _prefix("deepfool", self.boxed)
+        relative = rows.relative
         found = np.isfinite(relative)
         values, notes = _cost(rows, prefix)
         values[f"{prefix}.iterations"] = mean(rows.iterations)
@@ -102,13 +103,17 @@ class ByFastGradientSign(Work):
         """Search the length of the step, and measure the steps of that length."""
         steps, prefix = SignSteps(self.subject, _classifier(self)), _prefix("sign", self.boxed)
         found = smallest_eps(steps.rate)
-        rows = _attacked(self.attack, _classifier(self), self.subject, Lp("inf", found.eps))
+        rows = attacked(self.attack, _classifier(self), self.subject, Lp("inf", found.eps))
         values, notes = _cost(rows, prefix)
         rho, rate = f"{prefix}.rho", f"{100 * found.rate:.1f} % at ε = {found.eps:.3g}"
         if found.reached:
             values[rho], notes[rho] = mean(steps.relative(found.eps).numpy()), f"({rate})"
+            if not self.boxed:
+                values["linf.sign.rho"] = mean(steps.relative(found.eps, math.inf).numpy())
         else:
             values[rho], notes[rho] = f"{100 * FRACTION:.0f} % never reached", f"(at most {rate})"
+            if not self.boxed:
+                values["linf.sign.rho"] = values[rho]
         return Measured(values, notes)
 
 
@@ -127,11 +132,12 @@ class ByLBFGS(Work):
 
     def measure(self) -> Measured:
         """Attack every image: average robustness, passes and time."""
-        rows = _attacked(self.attack, self.subject.classifier, self.subject, Lp(2))
-        relative = rows.size / rows.norm
+        rows = attacked(self.attack, self.subject.classifier, self.subject, Lp(2))
+        relative = rows.relative
         found = np.isfinite(relative)
         values, notes = _cost(rows, "lbfgs")
         values["lbfgs.rho"] = mean(relative[found]) if found.any() else "no image fooled"
+        values["same.lbfgs.rho"] = values["lbfgs.rho"]
         few = f"first {len(found):,} images" if self.subject.setting.scale != "paper" else ""
         lost = f"{(~found).sum():,} of {len(found):,} images left out: not fooled" if not found.all() else ""
         if few or lost:
@@ -139,10 +145,14 @@ class ByLBFGS(Work):
         return Measured(values, notes)
 
 
+def unbounded(subject: Benchmark) -> Classifier:
+    """Return the network without a box."""
+    return Classifier(subject.classifier.module, FREE, binary=subject.classifier.binary)
+
+
 def _classifier(work: ByDeepFool | ByFastGradientSign) -> Classifier:
     """The network with images and changed images in [0, 1], or without a box."""
-    classifier = work.subject.classifier
-    return classifier if work.boxed else Classifier(classifier.module, FREE, binary=classifier.binary)
+    return work.subject.classifier if work.boxed else unbounded(work.subject)
 
 
 def _within(boxed: bool) -> str:
@@ -154,7 +164,7 @@ def _prefix(method: str, boxed: bool) -> str:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """What attacking the test images gave, one number per image; `batch_seconds` one per batch, for an image."""
 
     size: Floats
@@ -164,8 +174,13 @@ class _Rows:
     iterations: Floats
     batch_seconds: Floats
 
+    @property
+    def relative(self) -> Floats:
+        """||r|| / ||x|| of each image, infinite where it is not fooled."""
+        return self.size / self.norm
 
-def _attacked(attack: Attack, classifier: Classifier, subject: Benchmark, threat: Lp) -> _Rows:
+
+def attacked(attack: Attack, classifier: Classifier, subject: Benchmark, threat: Lp) -> Rows:
     """Run an attack on every test image against the class that the network predicts for it."""
     parts: list[tuple[Floats, ...]] = []
     seconds: list[float] = []
@@ -179,14 +194,14 @@ def _attacked(attack: Attack, classifier: Classifier, subject: Benchmark, threat
             batch=subject.batch,
             ids=block.index,
         )
-        columns = (result.size, norms.size(block.images, 2), result.forward, result.backward, result.iterations)
+        columns = (result.size, norms.size(block.images, threat.p), result.forward, result.backward, result.iterations)
         parts.append(tuple(column.double().cpu().numpy() for column in columns))
         seconds.append(float(result.seconds.mean()))
     size, norm, forward, backward, iterations = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Rows(size, norm, forward, backward, iterations, np.asarray(seconds))
+    return Rows(size, norm, forward, backward, iterations, np.asarray(seconds))
 
 
-def _cost(rows: _Rows, prefix: str) -> tuple[dict[str, Estimate | str], dict[str, str]]:
+def _cost(rows: Rows, prefix: str) -> tuple[dict[str, Estimate | str], dict[str, str]]:
     """Passes and time of an image, and a note that tells forward from backward passes."""
     times = mean(rows.batch_seconds)
     low = max(times.low, 0.0) if times.has_interval else times.low

@@ -24,6 +24,8 @@ BEYOND = 1e-3
 """How far beyond the boundary, in logits, an image is led: in a batch of another size it is then judged the same."""
 DISTORTION = "distortion"
 """The key of the column of average distortions."""
+RIGHT = " (right before)"
+"""What the key of a network's other column ends with: its error on the images that it had right unchanged."""
 BATCH = 500
 SHOWN = 12
 """Images on the sheet of pictures."""
@@ -31,7 +33,7 @@ SHOWN = 12
 
 @dataclass(frozen=True)
 class Change:
-    """What is done to the test images in one row.
+    """What is done to the images in one row.
 
     Attributes:
         row: key of the row.
@@ -50,7 +52,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Distorted:
-    """What the attack made of the test images for one network.
+    """What the attack made of the images for one network.
 
     Attributes:
         images: changed, (n, c, h, w).
@@ -87,6 +89,8 @@ def other_classes(labels: Labels, classes: int, seed: int) -> Labels:
 
 def figure(table: Published, changes: Sequence[Change], row: str, key: str) -> Figure:
     """Return the paper's figure for a row and a column; that of the distortion may stand in the name of its row."""
+    if key.endswith(RIGHT):
+        return None
     name = next((change.published for change in changes if change.row == row), "")
     if key != DISTORTION or "average distortion" in table.columns:
         return table.figure(name, "average distortion" if key == DISTORTION else key)
@@ -133,11 +137,16 @@ class TransferMatrix:
         }
 
     def row(self, change: Change) -> Measured:
-        """Measure every network's error on the changed images, and their distortion."""
+        """Measure every network's error on the changed images, all and those it had right, and their distortion."""
         if change.row not in self._measured:
-            images, labels = self.networks.test
+            images, labels = self.networks.shown
             changed = self.changed(change)
-            values: dict[str, Estimate | str] = {key: self._error(key, changed, labels) for key in self.networks.models}
+            values: dict[str, Estimate | str] = {}
+            for key in self.networks.models:
+                wrong, before = self._wrong(key, changed, labels), self._wrong(key, images, labels)
+                values[key] = proportion(int(wrong.sum()), len(wrong))
+                right = int((~before).sum())
+                values[key + RIGHT] = proportion(int(wrong[~before].sum()), right) if right else "none right"
             size = distortion(changed - images).double().cpu().numpy()
             values[DISTORTION] = mean(size)
             notes, remark = dict[str, str](), ""
@@ -151,8 +160,8 @@ class TransferMatrix:
         return self._measured[change.row]
 
     def changed(self, change: Change) -> Images:
-        """Return the test images, changed."""
-        images, _ = self.networks.test
+        """Return the images, changed."""
+        images, _ = self.networks.shown
         if change.source is not None:
             found = self._found(change.source).images
             return found if change.stddev is None else amplified(images, found, change.stddev)
@@ -163,9 +172,9 @@ class TransferMatrix:
         return images + change.stddev * streams.normal(places, tuple(images.shape[1:]))
 
     def _found(self, key: str) -> Distorted:
-        """Lead every test image to a random class that is not its own, by the smallest change."""
+        """Lead every image to a random class that is not its own, by the smallest change."""
         if key not in self._distorted:
-            networks, (images, labels) = self.networks, self.networks.test
+            networks, (images, labels) = self.networks, self.networks.shown
             classifier = networks.classifier(key)
             targets = other_classes(labels, 10, networks.setting.seed)
             networks.setting.tell(f"{key}: L-BFGS on {len(images):,} images")
@@ -184,13 +193,10 @@ class TransferMatrix:
         return self._distorted[key]
 
     @torch.no_grad()
-    def _error(self, key: str, images: Images, labels: Labels) -> Estimate:
+    def _wrong(self, key: str, images: Images, labels: Labels) -> Tensor:
+        """Say which images a network gets wrong."""
         classifier = self.networks.classifier(key)
-        wrong = sum(
-            int((classifier.logits(some).argmax(1) != truth).sum())
-            for some, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True)
-        )
-        return proportion(wrong, len(labels))
+        return torch.cat([classifier.logits(some).argmax(1) for some in images.split(BATCH)]) != labels
 
     def drawings(self) -> Measured:
         """Draw both matrices, the measured and the published one, and the changed images."""
@@ -199,7 +205,7 @@ class TransferMatrix:
         paper = [change for change in self.changes if change.published]
         theirs = [[_fraction(figure(self.table, self.changes, change.row, key)) for key in columns] for change in paper]
         lengthened = " (×: amplified)" if any(one.source and one.stddev for one in self.changes) else ""
-        about = f"Error of the column's network on the test images changed as the row says{lengthened}"
+        about = f"Error of the column's network on the images changed as the row says{lengthened}"
         axes = ("images changed for", "shown to")
         figures: tuple[Drawing, ...] = (
             HeatMap(
@@ -215,13 +221,13 @@ class TransferMatrix:
         return Measured(figures=figures)
 
     def _sheet(self) -> Picture:
-        """Lay the first test images out, a row for each change."""
+        """Lay the first images out, a row for each change."""
         rows = [self.changed(change)[:SHOWN, 0].clamp(0, 1) for change in self.changes]
         sheet = torch.cat([torch.cat(list(row), 1) for row in rows], 0)
         names = "; ".join(f"{number}: {change.row}" for number, change in enumerate(self.changes, 1))
         return Picture(
             "The changed images",
-            f"The first {SHOWN} test images, row by row. {names}.",
+            f"The first {SHOWN} images, row by row. {names}.",
             encoded(sheet.cpu().numpy(), 2),
             f"{len(rows)} rows of handwritten digits; most changes are hard to see, noise and amplified changes easy.",
         )
