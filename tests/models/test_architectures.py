@@ -9,7 +9,6 @@ from brittle.models.architectures import Normalise
 WEIGHTS = {
     "ae400-10": 400 * 785 + 10 * 401,
     "allconv-cifar": 1369738,
-    "allconv-cifar-quarter": 24 * 28 + 2 * 24 * 217 + 48 * 217 + 3 * 48 * 433 + 48 * 49 + 10 * 49,
     "digits-lenet": 16 * 26 + 32 * (16 * 25 + 1) + 128 * 513 + 10 * 129,
     "fc10": 10 * 785,
     "fc100-100-10": 100 * 785 + 100 * 101 + 10 * 101,
@@ -24,9 +23,7 @@ WEIGHTS = {
     "mnist-b": 128 * 10 + 64 * (128 * 9 + 1) + 128 * 50177 + 10 * 129,
     "mnist-b-quarter": 32 * 10 + 16 * (32 * 9 + 1) + 32 * 12545 + 10 * 33,
     "nin-cifar": 966986,
-    "nin-cifar-quarter": 63770,
     "vgg16-cifar": 19990602,
-    "vgg16-cifar-quarter": 1256730,
 }
 
 

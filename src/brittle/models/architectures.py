@@ -90,44 +90,36 @@ def _mlpconv(channels: tuple[int, int, int, int], kernel: int) -> list[nn.Module
     return layers
 
 
-def nin_cifar(part: int = 1) -> nn.Sequential:
+def nin_cifar() -> nn.Sequential:
     """Network in Network for CIFAR-10, 3 x 32 x 32 (Lin, Chen, Yan 2014): three mlpconv blocks, global average pooling.
 
     Its last layer has a ReLU before the pooling, as in the authors' network: logits are never negative.
-
-    Args:
-        part: divides the numbers of channels, for a smaller network of the same kind.
     """
-    wide, middle, narrow = 192 // part, 160 // part, 96 // part
     return nn.Sequential(
         Normalise(*CIFAR_SCALE),
-        *_mlpconv((3, wide, middle, narrow), 5),
+        *_mlpconv((3, 192, 160, 96), 5),
         *(nn.MaxPool2d(3, 2, ceil_mode=True), nn.Dropout(0.5)),
-        *_mlpconv((narrow, wide, wide, wide), 5),
+        *_mlpconv((96, 192, 192, 192), 5),
         *(nn.AvgPool2d(3, 2, ceil_mode=True), nn.Dropout(0.5)),
-        *_mlpconv((wide, wide, wide, 10), 3),
+        *_mlpconv((192, 192, 192, 10), 3),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
 
 
-def allconv_cifar(part: int = 1) -> nn.Sequential:
+def allconv_cifar() -> nn.Sequential:
     """The all-convolutional network for CIFAR-10, 3 x 32 x 32, with the dropout of the one-pixel paper.
 
     Springenberg et al. 2015 (All-CNN-C); Su, Vargas, Sakurai 2019 take it with a single dropout of 0.3. The seventh
     convolution has stride 1 and no padding, which leaves the 6 x 6 that both papers average over. First weights are
     drawn as by He et al. 2015 (equation 10), for with torch's own the loss stays where it is.
-
-    Args:
-        part: divides the numbers of channels, for a smaller network of the same kind.
     """
-    few, many = 96 // part, 192 // part
     network = nn.Sequential(
         Normalise(*CIFAR_SCALE),
-        *(nn.Conv2d(3, few, 3, padding=1), nn.ReLU(), nn.Conv2d(few, few, 3, padding=1), nn.ReLU()),
-        *(nn.Conv2d(few, few, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Conv2d(few, many, 3, padding=1), nn.ReLU(), nn.Conv2d(many, many, 3, padding=1), nn.ReLU()),
-        *(nn.Dropout(0.3), nn.Conv2d(many, many, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Conv2d(many, many, 3), nn.ReLU(), nn.Conv2d(many, many, 1), nn.ReLU(), nn.Conv2d(many, 10, 1)),
+        *(nn.Conv2d(3, 96, 3, padding=1), nn.ReLU(), nn.Conv2d(96, 96, 3, padding=1), nn.ReLU()),
+        *(nn.Conv2d(96, 96, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.Conv2d(96, 192, 3, padding=1), nn.ReLU(), nn.Conv2d(192, 192, 3, padding=1), nn.ReLU()),
+        *(nn.Dropout(0.3), nn.Conv2d(192, 192, 3, stride=2, padding=1), nn.ReLU()),
+        *(nn.Conv2d(192, 192, 3), nn.ReLU(), nn.Conv2d(192, 192, 1), nn.ReLU(), nn.Conv2d(192, 10, 1)),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     )
     for layer in network:
@@ -137,26 +129,23 @@ def allconv_cifar(part: int = 1) -> nn.Sequential:
     return network
 
 
-def vgg16_cifar(part: int = 1) -> nn.Sequential:
+def vgg16_cifar() -> nn.Sequential:
     """VGG16 for CIFAR-10, 3 x 32 x 32, with two layers of 2048 units as in the one-pixel paper.
 
     Simonyan, Zisserman 2015; Su, Vargas, Sakurai 2019. Deviation: batch normalisation after every convolution, without
     which thirteen of them hardly begin to learn from random weights.
-
-    Args:
-        part: divides the numbers of channels and units, for a smaller network of the same kind.
     """
     layers: list[nn.Module] = [Normalise(*CIFAR_SCALE)]
-    before, last, units = 3, 512 // part, 2048 // part
-    for width, count in ((64 // part, 2), (128 // part, 2), (256 // part, 3), (last, 3), (last, 3)):
+    before = 3
+    for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(count):
             layers += [nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
             before = width
         layers.append(nn.MaxPool2d(2))
     return nn.Sequential(
         *layers,
-        *(nn.Flatten(), nn.Linear(last, units), nn.ReLU(), nn.Dropout(0.5)),
-        *(nn.Linear(units, units), nn.ReLU(), nn.Dropout(0.5), nn.Linear(units, 10)),
+        *(nn.Flatten(), nn.Linear(512, 2048), nn.ReLU(), nn.Dropout(0.5)),
+        *(nn.Linear(2048, 2048), nn.ReLU(), nn.Dropout(0.5), nn.Linear(2048, 10)),
     )
 
 
@@ -269,7 +258,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     for architecture in (
         Architecture("ae400-10", (1, 28, 28), 10, partial(sigmoid_network, 400), digits=True),
         Architecture("allconv-cifar", (3, 32, 32), 10, allconv_cifar),
-        Architecture("allconv-cifar-quarter", (3, 32, 32), 10, partial(allconv_cifar, 4)),
         Architecture("digits-lenet", (1, 28, 28), 10, digits_lenet, shipped=True, digits=True),
         Architecture("fc10", (1, 28, 28), 10, sigmoid_network, digits=True),
         Architecture("fc100-100-10", (1, 28, 28), 10, partial(sigmoid_network, 100, 100), digits=True),
@@ -284,9 +272,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture("mnist-b", (1, 28, 28), 10, mnist_b, digits=True),
         Architecture("mnist-b-quarter", (1, 28, 28), 10, partial(mnist_b, 4), digits=True),
         Architecture("nin-cifar", (3, 32, 32), 10, nin_cifar),
-        Architecture("nin-cifar-quarter", (3, 32, 32), 10, partial(nin_cifar, 4)),
         Architecture("vgg16-cifar", (3, 32, 32), 10, vgg16_cifar),
-        Architecture("vgg16-cifar-quarter", (3, 32, 32), 10, partial(vgg16_cifar, 4)),
     )
 }
 """Every architecture that can be built by name."""

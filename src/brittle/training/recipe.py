@@ -87,14 +87,9 @@ SIGMOID = PlainTraining(epochs=40, batch=128, optimiser="adam", rate=3e-3, decay
 ADAM = PlainTraining(epochs=5, batch=50, optimiser="adam", rate=1e-4, schedule="constant", decay=0.0)
 """Of the published code of Alaifari et al. 2019 for both of their MNIST networks; its epochs are "for precision" to be
 raised, to 84 for the 100,000 steps of Madry et al. 2018."""
-QUARTER = PlainTraining(
-    epochs=6, batch=128, optimiser="adam", rate=2e-3, decay=0.0, shift=2, flip=True, precision="mixed"
-)
-"""Ours, for networks of CIFAR-10 with a quarter of the published channels: a few minutes of a processor each."""
 RECIPES: dict[str, PlainTraining] = {
     "ae400-10": SIGMOID,
     "allconv-cifar": PlainTraining(epochs=160, batch=128, rate=0.01, decay=1e-3, shift=4, flip=True, schedule="steps"),
-    "allconv-cifar-quarter": QUARTER,
     "digits-lenet": PlainTraining(epochs=20, batch=32, rate=0.02, shift=2, threads=1),
     "fc10": PlainTraining(epochs=20, batch=128, rate=0.02, decay=2e-4, threads=1),
     "fc100-100-10": SIGMOID,
@@ -109,8 +104,6 @@ RECIPES: dict[str, PlainTraining] = {
     "mnist-b": ADAM,
     "mnist-b-quarter": ADAM,
     "nin-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
-    "nin-cifar-quarter": QUARTER,
     "vgg16-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
-    "vgg16-cifar-quarter": QUARTER,
 }
 """The settings that each built-in architecture is trained with when none are given."""
