@@ -161,5 +161,5 @@ def test_the_table_without_networks_has_every_published_figure(tmp_path):
     assert sum(row in of_the_paper for row in shown) == 3 * 4 + 3 + 6
     notes = {row.key: " ".join(row.notes) for row in result.rows}
     assert "needs cifar10_lenet.pt2: give the folder that holds it with --models" in notes["LeNet (CIFAR-10)"]
-    assert "needs cifar10/train.parquet" in notes["AllConv (CIFAR-10)"]
+    assert "needs allconv-cifar.safetensors" in notes["AllConv (CIFAR-10)"]
     assert not any(isinstance(entry.measured, Estimate) for entry in result.entries.values())

@@ -22,7 +22,6 @@ from brittle.studies.one_pixel.sizes import (
 )
 from brittle.studies.shared.fetched import FetchedBenchmark
 from brittle.studies.shared.subject import Benchmark
-from brittle.studies.shared.untrained import Untrained
 
 _PAPERS = {ALLCONV: "AllConv", NIN: "NiN", VGG16: "VGG16"}
 _BVLC, _UNNAMED = "BVLC AlexNet (ImageNet)", "Three and five pixels (CIFAR-10)"
@@ -102,15 +101,10 @@ def _works(subject: Benchmark) -> list[Cell]:
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
-    """Return the pieces of work: for each network its accuracy and the attack by pixels, or why there are none."""
+    """Return the pieces of work: for each network its accuracy and the attack by pixels."""
     found: list[Cell] = []
     for origin in SMALL_PICTURES:
-        subject = Benchmark(origin, setting)
-        if subject.given is not None or subject.trains or not origin.architecture:
-            found += _works(subject)
-        else:
-            work = Untrained(subject)
-            found.append(Cell(origin.row, work.name, work.measure, work.identity))
+        found += _works(Benchmark(origin, setting))
     for subject in (Benchmark(PHOTOGRAPHS, setting), FetchedBenchmark(FETCHED, setting)):
         row = subject.origin.row
         works = (Accuracy(subject), AwayByOne(subject))
