@@ -24,6 +24,7 @@ SHAPES = {
     "lbfgs_cross_model": (7, 8),
     "lbfgs_cross_training_set": (3, 8),
     "destruction_rate": (4, 12),
+    "physical_accuracy": (8, 6),
     "madry_mnist": (5, 17),
     "one_pixel": (4, 4),
     "jsma": (0, 0),
