@@ -103,7 +103,7 @@ class ByPixels(Work):
             if count.any()
             else "no success",
             "classes": mean(count, bounds=(0, reached.shape[1])),
-            "queries": mean(queries),
+            "queries": mean(queries, bounds=(0, most(self.size.attack))),
         }
         return {f"{self.pixels}.{key}": value for key, value in values.items()}
 
@@ -139,9 +139,14 @@ class AwayByOne(Work):
                 "1.images": f"{len(found):,}",
                 "1.direct": proportion(broken, len(found)),
                 "1.confidence": mean(confidence, bounds=(0, 1)) if broken else "no success",
-                "1.queries": mean(found.forward.double().cpu().numpy()),
+                "1.queries": mean(found.forward.double().cpu().numpy(), bounds=(0, most(self.size.attack))),
             }
         )
+
+
+def most(attack: OnePixel) -> int:
+    """Return the most passes of a search: every candidate, and the two that `run` makes before and after."""
+    return attack.population * (attack.generations + 1) + 2
 
 
 def sample(subject: Benchmark, count: int) -> tuple[Images, Labels, Tensor]:
