@@ -38,8 +38,8 @@ L2 = Lp(2, 2000 / 255)
 """The paper's radius in the 2-norm, 2,000 on the scale of 0 to 255, for images of 3 x 224 x 224; kept at every size."""
 FAST = UniversalAscent()
 """The fast solver, with which the studies make their perturbations."""
-BATCH = 50
-"""Photographs in one forward pass."""
+BATCH = 10
+"""Photographs in one forward pass: of more the layers no longer fit into a processor's cache, and each takes longer."""
 HALVES = (
     f"X and the held-out images are disjoint halves of one sample of ImageNet ({SAMPLE}), drawn by the seed; at the "
     "small scale the first images of either half. The paper has 10,000 training images and the 50,000 of validation. "
