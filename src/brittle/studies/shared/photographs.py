@@ -100,11 +100,19 @@ class Photographs:
         Raises:
             DataError: fewer than two.
         """
-        fit = Fit(*(self.network.input_shape or (3, 224, 224)))
-        source = open_source(str(self.setting.data_file(SAMPLE)), fit=fit)
+        source = self._opened(self.view.images or SAMPLE)
         if len(source) < 2:
             raise DataError(f"{source.spec} holds {len(source)} images; expected at least 2, for X and held-out ones")
         return source
+
+    @cached_property
+    def training(self) -> Source:
+        """Where the images of X are from: the photographs themselves, or a file of their own."""
+        return self._opened(self.view.training) if self.view.training else self.source
+
+    def _opened(self, name: str) -> Source:
+        fit = Fit(*(self.network.input_shape or (3, 224, 224)))
+        return open_source(str(self.setting.data_file(name)), fit=fit)
 
     @property
     def names(self) -> Sequence[str]:
@@ -119,7 +127,10 @@ class Photographs:
     @cached_property
     def _halves(self) -> tuple[Tensor, Tensor]:
         """Positions of the images of X and of the held-out ones."""
-        first, second = shuffled(self.source, self.setting).tensor_split(2)
+        if self.view.training:
+            first, second = (shuffled(source, self.setting) for source in (self.training, self.source))
+        else:
+            first, second = shuffled(self.source, self.setting).tensor_split(2)
         if self.setting.scale == "paper" or self.most is None:
             return first, second
         return first[: self.most[0]], second[: self.most[1]]
@@ -127,25 +138,25 @@ class Photographs:
     @cached_property
     def given(self) -> ImageSet:
         """The images X, from which a perturbation is made."""
-        return self._read(self._halves[0])
+        return self._read(self.training, self._halves[0])
 
     @cached_property
     def held_out(self) -> ImageSet:
         """Images that no perturbation is made from."""
-        return self._read(self._halves[1])
+        return self._read(self.source, self._halves[1])
 
     def first(self, count: int) -> ImageSet:
         """Return the first images of X."""
         return ImageSet(self.classifier, self.given.images[:count], BATCH)
 
-    def _read(self, positions: Tensor) -> ImageSet:
-        return ImageSet(self.classifier, read_photographs(self.source, positions)[0], BATCH)
+    def _read(self, source: Source, positions: Tensor) -> ImageSet:
+        return ImageSet(self.classifier, read_photographs(source, positions)[0], BATCH)
 
     def identity(self) -> dict[str, object]:
         """Everything of network and images that determines a figure."""
         return {
             "network": self.network.digest,
-            "data": self.source.digest(),
+            "data": [source.digest() for source in dict.fromkeys((self.training, self.source))],
             "fit": asdict(self.source.fit),
             "images": [len(half) for half in self._halves],
             "seed": self.setting.seed,
