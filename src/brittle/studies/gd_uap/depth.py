@@ -45,7 +45,9 @@ def _said(scale: str) -> str:
 NOTES = (
     "Scenes of spheres and boxes on a floor before a wall are drawn by casting a ray through every pixel, so that "
     "their depth is exact; the networks, encoder-decoders of convolutions, are trained by the study on other scenes. "
-    "Errors are against the true depth (Eigen et al. 2014), means over test scenes of each scene's figure.",
+    "Errors are against the true depth (Eigen et al. 2014), means over test scenes of each scene's figure. In training "
+    "the pictures have faint noise, as photographs do (a standard deviation of "
+    f"{TRAINING['small'].noise:g}); networks trained without any were harmed by noise as much as by the perturbations.",
     "The published figures are of Monodepth on photographs of streets (KITTI), with VGG and ResNet-50 as encoders; the "
     "plain network stands for the first, one with links around every two convolutions for the second. Depths here lie "
     "between about 1 and 10, there up to 80 metres, so that sq rel and rmse are of other sizes; what may be compared "

@@ -29,6 +29,8 @@ class DepthTraining:
         epochs: over the scenes.
         batch: scenes in a step.
         rate: Adam's at the start; it falls to 0 on a cosine.
+        noise: standard deviation of Gaussian noise in the pictures while it is trained, as cameras have some: a network
+            that has never seen any falls for every change.
         residual: whether two convolutions at a time have a link around them, as in residual networks.
         seed: of first weights and of the order.
     """
@@ -39,6 +41,7 @@ class DepthTraining:
     epochs: int = 16
     batch: int = 20
     rate: float = 3e-3
+    noise: float = 0.02
     residual: bool = False
     seed: int = 0
 
@@ -131,8 +134,9 @@ def train_depth(
     for epoch in range(1, training.epochs + 1):
         losses: list[float] = []
         for rows in torch.randperm(len(images), generator=generator).split(training.batch):
+            noise = torch.randn(len(rows), *images.shape[1:], generator=generator).to(images)
             with torch.enable_grad():
-                loss = (network(images[rows]).log() - logs[rows]).abs().mean()
+                loss = (network(images[rows] + training.noise * noise).log() - logs[rows]).abs().mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

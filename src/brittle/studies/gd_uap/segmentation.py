@@ -1,7 +1,7 @@
 """Perturbations of a network that segments photographs, data-free ones and others, beside noise of equal norm."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -167,7 +167,7 @@ class Perturbed:
         return Picture(
             f"{self.row}: segmentations",
             "For some photographs: as it is, its segmentation, with the perturbation, its segmentation then. Colours "
-            "are those of Pascal VOC; black is background.",
+            "are those of Pascal VOC; black is background, green a sofa.",
             encoded(np.concatenate(rows, 0)),
             f"{len(rows)} photographs with their segmentations before and after the perturbation.",
         )
@@ -192,11 +192,18 @@ def _values(which: str, counts: Integers, noise: Integers) -> dict[str, Estimate
         return (1 - iou(samples)) / np.maximum(1 - iou(samples, noise), 1e-9)
 
     return {
-        f"{which}.agreement": jackknife(rows, agreeing),
-        f"{which}.iou": jackknife(rows, iou),
-        f"{which}.lost": jackknife(rows, lambda samples: 1 - iou(samples)),
+        f"{which}.agreement": _fraction(jackknife(rows, agreeing)),
+        f"{which}.iou": _fraction(jackknife(rows, iou)),
+        f"{which}.lost": _fraction(jackknife(rows, lambda samples: 1 - iou(samples))),
         f"{which}.times": jackknife(rows, times),
     }
+
+
+def _fraction(estimate: Estimate) -> Estimate:
+    """Leave out of an interval what no fraction can be."""
+    if not estimate.has_interval:
+        return estimate
+    return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
