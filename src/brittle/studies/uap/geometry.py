@@ -87,8 +87,8 @@ NOTES = (
     "mean over draws, its interval is over images. The length 2000/255 is the paper's; at the smaller image sizes it "
     "is a larger change of every pixel, at which any vector fools many images. The other length is the one of those "
     f"drawn at which the rate in the whole space comes nearest to the paper's {100 * FAINT:g} %. All rates are of "
-    "held-out images, of which no normal was taken. The paper has tens of thousands of normals; of the 110 at the small "
-    "scale the 100 leading directions are nearly all, so that little is left to choose.",
+    "held-out images, of which no normal was taken. Of the 110 normals of the small scale the 100 leading directions "
+    "are nearly all, so that little is left to choose.",
     f"Directions against length: {FAST!r} with that radius and its direction at other lengths; the sum of DeepFool's "
     "changes of X; the sum of the gradients of the cross-entropy, each of length 1, at the images of X; DeepFool's "
     "change of one image; the mean image of X, which is nearly grey, so that it makes all brighter; the random "
