@@ -1,6 +1,7 @@
 """Photographs: a network of ImageNet with the images X that a perturbation is made from, and held-out ones."""
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -38,8 +39,11 @@ L2 = Lp(2, 2000 / 255)
 """The paper's radius in the 2-norm, 2,000 on the scale of 0 to 255, for images of 3 x 224 x 224; kept at every size."""
 FAST = UniversalAscent()
 """The fast solver, with which the studies make their perturbations."""
-BATCH = 50
-"""Photographs in one forward pass."""
+PASS = 10 * 3 * 224 * 224
+"""Values of the images in one forward pass: of more the layers no longer fit into a processor's cache, and each image
+takes longer."""
+MOST = 100
+"""Images in one forward pass at most."""
 HALVES = (
     f"X and the held-out images are disjoint halves of one sample of ImageNet ({SAMPLE}), drawn by the seed; at the "
     "small scale the first images of either half. The paper has 10,000 training images and the 50,000 of validation. "
@@ -147,10 +151,11 @@ class Photographs:
 
     def first(self, count: int) -> ImageSet:
         """Return the first images of X."""
-        return ImageSet(self.classifier, self.given.images[:count], BATCH)
+        return ImageSet(self.classifier, self.given.images[:count], self.given.batch)
 
     def _read(self, source: Source, positions: Tensor) -> ImageSet:
-        return ImageSet(self.classifier, read_photographs(source, positions)[0], BATCH)
+        images = read_photographs(source, positions)[0]
+        return ImageSet(self.classifier, images, batch_of(images.shape[1:]))
 
     def identity(self) -> dict[str, object]:
         """Everything of network and images that determines a figure."""
@@ -235,6 +240,16 @@ def _channels_last(network: Network) -> Network:
         if weight.ndim == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def batch_of(shape: Sequence[int]) -> int:
+    """Return how many images of a shape are asked about in one forward pass.
+
+    Example:
+        >>> batch_of((3, 224, 224)), batch_of((3, 128, 128)), batch_of((3, 32, 32))
+        (10, 30, 100)
+    """
+    return max(1, min(MOST, PASS // math.prod(shape)))
 
 
 def shuffled(source: Source, setting: Setting) -> Tensor:
