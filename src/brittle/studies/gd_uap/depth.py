@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from torch import Tensor
 
-from brittle.metrics import DepthErrors, Estimate, jackknife, mean, without_interval
+from brittle.metrics import DepthErrors, Estimate, jackknife, mean
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import Figure, published
@@ -32,7 +32,7 @@ COLUMNS = (
     Column("within1", "δ < 1.25", "percent", _WITHIN),
     Column("within2", "δ < 1.25²", "percent", _WITHIN),
     Column("within3", "δ < 1.25³", "percent", _WITHIN),
-    Column("times", "rise of abs rel, times that by noise", "ratio", _HARM),
+    Column("times", "abs rel, times that of unchanged scenes", "ratio", _HARM),
 )
 
 
@@ -106,7 +106,7 @@ class Changed:
             perturbation, errors = (None, clean) if self.what == CLEAN else (subject.world.noise, noisy)
         values = _values(errors)
         if self.what != CLEAN:
-            values["times"] = _times(errors.absolute, noisy.absolute, clean.absolute)
+            values["times"] = _times(errors.absolute, clean.absolute)
         return Measured(values, figures=(self._sheet(perturbation),))
 
     def _sheet(self, perturbation: Tensor | None) -> Picture:
@@ -150,17 +150,14 @@ def _values(errors: DepthErrors) -> dict[str, Estimate | str]:
     return values | {f"within{power}": mean(errors.within[:, power - 1], bounds=(0, 1)) for power in (1, 2, 3)}
 
 
-def _times(errors: Floats, noisy: Floats, clean: Floats) -> Estimate | str:
-    """How many times as much a change raises the mean error as noise does; no interval where noise may do no harm."""
-    if noisy.mean() <= clean.mean():
-        return "noise does no harm"
+def _times(errors: Floats, clean: Floats) -> Estimate:
+    """How many times the mean error of the same scenes as they are."""
 
     def ratio(samples: Floats) -> Floats:
         rows = samples.astype(np.int64)
-        return (errors - clean)[rows].mean(1) / np.maximum((noisy - clean)[rows].mean(1), 1e-9)
+        return errors[rows].mean(1) / np.maximum(clean[rows].mean(1), 1e-9)
 
-    found = jackknife(np.arange(len(errors), dtype=np.float64), ratio)
-    return found if mean(noisy - clean).low > 0 else without_interval(found.value, found.n)
+    return jackknife(np.arange(len(errors), dtype=np.float64), ratio)
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
@@ -179,6 +176,9 @@ def _published(row: str, column: str) -> Figure:
     return round(100 * figure, 1) if column.startswith("within") and isinstance(figure, float) else figure
 
 
+_WHY = "noise as in training does no harm to these networks, and the data prior is no stronger than the range prior"
+
+
 def _orders() -> tuple[Order, ...]:
     """What the authors' table shows."""
     found: list[Order] = []
@@ -186,10 +186,10 @@ def _orders() -> tuple[Order, ...]:
         rows = [key_of(what, kind) for what in (CLEAN, NOISE, RANGE, DATA)]
         for column, name in (("absolute", "abs rel"), ("rmse", "rmse")):
             text = f"{encoder}: {name} grows from unchanged images over noise and range prior to data prior"
-            found.append(Order(text, tuple((row, column) for row in rows)))
+            found.append(Order(text, tuple((row, column) for row in rows), _WHY))
         near = [rows[2], rows[3], rows[1], rows[0]]
         text = f"{encoder}: the range prior leaves the fewest pixels within 1.25 of the truth, then the data prior"
-        found.append(Order(text, tuple((row, "within1") for row in near)))
+        found.append(Order(text, tuple((row, "within1") for row in near), _WHY))
     worse = ((MEAN, "absolute"), (key_of(DATA, "residual"), "absolute"))
     return (*found, Order("Resnet50: with the data prior, abs rel is worse than the mean of the training set's", worse))
 
@@ -213,5 +213,5 @@ GD_UAP_DEPTH = Study(
     notes=NOTES,
     of="Scenes with",
     orders=_orders(),
-    minutes={"small": 4},
+    minutes={"small": 3},
 )

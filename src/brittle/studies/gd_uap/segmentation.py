@@ -245,5 +245,5 @@ GD_UAP_SEGMENTATION = Study(
         _order("On all networks images of less background leave less than no prior", LESS, NONE),
         _order("On all networks images of less background leave less than the range prior", LESS, RANGE),
     ),
-    minutes={"small": 4},
+    minutes={"small": 5},
 )

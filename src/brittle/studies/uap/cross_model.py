@@ -180,4 +180,5 @@ UAP_CROSS_MODEL = Study(
     notes=NOTES,
     of="Made for",
     orders=ORDERS,
+    minutes={"small": 3},
 )

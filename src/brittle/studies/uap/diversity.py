@@ -131,4 +131,5 @@ UAP_DIVERSITY = Study(
     published=_published,
     notes=NOTES,
     orders=ORDERS,
+    minutes={"small": 2.5},
 )

@@ -186,4 +186,5 @@ UAP_FOOLING = Study(
     published=_published,
     notes=NOTES,
     orders=ORDERS,
+    minutes={"small": 9},
 )

@@ -141,4 +141,5 @@ UAP_LABELS = Study(
     published=_published,
     notes=NOTES,
     orders=ORDERS,
+    minutes={"small": 1},
 )

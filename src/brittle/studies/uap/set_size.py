@@ -175,4 +175,5 @@ UAP_SET_SIZE = Study(
     published=_published,
     notes=NOTES,
     orders=ORDERS,
+    minutes={"small": 4.5},
 )
