@@ -27,8 +27,6 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.runs.defence import DefenceSummary
     from brittle.runs.finding import Finding, Health
     from brittle.runs.summary import AttackSummary, Summary
-    from brittle.studies.bench.overview import Overview
-    from brittle.studies.bench.result import StudyResult
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
@@ -271,47 +269,3 @@ def fail(message: str) -> None:
 def tell(line: str, fraction: float | None = None) -> None:
     """Print a line of progress, with the fraction of the whole that is done."""
     say(line) if fraction is None else say((f"{fraction:4.0%}", "dim"), f" {line}")
-
-
-def show_overview(overview: Overview) -> None:
-    """Print a line for each study: what was found again of the published figures."""
-    from brittle.studies.bench.overview import OUTCOMES
-    from brittle.words import time_in_words
-
-    table = Table(
-        "study", "published", "beside", "inside", "kept", "open", "reversed", "time", box=None, padding=(0, 1)
-    )
-    for line in overview.lines:
-        pairs = line.pairs or {}
-        counts = [line.published, line.beside, line.inside, *(pairs.get(one, 0) for one in OUTCOMES[:3])]
-        row = [line_of(str(one)) for one in counts] if not line.failed else [line_of("–")] * len(counts)
-        table.add_row(line_of(line.name), *row, line_of(time_in_words(line.seconds)))
-    Console(highlight=False).print(table)
-    for line in overview.lines:
-        if line.failed:
-            console.print(line_of((f"{line.name}: {line.failed}", "dim")))
-    console.print(line_of(overview.sentence()))
-
-
-def show_study(result: StudyResult) -> None:
-    """Print a study network by network, measured beside published, with every note."""
-    from brittle.studies.bench.comparison import Comparison
-    from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
-
-    written = sheets(result)
-    kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
-    for number, row in enumerate(rows_here(result)):
-        table = Table("", *kinds, title=line_of(row.title), title_justify="left", box=None, padding=(0, 2))
-        for sheet in written:
-            lines: dict[str, dict[str, Text]] = {}
-            for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
-                if place.line != NOTHING:
-                    lines.setdefault(what, {})[kind] = line_of(place.line)
-            for what, texts in lines.items():
-                table.add_row(line_of(what), *(texts.get(kind, "") for kind in kinds))
-        Console(highlight=False).print(table)
-        for note in row.notes:
-            console.print(line_of((f"  {note}", "dim")))
-    for note in (elsewhere(result), *Comparison(result).lines(), *result.study.notes):
-        if note:
-            console.print(line_of(note))

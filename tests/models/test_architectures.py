@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from brittle.models import ARCHITECTURES
-from brittle.models.architectures import Normalise
+from brittle.models.normalise import Normalise
 
 WEIGHTS = {
     "ae400-10": 400 * 785 + 10 * 401,

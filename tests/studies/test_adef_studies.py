@@ -1,20 +1,25 @@
 """The studies of deformations on a few digits: figures agree with the attempts that they are made of."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from brittle import ADef, Flow, run
+from brittle import PGD, ADef, Flow, run
 from brittle.errors import MissingExtra
 from brittle.metrics import Estimate
 from brittle.studies import Setting, run_study
 from brittle.studies.adef import adversarial_training as adef_adversarial_training
+from brittle.studies.adef import deformations, table
 from brittle.studies.adef import scattering as adef_scattering
-from brittle.studies.adef.adversarial_training import Size, hardened
-from brittle.studies.adef.deformations import ORIGINS, DeformationWork, Deformed
+from brittle.studies.adef.adversarial_training import SIZES, hardened
+from brittle.studies.adef.deformations import AS_PUBLISHED, DeformationWork, Deformed, subjects
 from brittle.studies.bench.drawing import Curves, Picture
+from brittle.studies.shared.hardened import HardenedBenchmark
+from brittle.studies.shared.networks import ORIGINS
+from brittle.studies.shared.shipped import ShippedBenchmark
 from brittle.studies.shared.subject import Benchmark
 from brittle.training.recipe import PlainTraining
 
@@ -62,9 +67,18 @@ def test_every_setting_has_an_identity_of_its_own(subject):
     assert len({str(sorted(one.identity().items(), key=str)) for one in settings}) == len(settings)
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """A small network in the place of MNIST-A, trained in no time, and few steps."""
+    monkeypatch.setattr(deformations, "_DIGITS", replace(deformations._DIGITS, architecture="digits-lenet"))
+    monkeypatch.setitem(deformations.TRAINING, "small", PlainTraining(8, 16, "adam", 1e-3, decay=0.0))
+    for module in (table, adef_adversarial_training):
+        monkeypatch.setattr(module, "AS_PUBLISHED", replace(deformations.AS_PUBLISHED, steps=10))
+
+
 @pytest.mark.parametrize("name", ["adef", "adef-norms", "adef-targeted"])
-def test_the_tables_are_filled_for_the_network_at_hand_and_say_what_is_missing(few_digits, models, tmp_path, name):
-    result = run_study(name, tmp_path, data=few_digits, models=models)
+def test_the_tables_are_filled_for_the_network_at_hand_and_say_what_is_missing(few_digits, tmp_path, quick, name):
+    result = run_study(name, tmp_path, data=few_digits)
     rows = [row.key for row in result.rows if row.key.startswith("MNIST-CNN")]
     for row in rows:
         measured = {column.key: result.entry(row, column.key).measured for column in result.columns}
@@ -74,22 +88,35 @@ def test_the_tables_are_filled_for_the_network_at_hand_and_say_what_is_missing(f
     if name == "adef":
         assert result.entry("MNIST-CNN", "success").published == 99.90
         assert result.entry("Inception-v3", "iterations").published == 4.050
-        assert result.missing == 2
+        assert result.entry("SqueezeNet 1.0", "iterations").published == 4.050
+        assert result.entry("MobileNet v2", "accuracy").published == 76.97
+        assert result.missing == 4
+        missing = " ".join(note for row in result.rows if row.key == "ResNet-101" for note in row.notes)
+        assert "as torchvision:resnet101" in missing
     if name == "adef-norms":
         assert isinstance(result.figures[0], Curves)
-    assert run_study(name, tmp_path, data=few_digits, models=models).computed == 0
+    assert run_study(name, tmp_path, data=few_digits).computed == 0
 
 
-def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeypatch):
-    tiny = Size(30, PlainTraining(1, 10, "adam", 1e-3, decay=0.0), 1, 0.1, 0.5)
-    few = replace(adef_adversarial_training.AS_PUBLISHED, steps=10)
-    monkeypatch.setattr(adef_adversarial_training, "AS_PUBLISHED", few)
-    monkeypatch.setattr(adef_adversarial_training, "SIZES", {"small": tiny, "paper": tiny})
+def test_beside_the_published_figures_stands_the_published_attack():
+    assert (AS_PUBLISHED.candidates, AS_PUBLISHED.nudge, AS_PUBLISHED.stride) == (9, 0, float("inf"))
+    setting = Setting(None, None, "small", "cpu", 0, Path())
+    work = table.Table(subjects(setting)["MNIST-CNN"])
+    assert work.theirs.attack == AS_PUBLISHED
+    assert work.ours.attack == ADef()
+
+
+def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeypatch, quick):
+    tiny = PlainTraining(1, 10, "adam", 1e-3, decay=0.0)
+    small = replace(SIZES["small"], settings=dict.fromkeys(("PGD", "ADef"), tiny), images={"PGD": 30, "ADef": 30})
+    small = replace(small, adef=replace(small.adef, attack=ADef(steps=2)), suffix="", shipped=(), test=12)
+    monkeypatch.setattr(adef_adversarial_training, "SIZES", {"small": small})
+    monkeypatch.setattr(adef_adversarial_training, "JUDGE", PGD(steps=3, step_size=0.1))
     names = dict.fromkeys(("MNIST-A", "MNIST-B"), "digits-lenet")
     monkeypatch.setattr(adef_adversarial_training, "_ARCHITECTURES", names)
     setting = Setting(few_digits, None, "small", "cpu", 0, tmp_path)
-    kinds = {row: type(hardened(row, setting).training.attack).__name__ for row in adef_adversarial_training.ROWS}
-    assert list(kinds.values()) == ["PGD", "ADef", "PGD", "ADef"]
+    kinds = {row: type(hardened(row, setting).training).__name__ for row in adef_adversarial_training.ROWS}
+    assert list(kinds.values()) == ["AccumulatedTraining", "AdversarialTraining"] * 2
     result = run_study("adef-adversarial-training", tmp_path, data=few_digits)
     assert result.missing == 0
     for row, figures in (("MNIST-A (PGD)", (98.36, 5.81, 6.67)), ("MNIST-B (ADef)", (98.79, 100.0, 45.07))):
@@ -98,8 +125,18 @@ def test_networks_are_trained_on_what_the_row_says(few_digits, tmp_path, monkeyp
     assert len(list((tmp_path / "networks").glob("*/weights.safetensors"))) == 2
 
 
+def test_the_robust_network_of_the_package_is_taken_where_the_paper_is_too_long(tmp_path):
+    setting = Setting(None, None, "small", "cpu", 0, tmp_path)
+    assert isinstance(hardened("MNIST-A (PGD)", setting), ShippedBenchmark)
+    paper = hardened("MNIST-A (PGD)", replace(setting, scale="paper"))
+    assert isinstance(paper, HardenedBenchmark)
+    assert paper.training.attack == PGD(steps=40, step_size=0.01)
+    assert (paper.origin.architecture, paper.settings.epochs) == ("mnist-a", 84)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_scattering_network_is_differentiable_and_its_layer_fits(classes):
+@pytest.mark.parametrize("row", adef_scattering.LAYERS)
+def test_a_scattering_network_is_differentiable_and_its_layer_fits(classes, row):
     pytest.importorskip("kymatio")
     scattering = adef_scattering.Scattering(28, 28)
     images = torch.rand(20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -108,7 +145,7 @@ def test_a_scattering_network_is_differentiable_and_its_layer_fits(classes):
     images[labels == 2, :, 14:] *= 0.3
     features = scattering(images)
     assert features.shape == (20, 81 * 49)
-    module = adef_scattering.fitted(scattering, features, labels)
+    module = adef_scattering.fitted(scattering, features, labels, adef_scattering.LAYERS[row]())
     assert (module(images).argmax(1) == labels).all()
     leaf = images[:1].clone().requires_grad_()
     module(leaf)[0, 0].backward()

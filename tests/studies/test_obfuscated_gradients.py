@@ -35,10 +35,15 @@ FIGURES = {
 def test_every_row_is_of_a_known_defence_and_has_a_published_figure():
     assert {line.defence.partition(":")[0] for line in LINES if line.defence} <= {*DEFENCES}
     assert {line.paper for line in LINES} == {*PUBLISHED}
+    columns = {column.key: column for column in OBFUSCATED_GRADIENTS.columns}
     for line, row in zip(LINES, OBFUSCATED_GRADIENTS.rows, strict=True):
         assert (row.key, row.stands_for) == (line.key, line.paper)
-        assert published_beside(OBFUSCATED_GRADIENTS, row, "adaptive") == FIGURES[line.paper] == PUBLISHED[line.paper]
-        assert published_beside(OBFUSCATED_GRADIENTS, row, "naive") is None
+        assert (
+            published_beside(OBFUSCATED_GRADIENTS, row, columns["adaptive"])
+            == FIGURES[line.paper]
+            == PUBLISHED[line.paper]
+        )
+        assert published_beside(OBFUSCATED_GRADIENTS, row, columns["naive"]) is None
 
 
 def test_a_root_mean_square_is_a_length():

@@ -13,11 +13,14 @@ from brittle.metrics import Estimate
 from brittle.models import Network
 from brittle.studies import Setting, run_study
 from brittle.studies.bench.drawing import Curves, HeatMap, Picture
-from brittle.studies.one_pixel import table as module
-from brittle.studies.one_pixel.table import ORIGINS, Accuracy, ByPixels
+from brittle.studies.one_pixel import sizes
+from brittle.studies.one_pixel.attacked import Accuracy, AwayByOne, ByPixels
+from brittle.studies.one_pixel.drawings import SHOWN
+from brittle.studies.one_pixel.sizes import LENET, SMALL_PICTURES, Size
+from brittle.studies.one_pixel.table import ONE_PIXEL
 from brittle.studies.shared.subject import Benchmark
 
-LENET = next(origin for origin in ORIGINS if origin.row == "LeNet (CIFAR-10)")
+ORIGIN = next(origin for origin in SMALL_PICTURES if origin.row == LENET)
 
 
 class Weak(nn.Module):
@@ -38,8 +41,8 @@ class Weak(nn.Module):
 
 @pytest.fixture
 def subject(few_digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "QUICK", OnePixel(population=24, generations=1))
-    subject = Benchmark(LENET, Setting(few_digits, None, "small", "cpu", 0, tmp_path))
+    monkeypatch.setitem(sizes.SIZES["small"], LENET, Size(15, OnePixel(population=24, generations=1)))
+    subject = Benchmark(ORIGIN, Setting(few_digits, None, "small", "cpu", 0, tmp_path))
     empty = Network("weak", nn.Identity(), "0" * 64, (3, 32, 32))
     subject.__dict__["network"] = empty
     block = next(subject.source.blocks(12))
@@ -82,7 +85,20 @@ def test_the_drawings_show_them(subject):
     assert list(fraction) == pytest.approx([0, few, 1 - few, *[0] * 7])
     assert isinstance(places, Picture)
     assert isinstance(examples, Picture)
-    assert f"{int(labels[0])} as 1" in examples.text
+    assert f"{int(labels[0])} as " in examples.text
+    assert examples.text.count(" as ") == SHOWN  # more than one of some images
+
+
+def test_a_photograph_is_led_away_from_its_label_alone(subject):
+    values = AwayByOne(subject).measure().values
+    assert values["1.images"] == "12"
+    assert values["1.direct"].value == 1
+    assert values["1.confidence"].value > 0.9
+    assert values["1.queries"].value <= 24 * 2 + 2
+    stands = subject.network.module
+    stands.forward = lambda x: (-torch.cdist(x.flatten(1), stands.known)).softmax(1) @ stands.label * 50
+    values = AwayByOne(subject).measure().values
+    assert (values["1.direct"].value, values["1.confidence"]) == (0, "no success")
 
 
 def test_a_network_that_stands_has_no_pictures(subject):
@@ -110,14 +126,14 @@ def test_only_images_that_are_right_are_attacked(subject):
 
 def test_what_determines_a_cell_is_in_its_identity(subject):
     small = ByPixels(subject, 1).identity()
-    assert small["attack"]["population"] == 24
-    assert small["count"] == 15
+    assert small["size"]["attack"]["population"] == 24
+    assert small["size"]["images"] == 15
     assert small != ByPixels(subject, 3).identity()
     subject.setting = replace(subject.setting, scale="paper")
     paper = ByPixels(subject, 1).identity()
-    assert paper["attack"]["population"] == 400
-    assert paper["attack"]["generations"] == 100
-    assert paper["count"] == 500
+    assert paper["size"]["attack"]["population"] == 400
+    assert paper["size"]["attack"]["generations"] == 100
+    assert paper["size"]["images"] == 500
 
 
 def test_the_table_without_networks_has_every_published_figure(tmp_path):
@@ -134,12 +150,16 @@ def test_the_table_without_networks_has_every_published_figure(tmp_path):
         ("Three and five pixels (CIFAR-10)", "3.targeted"): 40.57,
         ("Three and five pixels (CIFAR-10)", "5.any"): 86.34,
         ("Three and five pixels (CIFAR-10)", "5.confidence"): 77.09,
+        ("ResNet-32 (CIFAR-10)", "1.targeted"): 19.82,
+        ("LeNet (CIFAR-10), more pixels", "3.any"): 86.53,
+        ("SqueezeNet 1.0 (ImageNet)", "1.direct"): 16.04,
     }
     for (row, column), figure in published.items():
         assert result.entry(row, column).published == figure
-    shown = [place for place, entry in result.entries.items() if entry.published is not None]
-    assert len(shown) == 3 * 4 + 3 + 6
+    of_the_paper = {row.key for row in ONE_PIXEL.rows if not row.stands_for}
+    shown = [row for (row, _), entry in result.entries.items() if entry.published is not None]
+    assert sum(row in of_the_paper for row in shown) == 3 * 4 + 3 + 6
     notes = {row.key: " ".join(row.notes) for row in result.rows}
     assert "needs cifar10_lenet.pt2: give the folder that holds it with --models" in notes["LeNet (CIFAR-10)"]
-    assert "needs cifar10/train.parquet" in notes["AllConv (CIFAR-10)"]
+    assert "needs allconv-cifar.safetensors" in notes["AllConv (CIFAR-10)"]
     assert not any(isinstance(entry.measured, Estimate) for entry in result.entries.values())

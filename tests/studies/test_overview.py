@@ -4,13 +4,13 @@ import re
 
 import pytest
 
+from brittle.cli.study import show_overview
 from brittle.errors import InputError, RunError
 from brittle.registry import STUDIES
 from brittle.report import write_report
 from brittle.studies import run_studies
 from brittle.studies.bench.all import run_studies as its_home
 from brittle.studies.bench.overview import read_overview
-from brittle.terminal import show_overview
 
 
 @pytest.fixture

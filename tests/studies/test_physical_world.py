@@ -1,5 +1,6 @@
 """The study of photographed adversarial images, on a linear network and digits in the place of photographs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -46,7 +47,8 @@ def folders(few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photographs, "open_network", linear)
-    monkeypatch.setattr(shooting, "SMALL", IMAGES)
+    monkeypatch.setattr(shooting, "IMAGES", {"small": {view.row: IMAGES for view in VIEWS}})
+    monkeypatch.setattr(world, "IMAGES", shooting.IMAGES)
     monkeypatch.setattr(world, "RADII", (4, 16))
     monkeypatch.setattr(sweep, "SWEPT", {name: sweep.SWEPT[name] for name in ("blur", "jpeg")})
     monkeypatch.setattr(world, "SWEPT", sweep.SWEPT)
@@ -104,27 +106,47 @@ def test_the_identity_says_method_radius_camera_and_network(setting: Setting):
 @pytest.mark.parametrize(
     ("row", "column", "figure"),
     [
-        (row_name("MobileNet v2", "fast", 16), "average.1", 12.5),
-        (row_name("SqueezeNet 1.0", "iterative basic", 2), "average.5", 81.5),
-        (row_name("MobileNet v2", "least-likely", 8), "prefiltered.1", 88.9),
-        (row_name("MobileNet v2", "fast", 2), "rank.1", None),
+        (row_name("Inception v3", "fast", 16), "average.1", 12.5),
+        (row_name("Inception v3", "iterative basic", 2), "average.5", 81.5),
+        (row_name("Inception v3", "least-likely", 8), "prefiltered.1", 88.9),
+        (row_name("Inception v3", "fast", 2), "rank.1", None),
+        (row_name("Inception v3", "fast", 16), "channel_rank.5", 67.7),
+        (row_name("Inception v3", "least-likely", 8), "clean_rank.1", 78.4),
+        (row_name("MobileNet v2", "fast", 16), "average.1", None),
     ],
 )
-def test_published_figures_stand_beside_those_measured(row: str, column: str, figure: float | None):
+def test_published_figures_are_those_of_the_papers_network(row: str, column: str, figure: float | None):
     assert PHYSICAL_WORLD.published(row, column) == figure
+
+
+def test_networks_at_hand_stand_for_the_papers():
+    stands = {row.key: row.stands_for for row in PHYSICAL_WORLD.rows}
+    for view in VIEWS:
+        assert stands[row_name(view.row, "fast", 8)] == row_name("Inception v3", "fast", 8)
+    assert len([row for row in stands.values() if not row]) == 12
 
 
 def test_the_whole_study_runs(folders: tuple[Path, Path], tmp_path: Path):
     data, models = folders
     result = run_study("physical-world", tmp_path, data=data, models=models)
-    assert result.missing == 0
+    assert result.missing == len(METHODS) * len(world.RADII) + 1  # Inception v3 and its curves
+    entry = result.entry(row_name("SqueezeNet 1.0", "fast", 16), "average.1")
+    assert (entry.published, result.entry(row_name("Inception v3", "fast", 16), "average.1").measured) == (12.5, None)
     curves = [one.title for one in result.figures if isinstance(one, Curves)]
     assert curves == [
         "Destruction rate by method, MobileNet v2",
-        "Gaussian blur, MobileNet v2",
-        "JPEG, MobileNet v2",
         "Destruction rate by method, SqueezeNet 1.0",
     ]
     entry = result.entry(row_name("MobileNet v2", "fast", 16), "clean_rank.5")
     assert isinstance(entry.measured, Estimate)
     assert entry.measured.n == IMAGES
+
+
+def test_strengths_are_drawn_where_there_is_time_for_them(setting: Setting, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shooting, "IMAGES", {"full": {MOBILENET_V2.row: 3}})
+    monkeypatch.setattr(world, "IMAGES", shooting.IMAGES)
+    names = {scale: [cell.column for cell in world.cells(replace(setting, scale=scale))] for scale in ("full", "paper")}
+    assert all(f"strengths of {one}" in found for found in names.values() for one in sweep.SWEPT)
+    (curve,) = sweep.Swept(Shots(MOBILENET_V2, replace(setting, scale="full")), "blur").measure().figures
+    assert isinstance(curve, Curves)
+    assert list(curve.lines) == list(METHODS)

@@ -6,12 +6,12 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
+from brittle.cli.study import show_study
 from brittle.errors import DataError
 from brittle.metrics import Estimate, proportion
 from brittle.studies import run_study, sheets
 from brittle.studies.bench.kept import read_study
 from brittle.studies.bench.tables import elsewhere, interval_text, markdown, number_text
-from brittle.terminal import show_study
 
 
 def test_a_sheet_puts_measured_beside_published(counting, tmp_path):

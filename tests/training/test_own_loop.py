@@ -88,6 +88,32 @@ def test_what_is_no_optimiser_is_refused():
         fit(build(), *data(), settings=SETTINGS, optimiser=list)
 
 
+def test_an_optimiser_that_asks_for_the_loss_again_is_refused():
+    with pytest.raises(InputError, match="LBFGS, which asks for the loss several times in a step"):
+        fit(build(), *data(), settings=SETTINGS, optimiser=torch.optim.LBFGS)
+
+
+@pytest.mark.parametrize("given", [None, "fast", float("nan")])
+def test_a_schedule_that_gives_no_number_is_refused(given):
+    with pytest.raises(InputError, match=r"the schedule gave .* where 0% of the steps are done"):
+        fit(build(), *data(), settings=SETTINGS, optimiser=own, schedule=lambda done: given)
+
+
+def test_layers_without_a_size_are_told_to_be_shown_a_batch():
+    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    with pytest.raises(ModelError, match=r"do not know their sizes yet \(1\.weight, 1\.bias\); show it one batch"):
+        fit(lazy, *data(), settings=SETTINGS)
+    lazy(data()[0][:2])
+    assert fit(lazy, *data(), settings=replace(SETTINGS, epochs=1)).epochs
+
+
+def test_a_loss_that_grew_a_hundredfold_is_told():
+    settings = replace(SETTINGS, rate=1e4, epochs=2)
+    history = fit(nn.Sequential(nn.Flatten(), nn.Linear(36, 2)), *data(), settings=settings)
+    assert any("the loss grew from" in one and "lower rate than 10000" in one for one in history.remarks)
+    assert not fit(seeded(build, 5), *data(), settings=SETTINGS).remarks
+
+
 def test_a_loss_that_runs_away_ends_with_the_last_good_weights_kept(tmp_path):
     def wild(done):
         return 1.0 if done < 0.5 else float("inf")

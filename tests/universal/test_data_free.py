@@ -11,9 +11,16 @@ from brittle import Classifier
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths.substitutes import substitutes
 from brittle.threats import Lp
-from brittle.universal import fast_feature_fool, gd_uap
+from brittle.universal import excitation, fast_feature_fool, gd_uap
 from brittle.universal.augment import augmented, blurred
-from brittle.universal.excitation import ActivationState, activation_objective, image_views, noise_views, saturation_of
+from brittle.universal.excitation import (
+    ActivationState,
+    activation_objective,
+    image_views,
+    noise_image,
+    noise_views,
+    saturation_of,
+)
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.images import ImageSet
@@ -51,7 +58,8 @@ def test_what_is_made_small_is_minus_the_logarithms_of_the_layers(method):
         sizes = [float((one**2).sum()) / 2 for one in (first, second)]
     else:
         sizes = [float(one.abs().mean()) for one in (first, second)]
-    assert float(method.loss([first, second])) == pytest.approx(-sum(math.log(size) for size in sizes), rel=1e-5)
+    loss = float(activation_objective([method.loudness(one) for one in (first, second)]))
+    assert loss == pytest.approx(-sum(math.log(size) for size in sizes), rel=1e-5)
 
 
 def test_a_silent_layer_says_nothing():
@@ -121,9 +129,24 @@ def test_half_the_values_at_the_radius_and_no_change_halves():
     assert torch.equal(halved.first, torch.ones(4))
 
 
-def test_a_perturbation_is_looked_at_before_it_is_halved():
+def test_a_halving_restarts_the_count_of_steps(monkeypatch):
+    """Halved every 150 steps, it is never looked at but at the end: no 200 steps lie between two halvings."""
+    problem, asked = problem_of(pixelwise()), []
+
+    def pause(method, course, before, since):
+        asked.append(since)
+        return since > 200, since >= 150
+
+    monkeypatch.setattr(GDUAP, "pause", pause)
+    found = find_universal(GDUAP(iterations=450), problem, judge=total)
+    assert len(found.made["passes"]) == 1
+    assert asked == [*range(1, 151)] * 3
+
+
+def test_a_perturbation_is_looked_at_before_it_is_halved(monkeypatch):
     """All values grow to the radius; a validation sees them there, and the variable goes on from half."""
-    problem, method = problem_of(pixelwise()), GDUAP(iterations=500)
+    monkeypatch.setattr(gd_uap, "SATURATED", 0.99)  # so few values stand still before all are there
+    problem, method = problem_of(pixelwise()), GDUAP(iterations=500, step=0.06 / 255)
     state = method.advance(problem, method.start(problem), 0)
     assert 200 < int(state.extras["steps"]) < 400
     assert saturation_of(state.perturbation, RADIUS) > 0.5
@@ -218,13 +241,41 @@ def test_priors_show_what_they_say():
     assert none.amax((0, 2, 3)).tolist() == none.amin((0, 2, 3)).tolist() == pytest.approx([0.2, 0.4, 0.6])
     with pytest.raises(InputError, match="mean has 2 numbers"):
         GDUAP(mean=(0.2, 0.4)).background(problem, generator)
-    noise = noise_views(problem, 5, generator)
+    noise = noise_views(problem, noise_image(problem.shape, generator), 5, generator)
     assert noise.shape == (5, 3, 24, 32)
     assert noise.mean((0, 2, 3)).tolist() == pytest.approx([0.485, 0.458, 0.408], abs=0.03)
     assert not torch.equal(noise[0], noise[1])
     images = ImageSet(classifier, torch.arange(1.0, 4)[:, None, None, None].expand(3, 3, 24, 32) / 4)
     views = image_views(replace(problem, images=images), 5, generator)
     assert sorted(views.mean((1, 2, 3)).tolist())[::2] == pytest.approx([0.25, 0.5, 0.75], abs=1e-5)
+
+
+def test_the_range_prior_has_one_image_of_noise_unless_it_is_redrawn():
+    problem, generator = problem_of(coloured(), (3, 12, 12), seed=5), torch.Generator()
+    images = []
+
+    def remembered(problem, image, count, generator):
+        images.append(image)
+        return image
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gd_uap, "noise_views", remembered)
+        for redrawn in (False, False, True, True):
+            GDUAP(prior="range", redrawn=redrawn).background(problem, generator)
+        GDUAP(prior="range").background(replace(problem, seed=6), generator)
+    assert torch.equal(images[0], images[1])
+    assert not any(torch.equal(images[0], other) for other in images[2:])
+    assert not torch.equal(images[2], images[3])
+
+
+def test_a_step_in_parts_is_a_step_at_once(monkeypatch):
+    problem, method = problem_of(coloured(), (3, 8, 8)), GDUAP(prior="range", batch=5)
+    views = method.background(problem, torch.Generator().manual_seed(0))
+    layers = method._layers(problem)
+    raw = method.start(problem).perturbation
+    whole = method._gradient(layers, views, raw, RADIUS)
+    monkeypatch.setattr(excitation, "PART", 2 * raw.numel())
+    torch.testing.assert_close(method._gradient(layers, views, raw, RADIUS), whole)
 
 
 def test_substitutes_have_the_range_of_photographs():

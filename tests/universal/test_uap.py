@@ -73,6 +73,22 @@ def test_on_an_affine_network_of_two_classes_it_is_the_farthest_of_one_side():
     assert farthest <= found.size <= 1.05 * farthest
 
 
+def test_at_full_length_it_ends_on_the_sphere_as_in_the_authors_code():
+    classifier = convolutional()
+    images = torch.rand(9, 1, 6, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    some = ImageSet(classifier, images)
+    sizes = {}
+    for name, radius in (("l2", 1.0), ("linf", 1.0)):
+        problem = UniversalProblem(classifier, some.shape, Lp(name[1:], radius), some)
+        for full_length in (False, True):
+            method = UniversalDeepFool(DeepFool(steps=10), passes=1, full_length=full_length)
+            sizes[name, full_length] = find_universal(method, problem).size
+    assert sizes["l2", True] == pytest.approx(1, abs=1e-6)
+    assert sizes["l2", True] <= 1
+    assert sizes["l2", False] < 0.9
+    assert sizes["linf", True] == sizes["linf", False] < 1
+
+
 def test_wrong_settings_are_refused():
     with pytest.raises(InputError, match="rate is 0"):
         UniversalDeepFool(DeepFool(), rate=0)

@@ -43,15 +43,18 @@ class ADef(Stepwise[ADefState]):
     Deviations: a step leads a little across the linearised boundary (`nudge`), as DeepFool's does; otherwise images
     come ever nearer to it and some end on it. And no step moves a pixel farther than `stride`: an image is linear
     between neighbouring pixels at most, and longer steps often led astray, beyond the radius; the candidate is chosen
-    before its step is shortened. Both as published, 0 and infinite, give the paper's algorithm. The field lengthened in
+    before its step is shortened. By default one candidate is considered, the runner-up of the clean image, where the
+    paper's text chooses among labels in every iteration: with the two changes above, nine shorten the field by 4 % on
+    MNIST and cost four times as many passes. `ADef(candidates=9, nudge=0, stride=float("inf"))` is the paper's
+    algorithm on MNIST. The field lengthened in
     the end is the image's best so far, which is its last unless an earlier one was nearer to the boundary; images that
     are across by however little are not lengthened, for `run` looks at them once more. A target's f is its logit minus
     the largest other one, not minus that of the class predicted at first.
 
     Attributes:
         steps: most of them; 100 in the paper.
-        candidates: how many of the most likely other classes are considered, a backward pass each; 1 in the paper's
-            main table. With a target there is but one.
+        candidates: how many of the most likely other classes are considered in every step, a backward pass each; in
+            the paper all labels but the right one, on MNIST 9. With a target there is but one.
         smoothing: deviation of phi in pixels; 0 for none. By default 0.5 for images of up to 64 pixels a side and 1
             for larger ones: the paper's for MNIST and for ImageNet.
         overshoot: of those that are not across in the end; 1.2 in the paper.

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from brittle.base.bounds import Bounds
-from brittle.base.rows import Rows
+from brittle.base.rows import Rows, taken
 from brittle.core.attack import Attack, at_least
+from brittle.core.goal import Goal
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.maths import losses
@@ -191,10 +192,10 @@ def _values(genes: Tensor, bounds: Bounds) -> Tensor:
 
 
 def _painted(images: Images, genes: Tensor, bounds: Bounds) -> Images:
-    """Paint each candidate (m, pixels, 2 + channels) on its image; where two pixels meet, the later one stays."""
+    """Paint each candidate (m, pixels, 2 + channels) on its image, in place; where two meet, the later one stays."""
     cells = _cells(genes, images)[:, None].expand(-1, images.shape[1], -1)
     values = _values(genes, bounds).transpose(1, 2).to(images.dtype)
-    flat = images.flatten(2).clone()
+    flat = images.flatten(2)
     for pixel in range(genes.shape[1]):
         flat.scatter_(2, cells[..., pixel : pixel + 1], values[..., pixel : pixel + 1])
     return flat.reshape(images.shape)
@@ -219,7 +220,7 @@ def _fitness(problem: Problem, genes: Tensor, parents: OnePixelState) -> Tensor:
     """Rate candidates, (n, population); the network sees each picture once that neither the image nor a parent is."""
     pictures = _pictures(problem.images, torch.cat([parents.genes, genes], 1), problem.classifier.bounds)
     pictures = torch.cat([torch.zeros_like(pictures[:, :1]), pictures], 1)
-    known = torch.cat([_rated(problem, problem.clean)[:, None], parents.fitness], 1)
+    known = torch.cat([_rated(problem.goal, problem.clean)[:, None], parents.fitness], 1)
     first, count = first_equal(pictures), known.shape[1]
     new = first[:, count:] == torch.arange(count, first.shape[1], device=genes.device)
     answers = torch.cat([known, known.new_zeros(new.shape)], 1)
@@ -235,16 +236,16 @@ def _asked(problem: Problem, genes: Tensor, places: Tensor) -> PerImage:
     found: list[PerImage] = []
     for part in places.split(problem.max_points):
         owners = part // population
-        points = _painted(problem.images[owners], candidates[part], problem.classifier.bounds)
+        points = _painted(taken(problem.images, owners), candidates[part], problem.classifier.bounds)
         logits = problem.probe(points, of=owners, graph=False).logits
-        found.append(_rated(problem.rows(owners), logits))
+        found.append(_rated(problem.goal.rows(owners), logits))
     return torch.cat(found)
 
 
-def _rated(problem: Problem, logits: Logits) -> PerImage:
+def _rated(goal: Goal, logits: Logits) -> PerImage:
     """Rate what the network said: the goal's log-odds, towards the target or away from the label."""
-    odds = _log_odds(problem.goal.distinct(logits).double(), problem.goal.labels).to(logits.dtype)
-    return (odds if problem.goal.targeted else -odds).nan_to_num(nan=-torch.inf)
+    odds = _log_odds(goal.distinct(logits).double(), goal.labels).to(logits.dtype)
+    return (odds if goal.targeted else -odds).nan_to_num(nan=-torch.inf)
 
 
 def _log_odds(logits: Logits, labels: Labels) -> PerImage:

@@ -31,7 +31,7 @@ class Rows:
 
         def cut(value: object) -> object:
             if isinstance(value, Tensor):
-                return value[keep] if value.ndim else value
+                return taken(value, keep) if value.ndim else value
             return value.rows(keep) if isinstance(value, Rows) else value
 
         held = {name: getattr(self, name) for name in _names(type(self))}
@@ -47,6 +47,17 @@ class Rows:
             return mine.where(chosen, others) if isinstance(mine, Rows) and isinstance(others, Rows) else mine
 
         return type(self)(**{name: mixed(getattr(self, name), getattr(other, name)) for name in _names(type(self))})
+
+
+def taken(values: Tensor, keep: Tensor) -> Tensor:
+    """Return the rows at the positions `keep` (int64), a copy; on a processor several times as fast as `values[keep]`.
+
+    Example:
+        >>> taken(torch.tensor([5, 6, 7]), torch.tensor([2, 0]))
+        tensor([7, 5])
+    """
+    plain = keep.dtype == torch.int64 and keep.ndim == 1 and keep.device == values.device
+    return values.index_select(0, keep) if plain else values[keep]
 
 
 @cache

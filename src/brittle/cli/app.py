@@ -13,9 +13,10 @@ from typer.core import TyperGroup
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
 from brittle.cli.corrupt import corrupt
-from brittle.cli.options import Fields, FileLimits, Force, device_of, takes_values
+from brittle.cli.options import FileLimits, Force, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
+from brittle.cli.study import study
 from brittle.cli.substitute import substitute
 from brittle.cli.train import train
 from brittle.cli.universal import universal
@@ -27,10 +28,7 @@ from brittle.names import shown
 from brittle.older_names import todays_option
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
-from brittle.words import plural
 
-ALL_STUDIES = "all"
-"""In place of a study's name."""
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 
@@ -76,7 +74,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, photograph, corrupt, train, substitute, serve):
+for command in (audit, attack, universal, photograph, corrupt, train, substitute, serve, study):
     app.command()(takes_values(command))
 
 
@@ -124,45 +122,6 @@ def demo(
     """Audit the built-in network on the built-in digits, in about half a minute, and say where the report lies."""
     question, effort = Question("linf", radius=0.1), Effort(device=device_of(None))
     audit(ModelSpec("digits-lenet"), DataSpec("digits", max_images=200), question, effort, out)
-
-
-def study(
-    name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY, or all.")],
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
-    out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
-        "studies"
-    ),
-    data: Annotated[Path | None, typer.Option(envvar="BRITTLE_DATA", help="Folder with mnist/, cifar10/, ...")] = None,
-    models: Annotated[Path | None, typer.Option(envvar="BRITTLE_MODELS", help="Folder with networks (.pt2).")] = None,
-    scale: Annotated[str, typer.Option(help="small runs here in minutes; paper is the published size.")] = "small",
-    limits: FileLimits = None,
-) -> None:
-    """Reproduce a published table beside the published figures; cells once computed are kept."""
-    from brittle import terminal
-    from brittle.report.study_page import write_study
-    from brittle.studies import run_studies, run_study
-
-    chosen: dict[str, Any] = {"data": data, "models": models, "scale": scale, "device": effort.device or "cpu"}
-    chosen |= {"seed": effort.seed or 0, "watch": terminal.tell}
-    if name == ALL_STUDIES:
-        from brittle.report.overview_page import write_overview
-
-        overview = run_studies(out, each=write_study, **chosen)
-        terminal.show_overview(overview)
-        terminal.say(f"page   {write_overview(overview).resolve()}")
-        return
-    result = run_study(name, out, **chosen)
-    terminal.show_study(result)
-    terminal.say(f"page   {write_study(result).resolve()}")
-    if result.missing and not result.computed + result.reused:
-        terminal.fail(
-            f"nothing of {result.name} can be computed here: not one of {plural(result.missing, 'piece')} of work; "
-            "what each misses is said above, and --data and --models say where it lies"
-        )
-        raise typer.Exit(ExitCode.REFUSED)
-
-
-app.command()(takes_values(study))
 
 
 def _version(asked: bool) -> None:

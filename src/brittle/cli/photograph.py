@@ -121,7 +121,7 @@ def _show(made: Photographed) -> None:
     console.print(table)
     console.print(
         "[dim]accuracies, and destroyed: of the images right at first and wrong once attacked, those right again; "
-        "prefiltered: of those alone that the network is sure of, above 80 %[/]"
+        "prefiltered: of those alone that the network is sure of, at least 80 %, and wrong at top 5, too[/]"
     )
     for attack in made.attacks:
         names = [row.name for row in made.survivors(attack)]

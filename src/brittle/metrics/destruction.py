@@ -10,8 +10,9 @@ from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Flags, Integers, proportion
 from brittle.metrics.rows import floats
 
-SURE = 0.8
-"""Confidence above which an image is taken in the prefiltered case (Kurakin et al., section 3.2)."""
+SURE, MISSED_BY = 0.8, 5
+"""Of the prefiltered case (Kurakin et al., section 3.2): the least confidence of an image that is taken, before and
+after the attack, and how many of the likeliest classes of the adversarial one must miss the true class."""
 RANKS = ("clean_rank", "rank", "clean_channel_rank", "channel_rank")
 """Columns of places of the true class among the classes, from 0 for the likeliest: of the clean image, of the
 adversarial one, and of both behind the channel."""
@@ -31,8 +32,9 @@ def destruction_rate(
             no such image, or none was photographed), and for the prefiltered case `clean_confidence` and `confidence`,
             of the likeliest class before the channel.
         top: how many classes may be named, 1 or 5 in the paper.
-        prefiltered: count only images of which the network is sure: the clean one is right and the adversarial one
-            wrong, both with a confidence above `sure`. The average case, by default, takes all.
+        prefiltered: count only images of which the network is sure: the clean one is right, the adversarial one wrong
+            at top 1 and at top 5 alike, both with a confidence of at least `sure`. The average case, by default, takes
+            all.
         sure: that confidence, from 0 to 1.
         level: coverage of the interval.
 
@@ -50,13 +52,13 @@ def destruction_rate(
     counted = adversarial_at(table, top) & (_ranks(table, "channel_rank") >= 0)
     if prefiltered:
         _checked_sure(sure)
-        counted &= right_at(table, "clean_rank", 1) & ~right_at(table, "rank", 1)
-        counted &= (floats(table, "clean_confidence") > sure) & (floats(table, "confidence") > sure)
+        counted &= right_at(table, "clean_rank", 1) & ~right_at(table, "rank", MISSED_BY)
+        counted &= (floats(table, "clean_confidence") >= sure) & (floats(table, "confidence") >= sure)
     if not counted.any():
+        also = f" and {MISSED_BY}, both with a confidence of {sure:g} or more" if prefiltered else ""
         raise InputError(
-            f"no image of {len(counted)} is right at first and wrong once attacked at top {top}"
-            f"{f', both with a confidence above {sure:g}' if prefiltered else ''}, so there is nothing to destroy; "
-            "give more images, or those of a stronger attack"
+            f"no image of {len(counted)} is right at first and wrong once attacked at top {top}{also}, so there is "
+            "nothing to destroy; give more images, or those of a stronger attack"
         )
     return proportion(int((counted & right_at(table, "channel_rank", top)).sum()), int(counted.sum()), level)
 

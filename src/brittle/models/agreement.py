@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from brittle.errors import ModelError, quoted
-from brittle.models.architectures import Normalise
+from brittle.models.normalise import Normalise
 
 Pictures = NDArray[np.uint8]
 """Images as libraries of networks take them: bytes (n, height, width, channels)."""

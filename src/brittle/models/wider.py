@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from brittle.errors import ModelError
-from brittle.models.architectures import Architecture, Normalise
+from brittle.models.architectures import Architecture
+from brittle.models.normalise import Normalise
 from brittle.reading import open_tensors, parse_json
 
 CHANNELS = "input_channels"

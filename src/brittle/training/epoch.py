@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from brittle.arguments import seen
 from brittle.classifiers.classifier import Classifier
-from brittle.errors import ModelError
+from brittle.errors import InputError, ModelError
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining, perturb_batch
 from brittle.training.augmentation import augmented
@@ -207,10 +208,25 @@ def batches(  # what is gone through, and how fast
     for step, chosen in enumerate(torch.randperm(count, generator=generator).split(settings.batch)):
         done = (number - 1 + step / steps) / settings.epochs
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate_at(done) if schedule is None else group["initial_lr"] * schedule(done)
+            group["lr"] = settings.rate_at(done) if schedule is None else group["initial_lr"] * factor(schedule, done)
         yield step, chosen
         if watch:
             watch((step + 1) / steps)
+
+
+def factor(schedule: Schedule, done: float) -> float:
+    """Return what a schedule multiplies the rates by.
+
+    Raises:
+        InputError: it is no number.
+    """
+    found: object = schedule(done)
+    if not isinstance(found, int | float) or math.isnan(found):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's
+        raise InputError(
+            f"the schedule gave {seen(found)} where {done:.0%} of the steps are done; expected what the rates are "
+            "multiplied by, such as lambda done: 1 - done"
+        )
+    return float(found)
 
 
 @dataclass(frozen=True)

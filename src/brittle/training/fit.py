@@ -21,6 +21,9 @@ from brittle.training.universal_pool import Hardening
 from brittle.types import Images, Labels
 from brittle.words import with_article
 
+GROWN = 100.0
+"""A loss that has grown by so much says that the steps were too long."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -67,6 +70,12 @@ class History:
                 f"collapsed at epoch {first.number}: a few steps leave {few:.1%} of the held-out images right{beside}; "
                 "the network hides from the attack it is trained on (catastrophic overfitting): take more steps, a "
                 "smaller step_size or a longer warm-up"
+            )
+        first, last = (self.epochs[0].loss, self.epochs[-1].loss) if done else (0.0, 0.0)
+        if last > GROWN * max(first, 1.0):
+            said.append(
+                f"the loss grew from {first:.3g} in the first epoch to {last:.3g} in the last; take a lower rate than "
+                f"{self.settings.rate:g}"
             )
         return tuple(said)
 
@@ -173,6 +182,11 @@ def _optimiser(
             raise InputError(
                 f"the optimiser made {with_article(type(made).__name__)}; expected a function of the weights that "
                 "returns a torch.optim.Optimizer, such as lambda weights: torch.optim.AdamW(weights, 1e-3)"
+            )
+        if isinstance(made, torch.optim.LBFGS):
+            raise InputError(
+                "the optimiser is LBFGS, which asks for the loss several times in a step, and a batch has one gradient "
+                "here; take one that moves by a gradient, such as lambda weights: torch.optim.AdamW(weights, 1e-3)"
             )
         for group in made.param_groups:
             group["initial_lr"] = group["lr"]

@@ -24,6 +24,9 @@ FLOOR = adam.TINY * 255
 """What Adam adds to a gradient's size, for a span of 1; 1e-8 for the published span of 255."""
 CANVAS = 500 / 224
 """Sides of the Gaussian image that views are taken of, in sides of the network's input."""
+PART = 1 << 20
+"""Most values of images in one pass forward: what layers say of more is so large that each time its memory is fetched
+anew (25 photographs of 224 x 224 took twice as long as five times 5)."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,8 @@ class ActivationAttack(UniversalAttack):
         """Images that a step shows to the network."""
 
     @abstractmethod
-    def loss(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return what is made small, given what the layers say."""
+    def loudness(self, output: Tensor) -> Tensor:
+        """Return how loud a layer is, (), given what it says of some images; that of all images is their sum."""
 
     @abstractmethod
     def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
@@ -132,7 +135,7 @@ class ActivationAttack(UniversalAttack):
         Args:
             course: after a step.
             before: the saturation before that step.
-            since: steps since the last validation.
+            since: steps since the last validation or halving.
         """
 
     @property
@@ -158,17 +161,18 @@ class ActivationAttack(UniversalAttack):
         """Go on until the next validation, or until the iterations are spent."""
         course, perturbation = ActivationState.of(state), state.perturbation
         generator, bounds, layers = problem.generator(number), problem.classifier.bounds, self._layers(problem)
-        began, validates = course.steps, False
-        most = min(self.longest, self.iterations - began)
+        began = counted = course.steps
+        most, validates = min(self.longest, self.iterations - began), False
         while course.steps < self.iterations and not validates:
             gradient = self._gradient(layers, self.background(problem, generator), course.raw, problem.radius)
             before = course.saturation
             course = course.stepped(gradient, self.step * bounds.span, FLOOR / bounds.span)
             course = replace(course, saturation=saturation_of(course.raw, problem.radius))
-            validates, halves = self.pause(course, before, course.steps - began)
+            validates, halves = self.pause(course, before, course.steps - counted)
             perturbation = problem.project(course.raw)
-            course = course.halved(problem.radius) if halves else course
-            problem.progress((course.steps - began) / most)
+            if halves:
+                course, counted = course.halved(problem.radius), course.steps
+            problem.progress(min(1.0, (course.steps - began) / most))
         spent = (course.steps - began) * self.shown
         return course.state(perturbation, state.forward + spent, state.backward + spent)
 
@@ -190,28 +194,36 @@ class ActivationAttack(UniversalAttack):
     def _gradient(self, layers: Layers, images: Images, raw: Tensor, radius: float) -> Tensor:
         """Return the loss's gradient; values that the radius cuts off have none, as published."""
         variable = raw.detach().clone().requires_grad_()
-        loss = self.loss(layers(images + variable.clamp(-radius, radius)))
+        perturbation = variable.clamp(-radius, radius)
+        parts = images.split(max(1, PART // perturbation.numel()))
+        sizes = [torch.stack([self.loudness(output) for output in layers(part + perturbation)]) for part in parts]
+        loss = activation_objective(torch.stack(sizes).sum(0))
         (gradient,) = torch.autograd.grad(loss, variable, allow_unused=True) if loss.requires_grad else (None,)
         if gradient is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
         return gradient
 
 
-def activation_objective(sizes: Sequence[Tensor]) -> Tensor:
+def activation_objective(sizes: Sequence[Tensor] | Tensor) -> Tensor:
     """Return minus the sum of the logarithms of sizes; a silent layer, whose size is 0, adds a constant.
 
     Example:
         >>> activation_objective([torch.tensor(1.0), torch.tensor(10.0)])
         tensor(-2.3026)
     """
-    return -torch.stack([size.clamp_min(torch.finfo(size.dtype).tiny).log() for size in sizes]).sum()
+    several = sizes if isinstance(sizes, Tensor) else torch.stack(list(sizes))
+    return -several.clamp_min(torch.finfo(several.dtype).tiny).log().sum()
 
 
-def noise_views(problem: UniversalProblem, count: int, generator: torch.Generator) -> Images:
-    """Return views of one image of Gaussian noise, larger than the network's input, within the bounds."""
-    channels, height, width = problem.shape
-    canvas = substitutes((channels, round(height * CANVAS), round(width * CANVAS)), 1, generator)
-    return _within(problem, augmented(canvas.expand(count, -1, -1, -1), height, width, generator))
+def noise_image(shape: tuple[int, int, int], generator: torch.Generator) -> Images:
+    """Return an image of Gaussian noise (1, c, h, w) in [0, 1], larger than the network's input."""
+    channels, height, width = shape
+    return substitutes((channels, round(height * CANVAS), round(width * CANVAS)), 1, generator)
+
+
+def noise_views(problem: UniversalProblem, image: Images, count: int, generator: torch.Generator) -> Images:
+    """Return views of an image of noise, within the bounds."""
+    return _within(problem, augmented(image.expand(count, -1, -1, -1), *problem.shape[1:], generator))
 
 
 def image_views(problem: UniversalProblem, count: int, generator: torch.Generator) -> Images:

@@ -1,12 +1,12 @@
 """Fast Feature Fool: a universal perturbation from the network alone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from brittle.universal.excitation import ActivationAttack, ActivationState, activation_objective
+from brittle.universal.excitation import ActivationAttack, ActivationState
 
 EVERY = 300
 """Steps between two halvings, and between two validations."""
@@ -40,9 +40,9 @@ class FastFeatureFool(ActivationAttack):
         """One: the mean image with the perturbation."""
         return 1
 
-    def loss(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return minus the sum of log(mean |activation|)."""
-        return activation_objective([output.abs().mean() for output in outputs])
+    def loudness(self, output: Tensor) -> Tensor:
+        """Return mean |activation|; one image is shown."""
+        return torch.linalg.vector_norm(output, 1) / output.numel()
 
     def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Validate after 200, 500, 800, ... steps, halve after 300, 600, 900, ..."""

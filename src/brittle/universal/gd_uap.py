@@ -1,7 +1,7 @@
 """GD-UAP: data-free universal perturbations for any task, with or without a prior about the images."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
@@ -13,8 +13,8 @@ from brittle.types import Images
 from brittle.universal.excitation import (
     ActivationAttack,
     ActivationState,
-    activation_objective,
     image_views,
+    noise_image,
     noise_views,
 )
 from brittle.universal.search import UniversalProblem
@@ -39,8 +39,8 @@ class GDUAP(ActivationAttack):
     TPAMI 2018, equation 3, and the authors' code: the loss is minus the sum over the layers of log(||activation||_2^2
     / 2); Adam with a rate of 0.1 on the scale 0..255 from uniform noise. Once more than half of the values are at the
     radius and their fraction changes by less than 1e-5 in a step, the variable is halved, because values at the radius
-    have no gradient. Validated every 400 steps, and before a halving where the last validation is more than 200 steps
-    ago; it ends after 10 validations without improvement, at most 40,000 steps, with the best.
+    have no gradient. Validated 400 steps after the last validation or halving, and before a halving more than 200
+    steps after that; it ends after 10 validations without improvement, at most 40,000 steps, with the best.
 
     Deviations: layers are the activations of convolutions alone, where the authors list layers by network; silent
     layers add nothing, where the paper's logarithm is not defined; the last steps are validated, too.
@@ -49,6 +49,7 @@ class GDUAP(ActivationAttack):
         prior: "none": the mean image; "range": views of an image of Gaussian noise with the mean and deviation of
             photographs; "data": views of the images X.
         batch: views in a step; without a prior all would be the same, and one is shown.
+        redrawn: whether the image of noise is another one in every step; the authors take all views of one.
 
     Example:
         >>> GDUAP(prior="range", iterations=1000).most_passes
@@ -61,6 +62,7 @@ class GDUAP(ActivationAttack):
     patience: int = 10
     prior: Prior = "none"
     batch: int = 25
+    redrawn: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,13 +84,27 @@ class GDUAP(ActivationAttack):
         """Return the images of one step."""
         if self.prior == "none":
             return super().background(problem, generator)
-        return (noise_views if self.prior == "range" else image_views)(problem, self.batch, generator)
+        if self.prior == "data":
+            return image_views(problem, self.batch, generator)
+        image = self._noise(problem, generator)
+        return noise_views(problem, image, self.batch, generator)
 
-    def loss(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return minus the sum of log(||activation||^2 / 2), the norm over all images of the step."""
-        return activation_objective([output.square().sum() / 2 for output in outputs])
+    def _noise(self, problem: UniversalProblem, generator: torch.Generator) -> Images:
+        if self.redrawn:
+            return noise_image(problem.shape, generator)
+        return _one_noise_image(problem.shape, problem.generator(-2).initial_seed())
+
+    def loudness(self, output: Tensor) -> Tensor:
+        """Return ||activation||^2 / 2, the norm over all images."""
+        return torch.linalg.vector_norm(output) ** 2 / 2
 
     def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Validate every 400 steps or before a halving; halve what is saturated and settled."""
         settled = course.saturation > SATURATED and abs(course.saturation - before) < SETTLED
         return since >= EVERY or (settled and since > SHORTEST), settled
+
+
+@lru_cache(maxsize=1)
+def _one_noise_image(shape: tuple[int, int, int], seed: int) -> Images:
+    """Draw the image of noise that all steps of a search take views of."""
+    return noise_image(shape, torch.Generator().manual_seed(seed))

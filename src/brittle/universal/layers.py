@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
+from brittle.classifiers.conv_backward import fast_conv_backward
 from brittle.classifiers.door import answer
+from brittle.classifiers.memory_format import to_channels_last
 from brittle.errors import InputError, ModelError
 from brittle.types import Images
 
@@ -108,7 +110,10 @@ def _is_operator(node: fx.Node) -> bool:
 
 
 class _GraphLayers:
-    """Nodes of an exported graph: a copy of the graph that shares the weights returns them and computes no more."""
+    """Nodes of an exported graph: a copy of the graph that shares the weights returns them and computes no more.
+
+    Images are given in the order in memory in which the network is fastest, as for its logits.
+    """
 
     def __init__(self, module: fx.GraphModule, names: tuple[str, ...]):
         nodes = {node.name: node for node in module.graph.nodes if node.op == "call_function"}
@@ -116,18 +121,32 @@ class _GraphLayers:
         self.names = names or _found(_ends_of(list(nodes.values())))
         graph, places = fx.Graph(), dict[fx.Node, fx.Node]()
         needed = _needed([nodes[name] for name in self.names])
+        writes = any(_writes(node) for node in needed)
         kept = dict[str, fx.Node]()
         for node in module.graph.nodes:
             if node in needed or node.op == "placeholder":
                 places[node] = graph.node_copy(node, places.__getitem__)
-                if node.name in self.names:  # before a later node writes over it
-                    kept[node.name] = graph.call_function(torch.ops.aten.clone.default, (places[node],))
+                if node.name in self.names:
+                    kept[node.name] = places[node]
+                    if writes:  # a later node might write over it
+                        kept[node.name] = graph.call_function(torch.ops.aten.clone.default, (places[node],))
         graph.output(tuple(kept[name] for name in self.names))
-        self._module = fx.GraphModule(module, graph)
+        self._whole, self._module = module, fx.GraphModule(module, graph)
 
     def __call__(self, images: Images) -> list[Tensor]:
         """Evaluate the graph as far as the nodes need it."""
-        return answer(self._module, images, lambda module, given: list(module(given)), arranged=False)
+        ordered = to_channels_last(self._whole, images)
+        return answer(self._module, ordered, _shortened, arranged=False)
+
+
+def _shortened(module: nn.Module, images: Images) -> list[Tensor]:
+    with fast_conv_backward(images):
+        return list(module(images))
+
+
+def _writes(node: fx.Node) -> bool:
+    """Whether an operator writes into what it is given."""
+    return _is_operator(node) and bool(cast("Any", node.target)._schema.is_mutable)
 
 
 def _needed(nodes: Sequence[fx.Node]) -> set[fx.Node]:

@@ -32,10 +32,13 @@ class UniversalDeepFool(UniversalAttack):
     their Python code has no end).
 
     Attributes:
-        attack: finds the steps, with the number of its steps as limit; `DeepFool(steps=10)` as published.
+        attack: finds the steps, with the number of its steps as limit. The paper runs 10 steps; the authors' code keeps
+            what arrived within 8 of them, with no regard to the box: `DeepFool(steps=8, box=0, slack=inf)`.
         rate: the fooling rate on X to reach, 1 - delta; 0.8.
         passes: most passes over X; 10.
         ahead: most images that are looked at ahead.
+        full_length: whether v is brought to the radius in the 2-norm where it is shorter, as the authors' code does
+            after every step; the paper's projection leaves it as it is. Of no effect in the maximum norm.
 
     Example:
         >>> from brittle.attacks.deepfool import DeepFool
@@ -48,6 +51,7 @@ class UniversalDeepFool(UniversalAttack):
     rate: float = 0.8
     passes: int = 10
     ahead: int = 64
+    full_length: bool = False
 
     def __post_init__(self):
         at_least("passes", self.passes, 1)
@@ -96,7 +100,11 @@ class UniversalDeepFool(UniversalAttack):
         spent = int(found.forward.sum()), int(found.backward.sum())
         if not bool(found.success[0]):
             return v, spent
-        return problem.project(v + (found.adversarial - moved)[0].to(v)), spent
+        onward = problem.project(v + (found.adversarial - moved)[0].to(v))
+        if self.full_length and problem.threat.name == "l2":
+            longer = problem.radius / onward.norm().clamp_min(torch.finfo(onward.dtype).tiny)
+            onward = problem.project(onward * longer)
+        return onward, spent
 
 
 @torch.no_grad()

@@ -11,10 +11,12 @@ from brittle.core.run import run
 from brittle.metrics import proportion
 from brittle.studies.adef.deformations import AS_PUBLISHED, DEVIATIONS, RADIUS, DeformationWork
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Scale, Setting, Study, sized
 from brittle.studies.shared.hardened import HardenedBenchmark
+from brittle.studies.shared.shipped import ShippedBenchmark
 from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Flow, Lp
+from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
 
@@ -30,27 +32,58 @@ class Size:
     """How large the study is at a scale.
 
     Attributes:
-        images: training images; None for all.
-        settings: of the training.
-        steps, step_size: of the PGD that the networks are trained on.
-        warmup: epochs over which the radius of the training grows.
-        suffix: of the architectures' names.
+        pgd: what networks are trained on in the rows of PGD.
+        adef: the same in those of ADef.
+        settings: of the trainings, by what they are trained on.
+        images: training images, likewise; None for all.
+        suffix: of the names of architectures that the study trains.
+        shipped: rows whose network comes with the package.
+        test: test images at this scale; that of the paper has all.
     """
 
-    images: int | None
-    settings: PlainTraining
-    steps: int
-    step_size: float
-    warmup: float
+    pgd: AccumulatedTraining | AdversarialTraining
+    adef: AdversarialTraining
+    settings: Mapping[str, PlainTraining]
+    images: Mapping[str, int | None]
     suffix: str = ""
+    shipped: tuple[str, ...] = ()
+    test: int = 0
 
 
-SIZES = {
-    "small": Size(20_000, PlainTraining(5, 50, "adam", 1e-3, decay=0.0), 5, 0.1, 2.0, "-quarter"),
-    "paper": Size(None, PlainTraining(84, 50, "adam", 1e-4, "constant", decay=0.0), 40, 0.01, 0.0),
+def _quick(epochs: int) -> PlainTraining:
+    return PlainTraining(epochs, 100, "adam", 1e-3, decay=0.0, precision="mixed")
+
+
+_GOES_ON = AccumulatedTraining(Lp("inf", EPS), warmup=2.0)
+_BENT = AdversarialTraining(ADef(steps=10), Flow(RADIUS), warmup=1.0)
+_ALL_OF_IT = PlainTraining(84, 50, "adam", 1e-4, "constant", decay=0.0)
+_SHIPPED = ("MNIST-A (PGD)",)
+SIZES: dict[Scale, Size] = {
+    "small": Size(
+        _GOES_ON,
+        _BENT,
+        {"PGD": _quick(10), "ADef": _quick(4)},
+        {"PGD": 20_000, "ADef": 10_000},
+        "-quarter",
+        _SHIPPED,
+        200,
+    ),
+    "full": Size(
+        _GOES_ON,
+        _BENT,
+        {"PGD": _quick(8), "ADef": _quick(3)},
+        {"PGD": None, "ADef": 20_000},
+        "",
+        _SHIPPED,
+        500,
+    ),
+    "paper": Size(
+        AdversarialTraining(PGD(steps=40, step_size=0.01), Lp("inf", EPS)),
+        AdversarialTraining(AS_PUBLISHED, Flow(RADIUS)),
+        {"PGD": _ALL_OF_IT, "ADef": _ALL_OF_IT},
+        {"PGD": None, "ADef": None},
+    ),
 }
-TEST = 300
-"""Test images at the small scale."""
 _ARCHITECTURES = {"MNIST-A": "mnist-a", "MNIST-B": "mnist-b"}
 ROWS = tuple(f"{name} ({kind})" for name in _ARCHITECTURES for kind in ("PGD", "ADef"))
 COLUMNS = (
@@ -63,45 +96,57 @@ COLUMNS = (
     Column("iterations", "iterations of ADef", "number", "Beside it"),
 )
 _PUBLISHED = {"accuracy": "accuracy", "pgd": "PGD success", "adef": "ADef success"}
+
+
+def _epochs(kind: str) -> str:
+    """Say how long networks are trained on something, and on how many images, at the scales small and full."""
+    told: list[str] = []
+    for scale in ("small", "full"):
+        images, epochs = SIZES[scale].images[kind], SIZES[scale].settings[kind].epochs
+        told.append(f"{images or 60_000:,} images and {epochs} epochs at {scale}")
+    return " and ".join(told)
+
+
 NOTES = (
     "Every network is trained on what an attack makes of the training images, and on nothing else: PGD within 0.3 in "
     f"the maximum norm, or ADef within {RADIUS:g} pixels. Then both attack the test images that it gets right: PGD "
     f"with {JUDGE.steps} steps of {JUDGE.step_size:g} from a random start, ADef with a T-norm of at most {RADIUS:g} "
-    "pixels. Beside the published figures stands ADef with the published steps; this software's own, which breaks more "
-    "images, made the examples and stands apart.",
+    "pixels. Beside the published figures stands ADef as published; this software's own steps, which break more "
+    "images, made the examples and stand apart.",
     "MNIST-A and MNIST-B as in the paper's published code.",
     DEVIATIONS,
-    f"Scale small: networks with a quarter of the channels and units, {SIZES['small'].images:,} training images, "
-    f"{SIZES['small'].settings.epochs} epochs with a learning rate that falls to 0, PGD of {SIZES['small'].steps} "
-    f"steps in training, the radius grown over the first epochs; the first {TEST} test images. The networks are "
-    "therefore weaker than the paper's; what can be compared is the order of the rows. Scale paper: the networks in "
-    "full, 60,000 images, 84 epochs (100,000 steps of 50 images), PGD of 40 steps, all test images.",
+    "Scales small and full: MNIST-A (PGD) is mnist-a-robust, which comes with the package, the published architecture "
+    "in full; MNIST-B (PGD) is trained as that was, on attacks of one step that go on from epoch to epoch, "
+    f"{_epochs('PGD')}; the networks of ADef on ADef of 10 steps, {_epochs('ADef')}. Scale small: the networks that "
+    "the study trains have a quarter of the channels and units, so that compared can be the order of the rows alone; "
+    f"the first {SIZES['small'].test} test images. Scale full: all networks in full, {SIZES['full'].test} test images. "
+    "Scale paper: 60,000 images, 84 epochs (100,000 steps of 50 images), PGD of 40 steps and ADef as published, all "
+    "test images.",
     INTERVALS,
 )
 
 
-def hardened(row: str, setting: Setting) -> HardenedBenchmark:
+def hardened(row: str, setting: Setting) -> HardenedBenchmark | ShippedBenchmark:
     """Return the network of a row."""
     name, kind = row.removesuffix(")").split(" (")
     size = sized(SIZES, setting.scale)
-    attack = AdversarialTraining(ADef(), Flow(RADIUS), warmup=size.warmup)
-    if kind == "PGD":
-        attack = AdversarialTraining(
-            PGD(steps=size.steps, step_size=size.step_size), Lp("inf", EPS), warmup=size.warmup
-        )
-    architecture = _ARCHITECTURES[name] + size.suffix
-    origin = NetworkSource(row, "mnist/test.parquet", (), architecture, "mnist/train.parquet", images=TEST)
-    settings = replace(size.settings, seed=setting.seed)
-    return HardenedBenchmark(
-        origin, setting, attack, settings, size.images, f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}"
-    )
+    shipped = row in size.shipped
+    architecture = "mnist-a-robust" if shipped else _ARCHITECTURES[name] + size.suffix
+    test, training_images = "mnist/test.parquet", "mnist/train.parquet"
+    origin = NetworkSource(row, test, (), architecture, training_images, images=size.test, full=size.test)
+    if shipped:
+        return ShippedBenchmark(origin, setting)
+    settings = replace(size.settings[kind], seed=setting.seed)
+    training = size.pgd if kind == "PGD" else size.adef
+    command = f"brittle study {ADEF_ADVERSARIAL_TRAINING.name}"
+    return HardenedBenchmark(origin, setting, training, settings, size.images[kind], command)
 
 
 @dataclass(frozen=True)
 class Attacked:
     """Accuracy, and both attacks."""
 
-    subject: HardenedBenchmark
+    subject: HardenedBenchmark | ShippedBenchmark
     name = "PGD and ADef"
 
     def identity(self) -> Mapping[str, object]:
@@ -147,6 +192,15 @@ def _published(row: str, column: str) -> Figure:
     return published()[TABLE].figure(row, _PUBLISHED[column]) if column in _PUBLISHED else None
 
 
+def _orders(name: str) -> tuple[Order, ...]:
+    pgd, adef = f"{name} (PGD)", f"{name} (ADef)"
+    return (
+        Order(f"{name}: trained on PGD it resists PGD, trained on ADef it does not", ((pgd, "pgd"), (adef, "pgd"))),
+        Order(f"{name}: trained on PGD it resists ADef better than trained on ADef", ((pgd, "adef"), (adef, "adef"))),
+        Order(f"{name}: trained on ADef, it resists ADef better than PGD", ((adef, "adef"), (adef, "pgd"))),
+    )
+
+
 ADEF_ADVERSARIAL_TRAINING = Study(
     name="adef-adversarial-training",
     title="Deformations and small changes against networks trained on the one and on the other",
@@ -156,4 +210,6 @@ ADEF_ADVERSARIAL_TRAINING = Study(
     columns=COLUMNS,
     published=_published,
     notes=NOTES,
+    orders=tuple(order for name in _ARCHITECTURES for order in _orders(name)),
+    minutes={"small": 10},
 )

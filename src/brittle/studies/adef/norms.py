@@ -7,12 +7,21 @@ import numpy as np
 
 from brittle.metrics import mean, proportion, quantile
 from brittle.metrics.estimate import Floats
-from brittle.studies.adef.deformations import DEVIATIONS, FEW, FEWER, NETWORKS, RADIUS, DeformationWork, small_scale
+from brittle.studies.adef.deformations import (
+    DEVIATIONS,
+    DIGITS,
+    FEW,
+    GIVEN,
+    NETWORKS,
+    RADIUS,
+    DeformationWork,
+    scales,
+    subjects,
+)
 from brittle.studies.bench.drawing import Curves
 from brittle.studies.bench.published import published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
 from brittle.studies.bench.work import Work
-from brittle.studies.shared.subject import Benchmark
 
 BINS = 30
 """Of the histogram, up to twice the radius."""
@@ -32,7 +41,7 @@ NOTES = (
     "beside.",
     DEVIATIONS,
     NETWORKS,
-    small_scale(f"{FEW} photographs"),
+    scales(FEW),
     INTERVALS,
 )
 
@@ -84,7 +93,8 @@ def _histogram(row: str, size: Floats) -> Curves:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    works = [(origin.row, Norms(DeformationWork(Benchmark(origin, setting), radius=np.inf))) for origin in FEWER]
+    every = subjects(setting, FEW).items()
+    works = [(row, Norms(DeformationWork(subject, radius=np.inf))) for row, subject in every]
     return [Cell(row, work.name, work.measure, work.identity) for row, work in works]
 
 
@@ -93,8 +103,17 @@ ADEF_NORMS = Study(
     title="How long the deformations are that break an image",
     source=published()["adef"].source + ", figures of the T-norms",
     cells=cells,
-    rows=tuple(Row(origin.row) for origin in FEWER),
+    rows=tuple(map(Row, (DIGITS, *GIVEN))),
     columns=COLUMNS,
     published=lambda row, column: None,
     notes=NOTES,
+    orders=(
+        Order(
+            "Almost every digit is broken by a field of at most 3 pixels",
+            ((DIGITS, "none"), (DIGITS, "beyond"), (DIGITS, "within")),
+            why="with this software's steps no field is longer, and none fails",
+        ),
+        Order("Photographs need shorter fields than digits", (("SqueezeNet 1.0", "median"), (DIGITS, "median"))),
+    ),
+    minutes={"small": 6},
 )

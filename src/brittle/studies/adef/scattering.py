@@ -1,14 +1,15 @@
-"""ADef on a network whose first layers are not learnt: two layers of wavelet scattering, then a linear one."""
+"""ADef on networks whose first layers are not learnt: two of wavelet scattering, then a linear one, or an SVM."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
-from brittle.data import Fit, open_source
+from brittle.data import Fit, Source, open_source
 from brittle.errors import MissingExtra
 from brittle.evaluation.training_run import in_memory
 from brittle.metrics import proportion
@@ -21,9 +22,9 @@ from brittle.studies.bench.work import Work
 from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Benchmark
 
-TRAINING = {"small": 3000, "paper": 60_000}
+TRAINING = {"small": 3000, "full": 20_000, "paper": 60_000}
 """Training images of the linear layer."""
-ORIGIN = replace(ORIGINS[0], row="Scattering network (MNIST)", files=(), images=200)
+ORIGIN = replace(ORIGINS[0], row="", files=(), images=200)
 SCALES = 2
 """J: the averaging window has 2^J pixels a side."""
 COLUMNS = (
@@ -34,17 +35,22 @@ COLUMNS = (
     Column("passes", "passes", "number", "Cost for an image"),
     Column("images", "images", "number", "Cost for an image"),
 )
+LAYERS: dict[str, Callable[[], LogisticRegression | LinearSVC]] = {
+    "Scattering, fully connected layer": lambda: LogisticRegression(C=0.01, max_iter=200),
+    "Scattering, linear SVM": lambda: LinearSVC(C=1e-4, random_state=0),
+}
+"""What stands on the transform, by row; both are one linear layer in the end, each fitted to a loss of its own."""
 NOTES = (
     "Bruna and Mallat's scattering transform (J = 2, eight orientations, orders 0 to 2: 81 channels of 7 x 7) by "
-    "kymatio, and one linear layer on it, fitted by logistic regression. Its wavelets and moduli are fixed, made to be "
-    "stable against small deformations. Gradients go through it: kymatio's torch version is differentiable, at a "
+    "kymatio, and on it one fully connected layer, fitted by logistic regression (cross-entropy), or a linear support "
+    "vector machine, one class against the others (squared hinge loss). Wavelets and moduli are fixed, made to be "
+    "stable against small deformations. Gradients go through them: kymatio's torch version is differentiable, at a "
     "modulus of 0 with the slope 0.",
     "kymatio's module `kymatio.torch` also loads its transform of volumes, which asks SciPy for a function that is "
     "gone since SciPy 1.17 (`sph_harm`); the transform of images is therefore imported by itself.",
-    "No published figures of such a network are at hand.",
-    DEVIATIONS,
-    f"Scale small: {TRAINING['small']:,} training images, the first {ORIGIN.images} test images. Scale paper: "
-    f"{TRAINING['paper']:,}, and all test images.",
+    "No published figures of such networks are at hand. " + DEVIATIONS,
+    f"Scale small: {TRAINING['small']:,} training images, the first {ORIGIN.images} test images. Scale full: "
+    f"{TRAINING['full']:,} and {ORIGIN.full:,}. Scale paper: {TRAINING['paper']:,}, and all test images.",
     INTERVALS,
 )
 
@@ -69,19 +75,22 @@ class Scattering(nn.Module):
         return self.transform(images).flatten(1)
 
 
-def fitted(scattering: nn.Module, features: Tensor, labels: Tensor) -> nn.Sequential:
-    """Put a linear layer on a fixed transform, fitted by logistic regression on standardised features.
+def fitted(
+    scattering: nn.Module, features: Tensor, labels: Tensor, model: LogisticRegression | LinearSVC
+) -> nn.Sequential:
+    """Put a linear layer on a fixed transform, fitted on standardised features.
 
     Args:
         scattering: the transform.
         features: of the training images, (n, d).
         labels: their classes, (n,).
+        model: what is fitted; its scores are the layer's logits.
 
     Returns:
         Transform and layer; the standardisation is part of the layer's weights.
     """
     mean, spread = features.mean(0), features.std(0) + 1e-3
-    model = LogisticRegression(C=0.01, max_iter=200).fit(((features - mean) / spread).numpy(), labels.numpy())
+    model.fit(((features - mean) / spread).numpy(), labels.numpy())
     slopes, starts = (torch.from_numpy(part).float() for part in (model.coef_, model.intercept_))
     if len(slopes) == 1:  # two classes share one score
         slopes, starts = (torch.cat([-part, part]) / 2 for part in (slopes, starts))
@@ -92,27 +101,59 @@ def fitted(scattering: nn.Module, features: Tensor, labels: Tensor) -> nn.Sequen
     return nn.Sequential(scattering, layer)
 
 
+class Transformed:
+    """The transform, and what it makes of the training images, once for all that is fitted to it.
+
+    Args:
+        setting: what the user chose.
+    """
+
+    def __init__(self, setting: Setting):
+        self.setting = setting
+
+    @cached_property
+    def source(self) -> Source:
+        """The training images."""
+        file = str(self.setting.data_file(ORIGIN.training))
+        return open_source(file, fit=Fit(1, 28, 28), max_images=sized(TRAINING, self.setting.scale))
+
+    @cached_property
+    def scattering(self) -> Scattering:
+        """The transform."""
+        return Scattering(28, 28).to(self.setting.device)
+
+    @cached_property
+    def features(self) -> tuple[Tensor, Tensor]:
+        """Coefficients (n, d) and classes (n,) of the training images."""
+        (images, labels), parts = in_memory(self.source), list[Tensor]()
+        with torch.no_grad():
+            for part in images.split(100):
+                parts.append(self.scattering(part.to(self.setting.device)).cpu())
+                self.setting.tell(f"scattering, {min(100 * len(parts), len(images)):,} of {len(images):,} images")
+        return torch.cat(parts), labels
+
+
 class Scattered(Benchmark):
-    """The scattering network, fitted when it is first asked for."""
+    """A scattering network, fitted when it is first asked for.
+
+    Args:
+        row: one of `LAYERS`.
+        transformed: transform and training images.
+    """
+
+    def __init__(self, row: str, transformed: Transformed):
+        super().__init__(replace(ORIGIN, row=row), transformed.setting)
+        self.transformed = transformed
 
     @cached_property
     def network(self) -> Network:
         """Scattering, and a linear layer on it."""
-        setting = self.setting
-        source = open_source(
-            str(setting.data_file(self.origin.training)), fit=Fit(1, 28, 28), max_images=sized(TRAINING, setting.scale)
-        )
-        images, labels = in_memory(source)
-        scattering = Scattering(28, 28).to(setting.device)
-        parts: list[Tensor] = []
-        with torch.no_grad():
-            for part in images.split(100):
-                parts.append(scattering(part.to(setting.device)).cpu())
-                setting.tell(f"{self.origin.row}: scattering, {100 * len(parts):,} of {len(images):,} training images")
-        module = fitted(scattering, torch.cat(parts), labels).to(setting.device).eval()
+        held = self.transformed
+        module = fitted(held.scattering, *held.features, LAYERS[self.origin.row]()).to(self.setting.device).eval()
         layer = module[1]
         weights = sum(weight.numel() for weight in layer.parameters())
-        return Network("scattering", module, digest_of(layer, source.digest().encode()), (1, 28, 28), (), weights)
+        digest = digest_of(layer, held.source.digest().encode())
+        return Network("scattering", module, digest, (1, 28, 28), (), weights)
 
     def story(self) -> str:
         """Where the network came from, in a sentence."""
@@ -134,24 +175,26 @@ class Table(Work):
 
     def measure(self) -> Measured:
         """Attack what is right."""
-        found = self.attack.attacked(ORIGIN.row)
+        found = self.attack.attacked(self.subject.origin.row)
         values = {**found.values(), "accuracy": proportion(len(found.size), found.images)}
         return Measured(values, remark=self.subject.story(), figures=found.pictures)
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
-    """Return the one piece of work."""
-    work = Table(Scattered(ORIGIN, setting))
-    return [Cell(ORIGIN.row, work.name, work.measure, work.identity)]
+    """Return the pieces of work: one for each layer."""
+    transformed = Transformed(setting)
+    works = {row: Table(Scattered(row, transformed)) for row in LAYERS}
+    return [Cell(row, work.name, work.measure, work.identity) for row, work in works.items()]
 
 
 ADEF_SCATTERING = Study(
     name="adef-scattering",
-    title="Deformations against a network of fixed wavelets",
+    title="Deformations against networks of fixed wavelets",
     source=published()["adef"].source,
     cells=cells,
-    rows=(Row(ORIGIN.row),),
+    rows=tuple(map(Row, LAYERS)),
     columns=COLUMNS,
     published=lambda row, column: None,
     notes=NOTES,
+    minutes={"small": 1},
 )

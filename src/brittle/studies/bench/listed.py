@@ -98,7 +98,7 @@ LISTED: dict[str, Listed] = {
     ),
     "adef-scattering": Listed(
         "adef.scattering:ADEF_SCATTERING",
-        "Deformations against a network of fixed wavelets",
+        "Deformations against networks of fixed wavelets",
         _ADEF,
     ),
     "adef-targeted": Listed(
@@ -189,7 +189,7 @@ LISTED: dict[str, Listed] = {
     "physical-world": Listed(
         "physical.world:PHYSICAL_WORLD",
         "How many adversarial images a photograph makes harmless",
-        _PHYSICAL + ", tables of the destruction rate",
+        _PHYSICAL + ", tables of accuracies and of the destruction rate",
     ),
     "planted-faults": Listed(
         "faults.study:PLANTED_FAULTS",

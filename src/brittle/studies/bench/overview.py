@@ -62,8 +62,9 @@ class Overview:
 
     @property
     def seconds(self) -> float:
-        """That all pieces of work took, as far as known."""
-        return sum(line.seconds for line in self.lines if math.isfinite(line.seconds))
+        """That all pieces of work took, as far as known; NaN where nothing is."""
+        known = [line.seconds for line in self.lines if math.isfinite(line.seconds)]
+        return sum(known) if known else math.nan
 
     def total(self, name: str) -> int:
         """Sum a count over the studies: "published", "beside", "inside", "rows" or "measured"."""

@@ -1,36 +1,32 @@
 """Data-free perturbations made for one network, shown to others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from brittle.metrics import Estimate
 from brittle.studies.bench.drawing import HeatMap
-from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Scale, Setting, Study
-from brittle.studies.gd_uap.data_free import LAYERS, NOISE, RADIUS, Short
+from brittle.studies.bench.published import Figure, Published, published
+from brittle.studies.bench.study import INTERVALS, Cell, Measured, Order, Row, Scale, Setting, Study
+from brittle.studies.gd_uap.data_free import LAYERS, NOISE, RADIUS, RANGE, SHORT
 from brittle.studies.shared.photographs import HALVES, LINF, Photographs, fooled
 from brittle.studies.shared.photographs import NOISE as ABOUT_NOISE
-from brittle.studies.shared.views import FETCHED, MOBILENET_128, MOBILENET_192, MOBILENET_V2, SQUEEZENET, View
+from brittle.studies.shared.views import FETCHED, GIVEN, MOBILENET_V2, View
 from brittle.universal.perturbation import Perturbation
 
 TABLE = "gd_uap_cross_model"
-METHOD = "GD-UAP, range prior"
+METHOD = RANGE
 """The paper's table is of this one: its diagonal has the figures of the range prior."""
-SMALL = Short(iterations=200, shown=150, batch=5)
-GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_128)
 VIEWS = (*GIVEN, *FETCHED)
-ONLY_PUBLISHED = ("CaffeNet", "VGG-F")
 _HERE, _THEIRS = "Fooling rate of held-out images, by network shown to", "The paper's networks"
 COLUMNS = (
-    *(Column(view.row, view.row, "percent", _HERE) for view in GIVEN),
-    *(Column(view.row, view.row, "percent", _THEIRS) for view in FETCHED),
-    *(Column(name, name, "percent", _THEIRS, measured=False) for name in ONLY_PUBLISHED),
+    *(view.as_column(_HERE) for view in GIVEN),
+    *(view.as_column(_THEIRS) for view in FETCHED),
 )
 NOTES = (
     f"A row's perturbation is made for the row's network by {METHOD}, and added to the held-out photographs as every "
     "column's network takes them; between networks of other input sizes it is resampled, which makes it weaker.",
     f"{LAYERS} {RADIUS}",
-    SMALL.note,
+    SHORT.note,
     "The published networks have weights of Caffe; those of the same name are torchvision's.",
     HALVES,
     ABOUT_NOISE,
@@ -52,7 +48,7 @@ class Gallery:
 
     def perturbation(self, row: str) -> Perturbation:
         """Make the perturbation of a network, or take the one kept in the study's folder."""
-        return SMALL.made(METHOD, self.photographs[row])
+        return SHORT.made(METHOD, self.photographs[row])
 
     def rate(self, row: str, column: str) -> Estimate:
         """Estimate how many photographs the row's perturbation fools on the column's network."""
@@ -84,7 +80,7 @@ class Crossed:
         if self.row != NOISE:
             gallery.photographs[self.row].identity()  # a network that is missing is named by its own row
         shown = {view.row: gallery.photographs[view.row].identity() for view in gallery.views()}
-        method = NOISE if self.row == NOISE else repr(SMALL.method(METHOD, gallery.setting.scale))
+        method = NOISE if self.row == NOISE else repr(SHORT.method(METHOD, gallery.setting.scale))
         return {"shown": shown, "method": method, "threat": repr(LINF)}
 
     def measure(self) -> Measured:
@@ -134,18 +130,37 @@ def _published(row: str, column: str) -> Figure:
     return table.figure(row, column) if column in table.columns else None
 
 
+def _orders() -> tuple[Order, ...]:
+    """What the paper's table shows of the networks that others stand for."""
+    by_paper, table = {view.stands_for: view.row for view in GIVEN}, published()[TABLE]
+    found: list[Order] = []
+    for name, row in by_paper.items():
+        weakest, strongest = _others(table, name, by_paper)
+        places = ((NOISE, row), (by_paper[weakest], row), (row, row))
+        found.append(Order(f"{name}: noise fools it less than what is made for {weakest}, its own more", places))
+        if name != MOBILENET_V2.stands_for:
+            text = f"What is made for {name} fools no other as much as {name}; {strongest} comes next"
+            found.append(Order(text, ((row, by_paper[strongest]), (row, row))))
+    return tuple(found)
+
+
+def _others(table: Published, name: str, among: Collection[str]) -> tuple[str, str]:
+    """Name whose perturbation fools a network least, and the network that its own fools most, itself left out."""
+    others = [other for other in among if other != name]
+    weakest = min(others, key=lambda other: float(str(table.figure(other, name))))
+    return weakest, max(others, key=lambda other: float(str(table.figure(name, other))))
+
+
 GD_UAP_CROSS_MODEL = Study(
     name="gd-uap-cross-model",
     title="Data-free universal perturbations made for one network, shown to others",
     source=published()[TABLE].source,
     cells=cells,
-    rows=(
-        *(Row(view.row, "" if view.huge else "No published figures: not in the paper.") for view in VIEWS),
-        *(Row(name, "Published figures only: no weights are at hand.") for name in ONLY_PUBLISHED),
-        Row(NOISE),
-    ),
+    rows=(*(view.as_row() for view in VIEWS), Row(NOISE)),
     columns=COLUMNS,
     published=_published,
     notes=NOTES,
     of="Made for",
+    orders=_orders(),
+    minutes={"small": 3},
 )

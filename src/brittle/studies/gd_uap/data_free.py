@@ -1,68 +1,102 @@
-"""The data-free methods as studies compare them: their settings at either scale, and the names of their rows."""
+"""The data-free methods as studies compare them: their settings at every scale, and the names of their rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from brittle.studies.bench.study import Scale
+from brittle.studies.bench.study import Scale, sized
 from brittle.studies.shared.photographs import LINF, Photographs
 from brittle.universal.excitation import ActivationAttack
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
+from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
 
 NOISE = "uniform noise"
-FFF = "Fast Feature Fool"
+FFF, NONE, RANGE, DATA = "Fast Feature Fool", "GD-UAP, no prior", "GD-UAP, range prior", "GD-UAP, data prior"
 METHODS: Mapping[str, ActivationAttack] = {
     FFF: FastFeatureFool(),
-    "GD-UAP, no prior": GDUAP(),
-    "GD-UAP, range prior": GDUAP(prior="range"),
-    "GD-UAP, data prior": GDUAP(prior="data"),
+    NONE: GDUAP(),
+    RANGE: GDUAP(prior="range"),
+    DATA: GDUAP(prior="data"),
 }
 """Every method with its published settings; `NOISE` is what they are compared with."""
 JUDGED = 50
-"""Images of X that judge the perturbations of a search at the small scale."""
-STEP = 1 / 255
-"""Adam's rate at the small scale, ten times the published one, since so few steps would not reach the radius."""
+"""Images of X that judge the perturbations of a search below the scale of the paper."""
+PUBLISHED_STEP = 0.1
+"""Adam's published rate, in levels of 255."""
 
 
 @dataclass(frozen=True)
-class Short:
-    """What is cut at the small scale.
+class Lengths:
+    """What is cut at a scale.
 
     Attributes:
         iterations: steps of methods that show one image in a step.
         shown: steps of methods with a prior, which show `batch` images.
         batch: views in a step.
+        step: Adam's rate, in levels of 255.
     """
 
     iterations: int
     shown: int
     batch: int
+    step: float = PUBLISHED_STEP
+
+    def __str__(self) -> str:
+        views = f"{self.batch} view{'s' if self.batch > 1 else ''}"
+        rate = "Adam's published rate"
+        if self.step != PUBLISHED_STEP:
+            rate = f"{self.step / PUBLISHED_STEP:g} times the published rate of Adam"
+        return f"{self.iterations:,} steps, {self.shown:,} with a prior, showing {views} in a step, with {rate}"
+
+
+@dataclass(frozen=True)
+class Short:
+    """How far searches go at each scale; at that of the paper they have the published settings.
+
+    Attributes:
+        small, full: the cuts.
+    """
+
+    small: Lengths
+    full: Lengths
 
     def method(self, name: str, scale: Scale) -> ActivationAttack:
         """Return a method by name, at full length or cut."""
         method = METHODS[name]
         if scale == "paper":
             return method
+        cut = sized({"small": self.small, "full": self.full}, scale)
+        step = cut.step / 255
         if isinstance(method, GDUAP) and method.prior != "none":
-            return replace(method, iterations=self.shown, batch=self.batch, step=STEP)
-        return replace(method, iterations=self.iterations, step=STEP)
+            return replace(method, iterations=cut.shown, batch=cut.batch, step=step)
+        return replace(method, iterations=cut.iterations, step=step)
 
     def made(self, name: str, photographs: Photographs) -> Perturbation:
-        """Make a perturbation for a network; at the small scale a few images of X judge it, otherwise all."""
+        """Make a perturbation for a network; below the scale of the paper a few images of X judge it, otherwise all."""
         scale = photographs.setting.scale
-        judge = photographs.first(JUDGED).fooling_rate if scale != "paper" else None
+        judge = _first(photographs).fooling_rate if scale != "paper" else None
         return photographs.found(self.method(name, scale), LINF, judge=judge)
 
     @property
     def note(self) -> str:
         """What the scales mean, in words."""
-        prior = f"{self.shown:,} with a prior, showing {self.batch} view{'s' if self.batch > 1 else ''} in a step"
         return (
-            f"Scale small: {self.iterations:,} steps, {prior}, with ten times the published rate of Adam; all "
-            "perturbations are still growing louder. Scale paper: the published settings, up to 40,000 steps (10,000 "
-            "of Fast Feature Fool) and 25 views, which a processor works on for days."
+            f"Scale small: {self.small}; perturbations are then still growing louder. Scale full: {self.full}. Scale "
+            "paper: the published settings, up to 40,000 steps (10,000 of Fast Feature Fool) and 25 views, which a "
+            "processor works on for days."
         )
+
+
+SHORT = Short(Lengths(200, 100, 5, step=1.0), Lengths(2000, 800, 10))
+"""For networks that classify; the same for all studies, so that they share what is made."""
+
+
+@lru_cache(maxsize=1)
+def _first(photographs: Photographs) -> ImageSet:
+    """The images that judge all searches for a network; what it says of them as they are is asked once."""
+    return photographs.first(JUDGED)
 
 
 LAYERS = (

@@ -1,41 +1,28 @@
-"""Data-free perturbations of a network that estimates depth, beside noise of equal norm, on scenes with exact depth."""
+"""Data-free perturbations of networks that estimate depth, beside noise of equal norm, on scenes with exact depth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from brittle.classifiers.classifier import Classifier
-from brittle.classifiers.door import answer
-from brittle.identity.compare import fingerprint
-from brittle.identity.sources import own_digest
-from brittle.metrics import DepthErrors, Estimate, depth_errors, jackknife, mean, without_interval
+from brittle.metrics import DepthErrors, Estimate, jackknife, mean, without_interval
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.drawing import Picture, encoded
-from brittle.studies.bench.published import published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study, sized
-from brittle.studies.gd_uap.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
-from brittle.studies.gd_uap.depth_network import DepthTraining, load_depth, save_depth, train_depth
-from brittle.studies.gd_uap.scenes import Scenes, render
-from brittle.studies.shared.once import trained_once
-from brittle.studies.shared.photographs import LINF, uniform_in_ball
+from brittle.studies.bench.published import Figure, published
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
+from brittle.studies.gd_uap.data_free import DATA, LAYERS, METHODS, NOISE, RADIUS, RANGE, Lengths, Short
+from brittle.studies.gd_uap.depth_estimates import JUDGED, TESTED, TRAINING, Estimated, World
+from brittle.studies.shared.photographs import LINF
 from brittle.universal.excitation import ActivationAttack
-from brittle.universal.images import ImageSet
-from brittle.universal.search import Pass, UniversalProblem, find_universal
 
-CLEAN = "unchanged scenes"
-SMALL = Short(iterations=400, shown=100, batch=5)
-TRAINING = {"small": DepthTraining(), "paper": DepthTraining(width=32, scenes=5000, side=128, epochs=30, batch=32)}
-"""The network at either scale."""
-TESTED = {"small": 100, "paper": 1000}
-"""Scenes that the network was not trained on."""
-GIVEN = 200
-"""Training scenes that are X of the data prior; the first ones judge."""
-BATCH, JUDGED, DRAWN = 50, 20, 4
+TABLE = "gd_uap_depth"
+CLEAN, MEAN = "unchanged scenes", "mean depth of the training scenes"
+SHORT = Short(Lengths(400, 100, 5, step=1.0), Lengths(4000, 1000, 10))
+KINDS = {"plain": "VGG", "residual": "Resnet50"}
+"""The study's networks, and the papers' encoders that they stand for."""
+_PAPERS = {CLEAN: "Normal", NOISE: "Baseline", RANGE: "Range prior", DATA: "Data prior"}
+DRAWN = 4
 _ERRORS, _WITHIN, _HARM = "Errors, less is better", "Fraction of the pixels within a factor, more is better", "Harm"
 COLUMNS = (
     Column("absolute", "abs rel", "ratio", _ERRORS),
@@ -47,108 +34,35 @@ COLUMNS = (
     Column("within3", "δ < 1.25³", "percent", _WITHIN),
     Column("times", "rise of abs rel, times that by noise", "ratio", _HARM),
 )
+
+
+def _said(scale: str) -> str:
+    training, tested = TRAINING[scale], TESTED[scale]
+    size = f"{training.scenes:,} training scenes of {training.side} x {training.side} pixels"
+    return f"{scale.capitalize()}: {size}, width {training.width}, {training.epochs} epochs, {tested:,} test scenes."
+
+
 NOTES = (
     "Scenes of spheres and boxes on a floor before a wall are drawn by casting a ray through every pixel, so that "
-    "their depth is exact; the network, an encoder-decoder of convolutions, is trained by the study on other scenes. "
-    "Errors are against the true depth (Eigen et al. 2014), means over test scenes of each scene's figure; depths lie "
-    "between about 1 and 10. The paper perturbs networks for photographs; none of its figures is comparable.",
+    "their depth is exact; the networks, encoder-decoders of convolutions, are trained by the study on other scenes. "
+    "Errors are against the true depth (Eigen et al. 2014), means over test scenes of each scene's figure. In training "
+    "the pictures have faint noise, as photographs do (a standard deviation of "
+    f"{TRAINING['small'].noise:g}); networks trained without any were harmed by noise as much as by the perturbations.",
+    "The published figures are of Monodepth on photographs of streets (KITTI), with VGG and ResNet-50 as encoders; the "
+    "plain network stands for the first, one with links around every two convolutions for the second. Depths here lie "
+    "between about 1 and 10, there up to 80 metres, so that sq rel and rmse are of other sizes; what may be compared "
+    "is the order.",
     f"{LAYERS} {RADIUS} The optimiser sees no depth. A search is judged on {JUDGED} training scenes by how far the "
-    "logarithms of the estimated depths move.",
-    SMALL.note,
-    f"Small: {TRAINING['small'].scenes:,} training scenes of {TRAINING['small'].side} x {TRAINING['small'].side} "
-    f"pixels, {TRAINING['small'].epochs} epochs, {TESTED['small']} test scenes. Paper: "
-    f"{TRAINING['paper'].scenes:,} of {TRAINING['paper'].side} x {TRAINING['paper'].side}, "
-    f"{TRAINING['paper'].epochs} epochs, {TESTED['paper']:,} test scenes.",
+    "logarithms of the estimated depths move, the authors' by the loss on photographs of Places.",
+    SHORT.note,
+    " ".join(_said(scale) for scale in TRAINING),
     INTERVALS,
 )
 
 
-class Estimated:
-    """The network with its scenes, drawn and trained when first asked for."""
-
-    def __init__(self, setting: Setting):
-        self.setting, self.training = setting, sized(TRAINING, setting.scale)
-
-    def identity(self) -> dict[str, object]:
-        """Everything of network and scenes that determines a figure."""
-        tested = sized(TESTED, self.setting.scale)
-        device = self.setting.device.partition(":")[0]
-        settings = {"training": asdict(self.training), "tested": tested, "seed": self.setting.seed, "device": device}
-        return {**settings, "brittle's code": own_digest()}
-
-    def _drawn(self, count: int, part: int) -> Scenes:
-        return render(count, self.training.side, 2 * self.setting.seed + part)
-
-    @cached_property
-    def known(self) -> Scenes:
-        """The training scenes."""
-        self.setting.tell(f"drawing {self.training.scenes:,} scenes")
-        return self._drawn(self.training.scenes, 0)
-
-    @cached_property
-    def tested(self) -> Scenes:
-        """The test scenes, none of which is a training scene."""
-        return self._drawn(sized(TESTED, self.setting.scale), 1)
-
-    @cached_property
-    def classifier(self) -> Classifier:
-        """The network, trained now unless an earlier run has done so; its outputs are depths."""
-        key = fingerprint(self.identity())[:12]
-
-        def progress(epoch: int, loss: float) -> None:
-            self.setting.tell(f"depth network: epoch {epoch} of {self.training.epochs}, error of logarithms {loss:.3f}")
-
-        def make(path: Path) -> None:
-            save_depth(train_depth(self.training, self.known, self.setting.device, progress), path)
-
-        path = trained_once(self.setting, f"depth-{key}.safetensors", make)
-        return Classifier(load_depth(path, self.training.width, self.setting.device))
-
-    @torch.no_grad()
-    def depths(self, images: Floats, perturbation: Tensor | None) -> Floats:
-        """Estimate depths (n, h, w) of pictures (n, 3, h, w) with a perturbation added and clamped."""
-        classifier, found = self.classifier, list[Floats]()
-        for part in torch.from_numpy(images).split(BATCH):
-            moved = part.to(classifier.device, classifier.dtype)
-            if perturbation is not None:
-                moved = classifier.bounds.clamp(moved + perturbation.to(moved))
-            found.append(answer(classifier.module, moved)[:, 0].double().cpu().numpy())
-        return np.concatenate(found)
-
-    def errors(self, perturbation: Tensor | None) -> DepthErrors:
-        """Measure the estimates of the test scenes."""
-        return depth_errors(self.tested.depth, self.depths(self.tested.images, perturbation))
-
-    @cached_property
-    def noise(self) -> Tensor:
-        """Noise of equal norm."""
-        generator = torch.Generator().manual_seed(self.setting.seed * 1_000_003)
-        side = self.training.side
-        return uniform_in_ball((3, side, side), LINF, generator)
-
-    @cached_property
-    def standards(self) -> tuple[DepthErrors, DepthErrors]:
-        """The errors on scenes as they are, and with noise."""
-        return self.errors(None), self.errors(self.noise)
-
-    def moved(self, perturbation: Tensor) -> float:
-        """Return the mean change of the logarithm of depth on some training scenes: the judge of a search."""
-        images = self.known.images[:JUDGED]
-        before, after = self.depths(images, None), self.depths(images, perturbation)
-        return float(np.abs(np.log(after) - np.log(before)).mean())
-
-    def found(self, method: ActivationAttack) -> Tensor:
-        """Make a perturbation."""
-        classifier, tell = self.classifier, self.setting.tell
-        given = ImageSet(classifier, torch.from_numpy(self.known.images[:GIVEN]).float(), BATCH)
-        problem = UniversalProblem(classifier, given.shape, LINF, given, self.setting.seed)
-        key = fingerprint([self.identity(), repr(method)])
-        kept = self.setting.folder / "perturbations" / f"depth-{key[:16]}.safetensors"
-
-        def watch(line: Pass) -> None:
-            tell(f"{type(method).__name__}: {line.backward:,} passes, depths move by {line.score:.1%}")
-
-        return find_universal(method, problem, self.moved, checkpoint=kept, identity=key, watch=watch).tensor
+def key_of(row: str, kind: str) -> str:
+    """Name a row of the table."""
+    return f"{row}, {kind}"
 
 
 @dataclass(frozen=True)
@@ -157,16 +71,23 @@ class Changed:
 
     Attributes:
         subject: the network with its scenes.
-        row: `CLEAN`, `NOISE` or a key of `METHODS`.
+        kind: which network, a key of `KINDS`.
+        what: `CLEAN`, `NOISE` or a key of `METHODS`.
         column: what the work is called.
     """
 
     subject: Estimated
-    row: str
+    kind: str
+    what: str
     column: str = "depth"
 
+    @property
+    def row(self) -> str:
+        """The row that it fills."""
+        return key_of(self.what, self.kind)
+
     def _method(self) -> ActivationAttack | None:
-        return SMALL.method(self.row, self.subject.setting.scale) if self.row in METHODS else None
+        return SHORT.method(self.what, self.subject.setting.scale) if self.what in METHODS else None
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
@@ -182,14 +103,14 @@ class Changed:
             perturbation = subject.found(method)
             errors = subject.errors(perturbation)
         else:
-            perturbation, errors = (None, clean) if self.row == CLEAN else (subject.noise, noisy)
+            perturbation, errors = (None, clean) if self.what == CLEAN else (subject.world.noise, noisy)
         values = _values(errors)
-        if self.row != CLEAN:
+        if self.what != CLEAN:
             values["times"] = _times(errors.absolute, noisy.absolute, clean.absolute)
         return Measured(values, figures=(self._sheet(perturbation),))
 
     def _sheet(self, perturbation: Tensor | None) -> Picture:
-        scenes, subject = self.subject.tested, self.subject
+        scenes, subject = self.subject.world.tested, self.subject
         images = scenes.images[:DRAWN]
         moved = images if perturbation is None else np.clip(images + perturbation.double().cpu().numpy(), 0, 1)
         depths = [scenes.depth[:DRAWN], subject.depths(images, None), subject.depths(images, perturbation)]
@@ -197,12 +118,29 @@ class Changed:
         columns = [images, grey[0], grey[1], moved, grey[2]]
         rows = [np.concatenate([part[row].transpose(1, 2, 0) for part in columns], 1) for row in range(DRAWN)]
         return Picture(
-            f"{self.row}: depth",
+            f"{self.row} network",
             "For some test scenes: as it is, its true depth, the estimate, the scene as changed, the estimate then. "
             "The nearer, the lighter.",
             encoded(np.concatenate(rows, 0)),
             f"{DRAWN} scenes with true depth and estimates before and after the change.",
         )
+
+
+@dataclass(frozen=True)
+class Blind:
+    """The mean depth of the training scenes in place of estimates, for scale: what is worse sees nothing at all."""
+
+    world: World
+    row: str = MEAN
+    column: str = "depth"
+
+    def identity(self) -> Mapping[str, object]:
+        """Everything that determines the outcome."""
+        return self.world.identity()
+
+    def measure(self) -> Measured:
+        """Measure it as an estimate."""
+        return Measured(_values(self.world.mean_errors()))
 
 
 def _values(errors: DepthErrors) -> dict[str, Estimate | str]:
@@ -226,20 +164,54 @@ def _times(errors: Floats, noisy: Floats, clean: Floats) -> Estimate | str:
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
-    """Return the pieces of work: scenes as they are, noise, and each method."""
-    subject = Estimated(setting)
-    works = [Changed(subject, row) for row in (CLEAN, NOISE, *METHODS)]
+    """Return the pieces of work: the mean, and for each network scenes as they are, noise, and each method."""
+    world = World(setting)
+    works: list[Changed | Blind] = [Blind(world)]
+    for kind in KINDS:
+        subject = Estimated(world, kind == "residual")
+        works += [Changed(subject, kind, what) for what in (CLEAN, NOISE, *METHODS)]
     return [Cell(work.row, work.column, work.measure, work.identity) for work in works]
+
+
+def _published(row: str, column: str) -> Figure:
+    table = published()[TABLE]
+    figure = table.figure(row, column) if column in table.columns else None
+    return round(100 * figure, 1) if column.startswith("within") and isinstance(figure, float) else figure
+
+
+def _orders() -> tuple[Order, ...]:
+    """What the authors' table shows."""
+    found: list[Order] = []
+    for kind, encoder in KINDS.items():
+        rows = [key_of(what, kind) for what in (CLEAN, NOISE, RANGE, DATA)]
+        for column, name in (("absolute", "abs rel"), ("rmse", "rmse")):
+            text = f"{encoder}: {name} grows from unchanged images over noise and range prior to data prior"
+            found.append(Order(text, tuple((row, column) for row in rows)))
+        near = [rows[2], rows[3], rows[1], rows[0]]
+        text = f"{encoder}: the range prior leaves the fewest pixels within 1.25 of the truth, then the data prior"
+        found.append(Order(text, tuple((row, "within1") for row in near)))
+    worse = ((MEAN, "absolute"), (key_of(DATA, "residual"), "absolute"))
+    return (*found, Order("Resnet50: with the data prior, abs rel is worse than the mean of the training set's", worse))
+
+
+def _row(what: str, kind: str) -> Row:
+    paper = f"{_PAPERS[what]} {KINDS[kind]}" if what in _PAPERS else ""
+    return Row(key_of(what, kind), "" if paper else "Not in the paper's table.", paper)
 
 
 GD_UAP_DEPTH = Study(
     name="gd-uap-depth",
     title="Data-free perturbations of depth estimation",
-    source=published()["gd_uap_cross_model"].source + ", section 4.4",
+    source=published()[TABLE].source + ", section 4.4",
     cells=cells,
-    rows=tuple(Row(row) for row in (CLEAN, NOISE, *METHODS)),
+    rows=(
+        *(_row(what, kind) for kind in KINDS for what in (CLEAN, NOISE, *METHODS)),
+        Row(MEAN, "Sees no image; the same for both networks.", "Train set mean"),
+    ),
     columns=COLUMNS,
-    published=lambda row, column: None,
+    published=_published,
     notes=NOTES,
     of="Scenes with",
+    orders=_orders(),
+    minutes={"small": 4},
 )

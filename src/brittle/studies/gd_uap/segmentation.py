@@ -1,35 +1,50 @@
-"""Data-free perturbations of a network that segments photographs, beside noise of equal norm."""
+"""Perturbations of a network that segments photographs, data-free ones and others, beside noise of equal norm."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.classifiers.door import answer
-from brittle.metrics import Estimate, jackknife, pixel_confusion
+from brittle.metrics import Estimate, jackknife, mean
 from brittle.metrics.estimate import Floats, Integers
 from brittle.studies.bench.drawing import Picture, encoded
-from brittle.studies.bench.published import published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.gd_uap.data_free import LAYERS, METHODS, NOISE, RADIUS, Short
-from brittle.studies.shared.photographs import HALVES, LINF, Photographs
-from brittle.studies.shared.views import View
+from brittle.studies.bench.published import Figure, published
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
+from brittle.studies.gd_uap.data_free import DATA, FFF, LAYERS, NOISE, NONE, RADIUS, RANGE, Lengths, Short
+from brittle.studies.gd_uap.segmented import (
+    MOST,
+    PAINTING,
+    POOL,
+    SOFA,
+    SURE,
+    Segmented,
+    colours,
+    mean_ious,
+    resampled,
+)
+from brittle.studies.shared.photographs import HALVES, LINF
 
-DEEPLAB = View("DeepLab v3 on MobileNet v2 (Pascal VOC)", "deeplabv3_mnv2_pascal.pt2", (4, 20))
-SMALL = Short(iterations=80, shown=40, batch=2)
-CLASSES = 21
+TABLE = "gd_uap_segmentation"
+PAPERS = "VGGDL_RN101"
+"""The paper's network that the one at hand stands for."""
+SHORT = Short(Lengths(80, 40, 2, step=1.0), Lengths(800, 200, 4))
+LESS, PAINTED = "GD-UAP, data prior, less background", "all pixels a sofa's"
+ROWS = (NOISE, FFF, NONE, RANGE, DATA, LESS, PAINTED)
+_PUBLISHED = {
+    NOISE: "baseline",
+    NONE: "no prior",
+    RANGE: "range prior",
+    DATA: "data prior",
+    LESS: "data prior, less background",
+}
 DRAWN = 4
 """Photographs on the sheet."""
 EVERY = 3
 """Of the sheet's pixels, every third is drawn."""
-SURE = 0.9
-"""Least probability of its class on the clean image for a pixel that the network is sure of."""
-VOID = 255
-"""Stands for the class of a pixel that does not count, as on Pascal VOC's borders."""
 _SHEETS = {"sure": f"Pixels that the network is sure of, p ≥ {SURE:g}", "all": "All pixels"}
+_TRUE = "Published: mean IoU against true labels, by the paper's networks"
 
 
 def _columns(which: str) -> tuple[Column, ...]:
@@ -42,7 +57,12 @@ def _columns(which: str) -> tuple[Column, ...]:
     )
 
 
-COLUMNS = (*_columns("sure"), *_columns("all"))
+COLUMNS = (
+    *_columns("sure"),
+    *_columns("all"),
+    Column("sofa", "pixels taken for a sofa's", "percent", "One class for all pixels"),
+    *(Column(name, name, "percent", _TRUE, measured=False) for name in published()[TABLE].rows),
+)
 NOTES = (
     "There are no true labels for these photographs: a pixel agrees when it has the class that the network itself "
     "gives it on the clean image, and mean IoU is against that segmentation, too. Both are of all images' pixels "
@@ -53,74 +73,26 @@ NOTES = (
     f"{100 * SURE:g} % on the clean image, as is done where a network's own labels stand in for true ones; the second "
     "one counts all. The threshold was chosen with figures at hand: of 0, 0.5, 0.7 and 0.9, the loss was 1.4, 1.8, 2.5 "
     "and 4.1 times that by noise on photographs of the same sample, so that the first sheet shows what becomes of sure "
-    "pixels and is no independent finding. The paper measures against true labels on Pascal VOC, with other networks; "
-    "none of its figures is comparable.",
+    "pixels and is no independent finding.",
+    "The paper measures against true labels on Pascal VOC, with other networks. Beside the mean IoU of sure pixels "
+    f"stands what {PAPERS} keeps of its own: its mean IoU divided by that of unchanged images, "
+    f"{published()[TABLE].figure(PAPERS, 'original')} %. That one is DeepLab on ResNet-101; the network at hand is a "
+    "DeepLab on residual blocks, too, but a far smaller one.",
+    f"Less background: of {POOL['small']} images of the half of X ({POOL['full']} at full) as many as X has, those of "
+    "which the network takes the least for background.",
+    f"All pixels a sofa's: the universal target of Metzen et al., ICCV 2017, from X by {PAINTING!r} on the mean lead "
+    "of the class over the others, cut off where it is safe.",
     LAYERS
     + " "
     + RADIUS
     + " The optimiser sees no label and no class. Photographs are enlarged to 513 pixels and cropped.",
     HALVES,
-    SMALL.note + f" Small: {DEEPLAB.small[1]} held-out images.",
+    SHORT.note
+    + " "
+    + "; ".join(f"{scale}: {most[0]} images in X, {most[1]} held out" for scale, most in MOST.items())
+    + ".",
     INTERVALS,
 )
-
-
-class Segmented:
-    """The network with photographs and its clean segmentations, made when first asked for."""
-
-    def __init__(self, setting: Setting):
-        self.photographs = Photographs(DEEPLAB, setting)
-
-    @torch.no_grad()
-    def labels(self, image: Tensor) -> Integers:
-        """Return the class of every pixel of one image (1, c, h, w), (h, w)."""
-        return self._logits(image).argmax(0).cpu().numpy().astype(np.int64)
-
-    def _logits(self, image: Tensor) -> Tensor:
-        return answer(self.photographs.classifier.module, image)[0]
-
-    @cached_property
-    @torch.no_grad()
-    def clean(self) -> list[tuple[Integers, Integers]]:
-        """The segmentations of the held-out images as they are: of pixels that the network is sure of, and of all."""
-        images, found = self.photographs.held_out, list[tuple[Integers, Integers]]()
-        self.photographs.tell(f"{len(images)} clean segmentations")
-        for row in range(len(images)):
-            logits = self._logits(images.at(torch.tensor([row])))
-            probability, classes = logits.softmax(0).amax(0), logits.argmax(0)
-            whole = classes.cpu().numpy().astype(np.int64)
-            found.append((np.where(probability.cpu().numpy() >= SURE, whole, VOID), whole))
-        return found
-
-    def confusions(self, perturbation: Tensor) -> dict[str, Integers]:
-        """Count each held-out image's pixels by clean and perturbed class, (n, k, k): those it is sure of, and all."""
-        images, bounds = self.photographs.held_out, self.photographs.classifier.bounds
-        found: dict[str, list[Integers]] = {which: [] for which in _SHEETS}
-        for row, clean in enumerate(self.clean):
-            now = self.labels(bounds.clamp(images.at(torch.tensor([row])) + perturbation))
-            for which, expected in zip(_SHEETS, clean, strict=True):
-                found[which].append(pixel_confusion(expected, now, CLASSES, ignored=VOID))
-        return {which: np.stack(counts) for which, counts in found.items()}
-
-    @cached_property
-    def noise(self) -> dict[str, Integers]:
-        """The same for noise of equal norm."""
-        return self.confusions(self.photographs.noise(LINF))
-
-    @cached_property
-    def given(self) -> list[Integers]:
-        """The classes of the pixels of X as they are."""
-        images = self.photographs.given
-        return [self.labels(images.at(torch.tensor([row]))) for row in range(len(images))]
-
-    def changed(self, perturbation: Tensor) -> float:
-        """Return the fraction of the pixels of X that change their class: the judge of a search."""
-        images, bounds = self.photographs.given, self.photographs.classifier.bounds
-        fractions: list[float] = []
-        for row, before in enumerate(self.given):
-            image = images.at(torch.tensor([row]))
-            fractions.append(float((before != self.labels(bounds.clamp(image + perturbation.to(image)))).mean()))
-        return float(np.mean(fractions))
 
 
 @dataclass(frozen=True)
@@ -129,7 +101,7 @@ class Perturbed:
 
     Attributes:
         subject: the network with its photographs.
-        row: which method, a key of `METHODS`, or `NOISE`.
+        row: which, one of `ROWS`.
         column: what the work is called.
     """
 
@@ -139,31 +111,46 @@ class Perturbed:
 
     def identity(self) -> Mapping[str, object]:
         """Everything that determines the outcome."""
-        method = {"method": NOISE} if self.row == NOISE else {"method": self.row, **asdict(self._method)}
-        return {**self.subject.photographs.identity(), **method, "threat": repr(LINF), "sure": SURE}
+        return {**self.subject.photographs.identity(), **self._how(), "threat": repr(LINF), "sure": SURE}
+
+    def _how(self) -> Mapping[str, object]:
+        if self.row == NOISE:
+            return {"method": NOISE}
+        if self.row == PAINTED:
+            return {"method": repr(PAINTING), "class": SOFA}
+        pool = POOL if self.row == LESS else None
+        return {"method": self.row, **asdict(self._method), "pool": pool}
 
     @property
     def _method(self):
-        return SMALL.method(self.row, self.subject.photographs.setting.scale)
+        return SHORT.method(DATA if self.row == LESS else self.row, self.subject.photographs.setting.scale)
+
+    def _perturbation(self) -> Tensor:
+        subject = self.subject
+        if self.row == NOISE:
+            return subject.photographs.noise(LINF)
+        if self.row == PAINTED:
+            return subject.painted()
+        images = subject.less_background if self.row == LESS else None
+        return subject.photographs.found(self._method, LINF, images, judge=subject.changed).tensor
 
     def measure(self) -> Measured:
         """Make the perturbation and segment the held-out photographs with it."""
-        photographs = self.subject.photographs
-        if self.row == NOISE:
-            perturbation, counts = photographs.noise(LINF), self.subject.noise
-        else:
-            perturbation = photographs.found(self._method, LINF, judge=self.subject.changed).tensor
-            counts = self.subject.confusions(perturbation)
+        photographs, perturbation = self.subject.photographs, self._perturbation()
+        noise = self.row == NOISE
+        moved = self.subject.noisy if noise else self.subject.moved(perturbation)
+        counts = self.subject.noise if noise else self.subject.confusions(moved)
         values: dict[str, Estimate | str] = {}
         for which in _SHEETS:
             values |= _values(which, counts[which], self.subject.noise[which])
+        values["sofa"] = mean(np.array([(labels == SOFA).mean() for labels in moved]), bounds=(0, 1))
         return Measured(
             values,
             remark=photographs.story(),
-            figures=(self._sheet(perturbation),),
+            figures=(self._sheet(perturbation, moved),),
         )
 
-    def _sheet(self, perturbation: Tensor) -> Picture:
+    def _sheet(self, perturbation: Tensor, segmentations: list[Integers]) -> Picture:
         images, bounds = self.subject.photographs.held_out, self.subject.photographs.classifier.bounds
         order = sorted(range(len(images)), key=lambda row: -len(np.unique(self.subject.clean[row][1])))
         rows: list[Floats] = []
@@ -174,13 +161,13 @@ class Perturbed:
                 _pixels(image),
                 colours(self.subject.clean[row][1]),
                 _pixels(moved),
-                colours(self.subject.labels(moved)),
+                colours(segmentations[row]),
             ]
             rows.append(np.concatenate([part[::EVERY, ::EVERY] for part in parts], 1))
         return Picture(
             f"{self.row}: segmentations",
             "For some photographs: as it is, its segmentation, with the perturbation, its segmentation then. Colours "
-            "are those of Pascal VOC; black is background.",
+            "are those of Pascal VOC; black is background, green a sofa.",
             encoded(np.concatenate(rows, 0)),
             f"{len(rows)} photographs with their segmentations before and after the perturbation.",
         )
@@ -188,15 +175,6 @@ class Perturbed:
 
 def _pixels(image: Tensor) -> Floats:
     return image[0].permute(1, 2, 0).double().cpu().numpy()
-
-
-def colours(labels: Integers) -> Floats:
-    """Paint classes (h, w) as Pascal VOC does: the bits of a class in turn are the high bits of red, green and blue."""
-    painted = np.zeros((*labels.shape, 3), dtype=np.int64)
-    for bit in range(3):
-        for channel in range(3):
-            painted[..., channel] |= ((labels >> (3 * bit + channel)) & 1) << (7 - bit)
-    return painted / 255
 
 
 def _values(which: str, counts: Integers, noise: Integers) -> dict[str, Estimate | str]:
@@ -214,43 +192,58 @@ def _values(which: str, counts: Integers, noise: Integers) -> dict[str, Estimate
         return (1 - iou(samples)) / np.maximum(1 - iou(samples, noise), 1e-9)
 
     return {
-        f"{which}.agreement": jackknife(rows, agreeing),
-        f"{which}.iou": jackknife(rows, iou),
-        f"{which}.lost": jackknife(rows, lambda samples: 1 - iou(samples)),
+        f"{which}.agreement": _fraction(jackknife(rows, agreeing)),
+        f"{which}.iou": _fraction(jackknife(rows, iou)),
+        f"{which}.lost": _fraction(jackknife(rows, lambda samples: 1 - iou(samples))),
         f"{which}.times": jackknife(rows, times),
     }
 
 
-def resampled(counts: Integers, samples: Floats) -> Integers:
-    """Add up each sample's images: (n, k, k) and positions (r, n) to (r, k, k)."""
-    draws, images = samples.shape
-    places = samples.astype(np.int64) + images * np.arange(draws)[:, None]
-    times = np.bincount(places.ravel(), minlength=draws * images).reshape(draws, images)
-    return (times @ counts.reshape(images, -1)).reshape(draws, *counts.shape[1:])
-
-
-def mean_ious(counts: Integers) -> Floats:
-    """Return `brittle.metrics.mean_iou` of many counts of pixels (r, k, k) at once, (r,)."""
-    both, expected = np.diagonal(counts, axis1=1, axis2=2), counts.sum(2)
-    fraction = both / np.maximum(expected + counts.sum(1) - both, 1)
-    return fraction.sum(1) / np.maximum((expected > 0).sum(1), 1)
+def _fraction(estimate: Estimate) -> Estimate:
+    """Leave out of an interval what no fraction can be."""
+    if not estimate.has_interval:
+        return estimate
+    return replace(estimate, low=max(0.0, estimate.low), high=min(1.0, estimate.high))
 
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: noise, and each method."""
     subject = Segmented(setting)
-    works = [Perturbed(subject, row) for row in (NOISE, *METHODS)]
+    works = [Perturbed(subject, row) for row in ROWS]
     return [Cell(work.row, work.column, work.measure, work.identity) for work in works]
+
+
+def _published(row: str, column: str) -> Figure:
+    table = published()[TABLE]
+    if row not in _PUBLISHED:
+        return None
+    if column in table.rows:
+        return table.figure(column, _PUBLISHED[row])
+    if column != "sure.iou":
+        return None
+    left, original = (float(str(table.figure(PAPERS, name))) for name in (_PUBLISHED[row], "original"))
+    return round(100 * left / original, 1)
+
+
+def _order(text: str, *rows: str) -> Order:
+    return Order(text, tuple((row, "sure.iou") for row in rows))
 
 
 GD_UAP_SEGMENTATION = Study(
     name="gd-uap-segmentation",
     title="Data-free perturbations of semantic segmentation",
-    source=published()["gd_uap_cross_model"].source + ", section 4.3",
+    source=published()[TABLE].source + ", section 4.3",
     cells=cells,
-    rows=tuple(Row(row) for row in (NOISE, *METHODS)),
+    rows=tuple(Row(row, "" if row in _PUBLISHED else "Not in the paper's table.") for row in ROWS),
     columns=COLUMNS,
-    published=lambda row, column: None,
+    published=_published,
     notes=NOTES,
     of="Perturbation",
+    orders=(
+        _order(f"{PAPERS}: the data prior leaves less than no prior does, and noise most", DATA, NONE, NOISE),
+        _order(f"{PAPERS}: the data prior leaves less than the range prior does, and noise most", DATA, RANGE, NOISE),
+        _order("On all networks images of less background leave less than no prior", LESS, NONE),
+        _order("On all networks images of less background leave less than the range prior", LESS, RANGE),
+    ),
+    minutes={"small": 4},
 )

@@ -9,8 +9,8 @@ from torch import Tensor
 from brittle.studies.bench.drawing import Curves, Drawing, HeatMap, Picture, encoded
 from brittle.types import Images, Labels
 
-SHOWN = 10
-"""Most images on the sheet of examples."""
+SHOWN, ABREAST = 15, 5
+"""Most images on the sheet of examples, as many as in the paper's figure of them, and how many stand side by side."""
 
 
 def drawings(
@@ -39,11 +39,18 @@ def drawings(
     owners, columns = (torch.from_numpy(places) for places in reached.nonzero())
     changed = adversarial.cpu()[owners * targets.shape[1] + columns]
     positions = (changed != images[owners]).any(1)
-    first = torch.from_numpy(np.unique(owners.numpy(), return_index=True)[1][:SHOWN])
+    shown = _shown(owners)
     told = [
-        f"{names[int(labels[owners[pair]])]} as {names[int(targets[owners[pair], columns[pair]])]}" for pair in first
+        f"{names[int(labels[owners[pair]])]} as {names[int(targets[owners[pair], columns[pair]])]}" for pair in shown
     ]
-    return *found, _map(title, positions), _examples(title, images[owners[first]], changed[first], told)
+    return *found, _map(title, positions), _examples(title, images[owners[shown]], changed[shown], told)
+
+
+def _shown(owners: Tensor) -> Tensor:
+    """Choose the successes that are shown: one of each image, and then more of them where there are few images."""
+    first = torch.from_numpy(np.unique(owners.numpy(), return_index=True)[1])
+    others = torch.arange(len(owners))[~torch.isin(torch.arange(len(owners)), first)]
+    return torch.cat([first, others])[:SHOWN].sort().values
 
 
 def _pairs(title: str, names: Sequence[str], labels: Labels, targets: Tensor, reached: np.ndarray) -> HeatMap:
@@ -91,11 +98,14 @@ def _map(title: str, positions: Tensor) -> Picture:
 
 
 def _examples(title: str, images: Images, changed: Images, told: Sequence[str]) -> Picture:
-    sheet = torch.cat([_strip(images), _strip(changed)], 1).permute(1, 2, 0)
+    rows = [_strip(part) for pair in zip(images.split(ABREAST), changed.split(ABREAST), strict=True) for part in pair]
+    widest = max(row.shape[2] for row in rows)
+    rows = [torch.nn.functional.pad(row, (0, widest - row.shape[2]), value=1.0) for row in rows]
+    sheet = torch.cat(rows, 1).permute(1, 2, 0)
     pixels = (sheet if sheet.shape[2] == 3 else sheet[:, :, 0]).float().numpy()
     return Picture(
         f"{title}: images that one pixel breaks",
-        f"Above as they are, below with the pixel changed; the network takes {', '.join(told)}.",
+        f"Each as it is, and below it with the pixel changed; from left to right, the network takes {', '.join(told)}.",
         encoded(pixels, 3),
         f"{len(told)} images, each above itself with one pixel changed: {', '.join(told)}.",
     )

@@ -22,7 +22,7 @@ from brittle.maths.quantization import as_bytes, values_of
 from brittle.physical import Channel
 from brittle.studies.bench.study import Setting
 from brittle.studies.shared.photographs import Photographs, read_photographs, shuffled
-from brittle.studies.shared.views import View
+from brittle.studies.shared.views import MOBILENET_V2, SQUEEZENET, View
 from brittle.threats import Lp
 from brittle.types import Images, Labels, Logits
 
@@ -34,8 +34,11 @@ METHODS: dict[str, Attack] = {
 """The paper's methods by its names, with its settings: steps of 1/255, min(eps + 4, 1.25 eps) of them."""
 BATCH = 20
 """Images that are attacked together."""
-SMALL = 50
-"""Images of each network at the small scale."""
+IMAGES: dict[str, dict[str, int]] = {
+    "small": {MOBILENET_V2.row: 50},
+    "full": {MOBILENET_V2.row: 400, SQUEEZENET.row: 200},
+}
+"""Images of each network by scale; one that is not named is not measured at it. The scale of the paper takes all."""
 
 
 class Shots:
@@ -49,8 +52,9 @@ class Shots:
     def __init__(self, view: View, setting: Setting):
         self.view, self.setting = view, setting
         self._photographs = Photographs(view, setting)
-        self._adversarial: dict[tuple[str, int], Images] = {}
+        self._adversarial: dict[tuple[str, int], Tensor] = {}
         self._after: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+        self._tables: dict[tuple[str, int, Channel], pa.Table] = {}
 
     @property
     def classifier(self) -> Classifier:
@@ -60,8 +64,8 @@ class Shots:
     @cached_property
     def positions(self) -> Tensor:
         """Which of the photographs are taken, rising: drawn by the seed, the same for every network."""
-        order = shuffled(self._photographs.source, self.setting)
-        return (order if self.setting.scale == "paper" else order[:SMALL]).sort().values
+        order, scale = shuffled(self._photographs.source, self.setting), self.setting.scale
+        return (order if scale == "paper" else order[: IMAGES[scale][self.view.row]]).sort().values
 
     @cached_property
     def _read(self) -> tuple[Images, Labels]:
@@ -92,9 +96,8 @@ class Shots:
             goal = Targeted(target, ALL_THE_WAY) if least else Untargeted(self.labels, ALL_THE_WAY)
             threat = Lp("inf", eps / 255)
             found = run(METHODS[method], self.classifier, self.images, goal=goal, threat=threat, batch=BATCH)
-            levels = torch.from_numpy(as_bytes(found.adversarial.cpu().numpy()))
-            self._adversarial[method, eps] = values_of(levels.float())
-        return self._adversarial[method, eps]
+            self._adversarial[method, eps] = torch.from_numpy(as_bytes(found.adversarial.cpu().numpy()))
+        return values_of(self._adversarial[method, eps].float())
 
     def through(self, channel: Channel, images: Images) -> Images:
         """Send images through a channel, the original and the adversarial one of a place alike."""
@@ -102,6 +105,12 @@ class Shots:
 
     def table(self, method: str, eps: int, channel: Channel) -> pa.Table:
         """Return the rows of originals and adversarial images before and behind a channel, for `brittle.metrics`."""
+        key = method, eps, channel
+        if key not in self._tables:
+            self._tables[key] = self._asked(method, eps, channel)
+        return self._tables[key]
+
+    def _asked(self, method: str, eps: int, channel: Channel) -> pa.Table:
         adversarial = self.adversarial(method, eps)
         if (method, eps) not in self._after:
             self._after[method, eps] = self._said(adversarial)

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from brittle.studies.bench.study import Cell, Measured, Row, Setting
+from brittle.studies.bench.study import Cell, Measured, Row, Scale, Setting, sized
 from brittle.studies.shared.photographs import Photographs
 from brittle.studies.shared.views import View
+
+Amounts = Mapping[Scale, Mapping[str, tuple[int, int]]]
+"""Images of X and held-out ones by scale and network; others are not measured at that scale, at the paper's all are."""
 
 
 class Work(Protocol):
@@ -27,22 +30,35 @@ class Work(Protocol):
         ...
 
 
-def rows_of(views: Sequence[View], small: Mapping[str, tuple[int, int]]) -> list[Row]:
-    """Return a row for each network; those without sizes at the small scale say when they are measured."""
-    return [Row(view.row, "" if view.row in small else "Measured at the scale of the paper.") for view in views]
+def rows_of(views: Sequence[View], amounts: Amounts, beside: Mapping[str, tuple[str, str]] | None = None) -> list[Row]:
+    """Return a row for each network, which says from which scale on it is measured.
+
+    Args:
+        views: the networks.
+        amounts: how many images at which scale.
+        beside: by network the paper's row whose figures stand beside it, and why.
+    """
+    found: list[Row] = []
+    for view in views:
+        stands_for, note = (beside or {}).get(view.row, ("", ""))
+        first = next((scale for scale in ("small", "full") if view.row in sized(amounts, scale)), "paper")
+        when = "" if first == "small" else f"Measured from the scale {first} on."
+        found.append(Row(view.row, " ".join(filter(None, (note, when))), stands_for))
+    return found
 
 
 def cells_of(
-    work: Callable[[Photographs], Work], views: Sequence[View], small: Mapping[str, tuple[int, int]], setting: Setting
+    work: Callable[[Photographs], Work], views: Sequence[View], amounts: Amounts, setting: Setting
 ) -> list[Cell]:
     """Return one piece of work for each network that is measured at the scale asked for.
 
     Args:
         work: what is done with a network.
         views: the networks.
-        small: images of X and held-out ones at the small scale, by network; others are not measured at it.
+        amounts: how many images at which scale.
         setting: what the user chose.
     """
-    chosen = [view for view in views if setting.scale == "paper" or view.row in small]
-    works = [work(Photographs(view, setting, small.get(view.row))) for view in chosen]
+    most = {} if setting.scale == "paper" else sized(amounts, setting.scale)
+    chosen = [view for view in views if setting.scale == "paper" or view.row in most]
+    works = [work(Photographs(view, setting, most.get(view.row))) for view in chosen]
     return [Cell(one.photographs.view.row, one.name, one.measure, one.identity) for one in works]

@@ -1,6 +1,7 @@
 """Photographs: a network of ImageNet with the images X that a perturbation is made from, and held-out ones."""
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -38,8 +39,11 @@ L2 = Lp(2, 2000 / 255)
 """The paper's radius in the 2-norm, 2,000 on the scale of 0 to 255, for images of 3 x 224 x 224; kept at every size."""
 FAST = UniversalAscent()
 """The fast solver, with which the studies make their perturbations."""
-BATCH = 50
-"""Photographs in one forward pass."""
+PASS = 10 * 3 * 224 * 224
+"""Values of the images in one forward pass: of more the layers no longer fit into a processor's cache, and each image
+takes longer."""
+MOST = 100
+"""Images in one forward pass at most."""
 HALVES = (
     f"X and the held-out images are disjoint halves of one sample of ImageNet ({SAMPLE}), drawn by the seed; at the "
     "small scale the first images of either half. The paper has 10,000 training images and the 50,000 of validation. "
@@ -100,11 +104,19 @@ class Photographs:
         Raises:
             DataError: fewer than two.
         """
-        fit = Fit(*(self.network.input_shape or (3, 224, 224)))
-        source = open_source(str(self.setting.data_file(SAMPLE)), fit=fit)
+        source = self._opened(self.view.images or SAMPLE)
         if len(source) < 2:
             raise DataError(f"{source.spec} holds {len(source)} images; expected at least 2, for X and held-out ones")
         return source
+
+    @cached_property
+    def training(self) -> Source:
+        """Where the images of X are from: the photographs themselves, or a file of their own."""
+        return self._opened(self.view.training) if self.view.training else self.source
+
+    def _opened(self, name: str) -> Source:
+        fit = Fit(*(self.network.input_shape or (3, 224, 224)))
+        return open_source(str(self.setting.data_file(name)), fit=fit)
 
     @property
     def names(self) -> Sequence[str]:
@@ -119,7 +131,10 @@ class Photographs:
     @cached_property
     def _halves(self) -> tuple[Tensor, Tensor]:
         """Positions of the images of X and of the held-out ones."""
-        first, second = shuffled(self.source, self.setting).tensor_split(2)
+        if self.view.training:
+            first, second = (shuffled(source, self.setting) for source in (self.training, self.source))
+        else:
+            first, second = shuffled(self.source, self.setting).tensor_split(2)
         if self.setting.scale == "paper" or self.most is None:
             return first, second
         return first[: self.most[0]], second[: self.most[1]]
@@ -127,25 +142,26 @@ class Photographs:
     @cached_property
     def given(self) -> ImageSet:
         """The images X, from which a perturbation is made."""
-        return self._read(self._halves[0])
+        return self._read(self.training, self._halves[0])
 
     @cached_property
     def held_out(self) -> ImageSet:
         """Images that no perturbation is made from."""
-        return self._read(self._halves[1])
+        return self._read(self.source, self._halves[1])
 
     def first(self, count: int) -> ImageSet:
         """Return the first images of X."""
-        return ImageSet(self.classifier, self.given.images[:count], BATCH)
+        return ImageSet(self.classifier, self.given.images[:count], self.given.batch)
 
-    def _read(self, positions: Tensor) -> ImageSet:
-        return ImageSet(self.classifier, read_photographs(self.source, positions)[0], BATCH)
+    def _read(self, source: Source, positions: Tensor) -> ImageSet:
+        images = read_photographs(source, positions)[0]
+        return ImageSet(self.classifier, images, batch_of(images.shape[1:]))
 
     def identity(self) -> dict[str, object]:
         """Everything of network and images that determines a figure."""
         return {
             "network": self.network.digest,
-            "data": self.source.digest(),
+            "data": [source.digest() for source in dict.fromkeys((self.training, self.source))],
             "fit": asdict(self.source.fit),
             "images": [len(half) for half in self._halves],
             "seed": self.setting.seed,
@@ -224,6 +240,16 @@ def _channels_last(network: Network) -> Network:
         if weight.ndim == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def batch_of(shape: Sequence[int]) -> int:
+    """Return how many images of a shape are asked about in one forward pass.
+
+    Example:
+        >>> batch_of((3, 224, 224)), batch_of((3, 128, 128)), batch_of((3, 32, 32))
+        (10, 30, 100)
+    """
+    return max(1, min(MOST, PASS // math.prod(shape)))
 
 
 def shuffled(source: Source, setting: Setting) -> Tensor:

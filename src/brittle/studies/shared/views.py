@@ -15,6 +15,8 @@ class View:
         small: most images of X, and most held-out ones, at the small scale.
         stands_for: the papers' network whose figures stand beside its own; "" for that of its own name.
         note: in what it is near to that one, and in what it is not.
+        images: file of its images in the folder of data; "" for the sample of ImageNet.
+        training: file of the images of X; "" for one half of `images`, of which the other is held out then.
     """
 
     row: str
@@ -22,6 +24,8 @@ class View:
     small: tuple[int, int] = (60, 100)
     stands_for: str = ""
     note: str = "Not in the papers."
+    images: str = ""
+    training: str = ""
 
     @property
     def huge(self) -> bool:
@@ -72,11 +76,16 @@ MOBILENET_128 = View(
     (200, 500),
     stands_for="VGG-F",
     note="Stands for VGG-F, made to be fast: the fastest network at hand; but less accurate than VGG-F, and so small "
-    "that noise alone fools it on every third image.",
+    "that noise alone fools it on two images of five.",
 )
 GIVEN = (MOBILENET_V2, SQUEEZENET, MOBILENET_192, MOBILENET_160, MOBILENET_128)
 """Networks of the folder of networks; none of them is in the papers. For GoogLeNet none stands: no network at hand has
 its branches."""
+STAND_INS = (
+    "Beside a network stand the published figures of the one that it stands for; its note says in what it is near. No "
+    "network at hand stands for GoogLeNet."
+)
+"""The note of every study whose tables are of networks."""
 _FETCHED = "Weights of torchvision, not the paper's; measured at the scale of the paper."
 FETCHED = tuple(
     View(name, f"torchvision:{file}", note=_FETCHED)

@@ -31,6 +31,8 @@ class Boundaries:
         total: sum of DeepFool's changes, (c, h, w).
         single: DeepFool's change of the first image, (c, h, w).
         gradients: sum of the images' loss gradients, each brought to length 1, (c, h, w).
+        average: the mean image of X, (c, h, w).
+        lengths: of DeepFool's changes in the 2-norm, (m,).
         images: how many there were; m of them reached a boundary.
     """
 
@@ -38,6 +40,8 @@ class Boundaries:
     total: Tensor
     single: Tensor
     gradients: Tensor
+    average: Tensor
+    lengths: Tensor
     images: int
 
 
@@ -53,9 +57,10 @@ def boundaries(photographs: Photographs) -> Boundaries:
     images, classifier = photographs.given, photographs.classifier
     normals: list[Tensor] = []
     changes: list[Tensor] = []
-    gradients = torch.zeros(images.shape, device=classifier.device, dtype=classifier.dtype)
+    gradients, pixels = (torch.zeros(images.shape).to(classifier.device, classifier.dtype) for _ in range(2))
     for rows in images.batches():
         clean = images.at(rows)
+        pixels += clean.sum(0)
         found = run(SEARCH, classifier, clean, threat=Lp(2), seed=photographs.setting.seed, ids=rows)
         reached = found.success.nonzero()[:, 0]
         moved = found.adversarial[reached].to(clean)
@@ -69,7 +74,8 @@ def boundaries(photographs: Photographs) -> Boundaries:
     moves = torch.cat(changes)
     if not len(moves):
         raise DataError(f"DeepFool reached no boundary from any of the {len(images)} images of X")
-    return Boundaries(torch.cat(normals), moves.sum(0), moves[0], gradients.cpu(), len(images))
+    average, lengths = (pixels / len(images)).cpu(), moves.flatten(1).norm(dim=1)
+    return Boundaries(torch.cat(normals), moves.sum(0), moves[0], gradients.cpu(), average, lengths, len(images))
 
 
 def _slopes(images: ImageSet, points: Tensor, measure: Callable[[Logits], PerImage]) -> Tensor:

@@ -2,42 +2,49 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from torch import Tensor
 
 from brittle.errors import BrittleError, InputError
-from brittle.metrics import Estimate
+from brittle.metrics import Estimate, mean, proportion
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study
-from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
+from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs
 from brittle.studies.shared.views import (
     FETCHED,
+    GIVEN,
     MOBILENET_128,
     MOBILENET_160,
     MOBILENET_192,
     MOBILENET_V2,
     SQUEEZENET,
+    STAND_INS,
     View,
 )
+from brittle.studies.uap.sizes import shared_perturbation, taken
 from brittle.threats import Lp
-from brittle.universal.perturbation import Perturbation
 
 TABLE = "uap_cross_model"
-FOUR = (MOBILENET_V2, MOBILENET_192, MOBILENET_160, MOBILENET_128)
-"""The networks of the small scale."""
-VIEWS = (*FOUR, SQUEEZENET, *FETCHED)
+VIEWS = (*GIVEN, *FETCHED)
 NOISE_ROW = "Noise of equal norm"
+OTHERS = "others"
+"""The column of the mean over all networks but the own one."""
 ONLY_PUBLISHED = ("VGG-F", "CaffeNet")
 THREAT: Lp = LINF
+_SHEET = "Fooling rate on the column's network"
 NOTES = (
     f"Made for the row's network from its X by {FAST!r} in the maximum norm, 10/255, and added to the held-out images "
     "of the column's network. The held-out images are the same photographs for all networks, as far as the small "
-    "scale takes as many; each network sees them at its own size.",
+    "scale takes as many; each network sees them at its own size. The mean over the others is of the photographs that "
+    "all of them have.",
     "A network of another input size gets the perturbation resampled bilinearly to that size, which leaves no value "
     "beyond 10/255 and smooths it: part of what is lost between networks of different sizes is lost by that. "
     "Networks of the paper all see 224 x 224.",
+    STAND_INS,
     HALVES,
     NOISE,
+    INTERVALS,
 )
 
 
@@ -50,8 +57,8 @@ class Matrix:
     """
 
     def __init__(self, setting: Setting, views: Sequence[View]):
-        self.networks = {view.row: Photographs(view, setting) for view in views}
-        self._rates: dict[str, Mapping[str, Estimate]] = {}
+        self.networks = {view.row: taken(view, setting) for view in views}
+        self._hits: dict[str, Mapping[str, np.ndarray]] = {}
 
     def identity(self, row: str) -> Mapping[str, object]:
         """Everything that determines a row: networks that cannot be had leave their column empty.
@@ -75,23 +82,32 @@ class Matrix:
             raise InputError("there is no network to try a perturbation on; see the rows above")
         return found
 
-    def rates(self, row: str) -> Mapping[str, Estimate]:
-        """Return the fooling rates of a row by the column's network."""
-        if row not in self._rates:
-            self._rates[row] = {name: self._rate(row, name) for name in self._others()}
-        return self._rates[row]
+    def hits(self, row: str) -> Mapping[str, np.ndarray]:
+        """Return which held-out images a row's perturbation fools, by the column's network."""
+        if row not in self._hits:
+            self._hits[row] = {name: self._fooled(row, name) for name in self._others()}
+        return self._hits[row]
 
-    def _rate(self, row: str, column: str) -> Estimate:
+    def _fooled(self, row: str, column: str) -> np.ndarray:
         photographs = self.networks[column]
-        return fooled(photographs.held_out, self._change(row, photographs))
+        return photographs.held_out.fooled(self._change(row, photographs)).numpy()
+
+    def rates(self, row: str) -> dict[str, Estimate]:
+        """Return the fooling rates of a row by the column's network, and their mean over the others."""
+        hits = self.hits(row)
+        rates = {name: proportion(int(some.sum()), len(some)) for name, some in hits.items()}
+        others = [some for name, some in hits.items() if name != row]
+        common = min(map(len, others), default=0)
+        if common:
+            rates[OTHERS] = mean(np.mean([some[:common] for some in others], axis=0), bounds=(0, 1))
+        return rates
 
     def _change(self, row: str, photographs: Photographs) -> Tensor:
         """Return the row's perturbation at the size of a network."""
         if row == NOISE_ROW:
             return photographs.noise(THREAT)
         _, height, width = photographs.shape
-        found: Perturbation = self.networks[row].found(FAST, THREAT)
-        return found.resampled(height, width).tensor
+        return shared_perturbation(self.networks[row], THREAT).resampled(height, width).tensor
 
     def measure(self, row: str) -> Measured:
         """Try a row's perturbation on all networks."""
@@ -117,7 +133,7 @@ class Matrix:
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: a row for each network, noise, and the drawing of all."""
-    matrix = Matrix(setting, FOUR if setting.scale != "paper" else VIEWS)
+    matrix = Matrix(setting, GIVEN if setting.scale != "paper" else VIEWS)
 
     def row_of(name: str) -> Cell:
         return Cell(name, "rates", lambda: matrix.measure(name), lambda: matrix.identity(name))
@@ -131,23 +147,37 @@ def _published(row: str, column: str) -> Figure:
     return table.figure(row, column) if column in table.columns else None
 
 
+ORDERS = (
+    *(
+        Order(
+            f"A perturbation made for {view.row} fools it more than the other networks, and these more than noise",
+            ((NOISE_ROW, OTHERS), (view.row, OTHERS), (view.row, view.row)),
+        )
+        for view in GIVEN
+    ),
+    Order(
+        "Perturbations made for the plain stacks fool the other networks more, that for the residual one less than "
+        "those for the fast networks (means of ResNet-152, CaffeNet, VGG-F, VGG-19 and VGG-16 over the others)",
+        tuple((v.row, OTHERS) for v in (MOBILENET_V2, SQUEEZENET, MOBILENET_128, MOBILENET_192, MOBILENET_160)),
+    ),
+)
 UAP_CROSS_MODEL = Study(
     name="uap-cross-model",
     title="Whether a universal perturbation made for one network fools others",
     source=published()[TABLE].source + ", table 2",
     cells=cells,
     rows=(
-        *(Row(view.row, "Not in the paper.") for view in FOUR),
-        Row(SQUEEZENET.row, "Not in the paper; measured at the scale of the paper."),
-        *(Row(view.row, "Measured at the scale of the paper, with weights of torchvision.") for view in FETCHED),
+        *(view.as_row() for view in VIEWS),
         *(Row(name, "Published figures only.") for name in ONLY_PUBLISHED),
         Row(NOISE_ROW),
     ),
     columns=(
-        *(Column(view.row, view.row, "percent", "Fooling rate on the column's network") for view in VIEWS),
-        *(Column(name, name, "percent", "Fooling rate on the column's network", False) for name in ONLY_PUBLISHED),
+        *(view.as_column(_SHEET) for view in VIEWS),
+        *(Column(name, name, "percent", _SHEET, False) for name in ONLY_PUBLISHED),
+        Column(OTHERS, "mean of the others", "percent", "All others together"),
     ),
     published=_published,
     notes=NOTES,
     of="Made for",
+    orders=ORDERS,
 )

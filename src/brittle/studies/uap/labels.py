@@ -10,16 +10,20 @@ import torch
 from brittle.metrics import Estimate, LabelGraph, fooling_rate, label_graph, without_interval
 from brittle.studies.bench.drawing import Graph
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Setting, Study
 from brittle.studies.bench.work import Work
-from brittle.studies.shared.by_network import cells_of, rows_of
+from brittle.studies.shared.by_network import Amounts, cells_of, rows_of
 from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
-from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_160
+from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_V2, SQUEEZENET
+from brittle.studies.uap.sizes import shared_perturbation
 from brittle.universal.images import ImageSet
 
-VIEWS = (MOBILENET_128, MOBILENET_160, *(view for view in GIVEN if view not in (MOBILENET_128, MOBILENET_160)))
-SMALL = {MOBILENET_128.row: (200, 500), MOBILENET_160.row: (100, 200)}
-"""Images of X and held-out ones at the small scale, by network; the others are measured at the scale of the paper."""
+VIEWS = GIVEN
+AMOUNTS: Amounts = {
+    "small": {MOBILENET_V2.row: (50, 200), MOBILENET_128.row: (200, 500)},
+    "full": {view.row: (500, 500) for view in GIVEN if view != SQUEEZENET},
+}
+"""Images of X and held-out ones, by scale and network."""
 NAMED = 5
 """Dominant labels that the table names."""
 _WHERE, _GRAPH = "Where fooled images go", "Graph of dominant labels"
@@ -62,7 +66,7 @@ class Labels(Work):
         photographs = self.photographs
         both = torch.cat([photographs.given.images, photographs.held_out.images])
         images = ImageSet(photographs.classifier, both, photographs.given.batch)
-        perturbation = photographs.found(FAST, LINF).tensor
+        perturbation = shared_perturbation(photographs, LINF).tensor
         clean, moved = images.clean.numpy(), images.predictions(perturbation).numpy()
         noisy = images.predictions(photographs.noise(LINF)).numpy()
         graph = label_graph(clean, moved)
@@ -112,20 +116,29 @@ def _fraction(clean: np.ndarray, moved: np.ndarray, count: int) -> Estimate | st
 
 def cells(setting: Setting) -> Sequence[Cell]:
     """Return the pieces of work: one for each network."""
-    return cells_of(Labels, VIEWS, SMALL, setting)
+    return cells_of(Labels, VIEWS, AMOUNTS, setting)
 
 
 def _published(row: str, column: str) -> Figure:
     return None
 
 
+ORDERS = tuple(
+    Order(
+        f"{view.row}: the images that one perturbation fools go to few classes, more of them to the {NAMED} most "
+        "frequent than with noise",
+        ((view.row, "five.noise"), (view.row, "five")),
+    )
+    for view in (MOBILENET_V2, MOBILENET_128)
+)
 UAP_LABELS = Study(
     name="uap-labels",
     title="Into which classes a universal perturbation leads images",
     source=published()["uap_facts"].source + ", the section on dominant labels",
     cells=cells,
-    rows=tuple(rows_of(VIEWS, SMALL)),
+    rows=tuple(rows_of(VIEWS, AMOUNTS)),
     columns=COLUMNS,
     published=_published,
     notes=NOTES,
+    orders=ORDERS,
 )

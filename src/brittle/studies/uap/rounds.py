@@ -19,7 +19,7 @@ from brittle.runs.place import beside
 from brittle.studies.bench.study import Scale, Setting, sized
 from brittle.studies.shared.inference_form import trainable
 from brittle.studies.shared.once import trained_once
-from brittle.studies.shared.photographs import BATCH, LINF, uniform_in_ball
+from brittle.studies.shared.photographs import LINF, batch_of, uniform_in_ball
 from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.training.accuracy import accuracy
 from brittle.training.epoch import Epoch
@@ -175,8 +175,10 @@ class Rounds:
     def answers(self) -> Tensor:
         """What the network says of the clean training images before all rounds, as probabilities (n, k)."""
         module = self.module(0)
+        images = self._read[0][0]
         with torch.no_grad():
-            parts = [module(some.to(self.setting.device)).softmax(1).cpu() for some in self._read[0][0].split(BATCH)]
+            some = images.split(batch_of(images.shape[1:]))
+            parts = [module(few.to(self.setting.device)).softmax(1).cpu() for few in some]
         return torch.cat(parts)
 
     def pool(self, number: int) -> Tensor:
@@ -204,7 +206,7 @@ class Rounds:
         return find_universal(method, problem, checkpoint=path, identity=key, watch=watch).tensor
 
     def _set(self, number: int, images: Images) -> ImageSet:
-        return ImageSet(Classifier(self.module(number)), images, BATCH)
+        return ImageSet(Classifier(self.module(number)), images, batch_of(images.shape[1:]))
 
     def tested(self, number: int) -> ImageSet:
         """Return the test images as the network after so many rounds sees them."""

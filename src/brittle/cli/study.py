@@ -1,0 +1,105 @@
+"""`brittle study`: one published table, or all of them, and what was found again of the published figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from brittle.cli.options import Fields, FileLimits
+from brittle.evaluation.gate import ExitCode
+from brittle.specs import Effort
+from brittle.terminal import console, line_of
+from brittle.words import plural, time_in_words
+
+if TYPE_CHECKING:
+    from brittle.studies.bench.overview import Overview
+    from brittle.studies.bench.result import StudyResult
+
+ALL_STUDIES = "all"
+"""In place of a study's name."""
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY, or all.")],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
+    out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
+        "studies"
+    ),
+    data: Annotated[Path | None, typer.Option(envvar="BRITTLE_DATA", help="Folder with mnist/, cifar10/, ...")] = None,
+    models: Annotated[Path | None, typer.Option(envvar="BRITTLE_MODELS", help="Folder with networks (.pt2).")] = None,
+    scale: Annotated[
+        str, typer.Option(help="small takes minutes, full up to an hour on two cores; paper is the published size.")
+    ] = "small",
+    limits: FileLimits = None,
+) -> None:
+    """Reproduce a published table beside the published figures; cells once computed are kept."""
+    from brittle import terminal
+    from brittle.report.study_page import write_study
+    from brittle.studies import run_studies, run_study
+
+    chosen: dict[str, Any] = {"data": data, "models": models, "scale": scale, "device": effort.device or "cpu"}
+    chosen |= {"seed": effort.seed or 0, "watch": terminal.tell}
+    if name == ALL_STUDIES:
+        from brittle.report.overview_page import write_overview
+
+        overview = run_studies(out, each=write_study, **chosen)
+        show_overview(overview)
+        terminal.say(f"page   {write_overview(overview).resolve()}")
+        return
+    result = run_study(name, out, **chosen)
+    show_study(result)
+    terminal.say(f"page   {write_study(result).resolve()}")
+    if result.missing and not result.computed + result.reused:
+        terminal.fail(
+            f"nothing of {result.name} can be computed here: not one of {plural(result.missing, 'piece')} of work; "
+            "what each misses is said above, and --data and --models say where it lies"
+        )
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def show_overview(overview: Overview) -> None:
+    """Print a line for each study: what was found again of the published figures."""
+    from brittle.studies.bench.overview import OUTCOMES
+
+    table = Table(
+        "study", "published", "beside", "inside", "kept", "open", "reversed", "time", box=None, padding=(0, 1)
+    )
+    for line in overview.lines:
+        pairs = line.pairs or {}
+        counts = [line.published, line.beside, line.inside, *(pairs.get(one, 0) for one in OUTCOMES[:3])]
+        row = [line_of(str(one)) for one in counts] if not line.failed else [line_of("–")] * len(counts)
+        table.add_row(line_of(line.name), *row, line_of(time_in_words(line.seconds)))
+    Console(highlight=False).print(table)
+    for line in overview.lines:
+        if line.failed:
+            console.print(line_of((f"{line.name}: {line.failed}", "dim")))
+    console.print(line_of(overview.sentence()))
+
+
+def show_study(result: StudyResult) -> None:
+    """Print a study network by network, measured beside published, with every note."""
+    from brittle.studies.bench.comparison import Comparison
+    from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
+
+    written = sheets(result)
+    kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
+    for number, row in enumerate(rows_here(result)):
+        table = Table("", *kinds, title=line_of(row.title), title_justify="left", box=None, padding=(0, 2))
+        for sheet in written:
+            lines: dict[str, dict[str, Text]] = {}
+            for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
+                if place.line != NOTHING:
+                    lines.setdefault(what, {})[kind] = line_of(place.line)
+            for what, texts in lines.items():
+                table.add_row(line_of(what), *(texts.get(kind, "") for kind in kinds))
+        Console(highlight=False).print(table)
+        for note in row.notes:
+            console.print(line_of((f"  {note}", "dim")))
+    for note in (elsewhere(result), *Comparison(result).lines(), *result.study.notes):
+        if note:
+            console.print(line_of(note))
