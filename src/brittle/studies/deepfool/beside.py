@@ -145,8 +145,8 @@ class Illustration(Work):
             f"class (ε = {found.eps:.3g}). Below: both changes, {factor:.3g} times as large. ||r||₂ / ||x||₂ is "
             f"{sizes[0]:.2g} and {sizes[1]:.2g}. {self.subject.origin.row}.",
             encoded(_laid_out(top.cpu().numpy(), bottom.cpu().numpy())),
-            "Two rows of pictures: the changed images look like the image; DeepFool's change is faint and lies where "
-            "the object is, that of fast gradient sign covers the whole image.",
+            "Two rows of pictures: changed by DeepFool the image looks as before, and its change is nearly grey; that "
+            "of fast gradient sign is as large everywhere.",
         )
 
 

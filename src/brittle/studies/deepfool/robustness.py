@@ -15,6 +15,8 @@ TABLE = "deepfool_robustness"
 MAXIMUM = "deepfool_robustness_linf"
 FEWER, MANY = 10, 1000
 """Long searches are given one image in ten, and of all images at full scale a thousand."""
+SHOWN = 50
+"""Photographs at the small scale; twice as many at full."""
 _LENET, _FULLY, _NIN, _CIFAR, _SQUEEZE, _MOBILE = _TABLE
 ORIGINS = (
     replace(_LENET, epochs=(*_LENET.epochs, ("full", None)), full=None),
@@ -24,8 +26,8 @@ ORIGINS = (
         _CIFAR, files=("lenet-cifar.safetensors",), epochs=(("small", 5), ("full", 20), ("paper", None)), full=None
     ),
     NetworkSource("LeNet from Keras (CIFAR-10)", _CIFAR.test, ("cifar10_lenet.pt2",), full=None),
-    _SQUEEZE,
-    _MOBILE,
+    replace(_SQUEEZE, images=SHOWN, full=2 * SHOWN),
+    replace(_MOBILE, images=SHOWN, full=2 * SHOWN),
 )
 """The networks; all images of MNIST and CIFAR-10 at full scale."""
 _KERAS, _ILLUSTRATED = ORIGINS[4], _MOBILE.row
@@ -92,7 +94,8 @@ NOTES = (
     "L-BFGS is defined with a box, [0, 1] (Szegedy et al. 2014). It leaves the predicted class by the loss -log(1 - p) "
     "of that class's probability p; the paper does not say how it makes the targeted method untargeted. At the "
     "scales small and full it is given the first tenth of the images. On these very images DeepFool and a longer "
-    "search (`boundary-descent:steps=100`) are measured, too.",
+    "search (`boundary-descent:steps=100`) are measured, too. For photographs all this, and "
+    "what stays in [0, 1], is measured from full scale on.",
     "DeepFool is here as in its authors' code: the boundary is linearised where the total, lengthened by 2 %, has led; "
     "at most 50 times, for the 10 likeliest classes. In the paper's algorithm 2 the total is not lengthened before the "
     "end, and neither limit is named. The last sheet has DeepFool so, its total lengthened by 2 % at the end.",
@@ -102,8 +105,8 @@ NOTES = (
     INTERVALS + " Those of times are over batches.",
 )
 SMALLER_SEARCH = (
-    "the L-BFGS here bisects its constant image by image and comes nearer than DeepFool, which is greedy; a longer "
-    "search finds changes that are smaller still"
+    "the L-BFGS here bisects its constant image by image and comes near what a longer search finds, while DeepFool is "
+    "greedy, and the paper does not say how its L-BFGS chose the constant"
 )
 NOT_WHITENED = "the paper's images of CIFAR-10 may be whitened, which makes ρ larger; these are pixels as they are"
 
@@ -162,14 +165,14 @@ _Piece = (
 
 
 def _works(subject: Benchmark) -> Sequence[_Piece]:
-    methods = ((ByDeepFool(subject, boxed), ByFastGradientSign(subject, boxed)) for boxed in (False, True))
+    photographs, small = subject.origin.test == _MOBILE.test, subject.setting.scale == "small"
+    boxes = (False,) if photographs and small else (False, True)
+    methods = [work for boxed in boxes for work in (ByDeepFool(subject, boxed), ByFastGradientSign(subject, boxed))]
     few = _fewer(subject)
-    beside = () if subject.origin.test == _MOBILE.test else (InMaximumNorm(subject), AsPublished(subject))
+    long = () if photographs and small else (ByLBFGS(few), ByBetterSearch(few))
+    beside = () if photographs else (InMaximumNorm(subject), AsPublished(subject))
     illustrated = (Illustration(subject),) if subject.origin.row == _ILLUSTRATED else ()
-    return (
-        *(ErrorRate(subject), *(work for pair in methods for work in pair), ByLBFGS(few), ByBetterSearch(few)),
-        *(*beside, *illustrated),
-    )
+    return (ErrorRate(subject), *methods, *long, *beside, *illustrated)
 
 
 def _fewer(subject: Benchmark) -> Benchmark:

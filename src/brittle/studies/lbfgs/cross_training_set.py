@@ -110,4 +110,5 @@ LBFGS_CROSS_TRAINING_SET = Study(
     plot_caption="Average distortion, logarithmic axis: farther left is more brittle.",
     of="Images changed for",
     orders=ORDERS,
+    minutes={"small": 2},
 )

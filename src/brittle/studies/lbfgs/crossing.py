@@ -1,7 +1,7 @@
 """Images changed for one network, shown to the others: the work of the tables of Szegedy et al. 2014, section 4.2."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -148,7 +148,8 @@ class TransferMatrix:
                 right = int((~before).sum())
                 values[key + RIGHT] = proportion(int(wrong[~before].sum()), right) if right else "none right"
             size = distortion(changed - images).double().cpu().numpy()
-            values[DISTORTION] = mean(size)
+            average = mean(size)
+            values[DISTORTION] = replace(average, low=max(average.low, 0.0)) if average.has_interval else average
             notes, remark = dict[str, str](), ""
             if change.source is not None:
                 lost = int((~self._found(change.source).found).sum())
