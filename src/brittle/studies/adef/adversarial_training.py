@@ -211,5 +211,4 @@ ADEF_ADVERSARIAL_TRAINING = Study(
     published=_published,
     notes=NOTES,
     orders=tuple(order for name in _ARCHITECTURES for order in _orders(name)),
-    minutes={"small": 10},
 )

@@ -114,5 +114,5 @@ ADEF = Study(
             (("MobileNet v2", "iterations"), (DIGITS, "iterations")),
         ),
     ),
-    minutes={"small": 9},
+    minutes={"small": 7},
 )

@@ -102,5 +102,4 @@ ADEF_TARGETED = Study(
         for name in NAMES
         for column in ("norm",)
     ),
-    minutes={"small": 6},
 )

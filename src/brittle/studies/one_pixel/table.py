@@ -160,5 +160,5 @@ ONE_PIXEL = Study(
         _more_often(RESNET),
         Order("One pixel breaks fewer photographs than small pictures", ((SQUEEZENET, "1.direct"), (LENET, "1.any"))),
     ),
-    minutes={"small": 8},
+    minutes={"small": 5},
 )

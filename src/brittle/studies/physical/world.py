@@ -233,5 +233,5 @@ PHYSICAL_WORLD = Study(
     notes=NOTES,
     of="Network, method and radius",
     orders=_orders(MOBILENET_V2.row),
-    minutes={"small": 5},
+    minutes={"small": 4},
 )
