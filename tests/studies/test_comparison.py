@@ -104,6 +104,24 @@ def test_distances_are_points_or_percent(value, published, unit, said):
     assert Neighbours(around(value), published, unit).off == said
 
 
+@pytest.mark.parametrize(
+    ("value", "published", "said"),
+    [
+        (0.4, "> 30 %", "within"),
+        (0.2, "> 30 %", "beyond"),
+        (0.02, "< 3", "within"),
+        (0.5, "> 4 s", ""),
+        (0.5, "many", ""),
+    ],
+)
+def test_a_bound_is_kept_or_not(tmp_path, value, published, said):
+    result = run_study(study({("a", "x"): around(value)}, {("a", "x"): published}, ("a",), orders=()), tmp_path)
+    comparison = Comparison(result)
+    assert comparison.verdict(("a", "x")) == said
+    assert len(comparison.inside) == (said == "within")
+    assert len(comparison.beside) == 1
+
+
 def test_a_row_that_stands_for_another_has_its_figures(tmp_path):
     result = run_study(study({("a", "x"): around(0.2)}, {("VGG", "x"): 20.0}, ("a",), stands_for="VGG"), tmp_path)
     assert result.entry("a", "x").published == 20.0

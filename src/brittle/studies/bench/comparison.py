@@ -1,5 +1,6 @@
 """Comparison: what of a published table was found again, figure by figure and order by order."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ Kept = Literal["kept", "not told apart", "reversed", "not measured"]
 """What became of a published order; not told apart are figures whose intervals overlap."""
 _STRONGEST: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
 """What one of several pairs says of all, from what tells most to what tells least."""
+_BOUND = re.compile(r"([<>]) ?(\d+\.?\d*)(?: %)?")
+"""Published bounds; those of times are of other machines, and none."""
 Place = tuple[str, str]
 """Row and column."""
 
@@ -98,10 +101,23 @@ class Comparison:
         both = (place for place, one in entries if one.published is not None and one.measured is not None)
         return {self._paper(place) for place in both}
 
+    @cached_property
+    def bounds(self) -> Mapping[Place, bool]:
+        """The published bounds with a measured figure, such as "< 3": whether it lies within."""
+        columns = {column.key: column for column in self.result.columns}
+        found: dict[Place, bool] = {}
+        for place, entry in self.result.entries.items():
+            bound = _BOUND.fullmatch(entry.published) if isinstance(entry.published, str) else None
+            if bound and isinstance(entry.measured, Estimate):
+                value = _in_unit(entry.measured, columns[place[1]].unit).value
+                found[place] = value < float(bound[2]) if bound[1] == "<" else value > float(bound[2])
+        return found
+
     @property
     def inside(self) -> set[Place]:
-        """Those that lie in a measured interval."""
-        return {self._paper(place) for place, one in self.neighbours.items() if one.inside}
+        """Those that lie in a measured interval, and the bounds that the measured figure lies within."""
+        inside = [place for place, one in self.neighbours.items() if one.inside]
+        return {self._paper(place) for place in [*inside, *(place for place, within in self.bounds.items() if within)]}
 
     def _paper(self, place: Place) -> Place:
         """Return the paper's row and column of a place."""
@@ -145,7 +161,7 @@ class Comparison:
         """Say in a few words how a measured figure compares with the published one; "" where one is missing."""
         one = self.neighbours.get(place)
         if one is None:
-            return ""
+            return {True: "within", False: "beyond"}[self.bounds[place]] if place in self.bounds else ""
         order = {"kept": "order kept", "reversed": "order reversed"}.get(self.kept(place), "")
         return ", ".join(part for part in ("inside" if one.inside else f"off by {one.off}", order) if part)
 
