@@ -277,6 +277,7 @@ CARLINI_WAGNER_GRID = Study(
     plot=tuple(_CASES),
     plot_caption="Logarithmic axis, each row in its own unit; farther left is more brittle.",
     of="Attack on the paper's MNIST network",
+    minutes={"small": 5},
     orders=tuple(
         Order(
             f"{row}: the least difficult target takes less than an average one, and that less than the most difficult",
