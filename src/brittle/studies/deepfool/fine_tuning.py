@@ -22,18 +22,12 @@ TESTED = 200, 300
 """Test images at the small and at the full scale."""
 LONG = "nin-cifar"
 """Is too long for the small scale, even where it is given."""
-SHORT = 5
-"""Epochs at the small scale of the training of LeNet for CIFAR-10, where it is not given."""
 DEEPFOOL, SIGN = Tuning("deepfool", "DeepFool", "deepfool"), Tuning("sign", "fast gradient sign", "sign")
 CLEAN = Tuning("clean", "clean")
 TWICE, THRICE = (Tuning(f"alpha{alpha}", f"DeepFool, α = {alpha}", "deepfool", float(alpha)) for alpha in (2, 3))
 SLOWLY = Tuning("slow", "fast gradient sign, rate lowered by 90 %", "sign", slower=True)
 TUNINGS = (DEEPFOOL, SIGN, CLEAN, TWICE, THRICE)
-_EPOCHS = {"lenet-cifar": (("small", SHORT), ("paper", None))}
-FOUR = tuple(
-    replace(origin, images=TESTED[0], full=TESTED[1], epochs=_EPOCHS.get(origin.architecture, origin.epochs))
-    for origin in ORIGINS[:4]
-)
+FOUR = tuple(replace(origin, images=TESTED[0], full=TESTED[1]) for origin in ORIGINS[:4])
 """The paper's networks; NIN is trained at the scale of the paper alone."""
 
 _ERROR, _RHO, _GAIN = (

@@ -7,8 +7,9 @@ from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Order, Row, Setting, Study
 from brittle.studies.deepfool.beside import AsPublished, ByBetterSearch, Illustration, InMaximumNorm
 from brittle.studies.deepfool.methods import ByDeepFool, ByFastGradientSign, ByLBFGS, ErrorRate
+from brittle.studies.shared.networks import KERAS
 from brittle.studies.shared.networks import ORIGINS as _TABLE
-from brittle.studies.shared.subject import Benchmark, NetworkSource
+from brittle.studies.shared.subject import Benchmark
 from brittle.studies.shared.untrained import Untrained
 
 TABLE = "deepfool_robustness"
@@ -22,10 +23,8 @@ ORIGINS = (
     replace(_LENET, epochs=(*_LENET.epochs, ("full", None)), full=None),
     replace(_FULLY, epochs=(*_FULLY.epochs, ("full", None)), full=None),
     _NIN,
-    replace(
-        _CIFAR, files=("lenet-cifar.safetensors",), epochs=(("small", 5), ("full", 20), ("paper", None)), full=None
-    ),
-    NetworkSource("LeNet from Keras (CIFAR-10)", _CIFAR.test, ("cifar10_lenet.pt2",), full=None),
+    replace(_CIFAR, full=None),
+    replace(KERAS, full=None),
     replace(_SQUEEZE, images=SHOWN, full=2 * SHOWN),
     replace(_MOBILE, images=SHOWN, full=2 * SHOWN),
 )

@@ -31,12 +31,14 @@ ORIGINS = (
     NetworkSource(
         "LeNet (CIFAR-10)",
         _CIFAR,
-        ("cifar10_lenet.pt2", "lenet-cifar.safetensors"),
+        ("lenet-cifar.safetensors",),
         "lenet-cifar",
         "cifar10/train.parquet",
-        (("paper", None),),
+        (("small", 5), ("full", 20), ("paper", None)),
     ),
     NetworkSource("SqueezeNet 1.0 (ImageNet)", _PHOTOGRAPHS, ("squeezenet1_0.pt2",), images=100),
     NetworkSource("MobileNet v2 (ImageNet)", _PHOTOGRAPHS, ("mobilenet_v2_1.0_224.pt2",), images=100),
 )
 """The networks that several studies measure, in the order of the DeepFool paper's table."""
+KERAS = NetworkSource("LeNet from Keras (CIFAR-10)", _CIFAR, ("cifar10_lenet.pt2",))
+"""Another LeNet, of 62,006 weights, as it was published with a reimplementation of the one-pixel attack."""
