@@ -25,6 +25,7 @@ OTHER = {
     "pictures.py": "a step of a picture's scale",
     "studies/faults/planted.py": "a hyper-parameter",
     "studies/lbfgs/cross_model.py": "a weight decay of the paper",
+    "studies/lbfgs/cross_training_set.py": "a weight decay of the paper",
     "training/autoencoder.py": "a fraction of activity",
 }
 """Files in which the number means something else."""

@@ -104,7 +104,7 @@ RECIPES: dict[str, PlainTraining] = {
     "mnist-b": ADAM,
     "mnist-b-quarter": ADAM,
     "mnist-carlini": PlainTraining(epochs=50, batch=128, rate=0.02, decay=0.0),
-    "nin-cifar": PlainTraining(epochs=160, optimiser="adam", rate=1e-3, decay=0.0, shift=4, flip=True),
+    "nin-cifar": PlainTraining(epochs=160, optimiser="adam", rate=3e-4, decay=0.0, shift=4, flip=True),
     "vgg16-cifar": PlainTraining(epochs=160, batch=128, rate=0.05, shift=4, flip=True, schedule="steps"),
 }
 """The settings that each built-in architecture is trained with when none are given."""
