@@ -122,7 +122,7 @@ CIFAR = Bench(
     8 * _LEVEL,
     {
         "small": Size(
-            *("lenet-cifar", 4500, 500, 500, replace(ADAM, epochs=8, batch=50), 4, 4),
+            *("lenet-cifar", 2500, 500, 500, replace(ADAM, epochs=8, batch=50), 4, 4),
             climb=PGD(steps=5, step_size=2 * _LEVEL),
             judge=PGD(steps=20, step_size=2 * _LEVEL),
         ),
