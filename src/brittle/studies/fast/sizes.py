@@ -127,7 +127,7 @@ CIFAR = Bench(
             judge=PGD(steps=20, step_size=2 * _LEVEL),
         ),
         "full": Size(
-            *("lenet-cifar", 25_500, 500, 1000, replace(ADAM, epochs=8, batch=50), 4, 4),
+            *("lenet-cifar", 8500, 500, 1000, replace(ADAM, epochs=8, batch=50), 4, 4),
             climb=PGD(steps=5, step_size=2 * _LEVEL),
             judge=PGD(steps=20, step_size=2 * _LEVEL),
         ),

@@ -57,7 +57,7 @@ NOTES = (
     "(small and full) or 50 steps with 10 restarts (paper).",
     "On MNIST the radius grows over the first epochs, for all trainings: without that PGD often ends in a constant.",
     "Scale small: a quarter of network A and 4,200 images of MNIST; LeNet and 2,500 images of CIFAR-10, too few for a "
-    "good network, so that only costs and orders can be compared. Scale full: the same, and 25,500 images of CIFAR-10. "
+    "good network, so that only costs and orders can be compared. Scale full: the same, and 8,500 images of CIFAR-10. "
     "Scale paper: all images, those of CIFAR-10 shifted "
     "and flipped, but for accumulated training, whose perturbations belong to an image as it is. The published figures "
     "are of larger residual networks, their times those of GPUs.",

@@ -32,7 +32,7 @@ SIZES = {
         "thermometer": (10_000, replace(_TRAINING, epochs=4), 0),
         "madry": (10_000, replace(_TRAINING, epochs=4), 3),
     },
-    "full": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, replace(_TRAINING, epochs=8), 3)},
+    "full": {"thermometer": (20_000, _TRAINING, 0), "madry": (20_000, replace(_TRAINING, epochs=4), 3)},
     "paper": {"thermometer": (None, _LONG, 0), "madry": (None, _LONG, 7)},
 }
 """How networks are trained at a scale: images, settings, and steps of PGD within the table's radius."""
