@@ -197,5 +197,6 @@ DEFENSIVE_DISTILLATION = Study(
     columns=COLUMNS,
     published=_published,
     notes=NOTES,
+    minutes={"small": 4},
     of="LeNet (MNIST)",
 )
