@@ -53,4 +53,5 @@ PLANTED_FAULTS = Study(
         "their network. A check is right when it warns or fails on the fault and passes on the twin.",
     ),
     of="Check: fault",
+    minutes={"small": 0.5, "full": 0.5, "paper": 0.5},
 )
