@@ -234,4 +234,5 @@ UNITS_AND_DIRECTIONS = Study(
     published=lambda row, column: None,
     notes=NOTES,
     of="Layer",
+    minutes={"small": 1},
 )
