@@ -106,7 +106,7 @@ def line_of_study(result: StudyResult) -> Line:
         tuple((order.text, comparison.order(order)) for order in result.study.orders),
         _figure(comparison),
         len(result.rows),
-        sum(row.here for row in result.rows),
+        len({row for (row, _), entry in result.entries.items() if entry.measured is not None}),
     )
 
 
