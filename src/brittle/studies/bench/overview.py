@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.runs.kinds import CELLS, RUN
 from brittle.studies.bench.comparison import Comparison, Kept
 from brittle.studies.bench.kept import STUDY, read_study
 from brittle.studies.bench.result import StudyResult
@@ -129,7 +130,10 @@ def _is_number(measured: object) -> bool:
 
 
 def studies_in(folder: Path) -> list[Path]:
-    """Return the folders of studies in a folder, by name."""
+    """Return the folders of studies in a folder, by name; none where runs of another kind lie there too."""
+    runs = {path.parent for path in folder.glob(f"*/{RUN}")}
+    if any(not (run / STUDY).is_file() and not (run / CELLS).is_dir() for run in runs):
+        return []
     return sorted(path.parent for path in folder.glob(f"*/{STUDY}"))
 
 
