@@ -6,7 +6,7 @@ from pathlib import Path
 from brittle.report.content import placed
 from brittle.report.study_page import PAGE
 from brittle.report.template import fill
-from brittle.studies.bench.overview import OUTCOMES, Overview
+from brittle.studies.bench.overview import Overview
 from brittle.studies.bench.tables import NOTHING
 from brittle.words import time_in_words
 
@@ -36,7 +36,6 @@ def render_overview(overview: Overview) -> str:
         "studies.html",
         {},
         overview=overview,
-        outcomes=OUTCOMES,
         took=lambda seconds: time_in_words(seconds) if math.isfinite(seconds) else NOTHING,
         ordered=any(line.orders for line in overview.lines),
         links={line.name: (overview.folder / line.name / PAGE).is_file() for line in overview.lines},

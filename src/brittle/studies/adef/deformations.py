@@ -9,7 +9,6 @@ from brittle.attacks.adef import ADef
 from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.errors import DataError
 from brittle.metrics import Estimate, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.pictures import sheet
@@ -158,12 +157,12 @@ class DeformationWork(Work):
             looked += len(block)
             if not len(images):
                 continue
-            result = self._run(images, labels, self.subject.classes(block), looked)
+            result = self._run(images, labels, self.subject.classes(images), looked)
             results.append(result)
             for place in result.success.nonzero()[: SHOWN - len(pictures), 0].tolist():
                 pictures.append(self._picture(title, images[place], result, place, len(pictures) + 1))
         if not results:
-            raise DataError(f"{self.subject.origin.row} gets none of the {looked:,} test images right")
+            raise self.subject.none_right()
 
         def column(name: str) -> Floats:
             return torch.cat([getattr(one, name) for one in results]).double().cpu().numpy()

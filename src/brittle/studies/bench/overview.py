@@ -114,19 +114,14 @@ def line_of_study(result: StudyResult) -> Line:
 def _figure(comparison: Comparison) -> str:
     """Write the first figure that has a published one beside it, or else the first one measured."""
     result = comparison.result
-    places = [*comparison.neighbours, *(place for place, one in result.entries.items() if _is_number(one.measured))]
-    if not places:
+    measured = {place: one.measured for place, one in result.entries.items() if isinstance(one.measured, Estimate)}
+    place = next(iter([*comparison.neighbours, *measured]), None)
+    if place is None:
         return ""
-    row, key = places[0]
-    entry = result.entries[row, key]
-    column = next(column for column in result.columns if column.key == key)
-    measured = number_text(entry.measured.value, column.unit) if isinstance(entry.measured, Estimate) else ""
+    row, entry = place[0], result.entries[place]
+    column = next(column for column in result.columns if column.key == place[1])
     published = f", published {published_text(entry.published, column.unit)}" if entry.published is not None else ""
-    return f"{row}, {column.title}: {measured}{published}"
-
-
-def _is_number(measured: object) -> bool:
-    return isinstance(measured, Estimate)
+    return f"{row}, {column.title}: {number_text(measured[place].value, column.unit)}{published}"
 
 
 def studies_in(folder: Path) -> list[Path]:

@@ -82,11 +82,13 @@ def sheets(result: StudyResult) -> tuple[Sheet, ...]:
     Returns:
         The sheets, in the order of the columns.
     """
-    written = (_sheet(result, title) for title in dict.fromkeys(column.sheet for column in result.columns))
+    comparison = Comparison(result)
+    written = (_sheet(comparison, title) for title in dict.fromkeys(column.sheet for column in result.columns))
     return tuple(sheet for sheet in written if sheet.heads and sheet.rows)
 
 
-def _sheet(result: StudyResult, title: str) -> Sheet:
+def _sheet(comparison: Comparison, title: str) -> Sheet:
+    result = comparison.result
     shown: list[tuple[Column, str]] = []
     here = rows_here(result)
     for column in result.columns:
@@ -94,7 +96,6 @@ def _sheet(result: StudyResult, title: str) -> Sheet:
             entries = [result.entry(row.key, column.key) for row in here]
             shown += [(column, "measured")] if any(entry.measured is not None for entry in entries) else []
             shown += [(column, "published")] if any(entry.published is not None for entry in entries) else []
-    comparison = Comparison(result)
     rows = ((row.title, tuple(_place(comparison, row.key, *one) for one in shown)) for row in here)
     return Sheet(title, tuple((column.title, kind) for column, kind in shown), tuple(rows))
 

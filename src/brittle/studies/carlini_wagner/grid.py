@@ -13,7 +13,6 @@ from brittle.attacks.carlini_wagner_linf import CarliniWagnerLinf
 from brittle.core.attack import Attack
 from brittle.core.goal import Targeted
 from brittle.core.run import run
-from brittle.errors import DataError
 from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Flags, Floats
 from brittle.studies.bench.drawing import Drawing, HeatMap, Picture, encoded
@@ -147,7 +146,7 @@ class Targets:
         wanted = sized(PER_CLASS, self.subject.setting.scale)
         images, labels, classes, taken = list[Images](), list[Labels](), 0, dict[int, int]()
         for block in self.subject.blocks("looking for images of each class"):
-            classes = self.subject.classes(block)
+            classes = self.subject.classes(block.images)
             for place in self.subject.right(block.images, block.labels).nonzero()[:, 0].tolist():
                 label = int(block.labels[place])
                 if taken.get(label, 0) < wanted:
@@ -157,7 +156,7 @@ class Targets:
             if sum(taken.values()) == wanted * classes:
                 break
         if not images:
-            raise DataError(f"{self.subject.origin.row} gets none of the {len(self.subject.source)} test images right")
+            raise self.subject.none_right()
         order = torch.stack(labels).argsort(stable=True)
         return torch.stack(images)[order], torch.stack(labels)[order], classes
 

@@ -8,7 +8,6 @@ import torch
 from brittle.attacks.boundary_descent import BoundaryDescent
 from brittle.attacks.deepfool import DeepFool
 from brittle.core.run import run
-from brittle.errors import DataError
 from brittle.metrics import Estimate, mean
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.drawing import Picture, encoded
@@ -112,12 +111,8 @@ class Illustration(Work):
         Raises:
             DataError: there is none.
         """
-        subject = self.subject
-        for block in subject.blocks("looking for an image"):
-            right = subject.right(block.images, block.labels).nonzero()[:, 0]
-            if len(right):
-                return Measured(figures=(self._picture(block.images[right[:1]]),))
-        raise DataError(f"{subject.origin.row} gets none of the {len(subject.source)} test images right")
+        image, _, _ = self.subject.first_right(1)
+        return Measured(figures=(self._picture(image),))
 
     def _picture(self, image: torch.Tensor) -> Picture:
         classifier = self.subject.classifier

@@ -31,11 +31,9 @@ class ErrorRate(Work):
 
     def measure(self) -> Measured:
         """Classify every test image."""
-        wrong, count = 0, 0
-        for block in self.subject.blocks("test error"):
-            wrong += int((~self.subject.right(block.images, block.labels)).sum())
-            count += len(block)
-        return Measured({"images": f"{count:,}", "error": proportion(wrong, count)}, remark=self.subject.story())
+        right, count = self.subject.count_right("test error")
+        error = proportion(count - right, count)
+        return Measured({"images": f"{count:,}", "error": error}, remark=self.subject.story())
 
 
 FREE = Bounds(-9.0, 10.0)

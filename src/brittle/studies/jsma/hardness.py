@@ -10,7 +10,7 @@ from brittle.attacks.jsma import JSMA, saliency_maps
 from brittle.core.goal import Targeted
 from brittle.core.run import run
 from brittle.data import Block
-from brittle.errors import DataError, InputError
+from brittle.errors import InputError
 from brittle.metrics import (
     Estimate,
     adversarial_distance,
@@ -132,10 +132,10 @@ class Pairs(Work):
         attempts, examples = _Attempts(), dict[tuple[int, int], np.ndarray]()
         features = classes = 0
         for block in self.subject.blocks(self.row.split(", ", 1)[1]):
-            classes, features = self.subject.classes(block), block.images[0].numel()
+            classes, features = self.subject.classes(block.images), block.images[0].numel()
             self._block(block, classes, attempts, examples)
         if not attempts.source:
-            raise DataError(f"{self.subject.origin.row} gets none of the {len(self.subject.source)} test images right")
+            raise self.subject.none_right()
         source, target = np.concatenate(attempts.source), np.concatenate(attempts.target)
         success, changed = np.concatenate(attempts.success), np.concatenate(attempts.changed)
         distance = np.concatenate(attempts.distance)

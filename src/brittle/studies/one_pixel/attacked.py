@@ -10,7 +10,6 @@ from brittle.attacks.one_pixel import OnePixel
 from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
-from brittle.errors import DataError
 from brittle.metrics import Estimate, jackknife, mean, proportion
 from brittle.metrics.estimate import Floats
 from brittle.studies.bench.study import Measured
@@ -33,11 +32,7 @@ class Accuracy(Work):
 
     def measure(self) -> Measured:
         """Classify every test image."""
-        right, count = 0, 0
-        for block in self.subject.blocks("accuracy"):
-            right += int(self.subject.right(block.images, block.labels).sum())
-            count += len(block)
-        return Measured({"accuracy": proportion(right, count)}, remark=self.subject.story())
+        return Measured({"accuracy": proportion(*self.subject.count_right("accuracy"))}, remark=self.subject.story())
 
 
 @dataclass(frozen=True)
@@ -60,8 +55,8 @@ class ByPixels(Work):
 
     def measure(self) -> Measured:
         """Attack every image towards every other class, then away from its own."""
-        images, labels, index = sample(self.subject, self.size.images)
-        classes = self._classes(images)
+        images, labels, index = self.subject.first_right(self.size.images)
+        classes = self.subject.classes(images)
         every = torch.arange(classes).expand(len(labels), classes)
         targets = every[every != labels[:, None]].reshape(len(labels), classes - 1)
         pairs = (len(labels), classes - 1)
@@ -107,11 +102,6 @@ class ByPixels(Work):
         }
         return {f"{self.pixels}.{key}": value for key, value in values.items()}
 
-    def _classes(self, images: Images) -> int:
-        classifier = self.subject.classifier
-        with torch.no_grad():
-            return classifier.logits(images[:1].to(classifier.device, classifier.dtype)).shape[1]
-
 
 @dataclass(frozen=True)
 class AwayByOne(Work):
@@ -128,7 +118,7 @@ class AwayByOne(Work):
 
     def measure(self) -> Measured:
         """Attack every image."""
-        images, labels, index = sample(self.subject, self.size.images)
+        images, labels, index = self.subject.first_right(self.size.images)
         found = attacked(
             self.subject, self.size.attack, 1, images, labels=labels, ids=index, doing="1 pixel, untargeted"
         )
@@ -147,24 +137,6 @@ class AwayByOne(Work):
 def most(attack: OnePixel) -> int:
     """Return the most passes of a search: every candidate, and the two that `run` makes before and after."""
     return attack.population * (attack.generations + 1) + 2
-
-
-def sample(subject: Benchmark, count: int) -> tuple[Images, Labels, Tensor]:
-    """Return the first images that a network gets right, their labels and their positions in the test set.
-
-    Raises:
-        DataError: the network gets none right.
-    """
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    for block in subject.source.blocks(subject.batch):
-        right = subject.right(block.images, block.labels).nonzero()[:, 0]
-        parts.append((block.images[right], block.labels[right], block.index[right]))
-        if sum(len(labels) for _, labels, _ in parts) >= count:
-            break
-    images, labels, index = (torch.cat(column)[:count] for column in zip(*parts, strict=True))
-    if not len(images):
-        raise DataError(f"{subject.origin.row} gets none of the {len(subject.source)} test images right")
-    return images, labels, index
 
 
 def attacked(  # noqa: PLR0913  # what is attacked, how, and what is said of it

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
-from brittle.data import Block, Fit, open_source
+from brittle.data import Fit, open_source
 from brittle.evaluation.design_behind import DesignBehind
 from brittle.evaluation.training_run import fit_and_save
 from brittle.identity.compare import fingerprint
@@ -16,6 +16,7 @@ from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.recipe import PlainTraining
+from brittle.types import Images
 
 
 class HardenedBenchmark(Benchmark):
@@ -80,7 +81,7 @@ class HardenedBenchmark(Benchmark):
         """Of the images, before the defence."""
         return self.design.input_shape
 
-    def classes(self, block: Block) -> int:
+    def classes(self, images: Images) -> int:
         """How many classes the network knows; behind a defence it cannot be asked about images as they are."""
         return ARCHITECTURES[self.origin.architecture].classes
 

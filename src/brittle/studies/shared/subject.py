@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
@@ -188,7 +189,7 @@ class Benchmark:
         """Stream the test images a batch at a time, telling what is being done with them."""
         done, total = 0, len(self.source)
         for block in self.source.blocks(self.batch):
-            check_range_of_labels(block.labels, self.classes(block))
+            check_range_of_labels(block.labels, self.classes(block.images))
             yield block
             done += len(block)
             self.setting.tell(f"{self.origin.row}: {doing}, {done:,} of {total:,} images")
@@ -210,10 +211,10 @@ class Benchmark:
         given: dict[str, Any] = {"threat": threat, "seed": self.setting.seed, "batch": self.batch, "ids": block.index}
         return run(attack, classifier, images, block.labels, **given, **options)
 
-    def classes(self, block: Block) -> int:
-        """How many classes the network knows, seen on the first image of a block once and then remembered."""
+    def classes(self, images: Images) -> int:
+        """How many classes the network knows, seen on the first of some images once and then remembered."""
         if self._classes is None:
-            images = block.images[:1].to(self.classifier.device, self.classifier.dtype)
+            images = images[:1].to(self.classifier.device, self.classifier.dtype)
             logits = self.classifier.logits(images).detach()
             self.classifier.check(logits, images)
             self._classes = logits.shape[1]
@@ -226,6 +227,35 @@ class Benchmark:
         """Say which images the network gets right; on the CPU, where images and labels are."""
         classifier = self.classifier
         return classifier.logits(images.to(classifier.device, classifier.dtype)).argmax(1).cpu() == labels
+
+    def count_right(self, doing: str) -> tuple[int, int]:
+        """Count the test images that the network gets right, and all of them."""
+        right, count = 0, 0
+        for block in self.blocks(doing):
+            right += int(self.right(block.images, block.labels).sum())
+            count += len(block)
+        return right, count
+
+    def first_right(self, count: int) -> tuple[Images, Labels, Tensor]:
+        """Return the first test images that the network gets right, their labels and their positions.
+
+        Raises:
+            DataError: it gets none right.
+        """
+        parts: list[tuple[Images, Labels, Tensor]] = []
+        for block in self.blocks("looking for images that it gets right"):
+            right = self.right(block.images, block.labels).nonzero()[:, 0]
+            parts.append((block.images[right], block.labels[right], block.index[right]))
+            if sum(len(labels) for _, labels, _ in parts) >= count:
+                break
+        images, labels, index = (torch.cat(column)[:count] for column in zip(*parts, strict=True))
+        if not len(images):
+            raise self.none_right()
+        return images, labels, index
+
+    def none_right(self) -> DataError:
+        """Say that the network gets no test image right."""
+        return DataError(f"{self.origin.row} gets none of the {len(self.source):,} test images right")
 
     def identity(self) -> dict[str, object]:
         """Everything of network and images that determines a figure."""
