@@ -123,7 +123,9 @@ def test_a_bound_is_kept_or_not(tmp_path, value, published, said):
 
 
 def test_a_row_that_stands_for_another_has_its_figures(tmp_path):
-    result = run_study(study({("a", "x"): around(0.2)}, {("VGG", "x"): 20.0}, ("a",), stands_for="VGG"), tmp_path)
+    result = run_study(
+        study({("a", "x"): around(0.2)}, {("VGG", "x"): 20.0}, ("a",), orders=(), stands_for="VGG"), tmp_path
+    )
     assert result.entry("a", "x").published == 20.0
     assert Comparison(result).beside == {("VGG", "x")}
     assert sheets(result)[0].rows[0][0] == "a, beside VGG"
@@ -132,7 +134,7 @@ def test_a_row_that_stands_for_another_has_its_figures(tmp_path):
 
 def test_a_figure_that_several_rows_stand_for_counts_once(tmp_path):
     values = {("a", "x"): around(0.2), ("b", "x"): around(0.5)}
-    result = run_study(study(values, {("VGG", "x"): 20.0}, ("a", "b", "VGG"), stands_for="VGG"), tmp_path)
+    result = run_study(study(values, {("VGG", "x"): 20.0}, ("a", "b", "VGG"), orders=(), stands_for="VGG"), tmp_path)
     comparison = Comparison(result)
     assert (len(comparison.published), len(comparison.beside), len(comparison.inside)) == (1, 1, 1)
 

@@ -58,11 +58,19 @@ def test_the_page_can_be_written_again_from_disk(two, tmp_path, capsys):
     assert "counting" in capsys.readouterr().out
 
 
+def test_a_study_that_was_begun_is_said_to_be_unfinished(two, tmp_path):
+    run_studies(tmp_path, names=["failing", "counting"])
+    lines = {line.name: line.failed for line in read_overview(tmp_path).lines}
+    assert lines == {"counting": "", "failing": "begun, and not finished: there is no table yet"}
+
+
 def test_unknown_names_are_refused_before_anything_runs(counting, tmp_path):
     with pytest.raises(InputError, match="there is no study 'nothing'"):
         run_studies(tmp_path, names=["nothing"])
     with pytest.raises(InputError, match="expected small, full, paper"):
         run_studies(tmp_path, names=["planted-faults"], scale="large")
+    with pytest.raises(InputError, match="there is no folder"):
+        run_studies(tmp_path, names=["planted-faults"], data=tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
     assert its_home is run_studies
     assert len(STUDIES) > 30

@@ -7,6 +7,7 @@ from brittle.arguments import Device, Seed, checked
 from brittle.errors import BrittleError
 from brittle.registry import STUDIES
 from brittle.studies.bench.overview import Line, Overview, line_of_study
+from brittle.studies.bench.own_study import folder_given
 from brittle.studies.bench.result import StudyResult
 from brittle.studies.bench.run import run_study
 from brittle.studies.bench.study import OnProgress, scale_of, tell_nobody
@@ -45,10 +46,12 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
         A line for each study, in order.
 
     Raises:
-        InputError: no such study or scale.
+        InputError: no such study, scale, or folder of images or networks.
     """
     told, chosen = watch or tell_nobody, list(STUDIES) if names is None else list(names)
     scale_of(scale)
+    folder_given(data, "--data")
+    folder_given(models, "--models")
     for name in chosen:
         STUDIES.find(name)
     lines: list[Line] = []

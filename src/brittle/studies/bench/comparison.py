@@ -14,7 +14,7 @@ from brittle.studies.bench.study import Column, Order, Row, Study, Unit
 from brittle.words import plural
 
 Kept = Literal["kept", "not told apart", "reversed", "not measured"]
-"""What became of a published order; not told apart are figures whose intervals overlap."""
+"""What became of a published order, by the values; where they stand otherwise, overlapping intervals do not tell."""
 _STRONGEST: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
 """What one of several pairs says of all, from what tells most to what tells least."""
 _BOUND = re.compile(r"([<>]) ?(\d+\.?\d*)(?: %)?")

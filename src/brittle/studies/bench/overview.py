@@ -133,9 +133,15 @@ def studies_in(folder: Path) -> list[Path]:
 
 
 def read_overview(folder: Path) -> Overview:
-    """Read all studies of a folder from disk; files need not be trusted, errors are those of `read_study`.
+    """Read all studies of a folder from disk, those that are not finished as a line that says so.
+
+    Files need not be trusted; errors are those of `read_study`.
 
     Args:
         folder: the one given as `--out`.
     """
-    return Overview(folder, tuple(line_of_study(read_study(path)) for path in studies_in(folder)))
+    lines = {path.name: line_of_study(read_study(path)) for path in studies_in(folder)}
+    begun = [path.parent for path in folder.glob(f"*/{RUN}") if (path.parent / CELLS).is_dir()]
+    for path in begun:
+        lines.setdefault(path.name, Line(path.name, "", "", failed="begun, and not finished: there is no table yet"))
+    return Overview(folder, tuple(lines[name] for name in sorted(lines)))

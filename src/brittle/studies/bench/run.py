@@ -10,7 +10,6 @@ from brittle.arguments import Device, Seed, checked
 from brittle.engine.engine import Engine, LocalEngine, Part, get_done
 from brittle.engine.lease import LEASES
 from brittle.errors import BrittleError, RunError
-from brittle.files import path_of
 from brittle.metrics import Estimate
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import STUDIES
@@ -21,6 +20,7 @@ from brittle.runs.surroundings import machine, now, versions_of
 from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
 from brittle.studies.bench.comparison import published_beside
 from brittle.studies.bench.kept import keep_study
+from brittle.studies.bench.own_study import check_rows, check_study, checked_measured, folder_given
 from brittle.studies.bench.result import Entry, ResultRow, StudyResult
 from brittle.studies.bench.stated import begun, ended
 from brittle.studies.bench.study import (
@@ -83,17 +83,18 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         The table.
 
     Raises:
-        InputError: no such study or scale.
+        InputError: no such study, scale, or folder of images or networks; or a study of one's own is refused.
         RunError: the folder cannot be written, holds something else, or another command writes to it.
     """
     study = STUDIES.find(name) if isinstance(name, str) else name
     size = scale_of(scale)
+    check_study(study)
     about = {"device": device, "seed": seed, "scale": scale}
     work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine or LocalEngine(), about)
     check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
-        None if data is None else path_of(data),
-        None if models is None else path_of(models),
+        folder_given(data, "--data"),
+        folder_given(models, "--models"),
         size,
         device,
         seed,
@@ -161,7 +162,7 @@ class CellPart:
         cell, reason = self.cell, why_anew(self.path, self.cell)
         self.work.tell(f"{cell.row}: {cell.column}" + (f", computed anew: {reason}" if reason else ""))
         began = time.perf_counter()
-        measured = cell.compute()
+        measured = checked_measured(cell, cell.compute())
         when = now()
         seconds = round(time.perf_counter() - began, 3)
         about = {**self.work.about, "finished": when, "seconds": seconds, **_surroundings()}
@@ -207,6 +208,7 @@ class _Work:
 
     def go(self, cells: Sequence[Cell], scale: Scale) -> None:
         """Say how much there is to do, and get every cell done that is not kept."""
+        check_rows(self.study, cells)
         self.found = [self._part(cell) for cell in cells]
         minutes = self.study.minutes.get(scale)
         whole = f", about {time_in_words(60 * minutes)} on two cores where none is kept" if minutes else ""
