@@ -64,8 +64,8 @@ def test_figures_are_counted(result):
     assert comparison.ordered == {("b", "x"), ("a", "y")}
     lines = comparison.lines()
     assert lines[0] == (
-        "Of 5 published figures 4 have a measured one beside them, 2 lie inside its interval; the order of 4 pairs of "
-        "them: 2 kept, 1 not told apart, 1 reversed."
+        "Of 5 published figures 4 have a measured one beside them, 2 lie inside its interval, 2 keep the published "
+        "order; the order of 4 pairs of them: 2 kept, 1 not told apart, 1 reversed."
     )
 
 
@@ -110,6 +110,11 @@ def test_distances_are_points_or_percent(value, published, unit, said):
         (0.4, "> 30 %", "within"),
         (0.2, "> 30 %", "beyond"),
         (0.02, "< 3", "within"),
+        (0.4, ">= 30 %", "within"),
+        (0.4, "≥30", "within"),
+        (0.2, "< 1e-3", "beyond"),
+        (0.2, "<= 2.2e1 %", "within"),
+        (0.2, "< 20.5", "at the bound"),
         (0.5, "> 4 s", ""),
         (0.5, "many", ""),
     ],

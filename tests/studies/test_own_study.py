@@ -32,6 +32,14 @@ def test_an_order_is_of_two_places(counting, tmp_path, places):
         run_study(replace(counting.study(), orders=(Order("a < b", places),)), tmp_path)
 
 
+def test_an_order_is_of_places_of_the_table(counting, tmp_path):
+    order = Order("a < b", (("first", "rho"), ("secnd", "rho")))
+    said = r"the order 'a < b' names \('secnd', 'rho'\), which is no \(row, column\) .*closest is \('second', 'rho'\)"
+    with pytest.raises(InputError, match=said):
+        run_study(replace(counting.study(), orders=(order,)), tmp_path)
+    assert counting.done == []
+
+
 def test_a_cell_of_a_row_that_is_not_there_is_refused_before_any_is_computed(counting, tmp_path):
     cells = lambda setting: [*counting.cells(setting), Cell("nobody", "rho", Measured, dict)]  # noqa: E731
     with pytest.raises(InputError, match="a cell is of row 'nobody'"):

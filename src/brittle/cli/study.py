@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,7 +58,7 @@ def study(
     if result.missing and not result.computed + result.reused:
         terminal.fail(
             f"nothing of {result.name} can be computed here: not one of {plural(result.missing, 'piece')} of work; "
-            "what each misses is said above, and --data and --models say where it lies"
+            f"the first: {result.rows[0].notes[-1]}"
         )
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -67,11 +68,13 @@ def show_overview(overview: Overview) -> None:
     from brittle.studies.bench.overview import OUTCOMES
 
     table = Table(
-        "study", "published", "beside", "inside", "kept", "open", "reversed", "time", box=None, padding=(0, 1)
+        *("study", "published", "beside", "inside", "in order", "kept", "open", "reversed", "time"),
+        box=None,
+        padding=(0, 1),
     )
     for line in overview.lines:
         pairs = line.pairs or {}
-        counts = [line.published, line.beside, line.inside, *(pairs.get(one, 0) for one in OUTCOMES[:3])]
+        counts = [line.published, line.beside, line.inside, line.ordered, *(pairs.get(one, 0) for one in OUTCOMES[:3])]
         row = [line_of(str(one)) for one in counts] if not line.failed else [line_of("–")] * len(counts)
         table.add_row(line_of(line.name), *row, line_of(time_in_words(line.seconds)))
     Console(highlight=False).print(table)
@@ -87,6 +90,7 @@ def show_study(result: StudyResult) -> None:
     from brittle.studies.bench.tables import NOTHING, elsewhere, rows_here, sheets
 
     written = sheets(result)
+    times = Counter(what for sheet in written for what in {what for what, _ in sheet.heads})
     kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
     for number, row in enumerate(rows_here(result)):
         table = Table("", *kinds, title=line_of(row.title), title_justify="left", box=None, padding=(0, 2))
@@ -94,7 +98,8 @@ def show_study(result: StudyResult) -> None:
             lines: dict[str, dict[str, Text]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
                 if place.line != NOTHING:
-                    lines.setdefault(what, {})[kind] = line_of(place.line)
+                    label = f"{sheet.title}: {what}" if times[what] > 1 else what
+                    lines.setdefault(label, {})[kind] = line_of(place.line)
             for what, texts in lines.items():
                 table.add_row(line_of(what), *(texts.get(kind, "") for kind in kinds))
         Console(highlight=False).print(table)

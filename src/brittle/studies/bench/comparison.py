@@ -17,10 +17,12 @@ Kept = Literal["kept", "not told apart", "reversed", "not measured"]
 """What became of a published order, by the values; where they stand otherwise, overlapping intervals do not tell."""
 _STRONGEST: tuple[Kept, ...] = ("reversed", "kept", "not told apart")
 """What one of several pairs says of all, from what tells most to what tells least."""
-_BOUND = re.compile(r"([<>]) ?(\d+\.?\d*)(?: %)?")
+_BOUND = re.compile(r"([<>≤≥])=? ?(\d+\.?\d*(?:e[+-]?\d+)?)(?: %)?")
 """Published bounds; those of times are of other machines, and none."""
 Place = tuple[str, str]
 """Row and column."""
+Within = Literal["within", "beyond", "at the bound"]
+"""How a measured figure stands to a published bound; at it where its interval holds the bound."""
 
 
 def published_beside(study: Study, row: Row, column: Column) -> Figure:
@@ -102,22 +104,24 @@ class Comparison:
         return {self._paper(place) for place in both}
 
     @cached_property
-    def bounds(self) -> Mapping[Place, bool]:
-        """The published bounds with a measured figure, such as "< 3": whether it lies within."""
+    def bounds(self) -> Mapping[Place, Within]:
+        """The published bounds with a measured figure, such as "< 3": whether all of its interval lies within."""
         columns = {column.key: column for column in self.result.columns}
-        found: dict[Place, bool] = {}
+        found: dict[Place, Within] = {}
         for place, entry in self.result.entries.items():
             bound = _BOUND.fullmatch(entry.published) if isinstance(entry.published, str) else None
             if bound and isinstance(entry.measured, Estimate):
-                value = _in_unit(entry.measured, columns[place[1]].unit).value
-                found[place] = value < float(bound[2]) if bound[1] == "<" else value > float(bound[2])
+                found[place] = _within(
+                    bound[1] in "<≤", float(bound[2]), _in_unit(entry.measured, columns[place[1]].unit)
+                )
         return found
 
     @property
     def inside(self) -> set[Place]:
-        """Those that lie in a measured interval, and the bounds that the measured figure lies within."""
+        """Those that lie in a measured interval, and the bounds that the whole interval lies within."""
         inside = [place for place, one in self.neighbours.items() if one.inside]
-        return {self._paper(place) for place in [*inside, *(place for place, within in self.bounds.items() if within)]}
+        bounds = [place for place, within in self.bounds.items() if within == "within"]
+        return {self._paper(place) for place in inside + bounds}
 
     def _paper(self, place: Place) -> Place:
         """Return the paper's row and column of a place."""
@@ -154,14 +158,14 @@ class Comparison:
 
     @property
     def ordered(self) -> set[Place]:
-        """The figures with a neighbour whose order is that of the paper, as far as intervals tell."""
+        """The published figures that stand in the published order to some other one, and against it to none."""
         return {self._paper(place) for place in self.neighbours if self.kept(place) == "kept"}
 
     def verdict(self, place: Place) -> str:
         """Say in a few words how a measured figure compares with the published one; "" where one is missing."""
         one = self.neighbours.get(place)
         if one is None:
-            return {True: "within", False: "beyond"}[self.bounds[place]] if place in self.bounds else ""
+            return self.bounds.get(place, "")
         order = {"kept": "order kept", "reversed": "order reversed"}.get(self.kept(place), "")
         return ", ".join(part for part in ("inside" if one.inside else f"off by {one.off}", order) if part)
 
@@ -183,10 +187,10 @@ class Comparison:
             return found
         outcomes = list(self.pairs.values())
         counts = ", ".join(f"{outcomes.count(one)} {one}" for one in ("kept", "not told apart", "reversed"))
-        ordered = f"; the order of {plural(len(outcomes), 'pair')} of them: {counts}" if outcomes else ""
+        pairs = f"; the order of {plural(len(outcomes), 'pair')} of them: {counts}" if outcomes else ""
         return [
             f"Of {plural(len(self.published), 'published figure')} {len(self.beside)} have a measured one beside them, "
-            f"{len(self.inside)} lie inside its interval{ordered}.",
+            f"{len(self.inside)} lie inside its interval, {len(self.ordered)} keep the published order{pairs}.",
             *found,
         ]
 
@@ -196,6 +200,14 @@ def _in_unit(estimate: Estimate, unit: Unit) -> Estimate:
     if unit != "percent":
         return estimate
     return Estimate(100 * estimate.value, 100 * estimate.low, 100 * estimate.high, estimate.n)
+
+
+def _within(below: bool, bound: float, estimate: Estimate) -> Within:
+    """Say how an estimate stands to a bound; those without an interval by their value."""
+    low, high = (estimate.low, estimate.high) if estimate.has_interval else (estimate.value, estimate.value)
+    if low < bound < high:
+        return "at the bound"
+    return "within" if (high <= bound if below else low >= bound) else "beyond"
 
 
 def _comparable(first: Place, second: Place, columns: Mapping[str, Column]) -> bool:

@@ -26,6 +26,7 @@ class Line:
         published: published figures in its table.
         beside: those that have a measured one beside them.
         inside: those of them that lie in its interval.
+        ordered: those of them that keep the published order, see `Comparison.ordered`.
         pairs: pairs of figures by what became of their order.
         orders: declared orders, each with what became of it.
         figure: one of its figures in words, measured beside published.
@@ -41,6 +42,7 @@ class Line:
     published: int = 0
     beside: int = 0
     inside: int = 0
+    ordered: int = 0
     pairs: Mapping[Kept, int] | None = None
     orders: tuple[tuple[str, Kept], ...] = ()
     figure: str = ""
@@ -68,7 +70,7 @@ class Overview:
         return sum(known) if known else math.nan
 
     def total(self, name: str) -> int:
-        """Sum a count over the studies: "published", "beside", "inside", "rows" or "measured"."""
+        """Sum a count over the studies: "published", "beside", "inside", "ordered", "rows" or "measured"."""
         return sum(int(getattr(line, name)) for line in self.lines)
 
     def pairs(self, kept: Kept) -> int:
@@ -85,7 +87,8 @@ class Overview:
         declared = ", ".join(f"{self.orders(one)} {one}" for one in OUTCOMES if self.orders(one))
         return (
             f"Of {self.total('published')} published figures {self.total('beside')} have a measured one beside them, "
-            f"{self.total('inside')} lie inside its interval; the order of pairs of them: {outcomes}."
+            f"{self.total('inside')} lie inside its interval, {self.total('ordered')} keep the published order; "
+            f"the order of pairs of them: {outcomes}."
             + (f" Of the papers' statements about order: {declared}." if declared else "")
         )
 
@@ -103,6 +106,7 @@ def line_of_study(result: StudyResult) -> Line:
         len(comparison.published),
         len(comparison.beside),
         len(comparison.inside),
+        len(comparison.ordered),
         {one: outcomes.count(one) for one in OUTCOMES},
         tuple((order.text, comparison.order(order)) for order in result.study.orders),
         _figure(comparison),

@@ -3,6 +3,8 @@
 import math
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
+from itertools import product
 from pathlib import Path
 
 from brittle.errors import InputError, quoted
@@ -21,7 +23,7 @@ def check_study(study: Study) -> None:
 
     Raises:
         InputError: its name is no name of a folder, a published figure is no finite number, or an order names
-            fewer than two places.
+            fewer than two places, or one that the table does not have.
     """
     if not _NAME.fullmatch(study.name):
         raise InputError(f"the study's name is {quoted(study.name)!r}; expected letters, digits, '.', '_' and '-'")
@@ -31,10 +33,17 @@ def check_study(study: Study) -> None:
             if isinstance(figure, float) and not math.isfinite(figure):
                 where = f"row {quoted(row.key)!r}, column {quoted(column.key)!r}"
                 raise InputError(f"the published figure of {where} is {figure}; expected a number, text or None")
+    places = list(product((row.key for row in study.rows), (column.key for column in study.columns)))
     for order in study.orders:
         if len(order.places) < 2:
             seen = plural(len(order.places), "place")
             raise InputError(f"the order {quoted(order.text)!r} names {seen}; expected two or more, (row, column)")
+        for place in order.places:
+            if place not in places:
+                near = get_close_matches(str(place), map(str, places), 1)
+                hint = f"; the closest is {quoted(near[0])}" if near else ""
+                where = f"which is no (row, column) of the table{hint}"
+                raise InputError(f"the order {quoted(order.text)!r} names {quoted(place)}, {where}")
 
 
 def folder_given(path: Path | str | None, option: str) -> Path | None:
