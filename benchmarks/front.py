@@ -12,6 +12,8 @@ import math
 import sys
 import time
 from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 from benchmarks.options import begun, comparing, name_of
@@ -23,46 +25,64 @@ ALLOWANCE = 1.02
 
 def arguments() -> argparse.Namespace:
     """Return what the user wrote."""
-    parser = comparing("benchmarks.front", __doc__, 200)
+    return with_cells(comparing("benchmarks.front", __doc__, 200)).parse_args()
+
+
+def with_cells(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the options that say which cells are measured."""
     parser.add_argument("--norms", default="l2,linf,l1,l0")
     parser.add_argument("--budgets", default="10,30,100,300", help="backward passes (default: %(default)s)")
     parser.add_argument("--contenders", default="", help="only these, separated by commas")
     parser.add_argument("--fresh", default="", help="contenders to measure again, or `own`")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> int:
     """Measure what is missing, and write the table."""
     options = arguments()
     module, images, labels = begun(options)
-    from benchmarks.minimum import OWN, PEERS, once
+    from benchmarks.minimum import OWN
 
     name = name_of(options)
     path = options.out / f"front-{name}.json"
-    options.out.mkdir(parents=True, exist_ok=True)
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    fresh = {*options.fresh.split(","), *(OWN if "own" in options.fresh.split(",") else ())}
-    wanted = options.contenders.split(",") if options.contenders else [*OWN, *PEERS]
-
-    for norm in options.norms.split(","):
-        for budget in map(int, options.budgets.split(",")):
-            for contender in wanted:
-                entry = {**OWN, **PEERS}[contender]
-                key = f"{norm}/{budget}/{contender}"
-                if NORMS[norm] not in entry.norms or (key in kept and contender not in fresh):
-                    continue
-                began = time.perf_counter()
-                other = next((kept[k] for k in kept if k.startswith(f"{norm}/") and k.endswith(f"/{contender}")), None)
-                again = not entry.fixed or other is None or contender in fresh
-                kept[key] = dict(other or {}) if not again else once(entry, module, images, labels, NORMS[norm], budget)
-                kept[key]["measured"] = datetime.now(UTC).isoformat(timespec="seconds")
-                path.write_text(json.dumps(kept, indent=0, allow_nan=True))
-                print(f"{key}: {kept[key]} in {time.perf_counter() - began:.0f} s", flush=True)
+    kept = measured(path, (module, images, labels), options)
     about = f"{name}, {len(images)} images that the network gets right"
     text = table(kept, [*OWN], about)
     (options.out / f"front-{name}.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
+
+
+def measured(path: Path, subject: tuple[Any, Any, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the cells that are asked for and not kept yet.
+
+    Args:
+        path: where they are kept.
+        subject: network, images that it gets right, and their labels.
+        options: norms, budgets, contenders and fresh, as the user wrote them.
+
+    Returns:
+        All kept cells, by norm, budget and contender.
+    """
+    from benchmarks.minimum import OWN, PEERS, once
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    fresh = {*options.fresh.split(","), *(OWN if "own" in options.fresh.split(",") else ())}
+    wanted = options.contenders.split(",") if options.contenders else [*OWN, *PEERS]
+    for norm, budget, contender in product(options.norms.split(","), map(int, options.budgets.split(",")), wanted):
+        entry = {**OWN, **PEERS}[contender]
+        key = f"{norm}/{budget}/{contender}"
+        if NORMS[norm] not in entry.norms or (key in kept and contender not in fresh):
+            continue
+        began = time.perf_counter()
+        other = next((kept[k] for k in kept if k.startswith(f"{norm}/") and k.endswith(f"/{contender}")), None)
+        again = not entry.fixed or other is None or contender in fresh
+        kept[key] = once(entry, *subject, NORMS[norm], budget) if again else dict(other or {})
+        kept[key]["measured"] = datetime.now(UTC).isoformat(timespec="seconds")
+        path.write_text(json.dumps(kept, indent=0, allow_nan=True))
+        print(f"{key}: {kept[key]} in {time.perf_counter() - began:.0f} s", flush=True)
+    return kept
 
 
 def table(kept: dict[str, Any], own: list[str], about: str) -> str:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.counting import Counted
-from benchmarks.judge import judge, predicted
+from benchmarks.judge import classes_of, judge, predicted
 from benchmarks.peers import peer
 
 INF = math.inf
@@ -75,6 +75,35 @@ def foolbox(name: str, **options: Any) -> Search:
     return call
 
 
+def fab_targeted(targets: int) -> Search:
+    """adv-lib's FAB towards so many of the likeliest classes, one after the other, the budget shared among them."""
+
+    def call(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
+        count = min(targets, classes_of(module, images) - 1)
+        attack = peer("adv_lib.attacks.fast_adaptive_boundary.fast_adaptive_boundary").fab
+        steps = max(1, budget // count)
+        return attack(module, images, labels, norm=p, n_iter=steps, targeted_restarts=True, restarts=count)
+
+    return call
+
+
+def trust_region(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
+    """adv-lib's adaptive trust region; it differentiates nine classes to choose its target."""
+    attack = peer("adv_lib.attacks.trust_region").tr
+    return attack(module, images, labels, iter=max(1, budget - 9), adaptive=True, p=p)
+
+
+def _alma(smoothing: float) -> Search:
+    """adv-lib's ALMA with the first distances of its authors' experiments."""
+
+    def call(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
+        first = {1.0: 0.5, 2.0: 0.1}[p]
+        options: dict[str, Any] = {"steps": "num_steps", "norms": _distance, "α": smoothing, "init_lr_distance": first}
+        return adv_lib("augmented_lagrangian", "alma", **options)(module, images, labels, p, budget)
+
+    return call
+
+
 def _norm(p: float) -> dict[str, float]:
     return {"norm": p}
 
@@ -105,6 +134,13 @@ PEERS: dict[str, Entry] = {
         (0.0, 2.0, INF), adv_lib("fast_minimum_norm", "fmn", steps="steps", norms=_norm, α_init=10.0)
     ),
     "adv-lib ALMA": Entry((1.0, 2.0), adv_lib("augmented_lagrangian", "alma", steps="num_steps", norms=_distance)),
+    "adv-lib ALMA 0.5": Entry((1.0, 2.0), _alma(0.5)),
+    "adv-lib ALMA 0.9": Entry((1.0, 2.0), _alma(0.9)),
+    "adv-lib DDN 0.1": Entry((2.0,), adv_lib("decoupled_direction_norm", "ddn", steps="steps", levels=None, γ=0.1)),
+    "adv-lib FAB 9": Entry((1.0, 2.0, INF), fab_targeted(9)),
+    "adv-lib FAB 3": Entry((1.0, 2.0, INF), fab_targeted(3)),
+    "adv-lib FAB 1": Entry((1.0, 2.0, INF), fab_targeted(1)),
+    "adv-lib TR": Entry((2.0, INF), trust_region),
     "adv-lib PDPGD": Entry(ALL, adv_lib("primal_dual_gradient_descent", "pdpgd", steps="num_steps", norms=_proximal)),
     "adv-lib sigma-zero": Entry((0.0,), adv_lib("sigma_zero", "sigma_zero", steps="num_steps")),
     "adv-lib SuperDeepFool": Entry((2.0,), adv_lib("superdeepfool", "sdf"), fixed=True),
@@ -114,25 +150,35 @@ PEERS: dict[str, Entry] = {
     "foolbox DDN": Entry((2.0,), foolbox("DDNAttack")),
     "foolbox EAD": Entry((1.0,), foolbox("EADAttack", binary_search_steps=1, initial_const=1.0, decision_rule="L1")),
 }
-"""torchattacks and ART have no search for the smallest change that was near these; see `python -m benchmarks`."""
+"""FAB N aims at the N likeliest classes in turn; ALMA A smooths with alpha = A, with its authors' first distances.
+
+torchattacks and ART have no search for the smallest change that was near these; see `python -m benchmarks`.
+"""
 
 
 def subject(network: str, weights: Path | None, data: str, count: int) -> tuple[nn.Module, Tensor, Tensor]:
     """Return the network and the first images that it gets right, with their labels."""
-    from brittle.data import Fit, open_source
+    from brittle.data import Fit
     from brittle.models.open import open_network
 
     opened = open_network(network, weights=weights)
     shape = opened.input_shape
     fit = None if shape is None else Fit(channels=shape[0], height=shape[1], width=shape[2])
+    return opened.module, *right_ones(opened.module, data, count, fit)
+
+
+def right_ones(module: nn.Module, data: str, count: int, fit: Any = None) -> tuple[Tensor, Tensor]:
+    """Return the first images that a network gets right, with their labels."""
+    from brittle.data import open_source
+
     kept: list[tuple[Tensor, Tensor]] = []
     for block in open_source(data, fit=fit).blocks(64):
-        right = predicted(opened.module, block.images) == block.labels
+        right = predicted(module, block.images) == block.labels
         kept.append((block.images[right], block.labels[right]))
         if sum(len(labels) for _, labels in kept) >= count:
             break
     images, labels = (torch.cat(parts)[:count] for parts in zip(*kept, strict=True))
-    return opened.module, images, labels
+    return images, labels
 
 
 def once(entry: Entry, module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> dict[str, float]:

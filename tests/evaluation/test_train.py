@@ -19,6 +19,7 @@ from brittle.evaluation.training_run import in_memory
 from brittle.models import open_network
 from brittle.report.training_page import write_training
 from brittle.training import AccumulatedTraining, AdversarialTraining, FreeTraining, PlainTraining, robust_accuracy
+from brittle.training.precision import fastest_precision
 
 FEW = {"epochs": 2, "max_images": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
 
@@ -152,7 +153,7 @@ def test_free_training_by_words(tmp_path):
 def test_the_quick_recipe():
     recipe = adversarial_recipe("madry-mnist-quick")
     assert recipe.adversarial == AccumulatedTraining(Lp("inf", 0.3), warmup=2.0)
-    assert recipe.settings.precision == "mixed"
+    assert recipe.settings.precision == fastest_precision()
 
 
 def test_the_published_recipe():

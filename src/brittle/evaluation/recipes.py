@@ -12,6 +12,7 @@ from brittle.threats import Lp, Threat
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.free import FreeTraining
+from brittle.training.precision import fastest_precision
 from brittle.training.recipe import PlainTraining
 
 
@@ -38,8 +39,8 @@ ADVERSARIAL_RECIPES: dict[str, Recipe] = {
     ),
     "madry-mnist-quick": Recipe(
         "the network of Madry et al. 2018 for MNIST in minutes: attacks that go on from epoch to epoch (Zheng et al. "
-        "2020), one step of 0.1 in each of 25 epochs of 60,000 images, in mixed precision",
-        PlainTraining(epochs=25, batch=100, optimiser="adam", rate=1e-3, decay=0.0, threads=2, precision="mixed"),
+        "2020), one step of 0.1 in each of 25 epochs of 60,000 images, in mixed precision where the processor has it",
+        PlainTraining(25, 100, "adam", rate=1e-3, decay=0.0, threads=2, precision=fastest_precision()),
         AccumulatedTraining(Lp("inf", 0.3), warmup=2.0),
     ),
 }

@@ -32,6 +32,7 @@ from brittle.training.fit import History
 from brittle.training.held_out import HeldOut, robust_accuracy
 from brittle.training.identity import Beside, identity_of
 from brittle.training.named import Design, seeded, train_named
+from brittle.training.precision import remarks_on_precision
 from brittle.training.recipe import PlainTraining
 from brittle.training.trainable import check_shape, check_trainable
 from brittle.training.universal_pool import Hardening
@@ -106,7 +107,8 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
             training = distil_named if distilled else train_named
             module, history, *taught = training(design, images, labels, checkpoint=folder.checkpoint, **how)
             found = _measured(tested, module, history)
-            said = said_of_images(len(source), source.conversions(), source.skipped, remarks_on_autocast())
+            remarks = remarks_on_autocast() + remarks_on_precision(settings.precision, device)
+            said = said_of_images(len(source), source.conversions(), source.skipped, remarks)
             if tested is not None:
                 changed = said_of_images(len(tested), tested.conversions(), tested.skipped, [])
                 said += [f"test images: {sentence}" for sentence in changed]

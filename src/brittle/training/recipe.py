@@ -6,6 +6,7 @@ from typing import Literal
 
 from brittle.arguments import Seed, check_fields
 from brittle.errors import InputError
+from brittle.training.precision import Precision
 
 Schedule = Literal["constant", "cosine", "steps"]
 
@@ -31,7 +32,8 @@ class PlainTraining:
         temperature: T; the loss is that of the logits divided by it. Networks answer undivided.
         precision: "full", or "mixed": the network computes in bfloat16 where torch's autocast does so, in the attack
             and in the step, while weights, losses and updates stay as they are (Micikevicius et al., ICLR 2018; Wong et
-            al., ICLR 2020, section 4.3, for fast adversarial training). Held-out images are measured in full precision.
+            al., ICLR 2020, section 4.3, for fast adversarial training); slower than "full" on processors without
+            bfloat16. Held-out images are measured in full precision.
 
     Example:
         >>> PlainTraining(epochs=2).schedule
@@ -50,7 +52,7 @@ class PlainTraining:
     seed: Seed = 0
     threads: int | None = None
     temperature: float = 1.0
-    precision: Literal["full", "mixed"] = "full"
+    precision: Precision = "full"
 
     def __post_init__(self):
         """Refuses invalid settings."""

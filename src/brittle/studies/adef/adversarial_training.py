@@ -18,6 +18,7 @@ from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Flow, Lp
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
+from brittle.training.precision import fastest_precision
 from brittle.training.recipe import PlainTraining
 
 TABLE = "adef_adversarial_training"
@@ -51,7 +52,7 @@ class Size:
 
 
 def _quick(epochs: int) -> PlainTraining:
-    return PlainTraining(epochs, 100, "adam", 1e-3, decay=0.0, precision="mixed")
+    return PlainTraining(epochs, 100, "adam", 1e-3, decay=0.0, precision=fastest_precision())
 
 
 _GOES_ON = AccumulatedTraining(Lp("inf", EPS), warmup=2.0)

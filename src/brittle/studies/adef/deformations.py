@@ -20,6 +20,7 @@ from brittle.studies.shared.networks import ORIGINS
 from brittle.studies.shared.subject import Benchmark, NetworkSource
 from brittle.threats import Flow
 from brittle.tolerance import most_within
+from brittle.training.precision import fastest_precision
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images, Labels
 
@@ -32,8 +33,8 @@ FEW = 40
 DIGITS = "MNIST-CNN"
 """The row of MNIST."""
 TRAINING = {
-    "small": PlainTraining(4, 100, "adam", 1e-3, decay=0.0, precision="mixed"),
-    "full": PlainTraining(10, 100, "adam", 1e-3, decay=0.0, precision="mixed"),
+    "small": PlainTraining(4, 100, "adam", 1e-3, decay=0.0, precision=fastest_precision()),
+    "full": PlainTraining(10, 100, "adam", 1e-3, decay=0.0, precision=fastest_precision()),
     "paper": PlainTraining(84, 50, "adam", 1e-4, "constant", decay=0.0),
 }
 """How the network of MNIST is trained; at the scale of the paper as by the authors' code, for as long as Madry's."""

@@ -19,6 +19,7 @@ from brittle.studies.shared.hardened import HardenedBenchmark
 from brittle.studies.shared.shipped import ShippedBenchmark
 from brittle.studies.shared.subject import NetworkSource
 from brittle.threats import Lp
+from brittle.training.precision import fastest_precision
 from brittle.training.recipe import PlainTraining
 from brittle.types import Images, Labels, Mask
 
@@ -105,7 +106,7 @@ class Size:
 
 
 _QUICK = adversarial_recipe("madry-mnist-quick")
-_B = PlainTraining(2, 100, "adam", 1e-3, decay=0.0, precision="mixed")
+_B = PlainTraining(2, 100, "adam", 1e-3, decay=0.0, precision=fastest_precision())
 SIZES = {
     "small": Size(
         replace(_QUICK, settings=replace(_QUICK.settings, epochs=6)), "mnist-a-robust", _B, tested=150, trained=10_000
