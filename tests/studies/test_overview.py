@@ -5,6 +5,7 @@ import re
 import pytest
 
 from brittle.cli.study import show_overview
+from brittle.engine.lease import LEASE, LEASES, lease
 from brittle.errors import InputError, RunError
 from brittle.registry import STUDIES
 from brittle.report import write_report
@@ -81,3 +82,11 @@ def test_a_page_without_figures_leaves_their_script_out(two, tmp_path):
     page = write_report(tmp_path).read_text()
     assert len(page) < 50_000
     assert "plotly.js" not in page.partition("<footer>")[2].partition("</footer>")[0]
+
+
+def test_a_study_that_somebody_works_on_is_left_for_later(two, tmp_path):
+    order = []
+    with lease(tmp_path / "counting" / LEASES / f"part{LEASE}"):
+        overview = run_studies(tmp_path, names=two, watch=lambda line, fraction: order.append(line.partition(":")[0]))
+    assert list(dict.fromkeys(order)) == ["failing", "counting"]
+    assert [line.name for line in overview.lines] == two, "the page keeps the order"

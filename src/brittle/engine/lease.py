@@ -76,6 +76,16 @@ def remove_stale(folder: Path) -> None:
                 path.unlink()
 
 
+def anybody_works(folder: Path) -> bool:
+    """Whether a part is claimed by somebody who is still there.
+
+    Args:
+        folder: of the leases; it may be missing.
+    """
+    remove_stale(folder)
+    return any(folder.glob(f"*{LEASE}"))
+
+
 def _claimed(path: Path, token: str) -> bool:
     """Claim in a folder that may be missing, or be removed by somebody who has just finished there."""
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from brittle.arguments import Device, Seed, checked
+from brittle.engine.lease import LEASES, anybody_works
 from brittle.errors import BrittleError
 from brittle.registry import STUDIES
 from brittle.studies.bench.overview import Line, Overview, line_of_study
@@ -29,7 +30,8 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
     """Run several studies, by default all that there are, one after the other.
 
     A study that fails as a whole is a line of the overview, and the others go on. Killed at any moment and called
-    again, it goes on after the last finished piece of work.
+    again, it goes on after the last finished piece of work. Called several times at once it begins with the studies
+    that nobody works on, and comes back to the others.
 
     Args:
         out: folder for all studies.
@@ -54,11 +56,13 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
     folder_given(models, "--models")
     for name in chosen:
         STUDIES.find(name)
-    lines: list[Line] = []
-    for number, name in enumerate(chosen):
+    lines, left = dict[str, Line](), list(dict.fromkeys(chosen))
+    while left:
+        name = next((one for one in left if not anybody_works(Path(out) / one / LEASES)), left[0])
+        left.remove(name)
 
-        def tell(line: str, fraction: float | None = None, number: int = number, name: str = name) -> None:
-            done = (number + (fraction or 0.0)) / len(chosen)
+        def tell(line: str, fraction: float | None = None, name: str = name) -> None:
+            done = (len(lines) + (fraction or 0.0)) / len(chosen)
             told(line if line.startswith(f"{name}: ") else f"{name}: {line}", done)
 
         try:
@@ -66,9 +70,9 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
         except BrittleError as error:
             tell(str(error))
             about = STUDIES.find(name)
-            lines.append(Line(name, about.title, about.source, failed=str(error)))
+            lines[name] = Line(name, about.title, about.source, failed=str(error))
             continue
-        lines.append(line_of_study(result))
         if each is not None:
             each(result)
-    return Overview(Path(out), tuple(lines))
+        lines[name] = line_of_study(result)
+    return Overview(Path(out), tuple(lines[name] for name in dict.fromkeys(chosen)))
