@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 from affine import affine, convolutional, distance, middle
+from torch import nn
 
-from brittle import ALMA, FMN, BoundaryDescent, DeepFool, InputError, Lp, Targeted, run
+from brittle import ALMA, BoundaryDescent, Classifier, DeepFool, InputError, Lp, Targeted, run
 from brittle.attacks import boundary_descent
 from brittle.maths.hyperplane import shrink_to_boundary
 from brittle.maths.losses import logit_margin, smooth_margin
@@ -90,21 +91,40 @@ def test_later_runs_go_to_other_classes():
     assert (often.prediction != once.prediction).any()
 
 
-@pytest.mark.parametrize(("p", "search"), [(1, FMN), (2, ALMA)])
-def test_a_long_search_looks_farther_first_at_no_more_backward_passes(p, search, monkeypatch):
-    threat = Lp(p)
-    monkeypatch.setitem(boundary_descent.FARTHER, threat.name, (60, search))
-    classifier, images = convolutional(classes=6), middle(8)
+def test_a_long_search_looks_farther_first_at_no_more_backward_passes(monkeypatch):
+    threat, classifier, images = Lp(2), convolutional(classes=6), middle(8)
+    monkeypatch.setattr(boundary_descent, "FARTHER", 60)
     long, plain, far = (
         run(attack, classifier, images, threat=threat)
-        for attack in (BoundaryDescent(steps=60), BoundaryDescent(steps=30), search(steps=30))
+        for attack in (
+            *(BoundaryDescent(steps=60), BoundaryDescent(steps=30)),
+            ALMA(steps=30, first_distance=0.5, smoothing=0.5),
+        )
     )
     assert (long.backward == 60).all()
     assert (long.size <= torch.minimum(plain.size, far.size) * (1 + 1e-9)).all()
     near = run(BoundaryDescent(steps=60, farther=0), classifier, images, threat=threat)
     assert (near.size != long.size).any()
-    monkeypatch.setitem(boundary_descent.FARTHER, threat.name, (61, search))
+    monkeypatch.setattr(boundary_descent, "FARTHER", 61)
     assert torch.equal(run(BoundaryDescent(steps=60), classifier, images, threat=threat).size, near.size)
+
+
+class Plateau(nn.Module):
+    """Two classes by the mean m of 64 values, apart by 1 / (1 + e^(-s (m - 0.7))) - 1 / 2: almost flat far from 0.7."""
+
+    def forward(self, images):
+        gap = torch.sigmoid(40 * (images.flatten(1).mean(1) - 0.7)) - 0.5
+        return torch.stack([-gap, gap], 1)
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_a_network_that_is_flat_at_the_image_does_not_send_the_walk_to_and_fro(p):
+    """The linear model asks for 160 times the distance there; the truth is 0.4 in each of 64 values."""
+    images = torch.full((4, 1, 8, 8), 0.3)
+    result = run(BoundaryDescent(steps=20), Classifier(Plateau()), images, threat=Lp(p))
+    truth = {1: 64 * 0.4, 2: 8 * 0.4, math.inf: 0.4}[p]
+    assert result.success.all()
+    assert (result.size <= 1.01 * truth).all()
 
 
 def test_targets_and_confidence_are_reached():

@@ -235,3 +235,27 @@ class Once(Attack):
 
     def perturb(self, problem: Problem) -> None:
         problem.probe(self.factor * problem.images)
+
+
+class Ahead(torch.nn.Module):
+    """Two classes, the second ahead by what the first value is above 0.5; logits near 100."""
+
+    def forward(self, images):
+        gap = images.flatten(1)[:, 0] - 0.5
+        return torch.stack([torch.full_like(gap, 100.0), 100.0 + gap], 1)
+
+
+@pytest.mark.parametrize(("threat", "counts"), [(Lp(2), False), (Lp(2, 1.0), True)])
+def test_where_the_smallest_is_wanted_a_margin_that_rounding_may_undo_does_not_count(threat, counts):
+    """Float32 logits of 100 round by 8e-6; another batch may turn a lead of one or two such units around."""
+    images = torch.full((1, 1, 1, 2), 0.4)
+    classifier = Classifier(Ahead())
+    record, streams = Record(threat.zero(images)), Streams(0, torch.arange(1), images.dtype)
+    clean = classifier.logits(images).detach()
+    goal = Untargeted(torch.tensor([0]))
+    problem = Problem(classifier, images, clean, goal, threat, torch.arange(1), record, streams, 10)
+    for lead, wanted in ((1e-5, counts), (1e-3, True)):
+        points = images.clone()
+        points[0, 0, 0, 0] = 0.5 + lead
+        assert bool(problem.probe(points).met) == bool(problem.solved) == wanted
+    assert bool(problem.probe(images + torch.tensor([0.1 + 1e-5, 0.0]), graph=False).met), "a class is all that it sees"

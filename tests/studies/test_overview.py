@@ -86,7 +86,7 @@ def test_a_page_without_figures_leaves_their_script_out(two, tmp_path):
 
 def test_a_study_that_somebody_works_on_is_left_for_later(two, tmp_path):
     order = []
-    with lease(tmp_path / "counting" / LEASES / f"part{LEASE}"):
+    with lease(tmp_path / LEASES / f"counting{LEASE}"):
         overview = run_studies(tmp_path, names=two, watch=lambda line, fraction: order.append(line.partition(":")[0]))
     assert list(dict.fromkeys(order)) == ["failing", "counting"]
     assert [line.name for line in overview.lines] == two, "the page keeps the order"

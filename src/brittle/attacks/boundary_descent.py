@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from brittle.attacks.alma import ALMA
-from brittle.attacks.fmn import FMN
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
 from brittle.core.probe import Probe
@@ -18,9 +17,9 @@ from brittle.maths import norms
 from brittle.maths.hyperplane import shrink_to_boundary, smallest_step
 from brittle.maths.losses import logit_margin, others, smooth_margin
 from brittle.maths.schedule import cosine
-from brittle.types import Images, PerImage
+from brittle.types import Images, Mask, PerImage
 
-STRIDES = {1.0: 0.3, 2.0: 0.8, math.inf: 0.8}
+STRIDES = {1.0: 0.65, 2.0: 0.8, math.inf: 0.8}
 MOMENTA = {1.0: 0.7, 2.0: 0.0, math.inf: 0.5}
 LAST = 1 / 40
 """The last fraction of a run, as a fraction of the first."""
@@ -30,8 +29,13 @@ REACH = 16.0
 """For l1: how far the first step may move an entry, in units of the distance to the boundary in the maximum norm."""
 LEAST, MOST = 1e-4, 0.5
 """Between which the overshoot is adapted."""
-FARTHER = {"l1": (100, FMN), "l2": (300, ALMA)}
-"""By norm, the steps from which on a search looks farther first, and who does."""
+FARTHER = 100
+"""Steps from which on a search in l2 looks farther first."""
+GIVEN_UP = 0.3
+"""Most of its size that a change beyond the boundary gives up in one step."""
+FARTHEST, DOUBTED = 0.25, 1.1
+"""How far a step may lead: before the goal is first met, as a fraction of the largest change that the box allows, or
+twice as far as the image is; afterwards, before the boundary, in units of the smallest known change."""
 SHORTEST, MOST_RUNS = 30, 5
 """Steps of the shortest run, and the most runs, that are made by default."""
 
@@ -47,24 +51,29 @@ class BoundaryDescent(Attack):
     to the linearised boundary. The fraction falls along a cosine: the walk first looks far around and settles at the
     end.
 
+    The linear model holds near the boundary only. So beyond it a step gives up at most `GIVEN_UP` of the change; before
+    it, a step that would lead farther than `DOUBTED` of the best known size goes half the way to the best point
+    instead; and until the goal is first met a step stays within `FARTHEST` of what the box allows. Where a network is
+    flat at the clean image, as robust ones are, the walk otherwise goes to and fro between the image and the far corner
+    of the box.
+
     Three things more: the gradient is that of a smooth margin whose temperature falls likewise, so that all classes
     near pull before one of them decides; the overshoot beyond the linearised boundary is adapted to each image; and a
     long search is several runs, the later ones each towards one of the other classes that are nearest at the best point
     of the first. In l1 an entry may move no farther than a reach, which grows while the linear model holds.
 
-    A long search leaves half of its steps to another one before all this, which comes to parts of the boundary that no
-    walk from the clean image meets: in l2 to an augmented Lagrangian (`ALMA`), which goes far into the other classes;
-    in l1 to `FMN`, whose small dense steps also find the way where the linear model of single entries does not hold.
+    A long search in l2 leaves half of its steps to an augmented Lagrangian (`ALMA`, in its authors' fast setting and
+    with a longer first step) before all this, which goes far into the other classes and comes to parts of the boundary
+    that no walk from the clean image meets.
 
     Related: FAB (Croce & Hein, ICML 2020) averages projections of both points, DDN (Rony et al., CVPR 2019) anneals a
     step on a sphere, FMN (Pintor et al., NeurIPS 2021) takes its radius from the distance to the boundary.
 
     Attributes:
         steps: backward passes in all.
-        farther: fraction of the steps that the other search takes, in l2 with at least 300 steps, in l1 with at least
-            100; elsewhere none.
+        farther: fraction of the steps that the other search takes, in l2 with at least 100 steps; elsewhere none.
         runs: how many runs the others are divided into; by default one for every 30 steps, at most 5.
-        stride: the first fraction; by default 0.8, for l1 0.3.
+        stride: the first fraction; by default 0.8, for l1 0.65.
         momentum: fraction of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
         overshoot: the first, as a fraction of the rise from the clean image to the boundary.
@@ -94,10 +103,9 @@ class BoundaryDescent(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Look far where the search is long; then make the runs, the first towards the nearest boundary."""
-        least, search = FARTHER.get(problem.threat.name, (math.inf, ALMA))
-        far = int(self.farther * self.steps) if self.steps >= least else 0
+        far = int(self.farther * self.steps) if problem.threat.name == "l2" and self.steps >= FARTHER else 0
         if far:
-            search(steps=far).perturb(problem)
+            ALMA(steps=far, first_distance=0.5, smoothing=0.5).perturb(problem)
         left = self.steps - far
         wanted = min(max(1, left // SHORTEST), MOST_RUNS) if self.runs is None else self.runs
         runs = 1 if problem.goal.targeted else min(wanted, problem.clean.shape[1] - 1, left)
@@ -171,7 +179,8 @@ class _Run(Stepwise[BoundaryDescentState]):
         longer = change + smallest_step(
             gradient, missing, threat.p, (lower - change).clamp_max(0), (upper - change).clamp_min(0)
         )
-        change = torch.where(column(reached >= wanted, change), shorter, longer)
+        proposal = torch.where(column(reached >= wanted, change), shorter, longer)
+        change = self._held(problem, state, proposal, beyond=margin > 0)
         return replace(state, x=problem.images + change, change=change, average=average, done=state.done + 1)
 
     def _margin(
@@ -201,8 +210,23 @@ class _Run(Stepwise[BoundaryDescentState]):
             return replace(state, reach=(REACH * margin.abs() / steepness).clamp_max(span))
         overshoot = (state.overshoot * torch.where(beyond, 0.75, 1.5)).clamp(LEAST, MOST)
         clean = logit_margin(problem.goal.distinct(problem.clean), problem.labels).abs()
-        reach = state.reach * torch.where(margin < -clean / 3, 0.5, torch.where(margin > -clean / 10, 1.5, 1.0))
-        return replace(state, overshoot=overshoot, reach=reach.clamp_max(span), found=state.found | probe.met | beyond)
+        found = state.found | probe.met | beyond
+        shrinks = (margin < -clean / 3) & found  # where nothing was found yet it must get farther
+        reach = state.reach * torch.where(shrinks, 0.5, torch.where(margin > -clean / 10, 1.5, 1.0))
+        return replace(state, overshoot=overshoot, reach=reach.clamp_max(span), found=found)
+
+    def _held(self, problem: Problem, state: BoundaryDescentState, proposal: Images, beyond: Mask) -> Images:
+        """Hold a step to where the linear model can be trusted."""
+        p, tiny = problem.lp.p, torch.finfo(proposal.dtype).tiny
+        now, new = norms.size(state.change, p), norms.size(proposal, p)
+        fraction = (GIVEN_UP * now / (now - new).clamp_min(tiny)).clamp_max(1)
+        everything = norms.size(torch.full_like(proposal, problem.classifier.bounds.span), p)
+        first = (torch.maximum(FARTHEST * everything, 2 * now) / new.clamp_min(tiny)).clamp_max(1)
+        fraction = torch.where(beyond, fraction, torch.where(state.found, 1.0, first))
+        held = torch.lerp(state.change, proposal, column(fraction, proposal))
+        doubted = column(~beyond & state.found & (new > DOUBTED * problem.record.size[problem.ids]), held)
+        best = problem.record.best[problem.ids] - problem.images
+        return torch.where(doubted, (state.change + best) / 2, held)
 
     def _room(self, problem: Problem, state: BoundaryDescentState) -> tuple[Images, Images]:
         """Return between what the change of each entry must lie."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from brittle.attacks.sigma_zero import SigmaZero
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
 from brittle.core.probe import Probe
@@ -16,10 +17,12 @@ from brittle.maths.losses import smooth_margin
 from brittle.maths.schedule import cosine
 from brittle.types import Images, PerImage
 
-FASTEST, SLOWEST = 0.3, 0.02
+FASTEST, SLOWEST = 0.5, 0.02
 """By which factor the number of entries falls after a success and grows after a failure, at first and at last."""
 FRACTION = 5
 """One step in so many puts changes back."""
+FARTHER = 100
+"""Steps from which on a search for entries looks elsewhere first."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ class SupportDescent(Attack):
     still met without a group of them, the next group is twice as large, otherwise half; one that is needed on its own
     stays. The linear model overrates changes where the network bends; what it wrongly chose goes here.
 
+    A long search for entries (l0) leaves half of its steps to `SigmaZero` before all this, which finds other supports:
+    more steps alone hardly help the descent.
+
     Related: FMN (Pintor et al., NeurIPS 2021) adapts the count of its projection likewise; sigma-zero (Cina et al.,
     ICLR 2025) descends on a smooth count.
 
@@ -77,9 +83,12 @@ class SupportDescent(Attack):
         fraction_below_one("momentum", self.momentum)
 
     def perturb(self, problem: Problem) -> None:
-        """Descend, then put back what is not needed."""
+        """Look elsewhere where the search is long, descend, then put back what is not needed."""
         trials = self.steps // FRACTION if self.steps >= 2 * FRACTION else 0
-        _Descent(self, self.steps - trials).perturb(problem)
+        far = self.steps // 2 if problem.threat.name == "l0" and self.steps >= FARTHER else 0
+        if far:
+            SigmaZero(steps=far).perturb(problem)
+        _Descent(self, self.steps - trials - far).perturb(problem)
         solved = problem.solved.nonzero()[:, 0]
         if trials and len(solved):
             _put_back(problem.rows(solved), trials)

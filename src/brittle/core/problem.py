@@ -21,6 +21,10 @@ from brittle.errors import InputError
 from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
+UNCERTAIN = 16
+"""Units in the last place of the largest logit by which a network may answer otherwise in another batch. Of many points
+the smallest is one that this may undo; where the smallest change is searched for, it takes more to count."""
+
 
 class WrongPoints(InputError):
     """Points of another shape than the images', without the name of who asked about them."""
@@ -111,7 +115,7 @@ class Problem(Rows):
                 ask, asked, rows = owners._charged(shown)
                 seen = owners._seen(shown, ask(asked), rows)
             logits = seen.logits
-            met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
+            met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None, doubted=keeps)
         return Probe(owners, points, logits, met, None, seen if keeps else None)
 
     def look(self, points: Images) -> Graph:
@@ -171,9 +175,19 @@ class Problem(Rows):
         return folded(self.classifier, outputs, self.homes if places is None else self.homes[places])
 
     def _offered(
-        self, proposed: Points, logits: Logits, unusable: Mask | None, affordable: Tensor | None, *, distinct: bool
+        self,
+        proposed: Points,
+        logits: Logits,
+        unusable: Mask | None,
+        affordable: Tensor | None,
+        *,
+        distinct: bool,
+        doubted: bool,
     ) -> Mask:
-        """Judge points by their logits and offer them to the record; return which meet the goal within the threat."""
+        """Judge points by their logits and offer them to the record; return which meet the goal within the threat.
+
+        Attacks that go by the class alone ask without a way back; they are not told of margins that they cannot see.
+        """
         size = self.threat.size(self.images, proposed)
         allowed = self.threat.allows(size, self.classifier.bounds.span)
         margin = self.goal.margin(logits)
@@ -184,6 +198,9 @@ class Problem(Rows):
         met = self.goal.met(logits)
         if not met.is_cpu or bool(met.any()):  # to look costs no synchronisation there
             met = met & allowed & torch.isfinite(margin)
+            if doubted and not (self.threat.bounded or grain_of(self.classifier.module)):
+                unit = torch.finfo(logits.dtype).eps * logits.abs().amax(1)
+                met = met & (margin >= self.goal.confidence + UNCERTAIN * unit)
         if not allowed.is_cpu or not bool(allowed.all()):
             size = size.where(allowed, torch.inf)
         self.record.offer(self.ids, proposed, size, met, margin, distinct=distinct)

@@ -76,14 +76,13 @@ def remove_stale(folder: Path) -> None:
                 path.unlink()
 
 
-def anybody_works(folder: Path) -> bool:
+def is_claimed(path: Path) -> bool:
     """Whether a part is claimed by somebody who is still there.
 
     Args:
-        folder: of the leases; it may be missing.
+        path: of its file; it may be missing.
     """
-    remove_stale(folder)
-    return any(folder.glob(f"*{LEASE}"))
+    return path.exists() and not _stale(path)
 
 
 def _claimed(path: Path, token: str) -> bool:

@@ -1,10 +1,11 @@
 """`run_studies`: one study after the other, and what all of them found again."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from brittle.arguments import Device, Seed, checked
-from brittle.engine.lease import LEASES, anybody_works
+from brittle.engine.lease import LEASE, LEASES, is_claimed, lease
 from brittle.errors import BrittleError
 from brittle.registry import STUDIES
 from brittle.studies.bench.overview import Line, Overview, line_of_study
@@ -54,11 +55,10 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
     scale_of(scale)
     folder_given(data, "--data")
     folder_given(models, "--models")
-    for name in chosen:
-        STUDIES.find(name)
-    lines, left = dict[str, Line](), list(dict.fromkeys(chosen))
+    claims = {name: Path(out) / LEASES / f"{STUDIES.find(name).name}{LEASE}" for name in chosen}
+    lines, left = dict[str, Line](), list(claims)
     while left:
-        name = next((one for one in left if not anybody_works(Path(out) / one / LEASES)), left[0])
+        name = next((one for one in left if not is_claimed(claims[one])), left[0])
         left.remove(name)
 
         def tell(line: str, fraction: float | None = None, name: str = name) -> None:
@@ -66,7 +66,10 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
             told(line if line.startswith(f"{name}: ") else f"{name}: {line}", done)
 
         try:
-            result = run_study(name, out, data=data, models=models, scale=scale, device=device, seed=seed, watch=tell)
+            with lease(claims[name]):
+                result = run_study(
+                    name, out, data=data, models=models, scale=scale, device=device, seed=seed, watch=tell
+                )
         except BrittleError as error:
             tell(str(error))
             about = STUDIES.find(name)
@@ -75,4 +78,6 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
         if each is not None:
             each(result)
         lines[name] = line_of_study(result)
-    return Overview(Path(out), tuple(lines[name] for name in dict.fromkeys(chosen)))
+    with contextlib.suppress(OSError):
+        (Path(out) / LEASES).rmdir()  # others may still be at work
+    return Overview(Path(out), tuple(lines[name] for name in claims))
