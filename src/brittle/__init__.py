@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from brittle.attacks.deepfool import DeepFool
     from brittle.attacks.estimated_ascent import NES, SPSA
     from brittle.attacks.fab import FAB
+    from brittle.attacks.fast_ensemble import FastEnsemble
     from brittle.attacks.fgsm import FGSM
     from brittle.attacks.fmn import FMN
     from brittle.attacks.hop_skip_jump import HopSkipJump
@@ -97,6 +98,7 @@ _NAMES = {
     "brittle.attacks.deepfool": "DeepFool",
     "brittle.attacks.estimated_ascent": "NES SPSA",
     "brittle.attacks.fab": "FAB",
+    "brittle.attacks.fast_ensemble": "FastEnsemble",
     "brittle.attacks.fgsm": "FGSM",
     "brittle.attacks.fmn": "FMN",
     "brittle.attacks.hop_skip_jump": "HopSkipJump",
@@ -194,6 +196,7 @@ __all__ = [
     "DataError",
     "DeepFool",
     "Defence",
+    "FastEnsemble",
     "FastFeatureFool",
     "Flow",
     "ForwardFailed",

@@ -65,6 +65,7 @@ ATTACKS: "Registry[type[Attack]]" = Registry(
         "ddn": "brittle.attacks.ddn:DDN",
         "deepfool": "brittle.attacks.deepfool:DeepFool",
         "fab": "brittle.attacks.fab:FAB",
+        "fast-ensemble": "brittle.attacks.fast_ensemble:FastEnsemble",
         "fgsm": "brittle.attacks.fgsm:FGSM",
         "fmn": "brittle.attacks.fmn:FMN",
         "hop-skip-jump": "brittle.attacks.hop_skip_jump:HopSkipJump",

@@ -73,6 +73,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "steps": ONE_UP, "restarts": ONE_UP, "targets": NONE_UP, "overshoot": FROM_1, "pull": SHARE_ABOVE_0,
         "back": SHARE_ABOVE_0, "candidates": TWO_UP,
     },
+    "FastEnsemble": {"steps": ONE_UP, "targets": ONE_UP, "queries": NONE_UP},
     "AutoAttack": {"steps": ONE_UP, "queries": ONE_UP, "eot_samples": ONE_UP},
     "ALMA": {
         "steps": ONE_UP, "first_distance": or_none(ABOVE_0), "last_stride": SHARE_ABOVE_0, "smoothing": SHARE_BELOW_1,

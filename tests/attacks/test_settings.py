@@ -67,12 +67,13 @@ DEFAULTS = {
     "APGD": (
         THREE,
         {"steps": 100, "restarts": 1, "loss": "cross_entropy", "targets": 0, "momentum": 0.75, "rises": 0.75,
-         "widened": True},
+         "widened": True, "order": "likely"},
     ),
     "FAB": (
         THREE,
         {"steps": 100, "restarts": 1, "targets": 0, "overshoot": 1.05, "pull": 0.1, "back": 0.9, "candidates": 10},
     ),
+    "FastEnsemble": (THREE, {"steps": 50, "targets": 3, "queries": 300}),
     "AutoAttack": (THREE, {"version": "standard", "steps": 100, "queries": 5000, "eot_samples": 20}),
     "ALMA": (
         ("l1", "l2"),

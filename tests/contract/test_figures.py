@@ -109,6 +109,7 @@ def longer() -> list[tuple[str, Attack, Threat, Options]]:
         (brittle.FAB(steps=12, restarts=2, pull=0.3, back=0.5), free["l2"], {}),
         (brittle.FAB(steps=12, candidates=3), free["linf"], {}),
         (brittle.FAB(steps=12, restarts=2, targets=2), free["l1"], {}),
+        (brittle.FastEnsemble(steps=5, targets=2, queries=5), Lp("inf", 0.05), {}),
         (brittle.AutoAttack(version="plus", steps=5, queries=5), Lp("inf", 0.05), {"of": FEW}),
         (brittle.AutoAttack(version="rand", steps=5, eot_samples=2), Lp(2, 0.3), {}),
         (brittle.AutoAttack(steps=5, queries=5), Lp(1, 0.8), {}),

@@ -151,6 +151,10 @@ class _Run(Stepwise[BoundaryDescentState]):
         """The steps given."""
         return self.steps
 
+    def over(self, problem: Problem, state: BoundaryDescentState, probe: Probe) -> Mask:
+        """Within a radius an image is done as soon as it is broken."""
+        return problem.solved if problem.threat.bounded else torch.zeros_like(probe.met)
+
     def start(self, problem: Problem) -> BoundaryDescentState:
         """Begin at the clean image."""
         images, zero = problem.images, torch.zeros_like(problem.images)

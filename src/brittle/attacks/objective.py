@@ -13,7 +13,7 @@ from brittle.base.rows import column
 from brittle.core.attack import State
 from brittle.core.problem import Problem
 from brittle.errors import InputError
-from brittle.maths import losses
+from brittle.maths import losses, norms
 from brittle.types import Images, Labels, Logits, PerImage
 
 Loss = Literal["cross_entropy", "scaled", "margin", "dlr", "divergence"]
@@ -22,6 +22,8 @@ difference of logits ratio (Croce & Hein); the divergence from what is said of t
 SPREAD = 5.0
 """Standard deviation over the classes to which `scaled` brings the clean image's logits; fixed on
 digits-lenet, where it breaks what plain cross-entropy does."""
+NEAREST = 9
+"""The likeliest classes among which the nearest are looked for; AutoAttack aims at as many."""
 
 A = TypeVar("A", bound="AscentState")
 
@@ -114,15 +116,50 @@ def top_other_classes(problem: Problem, most: int) -> Tensor:
     return others.topk(min(most, others.shape[1] - 1)).indices
 
 
+def near_classes(problem: Problem) -> Tensor:
+    """Return the classes whose boundaries are nearest by the linear model, nearest first.
+
+    The distance of a class is the gap of its logit over the dual norm of the gap's gradient. Of classes whose
+    gradients vanish the likelier comes first.
+
+    Returns:
+        (images of the record, k): a row for each image by its number, of those that are not the problem's zeros.
+    """
+    candidates, labels = top_other_classes(problem, NEAREST), problem.goal.labels
+    probe = problem.probe(problem.images)
+
+    def gaps(logits: Logits, rows: Tensor) -> Tensor:
+        distinct = problem.goal.rows(rows).distinct(logits)
+        return distinct.gather(1, labels[rows, None]) - distinct.gather(1, candidates[rows])
+
+    height = gaps(probe.logits, torch.arange(len(probe), device=candidates.device))
+    distance = torch.full_like(height, torch.inf)
+    for j, rows, gradients in probe.sweep(gaps):
+        norm = norms.size(gradients, problem.lp.dual)
+        distance[rows, j] = torch.where(norm > 0, height[rows, j] / norm, torch.inf)
+    near = candidates.gather(1, distance.argsort(dim=1, stable=True))
+    everyone = near.new_zeros(len(problem.record.size), near.shape[1])
+    return everyone.index_copy_(0, problem.ids, near)
+
+
 @dataclass(frozen=True)
 class TargetClass:
-    """One class that is aimed at: that at a place among so many of the likeliest others."""
+    """One class that is aimed at: that at a place among so many of the likeliest others, or in an order given.
+
+    Attributes:
+        place: in the order.
+        among: how many of the likeliest classes there are.
+        order: of `near_classes`; None for the likeliest first.
+    """
 
     place: int
     among: int
+    order: Tensor | None = None
 
     def of(self, problem: Problem) -> Labels:
         """Return the class for each image, (n,)."""
+        if self.order is not None:
+            return self.order[problem.ids, min(self.place, self.order.shape[1] - 1)]
         return top_other_classes(problem, self.among)[:, self.place]
 
 
