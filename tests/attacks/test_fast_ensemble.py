@@ -84,8 +84,9 @@ def test_a_target_is_aimed_at():
     assert torch.equal(result.prediction, goal.labels)
 
 
+@pytest.mark.parametrize("threat", [Lp("inf", 0.0142), Lp(2, 0.04)])
 @pytest.mark.parametrize("scale", [0.01, 100.0])
-def test_logits_of_another_scale_get_the_same_verdicts(scale):
+def test_logits_of_another_scale_get_the_same_verdicts(scale, threat):
     class Times(torch.nn.Module):
         def __init__(self, inner):
             super().__init__()
@@ -94,7 +95,7 @@ def test_logits_of_another_scale_get_the_same_verdicts(scale):
         def forward(self, images):
             return scale * self.inner(images)
 
-    classifier, images, threat = convolutional(classes=6), middle(40), Lp("inf", 0.0142)
+    classifier, images = convolutional(classes=6), middle(40)
     usual = run(FastEnsemble(), classifier, images, threat=threat)
     other = run(FastEnsemble(), replace_module(classifier, Times), images, threat=threat)
     assert torch.equal(usual.success, other.success)

@@ -172,7 +172,7 @@ def test_two_classes_work(tmp_path: Path):
     assert {table.num_rows for table in folder.tables().values()} == {12}
     one = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
     folder = audit(network(one, (1, 8, 8), 2), str(tmp_path / "two.npz"), tmp_path / "one", eps=0.2, binary=True)
-    assert folder.table("deepfool").num_rows == 12
+    assert folder.table("fast-ensemble").num_rows == 12
 
 
 def images_on_disk(folder: Path) -> Path:

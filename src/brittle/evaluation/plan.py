@@ -21,16 +21,16 @@ from brittle.threats import BUILT_IN, Lp, Threat, check_named, parse_threat
 DEFAULT_ATTACKS = (
     "noise:draws=10",
     "fgsm:loss=scaled",
-    "pgd:steps=40,restarts=3,loss=scaled",
-    "deepfool",
+    "fast-ensemble",
+    "boundary-descent:steps=30",
     "support-descent",
     "rotation-translation",
     "adef",
     "stadv:scaled=true",
 )
-"""A baseline that must not win, one step, many steps, and the smallest change; where a norm suits them. Of deformations
-a black box, the smallest one, and one within the radius. The losses have no scale of their own, so that k times the
-same network gets the same figures."""
+"""A baseline that must not win, one step, the verdict at the radius, and the smallest change; where a norm suits them.
+Of deformations a black box, the smallest one, and one within the radius. The losses have no scale of their own, so that
+k times the same network gets the same figures."""
 
 BLACK_BOX_ATTACKS = {
     "scores": ("noise:draws=10", "random-direction", "square", "one-pixel", "rotation-translation"),
