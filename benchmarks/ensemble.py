@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ensemble`: AutoAttack, ours, the published code and torchattacks' copy, in one run."""
+"""`python -m benchmarks.ensemble`: AutoAttack, ours, the published code, torchattacks' copy, and our fast ensemble."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--members", action="store_true", help="also run each of our members alone, on all images")
-    parser.add_argument("--skip", default="", help="contenders to leave out: published, torchattacks")
+    parser.add_argument("--skip", default="", help="contenders to leave out: published, torchattacks, ...")
     return parser.parse_args()
 
 
@@ -48,6 +48,7 @@ def main() -> int:
     module, images, labels = begun(options)
     contenders: dict[str, Callable[..., Any]] = {
         "brittle": ours,
+        "brittle fast-ensemble": fast,
         "published": published,
         SHORT: as_torchattacks,
         "torchattacks": torchattacks,
@@ -94,6 +95,13 @@ def ours(module: Any, images: Any, labels: Any, options: Any) -> Any:
     import brittle
 
     return attacked(brittle.AutoAttack(), module, images, labels, options).adversarial
+
+
+def fast(module: Any, images: Any, labels: Any, options: Any) -> Any:
+    """The fast ensemble as `brittle audit` runs it by default."""
+    import brittle
+
+    return attacked(brittle.FastEnsemble(), module, images, labels, options).adversarial
 
 
 def as_torchattacks(module: Any, images: Any, labels: Any, options: Any) -> Any:
@@ -144,16 +152,21 @@ def torchattacks(module: Any, images: Any, labels: Any, options: Any) -> Any:
 
 
 def alone(module: Any, images: Any, labels: Any, options: Any) -> str:
-    """Run each member on all images, and say how many images it breaks that the ensemble does not."""
+    """Run each member of both ensembles on all images, and say how many it breaks that its ensemble does not."""
     import brittle
     from benchmarks.judge import classes_of
 
-    whole = attacked(brittle.AutoAttack(), module, images, labels, options).success
+    classes = classes_of(module, images)
     lines = ["", "| brittle's member, alone | broken | broken by it and not by the ensemble |", "| --- | ---: | ---: |"]
-    lines.append(f"| the ensemble | {int(whole.sum())} | |")
-    for member in brittle.AutoAttack().members(options.norm, classes_of(module, images)):
-        broken = attacked(member, module, images, labels, options).success
-        lines.append(f"| {member} | {int(broken.sum())} | {int((broken & ~whole).sum())} |")
+    for ensemble, members in (
+        (brittle.AutoAttack(), brittle.AutoAttack().members(options.norm, classes)),
+        (brittle.FastEnsemble(), brittle.FastEnsemble().members(classes)),
+    ):
+        whole = attacked(ensemble, module, images, labels, options).success
+        lines.append(f"| **{type(ensemble).__name__}** | {int(whole.sum())} | |")
+        for member in members:
+            broken = attacked(member, module, images, labels, options).success
+            lines.append(f"| {member} | {int(broken.sum())} | {int((broken & ~whole).sum())} |")
     return "\n".join([*lines, ""])
 
 
