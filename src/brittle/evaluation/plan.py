@@ -22,7 +22,7 @@ DEFAULT_ATTACKS = (
     "noise:draws=10",
     "fgsm:loss=scaled",
     "fast-ensemble",
-    "boundary-descent:steps=30",
+    "boundary-descent:steps=10",
     "support-descent",
     "rotation-translation",
     "adef",
