@@ -188,7 +188,7 @@ def few(monkeypatch):
     )
     monkeypatch.setattr(universal_fine_tuning, "NETWORKS", networks[1:])
     study = universal_fine_tuning.UNIVERSAL_FINE_TUNING
-    return networks, replace(study, rows=(replace(study.rows[0], key="halves"), study.rows[-1]))
+    return networks, replace(study, rows=(replace(study.rows[0], key="halves"), study.rows[-1]), orders=())
 
 
 def test_each_round_trains_the_network_of_the_round_before_on_a_pool_made_for_it(few, few_digits, exported, tmp_path):
