@@ -95,7 +95,7 @@ def test_logits_of_another_scale_get_the_same_verdicts(scale, threat):
         def forward(self, images):
             return scale * self.inner(images)
 
-    classifier, images = convolutional(classes=6), middle(40)
+    classifier, images = convolutional(classes=6), middle(16)
     usual = run(FastEnsemble(), classifier, images, threat=threat)
     other = run(FastEnsemble(), replace_module(classifier, Times), images, threat=threat)
     assert torch.equal(usual.success, other.success)
