@@ -93,23 +93,17 @@ def trust_region(module: nn.Module, images: Tensor, labels: Tensor, p: float, bu
     return attack(module, images, labels, iter=max(1, budget - 9), adaptive=True, p=p)
 
 
-def _alma(smoothing: float) -> Search:
-    """adv-lib's ALMA with the first distances of its authors' experiments."""
-
-    def call(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
-        first = {1.0: 0.5, 2.0: 0.1}[p]
-        options: dict[str, Any] = {"steps": "num_steps", "norms": _distance, "α": smoothing, "init_lr_distance": first}
-        return adv_lib("augmented_lagrangian", "alma", **options)(module, images, labels, p, budget)
-
-    return call
-
-
 def _norm(p: float) -> dict[str, float]:
     return {"norm": p}
 
 
 def _distance(p: float) -> dict[str, str]:
     return {"distance": f"l{p:g}"}
+
+
+def _first_distance(p: float) -> dict[str, Any]:
+    """The distance with ALMA's first one, as in its authors' experiments."""
+    return _distance(p) | {"init_lr_distance": {1.0: 0.5, 2.0: 0.1}[p]}
 
 
 def _proximal(p: float) -> dict[str, float]:
@@ -134,8 +128,12 @@ PEERS: dict[str, Entry] = {
         (0.0, 2.0, INF), adv_lib("fast_minimum_norm", "fmn", steps="steps", norms=_norm, α_init=10.0)
     ),
     "adv-lib ALMA": Entry((1.0, 2.0), adv_lib("augmented_lagrangian", "alma", steps="num_steps", norms=_distance)),
-    "adv-lib ALMA 0.5": Entry((1.0, 2.0), _alma(0.5)),
-    "adv-lib ALMA 0.9": Entry((1.0, 2.0), _alma(0.9)),
+    "adv-lib ALMA 0.5": Entry(
+        (1.0, 2.0), adv_lib("augmented_lagrangian", "alma", steps="num_steps", norms=_first_distance, α=0.5)
+    ),
+    "adv-lib ALMA 0.9": Entry(
+        (1.0, 2.0), adv_lib("augmented_lagrangian", "alma", steps="num_steps", norms=_first_distance, α=0.9)
+    ),
     "adv-lib DDN 0.1": Entry((2.0,), adv_lib("decoupled_direction_norm", "ddn", steps="steps", levels=None, γ=0.1)),
     "adv-lib FAB 9": Entry((1.0, 2.0, INF), fab_targeted(9)),
     "adv-lib FAB 3": Entry((1.0, 2.0, INF), fab_targeted(3)),

@@ -15,19 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.portfolio_networks import attacked
+
 RADIUS, STEPS, BATCH = 0.3, 7, 128
 
 
 def harder(module: nn.Module, images: Tensor, labels: Tensor, radius: float) -> Tensor:
     """Return what PGD finds within the radius, in evaluation mode."""
     module.eval()
-    moved = (images + torch.empty_like(images).uniform_(-radius, radius)).clamp(0, 1)
-    for _ in range(STEPS):
-        moved.requires_grad_()
-        (gradient,) = torch.autograd.grad(functional.cross_entropy(module(moved), labels), moved)
-        moved = moved.detach() + radius / 3 * gradient.sign()
-        moved = torch.clamp(moved, images - radius, images + radius).clamp(0, 1)
-    return moved
+    return attacked(module, images, labels, radius, STEPS)
 
 
 def train(module: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> None:
@@ -39,10 +35,10 @@ def train(module: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> Non
         progress = number / len(order)
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * (1 - progress) + 1e-5
-        attacked = harder(module, images[chosen], labels[chosen], RADIUS * min(1, 3 * progress))
+        moved = harder(module, images[chosen], labels[chosen], RADIUS * min(1, 3 * progress))
         module.train()
         optimiser.zero_grad()
-        functional.cross_entropy(module(attacked), labels[chosen]).backward()
+        functional.cross_entropy(module(moved), labels[chosen]).backward()
         optimiser.step()
     module.eval()
 
@@ -66,8 +62,8 @@ def main() -> None:
     train(module, torch.cat([b.images for b in blocks]), torch.cat([b.labels for b in blocks]), options.epochs)
     test = next(open_source(options.test, max_images=1000).blocks(1000))
     clean = (module(test.images).argmax(1) == test.labels).float().mean()
-    attacked = harder(module, test.images, test.labels, RADIUS)
-    robust = (module(attacked).argmax(1) == test.labels).float().mean()
+    moved = harder(module, test.images, test.labels, RADIUS)
+    robust = (module(moved).argmax(1) == test.labels).float().mean()
     print(f"1,000 test images: {clean:.1%} right, {robust:.1%} after {STEPS} steps of PGD within {RADIUS}")
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, options.out)
 

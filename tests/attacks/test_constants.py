@@ -29,7 +29,7 @@ CHOSEN: dict[str, dict[str, object]] = {
     "hop_skip_jump": {"HALVINGS": 30},
     "jsma": {"SMALLEST_THETA": 1e-3},
     "lbfgs": {"SHORTEST": 1e-3},
-    "fast_ensemble": {"EASY": 20, "AIMED_CLASSES": 4},
+    "fast_ensemble": {"EASY": 20},
     "objective": {"SPREAD": 5.0, "NEAREST": 9},
     "rotation_translation": {"TOGETHER": 32},
     "stadv": {"SHORTEST": 1e-3, "PATIENCE": 3, "RELAXED": 0.1},

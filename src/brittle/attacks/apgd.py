@@ -13,6 +13,7 @@ from brittle.attacks.objective import (
     Loss,
     TargetClass,
     drawn_direction,
+    fewest_classes,
     near_classes,
     objective,
     targeted_loss,
@@ -113,7 +114,7 @@ class APGD(Attack):
     def perturb(self, problem: Problem) -> None:
         """Make the runs, each on the images that the earlier ones left."""
         classes = problem.clean.shape[1]
-        if self.targets and (problem.goal.targeted or classes < 4):
+        if self.targets and (problem.goal.targeted or classes < fewest_classes(targeted=True)):
             seen = "the goal names its own target" if problem.goal.targeted else f"the network has {classes} classes"
             raise InputError(
                 f"targets={self.targets} aims at other classes in turn by a loss of four of them, but {seen}; "

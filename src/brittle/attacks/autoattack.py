@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from brittle.attacks.apgd import APGD
 from brittle.attacks.fab import FAB
+from brittle.attacks.objective import dlr_or_margin, fewest_classes
 from brittle.attacks.square import Square
 from brittle.core.attack import Attack, at_least
 from brittle.core.combinators import Cascade
@@ -81,17 +82,17 @@ class AutoAttack(Attack):
         """
         wide = norm == "l1"
         first = APGD(self.steps, restarts=5 if self.version == "plus" or (wide and self.version == "standard") else 1)
-        other = replace(first, loss="dlr" if classes >= (4 if targeted else 3) else "margin")
+        other = replace(first, loss=dlr_or_margin(classes, targeted=targeted))
         if self.version == "rand":
             return (first, other)
         square = Square(self.queries, rescaled=False)
         fab = FAB(self.steps, restarts=5 if self.version == "plus" else 1)
         if targeted:
             return (first, other, fab, square)
-        aimed = replace(other, restarts=1)
-        if classes >= 4:
+        aimed, aimable = replace(other, restarts=1), fewest_classes(targeted=True)
+        if classes >= aimable:
             aimed = APGD(self.steps, targets=5 if wide and self.version == "standard" else TARGETS)
         fab_aimed = FAB(self.steps, targets=TARGETS)
         if self.version == "plus":
-            return (first, other, fab, square, *(() if classes < 4 else (aimed,)), fab_aimed)
+            return (first, other, fab, square, *(() if classes < aimable else (aimed,)), fab_aimed)
         return (first, aimed, fab_aimed, square)

@@ -224,7 +224,7 @@ class _Run(Stepwise[BoundaryDescentState]):
         p, tiny = problem.lp.p, torch.finfo(proposal.dtype).tiny
         now, new = norms.size(state.change, p), norms.size(proposal, p)
         fraction = (GIVEN_UP * now / (now - new).clamp_min(tiny)).clamp_max(1)
-        everything = norms.size(torch.full_like(proposal, problem.classifier.bounds.span), p)
+        everything = torch.full_like(now, problem.classifier.bounds.span * proposal[0].numel() ** (1 / p))
         first = (torch.maximum(FARTHEST * everything, 2 * now) / new.clamp_min(tiny)).clamp_max(1)
         fraction = torch.where(beyond, fraction, torch.where(state.found, 1.0, first))
         held = torch.lerp(state.change, proposal, column(fraction, proposal))

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from brittle.attacks.apgd import APGD
 from brittle.attacks.boundary_descent import BoundaryDescent
+from brittle.attacks.objective import dlr_or_margin, fewest_classes
 from brittle.attacks.square import Square
 from brittle.core.attack import Attack, at_least
 from brittle.core.combinators import Cascade
@@ -12,8 +13,6 @@ from brittle.core.problem import Problem
 
 EASY = 20
 """Steps of the first member, after which most images that fall at all have fallen."""
-AIMED_CLASSES = 4
-"""Classes that the targeted loss needs."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class FastEnsemble(Attack):
     up on: every image that stands has been through all members.
 
     Attributes:
-        steps: of each run of 2, and of 3.
+        steps: of each run of 2; 3 has twice as many.
         targets: classes of 2.
         queries: of Square; 0 leaves it out.
 
@@ -63,7 +62,7 @@ class FastEnsemble(Attack):
 
     def parts(self) -> list[Attack]:
         """Return the members for many classes."""
-        return list(self.members(AIMED_CLASSES))
+        return list(self.members(fewest_classes(targeted=True)))
 
     def members(self, classes: int, *, targeted: bool = False) -> tuple[Attack, ...]:
         """Return the attacks in their order.
@@ -72,9 +71,8 @@ class FastEnsemble(Attack):
             classes: of the network.
             targeted: the goal names its own target.
         """
-        if targeted or classes < AIMED_CLASSES:
-            enough = classes >= (AIMED_CLASSES if targeted else 3)
-            second = APGD(self.steps, restarts=self.targets, loss="dlr" if enough else "margin")
+        if targeted or classes < fewest_classes(targeted=True):
+            second = APGD(self.steps, restarts=self.targets, loss=dlr_or_margin(classes, targeted=targeted))
         else:
             second = APGD(self.steps, targets=self.targets, order="near")
         walk = BoundaryDescent(2 * self.steps, runs=1)

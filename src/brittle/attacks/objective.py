@@ -79,7 +79,7 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
     if loss == "margin":
         return lambda logits: goal.margin(logits).clamp_max(max(kappa, goal.confidence))
     if loss == "dlr":
-        least = 4 if goal.targeted else 3
+        least = fewest_classes(targeted=goal.targeted)
         if classes < least:
             aim = "a targeted" if goal.targeted else "an untargeted"
             raise InputError(
@@ -93,6 +93,25 @@ def objective(problem: Problem, loss: Loss, kappa: float = 0.0) -> Callable[[Log
             raise InputError("the divergence from the clean image leads to no target; use loss=cross_entropy")
         return lambda logits: losses.divergence(problem.clean, logits)
     raise InputError(f"the loss is {loss!r}; expected cross_entropy, scaled, margin, dlr or divergence")
+
+
+def fewest_classes(*, targeted: bool) -> int:
+    """Return how many classes the DLR loss needs.
+
+    Args:
+        targeted: a class is aimed at.
+    """
+    return 4 if targeted else 3
+
+
+def dlr_or_margin(classes: int, *, targeted: bool = False) -> Loss:
+    """Return the DLR loss, or the margin where the network has too few classes for it.
+
+    Example:
+        >>> dlr_or_margin(10), dlr_or_margin(3, targeted=True)
+        ('dlr', 'margin')
+    """
+    return "dlr" if classes >= fewest_classes(targeted=targeted) else "margin"
 
 
 def logit_scale(problem: Problem) -> PerImage:
@@ -123,7 +142,7 @@ def near_classes(problem: Problem) -> Tensor:
     gradients vanish the likelier comes first.
 
     Returns:
-        (images of the record, k): a row for each image by its number, of those that are not the problem's zeros.
+        (images of the record, k): a row for each image by its number; zeros for images that are not the problem's.
     """
     candidates, labels = top_other_classes(problem, NEAREST), problem.goal.labels
     probe = problem.probe(problem.images)
