@@ -54,15 +54,12 @@ def test_the_first_of_the_near_classes_is_enough_on_an_affine_network(norm):
     assert norm == "l1" or likely.success.sum() < near.success.sum()
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_it_breaks_what_autoattack_breaks_in_a_fraction_of_its_passes(norm):
-    classifier, images = convolutional(classes=10), middle(8)
-    threat = Lp(norm, {"linf": 0.009, "l2": 0.025}[norm])
+def test_it_breaks_what_autoattack_breaks_in_a_fraction_of_its_passes():
+    classifier, images, threat = convolutional(classes=10), middle(2), Lp("linf", 0.02)
     fast, whole = (
         run(attack, classifier, images, threat=threat) for attack in (FastEnsemble(), AutoAttack(queries=2500))
     )
-    assert 0 < whole.success.sum() < 8
-    assert (fast.success >= whole.success).all()
+    assert fast.success.tolist() == whole.success.tolist() == [True, False]
     assert fast.forward.sum() <= whole.forward.sum() / 8
     assert fast.backward.sum() <= whole.backward.sum() / 4
 

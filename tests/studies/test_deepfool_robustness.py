@@ -32,7 +32,7 @@ NIN, LENET = (next(origin for origin in ORIGINS if origin.row == row) for row in
 def short():
     """The slowest of the methods searches for a short time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ByLBFGS, "attack", LBFGS(searches=3, steps=8))
+        patch.setattr(ByLBFGS, "attack", LBFGS(searches=2, steps=5))
         patch.setattr(ByBetterSearch, "longer", BoundaryDescent(steps=8))
         yield
 

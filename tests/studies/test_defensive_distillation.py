@@ -19,7 +19,7 @@ from brittle.training.recipe import PlainTraining
 def short(monkeypatch):
     """Trainings and attacks of a few steps."""
     settings = PlainTraining(3, 16, "adam", 1e-2, decay=0.0)
-    size = Size(96, settings, 12, CarliniWagnerL2(searches=2, steps=10, constant=1.0), 8)
+    size = Size(96, settings, 12, CarliniWagnerL2(searches=1, steps=8, constant=1.0), 8)
     monkeypatch.setattr(defensive, "SIZES", {"small": size, "paper": size})
     monkeypatch.setattr(defensive, "SOFTMAX", PGD(steps=3))
     monkeypatch.setattr(defensive, "MARGIN", PGD(steps=3, loss="margin"))
