@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from brittle.attacks.hop_skip_jump import HopSkipJump
     from brittle.attacks.jsma import JSMA
     from brittle.attacks.lbfgs import LBFGS
+    from brittle.attacks.memetic_ascent import MemeticAscent
     from brittle.attacks.noise import RandomDirection, RandomNoise
     from brittle.attacks.one_pixel import OnePixel
     from brittle.attacks.pdpgd import PDPGD
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from brittle.core.attack import Attack, State, Stepwise
     from brittle.core.combinators import Cascade, Restarts, SmallestRadius
     from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
+    from brittle.core.polish import Polish
     from brittle.core.probe import Probe
     from brittle.core.problem import Problem
     from brittle.core.result import Result
@@ -104,6 +106,7 @@ _NAMES = {
     "brittle.attacks.hop_skip_jump": "HopSkipJump",
     "brittle.attacks.jsma": "JSMA",
     "brittle.attacks.lbfgs": "LBFGS",
+    "brittle.attacks.memetic_ascent": "MemeticAscent",
     "brittle.attacks.noise": "RandomDirection RandomNoise",
     "brittle.attacks.one_pixel": "OnePixel",
     "brittle.attacks.pdpgd": "PDPGD",
@@ -122,6 +125,7 @@ _NAMES = {
     "brittle.classifiers.ensemble": "at_size ensemble",
     "brittle.core.combinators": "Cascade Restarts SmallestRadius",
     "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
+    "brittle.core.polish": "Polish",
     "brittle.core.probe": "Probe",
     "brittle.core.problem": "Problem",
     "brittle.core.result": "Result",
@@ -210,6 +214,7 @@ __all__ = [
     "Limits",
     "Lp",
     "Masking",
+    "MemeticAscent",
     "MissingExtra",
     "ModelError",
     "OnePixel",
@@ -218,6 +223,7 @@ __all__ = [
     "OwnCodeFailed",
     "Perturbation",
     "Pixels",
+    "Polish",
     "Probe",
     "Problem",
     "RandomDirection",

@@ -72,6 +72,7 @@ ATTACKS: "Registry[type[Attack]]" = Registry(
         "jsma": "brittle.attacks.jsma:JSMA",
         "lbfgs": "brittle.attacks.lbfgs:LBFGS",
         "least-likely": "brittle.attacks.basic_iterative:IterativeLeastLikely",
+        "memetic-ascent": "brittle.attacks.memetic_ascent:MemeticAscent",
         "nes": "brittle.attacks.estimated_ascent:NES",
         "noise": "brittle.attacks.noise:RandomNoise",
         "one-pixel": "brittle.attacks.one_pixel:OnePixel",
@@ -96,6 +97,7 @@ COMBINATORS: "Registry[type[Attack]]" = Registry(
     "combinator",
     {
         "cascade": "brittle.core.combinators:Cascade",
+        "polish": "brittle.core.polish:Polish",
         "restarts": "brittle.core.combinators:Restarts",
         "smallest": "brittle.core.combinators:SmallestRadius",
     },

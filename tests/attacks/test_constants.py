@@ -30,6 +30,11 @@ CHOSEN: dict[str, dict[str, object]] = {
     "jsma": {"SMALLEST_THETA": 1e-3},
     "lbfgs": {"SHORTEST": 1e-3},
     "fast_ensemble": {"EASY": 20},
+    "memetic_ascent": {
+        "FIRST": 5, "COARSE": 7, "WIDEST": 1.0, "FALL": 1.5, "LAST": 1 / 300, "MOMENTUM": 0.75,
+    },
+    "polish": {"GAIN": 1e-4},
+    "region": {"CLOSE": 1e-5},
     "objective": {"SPREAD": 5.0, "NEAREST": 9},
     "rotation_translation": {"TOGETHER": 32},
     "stadv": {"SHORTEST": 1e-3, "PATIENCE": 3, "RELAXED": 0.1},

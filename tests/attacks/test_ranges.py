@@ -116,6 +116,10 @@ RANGES: dict[str, dict[str, Range]] = {
         "pace_fall": SHARE_ABOVE_0, "memory": SHARE_BELOW_1, "least": SHARE_ABOVE_0, "rounds": ONE_UP,
         "tolerance": FROM_0,
     },
+    "MemeticAscent": {
+        "population": TWO_UP, "generations": NONE_UP, "steps": ONE_UP, "fresh": SHARE_BELOW_1, "stride": SHARE_ABOVE_0,
+    },
+    "Polish": {"programmes": ONE_UP, "rows": ONE_UP, "entries": ONE_UP},
     "SmallestRadius": {"steps": ONE_UP, "first": SHARE_ABOVE_0},
     "Restarts": {"count": ONE_UP},
     "Cascade": {},

@@ -31,6 +31,7 @@ class Attack(ABC):
         fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
         gradients: whether it differentiates the network; otherwise it is a black box or a baseline (see
             `uses_gradients` for attacks around attacks).
+        adds_gradients: of an attack around attacks, whether it differentiates the network itself, beside what they do.
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
@@ -38,6 +39,7 @@ class Attack(ABC):
     needs_radius: ClassVar[bool] = False
     fits_radius: ClassVar[bool] = False
     gradients: ClassVar[bool] = True
+    adds_gradients: ClassVar[bool] = False
 
     def __post_init__(self):
         check_fields(self)
@@ -167,7 +169,7 @@ def nothing_returned(attack: Attack, returned: object) -> None:
 def uses_gradients(attack: Attack) -> bool:
     """Whether an attack, or for a search around attacks any of these, differentiates the network."""
     parts = attack.parts()
-    return any(uses_gradients(part) for part in parts) if parts else attack.gradients
+    return (attack.adds_gradients or any(uses_gradients(part) for part in parts)) if parts else attack.gradients
 
 
 def at_least(name: str, value: float, lowest: float) -> None:

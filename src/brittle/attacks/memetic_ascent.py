@@ -1,0 +1,145 @@
+"""Memetic ascent: brittle's own search within a radius, for images that every climb from near the image leaves."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from brittle.base.rows import column
+from brittle.core.attack import Attack, at_least, fraction_above_zero, fraction_below_one
+from brittle.core.combinators import survivors
+from brittle.core.probe import Probe
+from brittle.core.problem import Problem
+from brittle.types import Images, PerImage
+
+FIRST = 5
+"""Climbs from random points, in units of the population."""
+COARSE = 7
+"""Patches along each side of an image that a child takes from one parent or the other."""
+WIDEST, FALL, LAST = 1.0, 1.5, 1 / 300
+"""Stride of a first climb in units of the radius, the power by which a climb's stride falls, and what is left of it."""
+MOMENTUM = 0.75
+"""Of the step, APGD's (Croce & Hein, ICML 2020)."""
+
+
+@dataclass(frozen=True)
+class MemeticAscent(Attack):
+    """A population of climbs within a radius, whose best points are mixed, changed a little and climb again.
+
+    Brittle's own; a memetic algorithm (Moscato, Caltech report 826, 1989), that is an evolution whose individuals
+    improve by local search. On robust networks a climb ends on one of many maxima of the margin, and the best of even
+    hundreds of them may be a per cent of the radius short of the boundary. So the first climbs begin at random points
+    of the ball. Then, generation after generation, a child takes patches from two of the best points, a few of its
+    entries are drawn afresh, and it climbs with shorter strides; the best of parents and children remain. A climb is
+    projected ascent on the margin with momentum, and with a stride that falls to nearly nothing.
+
+    An image leaves as soon as it is broken. One that is not costs (5 + generations) * population * steps backward
+    passes: 7,500 by default. It is meant for what cheaper attacks leave, in a cascade after them.
+
+    Related: GenAttack (Alzantot et al., GECCO 2019) breeds without gradients and without climbs.
+
+    Attributes:
+        population: points that are kept, and children of a generation.
+        generations: how often they have children.
+        steps: of each climb.
+        fresh: fraction of a child's entries that are drawn afresh.
+        stride: first stride of a child's climb, in units of the radius.
+
+    Example:
+        >>> MemeticAscent(generations=5).population
+        10
+    """
+
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    needs_radius: ClassVar[bool] = True
+    population: int = 10
+    generations: int = 20
+    steps: int = 30
+    fresh: float = 0.08
+    stride: float = 0.2
+
+    def __post_init__(self):
+        for name, value, least in (
+            ("population", self.population, 2),
+            ("generations", self.generations, 0),
+            ("steps", self.steps, 1),
+        ):
+            at_least(name, value, least)
+        fraction_below_one("fresh", self.fresh)
+        fraction_above_zero("stride", self.stride)
+
+    def perturb(self, problem: Problem) -> None:
+        """Let as many images evolve at once as fit into a forward pass."""
+        together = max(1, problem.max_points // self.population)
+        for part in torch.arange(len(problem), device=problem.ids.device).split(together):
+            self._evolve(problem.rows(part))
+
+    def _evolve(self, problem: Problem) -> None:
+        """Climb from random points, then breed."""
+        kept: tuple[PerImage, Images] | None = None
+        for number in range(FIRST + self.generations):
+            left = survivors(problem)
+            if not len(left):
+                return
+            if kept is not None and len(left) < len(problem):
+                here = torch.isin(problem.ids, left.ids)
+                kept = kept[0][here], kept[1][here]
+            problem = left
+            first = number < FIRST
+            begun = self._drawn(problem) if first or kept is None else self._children(problem, kept[1])
+            margin, points = self._climbed(problem, begun, WIDEST if first else self.stride)
+            if kept is not None:
+                margin, points = torch.cat([kept[0], margin], 1), torch.cat([kept[1], points], 1)
+            best = margin.topk(self.population, dim=1)
+            kept = best.values, _picked(points, best.indices)
+
+    def _drawn(self, problem: Problem) -> Images:
+        """Draw points of the ball, (n, population, c, h, w)."""
+        bounds = problem.classifier.bounds
+        draws = [
+            problem.threat.draw(problem.images, problem.streams, problem.ids, bounds) for _ in range(self.population)
+        ]
+        return bounds.clamp(torch.stack(draws, 1))
+
+    def _children(self, problem: Problem, parents: Images) -> Images:
+        """Mix two parents for each child, patch by patch, and draw a few entries afresh."""
+        streams, ids, (channels, height, width) = problem.streams, problem.ids, parents.shape[2:]
+        pairs = (streams.uniform(ids, (2, self.population)) * self.population).long()
+        one, other = (_picked(parents, pairs[:, which]) for which in range(2))
+        patches = functional.interpolate(streams.uniform(ids, (self.population, COARSE, COARSE)), (height, width))
+        mixed = torch.where(patches[:, :, None] < 0.5, one, other)
+        anew = streams.uniform(ids, (self.population, channels, height, width)) < self.fresh
+        return torch.where(anew, self._drawn(problem), mixed)
+
+    def _climbed(self, problem: Problem, begun: Images, first: float) -> tuple[PerImage, Images]:
+        """Climb from every point; return the largest margins on the ways (n, population), and where they were."""
+        n, population = begun.shape[:2]
+        owners = torch.arange(n, device=begun.device).repeat_interleave(population)
+        climbers, x = problem.rows(owners), begun.flatten(0, 1)
+        best, where, before = torch.full_like(x[:, 0, 0, 0], -torch.inf), x, x
+        for step in range(self.steps):
+            seen = climbers.look(x)
+            logits = seen.logits
+            margin = climbers.goal.margin(logits)
+            higher = margin > best
+            best, where = torch.where(higher, margin, best), torch.where(column(higher, x), x, where)
+            gradient = Probe(climbers, x, logits, climbers.goal.met(logits), None, seen).gradient(climbers.goal.margin)
+            left = first * ((1 - step / self.steps) ** FALL + LAST)
+            reach = column(left * torch.as_tensor(climbers.threat.radius, dtype=x.dtype, device=x.device), x)
+            moved = self._within(climbers, x + reach * climbers.threat.steepest(gradient))
+            ahead = self._within(climbers, x + MOMENTUM * (moved - x) + (1 - MOMENTUM) * (x - before))
+            before, x = x, ahead
+        best, where = best.reshape(n, population), where.reshape(begun.shape)
+        problem.probe(_picked(where, best.argmax(1, keepdim=True))[:, 0], graph=False)
+        return best, where
+
+    def _within(self, problem: Problem, points: Images) -> Images:
+        """Project on the ball, then on the box."""
+        return problem.classifier.bounds.clamp(problem.threat.project(problem.images, points))
+
+
+def _picked(points: Images, which: Tensor) -> Images:
+    """Return one point for each number, (n, p, c, h, w)."""
+    return points.gather(1, which.reshape(*which.shape, 1, 1, 1).expand(-1, -1, *points.shape[2:]))

@@ -1,0 +1,82 @@
+"""Memetic ascent: what children are made of, what it costs, and that it finds what climbs alone do not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from affine import affine, convolutional, middle
+from torch import nn
+
+from brittle import Classifier, Lp, MemeticAscent, Problem, Restarts, Untargeted, run
+from brittle.base.seeds import Streams
+from brittle.core.record import Record
+
+
+def problem_of(classifier, images, threat):
+    clean = classifier.logits(images).detach()
+    ids = torch.arange(len(images))
+    record, streams = Record(threat.zero(images)), Streams(0, ids, images.dtype)
+    return Problem(classifier, images, clean, Untargeted(clean.argmax(1)), threat, ids, record, streams, 100)
+
+
+def test_children_are_patches_of_two_parents():
+    images = torch.full((2, 1, 14, 14), 0.5, dtype=torch.float64)
+    problem = problem_of(Classifier(nn.Flatten()), images, Lp("inf", 0.2))
+    attack = MemeticAscent(population=6, fresh=0.0)
+    parents = torch.arange(12, dtype=torch.float64).reshape(2, 6, 1, 1, 1).expand(2, 6, 1, 14, 14)
+    children = attack._children(problem, parents)
+    assert children.shape == parents.shape
+    for image in range(2):
+        for child in children[image]:
+            names = set(child.unique().tolist())
+            assert 1 <= len(names) <= 2
+            assert names <= set(parents[image, :, 0, 0, 0].tolist())
+            patches = child[0].reshape(7, 2, 7, 2).permute(0, 2, 1, 3).reshape(49, 4)
+            assert (patches == patches[:, :1]).all()
+    assert any(len(child.unique()) == 2 for child in children[0])
+
+
+def test_a_fraction_of_the_entries_is_drawn_afresh():
+    images = torch.full((3, 1, 14, 14), 0.5, dtype=torch.float64)
+    problem = problem_of(Classifier(nn.Flatten()), images, Lp("inf", 0.2))
+    parents = images[:, None].expand(3, 8, 1, 14, 14)
+    children = MemeticAscent(population=8, fresh=0.25)._children(problem, parents)
+    assert float((children != 0.5).double().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float((children - 0.5).abs().max()) <= 0.2
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_an_image_that_stands_costs_what_is_said(norm):
+    attack = MemeticAscent(population=3, generations=2, steps=4)
+    result = run(attack, convolutional(), middle(4), threat=Lp(norm, 1e-4))
+    assert not result.success.any()
+    assert (result.backward == (5 + 2) * 3 * 4).all()
+    assert (result.forward - result.backward == 7 + 2).all(), "one for each round, the clean image and the verdict"
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_a_broken_image_leaves(norm):
+    radius = {"linf": 1.0, "l2": 12**0.5, "l1": 12.0}[norm]
+    result = run(MemeticAscent(population=2, steps=5), affine(), middle(5), threat=Lp(norm, radius))
+    assert result.success.all()
+    assert (result.backward <= 5 * 2 * 5).all()
+
+
+class Rugged(nn.Module):
+    """Its second class wins where four patches of the image are near a value of their own among many local maxima."""
+
+    def forward(self, images):
+        patches = images.unfold(2, 7, 7).unfold(3, 7, 7).mean((1, 4, 5)).flatten(1)
+        wanted = torch.tensor([0.31, 0.72, 0.55, 0.43], dtype=images.dtype)
+        far = (patches - wanted).abs()
+        lead = (torch.cos(40 * far) - 8 * far).sum(1)
+        return torch.stack([torch.full_like(lead, 3.4), lead], 1)
+
+
+def test_mixing_finds_what_climbs_alone_do_not():
+    images, threat = torch.full((6, 1, 14, 14), 0.5, dtype=torch.float64), Lp("inf", 0.3)
+    attack = MemeticAscent(population=8, generations=20, steps=20)
+    mixed = run(attack, Classifier(Rugged()), images, threat=threat)
+    climbs = run(Restarts(replace(attack, generations=0), 5), Classifier(Rugged()), images, threat=threat)
+    assert mixed.success.sum() >= climbs.success.sum() + 4
+    assert (climbs.backward >= mixed.backward).all()
