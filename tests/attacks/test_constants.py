@@ -31,7 +31,7 @@ CHOSEN: dict[str, dict[str, object]] = {
     "lbfgs": {"SHORTEST": 1e-3},
     "fast_ensemble": {"EASY": 20},
     "memetic_ascent": {
-        "FIRST": 5, "COARSE": 7, "WIDEST": 1.0, "FALL": 1.5, "LAST": 1 / 300, "MOMENTUM": 0.75,
+        "FIRST": 5, "COARSE": 7, "WIDEST": 1.0, "FALL": 1.5, "LAST": 1 / 300, "SAME": 0.05, "MOMENTUM": 0.75,
     },
     "polish": {"GAIN": 1e-4},
     "region": {"CLOSE": 1e-5},

@@ -80,3 +80,14 @@ def test_mixing_finds_what_climbs_alone_do_not():
     climbs = run(Restarts(replace(attack, generations=0), 5), Classifier(Rugged()), images, threat=threat)
     assert mixed.success.sum() >= climbs.success.sum() + 4
     assert (climbs.backward >= mixed.backward).all()
+
+
+def test_those_that_are_kept_differ():
+    images, threat = torch.full((1, 1, 14, 14), 0.5, dtype=torch.float64), Lp("inf", 0.2)
+    problem = problem_of(Classifier(nn.Flatten()), images, threat)
+    one, other, third = (threat.draw(images, problem.streams, problem.ids, problem.classifier.bounds) for _ in range(3))
+    points = torch.stack([third, one, one + 1e-4, other, one - 1e-4, other], 1)
+    margin = torch.tensor([[0.1, 0.9, 0.8, 0.7, 0.6, 0.5]], dtype=torch.float64)
+    attack = MemeticAscent(population=3)
+    assert attack._chosen(problem, margin, points).tolist() == [[1, 3, 0]]
+    assert replace(attack, population=4)._chosen(problem, margin, points).tolist() == [[1, 3, 0, 2]]

@@ -19,6 +19,7 @@ from brittle import (
     MemeticAscent,
     Polish,
     RandomNoise,
+    Restarts,
     Square,
     Targeted,
     run,
@@ -149,3 +150,15 @@ def test_around_a_black_box_it_needs_gradients():
 def test_what_the_attack_refuses_is_refused():
     with pytest.raises(InputError, match="was given none"):
         run(Polish(PGD()), small(2), images(2), threat=Lp(2))
+
+
+def test_each_restart_polishes_what_it_has_found_itself():
+    """The second run's points are worse than the first's, and are polished all the same."""
+    classifier, some = small(2), images()
+    smallest = run(Polish(BoundaryDescent(60)), classifier, some, threat=Lp(2)).size
+    threat = Lp(2, float(smallest.median()) * 1.001)
+    once, again = (
+        run(Restarts(Polish(RandomNoise(draws=1), programmes=2), count), classifier, some, threat=threat)
+        for count in (1, 8)
+    )
+    assert again.success.sum() > once.success.sum()

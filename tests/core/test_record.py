@@ -147,3 +147,26 @@ def test_the_trace_keeps_every_margin():
     offered(record, [1], [1], [1.0], [False], [-3.0])
     assert [(ids.tolist(), margin.tolist()) for ids, margin in record.trace] == [([0, 1], [-1, -2]), ([1], [-3])]
     assert Record(images(0)).trace is None
+
+
+def test_a_record_apart_knows_nothing_counts_together_and_is_joined():
+    nothing = torch.zeros(3, 1, 1, 1)
+    record = Record(nothing, trace=True)
+    ids = torch.tensor([0, 2])
+    one = torch.ones(2, 1, 1, 1)
+    record.offer(
+        ids, one, torch.tensor([1.0, 1.0]), torch.tensor([True, False]), torch.tensor([0.5, -0.5]), distinct=True
+    )
+    other = record.apart(ids, nothing[ids])
+    assert torch.isinf(other.size).all()
+    assert (other.best[ids] == 0).all()
+    other.count(ids, forward=2)
+    assert record.forward.tolist() == [2, 0, 2]
+    other.offer(
+        ids, 2 * one, torch.tensor([2.0, 2.0]), torch.tensor([True, False]), torch.tensor([0.7, -0.2]), distinct=True
+    )
+    assert record.size.tolist() == [1.0, torch.inf, torch.inf]
+    record.join(other, ids)
+    assert record.size.tolist() == [1.0, torch.inf, torch.inf], "the smaller change stays"
+    assert record.best.flatten().tolist() == [1.0, 0.0, 2.0], "and of those that do not count the nearest"
+    assert len(record.trace) == 2

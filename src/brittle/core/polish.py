@@ -1,6 +1,6 @@
 """The last per cent: what an attack has found is made smaller by the linear region that it lies in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -29,7 +29,8 @@ class Polish(Attack):
     not, the units whose bends it has crossed are added, or the step is held shorter. So a programme crosses bends in
     both directions, and ends where no point near by is smaller, which first-order searches only come close to.
 
-    Within a radius an image that the attack has left unbroken is started from its point of largest margin.
+    Within a radius an image that the attack has left unbroken is started from its point of largest margin. What earlier
+    attacks of a cascade, or earlier runs of restarts, have found plays no part, so that each run polishes its own.
 
     Networks without such units, images of more values than `entries`, and randomised networks are left as the attack
     leaves them, at the cost of one forward pass or none.
@@ -62,9 +63,16 @@ class Polish(Attack):
         self.attack.check(threat)
 
     def perturb(self, problem: Problem) -> None:
-        """Run the attack; then go through the images one by one."""
+        """Run the attack as if it were the first; then go through the images one by one."""
+        record = problem.record
+        problem = replace(problem, record=record.apart(problem.ids, problem.threat.zero(problem.images)))
         with telling_whose(self.attack):
             nothing_returned(self.attack, self.attack.perturb(problem))
+        self._polish(problem)
+        record.join(problem.record, problem.ids)
+
+    def _polish(self, problem: Problem) -> None:
+        """Go through the images that are not broken within the radius, or all of them where there is none."""
         fits = isinstance(problem.threat, Lp) and problem.threat.name in self.polishes
         if not fits or problem.images[0].numel() > self.entries or problem.eot_samples > 1:
             return

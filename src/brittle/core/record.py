@@ -1,5 +1,7 @@
 """What is known of each image of a batch: its best point so far, and the passes it has cost."""
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -136,6 +138,26 @@ class Record:
         lead = torch.where(better, margin, lead)
         self._margin = lead if whole else self._margin.index_copy_(0, ids, lead)
         self._take(ids, points, better, whole=whole)
+
+    def apart(self, ids: Tensor, nothing: Points) -> "Record":
+        """Return a record of the same images that knows no point of those in `ids` yet; passes are counted together.
+
+        Args:
+            ids: (n,).
+            nothing: the points that change nothing, (n, d, h, w).
+        """
+        other = copy(self)
+        other.best = self.best.index_copy(0, ids, nothing)
+        other.size, other._margin = torch.full_like(self.size, torch.inf), torch.full_like(self._margin, -torch.inf)
+        other._broken = False
+        return other
+
+    def join(self, other: "Record", ids: Tensor) -> None:
+        """Take over what a record apart has found for the images in `ids`."""
+        size, traced = other.size[ids], self.trace
+        met, self.trace = torch.isfinite(size), None  # where every point stands already
+        self.offer(ids, other.best[ids], size.where(met, 0.0), met, other._margin[ids], distinct=True)
+        self.trace = traced
 
     def _are_all(self, ids: Tensor) -> bool:
         """Whether these are all images in their order; always False on a GPU, where to look would wait for it."""
