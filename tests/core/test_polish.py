@@ -26,12 +26,12 @@ from brittle import (
 )
 from brittle.core.attack import uses_gradients
 
-HIDDEN, VALUES = 7, 9
+VALUES = 9
 
 
-def small(seed: int, classes: int = 3) -> Classifier:
+def small(seed: int, classes: int = 3, hidden: int = 7) -> Classifier:
     torch.manual_seed(seed)
-    module = nn.Sequential(nn.Flatten(), nn.Linear(VALUES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes)).double()
+    module = nn.Sequential(nn.Flatten(), nn.Linear(VALUES, hidden), nn.ReLU(), nn.Linear(hidden, classes)).double()
     with torch.no_grad():
         for weight in module.parameters():
             nn.init.normal_(weight)
@@ -50,10 +50,10 @@ def truth(classifier: Classifier, image: torch.Tensor, label: int, p: float) -> 
     first, last = classifier.module[1], classifier.module[3]
     w, b, v, c = (part.detach().numpy() for part in (first.weight, first.bias, last.weight, last.bias))
     x, best = image.flatten().numpy(), np.inf
-    ones, nothing = np.eye(VALUES), np.zeros((HIDDEN, VALUES if p == 1 else 1))
+    ones, nothing = np.eye(VALUES), np.zeros((len(w), VALUES if p == 1 else 1))
     size = -np.eye(VALUES) if p == 1 else -np.ones((VALUES, 1))
     aim = np.r_[np.zeros(VALUES), np.ones(size.shape[1])]
-    for pattern in product((0.0, 1.0), repeat=HIDDEN):
+    for pattern in product((0.0, 1.0), repeat=len(w)):
         on = np.array(pattern)
         sides = np.hstack([(1 - 2 * on)[:, None] * w, nothing])
         limits = (2 * on - 1) * (w @ x + b)
@@ -74,7 +74,7 @@ def truth(classifier: Classifier, image: torch.Tensor, label: int, p: float) -> 
 
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 def test_small_networks_come_to_the_truth(norm):
-    classifier, some = small(4), images(4)
+    classifier, some = small(4, hidden=5), images(4)
     labels = classifier.logits(some).argmax(1)
     rough = run(DeepFool(steps=10), classifier, some, threat=Lp(norm))
     fine = run(Polish(BoundaryDescent(30)), classifier, some, threat=Lp(norm))
@@ -88,12 +88,11 @@ def test_small_networks_come_to_the_truth(norm):
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 def test_nothing_gets_larger_and_most_gets_smaller(norm):
     classifier, some = small(2), images()
-    for attack in (DeepFool(), BoundaryDescent(10)):
-        plain, fine = (run(one, classifier, some, threat=Lp(norm)) for one in (attack, Polish(attack)))
-        assert (fine.size <= plain.size).all()
-        assert (fine.size < 0.999 * plain.size).sum() >= 6
-        assert (fine.forward > plain.forward).all()
-        assert (fine.success >= plain.success).all()
+    plain, fine = (run(one, classifier, some, threat=Lp(norm)) for one in (DeepFool(), Polish(DeepFool())))
+    assert (fine.size <= plain.size).all()
+    assert (fine.size < 0.999 * plain.size).sum() >= 6
+    assert (fine.forward > plain.forward).all()
+    assert (fine.success >= plain.success).all()
 
 
 def test_a_target_is_kept_to():

@@ -89,17 +89,16 @@ class Polish(Attack):
         region, aim, reach = seen.region(), _aim(seen), problem.classifier.bounds.span
         for _ in range(self.programmes):
             change = _programme(region, aim, reach)
-            trial = None if change is None else _moved(problem, change)
-            if change is None or trial is None or not _gains(region.sight, trial):
+            if change is None or not _gains(region.sight, _moved(problem, change)):
                 break
             problem.record.passes.add(problem.ids, iterations=1)
-            new = sight_of(problem, trial)
+            new = sight_of(problem, _moved(problem, change))
             if new is None:
                 break
-            if new.margin > 0 if region.sight.margin > 0 else new.margin > region.sight.margin:
-                known = region.tight(change)
+            if new.margin >= aim / 2 if region.sight.margin > 0 else new.margin > region.sight.margin:
+                known, reach = region.tight(change), 2 * reach
                 region = new.region()
-                if _offered(new) or not region.learn(known):
+                if (new.margin >= aim / 2 and _offered(new)) or not region.learn(known):
                     break
             elif units := region.crossed(new)[: self.rows]:
                 if not region.learn(units):
@@ -109,10 +108,10 @@ class Polish(Attack):
 
 
 def _aim(seen: Sight) -> float:
-    """Return how far beyond the boundary a point must be to count, with what another batch may round."""
-    logits = seen.graph.logits
+    """Return how far beyond the boundary a change is to lead: twice as far as it must to count in any batch."""
+    logits, problem = seen.graph.logits, seen.problem
     unit = torch.finfo(logits.dtype).eps * float(logits.abs().amax())
-    return (4 if seen.problem.threat.bounded else 2 * UNCERTAIN) * unit
+    return (4 if problem.threat.bounded else 2 * UNCERTAIN) * unit + 2 * float(problem.noise(logits))
 
 
 def _programme(region: Region, aim: float, reach: float) -> Vector | None:
@@ -138,8 +137,9 @@ def _gains(here: Sight, trial: Images) -> bool:
 
 
 def _offered(new: Sight) -> bool:
-    """Show a point that the goal is met at to the record; say whether it was all that was wanted."""
+    """Show a point that meets the goal to the record, if it is allowed; say whether it was all that was wanted."""
     problem = new.problem
-    if new.margin > 0 and bool(problem.threat.allows(torch.tensor([new.size]), problem.classifier.bounds.span)):
+    size = problem.threat.size(problem.images, new.point)
+    if bool(problem.threat.allows(size, problem.classifier.bounds.span)):
         problem.probe(new.point, graph=False)
     return problem.threat.bounded and bool(problem.solved)
