@@ -161,3 +161,23 @@ def test_each_restart_polishes_what_it_has_found_itself():
         for count in (1, 8)
     )
     assert again.success.sum() > once.success.sum()
+
+
+class InHalves(nn.Module):
+    """Calculates in a type of 16 bits."""
+
+    def __init__(self, inner: nn.Module, kind: torch.dtype):
+        super().__init__()
+        self.inner, self.kind = inner.to(kind), kind
+
+    def forward(self, images):
+        return self.inner(images.to(self.kind))
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_networks_in_halves_lose_nothing(kind):
+    classifier, some = Classifier(InHalves(small(2).module, kind)), images().float()
+    plain, fine = (run(one, classifier, some, threat=Lp(2)) for one in (DeepFool(), Polish(DeepFool())))
+    assert (fine.success >= plain.success).all()
+    assert (fine.size <= plain.size).all()
+    assert (fine.size < plain.size).any()

@@ -130,4 +130,4 @@ class Region:
 
 
 def _vector(values: Tensor) -> Vector:
-    return values.detach().flatten().cpu().numpy().astype(np.float64)
+    return values.detach().flatten().double().cpu().numpy()  # numpy has no bfloat16
