@@ -12,7 +12,7 @@ from brittle.core.attack import Attack, at_least, fraction_above_zero, fraction_
 from brittle.core.combinators import survivors
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
-from brittle.types import Images, PerImage
+from brittle.types import Images
 
 FIRST = 5
 """Climbs from random points, in units of the population."""
@@ -82,7 +82,7 @@ class MemeticAscent(Attack):
 
     def _evolve(self, problem: Problem) -> None:
         """Climb from random points, then breed."""
-        kept: tuple[PerImage, Images] | None = None
+        kept: tuple[Tensor, Tensor] | None = None
         for number in range(FIRST + self.generations):
             left = survivors(problem)
             if not len(left):
@@ -99,7 +99,7 @@ class MemeticAscent(Attack):
             chosen = self._chosen(problem, margin, points)
             kept = margin.gather(1, chosen), _picked(points, chosen)
 
-    def _chosen(self, problem: Problem, margin: PerImage, points: Images) -> Tensor:
+    def _chosen(self, problem: Problem, margin: Tensor, points: Tensor) -> Tensor:
         """Return the best points that differ from every better one, (n, population); then what is left, best first."""
         order = margin.argsort(dim=1, descending=True, stable=True)
         changes = (_picked(points, order) - problem.images[:, None]).flatten(2)
@@ -110,7 +110,7 @@ class MemeticAscent(Attack):
             double[:, place] = (near[:, place, :place] & ~double[:, :place]).any(1)
         return order.gather(1, double.to(torch.int64).argsort(dim=1, stable=True))[:, : self.population]
 
-    def _drawn(self, problem: Problem) -> Images:
+    def _drawn(self, problem: Problem) -> Tensor:
         """Draw points of the ball, (n, population, c, h, w)."""
         bounds = problem.classifier.bounds
         draws = [
@@ -118,7 +118,7 @@ class MemeticAscent(Attack):
         ]
         return bounds.clamp(torch.stack(draws, 1))
 
-    def _children(self, problem: Problem, parents: Images) -> Images:
+    def _children(self, problem: Problem, parents: Tensor) -> Tensor:
         """Mix two parents for each child, patch by patch, and draw a few entries afresh."""
         streams, ids, (channels, height, width) = problem.streams, problem.ids, parents.shape[2:]
         pairs = (streams.uniform(ids, (2, self.population)) * self.population).long()
@@ -128,7 +128,7 @@ class MemeticAscent(Attack):
         anew = streams.uniform(ids, (self.population, channels, height, width)) < self.fresh
         return torch.where(anew, self._drawn(problem), mixed)
 
-    def _climbed(self, problem: Problem, begun: Images, first: float) -> tuple[PerImage, Images]:
+    def _climbed(self, problem: Problem, begun: Tensor, first: float) -> tuple[Tensor, Tensor]:
         """Climb from every point; return the largest margins on the ways (n, population), and where they were."""
         n, population = begun.shape[:2]
         owners = torch.arange(n, device=begun.device).repeat_interleave(population)
@@ -155,6 +155,6 @@ class MemeticAscent(Attack):
         return problem.classifier.bounds.clamp(problem.threat.project(problem.images, points))
 
 
-def _picked(points: Images, which: Tensor) -> Images:
+def _picked(points: Tensor, which: Tensor) -> Tensor:
     """Return one point for each number, (n, p, c, h, w)."""
     return points.gather(1, which.reshape(*which.shape, 1, 1, 1).expand(-1, -1, *points.shape[2:]))
