@@ -181,3 +181,27 @@ def test_networks_in_halves_lose_nothing(kind):
     assert (fine.success >= plain.success).all()
     assert (fine.size <= plain.size).all()
     assert (fine.size < plain.size).any()
+
+
+class Root(nn.Module):
+    """Has no finite slope where a root is taken of 0: by a unit's output, or by the darkest value itself."""
+
+    def __init__(self, inner: nn.Module, *, unit: bool):
+        super().__init__()
+        self.inner, self.unit = inner, unit
+
+    def forward(self, images):
+        flat = images.flatten(1)
+        above = torch.relu(flat - 2) if self.unit else flat - flat.amin(1, keepdim=True).detach()
+        return self.inner(images) + 0 * above.sqrt().sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_slopes_that_are_not_finite_stop_nothing(norm, unit):
+    classifier, some = Classifier(Root(small(2).module, unit=unit)), images(4)
+    attack = DeepFool(steps=3)
+    plain, fine = (run(one, classifier, some, threat=Lp(norm)) for one in (attack, Polish(attack)))
+    assert (fine.success >= plain.success).all()
+    assert (fine.size < plain.size).any()
+    assert unit or (fine.nonfinite_gradients > plain.nonfinite_gradients).any(), "they are counted"

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.bends import Bends
+from brittle.classifiers.slopes import slope_of
 from brittle.core.graph import Graph
+from brittle.core.nonfinite import filled
 from brittle.core.problem import Problem
 from brittle.maths.concave_programme import Concave, Vector
 from brittle.maths.losses import others
@@ -52,6 +54,7 @@ class Sight:
             height = self.graph.summed(lambda said: said[:, onto] - said[:, off], None).sum()
         gradient, worth = self.bends.slopes(height, self.graph.leaf)
         self.problem.record.count(self.problem.ids, backward=1)
+        gradient = filled(self.problem.record, self.problem.ids, gradient, self.graph.unusable)
         patterns = [one.detach() for one in self.bends.patterns()]
         slack = _vector(self.bends.slack(patterns))
         lead = float(height.detach()) - self.problem.goal.confidence
@@ -123,11 +126,15 @@ class Region:
                 return False
             with torch.enable_grad():
                 total = seen.bends.slack(self.patterns).gather(1, some[:, None]).sum()
-            gradients, _ = seen.bends.slopes(total, seen.graph.leaf)
+            gradients, _ = slope_of(total, seen.graph.leaf, problem.classifier.module, keep=False)
+            if gradients is None:
+                return False
             problem.record.count(seen.problem.ids, backward=1)
+            gradients = filled(problem.record, seen.problem.ids, gradients, seen.graph.unusable)
             self.rows.update(zip(some.tolist(), map(_vector, gradients), strict=True))
         return True
 
 
 def _vector(values: Tensor) -> Vector:
-    return values.detach().flatten().double().cpu().numpy()  # numpy has no bfloat16
+    """Return values as a programme takes them; 0 for what is not finite."""
+    return values.detach().flatten().double().nan_to_num(0.0, 0.0, 0.0).cpu().numpy()  # numpy has no bfloat16
