@@ -13,11 +13,12 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.counting import Counted
+from benchmarks.minimum import right_ones
 from benchmarks.options import RESULTS
+from benchmarks.portfolio_networks import TRUTH_SIZE
 
 HARD = 0.3
 """The radius, in linf, within which the 20 images are proved to be breakable."""
@@ -65,10 +66,11 @@ def main() -> int:
 
 
 def opened(truth: Path, network: str, images: str) -> tuple[Any, Any, Any]:
-    """Return a network that counts its passes, images and their classes."""
-    with np.load(truth / f"{images}.npz") as held:
-        both = torch.from_numpy(held["images"]), torch.from_numpy(held["labels"])
-    return Counted(torch.export.load(truth / f"{network}.pt2").module()), *both
+    """Return a network that counts its passes, the images that it gets right, and their classes."""
+    from brittle.models.open import open_network
+
+    module = open_network(str(truth / f"{network}.pt2")).module
+    return Counted(module), *right_ones(module, str(truth / f"{images}.npz"), TRUTH_SIZE)
 
 
 def answered(question: Question, truth: Path) -> list[str]:
@@ -77,21 +79,19 @@ def answered(question: Question, truth: Path) -> list[str]:
 
     network, images, labels = opened(truth, question.network, question.images)
     classifier, threat = brittle.Classifier(network), brittle.Lp("inf", question.eps)
-    with torch.no_grad():
-        kept = (classifier.logits(images).argmax(1) == labels).nonzero()[:, 0]
-    lines, forward, backward, total = [], 0, 0, len(images)
+    lines, forward, backward, total = [], 0, 0, TRUTH_SIZE
     for attack in (brittle.FastEnsemble(), brittle.MemeticAscent(population=6, generations=5, steps=20)):
         network.log.passes.clear()
         began = process_time()
-        found = brittle.run(attack, classifier, images[kept], labels[kept], threat=threat)
+        found = brittle.run(attack, classifier, images, labels, threat=threat)
         seconds = process_time() - began
-        mean = f"{network.log.forward / len(labels[kept]):.0f}, {network.log.backward / len(labels[kept]):.0f}"
-        kept = kept[~found.success]
+        mean = f"{network.log.forward / len(images):.0f}, {network.log.backward / len(images):.0f}"
+        images, labels = images[~found.success], labels[~found.success]
         forward, backward = forward + int(found.forward.max()), backward + int(found.backward.max())
         name = type(attack).__name__ if not lines else f"and {type(attack).__name__}"
         lines.append(
-            f"| `{question.network}`, {total}, linf {question.eps:.4g} | {name} | {len(kept)} "
-            f"| {len(kept) / total:.1%} | {question.bound:.1f} % | {forward}, {backward} | {mean} | {seconds:.0f} |"
+            f"| `{question.network}`, {total}, linf {question.eps:.4g} | {name} | {len(images)} "
+            f"| {len(images) / total:.1%} | {question.bound:.1f} % | {forward}, {backward} | {mean} | {seconds:.0f} |"
         )
         print(lines[-1], flush=True)
     return lines
