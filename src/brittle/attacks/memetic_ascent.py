@@ -10,7 +10,6 @@ from torch.nn import functional
 from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least, fraction_above_zero, fraction_below_one
 from brittle.core.combinators import survivors
-from brittle.core.probe import Probe
 from brittle.core.problem import Problem
 from brittle.types import Images
 
@@ -82,22 +81,22 @@ class MemeticAscent(Attack):
 
     def _evolve(self, problem: Problem) -> None:
         """Climb from random points, then breed."""
-        kept: tuple[Tensor, Tensor] | None = None
+        points = problem.images[:, None][:, :0]
+        margin = points.flatten(1)
         for number in range(FIRST + self.generations):
             left = survivors(problem)
             if not len(left):
                 return
-            if kept is not None and len(left) < len(problem):
+            if len(left) < len(problem):
                 here = torch.isin(problem.ids, left.ids)
-                kept = kept[0][here], kept[1][here]
-            problem = left
-            first = number < FIRST
-            begun = self._drawn(problem) if first or kept is None else self._children(problem, kept[1])
-            margin, points = self._climbed(problem, begun, WIDEST if first else self.stride)
-            if kept is not None:
-                margin, points = torch.cat([kept[0], margin], 1), torch.cat([kept[1], points], 1)
+                problem, margin, points = left, margin[here], points[here]
+            if number < FIRST:
+                found = self._climbed(problem, self._drawn(problem), WIDEST)
+            else:
+                found = self._climbed(problem, self._children(problem, points), self.stride)
+            margin, points = torch.cat([margin, found[0]], 1), torch.cat([points, found[1]], 1)
             chosen = self._chosen(problem, margin, points)
-            kept = margin.gather(1, chosen), _picked(points, chosen)
+            margin, points = margin.gather(1, chosen), _picked(points, chosen)
 
     def _chosen(self, problem: Problem, margin: Tensor, points: Tensor) -> Tensor:
         """Return the best points that differ from every better one, (n, population); then what is left, best first."""
@@ -135,12 +134,11 @@ class MemeticAscent(Attack):
         climbers, x = problem.rows(owners), begun.flatten(0, 1)
         best, where, before = torch.full_like(x[:, 0, 0, 0], -torch.inf), x, x
         for step in range(self.steps):
-            seen = climbers.look(x)
-            logits = seen.logits
-            margin = climbers.goal.margin(logits)
+            probe = climbers.unrecorded(x)
+            margin = climbers.goal.margin(probe.logits)
             higher = margin > best
             best, where = torch.where(higher, margin, best), torch.where(column(higher, x), x, where)
-            gradient = Probe(climbers, x, logits, climbers.goal.met(logits), None, seen).gradient(climbers.goal.margin)
+            gradient = probe.gradient(climbers.goal.margin)
             left = first * ((1 - step / self.steps) ** FALL + LAST)
             reach = column(left * torch.as_tensor(climbers.threat.radius, dtype=x.dtype, device=x.device), x)
             moved = self._within(climbers, x + reach * climbers.threat.steepest(gradient))

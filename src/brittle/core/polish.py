@@ -9,7 +9,7 @@ from brittle.core.attack import Attack, at_least, nothing_returned, telling_whos
 from brittle.core.problem import UNCERTAIN, Problem
 from brittle.core.region import Region, Sight, sight_of
 from brittle.maths.concave_programme import Vector, smallest_change
-from brittle.threats import Lp, Threat
+from brittle.threats import Threat
 from brittle.types import Images
 
 GAIN = 1e-4
@@ -48,7 +48,6 @@ class Polish(Attack):
     """
 
     adds_gradients: ClassVar[bool] = True
-    polishes: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     attack: Attack
     programmes: int = 30
     rows: int = 48
@@ -73,8 +72,8 @@ class Polish(Attack):
 
     def _polish(self, problem: Problem) -> None:
         """Go through the images that are not broken within the radius, or all of them where there is none."""
-        fits = isinstance(problem.threat, Lp) and problem.threat.name in self.polishes
-        if not fits or problem.images[0].numel() > self.entries or problem.eot_samples > 1:
+        large = problem.images[0].numel() > self.entries
+        if large or problem.threat.name not in self.threats or problem.eot_samples > 1:
             return
         for place in range(len(problem)):
             one = problem.rows(torch.tensor([place], device=problem.ids.device))
@@ -89,10 +88,13 @@ class Polish(Attack):
         region, aim, reach = seen.region(), _aim(seen), problem.classifier.bounds.span
         for _ in range(self.programmes):
             change = _programme(region, aim, reach)
-            if change is None or not _gains(region.sight, _moved(problem, change)):
+            if change is None:
+                break
+            trial = _moved(problem, change)
+            if not _gains(region.sight, trial):
                 break
             problem.record.passes.add(problem.ids, iterations=1)
-            new = sight_of(problem, _moved(problem, change))
+            new = sight_of(problem, trial)
             if new is None:
                 break
             if new.margin >= aim / 2 if region.sight.margin > 0 else new.margin > region.sight.margin:

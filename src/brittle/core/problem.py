@@ -125,6 +125,12 @@ class Problem(Rows):
             ask, asked, rows = self._charged(leaf)
             return self._seen(leaf, ask(asked), rows)
 
+    def unrecorded(self, points: Images) -> Probe:
+        """Look at points as a probe, to differentiate them; `met` says nothing of their size."""
+        seen = self.look(points)
+        logits = seen.logits
+        return Probe(self, points, logits, self.goal.met(logits), None, seen)
+
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `max_points` at a time; counted but not recorded."""
         ask, asked, rows = self._charged(points)

@@ -16,7 +16,6 @@ from torch import Tensor
 from brittle.base.rows import Rows, column
 from brittle.core.goal import Goal
 from brittle.core.ladder import CandidatePath, Neighbourhood, ladder
-from brittle.core.probe import Probe
 from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.errors import ModelError
@@ -141,9 +140,8 @@ def _linearised(problem: Problem, at: Images, slopes: bool) -> tuple[PerImage, I
     logits, slope = None, torch.zeros_like(at)
     if slopes:
         try:
-            graph = problem.look(at)
-            logits = graph.logits
-            probe = Probe(problem, at, logits, goal.met(logits), None, graph)
+            probe = problem.unrecorded(at)
+            logits = probe.logits
             slope = probe.gradient(goal.inner.margin)
         except ModelError:
             slopes = False

@@ -38,6 +38,10 @@ class Concave:
     slack: Vector
     costs: Vector
 
+    def from_nothing(self) -> tuple[float, Vector]:
+        """Return the linear part's value and the slack of the bends where nothing is changed."""
+        return self.height - float(self.gradient @ self.at), self.slack - self.rows @ self.at
+
 
 def smallest_change(function: Concave, least: float, p: float, lower: Vector, upper: Vector) -> Vector | None:
     """Solve min ||d||_p subject to f(d) >= least and lower <= d <= upper.
@@ -66,11 +70,10 @@ def smallest_change(function: Concave, least: float, p: float, lower: Vector, up
     if p == np.inf:
         return _in_a_cube(function, least, lower, upper)
     bends = len(function.costs)
-    reached = function.height - float(function.gradient @ function.at)
-    beside = function.slack - function.rows @ function.at
+    reached, slack = function.from_nothing()
     wanted = np.concatenate([-function.gradient, function.costs])[None]
     crossed = sparse.hstack([-function.rows, -sparse.identity(bends)])
-    matrix, limits = sparse.vstack([wanted, crossed]).tocsr(), np.concatenate([[reached - least], beside])
+    matrix, limits = sparse.vstack([wanted, crossed]).tocsr(), np.concatenate([[reached - least], slack])
     return (_quadratic if p == 2 else _linear)(matrix, limits, lower, upper)
 
 
@@ -80,8 +83,7 @@ def _in_a_cube(function: Concave, least: float, lower: Vector, upper: Vector) ->
     One programme with a bound for each entry is many times faster than one with two rows for each; a few are enough.
     """
     values, bends = len(lower), len(function.costs)
-    reached = function.height - float(function.gradient @ function.at)
-    beside = function.slack - function.rows @ function.at
+    reached, slack = function.from_nothing()
     aim, matrix = np.concatenate([-function.gradient, function.costs]), np.hstack([-function.rows, -np.eye(bends)])
     least_size = max(0.0, float(lower.max()), float(-upper.min()))
     most_size = max(float(-lower.min()), float(upper.max()))
@@ -89,7 +91,7 @@ def _in_a_cube(function: Concave, least: float, lower: Vector, upper: Vector) ->
     for _ in range(NEWTON_STEPS):
         low, high = lower.clip(min=-size), upper.clip(max=size)
         bounds = [np.concatenate([low, np.zeros(bends)]), np.concatenate([high, np.full(bends, np.inf)])]
-        found: Any = linprog(aim, matrix, beside, bounds=np.stack(bounds, 1), method="highs")
+        found: Any = linprog(aim, matrix, slack, bounds=np.stack(bounds, 1), method="highs")
         if found.x is None:
             return None
         missing = least - (reached - found.fun)
