@@ -58,19 +58,22 @@ MEMBERS = {
     "mnist-interval-0.1": Member(False, recipe="interval", radius=0.1, epochs=12),
     "cifar-resnet2b": Member(False, "cifar_resnet2b.pt2", "cifar.npz"),
     "cifar10-resnet32": Member(False, "cifar10_resnet32.pt2", "cifar10/test.parquet", most=20),
+    "cifar-fast-8": Member(False, images="cifar10/test.parquet", recipe="fast", radius=8 / 255, width=4, epochs=10),
 }
 """By name; the first five are those that settings are chosen on."""
 
 
-def architecture(width: int) -> nn.Sequential:
-    """Two convolutions and two dense layers, as of the networks whose truth is known."""
+def architecture(member: Member) -> nn.Sequential:
+    """Two convolutions and two dense layers, as of the networks whose truth is known; for MNIST or CIFAR-10."""
+    width, colours = member.width, member.images.startswith("cifar")
+    channels, cells = (3, 64) if colours else (1, 49)
     return nn.Sequential(
-        nn.Conv2d(1, 16 * width, 4, 2, 1),
+        nn.Conv2d(channels, 16 * width, 4, 2, 1),
         nn.ReLU(),
         nn.Conv2d(16 * width, 32 * width, 4, 2, 1),
         nn.ReLU(),
         nn.Flatten(),
-        nn.Linear(32 * width * 49, 100),
+        nn.Linear(32 * width * cells, 100),
         nn.ReLU(),
         nn.Linear(100, 10),
     )
@@ -149,10 +152,20 @@ def loss_of(member: Member, module: nn.Module, images: Tensor, labels: Tensor, p
     return functional.cross_entropy(module(images), labels)
 
 
+def fast_on_colours() -> nn.Module:
+    """The architecture of `cifar-fast-8`, for commands that take FILE.py:FACTORY."""
+    return architecture(MEMBERS["cifar-fast-8"])
+
+
+def wide() -> nn.Module:
+    """The architecture of `mnist-pgd-0.3`, for commands that take FILE.py:FACTORY."""
+    return architecture(MEMBERS["mnist-pgd-0.3"])
+
+
 def train(member: Member, images: Tensor, labels: Tensor, about: str) -> nn.Sequential:
     """Train with Adam; the rate falls linearly."""
     torch.manual_seed(0)
-    module = architecture(member.width)
+    module = architecture(member)
     optimiser = torch.optim.Adam(module.parameters(), RATE)
     whole = len(images) // BATCH * BATCH
     order = torch.cat([torch.randperm(len(images))[:whole] for _ in range(member.epochs)]).split(BATCH)
@@ -187,7 +200,7 @@ def opened(name: str, networks: list[Path], trained: Path) -> nn.Module:
         raise FileNotFoundError(
             f"{path} is missing; `python -m benchmarks.portfolio_networks --out {trained}` makes it"
         )
-    module = architecture(member.width)
+    module = architecture(member)
     module.load_state_dict(load_file(path))
     return Scaled(module, member.scale).eval().requires_grad_(False) if member.scale != 1 else module.eval()
 
@@ -209,18 +222,19 @@ def main() -> None:
     from brittle.data import open_source
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.portfolio_networks", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with mnist/train.parquet and test.parquet")
+    parser.add_argument("--data", type=Path, required=True, help="folder with mnist and cifar10, each of train.parquet and test.parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     parser.add_argument("--only", default=",".join(MEMBERS), help="these networks, separated by commas")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    blocks = list(open_source(str(options.data / "mnist/train.parquet")).blocks(4096))
-    images, labels = torch.cat([one.images for one in blocks]), torch.cat([one.labels for one in blocks])
-    test = next(open_source(str(options.data / "mnist/test.parquet"), max_images=1000).blocks(1000))
     for name, member in MEMBERS.items():
         path = options.out / f"{name}.safetensors"
         if member.file or path.is_file() or name not in options.only.split(","):
             continue
+        folder = (options.data / member.images).parent
+        blocks = list(open_source(str(folder / "train.parquet")).blocks(4096))
+        images, labels = torch.cat([one.images for one in blocks]), torch.cat([one.labels for one in blocks])
+        test = next(open_source(str(folder / "test.parquet"), max_images=1000).blocks(1000))
         module = train(member, images, labels, name).eval()
         save_file({key: value.contiguous() for key, value in module.state_dict().items()}, path)
         clean = (module(test.images).argmax(1) == test.labels).float().mean()

@@ -78,17 +78,49 @@ def test_it_finds_less_than_deepfool_where_boundaries_bend(p):
 def test_steps_are_backward_passes_and_runs_cost_little_more():
     result = run(BoundaryDescent(steps=25, runs=2), convolutional(), middle(), threat=Lp(2))
     assert (result.backward == 25).all()
-    assert (result.forward == 25 + 2 + 1 + 2).all()  # the last point of each run, the best one, clean and verified
+    assert (result.forward == 25 + 2 + 2).all()  # the last point of each run, clean and verified
     assert (result.iterations == 25).all()
 
 
-def test_later_runs_go_to_other_classes():
+def seen_by(classifier, attack, images, threat):
+    """Return what the network was shown during the attack, one tensor for each forward pass."""
+    seen = []
+    handle = classifier.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    result = run(attack, classifier, images, threat=threat)
+    handle.remove()
+    return result, seen
+
+
+def test_later_runs_begin_far_from_the_image():
     classifier, images = convolutional(classes=6), middle(24)
-    once, often = (
-        run(BoundaryDescent(steps=15 * runs, runs=runs), classifier, images, threat=Lp(2)) for runs in (1, 4)
-    )
+    once = run(BoundaryDescent(steps=15), classifier, images, threat=Lp(2))
+    often, seen = seen_by(classifier, BoundaryDescent(steps=60, runs=4, spread=0.3), images, Lp(2))
     assert (often.size <= once.size * (1 + 1e-9)).all()
     assert (often.prediction != once.prediction).any()
+    starts = [seen[1 + 16 * number] - images for number in range(4)]  # after the clean images; a run looks at 16 points
+    assert not starts[0].any()
+    for start in starts[1:]:
+        moved = start[(images > 0.3) & (images < 0.7)]  # where the box does not cut
+        assert moved.abs().max() <= 0.3 * (1 + 1e-6)
+        assert moved.std() == pytest.approx(0.3 / 3**0.5, rel=0.1)
+    assert (starts[1] != starts[2]).all(1).any()
+    nowhere, seen = seen_by(classifier, BoundaryDescent(steps=60, runs=4, spread=0), images, Lp(2))
+    assert torch.equal(seen[17], images)
+    assert (nowhere.size <= once.size * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("p", [1, math.inf])
+def test_a_search_of_many_runs_ends_at_the_best_point(p):
+    classifier, images = convolutional(classes=6), middle(8)
+    result, seen = seen_by(classifier, BoundaryDescent(steps=50, runs=5), images, Lp(p))
+    assert (result.backward == 50).all()
+    last = len(seen) - 1 - 11  # 10 steps and the last point; what is returned is verified
+    before = [(points - images).flatten(1).norm(p, 1) for points in seen[:last]]
+    met = [classifier.logits(points).argmax(1) != classifier.logits(images).argmax(1) for points in seen[:last]]
+    best = torch.stack([torch.where(ok, size, torch.inf) for ok, size in zip(met, before, strict=True)]).min(0).values
+    torch.testing.assert_close((seen[last] - images).flatten(1).norm(p, 1), best)
+    _, seen = seen_by(classifier, BoundaryDescent(steps=50, runs=4), images, Lp(p))
+    assert len(seen) == 1 + 50 + 4 + 1
 
 
 def test_a_long_search_looks_farther_first_at_no_more_backward_passes(monkeypatch):
@@ -138,7 +170,16 @@ def test_targets_and_confidence_are_reached():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"runs": 0}, {"stride": 1.5}, {"momentum": -0.1}, {"smoothing": -1}, {"farther": 1}]
+    "wrong",
+    [
+        {"steps": 0},
+        {"runs": 0},
+        {"stride": 1.5},
+        {"momentum": -0.1},
+        {"smoothing": -1},
+        {"farther": 1},
+        {"spread": 1.1},
+    ],
 )
 def test_hyper_parameters_are_checked(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -23,7 +23,8 @@ CHOSEN: dict[str, dict[str, object]] = {
     "boundary_descent": {
         "STRIDES": {1.0: 0.65, 2.0: 0.8, math.inf: 0.8}, "MOMENTA": {1.0: 0.7, 2.0: 0.0, math.inf: 0.5},
         "LAST": 1 / 40, "NUDGE": 1e-6, "REACH": 16.0, "LEAST": 1e-4, "MOST": 0.5,
-        "FARTHER": 100, "GIVEN_UP": 0.3, "FARTHEST": 0.25, "DOUBTED": 1.1, "SHORTEST": 30, "MOST_RUNS": 5,
+        "FARTHER": 200, "GIVEN_UP": 0.3, "FARTHEST": 0.25, "DOUBTED": 1.1, "SHORTEST": 30, "SETTLES": 5, "LAST_PART": 5,
+        "LAST_STRIDE": 0.3,
     },
     "carlini_wagner_linf": {"SLACK": 1e-4, "FELT": 0.1},
     "hop_skip_jump": {"HALVINGS": 30},
@@ -39,7 +40,7 @@ CHOSEN: dict[str, dict[str, object]] = {
     "rotation_translation": {"TOGETHER": 32},
     "stadv": {"SHORTEST": 1e-3, "PATIENCE": 3, "RELAXED": 0.1},
     "starting": {"COARSENESS": (1, 2, 4, 8)},
-    "support_descent": {"FASTEST": 0.5, "SLOWEST": 0.02, "FRACTION": 5, "FARTHER": 100},
+    "support_descent": {"FASTEST": 0.5, "SLOWEST": 0.02, "FRACTION": 5, "SHORTEST": 25},
     "classifier": {"MOST_CLASSES": 1_000_000},
     "manner": {"HIDDEN": (torch.float16, torch.bfloat16, torch.float64, torch.float32)},
     "goal": {"ROUNDING": 4},

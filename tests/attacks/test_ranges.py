@@ -44,10 +44,12 @@ RANGES: dict[str, dict[str, Range]] = {
         "precision": FROM_0, "factor": ABOVE_1, "constant": or_none(ABOVE_0),
     },
     "BoundaryDescent": {
-        "steps": ONE_UP, "farther": SHARE_BELOW_1, "runs": or_none(ONE_UP), "stride": or_none(FRACTION),
-        "momentum": or_none(FRACTION), "smoothing": FROM_0, "overshoot": FRACTION,
+        "steps": ONE_UP, "farther": SHARE_BELOW_1, "runs": or_none(ONE_UP), "spread": FRACTION,
+        "stride": or_none(FRACTION), "momentum": or_none(FRACTION), "smoothing": FROM_0, "overshoot": FRACTION,
     },
-    "SupportDescent": {"steps": ONE_UP, "momentum": SHARE_BELOW_1, "smoothing": FROM_0},
+    "SupportDescent": {
+        "steps": ONE_UP, "runs": or_none(ONE_UP), "spread": FRACTION, "momentum": SHARE_BELOW_1, "smoothing": FROM_0,
+    },
     "RandomNoise": {"draws": ONE_UP},
     "RandomDirection": {"directions": ONE_UP, "doublings": NONE_UP, "bisections": NONE_UP},
     "JSMA": {"theta": ((1e-3, -1e-3, 1.0, -1.0), (0.0, 0.9e-3, -0.9e-3, 1.001, -1.001)), "fraction": SHARE_ABOVE_0},

@@ -37,10 +37,12 @@ DEFAULTS = {
     ),
     "BoundaryDescent": (
         THREE,
-        {"steps": 100, "farther": 0.5, "runs": None, "stride": None, "momentum": None, "smoothing": 0.2,
-         "overshoot": 0.02},
+        {"steps": 100, "farther": 0.5, "runs": None, "spread": 0.5, "stride": None, "momentum": None,
+         "smoothing": 0.2, "overshoot": 0.02},
     ),
-    "SupportDescent": (("l0", "pixels"), {"steps": 100, "momentum": 0.95, "smoothing": 0.2}),
+    "SupportDescent": (
+        ("l0", "pixels"), {"steps": 100, "runs": None, "spread": 0.5, "momentum": 0.95, "smoothing": 0.2},
+    ),
     "RandomNoise": ((*EVERY, "pixels", "flow"), {"draws": 100}),
     "RandomDirection": (THREE, {"directions": 10, "doublings": 8, "bisections": 10}),
     "JSMA": (("l0",), {"theta": 1.0, "fraction": 0.145, "pairs": True, "on": "probabilities", "aim": "label"}),
@@ -111,7 +113,8 @@ DEFAULTS = {
     ),
     "SuperDeepFool": (
         ("l2",),
-        {"steps": 100, "walk": 100, "overshoot": 0.02, "candidates": 10, "search": 10, "gain": 0.01},
+        {"steps": 100, "walk": 100, "overshoot": 0.02, "candidates": 10, "search": 10, "gain": 0.01,
+         "add_up": False},
     ),
     "SigmaZero": (("l0",), {"steps": 1000, "stride": 1.0, "sigma": 1e-3, "threshold": 0.3, "pace": 0.01}),
     "PDPGD": (

@@ -94,6 +94,25 @@ def test_deepfools_settings_are_those_of_the_walk():
         assert (result.iterations == walk).all()
 
 
+def test_projections_are_added_up_where_that_is_asked_for():
+    """The first projection is the same; after it the sum leads past the boundary that single ones approach."""
+    classifier, images = Classifier(Bent(-1)), 0.8 + 0.4 * (middle(6, (1, 1, 3)) - 0.5)
+    paths: dict[bool, list[Tensor]] = {False: [], True: []}
+    for add_up, seen in paths.items():
+        handle = classifier.module.register_forward_pre_hook(
+            lambda _, given, seen=seen: seen.append(
+                (given[0].detach() - images[: len(given[0])]).flatten(1).norm(dim=1)
+            )
+        )
+        result = run(SuperDeepFool(add_up=add_up, search=0, gain=0), classifier, images, threat=Lp(2), batch=1)
+        handle.remove()
+        assert result.success.all()
+    single, summed = (torch.cat(seen) for seen in paths.values())
+    assert torch.equal(single[:3], summed[:3])
+    assert len(summed) < len(single)
+    assert summed.max() > 1.2 * single.max()
+
+
 class Slow(nn.Module):
     """Promises a boundary nearby, and never has one."""
 

@@ -103,3 +103,17 @@ def test_targets_are_reached_and_steps_are_forward_passes():
 def test_hyper_parameters_are_checked(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         SupportDescent(**wrong)
+
+
+def test_later_descents_begin_far_from_the_image():
+    classifier, images = convolutional(classes=6), middle(12)
+    seen: list[torch.Tensor] = []
+    handle = classifier.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    result = run(SupportDescent(steps=50, runs=2, spread=0.3), classifier, images, threat=Lp(0))
+    handle.remove()
+    once = run(SupportDescent(steps=20, runs=1), classifier, images, threat=Lp(0))
+    moved = (seen[22] - images)[(images > 0.3) & (images < 0.7)]  # after the clean images and 21 points
+    assert torch.equal(seen[1], images)
+    assert 0.29 < moved.abs().max() <= 0.3 * (1 + 1e-6)
+    assert (result.backward <= 40 + 1).all()
+    assert (result.size <= once.size + 1).all()

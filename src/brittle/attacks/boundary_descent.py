@@ -2,20 +2,20 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from brittle.attacks.alma import ALMA
+from brittle.attacks.runs import divided, far_away
 from brittle.base.rows import column
-from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
+from brittle.core.attack import Attack, State, Stepwise, at_least, fraction, fraction_below_one
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
-from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.hyperplane import shrink_to_boundary, smallest_step
-from brittle.maths.losses import logit_margin, others, smooth_margin
+from brittle.maths.losses import logit_margin, smooth_margin
 from brittle.maths.schedule import cosine
 from brittle.types import Images, Mask, PerImage
 
@@ -29,15 +29,17 @@ REACH = 16.0
 """For l1: how far the first step may move an entry, in units of the distance to the boundary in the maximum norm."""
 LEAST, MOST = 1e-4, 0.5
 """Between which the overshoot is adapted."""
-FARTHER = 100
+FARTHER = 200
 """Steps from which on a search in l2 looks farther first."""
 GIVEN_UP = 0.3
 """Most of its size that a change beyond the boundary gives up in one step."""
 FARTHEST, DOUBTED = 0.25, 1.1
 """How far a step may lead: before the goal is first met, as a fraction of the largest change that the box allows, or
 twice as far as the image is; afterwards, before the boundary, in units of the smallest known change."""
-SHORTEST, MOST_RUNS = 30, 5
-"""Steps of the shortest run, and the most runs, that are made by default."""
+SHORTEST = 30
+"""Steps of the shortest run that is made by default."""
+SETTLES, LAST_PART, LAST_STRIDE = 5, 5, 0.3
+"""With so many runs, one step in so many is left for a last one from the best point, of at most this first stride."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,25 @@ class BoundaryDescent(Attack):
 
     Three things more: the gradient is that of a smooth margin whose temperature falls likewise, so that all classes
     near pull before one of them decides; the overshoot beyond the linearised boundary is adapted to each image; and a
-    long search is several runs, the later ones each towards one of the other classes that are nearest at the best point
-    of the first. In l1 an entry may move no farther than a reach, which grows while the linear model holds.
+    long search is several runs, of which all but the first begin at a random point far from the image. A walk soon
+    stands in the smallest change of its surroundings: many short ones from far away find smaller changes than one long
+    one, or ones towards other classes; with 5 of them or more, a fifth of the steps goes into a last one that begins at
+    the best point and moves less. In l1 an entry may move no farther than a reach, which grows while the linear model
+    holds.
 
-    A long search in l2 leaves half of its steps to an augmented Lagrangian (`ALMA`, in its authors' fast setting and
-    with a longer first step) before all this, which goes far into the other classes and comes to parts of the boundary
-    that no walk from the clean image meets.
+    A search in l2 of at least 200 steps leaves half of them to an augmented Lagrangian (`ALMA`, in its authors' fast
+    setting and with a longer first step) before all this, which goes far into the other classes and comes to parts of
+    the boundary that few walks meet.
 
     Related: FAB (Croce & Hein, ICML 2020) averages projections of both points, DDN (Rony et al., CVPR 2019) anneals a
     step on a sphere, FMN (Pintor et al., NeurIPS 2021) takes its radius from the distance to the boundary.
 
     Attributes:
         steps: backward passes in all.
-        farther: fraction of the steps that the other search takes, in l2 with at least 100 steps; elsewhere none.
-        runs: how many runs the others are divided into; by default one for every 30 steps, at most 5.
+        farther: fraction of the steps that the other search takes, in l2 with at least 200 steps; elsewhere none.
+        runs: how many runs the others are divided into; by default one for every 30 steps.
+        spread: how far from the image the later runs begin: each value is moved by up to this fraction of the bounds'
+            span, and back into the box.
         stride: the first fraction; by default 0.8, for l1 0.65.
         momentum: fraction of the running gradient that a step keeps; by default 0, for linf 0.5, for l1 0.7.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
@@ -87,6 +94,7 @@ class BoundaryDescent(Attack):
     steps: int = 100
     farther: float = 0.5
     runs: int | None = None
+    spread: float = 0.5
     stride: float | None = None
     momentum: float | None = None
     smoothing: float = 0.2
@@ -97,26 +105,24 @@ class BoundaryDescent(Attack):
         at_least("runs", 1 if self.runs is None else self.runs, 1)
         at_least("smoothing", self.smoothing, 0)
         fraction_below_one("farther", self.farther)
-        for name, value in (("stride", self.stride), ("momentum", self.momentum), ("overshoot", self.overshoot)):
-            if value is not None and not 0 <= value <= 1:
-                raise InputError(f"{name} is {value}; expected a fraction from 0 to 1")
+        for name in ("stride", "momentum", "overshoot", "spread"):
+            fraction(name, getattr(self, name) or 0)
 
     def perturb(self, problem: Problem) -> None:
-        """Look far where the search is long; then make the runs, the first towards the nearest boundary."""
+        """Look far where the search is long; then make the runs, the first from the clean image."""
         far = int(self.farther * self.steps) if problem.threat.name == "l2" and self.steps >= FARTHER else 0
         if far:
             ALMA(steps=far, first_distance=0.5, smoothing=0.5).perturb(problem)
         left = self.steps - far
-        wanted = min(max(1, left // SHORTEST), MOST_RUNS) if self.runs is None else self.runs
-        runs = 1 if problem.goal.targeted else min(wanted, problem.clean.shape[1] - 1, left)
-        order = None
-        for number in range(runs):
-            steps = (number + 1) * left // runs - number * left // runs
-            _Run(self, steps, None if order is None else order[:, number - 1]).perturb(problem)
-            if order is None and runs > 1:
-                logits = problem.probe(problem.record.best[problem.ids], graph=False).logits
-                nearest = others(problem.goal.distinct(logits), problem.goal.labels)
-                order = nearest.sort(dim=1, descending=True, stable=True).indices[:, 1:]
+        last = left // LAST_PART if len(divided(left, SHORTEST, self.runs)) >= SETTLES else 0
+        for number, steps in enumerate(divided(left - last, SHORTEST, self.runs)):
+            _Run(self, steps, "far" if number else "clean").perturb(problem)
+        if last:
+            _Run(replace(self, stride=min(LAST_STRIDE, self.first(problem.lp.p))), last, "best").perturb(problem)
+
+    def first(self, p: float) -> float:
+        """Return the first fraction of the way that a walk takes."""
+        return STRIDES[p] if self.stride is None else self.stride
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,7 @@ class BoundaryDescentState(State):
     """Where a run stands: `change` leads to `x`; the rest is learnt on the way.
 
     `average` is the running gradient, `overshoot` and `reach` are adapted, `found` says whether the run has met the
-    goal, `heat` is the first temperature, `target` the class it goes to (-1 for the nearest), `expected` the margin
-    that the linear model predicts, `done` the number of steps.
+    goal, `heat` is the first temperature, `done` the number of steps.
     """
 
     change: Images
@@ -134,18 +139,17 @@ class BoundaryDescentState(State):
     reach: PerImage
     found: Tensor
     heat: PerImage
-    target: Tensor
     done: Tensor
 
 
 @dataclass(frozen=True)
 class _Run(Stepwise[BoundaryDescentState]):
-    """One run: from the clean image to the boundary and along it."""
+    """One run to the boundary and along it, from the clean image, from far away or from the best point."""
 
     stops: ClassVar[bool] = False
     settings: BoundaryDescent
     steps: int
-    candidates: Tensor | None
+    begin: Literal["clean", "far", "best"]
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -156,14 +160,17 @@ class _Run(Stepwise[BoundaryDescentState]):
         return problem.solved if problem.threat.bounded else torch.zeros_like(probe.met)
 
     def start(self, problem: Problem) -> BoundaryDescentState:
-        """Begin at the clean image."""
-        images, zero = problem.images, torch.zeros_like(problem.images)
-        number = images.new_zeros(len(problem))
+        """Begin where the run begins."""
+        images, number = problem.images, problem.images.new_zeros(len(problem))
+        change = torch.zeros_like(images)
+        if self.begin == "far":
+            change = far_away(problem, self.settings.spread) - images
+        elif self.begin == "best":
+            change = problem.record.best[problem.ids] - images
         done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
-        target = done - 1 if self.candidates is None else self.candidates
         heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
-        overshoot = number + self.settings.overshoot
-        return BoundaryDescentState(images, zero, zero, overshoot, number + math.inf, done.bool(), heat, target, done)
+        overshoot, reach, average = number + self.settings.overshoot, number + math.inf, torch.zeros_like(images)
+        return BoundaryDescentState(images + change, change, average, overshoot, reach, done.bool(), heat, done)
 
     def step(self, problem: Problem, state: BoundaryDescentState, probe: Probe) -> BoundaryDescentState:
         """Go to the linearised boundary, or along it once it was crossed."""
@@ -191,17 +198,11 @@ class _Run(Stepwise[BoundaryDescentState]):
         self, problem: Problem, state: BoundaryDescentState, probe: Probe, fraction: float
     ) -> tuple[PerImage, Images]:
         """Return the margin of the boundary that is followed, and the gradient of its smooth form."""
-        labels, heat = problem.goal.labels, state.heat * fraction
-        if self.candidates is None:
-            sign = 1 if problem.goal.targeted else -1
-            return problem.goal.margin(probe.logits) - problem.goal.confidence, probe.gradient(
-                lambda logits: sign * smooth_margin(problem.goal.distinct(logits), labels, heat)
-            )
-
-        def gap(logits: Tensor) -> PerImage:
-            return (logits.gather(1, state.target[:, None]) - logits.gather(1, labels[:, None]))[:, 0]
-
-        return gap(probe.logits) - problem.goal.confidence, probe.gradient(gap)
+        goal, heat = problem.goal, state.heat * fraction
+        sign = 1 if goal.targeted else -1
+        return goal.margin(probe.logits) - goal.confidence, probe.gradient(
+            lambda logits: sign * smooth_margin(goal.distinct(logits), goal.labels, heat)
+        )
 
     def _adapted(
         self, problem: Problem, state: BoundaryDescentState, probe: Probe, margin: PerImage, gradient: Images
@@ -245,10 +246,9 @@ class _Run(Stepwise[BoundaryDescentState]):
         self, state: BoundaryDescentState, gradient: Images, p: float, room: tuple[Images, Images], fraction: float
     ) -> tuple[Images, Images]:
         """Go a fraction of the way to the smallest change at the same height; none before the boundary was crossed."""
-        first = STRIDES[p] if self.settings.stride is None else self.settings.stride
         kept = MOMENTA[p] if self.settings.momentum is None else self.settings.momentum
         average = kept * state.average + norms.steepest(gradient, 2)
         height = (average * state.change).flatten(1).sum(1).clamp_min(0)
         smallest = smallest_step(average, height, p, *room)
-        forward = column(state.found * (first * (LAST + (1 - LAST) * fraction)), gradient)
+        forward = column(state.found * (self.settings.first(p) * (LAST + (1 - LAST) * fraction)), gradient)
         return torch.lerp(state.change, smallest, forward), average

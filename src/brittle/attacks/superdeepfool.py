@@ -25,6 +25,7 @@ class SuperDeepFoolState(Rows):
         rounds: projections made, (n,).
         walked: DeepFool's steps since the last of them, (n,).
         shortest: the smallest change with which DeepFool crossed the boundary; infinite before the first time, (n,).
+        summed: the change of the last projection, 0 before the first, (n, c, h, w).
     """
 
     walk: DeepFoolState
@@ -32,6 +33,7 @@ class SuperDeepFoolState(Rows):
     rounds: PerImage
     walked: PerImage
     shortest: PerImage
+    summed: Images
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class SuperDeepFool(Attack):
     Deviations: on curved boundaries and in the box a projection may fall short for ever; so an image leaves as well
     once one has shortened the way to the boundary by next to nothing (`gain`). DeepFool's step within the box
     serves here too. The authors' code adds the projections up, which soon leads past the boundary; this follows the
-    paper.
+    paper unless `add_up` says otherwise.
 
     Attributes:
         steps: most projections; 100 in the authors' code.
@@ -56,6 +58,8 @@ class SuperDeepFool(Attack):
         search: halvings of the line, a forward pass each; 10 in the authors' code.
         gain: an image leaves where DeepFool's last crossing was not shorter by this fraction than the best one before;
             0 asks for any gain at all.
+        add_up: add every projection to the one before, as the authors' code does, and have no image leave but by an
+            adversarial projection.
 
     Example:
         >>> SuperDeepFool().search
@@ -69,6 +73,7 @@ class SuperDeepFool(Attack):
     candidates: int = 10
     search: int = 10
     gain: float = 0.01
+    add_up: bool = False
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
@@ -89,7 +94,8 @@ class SuperDeepFool(Attack):
     def _walk(self, problem: Problem) -> None:
         inner = self._inner()
         none = torch.zeros_like(problem.images[:, 0, 0, 0])
-        trail = SuperDeepFoolState(inner.start(problem), none.bool(), none, none, torch.full_like(none, torch.inf))
+        walk, shortest = inner.start(problem), torch.full_like(none, torch.inf)
+        trail = SuperDeepFoolState(walk, none.bool(), none, none, shortest, torch.zeros_like(problem.images))
         while len(problem):
             probe = problem.probe(trail.walk.x)
             keep = (~self._finished(problem, trail, probe)).nonzero()[:, 0]
@@ -102,6 +108,7 @@ class SuperDeepFool(Attack):
     def _finished(self, problem: Problem, trail: SuperDeepFoolState, probe: Probe) -> Mask:
         met = problem.goal.met(probe.logits)
         idle = problem.threat.size(problem.images, probe.points) > (1 - self.gain) * trail.shortest
+        idle &= not self.add_up
         tired = torch.where(met, trail.landed | idle | (trail.rounds >= self.steps), trail.walked >= self.walk)
         return tired | problem.record.spent(problem.ids)
 
@@ -109,19 +116,21 @@ class SuperDeepFool(Attack):
         """Project what has crossed the boundary, let the rest go on with DeepFool; one backward pass serves both."""
         crossed = problem.goal.met(probe.logits)
         normal, rise, walk = inner.nearest(problem, trail.walk, probe, crossed)
-        onward, back = (~crossed).nonzero()[:, 0], crossed.nonzero()[:, 0]
+        onward, back, summed = (~crossed).nonzero()[:, 0], crossed.nonzero()[:, 0], trail.summed
         parts: list[tuple[Tensor, DeepFoolState]] = []
         if len(onward):
             part = inner.advanced(problem.rows(onward), walk.rows(onward), normal[onward], rise[onward])
             parts.append((onward, part))
         if len(back):
-            x = _projected(problem.rows(back), probe.points[back], normal[back])
+            before = summed[back] if self.add_up else torch.zeros_like(summed[back])
+            x = _projected(problem.rows(back), probe.points[back], normal[back], before)
+            summed = summed.index_copy(0, back, x - problem.images[back])
             total = (x - problem.images[back]) / (1 + self.overshoot)
             parts.append((back, replace(walk.rows(back), x=x, total=total)))
         walked = (trail.walked + 1).masked_fill(crossed, 0)
         size = problem.threat.size(problem.images, probe.points)
         shortest = torch.where(crossed, torch.minimum(trail.shortest, size), trail.shortest)
-        return SuperDeepFoolState(_joined(parts), crossed, trail.rounds + crossed, walked, shortest)
+        return SuperDeepFoolState(_joined(parts), crossed, trail.rounds + crossed, walked, shortest, summed)
 
     def _bisect(self, problem: Problem) -> None:
         """Go to the boundary on the line from the clean image to the best point."""
@@ -134,11 +143,14 @@ class SuperDeepFool(Attack):
             low, high = torch.where(met, low, middle), torch.where(met, middle, high)
 
 
-def _projected(problem: Problem, points: Images, normal: Images) -> Images:
-    """Return the point nearest to the clean image on the boundary linearised where DeepFool crossed it, in the box."""
+def _projected(problem: Problem, points: Images, normal: Images, before: Images) -> Images:
+    """Return the point nearest to the clean image on the boundary linearised where DeepFool crossed it, in the box.
+
+    What was projected before is added to it.
+    """
     normal = norms.steepest(normal, 2)
     along = ((points - problem.images) * normal).flatten(1).sum(1)
-    return problem.classifier.bounds.clamp(problem.images + column(along, normal) * normal)
+    return problem.classifier.bounds.clamp(problem.images + before + column(along, normal) * normal)
 
 
 def _joined(parts: list[tuple[Tensor, DeepFoolState]]) -> DeepFoolState:

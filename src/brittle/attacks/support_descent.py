@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.sigma_zero import SigmaZero
+from brittle.attacks.runs import divided, far_away
 from brittle.base.rows import column
-from brittle.core.attack import Attack, State, Stepwise, at_least, fraction_below_one
+from brittle.core.attack import Attack, State, Stepwise, at_least, fraction, fraction_below_one
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
 from brittle.maths import norms
@@ -21,8 +21,8 @@ FASTEST, SLOWEST = 0.5, 0.02
 """By which factor the number of entries falls after a success and grows after a failure, at first and at last."""
 FRACTION = 5
 """One step in so many puts changes back."""
-FARTHER = 100
-"""Steps from which on a search for entries looks elsewhere first."""
+SHORTEST = 25
+"""Steps of the shortest descent that is made by default."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,17 @@ class SupportDescent(Attack):
     still met without a group of them, the next group is twice as large, otherwise half; one that is needed on its own
     stays. The linear model overrates changes where the network bends; what it wrongly chose goes here.
 
-    A long search for entries (l0) leaves half of its steps to `SigmaZero` before all this, which finds other supports:
-    more steps alone hardly help the descent.
+    A long search is several descents, of which all but the first begin at a random point far from the image: they come
+    to other supports, where more steps of one descent hardly help.
 
     Related: FMN (Pintor et al., NeurIPS 2021) adapts the count of its projection likewise; sigma-zero (Cina et al.,
     ICLR 2025) descends on a smooth count.
 
     Attributes:
         steps: most forward passes of both parts together; backward passes are fewer. Fewer than ten are all descent.
+        runs: how many descents there are; by default one for every 25 of their steps.
+        spread: how far from the image the later ones begin: each value is moved by up to this fraction of the bounds'
+            span, and back into the box.
         momentum: fraction of the running gradient that a step keeps.
         smoothing: first temperature of the smooth margin, in units of the lead at the clean image.
 
@@ -74,21 +77,23 @@ class SupportDescent(Attack):
 
     threats: ClassVar[tuple[str, ...]] = ("l0", "pixels")
     steps: int = 100
+    runs: int | None = None
+    spread: float = 0.5
     momentum: float = 0.95
     smoothing: float = 0.2
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
+        at_least("runs", 1 if self.runs is None else self.runs, 1)
         at_least("smoothing", self.smoothing, 0)
+        fraction("spread", self.spread)
         fraction_below_one("momentum", self.momentum)
 
     def perturb(self, problem: Problem) -> None:
-        """Look elsewhere where the search is long, descend, then put back what is not needed."""
+        """Descend, from the clean image and from elsewhere, then put back what is not needed."""
         trials = self.steps // FRACTION if self.steps >= 2 * FRACTION else 0
-        far = self.steps // 2 if problem.threat.name == "l0" and self.steps >= FARTHER else 0
-        if far:
-            SigmaZero(steps=far).perturb(problem)
-        _Descent(self, self.steps - trials - far).perturb(problem)
+        for number, steps in enumerate(divided(self.steps - trials, SHORTEST, self.runs)):
+            _Descent(self, steps, self.spread if number else 0.0).perturb(problem)
         solved = problem.solved.nonzero()[:, 0]
         if trials and len(solved):
             _put_back(problem.rows(solved), trials)
@@ -101,18 +106,20 @@ class _Descent(Stepwise[SupportDescentState]):
     stops: ClassVar[bool] = False
     settings: SupportDescent
     steps: int
+    spread: float
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
         return self.steps
 
     def start(self, problem: Problem) -> SupportDescentState:
-        """Begin at the clean image."""
+        """Begin at the clean image, or at a random point."""
         images = problem.images
+        begin = far_away(problem, self.spread) if self.spread else images
         number = images.new_zeros(len(problem))
         done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
         heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
-        return SupportDescentState(images, number, done.bool(), torch.zeros_like(images), heat, done)
+        return SupportDescentState(begin, number, done.bool(), torch.zeros_like(images), heat, done)
 
     def step(self, problem: Problem, state: SupportDescentState, probe: Probe) -> SupportDescentState:
         """Choose the entries anew."""

@@ -192,6 +192,16 @@ def fraction_below_one(name: str, value: float) -> None:
         raise InputError(f"{name} is {value}; expected a fraction from 0 up to, but not including, 1")
 
 
+def fraction(name: str, value: float) -> None:
+    """Refuse a hyper-parameter that is no fraction from 0 to 1.
+
+    Raises:
+        InputError: with the name and the value.
+    """
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} is {value}; expected a fraction from 0 to 1")
+
+
 def fraction_above_zero(name: str, value: float) -> None:
     """Refuse a hyper-parameter that is no fraction from just above 0 to 1.
 
