@@ -151,7 +151,7 @@ def table(kept: dict[str, Any], about: str) -> str:
         "backward passes together. Last: our largest excess of what was returned over the best point seen, images",
         "returned outside the box, and the most passes of an image.",
         "",
-        "| norm | budget | brittle | mean size | best peer | its optimality | mean size | first | excess | box | passes |",
+        "| norm | budget | brittle | mean size | best peer | its value | mean size | first | excess | box | passes |",
         "| --- | ---: | ---: | ---: | --- | ---: | ---: | --- | ---: | ---: | ---: |",
     ]
     cells = sorted({tuple(key.split("/")[:2]) for key in kept}, key=lambda cell: (cell[0], int(cell[1])))

@@ -52,7 +52,6 @@ def in_batches(call: Call, batch: int) -> Call:
 
 def bare(module: nn.Module, task: Task) -> Call:
     """Gradient, sign, clamp, written by hand; nothing is looked at, judged or kept."""
-    module.requires_grad_(False)
     radius, stride = task.radius, task.radius if task.attack == "fgsm" else task.step_size
 
     def call(images: Tensor, labels: Tensor) -> Tensor:

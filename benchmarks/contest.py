@@ -18,7 +18,10 @@ from benchmarks.counting import Counted
 from benchmarks.judge import classes_of, judge, predicted
 from benchmarks.options import CLOCKS
 from benchmarks.peers import peer, wrapped_for_art
+from benchmarks.worker import seed
 
+INSIDE = 1 / 512
+"""How far from black and white values are kept for those who cannot move them: half a grey level."""
 Call = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 """From network, images, labels and targets to changed images."""
 
@@ -62,8 +65,7 @@ def measure(
             continue
         n = min(options.slow_images, len(images)) if name in options.slow.split(",") else len(images)
         counted = Counted(copy.deepcopy(module).eval()).requires_grad_(False)
-        torch.manual_seed(0)
-        np.random.seed(0)  # noqa: NPY002 - the peers draw from it
+        seed()
         began = clock()
         moved = call(counted, images[:n].clone(), labels[:n].clone(), targets[:n].clone()).detach()
         seconds = clock() - began
@@ -104,10 +106,23 @@ def ours(attack: brittle.Attack, threat: brittle.Threat, *, aimed: bool = False)
     return call
 
 
+class Positive(nn.Module):
+    """Raises the logits of each image until all are positive; torchattacks' C&W compares others with 0."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Return them."""
+        return logits - logits.detach().amin(1, keepdim=True) + 1
+
+
 def torchattacks(name: str, **options: Any) -> Call:
-    """Return an attack of torchattacks; JSMA is given the targets."""
+    """Return an attack of torchattacks; JSMA is given the targets.
+
+    Its C&W is shown positive logits and images without black and white values, which it cannot move.
+    """
 
     def call(module: nn.Module, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        if name == "CW":
+            module, images = nn.Sequential(module, Positive()), images.clamp(INSIDE, 1 - INSIDE)
         attack = getattr(peer("torchattacks"), name)(module, **options)
         if name != "JSMA":
             return attack(images, labels)

@@ -74,7 +74,7 @@ def measured(name: str, call: Callable[..., Any], module: Any, images: Any, labe
     from benchmarks.counting import Counted
     from benchmarks.judge import predicted
 
-    counted = Counted(copy.deepcopy(module).eval())
+    counted = Counted(copy.deepcopy(module).eval()).requires_grad_(False)
     clock = CLOCKS[options.clock]
     began = clock()
     changed = call(counted, images, labels, options).detach()

@@ -152,14 +152,19 @@ def loss_of(member: Member, module: nn.Module, images: Tensor, labels: Tensor, p
     return functional.cross_entropy(module(images), labels)
 
 
-def fast_on_colours() -> nn.Module:
-    """The architecture of `cifar-fast-8`, for commands that take FILE.py:FACTORY."""
-    return architecture(MEMBERS["cifar-fast-8"])
+def plain() -> nn.Module:
+    """The architecture of `mnist-standard`, for commands that take FILE.py:FACTORY."""
+    return architecture(MEMBERS["mnist-standard"])
 
 
 def wide() -> nn.Module:
     """The architecture of `mnist-pgd-0.3`, for commands that take FILE.py:FACTORY."""
     return architecture(MEMBERS["mnist-pgd-0.3"])
+
+
+def colours() -> nn.Module:
+    """The architecture of `cifar-fast-8`, for commands that take FILE.py:FACTORY."""
+    return architecture(MEMBERS["cifar-fast-8"])
 
 
 def train(member: Member, images: Tensor, labels: Tensor, about: str) -> nn.Sequential:
@@ -222,7 +227,9 @@ def main() -> None:
     from brittle.data import open_source
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.portfolio_networks", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with mnist and cifar10, each of train.parquet and test.parquet")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with mnist and cifar10, each of train.parquet and test.parquet"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     parser.add_argument("--only", default=",".join(MEMBERS), help="these networks, separated by commas")
     options = parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import sys
 from pathlib import Path
@@ -58,16 +59,27 @@ def ours(text: str, some: Any, options: argparse.Namespace) -> Any:
 
 
 def art(module: Any, images: Any, options: argparse.Namespace) -> Any:
-    """Make one with ART's attack, whose steps DeepFool finds; its own defaults otherwise."""
+    """Make one with ART's attack, whose steps DeepFool finds with the settings of ours; its own defaults otherwise."""
     import torch
 
     from benchmarks.judge import classes_of
     from benchmarks.peers import peer, wrapped_for_art
+    from benchmarks.worker import seed
+    from brittle.evaluation.spec import STEP, parse_attack
 
-    wrapped = wrapped_for_art(module, tuple(images.shape[1:]), classes_of(module, images))
+    inner: Any = parse_attack(STEP).attack
+    frozen = copy.deepcopy(module).requires_grad_(False)
+    wrapped = wrapped_for_art(frozen, tuple(images.shape[1:]), classes_of(module, images))
     attack = peer("art.attacks.evasion").UniversalPerturbation(
-        wrapped, attacker="deepfool", eps=options.eps, norm=math.inf, max_iter=options.passes, verbose=False
+        wrapped,
+        attacker="deepfool",
+        attacker_params={"max_iter": inner.steps, "epsilon": inner.overshoot, "verbose": False},
+        eps=options.eps,
+        norm=math.inf,
+        max_iter=options.passes,
+        verbose=False,
     )
+    seed()
     attack.generate(images.numpy())
     return torch.as_tensor(attack.noise, dtype=images.dtype).reshape(images.shape[1:])
 

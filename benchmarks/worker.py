@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import random
 import sys
 import time
 import warnings
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -77,7 +79,7 @@ class Worker:
         torch.set_num_threads(order.threads)
         self.order = order
         self.module, self.images, self.labels = load(order)
-        self.frozen = copy.deepcopy(self.module).requires_grad_(False)
+        self.frozen = copy.deepcopy(self.module)
         classes = classes_of(self.module, self.images)
         suite = order.suite
         radius = suite.radius_for(order.network)
@@ -88,7 +90,7 @@ class Worker:
     def count(self) -> Count:
         """Attack once with every pass written down; judge what comes back."""
         counted = Counted(copy.deepcopy(self.module))
-        torch.manual_seed(0)
+        seed()
         moved = CONTENDERS[self.order.contender](counted, self.task)(self.images.clone(), self.labels.clone())
         self.passes = list(counted.log.passes)
         replay(self.passes[:WARM], self.frozen, self.images)
@@ -98,18 +100,18 @@ class Worker:
     def time(self) -> Time:
         """Attack, then make the same passes bare."""
         images, labels = self.images.clone(), self.labels.clone()
-        torch.manual_seed(0)
+        seed()
         wall, cpu = _timed(lambda: self.call(images, labels))
         raw_wall, raw_cpu = _timed(lambda: replay(self.passes, self.frozen, self.images))
         return Time(wall, cpu, raw_wall, raw_cpu)
 
 
 def load(order: Order) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return the network, the images and the labels; if asked for, only images that the network gets right."""
+    """Return the network, frozen, the images and the labels; if asked for, only images that the network gets right."""
     from brittle.data import open_source
     from brittle.models.open import open_network
 
-    module = open_network(order.network, weights=order.weights).module.eval()
+    module = open_network(order.network, weights=order.weights).module.eval().requires_grad_(False)
     spare = order.images // 4 if order.suite.right_only else 0
     blocks = list(open_source(order.data, max_images=order.images + spare).blocks(order.images + spare))
     images, labels = blocks[0].images, blocks[0].labels
@@ -135,6 +137,13 @@ def serve(connection: Connection, order: Order) -> None:
                 connection.send({"count": worker.count, "time": worker.time}[request]())
         except Exception as error:  # whatever a peer raises is shown in its row
             connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def seed() -> None:
+    """Begin all random states anew; ART draws from NumPy's and Python's."""
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the one that the peers draw from
 
 
 def _timed(work: Callable[[], object]) -> tuple[float, float]:

@@ -165,8 +165,8 @@ def test_an_attack_for_no_threat_that_is_known_is_asked_about_l2():
 @pytest.mark.parametrize(
     ("access", "budget", "specs"),
     [
-        ("white_box", None, ["noise:draws=10", "fgsm:loss=scaled", "fast-ensemble", "boundary-descent:steps=10"]),
-        ("white_box", 40, ["noise:draws=10", "fgsm:loss=scaled", "fast-ensemble", "boundary-descent:steps=10"]),
+        ("white_box", None, ["noise:draws=10", "fgsm:loss=scaled", "fast-ensemble", "boundary-descent:steps=7"]),
+        ("white_box", 40, ["noise:draws=10", "fgsm:loss=scaled", "fast-ensemble", "boundary-descent:steps=7"]),
         ("scores", None, ["noise:draws=10", "random-direction", "square"]),
         ("scores", 1000, ["noise:draws=10", "random-direction", "square:queries=997"]),
         ("scores", 4, ["noise:draws=10", "random-direction", "square:queries=1"]),

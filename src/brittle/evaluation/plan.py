@@ -22,7 +22,7 @@ DEFAULT_ATTACKS = (
     "noise:draws=10",
     "fgsm:loss=scaled",
     "fast-ensemble",
-    "boundary-descent:steps=10",
+    "boundary-descent:steps=7",
     "support-descent",
     "rotation-translation",
     "adef",
