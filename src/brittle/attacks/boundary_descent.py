@@ -36,7 +36,7 @@ GIVEN_UP = 0.3
 FARTHEST, DOUBTED = 0.25, 1.1
 """How far a step may lead: before the goal is first met, as a fraction of the largest change that the box allows, or
 twice as far as the image is; afterwards, before the boundary, in units of the smallest known change."""
-SHORTEST = 30
+SHORTEST = {1.0: 30, 2.0: 30, math.inf: 60}
 """Steps of the shortest run that is made by default."""
 SETTLES, LAST_PART, LAST_STRIDE = 5, 5, 0.3
 """With so many runs, one step in so many is left for a last one from the best point, of at most this first stride."""
@@ -77,7 +77,7 @@ class BoundaryDescent(Attack):
     Attributes:
         steps: backward passes in all.
         farther: fraction of the steps that the other search takes, in l2 with at least 200 steps; elsewhere none.
-        runs: how many runs the others are divided into; by default one for every 30 steps.
+        runs: how many runs the others are divided into; by default one for every 30 steps, in linf for every 60.
         spread: how far from the image the later runs begin: each value is moved by up to this fraction of the bounds'
             span, and back into the box.
         stride: the first fraction; by default 0.8, for l1 0.65.
@@ -113,9 +113,9 @@ class BoundaryDescent(Attack):
         far = int(self.farther * self.steps) if problem.threat.name == "l2" and self.steps >= FARTHER else 0
         if far:
             ALMA(steps=far, first_distance=0.5, smoothing=0.5).perturb(problem)
-        left = self.steps - far
-        last = left // LAST_PART if len(divided(left, SHORTEST, self.runs)) >= SETTLES else 0
-        for number, steps in enumerate(divided(left - last, SHORTEST, self.runs)):
+        left, shortest = self.steps - far, SHORTEST[problem.lp.p]
+        last = left // LAST_PART if len(divided(left, shortest, self.runs)) >= SETTLES else 0
+        for number, steps in enumerate(divided(left - last, shortest, self.runs)):
             _Run(self, steps, "far" if number else "clean").perturb(problem)
         if last:
             _Run(replace(self, stride=min(LAST_STRIDE, self.first(problem.lp.p))), last, "best").perturb(problem)

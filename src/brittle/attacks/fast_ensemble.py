@@ -26,7 +26,7 @@ class FastEnsemble(Attack):
     2. `APGD` with the targeted DLR loss towards the classes that are nearest by the linear model, one after the other
        (MALT, Melamed et al., NeurIPS 2024, arXiv:2407.02240): the first of them breaks what AutoAttack's nine targets
        by logits break, or nearly;
-    3. `BoundaryDescent`, which walks along the boundary where a climb is stuck;
+    3. `BoundaryDescent`, which walks along the boundary where a climb is stuck, from the image and from far away;
     4. `Square`, which needs no gradient, for networks whose gradients mislead.
 
     Others get APGD with the DLR loss, or with two classes a second run on the margin, in place of 2. Nothing is given
@@ -75,6 +75,5 @@ class FastEnsemble(Attack):
             second = APGD(self.steps, restarts=self.targets, loss=dlr_or_margin(classes, targeted=targeted))
         else:
             second = APGD(self.steps, targets=self.targets, order="near")
-        walk = BoundaryDescent(2 * self.steps, runs=1)
-        members = (APGD(EASY, loss="margin"), second, walk)
+        members = (APGD(EASY, loss="margin"), second, BoundaryDescent(2 * self.steps))
         return (*members, Square(self.queries)) if self.queries else members
