@@ -16,7 +16,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import sys
 import time
 import warnings
@@ -24,15 +23,14 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
 from benchmarks.front import NORMS
-from benchmarks.options import comparing, name_of
+from benchmarks.options import begun, comparing, name_of
+from benchmarks.peers import peer
+from benchmarks.portfolio import SEARCH
 
-OURS = {"l0": "support-descent", "l1": "boundary-descent", "l2": "boundary-descent", "linf": "boundary-descent"}
-"""Our one search for each norm."""
 RESERVED = 6
-"""Passes of ours besides the steps: of the clean image, between runs, and of what is returned."""
+"""Passes of ours besides those of the runs: looks at a new network, the clean image, and what is returned."""
 
 
 def arguments() -> argparse.Namespace:
@@ -48,13 +46,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure what is missing, and write the table."""
     options = arguments()
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    import torch
-
-    from benchmarks.minimum import subject
-
-    torch.set_num_threads(options.threads)
-    module, images, labels = subject(options.network, options.weights, options.data, options.images)
+    module, images, labels = begun(options)
     path = options.kept / f"attackbench-{name_of(options)}-{len(images)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -74,23 +66,14 @@ def main() -> int:
     return 0
 
 
-def judge() -> Any:
-    """Import `attackbench` with mocks for what it imports and nothing here uses."""
-    from benchmarks.peers import peer
-
-    for name in ("wandb", "torchvision", "torchvision.transforms", "torchvision.datasets"):
-        sys.modules.setdefault(name, MagicMock(spec=None))
-    peer("foolbox")
-    return peer("attackbench")
-
-
 def contenders(norm: str, budget: int) -> dict[str, Callable[..., Any]]:
     """Return who takes part, ours first: the peers of the other benchmarks, and the attacks that the judge brings."""
     from benchmarks.minimum import PEERS, own
 
     p = NORMS[norm]
-    ours = OURS[norm]
-    found = {f"brittle {ours}": _call(own(f"{ours}:steps=STEPS"), p, max(1, (budget - RESERVED) // 2))}
+    ours = SEARCH[norm]
+    steps = max(1, (budget - RESERVED) * 30 // 61)  # a run of 30 steps makes 61 passes: it looks at its last point, too
+    found = {f"brittle {ours}": _call(own(f"{ours}:steps=STEPS"), p, steps)}
     for name, entry in PEERS.items():
         if p in entry.norms and name != "adv-lib VFGA":  # it makes 95 forward passes in a step, and waits for the judge
             found[name] = _call(entry.call, p, budget // 2)
@@ -99,9 +82,7 @@ def contenders(norm: str, budget: int) -> dict[str, Callable[..., Any]]:
 
 def originals(norm: str, budget: int) -> dict[str, Callable[..., Any]]:
     """Return the authors' own code as the judge brings it, with its settings there and steps for the budget."""
-    judge()
-    from benchmarks.peers import peer
-
+    peer("foolbox")  # which FMN's and sigma-zero's authors build on
     configs, steps = peer("attackbench.attacks.original.configs"), budget // 2
     found: dict[str, Callable[..., Any]] = {
         "original FMN": configs.get_original_fmn(steps, 10 if norm == "linf" else 1, 0.05, norm)
@@ -131,7 +112,7 @@ def measured(module: Any, images: Any, labels: Any, attack: Any, norm: str, budg
     loader = DataLoader(TensorDataset(images, labels), batch_size=1)
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):  # it draws bars and warns at each step
         warnings.simplefilter("ignore")
-        said = judge().run_attack(
+        said = peer("attackbench").run_attack(
             module.requires_grad_(False), loader, attack, norm, device=torch.device("cpu"), query_budget=budget
         )
     names = ("num_forwards", "num_backwards", "box_failures", "batch_failures", "ori_success", "correct")
@@ -163,7 +144,7 @@ def _row(kept: dict[str, Any], norm: str, budget: str) -> list[str]:
     import numpy as np
 
     found = {key.split("/", 2)[2]: one for key, one in kept.items() if key.startswith(f"{norm}/{budget}/")}
-    scores = judge().compare_attacks_optimality([*found.values()], norm, [*found])["optimality_scores"]
+    scores = peer("attackbench").compare_attacks_optimality([*found.values()], norm, [*found])["optimality_scores"]
     ours = next(name for name in found if name.startswith("brittle"))
     best = max((name for name in found if name != ours), key=lambda name: scores[name])
     mine = found[ours]

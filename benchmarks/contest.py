@@ -17,8 +17,7 @@ import brittle
 from benchmarks.counting import Counted
 from benchmarks.judge import classes_of, judge, predicted
 from benchmarks.options import CLOCKS
-from benchmarks.peers import peer, wrapped_for_art
-from benchmarks.worker import seed
+from benchmarks.peers import peer, seed, wrapped_for_art
 
 INSIDE = 1 / 512
 """How far from black and white values are kept for those who cannot move them: half a grey level."""

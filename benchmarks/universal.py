@@ -63,8 +63,7 @@ def art(module: Any, images: Any, options: argparse.Namespace) -> Any:
     import torch
 
     from benchmarks.judge import classes_of
-    from benchmarks.peers import peer, wrapped_for_art
-    from benchmarks.worker import seed
+    from benchmarks.peers import peer, seed, wrapped_for_art
     from brittle.evaluation.spec import STEP, parse_attack
 
     inner: Any = parse_attack(STEP).attack

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import random
 import sys
 import time
 import warnings
@@ -13,13 +12,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.contenders import CONTENDERS, Call, Task
 from benchmarks.counting import Counted, Pass, replay
 from benchmarks.judge import Verdict, classes_of, judge, predicted
+from benchmarks.peers import seed
 from benchmarks.suites import Suite
 
 WARM = 80
@@ -137,13 +136,6 @@ def serve(connection: Connection, order: Order) -> None:
                 connection.send({"count": worker.count, "time": worker.time}[request]())
         except Exception as error:  # whatever a peer raises is shown in its row
             connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-def seed() -> None:
-    """Begin all random states anew; ART draws from NumPy's and Python's."""
-    torch.manual_seed(0)
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - the one that the peers draw from
 
 
 def _timed(work: Callable[[], object]) -> tuple[float, float]:
