@@ -15,7 +15,11 @@ PROGRAM := tests/benchmarks tests/docs tests/evaluation tests/foreign tests/heal
 # What every registered attack, threat and defence promises.
 CONTRACT := tests/contract
 
-.PHONY: changelog demo test test-contract test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights robust-weights clean
+# What checked shapes only make slow: every attack, every network or every pattern once more.
+ONCE := tests/core/test_refused_images.py tests/core/test_quantize.py tests/core/test_budget.py tests/core/test_polish.py \
+  tests/maths/test_total_variation.py
+
+.PHONY: changelog demo test test-all test-contract test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights robust-weights clean
 
 demo: $(VENV)/.ready        ## audit the built-in network on the built-in digits
 	$(BIN)/brittle demo
@@ -29,12 +33,15 @@ test-contract: $(VENV)/.ready  ## what every registered attack, threat and defen
 test-program: $(VENV)/.ready   ## the tests of the whole program: commands, checks, pages, studies, networks and files of others
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PROGRAM)
 
+test-all: $(VENV)/.ready    ## these three in one run, which is sooner at its end
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist worksteal
+
 cover: $(VENV)/.ready       ## all tests, with line coverage of src
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov=brittle --cov-report=term:skip-covered --cov-fail-under=98
 
 # Tests of the random states are left out: the checker of types draws from Python's own.
 test-shapes: $(VENV)/.ready ## the annotations of shapes and types, checked at run time where the mathematics is
-	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" --ignore tests/core/test_threads.py tests/maths tests/base tests/threats tests/classifiers tests/core tests/contract tests/attacks/test_jsma.py
+	BRITTLE_SHAPES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -k "not contract or fresh_forward" --ignore tests/core/test_threads.py $(addprefix --ignore ,$(ONCE)) tests/maths tests/base tests/threats tests/classifiers tests/core tests/contract tests/attacks/test_jsma.py
 
 shapes: test-shapes
 
@@ -79,11 +86,11 @@ robust-weights: $(VENV)/.ready  ## train the robust network of MNIST that comes 
 	$(BIN)/brittle train mnist-a --recipe madry-mnist-quick --data $(MNIST)/train.parquet --test $(MNIST)/test.parquet --out .cache/mnist-a --force
 	$(BIN)/python -c "from pathlib import Path; from brittle.training.weights import store_in_halves; store_in_halves(Path('.cache/mnist-a/weights.safetensors'), Path('src/brittle/models/weights/mnist-a-robust.safetensors'))"
 
-# torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
+# Compiled as it is imported, since most never is: pip would take a minute. torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
 	touch $@
 
 $(BENCH)/.ready: pyproject.toml constraints.txt benchmarks/requirements.txt
