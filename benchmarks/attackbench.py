@@ -29,8 +29,11 @@ from benchmarks.options import begun, comparing, name_of
 from benchmarks.peers import peer
 from benchmarks.portfolio import SEARCH
 
-RESERVED = 6
-"""Passes of ours besides those of the runs: looks at a new network, the clean image, and what is returned."""
+RESERVED = 7
+"""Passes of ours besides those of the runs: looks at a new network, the clean image, the classes that are next, and
+what is returned."""
+UNFIT = ("adv-lib VFGA", "foolbox Brendel-Bethge")
+"""Who takes no part: one makes 95 forward passes in a step, and waits for the judge; one begins at other images."""
 
 
 def arguments() -> argparse.Namespace:
@@ -75,7 +78,7 @@ def contenders(norm: str, budget: int) -> dict[str, Callable[..., Any]]:
     steps = max(1, (budget - RESERVED) * 30 // 61)  # a run of 30 steps makes 61 passes: it looks at its last point, too
     found = {f"brittle {ours}": _call(own(f"{ours}:steps=STEPS"), p, steps)}
     for name, entry in PEERS.items():
-        if p in entry.norms and name != "adv-lib VFGA":  # it makes 95 forward passes in a step, and waits for the judge
+        if p in entry.norms and name not in UNFIT:
             found[name] = _call(entry.call, p, budget // 2)
     return found | originals(norm, budget)
 

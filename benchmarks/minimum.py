@@ -87,6 +87,19 @@ def fab_targeted(targets: int) -> Search:
     return call
 
 
+def brendel_bethge(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
+    """foolbox's attack, from the nearest of the images that the network takes for another class.
+
+    Its own start, by noise, breaks few of these images, and it refuses to go on where one of them stands.
+    """
+    library, classes = peer("foolbox"), predicted(module, images)
+    kind = {0.0: "L0", 1.0: "L1", 2.0: "L2", INF: "Linfinity"}[p]
+    attack = getattr(library.attacks, f"{kind}BrendelBethgeAttack")(steps=budget)
+    apart = torch.cdist(images.flatten(1), images.flatten(1)).masked_fill(labels[:, None] == classes, INF)
+    model = library.PyTorchModel(module, bounds=(0, 1), device="cpu")
+    return attack(model, images, labels, epsilons=None, starting_points=images[apart.argmin(1)])[1]
+
+
 def trust_region(module: nn.Module, images: Tensor, labels: Tensor, p: float, budget: int) -> Tensor:
     """adv-lib's adaptive trust region; it differentiates nine classes to choose its target."""
     attack = peer("adv_lib.attacks.trust_region").tr
@@ -146,6 +159,7 @@ PEERS: dict[str, Entry] = {
     "adv-lib VFGA": Entry((0.0,), adv_lib("stochastic_sparse_attacks", "vfga", targeted=False), fixed=True),
     "foolbox FMN": Entry(ALL, foolbox("{p}FMNAttack")),
     "foolbox DDN": Entry((2.0,), foolbox("DDNAttack")),
+    "foolbox Brendel-Bethge": Entry(ALL, brendel_bethge),
     "foolbox EAD": Entry((1.0,), foolbox("EADAttack", binary_search_steps=1, initial_const=1.0, decision_rule="L1")),
 }
 """FAB N aims at the N likeliest classes in turn; ALMA A smooths with alpha = A, with its authors' first distances.

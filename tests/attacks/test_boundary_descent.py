@@ -94,19 +94,52 @@ def seen_by(classifier, attack, images, threat):
 def test_later_runs_begin_far_from_the_image():
     classifier, images = convolutional(classes=6), middle(24)
     once = run(BoundaryDescent(steps=15), classifier, images, threat=Lp(2))
-    often, seen = seen_by(classifier, BoundaryDescent(steps=60, runs=4, spread=0.3), images, Lp(2))
+    often, seen = seen_by(classifier, BoundaryDescent(steps=45, runs=3, spread=0.3), images, Lp(2))
     assert (often.size <= once.size * (1 + 1e-9)).all()
     assert (often.prediction != once.prediction).any()
-    starts = [seen[1 + 16 * number] - images for number in range(4)]  # after the clean images; a run looks at 16 points
+    starts = [seen[1 + 16 * number] - images for number in range(3)]  # after the clean images; a run looks at 16 points
     assert not starts[0].any()
     for start in starts[1:]:
         moved = start[(images > 0.3) & (images < 0.7)]  # where the box does not cut
         assert moved.abs().max() <= 0.3 * (1 + 1e-6)
         assert moved.std() == pytest.approx(0.3 / 3**0.5, rel=0.1)
     assert (starts[1] != starts[2]).all(1).any()
-    nowhere, seen = seen_by(classifier, BoundaryDescent(steps=60, runs=4, spread=0), images, Lp(2))
+    nowhere, seen = seen_by(classifier, BoundaryDescent(steps=45, runs=3, spread=0), images, Lp(2))
     assert torch.equal(seen[17], images)
     assert (nowhere.size <= once.size * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("p", "runs"), [(math.inf, 3), (2, 4)])
+def test_every_second_run_goes_from_the_image_to_the_class_that_is_next(p, runs):
+    classifier, images = affine(classes=6), middle(24)
+    clean = classifier.logits(images)
+    once, _ = seen_by(classifier, BoundaryDescent(steps=15), images, Lp(p))
+    often, seen = seen_by(classifier, BoundaryDescent(steps=15 * runs, runs=runs), images, Lp(p))
+    assert (often.backward == 15 * runs).all()
+    assert (often.size <= once.size * (1 + 1e-9)).all()
+    assert torch.equal(seen[18], images), "after the clean images, 16 points of the first run, and a look at its best"
+    assert not torch.equal(seen[34], images), "the third one begins far away"
+    order = (
+        classifier.logits(seen[17]).scatter(1, clean.argmax(1, keepdim=True), -torch.inf).argsort(1, descending=True)
+    )
+    reached = torch.stack([classifier.logits(points) for points in seen[19:34]])
+    lead = reached.gather(2, order[None, :, 1:2].expand(15, -1, -1)) - reached.gather(
+        2, clean.argmax(1)[None, :, None].expand(15, -1, -1)
+    )
+    assert (lead[-5:, :, 0].abs().amax(0) < 1e-2 * (clean.amax(1) - clean.gather(1, order[:, 1:2])[:, 0])).all()
+    if runs == 4:
+        assert torch.equal(seen[50], images)
+
+
+@pytest.mark.parametrize("change", [{"goal": Targeted(torch.arange(24) % 3)}, {"classes": 2}])
+def test_where_there_is_no_other_class_later_runs_begin_far_away(change):
+    classes, goal = change.get("classes", 6), change.get("goal")
+    classifier, images = affine(classes=classes), middle(24)
+    seen = []
+    handle = classifier.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    run(BoundaryDescent(steps=30, runs=2), classifier, images, threat=Lp(math.inf), goal=goal)
+    handle.remove()
+    assert not any(torch.equal(points, images) for points in seen[2:] if len(points) == len(images))
 
 
 @pytest.mark.parametrize("p", [1, math.inf])
@@ -120,7 +153,7 @@ def test_a_search_of_many_runs_ends_at_the_best_point(p):
     best = torch.stack([torch.where(ok, size, torch.inf) for ok, size in zip(met, before, strict=True)]).min(0).values
     torch.testing.assert_close((seen[last] - images).flatten(1).norm(p, 1), best)
     _, seen = seen_by(classifier, BoundaryDescent(steps=50, runs=4), images, Lp(p))
-    assert len(seen) == 1 + 50 + 4 + 1
+    assert len(seen) == 1 + 50 + 4 + 1 + (p == math.inf), "and a look for the order of the classes"
 
 
 def test_a_long_search_looks_farther_first_at_no_more_backward_passes(monkeypatch):

@@ -1,6 +1,7 @@
 """The probe: several points per image, parts, gradients, sweeps, and passes that an independent hook confirms."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -250,12 +251,32 @@ def test_where_the_smallest_is_wanted_a_margin_that_rounding_may_undo_does_not_c
     """Float32 logits of 100 round by 8e-6; another batch may turn a lead of one or two such units around."""
     images = torch.full((1, 1, 1, 2), 0.4)
     classifier = Classifier(Ahead())
-    record, streams = Record(threat.zero(images)), Streams(0, torch.arange(1), images.dtype)
-    clean = classifier.logits(images).detach()
-    goal = Untargeted(torch.tensor([0]))
-    problem = Problem(classifier, images, clean, goal, threat, torch.arange(1), record, streams, 10)
-    for lead, wanted in ((1e-5, counts), (1e-3, True)):
-        points = images.clone()
-        points[0, 0, 0, 0] = 0.5 + lead
-        assert bool(problem.probe(points).met) == bool(problem.solved) == wanted
-    assert bool(problem.probe(images + torch.tensor([0.1 + 1e-5, 0.0]), graph=False).met), "a class is all that it sees"
+    ids, clean, goal = torch.arange(1), classifier.logits(images).detach(), Untargeted(torch.tensor([0]))
+    for doubts, graph in ((True, True), (True, False), (False, False)):
+        record, streams = Record(threat.zero(images), doubts=doubts), Streams(0, ids, images.dtype)
+        problem = Problem(classifier, images, clean, goal, threat, ids, record, streams, 10)
+        for lead, wanted in ((1e-5, counts or not doubts), (1e-3, True)):
+            points = images.clone()
+            points[0, 0, 0, 0] = 0.5 + lead
+            assert bool(problem.probe(points, graph=graph).met) == bool(problem.solved) == wanted
+
+
+@dataclass(frozen=True)
+class AtOnce(Attack):
+    """Shows the network one point, whose lead is a single unit in the last place."""
+
+    def perturb(self, problem):
+        problem.probe(problem.images + torch.tensor([0.1 + 1e-5, 0.0]), graph=False)
+
+
+@dataclass(frozen=True)
+class ByClass(AtOnce):
+    """Goes by the class alone."""
+
+    gradients: ClassVar[bool] = False
+
+
+@pytest.mark.parametrize("attack", [AtOnce(), ByClass()])
+def test_a_search_by_the_class_alone_is_not_told_of_margins(attack):
+    result = run(attack, Classifier(Ahead()), torch.full((1, 1, 1, 2), 0.4), threat=Lp(2))
+    assert bool(result.success) != attack.gradients

@@ -115,7 +115,7 @@ class Problem(Rows):
                 ask, asked, rows = owners._charged(shown)
                 seen = owners._seen(shown, ask(asked), rows)
             logits = seen.logits
-            met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None, doubted=keeps)
+            met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
         return Probe(owners, points, logits, met, None, seen if keeps else None)
 
     def look(self, points: Images) -> Graph:
@@ -188,12 +188,8 @@ class Problem(Rows):
         affordable: Tensor | None,
         *,
         distinct: bool,
-        doubted: bool,
     ) -> Mask:
-        """Judge points by their logits and offer them to the record; return which meet the goal within the threat.
-
-        Attacks that go by the class alone ask without a way back; they are not told of margins that they cannot see.
-        """
+        """Judge points by their logits and offer them to the record; return which meet the goal within the threat."""
         size = self.threat.size(self.images, proposed)
         allowed = self.threat.allows(size, self.classifier.bounds.span)
         margin = self.goal.margin(logits)
@@ -204,7 +200,7 @@ class Problem(Rows):
         met = self.goal.met(logits)
         if not met.is_cpu or bool(met.any()):  # to look costs no synchronisation there
             met = met & allowed & torch.isfinite(margin)
-            if doubted and not (self.threat.bounded or grain_of(self.classifier.module)):
+            if self.record.doubts and not (self.threat.bounded or grain_of(self.classifier.module)):
                 unit = torch.finfo(logits.dtype).eps * logits.abs().amax(1)
                 met = met & (margin >= self.goal.confidence + UNCERTAIN * unit)
         if not allowed.is_cpu or not bool(allowed.all()):

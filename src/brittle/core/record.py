@@ -24,6 +24,8 @@ class Record:
         budget: most passes (forward plus backward) of an image, after which its points are no longer looked at; none by
             default.
         trace: keep the margin of every point looked at.
+        doubts: whether a search for the smallest change sees margins, and is to win by more than their rounding. One
+            that goes by the class alone is not told of what it cannot see.
 
     Attributes:
         best: (n, d, h, w).
@@ -33,8 +35,9 @@ class Record:
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
     """
 
-    def __init__(self, nothing: Points, *, budget: int | None = None, trace: bool = False):
+    def __init__(self, nothing: Points, *, budget: int | None = None, trace: bool = False, doubts: bool = True):
         n = len(nothing)
+        self.doubts = doubts
         self.best = nothing.clone()
         self.size = nothing.new_full((n,), torch.inf)
         self._margin = nothing.new_full((n,), -torch.inf)

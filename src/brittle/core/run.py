@@ -14,7 +14,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
-from brittle.core.attack import Attack, nothing_returned, telling_whose
+from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gradients
 from brittle.core.clean import Clean
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import Job, Options, job_of
@@ -135,7 +135,8 @@ def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> 
     streams = Streams(asked.seed, job.ids[rows].to(classifier.device), x.dtype)
     clean = Clean.of(job, rows, x, streams)
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
-    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace)
+    doubts = uses_gradients(asked.attack)
+    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace, doubts=doubts)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if eot_samples == 1 else 1 + eot_samples)
     already = clean.goal.met(clean.judged(clean.outputs))
