@@ -78,7 +78,9 @@ def test_it_finds_less_than_deepfool_where_boundaries_bend(p):
 def test_steps_are_backward_passes_and_runs_cost_little_more():
     result = run(BoundaryDescent(steps=25, runs=2), convolutional(), middle(), threat=Lp(2))
     assert (result.backward == 25).all()
-    assert (result.forward == 25 + 2 + 2).all()  # the last point of each run, clean and verified
+    assert (
+        result.forward == 25 + 2 + 3
+    ).all()  # the last point of each run, the classes that are next, clean, verified
     assert (result.iterations == 25).all()
 
 
@@ -91,13 +93,14 @@ def seen_by(classifier, attack, images, threat):
     return result, seen
 
 
-def test_later_runs_begin_far_from_the_image():
+def test_later_runs_begin_far_from_the_image(monkeypatch):
+    monkeypatch.setattr(boundary_descent, "REMOTE", math.inf)
     classifier, images = convolutional(classes=6), middle(24)
     once = run(BoundaryDescent(steps=15), classifier, images, threat=Lp(2))
     often, seen = seen_by(classifier, BoundaryDescent(steps=45, runs=3, spread=0.3), images, Lp(2))
     assert (often.size <= once.size * (1 + 1e-9)).all()
     assert (often.prediction != once.prediction).any()
-    starts = [seen[1 + 16 * number] - images for number in range(3)]  # after the clean images; a run looks at 16 points
+    starts = [seen[1 + 16 * number + (number > 0)] - images for number in range(3)]  # a run looks at 16 points
     assert not starts[0].any()
     for start in starts[1:]:
         moved = start[(images > 0.3) & (images < 0.7)]  # where the box does not cut
@@ -105,30 +108,32 @@ def test_later_runs_begin_far_from_the_image():
         assert moved.std() == pytest.approx(0.3 / 3**0.5, rel=0.1)
     assert (starts[1] != starts[2]).all(1).any()
     nowhere, seen = seen_by(classifier, BoundaryDescent(steps=45, runs=3, spread=0), images, Lp(2))
-    assert torch.equal(seen[17], images)
+    assert torch.equal(seen[18], images)
     assert (nowhere.size <= once.size * (1 + 1e-9)).all()
 
 
-@pytest.mark.parametrize(("p", "runs"), [(math.inf, 3), (2, 4)])
-def test_every_second_run_goes_from_the_image_to_the_class_that_is_next(p, runs):
+@pytest.mark.parametrize(("p", "remote", "classes"), [(math.inf, 20, 1), (2, 0, 2), (2, math.inf, 0)])
+def test_later_runs_go_from_the_image_to_the_classes_that_are_next(p, remote, classes, monkeypatch):
+    """In linf every second one; in l2 where a far start would be too far."""
+    monkeypatch.setattr(boundary_descent, "REMOTE", remote)
     classifier, images = affine(classes=6), middle(24)
     clean = classifier.logits(images)
+    labels = clean.argmax(1, keepdim=True)
     once, _ = seen_by(classifier, BoundaryDescent(steps=15), images, Lp(p))
-    often, seen = seen_by(classifier, BoundaryDescent(steps=15 * runs, runs=runs), images, Lp(p))
-    assert (often.backward == 15 * runs).all()
+    often, seen = seen_by(classifier, BoundaryDescent(steps=45, runs=3), images, Lp(p))
+    assert (often.backward == 45).all()
     assert (often.size <= once.size * (1 + 1e-9)).all()
-    assert torch.equal(seen[18], images), "after the clean images, 16 points of the first run, and a look at its best"
-    assert not torch.equal(seen[34], images), "the third one begins far away"
-    order = (
-        classifier.logits(seen[17]).scatter(1, clean.argmax(1, keepdim=True), -torch.inf).argsort(1, descending=True)
-    )
-    reached = torch.stack([classifier.logits(points) for points in seen[19:34]])
-    lead = reached.gather(2, order[None, :, 1:2].expand(15, -1, -1)) - reached.gather(
-        2, clean.argmax(1)[None, :, None].expand(15, -1, -1)
-    )
-    assert (lead[-5:, :, 0].abs().amax(0) < 1e-2 * (clean.amax(1) - clean.gather(1, order[:, 1:2])[:, 0])).all()
-    if runs == 4:
-        assert torch.equal(seen[50], images)
+    order = classifier.logits(seen[17]).scatter(1, labels, -torch.inf).argsort(1, descending=True)
+    for number in (1, 2):
+        begun = 2 + 16 * number  # after the clean images, 16 points of each run, and a look at the best ones
+        assert torch.equal(seen[begun], images) == (number <= classes)
+        if number <= classes:
+            aim, points = order[:, number : number + 1], seen[begun + 15]
+            lead, before = (
+                (logits.gather(1, aim) - logits.gather(1, labels)).abs()
+                for logits in (classifier.logits(points), clean)
+            )
+            assert (lead < 1e-2 * before).all(), "it ends at the boundary to that class"
 
 
 @pytest.mark.parametrize("change", [{"goal": Targeted(torch.arange(24) % 3)}, {"classes": 2}])

@@ -25,7 +25,7 @@ CHOSEN: dict[str, dict[str, object]] = {
         "LAST": 1 / 40, "NUDGE": 1e-6, "REACH": 16.0, "LEAST": 1e-4, "MOST": 0.5,
         "FARTHER": 200, "GIVEN_UP": 0.3, "FARTHEST": 0.25, "DOUBTED": 1.1,
         "SHORTEST": {1.0: 30, 2.0: 30, math.inf: 48},
-        "CLASSES_FROM": {1.0: math.inf, 2.0: 4, math.inf: 2}, "SETTLES": 5, "LAST_PART": 5, "LAST_STRIDE": 0.3,
+        "REMOTE": 20.0, "SETTLES": 5, "LAST_PART": 5, "LAST_STRIDE": 0.3,
     },
     "carlini_wagner_linf": {"SLACK": 1e-4, "FELT": 0.1},
     "hop_skip_jump": {"HALVINGS": 30},

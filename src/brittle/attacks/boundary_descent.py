@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,8 +38,8 @@ FARTHEST, DOUBTED = 0.25, 1.1
 twice as far as the image is; afterwards, before the boundary, in units of the smallest known change."""
 SHORTEST = {1.0: 30, 2.0: 30, math.inf: 48}
 """Steps of the shortest run that is made by default."""
-CLASSES_FROM = {1.0: math.inf, 2.0: 4, math.inf: 2}
-"""With so many runs every second one goes from the clean image towards another class."""
+REMOTE = 20.0
+"""In l2 a far start that is more than so many times as far as the known change gives way to another class."""
 SETTLES, LAST_PART, LAST_STRIDE = 5, 5, 0.3
 """With so many runs, one step in so many is left for a last one from the best point, of at most this first stride."""
 
@@ -65,10 +65,11 @@ class BoundaryDescent(Attack):
     near pull before one of them decides; the overshoot beyond the linearised boundary is adapted to each image; and a
     long search is several runs, since a walk soon stands in the smallest change of its surroundings. The later ones
     begin at a random point far from the image, or go from the clean image towards the classes that are next at the best
-    point of the first: in linf, and in l2 with 4 runs or more, these take turns, the class first; otherwise all begin
-    far away. Far starts find more on robust networks, above all in l1, and other classes on plain ones. With 5 runs or
-    more, a fifth of the steps goes into a last one that begins at the best point and moves less. In l1 an entry may
-    move no farther than a reach, which grows while the linear model holds.
+    point of the first. Far starts find more on robust networks, other classes on plain ones: in l1 all begin far away,
+    in linf they take turns, the class first, and in l2 a class is gone to where a far start would be more than `REMOTE`
+    times as far as the known change. With 5 runs or more, a fifth of the steps goes into a last one that begins at the
+    best point and moves less. In l1 an entry may move no farther than a reach, which grows while the linear model
+    holds.
 
     A search in l2 of at least 200 steps leaves half of them to an augmented Lagrangian (`ALMA`, in its authors' fast
     setting and with a longer first step) before all this, which goes far into the other classes and comes to parts of
@@ -116,24 +117,42 @@ class BoundaryDescent(Attack):
         far = int(self.farther * self.steps) if problem.threat.name == "l2" and self.steps >= FARTHER else 0
         if far:
             ALMA(steps=far, first_distance=0.5, smoothing=0.5).perturb(problem)
-        p, left, order = problem.lp.p, self.steps - far, None
+        p, left = problem.lp.p, self.steps - far
         last = left // LAST_PART if len(divided(left, SHORTEST[p], self.runs)) >= SETTLES else 0
         lengths = divided(left - last, SHORTEST[p], self.runs)
-        classes = 0 if problem.goal.targeted or len(lengths) < CLASSES_FROM[p] else problem.clean.shape[1] - 2
+        images, none = problem.images, torch.full_like(problem.ids, -1)
+        tried, order = none + 1, torch.empty(0)
         for number, steps in enumerate(lengths):
-            aim = None
-            if number % 2 and number // 2 < classes:
-                order = self._order(problem) if order is None else order
-                aim = order[:, number // 2]
-            _Run(self, steps, "far" if number and aim is None else "clean", aim).perturb(problem)
+            if number == 1:
+                order = self._order(problem)
+            begin, aim = self._later(problem, order, tried, number) if number else (images, none)
+            tried += aim >= 0
+            _Run(self, steps, begin, aim).perturb(problem)
         if last:
-            _Run(replace(self, stride=min(LAST_STRIDE, self.first(p))), last, "best").perturb(problem)
+            settling = replace(self, stride=min(LAST_STRIDE, self.first(p)))
+            _Run(settling, last, problem.record.best[problem.ids], none).perturb(problem)
 
     def _order(self, problem: Problem) -> Tensor:
         """Return the classes in the order of their logits at the best points, but for the label and the first."""
+        if problem.goal.targeted or problem.clean.shape[1] < 3 or problem.threat.name == "l1":
+            return problem.ids.new_empty(len(problem), 0)
         logits = problem.probe(problem.record.best[problem.ids], graph=False).logits
         nearest = others(problem.goal.distinct(logits), problem.goal.labels)
         return nearest.sort(dim=1, descending=True, stable=True).indices[:, 1:-1]
+
+    def _later(self, problem: Problem, order: Tensor, tried: Tensor, number: int) -> tuple[Images, Tensor]:
+        """Return where a later run begins, and the class it goes to, -1 for the nearest: far away, or a class."""
+        images = problem.images
+        begin = far_away(problem, self.spread)
+        towards = tried < order.shape[1]
+        if problem.threat.name == "linf":
+            towards = towards & bool(number % 2)
+        else:
+            towards = towards & (problem.threat.size(images, begin) > REMOTE * problem.record.size[problem.ids])
+        if not bool(towards.any()):
+            return begin, torch.full_like(tried, -1)
+        aim = order.gather(1, tried.clamp_max(order.shape[1] - 1)[:, None])[:, 0]
+        return torch.where(column(towards, images), images, begin), aim.where(towards, -1)
 
     def first(self, p: float) -> float:
         """Return the first fraction of the way that a walk takes."""
@@ -165,8 +184,8 @@ class _Run(Stepwise[BoundaryDescentState]):
     stops: ClassVar[bool] = False
     settings: BoundaryDescent
     steps: int
-    begin: Literal["clean", "far", "best"]
-    towards: Tensor | None = None
+    begin: Images
+    aim: Tensor
 
     def length(self, problem: Problem) -> int:
         """The steps given."""
@@ -179,16 +198,13 @@ class _Run(Stepwise[BoundaryDescentState]):
     def start(self, problem: Problem) -> BoundaryDescentState:
         """Begin where the run begins."""
         images, number = problem.images, problem.images.new_zeros(len(problem))
-        change = torch.zeros_like(images)
-        if self.begin == "far":
-            change = far_away(problem, self.settings.spread) - images
-        elif self.begin == "best":
-            change = problem.record.best[problem.ids] - images
+        change = self.begin - images
         done = torch.zeros(len(problem), dtype=torch.int64, device=images.device)
-        aim = done - 1 if self.towards is None else self.towards
         heat = self.settings.smoothing * problem.goal.margin(problem.clean).abs()
         overshoot, reach, average = number + self.settings.overshoot, number + math.inf, torch.zeros_like(images)
-        return BoundaryDescentState(images + change, change, average, overshoot, reach, done.bool(), heat, aim, done)
+        return BoundaryDescentState(
+            images + change, change, average, overshoot, reach, done.bool(), heat, self.aim, done
+        )
 
     def step(self, problem: Problem, state: BoundaryDescentState, probe: Probe) -> BoundaryDescentState:
         """Go to the linearised boundary, or along it once it was crossed."""
@@ -217,16 +233,21 @@ class _Run(Stepwise[BoundaryDescentState]):
     ) -> tuple[PerImage, Images]:
         """Return the margin of the boundary that is followed, and the gradient of its smooth form."""
         goal, heat = problem.goal, state.heat * fraction
-        if self.towards is not None:
-
-            def gap(logits: Tensor) -> PerImage:
-                return (logits.gather(1, state.aim[:, None]) - logits.gather(1, goal.labels[:, None]))[:, 0]
-
-            return gap(probe.logits) - goal.confidence, probe.gradient(gap)
         sign = 1 if goal.targeted else -1
-        return goal.margin(probe.logits) - goal.confidence, probe.gradient(
-            lambda logits: sign * smooth_margin(goal.distinct(logits), goal.labels, heat)
-        )
+        margin, aimed = goal.margin(probe.logits), state.aim >= 0
+
+        def smooth(logits: Tensor) -> PerImage:
+            return sign * smooth_margin(goal.distinct(logits), goal.labels, heat)
+
+        if not bool(aimed.any()):
+            return margin - goal.confidence, probe.gradient(smooth)
+
+        def gap(logits: Tensor) -> PerImage:
+            pair = logits.gather(1, torch.stack([state.aim.clamp_min(0), goal.labels], 1))
+            return pair[:, 0] - pair[:, 1]
+
+        margin = torch.where(aimed, gap(probe.logits), margin) - goal.confidence
+        return margin, probe.gradient(lambda logits: torch.where(aimed, gap(logits), smooth(logits)))
 
     def _adapted(
         self, problem: Problem, state: BoundaryDescentState, probe: Probe, margin: PerImage, gradient: Images
