@@ -32,8 +32,6 @@ from benchmarks.portfolio import SEARCH
 RESERVED = 7
 """Passes of ours besides those of the runs: looks at a new network, the clean image, the classes that are next, and
 what is returned."""
-UNFIT = ("adv-lib VFGA", "foolbox Brendel-Bethge")
-"""Who takes no part: one makes 95 forward passes in a step, and waits for the judge; one begins at other images."""
 
 
 def arguments() -> argparse.Namespace:
@@ -70,15 +68,19 @@ def main() -> int:
 
 
 def contenders(norm: str, budget: int) -> dict[str, Callable[..., Any]]:
-    """Return who takes part, ours first: the peers of the other benchmarks, and the attacks that the judge brings."""
-    from benchmarks.minimum import PEERS, own
+    """Return who takes part, ours first: the peers of the other benchmarks, and the attacks that the judge brings.
+
+    Of the peers those that take a budget: others never end on what the judge answers beyond it. Brendel-Bethge, which
+    begins at other images of the batch, is left out.
+    """
+    from benchmarks.minimum import PEERS, brendel_bethge, own
 
     p = NORMS[norm]
     ours = SEARCH[norm]
     steps = max(1, (budget - RESERVED) * 30 // 61)  # a run of 30 steps makes 61 passes: it looks at its last point, too
     found = {f"brittle {ours}": _call(own(f"{ours}:steps=STEPS"), p, steps)}
     for name, entry in PEERS.items():
-        if p in entry.norms and name not in UNFIT:
+        if p in entry.norms and not entry.fixed and entry.call is not brendel_bethge:
             found[name] = _call(entry.call, p, budget // 2)
     return found | originals(norm, budget)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.counting import Counted
 from benchmarks.judge import classes_of, judge, predicted
-from benchmarks.peers import peer
+from benchmarks.peers import peer, seed
 
 INF = math.inf
 BATCH = 256
@@ -197,7 +197,7 @@ def once(entry: Entry, module: nn.Module, images: Tensor, labels: Tensor, p: flo
     """Attack once, count the passes and judge what comes back in fresh forward passes."""
     counted = Counted(copy.deepcopy(module) if not hasattr(module, "graph") else module)
     counted.requires_grad_(False)
-    torch.manual_seed(0)
+    seed()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         moved = entry.call(counted, images.clone(), labels.clone(), p, budget).detach()
