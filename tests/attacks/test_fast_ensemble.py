@@ -104,12 +104,13 @@ def replace_module(classifier, wrapper):
 
 
 def test_members_can_be_left_out_and_are_checked():
-    names = [type(one).__name__ for one in FastEnsemble(queries=0).members(10)]
+    names = [type(one).__name__ for one in FastEnsemble(queries=0).members("l2", 10)]
     assert names == ["APGD", "APGD", "BoundaryDescent"]
-    assert FastEnsemble().members(10)[1] == APGD(50, targets=3, order="near")
-    assert FastEnsemble().members(3)[1] == APGD(50, restarts=3, loss="dlr")
-    assert FastEnsemble().members(2)[1] == replace(APGD(50, restarts=3), loss="margin")
-    assert FastEnsemble().members(10, targeted=True)[1].loss == "dlr"
+    assert [FastEnsemble().members(norm, 10)[2].runs for norm in NORMS] == [1, None, None]
+    assert FastEnsemble().members("linf", 10)[1] == APGD(50, targets=3, order="near")
+    assert FastEnsemble().members("linf", 3)[1] == APGD(50, restarts=3, loss="dlr")
+    assert FastEnsemble().members("linf", 2)[1] == replace(APGD(50, restarts=3), loss="margin")
+    assert FastEnsemble().members("linf", 10, targeted=True)[1].loss == "dlr"
     for name in ("steps", "targets"):
         with pytest.raises(InputError, match=name):
             FastEnsemble(**{name: 0})

@@ -26,7 +26,8 @@ class FastEnsemble(Attack):
     2. `APGD` with the targeted DLR loss towards the classes that are nearest by the linear model, one after the other
        (MALT, Melamed et al., NeurIPS 2024, arXiv:2407.02240): the first of them breaks what AutoAttack's nine targets
        by logits break, or nearly;
-    3. `BoundaryDescent`, which walks along the boundary where a climb is stuck, from the image and from far away;
+    3. `BoundaryDescent`, which walks along the boundary where a climb is stuck: in linf once, from the image, in l2 and
+       l1 also from far away;
     4. `Square`, which needs no gradient, for networks whose gradients mislead.
 
     Others get APGD with the DLR loss, or with two classes a second run on the margin, in place of 2. Nothing is given
@@ -38,7 +39,7 @@ class FastEnsemble(Attack):
         queries: of Square; 0 leaves it out.
 
     Example:
-        >>> [type(member).__name__ for member in FastEnsemble().members(classes=10)]
+        >>> [type(member).__name__ for member in FastEnsemble().members("linf", classes=10)]
         ['APGD', 'APGD', 'BoundaryDescent', 'Square']
     """
 
@@ -58,16 +59,18 @@ class FastEnsemble(Attack):
 
     def perturb(self, problem: Problem) -> None:
         """Run the members on the survivors of those before."""
-        Cascade(self.members(problem.clean.shape[1], targeted=problem.goal.targeted)).perturb(problem)
+        norm, targeted = problem.threat.name, problem.goal.targeted
+        Cascade(self.members(norm, problem.clean.shape[1], targeted=targeted)).perturb(problem)
 
     def parts(self) -> list[Attack]:
         """Return the members for many classes."""
-        return list(self.members(fewest_classes(targeted=True)))
+        return list(self.members("linf", fewest_classes(targeted=True)))
 
-    def members(self, classes: int, *, targeted: bool = False) -> tuple[Attack, ...]:
+    def members(self, norm: str, classes: int, *, targeted: bool = False) -> tuple[Attack, ...]:
         """Return the attacks in their order.
 
         Args:
+            norm: name of the threat; in linf one long walk breaks more than two short ones.
             classes: of the network.
             targeted: the goal names its own target.
         """
@@ -75,5 +78,9 @@ class FastEnsemble(Attack):
             second = APGD(self.steps, restarts=self.targets, loss=dlr_or_margin(classes, targeted=targeted))
         else:
             second = APGD(self.steps, targets=self.targets, order="near")
-        members = (APGD(EASY, loss="margin"), second, BoundaryDescent(2 * self.steps))
+        members = (
+            APGD(EASY, loss="margin"),
+            second,
+            BoundaryDescent(2 * self.steps, runs=1 if norm == "linf" else None),
+        )
         return (*members, Square(self.queries)) if self.queries else members
