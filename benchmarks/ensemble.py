@@ -160,7 +160,7 @@ def alone(module: Any, images: Any, labels: Any, options: Any) -> str:
     lines = ["", "| brittle's member, alone | broken | broken by it and not by the ensemble |", "| --- | ---: | ---: |"]
     for ensemble, members in (
         (brittle.AutoAttack(), brittle.AutoAttack().members(options.norm, classes)),
-        (brittle.FastEnsemble(), brittle.FastEnsemble().members(classes)),
+        (brittle.FastEnsemble(), brittle.FastEnsemble().members(options.norm, classes)),
     ):
         whole = attacked(ensemble, module, images, labels, options).success
         lines.append(f"| **{type(ensemble).__name__}** | {int(whole.sum())} | |")

@@ -147,6 +147,17 @@ def test_where_there_is_no_other_class_later_runs_begin_far_away(change):
     assert not any(torch.equal(points, images) for points in seen[2:] if len(points) == len(images))
 
 
+@pytest.mark.parametrize("p", NORMS)
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_scale_of_the_logits_does_not_matter(p, scale):
+    classifier, images, times = convolutional(classes=6), middle(12), nn.Linear(6, 6, bias=False).double()
+    with torch.no_grad():
+        times.weight.copy_(scale * torch.eye(6))
+    other = Classifier(nn.Sequential(classifier.module, times).eval())
+    usual, scaled = (run(BoundaryDescent(20), one, images, threat=Lp(p)) for one in (classifier, other))
+    torch.testing.assert_close(scaled.size, usual.size, rtol=1e-3, atol=0)
+
+
 @pytest.mark.parametrize("p", [1, math.inf])
 def test_a_search_of_many_runs_ends_at_the_best_point(p):
     classifier, images = convolutional(classes=6), middle(8)

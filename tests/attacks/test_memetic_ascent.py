@@ -59,7 +59,27 @@ def test_a_broken_image_leaves(norm):
     radius = {"linf": 1.0, "l2": 12**0.5, "l1": 12.0}[norm]
     result = run(MemeticAscent(population=2, steps=5), affine(), middle(5), threat=Lp(norm, radius))
     assert result.success.all()
-    assert (result.backward <= 5 * 2 * 5).all()
+    assert (result.backward < 2 * 5).all(), "within its first climb"
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_of_all_points_seen_the_smallest_that_breaks_is_returned(norm):
+    """An audit's health check looks for such points on the path."""
+    classifier, images, seen = convolutional(classes=4), middle(6), []
+    threat = Lp(norm, {"linf": 0.03, "l2": 0.09, "l1": 0.3}[norm])
+    labels = classifier.logits(images).argmax(1)
+    hook = classifier.module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    for place in range(6):
+        seen.clear()
+        one, label = images[place : place + 1], labels[place]
+        result = run(MemeticAscent(population=5, generations=2, steps=10), classifier, one, threat=threat)
+        shown = torch.cat(seen)
+        size, wrong = threat.size(one.expand_as(shown), shown), classifier.logits(shown).argmax(1) != label
+        allowed = wrong & threat.allows(size, 1.0)
+        assert bool(allowed.any()) == bool(result.success)
+        if bool(result.success):
+            assert float(result.size) <= float(size[allowed].min()) * (1 + 1e-9)
+    hook.remove()
 
 
 class Rugged(nn.Module):

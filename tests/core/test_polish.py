@@ -86,6 +86,23 @@ def test_small_networks_come_to_the_truth(norm):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_logits_near_0_round_as_the_sums_that_they_are_of(norm):
+    """One output for two classes: at the boundary both logits are 0 and hide what they are made of."""
+    torch.manual_seed(4)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 1))
+    seen = torch.rand(24, 1, 6, 6)
+    with torch.no_grad():
+        module[3].bias -= module(seen).median()
+    labels, classifier = (module(seen)[:, 0] > 0).long(), Classifier(module, binary=True)
+    attack = BoundaryDescent(15)
+    before, after = (run(one, classifier, seen, labels, threat=Lp(norm)) for one in (attack, Polish(attack)))
+    assert (after.success >= before.success).all()
+    for batch in (1, 5):
+        again = torch.cat([(module(part)[:, 0] > 0).long() for part in after.adversarial.split(batch)])
+        assert (again[after.success] != labels[after.success]).all()
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 def test_nothing_gets_larger_and_most_gets_smaller(norm):
     classifier, some = small(2), images()
     plain, fine = (run(one, classifier, some, threat=Lp(norm)) for one in (DeepFool(), Polish(DeepFool())))

@@ -128,25 +128,52 @@ class MemeticAscent(Attack):
         return torch.where(anew, self._drawn(problem), mixed)
 
     def _climbed(self, problem: Problem, begun: Tensor, first: float) -> tuple[Tensor, Tensor]:
-        """Climb from every point; return the largest margins on the ways (n, population), and where they were."""
+        """Climb from every point until its image is broken.
+
+        Returns:
+            The largest margins on the ways, (n, population), and where they were.
+        """
         n, population = begun.shape[:2]
-        owners = torch.arange(n, device=begun.device).repeat_interleave(population)
-        climbers, x = problem.rows(owners), begun.flatten(0, 1)
-        best, where, before = torch.full_like(x[:, 0, 0, 0], -torch.inf), x, x
+        best, where, x, before = (
+            begun.new_full((n, population), -torch.inf),
+            begun.clone(),
+            begun.clone(),
+            begun.clone(),
+        )
+        left = torch.arange(n, device=begun.device)
         for step in range(self.steps):
-            probe = climbers.unrecorded(x)
-            margin = climbers.goal.margin(probe.logits)
-            higher = margin > best
-            best, where = torch.where(higher, margin, best), torch.where(column(higher, x), x, where)
-            gradient = probe.gradient(climbers.goal.margin)
-            left = first * ((1 - step / self.steps) ** FALL + LAST)
-            reach = column(left * torch.as_tensor(climbers.threat.radius, dtype=x.dtype, device=x.device), x)
-            moved = self._within(climbers, x + reach * climbers.threat.steepest(gradient))
-            ahead = self._within(climbers, x + MOMENTUM * (moved - x) + (1 - MOMENTUM) * (x - before))
-            before, x = x, ahead
-        best, where = best.reshape(n, population), where.reshape(begun.shape)
-        problem.probe(_picked(where, best.argmax(1, keepdim=True))[:, 0], graph=False)
+            owners = left.repeat_interleave(population)
+            climbers, here = problem.rows(owners), x[left].flatten(0, 1)
+            probe = climbers.unrecorded(here)
+            margin = climbers.goal.margin(probe.logits).reshape(-1, population)
+            higher = margin > best[left]
+            best[left] = torch.where(higher, margin, best[left])
+            where[left] = torch.where(higher[:, :, None, None, None], x[left], where[left])
+            met = climbers.goal.met(probe.logits)
+            if bool(met.any()):
+                problem.probe(here[met], of=owners[met], graph=False)
+                going = ~met.reshape(-1, population).any(1)
+                left, rows = left[going], going.repeat_interleave(population).nonzero()[:, 0]
+                if not len(left):
+                    break
+                climbers, here, probe = climbers.rows(rows), here[rows], probe.rows(rows)
+            reach = self._reach(climbers, here, first * ((1 - step / self.steps) ** FALL + LAST))
+            moved = self._within(
+                climbers, here + reach * climbers.threat.steepest(probe.gradient(climbers.goal.margin))
+            )
+            ahead = MOMENTUM * (moved - here) + (1 - MOMENTUM) * (here - before[left].flatten(0, 1))
+            before[left] = x[left]
+            x[left] = self._within(climbers, here + ahead).unflatten(0, (-1, population))
+        if len(left):
+            some = problem.rows(left)
+            some.probe(_picked(where[left], best[left].argmax(1, keepdim=True))[:, 0], graph=False)
         return best, where
+
+    def _reach(self, problem: Problem, points: Images, fraction: float) -> Tensor:
+        """Return how far a step goes, like the points to be multiplied with."""
+        return column(
+            fraction * torch.as_tensor(problem.threat.radius, dtype=points.dtype, device=points.device), points
+        )
 
     def _within(self, problem: Problem, points: Images) -> Images:
         """Project on the ball, then on the box."""

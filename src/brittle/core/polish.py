@@ -85,7 +85,8 @@ class Polish(Attack):
         seen = sight_of(problem, problem.record.best[problem.ids])
         if seen is None:
             return
-        region, aim, reach = seen.region(), _aim(seen), problem.classifier.bounds.span
+        region, reach = seen.region(), problem.classifier.bounds.span
+        aim = _aim(region)
         for _ in range(self.programmes):
             change = _programme(region, aim, reach)
             if change is None:
@@ -109,10 +110,14 @@ class Polish(Attack):
                 reach = float(abs(change - region.change).max()) / 4
 
 
-def _aim(seen: Sight) -> float:
-    """Return how far beyond the boundary a change is to lead: twice as far as it must to count in any batch."""
-    logits, problem = seen.graph.logits, seen.problem
-    unit = torch.finfo(logits.dtype).eps * float(logits.abs().amax())
+def _aim(region: Region) -> float:
+    """Return how far beyond the boundary a change is to lead: twice as far as it must to count in any batch.
+
+    Logits near 0 may be small differences of large sums, which round as their terms do.
+    """
+    logits, problem, point = region.sight.graph.logits, region.sight.problem, region.sight.point
+    terms = float(abs(region.gradient) @ point.detach().flatten().double().abs().cpu().numpy())
+    unit = max(float(problem.unit(logits)), torch.finfo(logits.dtype).eps * terms)
     return (4 if problem.threat.bounded else 2 * UNCERTAIN) * unit + 2 * float(problem.noise(logits))
 
 

@@ -22,7 +22,7 @@ from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
 
 UNCERTAIN = 16
-"""Units in the last place of the largest logit by which a network may answer otherwise in another batch. Of many points
+"""Units in the last place (`Problem.unit`) by which a network may answer otherwise in another batch. Of many points
 the smallest is one that this may undo; where the smallest change is searched for, it takes more to count."""
 
 
@@ -80,6 +80,14 @@ class Problem(Rows):
     def noise(self, logits: Logits) -> PerImage | float:
         """Return by how much logits differ by rounding alone, of a network that calculates in halves; otherwise 0."""
         return grain * logits.abs().amax(1) if (grain := grain_of(self.classifier.module)) else 0.0
+
+    def unit(self, logits: Logits) -> PerImage:
+        """Return one unit in the last place of the largest logit of each image, here or where it is clean.
+
+        At the boundary of two classes both may be near 0, and round as the sums do that they are made of.
+        """
+        largest = torch.maximum(logits.abs().amax(1), self.clean.abs().amax(1))
+        return torch.finfo(logits.dtype).eps * largest
 
     @property
     def solved(self) -> Mask:
@@ -201,8 +209,7 @@ class Problem(Rows):
         if not met.is_cpu or bool(met.any()):  # to look costs no synchronisation there
             met = met & allowed & torch.isfinite(margin)
             if self.record.doubts and not (self.threat.bounded or grain_of(self.classifier.module)):
-                unit = torch.finfo(logits.dtype).eps * logits.abs().amax(1)
-                met = met & (margin >= self.goal.confidence + UNCERTAIN * unit)
+                met = met & (margin >= self.goal.confidence + UNCERTAIN * self.unit(logits))
         if not allowed.is_cpu or not bool(allowed.all()):
             size = size.where(allowed, torch.inf)
         self.record.offer(self.ids, proposed, size, met, margin, distinct=distinct)

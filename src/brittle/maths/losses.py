@@ -108,6 +108,7 @@ def smooth_margin(logits: Logits, labels: Labels, temperature: PerImage) -> PerI
         >>> smooth_margin(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([1]), torch.tensor([1e-6]))
         tensor([2.])
     """
-    heat = temperature.clamp_min(1e-6)
+    info = torch.finfo(logits.dtype)
+    heat = torch.maximum(temperature, (info.eps * logits.detach().abs().amax(1)).clamp_min(info.tiny))
     smooth = heat * torch.logsumexp(others(logits, labels) / heat[:, None], 1)
     return logits.gather(1, labels[:, None])[:, 0] - smooth
