@@ -20,7 +20,6 @@ OTHER = {
     "attacks/pdpgd.py": "the least ratio of two weights",
     "core/randomness.py": "a distance of logits",
     "maths/hyperplane.py": "a fraction of a rise",
-    "maths/losses.py": "a temperature",
     "physical/detection.py": "a slope of next to nothing",
     "pictures.py": "a step of a picture's scale",
     "studies/faults/planted.py": "a hyper-parameter",
