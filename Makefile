@@ -15,9 +15,8 @@ PROGRAM := tests/benchmarks tests/docs tests/evaluation tests/foreign tests/heal
 # What every registered attack, threat and defence promises.
 CONTRACT := tests/contract
 
-# What checked shapes only make slow: every attack, every network or every pattern once more.
-ONCE := tests/core/test_refused_images.py tests/core/test_quantize.py tests/core/test_budget.py tests/core/test_polish.py \
-  tests/maths/test_total_variation.py
+# What checked shapes only make slow: every attack on every refused image and within every budget.
+ONCE := tests/core/test_refused_images.py tests/core/test_budget.py
 
 .PHONY: changelog demo test test-all test-contract test-program test-shapes shapes test-oldest cover mutants check format hooks docs bench weights robust-weights clean
 
@@ -86,7 +85,8 @@ robust-weights: $(VENV)/.ready  ## train the robust network of MNIST that comes 
 	$(BIN)/brittle train mnist-a --recipe madry-mnist-quick --data $(MNIST)/train.parquet --test $(MNIST)/test.parquet --out .cache/mnist-a --force
 	$(BIN)/python -c "from pathlib import Path; from brittle.training.weights import store_in_halves; store_in_halves(Path('.cache/mnist-a/weights.safetensors'), Path('src/brittle/models/weights/mnist-a-robust.safetensors'))"
 
-# Compiled as it is imported, since most never is: pip would take a minute. torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
+# torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
+# Compiled as it is imported, since most of it never is: pip would take a minute for it.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt torch

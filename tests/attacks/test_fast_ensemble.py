@@ -81,8 +81,9 @@ def test_a_target_is_aimed_at():
     assert torch.equal(result.prediction, goal.labels)
 
 
-@pytest.mark.parametrize(("threat", "scale"), [(Lp("inf", 0.0142), 0.01), (Lp(2, 0.04), 100.0)])
-def test_logits_of_another_scale_get_the_same_verdicts(threat, scale):
+@pytest.mark.parametrize("threat", [Lp("inf", 0.0142), Lp(2, 0.04)])
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_logits_of_another_scale_get_the_same_verdicts(scale, threat):
     class Times(torch.nn.Module):
         def __init__(self, inner):
             super().__init__()

@@ -116,7 +116,7 @@ def test_the_same_call_gives_the_same_and_a_finished_one_is_read(tmp_path: Path,
     assert other.rounds != first.rounds
 
 
-@pytest.mark.parametrize("fails_at", [5, 40, 60, 90])  # in each part of the run
+@pytest.mark.parametrize("fails_at", [5, 12, 40, 60, 70, 90])
 def test_an_interrupted_run_pays_for_nothing_twice_and_gives_the_same(
     tmp_path: Path, linear: str, fails_at: int, monkeypatch
 ):
