@@ -119,13 +119,12 @@ class BoundaryDescent(Attack):
             ALMA(steps=far, first_distance=0.5, smoothing=0.5).perturb(problem)
         p, left = problem.lp.p, self.steps - far
         last = left // LAST_PART if len(divided(left, SHORTEST[p], self.runs)) >= SETTLES else 0
-        lengths = divided(left - last, SHORTEST[p], self.runs)
-        images, none = problem.images, torch.full_like(problem.ids, -1)
-        tried, order = none + 1, torch.empty(0)
-        for number, steps in enumerate(lengths):
-            if number == 1:
-                order = self._order(problem)
-            begin, aim = self._later(problem, order, tried, number) if number else (images, none)
+        first, *later = divided(left - last, SHORTEST[p], self.runs)
+        none = torch.full_like(problem.ids, -1)
+        _Run(self, first, problem.images, none).perturb(problem)
+        tried, order = torch.zeros_like(none), self._order(problem) if later else none
+        for number, steps in enumerate(later, 1):
+            begin, aim = self._later(problem, order, tried, number)
             tried += aim >= 0
             _Run(self, steps, begin, aim).perturb(problem)
         if last:

@@ -134,12 +134,8 @@ class MemeticAscent(Attack):
             The largest margins on the ways, (n, population), and where they were.
         """
         n, population = begun.shape[:2]
-        best, where, x, before = (
-            begun.new_full((n, population), -torch.inf),
-            begun.clone(),
-            begun.clone(),
-            begun.clone(),
-        )
+        best = begun.new_full((n, population), -torch.inf)
+        x, where, before = begun, begun.clone(), begun.clone()
         left = torch.arange(n, device=begun.device)
         for step in range(self.steps):
             owners = left.repeat_interleave(population)
@@ -157,10 +153,9 @@ class MemeticAscent(Attack):
                 if not len(left):
                     break
                 climbers, here, probe = climbers.rows(rows), here[rows], probe.rows(rows)
-            reach = self._reach(climbers, here, first * ((1 - step / self.steps) ** FALL + LAST))
-            moved = self._within(
-                climbers, here + reach * climbers.threat.steepest(probe.gradient(climbers.goal.margin))
-            )
+            fraction = first * ((1 - step / self.steps) ** FALL + LAST)
+            steepest = climbers.threat.steepest(probe.gradient(climbers.goal.margin))
+            moved = self._within(climbers, here + self._reach(climbers, here, fraction) * steepest)
             ahead = MOMENTUM * (moved - here) + (1 - MOMENTUM) * (here - before[left].flatten(0, 1))
             before[left] = x[left]
             x[left] = self._within(climbers, here + ahead).unflatten(0, (-1, population))
@@ -171,9 +166,8 @@ class MemeticAscent(Attack):
 
     def _reach(self, problem: Problem, points: Images, fraction: float) -> Tensor:
         """Return how far a step goes, like the points to be multiplied with."""
-        return column(
-            fraction * torch.as_tensor(problem.threat.radius, dtype=points.dtype, device=points.device), points
-        )
+        radius = torch.as_tensor(problem.threat.radius, dtype=points.dtype, device=points.device)
+        return column(fraction * radius, points)
 
     def _within(self, problem: Problem, points: Images) -> Images:
         """Project on the ball, then on the box."""
