@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 from cases import CASES
 
-from brittle import Attack, InputError
+from brittle import Attack, BoundaryDescent, InputError, SupportDescent
 
 ATTACKS = {type(case.attack).__name__: case.attack for case in CASES}
 
@@ -157,3 +157,10 @@ def test_what_lies_beyond_is_refused_by_name(name: str, field: str):
 def test_text_is_refused_by_name(name: str, field: str):
     with pytest.raises(InputError, match=rf"^{field} is 'many'"):
         replace(ATTACKS[name], **{field: "many"})
+
+
+@pytest.mark.parametrize("attack", [BoundaryDescent, SupportDescent])
+def test_no_more_runs_than_steps(attack):
+    assert attack(steps=3, runs=3).runs == 3
+    with pytest.raises(InputError, match="runs is 4 and steps is 3; expected at least one step for each run"):
+        attack(steps=3, runs=4)

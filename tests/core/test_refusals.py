@@ -99,6 +99,7 @@ def test_images_of_another_shape_or_type(images, message):
     [
         (torch.zeros(5, dtype=torch.int64), r"there are 5 labels of shape \(5,\) for 6 images; expected one per image"),
         (torch.eye(3)[[0, 1, 2, 0, 1, 2]], r"the labels have shape \(6, 3\): one-hot rows\? give their argmax\(1\)"),
+        (torch.zeros(6, 1, dtype=torch.int64), r"the labels have shape \(6, 1\); expected \(6,\): give their \[:, 0\]"),
         (torch.zeros(6), r"the labels are torch.float32; expected whole numbers \(int64\)"),
         (torch.zeros(6, dtype=torch.bool), r"the labels are torch.bool; expected whole numbers"),
         (torch.tensor([0, 1, 2, 3, 9, 0]), r"2 of the labels .* image 3 has 3, the network has 3 outputs, .*0 to 2"),

@@ -237,7 +237,17 @@ def test_right_before_the_attack(count: int, right: int, status: str):
     finding = RIGHT(made)
     assert verdict(finding) == (status, (count - right) / count)
     assert finding.text.startswith(f"{count - right} of {count} images (")
-    assert finding.text.endswith("guessing is wrong on 90.0%")
+    assert "guessing is wrong on 90.0%" in finding.text
+    assert finding.text.endswith("and 20 images cannot tell so much from it") == (right == 5), "by chance it may be 2"
+
+
+def test_one_image_cannot_tell_a_network_from_guessing():
+    made = case(attempt(STEPS, rows(1)))
+    made.__dict__["outputs"] = torch.zeros(5, 1, 10)
+    assert RIGHT(made).text == (
+        "0 of 1 image (0.0%) were wrong before any attack; guessing is wrong on 90.0%, and 1 image cannot tell so much "
+        "from it"
+    )
 
 
 def test_guessing_is_right_more_often_where_there_are_few_classes():

@@ -1,7 +1,22 @@
 """Searches for the smallest change that are several runs: how long each is, and where the later ones begin."""
 
+from brittle.core.attack import at_least
 from brittle.core.problem import Problem
+from brittle.errors import InputError
 from brittle.types import Images
+
+
+def as_many_runs(runs: int | None, steps: int) -> None:
+    """Refuse a number of runs below 1 or of less than a step each.
+
+    Raises:
+        InputError: with both numbers.
+    """
+    if runs is None:
+        return
+    at_least("runs", runs, 1)
+    if runs > steps:
+        raise InputError(f"runs is {runs} and steps is {steps}; expected at least one step for each run")
 
 
 def divided(steps: int, shortest: int, runs: int | None = None) -> list[int]:

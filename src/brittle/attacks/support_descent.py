@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.attacks.runs import divided, far_away
+from brittle.attacks.runs import as_many_runs, divided, far_away
 from brittle.base.rows import column
 from brittle.core.attack import Attack, State, Stepwise, at_least, fraction, fraction_below_one
 from brittle.core.probe import Probe
@@ -84,7 +84,7 @@ class SupportDescent(Attack):
 
     def __post_init__(self):
         at_least("steps", self.steps, 1)
-        at_least("runs", 1 if self.runs is None else self.runs, 1)
+        as_many_runs(self.runs, self.steps)
         at_least("smoothing", self.smoothing, 0)
         fraction("spread", self.spread)
         fraction_below_one("momentum", self.momentum)

@@ -125,6 +125,8 @@ def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels")
     """
     count = len(images)
     tensor = _plain(labels, LabelError, what, f"an int64 tensor ({count},)")
+    if tensor.shape == (count, 1):
+        raise LabelError(f"the {what} have shape {tuple(tensor.shape)}; expected ({count},): give their [:, 0]")
     if tensor.ndim == 2:
         raise LabelError(f"the {what} have shape {tuple(tensor.shape)}: one-hot rows? give their argmax(1)")
     if tensor.shape != (count,):

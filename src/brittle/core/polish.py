@@ -32,8 +32,8 @@ class Polish(Attack):
     Within a radius an image that the attack has left unbroken is started from its point of largest margin. What earlier
     attacks of a cascade, or earlier runs of restarts, have found plays no part, so that each run polishes its own.
 
-    Networks without such units, images of more values than `entries`, and randomised networks are left as the attack
-    leaves them, at the cost of one forward pass or none.
+    Networks without such units, images of more values than `entries`, randomised networks, and changes that are not
+    measured in l1, l2 or linf are left as the attack leaves them, at the cost of one forward pass or none.
 
     Attributes:
         attack: what to run first.

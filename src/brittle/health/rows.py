@@ -219,6 +219,8 @@ def _right(case: HealthContext) -> Outcome:
     wrong = clean.n - int(case.correct.sum())
     text = f"{wrong} of {plural(clean.n, 'image')} ({wrong / clean.n:.1%}) were wrong before any attack; "
     text += f"guessing is wrong on {1 - 1 / classes:.1%}"
+    if clean.low <= 1 / classes < clean.value:
+        text += f", and {plural(clean.n, 'image')} cannot tell so much from it"
     status = "fail" if clean.low <= 1 / classes else "warn" if clean.value < 0.5 else "pass"
     return Outcome(status, text, wrong / clean.n)
 
