@@ -85,12 +85,11 @@ robust-weights: $(VENV)/.ready  ## train the robust network of MNIST that comes 
 	$(BIN)/brittle train mnist-a --recipe madry-mnist-quick --data $(MNIST)/train.parquet --test $(MNIST)/test.parquet --out .cache/mnist-a --force
 	$(BIN)/python -c "from pathlib import Path; from brittle.training.weights import store_in_halves; store_in_halves(Path('.cache/mnist-a/weights.safetensors'), Path('src/brittle/models/weights/mnist-a-robust.safetensors'))"
 
-# torch first and pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU.
-# Compiled as it is imported, since most of it never is: pip would take a minute for it.
+# torch pinned: a plain `torch` would bring several GB of CUDA packages to a machine without a GPU. One call of pip, which
+# is sooner done than two. Compiled as it is imported, since most of it never is: pip would take a minute for it.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt torch --editable '.[dev,docs]'
 	touch $@
 
 $(BENCH)/.ready: pyproject.toml constraints.txt benchmarks/requirements.txt
