@@ -16,7 +16,7 @@ from brittle.tolerance import TOLERANCE, in_range, most_within
 SOURCE = Path(brittle.__file__).parent
 OTHER = {
     "attacks/alma.py": "the least multiplier",
-    "attacks/boundary_descent.py": "a nudge of a fraction of the bounds",
+    "attacks/boundary_run.py": "a nudge of a fraction of the bounds",
     "attacks/pdpgd.py": "the least ratio of two weights",
     "core/randomness.py": "a distance of logits",
     "maths/hyperplane.py": "a fraction of a rise",

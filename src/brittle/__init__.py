@@ -82,7 +82,9 @@ if TYPE_CHECKING:
     from brittle.universal.gd_uap import GDUAP
     from brittle.universal.images import ImageSet
     from brittle.universal.perturbation import Perturbation
+    from brittle.universal.psp_uap import PSPUAP
     from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
+    from brittle.universal.trm_uap import TRMUAP
     from brittle.universal.uap import UniversalDeepFool
 
 _NAMES = {
@@ -148,7 +150,9 @@ _NAMES = {
     "brittle.universal.gd_uap": "GDUAP",
     "brittle.universal.images": "ImageSet",
     "brittle.universal.perturbation": "Perturbation",
+    "brittle.universal.psp_uap": "PSPUAP",
     "brittle.universal.search": "UniversalAttack UniversalProblem UniversalState find_universal",
+    "brittle.universal.trm_uap": "TRMUAP",
     "brittle.universal.uap": "UniversalDeepFool",
 }
 """The public names by the module that they come from, which is imported when one of them is asked for (PEP 562)."""
@@ -179,7 +183,9 @@ __all__ = [
     "NES",
     "PDPGD",
     "PGD",
+    "PSPUAP",
     "SPSA",
+    "TRMUAP",
     "ADef",
     "Adaptive",
     "Attack",

@@ -112,6 +112,8 @@ UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
         "ascent": "brittle.universal.ascent:UniversalAscent",
         "fff": "brittle.universal.fast_feature_fool:FastFeatureFool",
         "gd-uap": "brittle.universal.gd_uap:GDUAP",
+        "psp-uap": "brittle.universal.psp_uap:PSPUAP",
+        "trm-uap": "brittle.universal.trm_uap:TRMUAP",
         "uap": "brittle.universal.uap:UniversalDeepFool",
     },
     "brittle.universal",

@@ -11,7 +11,7 @@ from brittle import Classifier
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths.substitutes import substitutes
 from brittle.threats import Lp
-from brittle.universal import excitation, fast_feature_fool, gd_uap
+from brittle.universal import curriculum, excitation, fast_feature_fool, gd_uap
 from brittle.universal.augment import augmented, blurred
 from brittle.universal.excitation import (
     ActivationState,
@@ -24,7 +24,9 @@ from brittle.universal.excitation import (
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.images import ImageSet
+from brittle.universal.psp_uap import PSPUAP
 from brittle.universal.search import Pass, UniversalProblem, find_universal
+from brittle.universal.trm_uap import TRMUAP
 
 SHAPE, RADIUS = (1, 4, 4), 10 / 255
 
@@ -172,7 +174,7 @@ def test_it_ends_after_so_many_validations_without_improvement(method, patience)
 
 
 @pytest.mark.parametrize("iterations", [1, 403])
-@pytest.mark.parametrize("method", [GDUAP(), FastFeatureFool()])
+@pytest.mark.parametrize("method", [GDUAP(), FastFeatureFool(), TRMUAP(prior="none"), PSPUAP(prior="none", copies=2)])
 def test_all_iterations_are_made_and_none_more(method, iterations):
     calls = []
     problem = replace(problem_of(pixelwise()), progress=calls.append)
@@ -181,8 +183,9 @@ def test_all_iterations_are_made_and_none_more(method, iterations):
     found = find_universal(replace(method, iterations=iterations), problem, judge=lambda v: float(next(scores)))
     handle.remove()
     last = found.made["passes"][-1]
-    assert (last["forward"], last["backward"]) == (iterations, iterations)
-    assert calls.count("forward") == iterations + len(found.made["passes"])
+    shown = iterations * method.shown
+    assert (last["forward"], last["backward"]) == (method.looks * shown, shown)
+    assert calls.count("forward") == method.looks * iterations + len(found.made["passes"])
     assert max(call for call in calls if call != "forward") == 1
     assert found.size <= RADIUS * (1 + 1e-6)
 
@@ -200,15 +203,18 @@ METHODS = {
     "none": GDUAP(iterations=50),
     "range": GDUAP(prior="range", batch=2, iterations=50),
     "data": GDUAP(prior="data", batch=2, iterations=50),
+    "trm": TRMUAP(iterations=50),
+    "psp": PSPUAP(prior="jigsaw", copies=2, iterations=50),
 }
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_killed_search_goes_on_to_the_same_bits(name, tmp_path, monkeypatch):
-    for module in (fast_feature_fool, gd_uap):
+    for module in (fast_feature_fool, gd_uap, curriculum):
         monkeypatch.setattr(module, "EVERY", 30)
+    monkeypatch.setattr(curriculum, "SHORTEST", 20)
     monkeypatch.setattr(fast_feature_fool, "FIRST", 20)
-    for kind in (FastFeatureFool, GDUAP):
+    for kind in (FastFeatureFool, GDUAP, TRMUAP, PSPUAP):
         monkeypatch.setattr(kind, "shortest", 20)
     method, classifier = METHODS[name], coloured()
     images = ImageSet(classifier, torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
@@ -236,11 +242,11 @@ def test_priors_show_what_they_say():
     classifier = coloured()
     problem = problem_of(classifier, (3, 24, 32))
     generator = torch.Generator().manual_seed(0)
-    none = GDUAP(mean=(0.2, 0.4, 0.6)).background(problem, generator)
+    none = GDUAP(mean=(0.2, 0.4, 0.6)).background(problem, generator, None)
     assert none.shape == (1, 3, 24, 32)
     assert none.amax((0, 2, 3)).tolist() == none.amin((0, 2, 3)).tolist() == pytest.approx([0.2, 0.4, 0.6])
     with pytest.raises(InputError, match="mean has 2 numbers"):
-        GDUAP(mean=(0.2, 0.4)).background(problem, generator)
+        GDUAP(mean=(0.2, 0.4)).background(problem, generator, None)
     noise = noise_views(problem, noise_image(problem.shape, generator), 5, generator)
     assert noise.shape == (5, 3, 24, 32)
     assert noise.mean((0, 2, 3)).tolist() == pytest.approx([0.485, 0.458, 0.408], abs=0.03)
@@ -261,8 +267,8 @@ def test_the_range_prior_has_one_image_of_noise_unless_it_is_redrawn():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gd_uap, "noise_views", remembered)
         for redrawn in (False, False, True, True):
-            GDUAP(prior="range", redrawn=redrawn).background(problem, generator)
-        GDUAP(prior="range").background(replace(problem, seed=6), generator)
+            GDUAP(prior="range", redrawn=redrawn).background(problem, generator, None)
+        GDUAP(prior="range").background(replace(problem, seed=6), generator, None)
     assert torch.equal(images[0], images[1])
     assert not any(torch.equal(images[0], other) for other in images[2:])
     assert not torch.equal(images[2], images[3])
@@ -270,12 +276,12 @@ def test_the_range_prior_has_one_image_of_noise_unless_it_is_redrawn():
 
 def test_a_step_in_parts_is_a_step_at_once(monkeypatch):
     problem, method = problem_of(coloured(), (3, 8, 8)), GDUAP(prior="range", batch=5)
-    views = method.background(problem, torch.Generator().manual_seed(0))
+    views = method.background(problem, torch.Generator().manual_seed(0), None)
     layers = method._layers(problem)
     raw = method.start(problem).perturbation
-    whole = method._gradient(layers, views, raw, RADIUS)
+    whole = method._gradient(problem, layers, views, raw, None)
     monkeypatch.setattr(excitation, "PART", 2 * raw.numel())
-    torch.testing.assert_close(method._gradient(layers, views, raw, RADIUS), whole)
+    torch.testing.assert_close(method._gradient(problem, layers, views, raw, None), whole)
 
 
 def test_substitutes_have_the_range_of_photographs():

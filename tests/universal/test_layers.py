@@ -119,6 +119,29 @@ def test_an_exported_graph_gives_the_same(exported, name):
         torch.testing.assert_close(given, wanted)
 
 
+def convolved(module):
+    """Give what each convolution of the plain network gives, before normalisation."""
+    first = module.features[0](IMAGES)
+    pooled = functional.max_pool2d(functional.relu6(module.features[1](first)), 2)
+    projected = module.project(pooled)
+    return [first, projected, module.last(projected)]
+
+
+def test_of_convolutions_all_are_found_before_what_follows_them(exported):
+    for module in (exported["plain"][0], Plain().eval()):
+        layers = layers_of(module, IMAGES, kind="convolutions")
+        assert len(layers.names) == 3
+        if not isinstance(module, fx.GraphModule):
+            assert layers.names == ("features.0", "project", "last")
+            for given, wanted in zip(layers(IMAGES), convolved(module), strict=True):
+                torch.testing.assert_close(given, wanted)
+    again = Residual().eval()
+    assert layers_of(again, IMAGES, kind="convolutions").names == ("one", "two", "three")
+    assert len(layers_of(exported["fire"][0], IMAGES, kind="convolutions").names) == 3
+    with pytest.raises(ModelError, match="no convolution; name the layers"):
+        layers_of(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), IMAGES, kind="convolutions")
+
+
 def test_names_that_were_found_may_be_given(case):
     module, expected, names = case
     layers = layers_of(module, IMAGES, names[::-1])

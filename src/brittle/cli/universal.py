@@ -10,7 +10,7 @@ from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 IMAGES = {
-    "help": "Images as for `audit`; without any, `fff` and `gd-uap` are tried on noise.",
+    "help": "Images as for `audit`; without any, methods that need none are tried on noise.",
     "metavar": "DATA",
 }
 

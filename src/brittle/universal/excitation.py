@@ -15,6 +15,7 @@ from brittle.maths import adam
 from brittle.maths.substitutes import substitutes
 from brittle.types import Images
 from brittle.universal.augment import augmented
+from brittle.universal.layer_kinds import LayerKind
 from brittle.universal.layers import Layers, layers_of
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, UniversalState
 
@@ -62,6 +63,10 @@ class ActivationState:
         }
         return UniversalState(perturbation, tensors | numbers, forward, backward)
 
+    def clamped(self, radius: float) -> "ActivationState":
+        """Return the course with the variable within the radius."""
+        return replace(self, raw=self.raw.clamp(-radius, radius))
+
     def halved(self, radius: float) -> "ActivationState":
         """Return the course with half the variable, so that no value is at the radius any more."""
         return replace(self, raw=self.raw / 2, saturation=saturation_of(self.raw / 2, radius))
@@ -103,6 +108,12 @@ class ActivationAttack(UniversalAttack):
     """The fewest steps between two validations."""
     longest: ClassVar[int]
     """The most."""
+    kind: ClassVar[LayerKind] = "activations"
+    """Of the layers that are found where none are named."""
+    clamps: ClassVar[bool] = False
+    """Whether the variable itself is brought back within the radius after a step: then all of it keeps a gradient."""
+    looks: ClassVar[int] = 1
+    """Forward passes of each image that a step shows."""
     iterations: int = 10_000
     patience: int = 5
     step: float = STEP
@@ -122,11 +133,22 @@ class ActivationAttack(UniversalAttack):
     @property
     @abstractmethod
     def shown(self) -> int:
-        """Images that a step shows to the network."""
+        """Images that the first step shows to the network."""
+
+    def shown_in(self, steps: int) -> int:
+        """Return how many images the first steps show to the network together: of all steps as many."""
+        return steps * self.shown
 
     @abstractmethod
     def loudness(self, output: Tensor) -> Tensor:
-        """Return how loud a layer is, (), given what it says of some images; that of all images is their sum."""
+        """Return how loud a layer is, given what it says of some images: one number, or several that differ in kind.
+
+        That of all images is their sum.
+        """
+
+    def objective(self, sizes: Tensor) -> Tensor:
+        """Return the loss, which is made small, of the loudness of each layer (l,) or (l, kinds)."""
+        return activation_objective(sizes)
 
     @abstractmethod
     def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
@@ -147,9 +169,12 @@ class ActivationAttack(UniversalAttack):
         """Say whether the iterations are spent, or the best validation is `patience` ones ago."""
         if not history:
             return False
-        scores = [one.score for one in history]
-        stale = len(scores) - 1 - scores.index(max(scores))
-        return history[-1].backward >= self.iterations * self.shown or stale >= self.patience
+        spent = history[-1].backward >= self.shown_in(self.iterations)
+        return spent or self.stale([one.score for one in history]) >= self.patience
+
+    def stale(self, scores: Sequence[float]) -> int:
+        """Return for how many validations nothing has improved: here since the best one."""
+        return len(scores) - 1 - scores.index(max(scores))
 
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin with uniform noise within the radius."""
@@ -164,40 +189,62 @@ class ActivationAttack(UniversalAttack):
         began = counted = course.steps
         most, validates = min(self.longest, self.iterations - began), False
         while course.steps < self.iterations and not validates:
-            gradient = self._gradient(layers, self.background(problem, generator), course.raw, problem.radius)
+            images = self.background(problem, generator, course)
+            gradient = self._gradient(problem, layers, images, course.raw, generator)
             before = course.saturation
             course = course.stepped(gradient, self.step * bounds.span, FLOOR / bounds.span)
+            course = course.clamped(problem.radius) if self.clamps else course
             course = replace(course, saturation=saturation_of(course.raw, problem.radius))
             validates, halves = self.pause(course, before, course.steps - counted)
             perturbation = problem.project(course.raw)
             if halves:
-                course, counted = course.halved(problem.radius), course.steps
+                course, counted = self.halved(course, problem.radius, counted)
             problem.progress(min(1.0, (course.steps - began) / most))
-        spent = (course.steps - began) * self.shown
-        return course.state(perturbation, state.forward + spent, state.backward + spent)
+        spent = self.shown_in(course.steps) - self.shown_in(began)
+        return course.state(perturbation, state.forward + self.looks * spent, state.backward + spent)
 
-    def background(self, problem: UniversalProblem, generator: torch.Generator) -> Images:
+    def halved(self, course: ActivationState, radius: float, counted: int) -> tuple[ActivationState, int]:
+        """Halve the variable; return the step, too, from which those to the next validation are counted."""
+        return course.halved(radius), course.steps
+
+    def background(self, problem: UniversalProblem, generator: torch.Generator, course: ActivationState) -> Images:
         """Return the images that the perturbation is added to in one step: here the mean image."""
-        channels, height, width = problem.shape
+        return self.grey(problem).expand(1, *problem.shape)
+
+    def grey(self, problem: UniversalProblem) -> Tensor:
+        """Return the mean image, which broadcasts with images.
+
+        Raises:
+            InputError: it has another number of channels than they have.
+        """
+        channels = problem.shape[0]
         numbers = self.mean if isinstance(self.mean, tuple) else (self.mean,)
         if len(numbers) not in (1, channels):
             raise InputError(f"mean has {len(numbers)} numbers; expected one, or one for each of {channels} channels")
         bounds, zeros = problem.classifier.bounds, problem.zeros()
         mean = torch.tensor(numbers, dtype=zeros.dtype, device=zeros.device).reshape(-1, 1, 1)
-        return (bounds.lower + bounds.span * mean).expand(1, channels, height, width)
+        return bounds.lower + bounds.span * mean
 
     def _layers(self, problem: UniversalProblem) -> Layers:
         example = problem.zeros()[None] + problem.classifier.bounds.lower
         names = self.layers if isinstance(self.layers, tuple) else tuple(self.layers.split("+"))
-        return layers_of(problem.classifier.module, example, tuple(name for name in names if name))
+        return layers_of(problem.classifier.module, example, tuple(name for name in names if name), self.kind)
 
-    def _gradient(self, layers: Layers, images: Images, raw: Tensor, radius: float) -> Tensor:
+    def sizes(
+        self, problem: UniversalProblem, layers: Layers, images: Images, change: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return the loudness of each layer, given some images with the perturbation as the change."""
+        return torch.stack([self.loudness(output) for output in layers(images + change)])
+
+    def _gradient(
+        self, problem: UniversalProblem, layers: Layers, images: Images, raw: Tensor, generator: torch.Generator
+    ) -> Tensor:
         """Return the loss's gradient; values that the radius cuts off have none, as published."""
         variable = raw.detach().clone().requires_grad_()
-        perturbation = variable.clamp(-radius, radius)
+        perturbation = variable.clamp(-problem.radius, problem.radius)
         parts = images.split(max(1, PART // perturbation.numel()))
-        sizes = [torch.stack([self.loudness(output) for output in layers(part + perturbation)]) for part in parts]
-        loss = activation_objective(torch.stack(sizes).sum(0))
+        sizes = [self.sizes(problem, layers, part, perturbation, generator) for part in parts]
+        loss = self.objective(torch.stack(sizes).sum(0))
         (gradient,) = torch.autograd.grad(loss, variable, allow_unused=True) if loss.requires_grad else (None,)
         if gradient is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
@@ -223,7 +270,7 @@ def noise_image(shape: tuple[int, int, int], generator: torch.Generator) -> Imag
 
 def noise_views(problem: UniversalProblem, image: Images, count: int, generator: torch.Generator) -> Images:
     """Return views of an image of noise, within the bounds."""
-    return _within(problem, augmented(image.expand(count, -1, -1, -1), *problem.shape[1:], generator))
+    return within(problem, augmented(image.expand(count, -1, -1, -1), *problem.shape[1:], generator))
 
 
 def image_views(problem: UniversalProblem, count: int, generator: torch.Generator) -> Images:
@@ -238,7 +285,7 @@ def image_views(problem: UniversalProblem, count: int, generator: torch.Generato
     return augmented(images.at(rows), *problem.shape[1:], generator)
 
 
-def _within(problem: UniversalProblem, images: Images) -> Images:
+def within(problem: UniversalProblem, images: Images) -> Images:
     """Bring images of [0, 1] to the bounds and the device."""
     bounds = problem.classifier.bounds
     return (bounds.lower + bounds.span * images).to(problem.zeros())

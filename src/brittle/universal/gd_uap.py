@@ -80,10 +80,10 @@ class GDUAP(ActivationAttack):
         """One without a prior, the batch with one."""
         return 1 if self.prior == "none" else self.batch
 
-    def background(self, problem: UniversalProblem, generator: torch.Generator) -> Images:
+    def background(self, problem: UniversalProblem, generator: torch.Generator, course: ActivationState) -> Images:
         """Return the images of one step."""
         if self.prior == "none":
-            return super().background(problem, generator)
+            return super().background(problem, generator, course)
         if self.prior == "data":
             return image_views(problem, self.batch, generator)
         image = self._noise(problem, generator)

@@ -1,0 +1,110 @@
+"""PSP-UAP: a universal perturbation without data, whose own crops take the place of images."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from brittle.core.attack import at_least
+from brittle.errors import InputError
+from brittle.types import Images, Logits
+from brittle.universal.curriculum import FAINT, CurriculumAttack, first_of
+from brittle.universal.excitation import ActivationState
+from brittle.universal.layers import Layers
+from brittle.universal.problem import UniversalProblem
+from brittle.universal.pseudo_semantics import Views, crops
+
+
+@dataclass(frozen=True)
+class PSPUAP(CurriculumAttack):
+    """Makes convolutions loud on crops of artificial images that carry the perturbation, the hard ones above all.
+
+    Lee et al., "Data-free universal adversarial perturbation with pseudo-semantic prior", CVPR 2025, and the authors'
+    code: the perturbation has patterns that networks take for objects, so random crops of it, enlarged and with an
+    artificial image underneath, serve as images. The perturbation is added to them, and each is rotated a little, given
+    another contrast or shuffled in blocks. A sample weighs 1 / sqrt(KL), with the divergence of what the network says
+    with the perturbation from what it says without, both softened by `temperature`: what resists counts more. The loss
+    is minus the sum over the first layers of log(sum of the squared weighted activations / 2). Images, validation and
+    deviations are those of `CurriculumAttack`.
+
+    A further deviation: what the network says with the perturbation is asked in a forward pass of its own.
+
+    Attributes:
+        prior: the authors take "gauss" for AlexNet, VGG and MobileNet, "jigsaw" for the others.
+        positive: fraction of the convolutions, from the first on, that are to be loud. The authors take 0.2 (Inception)
+            to 1 (VGG); 0.9 for MobileNet v3, the default here.
+        copies: crops of each artificial image in a step.
+        temperature: of the weights. The authors take 1 to 10; 2 for MobileNet v3, the default here.
+        weighted: whether samples weigh by how they resist; otherwise all the same, and positive activations alone
+            count.
+        varied: whether the samples are rotated, given another contrast or shuffled.
+
+    Example:
+        >>> PSPUAP(iterations=100).shown_in(100)
+        1000
+    """
+
+    looks: ClassVar[int] = 3
+    positive: float = 0.9
+    copies: int = 10
+    temperature: float = 2.0
+    weighted: bool = True
+    varied: bool = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least("copies", self.copies, 1)
+        if not self.temperature > 0:
+            raise InputError(f"temperature is {self.temperature}; expected a number above 0")
+
+    @property
+    def samples(self) -> int:
+        """The crops of each artificial image."""
+        return self.copies
+
+    def background(self, problem: UniversalProblem, generator: torch.Generator, course: ActivationState) -> Images:
+        """Return crops of the artificial images of one step, with the perturbation as it stands."""
+        carriers = super().background(problem, generator, course) + course.raw.clamp(-problem.radius, problem.radius)
+        return crops(carriers.repeat(self.copies, 1, 1, 1), generator)
+
+    def sizes(
+        self, problem: UniversalProblem, layers: Layers, images: Images, change: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return the weighted loudness of each layer."""
+        still, moved = images, images + change
+        if self.varied:
+            views, grey = Views.drawn(len(images), *problem.shape[1:], generator), self.grey(problem)
+            still, moved = views.of(still, grey), views.of(moved, grey)
+        weights = moved.new_ones(len(images)) if not self.weighted else self._weights(problem, still, moved.detach())
+        return torch.stack([self._loudness(output, weights) for output in layers(moved)])
+
+    def _weights(self, problem: UniversalProblem, still: Images, moved: Images) -> Tensor:
+        with torch.no_grad():
+            without, with_it = (problem.classifier.logits(images) for images in (still, moved))
+        return resistance(with_it, without, self.temperature)
+
+    def _loudness(self, output: Tensor, weights: Tensor) -> Tensor:
+        heard = output if self.weighted else output.clamp_min(0)
+        return (heard.flatten(1).square().sum(1) * weights.to(output).square()).sum()
+
+    def loudness(self, output: Tensor) -> Tensor:
+        """Return the loudness of a layer where all samples weigh the same."""
+        return self._loudness(output, output.new_ones(len(output)))
+
+    def objective(self, sizes: Tensor) -> Tensor:
+        """Return minus the sum of the logarithms of the first layers' loudness."""
+        return -(sizes[: first_of(self.positive, len(sizes))] / 2 + FAINT).log().sum()
+
+
+def resistance(moved: Logits, still: Logits, temperature: float) -> Tensor:
+    """Return 1 / sqrt(T^2 KL) of each image, with the softened divergence of one answer from another, (n,).
+
+    Example:
+        >>> resistance(torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 0.0]]), 1.0)
+        tensor([1.4710])
+    """
+    said, before = (torch.log_softmax(logits / temperature, 1) for logits in (moved, still))
+    divergence = functional.kl_div(said, before, reduction="none", log_target=True).sum(1)
+    return (temperature**2 * divergence).clamp_min(torch.finfo(moved.dtype).eps).rsqrt()
