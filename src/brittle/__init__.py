@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from brittle.universal.perturbation import Perturbation
     from brittle.universal.psp_uap import PSPUAP
     from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
+    from brittle.universal.sga import SGA
     from brittle.universal.trm_uap import TRMUAP
     from brittle.universal.uap import UniversalDeepFool
 
@@ -152,6 +153,7 @@ _NAMES = {
     "brittle.universal.perturbation": "Perturbation",
     "brittle.universal.psp_uap": "PSPUAP",
     "brittle.universal.search": "UniversalAttack UniversalProblem UniversalState find_universal",
+    "brittle.universal.sga": "SGA",
     "brittle.universal.trm_uap": "TRMUAP",
     "brittle.universal.uap": "UniversalDeepFool",
 }
@@ -184,6 +186,7 @@ __all__ = [
     "PDPGD",
     "PGD",
     "PSPUAP",
+    "SGA",
     "SPSA",
     "TRMUAP",
     "ADef",

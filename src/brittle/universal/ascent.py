@@ -2,19 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from torch import Tensor
 
-from brittle.classifiers.classifier import no_gradients
 from brittle.core.attack import at_least, fraction_below_one
 from brittle.errors import InputError
-from brittle.maths import norms
-from brittle.threats import Lp
-from brittle.types import Images
 from brittle.universal.crops import cropped
 from brittle.universal.objective import Objective, away, towards
+from brittle.universal.pull import Pull, clean_logits, direction, magnitude
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 PHOTOGRAPH = 64
@@ -43,6 +38,9 @@ class UniversalAscent(UniversalAttack):
         target: the class that all images shall be taken for; any other than their own by default.
         crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
         scale: the least fraction of the sides that a crop keeps.
+        large: images of which the gradients of mini-batches are aggregated to one step, as in SGA (Liu et al., ICCV
+            2023); 0 steps after every mini-batch.
+        rounds: how often each of these is seen before the step.
 
     Example:
         >>> UniversalAscent(passes=5, target=3).target
@@ -58,10 +56,14 @@ class UniversalAscent(UniversalAttack):
     target: int | None = None
     crops: bool | None = None
     scale: float = 0.7
+    large: int = 0
+    rounds: int = 4
 
     def __post_init__(self):
         at_least("passes", self.passes, 1)
         at_least("batch", self.batch, 1)
+        at_least("large", self.large, 0)
+        at_least("rounds", self.rounds, 1)
         at_least("step", self.step, 0)
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
@@ -78,52 +80,29 @@ class UniversalAscent(UniversalAttack):
         zeros = problem.zeros()
         noise = torch.rand(problem.shape, generator=problem.generator(-1)).to(zeros) * 2 - 1
         return UniversalState(
-            problem.project(FIRST * problem.radius * _direction(noise, problem.threat)), {"momentum": zeros}
+            problem.project(FIRST * problem.radius * direction(noise, problem.threat)), {"momentum": zeros}
         )
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a mini-batch a step."""
         images, generator = problem.given(), problem.generator(number)
         crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
-        parts = torch.randperm(len(images), generator=generator).split(self.batch)
+        aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
+        parts = torch.randperm(len(images), generator=generator).split(max(self.batch, self.large))
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
             some = images.at(rows)
             if crops:
                 some = cropped(some, self.scale, generator)
-            gradient = self._gradient(problem, some, v)
-            velocity = self.momentum * velocity + gradient / _magnitude(gradient)
             done = (number + index / len(parts)) / self.passes
             length = self.step * problem.radius * (1 + math.cos(math.pi * done)) / 2
-            v = problem.project(v + length * _direction(velocity, problem.threat))
-            forward, backward = forward + 2 * len(rows), backward + len(rows)
+            pull = Pull(problem, some, clean_logits(problem, some, self.target), aim)
+            if self.large:
+                gradient, looks = pull.aggregated(v, self.batch, self.rounds, length, generator)
+            else:
+                gradient, looks = pull.gradient(v), len(rows)
+            velocity = self.momentum * velocity + gradient / magnitude(gradient)
+            v = problem.project(v + length * direction(velocity, problem.threat))
+            forward, backward = forward + len(rows) + looks, backward + looks
             problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)
-
-    def _gradient(self, problem: UniversalProblem, images: Images, v: Tensor) -> Tensor:
-        """Return the gradient of the mean objective with respect to the perturbation."""
-        classifier = problem.classifier
-        aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
-        with torch.no_grad():
-            clean = classifier.checked(images)
-        if self.target is not None and self.target >= clean.shape[1]:
-            raise InputError(f"the target is {self.target}; the network has the classes 0 to {clean.shape[1] - 1}")
-        moving = v.detach().clone().requires_grad_()
-        moved = classifier.bounds.clamp(images + moving)
-        logits = classifier.logits(moved)
-        if not logits.requires_grad:
-            raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
-        (gradient,) = torch.autograd.grad(aim(logits, clean).mean(), moving, allow_unused=True)
-        if cast("Tensor | None", gradient) is None:
-            raise no_gradients("one of its layers passes no gradient on to the images")
-        return gradient
-
-
-def _magnitude(gradient: Tensor) -> Tensor:
-    """Measure a gradient by its mean absolute value; a vanishing one counts as the smallest number there is."""
-    return gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny)
-
-
-def _direction(velocity: Tensor, threat: Lp) -> Tensor:
-    """Return the steepest change of the norm's unit length."""
-    return norms.steepest(velocity[None], threat.p)[0]

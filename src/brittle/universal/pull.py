@@ -1,0 +1,95 @@
+"""Where some images pull a perturbation: the gradient of their mean objective, of all at once or of small batches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from brittle.classifiers.classifier import no_gradients
+from brittle.errors import InputError
+from brittle.maths import norms
+from brittle.threats import Lp
+from brittle.types import Images, Logits, PerImage
+from brittle.universal.problem import UniversalProblem
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Some images that shall be fooled.
+
+    Attributes:
+        problem: the network, its bounds and the radius.
+        images: (n, c, h, w).
+        clean: what the network says of them, (n, k).
+        aim: what grows as an image is fooled, given the logits with the perturbation and without.
+    """
+
+    problem: UniversalProblem
+    images: Images
+    clean: Logits
+    aim: Callable[[Logits, Logits], PerImage]
+
+    def gradient(self, perturbation: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return the gradient (c, h, w) of the mean objective of all images, or of those in some rows.
+
+        Raises:
+            ModelError: the network has no gradients.
+        """
+        images, clean = (self.images, self.clean) if rows is None else (self.images[rows], self.clean[rows])
+        classifier, moving = self.problem.classifier, perturbation.detach().clone().requires_grad_()
+        logits = classifier.logits(classifier.bounds.clamp(images + moving))
+        if not logits.requires_grad:
+            raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
+        (gradient,) = torch.autograd.grad(self.aim(logits, clean).mean(), moving, allow_unused=True)
+        if cast("Tensor | None", gradient) is None:
+            raise no_gradients("one of its layers passes no gradient on to the images")
+        return gradient
+
+    def aggregated(
+        self, perturbation: Tensor, small: int, rounds: int, length: float, generator: torch.Generator
+    ) -> tuple[Tensor, int]:
+        """Return the mean of gradients along a search in small batches, which is thrown away, and the images seen.
+
+        Liu et al., "Enhancing generalization of universal adversarial perturbation through gradient aggregation", ICCV
+        2023, algorithm 1, inner loop.
+
+        Args:
+            perturbation: (c, h, w), where the search begins.
+            small: images in a step, drawn anew each time.
+            rounds: how many steps there are, in units of those that see every image once.
+            length: of a step.
+            generator: of the draws, on the CPU.
+        """
+        count, small = len(self.images), min(small, len(self.images))
+        steps, inner, total = max(1, rounds * count // small), perturbation, torch.zeros_like(perturbation)
+        for _ in range(steps):
+            rows = torch.randperm(count, generator=generator)[:small].to(self.images.device)
+            gradient = self.gradient(inner, rows)
+            inner = self.problem.project(inner + length * direction(gradient, self.problem.threat))
+            total = total + gradient
+        return total / steps, steps * small
+
+
+def clean_logits(problem: UniversalProblem, images: Images, target: int | None = None) -> Logits:
+    """Return what the network says of images, without a way back.
+
+    Raises:
+        InputError: a target that is no class of the network.
+    """
+    with torch.no_grad():
+        clean = problem.classifier.checked(images)
+    if target is not None and target >= clean.shape[1]:
+        raise InputError(f"the target is {target}; the network has the classes 0 to {clean.shape[1] - 1}")
+    return clean
+
+
+def magnitude(gradient: Tensor) -> Tensor:
+    """Measure a gradient by its mean absolute value; a vanishing one counts as the smallest number there is."""
+    return gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny)
+
+
+def direction(velocity: Tensor, threat: Lp) -> Tensor:
+    """Return the steepest change of the norm's unit length."""
+    return norms.steepest(velocity[None], threat.p)[0]
