@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from brittle.report.write import write_report
     from brittle.studies.bench.run import run_study
     from brittle.threats import ColourShift, Flow, Lp, Pixels, Threat
+    from brittle.universal.activation_ascent import ActivationAscent
     from brittle.universal.ascent import UniversalAscent
     from brittle.universal.fast_feature_fool import FastFeatureFool
     from brittle.universal.gd_uap import GDUAP
@@ -146,6 +147,7 @@ _NAMES = {
     "brittle.models.open": "open_network",
     "brittle.report.write": "write_report",
     "brittle.studies.bench.run": "run_study",
+    "brittle.universal.activation_ascent": "ActivationAscent",
     "brittle.universal.ascent": "UniversalAscent",
     "brittle.universal.fast_feature_fool": "FastFeatureFool",
     "brittle.universal.gd_uap": "GDUAP",
@@ -190,6 +192,7 @@ __all__ = [
     "SPSA",
     "TRMUAP",
     "ADef",
+    "ActivationAscent",
     "Adaptive",
     "Attack",
     "AutoAttack",

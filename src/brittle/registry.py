@@ -109,6 +109,7 @@ COMBINATORS: "Registry[type[Attack]]" = Registry(
 UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
     "universal attack",
     {
+        "activation-ascent": "brittle.universal.activation_ascent:ActivationAscent",
         "ascent": "brittle.universal.ascent:UniversalAscent",
         "fff": "brittle.universal.fast_feature_fool:FastFeatureFool",
         "gd-uap": "brittle.universal.gd_uap:GDUAP",

@@ -11,7 +11,8 @@ from brittle import Classifier
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.maths.substitutes import substitutes
 from brittle.threats import Lp
-from brittle.universal import curriculum, excitation, fast_feature_fool, gd_uap
+from brittle.universal import curriculum, fast_feature_fool, gd_uap, loudness
+from brittle.universal.activation_ascent import ActivationAscent
 from brittle.universal.augment import augmented, blurred
 from brittle.universal.excitation import (
     ActivationState,
@@ -24,6 +25,7 @@ from brittle.universal.excitation import (
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.images import ImageSet
+from brittle.universal.loudness import named_layers
 from brittle.universal.psp_uap import PSPUAP
 from brittle.universal.search import Pass, UniversalProblem, find_universal
 from brittle.universal.trm_uap import TRMUAP
@@ -205,6 +207,7 @@ METHODS = {
     "data": GDUAP(prior="data", batch=2, iterations=50),
     "trm": TRMUAP(iterations=50),
     "psp": PSPUAP(prior="jigsaw", copies=2, iterations=50),
+    "activation-ascent": ActivationAscent(passes=3, steps=5),
 }
 
 
@@ -277,10 +280,10 @@ def test_the_range_prior_has_one_image_of_noise_unless_it_is_redrawn():
 def test_a_step_in_parts_is_a_step_at_once(monkeypatch):
     problem, method = problem_of(coloured(), (3, 8, 8)), GDUAP(prior="range", batch=5)
     views = method.background(problem, torch.Generator().manual_seed(0), None)
-    layers = method._layers(problem)
+    layers = named_layers(problem, method.layers, method.kind)
     raw = method.start(problem).perturbation
     whole = method._gradient(problem, layers, views, raw, None)
-    monkeypatch.setattr(excitation, "PART", 2 * raw.numel())
+    monkeypatch.setattr(loudness, "PART", 2 * raw.numel())
     torch.testing.assert_close(method._gradient(problem, layers, views, raw, None), whole)
 
 

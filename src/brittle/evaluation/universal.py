@@ -33,7 +33,6 @@ from brittle.runs.results import UniversalFolder
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import Lp
-from brittle.universal.excitation import ActivationAttack
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
 
@@ -103,7 +102,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     check_folder(path, kinds.UNIVERSAL, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     free_of_images = asked.data.spec is None
     if free_of_images and method.needs_images:
-        free = ", ".join(name for name, kind in UNIVERSAL.items() if issubclass(kind, ActivationAttack))
+        free = ", ".join(name for name, kind in UNIVERSAL.items() if not kind().needs_images)
         raise InputError(
             f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
         )

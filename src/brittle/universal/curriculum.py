@@ -10,9 +10,10 @@ import torch
 from brittle.core.attack import at_least, fraction
 from brittle.types import Images
 from brittle.universal.artificial import mosaics, noise_views
-from brittle.universal.excitation import ActivationAttack, ActivationState, within
+from brittle.universal.excitation import ActivationAttack, ActivationState
 from brittle.universal.gd_uap import SATURATED, SETTLED
 from brittle.universal.layer_kinds import LayerKind
+from brittle.universal.loudness import within
 from brittle.universal.search import UniversalProblem
 
 ArtificialPrior = Literal["none", "gauss", "jigsaw"]
@@ -108,13 +109,3 @@ class CurriculumAttack(ActivationAttack):
         """Return how many validations were no better than the best before, or than nothing."""
         best = [0.0, *itertools.accumulate(scores, max)]
         return sum(score <= before for score, before in zip(scores, best, strict=False))
-
-
-def first_of(part: float, layers: int) -> int:
-    """Return how many layers a fraction of them is: one at least, unless it is 0.
-
-    Example:
-        >>> first_of(0.8, 52), first_of(0.01, 52), first_of(0.0, 52)
-        (41, 1, 0)
-    """
-    return max(1, int(part * layers)) if part else 0

@@ -8,15 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.classifiers.classifier import no_gradients
 from brittle.core.attack import at_least
-from brittle.errors import InputError
 from brittle.maths import adam
 from brittle.maths.substitutes import substitutes
 from brittle.types import Images
 from brittle.universal.augment import augmented
 from brittle.universal.layer_kinds import LayerKind
-from brittle.universal.layers import Layers, layers_of
+from brittle.universal.layers import Layers
+from brittle.universal.loudness import activation_objective, grey_of, loss_gradient, named_layers, within
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, UniversalState
 
 STEP = 0.1 / 255
@@ -25,9 +24,6 @@ FLOOR = adam.TINY * 255
 """What Adam adds to a gradient's size, for a span of 1; 1e-8 for the published span of 255."""
 CANVAS = 500 / 224
 """Sides of the Gaussian image that views are taken of, in sides of the network's input."""
-PART = 1 << 20
-"""Most values of images in one pass forward: what layers say of more is so large that each time its memory is fetched
-anew (25 photographs of 224 x 224 took twice as long as five times 5)."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,8 @@ class ActivationAttack(UniversalAttack):
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go on until the next validation, or until the iterations are spent."""
         course, perturbation = ActivationState.of(state), state.perturbation
-        generator, bounds, layers = problem.generator(number), problem.classifier.bounds, self._layers(problem)
+        generator, bounds = problem.generator(number), problem.classifier.bounds
+        layers = named_layers(problem, self.layers, self.kind)
         began = counted = course.steps
         most, validates = min(self.longest, self.iterations - began), False
         while course.steps < self.iterations and not validates:
@@ -209,26 +206,7 @@ class ActivationAttack(UniversalAttack):
 
     def background(self, problem: UniversalProblem, generator: torch.Generator, course: ActivationState) -> Images:
         """Return the images that the perturbation is added to in one step: here the mean image."""
-        return self.grey(problem).expand(1, *problem.shape)
-
-    def grey(self, problem: UniversalProblem) -> Tensor:
-        """Return the mean image, which broadcasts with images.
-
-        Raises:
-            InputError: it has another number of channels than they have.
-        """
-        channels = problem.shape[0]
-        numbers = self.mean if isinstance(self.mean, tuple) else (self.mean,)
-        if len(numbers) not in (1, channels):
-            raise InputError(f"mean has {len(numbers)} numbers; expected one, or one for each of {channels} channels")
-        bounds, zeros = problem.classifier.bounds, problem.zeros()
-        mean = torch.tensor(numbers, dtype=zeros.dtype, device=zeros.device).reshape(-1, 1, 1)
-        return bounds.lower + bounds.span * mean
-
-    def _layers(self, problem: UniversalProblem) -> Layers:
-        example = problem.zeros()[None] + problem.classifier.bounds.lower
-        names = self.layers if isinstance(self.layers, tuple) else tuple(self.layers.split("+"))
-        return layers_of(problem.classifier.module, example, tuple(name for name in names if name), self.kind)
+        return grey_of(problem, self.mean).expand(1, *problem.shape)
 
     def sizes(
         self, problem: UniversalProblem, layers: Layers, images: Images, change: Tensor, generator: torch.Generator
@@ -242,24 +220,9 @@ class ActivationAttack(UniversalAttack):
         """Return the loss's gradient; values that the radius cuts off have none, as published."""
         variable = raw.detach().clone().requires_grad_()
         perturbation = variable.clamp(-problem.radius, problem.radius)
-        parts = images.split(max(1, PART // perturbation.numel()))
-        sizes = [self.sizes(problem, layers, part, perturbation, generator) for part in parts]
-        loss = self.objective(torch.stack(sizes).sum(0))
-        (gradient,) = torch.autograd.grad(loss, variable, allow_unused=True) if loss.requires_grad else (None,)
-        if gradient is None:
-            raise no_gradients("one of its layers passes no gradient on to the images")
-        return gradient
-
-
-def activation_objective(sizes: Sequence[Tensor] | Tensor) -> Tensor:
-    """Return minus the sum of the logarithms of sizes; a silent layer, whose size is 0, adds a constant.
-
-    Example:
-        >>> activation_objective([torch.tensor(1.0), torch.tensor(10.0)])
-        tensor(-2.3026)
-    """
-    several = sizes if isinstance(sizes, Tensor) else torch.stack(list(sizes))
-    return -several.clamp_min(torch.finfo(several.dtype).tiny).log().sum()
+        return loss_gradient(
+            variable, images, lambda part: self.sizes(problem, layers, part, perturbation, generator), self.objective
+        )
 
 
 def noise_image(shape: tuple[int, int, int], generator: torch.Generator) -> Images:
@@ -283,9 +246,3 @@ def image_views(problem: UniversalProblem, count: int, generator: torch.Generato
     order = torch.randperm(len(images), generator=generator)
     rows = order.repeat(-(-count // len(images)))[:count]
     return augmented(images.at(rows), *problem.shape[1:], generator)
-
-
-def within(problem: UniversalProblem, images: Images) -> Images:
-    """Bring images of [0, 1] to the bounds and the device."""
-    bounds = problem.classifier.bounds
-    return (bounds.lower + bounds.span * images).to(problem.zeros())

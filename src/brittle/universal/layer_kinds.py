@@ -68,3 +68,13 @@ def found_of(kind: LayerKind, ends: Sequence[str]) -> tuple[str, ...]:
         )
         raise ModelError(f"{what}; name the layers to excite with layers=('features.3', ...)")
     return tuple(ends)
+
+
+def first_of(part: float, layers: int) -> int:
+    """Return how many layers a fraction of them is: one at least, unless it is 0.
+
+    Example:
+        >>> first_of(0.8, 52), first_of(0.01, 52), first_of(0.0, 52)
+        (41, 1, 0)
+    """
+    return max(1, int(part * layers)) if part else 0

@@ -10,9 +10,11 @@ from torch.nn import functional
 from brittle.core.attack import at_least
 from brittle.errors import InputError
 from brittle.types import Images, Logits
-from brittle.universal.curriculum import FAINT, CurriculumAttack, first_of
+from brittle.universal.curriculum import FAINT, CurriculumAttack
 from brittle.universal.excitation import ActivationState
+from brittle.universal.layer_kinds import first_of
 from brittle.universal.layers import Layers
+from brittle.universal.loudness import grey_of
 from brittle.universal.problem import UniversalProblem
 from brittle.universal.pseudo_semantics import Views, crops
 
@@ -75,7 +77,7 @@ class PSPUAP(CurriculumAttack):
         """Return the weighted loudness of each layer."""
         still, moved = images, images + change
         if self.varied:
-            views, grey = Views.drawn(len(images), *problem.shape[1:], generator), self.grey(problem)
+            views, grey = Views.drawn(len(images), *problem.shape[1:], generator), grey_of(problem, self.mean)
             still, moved = views.of(still, grey), views.of(moved, grey)
         weights = moved.new_ones(len(images)) if not self.weighted else self._weights(problem, still, moved.detach())
         return torch.stack([self._loudness(output, weights) for output in layers(moved)])

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import at_least, fraction
-from brittle.universal.curriculum import FAINT, CurriculumAttack, first_of
+from brittle.universal.curriculum import FAINT, CurriculumAttack
+from brittle.universal.layer_kinds import first_of
 
 
 @dataclass(frozen=True)
