@@ -87,7 +87,7 @@ def test_noise_lies_under_the_crops_where_it_is_asked_for():
     problem = problem_of()
     grey = torch.full((3, 1, 1), 0.5, dtype=torch.float64)
     plain, noisy = (
-        ActivationAscent(noise=noise)._carriers(problem, grey, torch.Generator().manual_seed(0))
+        ActivationAscent(noise=noise, batch=2)._carriers(problem, grey, torch.Generator().manual_seed(0))
         for noise in (0.0, 40.0)
     )
     assert torch.equal(plain, torch.full((2, *SHAPE), 0.5, dtype=torch.float64))

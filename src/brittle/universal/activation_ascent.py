@@ -47,9 +47,9 @@ class ActivationAscent(UniversalAttack):
         5
     """
 
-    passes: int = 10
-    steps: int = 60
-    batch: int = 2
+    passes: int = 5
+    steps: int = 120
+    batch: int = 1
     step: float = 0.3
     momentum: float = 0.9
     part: float = 0.8
