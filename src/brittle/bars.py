@@ -129,7 +129,8 @@ class Passes:
 
 
 def _pass(line: Pass) -> str:
-    return f"pass {line.number:3d}   fooled {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
+    done = "fooled" if line.target is None else f"taken for {line.target}"
+    return f"pass {line.number:3d}   {done} {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
 
 
 def _epoch(epoch: Epoch) -> str:

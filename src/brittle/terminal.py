@@ -59,6 +59,8 @@ def show_universal(made: Universal) -> None:
     if made.held_out is not None:
         console.print(f"fooled, held-out {percent(made.held_out)}")
     console.print(f"random noise     {percent(made.noise)}")
+    if made.reached is not None:
+        console.print(f"taken for {made.target:<6} {percent(made.reached)}, of other classes")
     for line in made.said:
         tell(f"images           {line}")
     if made.perturbation.made["noise"]:

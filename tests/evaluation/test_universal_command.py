@@ -89,6 +89,31 @@ def test_all_images_can_be_used(tmp_path):
     write_universal(every.path)
 
 
+def test_a_target_is_told_of_everywhere(tmp_path):
+    runner = CliRunner()
+    words = ["universal", "digits-lenet", "--data", "digits", "--max-images", "120", "--held-out", "60", "--eps", "0.4"]
+    words += ["--attack", "ascent:passes=3,target=1", "--out", str(tmp_path / "v")]
+    said = runner.invoke(app, words)
+    assert said.exit_code == 0
+    told = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
+    rows = [row for row in pq.read_table(tmp_path / "v" / "rows.parquet").to_pylist() if row["kind"] == "unseen"]
+    others = [row for row in rows if row["class_clean"] != 1]
+    reached = [row for row in others if row["class_perturbed"] == 1]
+    assert told["target"] == 1
+    assert told["reached"]["n"] == len(others) < len(rows)
+    assert told["reached"]["value"] == len(reached) / len(others) > 0.5
+    assert "taken for 1" in said.stderr
+    assert f"taken for 1      {len(reached) / len(others):.1%}" in said.stderr
+    page = (tmp_path / "v" / "report.html").read_text()
+    assert "of held-out images are taken for" in page
+    assert "after each pass" in page
+
+
+def test_without_a_target_none_is_told_of(made):
+    assert made.plain()["target"] is None
+    assert made.plain()["reached"] is None
+
+
 def test_specs_are_read():
     assert parse_universal("ascent: passes=5, loss=margin").passes == 5
     assert parse_universal("uap").attack.steps == 10

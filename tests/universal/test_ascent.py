@@ -50,6 +50,19 @@ def test_a_target_is_reached():
         assert hits(some, v, target) > max(0.5, hits(some, torch.zeros_like(v), target))
 
 
+def test_with_a_target_the_pass_that_leads_most_images_to_it_is_kept():
+    classifier, target = convolutional(), 3
+    images = torch.rand(20, 1, 6, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    some = ImageSet(classifier, images)
+    problem = UniversalProblem(classifier, some.shape, Lp("inf", 0.4), some)
+    found = find_universal(UniversalAscent(passes=4, batch=5, target=target), problem)
+    scores = [one["score"] for one in found.made["passes"]]
+    others = some.clean != target
+    reached = (some.predictions(found.tensor)[others] == target).double().mean()
+    assert float(reached) == max(scores) == some.reaching_rate(found.tensor, target)
+    assert {one["target"] for one in found.made["passes"]} == {target}
+
+
 def hits(some: ImageSet, v: torch.Tensor, target: int) -> float:
     return float((some.predictions(v) == target).double().mean())
 

@@ -102,7 +102,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     check_folder(path, kinds.UNIVERSAL, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     free_of_images = asked.data.spec is None
     if free_of_images and method.needs_images:
-        free = ", ".join(name for name, kind in UNIVERSAL.items() if not kind().needs_images)
+        free = ", ".join(name for name in UNIVERSAL if not parse_universal(name).needs_images)
         raise InputError(
             f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
         )
@@ -134,6 +134,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             told = _told(subject, split, origin, folder.manifest)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
             told["command"] = in_shell(command)
+            told |= {} if method.aims_at is None else {"target": method.aims_at}
             found = replace(found, made={**found.made, **told})
             result = judged(folder, found, split, seed, subject, looking or ignore_progress)
             folder.note_files(origin.files())

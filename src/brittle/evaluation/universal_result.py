@@ -30,6 +30,8 @@ class Universal:
         perturbation: what the file holds.
         training, held_out: fooling rates on the images that it was made from and on those kept aside; None without any.
         noise: the fooling rate of uniform noise of the same norm on the held-out images (on X where there are none).
+        reached: for a target, which fraction of the images of other classes is taken for it: of those kept aside, or of
+            X where there are none; None without a target, or where all are of that class.
     """
 
     folder: Path
@@ -39,6 +41,12 @@ class Universal:
     training: Estimate
     held_out: Estimate | None
     noise: Estimate
+    reached: Estimate | None = None
+
+    @property
+    def target(self) -> int | None:
+        """The class that all images shall be taken for, if there is one."""
+        return cast("int | None", self.perturbation.made.get("target"))
 
     @property
     def said(self) -> list[str]:
@@ -54,6 +62,8 @@ class Universal:
             "rows": str(self.rows),
             "size": self.perturbation.size,
             "fooling": {"training": asdict(self.training), "held_out": held_out, "noise": asdict(self.noise)},
+            "target": self.target,
+            "reached": None if self.reached is None else asdict(self.reached),
             "made": dict(self.perturbation.made),
         }
 
@@ -69,7 +79,11 @@ def finished(folder: UniversalFolder) -> Universal | None:
 
 def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Estimate]) -> Universal:
     path, rows = folder.path / PERTURBATION_FILE, folder.path / ROWS_FILE
-    return Universal(folder.path, path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"])
+    reached = cast("dict[str, Any] | None", found.made.get("reached"))
+    return Universal(
+        *(folder.path, path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"]),
+        reached=None if reached is None else Estimate(**reached),
+    )
 
 
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:
@@ -101,7 +115,12 @@ def judged(
     outcomes = [outcome(*group, found.tensor, noise, looked) for group in groups]
     rates = {table.kind: table.fooled("class_perturbed") for table in outcomes}
     rates["noise"] = outcomes[-1].fooled("class_noise")
-    found = replace(found, made={**found.made, "fooling": {kind: asdict(rate) for kind, rate in rates.items()}})
+    figures: dict[str, object] = {"fooling": {kind: asdict(rate) for kind, rate in rates.items()}}
+    target = cast("int | None", found.made.get("target"))
+    if target is not None:
+        reached = outcomes[-1].reached(target)
+        figures["reached"] = None if reached is None else asdict(reached)
+    found = replace(found, made={**found.made, **figures})
     result = _result(folder, found, rates)
     write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))
     found.save(result.path)

@@ -19,7 +19,7 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.files import write_atomically
 from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes
-from brittle.metrics import Estimate, fooling_rate
+from brittle.metrics import Estimate, fooling_rate, reaching_rate
 from brittle.names import stored, stored_within
 from brittle.types import Images
 from brittle.universal.images import ImageSet
@@ -43,6 +43,11 @@ class Outcome:
     def fooled(self, column: str) -> Estimate:
         """Return the fraction of the images whose class in a column is not that of the clean image."""
         return fooling_rate(*(self.table.column(name).to_numpy() for name in ("class_clean", column)))
+
+    def reached(self, target: int) -> Estimate | None:
+        """Return the fraction of the images of other classes that are taken for one class; None without any."""
+        clean, moved = (self.table.column(f"class_{name}").to_numpy() for name in ("clean", "perturbed"))
+        return reaching_rate(clean, moved, target)
 
 
 @torch.no_grad()

@@ -33,6 +33,7 @@ from brittle.metrics.universal import (
     inner_products,
     label_graph,
     largest_inner_product,
+    reaching_rate,
 )
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "proportion",
     "quantile",
     "quantization_cost",
+    "reaching_rate",
     "refused_rate",
     "rho_adv",
     "right_at",

@@ -31,6 +31,31 @@ def fooling_rate(clean: Integers, moved: Integers) -> Estimate:
     return proportion(int((np.asarray(clean) != np.asarray(moved)).sum()), len(clean))
 
 
+def reaching_rate(clean: Integers, moved: Integers, target: int) -> Estimate | None:
+    """Estimate the fraction of the images of other classes that are taken for one class.
+
+    Args:
+        clean: class predicted without the perturbation, (n,).
+        moved: class predicted with it, (n,).
+        target: the class.
+
+    Returns:
+        The estimate; None where all images are of that class already.
+
+    Raises:
+        InputError: different numbers of images.
+
+    Example:
+        >>> reaching_rate(np.array([1, 2, 3, 4]), np.array([3, 3, 3, 4]), 3).value.__round__(3)
+        0.667
+    """
+    if np.shape(clean) != np.shape(moved):
+        raise InputError(f"{np.shape(clean)} classes before and {np.shape(moved)} after; expected as many of both")
+    others = np.asarray(clean) != target
+    count = int(others.sum())
+    return proportion(int((np.asarray(moved)[others] == target).sum()), count) if count else None
+
+
 def inner_products(perturbations: Floats) -> Floats:
     """Return the cosines between perturbations, (k, k); the section on diversity of the same paper has its largest.
 

@@ -123,10 +123,12 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
     passes = [int(one["number"]) for one in made["passes"]]
+    target = _name(made["target"], _classes(rows)) if "target" in made else ""
+    gets = f"the class {target}, of those of others" if target else "another class"
     curve = Curves(
-        "Fooling rate after each pass",
-        f"Fraction of {kinds['seen']} that get another class.",
-        *("pass over the images", "fooling rate, %"),
+        f"Taken for {target} after each pass" if target else "Fooling rate after each pass",
+        f"Fraction of {kinds['seen']} that get {gets}.",
+        *("pass over the images", f"{'taken for it' if target else 'fooling rate'}, %"),
         {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )
     return fill(
@@ -137,6 +139,8 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         last=kinds[last],
         rate=Estimate(**made["fooling"][last]),
         noise=Estimate(**made["fooling"]["noise"]),
+        reached=Estimate(**made["reached"]) if made.get("reached") else None,
+        target=target,
         percent=percent,
         threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
         rates=[_rate(kind, kinds[kind], rows) for kind in groups],
@@ -151,7 +155,8 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
 def _settings(made: dict[str, Any]) -> dict[str, str]:
     """Everything of how it was made that the page does not show elsewhere, as text."""
     shown = {**made, "passes": len(made["passes"])}
-    del shown["fooling"]
+    for name in ("fooling", "reached"):
+        shown.pop(name, None)
     if "said" in made:
         shown["said"] = "; ".join(made["said"]) or "images as they are"
     return {

@@ -71,6 +71,11 @@ class UniversalAscent(UniversalAttack):
             raise InputError(f"scale is {self.scale}; expected a fraction of the sides above 0, at most 1")
 
     @property
+    def aims_at(self) -> int | None:
+        """The target."""
+        return self.target
+
+    @property
     def most_passes(self) -> int:
         """The passes given."""
         return self.passes

@@ -1,6 +1,6 @@
 """A set of images that many passes go over, and what the network says of them with a perturbation added."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,6 +90,16 @@ class ImageSet:
     def fooled(self, perturbation: Tensor) -> Mask:
         """Say which images get another class than without it, (n,)."""
         return self.predictions(perturbation) != self.clean
+
+    def judge(self, target: int | None = None) -> Callable[[Tensor], float]:
+        """Return what says how good a perturbation is: the fooling rate, or how many images it leads to a class."""
+        return self.fooling_rate if target is None else lambda perturbation: self.reaching_rate(perturbation, target)
+
+    def reaching_rate(self, perturbation: Tensor, target: int) -> float:
+        """Return the fraction of the images of other classes that are taken for one class; 1 where there are none."""
+        others = self.clean != target
+        reached = self.predictions(perturbation)[others] == target
+        return float(reached.double().mean()) if len(reached) else 1.0
 
     def fooling_rate(self, perturbation: Tensor) -> float:
         """Return the fraction of the images that get another class."""

@@ -104,6 +104,7 @@ class Pass:
         size: of the perturbation, by its norm.
         forward, backward: passes of single images so far.
         seconds: that it took, the judge's included.
+        target: the class that images shall be taken for, which the score then is of.
     """
 
     number: int
@@ -112,3 +113,4 @@ class Pass:
     forward: int
     backward: int
     seconds: float
+    target: int | None = None

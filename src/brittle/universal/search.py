@@ -45,6 +45,11 @@ class UniversalAttack(ABC):
         return True
 
     @property
+    def aims_at(self) -> int | None:
+        """The class that all images shall be taken for; None where any other than their own will do."""
+        return None
+
+    @property
     @abstractmethod
     def most_passes(self) -> int:
         """The number of passes after which it ends in any case."""
@@ -92,8 +97,8 @@ def find_universal(
     Args:
         method: how.
         problem: for what.
-        judge: looks at the perturbation after every pass; by default the fooling rate on X. A perturbation of the
-            worst score is better than none.
+        judge: looks at the perturbation after every pass; by default the fooling rate on X, or how many images of X are
+            taken for the class that the method aims at. A perturbation of the worst score is better than none.
         checkpoint: a file that keeps the state after every pass; a search that was killed and is started again with the
             same arguments goes on from there, and ends with the same bits on the same device.
         identity: names network and images, so that a checkpoint of others is not taken for one of these.
@@ -121,7 +126,7 @@ def find_universal(
     """
     method.check(problem)
     checkpoint = None if checkpoint is None else Path(checkpoint)
-    judge = judge or problem.given().fooling_rate
+    judge = judge or problem.given().judge(method.aims_at)
     whole = "" if checkpoint is None else identity_of(method, problem, identity)
     course = Course.load(checkpoint, whole, problem) if checkpoint is not None and checkpoint.exists() else None
     if course is None:
@@ -133,7 +138,8 @@ def find_universal(
         with preserving_state(problem.classifier.module, problem.seed + number):
             state = method.advance(problem, course.state, number)
         score, size = judge(state.perturbation), float(norms.size(state.perturbation[None], problem.threat.p)[0])
-        line = Pass(number + 1, score, size, state.forward, state.backward, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        line = Pass(number + 1, score, size, state.forward, state.backward, seconds, method.aims_at)
         better = not method.keeps_best or score >= max((one.score for one in course.history), default=-torch.inf)
         course = Course(state, state.perturbation if better else course.best, [*course.history, line])
         if checkpoint is not None:
