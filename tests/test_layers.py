@@ -19,7 +19,7 @@ LAYERS = [
     {"files", "identity", "arguments"},
     {"plugins"},
     {"maths"},
-    {"pictures"},
+    {"pictures", "matrix_picture"},
     {"base"},
     {"threats", "classifiers", "endpoint"},
     {"metrics"},

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         RunError,
         UnsupportedThreat,
     )
+    from brittle.evaluation.apply import apply
     from brittle.evaluation.audit import audit
     from brittle.evaluation.defence import audit_defence
     from brittle.evaluation.train import train
@@ -140,6 +141,7 @@ _NAMES = {
     "brittle.data.open": "open_source",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",
+    "brittle.evaluation.apply": "apply",
     "brittle.evaluation.audit": "audit",
     "brittle.evaluation.defence": "audit_defence",
     "brittle.evaluation.train": "train",
@@ -265,6 +267,7 @@ __all__ = [
     "UnsupportedThreat",
     "Untargeted",
     "__version__",
+    "apply",
     "at_size",
     "audit",
     "audit_defence",

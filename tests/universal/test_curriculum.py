@@ -189,7 +189,7 @@ def test_views_are_what_they_are_drawn_as():
     images, change = images_of(count), 0.1 * images_of(1, 3)
     views = Views.drawn(count, 8, 8, DRAWS().manual_seed(2))
     moved = views.of(images + change, grey) - views.of(images, grey)
-    torch.testing.assert_close(moved, views.of(change.expand_as(images) + grey, grey) - grey), "they are linear"
+    torch.testing.assert_close(moved, views.of(change.expand_as(images) + grey, grey) - grey)  # they are linear
     still = replace(views, kinds=torch.zeros(count, dtype=torch.long), angles=torch.zeros(count))
     torch.testing.assert_close(still.of(images, grey), images)
     louder = replace(views, kinds=torch.ones(count, dtype=torch.long)).of(images, grey)

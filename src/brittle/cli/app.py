@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
+from brittle.cli.apply import apply
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
 from brittle.cli.corrupt import corrupt
@@ -74,7 +75,7 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, photograph, corrupt, train, substitute, serve, study):
+for command in (audit, attack, universal, apply, photograph, corrupt, train, substitute, serve, study):
     app.command()(takes_values(command))
 
 

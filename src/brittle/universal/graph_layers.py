@@ -85,9 +85,9 @@ def _ends_of(nodes: Sequence[fx.Node], kind: LayerKind) -> list[str]:
     weighted = [place for place, node in enumerate(nodes) if plain_name(node.target) in WEIGHTED]
     reached, ends = set[fx.Node](), list[str]()
     for node in nodes[: weighted[-1]] if weighted else []:
-        kind, follows = plain_name(node.target), any(one in reached for one in node.all_input_nodes)
-        if kind in CONVOLUTIONS or (kind in PASSING and follows):
+        word, follows = plain_name(node.target), any(one in reached for one in node.all_input_nodes)
+        if word in CONVOLUTIONS or (word in PASSING and follows):
             reached.add(node)
-        elif kind in ACTIVATIONS and follows:
+        elif word in ACTIVATIONS and follows:
             ends.append(node.name)
     return ends

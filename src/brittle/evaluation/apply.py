@@ -1,0 +1,154 @@
+"""`apply`: what universal perturbations of whatever origin do to any networks."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from brittle.arguments import checked
+from brittle.errors import InputError
+from brittle.evaluation.foreign import Scale, read_perturbation
+from brittle.evaluation.progress import NullProgress, Progress
+from brittle.evaluation.subject import OpenedSubject, open_subject
+from brittle.evaluation.universal_result import random_like
+from brittle.evaluation.universal_split import Split
+from brittle.metrics import Estimate, fooling_rate
+from brittle.plugins.own_code import telling_of_own_code
+from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec
+from brittle.universal.images import ImageSet
+from brittle.universal.perturbation import Perturbation
+
+BATCH = 64
+"""Images in one call of a network, by default."""
+
+
+@dataclass(frozen=True)
+class AppliedCell:
+    """What one perturbation does to one network.
+
+    Attributes:
+        perturbation: name of its file or folder; the whole path where several have the same name.
+        network: as the user wrote it.
+        fooled: fraction of the images that get another class.
+        noise: the same by uniform noise of the perturbation's norm.
+        resampled: whether it had another height and width than the network's images.
+    """
+
+    perturbation: str
+    network: str
+    fooled: Estimate
+    noise: Estimate
+    resampled: bool
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What perturbations do to networks.
+
+    Attributes:
+        cells: one for each pair, by perturbation and then by network.
+        said: how each perturbation was read and how images were brought to the networks, in sentences.
+    """
+
+    cells: tuple[AppliedCell, ...]
+    said: tuple[str, ...]
+
+    def plain(self) -> dict[str, object]:
+        """Return all figures as JSON can hold them."""
+        return {"cells": [asdict(cell) for cell in self.cells], "said": list(self.said)}
+
+
+@checked
+@telling_of_own_code()
+def apply(
+    perturbations: Sequence[Path | str],
+    models: Sequence[ModelLike | ModelSpec],
+    data: DataLike | DataSpec,
+    *,
+    scale: Scale = "auto",
+    effort: Effort | None = None,
+    watch: Progress | None = None,
+    **options: Any,
+) -> Applied:
+    """Add stored universal perturbations to images, and say how many of these get another class from each network.
+
+    No label is used. Where a perturbation has another height and width than a network's images, it is resampled. Of
+    images that a perturbation was made from, more are fooled than of others: give images that it has not seen.
+
+    Args:
+        perturbations: folders or files of `brittle universal`; or `.npy`, `.safetensors` and `.png` of others.
+        models: networks as `audit` takes them.
+        data: images likewise, or a `DataSpec`.
+        scale: what the numbers of foreign arrays are units of: images from 0 to "1" or from 0 to "255"; "auto" takes
+            the first where no number is larger than 1.
+        effort: batch (64 by default), seed (of the noise) and device.
+        watch: told of the progress, in passes of images.
+        **options: single fields of these values, as in `audit`.
+
+    Returns:
+        A fooling rate with its interval for each pair, beside that of noise of the same norm.
+
+    Raises:
+        BrittleError: invalid input, among others a perturbation with another number of channels.
+
+    Example:
+        >>> import tempfile
+        >>> from brittle import Lp, Perturbation
+        >>> place = tempfile.mkdtemp() + "/v.safetensors"
+        >>> Perturbation(torch.full((1, 8, 8), 0.5), Lp("inf", 0.5)).save(place)
+        >>> apply([place], ["digits-lenet"], "digits", max_images=20).cells[0].fooled.n
+        20
+    """
+    if not perturbations or not models:
+        raise InputError("there is nothing to apply; give at least one perturbation and one network")
+    nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
+    first, *others = (Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models)
+    names = [Path(path).name for path in perturbations]
+    names = names if len({*names}) == len(names) else [str(path) for path in perturbations]
+    read = [(name, *read_perturbation(path, scale)) for name, path in zip(names, perturbations, strict=True)]
+    said = {f"{name}: {how}": None for name, _, how in read}
+    watch, cells = watch or NullProgress(), list[AppliedCell]()
+    for place, asked in enumerate([first, *others]):
+        subject = open_subject(asked.model, asked.data, device=asked.effort.device)
+        images = Split.of(subject, 0, asked.effort.batch or BATCH, 0).training
+        said |= dict.fromkeys(subject.said())
+        if not place:
+            watch.begin(len(models) * (1 + 2 * len(read)) * len(images), 0)
+        cells += _cells(subject, images, read, asked.effort.seed or 0, watch)
+    order = {name: number for number, (name, _, _) in enumerate(read)}
+    return Applied(tuple(sorted(cells, key=lambda cell: order[cell.perturbation])), tuple(said))
+
+
+def _cells(
+    subject: OpenedSubject,
+    images: ImageSet,
+    read: Sequence[tuple[str, Perturbation, str]],
+    seed: int,
+    watch: Progress,
+) -> list[AppliedCell]:
+    """Show all perturbations, and noise like each, to one network."""
+    made, network = list[AppliedCell](), subject.network.spec
+    channels, height, width = images.shape
+    clean = images.clean.numpy()
+    watch.advance(network, len(images))
+    for name, perturbation, _ in read:
+        if perturbation.tensor.shape[0] != channels:
+            raise InputError(
+                f"{name} has {perturbation.tensor.shape[0]} channels and the images of {network} have "
+                f"{channels}; it can only be added to images of its own kind"
+            )
+        fitted = perturbation.resampled(height, width)
+        changes = (fitted.tensor, random_like(_of_its_size(fitted), seed))
+        span = subject.classifier.bounds.span
+        fooled, noise = (fooling_rate(clean, images.predictions(change * span).numpy()) for change in changes)
+        made.append(AppliedCell(name, network, fooled, noise, fitted is not perturbation))
+        watch.advance(network, 2 * len(images))
+    return made
+
+
+def _of_its_size(perturbation: Perturbation) -> Perturbation:
+    """Return it with the size that it has as its radius: resampling may have changed a 2-norm."""
+    size = max(perturbation.size, torch.finfo(torch.float32).tiny)
+    return replace(perturbation, threat=replace(perturbation.threat, radius=size))

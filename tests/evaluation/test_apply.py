@@ -1,0 +1,145 @@
+"""Stored perturbations of any origin, on any networks: how they are read, and that rates are those of a fresh look."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from brittle import InputError, Lp, Perturbation, RunError
+from brittle.cli import app
+from brittle.data import open_source
+from brittle.evaluation.apply import apply
+from brittle.evaluation.foreign import read_perturbation
+from brittle.models import open_network
+
+CHANGE = 0.3 * torch.randn(1, 28, 28, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
+COLOURED = 0.1 * torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    place = tmp_path / "v.safetensors"
+    Perturbation(CHANGE, Lp("inf", 0.3)).save(place)
+    return place
+
+
+def test_rates_are_those_of_a_fresh_look(stored):
+    made = apply([stored], ["digits-lenet"], "digits", max_images=100)
+    module = open_network("digits-lenet").module
+    images = torch.cat([block.images for block in open_source("digits", max_images=100).blocks(50)])
+    with torch.no_grad():
+        moved = module((images + CHANGE).clamp(0, 1)).argmax(1) != module(images).argmax(1)
+    (cell,) = made.cells
+    assert cell.fooled.value == pytest.approx(float(moved.double().mean()))
+    assert (cell.fooled.n, cell.noise.n, cell.resampled) == (100, 100, False)
+    assert (cell.perturbation, cell.network) == ("v.safetensors", "digits-lenet")
+    json.dumps(made.plain(), allow_nan=False)
+
+
+def test_every_perturbation_meets_every_network(stored, tmp_path):
+    np.save(tmp_path / "large.npy", np.ones((16, 16), np.float32) * 0.5)
+    made = apply([tmp_path / "large.npy", stored], ["digits-lenet", "digits-lenet"], "digits", max_images=10)
+    read = [(cell.perturbation, cell.resampled) for cell in made.cells]
+    assert read == [*2 * [("large.npy", True)], *2 * [("v.safetensors", False)]]
+    assert made.said[0] == "large.npy: numbers up to 0.5, read as those of images from 0 to 1"
+
+
+def test_noise_has_the_size_of_the_perturbation(tmp_path):
+    tiny = tmp_path / "v.safetensors"
+    Perturbation(torch.full((1, 28, 28), 1e-6), Lp("inf", 0.5)).save(tiny)
+    (cell,) = apply([tiny], ["digits-lenet"], "digits", max_images=50).cells
+    assert cell.noise.value == cell.fooled.value == 0
+
+
+def test_several_of_one_name_are_told_by_their_paths(stored, tmp_path):
+    other = tmp_path / "b" / "v.safetensors"
+    other.parent.mkdir()
+    Perturbation(-CHANGE, Lp("inf", 0.3)).save(other)
+    cells = apply([stored, other], ["digits-lenet"], "digits", max_images=5).cells
+    assert [cell.perturbation for cell in cells] == [str(stored), str(other)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("shape", ["chw", "nchw", "hwc", "nhwc"])
+def test_arrays_of_any_layout_are_read(dtype, shape, tmp_path):
+    values = COLOURED.numpy().astype(dtype)
+    laid = values.transpose(1, 2, 0) if "hwc" in shape else values
+    np.save(tmp_path / "v.npy", np.ascontiguousarray(laid[None] if shape[0] == "n" else laid))
+    found, said = read_perturbation(tmp_path / "v.npy")
+    torch.testing.assert_close(found.tensor, torch.from_numpy(values).float())
+    assert said.endswith("read as those of images from 0 to 1")
+
+
+def test_numbers_above_1_are_levels_of_255_and_the_user_may_say_so(tmp_path):
+    np.save(tmp_path / "v.npy", (COLOURED * 255).round().numpy().astype(np.int16))
+    found, said = read_perturbation(tmp_path / "v.npy")
+    torch.testing.assert_close(found.tensor, (COLOURED * 255).round() / 255)
+    assert "from 0 to 255" in said
+    np.save(tmp_path / "faint.npy", COLOURED.numpy())
+    faint, said = read_perturbation(tmp_path / "faint.npy", "255")
+    torch.testing.assert_close(faint.tensor, COLOURED / 255)
+    assert "from 0 to 255" in said
+
+
+def test_tensors_and_pictures_are_read(tmp_path):
+    save_file({"anything": COLOURED[None].contiguous()}, tmp_path / "v.safetensors")
+    torch.testing.assert_close(read_perturbation(tmp_path / "v.safetensors")[0].tensor, COLOURED)
+    levels = (128 + COLOURED * 255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(np.ascontiguousarray(levels)).save(tmp_path / "v.png")
+    found, said = read_perturbation(tmp_path / "v.png")
+    torch.testing.assert_close(found.tensor, (COLOURED * 255).round() / 255)
+    assert said == "a picture, whose level 128 is no change"
+
+
+def test_what_brittle_made_for_255_levels_is_brought_to_1(tmp_path):
+    Perturbation(CHANGE * 255, Lp("inf", 255 * 0.3)).save(tmp_path / "v.safetensors")
+    found, said = read_perturbation(tmp_path / "v.safetensors")
+    torch.testing.assert_close(found.tensor, CHANGE)
+    assert found.threat.radius == pytest.approx(0.3)
+    assert said == "made by brittle for images from 0 to 255"
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "error", "message"),
+    [
+        ("v.txt", lambda path: path.write_text("1"), InputError, "ends with '.txt'; expected a folder of"),
+        ("v.npy", lambda path: path.write_bytes(b"nothing"), RunError, "is no perturbation that can be read"),
+        ("v.npy", lambda path: np.save(path, np.zeros((2, 2, 2, 2))), RunError, r"its shape is \(2, 2, 2, 2\)"),
+        ("v.npy", lambda path: np.save(path, np.array(["a"])), RunError, "expected numbers"),
+        ("v.npy", lambda path: np.save(path, np.full((1, 2, 2), np.nan)), RunError, "holds NaN or infinite values"),
+        ("v.safetensors", lambda path: save_file({"a": CHANGE, "b": CHANGE + 1}, path), RunError, "holds 2 tensors"),
+        ("v.png", lambda path: path.write_bytes(b""), RunError, "is no perturbation that can be read"),
+        ("v.npy", lambda path: None, RunError, "is no perturbation that can be read"),
+    ],
+)
+def test_what_is_no_perturbation_is_refused(name, write, error, message, tmp_path):
+    write(tmp_path / name)
+    with pytest.raises(error, match=message):
+        read_perturbation(tmp_path / name)
+
+
+def test_another_number_of_channels_and_nothing_are_refused(tmp_path):
+    np.save(tmp_path / "v.npy", COLOURED.numpy())
+    with pytest.raises(InputError, match="has 3 channels and the images of digits-lenet have 1"):
+        apply([tmp_path / "v.npy"], ["digits-lenet"], "digits", max_images=5)
+    with pytest.raises(InputError, match="give at least one perturbation and one network"):
+        apply([], ["digits-lenet"], "digits")
+    with pytest.raises(InputError, match="labels is given, which does nothing here"):
+        apply([tmp_path / "v.npy"], ["digits-lenet"], "digits", labels=10)
+
+
+def test_the_command_prints_a_line_for_each_pair_and_draws_them(stored, tmp_path):
+    line = ["apply", str(stored), "--model", "digits-lenet", "--data", "digits", "--max-images", "40"]
+    line += ["--picture", str(tmp_path / "m.png")]
+    said = CliRunner().invoke(app, line)
+    assert said.exit_code == 0
+    told = json.loads(CliRunner().invoke(app, [*line, "--json"]).stdout)
+    (cell,) = told["cells"]
+    assert f"{cell['fooled']['value']:.1%}" in said.stderr
+    assert "by noise" in said.stderr
+    with Image.open(tmp_path / "m.png") as picture:
+        assert picture.size[0] > 96
