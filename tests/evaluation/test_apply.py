@@ -14,7 +14,9 @@ from brittle.cli import app
 from brittle.data import open_source
 from brittle.evaluation.apply import apply
 from brittle.evaluation.foreign import read_perturbation
+from brittle.evaluation.subject import open_subject
 from brittle.models import open_network
+from brittle.specs import DataSpec, ModelSpec
 
 CHANGE = 0.3 * torch.randn(1, 28, 28, generator=torch.Generator().manual_seed(0)).clamp(-1, 1)
 COLOURED = 0.1 * torch.randn(3, 6, 5, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
@@ -130,6 +132,17 @@ def test_another_number_of_channels_and_nothing_are_refused(tmp_path):
         apply([], ["digits-lenet"], "digits")
     with pytest.raises(InputError, match="labels is given, which does nothing here"):
         apply([tmp_path / "v.npy"], ["digits-lenet"], "digits", labels=10)
+
+
+def test_behind_a_channel_both_classes_are_of_what_came_through(stored):
+    plain, behind = apply([stored], ["digits-lenet"], "digits", channels=["blur:sigma=2"], max_images=60).cells
+    assert (plain.channel, behind.channel) == ("", "blur:sigma=2")
+    assert behind.fooled.n == plain.fooled.n == 60
+    audited = open_subject(ModelSpec("digits-lenet", channel="blur:sigma=2"), DataSpec("digits", max_images=60))
+    images = torch.cat([block.images for block in audited.source.blocks(60)])
+    with torch.no_grad():
+        clean, moved = (audited.classifier.logits(one).argmax(1) for one in (images, (images + CHANGE).clamp(0, 1)))
+    assert behind.fooled.value == pytest.approx(float((clean != moved).double().mean()))
 
 
 def test_the_command_prints_a_line_for_each_pair_and_draws_them(stored, tmp_path):

@@ -10,7 +10,7 @@ from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort
 
 if TYPE_CHECKING:
-    from brittle.evaluation.apply import Applied
+    from brittle.evaluation.apply import Applied, AppliedCell
 
 
 def apply(
@@ -22,6 +22,10 @@ def apply(
     model: Annotated[
         list[str], typer.Option(metavar="MODEL", help="A network, as `audit` takes it; several are possible.")
     ],
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="What images go through before the networks see them, such as jpeg; several are possible."),
+    ] = None,
     values: Annotated[
         str, typer.Option(help="Foreign arrays are for images from 0 to 1 or to 255; auto goes by the largest.")
     ] = "auto",
@@ -47,6 +51,7 @@ def apply(
             perturbation,
             model,
             data,
+            channels=channel or (),
             scale=values,  # pyright: ignore[reportArgumentType]  # looked at there
             effort=effort,
             watch=bar,
@@ -61,9 +66,12 @@ def apply(
 
 def _rows(made: "Applied") -> tuple[list[str], list[str]]:
     """Return the names of perturbations and of networks, in their order."""
-    return list(dict.fromkeys(cell.perturbation for cell in made.cells)), list(
-        dict.fromkeys(cell.network for cell in made.cells)
-    )
+    return [*dict.fromkeys(cell.perturbation for cell in made.cells)], [*dict.fromkeys(map(_seen_by, made.cells))]
+
+
+def _seen_by(cell: "AppliedCell") -> str:
+    """Name a network and what lies before it."""
+    return Path(cell.network).name + (f" behind {cell.channel}" if cell.channel else "")
 
 
 def _draw(made: "Applied", path: Path) -> None:
@@ -71,9 +79,9 @@ def _draw(made: "Applied", path: Path) -> None:
     from brittle.pictures import save_picture
 
     perturbations, networks = _rows(made)
-    rates = {(cell.perturbation, cell.network): cell.fooled.value for cell in made.cells}
+    rates = {(cell.perturbation, _seen_by(cell)): cell.fooled.value for cell in made.cells}
     values = [[rates[one, other] for other in networks] for one in perturbations]
-    save_picture(matrix_picture(values, perturbations, [Path(name).stem for name in networks]), path)
+    save_picture(matrix_picture(values, perturbations, networks), path)
 
 
 def _show(made: "Applied") -> None:
@@ -92,7 +100,7 @@ def _show(made: "Applied") -> None:
         rate = cell.fooled
         name = terminal.line_of(cell.perturbation + (" (resampled)" if cell.resampled else ""))
         figures = f"{rate.value:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{cell.noise.value:.1%}"
-        table.add_row(name, terminal.line_of(Path(cell.network).name), *figures)
+        table.add_row(name, terminal.line_of(_seen_by(cell)), *figures)
     console.print(table)
     for line in made.said:
         terminal.tell(line)

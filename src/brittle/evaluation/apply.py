@@ -31,6 +31,7 @@ class AppliedCell:
     Attributes:
         perturbation: name of its file or folder; the whole path where several have the same name.
         network: as the user wrote it.
+        channel: what images went through before the network saw them; nothing where it is empty.
         fooled: fraction of the images that get another class.
         noise: the same by uniform noise of the perturbation's norm.
         resampled: whether it had another height and width than the network's images.
@@ -38,6 +39,7 @@ class AppliedCell:
 
     perturbation: str
     network: str
+    channel: str
     fooled: Estimate
     noise: Estimate
     resampled: bool
@@ -67,6 +69,7 @@ def apply(
     models: Sequence[ModelLike | ModelSpec],
     data: DataLike | DataSpec,
     *,
+    channels: Sequence[str] = (),
     scale: Scale = "auto",
     effort: Effort | None = None,
     watch: Progress | None = None,
@@ -81,6 +84,8 @@ def apply(
         perturbations: folders or files of `brittle universal`; or `.npy`, `.safetensors` and `.png` of others.
         models: networks as `audit` takes them.
         data: images likewise, or a `DataSpec`.
+        channels: what images go through, with and without a perturbation, before the networks see them, such as "jpeg";
+            each in turn, after nothing.
         scale: what the numbers of foreign arrays are units of: images from 0 to "1" or from 0 to "255"; "auto" takes
             the first where no number is larger than 1.
         effort: batch (64 by default), seed (of the noise) and device.
@@ -110,13 +115,14 @@ def apply(
     read = [(name, *read_perturbation(path, scale)) for name, path in zip(names, perturbations, strict=True)]
     said = {f"{name}: {how}": None for name, _, how in read}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
-    for place, asked in enumerate([first, *others]):
-        subject = open_subject(asked.model, asked.data, device=asked.effort.device)
+    ways = [(asked, channel) for asked in (first, *others) for channel in (None, *channels)]
+    for place, (asked, channel) in enumerate(ways):
+        subject = open_subject(replace(asked.model, channel=channel), asked.data, device=asked.effort.device)
         images = Split.of(subject, 0, asked.effort.batch or BATCH, 0).training
         said |= dict.fromkeys(subject.said())
         if not place:
-            watch.begin(len(models) * (1 + 2 * len(read)) * len(images), 0)
-        cells += _cells(subject, images, read, asked.effort.seed or 0, watch)
+            watch.begin(len(ways) * (1 + 2 * len(read)) * len(images), 0)
+        cells += _cells(subject, images, read, asked.effort.seed or 0, watch, channel or "")
     order = {name: number for number, (name, _, _) in enumerate(read)}
     return Applied(tuple(sorted(cells, key=lambda cell: order[cell.perturbation])), tuple(said))
 
@@ -127,6 +133,7 @@ def _cells(
     read: Sequence[tuple[str, Perturbation, str]],
     seed: int,
     watch: Progress,
+    channel: str,
 ) -> list[AppliedCell]:
     """Show all perturbations, and noise like each, to one network."""
     made, network = list[AppliedCell](), subject.network.spec
@@ -143,7 +150,7 @@ def _cells(
         changes = (fitted.tensor, random_like(_of_its_size(fitted), seed))
         span = subject.classifier.bounds.span
         fooled, noise = (fooling_rate(clean, images.predictions(change * span).numpy()) for change in changes)
-        made.append(AppliedCell(name, network, fooled, noise, fitted is not perturbation))
+        made.append(AppliedCell(name, network, channel, fooled, noise, fitted is not perturbation))
         watch.advance(network, 2 * len(images))
     return made
 
