@@ -83,6 +83,13 @@ def test_layers_become_louder_than_by_fast_feature_fool():
     assert loud(ours) > loud(theirs)
 
 
+def test_the_last_perturbation_is_returned_whatever_a_judge_says():
+    problem, method = problem_of(), ActivationAscent(passes=3, steps=2)
+    scores = iter([3.0, 2.0, 1.0])
+    found = find_universal(method, problem, judge=lambda _: next(scores))
+    assert torch.equal(found.tensor, find_universal(method, problem, judge=lambda _: 0.0).tensor)
+
+
 def test_noise_lies_under_the_crops_where_it_is_asked_for():
     problem = problem_of()
     grey = torch.full((3, 1, 1), 0.5, dtype=torch.float64)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ class ActivationAscent(UniversalAttack):
     radius, as published, leads to and fro between the corners of the box.
 
     Attributes:
-        passes: after each of which the perturbation is looked at; the best is kept.
+        passes: after each of which the perturbation is looked at; the last one is returned, so that no image has a say.
         steps: in a pass; each shows `batch` images.
         batch: crops in a step.
         step: length of the first step as a fraction of the radius.
@@ -47,6 +48,7 @@ class ActivationAscent(UniversalAttack):
         5
     """
 
+    keeps_best: ClassVar[bool] = False
     passes: int = 5
     steps: int = 120
     batch: int = 1
