@@ -60,7 +60,7 @@ def show_universal(made: Universal) -> None:
         console.print(f"fooled, held-out {percent(made.held_out)}")
     console.print(f"random noise     {percent(made.noise)}")
     if made.reached is not None:
-        console.print(f"taken for {made.target:<6} {percent(made.reached)}, of other classes")
+        console.print(f"taken for {made.target:<6} {percent(made.reached)}")
     for line in made.said:
         tell(f"images           {line}")
     if made.perturbation.made["noise"]:

@@ -105,7 +105,7 @@ def test_a_target_is_told_of_everywhere(tmp_path):
     assert "taken for 1" in said.stderr
     assert f"taken for 1      {len(reached) / len(others):.1%}" in said.stderr
     page = (tmp_path / "v" / "report.html").read_text()
-    assert "of held-out images are taken for" in page
+    assert "of held-out images of other classes are taken for" in page
     assert "after each pass" in page
 
 
