@@ -18,7 +18,7 @@ from brittle.studies.gd_uap import depth as gd_uap_depth
 from brittle.studies.gd_uap import depth_estimates, segmented
 from brittle.studies.gd_uap import priors as gd_uap_priors
 from brittle.studies.gd_uap import segmentation as gd_uap_segmentation
-from brittle.studies.gd_uap.data_free import DATA, FFF, METHODS, NOISE, RANGE, Lengths, Short
+from brittle.studies.gd_uap.data_free import DATA, FFF, METHODS, NEWER, NOISE, OURS, PSP, RANGE, TRM, Lengths, Short
 from brittle.studies.gd_uap.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
 from brittle.studies.gd_uap.one_class import CLIP, OneClass
 from brittle.studies.gd_uap.scenes import DOWN, FIELD, HEIGHT, WALL, render
@@ -85,7 +85,7 @@ def studied(name, folders, out):
 def test_priors_measure_every_method_on_every_network(folders, tmp_path):
     result = studied("gd-uap-priors", folders, tmp_path)
     for view in GIVEN:
-        for column in (NOISE, *METHODS, gd_uap_priors.UAP):
+        for column in (NOISE, *METHODS, *NEWER, gd_uap_priors.UAP):
             estimate = result.entry(view.row, column).measured
             assert isinstance(estimate, Estimate)
             assert estimate.n == 6
@@ -268,7 +268,7 @@ def test_times_are_errors_over_those_of_unchanged_scenes():
 
 
 def test_at_the_scale_of_the_paper_methods_are_the_published_ones():
-    for name, method in METHODS.items():
+    for name, method in {**METHODS, **NEWER}.items():
         assert TINY.method(name, "paper") == method
     short = Short(Lengths(7, 5, 3, step=1.0), Lengths(70, 50, 4))
     assert short.method("GD-UAP, no prior", "small") == replace(METHODS["GD-UAP, no prior"], iterations=7, step=1 / 255)
@@ -277,6 +277,9 @@ def test_at_the_scale_of_the_paper_methods_are_the_published_ones():
     full = short.method("GD-UAP, range prior", "full")
     assert (full.iterations, full.batch, full.step) == (50, 4, METHODS[RANGE].step)
     assert "10 times the published rate" in short.note
+    assert short.method(TRM, "small").iterations == 7
+    assert (short.method(PSP, "full").iterations, short.method(PSP, "full").copies) == (50, 4)
+    assert short.method(OURS, "full").steps * short.method(OURS, "full").passes == 70
 
 
 def test_a_scene_is_the_same_however_many_there_are():

@@ -6,13 +6,18 @@ from functools import lru_cache
 
 from brittle.studies.bench.study import Scale, sized
 from brittle.studies.shared.photographs import LINF, Photographs
+from brittle.universal.activation_ascent import ActivationAscent
 from brittle.universal.excitation import ActivationAttack
 from brittle.universal.fast_feature_fool import FastFeatureFool
 from brittle.universal.gd_uap import GDUAP
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
+from brittle.universal.psp_uap import PSPUAP
+from brittle.universal.search import UniversalAttack
+from brittle.universal.trm_uap import TRMUAP
 
 NOISE = "uniform noise"
+TRM, PSP, OURS = "TRM-UAP", "PSP-UAP", "activation ascent (brittle's own)"
 FFF, NONE, RANGE, DATA = "Fast Feature Fool", "GD-UAP, no prior", "GD-UAP, range prior", "GD-UAP, data prior"
 METHODS: Mapping[str, ActivationAttack] = {
     FFF: FastFeatureFool(),
@@ -20,7 +25,9 @@ METHODS: Mapping[str, ActivationAttack] = {
     RANGE: GDUAP(prior="range"),
     DATA: GDUAP(prior="data"),
 }
-"""Every method with its published settings; `NOISE` is what they are compared with."""
+"""Every method of the paper with its published settings; `NOISE` is what they are compared with."""
+NEWER: Mapping[str, UniversalAttack] = {TRM: TRMUAP(), PSP: PSPUAP(), OURS: ActivationAscent()}
+"""What came later, none of it made from images: with the authors' settings, and ours with its defaults."""
 JUDGED = 50
 """Images of X that judge the perturbations of a search below the scale of the paper."""
 PUBLISHED_STEP = 0.1
@@ -62,12 +69,14 @@ class Short:
     small: Lengths
     full: Lengths
 
-    def method(self, name: str, scale: Scale) -> ActivationAttack:
+    def method(self, name: str, scale: Scale) -> UniversalAttack:
         """Return a method by name, at full length or cut."""
-        method = METHODS[name]
         if scale == "paper":
-            return method
+            return {**METHODS, **NEWER}[name]
         cut = sized({"small": self.small, "full": self.full}, scale)
+        if name in NEWER:
+            return _cut(NEWER[name], cut)
+        method = METHODS[name]
         step = cut.step / 255
         if isinstance(method, GDUAP) and method.prior != "none":
             return replace(method, iterations=cut.shown, batch=cut.batch, step=step)
@@ -91,6 +100,16 @@ class Short:
 
 SHORT = Short(Lengths(200, 100, 5, step=1.0), Lengths(2000, 800, 10))
 """For networks that classify; the same for all studies, so that they share what is made."""
+
+
+def _cut(method: UniversalAttack, cut: Lengths) -> UniversalAttack:
+    """Return one of the newer methods with as many steps as those without a prior, or showing as many views."""
+    if isinstance(method, ActivationAscent):
+        return replace(method, steps=max(1, cut.iterations // method.passes))
+    if isinstance(method, PSPUAP):
+        return replace(method, iterations=cut.shown, copies=cut.batch)
+    assert isinstance(method, TRMUAP)
+    return replace(method, iterations=cut.iterations)
 
 
 @lru_cache(maxsize=1)

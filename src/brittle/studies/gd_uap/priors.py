@@ -10,7 +10,7 @@ from brittle.metrics.estimate import Floats
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Setting, Study
-from brittle.studies.gd_uap.data_free import DATA, FFF, LAYERS, METHODS, NOISE, NONE, RADIUS, RANGE, SHORT
+from brittle.studies.gd_uap.data_free import DATA, FFF, LAYERS, METHODS, NEWER, NOISE, NONE, RADIUS, RANGE, SHORT
 from brittle.studies.shared.photographs import FAST, HALVES, LINF, Photographs, fooled
 from brittle.studies.shared.photographs import NOISE as ABOUT_NOISE
 from brittle.studies.shared.views import (
@@ -30,8 +30,9 @@ UAP = "universal perturbation (UAP)"
 SHARE = "data prior, share of UAP"
 GRADIENTS = {FFF: "gradients FFF", UAP: "gradients UAP"}
 SECONDS = {FFF: "seconds FFF", UAP: "seconds UAP"}
-_SHEET, _AGAINST, _COST = (
+_SHEET, _NEWER, _AGAINST, _COST = (
     "Fooling rate of held-out images",
+    "What came later, without data",
     "With data, beside UAP",
     "What a perturbation costs to make",
 )
@@ -44,6 +45,7 @@ _PUBLISHED = {
 }
 COLUMNS = (
     *(Column(name, name, "percent", _SHEET) for name in (NOISE, *METHODS)),
+    *(Column(name, name, "percent", _NEWER) for name in NEWER),
     Column(UAP, UAP, "percent", _AGAINST),
     Column(SHARE, SHARE, "ratio", _AGAINST),
     *(Column(key, f"gradients of one image, {name}", "number", _COST) for name, key in GRADIENTS.items()),
@@ -53,6 +55,9 @@ NOTES = (
     f"{LAYERS} {RADIUS} A search is judged on images of X, the authors' on 1,000 images of Pascal VOC; only the data "
     "prior, and UAP, are made from X.",
     SHORT.note,
+    "TRM-UAP (Liu et al., ICCV 2023) and PSP-UAP (Lee et al., CVPR 2025) are published for others, with weights "
+    "of torchvision; at the scales below the paper's they have as many steps as the others. They and our own make "
+    "convolutions loud, before normalisation.",
     f"UAP is made from X by {FAST!r}, and its published figures are those of the universal paper on validation images. "
     "The share of UAP is the data prior's fooling rate divided by UAP's, published ones by published ones.",
     "What a search costs is counted in gradients by single images; those of Fast Feature Fool are by the grey image. "
@@ -71,7 +76,7 @@ class Fooling:
 
     Attributes:
         photographs: the network with its images.
-        column: the method, a key of `METHODS`, or `NOISE`.
+        column: the method, a key of `METHODS` or `NEWER`, or `NOISE`.
     """
 
     photographs: Photographs
@@ -167,7 +172,7 @@ def cells(setting: Setting) -> Sequence[Cell]:
     found: list[Cell] = []
     for view in VIEWS:
         photographs = Photographs(view, setting)
-        works = [*(Fooling(photographs, column) for column in (NOISE, *METHODS)), Against(photographs)]
+        works = [*(Fooling(photographs, column) for column in (NOISE, *METHODS, *NEWER)), Against(photographs)]
         found += [Cell(view.row, work.column, work.measure, work.identity) for work in works]
     paper = Paper()
     return [*found, Cell(paper.row, paper.column, paper.measure, paper.identity)]
