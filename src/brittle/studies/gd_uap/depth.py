@@ -14,7 +14,7 @@ from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order
 from brittle.studies.gd_uap.data_free import DATA, LAYERS, METHODS, NOISE, RADIUS, RANGE, Lengths, Short
 from brittle.studies.gd_uap.depth_estimates import JUDGED, TESTED, TRAINING, Estimated, World
 from brittle.studies.shared.photographs import LINF
-from brittle.universal.excitation import ActivationAttack
+from brittle.universal.search import UniversalAttack
 
 TABLE = "gd_uap_depth"
 CLEAN, MEAN = "unchanged scenes", "mean depth of the training scenes"
@@ -86,7 +86,7 @@ class Changed:
         """The row that it fills."""
         return key_of(self.what, self.kind)
 
-    def _method(self) -> ActivationAttack | None:
+    def _method(self) -> UniversalAttack | None:
         return SHORT.method(self.what, self.subject.setting.scale) if self.what in METHODS else None
 
     def identity(self) -> Mapping[str, object]:

@@ -19,9 +19,8 @@ from brittle.studies.gd_uap.depth_network import DepthTraining, load_depth, save
 from brittle.studies.gd_uap.scenes import Scenes, render
 from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.photographs import LINF, uniform_in_ball
-from brittle.universal.excitation import ActivationAttack
 from brittle.universal.images import ImageSet
-from brittle.universal.search import Pass, UniversalProblem, find_universal
+from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
 
 TRAINING = {
     "small": DepthTraining(),
@@ -139,7 +138,7 @@ class Estimated:
         images, before = self._judged
         return float(np.abs(np.log(self.depths(images, perturbation)) - before).mean())
 
-    def found(self, method: ActivationAttack) -> Tensor:
+    def found(self, method: UniversalAttack) -> Tensor:
         """Make a perturbation."""
         classifier, tell = self.classifier, self.setting.tell
         given = ImageSet(classifier, torch.from_numpy(self.world.known.images[:GIVEN]).float(), BATCH)
