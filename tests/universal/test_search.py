@@ -13,11 +13,14 @@ from brittle.evaluation.universal import universal
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
+from brittle.universal.sga import SGA
 from brittle.universal.uap import UniversalDeepFool
 
 METHODS = {
     "ascent": UniversalAscent(passes=3, batch=4),
     "uap": UniversalDeepFool(DeepFool(steps=10), rate=1.0, passes=3),
+    "sga": SGA(passes=3, batch=4, small=2),
+    "aggregating ascent": UniversalAscent(passes=3, batch=2, large=4),
 }
 
 
