@@ -59,6 +59,8 @@ def show_universal(made: Universal) -> None:
     if made.held_out is not None:
         console.print(f"fooled, held-out {percent(made.held_out)}")
     console.print(f"random noise     {percent(made.noise)}")
+    if made.target is not None and made.reached is None:
+        console.print(f"taken for {made.target:<6} no image that was looked at is of another class")
     if made.reached is not None:
         console.print(f"taken for {made.target:<6} {percent(made.reached)}")
     for line in made.said:

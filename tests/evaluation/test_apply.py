@@ -1,6 +1,7 @@
 """Stored perturbations of any origin, on any networks: how they are read, and that rates are those of a fresh look."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,24 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from brittle import InputError, Lp, Perturbation, RunError
+from brittle import (
+    ActivationAscent,
+    Classifier,
+    InputError,
+    Lp,
+    Perturbation,
+    RunError,
+    UniversalProblem,
+    find_universal,
+)
 from brittle.cli import app
+from brittle.cli.apply import _names
 from brittle.data import open_source
 from brittle.evaluation.apply import apply
 from brittle.evaluation.foreign import read_perturbation
+from brittle.evaluation.gate import ExitCode
 from brittle.evaluation.subject import open_subject
+from brittle.evaluation.universal import universal
 from brittle.models import open_network
 from brittle.specs import DataSpec, ModelSpec
 
@@ -98,11 +111,38 @@ def test_tensors_and_pictures_are_read(tmp_path):
 
 
 def test_what_brittle_made_for_255_levels_is_brought_to_1(tmp_path):
-    Perturbation(CHANGE * 255, Lp("inf", 255 * 0.3)).save(tmp_path / "v.safetensors")
-    found, said = read_perturbation(tmp_path / "v.safetensors")
+    place = tmp_path / "v.safetensors"
+    Perturbation(CHANGE * 255, Lp("inf", 255 * 0.3), {"bounds": [0.0, 255.0]}).save(place)
+    found, said = read_perturbation(place)
     torch.testing.assert_close(found.tensor, CHANGE)
     assert found.threat.radius == pytest.approx(0.3)
     assert said == "made by brittle for images from 0 to 255"
+    faint = Perturbation(CHANGE / 2, Lp("inf", 0.15), {"bounds": [-1.0, 1.0]})
+    faint.save(place)
+    torch.testing.assert_close(read_perturbation(place)[0].tensor, CHANGE / 4)
+    torch.testing.assert_close(read_perturbation(place, "1")[0].tensor, CHANGE / 2)
+
+
+def test_one_with_large_values_is_what_it_was_made_as(tmp_path):
+    """In l2 single values may be larger than 1; its own network says how many images it fools."""
+    made = universal(
+        "digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=3", norm="l2", eps=20, max_images=60, held_out=0
+    )
+    assert made.perturbation.tensor.abs().max() > 1
+    (cell,) = apply([tmp_path / "v"], ["digits-lenet"], "digits", max_images=60).cells
+    assert cell.fooled == made.training
+    assert cell.fooled.value > 0.5
+
+
+def test_a_search_says_the_bounds_that_it_was_for():
+    problem = UniversalProblem(Classifier(open_network("digits-lenet").module), (1, 28, 28), Lp("inf", 0.1))
+    found = find_universal(ActivationAscent(passes=1, steps=1), problem, lambda _: 0.0)
+    assert found.made["bounds"] == [0.0, 1.0]
+
+
+def cut(path, end, more=b""):
+    np.save(path, np.zeros((1, 4, 6)))
+    path.write_bytes(path.read_bytes()[:end] + more)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +155,12 @@ def test_what_brittle_made_for_255_levels_is_brought_to_1(tmp_path):
         ("v.npy", lambda path: np.save(path, np.full((1, 2, 2), np.nan)), RunError, "holds NaN or infinite values"),
         ("v.safetensors", lambda path: save_file({"a": CHANGE, "b": CHANGE + 1}, path), RunError, "holds 2 tensors"),
         ("v.png", lambda path: path.write_bytes(b""), RunError, "is no perturbation that can be read"),
-        ("v.npy", lambda path: None, RunError, "is no perturbation that can be read"),
+        ("v.npy", lambda path: None, RunError, "does not exist; expected a folder of `brittle universal`, or a file"),
+        ("v", lambda path: None, RunError, "does not exist; expected a folder"),
+        ("v.npy", lambda path: cut(path, -40), RunError, r"declares 192 bytes \(shape \(1, 4, 6\)\) and holds 152"),
+        ("v.npy", lambda path: cut(path, None, b"xy"), RunError, r"declares 192 bytes .* and holds 194"),
+        ("v.safetensors", lambda path: save_file({"a": CHANGE.bool()}, path), RunError, "holds torch.bool"),
+        ("v.safetensors", lambda path: save_file({"a": CHANGE.cfloat()}, path), RunError, "holds torch.complex64"),
     ],
 )
 def test_what_is_no_perturbation_is_refused(name, write, error, message, tmp_path):
@@ -143,6 +188,36 @@ def test_behind_a_channel_both_classes_are_of_what_came_through(stored):
     with torch.no_grad():
         clean, moved = (audited.classifier.logits(one).argmax(1) for one in (images, (images + CHANGE).clamp(0, 1)))
     assert behind.fooled.value == pytest.approx(float((clean != moved).double().mean()))
+
+
+def test_networks_of_one_name_are_told_apart(stored, tmp_path):
+    modules = [open_network("digits-lenet").module, torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))]
+    wrapped = [torch.nn.Sequential(one) for one in modules]
+    made = apply([stored], [Classifier(one) for one in wrapped], "digits", max_images=10)
+    assert [cell.network for cell in made.cells] == ["Sequential", "Sequential (2)"]
+    cells = [replace(made.cells[0], network=f"{folder}/net.pt2") for folder in "ab"]
+    assert _names(replace(made, cells=tuple(cells))) == {"a/net.pt2": "a/net.pt2", "b/net.pt2": "b/net.pt2"}
+
+
+@pytest.mark.parametrize("name", ["m.jpg", "v.safetensors", "other.png"])
+def test_a_picture_replaces_nothing_but_a_picture(name, stored, tmp_path):
+    (tmp_path / "other.png").write_text("notes")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    line = ["apply", str(stored), "--model", "digits-lenet", "--data", "digits", "--max-images", "4"]
+    said = CliRunner().invoke(app, [*line, "--picture", str(tmp_path / name)])
+    assert isinstance(said.exception, InputError) or said.exit_code == ExitCode.REFUSED
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_binary_networks_are_taken(stored, tmp_path):
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 1))
+    with torch.no_grad():
+        module[1].weight.mul_(100)
+    (cell,) = apply([stored], [module], "digits", binary=True, max_images=10).cells
+    assert cell.fooled.n == 10
+    said = CliRunner().invoke(app, ["apply", "--help"])
+    assert "--binary" in said.stdout
+    assert "--probabilities" in said.stdout
 
 
 def test_the_command_prints_a_line_for_each_pair_and_draws_them(stored, tmp_path):

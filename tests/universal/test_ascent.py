@@ -63,6 +63,17 @@ def test_with_a_target_the_pass_that_leads_most_images_to_it_is_kept():
     assert {one["target"] for one in found.made["passes"]} == {target}
 
 
+def test_a_target_that_all_images_have_is_refused():
+    classifier = convolutional()
+    images = torch.rand(20, 1, 6, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    every = ImageSet(classifier, images)
+    target = int(every.clean[0])
+    some = ImageSet(classifier, images[every.clean == target])
+    problem = UniversalProblem(classifier, some.shape, Lp("inf", 0.4), some)
+    with pytest.raises(InputError, match=f"takes all {len(some)} images for class {target} already"):
+        find_universal(UniversalAscent(passes=1, target=target), problem)
+
+
 def hits(some: ImageSet, v: torch.Tensor, target: int) -> float:
     return float((some.predictions(v) == target).double().mean())
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from brittle import Classifier
-from brittle.errors import InputError
+from brittle import ActivationAscent, Classifier, find_universal
+from brittle.errors import InputError, ModelError
 from brittle.threats import Lp
 from brittle.universal.artificial import mosaics, noise_views
 from brittle.universal.excitation import ActivationState
@@ -233,13 +233,51 @@ def test_crops_are_parts_of_the_image():
     assert functional.mse_loss(parts[:, :, :1].expand_as(parts), parts) < 1e-12
 
 
+def test_unweighted_samples_are_shown_once():
+    assert (PSPUAP().looks, PSPUAP(weighted=False).looks) == (3, 1)
+
+
+class Halves(nn.Module):
+    """Looks at each image in two halves, one after the other in the batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 2, 3), nn.Linear(48, 4)
+
+    def forward(self, x):
+        seen = self.conv(torch.cat([x[..., :4], x[..., 4:]])).flatten(1)
+        return self.head(torch.cat(seen.chunk(2), 1))
+
+
+def test_samples_that_a_layer_sees_in_parts_have_no_weights():
+    asked = UniversalProblem(Classifier(Halves().double()), SHAPE, Lp("inf", RADIUS))
+    with pytest.raises(ModelError, match=r"sees 20 images where 10 are shown.*say weighted=false"):
+        find_universal(PSPUAP(iterations=1), asked, lambda _: 0.0)
+    found = find_universal(PSPUAP(iterations=1, weighted=False), asked, lambda _: 0.0)
+    assert found.made["passes"][0]["forward"] == 10
+
+
+def test_layers_that_are_louder_than_numbers_go_are_told_of():
+    module = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(72, 4)).double()
+    with torch.no_grad():
+        module[0].weight.fill_(1e200)
+        module[2].weight.zero_()
+    asked = UniversalProblem(Classifier(module), SHAPE, Lp("inf", RADIUS))
+    for method in (ActivationAscent(passes=1, steps=1), TRMUAP(iterations=1), PSPUAP(iterations=1)):
+        with pytest.raises(ModelError, match="NaN or infinite values"):
+            find_universal(method, asked, lambda _: 0.0)
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
         (TRMUAP, {"prior": "range"}, "prior is 'range'; expected 'none' or 'gauss' or 'jigsaw'"),
         (TRMUAP, {"negative": 1.5}, "negative is 1.5; expected a fraction from 0 to 1"),
         (TRMUAP, {"balance": -1.0}, "balance is -1.0; expected at least 0"),
-        (PSPUAP, {"temperature": 0.0}, "temperature is 0.0; expected a number above 0"),
+        (PSPUAP, {"temperature": 0.0}, "temperature is 0.0; expected a finite number above 0"),
+        (PSPUAP, {"temperature": math.inf}, "temperature is inf; expected a finite number above 0"),
+        (PSPUAP, {"positive": 0.0}, "positive is 0.0; expected a fraction above 0"),
+        (TRMUAP, {"positive": 0.0, "negative": 0.0}, "positive and negative are both 0"),
         (PSPUAP, {"copies": 0}, "copies is 0; expected at least 1"),
     ],
 )

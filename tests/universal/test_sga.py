@@ -114,6 +114,11 @@ def test_the_ascent_that_aggregates_fools():
     assert min(rates) > 0.3
 
 
+def test_large_batches_are_no_smaller_than_small_ones():
+    with pytest.raises(InputError, match="large is 5; expected at least 10"):
+        UniversalAscent(batch=10, large=5)
+
+
 @pytest.mark.parametrize("name", ["passes", "batch", "small", "rounds"])
 def test_numbers_below_one_are_refused(name):
     with pytest.raises(InputError, match=f"{name} is 0; expected at least 1"):

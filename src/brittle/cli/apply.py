@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brittle.cli.options import Fields, FileLimits, Json, Quiet
+from brittle.errors import InputError
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort
 
+PNG = b"\x89PNG\r\n\x1a\n"
+"""What a PNG begins with."""
 if TYPE_CHECKING:
     from brittle.evaluation.apply import Applied, AppliedCell
 
@@ -26,6 +29,10 @@ def apply(
         list[str] | None,
         typer.Option(help="What images go through before the networks see them, such as jpeg; several are possible."),
     ] = None,
+    binary: Annotated[bool, typer.Option("--binary", help="The networks have one output, for two classes.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="The networks' outputs are probabilities.")
+    ] = False,
     values: Annotated[
         str, typer.Option(help="Foreign arrays are for images from 0 to 1 or to 255; auto goes by the largest.")
     ] = "auto",
@@ -46,15 +53,19 @@ def apply(
     from brittle.bars import Bar
     from brittle.evaluation.apply import apply as applied
 
+    if picture is not None:
+        check_picture(picture)
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = applied(
             perturbation,
             model,
             data,
             channels=channel or (),
-            scale=values,  # pyright: ignore[reportArgumentType]  # looked at there
+            values=values,  # pyright: ignore[reportArgumentType]  # looked at there
             effort=effort,
             watch=bar,
+            binary=binary,
+            probabilities=probabilities,
         )
     if picture is not None:
         _draw(made, picture)
@@ -66,12 +77,33 @@ def apply(
 
 def _rows(made: "Applied") -> tuple[list[str], list[str]]:
     """Return the names of perturbations and of networks, in their order."""
-    return [*dict.fromkeys(cell.perturbation for cell in made.cells)], [*dict.fromkeys(map(_seen_by, made.cells))]
+    names = _names(made)
+    return [*dict.fromkeys(cell.perturbation for cell in made.cells)], [
+        *dict.fromkeys(_seen_by(cell, names) for cell in made.cells)
+    ]
 
 
-def _seen_by(cell: "AppliedCell") -> str:
+def _names(made: "Applied") -> dict[str, str]:
+    """Return a name for each network: that of its file, or the whole where several have the same."""
+    short = {cell.network: Path(cell.network).name for cell in made.cells}
+    return {whole: name if [*short.values()].count(name) == 1 else whole for whole, name in short.items()}
+
+
+def _seen_by(cell: "AppliedCell", names: dict[str, str]) -> str:
     """Name a network and what lies before it."""
-    return Path(cell.network).name + (f" behind {cell.channel}" if cell.channel else "")
+    return names[cell.network] + (f" behind {cell.channel}" if cell.channel else "")
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a name that is no picture's, and a file that is none, before there is anything to draw.
+
+    Raises:
+        InputError: with the name.
+    """
+    if path.suffix.lower() != ".png":
+        raise InputError(f"the picture is to be {str(path)!r}; expected a name that ends with .png")
+    if path.exists() and not (path.is_file() and path.read_bytes()[:8] == PNG):
+        raise InputError(f"{str(path)!r} exists and is no PNG; give another name for the picture")
 
 
 def _draw(made: "Applied", path: Path) -> None:
@@ -79,7 +111,8 @@ def _draw(made: "Applied", path: Path) -> None:
     from brittle.pictures import save_picture
 
     perturbations, networks = _rows(made)
-    rates = {(cell.perturbation, _seen_by(cell)): cell.fooled.value for cell in made.cells}
+    names = _names(made)
+    rates = {(cell.perturbation, _seen_by(cell, names)): cell.fooled.value for cell in made.cells}
     values = [[rates[one, other] for other in networks] for one in perturbations]
     save_picture(matrix_picture(values, perturbations, networks), path)
 
@@ -96,11 +129,12 @@ def _show(made: "Applied") -> None:
         table.add_column(name, overflow="fold")
     for name in ("fooled", "95 %", "by noise"):
         table.add_column(name, justify="right", no_wrap=True)
+    names = _names(made)
     for cell in made.cells:
         rate = cell.fooled
         name = terminal.line_of(cell.perturbation + (" (resampled)" if cell.resampled else ""))
         figures = f"{rate.value:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{cell.noise.value:.1%}"
-        table.add_row(name, terminal.line_of(_seen_by(cell)), *figures)
+        table.add_row(name, terminal.line_of(_seen_by(cell, names)), *figures)
     console.print(table)
     for line in made.said:
         terminal.tell(line)

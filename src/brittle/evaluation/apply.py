@@ -9,9 +9,9 @@ import torch
 
 from brittle.arguments import checked
 from brittle.errors import InputError
-from brittle.evaluation.foreign import Scale, read_perturbation
+from brittle.evaluation.foreign import Values, read_perturbation
 from brittle.evaluation.progress import NullProgress, Progress
-from brittle.evaluation.subject import OpenedSubject, open_subject
+from brittle.evaluation.subject import open_subject
 from brittle.evaluation.universal_result import random_like
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate, fooling_rate
@@ -30,7 +30,7 @@ class AppliedCell:
 
     Attributes:
         perturbation: name of its file or folder; the whole path where several have the same name.
-        network: as the user wrote it.
+        network: as the user wrote it, with its number where several are called the same.
         channel: what images went through before the network saw them; nothing where it is empty.
         fooled: fraction of the images that get another class.
         noise: the same by uniform noise of the perturbation's norm.
@@ -70,7 +70,7 @@ def apply(
     data: DataLike | DataSpec,
     *,
     channels: Sequence[str] = (),
-    scale: Scale = "auto",
+    values: Values = "auto",
     effort: Effort | None = None,
     watch: Progress | None = None,
     **options: Any,
@@ -86,8 +86,8 @@ def apply(
         data: images likewise, or a `DataSpec`.
         channels: what images go through, with and without a perturbation, before the networks see them, such as "jpeg";
             each in turn, after nothing.
-        scale: what the numbers of foreign arrays are units of: images from 0 to "1" or from 0 to "255"; "auto" takes
-            the first where no number is larger than 1.
+        values: what the numbers are units of: images from 0 to "1" or from 0 to "255"; see `read_perturbation` for
+            "auto".
         effort: batch (64 by default), seed (of the noise) and device.
         watch: told of the progress, in passes of images.
         **options: single fields of these values, as in `audit`.
@@ -110,33 +110,47 @@ def apply(
         raise InputError("there is nothing to apply; give at least one perturbation and one network")
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
     first, *others = (Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models)
-    names = [Path(path).name for path in perturbations]
+    names = [Path(path).resolve().name for path in perturbations]
     names = names if len({*names}) == len(names) else [str(path) for path in perturbations]
-    read = [(name, *read_perturbation(path, scale)) for name, path in zip(names, perturbations, strict=True)]
+    read = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
     said = {f"{name}: {how}": None for name, _, how in read}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
-    ways = [(asked, channel) for asked in (first, *others) for channel in (None, *channels)]
-    for place, (asked, channel) in enumerate(ways):
+    ways = [(number, asked, channel) for number, asked in enumerate((first, *others)) for channel in (None, *channels)]
+    specs, names_of_networks = dict[int, str](), list[str]()
+    for place, (number, asked, channel) in enumerate(ways):
         subject = open_subject(replace(asked.model, channel=channel), asked.data, device=asked.effort.device)
         images = Split.of(subject, 0, asked.effort.batch or BATCH, 0).training
         said |= dict.fromkeys(subject.said())
         if not place:
             watch.begin(len(ways) * (1 + 2 * len(read)) * len(images), 0)
-        cells += _cells(subject, images, read, asked.effort.seed or 0, watch, channel or "")
+        if number not in specs:
+            alike = sum(spec == subject.network.spec for spec in specs.values())
+            specs[number] = subject.network.spec
+            names_of_networks.append(subject.network.spec + (f" ({alike + 1})" if alike else ""))
+        seen = _Seen(names_of_networks[number], channel or "", subject.classifier.bounds.span, images)
+        cells += _cells(seen, read, asked.effort.seed or 0, watch)
     order = {name: number for number, (name, _, _) in enumerate(read)}
     return Applied(tuple(sorted(cells, key=lambda cell: order[cell.perturbation])), tuple(said))
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A network as it is met: its name, what lies before it, the span of its images, and these."""
+
+    network: str
+    channel: str
+    span: float
+    images: ImageSet
+
+
 def _cells(
-    subject: OpenedSubject,
-    images: ImageSet,
+    seen: _Seen,
     read: Sequence[tuple[str, Perturbation, str]],
     seed: int,
     watch: Progress,
-    channel: str,
 ) -> list[AppliedCell]:
     """Show all perturbations, and noise like each, to one network."""
-    made, network = list[AppliedCell](), subject.network.spec
+    made, network, images = list[AppliedCell](), seen.network, seen.images
     channels, height, width = images.shape
     clean = images.clean.numpy()
     watch.advance(network, len(images))
@@ -148,9 +162,8 @@ def _cells(
             )
         fitted = perturbation.resampled(height, width)
         changes = (fitted.tensor, random_like(_of_its_size(fitted), seed))
-        span = subject.classifier.bounds.span
-        fooled, noise = (fooling_rate(clean, images.predictions(change * span).numpy()) for change in changes)
-        made.append(AppliedCell(name, network, channel, fooled, noise, fitted is not perturbation))
+        fooled, noise = (fooling_rate(clean, images.predictions(change * seen.span).numpy()) for change in changes)
+        made.append(AppliedCell(name, network, seen.channel, fooled, noise, fitted is not perturbation))
         watch.advance(network, 2 * len(images))
     return made
 

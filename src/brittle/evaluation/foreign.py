@@ -1,8 +1,9 @@
 """Universal perturbations of whatever origin: those of brittle, and arrays or pictures of somebody else."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,20 +18,22 @@ from brittle.runs.kinds import PERTURBATION_FILE
 from brittle.threats import Lp
 from brittle.universal.perturbation import Perturbation
 
-Scale = Literal["auto", "1", "255"]
+Values = Literal["auto", "1", "255"]
 GREY = 128
 """Level of a picture that stands for no change."""
 SUFFIXES = (".safetensors", ".npy", ".png")
+EXPECTED = f"a folder of `brittle universal`, or a file that ends with {', '.join(SUFFIXES)}"
 
 
-def read_perturbation(path: Path | str, scale: Scale = "auto") -> tuple[Perturbation, str]:
+def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Perturbation, str]:
     """Read a universal perturbation.
 
     Args:
         path: the folder or file of `brittle universal`; or a `.npy`, or a `.safetensors` with one tensor, of shape
             (c, h, w), (h, w, c), either with a 1 before, or (h, w); or a `.png`, whose level 128 is no change.
-        scale: what the numbers of an array are units of: images from 0 to "1", or from 0 to "255". "auto" takes the
-            first where no number is larger than 1. Of no effect on what brittle made, and on pictures.
+        values: what the numbers are units of: images from 0 to "1", or from 0 to "255". "auto" goes by the bounds of
+            the network that brittle made it for, and takes the first for foreign arrays where no number is larger than
+            1. Of no effect on pictures.
 
     Returns:
         It, for images from 0 to 1, and how it was read, in words.
@@ -41,51 +44,50 @@ def read_perturbation(path: Path | str, scale: Scale = "auto") -> tuple[Perturba
         OverLimit: it would take more than the limits allow.
     """
     path = Path(path)
+    if not path.exists():
+        raise RunError(f"{str(path)!r} does not exist; expected {EXPECTED}")
     if path.is_dir() or path.name == PERTURBATION_FILE:
-        return _own(path)
+        return _own(path, values)
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{str(path)!r} ends with {path.suffix!r}; expected a folder of `brittle universal`, or a file that ends "
-            f"with {', '.join(SUFFIXES)}"
-        )
+        raise InputError(f"{str(path)!r} ends with {path.suffix!r}; expected {EXPECTED}")
     try:
         if path.suffix.lower() == ".png":
             return _stored((_picture(path) - GREY) / 255, path), f"a picture, whose level {GREY} is no change"
-        values = _array(path) if path.suffix.lower() == ".npy" else _tensor(path)
+        numbers = _array(path) if path.suffix.lower() == ".npy" else _tensor(path)
     except (OSError, ValueError, DataError) as error:
         raise RunError(f"{str(path)!r} is no perturbation that can be read: {quoted(error)}") from error
-    if values is None:
-        return _own(path)
-    largest = float(values.abs().max())
-    chosen = _unit(largest) if scale == "auto" else scale
+    if numbers is None:
+        return _own(path, values)
+    largest = float(numbers.abs().max())
+    chosen = ("1" if largest <= 1 else "255") if values == "auto" else values
     said = f"numbers up to {largest:.4g}, read as those of images from 0 to {chosen}"
-    return _stored(values / int(chosen), path), said
+    return _stored(numbers / int(chosen), path), said
 
 
-def _unit(largest: float) -> Scale:
-    """Return what numbers are units of, by the largest."""
-    return "1" if largest <= 1 else "255"
-
-
-def _own(path: Path) -> tuple[Perturbation, str]:
-    """Read what brittle made, for images from 0 to 1 or from 0 to 255."""
+def _own(path: Path, values: Values) -> tuple[Perturbation, str]:
+    """Read what brittle made; those made in Python may be for other bounds than 0 and 1."""
     found = Perturbation.load(path)
-    unit = _unit(float(found.tensor.abs().max()))
-    if unit == "1":
+    bounds: Any = found.made.get("bounds")
+    lower, upper = (bounds or (0, 1)) if values == "auto" else (0, int(values))
+    if (lower, upper) == (0, 1):
         return found, "made by brittle"
-    smaller = Lp(found.threat.p, float(found.threat.radius) / int(unit))
-    said = f"made by brittle for images from 0 to {unit}"
-    return replace(found, tensor=found.tensor / int(unit), threat=smaller), said
+    span = float(upper) - float(lower)
+    smaller = Lp(found.threat.p, float(found.threat.radius) / span)
+    said = f"made by brittle for images from {lower:g} to {upper:g}"
+    return replace(found, tensor=found.tensor / span, threat=smaller), said
 
 
 def _array(path: Path) -> Tensor:
     with open_ordinary(path) as file:
         shape, dtype = read_header(file, str(path))
         check_limit("cell", path.stat().st_size, str(path))
-        values = np.frombuffer(file.read(), dtype)
+        content = file.read()
     if dtype.kind not in "fiu":
         raise DataError(f"it holds {dtype}; expected numbers")
-    return _arranged(torch.from_numpy(values.astype(np.float64)).reshape(shape))
+    declared = math.prod(shape) * dtype.itemsize
+    if declared != len(content):
+        raise DataError(f"it declares {declared:,} bytes (shape {shape}) and holds {len(content):,}; is it complete?")
+    return _arranged(torch.from_numpy(np.frombuffer(content, dtype).astype(np.float64)).reshape(shape))
 
 
 def _tensor(path: Path) -> Tensor | None:
@@ -96,7 +98,10 @@ def _tensor(path: Path) -> Tensor | None:
             return None
         if len(names) != 1:
             raise DataError(f"it holds {len(names)} tensors; expected one")
-        return _arranged(file.get_tensor(names[0]).double())
+        values = file.get_tensor(names[0])
+    if values.dtype == torch.bool or values.is_complex():
+        raise DataError(f"it holds {values.dtype}; expected numbers")
+    return _arranged(values.double())
 
 
 def _picture(path: Path) -> Tensor:

@@ -62,7 +62,7 @@ class UniversalAscent(UniversalAttack):
     def __post_init__(self):
         at_least("passes", self.passes, 1)
         at_least("batch", self.batch, 1)
-        at_least("large", self.large, 0)
+        at_least("large", self.large, self.batch if self.large else 0)
         at_least("rounds", self.rounds, 1)
         at_least("step", self.step, 0)
         at_least("target", 0 if self.target is None else self.target, 0)
@@ -93,7 +93,7 @@ class UniversalAscent(UniversalAttack):
         images, generator = problem.given(), problem.generator(number)
         crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
         aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
-        parts = torch.randperm(len(images), generator=generator).split(max(self.batch, self.large))
+        parts = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
             some = images.at(rows)

@@ -48,7 +48,7 @@ class CurriculumAttack(ActivationAttack):
         patience: validations without improvement, in all, after which it ends.
         step: Adam's rate, as a fraction of the span of the bounds.
         prior: what the perturbation is added to: "none" (grey), "gauss" or "jigsaw".
-        positive: fraction of the convolutions, from the first on, that are to be loud; of one at least, unless it is 0.
+        positive: fraction of the convolutions, from the first on, that are to be loud; of one at least.
         batch: artificial images of the first steps.
     """
 

@@ -108,8 +108,6 @@ class ActivationAttack(UniversalAttack):
     """Of the layers that are found where none are named."""
     clamps: ClassVar[bool] = False
     """Whether the variable itself is brought back within the radius after a step: then all of it keeps a gradient."""
-    looks: ClassVar[int] = 1
-    """Forward passes of each image that a step shows."""
     iterations: int = 10_000
     patience: int = 5
     step: float = STEP
@@ -130,6 +128,11 @@ class ActivationAttack(UniversalAttack):
     @abstractmethod
     def shown(self) -> int:
         """Images that the first step shows to the network."""
+
+    @property
+    def looks(self) -> int:
+        """Forward passes of each image that a step shows."""
+        return 1
 
     def shown_in(self, steps: int) -> int:
         """Return how many images the first steps show to the network together: of all steps as many."""

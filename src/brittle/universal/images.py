@@ -92,8 +92,16 @@ class ImageSet:
         return self.predictions(perturbation) != self.clean
 
     def judge(self, target: int | None = None) -> Callable[[Tensor], float]:
-        """Return what says how good a perturbation is: the fooling rate, or how many images it leads to a class."""
-        return self.fooling_rate if target is None else lambda perturbation: self.reaching_rate(perturbation, target)
+        """Return what says how good a perturbation is: the fooling rate, or how many images it leads to a class.
+
+        Raises:
+            InputError: all images are of that class already.
+        """
+        if target is None:
+            return self.fooling_rate
+        if bool((self.clean == target).all()):
+            raise InputError(f"the network takes all {len(self)} images for class {target} already; give others, too")
+        return lambda perturbation: self.reaching_rate(perturbation, target)
 
     def reaching_rate(self, perturbation: Tensor, target: int) -> float:
         """Return the fraction of the images of other classes that are taken for one class; 1 where there are none."""

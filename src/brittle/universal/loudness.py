@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import no_gradients
-from brittle.errors import InputError
+from brittle.errors import InputError, ModelError
 from brittle.types import Images
 from brittle.universal.layer_kinds import LayerKind
 from brittle.universal.layers import Layers, layers_of
@@ -32,13 +32,18 @@ def loss_gradient(
         objective: the loss, given these sums.
 
     Raises:
-        ModelError: the network passes no gradient on.
+        ModelError: the network passes no gradient on, or how loud layers are is no number.
     """
     parts = images.split(max(1, PART // images[0].numel()))
     loss = objective(torch.stack([sizes(part) for part in parts]).sum(0))
     (gradient,) = torch.autograd.grad(loss, variable, allow_unused=True) if loss.requires_grad else (None,)
     if gradient is None:
         raise no_gradients("one of its layers passes no gradient on to the images")
+    if not bool(torch.isfinite(loss.detach()) & torch.isfinite(gradient).all()):
+        raise ModelError(
+            "how loud the layers are, or its gradient, comes to NaN or infinite values; they may say more than the "
+            "network's type of number holds: take a larger one (--dtype)"
+        )
     return gradient
 
 

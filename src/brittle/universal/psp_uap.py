@@ -1,14 +1,15 @@
 """PSP-UAP: a universal perturbation without data, whose own crops take the place of images."""
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brittle.core.attack import at_least
-from brittle.errors import InputError
+from brittle.core.attack import at_least, fraction_above_zero
+from brittle.errors import InputError, ModelError
 from brittle.types import Images, Logits
 from brittle.universal.curriculum import FAINT, CurriculumAttack
 from brittle.universal.excitation import ActivationState
@@ -17,6 +18,8 @@ from brittle.universal.layers import Layers
 from brittle.universal.loudness import grey_of
 from brittle.universal.problem import UniversalProblem
 from brittle.universal.pseudo_semantics import Views, crops
+
+UNWEIGHTED = "say weighted=false"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,6 @@ class PSPUAP(CurriculumAttack):
         1000
     """
 
-    looks: ClassVar[int] = 3
     positive: float = 0.9
     copies: int = 10
     temperature: float = 2.0
@@ -58,8 +60,14 @@ class PSPUAP(CurriculumAttack):
     def __post_init__(self):
         super().__post_init__()
         at_least("copies", self.copies, 1)
-        if not self.temperature > 0:
-            raise InputError(f"temperature is {self.temperature}; expected a number above 0")
+        fraction_above_zero("positive", self.positive)
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature is {self.temperature}; expected a finite number above 0")
+
+    @property
+    def looks(self) -> int:
+        """One, and two more where the samples are weighed."""
+        return 3 if self.weighted else 1
 
     @property
     def samples(self) -> int:
@@ -83,13 +91,31 @@ class PSPUAP(CurriculumAttack):
         return torch.stack([self._loudness(output, weights) for output in layers(moved)])
 
     def _weights(self, problem: UniversalProblem, still: Images, moved: Images) -> Tensor:
+        """Return the weight of each sample.
+
+        Raises:
+            ModelError: the network gives no row of numbers for each image.
+        """
         with torch.no_grad():
             without, with_it = (problem.classifier.logits(images) for images in (still, moved))
+        if not isinstance(cast("object", without), Tensor) or without.ndim != 2 or len(without) != len(still):
+            raise ModelError(f"samples weigh by the network's logits, (n, classes), and it gives others; {UNWEIGHTED}")
         return resistance(with_it, without, self.temperature)
 
     def _loudness(self, output: Tensor, weights: Tensor) -> Tensor:
-        heard = output if self.weighted else output.clamp_min(0)
-        return (heard.flatten(1).square().sum(1) * weights.to(output).square()).sum()
+        """Return the loudness of a layer.
+
+        Raises:
+            ModelError: it sees another number of images than there are.
+        """
+        if not self.weighted:
+            return output.clamp_min(0).square().sum()
+        if len(output) != len(weights):
+            raise ModelError(
+                f"a layer sees {len(output)} images where {len(weights)} are shown, and which weighs what is not "
+                f"known; {UNWEIGHTED}"
+            )
+        return (output.flatten(1).square().sum(1) * weights.to(output).square()).sum()
 
     def loudness(self, output: Tensor) -> Tensor:
         """Return the loudness of a layer where all samples weigh the same."""

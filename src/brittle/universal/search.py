@@ -12,7 +12,7 @@ from torch import Tensor
 
 from brittle.arguments import check_fields, checked, fields_first
 from brittle.classifiers.frozen import preserving_state
-from brittle.errors import InputError, UnsupportedThreat
+from brittle.errors import InputError, ModelError, UnsupportedThreat
 from brittle.maths import norms
 from brittle.universal.course import Course, answers_of, identity_of
 from brittle.universal.perturbation import Perturbation
@@ -137,6 +137,7 @@ def find_universal(
         began, number = time.perf_counter(), len(course.history)
         with preserving_state(problem.classifier.module, problem.seed + number):
             state = method.advance(problem, course.state, number)
+        _check_finite(state, method, number)
         score, size = judge(state.perturbation), float(norms.size(state.perturbation[None], problem.threat.p)[0])
         seconds = time.perf_counter() - began
         line = Pass(number + 1, score, size, state.forward, state.backward, seconds, method.aims_at)
@@ -146,5 +147,15 @@ def find_universal(
             course.save(checkpoint, whole, answers_of(problem, state.perturbation))
         if watch is not None:
             watch(line)
-    made = {"method": repr(method), "seed": problem.seed, "passes": [asdict(one) for one in course.history]}
+    bounds = problem.classifier.bounds
+    made: dict[str, object] = {"method": repr(method), "bounds": [bounds.lower, bounds.upper], "seed": problem.seed}
+    made |= {"passes": [asdict(one) for one in course.history]}
     return Perturbation(course.best.detach().clone(), problem.threat, made)
+
+
+def _check_finite(state: UniversalState, method: UniversalAttack, number: int) -> None:
+    if not bool(torch.isfinite(state.perturbation).all()):
+        raise ModelError(
+            f"pass {number + 1} of {type(method).__name__} came to NaN or infinite values; a setting may be too "
+            "large, or a layer may say more than the network's type of number holds"
+        )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from brittle.core.attack import at_least, fraction
+from brittle.errors import InputError
 from brittle.universal.curriculum import FAINT, CurriculumAttack
 from brittle.universal.layer_kinds import first_of
 
@@ -37,6 +38,8 @@ class TRMUAP(CurriculumAttack):
         super().__post_init__()
         at_least("balance", self.balance, 0)
         fraction("negative", self.negative)
+        if not (self.positive or self.negative):
+            raise InputError("positive and negative are both 0, so that no layer counts; expected one of them above 0")
 
     def loudness(self, output: Tensor) -> Tensor:
         """Return ||p||^2 and ||n||^2, the norms over all images."""
