@@ -209,6 +209,24 @@ def test_a_picture_replaces_nothing_but_a_picture(name, stored, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_images_that_cannot_be_read_are_told_of(stored, tmp_path):
+    folder = tmp_path / "images" / "0"
+    folder.mkdir(parents=True)
+    for name in "ab":
+        Image.new("L", (28, 28)).save(folder / f"{name}.png")
+    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:30])
+    made = apply([stored], ["digits-lenet"], tmp_path / "images", skip_bad=True)
+    assert made.cells[0].fooled.n == 2
+    told = [line for line in made.said if "could not be read" in line]
+    assert len(told) == 1
+    assert "left out: 1 image that could not be read: " in told[0]
+    assert "torn.png" in told[0]
+    found = universal(
+        "digits-lenet", tmp_path / "images", tmp_path / "v", attack="ascent:passes=1", skip_bad=True, held_out=0
+    )
+    assert told[0] in found.said
+
+
 def test_binary_networks_are_taken(stored, tmp_path):
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 1))
     with torch.no_grad():

@@ -120,7 +120,7 @@ def apply(
     for place, (number, asked, channel) in enumerate(ways):
         subject = open_subject(replace(asked.model, channel=channel), asked.data, device=asked.effort.device)
         images = Split.of(subject, 0, asked.effort.batch or BATCH, 0).training
-        said |= dict.fromkeys(subject.said())
+        said |= dict.fromkeys([*subject.said(), *subject.left_out()])
         if not place:
             watch.begin(len(ways) * (1 + 2 * len(read)) * len(images), 0)
         if number not in specs:

@@ -15,7 +15,7 @@ from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
 from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
 from brittle.defences import Defence
-from brittle.errors import BrittleError, InputError
+from brittle.errors import BrittleError, InputError, quoted
 from brittle.evaluation.channelled import channel_of, spelled_channel
 from brittle.evaluation.compatibility import SEEN
 from brittle.evaluation.defended import Defended, defence_of
@@ -23,7 +23,10 @@ from brittle.models import Network, digest_of, open_network
 from brittle.physical import Channel
 from brittle.runs.manifest_info import said_of_images
 from brittle.specs import DataSpec, ModelSpec
+from brittle.words import plural
 
+LISTED = 5
+"""Most names of images that could not be read in a sentence."""
 CLEAN_AT_ONCE = 256
 """Clean images that are read at a time."""
 
@@ -65,6 +68,14 @@ class OpenedSubject:
         """
         source, own = self.source, [*self.remarks, *remarks]
         return said_of_images(len(source), source.conversions(), source.skipped, own)
+
+    def left_out(self) -> list[str]:
+        """Return a sentence on the images that could not be read, once they were tried; none where all could."""
+        bad = self.source.bad
+        if not bad:
+            return []
+        names = ", ".join(quoted(one.name) for one in bad[:LISTED]) + (", ..." if len(bad) > LISTED else "")
+        return [f"left out: {plural(len(bad), 'image')} that could not be read: {names}"]
 
 
 def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None) -> OpenedSubject:

@@ -112,6 +112,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     device, batch = asked.effort.device or subject.device, asked.effort.batch or BATCH
     said = subject.said()
     split = Split.of(subject, held_out, batch, seed)
+    said += subject.left_out()
     threat = Lp(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)
     problem = UniversalProblem(
