@@ -30,9 +30,8 @@ def trained(name: str) -> SimpleNamespace:
 def universal(name: str) -> SimpleNamespace:
     made = SimpleNamespace(threat=SimpleNamespace(name="linf"), size=0.1, made={"noise": False})
     rate = proportion(1, 2)
-    return SimpleNamespace(
-        path=Path(name), rows=Path(name), perturbation=made, training=rate, held_out=None, noise=rate, said=(name,)
-    )
+    rates = {"training": rate, "held_out": None, "noise": rate, "target": None, "reached": None}
+    return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, **rates, said=(name,))
 
 
 def saved(name: str) -> Saved:
