@@ -11,7 +11,7 @@ from torch.nn import functional
 from brittle import ActivationAscent, Classifier, find_universal
 from brittle.errors import InputError, ModelError
 from brittle.threats import Lp
-from brittle.universal.artificial import mosaics, noise_views
+from brittle.universal.artificial import grey_noise_views, mosaics
 from brittle.universal.excitation import ActivationState
 from brittle.universal.layers import layers_of
 from brittle.universal.pseudo_semantics import Views, crops
@@ -124,7 +124,7 @@ def test_noise_becomes_wider_and_mosaics_busier(monkeypatch):
         drawn.append(number)
         return images_of()
 
-    for name in ("noise_views", "mosaics"):
+    for name in ("grey_noise_views", "mosaics"):
         monkeypatch.setattr(f"brittle.universal.curriculum.{name}", noted)
     for steps in (0, 398, 399, 3999):
         method.background(asked, DRAWS(), course_at(steps))
@@ -137,10 +137,10 @@ def test_noise_becomes_wider_and_mosaics_busier(monkeypatch):
 
 def test_noise_has_the_deviation_of_its_channel(monkeypatch):
     monkeypatch.setattr("brittle.universal.artificial.augmented", lambda images, *_: images)
-    views = noise_views((3, 64, 64), 30.0, 4, DRAWS().manual_seed(0))
+    views = grey_noise_views((3, 64, 64), 30.0, 4, DRAWS().manual_seed(0))
     for channel, deviation in enumerate((30, 40, 50)):
         assert float(views[:, channel].std()) * 255 == pytest.approx(deviation, rel=0.05)
-    widest = noise_views((3, 64, 64), 900.0, 1, DRAWS().manual_seed(0))[:, 0] - 0.5
+    widest = grey_noise_views((3, 64, 64), 900.0, 1, DRAWS().manual_seed(0))[:, 0] - 0.5
     assert float(widest.abs().mean()) == pytest.approx(0.312, abs=0.01), "127 grey levels, cut off at the bounds"
 
 

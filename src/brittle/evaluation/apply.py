@@ -1,5 +1,6 @@
 """`apply`: what universal perturbations of whatever origin do to any networks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from brittle.arguments import checked
 from brittle.errors import InputError
+from brittle.evaluation.channelled import channel_of
 from brittle.evaluation.foreign import Values, read_perturbation
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.subject import open_subject
@@ -109,37 +111,36 @@ def apply(
     if not perturbations or not models:
         raise InputError("there is nothing to apply; give at least one perturbation and one network")
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
-    first, *others = (Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models)
+    every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models]
     names = [Path(path).resolve().name for path in perturbations]
     names = names if len({*names}) == len(names) else [str(path) for path in perturbations]
     read = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
     said = {f"{name}: {how}": None for name, _, how in read}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
-    ways = [(number, asked, channel) for number, asked in enumerate((first, *others)) for channel in (None, *channels)]
-    specs, names_of_networks = dict[int, str](), list[str]()
-    for place, (number, asked, channel) in enumerate(ways):
-        subject = open_subject(replace(asked.model, channel=channel), asked.data, device=asked.effort.device)
-        images = Split.of(subject, 0, asked.effort.batch or BATCH, 0).training
-        said |= dict.fromkeys([*subject.said(), *subject.left_out()])
-        if not place:
-            watch.begin(len(ways) * (1 + 2 * len(read)) * len(images), 0)
-        if number not in specs:
-            alike = sum(spec == subject.network.spec for spec in specs.values())
-            specs[number] = subject.network.spec
-            names_of_networks.append(subject.network.spec + (f" ({alike + 1})" if alike else ""))
-        seen = _Seen(names_of_networks[number], channel or "", subject.classifier.bounds.span, images)
-        cells += _cells(seen, read, asked.effort.seed or 0, watch)
+    between, called = [channel_of(channel) for channel in channels], Counter[str]()
+    for asked in every:
+        plain = open_subject(asked.model, asked.data, device=asked.effort.device)
+        images = Split.of(plain, 0, asked.effort.batch or BATCH, 0).training
+        if not cells:
+            watch.begin(len(models) * (1 + len(channels)) * (1 + 2 * len(read)) * len(images), 0)
+        spec = plain.network.spec
+        called[spec] += 1
+        name = spec if called[spec] == 1 else f"{spec} ({called[spec]})"
+        behind = [("", plain), *zip(channels, map(plain.through, between), strict=True)]
+        for channel, subject in behind:
+            said |= dict.fromkeys([*subject.said(), *subject.left_out()])
+            seen = replace(images, classifier=subject.classifier)
+            cells += _cells(_Seen(name, channel, seen), read, asked.effort.seed or 0, watch)
     order = {name: number for number, (name, _, _) in enumerate(read)}
     return Applied(tuple(sorted(cells, key=lambda cell: order[cell.perturbation])), tuple(said))
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A network as it is met: its name, what lies before it, the span of its images, and these."""
+    """A network as it is met: its name, what lies before it, and its images."""
 
     network: str
     channel: str
-    span: float
     images: ImageSet
 
 
@@ -152,7 +153,7 @@ def _cells(
     """Show all perturbations, and noise like each, to one network."""
     made, network, images = list[AppliedCell](), seen.network, seen.images
     channels, height, width = images.shape
-    clean = images.clean.numpy()
+    clean, span = images.clean.numpy(), images.classifier.bounds.span
     watch.advance(network, len(images))
     for name, perturbation, _ in read:
         if perturbation.tensor.shape[0] != channels:
@@ -162,7 +163,7 @@ def _cells(
             )
         fitted = perturbation.resampled(height, width)
         changes = (fitted.tensor, random_like(_of_its_size(fitted), seed))
-        fooled, noise = (fooling_rate(clean, images.predictions(change * seen.span).numpy()) for change in changes)
+        fooled, noise = (fooling_rate(clean, images.predictions(change * span).numpy()) for change in changes)
         made.append(AppliedCell(name, network, seen.channel, fooled, noise, fitted is not perturbation))
         watch.advance(network, 2 * len(images))
     return made

@@ -69,6 +69,10 @@ class OpenedSubject:
         source, own = self.source, [*self.remarks, *remarks]
         return said_of_images(len(source), source.conversions(), source.skipped, own)
 
+    def through(self, channel: Channel) -> "OpenedSubject":
+        """Return the same network and images with a channel between the two."""
+        return replace(self, classifier=channel.before(self.classifier), channel=channel)
+
     def left_out(self) -> list[str]:
         """Return a sentence on the images that could not be read, once they were tried; none where all could."""
         bad = self.source.bad

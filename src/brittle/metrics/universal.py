@@ -10,6 +10,11 @@ from brittle.errors import InputError
 from brittle.metrics.estimate import Estimate, Floats, Integers, proportion
 
 
+def _check_as_many(clean: Integers, moved: Integers) -> None:
+    if np.shape(clean) != np.shape(moved):
+        raise InputError(f"{np.shape(clean)} classes before and {np.shape(moved)} after; expected as many of both")
+
+
 def fooling_rate(clean: Integers, moved: Integers) -> Estimate:
     """Estimate the fraction of images whose predicted class changes.
 
@@ -26,8 +31,7 @@ def fooling_rate(clean: Integers, moved: Integers) -> Estimate:
         >>> fooling_rate(np.array([1, 2, 3, 4]), np.array([1, 2, 0, 0])).value
         0.5
     """
-    if np.shape(clean) != np.shape(moved):
-        raise InputError(f"{np.shape(clean)} classes before and {np.shape(moved)} after; expected as many of both")
+    _check_as_many(clean, moved)
     return proportion(int((np.asarray(clean) != np.asarray(moved)).sum()), len(clean))
 
 
@@ -49,8 +53,7 @@ def reaching_rate(clean: Integers, moved: Integers, target: int) -> Estimate | N
         >>> reaching_rate(np.array([1, 2, 3, 4]), np.array([3, 3, 3, 4]), 3).value.__round__(3)
         0.667
     """
-    if np.shape(clean) != np.shape(moved):
-        raise InputError(f"{np.shape(clean)} classes before and {np.shape(moved)} after; expected as many of both")
+    _check_as_many(clean, moved)
     others = np.asarray(clean) != target
     count = int(others.sum())
     return proportion(int((np.asarray(moved)[others] == target).sum()), count) if count else None
@@ -165,8 +168,7 @@ def label_graph(clean: Integers, moved: Integers, least: int = 1) -> LabelGraph:
         >>> [(edge.source, edge.target, edge.led) for edge in graph.edges], graph.components, graph.in_degrees
         ([(0, 2, 2), (1, 2, 1)], ((0, 1, 2),), ((2, 2),))
     """
-    if np.shape(clean) != np.shape(moved):
-        raise InputError(f"{np.shape(clean)} classes before and {np.shape(moved)} after; expected as many of both")
+    _check_as_many(clean, moved)
     if least < 1:
         raise InputError(f"least is {least}; expected at least 1 image for a class")
     edges: list[LabelEdge] = []

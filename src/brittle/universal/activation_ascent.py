@@ -1,6 +1,5 @@
 """Brittle's own search without data: ascent of what all convolutions say of crops of the perturbation itself."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,12 +8,12 @@ from torch import Tensor
 
 from brittle.core.attack import at_least, fraction_above_zero, fraction_below_one
 from brittle.types import Images
-from brittle.universal.artificial import noise_views
+from brittle.universal.artificial import grey_noise_views
 from brittle.universal.layer_kinds import first_of
 from brittle.universal.layers import Layers
 from brittle.universal.loudness import activation_objective, grey_of, loss_gradient, named_layers, within
 from brittle.universal.pseudo_semantics import Views, crops
-from brittle.universal.pull import direction, magnitude
+from brittle.universal.pull import climbed, direction, falling
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 
@@ -90,10 +89,8 @@ class ActivationAscent(UniversalAttack):
         v, velocity = state.perturbation, state.extras["momentum"]
         for index in range(self.steps):
             gradient = self._gradient(problem, layers, v, generator)
-            velocity = self.momentum * velocity - gradient / magnitude(gradient)
-            done = (number + index / self.steps) / self.passes
-            length = self.step * problem.radius * (1 + math.cos(math.pi * done)) / 2
-            v = problem.project(v + length * direction(velocity, problem.threat))
+            length = falling(self.step * problem.radius, (number + index / self.steps) / self.passes)
+            v, velocity = climbed(problem, v, velocity, -gradient, self.momentum, length)
             problem.progress((index + 1) / self.steps)
         shown = self.steps * self.batch
         return UniversalState(v, {"momentum": velocity}, state.forward + shown, state.backward + shown)
@@ -115,7 +112,7 @@ class ActivationAscent(UniversalAttack):
         """Return what the perturbation is added to before it is cropped."""
         if not self.noise:
             return grey.expand(self.batch, *problem.shape)
-        return within(problem, noise_views(problem.shape, self.noise, self.batch, generator))
+        return within(problem, grey_noise_views(problem.shape, self.noise, self.batch, generator))
 
     def _loss(self, sizes: Tensor) -> Tensor:
         return activation_objective(sizes[: first_of(self.part, len(sizes))] / 2)

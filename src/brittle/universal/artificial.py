@@ -17,7 +17,7 @@ DISK = np.hypot(*np.ogrid[-5:6, -5:6]) <= 5
 """Surroundings of the median filter that rounds the corners of a mosaic: of a radius of 5 pixels."""
 
 
-def noise_views(shape: tuple[int, int, int], deviation: float, count: int, generator: torch.Generator) -> Images:
+def grey_noise_views(shape: tuple[int, int, int], deviation: float, count: int, generator: torch.Generator) -> Images:
     """Return views of images of Gaussian noise around mid grey, within [0, 1].
 
     Args:
@@ -27,7 +27,7 @@ def noise_views(shape: tuple[int, int, int], deviation: float, count: int, gener
         generator: of the draws, on the CPU.
 
     Example:
-        >>> noise_views((3, 8, 8), 20.0, 2, torch.Generator()).shape
+        >>> grey_noise_views((3, 8, 8), 20.0, 2, torch.Generator()).shape
         torch.Size([2, 3, 8, 8])
     """
     more = torch.tensor(COLOURS if shape[0] == 3 else (COLOURS[1],))

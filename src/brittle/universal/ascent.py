@@ -1,6 +1,5 @@
 """The fast solver: ascent over mini-batches of images seen through random crops."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +8,7 @@ from brittle.core.attack import at_least, fraction_below_one
 from brittle.errors import InputError
 from brittle.universal.crops import cropped
 from brittle.universal.objective import Objective, away, towards
-from brittle.universal.pull import Pull, clean_logits, direction, magnitude
+from brittle.universal.pull import Pull, clean_logits, climbed, direction, falling
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 PHOTOGRAPH = 64
@@ -100,14 +99,13 @@ class UniversalAscent(UniversalAttack):
             if crops:
                 some = cropped(some, self.scale, generator)
             done = (number + index / len(parts)) / self.passes
-            length = self.step * problem.radius * (1 + math.cos(math.pi * done)) / 2
+            length = falling(self.step * problem.radius, done)
             pull = Pull(problem, some, clean_logits(problem, some, self.target), aim)
             if self.large:
                 gradient, looks = pull.aggregated(v, self.batch, self.rounds, length, generator)
             else:
                 gradient, looks = pull.gradient(v), len(rows)
-            velocity = self.momentum * velocity + gradient / magnitude(gradient)
-            v = problem.project(v + length * direction(velocity, problem.threat))
+            v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + len(rows) + looks, backward + looks
             problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)

@@ -9,7 +9,7 @@ import torch
 
 from brittle.core.attack import at_least, fraction
 from brittle.types import Images
-from brittle.universal.artificial import mosaics, noise_views
+from brittle.universal.artificial import grey_noise_views, mosaics
 from brittle.universal.excitation import ActivationAttack, ActivationState
 from brittle.universal.gd_uap import SATURATED, SETTLED
 from brittle.universal.layer_kinds import LayerKind
@@ -92,7 +92,7 @@ class CurriculumAttack(ActivationAttack):
             return super().background(problem, generator, course).expand(count, -1, -1, -1)
         if self.prior == "gauss":
             deviation = FIRST_DEVIATION + WIDER * (step // WIDENED)
-            return within(problem, noise_views(problem.shape, deviation, count, generator))
+            return within(problem, grey_noise_views(problem.shape, deviation, count, generator))
         cuts = CUTS + min(step, LAST_CUT - 1) // CUT_EVERY
         return within(problem, mosaics(problem.shape, cuts, count, generator))
 

@@ -1,5 +1,6 @@
 """Where some images pull a perturbation: the gradient of their mean objective, of all at once or of small batches."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -85,7 +86,20 @@ def clean_logits(problem: UniversalProblem, images: Images, target: int | None =
     return clean
 
 
-def magnitude(gradient: Tensor) -> Tensor:
+def climbed(
+    problem: UniversalProblem, perturbation: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, length: float
+) -> tuple[Tensor, Tensor]:
+    """Return perturbation and velocity after a step of a length along the momentum of normalised gradients."""
+    velocity = momentum * velocity + gradient / _magnitude(gradient)
+    return problem.project(perturbation + length * direction(velocity, problem.threat)), velocity
+
+
+def falling(first: float, done: float) -> float:
+    """Return the length of a step that falls along a cosine to nothing, once a fraction of all is done."""
+    return first * (1 + math.cos(math.pi * done)) / 2
+
+
+def _magnitude(gradient: Tensor) -> Tensor:
     """Measure a gradient by its mean absolute value; a vanishing one counts as the smallest number there is."""
     return gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny)
 

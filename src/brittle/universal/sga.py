@@ -7,7 +7,7 @@ import torch
 
 from brittle.core.attack import at_least, fraction_below_one
 from brittle.universal.objective import Objective, away
-from brittle.universal.pull import Pull, clean_logits, direction, magnitude
+from brittle.universal.pull import Pull, clean_logits, climbed
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 
@@ -73,8 +73,7 @@ class SGA(UniversalAttack):
             some = images.at(rows)
             pull = Pull(problem, some, clean_logits(problem, some), aim)
             gradient, looks = pull.aggregated(v, self.small, self.rounds, length, generator)
-            velocity = self.momentum * velocity + gradient / magnitude(gradient)
-            v = problem.project(v + length * direction(velocity, problem.threat))
+            v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + len(rows) + looks, backward + looks
             problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)
