@@ -209,6 +209,16 @@ def test_a_picture_replaces_nothing_but_a_picture(name, stored, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_picture_does_not_replace_the_perturbation_that_it_shows(tmp_path):
+    place = tmp_path / "v.png"
+    Image.fromarray(np.full((28, 28), 140, np.uint8)).save(place)
+    before = place.read_bytes()
+    line = ["apply", str(place), "--model", "digits-lenet", "--data", "digits", "--max-images", "4"]
+    said = CliRunner().invoke(app, [*line, "--picture", str(tmp_path / "." / "v.png")])
+    assert isinstance(said.exception, InputError) or said.exit_code == ExitCode.REFUSED
+    assert place.read_bytes() == before
+
+
 def test_images_that_cannot_be_read_are_told_of(stored, tmp_path):
     folder = tmp_path / "images" / "0"
     folder.mkdir(parents=True)

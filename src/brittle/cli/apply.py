@@ -1,5 +1,6 @@
 """The command `apply`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,7 @@ def apply(
     from brittle.evaluation.apply import apply as applied
 
     if picture is not None:
-        check_picture(picture)
+        _check_picture(picture, perturbation)
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = applied(
             perturbation,
@@ -75,14 +76,6 @@ def apply(
         _show(made)
 
 
-def _rows(made: "Applied") -> tuple[list[str], list[str]]:
-    """Return the names of perturbations and of networks, in their order."""
-    names = _names(made)
-    return [*dict.fromkeys(cell.perturbation for cell in made.cells)], [
-        *dict.fromkeys(_seen_by(cell, names) for cell in made.cells)
-    ]
-
-
 def _names(made: "Applied") -> dict[str, str]:
     """Return a name for each network: that of its file, or the whole where several have the same."""
     short = {cell.network: Path(cell.network).name for cell in made.cells}
@@ -94,25 +87,34 @@ def _seen_by(cell: "AppliedCell", names: dict[str, str]) -> str:
     return names[cell.network] + (f" behind {cell.channel}" if cell.channel else "")
 
 
-def check_picture(path: Path) -> None:
-    """Refuse a name that is no picture's, and a file that is none, before there is anything to draw.
+def _check_picture(path: Path, perturbations: Sequence[Path]) -> None:
+    """Refuse a name that is no picture's or a perturbation's, and a file that is none, before there is one to draw.
 
     Raises:
         InputError: with the name.
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"the picture is to be {str(path)!r}; expected a name that ends with .png")
-    if path.exists() and not (path.is_file() and path.read_bytes()[:8] == PNG):
+    if path.resolve() in [one.resolve() for one in perturbations]:
+        raise InputError(f"{str(path)!r} is one of the perturbations; give another name for the picture")
+    if path.exists() and not _is_png(path):
         raise InputError(f"{str(path)!r} exists and is no PNG; give another name for the picture")
+
+
+def _is_png(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(PNG)) == PNG
 
 
 def _draw(made: "Applied", path: Path) -> None:
     from brittle.matrix_picture import matrix_picture
     from brittle.pictures import save_picture
 
-    perturbations, networks = _rows(made)
     names = _names(made)
     rates = {(cell.perturbation, _seen_by(cell, names)): cell.fooled.value for cell in made.cells}
+    perturbations, networks = ([*dict.fromkeys(pair[side] for pair in rates)] for side in (0, 1))
     values = [[rates[one, other] for other in networks] for one in perturbations]
     save_picture(matrix_picture(values, perturbations, networks), path)
 

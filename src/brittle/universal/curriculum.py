@@ -11,7 +11,7 @@ from brittle.core.attack import at_least, fraction
 from brittle.types import Images
 from brittle.universal.artificial import grey_noise_views, mosaics
 from brittle.universal.excitation import ActivationAttack, ActivationState
-from brittle.universal.gd_uap import SATURATED, SETTLED
+from brittle.universal.gd_uap import is_settled
 from brittle.universal.layer_kinds import LayerKind
 from brittle.universal.loudness import within
 from brittle.universal.search import UniversalProblem
@@ -98,7 +98,7 @@ class CurriculumAttack(ActivationAttack):
 
     def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Validate after 401 steps, or 201 once the variable is saturated and settled; then it is halved, too."""
-        settled = course.saturation > SATURATED and abs(course.saturation - before) < SETTLED
+        settled = is_settled(course, before)
         return since > EVERY or (settled and since > SHORTEST), settled
 
     def halved(self, course: ActivationState, radius: float, counted: int) -> tuple[ActivationState, int]:

@@ -100,8 +100,13 @@ class GDUAP(ActivationAttack):
 
     def pause(self, course: ActivationState, before: float, since: int) -> tuple[bool, bool]:
         """Validate every 400 steps or before a halving; halve what is saturated and settled."""
-        settled = course.saturation > SATURATED and abs(course.saturation - before) < SETTLED
+        settled = is_settled(course, before)
         return since >= EVERY or (settled and since > SHORTEST), settled
+
+
+def is_settled(course: ActivationState, before: float) -> bool:
+    """Say whether the variable is saturated and no longer becomes more so, given the saturation a step before."""
+    return course.saturation > SATURATED and abs(course.saturation - before) < SETTLED
 
 
 @lru_cache(maxsize=1)
