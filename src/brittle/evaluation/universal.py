@@ -111,7 +111,8 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     subject = open_subject(asked.model, images, device=asked.effort.device)
     device, batch = asked.effort.device or subject.device, asked.effort.batch or BATCH
     said = subject.said()
-    split = Split.of(subject, held_out, batch, seed)
+    beside = path.parent if path.parent.is_dir() else None
+    split = Split.of(subject, held_out, batch, seed, beside)
     said += subject.left_out()
     threat = Lp(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)

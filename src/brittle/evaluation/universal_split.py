@@ -1,20 +1,20 @@
 """The images of a universal perturbation: those that it is made from, and those kept aside."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from brittle.base.stored import StoredImages
+from brittle.data import Block
 from brittle.errors import InputError
 from brittle.evaluation.subject import OpenedSubject
-from brittle.maths.quantization import levels_of
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
 READ = 100
 """Images decoded at a time."""
-ON_LEVEL = 1e-3
-"""A value this near to one of 8 bits, in levels, is that one."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,15 @@ class Split:
     places: tuple[list[int], list[int]]
 
     @classmethod
-    def of(cls, subject: OpenedSubject, held_out: int | None, batch: int, seed: int) -> "Split":
-        """Hold all images as 8-bit values, and part them by a permutation that the seed determines."""
-        blocks = [block for block in subject.source.blocks(READ) if len(block)]
-        if not blocks:
+    def of(
+        cls, subject: OpenedSubject, held_out: int | None, batch: int, seed: int, folder: Path | None = None
+    ) -> "Split":
+        """Decode all images once into a file, in `folder`, and part them by a permutation that the seed determines."""
+        read = _Read([], [])
+        images = StoredImages.of(read.through(subject.source.blocks(READ)), folder)
+        if not len(images):
             raise InputError(f"{subject.source.spec} holds no images that can be read")
-        images = torch.cat([_compact(block.images) for block in blocks])
-        names, index = [name for block in blocks for name in block.names], torch.cat([block.index for block in blocks])
+        names, index = read.names, read.index
         count = len(images)
         aside = count // 2 if held_out is None else held_out
         if not 0 <= aside < count:
@@ -42,13 +44,13 @@ class Split:
             )
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         parts = order[: count - aside], order[count - aside :]
-        sets = [ImageSet(subject.classifier, images[part], batch) if len(part) else None for part in parts]
+        sets = [ImageSet(subject.classifier, images.chosen(part), batch) if len(part) else None for part in parts]
         assert sets[0] is not None
         return cls(
             sets[0],
             sets[1],
             ([names[row] for row in parts[0].tolist()], [names[row] for row in parts[1].tolist()]),
-            (index[parts[0]].tolist(), index[parts[1]].tolist()),
+            ([index[row] for row in parts[0].tolist()], [index[row] for row in parts[1].tolist()]),
         )
 
     @property
@@ -58,7 +60,16 @@ class Split:
         return [(kind, images, names, places) for kind, images, names, places in both if images is not None]
 
 
-def _compact(images: Images) -> Tensor:
-    """Return images as 8-bit levels where they lie on them, as nearly all do; a quarter of the memory."""
-    levels = levels_of(images)
-    return levels.round().to(torch.uint8) if bool(((levels - levels.round()).abs() < ON_LEVEL).all()) else images
+@dataclass(frozen=True)
+class _Read:
+    """Names and places of the images that have passed."""
+
+    names: list[str]
+    index: list[int]
+
+    def through(self, blocks: Iterator[Block]) -> Iterator[Images]:
+        """Yield the images of each block."""
+        for block in blocks:
+            self.names.extend(block.names)
+            self.index.extend(block.index.tolist())  # numbers: small tensors between blocks pin the heap
+            yield block.images

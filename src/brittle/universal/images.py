@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, check_fields
+from brittle.base.stored import StoredImages
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
@@ -21,7 +22,8 @@ class ImageSet:
 
     Attributes:
         classifier: the network.
-        images: (n, c, h, w), floats within the bounds or uint8, on any device; brought to the network batch by batch.
+        images: (n, c, h, w), floats within the bounds or uint8, on any device, or in a file; brought to the network
+            batch by batch.
         batch: most images in one forward pass.
 
     Raises:
@@ -35,7 +37,7 @@ class ImageSet:
     """
 
     classifier: Classifier
-    images: Tensor
+    images: Tensor | StoredImages
     batch: Count = 64
 
     def __post_init__(self):

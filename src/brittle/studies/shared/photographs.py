@@ -229,7 +229,7 @@ class Photographs:
     def _key(self, method: UniversalAttack, threat: Lp, images: ImageSet, seed: int) -> str:
         """Everything that determines a perturbation, shortened; how many images are held out does not."""
         about = {name: value for name, value in self.identity().items() if name not in ("images", "data", "seed")}
-        pixels = hashlib.sha256(images.images.numpy().tobytes()).hexdigest()
+        pixels = hashlib.sha256(images.images[:].numpy().tobytes()).hexdigest()
         return fingerprint(
             [{**about, "pixels": pixels, "method": repr(method), "threat": repr(threat)}, seed, own_digest()]
         )

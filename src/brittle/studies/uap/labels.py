@@ -64,7 +64,7 @@ class Labels(Work):
     def measure(self) -> Measured:
         """Make a perturbation and see where it leads all images."""
         photographs = self.photographs
-        both = torch.cat([photographs.given.images, photographs.held_out.images])
+        both = torch.cat([photographs.given.images[:], photographs.held_out.images[:]])
         images = ImageSet(photographs.classifier, both, photographs.given.batch)
         perturbation = shared_perturbation(photographs, LINF).tensor
         clean, moved = images.clean.numpy(), images.predictions(perturbation).numpy()
