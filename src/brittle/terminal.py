@@ -63,6 +63,10 @@ def show_universal(made: Universal) -> None:
         console.print(f"taken for {made.target:<6} no image that was looked at is of another class")
     if made.reached is not None:
         console.print(f"taken for {made.target:<6} {percent(made.reached)}")
+    if made.seeds:
+        rates = [one.rate for one in made.seeds]
+        between = f"{min(rates):.1%} to {max(rates):.1%}"
+        console.print(f"of {len(rates)} seeds       median {rates[0]:.1%} (seed {made.seeds[0].seed}), {between}")
     for line in made.said:
         tell(f"images           {line}")
     if made.perturbation.made["noise"]:

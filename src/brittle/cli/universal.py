@@ -30,6 +30,9 @@ def universal(
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
     held_out: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Searches by so many seeds; the median one is kept, the range is told.")
+    ] = 1,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -59,10 +62,12 @@ def universal(
             attack=attack,
             effort=effort,
             held_out=held_out,
+            seeds=seeds,
             force=force,
             watch=passes.tell,
             progress=passes.advance,
             looking=passes.look,
+            begins=passes.note,
         )
     page = write_universal(made.folder)
     if json:

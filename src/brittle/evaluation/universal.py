@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from brittle.arguments import CountOrNone, checked
+from brittle.arguments import Count, CountOrNone, checked
 from brittle.classifiers.frozen import preserving_state
 from brittle.data import Noise
 from brittle.errors import InputError
@@ -20,6 +20,7 @@ from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.evaluation.universal_result import Universal, finished, judged
+from brittle.evaluation.universal_seeds import by_seeds
 from brittle.evaluation.universal_split import Split
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
@@ -34,7 +35,7 @@ from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import Lp
 from brittle.universal.problem import ignore_progress
-from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
+from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
 
 NORMS = ("linf", "l2")
 BATCH = 64
@@ -54,10 +55,12 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     attack: str | UniversalAttack = "ascent",
     effort: Effort | None = None,
     held_out: CountOrNone | None = None,
+    seeds: Count = 1,
     force: bool = False,
     watch: Callable[[Pass], None] | None = None,
     progress: Callable[[float], None] | None = None,
     looking: Callable[[float], None] | None = None,
+    begins: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Universal:
     """Make one perturbation for all images, and say what it does to images that it has not seen.
@@ -76,10 +79,13 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
         held_out: how many images are kept aside, to judge it on; half of them by default.
+        seeds: how many searches are made, by the seed and those that follow it, on the same images; the one whose rate
+            is the median is returned, with those of the others in `more` and all rates in `made`.
         force: replace what another call left in the folder.
         watch: called after every pass over the images.
         progress: told which fraction of a pass is done.
         looking: told which fraction of the images has been looked at once more in the end.
+        begins: told which seed begins, where there are several.
         **options: single fields of these values, as in `audit`.
 
     Returns:
@@ -121,18 +127,24 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     )
     method.check(problem)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
-    given |= {"attack": attack, "held_out": held_out, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
+    given |= {
+        "attack": attack,
+        "held_out": held_out,
+        "seeds": seeds if seeds > 1 else None,
+        **asked.stated(),
+        "norm": norm,
+        "eps": float(threat.radius),
+    }
     given |= {"batch": batch, "device": device, "seed": seed}
     command = command_words(["universal", subject.network.spec], given)
     origin = _origin(subject, split, loaded, method)
-    chosen: dict[str, Any] = {"method": method, "attack": attack, "seed": seed, "device": device, "batch": batch}
+    chosen: dict[str, Any] = {"method": method, "attack": attack, "seeds": seeds, "seed": seed, "device": device}
+    chosen["batch"] = batch
     manifest = _manifest(subject, split, origin, threat, command=command, **chosen)
     with UniversalFolder.create(path, manifest, force=force) as folder:
         result = finished(folder)
         if result is None:
-            found = find_universal(
-                method, problem, checkpoint=folder.checkpoint, identity=folder.manifest.identity, watch=watch
-            )
+            found = by_seeds(method, problem, split, folder, seeds, watch, begins)
             told = _told(subject, split, origin, folder.manifest)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
             told["command"] = in_shell(command)
@@ -176,7 +188,7 @@ def _manifest(
     attack: str,
     **asked: Any,
 ) -> UniversalManifest:
-    """What the folder will say of the search; `asked` are command, seed, device and batch."""
+    """What the folder will say of the search; `asked` are command, seeds, seed, device and batch."""
     return UniversalManifest(
         created=now(),
         **asked,

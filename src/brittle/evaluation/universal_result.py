@@ -12,6 +12,7 @@ from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
 from brittle.evaluation.universal_rows import outcome, write_outcomes
+from brittle.evaluation.universal_seeds import SeedRate
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
@@ -49,6 +50,11 @@ class Universal:
         return cast("int | None", self.perturbation.made.get("target"))
 
     @property
+    def seeds(self) -> list[SeedRate]:
+        """The seeds with their rates, the one that is kept first; none where there was one search."""
+        return [SeedRate(**one) for one in cast("Sequence[Any]", self.perturbation.made.get("seeds", ()))]
+
+    @property
     def said(self) -> list[str]:
         """What was done to the images on their way to the network, in sentences."""
         return [*cast("Sequence[str]", self.perturbation.made.get("said", ()))]
@@ -63,6 +69,7 @@ class Universal:
             "size": self.perturbation.size,
             "fooling": {"training": asdict(self.training), "held_out": held_out, "noise": asdict(self.noise)},
             "target": self.target,
+            "seeds": [asdict(one) for one in self.seeds],
             "reached": None if self.reached is None else asdict(self.reached),
             "made": dict(self.perturbation.made),
         }

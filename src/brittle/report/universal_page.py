@@ -131,11 +131,13 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         *("pass over the images", f"{'taken for it' if target else 'fooling rate'}, %"),
         {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )
+    traces = _traces(made["passes"])
     return fill(
         "universal.html",
-        drawing_figures((curve,)),
+        drawing_figures((curve, *traces)),
         made=made,
-        curve=curve,
+        curves=(curve, *traces),
+        seeds=made.get("seeds", []),
         last=kinds[last],
         rate=Estimate(**made["fooling"][last]),
         noise=Estimate(**made["fooling"]["noise"]),
@@ -152,10 +154,28 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     )
 
 
+def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
+    """What became of perturbation and classes from pass to pass, where there were several passes."""
+    names = {
+        "saturated": "values of the perturbation at the radius",
+        "leading": "images taken for the class that most are taken for",
+    }
+    known = {
+        title: ([int(one["number"]) for one in passes], [100 * float(one[name]) for one in passes])
+        for name, title in names.items()
+        if all(one.get(name) is not None for one in passes)
+    }
+    caption = (
+        "Once nearly all values are at the radius, only signs can change. Where most images are taken for one class, "
+        "it is that class that fools them."
+    )
+    return [Curves("How it settled", caption, "pass over the images", "%", known)] if known and len(passes) > 1 else []
+
+
 def _settings(made: dict[str, Any]) -> dict[str, str]:
     """Everything of how it was made that the page does not show elsewhere, as text."""
     shown = {**made, "passes": len(made["passes"])}
-    for name in ("fooling", "reached"):
+    for name in ("fooling", "reached", "seeds"):
         shown.pop(name, None)
     if "said" in made:
         shown["said"] = "; ".join(made["said"]) or "images as they are"

@@ -23,6 +23,7 @@ class UniversalManifest(BaseManifest):
         network, data, threat: what was asked; `data` holds all images, or those of noise that stand for them.
         held_out: how many of the images were kept aside.
         attack: the method, as the user wrote it; `method`: the same with every setting.
+        seeds: how many searches there are, by the seed and those that follow it.
         contents: sha256 of the files of the folder by name, once they are finished.
     """
 
@@ -34,6 +35,7 @@ class UniversalManifest(BaseManifest):
     held_out: int = Field(ge=0)
     attack: Name
     method: Name
+    seeds: int = Field(default=1, gt=0)
     contents: dict[str, str] = Field(default_factory=dict[str, str])
 
     def identity_fields(self) -> dict[str, JsonValue]:
@@ -46,6 +48,7 @@ class UniversalManifest(BaseManifest):
             "images kept aside": self.held_out,
             "norm and radius": threat_fields(self.threat),
             "method": self.method,
+            "seeds": self.seeds,
             **self.surrounding_fields(),
         }
 

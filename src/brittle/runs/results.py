@@ -92,6 +92,20 @@ class UniversalFolder(ResultFolder[UniversalManifest]):
     of = UniversalManifest
     kind = UNIVERSAL
 
+    def checkpoint_of(self, search: int) -> Path:
+        """Return where the checkpoint of one of several searches lies, counted from 0."""
+        return self.checkpoint if not search else self.path / f"{CHECKPOINT_FILE}.{search}"
+
+    def finish(self) -> None:
+        """Finish as any other, and remove the checkpoints of further searches too."""
+        for search in range(self.manifest.seeds):
+            self.checkpoint_of(search).unlink(missing_ok=True)
+        super().finish()
+
+    def files_of_work(self) -> Iterable[Path]:
+        """The files, and the checkpoints."""
+        return (*super().files_of_work(), *(self.checkpoint_of(search) for search in range(self.manifest.seeds)))
+
 
 class TrainingFolder(ResultFolder[TrainingManifest]):
     """The folder of a training: the weights, and what every epoch gave."""

@@ -99,18 +99,25 @@ class ImageSet:
         Raises:
             InputError: all images are of that class already.
         """
-        if target is None:
-            return self.fooling_rate
-        if bool((self.clean == target).all()):
+        if target is not None and bool((self.clean == target).all()):
             raise InputError(f"the network takes all {len(self)} images for class {target} already; give others, too")
-        return lambda perturbation: self.reaching_rate(perturbation, target)
+        return lambda perturbation: self.score(self.predictions(perturbation), target)
+
+    def score(self, predictions: Labels, target: int | None = None) -> float:
+        """Return how good a perturbation is with which the images get these classes, (n,).
+
+        Without a target, the fraction that gets another class; otherwise the fraction of the images of other classes
+        that is taken for the target, 1 where there are none.
+        """
+        if target is None:
+            return float((predictions != self.clean).double().mean())
+        reached = predictions[self.clean != target] == target
+        return float(reached.double().mean()) if len(reached) else 1.0
 
     def reaching_rate(self, perturbation: Tensor, target: int) -> float:
         """Return the fraction of the images of other classes that are taken for one class; 1 where there are none."""
-        others = self.clean != target
-        reached = self.predictions(perturbation)[others] == target
-        return float(reached.double().mean()) if len(reached) else 1.0
+        return self.score(self.predictions(perturbation), target)
 
     def fooling_rate(self, perturbation: Tensor) -> float:
         """Return the fraction of the images that get another class."""
-        return float(self.fooled(perturbation).double().mean())
+        return self.score(self.predictions(perturbation))

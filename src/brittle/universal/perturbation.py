@@ -35,6 +35,8 @@ class Perturbation:
         tensor: (c, h, w), in the units of the images.
         threat: the norm and the radius that it was made within.
         made: how it was made, as JSON can hold it: method, network, images, seed, fooling rate after every pass.
+        more: perturbations made beside it, (m, c, h, w), in the order of `made`: by other seeds, or to fool the images
+            that it leaves; None for none.
 
     Raises:
         InputError: a tensor of another shape, or that holds NaN or infinite values.
@@ -48,15 +50,23 @@ class Perturbation:
     tensor: Tensor
     threat: Lp
     made: Mapping[str, object] = field(default_factory=dict[str, object])
+    more: Tensor | None = None
 
     def __post_init__(self):
         check_fields(self)
-        if self.tensor.ndim != 3:
-            raise InputError(f"the perturbation has shape {tuple(self.tensor.shape)}; expected (channels, h, w)")
-        if not self.tensor.is_floating_point() or self.tensor.is_meta or 0 in self.tensor.shape:
-            raise InputError(f"the perturbation is {seen(self.tensor)}; expected floats (channels, h, w)")
-        if not bool(torch.isfinite(self.tensor).all()):
-            raise InputError("the perturbation holds NaN or infinite values")
+        _check(self.tensor)
+        if self.more is not None and self.more.shape[1:] != self.tensor.shape:
+            raise InputError(
+                f"more has the shape {tuple(self.more.shape)}; expected (m, ...) of {tuple(self.tensor.shape)}"
+            )
+        for other in () if self.more is None else self.more:
+            _check(other)
+
+    @property
+    def every(self) -> tuple["Perturbation", ...]:
+        """This perturbation and those made beside it, each alone."""
+        tensors = [self.tensor, *([] if self.more is None else self.more)]
+        return tuple(replace(self, tensor=tensor, more=None) for tensor in tensors)
 
     @property
     def size(self) -> float:
@@ -66,7 +76,12 @@ class Perturbation:
     @property
     def id(self) -> str:
         """The sha256 of tensor, norm and radius, by which a file is seen to be whole."""
-        return checksum({"p": self.threat.name[1:], "radius": float(self.threat.radius)}, {"perturbation": self.tensor})
+        return checksum({"p": self.threat.name[1:], "radius": float(self.threat.radius)}, self._tensors())
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """What the file holds, by name."""
+        tensors = {"perturbation": self.tensor} | ({} if self.more is None else {"more": self.more})
+        return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
     @checked
     def apply(self, images: Tensor, bounds: Bounds | None = None) -> Images:
@@ -100,10 +115,10 @@ class Perturbation:
         if before == (height, width):
             return self
         shrinks = height < before[0] or width < before[1]
-        moved = functional.interpolate(
-            self.tensor[None], (height, width), mode="bilinear", align_corners=False, antialias=shrinks
-        )[0]
-        return replace(self, tensor=moved, made={**self.made, "resampled_from": list(before)})
+        every = torch.stack([one.tensor for one in self.every])
+        moved = functional.interpolate(every, (height, width), mode="bilinear", align_corners=False, antialias=shrinks)
+        more = None if self.more is None else moved[1:]
+        return replace(self, tensor=moved[0], made={**self.made, "resampled_from": list(before)}, more=more)
 
     def _kept(self) -> "Perturbation":
         """Return it if it is no larger than its own radius; resampling may change a 2-norm.
@@ -112,13 +127,14 @@ class Perturbation:
             ValueError: it is larger.
         """
         resampled = "resampled_from" in self.made and not math.isinf(self.threat.p)
-        if not resampled and not bool(self.threat.allows(torch.tensor(self.size, dtype=torch.float64))):
-            raise ValueError(f"it has the size {self.size:.6g}, more than its radius {self.threat.radius:.6g}")
+        largest = max(one.size for one in self.every)
+        if not resampled and not bool(self.threat.allows(torch.tensor(largest, dtype=torch.float64))):
+            raise ValueError(f"it has the size {largest:.6g}, more than its radius {self.threat.radius:.6g}")
         return self
 
     @checked
     def save(self, path: Path | str) -> None:
-        """Write it as safetensors: the tensor `perturbation`, the rest in the header's `brittle` as JSON.
+        """Write it as safetensors: the tensors `perturbation` and `more`, the rest in the header's `brittle` as JSON.
 
         Raises:
             RunError: the file cannot be written.
@@ -130,8 +146,7 @@ class Perturbation:
             "radius": float(self.threat.radius),
             "made": stored_within(self.made),
         }
-        tensor = self.tensor.detach().cpu().contiguous().clone()
-        write_atomically(Path(path), save({"perturbation": tensor}, {"brittle": json.dumps(header, sort_keys=True)}))
+        write_atomically(Path(path), save(self._tensors(), {"brittle": json.dumps(header, sort_keys=True)}))
 
     @classmethod
     @checked
@@ -155,9 +170,10 @@ class Perturbation:
             with open_tensors(path) as file:
                 header = own_header(file, path)
                 tensor = file.get_tensor("perturbation")
+                more = file.get_tensor("more") if "more" in file.keys() else None  # noqa: SIM118  # it is no mapping
             if not isinstance(header, dict) or header["format"] != FORMAT:
                 raise ValueError(f"its header is of another format than {FORMAT}, which this version reads")
-            found = cls(tensor, Lp(header["p"], header["radius"]), header["made"])._kept()
+            found = cls(tensor, Lp(header["p"], header["radius"]), header["made"], more)._kept()
             if header["id"] != found.id:
                 raise ValueError("its id is not that of its content: it was damaged")
             return found
@@ -165,3 +181,17 @@ class Perturbation:
             raise RunError(
                 f"{str(path)!r} is no perturbation of brittle ({quoted(error)}); expected what `brittle universal` left"
             ) from error
+
+
+def _check(tensor: Tensor) -> None:
+    """Refuse what is no perturbation (c, h, w).
+
+    Raises:
+        InputError: another shape or type, or NaN or infinite values.
+    """
+    if tensor.ndim != 3:
+        raise InputError(f"the perturbation has shape {tuple(tensor.shape)}; expected (channels, h, w)")
+    if not tensor.is_floating_point() or tensor.is_meta or 0 in tensor.shape:
+        raise InputError(f"the perturbation is {seen(tensor)}; expected floats (channels, h, w)")
+    if not bool(torch.isfinite(tensor).all()):
+        raise InputError("the perturbation holds NaN or infinite values")

@@ -105,6 +105,9 @@ class Pass:
         forward, backward: passes of single images so far.
         seconds: that it took, the judge's included.
         target: the class that images shall be taken for, which the score then is of.
+        saturated: the fraction of the perturbation's values at the radius; None in other norms than linf.
+        leading: the fraction of the images of X that are taken for the class that most are taken for; None where
+            somebody else than X is the judge.
     """
 
     number: int
@@ -114,3 +117,5 @@ class Pass:
     backward: int
     seconds: float
     target: int | None = None
+    saturated: float | None = None
+    leading: float | None = None

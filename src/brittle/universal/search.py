@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from brittle.arguments import check_fields, checked, fields_first
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import InputError, ModelError, UnsupportedThreat
 from brittle.maths import norms
+from brittle.tolerance import TOLERANCE
 from brittle.universal.course import Course, answers_of, identity_of
 from brittle.universal.perturbation import Perturbation
 from brittle.universal.problem import Judge, Pass, UniversalProblem, UniversalState
@@ -126,7 +127,8 @@ def find_universal(
     """
     method.check(problem)
     checkpoint = None if checkpoint is None else Path(checkpoint)
-    judge = judge or problem.given().judge(method.aims_at)
+    if judge is None:
+        problem.given().judge(method.aims_at)
     whole = "" if checkpoint is None else identity_of(method, problem, identity)
     course = Course.load(checkpoint, whole, problem) if checkpoint is not None and checkpoint.exists() else None
     if course is None:
@@ -138,10 +140,9 @@ def find_universal(
         with preserving_state(problem.classifier.module, problem.seed + number):
             state = method.advance(problem, course.state, number)
         _check_finite(state, method, number)
-        score, size = judge(state.perturbation), float(norms.size(state.perturbation[None], problem.threat.p)[0])
-        seconds = time.perf_counter() - began
-        line = Pass(number + 1, score, size, state.forward, state.backward, seconds, method.aims_at)
-        better = not method.keeps_best or score >= max((one.score for one in course.history), default=-torch.inf)
+        line = _line(method, problem, state, judge, number)
+        line = replace(line, seconds=time.perf_counter() - began)
+        better = not method.keeps_best or line.score >= max((one.score for one in course.history), default=-torch.inf)
         course = Course(state, state.perturbation if better else course.best, [*course.history, line])
         if checkpoint is not None:
             course.save(checkpoint, whole, answers_of(problem, state.perturbation))
@@ -151,6 +152,24 @@ def find_universal(
     made: dict[str, object] = {"method": repr(method), "bounds": [bounds.lower, bounds.upper], "seed": problem.seed}
     made |= {"passes": [asdict(one) for one in course.history]}
     return Perturbation(course.best.detach().clone(), problem.threat, made)
+
+
+def _line(
+    method: UniversalAttack, problem: UniversalProblem, state: UniversalState, judge: Judge | None, number: int
+) -> Pass:
+    """Look at the perturbation after a pass; its seconds are not known yet."""
+    v, leading, saturated = state.perturbation, None, None
+    if judge is None:
+        predictions = problem.given().predictions(v)
+        score = problem.given().score(predictions, method.aims_at)
+        leading = float(predictions.bincount().max()) / len(predictions)
+    else:
+        score = judge(v)
+    if problem.threat.name == "linf":
+        saturated = float((v.abs() >= problem.radius * (1 - TOLERANCE)).double().mean())
+    size = float(norms.size(v[None], problem.threat.p)[0])
+    spent = state.forward, state.backward, 0.0
+    return Pass(number + 1, score, size, *spent, method.aims_at, saturated, leading)
 
 
 def _check_finite(state: UniversalState, method: UniversalAttack, number: int) -> None:

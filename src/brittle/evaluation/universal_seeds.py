@@ -1,0 +1,75 @@
+"""One search for a universal perturbation by several seeds: the median one is returned, the others lie beside it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from brittle.evaluation.universal_split import Split
+from brittle.runs.results import UniversalFolder
+from brittle.universal.perturbation import Perturbation
+from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
+
+
+@dataclass(frozen=True)
+class SeedRate:
+    """What one seed came to.
+
+    Attributes:
+        seed: of the search.
+        rate: the fraction of the images kept aside (of X where there are none) that are fooled, or, where the method
+            has a target, of those of other classes that reach it.
+    """
+
+    seed: int
+    rate: float
+
+
+def by_seeds(
+    method: UniversalAttack,
+    problem: UniversalProblem,
+    split: Split,
+    folder: UniversalFolder,
+    seeds: int,
+    watch: Callable[[Pass], None] | None = None,
+    begins: Callable[[str], None] | None = None,
+) -> Perturbation:
+    """Make a perturbation by each of some seeds, on the same images; each goes on where it was killed.
+
+    Published tables show the best of several runs, which nobody can repeat by one; the median run is what one may
+    expect.
+
+    Args:
+        method: how.
+        problem: for what, with the first seed; the others follow it.
+        split: the images, by which the seeds are ordered.
+        folder: holds a checkpoint of each.
+        seeds: how many.
+        watch: called after every pass.
+        begins: told which seed begins.
+
+    Returns:
+        The perturbation whose rate is the median (of an even number, the lower one), with those of the other seeds in
+        `more`, and the seeds with their rates in `made`, in the order of the perturbations.
+    """
+    judge = (split.held_out or split.training).judge(method.aims_at)
+    made = list[tuple[SeedRate, Perturbation]]()
+    for number in range(seeds):
+        seed = problem.seed + number
+        if begins is not None and seeds > 1:
+            begins(f"seed {seed}, {number + 1} of {seeds}")
+        found = find_universal(
+            method,
+            replace(problem, seed=seed),
+            checkpoint=folder.checkpoint_of(number),
+            identity=folder.manifest.identity,
+            watch=watch,
+        )
+        if seeds == 1:
+            return found
+        made.append((SeedRate(seed, judge(found.tensor)), found))
+    made.sort(key=lambda one: one[0].rate)
+    made.insert(0, made.pop((seeds - 1) // 2))
+    first = made[0][1]
+    others = torch.stack([found.tensor for _, found in made[1:]])
+    return replace(first, more=others, made={**first.made, "seeds": [asdict(rate) for rate, _ in made]})
