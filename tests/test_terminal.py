@@ -30,7 +30,15 @@ def trained(name: str) -> SimpleNamespace:
 def universal(name: str) -> SimpleNamespace:
     made = SimpleNamespace(threat=SimpleNamespace(name="linf"), size=0.1, made={"noise": False})
     rate = proportion(1, 2)
-    rates = {"training": rate, "held_out": None, "noise": rate, "target": None, "reached": None}
+    rates = {
+        "training": rate,
+        "held_out": None,
+        "noise": rate,
+        "target": None,
+        "reached": None,
+        "only": (),
+        "seeds": (),
+    }
     return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, **rates, said=(name,))
 
 

@@ -130,6 +130,7 @@ class Passes:
 
 def _pass(line: Pass) -> str:
     done = "fooled" if line.target is None else f"taken for {line.target}"
+    done = "fooled of these less of others" if line.only else done
     return f"pass {line.number:3d}   {done} {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
 
 

@@ -63,6 +63,9 @@ def show_universal(made: Universal) -> None:
         console.print(f"taken for {made.target:<6} no image that was looked at is of another class")
     if made.reached is not None:
         console.print(f"taken for {made.target:<6} {percent(made.reached)}")
+    if made.only:
+        for name, rate in (("of them", made.fooled_of), ("of others", made.fooled_beside)):
+            console.print(f"fooled {name:<9} {'no such image was looked at' if rate is None else percent(rate)}")
     if made.seeds:
         rates = [one.rate for one in made.seeds]
         between = f"{min(rates):.1%} to {max(rates):.1%}"

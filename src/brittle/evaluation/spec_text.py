@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from itertools import accumulate
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -97,8 +97,10 @@ def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
     known = options_of(kind)
     if field not in known:
         raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")
-    hint = get_type_hints(kind)[field]
+    hint = get_type_hints(kind, include_extras=True)[field]
     plain: object = parse_number(value) if "/" in value and hint is not str else value  # or the path of a file
+    if get_origin(hint) is tuple:
+        plain = value.split("+")
     try:
         return TypeAdapter(hint).validate_python(plain)
     except ValidationError as error:

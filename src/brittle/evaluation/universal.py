@@ -149,6 +149,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
             told["command"] = in_shell(command)
             told |= {} if method.aims_at is None else {"target": method.aims_at}
+            told |= {"only": list(method.only)} if method.only else {}
             found = replace(found, made={**found.made, **told})
             result = judged(folder, found, split, seed, subject, looking or ignore_progress)
             folder.note_files(origin.files())

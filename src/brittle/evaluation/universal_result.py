@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
-from brittle.evaluation.universal_rows import outcome, write_outcomes
+from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
 from brittle.evaluation.universal_seeds import SeedRate
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate
@@ -33,6 +33,8 @@ class Universal:
         noise: the fooling rate of uniform noise of the same norm on the held-out images (on X where there are none).
         reached: for a target, which fraction of the images of other classes is taken for it: of those kept aside, or of
             X where there are none; None without a target, or where all are of that class.
+        fooled_of, fooled_beside: where only images of some classes shall be fooled, the fraction of these that are, and
+            of the others; of the same images as `reached`, None where there are none.
     """
 
     folder: Path
@@ -43,11 +45,18 @@ class Universal:
     held_out: Estimate | None
     noise: Estimate
     reached: Estimate | None = None
+    fooled_of: Estimate | None = None
+    fooled_beside: Estimate | None = None
 
     @property
     def target(self) -> int | None:
         """The class that all images shall be taken for, if there is one."""
         return cast("int | None", self.perturbation.made.get("target"))
+
+    @property
+    def only(self) -> list[int]:
+        """The classes whose images alone shall be fooled; none where all shall be."""
+        return [*cast("Sequence[int]", self.perturbation.made.get("only", ()))]
 
     @property
     def seeds(self) -> list[SeedRate]:
@@ -58,6 +67,11 @@ class Universal:
     def said(self) -> list[str]:
         """What was done to the images on their way to the network, in sentences."""
         return [*cast("Sequence[str]", self.perturbation.made.get("said", ()))]
+
+    @property
+    def aims(self) -> dict[str, Estimate | None]:
+        """The rates of a search with an aim of its own, by name."""
+        return {name: getattr(self, name) for name in AIMS}
 
     def plain(self) -> dict[str, object]:
         """Return all figures as JSON can hold them."""
@@ -70,9 +84,14 @@ class Universal:
             "fooling": {"training": asdict(self.training), "held_out": held_out, "noise": asdict(self.noise)},
             "target": self.target,
             "seeds": [asdict(one) for one in self.seeds],
-            "reached": None if self.reached is None else asdict(self.reached),
+            **{name: None if one is None else asdict(one) for name, one in self.aims.items()},
+            "only": self.only,
             "made": dict(self.perturbation.made),
         }
+
+
+AIMS = ("reached", "fooled_of", "fooled_beside")
+"""Rates that only a search with an aim of its own has."""
 
 
 def finished(folder: UniversalFolder) -> Universal | None:
@@ -86,10 +105,10 @@ def finished(folder: UniversalFolder) -> Universal | None:
 
 def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Estimate]) -> Universal:
     path, rows = folder.path / PERTURBATION_FILE, folder.path / ROWS_FILE
-    reached = cast("dict[str, Any] | None", found.made.get("reached"))
+    aims = {name: cast("dict[str, Any]", found.made[name]) for name in AIMS if found.made.get(name)}
     return Universal(
         *(folder.path, path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"]),
-        reached=None if reached is None else Estimate(**reached),
+        **{name: Estimate(**rate) for name, rate in aims.items()},
     )
 
 
@@ -123,12 +142,16 @@ def judged(
     rates = {table.kind: table.fooled("class_perturbed") for table in outcomes}
     rates["noise"] = outcomes[-1].fooled("class_noise")
     figures: dict[str, object] = {"fooling": {kind: asdict(rate) for kind, rate in rates.items()}}
-    target = cast("int | None", found.made.get("target"))
-    if target is not None:
-        reached = outcomes[-1].reached(target)
-        figures["reached"] = None if reached is None else asdict(reached)
+    figures |= {name: None if rate is None else asdict(rate) for name, rate in _aimed(outcomes[-1], found).items()}
     found = replace(found, made={**found.made, **figures})
     result = _result(folder, found, rates)
     write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))
     found.save(result.path)
     return result
+
+
+def _aimed(last: Outcome, found: Perturbation) -> dict[str, Estimate | None]:
+    """Return the rates of what a search aimed at, of the last group of images."""
+    target, only = cast("int | None", found.made.get("target")), cast("Sequence[int]", found.made.get("only", ()))
+    rates = {} if target is None else {"reached": last.reached(target)}
+    return rates | (dict(zip(AIMS[1:], last.fooled_of(only), strict=True)) if only else {})

@@ -4,7 +4,7 @@
 # pyarrow ships no types
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,13 @@ class Outcome:
         """Return the fraction of the images of other classes that are taken for one class; None without any."""
         clean, moved = (self.table.column(f"class_{name}").to_numpy() for name in ("clean", "perturbed"))
         return reaching_rate(clean, moved, target)
+
+    def fooled_of(self, classes: Sequence[int]) -> tuple[Estimate | None, Estimate | None]:
+        """Return the fraction fooled of the images of some classes and of the others; None of a side without any."""
+        clean, moved = (self.table.column(f"class_{name}").to_numpy() for name in ("clean", "perturbed"))
+        inside = np.isin(clean, classes)
+        inner, outer = (fooling_rate(clean[s], moved[s]) if s.any() else None for s in (inside, ~inside))
+        return inner, outer
 
 
 @torch.no_grad()

@@ -52,7 +52,7 @@ def by_seeds(
         The perturbation whose rate is the median (of an even number, the lower one), with those of the other seeds in
         `more`, and the seeds with their rates in `made`, in the order of the perturbations.
     """
-    judge = (split.held_out or split.training).judge(method.aims_at)
+    judge = (split.held_out or split.training).judge(method.aims_at, method.only)
     made = list[tuple[SeedRate, Perturbation]]()
     for number in range(seeds):
         seed = problem.seed + number

@@ -124,11 +124,11 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     last = groups[-1]
     passes = [int(one["number"]) for one in made["passes"]]
     target = _name(made["target"], _classes(rows)) if "target" in made else ""
-    gets = f"the class {target}, of those of others" if target else "another class"
+    title, gets, axis = _score(target, bool(made.get("only")))
     curve = Curves(
-        f"Taken for {target} after each pass" if target else "Fooling rate after each pass",
+        f"{title} after each pass",
         f"Fraction of {kinds['seen']} that get {gets}.",
-        *("pass over the images", f"{'taken for it' if target else 'fooling rate'}, %"),
+        *("pass over the images", f"{axis}, %"),
         {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )
     traces = _traces(made["passes"])
@@ -143,6 +143,8 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         noise=Estimate(**made["fooling"]["noise"]),
         reached=Estimate(**made["reached"]) if made.get("reached") else None,
         target=target,
+        only=[_name(one, _classes(rows)) for one in made.get("only", [])],
+        sides=[Estimate(**made[name]) if made.get(name) else None for name in ("fooled_of", "fooled_beside")],
         percent=percent,
         threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
         rates=[_rate(kind, kinds[kind], rows) for kind in groups],
@@ -152,6 +154,15 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         pairs=_pairs(rows, last),
         settings=_settings(made),
     )
+
+
+def _score(target: str, only: bool) -> tuple[str, str, str]:
+    """What a pass was judged by: a title, what images get, and the axis."""
+    if target:
+        return f"Taken for {target}", f"the class {target}, of those of others", "taken for it"
+    if only:
+        return "Fooled of these classes less of others", "another class, of these classes less of others", "difference"
+    return "Fooling rate", "another class", "fooling rate"
 
 
 def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
@@ -175,7 +186,7 @@ def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
 def _settings(made: dict[str, Any]) -> dict[str, str]:
     """Everything of how it was made that the page does not show elsewhere, as text."""
     shown = {**made, "passes": len(made["passes"])}
-    for name in ("fooling", "reached", "seeds"):
+    for name in ("fooling", "reached", "fooled_of", "fooled_beside", "seeds"):
         shown.pop(name, None)
     if "said" in made:
         shown["said"] = "; ".join(made["said"]) or "images as they are"

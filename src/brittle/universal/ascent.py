@@ -1,13 +1,17 @@
 """The fast solver: ascent over mini-batches of images seen through random crops."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
+from brittle.arguments import CountOrNone
 from brittle.core.attack import at_least, fraction_below_one
 from brittle.errors import InputError
 from brittle.universal.crops import cropped
 from brittle.universal.objective import Objective, away, towards
+from brittle.universal.only_classes import OnlyClasses
 from brittle.universal.pull import Pull, clean_logits, climbed, direction, falling
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
@@ -35,6 +39,8 @@ class UniversalAscent(UniversalAttack):
         loss: "cosine", "cross_entropy" or "margin".
         clip: for the last two, the value beyond which an image pulls no more.
         target: the class that all images shall be taken for; any other than their own by default.
+        classes: the classes whose images alone shall be fooled, while others stay what they are taken for; all by
+            default. As text `classes=3+5`.
         crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
         scale: the least fraction of the sides that a crop keeps.
         large: images of which the gradients of mini-batches are aggregated to one step, as in SGA (Liu et al., ICCV
@@ -53,6 +59,7 @@ class UniversalAscent(UniversalAttack):
     loss: Objective = "cosine"
     clip: float = 9.0
     target: int | None = None
+    classes: tuple[CountOrNone, ...] = ()
     crops: bool | None = None
     scale: float = 0.7
     large: int = 0
@@ -66,6 +73,8 @@ class UniversalAscent(UniversalAttack):
         at_least("step", self.step, 0)
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
+        if self.classes and (self.target is not None or self.large):
+            raise InputError("classes goes neither with a target nor with aggregated gradients; give one of them")
         if not 0 < self.scale <= 1:
             raise InputError(f"scale is {self.scale}; expected a fraction of the sides above 0, at most 1")
 
@@ -73,6 +82,11 @@ class UniversalAscent(UniversalAttack):
     def aims_at(self) -> int | None:
         """The target."""
         return self.target
+
+    @property
+    def only(self) -> tuple[int, ...]:
+        """The classes."""
+        return self.classes
 
     @property
     def most_passes(self) -> int:
@@ -92,7 +106,10 @@ class UniversalAscent(UniversalAttack):
         images, generator = problem.given(), problem.generator(number)
         crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
         aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
-        parts = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
+        parts: Sequence[Tensor] = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
+        if self.classes:
+            some = OnlyClasses(self.classes)
+            aim, parts = some.aim(aim), some.parts(images.clean, self.batch, generator)
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
             some = images.at(rows)

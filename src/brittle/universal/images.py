@@ -1,6 +1,6 @@
 """A set of images that many passes go over, and what the network says of them with a perturbation added."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,26 +93,40 @@ class ImageSet:
         """Say which images get another class than without it, (n,)."""
         return self.predictions(perturbation) != self.clean
 
-    def judge(self, target: int | None = None) -> Callable[[Tensor], float]:
-        """Return what says how good a perturbation is: the fooling rate, or how many images it leads to a class.
+    def judge(self, target: int | None = None, only: Sequence[int] = ()) -> Callable[[Tensor], float]:
+        """Return what says how good a perturbation is, see `score`.
 
         Raises:
-            InputError: all images are of that class already.
+            InputError: all images are of the target already, or there are none of the classes, or none of others.
         """
         if target is not None and bool((self.clean == target).all()):
             raise InputError(f"the network takes all {len(self)} images for class {target} already; give others, too")
-        return lambda perturbation: self.score(self.predictions(perturbation), target)
+        if only and len(self.of(only).unique()) < 2:
+            which = "all" if bool(self.of(only).all()) else "none"
+            raise InputError(
+                f"the network takes {which} of the {len(self)} images for the classes {', '.join(map(str, only))}; "
+                "give images of these and of others"
+            )
+        return lambda perturbation: self.score(self.predictions(perturbation), target, only)
 
-    def score(self, predictions: Labels, target: int | None = None) -> float:
+    def of(self, classes: Sequence[int]) -> Mask:
+        """Say which images the network takes for one of some classes, (n,)."""
+        return torch.isin(self.clean, torch.tensor(classes))
+
+    def score(self, predictions: Labels, target: int | None = None, only: Sequence[int] = ()) -> float:
         """Return how good a perturbation is with which the images get these classes, (n,).
 
-        Without a target, the fraction that gets another class; otherwise the fraction of the images of other classes
-        that is taken for the target, 1 where there are none.
+        Without more, the fraction that gets another class; for a target the fraction of the images of other classes
+        that is taken for it, 1 where there are none; for classes the fraction fooled of these minus that of the others.
         """
-        if target is None:
-            return float((predictions != self.clean).double().mean())
-        reached = predictions[self.clean != target] == target
-        return float(reached.double().mean()) if len(reached) else 1.0
+        if target is not None:
+            reached = predictions[self.clean != target] == target
+            return float(reached.double().mean()) if len(reached) else 1.0
+        fooled = (predictions != self.clean).double()
+        if only:
+            chosen = self.of(only)
+            return float(fooled[chosen].mean() - fooled[~chosen].mean())
+        return float(fooled.mean())
 
     def reaching_rate(self, perturbation: Tensor, target: int) -> float:
         """Return the fraction of the images of other classes that are taken for one class; 1 where there are none."""

@@ -1,6 +1,6 @@
 """What a universal perturbation is looked for, and where a search for one stands."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -108,6 +108,8 @@ class Pass:
         saturated: the fraction of the perturbation's values at the radius; None in other norms than linf.
         leading: the fraction of the images of X that are taken for the class that most are taken for; None where
             somebody else than X is the judge.
+        only: the classes whose images alone shall be fooled; the score is then the fraction fooled of these minus that
+            of the others.
     """
 
     number: int
@@ -119,3 +121,4 @@ class Pass:
     target: int | None = None
     saturated: float | None = None
     leading: float | None = None
+    only: Sequence[int] | None = None

@@ -51,6 +51,11 @@ class UniversalAttack(ABC):
         return None
 
     @property
+    def only(self) -> tuple[int, ...]:
+        """The classes whose images alone shall be fooled; () where all shall be."""
+        return ()
+
+    @property
     @abstractmethod
     def most_passes(self) -> int:
         """The number of passes after which it ends in any case."""
@@ -72,7 +77,7 @@ class UniversalAttack(ABC):
 
         Raises:
             UnsupportedThreat: another norm.
-            InputError: no radius, or no images where they are needed.
+            InputError: no radius, no images where they are needed, or none of a class that they are needed of.
         """
         name = type(self).__name__
         if problem.threat.name not in self.threats:
@@ -80,7 +85,7 @@ class UniversalAttack(ABC):
         if isinstance(problem.threat.radius, Tensor) or not problem.threat.bounded or problem.radius <= 0:
             raise InputError(f"{name} needs one radius above 0, as in Lp('inf', 10 / 255)")
         if self.needs_images:
-            problem.given()
+            problem.given().judge(self.aims_at, self.only)
 
 
 @checked
@@ -128,7 +133,7 @@ def find_universal(
     method.check(problem)
     checkpoint = None if checkpoint is None else Path(checkpoint)
     if judge is None:
-        problem.given().judge(method.aims_at)
+        problem.given()
     whole = "" if checkpoint is None else identity_of(method, problem, identity)
     course = Course.load(checkpoint, whole, problem) if checkpoint is not None and checkpoint.exists() else None
     if course is None:
@@ -161,7 +166,7 @@ def _line(
     v, leading, saturated = state.perturbation, None, None
     if judge is None:
         predictions = problem.given().predictions(v)
-        score = problem.given().score(predictions, method.aims_at)
+        score = problem.given().score(predictions, method.aims_at, method.only)
         leading = float(predictions.bincount().max()) / len(predictions)
     else:
         score = judge(v)
@@ -169,7 +174,7 @@ def _line(
         saturated = float((v.abs() >= problem.radius * (1 - TOLERANCE)).double().mean())
     size = float(norms.size(v[None], problem.threat.p)[0])
     spent = state.forward, state.backward, 0.0
-    return Pass(number + 1, score, size, *spent, method.aims_at, saturated, leading)
+    return Pass(number + 1, score, size, *spent, method.aims_at, saturated, leading, [*method.only] or None)
 
 
 def _check_finite(state: UniversalState, method: UniversalAttack, number: int) -> None:
