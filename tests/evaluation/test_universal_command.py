@@ -130,8 +130,8 @@ def test_specs_are_read():
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path):
-    with pytest.raises(InputError, match="linf and l2"):
-        universal("digits-lenet", "digits", tmp_path / "v", norm="l1")
+    with pytest.raises(InputError, match="linf, l2, l1"):
+        universal("digits-lenet", "digits", tmp_path / "v", norm="l0")
     with pytest.raises(InputError, match="at least one must be left"):
         universal("digits-lenet", "digits", tmp_path / "v", max_images=10, held_out=10)
     with pytest.raises((InputError, UnsupportedThreat), match="one radius"):
@@ -142,6 +142,8 @@ def test_the_usual_radii_are_the_papers():
     assert usual_radius("l2", (3, 224, 224)) == pytest.approx(2000 / 255)
     assert usual_radius("l2", (3, 112, 112)) == pytest.approx(1000 / 255)
     assert usual_radius("linf", (1, 8, 8)) == pytest.approx(10 / 255)
+    with pytest.raises(InputError, match="no usual radius in l1"):
+        usual_radius("l1", (3, 224, 224))
 
 
 def test_methods_without_data_are_tried_on_noise(tmp_path):

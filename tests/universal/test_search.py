@@ -12,6 +12,7 @@ from brittle import DeepFool, InputError, Lp, RunError, UnsupportedThreat
 from brittle.evaluation.universal import universal
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
+from brittle.universal.pull import direction
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
 from brittle.universal.sga import SGA
 from brittle.universal.uap import UniversalDeepFool
@@ -50,6 +51,23 @@ class Listed(UniversalAttack):
 
     def advance(self, problem, state, number):
         return UniversalState(torch.full_like(state.perturbation, self.values[number]), forward=number + 1)
+
+
+@pytest.mark.parametrize("name", ["ascent", "sga", "aggregating ascent"])
+def test_in_l1_few_values_change_and_none_by_more_than_the_box_holds(name):
+    asked = problem(p=1, radius=4.0)
+    found = find_universal(METHODS[name], asked)
+    assert 0 < found.size <= 4 * (1 + 1e-6)
+    assert found.tensor.abs().amax() <= 1
+    assert asked.given().fooling_rate(found.tensor) >= 0.3
+    with pytest.raises(UnsupportedThreat, match="works with l2, linf, not with l1"):
+        find_universal(METHODS["uap"], asked)
+
+
+def test_a_step_in_l1_is_along_the_largest_hundredth():
+    velocity = torch.arange(-200.0, 0.0).reshape(2, 10, 10)
+    step = direction(velocity, Lp(1, 1.0))
+    assert step.flatten().tolist() == [-0.5, -0.5] + [0.0] * 198
 
 
 def test_the_pass_that_the_judge_likes_best_is_kept():
@@ -149,8 +167,8 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path):
 
 def test_what_cannot_be_meant_is_refused():
     method = METHODS["ascent"]
-    with pytest.raises(UnsupportedThreat, match="l2 and linf, not with l1"):
-        find_universal(method, problem(p=1))
+    with pytest.raises(UnsupportedThreat, match="l1, l2, linf, not with l0"):
+        find_universal(method, problem(p=0, radius=3))
     with pytest.raises(InputError, match="one radius above 0"):
         find_universal(method, problem(radius=float("inf")))
     with pytest.raises(InputError, match="given none"):

@@ -21,7 +21,7 @@ def universal(
     question: Annotated[
         Question,
         Fields(
-            without=("target", "quantization", "confidence"), differ={"norm": {"help": "linf, the default, or l2."}}
+            without=("target", "quantization", "confidence"), differ={"norm": {"help": "linf, the default, l2 or l1."}}
         ),
     ],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],

@@ -37,7 +37,7 @@ from brittle.threats import Lp
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 BATCH = 64
 """Images in one call of the network, by default."""
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
@@ -74,8 +74,9 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         data: images as `audit` takes them, or a `DataSpec`; a part of them is kept aside. None, for methods that need
             no images: images of noise then tell how far the search is, and the rates are of these.
         out: the folder: `perturbation.safetensors`, `rows.parquet`, and `manifest.json` with what it was made from.
-        question: the threat, linf (the default) or l2, and its radius; by default 10/255 in linf and 2000/255 in l2,
-            the paper's for images of 150,528 values; for others the l2 radius that changes a value as much.
+        question: the threat, linf (the default), l2 or l1, and its radius; by default 10/255 in linf and 2000/255 in
+            l2, the paper's for images of 150,528 values; for others the l2 radius that changes a value as much. In l1
+            nobody has published one, and it has to be said.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
         held_out: how many images are kept aside, to judge it on; half of them by default.
@@ -99,7 +100,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     asked_threat, eps = threat_of(asked.question)
     norm, seed = NORMS[0] if asked_threat is None else asked_threat.name, asked.effort.seed or 0
     if norm not in NORMS:
-        raise InputError(f"the norm is {norm!r}; universal perturbations are made for {' and '.join(NORMS)}")
+        raise InputError(f"the norm is {norm!r}; universal perturbations are made for {', '.join(NORMS)}")
     method = parse_universal(attack) if isinstance(attack, str) else attack
     attack = attack if isinstance(attack, str) else repr(attack)
     path, note = folder_of(out)
@@ -163,7 +164,12 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
     Example:
         >>> usual_radius("l2", (3, 224, 224)) * 255
         2000.0
+
+    Raises:
+        InputError: the norm has none.
     """
+    if norm == "l1":
+        raise InputError("there is no usual radius in l1 for a perturbation of all images; say it, such as --eps 50")
     return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
 
 

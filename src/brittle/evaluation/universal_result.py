@@ -113,11 +113,11 @@ def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Es
 
 
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:
-    """Return random noise of the same norm: uniform in the box for linf, of that very length for l2; (c, h, w)."""
+    """Return random noise of the same norm: uniform in the box for linf, of that very size for others; (c, h, w)."""
     threat, first = perturbation.threat, torch.zeros(1, dtype=torch.int64)
     nothing = torch.zeros((1, *perturbation.tensor.shape))
     drawn = threat.draw(nothing, Streams(seed, first), first, Bounds())[0]
-    return drawn if threat.name == "linf" else drawn * (float(threat.radius) / drawn.norm())
+    return drawn if threat.name == "linf" else drawn * (float(threat.radius) / float(threat.size(nothing, drawn[None])))
 
 
 def judged(

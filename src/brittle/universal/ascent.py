@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +53,7 @@ class UniversalAscent(UniversalAttack):
         3
     """
 
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     passes: int = 10
     batch: int = 10
     step: float = 0.3

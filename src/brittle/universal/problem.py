@@ -64,8 +64,12 @@ class UniversalProblem:
         return torch.zeros(self.shape, device=self.classifier.device, dtype=self.classifier.dtype)
 
     def project(self, perturbation: Tensor) -> Tensor:
-        """Return the nearest perturbation within the radius."""
-        return norms.project(perturbation[None], self.threat.p, self.threat.radius)[0]
+        """Return the nearest perturbation within the radius, whose values do not exceed the span of the bounds.
+
+        Beyond the span a value changes no image more.
+        """
+        span = self.classifier.bounds.span
+        return norms.project(perturbation[None], self.threat.p, self.threat.radius)[0].clamp(-span, span)
 
     def given(self) -> ImageSet:
         """Return the images X.

@@ -15,6 +15,9 @@ from brittle.threats import Lp
 from brittle.types import Images, Logits, PerImage
 from brittle.universal.problem import UniversalProblem
 
+SPARSE = 0.01
+"""Fraction of the values that a step in l1 moves."""
+
 
 @dataclass(frozen=True)
 class Pull:
@@ -105,5 +108,14 @@ def _magnitude(gradient: Tensor) -> Tensor:
 
 
 def direction(velocity: Tensor, threat: Lp) -> Tensor:
-    """Return the steepest change of the norm's unit length."""
-    return norms.steepest(velocity[None], threat.p)[0]
+    """Return the steepest change of the norm's unit length; in l1, where that is one value, along the largest ones.
+
+    The largest hundredth of the values move by the same, as in Tramèr & Boneh, "Adversarial training and robustness for
+    multiple perturbations", NeurIPS 2019, section 3.
+    """
+    if threat.p != 1:
+        return norms.steepest(velocity[None], threat.p)[0]
+    count = max(1, round(SPARSE * velocity.numel()))
+    places = velocity.abs().flatten().topk(count).indices
+    sparse = torch.zeros_like(velocity).flatten().index_copy(0, places, velocity.flatten()[places].sign())
+    return sparse.reshape(velocity.shape) / count

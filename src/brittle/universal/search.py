@@ -81,7 +81,7 @@ class UniversalAttack(ABC):
         """
         name = type(self).__name__
         if problem.threat.name not in self.threats:
-            raise UnsupportedThreat(f"{name} works with {' and '.join(self.threats)}, not with {problem.threat.name}")
+            raise UnsupportedThreat(f"{name} works with {', '.join(self.threats)}, not with {problem.threat.name}")
         if isinstance(problem.threat.radius, Tensor) or not problem.threat.bounded or problem.radius <= 0:
             raise InputError(f"{name} needs one radius above 0, as in Lp('inf', 10 / 255)")
         if self.needs_images:

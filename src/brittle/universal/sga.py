@@ -38,6 +38,7 @@ class SGA(UniversalAttack):
         5
     """
 
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     keeps_best: ClassVar[bool] = False
     passes: int = 20
     batch: int = 250
