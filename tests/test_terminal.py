@@ -38,6 +38,8 @@ def universal(name: str) -> SimpleNamespace:
         "reached": None,
         "only": (),
         "seeds": (),
+        "by_count": (),
+        "by_choice": None,
     }
     return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, **rates, said=(name,))
 

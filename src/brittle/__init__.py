@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from brittle.universal.fast_feature_fool import FastFeatureFool
     from brittle.universal.gd_uap import GDUAP
     from brittle.universal.images import ImageSet
+    from brittle.universal.joint_ascent import JointAscent
     from brittle.universal.perturbation import Perturbation
     from brittle.universal.psp_uap import PSPUAP
     from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
@@ -154,6 +155,7 @@ _NAMES = {
     "brittle.universal.fast_feature_fool": "FastFeatureFool",
     "brittle.universal.gd_uap": "GDUAP",
     "brittle.universal.images": "ImageSet",
+    "brittle.universal.joint_ascent": "JointAscent",
     "brittle.universal.perturbation": "Perturbation",
     "brittle.universal.psp_uap": "PSPUAP",
     "brittle.universal.search": "UniversalAttack UniversalProblem UniversalState find_universal",
@@ -223,6 +225,7 @@ __all__ = [
     "ImageSet",
     "InputError",
     "IterativeLeastLikely",
+    "JointAscent",
     "LabelError",
     "LeastLikely",
     "Limits",

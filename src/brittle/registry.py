@@ -113,6 +113,7 @@ UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
         "ascent": "brittle.universal.ascent:UniversalAscent",
         "fff": "brittle.universal.fast_feature_fool:FastFeatureFool",
         "gd-uap": "brittle.universal.gd_uap:GDUAP",
+        "joint-ascent": "brittle.universal.joint_ascent:JointAscent",
         "psp-uap": "brittle.universal.psp_uap:PSPUAP",
         "sga": "brittle.universal.sga:SGA",
         "trm-uap": "brittle.universal.trm_uap:TRMUAP",

@@ -55,6 +55,24 @@ def test_rates_are_those_of_a_fresh_look(stored):
     json.dumps(made.plain(), allow_nan=False)
 
 
+def test_every_perturbation_of_a_file_is_shown(tmp_path):
+    large = 3 * CHANGE
+    more = torch.stack([-large, large.flip(2)])
+    for made, names in (
+        ({}, ["v", "v (2)", "v (3)"]),
+        ({"seeds": [{"seed": 4, "rate": 0.5}, {"seed": 3, "rate": 0.4}, {"seed": 9, "rate": 0.6}]},
+         ["v", "v (seed 3)", "v (seed 9)"]),
+    ):  # fmt: skip
+        Perturbation(large * 255, Lp("inf", 255 * 0.9), {**made, "bounds": [0.0, 255.0]}, more * 255).save(
+            tmp_path / "v.safetensors"
+        )
+        Perturbation(more[0], Lp("inf", 0.9)).save(tmp_path / "w.safetensors")
+        shown = apply([tmp_path / f"{name}.safetensors" for name in "vw"], ["digits-lenet"], "digits", max_images=60)
+        assert [cell.perturbation.replace(".safetensors", "") for cell in shown.cells] == [*names, "w"]
+        assert shown.cells[1].fooled == shown.cells[3].fooled
+        assert shown.cells[0].fooled != shown.cells[1].fooled
+
+
 def test_every_perturbation_meets_every_network(stored, tmp_path):
     np.save(tmp_path / "large.npy", np.ones((16, 16), np.float32) * 0.5)
     made = apply([tmp_path / "large.npy", stored], ["digits-lenet", "digits-lenet"], "digits", max_images=10)
@@ -124,11 +142,17 @@ def test_what_brittle_made_for_255_levels_is_brought_to_1(tmp_path):
 
 
 def test_one_with_large_values_is_what_it_was_made_as(tmp_path):
-    """In l2 single values may be larger than 1; its own network says how many images it fools."""
+    """In l2 single values may be larger than 1; they are no levels of 255 for that."""
+    large = torch.zeros(1, 28, 28)
+    large[0, 10:18, 12] = 1.5
+    Perturbation(large, Lp(2, 20.0)).save(tmp_path / "perturbation.safetensors")
+    found, said = read_perturbation(tmp_path / "perturbation.safetensors")
+    assert torch.equal(found.tensor, large)
+    assert said == "made by brittle"
     made = universal(
         "digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=3", norm="l2", eps=20, max_images=60, held_out=0
     )
-    assert made.perturbation.tensor.abs().max() > 1
+    assert made.perturbation.tensor.abs().max() == 1.0
     (cell,) = apply([tmp_path / "v"], ["digits-lenet"], "digits", max_images=60).cells
     assert cell.fooled == made.training
     assert cell.fooled.value > 0.5

@@ -48,7 +48,7 @@ def test_the_score_is_the_difference_of_both_rates():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    asked = {"attack": "ascent:passes=15,classes=3+8", "eps": 0.2, "max_images": 300, "held_out": 100}
+    asked = {"attack": "ascent:passes=30,classes=3+8", "eps": 0.2, "max_images": 300, "held_out": 100}
     return universal("digits-lenet", "digits", tmp_path_factory.mktemp("only") / "v", **asked)
 
 
@@ -56,7 +56,7 @@ def test_digits_of_two_classes_are_fooled_and_the_others_left(made):
     assert made.only == [3, 8]
     assert made.fooled_of.value > 0.7
     assert made.fooled_beside.value < 0.3
-    plain = UniversalAscent(passes=15)
+    plain = UniversalAscent(passes=30)
     assert plain.only == ()
     assert made.fooled_of.n + made.fooled_beside.n == 100
 

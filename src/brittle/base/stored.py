@@ -42,25 +42,25 @@ class StoredImages:
     order: Tensor
 
     @classmethod
-    def of(cls, parts: Iterable[Images], folder: Path | None = None) -> "StoredImages":
+    def of(cls, parts: Iterable[Tensor], folder: Path | None = None, *, exact: bool = False) -> "StoredImages":
         """Write images away, part by part.
 
         Args:
             parts: each (n, c, h, w), float32 in [0, 1]; not all empty.
             folder: where the file lies; by default where temporary files do (`TMPDIR`).
+            exact: keep float32, whatever the values are; they may be anything then, such as logits (n, k).
 
         Raises:
             RunError: the file cannot be written.
         """
-        item, count, exact = (0, 0, 0), 0, False
+        item, count = (0, 0, 0), 0
         try:
             file = _File(folder)
             for part in parts:
                 if not len(part):
                     continue
                 item = part.shape[1:]
-                levels = levels_of(part)
-                if not exact and not bool(((levels - levels.round()).abs() < ON_LEVEL).all()):
+                if not exact and not _on_levels(part):
                     exact = True
                     file.widen(count, math.prod(item))
                 held = part.to(torch.float32) if exact else as_bytes(part)
@@ -83,7 +83,7 @@ class StoredImages:
 
     @property
     def ndim(self) -> int:
-        """Always 4."""
+        """How many axes there are: 4 of images."""
         return 1 + len(self.item)
 
     @property
@@ -106,6 +106,11 @@ class StoredImages:
 
 def _numpy(dtype: torch.dtype) -> type[np.generic]:
     return np.uint8 if dtype == torch.uint8 else np.float32
+
+
+def _on_levels(images: Images) -> bool:
+    levels = levels_of(images)
+    return bool(((levels - levels.round()).abs() < ON_LEVEL).all())
 
 
 class _File:

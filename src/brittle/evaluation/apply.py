@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -31,7 +31,8 @@ class AppliedCell:
     """What one perturbation does to one network.
 
     Attributes:
-        perturbation: name of its file or folder; the whole path where several have the same name.
+        perturbation: name of its file or folder; the whole path where several have the same name; of a file that holds
+            several, the seed or the number of all but the first beside it.
         network: as the user wrote it, with its number where several are called the same.
         channel: what images went through before the network saw them; nothing where it is empty.
         fooled: fraction of the images that get another class.
@@ -114,8 +115,9 @@ def apply(
     every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models]
     names = [Path(path).resolve().name for path in perturbations]
     names = names if len({*names}) == len(names) else [str(path) for path in perturbations]
-    read = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
-    said = {f"{name}: {how}": None for name, _, how in read}
+    files = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
+    read = [(called, one, how) for name, found, how in files for called, one in _each(name, found)]
+    said = {f"{name}: {how}": None for name, _, how in files}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
     between, called = [channel_of(channel) for channel in channels], Counter[str]()
     for asked in every:
@@ -167,6 +169,13 @@ def _cells(
         made.append(AppliedCell(name, network, seen.channel, fooled, noise, fitted is not perturbation))
         watch.advance(network, 2 * len(images))
     return made
+
+
+def _each(name: str, found: Perturbation) -> list[tuple[str, Perturbation]]:
+    """Return the perturbations of a file, each with a name: further ones by their seed, or by their number."""
+    seeds = [one["seed"] for one in cast("Sequence[dict[str, object]]", found.made.get("seeds", ()))]
+    further = [f" (seed {seed})" for seed in seeds[1:]] or [f" ({number})" for number in range(2, len(found.every) + 1)]
+    return [(name + words, one) for words, one in zip(["", *further], found.every, strict=True)]
 
 
 def _of_its_size(perturbation: Perturbation) -> Perturbation:

@@ -74,7 +74,8 @@ def _own(path: Path, values: Values) -> tuple[Perturbation, str]:
     span = float(upper) - float(lower)
     smaller = Lp(found.threat.p, float(found.threat.radius) / span)
     said = f"made by brittle for images from {lower:g} to {upper:g}"
-    return replace(found, tensor=found.tensor / span, threat=smaller), said
+    more = None if found.more is None else found.more / span
+    return replace(found, tensor=found.tensor / span, more=more, threat=smaller), said
 
 
 def _array(path: Path) -> Tensor:

@@ -13,6 +13,7 @@ from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
 from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
 from brittle.evaluation.universal_seeds import SeedRate
+from brittle.evaluation.universal_several import several_rates
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
@@ -35,6 +36,8 @@ class Universal:
             X where there are none; None without a target, or where all are of that class.
         fooled_of, fooled_beside: where only images of some classes shall be fooled, the fraction of these that are, and
             of the others; of the same images as `reached`, None where there are none.
+        by_count, by_choice: where several perturbations were made at once, the fraction of the images kept aside (of X
+            where there are none) that the first k of them fool, and that one chosen for each image does.
     """
 
     folder: Path
@@ -47,6 +50,8 @@ class Universal:
     reached: Estimate | None = None
     fooled_of: Estimate | None = None
     fooled_beside: Estimate | None = None
+    by_count: tuple[Estimate, ...] = ()
+    by_choice: Estimate | None = None
 
     @property
     def target(self) -> int | None:
@@ -86,6 +91,8 @@ class Universal:
             "seeds": [asdict(one) for one in self.seeds],
             **{name: None if one is None else asdict(one) for name, one in self.aims.items()},
             "only": self.only,
+            "by_count": [asdict(one) for one in self.by_count],
+            "by_choice": None if self.by_choice is None else asdict(self.by_choice),
             "made": dict(self.perturbation.made),
         }
 
@@ -109,6 +116,8 @@ def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Es
     return Universal(
         *(folder.path, path, rows, found, rates["seen"], rates.get("unseen"), rates["noise"]),
         **{name: Estimate(**rate) for name, rate in aims.items()},
+        by_count=tuple(Estimate(**rate) for rate in cast("Sequence[Any]", found.made.get("by_count", ()))),
+        by_choice=Estimate(**cast("Any", chosen)) if (chosen := found.made.get("by_choice")) else None,
     )
 
 
@@ -143,6 +152,8 @@ def judged(
     rates["noise"] = outcomes[-1].fooled("class_noise")
     figures: dict[str, object] = {"fooling": {kind: asdict(rate) for kind, rate in rates.items()}}
     figures |= {name: None if rate is None else asdict(rate) for name, rate in _aimed(outcomes[-1], found).items()}
+    if found.more is not None and "seeds" not in found.made:
+        figures |= several_rates(found, split)
     found = replace(found, made={**found.made, **figures})
     result = _result(folder, found, rates)
     write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))

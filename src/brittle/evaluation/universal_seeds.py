@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from brittle.errors import InputError
 from brittle.evaluation.universal_split import Split
 from brittle.runs.results import UniversalFolder
 from brittle.universal.perturbation import Perturbation
@@ -51,7 +52,14 @@ def by_seeds(
     Returns:
         The perturbation whose rate is the median (of an even number, the lower one), with those of the other seeds in
         `more`, and the seeds with their rates in `made`, in the order of the perturbations.
+
+    Raises:
+        InputError: several seeds of a method that makes several perturbations at once.
     """
+    if seeds > 1 and method.makes > 1:
+        raise InputError(
+            f"the method makes {method.makes} perturbations, of which there is one set; leave out the seeds"
+        )
     judge = (split.held_out or split.training).judge(method.aims_at, method.only)
     made = list[tuple[SeedRate, Perturbation]]()
     for number in range(seeds):

@@ -131,7 +131,7 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         *("pass over the images", f"{axis}, %"),
         {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
     )
-    traces = _traces(made["passes"])
+    traces = [*_traces(made["passes"]), *_by_count(made, kinds[last])]
     return fill(
         "universal.html",
         drawing_figures((curve, *traces)),
@@ -183,10 +183,20 @@ def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
     return [Curves("How it settled", caption, "pass over the images", "%", known)] if known and len(passes) > 1 else []
 
 
+def _by_count(made: dict[str, Any], images: str) -> list[Curves]:
+    """How many images the first perturbations fool, where several were made at once."""
+    rates = [100 * float(one["value"]) for one in made.get("by_count", [])]
+    chosen = made.get("by_choice")
+    caption = f"Fraction of {images} that at least one of the first k perturbations fools, shown one after the other."
+    caption += f" One chosen by the network's clean logits fools {percent(chosen['value'])}." if chosen else ""
+    line = {images: (list(range(1, len(rates) + 1)), rates)}
+    return [Curves("By the number of perturbations", caption, "perturbations", "fooled, %", line)] if rates else []
+
+
 def _settings(made: dict[str, Any]) -> dict[str, str]:
     """Everything of how it was made that the page does not show elsewhere, as text."""
     shown = {**made, "passes": len(made["passes"])}
-    for name in ("fooling", "reached", "fooled_of", "fooled_beside", "seeds"):
+    for name in ("fooling", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"):
         shown.pop(name, None)
     if "said" in made:
         shown["said"] = "; ".join(made["said"]) or "images as they are"

@@ -1,4 +1,4 @@
-"""The fast solver: ascent over mini-batches of images seen through random crops."""
+"""The fast solver: ascent over mini-batches of images, few of which are seen through random crops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from brittle.errors import InputError
 from brittle.universal.crops import cropped
 from brittle.universal.objective import Objective, away, towards
 from brittle.universal.only_classes import OnlyClasses
-from brittle.universal.pull import Pull, clean_logits, climbed, direction, falling
+from brittle.universal.pull import Pull, climbed, faint, falling, first_length
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 PHOTOGRAPH = 64
 """Images with a shorter side than this are no photographs that may be cropped and mirrored."""
-FIRST = 0.05
-"""Size of the noise at the start as a fraction of the radius."""
+FEW = 300
+"""From so many images on, they are seen as they are."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,24 @@ class UniversalAscent(UniversalAttack):
     The problem is that of Moosavi-Dezfooli et al., CVPR 2017; solved by stochastic gradients as in Shafahi et al.,
     "Universal adversarial training", AAAI 2020 (algorithm 2), with the loss of Zhang et al., "Understanding adversarial
     examples from the mutual influence of images and perturbations", CVPR 2020. Our own: the momentum of normalised
-    gradients with a step of the norm that shrinks on a cosine to nothing, and the images seen each time through another
-    crop, scale and mirror, without which few images are fooled and the held-out ones are not.
+    gradients with a step of the norm that shrinks on a cosine to nothing, and few photographs seen each time through
+    another crop, scale and mirror, without which these are fooled and the unseen ones are not. What an image shall
+    leave is what the network says of the whole of it, asked once: a pass over X is a forward and a backward pass of
+    each image.
 
     Attributes:
         passes: over the images.
         batch: images for one step; fewer where there are fewer.
-        step: length of the first step as a fraction of the radius.
+        step: length of the first step as a fraction of the radius; by default such that all steps together are
+            20 radii long, but at most 0.3: of many steps smaller ones fool more of the images that are not in X.
         momentum: fraction of the older directions that is kept at each step.
         loss: "cosine", "cross_entropy" or "margin".
         clip: for the last two, the value beyond which an image pulls no more.
         target: the class that all images shall be taken for; any other than their own by default.
         classes: the classes whose images alone shall be fooled, while others stay what they are taken for; all by
             default. As text `classes=3+5`.
-        crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
+        crops: whether images are seen through random crops; by default fewer than 300 photographs, of which both sides
+            have at least 64 pixels: of many, each seen a few times, crops fool no more unseen ones.
         scale: the least fraction of the sides that a crop keeps.
         large: images of which the gradients of mini-batches are aggregated to one step, as in SGA (Liu et al., ICCV
             2023); 0 steps after every mini-batch.
@@ -56,7 +60,7 @@ class UniversalAscent(UniversalAttack):
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     passes: int = 10
     batch: int = 10
-    step: float = 0.3
+    step: float | None = None
     momentum: float = 0.9
     loss: Objective = "cosine"
     clip: float = 9.0
@@ -72,7 +76,7 @@ class UniversalAscent(UniversalAttack):
         at_least("batch", self.batch, 1)
         at_least("large", self.large, self.batch if self.large else 0)
         at_least("rounds", self.rounds, 1)
-        at_least("step", self.step, 0)
+        at_least("step", 0 if self.step is None else self.step, 0)
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
         if self.classes and (self.target is not None or self.large):
@@ -96,35 +100,37 @@ class UniversalAscent(UniversalAttack):
         return self.passes
 
     def start(self, problem: UniversalProblem) -> UniversalState:
-        """Begin with faint noise: where nothing is changed, the cosine is at its largest and has no gradient."""
+        """Begin with faint noise."""
         zeros = problem.zeros()
-        noise = torch.rand(problem.shape, generator=problem.generator(-1)).to(zeros) * 2 - 1
-        return UniversalState(
-            problem.project(FIRST * problem.radius * direction(noise, problem.threat)), {"momentum": zeros}
-        )
+        noise = torch.rand(problem.shape, generator=problem.generator(-1)).to(zeros)
+        looks = 0 if self.target is not None else len(problem.given().clean_logits)
+        return UniversalState(faint(problem, noise), {"momentum": zeros}, looks)
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a mini-batch a step."""
         images, generator = problem.given(), problem.generator(number)
-        crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
+        few = len(images) < FEW and min(images.shape[1:]) >= PHOTOGRAPH
+        crops = few if self.crops is None else self.crops
         aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
         parts: Sequence[Tensor] = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
         if self.classes:
             some = OnlyClasses(self.classes)
             aim, parts = some.aim(aim), some.parts(images.clean, self.batch, generator)
+        first = first_length(self.step, self.passes * len(parts))
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
             some = images.at(rows)
             if crops:
                 some = cropped(some, self.scale, generator)
             done = (number + index / len(parts)) / self.passes
-            length = falling(self.step * problem.radius, done)
-            pull = Pull(problem, some, clean_logits(problem, some, self.target), aim)
+            length = falling(first * problem.radius, done)
+            clean = some.new_zeros(len(rows), 0) if self.target is not None else images.clean_logits[rows].to(some)
+            pull = Pull(problem, some, clean, aim)
             if self.large:
                 gradient, looks = pull.aggregated(v, self.batch, self.rounds, length, generator)
             else:
                 gradient, looks = pull.gradient(v), len(rows)
             v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
-            forward, backward = forward + len(rows) + looks, backward + looks
+            forward, backward = forward + looks, backward + looks
             problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)

@@ -72,6 +72,17 @@ class ImageSet:
         """The class that the network gives each image, (n,)."""
         return self.predictions(None)
 
+    @cached_property
+    def clean_logits(self) -> StoredImages:
+        """What the network says of each image, (n, k) float32, in a file: of many classes they fill the memory.
+
+        Raises:
+            ModelError: outputs that are not logits.
+        """
+        with preserving_state(self.classifier.module), torch.no_grad():
+            parts = (self.logits(self.at(rows), None).float().cpu() for rows in self.batches())
+            return StoredImages.of(parts, exact=True)
+
     @torch.no_grad()
     def predictions(self, perturbation: Tensor | None) -> Labels:
         """Return the class that the network gives each image with the perturbation (c, h, w) added and clamped.
@@ -131,6 +142,10 @@ class ImageSet:
     def reaching_rate(self, perturbation: Tensor, target: int) -> float:
         """Return the fraction of the images of other classes that are taken for one class; 1 where there are none."""
         return self.score(self.predictions(perturbation), target)
+
+    def best_rate(self, perturbations: Tensor) -> float:
+        """Return the fraction of the images that at least one of some perturbations (m, c, h, w) fools."""
+        return float(torch.stack([self.fooled(one) for one in perturbations]).any(0).double().mean())
 
     def fooling_rate(self, perturbation: Tensor) -> float:
         """Return the fraction of the images that get another class."""

@@ -7,13 +7,16 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
+from brittle.errors import InputError
 from brittle.maths.losses import cross_entropy, logit_margin
 from brittle.types import Labels, Logits, PerImage
 
+Aim = Callable[[Logits, Logits], PerImage]
+"""What grows as an image is fooled, given its logits with the perturbation and without, (n, k) each."""
 Objective = Literal["cosine", "cross_entropy", "margin"]
 
 
-def away(name: Objective, clip: float) -> Callable[[Logits, Logits], PerImage]:
+def away(name: Objective, clip: float) -> Aim:
     """Return what grows as the perturbed logits leave the clean ones, given (perturbed, clean), (n, k) each.
 
     Args:
@@ -39,7 +42,7 @@ def away(name: Objective, clip: float) -> Callable[[Logits, Logits], PerImage]:
     return {"cosine": cosine, "cross_entropy": entropy, "margin": margin}[name]
 
 
-def towards(name: Objective, target: int, clip: float) -> Callable[[Logits, Logits], PerImage]:
+def towards(name: Objective, target: int, clip: float) -> Aim:
     """Return what grows as the perturbed logits come to one class.
 
     Args:
@@ -47,9 +50,14 @@ def towards(name: Objective, target: int, clip: float) -> Callable[[Logits, Logi
             no more once it is below exp(-clip); "cosine" has no target of its own and is the margin.
         target: the class.
         clip: as above.
+
+    Raises:
+        InputError: once there are logits, a target that is no class of the network.
     """
 
     def labels(moved: Logits) -> Labels:
+        if target >= moved.shape[1]:
+            raise InputError(f"the target is {target}; the network has the classes 0 to {moved.shape[1] - 1}")
         return torch.full((len(moved),), target, device=moved.device)
 
     def margin(moved: Logits, clean: Logits) -> PerImage:

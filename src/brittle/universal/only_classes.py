@@ -1,14 +1,12 @@
 """A perturbation that fools images of some classes and leaves all others as they are."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from brittle.types import Labels, Logits, PerImage
-
-Aim = Callable[[Logits, Logits], PerImage]
+from brittle.universal.objective import Aim
 
 
 @dataclass(frozen=True)

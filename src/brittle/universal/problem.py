@@ -88,7 +88,7 @@ class UniversalState:
 
     Attributes:
         perturbation: (c, h, w), within the radius.
-        extras: more tensors that the method needs to go on.
+        extras: more tensors that the method needs to go on; `more`, perturbations (m, c, h, w) that it makes beside.
         forward, backward: passes of single images through the network so far, without those of the judge.
     """
 
@@ -96,6 +96,12 @@ class UniversalState:
     extras: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     forward: int = 0
     backward: int = 0
+
+    @property
+    def every(self) -> Tensor:
+        """The perturbation, and those made beside it, (1 + m, c, h, w)."""
+        more = self.extras.get("more")
+        return self.perturbation[None] if more is None else torch.cat([self.perturbation[None], more])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Where some images pull a perturbation: the gradient of their mean objective, of all at once or of small batches."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,12 +8,17 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import no_gradients
-from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.threats import Lp
-from brittle.types import Images, Logits, PerImage
+from brittle.types import Images, Logits
+from brittle.universal.objective import Aim
 from brittle.universal.problem import UniversalProblem
 
+FIRST = 0.05
+"""Size of the noise at the start as a fraction of the radius."""
+LONGEST, PATH = 0.3, 20.0
+"""Length of the first step, at most, and of all steps together, in radii. Along a cosine, a step is on the average half
+as long as the first one."""
 SPARSE = 0.01
 """Fraction of the values that a step in l1 moves."""
 
@@ -33,7 +37,7 @@ class Pull:
     problem: UniversalProblem
     images: Images
     clean: Logits
-    aim: Callable[[Logits, Logits], PerImage]
+    aim: Aim
 
     def gradient(self, perturbation: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the gradient (c, h, w) of the mean objective of all images, or of those in some rows.
@@ -76,25 +80,22 @@ class Pull:
         return total / steps, steps * small
 
 
-def clean_logits(problem: UniversalProblem, images: Images, target: int | None = None) -> Logits:
-    """Return what the network says of images, without a way back.
-
-    Raises:
-        InputError: a target that is no class of the network.
-    """
-    with torch.no_grad():
-        clean = problem.classifier.checked(images)
-    if target is not None and target >= clean.shape[1]:
-        raise InputError(f"the target is {target}; the network has the classes 0 to {clean.shape[1] - 1}")
-    return clean
-
-
 def climbed(
     problem: UniversalProblem, perturbation: Tensor, velocity: Tensor, gradient: Tensor, momentum: float, length: float
 ) -> tuple[Tensor, Tensor]:
     """Return perturbation and velocity after a step of a length along the momentum of normalised gradients."""
     velocity = momentum * velocity + gradient / _magnitude(gradient)
     return problem.project(perturbation + length * direction(velocity, problem.threat)), velocity
+
+
+def faint(problem: UniversalProblem, noise: Tensor) -> Tensor:
+    """Return a faint perturbation of noise in [0, 1]: where nothing is changed, the cosine has no gradient."""
+    return problem.project(FIRST * problem.radius * direction(noise * 2 - 1, problem.threat))
+
+
+def first_length(step: float | None, steps: float) -> float:
+    """Return the length of the first of some steps, in radii: what is asked, or what all steps together come to."""
+    return step if step is not None else min(LONGEST, 2 * PATH / steps)
 
 
 def falling(first: float, done: float) -> float:

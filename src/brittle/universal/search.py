@@ -56,6 +56,11 @@ class UniversalAttack(ABC):
         return ()
 
     @property
+    def makes(self) -> int:
+        """How many perturbations it makes, of which each image is to be fooled by one."""
+        return 1
+
+    @property
     @abstractmethod
     def most_passes(self) -> int:
         """The number of passes after which it ends in any case."""
@@ -156,7 +161,8 @@ def find_universal(
     bounds = problem.classifier.bounds
     made: dict[str, object] = {"method": repr(method), "bounds": [bounds.lower, bounds.upper], "seed": problem.seed}
     made |= {"passes": [asdict(one) for one in course.history]}
-    return Perturbation(course.best.detach().clone(), problem.threat, made)
+    best, more = course.best.detach().clone(), course.state.extras.get("more")
+    return Perturbation(best, problem.threat, made, None if more is None else more.detach().clone())
 
 
 def _line(
@@ -167,6 +173,8 @@ def _line(
     if judge is None:
         predictions = problem.given().predictions(v)
         score = problem.given().score(predictions, method.aims_at, method.only)
+        if "more" in state.extras:
+            score = problem.given().best_rate(state.every)
         leading = float(predictions.bincount().max()) / len(predictions)
     else:
         score = judge(v)

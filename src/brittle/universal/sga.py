@@ -7,7 +7,7 @@ import torch
 
 from brittle.core.attack import at_least, fraction_below_one
 from brittle.universal.objective import Objective, away
-from brittle.universal.pull import Pull, clean_logits, climbed
+from brittle.universal.pull import Pull, climbed
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 
@@ -62,7 +62,7 @@ class SGA(UniversalAttack):
 
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin with nothing."""
-        return UniversalState(problem.zeros(), {"momentum": problem.zeros()})
+        return UniversalState(problem.zeros(), {"momentum": problem.zeros()}, len(problem.given().clean_logits))
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a large batch a step."""
@@ -72,9 +72,9 @@ class SGA(UniversalAttack):
         length, aim = self.step * problem.radius, away(self.loss, self.clip)
         for index, rows in enumerate(parts):
             some = images.at(rows)
-            pull = Pull(problem, some, clean_logits(problem, some), aim)
+            pull = Pull(problem, some, images.clean_logits[rows].to(some), aim)
             gradient, looks = pull.aggregated(v, self.small, self.rounds, length, generator)
             v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
-            forward, backward = forward + len(rows) + looks, backward + looks
+            forward, backward = forward + looks, backward + looks
             problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)
