@@ -30,6 +30,9 @@ def universal(
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
     held_out: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
+    made_from: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Images to make it from; those of --data then only judge it.")
+    ] = None,
     seeds: Annotated[
         int, typer.Option(min=1, help="Searches by so many seeds; the median one is kept, the range is told.")
     ] = 1,
@@ -62,6 +65,7 @@ def universal(
             attack=attack,
             effort=effort,
             held_out=held_out,
+            made_from=made_from,
             seeds=seeds,
             force=force,
             watch=passes.tell,

@@ -11,14 +11,14 @@ import torch
 
 from brittle.arguments import Count, CountOrNone, checked
 from brittle.classifiers.frozen import preserving_state
-from brittle.data import Noise
+from brittle.data import Noise, Source
 from brittle.errors import InputError
 from brittle.evaluation.command import command_words
 from brittle.evaluation.plan import threat_of, threat_settings
 from brittle.evaluation.provenance import Provenance, data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
-from brittle.evaluation.subject import OpenedSubject, open_subject
+from brittle.evaluation.subject import OpenedSubject, open_images, open_subject
 from brittle.evaluation.universal_result import Universal, finished, judged
 from brittle.evaluation.universal_seeds import by_seeds
 from brittle.evaluation.universal_split import Split
@@ -55,6 +55,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     attack: str | UniversalAttack = "ascent",
     effort: Effort | None = None,
     held_out: CountOrNone | None = None,
+    made_from: DataLike | None = None,
     seeds: Count = 1,
     force: bool = False,
     watch: Callable[[Pass], None] | None = None,
@@ -80,6 +81,8 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
         held_out: how many images are kept aside, to judge it on; half of them by default.
+        made_from: images X of their own, such as another data set or a folder of a few: then none of `data` are among
+            them, and all of `data` is kept aside.
         seeds: how many searches are made, by the seed and those that follow it, on the same images; the one whose rate
             is the median is returned, with those of the others in `more` and all rates in `made`.
         force: replace what another call left in the folder.
@@ -97,29 +100,24 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     """
     nothing = ("labels", "channel", "class_order", "target", "quantization", "confidence", "budget", "eot_samples")
     asked = Asked.of(model, data, question, effort, options, without=nothing)
-    asked_threat, eps = threat_of(asked.question)
-    norm, seed = NORMS[0] if asked_threat is None else asked_threat.name, asked.effort.seed or 0
-    if norm not in NORMS:
-        raise InputError(f"the norm is {norm!r}; universal perturbations are made for {', '.join(NORMS)}")
+    (norm, eps), seed = _norm_and_radius(asked.question), asked.effort.seed or 0
     method = parse_universal(attack) if isinstance(attack, str) else attack
     attack = attack if isinstance(attack, str) else repr(attack)
     path, note = folder_of(out)
     if note:
         warnings.warn(note, DeprecationWarning, stacklevel=3)
-    check_folder(path, kinds.UNIVERSAL, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
+    check_folder(path, kinds.UNIVERSAL, files_named(asked.model.spec, asked.data.spec, asked.model.weights, made_from))
     free_of_images = asked.data.spec is None
     if free_of_images and method.needs_images:
-        free = ", ".join(name for name in UNIVERSAL if not parse_universal(name).needs_images)
-        raise InputError(
-            f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
-        )
+        raise InputError(_without_images(attack))
     loaded = users_modules()
     images = replace(asked.data, spec="noise") if free_of_images else asked.data
     subject = open_subject(asked.model, images, device=asked.effort.device)
     device, batch = asked.effort.device or subject.device, asked.effort.batch or BATCH
     said = subject.said()
+    other = _other(asked.data, made_from, held_out, subject)
     beside = path.parent if path.parent.is_dir() else None
-    split = Split.of(subject, held_out, batch, seed, beside)
+    split = Split.of(subject, held_out, batch, seed, beside, made_from=other)
     said += subject.left_out()
     threat = Lp(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)
@@ -128,19 +126,13 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     )
     method.check(problem)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
-    given |= {
-        "attack": attack,
-        "held_out": held_out,
-        "seeds": seeds if seeds > 1 else None,
-        **asked.stated(),
-        "norm": norm,
-        "eps": float(threat.radius),
-    }
+    given |= {"attack": attack, "held_out": held_out, "made_from": None if other is None else other.spec}
+    given |= {"seeds": seeds if seeds > 1 else None, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
     given |= {"batch": batch, "device": device, "seed": seed}
     command = command_words(["universal", subject.network.spec], given)
     origin = _origin(subject, split, loaded, method)
     chosen: dict[str, Any] = {"method": method, "attack": attack, "seeds": seeds, "seed": seed, "device": device}
-    chosen["batch"] = batch
+    chosen |= {"batch": batch, "made_from": None if other is None else data_info(other, again=True)}
     manifest = _manifest(subject, split, origin, threat, command=command, **chosen)
     with UniversalFolder.create(path, manifest, force=force) as folder:
         result = finished(folder)
@@ -148,9 +140,9 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             found = by_seeds(method, problem, split, folder, seeds, watch, begins)
             told = _told(subject, split, origin, folder.manifest)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
+            told |= {} if other is None else {"made_from": other.spec}
             told["command"] = in_shell(command)
-            told |= {} if method.aims_at is None else {"target": method.aims_at}
-            told |= {"only": list(method.only)} if method.only else {}
+            told |= _aims(method)
             found = replace(found, made={**found.made, **told})
             result = judged(folder, found, split, seed, subject, looking or ignore_progress)
             folder.note_files(origin.files())
@@ -171,6 +163,45 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
     if norm == "l1":
         raise InputError("there is no usual radius in l1 for a perturbation of all images; say it, such as --eps 50")
     return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
+
+
+def _norm_and_radius(question: Question) -> tuple[str, float | None]:
+    """Return the norm and the radius that were asked for.
+
+    Raises:
+        InputError: a norm in which no universal perturbations are made.
+    """
+    threat, eps = threat_of(question)
+    norm = NORMS[0] if threat is None else threat.name
+    if norm not in NORMS:
+        raise InputError(f"the norm is {norm!r}; universal perturbations are made for {', '.join(NORMS)}")
+    return norm, eps
+
+
+def _without_images(attack: str) -> str:
+    free = ", ".join(name for name in UNIVERSAL if not parse_universal(name).needs_images)
+    return f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
+
+
+def _aims(method: UniversalAttack) -> dict[str, object]:
+    """What the file tells of a target or classes of its own."""
+    target: dict[str, object] = {} if method.aims_at is None else {"target": method.aims_at}
+    return target | ({"only": list(method.only)} if method.only else {})
+
+
+def _other(data: DataSpec, made_from: DataLike | None, held_out: int | None, subject: OpenedSubject) -> Source | None:
+    """Open the images X where they are of a source of their own.
+
+    Raises:
+        InputError: there are no images to judge by, or some of them shall be kept aside beside.
+    """
+    if made_from is None:
+        return None
+    if data.spec is None:
+        raise InputError("made_from says what it is made from, and no images to judge it by are given; say --data")
+    if held_out is not None:
+        raise InputError(f"held_out is {held_out}, and with made_from all of data is kept aside; leave one out")
+    return open_images(DataSpec(made_from, skip_bad=data.skip_bad), subject.source.fit)
 
 
 def _origin(subject: OpenedSubject, split: Split, loaded: set[str], method: UniversalAttack) -> Provenance:
@@ -195,7 +226,7 @@ def _manifest(
     attack: str,
     **asked: Any,
 ) -> UniversalManifest:
-    """What the folder will say of the search; `asked` are command, seeds, seed, device and batch."""
+    """What the folder will say of the search; `asked` are command, X, seeds, seed, device and batch."""
     return UniversalManifest(
         created=now(),
         **asked,

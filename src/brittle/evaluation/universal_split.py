@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from brittle.base.stored import StoredImages
-from brittle.data import Block
+from brittle.data import Source
 from brittle.errors import InputError
 from brittle.evaluation.subject import OpenedSubject
 from brittle.types import Images
@@ -28,30 +29,37 @@ class Split:
 
     @classmethod
     def of(
-        cls, subject: OpenedSubject, held_out: int | None, batch: int, seed: int, folder: Path | None = None
+        cls,
+        subject: OpenedSubject,
+        held_out: int | None,
+        batch: int,
+        seed: int,
+        folder: Path | None = None,
+        *,
+        made_from: Source | None = None,
     ) -> "Split":
-        """Decode all images once into a file, in `folder`, and part them by a permutation that the seed determines."""
-        read = _Read([], [])
-        images = StoredImages.of(read.through(subject.source.blocks(READ)), folder)
-        if not len(images):
-            raise InputError(f"{subject.source.spec} holds no images that can be read")
-        names, index = read.names, read.index
-        count = len(images)
+        """Decode all images once into a file, in `folder`, and part them by a permutation that the seed determines.
+
+        Where X is a source of its own, `made_from`, nothing is parted: all others are kept aside.
+        """
+        every = _Read.of(subject.source, folder)
+        if made_from is not None:
+            return cls._of_both(subject, _Read.of(made_from, folder), every, batch)
+        count = len(every.names)
         aside = count // 2 if held_out is None else held_out
         if not 0 <= aside < count:
             raise InputError(
                 f"held_out is {aside}, and there are {count} images; at least one must be left to make it from"
             )
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-        parts = order[: count - aside], order[count - aside :]
-        sets = [ImageSet(subject.classifier, images.chosen(part), batch) if len(part) else None for part in parts]
+        first, second = (every.part(part) for part in (order[: count - aside], order[count - aside :]))
+        return cls._of_both(subject, first, second, batch)
+
+    @classmethod
+    def _of_both(cls, subject: OpenedSubject, first: "_Read", second: "_Read", batch: int) -> "Split":
+        sets = [ImageSet(subject.classifier, some.images, batch) if some.names else None for some in (first, second)]
         assert sets[0] is not None
-        return cls(
-            sets[0],
-            sets[1],
-            ([names[row] for row in parts[0].tolist()], [names[row] for row in parts[1].tolist()]),
-            ([index[row] for row in parts[0].tolist()], [index[row] for row in parts[1].tolist()]),
-        )
+        return cls(sets[0], sets[1], (first.names, second.names), (first.index, second.index))
 
     @property
     def groups(self) -> list[tuple[str, ImageSet, list[str], list[int]]]:
@@ -62,14 +70,30 @@ class Split:
 
 @dataclass(frozen=True)
 class _Read:
-    """Names and places of the images that have passed."""
+    """Images in a file, with their names and their places in the source."""
 
+    images: StoredImages
     names: list[str]
     index: list[int]
 
-    def through(self, blocks: Iterator[Block]) -> Iterator[Images]:
-        """Yield the images of each block."""
-        for block in blocks:
-            self.names.extend(block.names)
-            self.index.extend(block.index.tolist())  # numbers: small tensors between blocks pin the heap
-            yield block.images
+    @classmethod
+    def of(cls, source: Source, folder: Path | None) -> "_Read":
+        """Decode all images of a source."""
+        names, index = list[str](), list[int]()
+
+        def images() -> Iterator[Images]:
+            for block in source.blocks(READ):
+                names.extend(block.names)
+                index.extend(block.index.tolist())  # numbers: small tensors between blocks pin the heap
+                yield block.images
+
+        stored = StoredImages.of(images(), folder)
+        if not names:
+            raise InputError(f"{source.spec} holds no images that can be read")
+        return cls(stored, names, index)
+
+    def part(self, rows: Tensor) -> "_Read":
+        """Return the images at some positions."""
+        places = rows.tolist()
+        names, index = ([values[place] for place in places] for values in (self.names, self.index))
+        return _Read(self.images.chosen(rows), names, index)

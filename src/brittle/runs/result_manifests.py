@@ -21,6 +21,7 @@ class UniversalManifest(BaseManifest):
     Attributes:
         batch: images in one call of the network.
         network, data, threat: what was asked; `data` holds all images, or those of noise that stand for them.
+        made_from: the images X where they are of a source of their own; all of `data` was kept aside then.
         held_out: how many of the images were kept aside.
         attack: the method, as the user wrote it; `method`: the same with every setting.
         seeds: how many searches there are, by the seed and those that follow it.
@@ -31,6 +32,7 @@ class UniversalManifest(BaseManifest):
     batch: int = Field(gt=0)
     network: NetworkInfo
     data: DataInfo
+    made_from: DataInfo | None = None
     threat: ThreatInfo
     held_out: int = Field(ge=0)
     attack: Name
@@ -45,6 +47,7 @@ class UniversalManifest(BaseManifest):
             **self.code_fields(),
             "network": network_fields(self.network),
             "data": data_fields(self.data),
+            "images X": None if self.made_from is None else data_fields(self.made_from),
             "images kept aside": self.held_out,
             "norm and radius": threat_fields(self.threat),
             "method": self.method,
