@@ -47,7 +47,7 @@ def towards(name: Objective, target: int, clip: float) -> Aim:
 
     Args:
         name: "margin": the target's lead over the others, up to `clip`; "cross_entropy": minus that of the target, and
-            no more once it is below exp(-clip); "cosine" has no target of its own and is the margin.
+            no more once it is below exp(-clip); "cosine" has no target of its own and is the cross-entropy.
         target: the class.
         clip: as above.
 
@@ -66,4 +66,4 @@ def towards(name: Objective, target: int, clip: float) -> Aim:
     def entropy(moved: Logits, clean: Logits) -> PerImage:
         return -cross_entropy(moved, labels(moved)).clamp_min(math.exp(-clip))
 
-    return entropy if name == "cross_entropy" else margin
+    return margin if name == "margin" else entropy
