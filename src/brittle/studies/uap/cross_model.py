@@ -9,7 +9,7 @@ from brittle.errors import BrittleError, InputError
 from brittle.metrics import Estimate, mean, proportion
 from brittle.studies.bench.drawing import HeatMap
 from brittle.studies.bench.published import Figure, published
-from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
+from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Scale, Setting, Study
 from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs
 from brittle.studies.shared.views import (
     FETCHED,
@@ -24,10 +24,20 @@ from brittle.studies.shared.views import (
 )
 from brittle.studies.uap.sizes import shared_perturbation, taken
 from brittle.threats import Lp
+from brittle.universal.activation_ascent import ActivationAscent
+from brittle.universal.search import UniversalAttack
 
 TABLE = "uap_cross_model"
 VIEWS = (*GIVEN, *FETCHED)
 NOISE_ROW = "Noise of equal norm"
+FREE = "{}, without images"
+"""The row of a network's perturbation that no image has a part in."""
+WITHOUT_IMAGES: Mapping[Scale, ActivationAscent] = {
+    "small": ActivationAscent(passes=5, steps=20),
+    "full": ActivationAscent(),
+    "paper": ActivationAscent(),
+}
+"""How such a perturbation is made."""
 OTHERS = "others"
 """The column of the mean over all networks but the own one."""
 ONLY_PUBLISHED = ("VGG-F", "CaffeNet")
@@ -38,6 +48,8 @@ NOTES = (
     "of the column's network. The held-out images are the same photographs for all networks, as far as the small "
     "scale takes as many; each network sees them at its own size. The mean over the others is of the photographs that "
     "all of them have.",
+    f"Without images: {WITHOUT_IMAGES['full']!r}, at the small scale {WITHOUT_IMAGES['small']!r}; nobody has published "
+    "a table of it.",
     "A network of another input size gets the perturbation resampled bilinearly to that size, which leaves no value "
     "beyond 10/255 and smooths it: part of what is lost between networks of different sizes is lost by that. "
     "Networks of the paper all see 224 x 224.",
@@ -58,6 +70,7 @@ class Matrix:
 
     def __init__(self, setting: Setting, views: Sequence[View]):
         self.networks = {view.row: taken(view, setting) for view in views}
+        self.scale: Scale = setting.scale
         self._hits: dict[str, Mapping[str, np.ndarray]] = {}
 
     def identity(self, row: str) -> Mapping[str, object]:
@@ -66,9 +79,18 @@ class Matrix:
         Raises:
             BrittleError: the row's own network cannot be had.
         """
-        about = {"method": repr(FAST), "threat": repr(THREAT), "columns": self._others()}
-        own = {} if row == NOISE_ROW else self.networks[row].identity()
+        name, free = self._own(row)
+        about = {"method": repr(self._method(free)), "threat": repr(THREAT), "columns": self._others()}
+        own = {} if row == NOISE_ROW else self.networks[name].identity()
         return {**own, **about}
+
+    def _own(self, row: str) -> tuple[str, bool]:
+        """Return the network that a row's perturbation was made for, and whether without images."""
+        free = {FREE.format(name): name for name in self.networks}
+        return free.get(row, row), row in free
+
+    def _method(self, free: bool) -> UniversalAttack:
+        return WITHOUT_IMAGES[self.scale] if free else FAST
 
     def _others(self) -> Mapping[str, object]:
         """The identities of the networks that can be had."""
@@ -96,7 +118,7 @@ class Matrix:
         """Return the fooling rates of a row by the column's network, and their mean over the others."""
         hits = self.hits(row)
         rates = {name: proportion(int(some.sum()), len(some)) for name, some in hits.items()}
-        others = [some for name, some in hits.items() if name != row]
+        others = [some for name, some in hits.items() if name != self._own(row)[0]]
         common = min(map(len, others), default=0)
         if common:
             rates[OTHERS] = mean(np.mean([some[:common] for some in others], axis=0), bounds=(0, 1))
@@ -107,17 +129,23 @@ class Matrix:
         if row == NOISE_ROW:
             return photographs.noise(THREAT)
         _, height, width = photographs.shape
-        return shared_perturbation(self.networks[row], THREAT).resampled(height, width).tensor
+        name, free = self._own(row)
+        if free:
+            found = self.networks[name].found(self._method(free), THREAT)
+        else:
+            found = shared_perturbation(self.networks[name], THREAT)
+        return found.resampled(height, width).tensor
 
     def measure(self, row: str) -> Measured:
         """Try a row's perturbation on all networks."""
-        remark = "" if row == NOISE_ROW else self.networks[row].story()
+        remark = "" if row == NOISE_ROW else self.networks[self._own(row)[0]].story()
         return Measured(self.rates(row), remark=remark)
 
     def heat_map(self) -> Measured:
         """Lay all rows beside each other."""
         names = tuple(self._others())
-        values = [[self.rates(row)[name].value for name in names] for row in (*names, NOISE_ROW)]
+        rows = (*names, *map(FREE.format, names), NOISE_ROW)
+        values = [[self.rates(row)[name].value for name in names] for row in rows]
         own = [name for number, name in enumerate(names) if values[number][number] < max(values[number])]
         said = (
             "Each perturbation fools its own network most."
@@ -125,9 +153,7 @@ class Matrix:
             else f"Another network is fooled more than the own one by the perturbation of {', '.join(own)}."
         )
         caption = f"Fraction of held-out images fooled; the diagonal is the network that it was made for. {said}"
-        figure = HeatMap(
-            "Fooling rate by network", caption, (*names, NOISE_ROW), names, values, "percent", "made for", "tried on"
-        )
+        figure = HeatMap("Fooling rate by network", caption, rows, names, values, "percent", "made for", "tried on")
         return Measured(figures=(figure,))
 
 
@@ -138,8 +164,9 @@ def cells(setting: Setting) -> Sequence[Cell]:
     def row_of(name: str) -> Cell:
         return Cell(name, "rates", lambda: matrix.measure(name), lambda: matrix.identity(name))
 
+    free = [FREE.format(name) for name in matrix.networks]
     drawing = Cell(NOISE_ROW, "heat map", matrix.heat_map, lambda: matrix.identity(NOISE_ROW))
-    return [*(row_of(name) for name in (*matrix.networks, NOISE_ROW)), drawing]
+    return [*(row_of(name) for name in (*matrix.networks, *free, NOISE_ROW)), drawing]
 
 
 def _published(row: str, column: str) -> Figure:
@@ -168,6 +195,7 @@ UAP_CROSS_MODEL = Study(
     cells=cells,
     rows=(
         *(view.as_row() for view in VIEWS),
+        *(Row(FREE.format(view.row)) for view in GIVEN),
         *(Row(name, "Published figures only.") for name in ONLY_PUBLISHED),
         Row(NOISE_ROW),
     ),
