@@ -82,7 +82,8 @@ def _show_aims(made: Universal) -> None:
     if made.seeds:
         rates = [one.rate for one in made.seeds]
         between = f"{min(rates):.1%} to {max(rates):.1%}"
-        console.print(f"of {len(rates)} seeds       median {rates[0]:.1%} (seed {made.seeds[0].seed}), {between}")
+        what = "" if not made.only else ", of these less of others"
+        console.print(f"of {len(rates)} seeds       median {rates[0]:.1%} (seed {made.seeds[0].seed}), {between}{what}")
 
 
 def show_summary(summary: Summary) -> None:

@@ -69,7 +69,7 @@ def test_page_terminal_and_json_tell_both_sides(made, tmp_path):
     assert "fooled of them" in ran.output
     assert "fooled of others" in ran.output
     page = (tmp_path / "v" / "report.html").read_text()
-    assert "It shall fool images of 3, 8 alone" in page
+    assert "It shall fool images of the classes 3, 8 alone" in page
     told = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
     assert told["only"] == [3, 8]
     assert told["fooled_of"]["n"] + told["fooled_beside"]["n"] == 30

@@ -21,12 +21,13 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
+from brittle.report.universal_curves import curves_of
 from brittle.runs.folder import REPORT
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE, UNIVERSAL
 from brittle.runs.place import beside
 from brittle.runs.results import UniversalFolder
 from brittle.runs.schema import read_rows
-from brittle.studies.bench.drawing import Curves, encoded
+from brittle.studies.bench.drawing import encoded
 
 LABELS = 10
 """Most classes listed that fooled images are taken for."""
@@ -89,12 +90,12 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         folder = UniversalFolder.open(place)
         usual, path, side = place / REPORT, folder.file(PERTURBATION_FILE), folder.file(ROWS_FILE)
     with shown(path, "a perturbation of `brittle universal`"):
-        change, header = _read(path)
+        changes, header = _read(path)
     with shown(side, f"the file of rows that the page of {path.name} needs beside it,"):
         rows = read_rows(side)
         if place is None:
             _check_ids(path, side, header, rows)
-        page = render(change, header, rows)
+        page = render(changes, header, rows)
     return placed(page, usual, out, force=force)
 
 
@@ -116,27 +117,19 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
         )
 
 
-def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
-    """The whole page as text."""
-    made = header["made"]
+def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
+    """The whole page as text; the perturbations made at once are (k, c, h, w)."""
+    made, change = header["made"], changes[0]
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
-    passes = [int(one["number"]) for one in made["passes"]]
     target = _name(made["target"], _classes(rows)) if "target" in made else ""
-    title, gets, axis = _score(target, bool(made.get("only")))
-    curve = Curves(
-        f"{title} after each pass",
-        f"Fraction of {kinds['seen']} that get {gets}.",
-        *("pass over the images", f"{axis}, %"),
-        {kinds["seen"]: (passes, [100 * float(one["score"]) for one in made["passes"]])},
-    )
-    traces = [*_traces(made["passes"]), *_by_count(made, kinds[last])]
+    curves = curves_of(made, target, kinds["seen"], kinds[last])
     return fill(
         "universal.html",
-        drawing_figures((curve, *traces)),
+        drawing_figures(curves),
         made=made,
-        curves=(curve, *traces),
+        curves=curves,
         seeds=made.get("seeds", []),
         last=kinds[last],
         rate=Estimate(**made["fooling"][last]),
@@ -148,49 +141,14 @@ def render(change: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         percent=percent,
         threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
         rates=[_rate(kind, kinds[kind], rows) for kind in groups],
-        picture=encoded(_visible(change), max(1, 224 // max(change.shape[1:]))),
+        pictures=[encoded(_visible(one), max(1, 224 // max(one.shape[1:]))) for one in changes],
         scale=0.5 / max(float(np.abs(change).max()), 1e-12),
+        tried=[Estimate(**one) for one in made.get("by_count", [])],
+        chosen=Estimate(**made["by_choice"]) if made.get("by_choice") else None,
         labels=_labels(rows, last),
         pairs=_pairs(rows, last),
         settings=_settings(made),
     )
-
-
-def _score(target: str, only: bool) -> tuple[str, str, str]:
-    """What a pass was judged by: a title, what images get, and the axis."""
-    if target:
-        return f"Taken for {target}", f"the class {target}, of those of others", "taken for it"
-    if only:
-        return "Fooled of these classes less of others", "another class, of these classes less of others", "difference"
-    return "Fooling rate", "another class", "fooling rate"
-
-
-def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
-    """What became of perturbation and classes from pass to pass, where there were several passes."""
-    names = {
-        "saturated": "values of the perturbation at the radius",
-        "leading": "images taken for the class that most are taken for",
-    }
-    known = {
-        title: ([int(one["number"]) for one in passes], [100 * float(one[name]) for one in passes])
-        for name, title in names.items()
-        if all(one.get(name) is not None for one in passes)
-    }
-    caption = (
-        "Once nearly all values are at the radius, only signs can change. Where most images are taken for one class, "
-        "it is that class that fools them."
-    )
-    return [Curves("How it settled", caption, "pass over the images", "%", known)] if known and len(passes) > 1 else []
-
-
-def _by_count(made: dict[str, Any], images: str) -> list[Curves]:
-    """How many images the first perturbations fool, where several were made at once."""
-    rates = [100 * float(one["value"]) for one in made.get("by_count", [])]
-    chosen = made.get("by_choice")
-    caption = f"Fraction of {images} that at least one of the first k perturbations fools, shown one after the other."
-    caption += f" One chosen by the network's clean logits fools {percent(chosen['value'])}." if chosen else ""
-    line = {images: (list(range(1, len(rates) + 1)), rates)}
-    return [Curves("By the number of perturbations", caption, "perturbations", "fooled, %", line)] if rates else []
 
 
 def _settings(made: dict[str, Any]) -> dict[str, str]:
@@ -213,7 +171,12 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         check_limit("pixels", math.prod(sides), "the perturbation")
         if len(sides) != 3 or not math.prod(sides):
             raise ValueError(f"the perturbation has the shape {sides}, expected channels x height x width")
-        return file.get_tensor("perturbation"), header
+        first = file.get_tensor("perturbation")[None]
+        several = "by_count" in header["made"] and "more" in file.keys()  # noqa: SIM118  # it is no mapping
+        if several:
+            shape = file.get_slice("more").get_shape()
+            check_limit("pixels", math.prod(shape), "the perturbations")
+        return np.concatenate([first, file.get_tensor("more")]) if several else first, header
 
 
 def _of(rows: pa.Table, kind: str) -> pa.Table:
