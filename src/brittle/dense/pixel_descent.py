@@ -52,11 +52,11 @@ class PixelDescent(Stepwise[PixelDescentState]):
 
     What is climbed is the cross-entropy of the pixels that count and are not won yet (or won by less than `cushion`),
     the others have no say: at 99 % of pixels it is the last per cent that decides, and a plain mean is given away to
-    pixels that were won long before. Croce et al., ECCV 2024, section 3.1 (arXiv:2306.12941), call this the masked
-    cross-entropy, and find with it what SegPGD (Gu et al., ECCV 2022, arXiv:2207.12391) approaches by weights. Its
-    slope is the softmax's, which pulls least at the pixels that are farthest from their boundary, so that a step is
-    made for those that can be won now. Here the logits are divided by a temperature that goes with the clean image's
-    mean lead, so that their scale does not matter.
+    pixels that were won long before. This is the masked cross-entropy of Croce et al., ECCV 2024 (arXiv:2306.12941),
+    who use it at a radius; SegPGD (Gu et al., ECCV 2022, arXiv:2207.12391) goes there by weights. Its slope is the
+    softmax's, which pulls least at the pixels that are farthest from their boundary, so that a step is made for those
+    that can be won now. Here the logits are divided by a temperature that goes with the clean image's mean lead, so
+    that their scale does not matter.
 
     The ball: its first radius is where the linear model of the mean margin has the mean lead vanish, times `first`; it
     becomes smaller by a fraction where the goal is met and larger where it is not, as in FMN (Pintor et al., NeurIPS
@@ -68,8 +68,8 @@ class PixelDescent(Stepwise[PixelDescentState]):
     first step has a length in the units of the images, 0.001, which a network that breaks by less must wait to fall.
 
     In l2 a pixel that was won by more than it takes gives nothing back but by the ball's shrinking, and which pixels to
-    give up is not searched for. On affine pixels, where the smallest change is known, 60 steps find one that is up to
-    two fifths larger where half of the pixels are asked for; in linf it is the smallest to 2 %.
+    give up is not searched for. On affine pixels of two classes, where the smallest change is known, 60 steps find one
+    that is up to two fifths larger where half of the pixels are asked for; in linf it is the smallest to 2 %.
 
     Attributes:
         steps: 100.

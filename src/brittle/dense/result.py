@@ -24,7 +24,7 @@ class DenseResult:
         already: enough are so in the clean image; its size is 0 and it is no success.
         size: of the change by the threat; 0 where `already`, infinite where nothing was found.
         sizes: of the change of what is returned, (n,) by the name of each threat that images show (l0, l1, l2, linf,
-            pixels).
+            pixels), and by that of the threat.
         clean_share: which part of the counted pixels is wrong (or on target) in the clean image, 0 to 1.
         share: likewise in what is returned.
         clean_segmentation: class of each pixel of the clean image, (n, h, w) int64, as large as the network's output.
@@ -64,6 +64,16 @@ class DenseResult:
             value = getattr(self, one.name)
             columns |= value if isinstance(value, Mapping) else {one.name: value}
         return pa.table({name: values.cpu().numpy() for name, values in columns.items() if values.ndim == 1})
+
+
+def on_device(result: DenseResult, device: torch.device) -> DenseResult:
+    """Bring all columns to a device, so that the network's holds the batch under way alone."""
+    columns: dict[str, Any] = {}
+    for one in fields(DenseResult):
+        value: Any = getattr(result, one.name)
+        mapped = isinstance(value, Mapping)
+        columns[one.name] = {name: inner.to(device) for name, inner in value.items()} if mapped else value.to(device)
+    return DenseResult(**columns)
 
 
 def joined(parts: Sequence[DenseResult]) -> DenseResult:

@@ -20,7 +20,7 @@ from brittle.core.problem import Problem
 from brittle.core.record import Record
 from brittle.dense.goal import PixelGoal
 from brittle.dense.questions import Question
-from brittle.dense.result import DenseResult, joined
+from brittle.dense.result import DenseResult, joined, on_device
 from brittle.dense.segmenter import Segmenter
 from brittle.errors import InputError
 from brittle.threats import MEASURES, Threat
@@ -63,18 +63,19 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
         counted: (n, h', w') bool: the pixels that count, such as those of the object that is to vanish; all by default.
         void: a value of labels or targets that marks pixels which do not count, such as 255 on the borders of Pascal
             VOC's objects.
-        share: of the counted pixels that must be wrong, or on target; 0.99 as in Rony et al., CVPR 2023, section 5.1
-            (arXiv:2206.07179).
+        share: of the counted pixels that must be wrong, or on target; 0.99 as by default in adv-lib's attacks of
+            segmentation (Rony et al., CVPR 2023, arXiv:2206.07179).
         threat: how changes are measured and how large they may be.
         seed: of the images' random streams, from 0 to 2**63 - 1.
-        batch: most images in one forward pass; 1 by default, since outputs are large.
+        batch: most images in one forward pass; 1 by default, since outputs are large. A network that draws random
+            numbers is asked once about each point.
         budget: most forward plus backward passes of an image, the clean and the verifying pass included; what was
             asked beyond it is not evaluated. The backward pass of the step under way may come on top.
         confidence: by how many logits each of the pixels that are needed must be won.
         progress: called with the number of images finished, batch by batch.
 
     Returns:
-        The result, in the order of the images.
+        The result, in the order of the images and on their device.
 
     Raises:
         InputError: invalid images, labels or options; UnsupportedThreat, BoundsError and LabelError are
@@ -155,7 +156,7 @@ class _Job:
                 nothing_returned(self.attack, self.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
         columns = _judged(problem, goal, maps, already)
         seconds = torch.full((count,), (time.perf_counter() - began) / max(count, 1), dtype=torch.float64)
-        return DenseResult(**columns, seconds=seconds)
+        return on_device(DenseResult(**columns, seconds=seconds), self.images.device)
 
 
 @torch.no_grad()
@@ -171,6 +172,7 @@ def _judged(problem: Problem, goal: PixelGoal, maps: Tensor, already: Tensor) ->
     met = met if spoilt is None else met & ~spoilt
     size = torch.where(already, 0.0, torch.where(met, other, torch.inf))
     sizes = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
+    sizes.setdefault(threat.name, other)
     return {
         "adversarial": adversarial,
         "success": met & ~already,
