@@ -44,15 +44,16 @@ def brittle(module: nn.Module, image: Tensor, labels: Tensor | None, norm: str, 
     return run_dense(attack, Classifier(module), image, threat=Lp(P[norm]), **goal).adversarial
 
 
-def alma_prox(**settings: float) -> Attack:
-    """Return ALMA-prox, which knows linf alone, with some settings."""
+def alma_prox(*, mended: bool = False, **settings: float) -> Attack:
+    """Return ALMA-prox, which knows linf alone, with some settings; mended, its penalty is differentiated by torch."""
 
     def attack(module: nn.Module, image: Tensor, labels: Tensor, norm: str, budget: int) -> Tensor:
         from benchmarks.peers import peer
 
         assert norm == "linf", f"ALMA-prox knows linf alone, and {norm} was asked for"
         run = peer("adv_lib.attacks.segmentation.alma_prox").alma_prox
-        return run(module, image, labels, adv_threshold=SHARE, num_steps=budget, **settings)
+        penalty = {"penalty": peer("adv_lib.utils.lagrangian_penalties.penalty_functions").P2} if mended else {}
+        return run(module, image, labels, adv_threshold=SHARE, num_steps=budget, **settings, **penalty)
 
     return attack
 
@@ -82,13 +83,15 @@ CONTENDERS: dict[str, tuple[str, Attack, tuple[str, ...]]] = {
     "brittle": ("brittle, per-pixel margin descent", brittle, ("linf", "l2")),
     "alma-prox": ("adv-lib ALMA-prox, defaults", alma_prox(), ("linf",)),
     "alma-prox-fine": ("adv-lib ALMA-prox, lr_init=1e-4", alma_prox(lr_init=1e-4), ("linf",)),
+    "alma-prox-mended": ("the same, mended", alma_prox(lr_init=1e-4, mended=True), ("linf",)),
     "pdpgd-paper": ("adv-lib PDPGD, the authors' experiments", pdpgd(primal_lr=0.01), ("linf", "l2")),
     "pdpgd": ("adv-lib PDPGD, defaults", pdpgd(), ("linf", "l2")),
     "pdgd-paper": ("adv-lib PDGD, the authors' experiments", pdgd, ("l2",)),
 }
 """Name, attack and norms of each. The authors' experiments: jeromerony/alma_prox_segmentation, attack_ingredient.py;
 ALMA-prox's are adv-lib's defaults. Its first step is 0.255 levels then, which few steps do not make up for: a tenth of
-it, which nobody has published, shows what the method does on a network that breaks by less."""
+it, which nobody has published, shows what the method does on a network that breaks by less. In adv-lib 0.2.8 the slope
+of its penalty, written by hand, is not the penalty's (findings/adv-lib-alma-prox-penalty-slope.sh); mended, it is."""
 
 
 def arguments() -> argparse.Namespace:
@@ -157,7 +160,9 @@ def images_of(options: argparse.Namespace, shape: tuple[int, ...] | None) -> lis
     """Return the images asked for, each with its number in the source."""
     from brittle.data import Fit, open_source
 
-    source = open_source(options.data, fit=Fit(*(shape or (3, 513, 513))), max_images=options.first + options.images)
+    channels, height, width = shape or (3, 513, 513)
+    most = options.first + options.images
+    source = open_source(options.data, fit=Fit(channels, height, width), max_images=most)
     found: list[tuple[int, Tensor]] = []
     for block in source.blocks(options.images, options.first):
         found += [(int(row), image[None]) for row, image in zip(block.index, block.images, strict=True)]
