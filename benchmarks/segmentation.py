@@ -80,10 +80,10 @@ def pdgd(module: nn.Module, image: Tensor, labels: Tensor, norm: str, budget: in
 
 
 CONTENDERS: dict[str, tuple[str, Attack, tuple[str, ...]]] = {
-    "brittle": ("brittle, per-pixel margin descent", brittle, ("linf", "l2")),
+    "brittle": ("brittle PixelDescent", brittle, ("linf", "l2")),
     "alma-prox": ("adv-lib ALMA-prox, defaults", alma_prox(), ("linf",)),
     "alma-prox-fine": ("adv-lib ALMA-prox, lr_init=1e-4", alma_prox(lr_init=1e-4), ("linf",)),
-    "alma-prox-mended": ("the same, mended", alma_prox(lr_init=1e-4, mended=True), ("linf",)),
+    "alma-prox-mended": ("adv-lib ALMA-prox, lr_init=1e-4, mended", alma_prox(lr_init=1e-4, mended=True), ("linf",)),
     "pdpgd-paper": ("adv-lib PDPGD, the authors' experiments", pdpgd(primal_lr=0.01), ("linf", "l2")),
     "pdpgd": ("adv-lib PDPGD, defaults", pdpgd(), ("linf", "l2")),
     "pdgd-paper": ("adv-lib PDGD, the authors' experiments", pdgd, ("l2",)),
@@ -208,7 +208,8 @@ def table(kept: Path) -> str:
         "clean segmentation, in a fresh forward pass. Passes are counted outside the attacks, on average of an image.",
         "Of one that was not broken the change counts as infinitely large in the median, and not at all in the mean.",
         "linf in levels of 255. Ratio: the peer's size over ours, image by image, the median. Seconds: an image's, of",
-        "the process alone, with one thread.",
+        "the process alone, with one thread. Where attacks have seen different numbers of images, the ratio alone",
+        "compares them.",
     ]
     questions = sorted({(cell["network"], cell["norm"], cell["budget"]) for cell in cells})
     for network, norm, budget in questions:
