@@ -13,6 +13,7 @@ BUILT_UPON = {
     "brittle.base.rows.Rows": "a mixin: cuts tensors to some images; asked of at every cut, and slower as an ABC",
     "brittle.studies.bench.work.Work": "a mixin: the identity, read off the fields",
     "brittle.core.attack.State": "what an attack that remembers nothing keeps of an image",
+    "brittle.classifiers.classifier.Classifier": "a dense network is one whose row of logits holds all of its pixels",
     "brittle.attacks.pgd.PGD": "the planted faults are PGD but for one method",
     "brittle.studies.shared.subject.Benchmark": "the studies that train a network say only where it comes from",
     "brittle.threats.lp.Lp": "a threat that is not here any more is shown as if it were a norm",

@@ -25,7 +25,7 @@ LAYERS = [
     {"metrics"},
     {"runs"},
     {"core"},
-    {"attacks", "universal", "blackbox", "training", "physical", "data", "models"},
+    {"attacks", "dense", "universal", "blackbox", "training", "physical", "data", "models"},
     {"defences"},
     {"registry"},
     {"health", "engine"},

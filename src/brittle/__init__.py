@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from brittle.core.run import run
     from brittle.data.open import open_source
     from brittle.defences import Adaptive, Defence, Masking
+    from brittle.dense.pixel_descent import PixelDescent
+    from brittle.dense.result import DenseResult
+    from brittle.dense.run import run_dense
     from brittle.errors import (
         BadImage,
         BoundsError,
@@ -138,6 +141,9 @@ _NAMES = {
     "brittle.core.run": "run",
     "brittle.classifiers.surrogate": "Surrogate",
     "brittle.defences": "Adaptive Defence Masking",
+    "brittle.dense.pixel_descent": "PixelDescent",
+    "brittle.dense.result": "DenseResult",
+    "brittle.dense.run": "run_dense",
     "brittle.threats": "ColourShift Flow Lp Pixels Threat",
     "brittle.data.open": "open_source",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
@@ -216,6 +222,7 @@ __all__ = [
     "DataError",
     "DeepFool",
     "Defence",
+    "DenseResult",
     "FastEnsemble",
     "FastFeatureFool",
     "Flow",
@@ -239,6 +246,7 @@ __all__ = [
     "OverLimit",
     "OwnCodeFailed",
     "Perturbation",
+    "PixelDescent",
     "Pixels",
     "Polish",
     "Probe",
@@ -279,6 +287,7 @@ __all__ = [
     "open_network",
     "open_source",
     "run",
+    "run_dense",
     "run_study",
     "train",
     "transfer_matrix",

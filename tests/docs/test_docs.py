@@ -147,7 +147,8 @@ def test_every_attack_has_its_place():
 def test_every_public_name_is_documented_once():
     listed = re.findall(r"^        - (\w+)$", (DOCS / "api.md").read_text(), re.M)
     assert listed == sorted(listed)
-    pages = "".join((DOCS / name).read_text() for name in ("adaptive.md", "attacks.md", "defences.md", "universal.md"))
+    names = ("adaptive.md", "attacks.md", "defences.md", "dense.md", "universal.md")
+    pages = "".join((DOCS / name).read_text() for name in names)
     attacks = re.findall(r"^::: brittle\.(\w+)$", pages, re.M)
     assert sorted([*listed, *attacks]) == sorted({*brittle.__all__} - {"__version__"})
 

@@ -1,0 +1,192 @@
+"""`run_dense`: the smallest changes that break a network with an answer for every pixel."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from brittle.arguments import Count, Seed, Within, fitted
+from brittle.base.seeds import Streams
+from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.frozen import preserving_state
+from brittle.core.attack import Attack, nothing_returned, telling_whose
+from brittle.core.inputs import as_images, check_radius, placed
+from brittle.core.nonfinite import usable
+from brittle.core.problem import Problem
+from brittle.core.record import Record
+from brittle.dense.goal import PixelGoal
+from brittle.dense.questions import Question
+from brittle.dense.result import DenseResult, joined, on_device
+from brittle.dense.segmenter import Segmenter
+from brittle.errors import InputError
+from brittle.threats import MEASURES, Threat
+from brittle.types import Images
+
+PASSES_OF_THE_JUDGE = 2
+"""Of each image: one of the clean image, and one that verifies what is returned."""
+
+
+def run_dense(  # noqa: PLR0913  # the public call: each of these is a question of its own
+    attack: Attack,
+    classifier: Classifier,
+    images: Tensor | np.ndarray,
+    labels: Tensor | np.ndarray | None = None,
+    *,
+    targets: Tensor | np.ndarray | None = None,
+    counted: Tensor | np.ndarray | None = None,
+    void: int | None = None,
+    share: float = 0.99,
+    threat: Threat,
+    seed: Seed = 0,
+    batch: Count = 1,
+    budget: Count | None = None,
+    confidence: float = 0.0,
+    progress: Callable[[int], None] | None = None,
+) -> DenseResult:
+    """Attack every image of a network with an answer for every pixel on its own, and return one row for each.
+
+    An image is broken where at least a share of its pixels that count are wrong, or on target. The change is judged,
+    recorded and verified as by `run`; only what the outputs mean is another matter.
+
+    Args:
+        attack: the method; one for dense outputs, such as `PixelDescent`.
+        classifier: the network as `Classifier(module)`: from images (n, c, h, w) within its bounds to logits of every
+            class at every pixel (n, k, h', w'). Its mode, gradients and random state are left as they were found.
+        images: (n, c, h, w), floats within the bounds or uint8.
+        labels: (n, h', w') true classes, which the pixels are to leave; by default what the network predicts of the
+            clean images.
+        targets: (n, h', w') classes that the pixels are to reach instead.
+        counted: (n, h', w') bool: the pixels that count, such as those of the object that is to vanish; all by default.
+        void: a value of labels or targets that marks pixels which do not count, such as 255 on the borders of Pascal
+            VOC's objects.
+        share: of the counted pixels that must be wrong, or on target; 0.99 as by default in adv-lib's attacks of
+            segmentation (Rony et al., CVPR 2023, arXiv:2206.07179).
+        threat: how changes are measured and how large they may be.
+        seed: of the images' random streams, from 0 to 2**63 - 1.
+        batch: most images in one forward pass; 1 by default, since outputs are large. A network that draws random
+            numbers is asked once about each point.
+        budget: most forward plus backward passes of an image, the clean and the verifying pass included; what was
+            asked beyond it is not evaluated. The backward pass of the step under way may come on top.
+        confidence: by how many logits each of the pixels that are needed must be won.
+        progress: called with the number of images finished, batch by batch.
+
+    Returns:
+        The result, in the order of the images and on their device.
+
+    Raises:
+        InputError: invalid images, labels or options; UnsupportedThreat, BoundsError and LabelError are
+            kinds of it.
+        ModelError: outputs that are not logits (n, k, h', w').
+
+    Example:
+        >>> from brittle import Classifier, Lp, PixelDescent
+        >>> network = torch.nn.Conv2d(3, 4, 3, padding=1)
+        >>> result = run_dense(PixelDescent(steps=20), Classifier(network), torch.rand(2, 3, 8, 8), threat=Lp("inf"))
+        >>> result.segmentation.shape, len(result)
+        (torch.Size([2, 8, 8]), 2)
+    """
+    seed, batch = fitted("seed", seed, Seed), fitted("batch", batch, Count)
+    budget = fitted("budget", budget, Count | None)
+    confidence = fitted("confidence", confidence, Annotated[float, Within(0)])
+    if budget is not None and budget <= PASSES_OF_THE_JUDGE:
+        raise InputError(
+            f"budget is {budget}; expected more than {PASSES_OF_THE_JUDGE}, which the clean image and the verdict take"
+        )
+    network = Segmenter.of(classifier)
+    x = as_images(images, network.bounds)
+    threat = threat.checked(x)
+    check_radius(threat, x, network.bounds)
+    if not takes_pixels(attack):
+        raise InputError(
+            f"{type(attack).__name__} goes by one class per image; expected an attack of dense outputs, such as "
+            "PixelDescent (an attack of your own says dense = True)"
+        )
+    attack.check(threat)
+    question = Question.of(x, labels, targets, counted, void, share)
+    job = _Job(attack, network, x, question, threat, seed, budget, confidence)
+    parts: list[DenseResult] = []
+    with preserving_state(network.module, seed):
+        for first in range(0, max(len(x), 1), batch):
+            parts.append(job.attacked(slice(first, min(first + batch, len(x)))))
+            if progress is not None:
+                progress(len(parts[-1]))
+    return joined(parts)
+
+
+def takes_pixels(attack: Attack) -> bool:
+    """Whether an attack, or for a search around attacks each of these, takes networks with a class for every pixel."""
+    parts = attack.parts()
+    return all(takes_pixels(part) for part in parts) if parts else attack.dense
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What was asked, looked at and taken in."""
+
+    attack: Attack
+    network: Segmenter
+    images: Images
+    question: Question
+    threat: Threat
+    seed: int
+    budget: int | None
+    confidence: float
+
+    def attacked(self, rows: slice) -> DenseResult:
+        """Attack some images, all of them in one pass."""
+        began, network = time.perf_counter(), self.network
+        x = placed(self.images[rows], network)
+        count, numbers = len(x), torch.arange(len(self.images), device=x.device)[rows]
+        maps = network.checked_maps(x) if count else x.new_zeros((0, 2, *x.shape[2:]))
+        goal, clean = self.question.goal(rows, maps), maps.flatten(1)
+        sought = replace(goal, confidence=self.confidence)
+        threat = self.threat.rows(numbers.to(self.images.device)).checked(x)
+        record = Record(threat.zero(x), budget=None if self.budget is None else self.budget - 1)
+        places = torch.arange(count, device=x.device)
+        record.count(places, forward=1)
+        already = goal.met(clean)
+        streams = Streams(self.seed, numbers, x.dtype)
+        problem = Problem(network, x, clean, sought, threat, places, record, streams, max(count, 1))
+        if not bool(already.all()):
+            with telling_whose(self.attack):
+                nothing_returned(self.attack, self.attack.perturb(problem.rows((~already).nonzero()[:, 0])))
+        columns = _judged(problem, goal, maps, already)
+        seconds = torch.full((count,), (time.perf_counter() - began) / max(count, 1), dtype=torch.float64)
+        return on_device(DenseResult(**columns, seconds=seconds), self.images.device)
+
+
+@torch.no_grad()
+def _judged(problem: Problem, goal: PixelGoal, maps: Tensor, already: Tensor) -> dict[str, Any]:
+    """Look at what will be returned in a fresh forward pass, and measure it."""
+    record, threat, x, clean = problem.record, problem.threat, problem.images, problem.clean
+    _, adversarial = threat.seen(x, record.best, problem.classifier.bounds)
+    final, spoilt = usable(problem.classifier.logits(adversarial), clean) if len(x) else (clean, None)
+    record.count(problem.ids, forward=1)
+    record.note_nonfinite(problem.ids, outputs=spoilt)
+    other = threat.size(x, record.best)
+    met = goal.met(final) & threat.allows(other, problem.classifier.bounds.span)
+    met = met if spoilt is None else met & ~spoilt
+    size = torch.where(already, 0.0, torch.where(met, other, torch.inf))
+    sizes = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
+    sizes.setdefault(threat.name, other)
+    return {
+        "adversarial": adversarial,
+        "success": met & ~already,
+        "already": already,
+        "size": size,
+        "sizes": sizes,
+        "clean_share": goal.share(clean),
+        "share": goal.share(final),
+        "clean_segmentation": maps.argmax(1),
+        "segmentation": final.reshape(maps.shape).argmax(1),
+        "margin": goal.margin(final),
+        "forward": record.forward,
+        "backward": record.backward,
+        "iterations": record.iterations,
+        "nonfinite_outputs": record.nonfinite_outputs,
+        "nonfinite_gradients": record.nonfinite_gradients,
+    }
