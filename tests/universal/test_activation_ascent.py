@@ -108,7 +108,7 @@ def test_noise_lies_under_the_crops_where_it_is_asked_for():
         ({"passes": 0}, "passes is 0; expected at least 1"),
         ({"part": 0.0}, "part is 0.0; expected a fraction above 0"),
         ({"momentum": 1.0}, "momentum is 1.0; expected a fraction from 0 up to"),
-        ({"noise": -1.0}, "noise is -1.0; expected at least 0"),
+        ({"noise": -1.0}, "noise is -1.0; expected a finite number, at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

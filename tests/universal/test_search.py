@@ -9,6 +9,7 @@ from affine import affine, convolutional
 from forked import ending, kill
 
 from brittle import DeepFool, InputError, Lp, RunError, UnsupportedThreat
+from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.universal import universal
 from brittle.universal.ascent import UniversalAscent
 from brittle.universal.images import ImageSet
@@ -193,3 +194,10 @@ def test_killed_with_kill_9_it_goes_on(tmp_path):
     assert passes == [3]
     assert (out / "perturbation.safetensors").exists()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["ascent", "sga", "joint-ascent", "activation-ascent", "gd-uap", "trm-uap", "psp-uap"])
+@pytest.mark.parametrize("value", ["inf", "nan", "-1"])
+def test_a_step_without_a_length_is_refused_before_a_search(name, value):
+    with pytest.raises(InputError, match=r"step is .*number"):
+        parse_universal(f"{name}:step={value}")

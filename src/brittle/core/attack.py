@@ -185,6 +185,16 @@ def at_least(name: str, value: float, lowest: float) -> None:
         raise InputError(f"{name} is {value}; expected at least {lowest}")
 
 
+def finite_length(name: str, value: float | None) -> None:
+    """Refuse a length of a step that is negative, NaN or infinite; None stands for a default.
+
+    Raises:
+        InputError: with the name and the value.
+    """
+    if value is not None and not 0 <= value < torch.inf:
+        raise InputError(f"{name} is {value}; expected a finite number, at least 0")
+
+
 def fraction_below_one(name: str, value: float) -> None:
     """Refuse a hyper-parameter that is not from 0 up to, but not including, 1.
 

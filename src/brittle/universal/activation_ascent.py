@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.attack import at_least, fraction_above_zero, fraction_below_one
+from brittle.core.attack import at_least, finite_length, fraction_above_zero, fraction_below_one
 from brittle.types import Images
 from brittle.universal.artificial import grey_noise_views
 from brittle.universal.layer_kinds import first_of
@@ -62,8 +62,8 @@ class ActivationAscent(UniversalAttack):
     def __post_init__(self):
         for name in ("passes", "steps", "batch"):
             at_least(name, getattr(self, name), 1)
-        at_least("step", self.step, 0)
-        at_least("noise", self.noise, 0)
+        finite_length("step", self.step)
+        finite_length("noise", self.noise)
         fraction_above_zero("part", self.part)
         fraction_below_one("momentum", self.momentum)
 

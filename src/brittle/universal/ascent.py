@@ -1,4 +1,4 @@
-"""The fast solver: ascent over mini-batches of images, few of which are seen through random crops."""
+"""The fast solver: ascent over mini-batches of images seen through random crops."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import CountOrNone
-from brittle.core.attack import at_least, fraction_below_one
+from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.universal.crops import cropped
 from brittle.universal.objective import Objective, away, towards
@@ -18,8 +18,6 @@ from brittle.universal.search import UniversalAttack, UniversalProblem, Universa
 
 PHOTOGRAPH = 64
 """Images with a shorter side than this are no photographs that may be cropped and mirrored."""
-FEW = 300
-"""From so many images on, they are seen as they are."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class UniversalAscent(UniversalAttack):
     The problem is that of Moosavi-Dezfooli et al., CVPR 2017; solved by stochastic gradients as in Shafahi et al.,
     "Universal adversarial training", AAAI 2020 (algorithm 2), with the loss of Zhang et al., "Understanding adversarial
     examples from the mutual influence of images and perturbations", CVPR 2020. Our own: the momentum of normalised
-    gradients with a step of the norm that shrinks on a cosine to nothing, and few photographs seen each time through
+    gradients with a step of the norm that shrinks on a cosine to nothing, and photographs seen each time through
     another crop, scale and mirror, without which these are fooled and the unseen ones are not. What an image shall
     leave is what the network says of the whole of it, asked once: a pass over X is a forward and a backward pass of
     each image.
@@ -45,8 +43,7 @@ class UniversalAscent(UniversalAttack):
         target: the class that all images shall be taken for; any other than their own by default.
         classes: the classes whose images alone shall be fooled, while others stay what they are taken for; all by
             default. As text `classes=3+5`.
-        crops: whether images are seen through random crops; by default fewer than 300 photographs, of which both sides
-            have at least 64 pixels: of many, each seen a few times, crops fool no more unseen ones.
+        crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
         scale: the least fraction of the sides that a crop keeps.
         large: images of which the gradients of mini-batches are aggregated to one step, as in SGA (Liu et al., ICCV
             2023); 0 steps after every mini-batch.
@@ -76,7 +73,7 @@ class UniversalAscent(UniversalAttack):
         at_least("batch", self.batch, 1)
         at_least("large", self.large, self.batch if self.large else 0)
         at_least("rounds", self.rounds, 1)
-        at_least("step", 0 if self.step is None else self.step, 0)
+        finite_length("step", self.step)
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
         if self.classes and (self.target is not None or self.large):
@@ -109,8 +106,7 @@ class UniversalAscent(UniversalAttack):
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a mini-batch a step."""
         images, generator = problem.given(), problem.generator(number)
-        few = len(images) < FEW and min(images.shape[1:]) >= PHOTOGRAPH
-        crops = few if self.crops is None else self.crops
+        crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
         aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
         parts: Sequence[Tensor] = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
         if self.classes:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.core.attack import at_least
+from brittle.core.attack import at_least, finite_length
 from brittle.maths import adam
 from brittle.maths.substitutes import substitutes
 from brittle.types import Images
@@ -117,7 +117,7 @@ class ActivationAttack(UniversalAttack):
     def __post_init__(self):
         for name in ("iterations", "patience"):
             at_least(name, getattr(self, name), 1)
-        at_least("step", self.step, 0)
+        finite_length("step", self.step)
 
     @property
     def needs_images(self) -> bool:

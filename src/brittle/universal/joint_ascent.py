@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, CountOrNone
-from brittle.core.attack import at_least, fraction_below_one
+from brittle.core.attack import finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.types import Mask
 from brittle.universal.images import ImageSet
@@ -53,7 +53,7 @@ class JointAscent(UniversalAttack):
     clip: float = 9.0
 
     def __post_init__(self):
-        at_least("step", 0 if self.step is None else self.step, 0)
+        finite_length("step", self.step)
         fraction_below_one("momentum", self.momentum)
         if self.count < 2:
             raise InputError(f"count is {self.count}; expected at least 2 perturbations (one alone is `ascent`)")

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 
-from brittle.core.attack import at_least, fraction_below_one
+from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.universal.objective import Objective, away
 from brittle.universal.pull import Pull, climbed
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
@@ -52,7 +52,7 @@ class SGA(UniversalAttack):
     def __post_init__(self):
         for name in ("passes", "batch", "small", "rounds"):
             at_least(name, getattr(self, name), 1)
-        at_least("step", self.step, 0)
+        finite_length("step", self.step)
         fraction_below_one("momentum", self.momentum)
 
     @property
