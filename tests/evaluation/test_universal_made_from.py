@@ -63,3 +63,22 @@ def test_what_cannot_be_meant_is_refused(few, tmp_path):
     with pytest.raises(InputError, match="say --data"):
         universal("digits-lenet", None, tmp_path / "v", made_from=str(few), attack="gd-uap", eps=0.3)
     assert not (tmp_path / "v").exists()
+
+
+def test_images_that_judge_it_are_refused_as_x(tmp_path):
+    with pytest.raises(InputError, match=r"60 of the images of digits, .* are among those of digits that judge it"):
+        universal("digits-lenet", "digits", tmp_path / "v", made_from="digits", attack="ascent", eps=0.3, max_images=60)
+    assert not (tmp_path / "v").exists()
+
+
+def test_what_is_done_to_x_is_told(few, tmp_path):
+    (few / "broken.png").write_bytes(b"no picture")
+    try:
+        made = universal(
+            "digits-lenet", "digits", tmp_path / "v", made_from=str(few), skip_bad=True,
+            attack="ascent:passes=2", eps=0.3, max_images=20,
+        )  # fmt: skip
+    finally:
+        (few / "broken.png").unlink()
+    told = [line for line in made.said if line.startswith(f"made from {few}: ")]
+    assert any("left out: 1 image that could not be read: broken.png" in line for line in told)

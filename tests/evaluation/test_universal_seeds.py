@@ -105,3 +105,14 @@ def test_more_perturbations_of_another_shape_are_refused(made):
     result, _ = made
     with pytest.raises(InputError, match="more has the shape"):
         Perturbation(result.perturbation.tensor, result.perturbation.threat, {}, torch.zeros(2, 1, 4, 4))
+
+
+def test_what_seeds_cannot_mean_is_refused_before_a_folder(tmp_path):
+    place, asked = tmp_path / "v", {"eps": 0.15, "max_images": 20}
+    with pytest.raises(InputError, match="leave out the seeds"):
+        universal("digits-lenet", "digits", place, attack="joint-ascent", seeds=2, **asked)
+    with pytest.raises(InputError, match="expected at most 9223372036854775807"):
+        universal("digits-lenet", "digits", place, attack="ascent:passes=1", seeds=2, seed=2**63 - 1, **asked)
+    with pytest.raises(InputError, match="by the images kept aside no seed can be told from another"):
+        universal("digits-lenet", "digits", place, attack="ascent:passes=1,classes=3", seeds=2, held_out=1, **asked)
+    assert not place.exists()

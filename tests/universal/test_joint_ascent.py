@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from brittle import Classifier, InputError, Lp
+from brittle import Classifier, InputError, Lp, ModelError
 from brittle.cli import app
 from brittle.evaluation.universal import universal
 from brittle.evaluation.universal_several import by_choice, by_count
@@ -125,6 +125,22 @@ def test_command_page_and_file(tmp_path):
     assert rates[0] == told["fooling"]["held_out"]["value"]
     assert len(Perturbation.load(tmp_path / "v").every) == 3
     assert "By the number of perturbations" in write_universal(tmp_path / "v", force=True).read_text()
+
+
+def test_outputs_that_a_change_pushes_into_0_to_1_are_no_probabilities():
+    """What looks like probabilities is refused of clean images; an attack may lead a single output there."""
+
+    class Single(torch.nn.Module):
+        def forward(self, x):
+            return 40 * x.mean((1, 2, 3))[:, None] - 19.5
+
+    images = torch.linspace(0.2, 0.8, 30)[:, None, None, None].expand(30, 1, 4, 4)
+    some = ImageSet(Classifier(Single(), binary=True), images.contiguous())
+    assert len(some.clean.unique()) == 2
+    middle = 0.5 + 0.005 * torch.linspace(-1, 1, 30)[:, None, None, None].expand(30, 1, 4, 4)
+    assert some.logits(middle, torch.zeros(1, 4, 4)).shape == (30, 2)
+    with pytest.raises(ModelError, match="probabilit"):
+        some.logits(middle, None)
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path):

@@ -75,12 +75,24 @@ def test_page_terminal_and_json_tell_both_sides(made, tmp_path):
     assert told["fooled_of"]["n"] + told["fooled_beside"]["n"] == 30
 
 
+def test_where_no_such_image_is_kept_aside_the_rate_is_left_open(tmp_path):
+    made = universal(
+        "digits-lenet", "digits", tmp_path / "v", attack="ascent:passes=1,classes=3", eps=0.2, max_images=30, held_out=1
+    )
+    assert [made.fooled_of, made.fooled_beside].count(None) == 1
+
+
 def test_classes_that_no_image_has_are_refused_before_the_search():
     classifier = convolutional()
     some = ImageSet(classifier, torch.rand(6, 1, 6, 5))
     problem = UniversalProblem(classifier, some.shape, Lp("inf", 0.1), some)
-    with pytest.raises(InputError, match="none of the 6 images for the classes 7"):
-        find_universal(UniversalAscent(classes=(7,)), problem)
+    absent = next(one for one in range(4) if not bool((some.clean == one).any()))
+    with pytest.raises(InputError, match=f"none of the 6 images for the classes {absent}"):
+        find_universal(UniversalAscent(classes=(absent,)), problem)
+    with pytest.raises(InputError, match="the classes have 7; the network has the classes 0 to 3"):
+        find_universal(UniversalAscent(classes=(int(some.clean[0]), 7)), problem)
+    with pytest.raises(InputError, match="expected each once"):
+        UniversalAscent(classes=(1, 1))
     with pytest.raises(InputError, match="neither with a target"):
         UniversalAscent(classes=(1,), target=2)
     with pytest.raises(InputError, match="classes=x"):

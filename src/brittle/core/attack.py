@@ -186,7 +186,7 @@ def at_least(name: str, value: float, lowest: float) -> None:
 
 
 def finite_length(name: str, value: float | None) -> None:
-    """Refuse a length of a step that is negative, NaN or infinite; None stands for a default.
+    """Refuse a length that is negative, NaN or infinite; None stands for a default.
 
     Raises:
         InputError: with the name and the value.

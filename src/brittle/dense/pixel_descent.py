@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from brittle.base.rows import column
-from brittle.core.attack import State, Stepwise, at_least, fraction_above_zero, fraction_below_one
+from brittle.core.attack import State, Stepwise, at_least, finite_length, fraction_above_zero, fraction_below_one
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
 from brittle.dense.goal import PixelGoal
@@ -104,10 +104,10 @@ class PixelDescent(Stepwise[PixelDescentState]):
     def __post_init__(self):
         super().__post_init__()
         at_least("steps", self.steps, 1)
-        at_least("cushion", self.cushion, 0)
+        finite_length("cushion", self.cushion)
         for name in ("first", "temperature"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)}; expected a number above 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a finite number above 0")
         for name in ("first_stride", "last_stride"):
             fraction_above_zero(name, 1 if (value := getattr(self, name)) is None else value)
         for name in ("first_gamma", "last_gamma", "momentum"):

@@ -71,7 +71,8 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
             numbers is asked once about each point.
         budget: most forward plus backward passes of an image, the clean and the verifying pass included; what was
             asked beyond it is not evaluated. The backward pass of the step under way may come on top.
-        confidence: by how many logits each of the pixels that are needed must be won.
+        confidence: by how many logits each of the pixels that are needed must be won while it is searched for; the
+            verdict asks none of it, as in `run`: where no point wins by so much, the one that wins by most counts.
         progress: called with the number of images finished, batch by batch.
 
     Returns:

@@ -20,14 +20,14 @@ from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
 from brittle.evaluation.subject import OpenedSubject, open_images, open_subject
 from brittle.evaluation.universal_result import Universal, finished, judged
-from brittle.evaluation.universal_seeds import by_seeds
+from brittle.evaluation.universal_seeds import by_seeds, check_seeds
 from brittle.evaluation.universal_split import Split
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
-from brittle.runs.manifest_info import ThreatInfo
+from brittle.runs.manifest_info import ThreatInfo, said_of_images
 from brittle.runs.place import check_folder, files_named, folder_of
 from brittle.runs.result_manifests import UniversalManifest
 from brittle.runs.results import UniversalFolder
@@ -118,13 +118,14 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     other = _other(asked.data, made_from, held_out, subject)
     beside = path.parent if path.parent.is_dir() else None
     split = Split.of(subject, held_out, batch, seed, beside, made_from=other)
-    said += subject.left_out()
+    said += subject.left_out() + ([] if other is None else _said_of(other, subject))
     threat = Lp(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)
     problem = UniversalProblem(
         subject.classifier, split.training.shape, threat, split.training, seed, progress or ignore_progress
     )
     method.check(problem)
+    check_seeds(method, split, seed, seeds)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
     given |= {"attack": attack, "held_out": held_out, "made_from": None if other is None else other.spec}
     given |= {"seeds": seeds if seeds > 1 else None, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
@@ -202,6 +203,13 @@ def _other(data: DataSpec, made_from: DataLike | None, held_out: int | None, sub
     if held_out is not None:
         raise InputError(f"held_out is {held_out}, and with made_from all of data is kept aside; leave one out")
     return open_images(DataSpec(made_from, skip_bad=data.skip_bad), subject.source.fit)
+
+
+def _said_of(other: Source, subject: OpenedSubject) -> list[str]:
+    """What is done to the images X of a source of their own, and which could not be read."""
+    own = replace(subject, source=other)
+    lines = said_of_images(len(other), other.conversions(), other.skipped, []) + own.left_out()
+    return [f"made from {other.spec}: {line}" for line in lines]
 
 
 def _origin(subject: OpenedSubject, split: Split, loaded: set[str], method: UniversalAttack) -> Provenance:

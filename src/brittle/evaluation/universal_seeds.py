@@ -11,6 +11,9 @@ from brittle.runs.results import UniversalFolder
 from brittle.universal.perturbation import Perturbation
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
 
+MOST_SEED = 2**63 - 1
+"""The largest seed."""
+
 
 @dataclass(frozen=True)
 class SeedRate:
@@ -52,15 +55,8 @@ def by_seeds(
     Returns:
         The perturbation whose rate is the median (of an even number, the lower one), with those of the other seeds in
         `more`, and the seeds with their rates in `made`, in the order of the perturbations.
-
-    Raises:
-        InputError: several seeds of a method that makes several perturbations at once.
     """
-    if seeds > 1 and method.makes > 1:
-        raise InputError(
-            f"the method makes {method.makes} perturbations, of which there is one set; leave out the seeds"
-        )
-    judge = (split.held_out or split.training).judge(method.aims_at, method.only)
+    aside = split.held_out or split.training
     made = list[tuple[SeedRate, Perturbation]]()
     for number in range(seeds):
         seed = problem.seed + number
@@ -75,9 +71,31 @@ def by_seeds(
         )
         if seeds == 1:
             return found
-        made.append((SeedRate(seed, judge(found.tensor)), found))
+        rate = aside.judge(method.aims_at, method.only)(found.tensor)
+        made.append((SeedRate(seed, rate), found))
     made.sort(key=lambda one: one[0].rate)
     made.insert(0, made.pop((seeds - 1) // 2))
     first = made[0][1]
     others = torch.stack([found.tensor for _, found in made[1:]])
     return replace(first, more=others, made={**first.made, "seeds": [asdict(rate) for rate, _ in made]})
+
+
+def check_seeds(method: UniversalAttack, split: Split, first: int, seeds: int) -> None:
+    """Refuse several seeds where they cannot be meant, before anything is searched.
+
+    Raises:
+        InputError: the method makes several perturbations at once, a seed would be too large, or by the images kept
+            aside no seed can be told from another.
+    """
+    if seeds == 1:
+        return
+    if method.makes > 1:
+        raise InputError(
+            f"the method makes {method.makes} perturbations, of which there is one set; leave out the seeds"
+        )
+    if first + seeds > MOST_SEED + 1:
+        raise InputError(f"the seeds go from {first} to {first + seeds - 1}; expected at most {MOST_SEED}")
+    try:
+        (split.held_out or split.training).judge(method.aims_at, method.only)
+    except InputError as error:
+        raise InputError(f"by the images kept aside no seed can be told from another: {error}") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from brittle.base.stored import StoredImages
 from brittle.data import Source
 from brittle.errors import InputError
 from brittle.evaluation.subject import OpenedSubject
+from brittle.maths.quantization import as_bytes
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
@@ -44,7 +46,13 @@ class Split:
         """
         every = _Read.of(subject.source, folder)
         if made_from is not None:
-            return cls._of_both(subject, _Read.of(made_from, folder), every, batch)
+            first = _Read.of(made_from, folder)
+            if shared := len(first.contents & every.contents):
+                raise InputError(
+                    f"{shared} of the images of {made_from.spec}, which it shall be made from, are among those of "
+                    f"{subject.source.spec} that judge it; give others, or leave them out, so that a part is kept aside"
+                )
+            return cls._of_both(subject, first, every, batch)
         count = len(every.names)
         aside = count // 2 if held_out is None else held_out
         if not 0 <= aside < count:
@@ -91,6 +99,15 @@ class _Read:
         if not names:
             raise InputError(f"{source.spec} holds no images that can be read")
         return cls(stored, names, index)
+
+    @property
+    def contents(self) -> set[bytes]:
+        """A digest of every image, as 8-bit levels."""
+        rows = (torch.tensor([place]) for place in range(len(self.images)))
+        levels = (
+            image if image.dtype == torch.uint8 else as_bytes(image) for image in map(self.images.__getitem__, rows)
+        )
+        return {sha256(image.numpy().tobytes()).digest() for image in levels}
 
     def part(self, rows: Tensor) -> "_Read":
         """Return the images at some positions."""

@@ -119,7 +119,7 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
 
 def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     """The whole page as text; the perturbations made at once are (k, c, h, w)."""
-    made, change = header["made"], changes[0]
+    made, largest = header["made"], max(float(np.abs(changes).max()), 1e-12)
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
@@ -141,8 +141,8 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         percent=percent,
         threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
         rates=[_rate(kind, kinds[kind], rows) for kind in groups],
-        pictures=[encoded(_visible(one), max(1, 224 // max(one.shape[1:]))) for one in changes],
-        scale=0.5 / max(float(np.abs(change).max()), 1e-12),
+        pictures=[encoded(_visible(one, largest), max(1, 224 // max(one.shape[1:]))) for one in changes],
+        scale=0.5 / largest,
         tried=[Estimate(**one) for one in made.get("by_count", [])],
         chosen=Estimate(**made["by_choice"]) if made.get("by_choice") else None,
         labels=_labels(rows, last),
@@ -191,9 +191,9 @@ def _rate(kind: str, title: str, rows: pa.Table) -> Rate:
     return Rate(title, percent(rate.value), interval, percent(random.value), len(clean))
 
 
-def _visible(change: np.ndarray) -> np.ndarray:
-    """Stretch a perturbation (c, h, w) so that its largest value is white or black, and lay it out as a picture."""
-    stretched = 0.5 + 0.5 * change / max(float(np.abs(change).max()), 1e-12)
+def _visible(change: np.ndarray, largest: float) -> np.ndarray:
+    """Stretch a perturbation (c, h, w) so that a value is white or black, and lay it out as a picture."""
+    stretched = 0.5 + 0.5 * change / largest
     shown = stretched if len(change) in (1, 3) else stretched[:1]
     return shown.transpose(1, 2, 0) if len(shown) == 3 else shown[0]
 

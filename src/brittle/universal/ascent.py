@@ -76,6 +76,8 @@ class UniversalAscent(UniversalAttack):
         finite_length("step", self.step)
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
+        if len({*self.classes}) < len(self.classes):
+            raise InputError(f"classes is {self.classes}; expected each once")
         if self.classes and (self.target is not None or self.large):
             raise InputError("classes goes neither with a target nor with aggregated gradients; give one of them")
         if not 0 < self.scale <= 1:

@@ -12,7 +12,7 @@ from brittle.base.stored import StoredImages
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
-from brittle.errors import InputError
+from brittle.errors import InputError, ModelError
 from brittle.types import Images, Labels, Logits, Mask
 
 
@@ -73,6 +73,12 @@ class ImageSet:
         return self.predictions(None)
 
     @cached_property
+    def classes(self) -> int:
+        """How many classes the network knows."""
+        with preserving_state(self.classifier.module), torch.no_grad():
+            return self.logits(self.at(torch.arange(1)), None).shape[1]
+
+    @cached_property
     def clean_logits(self) -> StoredImages:
         """What the network says of each image, (n, k) float32, in a file: of many classes they fill the memory.
 
@@ -95,10 +101,17 @@ class ImageSet:
         return torch.cat(parts)
 
     def logits(self, images: Images, perturbation: Tensor | None) -> Logits:
-        """Return the checked logits of images with the perturbation added and clamped."""
-        if perturbation is not None:
-            images = self.classifier.bounds.clamp(images + perturbation.to(images.device, images.dtype))
-        return self.classifier.checked(images)
+        """Return the logits of images with the perturbation added and clamped; of clean ones they are looked at.
+
+        Raises:
+            ModelError: outputs that are not logits, or NaN.
+        """
+        if perturbation is None:
+            return self.classifier.checked(images)
+        moved = self.classifier.logits(self.classifier.bounds.clamp(images + perturbation.to(images)))
+        if bool(moved.isnan().any()):
+            raise ModelError("the network says NaN of images with the perturbation, and not of them as they are")
+        return moved
 
     def fooled(self, perturbation: Tensor) -> Mask:
         """Say which images get another class than without it, (n,)."""

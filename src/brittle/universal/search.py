@@ -16,6 +16,7 @@ from brittle.errors import InputError, ModelError, UnsupportedThreat
 from brittle.maths import norms
 from brittle.tolerance import TOLERANCE
 from brittle.universal.course import Course, answers_of, identity_of
+from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
 from brittle.universal.problem import Judge, Pass, UniversalProblem, UniversalState
 
@@ -90,7 +91,16 @@ class UniversalAttack(ABC):
         if isinstance(problem.threat.radius, Tensor) or not problem.threat.bounded or problem.radius <= 0:
             raise InputError(f"{name} needs one radius above 0, as in Lp('inf', 10 / 255)")
         if self.needs_images:
+            self._check_classes(problem.given())
             problem.given().judge(self.aims_at, self.only)
+
+    def _check_classes(self, images: ImageSet) -> None:
+        """Refuse a target, or classes, that the network does not have."""
+        target = [] if self.aims_at is None else [self.aims_at]
+        unknown = [one for one in (*target, *self.only) if one >= images.classes]
+        if unknown:
+            what = "the target is" if target else "the classes have"
+            raise InputError(f"{what} {unknown[0]}; the network has the classes 0 to {images.classes - 1}")
 
 
 @checked
