@@ -148,3 +148,15 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
         JointAscent(count=1)
     with pytest.raises(InputError, match="leave out the seeds"):
         universal("digits-lenet", "digits", tmp_path / "v", attack="joint-ascent", seeds=2, eps=0.1, max_images=40)
+
+
+def test_photographs_are_seen_through_crops():
+    module = torch.nn.Sequential(torch.nn.AvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    images = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    some = ImageSet(Classifier(module), images)
+    problem = UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some)
+    by_default, with_crops, without = (
+        find_universal(JointAscent(count=2, passes=2, crops=crops), problem).tensor for crops in (None, True, False)
+    )
+    assert torch.equal(by_default, with_crops)
+    assert not torch.equal(by_default, without)

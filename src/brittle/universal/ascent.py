@@ -10,14 +10,11 @@ from torch import Tensor
 from brittle.arguments import CountOrNone
 from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.errors import InputError
-from brittle.universal.crops import cropped
+from brittle.universal.crops import check_scale, photographs_cropped
 from brittle.universal.objective import Objective, away, towards
 from brittle.universal.only_classes import OnlyClasses
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
-
-PHOTOGRAPH = 64
-"""Images with a shorter side than this are no photographs that may be cropped and mirrored."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,7 @@ class UniversalAscent(UniversalAttack):
             raise InputError(f"classes is {self.classes}; expected each once")
         if self.classes and (self.target is not None or self.large):
             raise InputError("classes goes neither with a target nor with aggregated gradients; give one of them")
-        if not 0 < self.scale <= 1:
-            raise InputError(f"scale is {self.scale}; expected a fraction of the sides above 0, at most 1")
+        check_scale(self.scale)
 
     @property
     def aims_at(self) -> int | None:
@@ -108,7 +104,6 @@ class UniversalAscent(UniversalAttack):
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a mini-batch a step."""
         images, generator = problem.given(), problem.generator(number)
-        crops = self.crops if self.crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
         aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
         parts: Sequence[Tensor] = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
         if self.classes:
@@ -117,9 +112,7 @@ class UniversalAscent(UniversalAttack):
         first = first_length(self.step, self.passes * len(parts))
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
-            some = images.at(rows)
-            if crops:
-                some = cropped(some, self.scale, generator)
+            some = photographs_cropped(images.at(rows), self.crops, self.scale, generator)
             done = (number + index / len(parts)) / self.passes
             length = falling(first * problem.radius, done)
             clean = some.new_zeros(len(rows), 0) if self.target is not None else images.clean_logits[rows].to(some)

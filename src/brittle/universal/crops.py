@@ -3,7 +3,27 @@
 import torch
 from torch.nn import functional
 
+from brittle.errors import InputError
 from brittle.types import Images
+
+PHOTOGRAPH = 64
+"""Images with a shorter side than this are no photographs that may be cropped and mirrored."""
+
+
+def photographs_cropped(images: Images, crops: bool | None, scale: float, generator: torch.Generator) -> Images:
+    """Return images through random crops where that is asked; None asks for it where both sides have 64 pixels."""
+    asked = crops if crops is not None else min(images.shape[2:]) >= PHOTOGRAPH
+    return cropped(images, scale, generator) if asked else images
+
+
+def check_scale(scale: float) -> None:
+    """Refuse a fraction of the sides that no crop can keep.
+
+    Raises:
+        InputError: with the value.
+    """
+    if not 0 < scale <= 1:
+        raise InputError(f"scale is {scale}; expected a fraction of the sides above 0, at most 1")
 
 
 def cropped(images: Images, scale: float, generator: torch.Generator) -> Images:

@@ -10,6 +10,7 @@ from brittle.arguments import Count, CountOrNone
 from brittle.core.attack import finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.types import Mask
+from brittle.universal.crops import check_scale, photographs_cropped
 from brittle.universal.images import ImageSet
 from brittle.universal.objective import Aim, Objective, away
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length
@@ -35,6 +36,8 @@ class JointAscent(UniversalAttack):
         momentum: fraction of the older directions that is kept at each step.
         loss: "cosine", "cross_entropy" or "margin".
         clip: for the last two, the value beyond which an image pulls no more.
+        crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
+        scale: the least fraction of the sides that a crop keeps.
 
     Example:
         >>> JointAscent(count=3).most_passes
@@ -51,10 +54,13 @@ class JointAscent(UniversalAttack):
     momentum: float = 0.9
     loss: Objective = "cosine"
     clip: float = 9.0
+    crops: bool | None = None
+    scale: float = 0.7
 
     def __post_init__(self):
         finite_length("step", self.step)
         fraction_below_one("momentum", self.momentum)
+        check_scale(self.scale)
         if self.count < 2:
             raise InputError(f"count is {self.count}; expected at least 2 perturbations (one alone is `ascent`)")
 
@@ -89,7 +95,7 @@ class JointAscent(UniversalAttack):
         first = first_length(self.step, self.passes * len(steps) / self.count)
         for index, (owner, rows) in enumerate(steps):
             length = falling(first * problem.radius, (number + index / len(steps)) / self.passes)
-            some = images.at(rows)
+            some = photographs_cropped(images.at(rows), self.crops, self.scale, generator)
             pull = Pull(problem, some, images.clean_logits[rows].to(some), aim)
             gradient, v, velocity = pull.gradient(perturbations[owner]), perturbations[owner], velocities[owner]
             perturbations[owner], velocities[owner] = climbed(problem, v, velocity, gradient, self.momentum, length)
