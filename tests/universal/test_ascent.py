@@ -150,3 +150,16 @@ def test_a_network_that_passes_no_gradient_on_is_told_by_every_method():
     some = ImageSet(classifier, torch.rand(8, 1, 4, 4))
     with pytest.raises(ModelError, match="needs gradients and the network gives none"):
         find_universal(UniversalAscent(passes=1), UniversalProblem(classifier, some.shape, Lp("inf", 0.1), some))
+
+
+@pytest.mark.parametrize(
+    ("asked", "forward"),
+    [({"crops": False}, 12 + 2 * 12), ({"crops": True}, 2 * 24), ({"crops": True, "target": 2}, 2 * 12)],
+)
+def test_whole_images_are_asked_about_once_and_crops_each_time(asked, forward):
+    classifier = convolutional()
+    images = torch.rand(12, 1, 6, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    some = ImageSet(classifier, images)
+    problem = UniversalProblem(classifier, some.shape, Lp("inf", 0.3), some)
+    last = find_universal(UniversalAscent(passes=2, **asked), problem).made["passes"][-1]
+    assert [last["forward"], last["backward"]] == [forward, 24]

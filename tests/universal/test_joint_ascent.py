@@ -151,7 +151,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
 
 
 def test_photographs_are_seen_through_crops():
-    module = torch.nn.Sequential(torch.nn.AvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 5), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(14400, 3)
+    )
     images = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     some = ImageSet(Classifier(module), images)
     problem = UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some)

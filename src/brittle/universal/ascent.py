@@ -10,7 +10,7 @@ from torch import Tensor
 from brittle.arguments import CountOrNone
 from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.errors import InputError
-from brittle.universal.crops import check_scale, photographs_cropped
+from brittle.universal.crops import are_cropped, check_scale, views
 from brittle.universal.objective import Objective, away, towards
 from brittle.universal.only_classes import OnlyClasses
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length
@@ -25,9 +25,8 @@ class UniversalAscent(UniversalAttack):
     "Universal adversarial training", AAAI 2020 (algorithm 2), with the loss of Zhang et al., "Understanding adversarial
     examples from the mutual influence of images and perturbations", CVPR 2020. Our own: the momentum of normalised
     gradients with a step of the norm that shrinks on a cosine to nothing, and photographs seen each time through
-    another crop, scale and mirror, without which these are fooled and the unseen ones are not. What an image shall
-    leave is what the network says of the whole of it, asked once: a pass over X is a forward and a backward pass of
-    each image.
+    another crop, scale and mirror, without which these are fooled and the unseen ones are not. A pass over X is a
+    forward and a backward pass of each image; for crops a forward pass more, of what they shall leave.
 
     Attributes:
         passes: over the images.
@@ -98,7 +97,9 @@ class UniversalAscent(UniversalAttack):
         """Begin with faint noise."""
         zeros = problem.zeros()
         noise = torch.rand(problem.shape, generator=problem.generator(-1)).to(zeros)
-        looks = 0 if self.target is not None else len(problem.given().clean_logits)
+        images = problem.given()
+        aimless = self.target is None and not are_cropped(images, self.crops)
+        looks = len(images.clean_logits) if aimless else 0
         return UniversalState(faint(problem, noise), {"momentum": zeros}, looks)
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
@@ -112,16 +113,15 @@ class UniversalAscent(UniversalAttack):
         first = first_length(self.step, self.passes * len(parts))
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
-            some = photographs_cropped(images.at(rows), self.crops, self.scale, generator)
+            some, clean, asked = views(images, rows, self.crops, self.scale, generator, clean=self.target is None)
             done = (number + index / len(parts)) / self.passes
             length = falling(first * problem.radius, done)
-            clean = some.new_zeros(len(rows), 0) if self.target is not None else images.clean_logits[rows].to(some)
             pull = Pull(problem, some, clean, aim)
             if self.large:
                 gradient, looks = pull.aggregated(v, self.batch, self.rounds, length, generator)
             else:
                 gradient, looks = pull.gradient(v), len(rows)
             v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
-            forward, backward = forward + looks, backward + looks
+            forward, backward = forward + asked + looks, backward + looks
             problem.progress((index + 1) / len(parts))
         return UniversalState(v, {"momentum": velocity}, forward, backward)

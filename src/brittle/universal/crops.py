@@ -1,19 +1,46 @@
 """Random crops, scales and mirrors of images, so that a perturbation is made for more than the images given."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from brittle.errors import InputError
-from brittle.types import Images
+from brittle.types import Images, Logits
+from brittle.universal.images import ImageSet
 
 PHOTOGRAPH = 64
 """Images with a shorter side than this are no photographs that may be cropped and mirrored."""
 
 
-def photographs_cropped(images: Images, crops: bool | None, scale: float, generator: torch.Generator) -> Images:
-    """Return images through random crops where that is asked; None asks for it where both sides have 64 pixels."""
-    asked = crops if crops is not None else min(images.shape[2:]) >= PHOTOGRAPH
-    return cropped(images, scale, generator) if asked else images
+def are_cropped(images: ImageSet, crops: bool | None) -> bool:
+    """Say whether images are seen through crops: where that is asked, or, for None, where they are photographs."""
+    return crops if crops is not None else min(images.shape[1:]) >= PHOTOGRAPH
+
+
+@torch.no_grad()
+def views(
+    images: ImageSet,
+    rows: Tensor,
+    crops: bool | None,
+    scale: float,
+    generator: torch.Generator,
+    *,
+    clean: bool = True,
+) -> tuple[Images, Logits, int]:
+    """Return some images as a search sees them, what the network says of them, and the forward passes that this took.
+
+    What it says of a crop is asked anew: the logits of the whole image in their place fooled fewer unseen photographs
+    at the same cost. What it says of whole images is asked once for all passes. Nothing is asked where `clean` is off,
+    and there are no logits, (n, 0), then.
+    """
+    some = images.at(rows)
+    whole = not are_cropped(images, crops)
+    some = some if whole else cropped(some, scale, generator)
+    if not clean:
+        return some, some.new_zeros(len(some), 0), 0
+    if whole:
+        return some, images.clean_logits[rows].to(some), 0
+    return some, images.classifier.logits(some), len(some)
 
 
 def check_scale(scale: float) -> None:

@@ -10,7 +10,7 @@ from brittle.arguments import Count, CountOrNone
 from brittle.core.attack import finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.types import Mask
-from brittle.universal.crops import check_scale, photographs_cropped
+from brittle.universal.crops import check_scale, views
 from brittle.universal.images import ImageSet
 from brittle.universal.objective import Aim, Objective, away
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length
@@ -95,11 +95,11 @@ class JointAscent(UniversalAttack):
         first = first_length(self.step, self.passes * len(steps) / self.count)
         for index, (owner, rows) in enumerate(steps):
             length = falling(first * problem.radius, (number + index / len(steps)) / self.passes)
-            some = photographs_cropped(images.at(rows), self.crops, self.scale, generator)
-            pull = Pull(problem, some, images.clean_logits[rows].to(some), aim)
+            some, clean, asked = views(images, rows, self.crops, self.scale, generator)
+            pull = Pull(problem, some, clean, aim)
             gradient, v, velocity = pull.gradient(perturbations[owner]), perturbations[owner], velocities[owner]
             perturbations[owner], velocities[owner] = climbed(problem, v, velocity, gradient, self.momentum, length)
-            forward, backward = forward + len(rows), backward + len(rows)
+            forward, backward = forward + asked + len(rows), backward + len(rows)
             problem.progress((index + 1) / len(steps))
         every = torch.stack(perturbations)
         if number + 1 == self.passes:
