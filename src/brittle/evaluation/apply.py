@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from brittle.arguments import checked
 from brittle.errors import InputError
 from brittle.evaluation.channelled import channel_of
@@ -162,7 +164,7 @@ def _cells(
                 f"{channels}; it can only be added to images of its own kind"
             )
         fitted = perturbation.resampled(height, width)
-        changes = (fitted.tensor, random_like(fitted, seed))
+        changes = (fitted.tensor, random_like(_of_its_size(fitted), seed))
         fooled, noise = (fooling_rate(clean, images.predictions(change * span).numpy()) for change in changes)
         made.append(AppliedCell(name, network, seen.channel, fooled, noise, fitted is not perturbation))
         watch.advance(network, 2 * len(images))
@@ -174,3 +176,9 @@ def _each(name: str, found: Perturbation) -> list[tuple[str, Perturbation]]:
     seeds = [one["seed"] for one in cast("Sequence[dict[str, object]]", found.made.get("seeds", ()))]
     further = [f" (seed {seed})" for seed in seeds[1:]] or [f" ({number})" for number in range(2, len(found.every) + 1)]
     return [(name + words, one) for words, one in zip(["", *further], found.every, strict=True)]
+
+
+def _of_its_size(perturbation: Perturbation) -> Perturbation:
+    """Return it with the size that it has as its radius: resampling may have changed a 2-norm."""
+    size = max(perturbation.size, torch.finfo(torch.float32).tiny)
+    return replace(perturbation, threat=replace(perturbation.threat, radius=size))

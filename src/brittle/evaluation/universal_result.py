@@ -122,12 +122,11 @@ def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Es
 
 
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:
-    """Return noise of a perturbation's own size: uniform in that box for linf, of that very size for others.
+    """Return noise as large as the perturbation may be: uniform in the box for linf, of the radius for others.
 
     Its shape is (c, h, w).
     """
-    size = max(perturbation.size, torch.finfo(torch.float32).tiny)
-    threat, first = perturbation.threat.within(size), torch.zeros(1, dtype=torch.int64)
+    threat, first = perturbation.threat, torch.zeros(1, dtype=torch.int64)
     nothing = torch.zeros((1, *perturbation.tensor.shape))
     drawn = threat.draw(nothing, Streams(seed, first), first, Bounds())[0]
     return drawn if threat.name == "linf" else drawn * (float(threat.radius) / float(threat.size(nothing, drawn[None])))
