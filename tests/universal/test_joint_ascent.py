@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from brittle import Classifier, InputError, Lp, ModelError
 from brittle.cli import app
 from brittle.evaluation.universal import universal
-from brittle.evaluation.universal_several import by_choice, by_count
+from brittle.evaluation.universal_several import several_rates
 from brittle.evaluation.universal_split import Split
 from brittle.report.universal_page import write_universal
 from brittle.universal.ascent import UniversalAscent
@@ -107,9 +107,12 @@ def test_the_choice_is_learnt_on_x_and_judged_on_others():
     some = ImageSet(Classifier(Sided()), images)
     up = Perturbation(torch.full((1, 4, 4), 0.04), Lp("inf", 0.04), {}, torch.full((1, 1, 4, 4), -0.04))
     split = Split(some, some, ([], []), ([], []))
-    assert [one.value for one in by_count(up, some)] == [0.5, 1.0]
-    assert by_choice(up, split).value == 1.0
-    assert by_choice(up, replace(split, held_out=None)) is None
+    by_count, by_choice = several_rates(up, split)
+    assert [one.value for one in by_count] == [0.5, 1.0]
+    assert by_choice.value == 1.0
+    by_count, by_choice = several_rates(up, replace(split, held_out=None))
+    assert [one.value for one in by_count] == [0.5, 1.0]
+    assert by_choice is None
 
 
 def test_command_page_and_file(tmp_path):

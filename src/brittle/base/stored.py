@@ -94,9 +94,9 @@ class StoredImages:
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """Read the images at some positions, (m, c, h, w)."""
         size = math.prod(self.item) * self.dtype.itemsize
-        places = [int(place) for place in self.order[rows].tolist()]
-        held = b"".join(self.file.read(place * size, size) for place in places)
-        flat = torch.from_numpy(np.frombuffer(bytearray(held), _numpy(self.dtype)))
+        places: list[int] = self.order[rows].tolist()
+        held = bytearray().join(self.file.read(place * size, size) for place in places)
+        flat = torch.from_numpy(np.frombuffer(held, _numpy(self.dtype)))
         return flat.reshape(len(places), *self.item)
 
     def chosen(self, rows: Tensor) -> "StoredImages":

@@ -30,7 +30,7 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
         InputError: another shape or type.
         BoundsError: values outside the bounds, NaN or infinite.
     """
-    tensor = _plain(images, InputError, "images", "a tensor (n, channels, height, width)")
+    tensor = plain_numbers(images, InputError, "images", "a tensor (n, channels, height, width)")
     if tensor.ndim != 4:
         hint = "; a single image needs images[None]" if tensor.ndim == 3 else ""
         raise InputError(f"the images have shape {tuple(tensor.shape)}; expected (n, channels, height, width){hint}")
@@ -48,7 +48,7 @@ def as_images(images: Tensor | np.ndarray, bounds: Bounds) -> Images:
     return tensor
 
 
-def _plain(values: object, error: type[InputError], what: str, expected: str) -> Tensor:
+def plain_numbers(values: object, error: type[InputError], what: str, expected: str) -> Tensor:
     """Return a tensor whose numbers can be read, or an array as one; refuse everything else.
 
     A read-only or flipped array, and one of another byte order, which torch does not take, are copied.
@@ -124,7 +124,7 @@ def as_labels(labels: Tensor | np.ndarray, images: Images, what: str = "labels")
         LabelError: another number of labels, or labels that are not whole numbers, such as one-hot rows.
     """
     count = len(images)
-    tensor = _plain(labels, LabelError, what, f"an int64 tensor ({count},)")
+    tensor = plain_numbers(labels, LabelError, what, f"an int64 tensor ({count},)")
     if tensor.shape == (count, 1):
         raise LabelError(f"the {what} have shape {tuple(tensor.shape)}; expected ({count},): give their [:, 0]")
     if tensor.ndim == 2:

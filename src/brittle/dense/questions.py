@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from brittle.arguments import fitted, seen
+from brittle.arguments import fitted
+from brittle.core.inputs import plain_numbers
 from brittle.dense.goal import PixelGoal, PixelsAway, PixelsTo, needed_of
 from brittle.errors import InputError, LabelError
 from brittle.types import Images
@@ -102,7 +103,7 @@ class Question:
 
 def _maps(given: Tensor | np.ndarray, images: Images, name: str) -> Tensor:
     """Return maps of classes as a tensor (n, h, w) of whole numbers."""
-    tensor = _tensor(given, name, "an int64 tensor (n, height, width)", LabelError)
+    tensor = plain_numbers(given, LabelError, name, "an int64 tensor (n, height, width)").detach()
     if tensor.dtype == torch.bool or tensor.is_floating_point() or tensor.is_complex():
         raise LabelError(f"the {name} are {tensor.dtype}; expected whole numbers (int64), each pixel's class")
     _check_shape(tensor, images, name, LabelError)
@@ -111,21 +112,11 @@ def _maps(given: Tensor | np.ndarray, images: Images, name: str) -> Tensor:
 
 def _mask(given: Tensor | np.ndarray, images: Images) -> Tensor:
     """Return a mask as a tensor (n, h, w) of truth values."""
-    tensor = _tensor(given, "counted", "a bool tensor (n, height, width)", InputError)
+    tensor = plain_numbers(given, InputError, "counted pixels", "a bool tensor (n, height, width)").detach()
     if tensor.dtype != torch.bool:
         raise InputError(f"counted is {tensor.dtype}; expected truth values (bool): give counted != 0")
     _check_shape(tensor, images, "counted", InputError)
     return tensor
-
-
-def _tensor(given: Tensor | np.ndarray, name: str, expected: str, error: type[InputError]) -> Tensor:
-    if isinstance(given, np.ndarray):
-        if given.dtype.kind not in "biu":
-            raise error(f"{name}: an array of {given.dtype}; expected {expected}")
-        return torch.from_numpy(np.require(given.astype(given.dtype.newbyteorder("="), copy=False), None, ["C", "W"]))
-    if not isinstance(given, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]  # what users give
-        raise error(f"{name}: {seen(given)}; expected {expected}")
-    return given.detach()
 
 
 def _check_shape(tensor: Tensor, images: Images, name: str, error: type[InputError]) -> None:

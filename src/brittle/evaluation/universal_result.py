@@ -156,7 +156,9 @@ def judged(
     figures: dict[str, object] = {"fooling": {kind: asdict(rate) for kind, rate in rates.items()}}
     figures |= {name: None if rate is None else asdict(rate) for name, rate in _aimed(outcomes[-1], found).items()}
     if found.more is not None and "seeds" not in found.made:
-        figures |= several_rates(found, split)
+        by_count, by_choice = several_rates(found, split)
+        figures["by_count"] = [asdict(one) for one in by_count]
+        figures["by_choice"] = None if by_choice is None else asdict(by_choice)
     found = replace(found, made={**found.made, **figures})
     result = _result(folder, found, rates)
     write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))

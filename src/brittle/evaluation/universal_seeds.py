@@ -5,14 +5,12 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from brittle.arguments.rules import WORDS
 from brittle.errors import InputError
 from brittle.evaluation.universal_split import Split
 from brittle.runs.results import UniversalFolder
 from brittle.universal.perturbation import Perturbation
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
-
-MOST_SEED = 2**63 - 1
-"""The largest seed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,6 @@ def by_seeds(
         The perturbation whose rate is the median (of an even number, the lower one), with those of the other seeds in
         `more`, and the seeds with their rates in `made`, in the order of the perturbations.
     """
-    aside = split.held_out or split.training
     made = list[tuple[SeedRate, Perturbation]]()
     for number in range(seeds):
         seed = problem.seed + number
@@ -71,7 +68,7 @@ def by_seeds(
         )
         if seeds == 1:
             return found
-        rate = aside.judge(method.aims_at, method.only)(found.tensor)
+        rate = split.judging.judge(method.aims_at, method.only)(found.tensor)
         made.append((SeedRate(seed, rate), found))
     made.sort(key=lambda one: one[0].rate)
     made.insert(0, made.pop((seeds - 1) // 2))
@@ -93,9 +90,10 @@ def check_seeds(method: UniversalAttack, split: Split, first: int, seeds: int) -
         raise InputError(
             f"the method makes {method.makes} perturbations, of which there is one set; leave out the seeds"
         )
-    if first + seeds > MOST_SEED + 1:
-        raise InputError(f"the seeds go from {first} to {first + seeds - 1}; expected at most {MOST_SEED}")
+    last, most = first + seeds - 1, 2**WORDS - 1
+    if last > most:
+        raise InputError(f"the seeds go from {first} to {last}; expected at most {most}")
     try:
-        (split.held_out or split.training).judge(method.aims_at, method.only)
+        split.judging.judge(method.aims_at, method.only)
     except InputError as error:
         raise InputError(f"by the images kept aside no seed can be told from another: {error}") from error

@@ -70,6 +70,11 @@ class Split:
         return cls(sets[0], sets[1], (first.names, second.names), (first.index, second.index))
 
     @property
+    def judging(self) -> ImageSet:
+        """The images kept aside; X where there are none."""
+        return self.held_out or self.training
+
+    @property
     def groups(self) -> list[tuple[str, ImageSet, list[str], list[int]]]:
         """Return what there is as (kind, images, names, places)."""
         both = zip(("seen", "unseen"), (self.training, self.held_out), self.names, self.places, strict=True)

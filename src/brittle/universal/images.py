@@ -1,6 +1,6 @@
 """A set of images that many passes go over, and what the network says of them with a perturbation added."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
 from brittle.errors import InputError, ModelError
 from brittle.types import Images, Labels, Logits, Mask
+from brittle.universal.only_classes import OnlyClasses
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,18 @@ class ImageSet:
         Raises:
             ModelError: outputs that are not logits.
         """
+        labels = list[Labels]()
+
+        def parts() -> Iterator[Logits]:
+            for rows in self.batches():
+                logits = self.logits(self.at(rows), None)
+                labels.append(logits.argmax(1).cpu())
+                yield logits.float().cpu()
+
         with preserving_state(self.classifier.module), torch.no_grad():
-            parts = (self.logits(self.at(rows), None).float().cpu() for rows in self.batches())
-            return StoredImages.of(parts, exact=True)
+            stored = StoredImages.of(parts(), exact=True)
+        vars(self).setdefault("clean", torch.cat(labels))  # the same pass says it
+        return stored
 
     @torch.no_grad()
     def predictions(self, perturbation: Tensor | None) -> Labels:
@@ -117,6 +127,10 @@ class ImageSet:
         """Say which images get another class than without it, (n,)."""
         return self.predictions(perturbation) != self.clean
 
+    def fooled_by_each(self, perturbations: Iterable[Tensor]) -> Mask:
+        """Say which images each of some perturbations fools, (m, n)."""
+        return torch.stack([self.fooled(one) for one in perturbations])
+
     def judge(self, target: int | None = None, only: Sequence[int] = ()) -> Callable[[Tensor], float]:
         """Return what says how good a perturbation is, see `score`.
 
@@ -135,7 +149,7 @@ class ImageSet:
 
     def of(self, classes: Sequence[int]) -> Mask:
         """Say which images the network takes for one of some classes, (n,)."""
-        return torch.isin(self.clean, torch.tensor(classes))
+        return OnlyClasses(tuple(classes)).chosen(self.clean)
 
     def score(self, predictions: Labels, target: int | None = None, only: Sequence[int] = ()) -> float:
         """Return how good a perturbation is with which the images get these classes, (n,).
@@ -158,7 +172,7 @@ class ImageSet:
 
     def best_rate(self, perturbations: Tensor) -> float:
         """Return the fraction of the images that at least one of some perturbations (m, c, h, w) fools."""
-        return float(torch.stack([self.fooled(one) for one in perturbations]).any(0).double().mean())
+        return float(self.fooled_by_each(perturbations).any(0).double().mean())
 
     def fooling_rate(self, perturbation: Tensor) -> float:
         """Return the fraction of the images that get another class."""

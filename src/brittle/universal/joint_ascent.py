@@ -103,7 +103,7 @@ class JointAscent(UniversalAttack):
             problem.progress((index + 1) / len(steps))
         every = torch.stack(perturbations)
         if number + 1 == self.passes:
-            order = by_gain(torch.stack([images.fooled(v) for v in every]))
+            order = by_gain(images.fooled_by_each(every))
             every, velocities = every[order], [velocities[one] for one in order]
             forward += self.count * len(images)
         return _state(every, torch.stack(velocities), owners, forward, backward)

@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -160,8 +160,7 @@ def find_universal(
         with preserving_state(problem.classifier.module, problem.seed + number):
             state = method.advance(problem, course.state, number)
         _check_finite(state, method, number)
-        line = _line(method, problem, state, judge, number)
-        line = replace(line, seconds=time.perf_counter() - began)
+        line = _line(method, problem, state, judge, number, began)
         better = not method.keeps_best or line.score >= max((one.score for one in course.history), default=-torch.inf)
         course = Course(state, state.perturbation if better else course.best, [*course.history, line])
         if checkpoint is not None:
@@ -176,22 +175,28 @@ def find_universal(
 
 
 def _line(
-    method: UniversalAttack, problem: UniversalProblem, state: UniversalState, judge: Judge | None, number: int
+    method: UniversalAttack,
+    problem: UniversalProblem,
+    state: UniversalState,
+    judge: Judge | None,
+    number: int,
+    began: float,
 ) -> Pass:
-    """Look at the perturbation after a pass; its seconds are not known yet."""
+    """Look at the perturbation after a pass that began at a time."""
     v, leading, saturated = state.perturbation, None, None
     if judge is None:
         predictions = problem.given().predictions(v)
         score = problem.given().score(predictions, method.aims_at, method.only)
         if "more" in state.extras:
-            score = problem.given().best_rate(state.every)
+            also = problem.given().fooled_by_each(state.extras["more"]).any(0)
+            score = float((also | (predictions != problem.given().clean)).double().mean())
         leading = float(predictions.bincount().max()) / len(predictions)
     else:
         score = judge(v)
     if problem.threat.name == "linf":
         saturated = float((v.abs() >= problem.radius * (1 - TOLERANCE)).double().mean())
     size = float(norms.size(v[None], problem.threat.p)[0])
-    spent = state.forward, state.backward, 0.0
+    spent = state.forward, state.backward, time.perf_counter() - began
     return Pass(number + 1, score, size, *spent, method.aims_at, saturated, leading, [*method.only] or None)
 
 
