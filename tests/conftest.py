@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +27,12 @@ def pytest_collection_finish() -> None:
     """Leave the modules and the tests, which stay, out of every later search for what is garbage."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let a test draw the same random numbers whatever ran before it, on whichever worker."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

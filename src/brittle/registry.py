@@ -138,6 +138,7 @@ DEFENCES: "Registry[type[Defence]]" = Registry(
         "quilting": "brittle.defences.quilting:Quilting",
         "randomise": "brittle.defences.randomise:Randomise",
         "sap": "brittle.defences.sap:StochasticActivationPruning",
+        "subspace": "brittle.defences.subspace:SubspaceRemoval",
         "thermometer": "brittle.defences.thermometer:Thermometer",
         "tv": "brittle.defences.total_variation:TotalVariation",
     },

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-SLOW = 0.3
+SLOW = 1.5
 """Seconds that a slow answer takes."""
 
 

@@ -68,9 +68,27 @@ def test_every_perturbation_of_a_file_is_shown(tmp_path):
         )
         Perturbation(more[0], Lp("inf", 0.9)).save(tmp_path / "w.safetensors")
         shown = apply([tmp_path / f"{name}.safetensors" for name in "vw"], ["digits-lenet"], "digits", max_images=60)
-        assert [cell.perturbation.replace(".safetensors", "") for cell in shown.cells] == [*names, "w"]
-        assert shown.cells[1].fooled == shown.cells[3].fooled
+        called = [cell.perturbation.replace(".safetensors", "") for cell in shown.cells]
+        assert called == [*names, "v (any of 3)", "w"]
+        assert shown.cells[1].fooled == shown.cells[4].fooled
         assert shown.cells[0].fooled != shown.cells[1].fooled
+
+
+def test_any_of_several_fools_whom_one_of_them_fools(tmp_path):
+    changes = torch.stack([CHANGE, -CHANGE, CHANGE.flip(2)]) * 3
+    Perturbation(changes[0], Lp("inf", 0.9), {}, changes[1:]).save(tmp_path / "v.safetensors")
+    cells = apply([tmp_path / "v.safetensors"], ["digits-lenet"], "digits", max_images=80).cells
+    module = open_network("digits-lenet").module
+    images = torch.cat([block.images for block in open_source("digits", max_images=80).blocks(80)])
+    with torch.no_grad():
+        clean = module(images).argmax(1)
+        fooled = torch.stack([module((images + one).clamp(0, 1)).argmax(1) != clean for one in changes])
+    assert [cell.fooled.value for cell in cells] == [
+        *fooled.double().mean(1).tolist(),
+        float(fooled.any(0).double().mean()),
+    ]
+    assert cells[3].fooled.value > max(cell.fooled.value for cell in cells[:3])
+    assert cells[3].noise.value > max(cell.noise.value for cell in cells[:3]), "other noise is drawn for each"
 
 
 def test_every_perturbation_meets_every_network(stored, tmp_path):
@@ -212,6 +230,31 @@ def test_behind_a_channel_both_classes_are_of_what_came_through(stored):
     with torch.no_grad():
         clean, moved = (audited.classifier.logits(one).argmax(1) for one in (images, (images + CHANGE).clamp(0, 1)))
     assert behind.fooled.value == pytest.approx(float((clean != moved).double().mean()))
+
+
+def test_behind_a_defence_its_own_cost_is_told(stored):
+    asked = {"defences": ["subspace:count=60", "bit-depth:bits=1"], "defence_data": "digits:train", "max_images": 60}
+    plain, subspace, levels = apply([stored], ["digits-lenet"], "digits", **asked).cells
+    assert (plain.cost, subspace.channel, levels.channel) == (None, "subspace:count=60", "bit-depth:bits=1")
+    defended = open_subject(
+        ModelSpec("digits-lenet", defence="subspace:count=60", defence_data="digits:train"),
+        DataSpec("digits", max_images=60),
+    )
+    images = torch.cat([block.images for block in defended.source.blocks(60)])
+    inner = defended.defended.inner
+    with torch.no_grad():
+        clean, moved = (defended.classifier.logits(one).argmax(1) for one in (images, (images + CHANGE).clamp(0, 1)))
+        without = inner.logits(images).argmax(1)
+    assert subspace.fooled.value == pytest.approx(float((clean != moved).double().mean()))
+    assert subspace.cost.value == pytest.approx(float((clean != without).double().mean()))
+    assert subspace.cost.value > 0
+
+
+def test_a_defence_that_refuses_images_or_lacks_some_is_refused(stored):
+    with pytest.raises(InputError, match="perturbations are not judged by refusals"):
+        apply([stored], ["digits-lenet"], "digits", defences=["lid"], defence_data="digits:train", max_images=4)
+    with pytest.raises(InputError, match="needs 200 clean training images, and none were given"):
+        apply([stored], ["digits-lenet"], "digits", defences=["subspace"], max_images=4)
 
 
 def test_networks_of_one_name_are_told_apart(stored, tmp_path):

@@ -84,7 +84,7 @@ def test_where_no_such_image_is_kept_aside_the_rate_is_left_open(tmp_path):
 
 def test_classes_that_no_image_has_are_refused_before_the_search():
     classifier = convolutional()
-    some = ImageSet(classifier, torch.rand(6, 1, 6, 5))
+    some = ImageSet(classifier, torch.rand(6, 1, 6, 5, generator=torch.Generator().manual_seed(1)))
     problem = UniversalProblem(classifier, some.shape, Lp("inf", 0.1), some)
     absent = next(one for one in range(4) if not bool((some.clean == one).any()))
     with pytest.raises(InputError, match=f"none of the 6 images for the classes {absent}"):

@@ -30,6 +30,11 @@ def apply(
         list[str] | None,
         typer.Option(help="What images go through before the networks see them, such as jpeg; several are possible."),
     ] = None,
+    defence: Annotated[
+        list[str] | None,
+        typer.Option(help="What stands around the networks, such as subspace:count=50; several are possible."),
+    ] = None,
+    defence_data: Annotated[str | None, typer.Option(help="Clean training images for defences that need some.")] = None,
     binary: Annotated[bool, typer.Option("--binary", help="The networks have one output, for two classes.")] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="The networks' outputs are probabilities.")
@@ -46,7 +51,8 @@ def apply(
 ) -> None:
     """Add stored universal perturbations to images: how many get another class, from each of several networks?
 
-    Beside each rate stands that of uniform noise of the same norm. No labels are needed.
+    Beside each rate stands that of uniform noise of the same norm. Of a file that holds several, any of them may do in
+    the last line. No labels are needed.
 
     brittle apply v other.npy --model net.pt2 --model second.pt2 --data photographs/
     """
@@ -62,6 +68,8 @@ def apply(
             model,
             data,
             channels=channel or (),
+            defences=defence or (),
+            defence_data=defence_data,
             values=values,  # pyright: ignore[reportArgumentType]  # looked at there
             effort=effort,
             watch=bar,
@@ -129,14 +137,18 @@ def _show(made: "Applied") -> None:
     table = Table(title_justify="left", title=f"get another class, n = {made.cells[0].fooled.n}")
     for name in ("perturbation", "network"):
         table.add_column(name, overflow="fold")
-    for name in ("fooled", "95 %", "by noise"):
+    costs = any(cell.cost is not None for cell in made.cells)
+    for name in ("fooled", "95 %", "by noise", *(["cost"] if costs else [])):
         table.add_column(name, justify="right", no_wrap=True)
     names = _names(made)
     for cell in made.cells:
         rate = cell.fooled
         name = terminal.line_of(cell.perturbation + (" (resampled)" if cell.resampled else ""))
         figures = f"{rate.value:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{cell.noise.value:.1%}"
-        table.add_row(name, terminal.line_of(_seen_by(cell, names)), *figures)
+        cost = "" if cell.cost is None else f"{cell.cost.value:.1%}"
+        table.add_row(name, terminal.line_of(_seen_by(cell, names)), *figures, *([cost] if costs else []))
     console.print(table)
+    if costs:
+        terminal.tell("cost: get another class by the channel or the defence alone, without a perturbation")
     for line in made.said:
         terminal.tell(line)

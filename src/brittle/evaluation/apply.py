@@ -1,7 +1,7 @@
 """`apply`: what universal perturbations of whatever origin do to any networks."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,16 +9,20 @@ from typing import Any, cast
 import torch
 
 from brittle.arguments import checked
+from brittle.defences import Defence
 from brittle.errors import InputError
-from brittle.evaluation.channelled import channel_of
+from brittle.evaluation.channelled import channel_of, spelled_channel
+from brittle.evaluation.defended import defence_of, spelled_defence
 from brittle.evaluation.foreign import Values, read_perturbation
 from brittle.evaluation.progress import NullProgress, Progress
-from brittle.evaluation.subject import open_subject
+from brittle.evaluation.subject import OpenedSubject, made_ready, open_subject
 from brittle.evaluation.universal_result import random_like
 from brittle.evaluation.universal_split import Split
-from brittle.metrics import Estimate, fooling_rate
+from brittle.metrics import Estimate, proportion
+from brittle.physical import Channel
 from brittle.plugins.own_code import telling_of_own_code
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec
+from brittle.specs import Asked, ChannelLike, DataLike, DataSpec, DefenceLike, Effort, ModelLike, ModelSpec
+from brittle.types import Labels, Mask
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
 
@@ -34,10 +38,11 @@ class AppliedCell:
         perturbation: name of its file or folder; the whole path where several have the same name; of a file that holds
             several, the seed or the number of all but the first beside it.
         network: as the user wrote it, with its number where several are called the same.
-        channel: what images went through before the network saw them; nothing where it is empty.
+        channel: what images went through before the network saw them, a channel or a defence; nothing where empty.
         fooled: fraction of the images that get another class.
-        noise: the same by uniform noise of the perturbation's norm.
+        noise: the same by uniform noise of the perturbation's norm; for any of several, by as many draws.
         resampled: whether it had another height and width than the network's images.
+        cost: fraction of the images that channel or defence alone bring to another class; None without one.
     """
 
     perturbation: str
@@ -46,6 +51,7 @@ class AppliedCell:
     fooled: Estimate
     noise: Estimate
     resampled: bool
+    cost: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +73,14 @@ class Applied:
 
 @checked
 @telling_of_own_code()
-def apply(
+def apply(  # noqa: PLR0913  # each of these is a question of its own
     perturbations: Sequence[Path | str],
     models: Sequence[ModelLike | ModelSpec],
     data: DataLike | DataSpec,
     *,
-    channels: Sequence[str] = (),
+    channels: Sequence[ChannelLike] = (),
+    defences: Sequence[DefenceLike] = (),
+    defence_data: DataLike | None = None,
     values: Values = "auto",
     effort: Effort | None = None,
     watch: Progress | None = None,
@@ -80,8 +88,9 @@ def apply(
 ) -> Applied:
     """Add stored universal perturbations to images, and say how many of these get another class from each network.
 
-    No label is used. Where a perturbation has another height and width than a network's images, it is resampled. Of
-    images that a perturbation was made from, more are fooled than of others: give images that it has not seen.
+    No label is used. Of a file that holds several, each is shown, and how many images are fooled by any of them. Where
+    a perturbation has another height and width than a network's images, it is resampled. Of images that a perturbation
+    was made from, more are fooled than of others: give images that it has not seen.
 
     Args:
         perturbations: folders or files of `brittle universal`; or `.npy`, `.safetensors` and `.png` of others.
@@ -89,6 +98,8 @@ def apply(
         data: images likewise, or a `DataSpec`.
         channels: what images go through, with and without a perturbation, before the networks see them, such as "jpeg";
             each in turn, after nothing.
+        defences: what stands around the networks, likewise, such as "subspace:count=50".
+        defence_data: clean training images for defences that need some.
         values: what the numbers are units of: images from 0 to "1" or from 0 to "255"; see `read_perturbation` for
             "auto".
         effort: batch (64 by default), seed (of the noise) and device.
@@ -112,63 +123,103 @@ def apply(
     if not perturbations or not models:
         raise InputError("there is nothing to apply; give at least one perturbation and one network")
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
+    nothing += ("defence", "naive")
     every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models]
     names = [Path(path).resolve().name for path in perturbations]
     names = names if len({*names}) == len(names) else [str(path) for path in perturbations]
     files = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
-    read = [(called, one, how) for name, found, how in files for called, one in _each(name, found)]
+    read = [_each(name, found) for name, found, _ in files]
     said = {f"{name}: {how}": None for name, _, how in files}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
-    between, called = [channel_of(channel) for channel in channels], Counter[str]()
+    between, around, called = [*map(channel_of, channels)], [*map(defence_of, defences)], Counter[str]()
     for asked in every:
         plain = open_subject(asked.model, asked.data, device=asked.effort.device)
         images = Split.of(plain, 0, asked.effort.batch or BATCH, 0).training
         if not cells:
-            watch.begin(len(models) * (1 + len(channels)) * (1 + 2 * len(read)) * len(images), 0)
+            passes = 1 + 2 * sum(map(len, read))
+            watch.begin(len(models) * (1 + len(between) + len(around)) * passes * len(images), 0)
         spec = plain.network.spec
         called[spec] += 1
         name = spec if called[spec] == 1 else f"{spec} ({called[spec]})"
-        behind = [("", plain), *zip(channels, map(plain.through, between), strict=True)]
-        for channel, subject in behind:
+        for behind, subject in _behind(plain, between, around, defence_data):
             said |= dict.fromkeys([*subject.said(), *subject.left_out()])
             seen = replace(images, classifier=subject.classifier)
-            cells += _cells(_Seen(name, channel, seen), read, asked.effort.seed or 0, watch)
-    order = {name: number for number, (name, _, _) in enumerate(read)}
+            cells += _cells(_Seen(name, behind, seen, images.clean), read, asked.effort.seed or 0, watch)
+    order = {name: number for number, name in enumerate(dict.fromkeys(cell.perturbation for cell in cells))}
     return Applied(tuple(sorted(cells, key=lambda cell: order[cell.perturbation])), tuple(said))
+
+
+def _behind(
+    plain: OpenedSubject, channels: Sequence[Channel], defences: Sequence[Defence], defence_data: DataLike | None
+) -> Iterator[tuple[str, OpenedSubject]]:
+    """Yield a network as it is, and behind each channel and defence, with how that is written."""
+    yield "", plain
+    for channel in channels:
+        yield spelled_channel(channel), plain.through(channel)
+    for defence in defences:
+        ready = made_ready(defence, plain.classifier, plain.source, defence_data)
+        protected = ready.protect(plain.classifier)
+        if protected.rejects:
+            raise InputError(
+                f"{ready.title} refuses images, and perturbations are not judged by refusals; leave it out"
+            )
+        yield spelled_defence(ready), replace(plain, classifier=protected)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A network as it is met: its name, what lies before it, and its images."""
+    """A network as it is met: its name, what lies before it, its images, and their classes with nothing before it."""
 
     network: str
-    channel: str
+    behind: str
     images: ImageSet
+    plainly: Labels
 
 
 def _cells(
     seen: _Seen,
-    read: Sequence[tuple[str, Perturbation, str]],
+    read: Sequence[Sequence[tuple[str, Perturbation]]],
     seed: int,
     watch: Progress,
 ) -> list[AppliedCell]:
     """Show all perturbations, and noise like each, to one network."""
     made, network, images = list[AppliedCell](), seen.network, seen.images
-    channels, height, width = images.shape
-    clean, span = images.clean.numpy(), images.classifier.bounds.span
+    cost = _rate(images.clean != seen.plainly) if seen.behind else None
     watch.advance(network, len(images))
-    for name, perturbation, _ in read:
-        if perturbation.tensor.shape[0] != channels:
-            raise InputError(
-                f"{name} has {perturbation.tensor.shape[0]} channels and the images of {network} have "
-                f"{channels}; it can only be added to images of its own kind"
-            )
-        fitted = perturbation.resampled(height, width)
-        changes = (fitted.tensor, random_like(_of_its_size(fitted), seed))
-        fooled, noise = (fooling_rate(clean, images.predictions(change * span).numpy()) for change in changes)
-        made.append(AppliedCell(name, network, seen.channel, fooled, noise, fitted is not perturbation))
-        watch.advance(network, 2 * len(images))
+    for each in read:
+        by, by_noise, resampled = list[Mask](), list[Mask](), False
+        for number, (name, perturbation) in enumerate(each):
+            fitted = _fitted(name, perturbation, images, network)
+            resampled = fitted is not perturbation
+            changes = fitted.tensor, random_like(_of_its_size(fitted), seed + number)
+            fooled, noise = (images.fooled(change * images.classifier.bounds.span) for change in changes)
+            made.append(AppliedCell(name, network, seen.behind, _rate(fooled), _rate(noise), resampled, cost))
+            by, by_noise = [*by, fooled], [*by_noise, noise]
+            watch.advance(network, 2 * len(images))
+        if len(each) > 1:
+            any_, any_noise = (_rate(torch.stack(hits).any(0)) for hits in (by, by_noise))
+            name = f"{each[0][0]} (any of {len(each)})"
+            made.append(AppliedCell(name, network, seen.behind, any_, any_noise, resampled, cost))
     return made
+
+
+def _fitted(name: str, perturbation: Perturbation, images: ImageSet, network: str) -> Perturbation:
+    """Return it in the size of the images.
+
+    Raises:
+        InputError: another number of channels.
+    """
+    channels, height, width = images.shape
+    if perturbation.tensor.shape[0] != channels:
+        raise InputError(
+            f"{name} has {perturbation.tensor.shape[0]} channels and the images of {network} have "
+            f"{channels}; it can only be added to images of its own kind"
+        )
+    return perturbation.resampled(height, width)
+
+
+def _rate(hits: Mask) -> Estimate:
+    return proportion(int(hits.sum()), len(hits))
 
 
 def _each(name: str, found: Perturbation) -> list[tuple[str, Perturbation]]:

@@ -22,7 +22,7 @@ from brittle.evaluation.defended import Defended, defence_of
 from brittle.models import Network, digest_of, open_network
 from brittle.physical import Channel
 from brittle.runs.manifest_info import said_of_images
-from brittle.specs import DataSpec, ModelSpec
+from brittle.specs import DataLike, DataSpec, ModelSpec
 from brittle.words import plural
 
 LISTED = 5
@@ -107,15 +107,23 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None)
     compare_with_origin(network, source)
     if defence is None:
         return OpenedSubject(network, _behind(channel, classifier), source, None, channel)
-    clean = None
-    if model.defence_data is not None:
-        clean = clean_images(open_images(DataSpec(model.defence_data), source.fit), defence)
-    defended = Defended.of(defence, classifier, clean, naive=model.naive)
+    ready = made_ready(defence, classifier, source, model.defence_data)
+    defended = Defended.of(ready, classifier, None, naive=model.naive)
     return OpenedSubject(network, _behind(channel, defended.classifier), source, defended, channel)
 
 
 def _behind(channel: Channel | None, classifier: Classifier) -> Classifier:
     return classifier if channel is None else channel.before(classifier)
+
+
+def made_ready(defence: Defence, classifier: Classifier, source: Source, data: DataLike | None) -> Defence:
+    """Return a defence made ready for a network, unless it is ready, with clean images brought to a source's size.
+
+    Raises:
+        InputError: it needs clean images that are not given, or does not fit.
+    """
+    clean = None if data is None else clean_images(open_images(DataSpec(data), source.fit), defence)
+    return defence if defence.ready else defence.prepare(classifier, clean)
 
 
 def clean_images(source: Source, defence: Defence, *, start: int = 0) -> Tensor | None:

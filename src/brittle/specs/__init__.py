@@ -5,13 +5,24 @@ or single fields of them by the names that the command line has.
 """
 
 from brittle.specs.asked import Asked
-from brittle.specs.groups import DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.specs.groups import (
+    ChannelLike,
+    DataLike,
+    DataSpec,
+    DefenceLike,
+    Effort,
+    ModelLike,
+    ModelSpec,
+    Question,
+)
 from brittle.specs.option import Option, names_of, option_of
 
 __all__ = [
     "Asked",
+    "ChannelLike",
     "DataLike",
     "DataSpec",
+    "DefenceLike",
     "Effort",
     "ModelLike",
     "ModelSpec",
