@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from brittle.attacks.memetic_ascent import MemeticAscent
     from brittle.attacks.noise import RandomDirection, RandomNoise
     from brittle.attacks.one_pixel import OnePixel
+    from brittle.attacks.patch_ascent import PatchAscent
     from brittle.attacks.pdpgd import PDPGD
     from brittle.attacks.pgd import PGD
     from brittle.attacks.rotation_translation import RotationTranslation
@@ -80,7 +81,7 @@ if TYPE_CHECKING:
     from brittle.models.open import open_network
     from brittle.report.write import write_report
     from brittle.studies.bench.run import run_study
-    from brittle.threats import ColourShift, Flow, Lp, Pixels, Threat
+    from brittle.threats import ColourShift, Flow, Frame, Lp, Patch, Pixels, Threat
     from brittle.universal.activation_ascent import ActivationAscent
     from brittle.universal.ascent import UniversalAscent
     from brittle.universal.fast_feature_fool import FastFeatureFool
@@ -118,6 +119,7 @@ _NAMES = {
     "brittle.attacks.memetic_ascent": "MemeticAscent",
     "brittle.attacks.noise": "RandomDirection RandomNoise",
     "brittle.attacks.one_pixel": "OnePixel",
+    "brittle.attacks.patch_ascent": "PatchAscent",
     "brittle.attacks.pdpgd": "PDPGD",
     "brittle.attacks.pgd": "PGD",
     "brittle.attacks.rotation_translation": "RotationTranslation",
@@ -144,7 +146,7 @@ _NAMES = {
     "brittle.dense.pixel_descent": "PixelDescent",
     "brittle.dense.result": "DenseResult",
     "brittle.dense.run": "run_dense",
-    "brittle.threats": "ColourShift Flow Lp Pixels Threat",
+    "brittle.threats": "ColourShift Flow Frame Lp Patch Pixels Threat",
     "brittle.data.open": "open_source",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",
@@ -227,6 +229,7 @@ __all__ = [
     "FastFeatureFool",
     "Flow",
     "ForwardFailed",
+    "Frame",
     "Goal",
     "HopSkipJump",
     "ImageSet",
@@ -245,6 +248,8 @@ __all__ = [
     "OracleError",
     "OverLimit",
     "OwnCodeFailed",
+    "Patch",
+    "PatchAscent",
     "Perturbation",
     "PixelDescent",
     "Pixels",

@@ -76,6 +76,7 @@ ATTACKS: "Registry[type[Attack]]" = Registry(
         "nes": "brittle.attacks.estimated_ascent:NES",
         "noise": "brittle.attacks.noise:RandomNoise",
         "one-pixel": "brittle.attacks.one_pixel:OnePixel",
+        "patch-ascent": "brittle.attacks.patch_ascent:PatchAscent",
         "pdpgd": "brittle.attacks.pdpgd:PDPGD",
         "pgd": "brittle.attacks.pgd:PGD",
         "random-direction": "brittle.attacks.noise:RandomDirection",

@@ -52,7 +52,8 @@ def say(*parts: Part) -> None:
 
 def show_universal(made: Universal) -> None:
     """Print what a universal perturbation does, and where it lies."""
-    size = f"{made.perturbation.threat.name} {made.perturbation.size:.4g}"
+    threat = made.perturbation.threat
+    size = f"{threat.name} {made.perturbation.size:.4g} {threat.unit}".rstrip()
     say(f"perturbation     {made.path}  ({size})")
     say(f"rows             {made.rows}")
     console.print(f"fooled, training {percent(made.training)}")

@@ -50,6 +50,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "SupportDescent": {
         "steps": ONE_UP, "runs": or_none(ONE_UP), "spread": FRACTION, "momentum": SHARE_BELOW_1, "smoothing": FROM_0,
     },
+    "PatchAscent": {"steps": ONE_UP, "restarts": ONE_UP, "step_size": FROM_0, "momentum": SHARE_BELOW_1},
     "RandomNoise": {"draws": ONE_UP},
     "RandomDirection": {"directions": ONE_UP, "doublings": NONE_UP, "bisections": NONE_UP},
     "JSMA": {"theta": ((1e-3, -1e-3, 1.0, -1.0), (0.0, 0.9e-3, -0.9e-3, 1.001, -1.001)), "fraction": SHARE_ABOVE_0},

@@ -43,7 +43,11 @@ DEFAULTS = {
     "SupportDescent": (
         ("l0", "pixels"), {"steps": 100, "runs": None, "spread": 0.5, "momentum": 0.95, "smoothing": 0.2},
     ),
-    "RandomNoise": ((*EVERY, "pixels", "flow"), {"draws": 100}),
+    "PatchAscent": (
+        ("patch", "frame"),
+        {"steps": 40, "restarts": 3, "step_size": 0.3, "momentum": 0.9, "loss": "margin", "random_place": False},
+    ),
+    "RandomNoise": ((*EVERY, "pixels", "flow", "patch", "frame"), {"draws": 100}),
     "RandomDirection": (THREE, {"directions": 10, "doublings": 8, "bisections": 10}),
     "JSMA": (("l0",), {"theta": 1.0, "fraction": 0.145, "pairs": True, "on": "probabilities", "aim": "label"}),
     "OnePixel": (

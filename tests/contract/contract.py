@@ -192,7 +192,7 @@ def permutes_with_the_images(case: Case) -> None:
 
 
 def scales_with_the_bounds(case: Case) -> None:
-    unitless = case.threat.name in ("l0", "pixels", "flow")  # such sizes are not in the units of the values
+    unitless = case.threat.counts or case.threat.name == "flow"  # such sizes are not in the units of the values
     wide = case.threat if unitless else Lp(case.threat.p, case.threat.radius * 255)
     large = attacked(replace(case, threat=wide), convolutional(scale=255.0), middle(span=255.0))
     torch.testing.assert_close(large.adversarial / 255, plain(case).adversarial, atol=1e-6, rtol=0)

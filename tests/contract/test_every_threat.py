@@ -14,7 +14,7 @@ from brittle.errors import InputError, UnsupportedThreat
 from brittle.threats import THREATS, described, parse_threat
 from brittle.tolerance import TOLERANCE
 
-RADII = {"l0": 3.0, "l1": 1.0, "l2": 0.4, "pixels": 2.0, "flow": 0.8}
+RADII = {"l0": 3.0, "l1": 1.0, "l2": 0.4, "pixels": 2.0, "flow": 0.8, "patch": 2.0, "frame": 1.0}
 """A radius that images of 3 x 4 leave room for; 0.1 for others."""
 BOX = Bounds()
 

@@ -14,7 +14,7 @@ from cases import CASES
 from torch import Tensor, nn
 
 import brittle
-from brittle import Attack, Classifier, Flow, LeastLikely, Lp, Pixels, Targeted, Threat, Untargeted, run
+from brittle import Attack, Classifier, Flow, Frame, LeastLikely, Lp, Patch, Pixels, Targeted, Threat, Untargeted, run
 from brittle.core.quantize import QuantizationGrid
 
 FILE = Path(__file__).with_name("figures.txt")
@@ -155,6 +155,8 @@ def longer() -> list[tuple[str, Attack, Threat, Options]]:
             free["linf"],
             {"of": FEW},
         ),
+        (brittle.PatchAscent(steps=12), Patch(3), {}),
+        (brittle.PatchAscent(steps=12, restarts=1, loss="cross_entropy"), Frame(1), {}),
         (brittle.OnePixel(population=20, generations=10, stop="success"), Pixels(3), {}),
         (brittle.Square(queries=60), LINF, {}),
         (brittle.Square(queries=60, fraction=0.3, rescaled=False), L2, {}),

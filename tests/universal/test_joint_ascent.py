@@ -141,9 +141,9 @@ def test_outputs_that_a_change_pushes_into_0_to_1_are_no_probabilities():
     some = ImageSet(Classifier(Single(), binary=True), images.contiguous())
     assert len(some.clean.unique()) == 2
     middle = 0.5 + 0.005 * torch.linspace(-1, 1, 30)[:, None, None, None].expand(30, 1, 4, 4)
-    assert some.logits(middle, torch.zeros(1, 4, 4)).shape == (30, 2)
+    assert some.logits(middle, torch.zeros(1, 4, 4), torch.arange(30)).shape == (30, 2)
     with pytest.raises(ModelError, match="probabilit"):
-        some.logits(middle, None)
+        some.logits(middle, None, torch.arange(30))
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path):

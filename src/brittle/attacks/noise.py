@@ -29,7 +29,7 @@ class RandomNoise(Attack):
         100
     """
 
-    threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels", "flow")
+    threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels", "flow", "patch", "frame")
     generic: ClassVar[bool] = True
     gradients: ClassVar[bool] = False
     needs_radius: ClassVar[bool] = True

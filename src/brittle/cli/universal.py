@@ -21,7 +21,8 @@ def universal(
     question: Annotated[
         Question,
         Fields(
-            without=("target", "quantization", "confidence"), differ={"norm": {"help": "linf, the default, l2 or l1."}}
+            without=("target", "quantization", "confidence"),
+            differ={"norm": {"help": "linf, the default, l2, l1, patch or frame."}},
         ),
     ],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],

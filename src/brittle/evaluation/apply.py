@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 
 from brittle.arguments import checked
+from brittle.base.bounds import Bounds
 from brittle.defences import Defence
 from brittle.errors import InputError
 from brittle.evaluation.channelled import channel_of, spelled_channel
@@ -192,7 +193,9 @@ def _cells(
             fitted = _fitted(name, perturbation, images, network)
             resampled = fitted is not perturbation
             changes = fitted.tensor, random_like(_of_its_size(fitted), seed + number)
-            fooled, noise = (images.fooled(change * images.classifier.bounds.span) for change in changes)
+            worn, bounds = images.under(fitted.threat), images.classifier.bounds
+            both = (fitted.threat.rescaled_change(change, Bounds(), bounds) for change in changes)
+            fooled, noise = (worn.fooled(change) for change in both)
             made.append(AppliedCell(name, network, seen.behind, _rate(fooled), _rate(noise), resampled, cost))
             by, by_noise = [*by, fooled], [*by_noise, noise]
             watch.advance(network, 2 * len(images))
@@ -232,4 +235,4 @@ def _each(name: str, found: Perturbation) -> list[tuple[str, Perturbation]]:
 def _of_its_size(perturbation: Perturbation) -> Perturbation:
     """Return it with the size that it has as its radius: resampling may have changed a 2-norm."""
     size = max(perturbation.size, torch.finfo(torch.float32).tiny)
-    return replace(perturbation, threat=replace(perturbation.threat, radius=size))
+    return replace(perturbation, threat=perturbation.threat.within(size))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from brittle.base.bounds import Bounds
 from brittle.data.decode import decode
 from brittle.data.npz import read_header
 from brittle.errors import DataError, InputError, RunError, quoted
@@ -71,11 +72,12 @@ def _own(path: Path, values: Values) -> tuple[Perturbation, str]:
     lower, upper = (bounds or (0, 1)) if values == "auto" else (0, int(values))
     if (lower, upper) == (0, 1):
         return found, "made by brittle"
-    span = float(upper) - float(lower)
-    smaller = Lp(found.threat.p, float(found.threat.radius) / span)
+    before, unit, threat = Bounds(float(lower), float(upper)), Bounds(), found.threat
     said = f"made by brittle for images from {lower:g} to {upper:g}"
-    more = None if found.more is None else found.more / span
-    return replace(found, tensor=found.tensor / span, more=more, threat=smaller), said
+    tensor = threat.rescaled_change(found.tensor, before, unit)
+    more = None if found.more is None else threat.rescaled_change(found.more, before, unit)
+    within = threat.within(float(threat.radius) / before.span) if isinstance(threat, Lp) else threat
+    return replace(found, tensor=tensor, more=more, threat=within), said
 
 
 def _array(path: Path) -> Tensor:

@@ -24,6 +24,7 @@ DEFAULT_ATTACKS = (
     "fast-ensemble",
     "boundary-descent:steps=7",
     "support-descent",
+    "patch-ascent",
     "rotation-translation",
     "adef",
     "stadv:scaled=true",

@@ -33,11 +33,11 @@ from brittle.runs.result_manifests import UniversalManifest
 from brittle.runs.results import UniversalFolder
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
-from brittle.threats import Lp
+from brittle.threats import Lp, SharedThreat, parse_threat
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
 
-NORMS = ("linf", "l2", "l1")
+NORMS = ("linf", "l2", "l1", "patch", "frame")
 BATCH = 64
 """Images in one call of the network, by default."""
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
@@ -77,7 +77,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         out: the folder: `perturbation.safetensors`, `rows.parquet`, and `manifest.json` with what it was made from.
         question: the threat, linf (the default), l2 or l1, and its radius; by default 10/255 in linf and 2000/255 in
             l2, the paper's for images of 150,528 values; for others the l2 radius that changes a value as much. In l1
-            nobody has published one, and it has to be said.
+            nobody has published one, and it has to be said. Or `patch` or `frame`, with the side in pixels.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
         held_out: how many images are kept aside, to judge it on; half of them by default.
@@ -119,8 +119,9 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     beside = path.parent if path.parent.is_dir() else None
     split = Split.of(subject, held_out, batch, seed, beside, made_from=other)
     said += subject.left_out() + ([] if other is None else _said_of(other, subject))
-    threat = Lp(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
+    threat = _threat(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)
+    split = split.under(threat)
     problem = UniversalProblem(
         subject.classifier, split.training.shape, threat, split.training, seed, progress or ignore_progress
     )
@@ -154,16 +155,35 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
 def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
     """Return the radius of Moosavi-Dezfooli et al., CVPR 2017: 10/255 in linf; in l2 the same change per value.
 
+    For patches and frames that which their threats name.
+
     Example:
-        >>> usual_radius("l2", (3, 224, 224)) * 255
-        2000.0
+        >>> usual_radius("l2", (3, 224, 224)) * 255, usual_radius("patch", (3, 224, 224))
+        (2000.0, 50.0)
 
     Raises:
         InputError: the norm has none.
     """
     if norm == "l1":
         raise InputError("there is no usual radius in l1 for a perturbation of all images; say it, such as --eps 50")
+    if norm in ("patch", "frame"):
+        usual = parse_threat(norm).usual_radius(shape)
+        assert usual is not None
+        return usual[0]
     return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
+
+
+def _threat(norm: str, radius: float) -> SharedThreat:
+    """Return the threat of a name.
+
+    Raises:
+        InputError: a patch or a frame of no whole number of pixels.
+    """
+    threat = parse_threat(norm, radius)
+    assert isinstance(threat, SharedThreat)
+    if not isinstance(threat, Lp) and (radius < 1 or radius != int(radius)):
+        raise InputError(f"the radius is {radius:g}, and a {norm} is measured in whole pixels; say such as --eps 20")
+    return threat
 
 
 def _norm_and_radius(question: Question) -> tuple[str, float | None]:
@@ -228,7 +248,7 @@ def _manifest(
     subject: OpenedSubject,
     split: Split,
     origin: Provenance,
-    threat: Lp,
+    threat: SharedThreat,
     *,
     method: UniversalAttack,
     attack: str,

@@ -8,7 +8,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
 from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
@@ -124,12 +123,10 @@ def _result(folder: UniversalFolder, found: Perturbation, rates: Mapping[str, Es
 def random_like(perturbation: Perturbation, seed: int) -> Tensor:
     """Return noise as large as the perturbation may be: uniform in the box for linf, of the radius for others.
 
-    Its shape is (c, h, w).
+    Its shape is that of the perturbation; of a patch it is the content.
     """
-    threat, first = perturbation.threat, torch.zeros(1, dtype=torch.int64)
-    nothing = torch.zeros((1, *perturbation.tensor.shape))
-    drawn = threat.draw(nothing, Streams(seed, first), first, Bounds())[0]
-    return drawn if threat.name == "linf" else drawn * (float(threat.radius) / float(threat.size(nothing, drawn[None])))
+    (channels, height, width), streams = perturbation.tensor.shape, Streams(seed, torch.zeros(1, dtype=torch.int64))
+    return perturbation.threat.draw_change((channels, height, width), streams)
 
 
 def judged(

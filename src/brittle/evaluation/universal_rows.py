@@ -87,7 +87,7 @@ def outcome(  # a group of images, and what it is shown
         some = images.at(rows)
         with preserving_state(images.classifier.module):
             said = {
-                name: images.logits(some, change)
+                name: images.logits(some, change, rows)
                 for name, change in (("clean", None), ("perturbed", v), ("noise", noise))
             }
         for name, logits in said.items():
@@ -95,7 +95,7 @@ def outcome(  # a group of images, and what it is shown
             columns.setdefault(f"class_{name}", []).extend(label.tolist())
             columns.setdefault(f"confidence_{name}", []).extend(confidence.tolist())
         fooled = (said["clean"].argmax(1) != said["perturbed"].argmax(1)).tolist()
-        moved = images.classifier.bounds.clamp(some + v.to(some))
+        moved = images.worn(some, v, rows)
         for row, broken in enumerate(fooled):
             kept = broken and sum(before is not None for before, _ in pictures) < PICTURES
             pictures.append((_png(some[row], images), _png(moved[row], images)) if kept else (None, None))

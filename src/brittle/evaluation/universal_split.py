@@ -1,7 +1,7 @@
 """The images of a universal perturbation: those that it is made from, and those kept aside."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from brittle.data import Source
 from brittle.errors import InputError
 from brittle.evaluation.subject import OpenedSubject
 from brittle.maths.quantization import as_bytes
+from brittle.threats import SharedThreat
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
@@ -68,6 +69,11 @@ class Split:
         sets = [ImageSet(subject.classifier, some.images, batch) if some.names else None for some in (first, second)]
         assert sets[0] is not None
         return cls(sets[0], sets[1], (first.names, second.names), (first.index, second.index))
+
+    def under(self, threat: SharedThreat) -> "Split":
+        """Return the same images, on which perturbations are put as a threat says."""
+        held_out = None if self.held_out is None else self.held_out.under(threat)
+        return replace(self, training=self.training.under(threat), held_out=held_out)
 
     @property
     def judging(self) -> ImageSet:

@@ -45,10 +45,9 @@ def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
         for name, title in names.items()
         if all(one.get(name) is not None for one in passes)
     }
-    caption = (
-        "Once nearly all values of the perturbation are at the radius, only signs can change. The one class is that "
-        "which most images are taken for: where these are nearly all, that class is what fools them."
-    )
+    caption = "The one class is that which most images are taken for: where it is nearly all, it fools them."
+    if names["saturated"] in known:
+        caption = f"Once nearly all values of the perturbation are at the radius, only signs can change. {caption}"
     return [Curves("How it settled", caption, "pass over the images", "%", known)] if known and len(passes) > 1 else []
 
 

@@ -119,12 +119,14 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
 
 def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     """The whole page as text; the perturbations made at once are (k, c, h, w)."""
-    made, largest = header["made"], max(float(np.abs(changes).max()), 1e-12)
+    made, stuck, largest = header["made"], "threat" in header, max(float(np.abs(changes).max()), 1e-12)
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
     target = _name(made["target"], _classes(rows)) if "target" in made else ""
     curves = curves_of(made, target, kinds["seen"], kinds[last])
+    lower, upper = made.get("bounds", (0.0, 1.0)) if stuck else (-largest, largest)
+    between = (changes - lower) / (upper - lower)
     return fill(
         "universal.html",
         drawing_figures(curves),
@@ -139,9 +141,10 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         only=[_name(one, _classes(rows)) for one in made.get("only", [])],
         sides=[Estimate(**made[name]) if made.get(name) else None for name in ("fooled_of", "fooled_beside")],
         percent=percent,
-        threat=f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}",
+        threat=_within(header),
+        stuck=header.get("threat"),
         rates=[_rate(kind, kinds[kind], rows) for kind in groups],
-        pictures=[encoded(_visible(one, largest), max(1, 224 // max(one.shape[1:]))) for one in changes],
+        pictures=[encoded(_visible(one), max(1, 224 // max(one.shape[1:]))) for one in between],
         scale=0.5 / largest,
         tried=[Estimate(**one) for one in made.get("by_count", [])],
         chosen=Estimate(**made["by_choice"]) if made.get("by_choice") else None,
@@ -191,10 +194,16 @@ def _rate(kind: str, title: str, rows: pa.Table) -> Rate:
     return Rate(title, percent(rate.value), interval, percent(random.value), len(clean))
 
 
-def _visible(change: np.ndarray, largest: float) -> np.ndarray:
-    """Stretch a perturbation (c, h, w) so that a value is white or black, and lay it out as a picture."""
-    stretched = 0.5 + 0.5 * change / largest
-    shown = stretched if len(change) in (1, 3) else stretched[:1]
+def _within(header: dict[str, Any]) -> str:
+    """Say within what a perturbation was made."""
+    if "threat" in header:
+        return f"a {header['threat']} of {header['radius']:g} pixels"
+    return f"l{header['p']} up to {Units(1.0).size(header['radius'], header['p'])}"
+
+
+def _visible(values: np.ndarray) -> np.ndarray:
+    """Lay values from 0 to 1 (c, h, w) out as a picture."""
+    shown = values if len(values) in (1, 3) else values[:1]
     return shown.transpose(1, 2, 0) if len(shown) == 3 else shown[0]
 
 

@@ -2,10 +2,13 @@
 
 from brittle.threats.colour import ColourShift
 from brittle.threats.flow import Flow
+from brittle.threats.frame import Frame
 from brittle.threats.lp import Lp
 from brittle.threats.named import BUILT_IN, MEASURES, THREATS, check_named, described, parse_threat, spelled
 from brittle.threats.parametric import Parametric
+from brittle.threats.patch import Patch
 from brittle.threats.pixels import Pixels
+from brittle.threats.shared import SharedThreat
 from brittle.threats.threat import Threat
 
 __all__ = [
@@ -14,9 +17,12 @@ __all__ = [
     "THREATS",
     "ColourShift",
     "Flow",
+    "Frame",
     "Lp",
     "Parametric",
+    "Patch",
     "Pixels",
+    "SharedThreat",
     "Threat",
     "check_named",
     "described",

@@ -16,7 +16,8 @@ from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.elementary import power
 from brittle.threats.pixels import anywhere
-from brittle.threats.threat import Array, Threat
+from brittle.threats.shared import SharedThreat
+from brittle.threats.threat import Array
 from brittle.types import Images, PerImage
 
 USUAL_LINF = ((1, 28, 32, 0.3, "MNIST"), (3, 32, 64, 8 / 255, "CIFAR-10"), (3, 128, 1024, 4 / 255, "ImageNet"))
@@ -26,7 +27,7 @@ _NAMED = {"l0": 0.0, "l1": 1.0, "l2": 2.0, "linf": math.inf, "0": 0.0, "1": 1.0,
 
 
 @dataclass(frozen=True, init=False)
-class Lp(Threat):
+class Lp(SharedThreat):
     """A change measured by a p-norm over all channel values.
 
     Args:
@@ -150,3 +151,45 @@ class Lp(Threat):
     def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Measure the change to the farthest corner of the box."""
         return norms.size(torch.maximum(clean - bounds.lower, bounds.upper - clean), self.p)
+
+    @property
+    def exponent(self) -> float:
+        """The norm's own."""
+        return self.p
+
+    def change_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the images' shape."""
+        return shape
+
+    def blank_change(self, shape: tuple[int, int, int], bounds: Bounds) -> Tensor:
+        """Return nothing added."""
+        return torch.zeros(shape)
+
+    def put_on(self, images: Images, change: Tensor, bounds: Bounds, streams: Streams) -> Images:
+        """Add the change and clamp."""
+        return bounds.clamp(images + change.to(images))
+
+    def project_change(self, change: Tensor, bounds: Bounds) -> Tensor:
+        """Return the nearest change within the radius, whose values do not exceed the span.
+
+        Beyond the span a value changes no image more.
+        """
+        return norms.project(change[None], self.p, self.radius)[0].clamp(-bounds.span, bounds.span)
+
+    def change_size(self, change: Tensor) -> float:
+        """Measure the p-norm."""
+        return float(norms.size(change[None], self.p)[0])
+
+    def reach(self, bounds: Bounds) -> float:
+        """Return the radius."""
+        return float(self.radius)
+
+    def draw_change(self, shape: tuple[int, int, int], streams: Streams) -> Tensor:
+        """Draw uniformly in the box for linf, of the radius' length for others."""
+        nothing, first = torch.zeros((1, *shape)), torch.zeros(1, dtype=torch.int64)
+        drawn = self.draw(nothing, streams, first, Bounds())[0]
+        return drawn if self.p == math.inf else drawn * (float(self.radius) / float(self.size(nothing, drawn[None])))
+
+    def rescaled_change(self, change: Tensor, before: Bounds, after: Bounds) -> Tensor:
+        """Bring what is added from one span to the other."""
+        return change * (after.span / before.span)

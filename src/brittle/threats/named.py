@@ -10,7 +10,9 @@ from brittle.names import OLDER_NORMS, OWN_THREAT
 from brittle.plugins import Registry, parts_of_spec
 from brittle.threats.colour import ColourShift
 from brittle.threats.flow import Flow
+from brittle.threats.frame import Frame
 from brittle.threats.lp import Lp
+from brittle.threats.patch import Patch
 from brittle.threats.pixels import Pixels
 from brittle.threats.threat import Threat
 from brittle.words import with_article
@@ -23,14 +25,16 @@ BUILT_IN: dict[str, Callable[[float], Threat]] = {
     "pixels": Pixels,
     "flow": Flow,
     "colour": ColourShift,
+    "patch": Patch,
+    "frame": Frame,
 }
 """Brittle's own, each called with the radius."""
 THREATS: "Registry[Callable[..., Threat]]" = Registry(
     "threat", BUILT_IN, "brittle.threats", callable, "a subclass of brittle.Threat that takes its radius"
 )
 """All of them, those of packages too; called with the radius."""
-MEASURES: dict[str, Threat] = {name: made for name, make in BUILT_IN.items() if (made := make(math.inf)).on_images}
-"""Those of brittle's own by which the change of any two images can be measured."""
+MEASURES: dict[str, Threat] = {name: BUILT_IN[name](math.inf) for name in ("linf", "l2", "l1", "l0", "pixels")}
+"""Those by which every change is measured, whatever the question was."""
 
 
 def spelled(name: str) -> str:

@@ -28,6 +28,9 @@ class UniversalAscent(UniversalAttack):
     another crop, scale and mirror, without which these are fooled and the unseen ones are not. A pass over X is a
     forward and a backward pass of each image; for crops a forward pass more, of what they shall leave.
 
+    A patch (Brown et al., "Adversarial patch", 2017) is moved likewise from flat grey, half of the span in place of the
+    radius; at every step each image wears it at a new random place (expectation over transformation).
+
     Attributes:
         passes: over the images.
         batch: images for one step; fewer where there are fewer.
@@ -50,7 +53,7 @@ class UniversalAscent(UniversalAttack):
         3
     """
 
-    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf", "patch", "frame")
     passes: int = 10
     batch: int = 10
     step: float | None = None
@@ -96,7 +99,7 @@ class UniversalAscent(UniversalAttack):
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin with faint noise."""
         zeros = problem.zeros()
-        noise = torch.rand(problem.shape, generator=problem.generator(-1)).to(zeros)
+        noise = torch.rand(zeros.shape, generator=problem.generator(-1)).to(zeros)
         images = problem.given()
         aimless = self.target is None and not are_cropped(images, self.crops)
         looks = len(images.clean_logits) if aimless else 0
@@ -115,10 +118,10 @@ class UniversalAscent(UniversalAttack):
         for index, rows in enumerate(parts):
             some, clean, asked = views(images, rows, self.crops, self.scale, generator, clean=self.target is None)
             done = (number + index / len(parts)) / self.passes
-            length = falling(first * problem.radius, done)
-            pull = Pull(problem, some, clean, aim)
+            length = falling(first * problem.reach, done)
+            pull = Pull(problem, some, clean, aim, generator)
             if self.large:
-                gradient, looks = pull.aggregated(v, self.batch, self.rounds, length, generator)
+                gradient, looks = pull.aggregated(v, self.batch, self.rounds, length)
             else:
                 gradient, looks = pull.gradient(v), len(rows)
             v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)

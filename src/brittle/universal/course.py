@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from brittle.base.seeds import Streams
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers, stated
@@ -44,8 +45,10 @@ def identity_of(method: object, problem: UniversalProblem, given: str) -> str:
 def answers_of(problem: UniversalProblem, perturbation: Tensor) -> Tensor:
     """What the network says of a few images of X (without X: of none), as they are and with a perturbation."""
     classifier, some = problem.classifier, torch.arange(KEPT_IMAGES)
-    clean = problem.zeros()[None] if problem.images is None else problem.images.at(some[: len(problem.images)])
-    moved = classifier.bounds.clamp(clean + perturbation.to(clean))
+    blank = torch.zeros((1, *problem.shape)).to(classifier.device, classifier.dtype)
+    clean = blank if problem.images is None else problem.images.at(some[: len(problem.images)])
+    streams = Streams(problem.seed, torch.arange(len(clean), device=clean.device))
+    moved = problem.threat.put_on(clean, perturbation.to(clean), classifier.bounds, streams)
     with preserving_state(classifier.module, problem.seed), torch.no_grad():
         said = cast(object, classifier.logits(torch.cat([clean, moved])))
     return kept_answers(said) if isinstance(said, Tensor) and len(said) == 2 * len(clean) else clean.new_zeros((0, 1))

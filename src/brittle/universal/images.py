@@ -1,20 +1,27 @@
 """A set of images that many passes go over, and what the network says of them with a perturbation added."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from brittle.arguments import Count, check_fields
+from brittle.base.seeds import Streams
 from brittle.base.stored import StoredImages
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
 from brittle.errors import InputError, ModelError
+from brittle.threats import Lp, SharedThreat
 from brittle.types import Images, Labels, Logits, Mask
 from brittle.universal.only_classes import OnlyClasses
+
+ADDED = Lp("inf")
+"""How a perturbation of any norm is put on an image: it is added."""
+PLACES = 0
+"""Seed of the places at which images wear a patch where it is judged."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,7 @@ class ImageSet:
         images: (n, c, h, w), floats within the bounds or uint8, on any device, or in a file; brought to the network
             batch by batch.
         batch: most images in one forward pass.
+        threat: how a perturbation is put on an image: added, or, under `Patch` and `Frame`, in place of a part of it.
 
     Raises:
         InputError: no images, or of another shape.
@@ -40,6 +48,7 @@ class ImageSet:
     classifier: Classifier
     images: Tensor | StoredImages
     batch: Count = 64
+    threat: SharedThreat = ADDED
 
     def __post_init__(self):
         check_fields(self)
@@ -77,7 +86,7 @@ class ImageSet:
     def classes(self) -> int:
         """How many classes the network knows."""
         with preserving_state(self.classifier.module), torch.no_grad():
-            return self.logits(self.at(torch.arange(1)), None).shape[1]
+            return self.classifier.checked(self.at(torch.arange(1))).shape[1]
 
     @cached_property
     def clean_logits(self) -> StoredImages:
@@ -90,7 +99,7 @@ class ImageSet:
 
         def parts() -> Iterator[Logits]:
             for rows in self.batches():
-                logits = self.logits(self.at(rows), None)
+                logits = self.classifier.checked(self.at(rows))
                 labels.append(logits.argmax(1).cpu())
                 yield logits.float().cpu()
 
@@ -107,18 +116,39 @@ class ImageSet:
             ModelError: outputs that are not logits.
         """
         with preserving_state(self.classifier.module):
-            parts = [self.logits(self.at(rows), perturbation).argmax(1).cpu() for rows in self.batches()]
+            parts = [self.logits(self.at(rows), perturbation, rows).argmax(1).cpu() for rows in self.batches()]
         return torch.cat(parts)
 
-    def logits(self, images: Images, perturbation: Tensor | None) -> Logits:
-        """Return the logits of images with the perturbation added and clamped; of clean ones they are looked at.
+    def under(self, threat: SharedThreat) -> "ImageSet":
+        """Return the same images with perturbations put on as a threat says; what is known of the clean ones stays."""
+        if threat == self.threat or (isinstance(threat, Lp) and isinstance(self.threat, Lp)):
+            return self
+        other = replace(self, threat=threat)
+        vars(other).update(
+            {name: vars(self)[name] for name in ("clean", "classes", "clean_logits") if name in vars(self)}
+        )
+        return other
+
+    def worn(self, images: Images, perturbation: Tensor, rows: Tensor) -> Images:
+        """Return images with the perturbation: added and clamped, or at each one's own place.
+
+        Args:
+            images: as `at` returns them.
+            perturbation: of the shape that the threat tells.
+            rows: their positions in the set, which determine the places.
+        """
+        streams = Streams(PLACES, rows.to(images.device))
+        return self.threat.put_on(images, perturbation.to(images), self.classifier.bounds, streams)
+
+    def logits(self, images: Images, perturbation: Tensor | None, rows: Tensor) -> Logits:
+        """Return the logits of images (see `worn`) with the perturbation; of clean ones they are looked at.
 
         Raises:
             ModelError: outputs that are not logits, or NaN.
         """
         if perturbation is None:
             return self.classifier.checked(images)
-        moved = self.classifier.logits(self.classifier.bounds.clamp(images + perturbation.to(images)))
+        moved = self.classifier.logits(self.worn(images, perturbation, rows))
         if bool(moved.isnan().any()):
             raise ModelError("the network says NaN of images with the perturbation, and not of them as they are")
         return moved

@@ -45,7 +45,7 @@ class JointAscent(UniversalAttack):
     """
 
     keeps_best: ClassVar[bool] = False
-    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf", "patch", "frame")
     count: Count = 5
     passes: Count = 12
     warm: CountOrNone = 2
@@ -77,7 +77,8 @@ class JointAscent(UniversalAttack):
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin each with other faint noise, and draw a perturbation for each image."""
         generator, images = problem.generator(-1), problem.given()
-        noise = torch.rand((self.count, *problem.shape), generator=generator).to(problem.zeros())
+        zeros = problem.zeros()
+        noise = torch.rand((self.count, *zeros.shape), generator=generator).to(zeros)
         every = torch.stack([faint(problem, one) for one in noise])
         owners = torch.randperm(len(images), generator=generator) % self.count
         return _state(every, torch.zeros_like(every), owners, len(images.clean_logits), 0)
@@ -94,9 +95,9 @@ class JointAscent(UniversalAttack):
         steps = _shares(owners, self.count, self.batch, generator)
         first = first_length(self.step, self.passes * len(steps) / self.count)
         for index, (owner, rows) in enumerate(steps):
-            length = falling(first * problem.radius, (number + index / len(steps)) / self.passes)
+            length = falling(first * problem.reach, (number + index / len(steps)) / self.passes)
             some, clean, asked = views(images, rows, self.crops, self.scale, generator)
-            pull = Pull(problem, some, clean, aim)
+            pull = Pull(problem, some, clean, aim, generator)
             gradient, v, velocity = pull.gradient(perturbations[owner]), perturbations[owner], velocities[owner]
             perturbations[owner], velocities[owner] = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + asked + len(rows), backward + len(rows)
@@ -135,7 +136,9 @@ def _state(every: Tensor, velocities: Tensor, owners: Tensor, forward: int, back
 @torch.no_grad()
 def _objectives(images: ImageSet, v: Tensor, aim: Aim) -> Tensor:
     """What the objective is of each image with a perturbation, (n,)."""
-    parts = [aim(images.logits(images.at(rows), v), images.clean_logits[rows].to(v)).cpu() for rows in images.batches()]
+    parts = [
+        aim(images.logits(images.at(rows), v, rows), images.clean_logits[rows].to(v)).cpu() for rows in images.batches()
+    ]
     return torch.cat(parts)
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save
@@ -13,14 +14,14 @@ from torch.nn import functional
 
 from brittle.arguments import Count, check_fields, checked, seen
 from brittle.base.bounds import Bounds
+from brittle.base.seeds import Streams
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
-from brittle.maths import norms
 from brittle.names import stored_within
 from brittle.reading import open_tensors, own_header
 from brittle.runs.checkpoint import checksum
 from brittle.runs.kinds import PERTURBATION_FILE
-from brittle.threats import Lp
+from brittle.threats import Lp, SharedThreat, parse_threat
 from brittle.types import Images
 
 FORMAT = 1
@@ -32,8 +33,9 @@ class Perturbation:
     """A universal perturbation.
 
     Attributes:
-        tensor: (c, h, w), in the units of the images.
-        threat: the norm and the radius that it was made within.
+        tensor: (c, h, w), in the units of the images: what is added; or, of a patch (c, side, side) and a frame, what
+            they show.
+        threat: the norm and the radius that it was made within; or `Patch` or `Frame`.
         made: how it was made, as JSON can hold it: method, network, images, seed, fooling rate after every pass.
         more: perturbations made beside it, (m, c, h, w), in the order of `made`: by other seeds, or to fool the images
             that it leaves; None for none.
@@ -48,7 +50,7 @@ class Perturbation:
     """
 
     tensor: Tensor
-    threat: Lp
+    threat: SharedThreat
     made: Mapping[str, object] = field(default_factory=dict[str, object])
     more: Tensor | None = None
 
@@ -70,13 +72,18 @@ class Perturbation:
 
     @property
     def size(self) -> float:
-        """Its size by the threat's norm."""
-        return float(norms.size(self.tensor[None], self.threat.p)[0])
+        """Its size as the threat measures it."""
+        return self.threat.change_size(self.tensor)
 
     @property
     def id(self) -> str:
         """The sha256 of tensor, norm and radius, by which a file is seen to be whole."""
-        return checksum({"p": self.threat.name[1:], "radius": float(self.threat.radius)}, self._tensors())
+        return checksum(self._within(), self._tensors())
+
+    def _within(self) -> dict[str, object]:
+        """How a file says norm and radius."""
+        norm = {"p": self.threat.name[1:]} if isinstance(self.threat, Lp) else {"threat": self.threat.name}
+        return {**norm, "radius": float(self.threat.radius)}
 
     def _tensors(self) -> dict[str, Tensor]:
         """What the file holds, by name."""
@@ -84,12 +91,13 @@ class Perturbation:
         return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
     @checked
-    def apply(self, images: Tensor, bounds: Bounds | None = None) -> Images:
-        """Add it to images and clamp them to the bounds.
+    def apply(self, images: Tensor, bounds: Bounds | None = None, *, seed: int = 0) -> Images:
+        """Add it to images and clamp them to the bounds; a patch is put at a random place of each.
 
         Args:
             images: (n, c, h, w) floats; where they have another height or width, the perturbation is resampled first.
             bounds: of the images; 0..1 by default.
+            seed: of the places.
 
         Raises:
             InputError: another number of channels.
@@ -102,23 +110,28 @@ class Perturbation:
                 "it can only be added to images of its own kind"
             )
         change = self.resampled(images.shape[2], images.shape[3]).tensor
-        return (bounds or Bounds()).clamp(images + change.to(images.device, images.dtype))
+        streams = Streams(seed, torch.arange(len(images), device=images.device))
+        return self.threat.put_on(images, change.to(images), bounds or Bounds(), streams)
 
     @checked
     def resampled(self, height: Count, width: Count) -> "Perturbation":
-        """Return it at another size in pixels, bilinearly; `made` says that it was.
+        """Return it for images of another size in pixels, bilinearly; `made` says that it was.
 
         Its largest value does not grow thereby; its 2-norm changes with the number of pixels and is not put back, so
-        that the change of a pixel is as strong as before.
+        that the change of a pixel is as strong as before. A patch and a frame stay the same fraction of the image.
         """
-        before = tuple(self.tensor.shape[1:])
-        if before == (height, width):
+        image = cast("list[int]", self.made.get("image", list(self.tensor.shape[1:])))
+        if tuple(image) == (height, width):
             return self
-        shrinks = height < before[0] or width < before[1]
+        threat = self.threat
+        if not isinstance(threat, Lp):
+            threat = threat.within(float(max(1, round(float(threat.radius) * min(height, width) / min(image)))))
+        sides = threat.change_shape((self.tensor.shape[0], height, width))[1:]
+        shrinks = any(after < before for after, before in zip(sides, self.tensor.shape[1:], strict=True))
         every = torch.stack([one.tensor for one in self.every])
-        moved = functional.interpolate(every, (height, width), mode="bilinear", align_corners=False, antialias=shrinks)
-        more = None if self.more is None else moved[1:]
-        return replace(self, tensor=moved[0], made={**self.made, "resampled_from": list(before)}, more=more)
+        moved = functional.interpolate(every, sides, mode="bilinear", align_corners=False, antialias=shrinks)
+        made = {**self.made, "resampled_from": image, "image": [height, width]}
+        return replace(self, tensor=moved[0], threat=threat, made=made, more=None if self.more is None else moved[1:])
 
     def _kept(self) -> "Perturbation":
         """Return it if it is no larger than its own radius; resampling may change a 2-norm.
@@ -126,7 +139,7 @@ class Perturbation:
         Raises:
             ValueError: it is larger.
         """
-        resampled = "resampled_from" in self.made and not math.isinf(self.threat.p)
+        resampled = "resampled_from" in self.made and not math.isinf(self.threat.exponent)
         largest = max(one.size for one in self.every)
         if not resampled and not bool(self.threat.allows(torch.tensor(largest, dtype=torch.float64))):
             raise ValueError(f"it has the size {largest:.6g}, more than its radius {self.threat.radius:.6g}")
@@ -142,8 +155,7 @@ class Perturbation:
         header = {
             "format": FORMAT,
             "id": self.id,
-            "p": self.threat.name[1:],
-            "radius": float(self.threat.radius),
+            **self._within(),
             "made": stored_within(self.made),
         }
         write_atomically(Path(path), save(self._tensors(), {"brittle": json.dumps(header, sort_keys=True)}))
@@ -173,7 +185,7 @@ class Perturbation:
                 more = file.get_tensor("more") if "more" in file.keys() else None  # noqa: SIM118  # it is no mapping
             if not isinstance(header, dict) or header["format"] != FORMAT:
                 raise ValueError(f"its header is of another format than {FORMAT}, which this version reads")
-            found = cls(tensor, Lp(header["p"], header["radius"]), header["made"], more)._kept()
+            found = cls(tensor, _threat_of(header), header["made"], more)._kept()
             if header["id"] != found.id:
                 raise ValueError("its id is not that of its content: it was damaged")
             return found
@@ -195,3 +207,17 @@ def _check(tensor: Tensor) -> None:
         raise InputError(f"the perturbation is {seen(tensor)}; expected floats (channels, h, w)")
     if not bool(torch.isfinite(tensor).all()):
         raise InputError("the perturbation holds NaN or infinite values")
+
+
+def _threat_of(header: Mapping[str, Any]) -> SharedThreat:
+    """Return the threat that a file's header tells.
+
+    Raises:
+        ValueError: it is none that one change for all images can be made within.
+    """
+    if "p" in header:
+        return Lp(header["p"], header["radius"])
+    threat = parse_threat(header["threat"], header["radius"])
+    if not isinstance(threat, SharedThreat):
+        raise ValueError(f"its threat is {threat.name}, of which no change is shared by images")
+    return threat

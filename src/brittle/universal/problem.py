@@ -9,8 +9,7 @@ from torch import Tensor
 from brittle.arguments import Count, Seed, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import InputError
-from brittle.maths import norms
-from brittle.threats import Lp
+from brittle.threats import SharedThreat
 from brittle.universal.images import ImageSet
 
 Judge = Callable[[Tensor], float]
@@ -28,7 +27,7 @@ class UniversalProblem:
     Attributes:
         classifier: the network; methods without data take one whose outputs are no logits, too.
         shape: channels, height and width of an image.
-        threat: norm and radius.
+        threat: norm and radius; or a patch or a frame with its side.
         images: the images X that it is made from; None for methods that need none.
         seed: of all random draws.
         progress: is told which fraction (0 to 1) of a pass is done.
@@ -36,7 +35,7 @@ class UniversalProblem:
 
     classifier: Classifier
     shape: tuple[Count, Count, Count]
-    threat: Lp
+    threat: SharedThreat
     images: ImageSet | None = None
     seed: Seed = 0
     progress: Callable[[float], None] = field(default=ignore_progress, compare=False, repr=False)
@@ -48,6 +47,8 @@ class UniversalProblem:
                 "the network may refuse images, and universal perturbations are not judged by refusals; leave out the "
                 "detector, or attack the images one by one"
             )
+        if self.images is not None:
+            object.__setattr__(self, "images", self.images.under(self.threat))
 
     @property
     def radius(self) -> float:
@@ -59,17 +60,23 @@ class UniversalProblem:
         mixed = (self.seed * 1_000_003 + number) % (1 << 63)
         return torch.Generator().manual_seed(mixed)
 
+    @property
+    def reach(self) -> float:
+        """How far a search may move a value from where it begins: the radius; for patches half of the span."""
+        return self.threat.reach(self.classifier.bounds)
+
+    def blank(self) -> Tensor:
+        """Return what a search begins at, beside the network: nothing added, or a flat grey patch."""
+        blank = self.threat.blank_change(self.shape, self.classifier.bounds)
+        return blank.to(self.classifier.device, self.classifier.dtype)
+
     def zeros(self) -> Tensor:
-        """Return the perturbation that changes nothing, beside the network."""
-        return torch.zeros(self.shape, device=self.classifier.device, dtype=self.classifier.dtype)
+        """Return zeros of the perturbation's shape, beside the network."""
+        return torch.zeros_like(self.blank())
 
     def project(self, perturbation: Tensor) -> Tensor:
-        """Return the nearest perturbation within the radius, whose values do not exceed the span of the bounds.
-
-        Beyond the span a value changes no image more.
-        """
-        span = self.classifier.bounds.span
-        return norms.project(perturbation[None], self.threat.p, self.threat.radius)[0].clamp(-span, span)
+        """Return the nearest perturbation within the radius that the bounds can hold."""
+        return self.threat.project_change(perturbation, self.classifier.bounds)
 
     def given(self) -> ImageSet:
         """Return the images X.

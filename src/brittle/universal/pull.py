@@ -7,9 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import no_gradients
 from brittle.maths import norms
-from brittle.threats import Lp
+from brittle.threats import SharedThreat
 from brittle.types import Images, Logits
 from brittle.universal.objective import Aim
 from brittle.universal.problem import UniversalProblem
@@ -19,6 +20,8 @@ FIRST = 0.05
 LONGEST, PATH = 0.3, 20.0
 """Length of the first step, at most, and of all steps together, in radii. Along a cosine, a step is on the average half
 as long as the first one."""
+WIDEST_SEED = 2**62
+"""Seeds of places are drawn below it."""
 SPARSE = 0.01
 """Fraction of the values that a step in l1 moves."""
 
@@ -32,12 +35,14 @@ class Pull:
         images: (n, c, h, w).
         clean: what the network says of them, (n, k).
         aim: what grows as an image is fooled, given the logits with the perturbation and without.
+        generator: of all draws, on the CPU; of places, for patches, a new one for each image and gradient.
     """
 
     problem: UniversalProblem
     images: Images
     clean: Logits
     aim: Aim
+    generator: torch.Generator
 
     def gradient(self, perturbation: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the gradient (c, h, w) of the mean objective of all images, or of those in some rows.
@@ -47,7 +52,11 @@ class Pull:
         """
         images, clean = (self.images, self.clean) if rows is None else (self.images[rows], self.clean[rows])
         classifier, moving = self.problem.classifier, perturbation.detach().clone().requires_grad_()
-        logits = classifier.logits(classifier.bounds.clamp(images + moving))
+        threat, seed = self.problem.threat, 0
+        if threat.placed:
+            seed = int(torch.randint(WIDEST_SEED, (), generator=self.generator))
+        streams = Streams(seed, torch.arange(len(images), device=images.device))
+        logits = classifier.logits(threat.put_on(images, moving, classifier.bounds, streams))
         if not logits.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
         (gradient,) = torch.autograd.grad(self.aim(logits, clean).mean(), moving, allow_unused=True)
@@ -55,9 +64,7 @@ class Pull:
             raise no_gradients("one of its layers passes no gradient on to the images")
         return gradient
 
-    def aggregated(
-        self, perturbation: Tensor, small: int, rounds: int, length: float, generator: torch.Generator
-    ) -> tuple[Tensor, int]:
+    def aggregated(self, perturbation: Tensor, small: int, rounds: int, length: float) -> tuple[Tensor, int]:
         """Return the mean of gradients along a search in small batches, which is thrown away, and the images seen.
 
         Liu et al., "Enhancing generalization of universal adversarial perturbation through gradient aggregation", ICCV
@@ -68,12 +75,11 @@ class Pull:
             small: images in a step, drawn anew each time.
             rounds: how many steps there are, in units of those that see every image once.
             length: of a step.
-            generator: of the draws, on the CPU.
         """
         count, small = len(self.images), min(small, len(self.images))
         steps, inner, total = max(1, rounds * count // small), perturbation, torch.zeros_like(perturbation)
         for _ in range(steps):
-            rows = torch.randperm(count, generator=generator)[:small].to(self.images.device)
+            rows = torch.randperm(count, generator=self.generator)[:small].to(self.images.device)
             gradient = self.gradient(inner, rows)
             inner = self.problem.project(inner + length * direction(gradient, self.problem.threat))
             total = total + gradient
@@ -90,7 +96,7 @@ def climbed(
 
 def faint(problem: UniversalProblem, noise: Tensor) -> Tensor:
     """Return a faint perturbation of noise in [0, 1]: where nothing is changed, the cosine has no gradient."""
-    return problem.project(FIRST * problem.radius * direction(noise * 2 - 1, problem.threat))
+    return problem.project(problem.blank() + FIRST * problem.reach * direction(noise * 2 - 1, problem.threat))
 
 
 def first_length(step: float | None, steps: float) -> float:
@@ -108,14 +114,14 @@ def _magnitude(gradient: Tensor) -> Tensor:
     return gradient.abs().mean().clamp_min(torch.finfo(gradient.dtype).tiny)
 
 
-def direction(velocity: Tensor, threat: Lp) -> Tensor:
+def direction(velocity: Tensor, threat: SharedThreat) -> Tensor:
     """Return the steepest change of the norm's unit length; in l1, where that is one value, along the largest ones.
 
     The largest hundredth of the values move by the same, as in Tramèr & Boneh, "Adversarial training and robustness for
     multiple perturbations", NeurIPS 2019, section 3.
     """
-    if threat.p != 1:
-        return norms.steepest(velocity[None], threat.p)[0]
+    if threat.exponent != 1:
+        return norms.steepest(velocity[None], threat.exponent)[0]
     count = max(1, round(SPARSE * velocity.numel()))
     places = velocity.abs().flatten().topk(count).indices
     sparse = torch.zeros_like(velocity).flatten().index_copy(0, places, velocity.flatten()[places].sign())

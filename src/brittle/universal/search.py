@@ -13,7 +13,6 @@ from torch import Tensor
 from brittle.arguments import check_fields, checked, fields_first
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import InputError, ModelError, UnsupportedThreat
-from brittle.maths import norms
 from brittle.tolerance import TOLERANCE
 from brittle.universal.course import Course, answers_of, identity_of
 from brittle.universal.images import ImageSet
@@ -169,7 +168,7 @@ def find_universal(
             watch(line)
     bounds = problem.classifier.bounds
     made: dict[str, object] = {"method": repr(method), "bounds": [bounds.lower, bounds.upper], "seed": problem.seed}
-    made |= {"passes": [asdict(one) for one in course.history]}
+    made |= {"passes": [asdict(one) for one in course.history], "image": list(problem.shape[1:])}
     best, more = course.best.detach().clone(), course.state.extras.get("more")
     return Perturbation(best, problem.threat, made, None if more is None else more.detach().clone())
 
@@ -195,7 +194,7 @@ def _line(
         score = judge(v)
     if problem.threat.name == "linf":
         saturated = float((v.abs() >= problem.radius * (1 - TOLERANCE)).double().mean())
-    size = float(norms.size(v[None], problem.threat.p)[0])
+    size = problem.threat.change_size(v)
     spent = state.forward, state.backward, time.perf_counter() - began
     return Pass(number + 1, score, size, *spent, method.aims_at, saturated, leading, [*method.only] or None)
 

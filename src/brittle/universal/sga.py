@@ -38,7 +38,7 @@ class SGA(UniversalAttack):
         5
     """
 
-    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
+    threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf", "patch", "frame")
     keeps_best: ClassVar[bool] = False
     passes: int = 20
     batch: int = 250
@@ -61,19 +61,19 @@ class SGA(UniversalAttack):
         return self.passes
 
     def start(self, problem: UniversalProblem) -> UniversalState:
-        """Begin with nothing."""
-        return UniversalState(problem.zeros(), {"momentum": problem.zeros()}, len(problem.given().clean_logits))
+        """Begin with nothing added, or with flat grey."""
+        return UniversalState(problem.blank(), {"momentum": problem.zeros()}, len(problem.given().clean_logits))
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a large batch a step."""
         images, generator = problem.given(), problem.generator(number)
         parts = torch.randperm(len(images), generator=generator).split(self.batch)
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
-        length, aim = self.step * problem.radius, away(self.loss, self.clip)
+        length, aim = self.step * problem.reach, away(self.loss, self.clip)
         for index, rows in enumerate(parts):
             some = images.at(rows)
-            pull = Pull(problem, some, images.clean_logits[rows].to(some), aim)
-            gradient, looks = pull.aggregated(v, self.small, self.rounds, length, generator)
+            pull = Pull(problem, some, images.clean_logits[rows].to(some), aim, generator)
+            gradient, looks = pull.aggregated(v, self.small, self.rounds, length)
             v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + looks, backward + looks
             problem.progress((index + 1) / len(parts))

@@ -110,4 +110,4 @@ class UniversalDeepFool(UniversalAttack):
 @torch.no_grad()
 def _fooled(images: ImageSet, rows: Tensor, v: Tensor) -> Tensor:
     """Say which images have another class with v than without."""
-    return images.logits(images.at(rows), v).argmax(1).cpu() != images.clean[rows]
+    return images.logits(images.at(rows), v, rows).argmax(1).cpu() != images.clean[rows]

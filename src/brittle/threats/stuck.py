@@ -1,0 +1,57 @@
+"""What patches and frames have in common: they cover a part of an image with content of their own."""
+
+import math
+from dataclasses import dataclass
+from functools import reduce
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from brittle.base.bounds import Bounds
+from brittle.base.seeds import Streams
+from brittle.threats.shared import SharedThreat
+from brittle.types import Images, Mask
+
+
+@dataclass(frozen=True)
+class Stuck(SharedThreat):
+    """A part of the image that may show anything, while the rest stays as it is."""
+
+    counts: ClassVar[bool] = True
+    unit: ClassVar[str] = "px"
+
+    @property
+    def side(self) -> int:
+        """The radius in whole pixels."""
+        return int(self.radius)
+
+    @property
+    def exponent(self) -> float:
+        """Infinity: all values of a search's step are alike."""
+        return math.inf
+
+    def blank_change(self, shape: tuple[int, int, int], bounds: Bounds) -> Tensor:
+        """Return flat grey."""
+        return torch.full(self.change_shape(shape), (bounds.lower + bounds.upper) / 2)
+
+    def project_change(self, change: Tensor, bounds: Bounds) -> Tensor:
+        """Clamp the content."""
+        return bounds.clamp(change)
+
+    def reach(self, bounds: Bounds) -> float:
+        """Return the way from grey to black and to white."""
+        return bounds.span / 2
+
+    def draw_change(self, shape: tuple[int, int, int], streams: Streams) -> Tensor:
+        """Draw every value uniformly."""
+        return streams.uniform(torch.zeros(1, dtype=torch.int64), shape)[0]
+
+    def rescaled_change(self, change: Tensor, before: Bounds, after: Bounds) -> Tensor:
+        """Bring the content from one range to the other."""
+        return (change - before.lower) * (after.span / before.span) + after.lower
+
+
+def differing(clean: Images, moved: Images) -> Mask:
+    """Say which pixels differ in any channel, (n, h, w)."""
+    return reduce(torch.logical_or, (moved != clean).unbind(1))
