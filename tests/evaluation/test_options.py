@@ -122,7 +122,17 @@ def test_an_audit_writes_down_what_it_was_asked(tmp_path):
 
 def test_the_radii_are_those_most_often_reported(tmp_path):
     usual = {name: parse_threat(name).default_radius for name in BUILT_IN}
-    assert usual == {"linf": 8 / 255, "l2": 0.5, "l1": 12, "l0": 10, "pixels": 1, "flow": 3, "colour": 0.1}
+    assert usual == {
+        "linf": 8 / 255,
+        "l2": 0.5,
+        "l1": 12,
+        "l0": 10,
+        "pixels": 1,
+        "flow": 3,
+        "colour": 0.1,
+        "patch": 5,
+        "frame": 1,
+    }
     for norm, radius in usual.items():
         assert plan(["noise"], norm, radius)[0].threat == parse_threat(norm, radius)
     folder = auditing.audit(

@@ -168,7 +168,7 @@ def test_a_checkpoint_of_another_search_is_refused(tmp_path):
 
 def test_what_cannot_be_meant_is_refused():
     method = METHODS["ascent"]
-    with pytest.raises(UnsupportedThreat, match="l1, l2, linf, not with l0"):
+    with pytest.raises(UnsupportedThreat, match="l1, l2, linf, patch, frame, not with l0"):
         find_universal(method, problem(p=0, radius=3))
     with pytest.raises(InputError, match="one radius above 0"):
         find_universal(method, problem(radius=float("inf")))
