@@ -58,6 +58,7 @@ def test_most_registered_attacks_are_tried_here():
         "jsma",
         "sigma-zero",
         "support-descent",
+        "patch-ascent",
     }
 
 

@@ -11,6 +11,7 @@ from brittle.arguments import CountOrNone
 from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.universal.crops import are_cropped, check_scale, views
+from brittle.universal.loud import Loud
 from brittle.universal.objective import Objective, away, towards
 from brittle.universal.only_classes import OnlyClasses
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length
@@ -44,6 +45,9 @@ class UniversalAscent(UniversalAttack):
             default. As text `classes=3+5`.
         crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
         scale: the least fraction of the sides that a crop keeps.
+        loud: what it is worth beside the objective that the convolutions are loud, as the weight of the mean logarithm
+            of the squared norms of the first four fifths of them; by default 1 where images are seen through crops and
+            all shall be fooled, whatever they are taken for.
         large: images of which the gradients of mini-batches are aggregated to one step, as in SGA (Liu et al., ICCV
             2023); 0 steps after every mini-batch.
         rounds: how often each of these is seen before the step.
@@ -64,6 +68,7 @@ class UniversalAscent(UniversalAttack):
     classes: tuple[CountOrNone, ...] = ()
     crops: bool | None = None
     scale: float = 0.7
+    loud: float | None = None
     large: int = 0
     rounds: int = 4
 
@@ -73,6 +78,7 @@ class UniversalAscent(UniversalAttack):
         at_least("large", self.large, self.batch if self.large else 0)
         at_least("rounds", self.rounds, 1)
         finite_length("step", self.step)
+        finite_length("loud", self.loud)
         at_least("target", 0 if self.target is None else self.target, 0)
         fraction_below_one("momentum", self.momentum)
         if len({*self.classes}) < len(self.classes):
@@ -113,13 +119,15 @@ class UniversalAscent(UniversalAttack):
         if self.classes:
             some = OnlyClasses(self.classes)
             aim, parts = some.aim(aim), some.parts(images.clean, self.batch, generator)
+        usual = are_cropped(images, self.crops) and self.target is None and not self.classes
+        loud = Loud.of(problem, self.loud, usual=usual)
         first = first_length(self.step, self.passes * len(parts))
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
             some, clean, asked = views(images, rows, self.crops, self.scale, generator, clean=self.target is None)
             done = (number + index / len(parts)) / self.passes
             length = falling(first * problem.reach, done)
-            pull = Pull(problem, some, clean, aim, generator)
+            pull = Pull(problem, some, clean, aim, generator, loud)
             if self.large:
                 gradient, looks = pull.aggregated(v, self.batch, self.rounds, length)
             else:

@@ -10,8 +10,9 @@ from brittle.arguments import Count, CountOrNone
 from brittle.core.attack import finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.types import Mask
-from brittle.universal.crops import check_scale, views
+from brittle.universal.crops import are_cropped, check_scale, views
 from brittle.universal.images import ImageSet
+from brittle.universal.loud import Loud
 from brittle.universal.objective import Aim, Objective, away
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
@@ -38,6 +39,7 @@ class JointAscent(UniversalAttack):
         clip: for the last two, the value beyond which an image pulls no more.
         crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
         scale: the least fraction of the sides that a crop keeps.
+        loud: what it is worth beside the objective that the convolutions are loud, as of `ascent`.
 
     Example:
         >>> JointAscent(count=3).most_passes
@@ -56,9 +58,11 @@ class JointAscent(UniversalAttack):
     clip: float = 9.0
     crops: bool | None = None
     scale: float = 0.7
+    loud: float | None = None
 
     def __post_init__(self):
         finite_length("step", self.step)
+        finite_length("loud", self.loud)
         fraction_below_one("momentum", self.momentum)
         check_scale(self.scale)
         if self.count < 2:
@@ -94,10 +98,11 @@ class JointAscent(UniversalAttack):
         perturbations = [*every]
         steps = _shares(owners, self.count, self.batch, generator)
         first = first_length(self.step, self.passes * len(steps) / self.count)
+        loud = Loud.of(problem, self.loud, usual=are_cropped(images, self.crops))
         for index, (owner, rows) in enumerate(steps):
             length = falling(first * problem.reach, (number + index / len(steps)) / self.passes)
             some, clean, asked = views(images, rows, self.crops, self.scale, generator)
-            pull = Pull(problem, some, clean, aim, generator)
+            pull = Pull(problem, some, clean, aim, generator, loud)
             gradient, v, velocity = pull.gradient(perturbations[owner]), perturbations[owner], velocities[owner]
             perturbations[owner], velocities[owner] = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + asked + len(rows), backward + len(rows)

@@ -12,6 +12,7 @@ from brittle.classifiers.classifier import no_gradients
 from brittle.maths import norms
 from brittle.threats import SharedThreat
 from brittle.types import Images, Logits
+from brittle.universal.loud import Loud
 from brittle.universal.objective import Aim
 from brittle.universal.problem import UniversalProblem
 
@@ -35,6 +36,7 @@ class Pull:
         images: (n, c, h, w).
         clean: what the network says of them, (n, k).
         aim: what grows as an image is fooled, given the logits with the perturbation and without.
+        loud: what it is worth beside it that convolutions are loud; None for nothing.
         generator: of all draws, on the CPU; of places, for patches, a new one for each image and gradient.
     """
 
@@ -43,6 +45,7 @@ class Pull:
     clean: Logits
     aim: Aim
     generator: torch.Generator
+    loud: Loud | None = None
 
     def gradient(self, perturbation: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the gradient (c, h, w) of the mean objective of all images, or of those in some rows.
@@ -56,10 +59,11 @@ class Pull:
         if threat.placed:
             seed = int(torch.randint(WIDEST_SEED, (), generator=self.generator))
         streams = Streams(seed, torch.arange(len(images), device=images.device))
-        logits = classifier.logits(threat.put_on(images, moving, classifier.bounds, streams))
+        worn = threat.put_on(images, moving, classifier.bounds, streams)
+        logits, more = (classifier.logits(worn), 0) if self.loud is None else self.loud.beside(classifier, worn)
         if not logits.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
-        (gradient,) = torch.autograd.grad(self.aim(logits, clean).mean(), moving, allow_unused=True)
+        (gradient,) = torch.autograd.grad((self.aim(logits, clean) + more).mean(), moving, allow_unused=True)
         if cast("Tensor | None", gradient) is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
         return gradient

@@ -31,12 +31,13 @@ class WatchedLayers:
         with torch.no_grad(), watch:
             answer(module, images, watch.of, arranged=False)
         refuse_unknown([name for name in names if name not in watch.seen], list(watch.seen))
+        self._written = watch.written
         ends = [name for place, name in watch.ends if place < watch.last_weighted]
         self.names = names or found_of(kind, watch.convolutions if kind == "convolutions" else ends)
 
     def __call__(self, images: Images) -> list[Tensor]:
         """Evaluate the module whole and return what the layers gave."""
-        watch = _Watch(self._module, frozenset(self.names))
+        watch = _Watch(self._module, frozenset(self.names), self._written)
 
         def seen(module: nn.Module, given: Images) -> list[Tensor]:
             watch.of(module, given)
@@ -45,6 +46,12 @@ class WatchedLayers:
         with watch:
             return answer(self._module, images, seen, arranged=False)
 
+    def beside(self, module: nn.Module, given: Images) -> tuple[Any, list[Tensor]]:
+        """Call the module, and return what it returned and what the layers gave in that pass."""
+        with _Watch(self._module, frozenset(self.names), self._written) as watch:
+            returned = module(given)
+        return returned, [watch.seen[name] for name in self.names]
+
 
 class _Watch(TorchFunctionMode):
     """One forward pass, looked at: the outputs of modules and functions by name, and the activations of convolutions.
@@ -52,11 +59,13 @@ class _Watch(TorchFunctionMode):
     Args:
         module: the network.
         wanted: names whose outputs are kept; None keeps all of them and finds the activations.
+        written: names of outputs that a later layer writes into, of which copies are kept.
     """
 
-    def __init__(self, module: nn.Module, wanted: frozenset[str] | None):
+    def __init__(self, module: nn.Module, wanted: frozenset[str] | None, written: frozenset[str] = frozenset()):
         super().__init__()
         self.seen: dict[str, Tensor] = {}
+        self._copied, self._versions = written, dict[str, int]()
         self.ends: list[tuple[int, str]] = []
         self.convolutions: list[str] = []
         self.last_weighted = -1
@@ -82,6 +91,11 @@ class _Watch(TorchFunctionMode):
         self._count, self._calls, self._stack, self._reached = 0, Counter[str](), [], {}
         module(images)
 
+    @property
+    def written(self) -> frozenset[str]:
+        """Names of outputs that have been written into since."""
+        return frozenset(name for name, output in self.seen.items() if output._version != self._versions[name])
+
     def _enter(self, part: nn.Module, _: object) -> None:
         self._stack.append(part)
 
@@ -98,7 +112,8 @@ class _Watch(TorchFunctionMode):
 
     def _keep(self, name: str, output: Tensor) -> None:
         if self._wanted is None or name in self._wanted:
-            self.seen[name] = output if self._wanted is None else output.clone()  # a later layer may write over it
+            self.seen[name] = output.clone() if name in self._copied else output
+            self._versions[name] = output._version
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
