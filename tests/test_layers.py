@@ -10,7 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
-    {"names", "older_names", "tolerance", "words"},
+    {"names", "older_names", "public", "tolerance", "words"},
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},

@@ -3,6 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from brittle.public import NAMES
 from brittle.version import __version__
 
 if TYPE_CHECKING:
@@ -95,84 +96,7 @@ if TYPE_CHECKING:
     from brittle.universal.trm_uap import TRMUAP
     from brittle.universal.uap import UniversalDeepFool
 
-_NAMES = {
-    "brittle.attacks.adef": "ADef",
-    "brittle.attacks.alma": "ALMA",
-    "brittle.attacks.apgd": "APGD",
-    "brittle.attacks.autoattack": "AutoAttack",
-    "brittle.attacks.basic_iterative": "BasicIterative IterativeLeastLikely",
-    "brittle.attacks.boundary": "Boundary",
-    "brittle.attacks.boundary_descent": "BoundaryDescent",
-    "brittle.attacks.carlini_wagner_l0": "CarliniWagnerL0",
-    "brittle.attacks.carlini_wagner_l2": "CarliniWagnerL2",
-    "brittle.attacks.carlini_wagner_linf": "CarliniWagnerLinf",
-    "brittle.attacks.ddn": "DDN",
-    "brittle.attacks.deepfool": "DeepFool",
-    "brittle.attacks.estimated_ascent": "NES SPSA",
-    "brittle.attacks.fab": "FAB",
-    "brittle.attacks.fast_ensemble": "FastEnsemble",
-    "brittle.attacks.fgsm": "FGSM",
-    "brittle.attacks.fmn": "FMN",
-    "brittle.attacks.hop_skip_jump": "HopSkipJump",
-    "brittle.attacks.jsma": "JSMA",
-    "brittle.attacks.lbfgs": "LBFGS",
-    "brittle.attacks.memetic_ascent": "MemeticAscent",
-    "brittle.attacks.noise": "RandomDirection RandomNoise",
-    "brittle.attacks.one_pixel": "OnePixel",
-    "brittle.attacks.patch_ascent": "PatchAscent",
-    "brittle.attacks.pdpgd": "PDPGD",
-    "brittle.attacks.pgd": "PGD",
-    "brittle.attacks.rotation_translation": "RotationTranslation",
-    "brittle.attacks.sigma_zero": "SigmaZero",
-    "brittle.attacks.simba": "SimBA",
-    "brittle.attacks.square": "Square",
-    "brittle.attacks.stadv": "SpatiallyTransformed",
-    "brittle.attacks.superdeepfool": "SuperDeepFool",
-    "brittle.attacks.support_descent": "SupportDescent",
-    "brittle.core.attack": "Attack State Stepwise",
-    "brittle.base.bounds": "Bounds",
-    "brittle.blackbox.transfer": "Transfer transfer_matrix",
-    "brittle.classifiers.classifier": "Classifier",
-    "brittle.classifiers.ensemble": "at_size ensemble",
-    "brittle.core.combinators": "Cascade Restarts SmallestRadius",
-    "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
-    "brittle.core.polish": "Polish",
-    "brittle.core.probe": "Probe",
-    "brittle.core.problem": "Problem",
-    "brittle.core.result": "Result",
-    "brittle.core.run": "run",
-    "brittle.classifiers.surrogate": "Surrogate",
-    "brittle.defences": "Adaptive Defence Masking",
-    "brittle.dense.pixel_descent": "PixelDescent",
-    "brittle.dense.result": "DenseResult",
-    "brittle.dense.run": "run_dense",
-    "brittle.threats": "ColourShift Flow Frame Lp Patch Pixels Threat",
-    "brittle.data.open": "open_source",
-    "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
-    "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",
-    "brittle.evaluation.apply": "apply",
-    "brittle.evaluation.audit": "audit",
-    "brittle.evaluation.defence": "audit_defence",
-    "brittle.evaluation.train": "train",
-    "brittle.limits": "Limits use_limits",
-    "brittle.models.open": "open_network",
-    "brittle.report.write": "write_report",
-    "brittle.studies.bench.run": "run_study",
-    "brittle.universal.activation_ascent": "ActivationAscent",
-    "brittle.universal.ascent": "UniversalAscent",
-    "brittle.universal.fast_feature_fool": "FastFeatureFool",
-    "brittle.universal.gd_uap": "GDUAP",
-    "brittle.universal.images": "ImageSet",
-    "brittle.universal.joint_ascent": "JointAscent",
-    "brittle.universal.perturbation": "Perturbation",
-    "brittle.universal.psp_uap": "PSPUAP",
-    "brittle.universal.search": "UniversalAttack UniversalProblem UniversalState find_universal",
-    "brittle.universal.sga": "SGA",
-    "brittle.universal.trm_uap": "TRMUAP",
-    "brittle.universal.uap": "UniversalDeepFool",
-}
-"""The public names by the module that they come from, which is imported when one of them is asked for (PEP 562)."""
-_PLACES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_PLACES = {name: module for module, names in NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -53,6 +53,23 @@ def picture_of(values: Floats) -> Image.Image:
     return Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
 
+def colours(labels: npt.NDArray[np.int64]) -> Floats:
+    """Paint classes (h, w) as Pascal VOC does: the bits of a class in turn are the high bits of red, green and blue.
+
+    Returns:
+        Colours (h, w, 3) in [0, 1].
+
+    Example:
+        >>> (colours(np.array([[0, 1, 2]])) * 255).astype(int).tolist()
+        [[[0, 0, 0], [128, 0, 0], [0, 128, 0]]]
+    """
+    painted = np.zeros((*labels.shape, 3), dtype=np.int64)
+    for bit in range(3):
+        for channel in range(3):
+            painted[..., channel] |= ((labels >> (3 * bit + channel)) & 1) << (7 - bit)
+    return painted / 255
+
+
 def quiver(values: Floats, field: Floats, side: int = 336) -> Image.Image:
     """Draw a deformation's vectors over a pale version of the image.
 

@@ -56,9 +56,10 @@ def show_universal(made: Universal) -> None:
     size = f"{threat.name} {made.perturbation.size:.4g} {threat.unit}".rstrip()
     say(f"perturbation     {made.path}  ({size})")
     say(f"rows             {made.rows}")
-    console.print(f"fooled, training {percent(made.training)}")
+    what = "pixels" if made.perturbation.made.get("task") == "segmentation" else "fooled"
+    console.print(f"{what}, training {percent(made.training)}")
     if made.held_out is not None:
-        console.print(f"fooled, held-out {percent(made.held_out)}")
+        console.print(f"{what}, held-out {percent(made.held_out)}")
     console.print(f"random noise     {percent(made.noise)}")
     _show_aims(made)
     for line in made.said:

@@ -10,6 +10,7 @@ from torch import nn
 
 from brittle.metrics import Estimate, mean_iou
 from brittle.models import Network
+from brittle.pictures import colours
 from brittle.studies import STUDIES, published, run_study
 from brittle.studies.bench.comparison import Comparison, published_beside
 from brittle.studies.bench.study import Setting
@@ -22,7 +23,7 @@ from brittle.studies.gd_uap.data_free import DATA, FFF, METHODS, NEWER, NOISE, O
 from brittle.studies.gd_uap.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
 from brittle.studies.gd_uap.one_class import CLIP, OneClass
 from brittle.studies.gd_uap.scenes import DOWN, FIELD, HEIGHT, WALL, render
-from brittle.studies.gd_uap.segmented import CLASSES, colours
+from brittle.studies.gd_uap.segmented import CLASSES
 from brittle.studies.shared import photographs
 from brittle.studies.shared.photographs import LINF, SAMPLE
 from brittle.studies.shared.views import GIVEN

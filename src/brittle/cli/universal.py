@@ -30,6 +30,9 @@ def universal(
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
+    task: Annotated[
+        str, typer.Option(help="classification, or segmentation for a network with a class for every pixel.")
+    ] = "classification",
     held_out: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
     made_from: Annotated[
         str | None, typer.Option(metavar="DATA", help="Images to make it from; those of --data then only judge it.")
@@ -65,6 +68,7 @@ def universal(
             question=question,
             attack=attack,
             effort=effort,
+            task=task,  # pyright: ignore[reportArgumentType]  # looked at there
             held_out=held_out,
             made_from=made_from,
             seeds=seeds,

@@ -1,20 +1,20 @@
 """`universal`: one perturbation for all images, saved with how it was made and what it does to held-out images."""
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from brittle.arguments import Count, CountOrNone, checked
 from brittle.classifiers.frozen import preserving_state
 from brittle.data import Noise, Source
+from brittle.dense.pixel_rows import PixelRows
 from brittle.errors import InputError
 from brittle.evaluation.command import command_words
-from brittle.evaluation.plan import threat_of, threat_settings
+from brittle.evaluation.plan import threat_settings
 from brittle.evaluation.provenance import Provenance, data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.spec import parse_universal
@@ -22,6 +22,7 @@ from brittle.evaluation.subject import OpenedSubject, open_images, open_subject
 from brittle.evaluation.universal_result import Universal, finished, judged
 from brittle.evaluation.universal_seeds import by_seeds, check_seeds
 from brittle.evaluation.universal_split import Split
+from brittle.evaluation.universal_threat import norm_and_radius, shared_threat, usual_radius
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
 from brittle.plugins.own_code import telling_of_own_code
@@ -33,15 +34,13 @@ from brittle.runs.result_manifests import UniversalManifest
 from brittle.runs.results import UniversalFolder
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
-from brittle.threats import Lp, SharedThreat, parse_threat
+from brittle.threats import SharedThreat
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
 
-NORMS = ("linf", "l2", "l1", "patch", "frame")
+Task = Literal["classification", "segmentation"]
 BATCH = 64
 """Images in one call of the network, by default."""
-LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
-"""The radii of Moosavi-Dezfooli et al., CVPR 2017, section 3, and the number of values of their images."""
 
 
 @checked
@@ -54,6 +53,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     question: Question | None = None,
     attack: str | UniversalAttack = "ascent",
     effort: Effort | None = None,
+    task: Task = "classification",
     held_out: CountOrNone | None = None,
     made_from: DataLike | None = None,
     seeds: Count = 1,
@@ -80,6 +80,8 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             nobody has published one, and it has to be said. Or `patch` or `frame`, with the side in pixels.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
+        task: "segmentation" for a network with a class for every pixel, (n, classes, h, w): all rates are then mean
+            shares of an image's pixels, and the batch is 1 by default.
         held_out: how many images are kept aside, to judge it on; half of them by default.
         made_from: images X of their own, such as another data set or a folder of a few: then none of `data` are among
             them, and all of `data` is kept aside.
@@ -100,7 +102,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     """
     nothing = ("labels", "channel", "class_order", "target", "quantization", "confidence", "budget", "eot_samples")
     asked = Asked.of(model, data, question, effort, options, without=nothing)
-    (norm, eps), seed = _norm_and_radius(asked.question), asked.effort.seed or 0
+    (norm, eps), seed = norm_and_radius(asked.question), asked.effort.seed or 0
     method = parse_universal(attack) if isinstance(attack, str) else attack
     attack = attack if isinstance(attack, str) else repr(attack)
     path, note = folder_of(out)
@@ -113,13 +115,15 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     loaded = users_modules()
     images = replace(asked.data, spec="noise") if free_of_images else asked.data
     subject = open_subject(asked.model, images, device=asked.effort.device)
-    device, batch = asked.effort.device or subject.device, asked.effort.batch or BATCH
+    if dense := task == "segmentation":
+        subject = replace(subject, classifier=PixelRows.of(subject.classifier))
+    device, batch = asked.effort.device or subject.device, asked.effort.batch or (1 if dense else BATCH)
     said = subject.said()
     other = _other(asked.data, made_from, held_out, subject)
     beside = path.parent if path.parent.is_dir() else None
-    split = Split.of(subject, held_out, batch, seed, beside, made_from=other)
+    split = Split.of(subject, held_out, batch, seed, beside, made_from=other, pixels=dense)
     said += subject.left_out() + ([] if other is None else _said_of(other, subject))
-    threat = _threat(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
+    threat = shared_threat(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)
     split = split.under(threat)
     problem = UniversalProblem(
@@ -128,75 +132,28 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     method.check(problem)
     check_seeds(method, split, seed, seeds)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
-    given |= {"attack": attack, "held_out": held_out, "made_from": None if other is None else other.spec}
-    given |= {"seeds": seeds if seeds > 1 else None, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
-    given |= {"batch": batch, "device": device, "seed": seed}
-    command = command_words(["universal", subject.network.spec], given)
+    given |= {"task": task if dense else None, "attack": attack, "held_out": held_out}
+    given |= {"made_from": None if other is None else other.spec, "seeds": seeds if seeds > 1 else None}
+    given |= {**asked.stated(), "norm": norm, "eps": float(threat.radius)}
+    command = command_words(
+        ["universal", subject.network.spec], given | {"batch": batch, "device": device, "seed": seed}
+    )
     origin = _origin(subject, split, loaded, method)
     chosen: dict[str, Any] = {"method": method, "attack": attack, "seeds": seeds, "seed": seed, "device": device}
-    chosen |= {"batch": batch, "made_from": None if other is None else data_info(other, again=True)}
+    chosen |= {"batch": batch, "task": task, "made_from": None if other is None else data_info(other, again=True)}
     manifest = _manifest(subject, split, origin, threat, command=command, **chosen)
     with UniversalFolder.create(path, manifest, force=force) as folder:
         result = finished(folder)
         if result is None:
             found = by_seeds(method, problem, split, folder, seeds, watch, begins)
-            told = _told(subject, split, origin, folder.manifest)
+            told = _told(subject, split, origin, folder.manifest) | _aims(method)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
-            told |= {} if other is None else {"made_from": other.spec}
-            told["command"] = in_shell(command)
-            told |= _aims(method)
-            found = replace(found, made={**found.made, **told})
+            told |= ({} if other is None else {"made_from": other.spec}) | ({"task": task} if dense else {})
+            found = replace(found, made={**found.made, **told, "command": in_shell(command)})
             result = judged(folder, found, split, seed, subject, looking or ignore_progress)
             folder.note_files(origin.files())
         folder.finish()
     return result
-
-
-def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
-    """Return the radius of Moosavi-Dezfooli et al., CVPR 2017: 10/255 in linf; in l2 the same change per value.
-
-    For patches and frames that which their threats name.
-
-    Example:
-        >>> usual_radius("l2", (3, 224, 224)) * 255, usual_radius("patch", (3, 224, 224))
-        (2000.0, 50.0)
-
-    Raises:
-        InputError: the norm has none.
-    """
-    if norm == "l1":
-        raise InputError("there is no usual radius in l1 for a perturbation of all images; say it, such as --eps 50")
-    if norm in ("patch", "frame"):
-        usual = parse_threat(norm).usual_radius(shape)
-        assert usual is not None
-        return usual[0]
-    return LINF if norm == "linf" else L2 * math.sqrt(math.prod(shape) / PUBLISHED_VALUES)
-
-
-def _threat(norm: str, radius: float) -> SharedThreat:
-    """Return the threat of a name.
-
-    Raises:
-        InputError: a patch or a frame of no whole number of pixels.
-    """
-    threat = parse_threat(norm, radius)
-    assert isinstance(threat, SharedThreat)
-    if not isinstance(threat, Lp) and (radius < 1 or radius != int(radius)):
-        raise InputError(f"the radius is {radius:g}, and a {norm} is measured in whole pixels; say such as --eps 20")
-    return threat
-
-
-def _norm_and_radius(question: Question) -> tuple[str, float | None]:
-    """Return the norm and the radius that were asked for.
-
-    Raises:
-        InputError: a norm in which no universal perturbations are made.
-    """
-    threat, eps = threat_of(question)
-    norm = NORMS[0] if threat is None else threat.name
-    if norm not in NORMS:
-        raise InputError(f"the norm is {norm!r}; universal perturbations are made for {', '.join(NORMS)}")
-    return norm, eps
 
 
 def _without_images(attack: str) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
+from brittle.evaluation.universal_pixels import PixelOutcome, pixel_outcome
 from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
 from brittle.evaluation.universal_seeds import SeedRate
 from brittle.evaluation.universal_several import several_rates
@@ -96,6 +97,8 @@ class Universal:
         }
 
 
+TAKEN = 10
+"""Most classes listed that changed pixels are taken for."""
 AIMS = ("reached", "fooled_of", "fooled_beside")
 """Rates that only a search with an aim of its own has."""
 
@@ -147,7 +150,11 @@ def judged(
         done += count
         looking(done / total)
 
-    outcomes = [outcome(*group, found.tensor, noise, looked) for group in groups]
+    if split.training.pixels:
+        target = cast("int | None", found.made.get("target"))
+        outcomes = [pixel_outcome(*group, found.tensor, noise, looked, target) for group in groups]
+    else:
+        outcomes = [outcome(*group, found.tensor, noise, looked) for group in groups]
     rates = {table.kind: table.fooled("class_perturbed") for table in outcomes}
     rates["noise"] = outcomes[-1].fooled("class_noise")
     figures: dict[str, object] = {"fooling": {kind: asdict(rate) for kind, rate in rates.items()}}
@@ -156,6 +163,8 @@ def judged(
         by_count, by_choice = several_rates(found, split)
         figures["by_count"] = [asdict(one) for one in by_count]
         figures["by_choice"] = None if by_choice is None else asdict(by_choice)
+    if isinstance(last := outcomes[-1], PixelOutcome):
+        figures["taken_for"] = dict(last.taken_for.most_common(TAKEN))
     found = replace(found, made={**found.made, **figures})
     result = _result(folder, found, rates)
     write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))
@@ -163,8 +172,10 @@ def judged(
     return result
 
 
-def _aimed(last: Outcome, found: Perturbation) -> dict[str, Estimate | None]:
+def _aimed(last: Outcome | PixelOutcome, found: Perturbation) -> dict[str, Estimate | None]:
     """Return the rates of what a search aimed at, of the last group of images."""
     target, only = cast("int | None", found.made.get("target")), cast("Sequence[int]", found.made.get("only", ()))
     rates = {} if target is None else {"reached": last.reached(target)}
-    return rates | (dict(zip(AIMS[1:], last.fooled_of(only), strict=True)) if only else {})
+    if only and isinstance(last, Outcome):
+        return rates | dict(zip(AIMS[1:], last.fooled_of(only), strict=True))
+    return rates

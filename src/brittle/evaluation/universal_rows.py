@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,15 @@ from brittle.universal.images import ImageSet
 
 PICTURES = 8
 """How many fooled images of a group are kept as pictures."""
+
+
+class Tabled(Protocol):
+    """What became of a group of images, as a table."""
+
+    @property
+    def table(self) -> pa.Table:
+        """A row for each image."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def outcome(  # a group of images, and what it is shown
         moved = images.worn(some, v, rows)
         for row, broken in enumerate(fooled):
             kept = broken and sum(before is not None for before, _ in pictures) < PICTURES
-            pictures.append((_png(some[row], images), _png(moved[row], images)) if kept else (None, None))
+            pictures.append((png_of(some[row], images), png_of(moved[row], images)) if kept else (None, None))
         looked(len(some))
     table = {"kind": [kind] * len(images), "index": places, "name": [*map(stored, names)], **columns}
     before, after = ([pair[side] for pair in pictures] for side in (0, 1))
@@ -108,7 +118,7 @@ def outcome(  # a group of images, and what it is shown
     )
 
 
-def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]) -> None:
+def write_outcomes(path: Path, outcomes: Sequence[Tabled], classes: tuple[str, ...]) -> None:
     """Write the rows of all groups as one Parquet file, with the names of the classes in its metadata.
 
     Args:
@@ -125,7 +135,7 @@ def write_outcomes(path: Path, outcomes: list[Outcome], classes: tuple[str, ...]
     write_atomically(path, sink.getvalue())
 
 
-def _png(image: Images, images: ImageSet) -> bytes | None:
+def png_of(image: Images, images: ImageSet) -> bytes | None:
     """Encode an image (c, h, w) of one or three channels; others have no picture."""
     bounds = images.classifier.bounds
     levels = as_bytes(image, bounds.lower, bounds.span).cpu().permute(1, 2, 0).numpy()

@@ -40,10 +40,12 @@ class Split:
         folder: Path | None = None,
         *,
         made_from: Source | None = None,
+        pixels: bool = False,
     ) -> "Split":
         """Decode all images once into a file, in `folder`, and part them by a permutation that the seed determines.
 
-        Where X is a source of its own, `made_from`, nothing is parted: all others are kept aside.
+        Where X is a source of its own, `made_from`, nothing is parted: all others are kept aside. Of networks with a
+        class for every pixel, fractions are of `pixels`.
         """
         every = _Read.of(subject.source, folder)
         if made_from is not None:
@@ -53,7 +55,7 @@ class Split:
                     f"{shared} of the images of {made_from.spec}, which it shall be made from, are among those of "
                     f"{subject.source.spec} that judge it; give others, or leave them out, so that a part is kept aside"
                 )
-            return cls._of_both(subject, first, every, batch)
+            return cls._of_both(subject, first, every, batch, pixels=pixels)
         count = len(every.names)
         aside = count // 2 if held_out is None else held_out
         if not 0 <= aside < count:
@@ -62,11 +64,14 @@ class Split:
             )
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         first, second = (every.part(part) for part in (order[: count - aside], order[count - aside :]))
-        return cls._of_both(subject, first, second, batch)
+        return cls._of_both(subject, first, second, batch, pixels=pixels)
 
     @classmethod
-    def _of_both(cls, subject: OpenedSubject, first: "_Read", second: "_Read", batch: int) -> "Split":
-        sets = [ImageSet(subject.classifier, some.images, batch) if some.names else None for some in (first, second)]
+    def _of_both(cls, subject: OpenedSubject, first: "_Read", second: "_Read", batch: int, *, pixels: bool) -> "Split":
+        sets = [
+            ImageSet(subject.classifier, some.images, batch, pixels=pixels) if some.names else None
+            for some in (first, second)
+        ]
         assert sets[0] is not None
         return cls(sets[0], sets[1], (first.names, second.names), (first.index, second.index))
 

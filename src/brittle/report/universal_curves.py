@@ -21,7 +21,11 @@ def curves_of(made: Mapping[str, Any], target: str, seen: str, last: str) -> tup
     line = {seen: (passes, [100 * float(one["score"]) for one in made["passes"]])}
     caption = f"Fraction of {seen} that get {gets}."
     course = Curves(f"{title} after each pass", caption, "pass over the images", f"{axis}, %", line)
-    return (course, *_traces(made["passes"]), *_by_count(made, last))
+    return (
+        course,
+        *_traces(made["passes"], "pixels" if made.get("task") == "segmentation" else "images"),
+        *_by_count(made, last),
+    )
 
 
 def _score(target: str, *, only: bool, several: bool) -> tuple[str, str, str]:
@@ -34,18 +38,18 @@ def _score(target: str, *, only: bool, several: bool) -> tuple[str, str, str]:
     return "Fooling rate", gets, "fooling rate"
 
 
-def _traces(passes: list[dict[str, Any]]) -> list[Curves]:
+def _traces(passes: list[dict[str, Any]], what: str) -> list[Curves]:
     """What became of perturbation and classes from pass to pass, where there were several passes."""
     names = {
         "saturated": "values at the radius",
-        "leading": "images taken for one class",
+        "leading": f"{what} taken for one class",
     }
     known = {
         title: ([int(one["number"]) for one in passes], [100 * float(one[name]) for one in passes])
         for name, title in names.items()
         if all(one.get(name) is not None for one in passes)
     }
-    caption = "The one class is that which most images are taken for: where it is nearly all, it fools them."
+    caption = "The one class is that which most are taken for: where it is nearly all, it fools them."
     if names["saturated"] in known:
         caption = f"Once nearly all values of the perturbation are at the radius, only signs can change. {caption}"
     return [Curves("How it settled", caption, "pass over the images", "%", known)] if known and len(passes) > 1 else []

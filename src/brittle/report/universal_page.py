@@ -2,10 +2,7 @@
 
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
-import json
 import math
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +11,15 @@ import pyarrow as pa
 
 from brittle.errors import RunError
 from brittle.limits import check_limit
-from brittle.metrics import Estimate, fooling_rate
+from brittle.metrics import Estimate
 from brittle.reading import open_tensors, own_header
-from brittle.report.content import folder_of, picture_in, placed, shown
+from brittle.report.content import folder_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import Units, percent
-from brittle.report.gallery import data_uri
 from brittle.report.template import fill
 from brittle.report.universal_curves import curves_of
+from brittle.report.universal_parts import classes_of, labels_of, name_of, pairs_of, rate_of
+from brittle.report.universal_pixels import pixel_labels_of, pixel_pairs_of, pixel_rate_of
 from brittle.runs.folder import REPORT
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE, UNIVERSAL
 from brittle.runs.place import beside
@@ -29,43 +27,8 @@ from brittle.runs.results import UniversalFolder
 from brittle.runs.schema import read_rows
 from brittle.studies.bench.drawing import encoded
 
-LABELS = 10
-"""Most classes listed that fooled images are taken for."""
-SHOTS = 6
-"""Images shown before and after."""
 FROM, WITHOUT = "the images it was made from", "the images that told how far it was"
 HELD_OUT = "held-out images"
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A line of the table: a group of images, and the fractions of it fooled by the perturbation and by noise."""
-
-    kind: str
-    fooled: str
-    interval: str
-    noise: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Label:
-    """A class that fooled images are taken for, and how many are."""
-
-    name: str
-    count: int
-    fraction: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An image before and after, as data URIs, with the network's words."""
-
-    name: str
-    before: str
-    after: str
-    said_before: str
-    said_after: str
 
 
 def write_universal(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
@@ -120,11 +83,13 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
 def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
     """The whole page as text; the perturbations made at once are (k, c, h, w)."""
     made, stuck, largest = header["made"], "threat" in header, max(float(np.abs(changes).max()), 1e-12)
+    pixels = made.get("task") == "segmentation"
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
-    target = _name(made["target"], _classes(rows)) if "target" in made else ""
-    curves = curves_of(made, target, kinds["seen"], kinds[last])
+    target = name_of(made["target"], classes_of(rows)) if "target" in made else ""
+    of = "the pixels of " if pixels else ""
+    curves = curves_of(made, target, of + kinds["seen"], of + kinds[last])
     lower, upper = made.get("bounds", (0.0, 1.0)) if stuck else (-largest, largest)
     between = (changes - lower) / (upper - lower)
     return fill(
@@ -138,18 +103,20 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         noise=Estimate(**made["fooling"]["noise"]),
         reached=Estimate(**made["reached"]) if made.get("reached") else None,
         target=target,
-        only=[_name(one, _classes(rows)) for one in made.get("only", [])],
+        only=[name_of(one, classes_of(rows)) for one in made.get("only", [])],
         sides=[Estimate(**made[name]) if made.get(name) else None for name in ("fooled_of", "fooled_beside")],
         percent=percent,
         threat=_within(header),
         stuck=header.get("threat"),
-        rates=[_rate(kind, kinds[kind], rows) for kind in groups],
+        rates=[(pixel_rate_of if pixels else rate_of)(kind, kinds[kind], rows) for kind in groups],
         pictures=[encoded(_visible(one), max(1, 224 // max(one.shape[1:]))) for one in between],
         scale=0.5 / largest,
         tried=[Estimate(**one) for one in made.get("by_count", [])],
         chosen=Estimate(**made["by_choice"]) if made.get("by_choice") else None,
-        labels=_labels(rows, last),
-        pairs=_pairs(rows, last),
+        labels=pixel_labels_of(made, rows) if pixels else labels_of(rows, last),
+        pairs=pixel_pairs_of(rows, last) if pixels else pairs_of(rows, last),
+        pixels=pixels,
+        of=of,
         settings=_settings(made),
     )
 
@@ -157,7 +124,7 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
 def _settings(made: dict[str, Any]) -> dict[str, str]:
     """Everything of how it was made that the page does not show elsewhere, as text."""
     shown = {**made, "passes": len(made["passes"])}
-    for name in ("fooling", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"):
+    for name in ("fooling", "taken_for", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"):
         shown.pop(name, None)
     if "said" in made:
         shown["said"] = "; ".join(made["said"]) or "images as they are"
@@ -182,18 +149,6 @@ def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         return np.concatenate([first, file.get_tensor("more")]) if several else first, header
 
 
-def _of(rows: pa.Table, kind: str) -> pa.Table:
-    return rows.filter(pa.array(kind == one for one in rows["kind"].to_pylist()))
-
-
-def _rate(kind: str, title: str, rows: pa.Table) -> Rate:
-    some = _of(rows, kind)
-    clean, moved, noise = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed", "noise"))
-    rate, random = (fooling_rate(clean, other) for other in (moved, noise))
-    interval = f"{percent(rate.low)} to {percent(rate.high)}"
-    return Rate(title, percent(rate.value), interval, percent(random.value), len(clean))
-
-
 def _within(header: dict[str, Any]) -> str:
     """Say within what a perturbation was made."""
     if "threat" in header:
@@ -205,38 +160,3 @@ def _visible(values: np.ndarray) -> np.ndarray:
     """Lay values from 0 to 1 (c, h, w) out as a picture."""
     shown = values if len(values) in (1, 3) else values[:1]
     return shown.transpose(1, 2, 0) if len(shown) == 3 else shown[0]
-
-
-def _labels(rows: pa.Table, kind: str) -> list[Label]:
-    some, names = _of(rows, kind), _classes(rows)
-    clean, moved = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed"))
-    counts = Counter(moved[clean != moved].tolist())
-    total = max(sum(counts.values()), 1)
-    return [Label(_name(label, names), count, percent(count / total)) for label, count in counts.most_common(LABELS)]
-
-
-def _classes(rows: pa.Table) -> list[str]:
-    return json.loads((rows.schema.metadata or {}).get(b"classes", b"[]"))
-
-
-def _name(label: int, names: list[str]) -> str:
-    return names[label] if 0 <= label < len(names) else f"class {label}"
-
-
-def _pairs(rows: pa.Table, kind: str) -> list[Pair]:
-    names, found = _classes(rows), []
-    for row in _of(rows, kind).to_pylist():
-        if row["clean_png"] is None or len(found) == SHOTS:
-            continue
-        said = [
-            f"{_name(row[f'class_{when}'], names)} ({percent(row[f'confidence_{when}'])})"
-            for when in ("clean", "perturbed")
-        ]
-        pictures = [_uri(row[column]) for column in ("clean_png", "perturbed_png")]
-        found.append(Pair(row["name"], pictures[0], pictures[1], said[0], said[1]))
-    return found
-
-
-def _uri(png: bytes) -> str:
-    """Return a PNG as a data URI after decoding it, so that nothing but pixels reaches the page."""
-    return data_uri(picture_in(png))

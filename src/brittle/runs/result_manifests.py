@@ -1,6 +1,6 @@
 """What the results of the commands but `audit` were, as their folders say."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, JsonValue
 
@@ -21,6 +21,7 @@ class UniversalManifest(BaseManifest):
     Attributes:
         batch: images in one call of the network.
         network, data, threat: what was asked; `data` holds all images, or those of noise that stand for them.
+        task: "classification", or "segmentation" of networks with a class for every pixel.
         made_from: the images X where they are of a source of their own; all of `data` was kept aside then.
         held_out: how many of the images were kept aside.
         attack: the method, as the user wrote it; `method`: the same with every setting.
@@ -30,6 +31,7 @@ class UniversalManifest(BaseManifest):
 
     kind: KindName = "universal"
     batch: int = Field(gt=0)
+    task: Literal["classification", "segmentation"] = "classification"
     network: NetworkInfo
     data: DataInfo
     made_from: DataInfo | None = None
@@ -47,6 +49,7 @@ class UniversalManifest(BaseManifest):
             **self.code_fields(),
             "network": network_fields(self.network),
             "data": data_fields(self.data),
+            "task": self.task,
             "images X": None if self.made_from is None else data_fields(self.made_from),
             "images kept aside": self.held_out,
             "norm and radius": threat_fields(self.threat),

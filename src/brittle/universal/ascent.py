@@ -14,7 +14,7 @@ from brittle.universal.crops import are_cropped, check_scale, views
 from brittle.universal.loud import Loud
 from brittle.universal.objective import Objective, away, towards
 from brittle.universal.only_classes import OnlyClasses
-from brittle.universal.pull import Pull, climbed, faint, falling, first_length
+from brittle.universal.pull import Pull, climbed, faint, falling, first_length, settled
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 
@@ -58,6 +58,7 @@ class UniversalAscent(UniversalAttack):
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf", "patch", "frame")
+    dense: ClassVar[bool] = True
     passes: int = 10
     batch: int = 10
     step: float | None = None
@@ -107,8 +108,8 @@ class UniversalAscent(UniversalAttack):
         zeros = problem.zeros()
         noise = torch.rand(zeros.shape, generator=problem.generator(-1)).to(zeros)
         images = problem.given()
-        aimless = self.target is None and not are_cropped(images, self.crops)
-        looks = len(images.clean_logits) if aimless else 0
+        kept = self.target is None and not are_cropped(images, self.crops) and not images.pixels
+        looks = len(images.clean_logits) if kept else 0
         return UniversalState(faint(problem, noise), {"momentum": zeros}, looks)
 
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
@@ -119,7 +120,7 @@ class UniversalAscent(UniversalAttack):
         if self.classes:
             some = OnlyClasses(self.classes)
             aim, parts = some.aim(aim), some.parts(images.clean, self.batch, generator)
-        usual = are_cropped(images, self.crops) and self.target is None and not self.classes
+        usual = are_cropped(images, self.crops) and self.target is None and not self.classes and not images.pixels
         loud = Loud.of(problem, self.loud, usual=usual)
         first = first_length(self.step, self.passes * len(parts))
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
@@ -135,4 +136,5 @@ class UniversalAscent(UniversalAttack):
             v, velocity = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + asked + looks, backward + looks
             problem.progress((index + 1) / len(parts))
+        v = settled(problem, v) if number + 1 == self.passes else v
         return UniversalState(v, {"momentum": velocity}, forward, backward)

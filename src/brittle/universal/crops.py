@@ -30,15 +30,15 @@ def views(
     """Return some images as a search sees them, what the network says of them, and the forward passes that this took.
 
     What it says of a crop is asked anew: the logits of the whole image in their place fooled fewer unseen photographs
-    at the same cost. What it says of whole images is asked once for all passes. Nothing is asked where `clean` is off,
-    and there are no logits, (n, 0), then.
+    at the same cost. What it says of whole images is asked once for all passes, but of every pixel, which is too much
+    to keep. Nothing is asked where `clean` is off, and there are no logits, (n, 0), then.
     """
     some = images.at(rows)
     whole = not are_cropped(images, crops)
     some = some if whole else cropped(some, scale, generator)
     if not clean:
         return some, some.new_zeros(len(some), 0), 0
-    if whole:
+    if whole and not images.pixels:
         return some, images.clean_logits[rows].to(some), 0
     return some, images.classifier.logits(some), len(some)
 

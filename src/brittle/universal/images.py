@@ -33,6 +33,8 @@ class ImageSet:
         images: (n, c, h, w), floats within the bounds or uint8, on any device, or in a file; brought to the network
             batch by batch.
         batch: most images in one forward pass.
+        pixels: whether the network has a class for every pixel, and says a row of logits for each (`PixelRows`): then
+            classes are (n, pixels), and all fractions are of pixels.
         threat: how a perturbation is put on an image: added, or, under `Patch` and `Frame`, in place of a part of it.
 
     Raises:
@@ -49,6 +51,7 @@ class ImageSet:
     images: Tensor | StoredImages
     batch: Count = 64
     threat: SharedThreat = ADDED
+    pixels: bool = False
 
     def __post_init__(self):
         check_fields(self)
@@ -79,7 +82,7 @@ class ImageSet:
 
     @cached_property
     def clean(self) -> Labels:
-        """The class that the network gives each image, (n,)."""
+        """The class that the network gives each image, (n,); of pixels (n, pixels)."""
         return self.predictions(None)
 
     @cached_property
@@ -110,14 +113,18 @@ class ImageSet:
 
     @torch.no_grad()
     def predictions(self, perturbation: Tensor | None) -> Labels:
-        """Return the class that the network gives each image with the perturbation (c, h, w) added and clamped.
+        """Return the class that the network gives each image with the perturbation (c, h, w), (n,) or (n, pixels).
 
         Raises:
             ModelError: outputs that are not logits.
         """
         with preserving_state(self.classifier.module):
-            parts = [self.logits(self.at(rows), perturbation, rows).argmax(1).cpu() for rows in self.batches()]
+            parts = [self._classes(self.logits(self.at(rows), perturbation, rows), rows) for rows in self.batches()]
         return torch.cat(parts)
+
+    def _classes(self, logits: Logits, rows: Tensor) -> Labels:
+        found = logits.argmax(1).cpu()
+        return found.reshape(len(rows), -1).to(torch.int16) if self.pixels else found
 
     def under(self, threat: SharedThreat) -> "ImageSet":
         """Return the same images with perturbations put on as a threat says; what is known of the clean ones stays."""

@@ -14,7 +14,7 @@ from brittle.universal.crops import are_cropped, check_scale, views
 from brittle.universal.images import ImageSet
 from brittle.universal.loud import Loud
 from brittle.universal.objective import Aim, Objective, away
-from brittle.universal.pull import Pull, climbed, faint, falling, first_length
+from brittle.universal.pull import Pull, climbed, faint, falling, first_length, settled
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
 
 
@@ -109,6 +109,7 @@ class JointAscent(UniversalAttack):
             problem.progress((index + 1) / len(steps))
         every = torch.stack(perturbations)
         if number + 1 == self.passes:
+            every = torch.stack([settled(problem, one) for one in every])
             order = by_gain(images.fooled_by_each(every))
             every, velocities = every[order], [velocities[one] for one in order]
             forward += self.count * len(images)

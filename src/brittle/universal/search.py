@@ -26,11 +26,13 @@ class UniversalAttack(ABC):
 
     Attributes:
         threats: names of the norms that it has mathematics for.
+        dense: whether it takes networks with a class for every pixel.
         keeps_best: whether the pass that the judge liked best is returned; otherwise the last one.
     """
 
     threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
     keeps_best: ClassVar[bool] = True
+    dense: ClassVar[bool] = False
 
     def __post_init__(self):
         check_fields(self)
@@ -89,6 +91,12 @@ class UniversalAttack(ABC):
             raise UnsupportedThreat(f"{name} works with {', '.join(self.threats)}, not with {problem.threat.name}")
         if isinstance(problem.threat.radius, Tensor) or not problem.threat.bounded or problem.radius <= 0:
             raise InputError(f"{name} needs one radius above 0, as in Lp('inf', 10 / 255)")
+        pixels = problem.images is not None and problem.images.pixels
+        if pixels and (self.only or not (self.dense or not self.needs_images)):
+            raise InputError(
+                f"{name} goes by one class per image{' with classes=' * bool(self.only)}; of networks with a "
+                "class for every pixel take ascent, or a method without images"
+            )
         if self.needs_images:
             self._check_classes(problem.given())
             problem.given().judge(self.aims_at, self.only)
@@ -189,7 +197,7 @@ def _line(
         if "more" in state.extras:
             also = problem.given().fooled_by_each(state.extras["more"]).any(0)
             score = float((also | (predictions != problem.given().clean)).double().mean())
-        leading = float(predictions.bincount().max()) / len(predictions)
+        leading = float(predictions.flatten().bincount().max()) / predictions.numel()
     else:
         score = judge(v)
     if problem.threat.name == "linf":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from brittle.metrics import Estimate, jackknife, mean
 from brittle.metrics.estimate import Floats, Integers
+from brittle.pictures import colours
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
@@ -20,7 +21,6 @@ from brittle.studies.gd_uap.segmented import (
     SOFA,
     SURE,
     Segmented,
-    colours,
     mean_ious,
     resampled,
 )

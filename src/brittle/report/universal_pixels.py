@@ -1,0 +1,40 @@
+"""The same parts of the page where the network has a class for every pixel: shares of pixels, and segmentations."""
+
+# pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyarrow ships no types
+from typing import Any
+
+import pyarrow as pa
+
+from brittle.metrics import mean
+from brittle.report.formats import percent
+from brittle.report.universal_parts import Label, Pair, Rate, classes_of, name_of, of_kind, picture_uri
+
+
+def pixel_rate_of(kind: str, title: str, rows: pa.Table) -> Rate:
+    """Return the line of a group of images: the mean share of an image's pixels that change."""
+    shares, noise = (of_kind(rows, kind)[f"share_{name}"].to_numpy() for name in ("perturbed", "noise"))
+    rate = mean(shares, bounds=(0, 1))
+    interval = f"{percent(rate.low)} to {percent(rate.high)}"
+    return Rate(title, percent(rate.value), interval, percent(float(noise.mean())), len(shares))
+
+
+def pixel_labels_of(made: dict[str, Any], rows: pa.Table) -> list[Label]:
+    """Name the classes that changed pixels are taken for, with their parts of those that are listed."""
+    counts, names = {int(label): int(count) for label, count in made["taken_for"].items()}, classes_of(rows)
+    total = max(sum(counts.values()), 1)
+    return [Label(name_of(label, names), count, percent(count / total)) for label, count in counts.items()]
+
+
+def pixel_pairs_of(rows: pa.Table, kind: str) -> list[Pair]:
+    """Return the first images before and after, each with its segmentations."""
+    found = list[Pair]()
+    for row in of_kind(rows, kind).to_pylist():
+        if row["clean_png"] is None:
+            continue
+        share = percent(row["share_perturbed"])
+        for (before, after), name in ((("clean", "perturbed"), row["name"]), (("before", "after"), "segmentations")):
+            pictures = [picture_uri(row[f"{column}_png"]) for column in (before, after)]
+            said = ("as it is", "with the perturbation") if before == "clean" else ("before", f"{share} of the pixels")
+            found.append(Pair(name, pictures[0], pictures[1], *said))
+    return found
