@@ -33,7 +33,12 @@ def main() -> int:
 
     clock = CLOCKS[options.clock]
     some = ImageSet(Classifier(module), images)
-    contenders = {"brittle ascent": "ascent", "brittle uap, the published algorithm": "uap"}
+    passes = f"passes={options.passes}"
+    contenders = {
+        "brittle ascent": f"ascent:{passes}",
+        "brittle uap, the published algorithm": f"uap:{passes}",
+        "brittle uap, steps of ten images at once": f"uap:{passes},together=10",
+    }
     lines = [Line(name, ours(text, some, options, clock)) for name, text in contenders.items()]
     if not options.skip_art:
         began = clock()
@@ -67,7 +72,7 @@ def ours(text: str, some: Any, options: argparse.Namespace, clock: Any) -> list[
     problem = UniversalProblem(some.classifier, some.shape, Lp("inf", options.eps), some)
     began, passes = clock(), []
     find_universal(
-        parse_universal(f"{text}:passes={options.passes}"),
+        parse_universal(text),
         problem,
         watch=lambda line: passes.append((line.score, clock() - began)),
     )

@@ -94,3 +94,43 @@ def test_wrong_settings_are_refused():
         UniversalDeepFool(DeepFool(), rate=0)
     with pytest.raises(InputError, match="passes"):
         UniversalDeepFool(DeepFool(), passes=0)
+
+
+def in_blocks(problem: UniversalProblem, steps: int, together: int) -> torch.Tensor:
+    """One pass in which the steps of so many standing images are found from the same v, plainly."""
+    images, classifier, v = problem.given(), problem.classifier, problem.zeros()
+
+    def stands(row: int, v: torch.Tensor) -> bool:
+        both = torch.cat([images.at(torch.tensor([row])), (images.at(torch.tensor([row])) + v).clamp(0, 1)])
+        with torch.no_grad():
+            clean, now = classifier.logits(both).argmax(1)
+        return bool(clean == now)
+
+    order = torch.randperm(len(images), generator=problem.generator(0)).tolist()
+    while order:
+        block: list[int] = []
+        while order and len(block) < together:
+            row = order.pop(0)
+            block += [row] if stands(row, v) else []
+        found = []
+        for row in block:
+            moved = (images.at(torch.tensor([row])) + v).clamp(0, 1)
+            one = run(DeepFool(steps=steps), classifier, moved, threat=Lp(2))
+            found.append((one.adversarial - moved)[0] if one.success[0] else None)
+        for row, step in zip(block, found, strict=True):
+            if step is not None and stands(row, v):
+                v = problem.project(v + step)
+    return v
+
+
+@pytest.mark.parametrize("together", [1, 2, 4, 30])
+def test_steps_of_several_are_found_from_the_same_v_and_left_out_where_they_are_not_needed(together):
+    classifier = convolutional()
+    images = torch.rand(13, 1, 6, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    some = ImageSet(classifier, images)
+    problem = UniversalProblem(classifier, some.shape, Lp("inf", 0.08), some)
+    method = UniversalDeepFool(DeepFool(steps=10), rate=1.0, passes=1, ahead=30, together=together)
+    found = find_universal(method, problem)
+    assert torch.allclose(found.tensor, in_blocks(problem, 10, together), atol=1e-12)
+    with pytest.raises(InputError, match="together is 0"):
+        UniversalDeepFool(DeepFool(), together=0)

@@ -37,6 +37,9 @@ class UniversalDeepFool(UniversalAttack):
         rate: the fooling rate on X to reach, 1 - delta; 0.8.
         passes: most passes over X; 10.
         ahead: most images that are looked at ahead.
+        together: images not fooled yet whose steps are searched for at once, from the same v; those that the steps of
+            others fool meanwhile are left out. 1 as published; with 10 a small network's passes take a third of the
+            time, at a rate that is a little lower after as many passes, and higher after as long.
         full_length: whether v is brought to the radius in the 2-norm where it is shorter, as the authors' code does
             after every step; the paper's projection leaves it as it is. Of no effect in the maximum norm.
 
@@ -51,11 +54,13 @@ class UniversalDeepFool(UniversalAttack):
     rate: float = 0.8
     passes: int = 10
     ahead: int = 64
+    together: int = 1
     full_length: bool = False
 
     def __post_init__(self):
         at_least("passes", self.passes, 1)
         at_least("ahead", self.ahead, 1)
+        at_least("together", self.together, 1)
         if not 0 < self.rate <= 1:
             raise InputError(f"rate is {self.rate}; expected a fraction of the images above 0, at most 1")
 
@@ -77,34 +82,43 @@ class UniversalDeepFool(UniversalAttack):
         images = problem.given()
         order = torch.randperm(len(images), generator=problem.generator(number))
         v, forward, backward = state.perturbation, state.forward, state.backward
-        place, width = 0, 1
+        place, width = 0, self.together
         while place < len(order):
             rows = order[place : place + width]
             fooled, forward = _fooled(images, rows, v), forward + len(rows)
-            place += int(fooled.cumprod(0).sum())
+            standing = (~fooled).nonzero()[: self.together, 0]
+            if not len(standing):
+                place, width = place + len(rows), min(2 * width, self.ahead)
+            else:
+                width = max(self.together, min(2 * int(standing[0]), self.ahead))
+                v, passes = self._pushed(problem, v, rows[standing])
+                forward, backward = forward + passes[0], backward + passes[1]
+                place += int(standing[-1]) + 1
             problem.progress(place / len(order))
-            if bool(fooled.all()):
-                width = min(2 * width, self.ahead)
-                continue
-            width = max(1, min(2 * int(fooled.cumprod(0).sum()), self.ahead))
-            v, passes = self._pushed(problem, v, order[place : place + 1])
-            forward, backward, place = forward + passes[0], backward + passes[1], place + 1
         return UniversalState(v, forward=forward, backward=backward)
 
-    def _pushed(self, problem: UniversalProblem, v: Tensor, row: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Add the smallest step that fools one image, if it is found; and count its passes."""
+    def _pushed(self, problem: UniversalProblem, v: Tensor, rows: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Add the smallest steps that fool some images, where they are found and still needed; and count the passes."""
         images, classifier = problem.given(), problem.classifier
-        moved = classifier.bounds.clamp(images.at(row) + v)
-        goal = Untargeted(images.clean[row].to(classifier.device))
-        found = run(self.attack, classifier, moved, goal=goal, threat=Lp(2), seed=problem.seed, ids=row)
-        spent = int(found.forward.sum()), int(found.backward.sum())
-        if not bool(found.success[0]):
-            return v, spent
-        onward = problem.project(v + (found.adversarial - moved)[0].to(v))
+        moved = classifier.bounds.clamp(images.at(rows) + v)
+        goal = Untargeted(images.clean[rows].to(classifier.device))
+        found = run(self.attack, classifier, moved, goal=goal, threat=Lp(2), seed=problem.seed, ids=rows)
+        forward, backward = int(found.forward.sum()), int(found.backward.sum())
+        for number in found.success.nonzero()[:, 0].tolist():
+            row = rows[number : number + 1]
+            if number:
+                forward += 1
+                if bool(_fooled(images, row, v)):
+                    continue
+            v = self._projected(problem, v + (found.adversarial - moved)[number].to(v))
+        return v, (forward, backward)
+
+    def _projected(self, problem: UniversalProblem, v: Tensor) -> Tensor:
+        onward = problem.project(v)
         if self.full_length and problem.threat.name == "l2":
             longer = problem.radius / onward.norm().clamp_min(torch.finfo(onward.dtype).tiny)
             onward = problem.project(onward * longer)
-        return onward, spent
+        return onward
 
 
 @torch.no_grad()
