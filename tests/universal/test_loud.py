@@ -1,6 +1,7 @@
 """Loud convolutions beside the objective of a search with images: the formula, the passes, and where there are none."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from brittle import (
     JointAscent,
     Lp,
     ModelError,
+    Patch,
     UniversalAscent,
     UniversalProblem,
     find_universal,
@@ -73,13 +75,14 @@ def test_it_takes_no_pass_of_its_own_and_leaves_no_hook():
 
 def test_it_is_usual_where_images_are_cropped_and_all_shall_be_fooled():
     seen: list[float | None] = []
-    for method, expected in (
+    for method, expected, *threat in (
         (UniversalAscent(passes=1), [None]),
         (UniversalAscent(passes=1, crops=True), [1.0]),
         (UniversalAscent(passes=1, crops=True, loud=0), [None]),
         (UniversalAscent(passes=1, crops=True, target=1), [None]),
         (UniversalAscent(passes=1, target=1, loud=2.0), [2.0]),
         (JointAscent(passes=1, count=2), [None]),
+        (UniversalAscent(passes=1, crops=True, batch=4), [None], Patch(3)),
         (JointAscent(passes=1, count=2, crops=True), [1.0]),
     ):
         seen.clear()
@@ -92,7 +95,8 @@ def test_it_is_usual_where_images_are_cropped_and_all_shall_be_fooled():
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Loud, "of", classmethod(of))
-            find_universal(method, problem_of(network(), photographs(12)), lambda _: 0.0)
+            problem = problem_of(network(), photographs(12))
+            find_universal(method, replace(problem, threat=threat[0]) if threat else problem, lambda _: 0.0)
         assert seen == expected, method
 
 

@@ -46,8 +46,8 @@ class UniversalAscent(UniversalAttack):
         crops: whether images are seen through random crops; by default where both sides are at least 64 pixels.
         scale: the least fraction of the sides that a crop keeps.
         loud: what it is worth beside the objective that the convolutions are loud, as the weight of the mean logarithm
-            of the squared norms of the first four fifths of them; by default 1 where images are seen through crops and
-            all shall be fooled, whatever they are taken for.
+            of the squared norms of the first four fifths of them; by default 1 where something is added to images
+            that are seen through crops, and all shall be fooled, whatever they are taken for.
         large: images of which the gradients of mini-batches are aggregated to one step, as in SGA (Liu et al., ICCV
             2023); 0 steps after every mini-batch.
         rounds: how often each of these is seen before the step.

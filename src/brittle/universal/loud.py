@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.memory_format import logits_in
 from brittle.errors import ModelError
+from brittle.threats import Lp
 from brittle.types import Images, Logits, PerImage
 from brittle.universal.layer_kinds import first_of
 from brittle.universal.problem import UniversalProblem
@@ -67,13 +68,14 @@ class Loud:
 
         Args:
             problem: with the network.
-            weight: what is asked; None for `WEIGHT` where that is usual and the network has convolutions.
+            weight: what is asked; None for `WEIGHT` where that is usual, something is added to the images and the
+                network has convolutions. Of patches and frames fewer images were fooled so.
             usual: whether it is.
 
         Raises:
             ModelError: a weight is asked, and there are no convolutions.
         """
-        if weight == 0 or (weight is None and not usual):
+        if weight == 0 or (weight is None and not (usual and isinstance(problem.threat, Lp))):
             return None
         example = torch.full((1, *problem.shape), problem.classifier.bounds.lower).to(problem.blank())
         try:
