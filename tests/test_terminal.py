@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from brittle import terminal
+from brittle.cli.universal import _show
 from brittle.evaluation.attack import Saved
 from brittle.metrics import proportion, without_interval
 from brittle.runs.summary import AttackSummary, Summary
@@ -28,7 +29,7 @@ def trained(name: str) -> SimpleNamespace:
 
 
 def universal(name: str) -> SimpleNamespace:
-    made = SimpleNamespace(threat=SimpleNamespace(name="linf"), size=0.1, made={"noise": False})
+    made = SimpleNamespace(threat=SimpleNamespace(name="linf", unit=""), size=0.1, made={"noise": False})
     rate = proportion(1, 2)
     rates = {
         "training": rate,
@@ -55,7 +56,7 @@ def saved(name: str) -> Saved:
         lambda name: terminal.show_summary(summary(name)),
         lambda name: terminal.show_saved([saved(name)]),
         lambda name: terminal.show_trained(trained(name)),
-        lambda name: terminal.show_universal(universal(name)),
+        lambda name: _show(universal(name)),
         terminal.fail,
     ],
     ids=["summary", "saved", "trained", "universal", "error"],

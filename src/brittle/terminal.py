@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.evaluation.attack import Saved
     from brittle.evaluation.substitute_result import Substitute
     from brittle.evaluation.train import Trained
-    from brittle.evaluation.universal import Universal
     from brittle.listing import Listed
     from brittle.metrics import Estimate
     from brittle.runs.defence import DefenceSummary
@@ -48,44 +47,6 @@ def line_of(*parts: Part) -> Text:
 def say(*parts: Part) -> None:
     """Print one line on standard error."""
     console.print(line_of(*parts), soft_wrap=True)
-
-
-def show_universal(made: Universal) -> None:
-    """Print what a universal perturbation does, and where it lies."""
-    threat = made.perturbation.threat
-    size = f"{threat.name} {made.perturbation.size:.4g} {threat.unit}".rstrip()
-    say(f"perturbation     {made.path}  ({size})")
-    say(f"rows             {made.rows}")
-    what = "pixels" if made.perturbation.made.get("task") == "segmentation" else "fooled"
-    console.print(f"{what}, training {percent(made.training)}")
-    if made.held_out is not None:
-        console.print(f"{what}, held-out {percent(made.held_out)}")
-    console.print(f"random noise     {percent(made.noise)}")
-    _show_aims(made)
-    for line in made.said:
-        tell(f"images           {line}")
-    if made.perturbation.made["noise"]:
-        console.print("[dim]the rates are of images of noise, and say little of photographs[/]")
-
-
-def _show_aims(made: Universal) -> None:
-    """Print what a search with a target, with classes, with several perturbations or with several seeds came to."""
-    if made.target is not None and made.reached is None:
-        console.print(f"taken for {made.target:<6} no image that was looked at is of another class")
-    if made.reached is not None:
-        console.print(f"taken for {made.target:<6} {percent(made.reached)}")
-    if made.only:
-        for name, rate in (("of them", made.fooled_of), ("of others", made.fooled_beside)):
-            console.print(f"fooled {name:<9} {'no such image was looked at' if rate is None else percent(rate)}")
-    for count, rate in enumerate(made.by_count, 1):
-        console.print(f"of {count} tried{' ' * (8 - len(str(count)))}{percent(rate)}")
-    if made.by_choice is not None:
-        console.print(f"one chosen       {percent(made.by_choice)}")
-    if made.seeds:
-        rates = [one.rate for one in made.seeds]
-        between = f"{min(rates):.1%} to {max(rates):.1%}"
-        what = "" if not made.only else ", of these less of others"
-        console.print(f"of {len(rates)} seeds       median {rates[0]:.1%} (seed {made.seeds[0].seed}), {between}{what}")
 
 
 def show_summary(summary: Summary) -> None:

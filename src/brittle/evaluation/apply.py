@@ -133,8 +133,8 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     said = {f"{name}: {how}": None for name, _, how in files}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
     between, around, called = [*map(channel_of, channels)], [*map(defence_of, defences)], Counter[str]()
-    for asked in every:
-        plain = open_subject(asked.model, asked.data, device=asked.effort.device)
+    subjects = [open_subject(asked.model, asked.data, device=asked.effort.device) for asked in every]
+    for asked, plain in zip(every, subjects, strict=True):
         images = Split.of(plain, 0, asked.effort.batch or BATCH, 0).training
         if not cells:
             passes = 1 + 2 * sum(map(len, read))

@@ -154,7 +154,8 @@ def judged(
         target = cast("int | None", found.made.get("target"))
         outcomes = [pixel_outcome(*group, found.tensor, noise, looked, target) for group in groups]
     else:
-        outcomes = [outcome(*group, found.tensor, noise, looked) for group in groups]
+        only = cast("Sequence[int]", found.made.get("only", ()))
+        outcomes = [outcome(*group, found.tensor, noise, looked, only) for group in groups]
     rates = {table.kind: table.fooled("class_perturbed") for table in outcomes}
     rates["noise"] = outcomes[-1].fooled("class_noise")
     figures: dict[str, object] = {"fooling": {kind: asdict(rate) for kind, rate in rates.items()}}

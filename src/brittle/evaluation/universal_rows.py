@@ -68,7 +68,7 @@ class Outcome:
 
 
 @torch.no_grad()
-def outcome(  # a group of images, and what it is shown
+def outcome(  # noqa: PLR0913  # a group of images, and what it is shown
     kind: str,
     images: ImageSet,
     names: list[str],
@@ -76,6 +76,7 @@ def outcome(  # a group of images, and what it is shown
     v: Tensor,
     noise: Tensor,
     looked: Callable[[int], None],
+    only: Sequence[int] = (),
 ) -> Outcome:
     """Show a network images without a perturbation, with it, and with noise.
 
@@ -87,9 +88,10 @@ def outcome(  # a group of images, and what it is shown
         v: the perturbation, (c, h, w).
         noise: of the same norm, (c, h, w).
         looked: told how many more images have been shown.
+        only: the classes whose images shall be fooled; all by default.
 
     Returns:
-        Classes and confidences, and the first fooled images as PNG before and after.
+        Classes and confidences, and the first fooled images, of these classes, as PNG before and after.
     """
     columns: dict[str, list[float]] = {}
     pictures: list[tuple[bytes | None, bytes | None]] = []
@@ -106,8 +108,9 @@ def outcome(  # a group of images, and what it is shown
             columns.setdefault(f"confidence_{name}", []).extend(confidence.tolist())
         fooled = (said["clean"].argmax(1) != said["perturbed"].argmax(1)).tolist()
         moved = images.worn(some, v, rows)
+        wanted = torch.isin(said["clean"].argmax(1).cpu(), torch.tensor(only)).tolist() if only else [True] * len(some)
         for row, broken in enumerate(fooled):
-            kept = broken and sum(before is not None for before, _ in pictures) < PICTURES
+            kept = broken and wanted[row] and sum(before is not None for before, _ in pictures) < PICTURES
             pictures.append((png_of(some[row], images), png_of(moved[row], images)) if kept else (None, None))
         looked(len(some))
     table = {"kind": [kind] * len(images), "index": places, "name": [*map(stored, names)], **columns}
