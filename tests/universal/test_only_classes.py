@@ -48,7 +48,7 @@ def test_the_score_is_the_difference_of_both_rates():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    asked = {"attack": "ascent:passes=30,classes=3+8", "eps": 0.2, "max_images": 300, "held_out": 100}
+    asked = {"attack": "ascent:passes=15,classes=3+8", "eps": 0.2, "max_images": 220, "held_out": 100}
     return universal("digits-lenet", "digits", tmp_path_factory.mktemp("only") / "v", **asked)
 
 
