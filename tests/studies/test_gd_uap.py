@@ -22,7 +22,7 @@ from brittle.studies.gd_uap.data_free import DATA, FFF, METHODS, NEWER, NOISE, O
 from brittle.studies.gd_uap.depth_network import DepthNetwork, DepthTraining, load_depth, save_depth, train_depth
 from brittle.studies.gd_uap.one_class import CLIP, OneClass
 from brittle.studies.gd_uap.scenes import DOWN, FIELD, HEIGHT, WALL, render
-from brittle.studies.gd_uap.segmented import CLASSES, colours
+from brittle.studies.gd_uap.segmented import CLASSES
 from brittle.studies.shared import photographs
 from brittle.studies.shared.photographs import LINF, SAMPLE
 from brittle.studies.shared.views import GIVEN
@@ -224,12 +224,6 @@ def test_many_mean_ious_at_once_are_that_of_the_metric(draws):
     for whole, sample in zip(wholes, samples.astype(int), strict=True):
         assert whole.tolist() == counts[sample].sum(0).tolist()
     assert segmented.mean_ious(wholes).tolist() == pytest.approx([mean_iou(whole) for whole in wholes])
-
-
-def test_colours_are_those_of_pascal_voc():
-    painted = (colours(np.array([[0, 1, 2, 8, 15, 20]])) * 255).round().astype(int)[0]
-    voc = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [64, 0, 0], [192, 128, 128], [0, 64, 128]]
-    assert painted.tolist() == voc
 
 
 def test_depth_is_measured_against_the_true_one(tmp_path):

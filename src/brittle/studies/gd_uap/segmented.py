@@ -137,15 +137,6 @@ class Segmented:
         return find_universal(PAINTING, problem, share, checkpoint=kept, identity=key, watch=watch).tensor
 
 
-def colours(labels: Integers) -> Floats:
-    """Paint classes (h, w) as Pascal VOC does: the bits of a class in turn are the high bits of red, green and blue."""
-    painted = np.zeros((*labels.shape, 3), dtype=np.int64)
-    for bit in range(3):
-        for channel in range(3):
-            painted[..., channel] |= ((labels >> (3 * bit + channel)) & 1) << (7 - bit)
-    return painted / 255
-
-
 def resampled(counts: Integers, samples: Floats) -> Integers:
     """Add up each sample's images: (n, k, k) and positions (r, m) to (r, k, k)."""
     draws, images = len(samples), len(counts)
