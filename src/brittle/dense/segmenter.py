@@ -1,5 +1,6 @@
 """The network under attack where it answers for every pixel: a row of logits per image, as the core wants them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -69,6 +70,10 @@ class Segmenter(Classifier):
     def logits(self, images: Images) -> Logits:
         """Evaluate the network, (n, k h w): all pixels of the first class, then of the second, and so on."""
         return self.maps(images).flatten(1)
+
+    def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
+        """Evaluate the network as `logits`, and refuse what are no logits, as `checked_maps` does."""
+        return self.checked_maps(images).flatten(1)
 
     @torch.no_grad()
     def checked_maps(self, images: Images) -> Tensor:
