@@ -216,6 +216,8 @@ class Classifier:
             hint = ""
             if seen == (count,):
                 hint = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
+            if logits.ndim == 4:
+                hint = "; for a class for every pixel there are brittle.run_dense and --task segmentation"
             raise ModelError(f"the network returns shape {seen} for {count} images; expected ({count}, classes){hint}")
         if self.rejects and logits.shape[1] < 3:
             raise ModelError(

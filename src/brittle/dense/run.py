@@ -95,10 +95,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
     seed, batch = fitted("seed", seed, Seed), fitted("batch", batch, Count)
     budget = fitted("budget", budget, Count | None)
     confidence = fitted("confidence", confidence, Annotated[float, Within(0)])
-    if budget is not None and budget <= PASSES_OF_THE_JUDGE:
-        raise InputError(
-            f"budget is {budget}; expected more than {PASSES_OF_THE_JUDGE}, which the clean image and the verdict take"
-        )
+    check_budget(budget)
     network = Segmenter.of(classifier)
     x = as_images(images, network.bounds)
     threat = threat.checked(x)
@@ -119,6 +116,18 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
             if progress is not None:
                 progress(len(parts[-1]))
     return joined(parts)
+
+
+def check_budget(budget: int | None) -> None:
+    """Refuse a budget that the judge's passes use up.
+
+    Raises:
+        InputError: with the budget and the least that is expected.
+    """
+    if budget is not None and budget <= PASSES_OF_THE_JUDGE:
+        raise InputError(
+            f"budget is {budget}; expected more than {PASSES_OF_THE_JUDGE}, which the clean image and the verdict take"
+        )
 
 
 def takes_pixels(attack: Attack) -> bool:

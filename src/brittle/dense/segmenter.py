@@ -60,7 +60,9 @@ class Segmenter(Classifier):
             kind = with_article(type(cast(object, outputs)).__name__)
             raise ModelError(f"the network returns {kind}; expected a tensor of logits (n, classes, h, w){mend}")
         if outputs.ndim != 4 or len(outputs) != len(images):
-            mend = "; for one class per image there is brittle.run" if outputs.ndim == 2 else ""
+            mend = (
+                "; for one class per image there are brittle.run and --task classification" if outputs.ndim == 2 else ""
+            )
             raise ModelError(
                 f"the network returns shape {tuple(outputs.shape)} for {len(images)} images; expected "
                 f"({len(images)}, classes, height, width){mend}"
