@@ -4,16 +4,19 @@ import contextlib
 import json
 import math
 import sys
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from brittle import Classifier, InputError, Lp, ModelError, RunError, UnsupportedThreat, cli, run_dense
+from brittle import Attack, Classifier, InputError, Lp, ModelError, Problem, RunError, UnsupportedThreat, cli, run_dense
 from brittle.evaluation.audit import audit
 from brittle.evaluation.segmentation import audit_segmentation
 from brittle.evaluation.spec import parse_attack
+from brittle.listing import listing
 from brittle.runs.segmentation import SegmentationFolder
 from brittle.runs.segmentation_summary import SegmentationSummary
 
@@ -109,6 +112,28 @@ def test_the_figures_are_those_of_run_dense(norm, tmp_path):
     lost = [one.lost for one in summary.classes]
     assert lost == sorted(lost, reverse=True)
     assert sum(lost) == int((result.segmentation != result.clean_segmentation).sum())
+
+
+@dataclass(frozen=True)
+class Drawn(Attack):
+    """Adds a random number to every value."""
+
+    dense: ClassVar[bool] = True
+
+    def perturb(self, problem: Problem) -> None:
+        problem.probe((problem.images + problem.streams.normal(problem.ids, problem.images.shape[1:])).clamp(0, 1))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_image_draws_by_its_place_in_the_data(batch, tmp_path):
+    audit_segmentation(Centred(), DATA, tmp_path, attack=Drawn(), share=0.1, batch=batch, seed=2)
+    result = run_dense(Drawn(), Classifier(Centred()), IMAGES, threat=Lp("inf"), share=0.1, seed=2)
+    assert [row["sizes"]["l2"] for row in rows_of(tmp_path)] == pytest.approx(result.sizes["l2"].tolist())
+    assert len({row["sizes"]["l2"] for row in rows_of(tmp_path)}) == 5
+
+
+def test_the_attack_of_pixels_is_listed():
+    assert "pixel-descent" in [row.name for row in listing("attacks")]
 
 
 def test_within_a_radius_only_smaller_changes_count(tmp_path):

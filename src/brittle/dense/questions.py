@@ -106,8 +106,8 @@ def checked_share(share: float) -> float:
         InputError: it is not above 0 and at most 1.
 
     Example:
-        >>> checked_share(1)
-        1.0
+        >>> checked_share(0.99)
+        0.99
     """
     share = fitted("share", share, float)
     if not 0 < share <= 1:
