@@ -53,7 +53,19 @@ OPTIONS = [
         "--held-out",
         "--fail-under",
     ),
-    *("--data", "--set", "--epochs", "--fraction", "--warmup", "--clean-epochs", "--recipe", "--test", "--scale"),
+    *(
+        "--data",
+        "--set",
+        "--epochs",
+        "--fraction",
+        "--warmup",
+        "--clean-epochs",
+        "--recipe",
+        "--test",
+        "--scale",
+        "--task",
+        "--share",
+    ),
 ]
 SWITCHES = [
     *("--binary", "--probabilities", "--skip-bad", "--thorough", "--ignore-health", "--quiet", "--json", "--nothing"),
@@ -62,7 +74,19 @@ VALUES = [
     *("", " ", "0", "1", "2", "-1", "3.5", "nan", "inf", "1e999", "8/255", "1/0", "x", "é", "٣", "True", "None", "--"),
     *("[]", "((((", "9223372036854775807", "9223372036854775808", "1" * 60, "-9223372036854775809", "nowhere.pt2"),
     *("cpu", "cuda:7", "mps", "meta", "banana", "cpu:-1", "xla", "float16", "int8", "auto", "zigzag", "madry-mnist"),
-    *("linf", "l7", "flow", "digits", "noise", "small", "pgd:steps=1", "pgd:steps=1,steps=2", "pgd:steps=x"),
+    *(
+        "linf",
+        "l7",
+        "flow",
+        "digits",
+        "noise",
+        "small",
+        "segmentation",
+        "pixel-descent",
+        "pgd:steps=1",
+        "pgd:steps=1,steps=2",
+        "pgd:steps=x",
+    ),
     *("restarts(fgsm)", "cascade()", "fgsm:eps=nan", "epochs=1", "rate=nan", "batch=0", "seed=-1"),
 ]
 extra = st.one_of(

@@ -1,4 +1,4 @@
-"""Pictures of deformations."""
+"""Pictures of deformations and of classes."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brittle.pictures import INK, animate, nice, picture_of, quiver, sheet
+from brittle.pictures import INK, animate, class_colours, nice, picture_of, quiver, sheet
 
 
 def inked(picture: Image.Image) -> np.ndarray:
@@ -75,3 +75,9 @@ def test_a_sheet_holds_four_pictures():
     assert whole.size == (4 * 100 + 5 * 8, 100 + 26 + 8)
     left = np.asarray(whole)[26:126, 8:108]
     assert np.abs(left[::10, ::10] / 255 - clean.transpose(1, 2, 0)).max() < 0.01
+
+
+def test_the_colours_of_classes_are_those_of_pascal_voc():
+    painted = (class_colours(np.array([[0, 1, 2, 8, 15, 20]])) * 255).round().astype(int)[0]
+    voc = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [64, 0, 0], [192, 128, 128], [0, 64, 128]]
+    assert painted.tolist() == voc

@@ -23,6 +23,7 @@ from brittle.registry import (
     CHECKS,
     COMBINATORS,
     DEFENCES,
+    DENSE,
     NETWORKS,
     SOURCES,
     STUDIES,
@@ -56,6 +57,8 @@ class Listed:
     origin: str = OWN
 
 
+FOR_PIXELS = "--task segmentation"
+"""What is said of attacks of networks with a class for every pixel."""
 NETWORK_FORMS = {
     "FILE.pt2": "a torch.export archive",
     "FILE.onnx": "an ONNX network (extra: onnx)",
@@ -87,11 +90,15 @@ def _attacks() -> list[Listed]:
         Listed("attacks", name, f"{_first_line(kind)} [{', '.join(kind.threats)}]", _options(kind), origin)
         for name, kind, origin in _brought(ATTACKS)
     ]
+    dense = [
+        Listed("attacks", name, f"{_first_line(kind)} [{', '.join(kind.threats)}; {FOR_PIXELS}]", _options(kind))
+        for name, kind, _ in _brought(DENSE)
+    ]
     around = [
         Listed("attacks", spec_syntax(name), _first_line(kind), _options(kind))
         for name, kind, _ in _brought(COMBINATORS)
     ]
-    return [*rows, *around, *_faults("attacks", ATTACKS)]
+    return [*rows, *dense, *around, *_faults("attacks", ATTACKS)]
 
 
 def _universal() -> list[Listed]:

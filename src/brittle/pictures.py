@@ -1,4 +1,4 @@
-"""Pictures of a change: the difference made visible, a deformation's vectors over the image, and the way there."""
+"""Pictures of a change: the difference made visible, its vectors, the way there; and of the classes of pixels."""
 
 import io
 import math
@@ -13,6 +13,7 @@ from brittle.files import write_atomically
 from brittle.maths.quantization import as_bytes
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 ARROWS = 28
 """About how many vectors are drawn along the longer side."""
@@ -53,15 +54,18 @@ def picture_of(values: Floats) -> Image.Image:
     return Image.fromarray(levels[0] if len(levels) == 1 else np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
 
-def colours(labels: npt.NDArray[np.int64]) -> Floats:
+def class_colours(labels: Integers) -> Floats:
     """Paint classes (h, w) as Pascal VOC does: the bits of a class in turn are the high bits of red, green and blue.
 
+    Args:
+        labels: from 0 to 511.
+
     Returns:
-        Colours (h, w, 3) in [0, 1].
+        Values in [0, 1], (h, w, 3).
 
     Example:
-        >>> (colours(np.array([[0, 1, 2]])) * 255).astype(int).tolist()
-        [[[0, 0, 0], [128, 0, 0], [0, 128, 0]]]
+        >>> (255 * class_colours(np.array([[0, 15]]))).round().astype(int).tolist()
+        [[[0, 0, 0], [192, 128, 128]]]
     """
     painted = np.zeros((*labels.shape, 3), dtype=np.int64)
     for bit in range(3):

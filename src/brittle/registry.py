@@ -1,7 +1,7 @@
 """What there is to choose from, by name; a new attack is its file and its line here.
 
-Nothing is imported before it is asked for. Packages add to each of them but the combinators with an entry point of the
-group that is named, see `brittle.plugins.Registry`; what a user wrote as `FILE.py:NAME` is found by `find`.
+Nothing is imported before it is asked for. Packages add to each of them that names a group with an entry point of that
+group, see `brittle.plugins.Registry`; what a user wrote as `FILE.py:NAME` is found by `find`.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ __all__ = [
     "CHECKS",
     "COMBINATORS",
     "DEFENCES",
+    "DENSE",
     "NETWORKS",
     "SOURCES",
     "STUDIES",
@@ -93,6 +94,15 @@ ATTACKS: "Registry[type[Attack]]" = Registry(
     _subclass_of("brittle.core.attack:Attack"),
     "a subclass of brittle.Attack",
 )
+
+DENSE: "Registry[type[Attack]]" = Registry(
+    "attack of dense outputs",
+    {"pixel-descent": "brittle.dense.pixel_descent:PixelDescent"},
+    None,
+    _subclass_of("brittle.core.attack:Attack"),
+    "a subclass of brittle.Attack",
+)
+"""Attacks of networks with a class for every pixel, and of no others; those of packages are among `ATTACKS`."""
 
 COMBINATORS: "Registry[type[Attack]]" = Registry(
     "combinator",

@@ -280,3 +280,27 @@ def test_what_cannot_be_meant_is_refused(given, kind, message):
     attack, labels = asked.pop("attack"), asked.pop("labels", None)
     with pytest.raises(kind, match=message):
         run_dense(attack, pointwise(), middle(2), labels, **asked)
+
+
+@dataclass(frozen=True)
+class Drawn(Attack):
+    """Adds a random number."""
+
+    dense: ClassVar[bool] = True
+
+    def perturb(self, problem: Problem) -> None:
+        drawn = problem.streams.uniform(problem.ids, (1,))
+        problem.probe((problem.images + 0.5 * drawn[..., None, None]).clamp(0, 1))
+
+
+def test_an_image_draws_by_its_identity_and_not_by_its_place():
+    images = RAMP.expand(3, 1, 4, 2)
+    options = {"share": 0.25, "threat": LINF, "seed": 1}
+    whole = run_dense(Drawn(), threshold(), images, **options).adversarial
+    alone = run_dense(Drawn(), threshold(), images[2:], ids=torch.tensor([2]), **options).adversarial
+    other = run_dense(Drawn(), threshold(), images[2:], **options).adversarial
+    assert torch.equal(alone[0], whole[2])
+    assert torch.equal(other[0], whole[0])
+    assert not torch.equal(alone, other)
+    with pytest.raises(LabelError, match="ids"):
+        run_dense(Drawn(), threshold(), images, ids=torch.tensor([2]), **options)

@@ -38,6 +38,8 @@ def test_bounds_and_probabilities_are_kept():
 def test_what_are_no_logits_of_pixels_is_refused(module, message):
     with pytest.raises(ModelError, match=message):
         Segmenter.of(Classifier(module)).checked_maps(IMAGES)
+    with pytest.raises(ModelError, match=message):
+        Segmenter.of(Classifier(module)).checked(IMAGES)
 
 
 @pytest.mark.parametrize("said", [{"binary": True}, {"labels": 5}, {"rejects": True}])

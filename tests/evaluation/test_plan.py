@@ -263,3 +263,28 @@ def test_a_key_is_a_short_name_that_no_other_attack_has():
     assert long.info.key == ("pgd_steps=" + "0" * 90)
     keys = [one.info.key for one in plan(["cascade(fgsm;fgsm)"] * 3 + ["fgsm", FGSM()], "linf", 0.1)]
     assert keys == ["cascade_fgsm_fgsm", "cascade_fgsm_fgsm-2", "cascade_fgsm_fgsm-3", "fgsm", "FGSM"]
+
+
+@pytest.mark.parametrize("spec", ["pixel-descent", "restarts(pixel-descent:steps=3)"])
+def test_an_attack_of_pixels_is_for_networks_with_a_class_for_every_pixel(spec):
+    (planned,) = plan([spec], "linf", None, dense=True)
+    assert planned.info.kind == "minimum"
+    with pytest.raises(InputError, match="is for networks with a class for every pixel: say --task segmentation"):
+        plan([spec], "linf", None)
+
+
+@pytest.mark.parametrize("spec", ["pgd", "cascade(pixel-descent;fgsm)"])
+def test_an_attack_of_one_class_per_image_is_refused_where_there_is_one_for_every_pixel(spec):
+    with pytest.raises(InputError, match=r"goes by one class per image; expected an attack .* such as pixel-descent"):
+        plan([spec], "linf", 0.1, dense=True)
+
+
+def test_an_own_attack_that_takes_both_is_planned_for_both():
+    @dataclass(frozen=True)
+    class Both(Attack):
+        dense = True
+
+        def perturb(self, problem: Problem) -> None:
+            problem.probe(problem.images)
+
+    assert plan([Both()], "linf", None) == plan([Both()], "linf", None, dense=True)

@@ -10,6 +10,7 @@ from brittle.cli import app
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.corrupt import corrupt
+from brittle.evaluation.segmentation import audit_segmentation
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
 from brittle.specs import DataSpec, Effort, ModelSpec, Question, names_of
@@ -56,6 +57,14 @@ COMMANDS = {
     ),
 }
 """What each of them refuses."""
+FUNCTIONS = {
+    **COMMANDS,
+    "audit --task segmentation": (
+        audit_segmentation,
+        {"binary", "labels", "defence", "defence_data", "naive", "channel", "class_order"}
+        | {"target", "quantization", "eot_samples"},
+    ),
+}
 
 
 def test_no_option_is_left_out():
@@ -63,10 +72,10 @@ def test_no_option_is_left_out():
     assert {*VALUES} == named - {"model", "data"}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", FUNCTIONS)
 def test_an_option_is_taken_or_refused_before_anything_is_done(command: str, tmp_path: Path):
     """What is taken gets as far as the keyword that nobody knows."""
-    function, refused = COMMANDS[command]
+    function, refused = FUNCTIONS[command]
     for name, value in VALUES.items():
         kind, message = (InputError, "does nothing here") if name in refused else (TypeError, "'unknown'")
         with pytest.raises(kind, match=message):

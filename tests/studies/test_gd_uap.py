@@ -10,7 +10,6 @@ from torch import nn
 
 from brittle.metrics import Estimate, mean_iou
 from brittle.models import Network
-from brittle.pictures import colours
 from brittle.studies import STUDIES, published, run_study
 from brittle.studies.bench.comparison import Comparison, published_beside
 from brittle.studies.bench.study import Setting
@@ -225,12 +224,6 @@ def test_many_mean_ious_at_once_are_that_of_the_metric(draws):
     for whole, sample in zip(wholes, samples.astype(int), strict=True):
         assert whole.tolist() == counts[sample].sum(0).tolist()
     assert segmented.mean_ious(wholes).tolist() == pytest.approx([mean_iou(whole) for whole in wholes])
-
-
-def test_colours_are_those_of_pascal_voc():
-    painted = (colours(np.array([[0, 1, 2, 8, 15, 20]])) * 255).round().astype(int)[0]
-    voc = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [64, 0, 0], [192, 128, 128], [0, 64, 128]]
-    assert painted.tolist() == voc
 
 
 def test_depth_is_measured_against_the_true_one(tmp_path):

@@ -22,6 +22,8 @@ GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 """Attacks that work with forward passes alone, for the message to who has no more."""
 MOST_CLASSES = 1_000_000
 """Of a network that returns class numbers: each image takes a row of so many logits."""
+_NUMBERS = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
+_PIXELS = "; for a class for every pixel there are brittle.run_dense and --task segmentation"
 Access = Literal["white_box", "scores", "decision"]
 """What attacks are to go by."""
 
@@ -212,11 +214,8 @@ class Classifier:
             kind = with_article(type(logits).__name__)
             raise ModelError(f"the network returns {kind}; expected a tensor of logits, or an object with .logits")
         if logits.ndim != 2 or len(logits) != count:
-            seen = tuple(logits.shape)
-            hint = ""
-            if seen == (count,):
-                hint = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
-            raise ModelError(f"the network returns shape {seen} for {count} images; expected ({count}, classes){hint}")
+            said = f"the network returns shape {tuple(logits.shape)} for {count} images; expected ({count}, classes)"
+            raise ModelError(said + {1: _NUMBERS, 4: _PIXELS}.get(logits.ndim, ""))
         if self.rejects and logits.shape[1] < 3:
             raise ModelError(
                 f"the network was said to refuse images and has {logits.shape[1]} outputs; expected one for each of "

@@ -37,8 +37,10 @@ class Commands(TyperGroup):
     """The commands, which repeat a word that they do not know as text that a terminal does not obey."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take options by their older names too, with a note."""
-        named = [todays_option(word) for word in args]
+        """Take options by their older names too, with a note, where the command has none of that name today."""
+        command = next((self.commands[word] for word in args if word in self.commands), None)
+        own = {option for one in ([] if command is None else command.params) for option in one.opts}
+        named = [word if word.partition("=")[0] in own else todays_option(word) for word in args]
         for old, new in zip(args, named, strict=True):
             if old != new:
                 typer.echo(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now", err=True)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.cli.audit_segmentation import audit_segmentation
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, refuse_given
+from brittle.errors import InputError
 from brittle.evaluation.gate import ExitCode, Gate
 from brittle.names import plain_name
 from brittle.output import user_prints_aside
@@ -14,6 +16,10 @@ from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
     from brittle.runs.summary import Summary
+
+
+CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
+"""Tasks: one class per image, and one for every pixel."""
 
 
 def audit(
@@ -38,6 +44,18 @@ def audit(
             "the evaluation failed that may make it too high.",
         ),
     ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="TASK",
+            help="classification, or segmentation: the network has a class for every pixel, and its own segmentation "
+            "of the clean image is what pixels are to leave.",
+        ),
+    ] = CLASSIFICATION,
+    share: Annotated[
+        float | None,
+        typer.Option(help="With --task segmentation: of the pixels that must be segmented otherwise; 0.99 by default."),
+    ] = None,
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
@@ -58,6 +76,10 @@ def audit(
     With --defence the network is attacked twice: as if nobody knew of the defence, and by someone who does.
 
         brittle audit digits-lenet --data digits --eps 0.1 --defence bit-depth:bits=2
+
+    With --task segmentation the smallest change of each image is looked for that breaks almost all of its pixels.
+
+        brittle audit segmenter.pt2 --data photographs/ --task segmentation --attack pixel-descent:steps=50
     """
     from brittle import terminal
     from brittle.bars import Bar
@@ -66,6 +88,15 @@ def audit(
     from brittle.runs.summary import summarise
 
     folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
+    if task == SEGMENTATION:
+        refuse_given({"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health})
+        audit_segmentation(
+            model, data, folder, question, effort, attack or (), share, force=force, quiet=quiet, json=json
+        )
+        return
+    if task != CLASSIFICATION:
+        raise InputError(f"the task is {task!r}; expected {CLASSIFICATION} or {SEGMENTATION}")
+    refuse_given({"share": share is not None})
     if model.defence is not None and not model.naive:
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
         summary = _both(model, data, folder, chosen, quiet=quiet, json=json)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import typer
 
 from brittle.arguments import Within
+from brittle.errors import InputError
 from brittle.limits import parse_limits, use_limits
 from brittle.specs import option_of
 
@@ -116,6 +117,20 @@ def _value(kind: type[Any], given: dict[str, Any]) -> Any:
     if "device" in given:
         given["device"] = device_of(given["device"])
     return kind(**given)
+
+
+def refuse_given(options: Mapping[str, bool]) -> None:
+    """Refuse options that mean nothing beside the others.
+
+    Args:
+        options: whether each is given, by its name in Python.
+
+    Raises:
+        InputError: one is, in the words that all commands have for that.
+    """
+    for name, given in options.items():
+        if given:
+            raise InputError(f"{name} is given, which does nothing here; leave it out")
 
 
 def device_of(device: str | None) -> str:

@@ -41,9 +41,7 @@ class Question:
                 "both labels and targets were given; expected the classes that pixels are to leave, or those that they "
                 "are to reach"
             )
-        share = fitted("share", share, float)
-        if not 0 < share <= 1:
-            raise InputError(f"share is {share}; expected a fraction of the pixels, above 0, at most 1")
+        share = checked_share(share)
         void = fitted("void", void, int | None)
         name, given = ("targets", targets) if targets is not None else ("labels", labels)
         if void is not None and given is None:
@@ -99,6 +97,22 @@ class Question:
                 f"{first + row} has {int(classes[row, y, x])}, the network has {count} classes, 0 to {count - 1}; say "
                 "void=255 if this value marks pixels that do not count, or give a mask as counted="
             )
+
+
+def checked_share(share: float) -> float:
+    """Return a share of pixels.
+
+    Raises:
+        InputError: it is not above 0 and at most 1.
+
+    Example:
+        >>> checked_share(0.99)
+        0.99
+    """
+    share = fitted("share", share, float)
+    if not 0 < share <= 1:
+        raise InputError(f"share is {share}; expected a fraction of the pixels, above 0, at most 1")
+    return share
 
 
 def _maps(given: Tensor | np.ndarray, images: Images, name: str) -> Tensor:

@@ -14,7 +14,7 @@ from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, nothing_returned, telling_whose
-from brittle.core.inputs import as_images, check_radius, placed
+from brittle.core.inputs import as_images, as_labels, check_radius, placed
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
@@ -43,6 +43,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
     threat: Threat,
     seed: Seed = 0,
     batch: Count = 1,
+    ids: Tensor | np.ndarray | None = None,
     budget: Count | None = None,
     confidence: float = 0.0,
     progress: Callable[[int], None] | None = None,
@@ -69,6 +70,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
         seed: of the images' random streams, from 0 to 2**63 - 1.
         batch: most images in one forward pass; 1 by default, since outputs are large. A network that draws random
             numbers is asked once about each point.
+        ids: (n,) identity of each image, which with the seed determines its random draws; by default its position.
         budget: most forward plus backward passes of an image, the clean and the verifying pass included; what was
             asked beyond it is not evaluated. The backward pass of the step under way may come on top.
         confidence: by how many logits each of the pixels that are needed must be won while it is searched for; the
@@ -93,10 +95,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
     seed, batch = fitted("seed", seed, Seed), fitted("batch", batch, Count)
     budget = fitted("budget", budget, Count | None)
     confidence = fitted("confidence", confidence, Annotated[float, Within(0)])
-    if budget is not None and budget <= PASSES_OF_THE_JUDGE:
-        raise InputError(
-            f"budget is {budget}; expected more than {PASSES_OF_THE_JUDGE}, which the clean image and the verdict take"
-        )
+    check_budget(budget)
     network = Segmenter.of(classifier)
     x = as_images(images, network.bounds)
     threat = threat.checked(x)
@@ -108,7 +107,8 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
         )
     attack.check(threat)
     question = Question.of(x, labels, targets, counted, void, share)
-    job = _Job(attack, network, x, question, threat, seed, budget, confidence)
+    known = torch.arange(len(x)) if ids is None else as_labels(ids, x, "ids")
+    job = _Job(attack, network, x, known, question, threat, seed, budget, confidence)
     parts: list[DenseResult] = []
     with preserving_state(network.module, seed):
         for first in range(0, max(len(x), 1), batch):
@@ -116,6 +116,18 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
             if progress is not None:
                 progress(len(parts[-1]))
     return joined(parts)
+
+
+def check_budget(budget: int | None) -> None:
+    """Refuse a budget that the judge's passes use up.
+
+    Raises:
+        InputError: with the budget and the least that is expected.
+    """
+    if budget is not None and budget <= PASSES_OF_THE_JUDGE:
+        raise InputError(
+            f"budget is {budget}; expected more than {PASSES_OF_THE_JUDGE}, which the clean image and the verdict take"
+        )
 
 
 def takes_pixels(attack: Attack) -> bool:
@@ -131,6 +143,7 @@ class _Job:
     attack: Attack
     network: Segmenter
     images: Images
+    ids: Tensor
     question: Question
     threat: Threat
     seed: int
@@ -150,7 +163,7 @@ class _Job:
         places = torch.arange(count, device=x.device)
         record.count(places, forward=1)
         already = goal.met(clean)
-        streams = Streams(self.seed, numbers, x.dtype)
+        streams = Streams(self.seed, self.ids[rows].to(x.device), x.dtype)
         problem = Problem(network, x, clean, sought, threat, places, record, streams, max(count, 1))
         if not bool(already.all()):
             with telling_whose(self.attack):

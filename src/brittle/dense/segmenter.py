@@ -1,5 +1,6 @@
 """The network under attack where it answers for every pixel: a row of logits per image, as the core wants them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -59,7 +60,9 @@ class Segmenter(Classifier):
             kind = with_article(type(cast(object, outputs)).__name__)
             raise ModelError(f"the network returns {kind}; expected a tensor of logits (n, classes, h, w){mend}")
         if outputs.ndim != 4 or len(outputs) != len(images):
-            mend = "; for one class per image there is brittle.run" if outputs.ndim == 2 else ""
+            mend = (
+                "; for one class per image there are brittle.run and --task classification" if outputs.ndim == 2 else ""
+            )
             raise ModelError(
                 f"the network returns shape {tuple(outputs.shape)} for {len(images)} images; expected "
                 f"({len(images)}, classes, height, width){mend}"
@@ -69,6 +72,10 @@ class Segmenter(Classifier):
     def logits(self, images: Images) -> Logits:
         """Evaluate the network, (n, k h w): all pixels of the first class, then of the second, and so on."""
         return self.maps(images).flatten(1)
+
+    def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
+        """Evaluate the network as `logits`, and refuse what are no logits, as `checked_maps` does."""
+        return self.checked_maps(images).flatten(1)
 
     @torch.no_grad()
     def checked_maps(self, images: Images) -> Tensor:

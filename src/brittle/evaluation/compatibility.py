@@ -12,6 +12,7 @@ from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
 from brittle.evaluation.defended import Defended
 from brittle.physical import Channel
 from brittle.plugins.own_code import raised
+from brittle.types import Logits
 
 SEEN = 4
 """Images by which a randomised network is recognised."""
@@ -35,6 +36,35 @@ def check_model_on_data(
         LabelError: labels, or a target, that are no class of the network.
         ModelError: a network that does not take such images, or whose outputs are no logits.
     """
+    logits, shape = first_look(classifier, source, blank=blank)
+    logits = of_classes(classifier, logits)
+    classes = len(source.classes)
+    if classes and classes != logits.shape[1]:
+        raise LabelError(
+            f"the data have {classes} classes ({source.classes[0]!r} to {source.classes[-1]!r}) and the network has "
+            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes, "
+            "or the names of the network's classes (in NAME.classes.json beside its file), to match the data's by name"
+        )
+    check_labels(source, logits.shape[1])
+    if target is not None and target >= logits.shape[1]:
+        raise LabelError(
+            f"the target is {target}; expected a class of the network, which has {logits.shape[1]} outputs, 0 to "
+            f"{logits.shape[1] - 1}"
+        )
+    return shape
+
+
+def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[Logits, tuple[int, ...]]:
+    """Show the network one image of the source, and return its outputs and the image's shape.
+
+    Args:
+        classifier: the network.
+        source: the images; labels are not looked at.
+        blank: show a blank image of the same shape, which is none of the source.
+
+    Raises:
+        DataError, ModelError: as of `check_model_on_data`.
+    """
     block = next((block for block in source.blocks(1) if len(block)), None)
     if block is None:
         raise DataError(f"not one of the {len(source)} images of {source.spec} can be read")
@@ -51,21 +81,7 @@ def check_model_on_data(
             "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
             "(channels, height, width) on the module of a factory"
         ) from error
-    logits = of_classes(classifier, logits)
-    classes = len(source.classes)
-    if classes and classes != logits.shape[1]:
-        raise LabelError(
-            f"the data have {classes} classes ({source.classes[0]!r} to {source.classes[-1]!r}) and the network has "
-            f"{logits.shape[1]} outputs, so their numbers cannot mean the same; give data with the network's classes, "
-            "or the names of the network's classes (in NAME.classes.json beside its file), to match the data's by name"
-        )
-    check_labels(source, logits.shape[1])
-    if target is not None and target >= logits.shape[1]:
-        raise LabelError(
-            f"the target is {target}; expected a class of the network, which has {logits.shape[1]} outputs, 0 to "
-            f"{logits.shape[1] - 1}"
-        )
-    return tuple(images.shape[1:])
+    return logits, tuple(images.shape[1:])
 
 
 def check_labels(source: Source, classes: int) -> None:

@@ -11,9 +11,10 @@ from torch import Tensor
 from brittle.arguments import fitted, seen
 from brittle.classifiers.classifier import Access
 from brittle.core.attack import Attack
+from brittle.dense.run import takes_pixels
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.spec import Spec, parse_attack
-from brittle.registry import ATTACKS, COMBINATORS
+from brittle.registry import ATTACKS, COMBINATORS, DENSE
 from brittle.runs.manifest import AttackInfo
 from brittle.specs import Question
 from brittle.threats import BUILT_IN, Lp, Threat, check_named, parse_threat
@@ -64,6 +65,7 @@ def plan(
     *,
     access: Access = "white_box",
     budget: int | None = None,
+    dense: bool = False,
 ) -> list[Planned]:
     """Turn what the user wrote into attacks with their threats.
 
@@ -76,14 +78,35 @@ def plan(
         radius: in the units of the images; for flow in pixels.
         access: what the network gives, for the default attacks.
         budget: most queries of an image and attack; Square's schedule is made for what it leaves.
+        dense: whether the network has a class for every pixel.
 
     Raises:
-        InputError: an unknown attack, or a norm that it has no mathematics for.
+        InputError: an unknown attack, one for networks of the other kind, or a norm that it has no mathematics for.
     """
     threat = parse_threat(threat) if isinstance(threat, str) else threat
     specs = [spec_of(one) for one in attacks] or _suitable(threat, _defaults(access, budget))
+    for spec in specs:
+        _check_outputs(spec, dense=dense)
     taken: set[str] = set()
     return [_planned(spec, threat, radius, taken) for spec in specs]
+
+
+def _check_outputs(spec: Spec, *, dense: bool) -> None:
+    """Refuse an attack that goes by one class per image where there is one for every pixel, and the other way round."""
+    if dense and not takes_pixels(spec.attack):
+        raise InputError(
+            f"{spec.text} goes by one class per image; expected an attack of networks with a class for every pixel, "
+            f"such as {', '.join(DENSE)} (an attack of your own says dense = True)"
+        )
+    if not dense and _needs_pixels(spec.attack):
+        raise InputError(
+            f"{spec.text} is for networks with a class for every pixel: say --task segmentation (in Python "
+            "brittle.evaluation.segmentation.audit_segmentation, or brittle.run_dense), or take another attack"
+        )
+
+
+def _needs_pixels(attack: Attack) -> bool:
+    return type(attack) in DENSE.values() or any(map(_needs_pixels, attack.parts()))
 
 
 def threat_of(question: Question) -> tuple[Threat | None, float | None]:
@@ -181,7 +204,7 @@ def spec_of(attack: str | Attack) -> Spec:
     if isinstance(attack, str):
         return parse_attack(attack)
     changed = [f"{one.name}={_called(getattr(attack, one.name))}" for one in fields(attack) if _changed(attack, one)]
-    known = (name for name, kind in {**ATTACKS, **COMBINATORS}.items() if kind is type(attack))
+    known = (name for name, kind in {**ATTACKS, **DENSE, **COMBINATORS}.items() if kind is type(attack))
     return Spec(f"{type(attack).__name__}({', '.join(changed)})", next(known, type(attack).__name__), attack)
 
 

@@ -9,7 +9,7 @@ from brittle.defences import Defence
 from brittle.defences.chain import Chain
 from brittle.errors import InputError
 from brittle.evaluation.spec_text import PLUS, options_in, plain_spec, split_spec, values_of
-from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, UNIVERSAL
+from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, DENSE, UNIVERSAL
 from brittle.training.objective import OBJECTIVES, PLAIN, Objective
 from brittle.universal.search import UniversalAttack
 from brittle.words import with_article
@@ -61,7 +61,7 @@ def parse_attack(text: str) -> Spec:
     text, name, inner, options = split_spec(text)
     values = options_in(text, options)
     radius = parse_number(values.pop(EPS)) if EPS in values else None
-    kind = COMBINATORS[name] if name in COMBINATORS else ATTACKS.find(name, also=COMBINATORS)
+    kind = _kind_of(name)
     arguments = values_of(kind, values, text)
     if (name in COMBINATORS) != bool(inner) or "" in inner:
         raise InputError(f"{text!r}: expected {spec_syntax(name)}[:FIELD=VALUE,...]")
@@ -74,6 +74,11 @@ def parse_attack(text: str) -> Spec:
         else:
             raise InputError(f"{text!r}: {name} takes one attack; several go into cascade(...;...)")
     return Spec(text, name, kind(**arguments), radius)
+
+
+def _kind_of(name: str) -> type[Attack]:
+    named = next((there for there in (COMBINATORS, DENSE) if name in there), None)
+    return ATTACKS.find(name, also=(*COMBINATORS, *DENSE)) if named is None else named[name]
 
 
 def parse_universal(text: str) -> UniversalAttack:

@@ -17,7 +17,7 @@ from brittle.dense.segmenter import Segmenter
 from brittle.evaluation.universal_rows import png_of
 from brittle.metrics import Estimate, mean
 from brittle.names import stored
-from brittle.pictures import colours, picture_of
+from brittle.pictures import class_colours, picture_of
 from brittle.universal.images import ImageSet
 
 PICTURES = 4
@@ -100,5 +100,5 @@ def _classes(images: ImageSet, image: Tensor, change: Tensor | None, rows: Tenso
 def _map_png(classes: np.ndarray) -> bytes:
     """Paint classes (h, w), as Pascal VOC does."""
     sink = io.BytesIO()
-    picture_of(colours(classes.astype(np.int64)).transpose(2, 0, 1)).save(sink, "PNG")
+    picture_of(class_colours(classes.astype(np.int64)).transpose(2, 0, 1)).save(sink, "PNG")
     return sink.getvalue()

@@ -15,6 +15,7 @@ from brittle.runs.manifest import Manifest
 from brittle.runs.older import spelt_anew, with_todays_fields
 from brittle.runs.result_manifests import (
     CorruptionsManifest,
+    SegmentationManifest,
     StudyManifest,
     SubstituteManifest,
     TrainingManifest,
@@ -22,7 +23,10 @@ from brittle.runs.result_manifests import (
 )
 
 M = TypeVar("M", bound=BaseManifest)
-_ALL = (Manifest, UniversalManifest, TrainingManifest, SubstituteManifest, StudyManifest, CorruptionsManifest)
+_ALL = (
+    *(Manifest, UniversalManifest, TrainingManifest, SubstituteManifest, StudyManifest, CorruptionsManifest),
+    SegmentationManifest,
+)
 KINDS: dict[str, type[BaseManifest]] = {kind_of(one): one for one in _ALL}
 """The manifests by their kinds."""
 

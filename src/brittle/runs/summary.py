@@ -120,7 +120,7 @@ class Summary:
             del plain["false_alarms"]
             for line in plain["attacks"]:
                 del line["refused"]
-        return _finite(plain)
+        return finite(plain)
 
 
 def summarise(folder: RunFolder) -> Summary:
@@ -187,9 +187,10 @@ def _mean_over_right(table: pa.Table, column: str) -> float:
     return float(floats(table, column)[right].mean()) if right.any() else math.nan
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return what JSON can say of a value: null in the place of numbers that are infinite or none, at any depth."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -29,7 +29,7 @@ class LogSquare(torch.autograd.Function):
     torch's own functions walk over a layer's output several times on the way back, and this once.
 
     Example:
-        >>> LogSquare.apply(torch.tensor([[3.0, 4.0]])).exp()
+        >>> LogSquare.apply(torch.tensor([[3.0, 4.0]])).exp().round()
         tensor([25.])
     """
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from brittle.metrics import Estimate, jackknife, mean
 from brittle.metrics.estimate import Floats, Integers
-from brittle.pictures import colours
+from brittle.pictures import class_colours
 from brittle.studies.bench.drawing import Picture, encoded
 from brittle.studies.bench.published import Figure, published
 from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order, Row, Setting, Study
@@ -159,9 +159,9 @@ class Perturbed:
             moved = bounds.clamp(image + perturbation)
             parts = [
                 _pixels(image),
-                colours(self.subject.clean[row][1]),
+                class_colours(self.subject.clean[row][1]),
                 _pixels(moved),
-                colours(segmentations[row]),
+                class_colours(segmentations[row]),
             ]
             rows.append(np.concatenate([part[::EVERY, ::EVERY] for part in parts], 1))
         return Picture(

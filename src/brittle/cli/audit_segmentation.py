@@ -1,0 +1,91 @@
+"""What the command `audit` does with `--task segmentation`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brittle.errors import InputError
+from brittle.output import user_prints_aside
+from brittle.specs import DataSpec, Effort, ModelSpec, Question
+
+if TYPE_CHECKING:
+    from brittle.runs.segmentation_summary import SegmentationSummary
+
+
+def audit_segmentation(
+    model: ModelSpec,
+    data: DataSpec,
+    folder: Path,
+    question: Question,
+    effort: Effort,
+    attacks: Sequence[str],
+    share: float | None,
+    *,
+    force: bool,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Attack a network with a class for every pixel, write the page, and print what came of it."""
+    from brittle import terminal
+    from brittle.bars import Bar
+    from brittle.evaluation.segmentation import ATTACK, SHARE
+    from brittle.evaluation.segmentation import audit_segmentation as run_audit
+    from brittle.report import write_report
+
+    if len(attacks) > 1:
+        raise InputError(f"{len(attacks)} attacks are given; expected one: run each into a folder of its own")
+    with user_prints_aside(), Bar(quiet=quiet or json) as bar:
+        made = run_audit(
+            model,
+            data,
+            folder,
+            question=question,
+            attack=attacks[0] if attacks else ATTACK,
+            share=SHARE if share is None else share,
+            effort=effort,
+            force=force,
+            watch=bar,
+        )
+        page = write_report(made.folder)
+    if json:
+        terminal.print_json({**made.summary.plain(), "report": str(page)})
+    elif not quiet:
+        _show(made.summary, made.said)
+        terminal.say(f"report           {page.resolve()}")
+
+
+def _show(summary: "SegmentationSummary", said: Sequence[str]) -> None:
+    """Print how many images are broken, by how little, and which classes suffer."""
+    from rich.table import Table
+
+    from brittle import terminal
+    from brittle.bars import console
+    from brittle.report.formats import Units
+    from brittle.words import plural
+
+    limit = "" if summary.radius is None else f" up to {terminal.radius_text(summary.radius)}"
+    title = f"{plural(summary.images, 'image')}, {summary.norm}{limit}, {100 * summary.asked:.4g} % of the pixels"
+    table = Table(title_justify="left", title=title)
+    table.add_column("attack", overflow="fold")
+    for name in ("broken", "median", "pixels", "forward", "backward", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    size = Units(1.0).size(summary.median.value, summary.norm)
+    table.add_row(
+        terminal.line_of(summary.attack),
+        f"{summary.broken.value:.1%}",
+        size,
+        f"{summary.share.value:.1%}",
+        *(f"{one:,.1f}" for one in (summary.forward, summary.backward, summary.seconds)),
+    )
+    console.print(table)
+    console.print("[dim]median: of the smallest change; pixels: median share segmented otherwise; the rest: means[/]")
+    console.print(f"broken           {terminal.percent(summary.broken)}", soft_wrap=True)
+    if summary.median.has_interval:
+        reach = Units(1.0).interval(summary.median, summary.norm)
+        terminal.say(f"median change    {size}  (95 % interval {reach}, n = {summary.images})")
+    for one in summary.classes:
+        name = terminal.line_of(f"{one.name:<16} loses {one.lost / one.pixels:.1%} of {one.pixels:,} pixels")
+        console.print(name, soft_wrap=True)
+    terminal.say("labels           the network's own clean segmentation; no masks were read")
+    for line in said:
+        terminal.tell(f"images           {line}")

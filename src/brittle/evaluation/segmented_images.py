@@ -1,0 +1,148 @@
+"""The work of an audit of a segmentation: image by image, what was found, and pictures of it."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from brittle.classifiers.classifier import Classifier
+from brittle.data import Block, Source
+from brittle.dense.result import DenseResult
+from brittle.dense.run import run_dense
+from brittle.evaluation.plan import Planned
+from brittle.evaluation.progress import Progress
+from brittle.pictures import class_colours, picture_of
+from brittle.runs.manifest_info import BadImageInfo
+from brittle.runs.segmentation import PICTURES, PixelCounts, SegmentationFolder, SegmentedImage
+from brittle.types import Images
+
+PICTURED = 12
+"""Images of which pictures are kept: so many of the first."""
+LARGEST = 192
+"""Longer side of a picture, in pixels."""
+
+
+@dataclass(frozen=True)
+class SegmentationWork:
+    """Attacks what has no row yet.
+
+    Attributes:
+        folder: that keeps the rows.
+        planned: the attack with its threat.
+        classifier: the network, read pixel by pixel.
+        source: the images.
+        watch: told of the progress.
+    """
+
+    folder: SegmentationFolder
+    planned: Planned
+    classifier: Classifier
+    source: Source
+    watch: Progress
+
+    def go(self) -> None:
+        """Attack every image that was not yet, and write the file of all rows."""
+        count, batch = len(self.source), self.folder.manifest.batch
+        kept = {index: image for index in range(count) if (image := self.folder.image(index)) is not None}
+        self.watch.begin(count, len(kept))
+        for start in range(0, count, batch):
+            places = range(start, min(start + batch, count))
+            if all(place in kept for place in places):
+                continue
+            block = next(self.source.blocks(batch, start=start))
+            before = len(kept.keys() & {*places})
+            if any(place not in kept for place in block.index.tolist()):
+                # all of a batch once more, for the last bits of a network may depend on the images beside
+                kept |= {image.index: image for image in self._attacked(block)}
+            self.watch.advance(self.planned.info.spec, len(places) - before)
+        if self.source.bad:
+            bad = [BadImageInfo(index=one.index, name=one.name, reason=one.reason) for one in self.source.bad]
+            self.folder.note_bad(bad)
+        self.folder.write_all([kept[index] for index in sorted(kept)])
+
+    def _attacked(self, block: Block) -> list[SegmentedImage]:
+        """Attack a batch, and keep each of its images."""
+        manifest = self.folder.manifest
+        result = run_dense(
+            self.planned.attack,
+            self.classifier,
+            block.images,
+            share=manifest.share,
+            threat=self.planned.threat,
+            seed=manifest.seed,
+            batch=manifest.batch,
+            ids=block.index,
+            budget=manifest.budget,
+            confidence=manifest.confidence,
+        )
+        rows = [row_of(result, row, int(block.index[row]), name) for row, name in enumerate(block.names)]
+        for row, image in enumerate(rows):
+            pictures = pictures_of(block.images, result, row) if image.index < PICTURED else {}
+            self.folder.write_image(image, pictures)
+        return rows
+
+
+def row_of(result: DenseResult, row: int, index: int, name: str) -> SegmentedImage:
+    """Return what is kept of an image.
+
+    Args:
+        result: of a batch.
+        row: the image's place in it.
+        index: its position in the source.
+        name: its name there.
+    """
+    return SegmentedImage(
+        index=index,
+        name=name,
+        success=bool(result.success[row]),
+        already=bool(result.already[row]),
+        size=_number(result.size[row]),
+        sizes={norm: _number(sizes[row]) for norm, sizes in result.sizes.items()},
+        clean_share=float(result.clean_share[row]),
+        share=float(result.share[row]),
+        margin=_number(result.margin[row]),
+        forward=int(result.forward[row]),
+        backward=int(result.backward[row]),
+        iterations=int(result.iterations[row]),
+        seconds=float(result.seconds[row]),
+        nonfinite_outputs=int(result.nonfinite_outputs[row]),
+        nonfinite_gradients=int(result.nonfinite_gradients[row]),
+        pixels=_pixels(result.clean_segmentation[row], result.segmentation[row]),
+    )
+
+
+def _number(value: Tensor) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _pixels(before: Tensor, after: Tensor) -> dict[str, PixelCounts]:
+    """Count the pixels of each class that is seen."""
+    most = int(torch.maximum(before, after).max()) + 1
+    counts = [one.flatten().bincount(minlength=most).tolist() for one in (before, after, before[before != after])]
+    columns = enumerate(zip(*counts, strict=True))
+    return {
+        str(number): PixelCounts(before=first, after=last, lost=lost)
+        for number, (first, last, lost) in columns
+        if first or last
+    }
+
+
+def pictures_of(images: Images, result: DenseResult, row: int) -> dict[str, bytes]:
+    """Return the pictures of an image of a batch as PNG, by the names of `PICTURES`; the larger ones made smaller."""
+    shown = [picture_of(one[row].double().cpu().numpy()) for one in (images, result.adversarial)]
+    for picture in shown:
+        picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    for labels in (result.clean_segmentation, result.segmentation):
+        painted = picture_of(class_colours(labels[row].cpu().numpy().astype(np.int64)).transpose(2, 0, 1))
+        shown.append(painted.resize(shown[0].size, Image.Resampling.NEAREST))
+    return dict(zip(PICTURES, map(_png, shown), strict=True))
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()
