@@ -172,7 +172,7 @@ def test_seeds_and_patches_go_with_it(tmp_path):
 
 
 def test_a_network_of_the_other_task_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"for one class per image there is brittle\.run"):
+    with pytest.raises(ModelError, match=r"for one class per image there are brittle\.run and --task classification"):
         universal("digits-lenet", "digits", tmp_path / "v", task="segmentation", eps=0.1, max_images=6)
     with pytest.raises(InputError, match="task is 'depth'; expected 'classification' or 'segmentation'"):
         universal("digits-lenet", "digits", tmp_path / "v", task="depth", eps=0.1, max_images=6)

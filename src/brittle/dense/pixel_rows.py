@@ -19,6 +19,7 @@ class PixelRows(Classifier):
     does. All pixels of an image stand together, row by row.
 
     Example:
+        >>> import torch
         >>> from torch import nn
         >>> PixelRows.of(Classifier(nn.Conv2d(3, 5, 1))).logits(torch.rand(2, 3, 4, 6)).shape
         torch.Size([48, 5])
