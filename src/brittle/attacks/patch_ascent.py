@@ -12,7 +12,7 @@ from brittle.core.combinators import Cascade, Restarts
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem
 from brittle.maths.schedule import cosine
-from brittle.types import Images, Mask
+from brittle.types import Images
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PatchState(State):
     """Where the content stands, its older directions, which pixels are covered, and how many steps were made."""
 
     velocity: Tensor
-    covered: Mask
+    covered: Tensor
     done: Tensor
 
 
@@ -98,12 +98,12 @@ class PatchAscent(Stepwise[PatchState]):
         return PatchState(moved, torch.zeros_like(clean), _covered(clean, moved), done)
 
 
-def _best_place(problem: Problem, slope: Images) -> Mask:
+def _best_place(problem: Problem, slope: Images) -> Tensor:
     """Say which pixels are covered where moving them to the ends of the box would gain most, (n, 1, h, w)."""
     clean, bounds, nothing = problem.images, problem.classifier.bounds, torch.zeros_like(slope)
     gain = slope * torch.where(slope > 0, bounds.upper - clean, bounds.lower - clean)
     return _covered(nothing, problem.threat.project(nothing, gain.clamp_min(0).sqrt()))
 
 
-def _covered(clean: Images, moved: Images) -> Mask:
+def _covered(clean: Images, moved: Images) -> Tensor:
     return (moved != clean).any(1, keepdim=True)

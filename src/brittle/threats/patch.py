@@ -119,7 +119,7 @@ class Patch(Stuck):
         return float(max(change.shape[-2:]))
 
 
-def _extent(differs: Tensor) -> PerImage:
+def _extent(differs: Tensor) -> Tensor:
     """Return how long a line is from the first to the last of the places that differ, (n, length)."""
     length = differs.shape[1]
     first = differs.int().argmax(1)

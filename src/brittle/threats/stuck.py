@@ -11,7 +11,7 @@ from torch import Tensor
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.threats.shared import SharedThreat
-from brittle.types import Images, Mask
+from brittle.types import Images
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,6 @@ class Stuck(SharedThreat):
         return (change - before.lower) * (after.span / before.span) + after.lower
 
 
-def differing(clean: Images, moved: Images) -> Mask:
+def differing(clean: Images, moved: Images) -> Tensor:
     """Say which pixels differ in any channel, (n, h, w)."""
     return reduce(torch.logical_or, (moved != clean).unbind(1))
