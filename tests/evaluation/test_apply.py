@@ -156,7 +156,7 @@ def test_what_brittle_made_for_255_levels_is_brought_to_1(tmp_path):
     faint = Perturbation(CHANGE / 2, Lp("inf", 0.15), {"bounds": [-1.0, 1.0]})
     faint.save(place)
     torch.testing.assert_close(read_perturbation(place)[0].tensor, CHANGE / 4)
-    torch.testing.assert_close(read_perturbation(place, "1")[0].tensor, CHANGE / 2)
+    torch.testing.assert_close(read_perturbation(place, "255")[0].tensor, CHANGE / 4)
 
 
 def test_one_with_large_values_is_what_it_was_made_as(tmp_path):

@@ -105,7 +105,7 @@ def test_a_network_without_convolutions_goes_without_unless_it_is_asked():
     problem = problem_of(module, photographs())
     assert Loud.of(problem, None, usual=True) is None
     find_universal(UniversalAscent(passes=1, crops=True), problem, lambda _: 0.0)
-    with pytest.raises(ModelError, match="no convolution"):
+    with pytest.raises(ModelError, match="loud is 1, and the network has no convolution"):
         find_universal(UniversalAscent(passes=1, loud=1.0), problem, lambda _: 0.0)
     with pytest.raises(InputError, match="loud is -1"):
         UniversalAscent(loud=-1)

@@ -24,8 +24,10 @@ from brittle import (
     find_universal,
 )
 from brittle.cli import app
+from brittle.data import open_source
 from brittle.evaluation.apply import apply
 from brittle.evaluation.universal import universal
+from brittle.models import open_network
 from brittle.universal.gd_uap import GDUAP
 
 
@@ -97,9 +99,8 @@ def test_it_is_kept_with_its_threat_and_refused_where_it_is_larger(tmp_path):
     assert torch.equal(again.tensor, made.tensor)
     assert again.id == made.id
     assert made.id != Perturbation(made.tensor, Frame(4), more=made.more).id
-    Perturbation(torch.rand(3, 5, 5), Patch(4)).save(tmp_path / "large.safetensors")
-    with pytest.raises(Exception, match="more than its radius 4"):
-        Perturbation.load(tmp_path / "large.safetensors")
+    with pytest.raises(InputError, match="the patch is 5 pixels large, more than its radius 4"):
+        Perturbation(torch.rand(3, 5, 5), Patch(4))
 
 
 def test_for_images_of_another_size_it_covers_the_same_fraction():
@@ -118,6 +119,29 @@ def test_apply_puts_it_at_another_place_of_each_image():
     assert len(moved.unique(dim=0)) > 25
     assert torch.equal(moved, patch.apply(torch.zeros(50, 1, 8, 8)))
     assert not torch.equal(moved, patch.apply(torch.zeros(50, 1, 8, 8), seed=1))
+
+
+def test_one_that_nobody_made_for_an_image_keeps_its_side():
+    moved = Perturbation(torch.ones(1, 5, 5), Patch(5)).apply(torch.zeros(3, 1, 28, 28))
+    assert (moved.flatten(1).sum(1) == 25).all()
+
+
+def test_a_set_that_is_not_for_patches_says_so():
+    some = ImageSet(convolutional(), dark())
+    with pytest.raises(InputError, match=r"under\(Patch\(side\)\)"):
+        some.fooling_rate(torch.ones(1, 3, 3))
+
+
+def test_universal_apply_and_python_put_it_at_the_same_places(tmp_path):
+    asked = {"norm": "patch", "eps": 12, "max_images": 60, "seed": 3, "attack": "ascent:passes=2"}
+    made = universal("digits-lenet", "digits", tmp_path / "v", made_from="digits:train", **asked)
+    (cell,) = apply([tmp_path / "v"], ["digits-lenet"], "digits", max_images=60).cells
+    assert made.held_out == cell.fooled
+    module = open_network("digits-lenet").module
+    images = torch.cat([block.images for block in open_source("digits", max_images=60).blocks(60)])
+    with torch.no_grad():
+        fooled = module(made.perturbation.apply(images)).argmax(1) != module(images).argmax(1)
+    assert cell.fooled.value == pytest.approx(float(fooled.double().mean()))
 
 
 def test_methods_without_mathematics_for_patches_say_so():

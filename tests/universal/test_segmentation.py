@@ -74,7 +74,8 @@ def test_classes_and_rates_are_of_pixels():
     assert torch.equal(some.clean.long(), clean)
     assert torch.equal(some.fooled(v), moved != clean)
     assert some.fooling_rate(v) == pytest.approx(float((moved != clean).double().mean()))
-    assert some.reaching_rate(v, 2) == pytest.approx(float((moved[clean != 2] == 2).double().mean()))
+    shares = [(after[before != 2] == 2).double().mean() for before, after in zip(clean, moved, strict=True)]
+    assert some.reaching_rate(v, 2) == pytest.approx(float(torch.stack(shares).mean())), "of each image, as all rates"
     assert some.classes == 4
 
 
@@ -169,6 +170,16 @@ def test_seeds_and_patches_go_with_it(tmp_path):
     made = universal(f"{tmp_path}/net.py:tiny", "digits", tmp_path / "v", seeds=2, **asked)
     assert made.perturbation.threat == Patch(8)
     assert len(made.seeds) == 2
+
+
+def test_nan_of_clean_images_is_said_of_these():
+    class Broken(nn.Module):
+        def forward(self, images):
+            return images.repeat(1, 3, 1, 1) * torch.nan
+
+    some = ImageSet(PixelRows.of(Classifier(Broken())), digits(4), pixels=True)
+    with pytest.raises(ModelError, match="output is NaN or infinite for 1 of 1 images"):
+        find_universal(UniversalAscent(passes=1), UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some))
 
 
 def test_a_network_of_the_other_task_is_refused(tmp_path):

@@ -32,9 +32,9 @@ def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Pertur
     Args:
         path: the folder or file of `brittle universal`; or a `.npy`, or a `.safetensors` with one tensor, of shape
             (c, h, w), (h, w, c), either with a 1 before, or (h, w); or a `.png`, whose level 128 is no change.
-        values: what the numbers are units of: images from 0 to "1", or from 0 to "255". "auto" goes by the bounds of
-            the network that brittle made it for, and takes the first for foreign arrays where no number is larger than
-            1. Of no effect on pictures.
+        values: what the numbers of foreign arrays are units of: images from 0 to "1", or from 0 to "255"; "auto" takes
+            the first where no number is larger than 1. Of no effect on pictures, and on what brittle made, which says
+            the bounds of the network that it was made for.
 
     Returns:
         It, for images from 0 to 1, and how it was read, in words.
@@ -48,7 +48,7 @@ def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Pertur
     if not path.exists():
         raise RunError(f"{str(path)!r} does not exist; expected {EXPECTED}")
     if path.is_dir() or path.name == PERTURBATION_FILE:
-        return _own(path, values)
+        return _own(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{str(path)!r} ends with {path.suffix!r}; expected {EXPECTED}")
     try:
@@ -58,18 +58,18 @@ def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Pertur
     except (OSError, ValueError, DataError) as error:
         raise RunError(f"{str(path)!r} is no perturbation that can be read: {quoted(error)}") from error
     if numbers is None:
-        return _own(path, values)
+        return _own(path)
     largest = float(numbers.abs().max())
     chosen = ("1" if largest <= 1 else "255") if values == "auto" else values
     said = f"numbers up to {largest:.4g}, read as those of images from 0 to {chosen}"
     return _stored(numbers / int(chosen), path), said
 
 
-def _own(path: Path, values: Values) -> tuple[Perturbation, str]:
+def _own(path: Path) -> tuple[Perturbation, str]:
     """Read what brittle made; those made in Python may be for other bounds than 0 and 1."""
     found = Perturbation.load(path)
     bounds: Any = found.made.get("bounds")
-    lower, upper = (bounds or (0, 1)) if values == "auto" else (0, int(values))
+    lower, upper = bounds or (0, 1)
     if (lower, upper) == (0, 1):
         return found, "made by brittle"
     before, unit, threat = Bounds(float(lower), float(upper)), Bounds(), found.threat

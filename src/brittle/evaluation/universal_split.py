@@ -69,7 +69,9 @@ class Split:
     @classmethod
     def _of_both(cls, subject: OpenedSubject, first: "_Read", second: "_Read", batch: int, *, pixels: bool) -> "Split":
         sets = [
-            ImageSet(subject.classifier, some.images, batch, pixels=pixels) if some.names else None
+            ImageSet(subject.classifier, some.images, batch, ids=torch.tensor(some.index), pixels=pixels)
+            if some.names
+            else None
             for some in (first, second)
         ]
         assert sets[0] is not None

@@ -5,7 +5,7 @@ import math
 from brittle.errors import InputError
 from brittle.evaluation.plan import threat_of
 from brittle.specs import Question
-from brittle.threats import Lp, SharedThreat, parse_threat
+from brittle.threats import SharedThreat, parse_threat
 
 NORMS = ("linf", "l2", "l1", "patch", "frame")
 LINF, L2, PUBLISHED_VALUES = 10 / 255, 2000 / 255, 3 * 224 * 224
@@ -34,15 +34,9 @@ def usual_radius(norm: str, shape: tuple[int, int, int]) -> float:
 
 
 def shared_threat(norm: str, radius: float) -> SharedThreat:
-    """Return the threat of a name.
-
-    Raises:
-        InputError: a patch or a frame of no whole number of pixels.
-    """
+    """Return the threat of a name."""
     threat = parse_threat(norm, radius)
     assert isinstance(threat, SharedThreat)
-    if not isinstance(threat, Lp) and (radius < 1 or radius != int(radius)):
-        raise InputError(f"the radius is {radius:g}, and a {norm} is measured in whole pixels; say such as --eps 20")
     return threat
 
 

@@ -168,8 +168,9 @@ class Question:
     """What is asked of the network: which changes are allowed, and what they are to reach.
 
     Attributes:
-        threat: linf, l2, l1, l0, pixels, flow or colour, also with a radius, such as "linf:8/255"; or a threat such as
-            `Lp("inf", 8 / 255)`. By default linf; of a single attack l2, or the first other one that it knows.
+        threat: linf, l2, l1, l0, pixels, flow, colour, patch or frame, also with a radius, such as "linf:8/255"; or a
+            threat such as `Lp("inf", 8 / 255)`. By default linf; of a single attack l2, or the first other one that it
+            knows.
         goal: the class to reach; any other than the label by default.
         quantization: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by
             default.
@@ -185,8 +186,8 @@ class Question:
     threat: Annotated[
         ThreatLike | None,
         Option(
-            "How a change is measured: linf, l2, l1, l0, pixels, flow (deformations), colour; FILE.py:CLASS: your own. "
-            "By default linf; `attack` takes l2, or the first other one that the attack knows.",
+            "How a change is measured: linf, l2, l1, l0, pixels, flow (deformations), colour, patch, frame; or "
+            "FILE.py:CLASS, your own. By default linf; `attack` takes l2, or the first other one that the attack knows.",
             name="norm",
             kind=str | None,
         ),

@@ -33,6 +33,8 @@ class ImageSet:
         images: (n, c, h, w), floats within the bounds or uint8, on any device, or in a file; brought to the network
             batch by batch.
         batch: most images in one forward pass.
+        ids: which image is which, int64 (n,), such as positions in a data set, by which the places of patches are
+            drawn; 0 to n - 1 by default.
         pixels: whether the network has a class for every pixel, and says a row of logits for each (`PixelRows`): then
             classes are (n, pixels), and all fractions are of pixels.
         threat: how a perturbation is put on an image: added, or, under `Patch` and `Frame`, in place of a part of it.
@@ -51,6 +53,7 @@ class ImageSet:
     images: Tensor | StoredImages
     batch: Count = 64
     threat: SharedThreat = ADDED
+    ids: Tensor | None = None
     pixels: bool = False
 
     def __post_init__(self):
@@ -144,7 +147,14 @@ class ImageSet:
             perturbation: of the shape that the threat tells.
             rows: their positions in the set, which determine the places.
         """
-        streams = Streams(PLACES, rows.to(images.device))
+        expected = self.threat.change_shape(self.shape)
+        if perturbation.shape != expected:
+            raise InputError(
+                f"the perturbation has shape {tuple(perturbation.shape)}; expected {expected} to be worn under "
+                f"{type(self.threat).__name__}: for a patch or a frame take these images `.under(Patch(side))`"
+            )
+        ids = rows if self.ids is None else self.ids[rows.to(self.ids.device)]
+        streams = Streams(PLACES, ids.to(images.device))
         return self.threat.put_on(images, perturbation.to(images), self.classifier.bounds, streams)
 
     def logits(self, images: Images, perturbation: Tensor | None, rows: Tensor) -> Logits:
@@ -195,7 +205,11 @@ class ImageSet:
         that is taken for it, 1 where there are none; for classes the fraction fooled of these minus that of the others.
         """
         if target is not None:
-            reached = predictions[self.clean != target] == target
+            others = self.clean != target
+            if self.pixels:  # the mean over images, as of all other rates
+                shares = (others & (predictions == target)).sum(1).double() / others.sum(1)
+                return float(shares[others.any(1)].mean()) if bool(others.any()) else 1.0
+            reached = predictions[others] == target
             return float(reached.double().mean()) if len(reached) else 1.0
         fooled = (predictions != self.clean).double()
         if only:

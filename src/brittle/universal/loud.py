@@ -80,10 +80,10 @@ class Loud:
         example = torch.full((1, *problem.shape), problem.classifier.bounds.lower).to(problem.blank())
         try:
             layers = WatchedLayers(problem.classifier.module, example, (), "convolutions")
-        except ModelError:
+        except ModelError as error:
             if weight is None:
                 return None
-            raise
+            raise ModelError(f"loud is {weight:g}, and the network has no convolution; leave it out") from error
         layers.names = layers.names[: first_of(PART, len(layers.names))]
         return cls(layers, WEIGHT if weight is None else weight)
 

@@ -63,6 +63,10 @@ class Perturbation:
             )
         for other in () if self.more is None else self.more:
             _check(other)
+        if not isinstance(self.threat, Lp) and self.size > float(self.threat.radius):
+            raise InputError(
+                f"the {self.threat.name} is {self.size:g} pixels large, more than its radius {self.threat.radius:g}"
+            )
 
     @property
     def every(self) -> tuple["Perturbation", ...]:
@@ -118,12 +122,13 @@ class Perturbation:
         """Return it for images of another size in pixels, bilinearly; `made` says that it was.
 
         Its largest value does not grow thereby; its 2-norm changes with the number of pixels and is not put back, so
-        that the change of a pixel is as strong as before. A patch and a frame stay the same fraction of the image.
+        that the change of a pixel is as strong as before. A patch and a frame stay the same fraction of the image that
+        `made` says they are for; of one that nobody made for an image the side stays.
         """
-        image = cast("list[int]", self.made.get("image", list(self.tensor.shape[1:])))
-        if tuple(image) == (height, width):
+        threat, image = self.threat, cast("list[int]", self.made.get("image", list(self.tensor.shape[1:])))
+        whole = threat.change_shape((self.tensor.shape[0], height, width)) == self.tensor.shape
+        if tuple(image) == (height, width) or (whole and "image" not in self.made):
             return self
-        threat = self.threat
         if not isinstance(threat, Lp):
             threat = threat.within(float(max(1, round(float(threat.radius) * min(height, width) / min(image)))))
         sides = threat.change_shape((self.tensor.shape[0], height, width))[1:]

@@ -104,7 +104,8 @@ class UniversalAttack(ABC):
     def _check_classes(self, images: ImageSet) -> None:
         """Refuse a target, or classes, that the network does not have."""
         target = [] if self.aims_at is None else [self.aims_at]
-        unknown = [one for one in (*target, *self.only) if one >= images.classes]
+        count = images.classes if target or self.only or images.pixels else 0  # which looks at a clean image, too
+        unknown = [one for one in (*target, *self.only) if one >= count]
         if unknown:
             what = "the target is" if target else "the classes have"
             raise InputError(f"{what} {unknown[0]}; the network has the classes 0 to {images.classes - 1}")
