@@ -151,26 +151,27 @@ class Classifier:
 
     def logits(self, images: Images) -> Tensor:
         """Evaluate the network on images (n, c, h, w) within the bounds; ForwardFailed where it raises an error."""
-        return self._read(self._said(images), images)
+        with _failures(self.module, images):
+            said = answer(self.module, images, arranged=self.access == "white_box")
+        return self._read(said, images)
 
     def logits_beside(self, images: Images, asking: Ask) -> tuple[Logits, Tensor]:
         """Evaluate the network as `logits`, with what else `asking` returns of the same pass: [outputs, more]."""
-        said, more = self._said(images, asking)
+        with _failures(self.module, images):
+            said, more = answer(self.module, images, asking, arranged=self.access == "white_box")
         return self._read(said, images), more
 
     def checked(self, images: Images, earlier: Sequence[Tensor] = ()) -> Logits:
         """Evaluate the network and refuse outputs that are not logits; arguments and errors as in `check`."""
-        outputs = self._read(said := self._said(images), images)
+        with _failures(self.module, images):
+            said = answer(self.module, images, arranged=self.access == "white_box")
+        outputs = self._read(said, images)
         if self.labels is not None and isinstance(said, Tensor):
             return outputs  # one-hot rows look like probabilities, and are what was asked for
         if self.probabilities:
             check_probabilities(said, binary=self.binary)
         self.check(outputs, images, earlier)
         return outputs
-
-    def _said(self, images: Images, asking: Ask | None = None) -> Any:
-        with _failures(self.module, images):
-            return answer(self.module, images, asking, arranged=self.access == "white_box")
 
     def _read(self, output: Any, images: Images) -> Any:
         """Turn what the network said into logits of the working type; anything but a tensor is left as it is."""

@@ -187,7 +187,7 @@ class Question:
         ThreatLike | None,
         Option(
             "How a change is measured: linf, l2, l1, l0, pixels, flow (deformations), colour, patch, frame; or "
-            "FILE.py:CLASS, your own. By default linf; `attack` takes l2, or the first other one that the attack knows.",
+            "FILE.py:CLASS, your own. By default linf; `attack` takes l2, or the first other that the attack knows.",
             name="norm",
             kind=str | None,
         ),

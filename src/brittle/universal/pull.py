@@ -68,7 +68,7 @@ class Pull:
         (gradient,) = torch.autograd.grad(value, moving, allow_unused=True)
         if cast("Tensor | None", gradient) is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
-        return gradient
+        return gradient.where(gradient.isfinite(), 0)  # one value without a slope would stop all others
 
     def aggregated(self, perturbation: Tensor, small: int, rounds: int, length: float) -> tuple[Tensor, int]:
         """Return the mean of gradients along a search in small batches, which is thrown away, and the images seen.
