@@ -82,7 +82,7 @@ def test_random_patches_lie_anywhere_and_are_whole():
 
 def test_a_patch_is_put_on_whole_at_places_that_the_streams_determine():
     some, ids, patch = images(300), torch.arange(300), torch.rand(2, 3, 2)
-    put = Patch(3).put_on(some, patch, BOX, Streams(1, ids))
+    put = Patch(3).put_on(some, patch, BOX, ids, 1)
     tops = set()
     for before, after in zip(some, put, strict=True):
         rows, columns = (before != after).any(0).nonzero().unbind(1)
@@ -93,9 +93,9 @@ def test_a_patch_is_put_on_whole_at_places_that_the_streams_determine():
         assert torch.equal(rest, before)
         tops.add((top, left))
     assert tops == set(itertools.product(range(4), range(6)))
-    alone = Patch(3).put_on(some[7:8], patch, BOX, Streams(1, ids[7:8]))
+    alone = Patch(3).put_on(some[7:8], patch, BOX, ids[7:8], 1)
     assert torch.equal(alone[0], put[7])
-    assert not torch.equal(Patch(3).put_on(some, patch, BOX, Streams(2, ids)), put)
+    assert not torch.equal(Patch(3).put_on(some, patch, BOX, ids, 2), put)
 
 
 @pytest.mark.parametrize("threat", [Patch(3), Frame(2), Lp("inf", 0.2)])
@@ -103,12 +103,10 @@ def test_the_change_gets_the_gradient_of_all_images(threat):
     some, ids, box = images(6).double() * 0.2 + 0.4, torch.arange(6), Bounds()
     weights = torch.randn(some.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     change = (threat.blank_change((2, 6, 7), box) + 0.01).double().requires_grad_()
-    total = (threat.put_on(some, change, box, Streams(0, ids)) * weights).sum()
+    total = (threat.put_on(some, change, box, ids) * weights).sum()
     (gradient,) = torch.autograd.grad(total, change)
     step = 1e-6 * torch.randn(change.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    ahead, behind = (
-        (threat.put_on(some, change.detach() + sign * step, box, Streams(0, ids)) * weights).sum() for sign in (1, -1)
-    )
+    ahead, behind = ((threat.put_on(some, change.detach() + sign * step, box, ids) * weights).sum() for sign in (1, -1))
     assert float((gradient * step).sum()) == pytest.approx(float(ahead - behind) / 2, rel=1e-5)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from brittle.base.bounds import Bounds
 from brittle.base.rows import column
 from brittle.base.seeds import Streams
-from brittle.threats.pixels import anywhere
-from brittle.threats.stuck import Stuck, differing
+from brittle.threats.pixels import anywhere, differing
+from brittle.threats.stuck import Stuck
 from brittle.threats.threat import Array
 from brittle.types import Images, PerImage
 
@@ -88,7 +88,9 @@ class Frame(Stuck):
         """Return the images' shape, of which the border counts."""
         return shape
 
-    def put_on(self, images: Images, change: Tensor, bounds: Bounds, streams: Streams) -> Images:
+    def put_on(
+        self, images: Images, change: Tensor, bounds: Bounds, ids: Tensor | None = None, seed: int = 0
+    ) -> Images:
         """Return images whose border shows the frame."""
         return torch.where(_depth(images) <= self.side, bounds.clamp(change).to(images), images)
 

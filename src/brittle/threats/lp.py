@@ -165,7 +165,9 @@ class Lp(SharedThreat):
         """Return nothing added."""
         return torch.zeros(shape)
 
-    def put_on(self, images: Images, change: Tensor, bounds: Bounds, streams: Streams) -> Images:
+    def put_on(
+        self, images: Images, change: Tensor, bounds: Bounds, ids: Tensor | None = None, seed: int = 0
+    ) -> Images:
         """Add the change and clamp."""
         return bounds.clamp(images + change.to(images))
 

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
-from brittle.threats.pixels import anywhere
-from brittle.threats.stuck import Stuck, differing
+from brittle.threats.pixels import anywhere, differing
+from brittle.threats.stuck import Stuck
 from brittle.threats.threat import Array
 from brittle.types import Images, PerImage
 
@@ -87,13 +87,12 @@ class Patch(Stuck):
         """Give a square at a random place any values."""
         unit, (height, width) = streams.uniform(ids, (2,)), clean.shape[2:]
         sides = torch.as_tensor(self.radius, device=clean.device).expand(len(clean)).floor()
-        inside = torch.ones(len(clean), height, width, dtype=torch.bool, device=clean.device)
-        for axis, length in enumerate((height, width)):
-            first = (unit[:, axis] * (length + 1 - sides.clamp_max(length))).floor()
-            along = torch.arange(length, device=clean.device)
-            within = (along >= first[:, None]) & (along < (first + sides)[:, None])
-            inside &= within[:, :, None] if axis == 0 else within[:, None, :]
-        return torch.where(inside[:, None], anywhere(tuple(clean.shape[1:]), streams, ids, bounds), clean)
+        top, left = (
+            (unit[:, axis] * (length + 1 - sides.clamp_max(length))).floor()
+            for axis, length in enumerate((height, width))
+        )
+        inside = _inside(top, left, sides, sides, clean)
+        return torch.where(inside, anywhere(tuple(clean.shape[1:]), streams, ids, bounds), clean)
 
     def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Return the longer side of the image."""
@@ -104,11 +103,14 @@ class Patch(Stuck):
         channels, height, width = shape
         return channels, min(self.side, height), min(self.side, width)
 
-    def put_on(self, images: Images, change: Tensor, bounds: Bounds, streams: Streams) -> Images:
+    def put_on(
+        self, images: Images, change: Tensor, bounds: Bounds, ids: Tensor | None = None, seed: int = 0
+    ) -> Images:
         """Return images with the patch, each at a place that is drawn uniformly."""
         count, _, height, width = images.shape
-        unit = streams.uniform(torch.arange(count, device=images.device), (2,))
-        at = torch.arange(count, device=images.device)[:, None, None]
+        every = torch.arange(count, device=images.device)
+        unit = Streams(seed, every if ids is None else ids.to(images.device)).uniform(every, (2,))
+        at = every[:, None, None]
         rows = _places(unit[:, 0], height, change.shape[1])[:, :, None]
         columns = _places(unit[:, 1], width, change.shape[2])[:, None, :]
         content = bounds.clamp(change).to(images).permute(1, 2, 0).expand(count, -1, -1, -1)
@@ -129,17 +131,21 @@ def _extent(differs: Tensor) -> Tensor:
 
 def _best_square(change: Tensor, side: int) -> Tensor:
     """Say which pixels lie in the square of most change, (n, 1, h, w)."""
-    count, _, height, width = change.shape
+    height, width = change.shape[2:]
     rows, columns = min(side, height), min(side, width)
     sums = functional.avg_pool2d(change, (rows, columns), stride=1, divisor_override=1).flatten(1)
     best, across = sums.argmax(1), width - columns + 1
-    top, left = best // across, best % across
-    down, along = torch.arange(height, device=change.device), torch.arange(width, device=change.device)
-    inside = [
-        (line >= first[:, None]) & (line < first[:, None] + length)
-        for line, first, length in ((down, top, rows), (along, left, columns))
-    ]
-    return (inside[0][:, :, None] & inside[1][:, None, :]).view(count, 1, height, width)
+    return _inside(best // across, best % across, rows, columns, change)
+
+
+def _inside(top: Tensor, left: Tensor, rows: Tensor | int, columns: Tensor | int, images: Images) -> Tensor:
+    """Say which pixels lie in rectangles that begin at a row and a column of each image, (n, 1, h, w)."""
+    lines = (torch.arange(length, device=images.device) for length in images.shape[2:])
+    down, along = (
+        (line >= first[:, None]) & (line < (first + length)[:, None])
+        for line, first, length in zip(lines, (top, left), (rows, columns), strict=True)
+    )
+    return down[:, None, :, None] & along[:, None, None, :]
 
 
 def _places(unit: Tensor, length: int, side: int) -> Tensor:

@@ -47,8 +47,7 @@ class Pixels(Threat):
 
     def size(self, clean: Images, moved: Images) -> PerImage:
         """Count the pixels that differ in any channel."""
-        differs = reduce(torch.logical_or, (moved != clean).unbind(1))  # a quarter faster than `any` over so few
-        return differs.flatten(1).sum(1).to(clean.dtype)
+        return differing(clean, moved).flatten(1).sum(1).to(clean.dtype)
 
     def project(self, clean: Images, moved: Images) -> Images:
         """Keep the pixels that changed most (by the 2-norm over channels), put the others back."""
@@ -70,6 +69,11 @@ class Pixels(Threat):
     def max_size(self, clean: Images, bounds: Bounds) -> PerImage:
         """Count all pixels: the box lets every one of them change."""
         return torch.full((len(clean),), float(math.prod(clean.shape[2:])), dtype=clean.dtype, device=clean.device)
+
+
+def differing(clean: Images, moved: Images) -> Tensor:
+    """Say which pixels differ in any channel, (n, h, w)."""
+    return reduce(torch.logical_or, (moved != clean).unbind(1))  # a quarter faster than `any` over so few
 
 
 def anywhere(shape: tuple[int, ...], streams: Streams, ids: Tensor, bounds: Bounds) -> Images:

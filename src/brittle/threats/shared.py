@@ -37,14 +37,17 @@ class SharedThreat(Threat):
         """Return what a search begins at, for images (c, h, w)."""
 
     @abstractmethod
-    def put_on(self, images: Images, change: Tensor, bounds: Bounds, streams: Streams) -> Images:
+    def put_on(
+        self, images: Images, change: Tensor, bounds: Bounds, ids: Tensor | None = None, seed: int = 0
+    ) -> Images:
         """Return images (n, c, h, w) with the change, within the bounds; torch differentiates it by the change.
 
         Args:
             images: to put it on; not written into.
             change: of the shape that `change_shape` tells.
             bounds: of the images.
-            streams: random numbers of the images in their order, for the places.
+            ids: which image is which, (n,), by which places are drawn; 0 to n - 1 by default.
+            seed: of the places.
         """
 
     @abstractmethod

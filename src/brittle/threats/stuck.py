@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import reduce
 from typing import ClassVar
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
 from brittle.threats.shared import SharedThreat
-from brittle.types import Images
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,3 @@ class Stuck(SharedThreat):
     def rescaled_change(self, change: Tensor, before: Bounds, after: Bounds) -> Tensor:
         """Bring the content from one range to the other."""
         return (change - before.lower) * (after.span / before.span) + after.lower
-
-
-def differing(clean: Images, moved: Images) -> Tensor:
-    """Say which pixels differ in any channel, (n, h, w)."""
-    return reduce(torch.logical_or, (moved != clean).unbind(1))

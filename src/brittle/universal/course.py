@@ -8,7 +8,6 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from brittle.base.seeds import Streams
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import RunError
 from brittle.identity.compare import KEPT_IMAGES, apart, kept_answers, stated
@@ -47,8 +46,7 @@ def answers_of(problem: UniversalProblem, perturbation: Tensor) -> Tensor:
     classifier, some = problem.classifier, torch.arange(KEPT_IMAGES)
     blank = torch.zeros((1, *problem.shape)).to(classifier.device, classifier.dtype)
     clean = blank if problem.images is None else problem.images.at(some[: len(problem.images)])
-    streams = Streams(problem.seed, torch.arange(len(clean), device=clean.device))
-    moved = problem.threat.put_on(clean, perturbation.to(clean), classifier.bounds, streams)
+    moved = problem.threat.put_on(clean, perturbation.to(clean), classifier.bounds, seed=problem.seed)
     with preserving_state(classifier.module, problem.seed), torch.no_grad():
         said = cast(object, classifier.logits(torch.cat([clean, moved])))
     return kept_answers(said) if isinstance(said, Tensor) and len(said) == 2 * len(clean) else clean.new_zeros((0, 1))

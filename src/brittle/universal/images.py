@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, check_fields
-from brittle.base.seeds import Streams
 from brittle.base.stored import StoredImages
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
@@ -154,8 +153,7 @@ class ImageSet:
                 f"{type(self.threat).__name__}: for a patch or a frame take these images `.under(Patch(side))`"
             )
         ids = rows if self.ids is None else self.ids[rows.to(self.ids.device)]
-        streams = Streams(PLACES, ids.to(images.device))
-        return self.threat.put_on(images, perturbation.to(images), self.classifier.bounds, streams)
+        return self.threat.put_on(images, perturbation.to(images), self.classifier.bounds, ids, PLACES)
 
     def logits(self, images: Images, perturbation: Tensor | None, rows: Tensor) -> Logits:
         """Return the logits of images (see `worn`) with the perturbation; of clean ones they are looked at.

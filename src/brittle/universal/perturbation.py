@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from brittle.arguments import Count, check_fields, checked, seen
 from brittle.base.bounds import Bounds
-from brittle.base.seeds import Streams
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.names import stored_within
@@ -114,8 +113,7 @@ class Perturbation:
                 "it can only be added to images of its own kind"
             )
         change = self.resampled(images.shape[2], images.shape[3]).tensor
-        streams = Streams(seed, torch.arange(len(images), device=images.device))
-        return self.threat.put_on(images, change.to(images), bounds or Bounds(), streams)
+        return self.threat.put_on(images, change.to(images), bounds or Bounds(), seed=seed)
 
     @checked
     def resampled(self, height: Count, width: Count) -> "Perturbation":

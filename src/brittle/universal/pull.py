@@ -7,7 +7,6 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import no_gradients
 from brittle.maths import norms
 from brittle.threats import SharedThreat
@@ -58,8 +57,7 @@ class Pull:
         threat, seed = self.problem.threat, 0
         if threat.placed:
             seed = int(torch.randint(WIDEST_SEED, (), generator=self.generator))
-        streams = Streams(seed, torch.arange(len(images), device=images.device))
-        worn = threat.put_on(images, moving, classifier.bounds, streams)
+        worn = threat.put_on(images, moving, classifier.bounds, seed=seed)
         logits, more = (classifier.logits(worn), None) if self.loud is None else self.loud.beside(classifier, worn)
         if not logits.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
