@@ -74,6 +74,11 @@ def class_colours(labels: Integers) -> Floats:
     return painted / 255
 
 
+def segmentation_picture(labels: Integers) -> Image.Image:
+    """Return a picture of classes (h, w) of any whole type, in the colours of `class_colours`."""
+    return picture_of(class_colours(labels.astype(np.int64)).transpose(2, 0, 1))
+
+
 def quiver(values: Floats, field: Floats, side: int = 336) -> Image.Image:
     """Draw a deformation's vectors over a pale version of the image.
 
@@ -168,9 +173,14 @@ def animate(frames: Sequence[Floats], path: Path, side: int = 224) -> None:
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Save a picture as PNG, whole or not at all; its folder is made where it is missing."""
+    write_atomically(path, png_of(picture))
+
+
+def png_of(picture: Image.Image, *, optimize: bool = False) -> bytes:
+    """Encode a picture as PNG, at more cost a little smaller where that is asked."""
     sink = io.BytesIO()
-    picture.save(sink, "PNG")
-    write_atomically(path, sink.getvalue())
+    picture.save(sink, "PNG", optimize=optimize)
+    return sink.getvalue()
 
 
 def sheet(original: Floats, adversarial: Floats, field: Floats, side: int = 336) -> Image.Image:

@@ -6,7 +6,7 @@ from affine import convolutional
 
 from brittle import Classifier
 from brittle.defences.subspace import SubspaceRemoval
-from brittle.errors import InputError
+from brittle.errors import InputError, ModelError
 
 SHAPE = (1, 4, 5)
 
@@ -72,3 +72,5 @@ def test_images_of_another_size_and_networks_without_a_gradient_are_refused():
     torch.nn.init.zeros_(flat.weight)
     with pytest.raises(InputError, match="no gradient at the clean images"):
         SubspaceRemoval().prepare(Classifier(torch.nn.Sequential(torch.nn.Flatten(), flat)), clean())
+    with pytest.raises(ModelError, match="gradient"):
+        SubspaceRemoval().prepare(Classifier(lambda images: two_classes().logits(images).detach()), clean())

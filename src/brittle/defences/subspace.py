@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, check_fields
-from brittle.classifiers.classifier import Classifier
+from brittle.classifiers.classifier import Classifier, no_gradients
 from brittle.classifiers.frozen import preserving_state
 from brittle.defences.transformation import InputTransformation
 from brittle.errors import InputError
@@ -90,12 +90,15 @@ def _normals(classifier: Classifier, images: Images) -> Iterator[Tensor]:
     """Yield the gradients of the difference of the two largest logits, of length 1, in rows (n, values).
 
     Raises:
-        InputError: there are none.
+        InputError: they are all zero, or infinite.
+        ModelError: the network passes none on.
     """
     for some in images.split(AT_ONCE):
         with preserving_state(classifier.module), torch.enable_grad():
             moved = some.detach().to(classifier.device, classifier.dtype).clone().requires_grad_()
             leading = classifier.logits(moved).topk(2, dim=1).values
+            if not leading.requires_grad:
+                raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
             (gradient,) = torch.autograd.grad((leading[:, 0] - leading[:, 1]).sum(), moved)
         rows = gradient.float().flatten(1).cpu()
         lengths = rows.norm(dim=1, keepdim=True)

@@ -1,6 +1,5 @@
 """The folder of adversarial images: what every file in it is, so that a killed attack goes on and mixes nothing up."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +19,7 @@ from brittle.identity.sources import digest_of_file
 from brittle.maths.geometry import warp
 from brittle.maths.quantization import as_bytes, values_of
 from brittle.names import plain_name, restored, stored, stored_within
-from brittle.pictures import animate, sheet
+from brittle.pictures import animate, png_of, sheet
 from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import ATTACK, json_of
 from brittle.runs.place import beside
@@ -222,7 +221,7 @@ def save_picture(image: Tensor, path: Path) -> None:
     levels = as_bytes(image).permute(1, 2, 0).numpy()
     if levels.shape[2] not in (1, 3):
         raise InputError(f"an image of {levels.shape[2]} channels is no PNG; expected 1 or 3")
-    _write_png(path, Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels))
+    write_atomically(path, png_of(Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)))
 
 
 def save_deformation(clean: Tensor, adversarial: Tensor, vectors: Tensor, path: Path) -> None:
@@ -240,7 +239,7 @@ def save_deformation(clean: Tensor, adversarial: Tensor, vectors: Tensor, path: 
     original, deformed, arrows = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, vectors))
     fraction = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(vectors)
     frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), fraction * vectors)
-    _write_png(beside(path, VECTORS), sheet(original, deformed, arrows))
+    write_atomically(beside(path, VECTORS), png_of(sheet(original, deformed, arrows)))
     animate([one.numpy().astype(np.float64) for one in frames], beside(path, MOVING))
     write_atomically(beside(path, FIELD), save({"field": vectors.contiguous()}))
 
@@ -250,9 +249,3 @@ def read_picture(path: Path, like: Tensor) -> Tensor:
     with Image.open(path) as picture:
         levels = np.asarray(picture).reshape(like.shape[1], like.shape[2], like.shape[0])
     return values_of(torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype))
-
-
-def _write_png(path: Path, picture: Image.Image) -> None:
-    sink = io.BytesIO()
-    picture.save(sink, "PNG")
-    write_atomically(path, sink.getvalue())

@@ -1,6 +1,5 @@
 """`corrupt`: the accuracy of a network on images as they are, and under the common corruptions."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.subject import open_subject
 from brittle.identity.sources import users_modules
 from brittle.physical.corruptions import KINDS, Corruption
-from brittle.pictures import picture_of
+from brittle.pictures import picture_of, png_of
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.corruptions import CLEAN, CorruptionsFolder, CorruptionsSummary, cell_name
 from brittle.runs.kinds import CORRUPTIONS
@@ -200,6 +199,4 @@ def _measure(folder: CorruptionsFolder, work: _Work, channels: dict[str, Corrupt
 def _picture(image: torch.Tensor) -> bytes:
     picture = picture_of(image.double().numpy())
     picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
+    return png_of(picture)

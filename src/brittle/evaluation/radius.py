@@ -7,9 +7,7 @@ import torch
 from brittle.arguments.numbers import levels_text
 from brittle.base.bounds import Bounds
 from brittle.core.inputs import check_radius
-from brittle.errors import InputError
 from brittle.threats import Threat
-from brittle.threats.stuck import Stuck
 
 UNLIKE = 4.0
 """A radius that was asked for and is so many times smaller or larger than the usual one is said to be."""
@@ -27,19 +25,14 @@ def check_reach(threat: Threat, shape: Sequence[int], bounds: Bounds | None = No
         >>> from brittle import Lp
         >>> check_reach(Lp("inf", 8 / 255), (3, 32, 32))
     """
-    if isinstance(threat, Stuck) and not isinstance(threat.radius, torch.Tensor):
-        radius = float(threat.radius)
-        if radius < 1 or radius != int(radius):
-            raise InputError(
-                f"the radius is {radius:g}, and a {threat.name} is measured in whole pixels; say such as --eps 20"
-            )
+    threat.check_asked()
     check_radius(threat, torch.zeros((1, *shape)), bounds or Bounds())
 
 
 def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked: bool = True) -> list[str]:
     """Say which radius is usual for images of this shape where the one asked for is far from it.
 
-    A radius that nobody asked for is compared strictly.
+    A radius that nobody asked for is compared strictly, a number of pixels not at all.
 
     Example:
         >>> from brittle import Lp
@@ -49,7 +42,7 @@ def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked
         ([], [])
     """
     found = threat.usual_radius(shape)
-    if found is None or (isinstance(threat, Stuck) and not asked):
+    if found is None or (threat.counts and not asked):
         return []
     usual, name = found
     ratio = max(radius / usual, usual / radius)

@@ -1,10 +1,8 @@
 """The work of an audit of a segmentation: image by image, what was found, and pictures of it."""
 
-import io
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -15,7 +13,7 @@ from brittle.dense.result import DenseResult
 from brittle.dense.run import run_dense
 from brittle.evaluation.plan import Planned
 from brittle.evaluation.progress import Progress
-from brittle.pictures import class_colours, picture_of
+from brittle.pictures import picture_of, png_of, segmentation_picture
 from brittle.runs.manifest_info import BadImageInfo
 from brittle.runs.segmentation import PICTURES, PixelCounts, SegmentationFolder, SegmentedImage
 from brittle.types import Images
@@ -137,12 +135,6 @@ def pictures_of(images: Images, result: DenseResult, row: int) -> dict[str, byte
     for picture in shown:
         picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
     for labels in (result.clean_segmentation, result.segmentation):
-        painted = picture_of(class_colours(labels[row].cpu().numpy().astype(np.int64)).transpose(2, 0, 1))
+        painted = segmentation_picture(labels[row].cpu().numpy())
         shown.append(painted.resize(shown[0].size, Image.Resampling.NEAREST))
-    return dict(zip(PICTURES, map(_png, shown), strict=True))
-
-
-def _png(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return file.getvalue()
+    return dict(zip(PICTURES, (png_of(picture, optimize=True) for picture in shown), strict=True))

@@ -2,7 +2,6 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from torch import Tensor
 
 from brittle.classifiers.frozen import preserving_state
 from brittle.dense.segmenter import Segmenter
-from brittle.evaluation.universal_rows import png_of
+from brittle.evaluation.universal_rows import image_png
 from brittle.metrics import Estimate, mean
 from brittle.names import stored
-from brittle.pictures import class_colours, picture_of
+from brittle.pictures import png_of, segmentation_picture
 from brittle.universal.images import ImageSet
 
 PICTURES = 4
@@ -76,10 +75,10 @@ def pixel_outcome(  # noqa: PLR0913  # a group of images, and what it is shown
         others = clean != (-1 if target is None else target)
         columns["share_reached"].append(float((moved[others] == target).mean()) if others.any() else float("nan"))
         taken_for.update(dict(zip(*np.unique(moved[moved != clean], return_counts=True), strict=True)))
-        shown = (
-            [png_of(one[0], images) for one in (image, images.worn(image, v, rows))] if row < PICTURES else [None] * 2
-        )
-        shown += [_map_png(one) if row < PICTURES else None for one in (clean, moved)]
+        shown: list[bytes | None] = [None] * len(pictures)
+        if row < PICTURES:
+            shown = [image_png(one[0], images) for one in (image, images.worn(image, v, rows))]
+            shown += [png_of(segmentation_picture(one)) for one in (clean, moved)]
         for cells, picture in zip(pictures.values(), shown, strict=True):
             cells.append(picture)
         looked(1)
@@ -95,10 +94,3 @@ def _classes(images: ImageSet, image: Tensor, change: Tensor | None, rows: Tenso
         moved = image if change is None else images.worn(image, change, rows)
         maps = Segmenter.of(images.classifier).checked_maps(moved)
     return maps[0].argmax(0).cpu().numpy()
-
-
-def _map_png(classes: np.ndarray) -> bytes:
-    """Paint classes (h, w), as Pascal VOC does."""
-    sink = io.BytesIO()
-    picture_of(class_colours(classes.astype(np.int64)).transpose(2, 0, 1)).save(sink, "PNG")
-    return sink.getvalue()

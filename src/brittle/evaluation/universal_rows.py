@@ -22,6 +22,7 @@ from brittle.maths.losses import decided
 from brittle.maths.quantization import as_bytes
 from brittle.metrics import Estimate, fooling_rate, reaching_rate
 from brittle.names import stored, stored_within
+from brittle.pictures import png_of
 from brittle.types import Images
 from brittle.universal.images import ImageSet
 
@@ -111,7 +112,7 @@ def outcome(  # noqa: PLR0913  # a group of images, and what it is shown
         wanted = torch.isin(said["clean"].argmax(1).cpu(), torch.tensor(only)).tolist() if only else [True] * len(some)
         for row, broken in enumerate(fooled):
             kept = broken and wanted[row] and sum(before is not None for before, _ in pictures) < PICTURES
-            pictures.append((png_of(some[row], images), png_of(moved[row], images)) if kept else (None, None))
+            pictures.append((image_png(some[row], images), image_png(moved[row], images)) if kept else (None, None))
         looked(len(some))
     table = {"kind": [kind] * len(images), "index": places, "name": [*map(stored, names)], **columns}
     before, after = ([pair[side] for pair in pictures] for side in (0, 1))
@@ -138,12 +139,10 @@ def write_outcomes(path: Path, outcomes: Sequence[Tabled], classes: tuple[str, .
     write_atomically(path, sink.getvalue())
 
 
-def png_of(image: Images, images: ImageSet) -> bytes | None:
+def image_png(image: Images, images: ImageSet) -> bytes | None:
     """Encode an image (c, h, w) of one or three channels; others have no picture."""
     bounds = images.classifier.bounds
     levels = as_bytes(image, bounds.lower, bounds.span).cpu().permute(1, 2, 0).numpy()
     if levels.shape[2] not in (1, 3):
         return None
-    sink = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)).save(sink, "PNG")
-    return sink.getvalue()
+    return png_of(Image.fromarray(np.ascontiguousarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)))

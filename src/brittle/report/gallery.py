@@ -3,7 +3,6 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -15,7 +14,7 @@ from PIL import Image
 from brittle.errors import truncate
 from brittle.metrics.estimate import Floats
 from brittle.metrics.rows import flags
-from brittle.pictures import amplification, picture_of, quiver
+from brittle.pictures import amplification, picture_of, png_of, quiver
 from brittle.report.formats import percent, significant
 from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.schema import pixels_in
@@ -172,6 +171,4 @@ def png(picture: Floats, reduced: int = 1) -> str:
 
 def data_uri(image: Image.Image) -> str:
     """A picture as a data URI, ``data:image/png;base64,...``."""
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(png_of(image)).decode()

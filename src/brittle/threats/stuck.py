@@ -9,6 +9,7 @@ from torch import Tensor
 
 from brittle.base.bounds import Bounds
 from brittle.base.seeds import Streams
+from brittle.errors import InputError
 from brittle.threats.shared import SharedThreat
 
 
@@ -23,6 +24,16 @@ class Stuck(SharedThreat):
     def side(self) -> int:
         """The radius in whole pixels."""
         return int(self.radius)
+
+    def check_asked(self) -> None:
+        """Refuse a side that is no whole number of pixels."""
+        sides = torch.as_tensor(self.radius).reshape(-1)
+        wrong = sides[(sides < 1) | (sides != sides.floor())]
+        if len(wrong):
+            raise InputError(
+                f"the radius is {float(wrong[0]):g}, and a {self.name} is measured in whole pixels; say such as --eps "
+                "20"
+            )
 
     @property
     def exponent(self) -> float:

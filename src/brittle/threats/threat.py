@@ -112,6 +112,13 @@ class Threat(Rows, ABC):
         """Return what a change of at most this size is, as the beginning of a sentence."""
         return f"A change of at most {size} in {self.title or self.name}"
 
+    def check_asked(self) -> None:
+        """Refuse a radius that a user cannot mean, though a search may try it on its way; none here.
+
+        Raises:
+            InputError: with the radius.
+        """
+
     def usual_radius(self, shape: Sequence[int]) -> tuple[float, str] | None:
         """Return the radius that others use for images (channels, height, width) and for which data; None for none."""
         return None
