@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -28,7 +28,7 @@ from brittle.names import in_shell
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import UNIVERSAL
 from brittle.runs import kinds
-from brittle.runs.manifest_info import ThreatInfo, said_of_images
+from brittle.runs.manifest_info import Task, ThreatInfo, said_of_images
 from brittle.runs.place import check_folder, files_named, folder_of
 from brittle.runs.result_manifests import UniversalManifest
 from brittle.runs.results import UniversalFolder
@@ -38,7 +38,6 @@ from brittle.threats import SharedThreat
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
 
-Task = Literal["classification", "segmentation"]
 BATCH = 64
 """Images in one call of the network, by default."""
 

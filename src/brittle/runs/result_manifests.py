@@ -1,6 +1,6 @@
 """What the results of the commands but `audit` were, as their folders say."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 from pydantic import Field, JsonValue
 
@@ -12,7 +12,7 @@ from brittle.runs.base import (
     network_fields,
     threat_fields,
 )
-from brittle.runs.manifest_info import AttackInfo, DataInfo, Name, NetworkInfo, Settings, ThreatInfo
+from brittle.runs.manifest_info import AttackInfo, DataInfo, Name, NetworkInfo, Settings, Task, ThreatInfo
 
 
 class UniversalManifest(BaseManifest):
@@ -31,7 +31,7 @@ class UniversalManifest(BaseManifest):
 
     kind: KindName = "universal"
     batch: int = Field(gt=0)
-    task: Literal["classification", "segmentation"] = "classification"
+    task: Task = "classification"
     network: NetworkInfo
     data: DataInfo
     made_from: DataInfo | None = None
