@@ -76,7 +76,9 @@ if TYPE_CHECKING:
     )
     from brittle.evaluation.apply import apply
     from brittle.evaluation.audit import audit
+    from brittle.evaluation.compare import compare
     from brittle.evaluation.defence import audit_defence
+    from brittle.evaluation.leaderboard import leaderboard
     from brittle.evaluation.train import train
     from brittle.limits import Limits, use_limits
     from brittle.models.open import open_network
@@ -211,8 +213,10 @@ __all__ = [
     "at_size",
     "audit",
     "audit_defence",
+    "compare",
     "ensemble",
     "find_universal",
+    "leaderboard",
     "open_network",
     "open_source",
     "run",

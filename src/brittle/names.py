@@ -108,6 +108,16 @@ def in_shell(words: Iterable[str]) -> str:
     return " ".join(shlex.quote(word) if shown(word) == word == stored(word) else _octal(word) for word in words)
 
 
+def without_folders(spec: str) -> str:
+    """What the user wrote, without the folders of a file.
+
+    Example:
+        >>> without_folders("models/net.pt2"), without_folders("timm:resnet18")
+        ('net.pt2', 'timm:resnet18')
+    """
+    return spec if ":" in spec else spec.rstrip("/").rpartition("/")[2] or spec
+
+
 def plain_name(name: str, most: int = 60) -> str:
     """Return a name made of letters, digits, hyphens, underscores and dots alone, of at most so many bytes.
 

@@ -13,7 +13,9 @@ from typer.core import TyperGroup
 from brittle.cli.apply import apply
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
+from brittle.cli.compare import compare
 from brittle.cli.corrupt import corrupt
+from brittle.cli.leaderboard import leaderboard
 from brittle.cli.options import FileLimits, Force, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
@@ -77,7 +79,20 @@ app = typer.Typer(
 )
 
 
-for command in (audit, attack, universal, apply, photograph, corrupt, train, substitute, serve, study):
+for command in (
+    audit,
+    compare,
+    leaderboard,
+    attack,
+    universal,
+    apply,
+    photograph,
+    corrupt,
+    train,
+    substitute,
+    serve,
+    study,
+):
     app.command()(takes_values(command))
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from brittle.cli.audit_segmentation import audit_segmentation
+from brittle.cli.gate import end_as
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, refuse_given
 from brittle.errors import InputError
-from brittle.evaluation.gate import ExitCode, Gate
+from brittle.evaluation.gate import Gate
 from brittle.names import plain_name
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
@@ -100,7 +101,7 @@ def audit(
     if model.defence is not None and not model.naive:
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
         summary = _both(model, data, folder, chosen, quiet=quiet, json=json)
-        _close(None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health))
+        end_as(None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health))
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -124,16 +125,7 @@ def audit(
     else:
         terminal.show_summary(summary)
         terminal.say(f"report           {page.resolve()}")
-    _close(gate)
-
-
-def _close(gate: "Gate | None") -> None:
-    """End as the gate says, if there is one."""
-    from brittle import terminal
-
-    if gate is not None and gate.code is not ExitCode.DONE:
-        terminal.fail(gate.reason)
-        raise typer.Exit(gate.code)
+    end_as(gate)
 
 
 def _both(

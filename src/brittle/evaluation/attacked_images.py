@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from brittle.errors import RunError
 from brittle.evaluation.adversarial_images import BLOCK, ImageFolder, read_picture
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.defended import Defended, defence_of
-from brittle.evaluation.kept_words import reopened
+from brittle.evaluation.kept_words import reopened, words_of_network
 from brittle.evaluation.subject import open_subject, opened
 from brittle.maths.quantization import as_bytes, values_of
 from brittle.names import restored
@@ -100,11 +99,8 @@ class AuditedImages:
             RunError: another one opens by its words.
         """
         info = self.folder.manifest.network
-        outputs = info.outputs.split()
-        labels = next((int(one.removeprefix("labels=")) for one in outputs if one.startswith("labels=")), None)
-        words: dict[str, Any] = {"spec": info.spec, "defence": info.defence or None, "labels": labels}
-        words |= {name: name in outputs for name in ("binary", "probabilities")}
-        return _opened(reopened(ModelSpec, words, self._model, self.path), info.digest, self.path, self._device)
+        model = reopened(ModelSpec, words_of_network(info), self._model, self.path)
+        return _opened(model, info.digest, self.path, self._device)
 
     @property
     def channel(self) -> str:

@@ -9,6 +9,7 @@ from brittle.defences import Defence
 from brittle.errors import InputError
 from brittle.evaluation.defended import spelled_defence
 from brittle.names import restored, stored
+from brittle.runs.manifest_info import NetworkInfo
 from brittle.specs import DataSpec, ModelSpec
 
 
@@ -27,6 +28,15 @@ def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
                 if value is None or isinstance(value, str | Path | int)
             }
     return found
+
+
+def words_of_network(info: NetworkInfo) -> dict[str, Any]:
+    """Return by which words the network of a run is opened again."""
+    outputs = info.outputs.split()
+    labels = next((int(one.removeprefix("labels=")) for one in outputs if one.startswith("labels=")), None)
+    words: dict[str, Any] = {"spec": info.spec, "defence": info.defence or None, "labels": labels}
+    words |= {"weights": Path(restored(info.weights))} if info.weights else {}
+    return words | {name: name in outputs for name in ("binary", "probabilities")}
 
 
 def reopened(kind: type[Any], words: Mapping[str, Any], given: Any, run: Path) -> Any:

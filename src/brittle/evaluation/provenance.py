@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
@@ -102,6 +103,7 @@ def network_info(
     origin: Provenance,
     defended: Defended | None = None,
     channel: Channel | None = None,
+    weights: str | PathLike[str] | None = None,
 ) -> NetworkInfo:
     """Return what a manifest says of a network."""
     return NetworkInfo(
@@ -116,6 +118,7 @@ def network_info(
         defence="" if defended is None else defended.text,
         attacked="" if defended is None else defended.attacked,
         channel="" if channel is None else spelled_channel(channel),
+        weights="" if weights is None else str(weights),
     )
 
 

@@ -9,6 +9,7 @@ from brittle.metrics.destruction import adversarial_at, destruction_rate, right_
 from brittle.metrics.estimate import Estimate, jackknife, mean, proportion, quantile, without_interval
 from brittle.metrics.hardness import adversarial_distance, correlation, hardness, limited, pair_means, robustness
 from brittle.metrics.optimality import optimality
+from brittle.metrics.paired import PairedRates, least_drop, most_drop, paired_rates, size_ratio
 from brittle.metrics.rates import (
     broken,
     caught,
@@ -45,6 +46,7 @@ __all__ = [
     "LabelGraph",
     "Outcome",
     "Pair",
+    "PairedRates",
     "adversarial_at",
     "adversarial_distance",
     "agreement",
@@ -69,6 +71,7 @@ __all__ = [
     "label_graph",
     "label_pairs",
     "largest_inner_product",
+    "least_drop",
     "limited",
     "mean",
     "mean_iou",
@@ -76,9 +79,11 @@ __all__ = [
     "median_size",
     "median_smallest",
     "minimal_sizes",
+    "most_drop",
     "nearest_examples",
     "optimality",
     "pair_means",
+    "paired_rates",
     "pairwise_similarity",
     "per_class",
     "pixel_confusion",
@@ -95,6 +100,7 @@ __all__ = [
     "rounding_survival",
     "security_curve",
     "size_quantiles",
+    "size_ratio",
     "smallest_sizes",
     "success_rate",
     "top_accuracy",

@@ -80,16 +80,6 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds)}{THIN}s"
 
 
-def without_folders(spec: str) -> str:
-    """What the user wrote, without the folders of a file.
-
-    Example:
-        >>> without_folders("models/net.pt2"), without_folders("timm:resnet18")
-        ('net.pt2', 'timm:resnet18')
-    """
-    return spec if ":" in spec else spec.rstrip("/").rpartition("/")[2] or spec
-
-
 def figure_text(text: str, length: int = 28) -> str:
     """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
     return html.escape(truncate(escaped(text), length), quote=False)

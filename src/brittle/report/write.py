@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
+from brittle.report.compare_page import compare_page
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
+from brittle.report.leaderboard_page import leaderboard_page
 from brittle.report.overview_page import write_overview
 from brittle.report.page import REPORT, run_page
 from brittle.report.photograph_page import write_photographs
@@ -14,8 +16,20 @@ from brittle.report.study_page import PAGE, render_study
 from brittle.report.substitute_page import write_substitute
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
+from brittle.runs.comparison import is_comparison
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import CORRUPTIONS, PHOTOGRAPHS, SEGMENTATION, SUBSTITUTE_FILE, TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import (
+    COMPARISON_FILE,
+    CORRUPTIONS,
+    LEADERBOARD_FILE,
+    PHOTOGRAPHS,
+    SEGMENTATION,
+    SUBSTITUTE_FILE,
+    TRAINING,
+    UNIVERSAL,
+    kind_in,
+)
+from brittle.runs.leaderboard import is_leaderboard
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
@@ -84,6 +98,9 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
     if (run / PHOTOGRAPHS).is_file():
         return write_photographs(run, out, force=force)
+    for known, page in ((is_comparison, compare_page), (is_leaderboard, leaderboard_page)):
+        if known(run):
+            return placed(page(run), run / REPORT, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
         return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
@@ -104,7 +121,7 @@ def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE) or any(
+    if run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE, COMPARISON_FILE, LEADERBOARD_FILE) or any(
         folder_of(run, kind) for kind in (CORRUPTIONS, SEGMENTATION, TRAINING, UNIVERSAL)
     ):
         return _folder(run.parent, out, force)

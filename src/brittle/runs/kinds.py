@@ -36,6 +36,12 @@ CORRUPTED_FILE, CORRUPTED = "corruptions.json", "corrupted"
 """What the folder of a measurement under corruptions holds: all in one file, and a folder of cells and pictures."""
 SEGMENTATION_FILE, SEGMENTED = "segmentation.json", "segmented"
 """What the folder of an audit of a segmentation holds: all rows in one file, and a folder of rows and pictures."""
+COMPARISON_FILE = "comparison.json"
+"""What the folder of a comparison of audits is known by."""
+LEADERBOARD_FILE = "leaderboard.json"
+"""What the folder of a leaderboard is known by."""
+MODEL_INFO = "model_info.json"
+"""What a user may put into a run folder: who made the network and where it is described, in RobustBench's fields."""
 SUBSTITUTE_FILE, ANSWERS_FILE = "substitute.json", "answers.sqlite"
 """What the folder of a substitute holds beside the weights: its rounds, and what the oracle answered."""
 CHECKPOINT_FILE = "checkpoint"
@@ -97,4 +103,6 @@ SEGMENTATION = Kind("the folder of an audit of a segmentation", _manifest_of("se
 SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
 PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))
+COMPARISON = Kind("the folder of a comparison", lambda path: "audits" in json_of(path / COMPARISON_FILE))
+LEADERBOARD = Kind("the folder of a leaderboard", lambda path: "tables" in json_of(path / LEADERBOARD_FILE))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())

@@ -26,7 +26,7 @@ Task = Literal["classification", "segmentation"]
 
 NAIVELY = "naively"
 """How a manifest calls attacks through the gradients that a defended network gives by itself."""
-LATER = ("defence", "attacked", "channel")
+LATER = ("defence", "attacked", "channel", "weights")
 """What is left out of a file where there is nothing to say, so that older runs stay what they are."""
 
 
@@ -59,6 +59,7 @@ class NetworkInfo(Strict):
         unseen: what could not be looked into or changes by itself.
         defence: what stands around it, "" for nothing; and `attacked` how it is met: "naively", or the adaptive way.
         channel: what happens to images before all of it, "" for nothing.
+        weights: the file or folder of weights that was named beside `spec`, "" for none.
     """
 
     spec: Name
@@ -72,6 +73,7 @@ class NetworkInfo(Strict):
     defence: Name = ""
     attacked: Name = ""
     channel: Name = ""
+    weights: Name = ""
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""The command `compare`, which is a gate as well."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brittle.cli.gate import end_as
+from brittle.cli.options import FileLimits, Force, Json, Quiet, refuse_given
+from brittle.evaluation.drop import DropGate
+from brittle.names import plain_name, without_folders
+from brittle.output import user_prints_aside
+
+if TYPE_CHECKING:
+    from brittle.runs.comparison import ComparedAudit, Comparison, Difference
+
+LISTED = 5
+"""Images that newly fall which are named."""
+
+
+def compare(
+    run: Annotated[
+        list[Path], typer.Argument(help="Run folders of audits: the one before, and one or more that came after it.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The folder of the comparison; by default runs/A-then-B.")] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Exit with 1 when the robust accuracy is shown to have fallen by more than this, such as 0.02, and "
+            "with 3 when a check failed that may make it too high.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail also where so large a drop cannot be ruled out.")
+    ] = False,
+    ignore_health: Annotated[
+        bool, typer.Option("--ignore-health", help="Let --max-drop pass whatever the checks of the audits say.")
+    ] = False,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="Images that newly fall which the page shows; some are attacked once more.")
+    ] = 6,
+    limits: FileLimits = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Say what changed from one audit to others of the same question about the same images, and write a page.
+
+    Images are compared one by one, so that a difference shows with few of them.
+
+    brittle audit old.pt2 --data val/ --out runs/old
+
+    brittle audit new.pt2 --data val/ --out runs/new
+
+    brittle compare runs/old runs/new --max-drop 0.02
+    """
+    from brittle import terminal
+    from brittle.bars import Bar
+    from brittle.evaluation.compare import compare as compared
+    from brittle.report import write_report
+
+    refuse_given({} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health})
+    names = [plain_name(one.resolve().name) for one in run]
+    folder = out or Path("runs") / "-then-".join(names)
+    with user_prints_aside(), Bar(quiet=quiet or json) as bar:
+        made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
+        page = write_report(folder)
+    gate = None
+    if max_drop is not None:
+        gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)
+    if json:
+        terminal.print_json({**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)})
+    elif not quiet:
+        _show(made)
+        terminal.say(f"report           {page.resolve()}")
+    end_as(gate)
+
+
+def _show(made: "Comparison") -> None:
+    """Print the audits as a table, and what changed from the first to each of the others."""
+    from rich.table import Table
+
+    from brittle import terminal
+    from brittle.bars import console
+    from brittle.words import plural
+
+    asked = f"{made.norm} {terminal.radius_text(made.radius)}"
+    title = f"{plural(made.images, 'image')} of {without_folders(made.data)}, {asked}"
+    table = Table(title_justify="left", title=terminal.line_of(title))
+    table.add_column("audit", overflow="fold")
+    for name in ("clean", "robust", "change", "newly fall", "newly stand"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in made.audits:
+        rates = [f"{rate.value:.1%}" for rate in (one.clean, one.robust)]
+        table.add_row(terminal.line_of(one.name), *rates, *_change(one))
+    console.print(table)
+    for one, found in made.others:
+        _show_difference(one, found, made)
+
+
+def _change(one: "ComparedAudit") -> list[str]:
+    if one.difference is None:
+        return ["", "", ""]
+    robust = one.difference.robust
+    return [f"{100 * robust.difference.value:+.1f}", f"{robust.lost:,}", f"{robust.gained:,}"]
+
+
+def _show_difference(one: "ComparedAudit", found: "Difference", made: "Comparison") -> None:
+    from brittle import terminal
+    from brittle.report.formats import Units
+
+    robust, size = found.robust.difference, Units(made.bounds[1] - made.bounds[0]).size
+    ends = f"{100 * robust.low:+.1f} to {100 * robust.high:+.1f}"
+    terminal.say((one.name, "bold"))
+    terminal.say(f"robust accuracy  {100 * robust.value:+.1f} points  (95 % interval {ends}, n = {robust.n})")
+    terminal.say(f"chance alone     p = {found.robust.chance:.2g}, exact McNemar test of the images that changed sides")
+    terminal.say(f"clean accuracy   {100 * found.clean.difference.value:+.1f} points")
+    if found.factor is not None:
+        factor = terminal.percent(found.factor.estimate, ".3g")
+        terminal.say(f"smallest change  times {factor}, median over the images")
+    for image in found.newly_broken[:LISTED]:
+        about = f"{image.label} → {image.prediction}  {image.attack}, {size(image.size, made.norm)}"
+        terminal.say("newly falls      ", (image.name, "bold"), f"  {about}")
+    for line in found.differs:
+        terminal.tell(f"not the same     {line}")
+    for line in one.failed:
+        terminal.say(("FAIL", "bold red"), f" {line}, in the audit {one.name}")

@@ -1,0 +1,226 @@
+"""`compare`: what changed from one audit to others of the same question about the same images."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow ships no types
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from brittle.arguments import fitted
+from brittle.errors import InputError, RunError
+from brittle.evaluation.lost_images import keep_pictures
+from brittle.evaluation.progress import NullProgress, Progress
+from brittle.metrics import clean_accuracy, least_drop, most_drop, paired_rates, proportion, quantile, size_ratio
+from brittle.metrics.estimate import LEVEL, Flags
+from brittle.metrics.rows import changes, flags, integers
+from brittle.names import restored, stored
+from brittle.runs.comparable import ComparedRows, differing_settings, side_by_side, worded
+from brittle.runs.comparison import (
+    ChangedImage,
+    ComparedAudit,
+    ComparedClass,
+    Comparison,
+    Difference,
+    Paired,
+    Side,
+    is_comparison,
+    read_comparison,
+    write_comparison,
+)
+from brittle.runs.kinds import COMPARISON
+from brittle.runs.place import check_folder
+from brittle.runs.rate import Rate
+from brittle.runs.store import RunFolder
+from brittle.runs.surroundings import now, versions_of
+
+SHOWN = 6
+"""Images that another audit lost of which pictures are kept."""
+
+
+def compare(
+    *runs: str | Path | RunFolder,
+    out: str | Path | None = None,
+    pictures: int = SHOWN,
+    force: bool = False,
+    command: Sequence[str] = (),
+    watch: Progress | None = None,
+) -> Comparison:
+    """Compare audits of the same question about the same images with the first of them, image by image.
+
+    What two networks get right or wrong on the same images they mostly have in common, so that a difference shows with
+    far fewer images than two intervals side by side would need.
+
+    Args:
+        runs: at least two run folders of finished audits; the others are compared with the first.
+        out: a folder for ``comparison.json`` and pictures, of which `write_report` makes a page; None to write nothing.
+        pictures: of how many images that newly fall pictures are kept in it, of each audit. What the audit itself did
+            not keep is attacked once more, as long as its network opens by the words in its run folder.
+        force: replace another comparison that lies in `out`.
+        command: the command line, to be kept with it.
+        watch: sees the progress of pictures that are made once more.
+
+    Returns:
+        All figures. The one-sided ends of a drop hold with a probability of 95 % for all audits together.
+
+    Raises:
+        RunError: a folder holds no finished audit, two audits cannot be compared (the message names what differs), or
+            `out` holds something else.
+        InputError: less than two runs, or one twice.
+
+    Example:
+        >>> import tempfile
+        >>> from brittle.evaluation.audit import audit
+        >>> old, new = (
+        ...     audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["pgd"], eps=0.1, max_images=20, seed=seed)
+        ...     for seed in (0, 1)
+        ... )
+        >>> compare(old, new).images, len(compare(old, new).others)
+        (20, 1)
+    """
+    pictures = fitted("pictures", pictures, int)
+    if pictures < 0:
+        raise InputError(f"pictures is {pictures}; expected a number of images, 0 for none")
+    folders = [run if isinstance(run, RunFolder) else RunFolder.open(Path(run)) for run in runs]
+    _check(folders)
+    rows = side_by_side(folders)
+    level = 1 - (1 - LEVEL) / (len(rows) - 1)
+    first = rows[0].manifest
+    audits = [_audit(one, None if one is rows[0] else _difference(rows[0], one, level)) for one in rows]
+    made = Comparison(
+        created=now(),
+        command=[*command],
+        versions=versions_of(),
+        norm=first.threat.norm,
+        radius=first.threat.radius,
+        settings=first.threat.settings,
+        data=restored(first.data.spec),
+        images=len(rows[0].index),
+        attacks=[restored(info.spec) for info in first.attacks],
+        bounds=first.network.bounds,
+        level=level,
+        audits=audits,
+    )
+    return made if out is None else _kept(made, rows, Path(out), pictures, force, watch or NullProgress())
+
+
+def _check(folders: Sequence[RunFolder]) -> None:
+    if len(folders) < 2:
+        raise InputError(f"{len(folders)} run is given; expected at least two: the one before, and those after it")
+    seen = [folder.path.resolve() for folder in folders]
+    twice = next((folder.path for folder, path in zip(folders, seen, strict=True) if seen.count(path) > 1), None)
+    if twice is not None:
+        raise InputError(f"{twice} is given twice; expected different runs")
+
+
+def _kept(
+    made: Comparison, rows: Sequence[ComparedRows], folder: Path, pictures: int, force: bool, watch: Progress
+) -> Comparison:
+    """Write a comparison into a folder that is empty or holds one of the same runs."""
+    check_folder(folder, COMPARISON)
+    if is_comparison(folder) and not force:
+        there = [one.identity for one in read_comparison(folder).audits]
+        if there != [one.identity for one in made.audits]:
+            raise RunError(
+                f"{folder} holds the comparison of other audits, which stays as it is; give another folder, or --force "
+                "to replace it"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = keep_pictures(made, rows, folder, pictures, watch)
+    made = made.model_copy(update={"notes": [stored(note) for note in notes]})
+    write_comparison(folder, made)
+    return made
+
+
+def _audit(rows: ComparedRows, difference: Difference | None) -> ComparedAudit:
+    manifest, health, sizes = rows.manifest, rows.folder.health(), rows.smallest
+    network, curve, right = manifest.network, rows.curve(), rows.correct
+    return ComparedAudit(
+        name=rows.folder.path.resolve().name,
+        network=worded(network),
+        digest=network.digest,
+        identity=manifest.identity,
+        seed=manifest.seed,
+        clean=Rate.of(clean_accuracy(rows.tables[0])),
+        robust=Rate.of(proportion(int(rows.standing.sum()), len(rows.standing))),
+        median=None if sizes is None or not right.any() else Rate.of(quantile(sizes[right], 0.5)),
+        failed=[] if health is None else [restored(one.title) for one in health.ordered("fail")],
+        flattering=[] if health is None else [restored(one.title) for one in health.flattering],
+        radii=curve.radii.tolist(),
+        accuracy=[one.value for one in curve.accuracy],
+        difference=difference,
+    )
+
+
+def _difference(first: ComparedRows, other: ComparedRows, level: float) -> Difference:
+    before, after = first.standing, other.standing
+    return Difference(
+        robust=Paired.of(paired_rates(before, after)),
+        clean=Paired.of(paired_rates(first.correct, other.correct)),
+        least_drop=least_drop(before, after, level),
+        most_drop=most_drop(before, after, level),
+        factor=_factor(first, other),
+        changed=_changed(first, other),
+        classes=_classes(first, other),
+        differs=differing_settings(first.manifest, other.manifest),
+    )
+
+
+def _factor(first: ComparedRows, other: ComparedRows) -> Rate | None:
+    """Compare the smallest changes of the images that both have right."""
+    old, new, right = first.smallest, other.smallest, first.correct & other.correct
+    found = None if old is None or new is None else size_ratio(old[right], new[right])
+    return None if found is None else Rate.of(found)
+
+
+def _changed(first: ComparedRows, other: ComparedRows) -> list[ChangedImage]:
+    places = np.flatnonzero(first.standing != other.standing).tolist()
+    return [
+        _changed_image(other, place, "lost") if first.standing[place] else _changed_image(first, place, "gained")
+        for place in places
+    ]
+
+
+def _changed_image(rows: ComparedRows, place: int, side: Side) -> ChangedImage:
+    """Describe an image by the audit in which it does not stand."""
+    table, wrong = rows.tables[0], not rows.correct[place]
+    by, size = (0, 0.0) if wrong else _broken_by(rows, place)
+    column = "clean_prediction" if wrong else "prediction"
+    return ChangedImage(
+        index=int(rows.index[place]),
+        name=restored(table["name"][place].as_py()),
+        label=rows.label(int(integers(table, "label")[place])),
+        side=side,
+        wrong=wrong,
+        attack="" if wrong else restored(rows.manifest.attacks[by].spec),
+        size=size,
+        prediction=rows.label(int(rows.tables[by][column][place].as_py())),
+    )
+
+
+def _broken_by(rows: ComparedRows, place: int) -> tuple[int, float]:
+    """Return the attack that breaks an image by the smallest change, and the size of it."""
+    norm = rows.manifest.threat.norm
+    row = [table.slice(place, 1) for table in rows.tables]
+    sizes = [float(np.where(flags(one, "success"), changes(one, norm), np.inf)[0]) for one in row]
+    by = int(np.argmin(sizes))
+    return by, sizes[by]
+
+
+def _classes(first: ComparedRows, other: ComparedRows) -> list[ComparedClass]:
+    labels = integers(first.tables[0], "label")
+
+    def standing(rows: ComparedRows, here: Flags) -> int:
+        return int(rows.standing[here].sum())
+
+    found = [
+        ComparedClass(
+            name=first.label(number),
+            images=int(here.sum()),
+            before=standing(first, here),
+            after=standing(other, here),
+        )
+        for number in np.unique(labels).tolist()
+        for here in [labels == number]
+    ]
+    return sorted(found, key=lambda one: (one.after - one.before, one.name))

@@ -1,0 +1,68 @@
+"""The commands `compare` and `leaderboard`, on audits of small networks that were really made."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from brittle import audit, open_network
+from brittle.cli.app import main
+from brittle.evaluation.gate import ExitCode
+
+
+class HalfContrast(torch.nn.Module):
+    def forward(self, images):
+        return images / 2
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two audits of the built-in network, of which the second sees half of the contrast, and twice the change."""
+    folder = tmp_path_factory.mktemp("runs")
+    asked = {"attacks": ["fgsm"], "eps": 0.05, "max_images": 60}
+    audit("digits-lenet", "digits", folder / "one", **asked)
+    network = open_network("digits-lenet").module
+    audit(torch.nn.Sequential(HalfContrast(), network), "digits", folder / "two", **asked)
+    return folder
+
+
+def ran(monkeypatch, capsys, *words):
+    monkeypatch.setattr(sys, "argv", ["brittle", *map(str, words)])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = stop.code or 0
+    return code, *capsys.readouterr()
+
+
+def test_a_drop_ends_with_the_code_of_the_gate(runs, monkeypatch, capsys, tmp_path):
+    words = "compare", runs / "one", runs / "two", "--out", tmp_path / "c", "--max-drop", "0.02"
+    code, out, err = ran(monkeypatch, capsys, *words, "--json")
+    found = json.loads(out)
+    assert code == ExitCode.BELOW_GATE
+    assert found["gate"]["passed"] is False
+    assert found["audits"][1]["difference"]["robust"]["lost"] > 5
+    assert "fell by" in err
+    assert (tmp_path / "c" / "report.html").is_file()
+
+
+def test_a_rise_passes_unless_a_check_failed(runs, monkeypatch, capsys, tmp_path):
+    words = "compare", runs / "two", runs / "one", "--out", tmp_path / "d", "--max-drop", "0"
+    code, _, err = ran(monkeypatch, capsys, *words)
+    assert (code, "checks failed" in err) == (ExitCode.UNRELIABLE, True), "one step alone proves nothing"
+    code, _, err = ran(monkeypatch, capsys, *words, "--ignore-health")
+    assert (code, "newly stand" in err) == (ExitCode.DONE, True)
+
+
+def test_options_of_the_gate_need_one(runs, monkeypatch, capsys):
+    code, _, err = ran(monkeypatch, capsys, "compare", runs / "one", runs / "two", "--strict")
+    assert (code, "strict is given, which does nothing here" in err) == (ExitCode.REFUSED, True)
+
+
+def test_the_leaderboard_is_shown_and_kept(runs, monkeypatch, capsys, tmp_path):
+    code, _, err = ran(monkeypatch, capsys, "leaderboard", runs / "two", runs / "one", "--out", tmp_path / "board")
+    assert code == ExitCode.DONE
+    assert err.index("one: digits-lenet") < err.index("two: ")
+    assert (tmp_path / "board" / "leaderboard.csv").read_text().count("\n") == 3
