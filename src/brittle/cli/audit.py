@@ -1,6 +1,7 @@
 """The command `audit`, which is a gate as well."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from brittle.runs.summary import Summary
 
 
@@ -85,6 +88,7 @@ def audit(
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
     from brittle.report import write_report
+    from brittle.runs.printed import Origin
     from brittle.runs.summary import summarise
 
     folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
@@ -99,8 +103,8 @@ def audit(
     refuse_given({"share": share is not None})
     if model.defence is not None and not model.naive:
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
-        summary = _both(model, data, folder, chosen, quiet=quiet, json=json)
-        _close(None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health))
+        judge = partial(_judged, least=fail_under, ignore_health=ignore_health)
+        _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json))
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -116,9 +120,10 @@ def audit(
             watch=bar,
         )
         summary, page = summarise(run), write_report(folder)
-    gate = None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health)
+    gate = _judged(summary, least=fail_under, ignore_health=ignore_health)
     if json:
-        terminal.print_json({**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)})
+        figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        terminal.print_json("audit", figures, Origin.of(run.manifest))
     if quiet or json:
         terminal.show_failures(summary.health)
     else:
@@ -127,7 +132,11 @@ def audit(
     _close(gate)
 
 
-def _close(gate: "Gate | None") -> None:
+def _judged(summary: "Summary", *, least: float | None, ignore_health: bool) -> Gate | None:
+    return None if least is None else Gate.of(summary, least, ignore_health=ignore_health)
+
+
+def _close(gate: Gate | None) -> None:
     """End as the gate says, if there is one."""
     from brittle import terminal
 
@@ -137,28 +146,38 @@ def _close(gate: "Gate | None") -> None:
 
 
 def _both(
-    model: ModelSpec, data: DataSpec, folder: Path, chosen: dict[str, Any], *, quiet: bool, json: bool
-) -> "Summary":
-    """Audit a defended network naively and adaptively, show both, and return the figures that count."""
+    model: ModelSpec,
+    data: DataSpec,
+    folder: Path,
+    chosen: dict[str, Any],
+    judge: "Callable[[Summary], Gate | None]",
+    *,
+    quiet: bool,
+    json: bool,
+) -> Gate | None:
+    """Audit a defended network naively and adaptively, show both, and judge the figures that count."""
     from brittle import terminal
     from brittle.bars import Bar
     from brittle.evaluation.defence import audit_defence
     from brittle.report import write_report
     from brittle.runs.defence import DefenceSummary
+    from brittle.runs.printed import Origin
 
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
         for run in (made.naive, made.adaptive):
             write_report(run.path)
         both, page = DefenceSummary.of(made), write_report(folder)
+    gate = judge(both.adaptive)
     if json:
-        terminal.print_json({**both.plain(), "report": str(page)})
+        figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))
     if quiet or json:
         terminal.show_failures(both.adaptive.health)
     else:
         terminal.show_defence(both)
         terminal.say(f"report           {page.resolve()}")
-    return both.adaptive
+    return gate
 
 
 def _plain(spec: object) -> str:
