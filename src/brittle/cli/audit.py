@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from brittle.cli.audit_segmentation import audit_segmentation
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, refuse_given
+from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
 from brittle.errors import InputError
 from brittle.evaluation.gate import ExitCode, Gate
 from brittle.names import plain_name
@@ -18,6 +18,7 @@ from brittle.specs import DataSpec, Effort, ModelSpec, Question
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from brittle.report.result_files import ResultFiles
     from brittle.runs.summary import Summary
 
 
@@ -62,6 +63,8 @@ def audit(
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -88,12 +91,14 @@ def audit(
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
     from brittle.report import write_report
+    from brittle.report.result_files import ResultFiles
     from brittle.runs.printed import Origin
     from brittle.runs.summary import summarise
 
     folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
     if task == SEGMENTATION:
-        refuse_given({"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health})
+        classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
+        refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
         audit_segmentation(
             model, data, folder, question, effort, attack or (), share, force=force, quiet=quiet, json=json
         )
@@ -101,10 +106,11 @@ def audit(
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {CLASSIFICATION} or {SEGMENTATION}")
     refuse_given({"share": share is not None})
+    files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
+    files.check()
     if model.defence is not None and not model.naive:
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
-        judge = partial(_judged, least=fail_under, ignore_health=ignore_health)
-        _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json))
+        _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -120,7 +126,7 @@ def audit(
             watch=bar,
         )
         summary, page = summarise(run), write_report(folder)
-    gate = _judged(summary, least=fail_under, ignore_health=ignore_health)
+    gate = judge(summary)
     if json:
         figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("audit", figures, Origin.of(run.manifest))
@@ -129,17 +135,20 @@ def audit(
     else:
         terminal.show_summary(summary)
         terminal.say(f"report           {page.resolve()}")
-    _close(gate)
+    _close(gate, folder, files)
 
 
 def _judged(summary: "Summary", *, least: float | None, ignore_health: bool) -> Gate | None:
     return None if least is None else Gate.of(summary, least, ignore_health=ignore_health)
 
 
-def _close(gate: Gate | None) -> None:
-    """End as the gate says, if there is one."""
+def _close(gate: Gate | None, folder: Path, files: "ResultFiles") -> None:
+    """Write the files for machines, and end as the gate says, if there is one."""
     from brittle import terminal
+    from brittle.evaluation.verdicts import verdicts_in
 
+    if files.asked:
+        files.write([verdicts_in(folder, gate)])
     if gate is not None and gate.code is not ExitCode.DONE:
         terminal.fail(gate.reason)
         raise typer.Exit(gate.code)
