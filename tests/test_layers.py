@@ -35,7 +35,7 @@ LAYERS = [
     {"report", "listing"},
     {"bars", "output", "endings"},
     {"terminal"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
     {"__main__"},
     {"__init__"},
 ]
