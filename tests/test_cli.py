@@ -99,7 +99,7 @@ def test_json_is_alone_on_standard_output_of_the_real_command(tmp_path: Path, mo
     monkeypatch.setattr(sys, "argv", ["brittle", *words])
     out, err = tmp_path / "stdout", tmp_path / "stderr"
     assert ending(cli.main, out=out, err=err) == 0
-    assert len(json.loads(out.read_text())) == 2
+    assert len(json.loads(out.read_text())["images"]) == 2
     assert "loud" in err.read_text()
     assert "louder" in err.read_text()
 
@@ -161,7 +161,7 @@ def test_attack_saves_pngs(tmp_path: Path):
         ["attack", "digits-lenet", "digits", "--max-images", "3", "--out", str(tmp_path), "--json"],
         catch_exceptions=False,
     )
-    saved = json.loads(result.stdout)
+    saved = json.loads(result.stdout)["images"]
     assert len(saved) == 3
     assert all(Path(one["path"]).is_file() for one in saved if one["success"])
     shown = runner.invoke(

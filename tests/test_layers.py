@@ -35,7 +35,7 @@ LAYERS = [
     {"report", "listing"},
     {"bars", "output", "endings"},
     {"terminal"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
     {"__main__"},
     {"__init__"},
 ]
@@ -54,6 +54,7 @@ REPORT_READS = (
     "brittle.files",  # writes a file in one go, and runs nothing
     "brittle.threats",  # says how a change is named and measured, and runs nothing
     "brittle.runs",  # the record
+    "brittle.identity.compare",  # a fingerprint
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
 WITHOUT_TORCH = ("metrics", "report", "pictures")

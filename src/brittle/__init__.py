@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         UnsupportedThreat,
     )
     from brittle.evaluation.apply import apply
+    from brittle.evaluation.assert_robust import assert_robust
     from brittle.evaluation.audit import audit
     from brittle.evaluation.compare import compare
     from brittle.evaluation.defence import audit_defence
@@ -210,6 +211,7 @@ __all__ = [
     "Untargeted",
     "__version__",
     "apply",
+    "assert_robust",
     "at_size",
     "audit",
     "audit_defence",

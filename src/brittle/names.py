@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import cast
 
@@ -106,6 +106,20 @@ def in_shell(words: Iterable[str]) -> str:
         ls 'my cats' $'line\012break'
     """
     return " ".join(shlex.quote(word) if shown(word) == word == stored(word) else _octal(word) for word in words)
+
+
+def told_apart(paths: Sequence[PurePath]) -> list[str]:
+    """Return names for different paths: their last parts, as many as tell all of them apart.
+
+    Example:
+        >>> told_apart([PurePath("runs/old"), PurePath("runs/new")]), told_apart([PurePath("a/run"), PurePath("b/run")])
+        (['old', 'new'], ['a/run', 'b/run'])
+    """
+    for count in range(1, max((len(path.parts) for path in paths), default=0) + 1):
+        names = ["/".join(path.parts[-count:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in paths]
 
 
 def without_folders(spec: str) -> str:

@@ -56,6 +56,7 @@ NAMES = {
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",
     "brittle.evaluation.apply": "apply",
+    "brittle.evaluation.assert_robust": "assert_robust",
     "brittle.evaluation.audit": "audit",
     "brittle.evaluation.compare": "compare",
     "brittle.evaluation.defence": "audit_defence",

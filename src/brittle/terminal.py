@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from brittle.arguments.numbers import levels_text
 from brittle.bars import console
-from brittle.names import shown, shown_lines, stored_within
+from brittle.names import shown, shown_lines
 from brittle.words import plural
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
     from brittle.metrics import Estimate
     from brittle.runs.defence import DefenceSummary
     from brittle.runs.finding import Finding, Health
+    from brittle.runs.printed import Kind, Origin
     from brittle.runs.summary import AttackSummary, Summary
 
 Part = str | tuple[str, str]
@@ -240,9 +241,18 @@ def radius_text(radius: float | None) -> str:
     return levels_text(radius, most=254) or f"{radius:g}"
 
 
-def print_json(value: Any) -> None:
-    """Print JSON on standard output; names as `stored`, so that it is UTF-8 to every reader."""
-    sys.stdout.write(json.dumps(stored_within(value), indent=2, default=str) + "\n")
+def print_json(kind: Kind, figures: Mapping[str, Any], origin: Origin) -> None:
+    """Print a result as JSON on standard output; names as `stored`, so that it is UTF-8 to every reader.
+
+    Args:
+        kind: of the result.
+        figures: its own keys.
+        origin: what it was made from.
+    """
+    from brittle.runs.printed import printed
+
+    found = printed(kind, figures, origin, ["brittle", *sys.argv[1:]])
+    sys.stdout.write(json.dumps(found, indent=2, default=str, allow_nan=False) + "\n")
 
 
 def fail(message: str) -> None:

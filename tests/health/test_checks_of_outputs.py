@@ -10,7 +10,7 @@ import torch
 from made_up_audits import BOX, ONE_STEP, STEPS, Bright, attempt, case, images_of, rows, verdict
 from torch import Tensor, nn
 
-from brittle import APGD, PGD, Cascade, Classifier, Restarts
+from brittle import APGD, PGD, AutoAttack, Cascade, Classifier, FastEnsemble, Restarts
 from brittle.health.context import HealthContext
 from brittle.health.counting import CountingClassifier
 from brittle.health.outputs import (
@@ -195,6 +195,13 @@ def test_the_fewest_classes_for_which_an_attack_means_what_it_says(attack, neede
         if classes >= 2:
             assert finding.status == ("pass" if classes == needed else "fail")
             assert finding.text == f"{classes} classes" + ("" if classes == needed else ", too few for wanting")
+
+
+@pytest.mark.parametrize("ensemble", [FastEnsemble(), AutoAttack()])
+def test_an_ensemble_that_chooses_its_members_by_the_classes_needs_no_more(ensemble):
+    made = case(attempt(ONE_STEP, rows(2)), attempt(ensemble, rows(2)), module=Bright(2))
+    made.__dict__["outputs"] = torch.zeros(5, 2, 2)
+    assert CLASSES(made).status == "pass"
 
 
 @pytest.mark.parametrize(("turn", "status"), [(0.0, "pass"), (0.99e-3, "pass"), (1.01e-3, "fail")])

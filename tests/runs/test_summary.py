@@ -150,7 +150,7 @@ def finding(status: str, error: str = "too high") -> Finding:
     return Finding(check="a-check", status=status, error=error, **said)
 
 
-def test_json_says_what_the_checks_found_and_no_number_that_is_none(tmp_path):
+def test_json_says_what_the_checks_found_and_tells_infinite_from_absent(tmp_path):
     health = Health(run="", thorough=True, passes=3, fraction=0.5, findings=[finding("pass"), finding("fail")])
     found = summary(tmp_path, manifest(attack("one"), budget=9), rows([False] * 6, [np.inf] * 6), health=health)
     plain = found.plain()
@@ -158,7 +158,7 @@ def test_json_says_what_the_checks_found_and_no_number_that_is_none(tmp_path):
     assert plain["verdict"] == {"reliable": False, "headline": health.headline, "failed": ["a-check"]}
     assert set(plain["health"]) == {"thorough", "passes", "fraction", "findings"}
     assert plain["health"]["findings"][0]["value"] is None
-    assert (plain["interval_level"], plain["budget"], plain["median"]["value"]) == (0.95, 9, None)
+    assert (plain["interval_level"], plain["budget"], plain["median"]["value"]) == (0.95, 9, "inf")
     assert plain["attacks"][0]["quantization_cost"] is None
 
 

@@ -68,9 +68,9 @@ class AutoAttack(Attack):
             problem = replace(problem, eot_samples=max(problem.eot_samples, self.eot_samples))
         Cascade(self.members(problem.threat.name, classes, targeted=targeted)).perturb(problem)
 
-    def parts(self) -> list[Attack]:
-        """Return the members for linf and many classes."""
-        return list(self.members("linf", TARGETS + 1))
+    def parts(self, classes: int | None = None) -> list[Attack]:
+        """Return the members for linf and so many classes, by default many."""
+        return list(self.members("linf", TARGETS + 1 if classes is None else classes))
 
     def members(self, norm: str, classes: int, *, targeted: bool = False) -> tuple[Attack, ...]:
         """Return the attacks in their order.

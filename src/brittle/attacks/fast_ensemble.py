@@ -62,9 +62,9 @@ class FastEnsemble(Attack):
         norm, targeted = problem.threat.name, problem.goal.targeted
         Cascade(self.members(norm, problem.clean.shape[1], targeted=targeted)).perturb(problem)
 
-    def parts(self) -> list[Attack]:
-        """Return the members for many classes."""
-        return list(self.members("linf", fewest_classes(targeted=True)))
+    def parts(self, classes: int | None = None) -> list[Attack]:
+        """Return the members for so many classes, by default many."""
+        return list(self.members("linf", fewest_classes(targeted=True) if classes is None else classes))
 
     def members(self, norm: str, classes: int, *, targeted: bool = False) -> tuple[Attack, ...]:
         """Return the attacks in their order.

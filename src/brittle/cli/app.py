@@ -16,7 +16,7 @@ from brittle.cli.audit import audit
 from brittle.cli.compare import compare
 from brittle.cli.corrupt import corrupt
 from brittle.cli.leaderboard import leaderboard
-from brittle.cli.options import FileLimits, Force, device_of, takes_values
+from brittle.cli.options import FileLimits, Force, Junit, Sarif, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
 from brittle.cli.study import study
@@ -107,13 +107,21 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
     ] = None,
+    junit: Junit = None,
+    sarif: Sarif = None,
     limits: FileLimits = None,
     force: Force = False,
 ) -> None:
     """Write the page of what lies on disk: one HTML file that opens without a network."""
+    from brittle.evaluation.verdicts import verdicts_in
     from brittle.report import write_report
+    from brittle.report.result_files import ResultFiles
 
     check_names(run, *([] if out is None else [out]))
+    files = ResultFiles(junit, sarif, force)
+    files.check()
+    if files.asked:
+        files.write([verdicts_in(run)])
     typer.echo(shown(write_report(run, out, force=force).resolve()))
 
 

@@ -79,7 +79,7 @@ def apply(
     if picture is not None:
         _draw(made, picture)
     if json:
-        terminal.print_json(made.plain())
+        terminal.print_json("apply", made.plain(), made.origin)
     elif not quiet:
         _show(made)
 

@@ -34,6 +34,7 @@ def attack(
     """
     from brittle import terminal
     from brittle.bars import console
+    from brittle.evaluation.adversarial_images import ImageFolder
     from brittle.evaluation.attack import attack as attack_images
 
     with user_prints_aside(), console.status("attacking"):
@@ -48,6 +49,6 @@ def attack(
             tell=None if json else terminal.tell,
         )
     if json:
-        terminal.print_json([vars(one) for one in saved])
+        terminal.print_json("attack", {"images": [vars(one) for one in saved]}, ImageFolder.read(out).origin)
     else:
         terminal.show_saved(saved)

@@ -1,6 +1,7 @@
 """The command `audit`, which is a gate as well."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from brittle.cli.audit_segmentation import audit_segmentation
 from brittle.cli.gate import end_as
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, refuse_given
+from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
 from brittle.names import plain_name
@@ -16,6 +17,9 @@ from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from brittle.report.result_files import ResultFiles
     from brittle.runs.summary import Summary
 
 
@@ -60,6 +64,8 @@ def audit(
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
+    junit: Junit = None,
+    sarif: Sarif = None,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -86,11 +92,14 @@ def audit(
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
     from brittle.report import write_report
+    from brittle.report.result_files import ResultFiles
+    from brittle.runs.printed import Origin
     from brittle.runs.summary import summarise
 
     folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
     if task == SEGMENTATION:
-        refuse_given({"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health})
+        classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
+        refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
         audit_segmentation(
             model, data, folder, question, effort, attack or (), share, force=force, quiet=quiet, json=json
         )
@@ -98,10 +107,11 @@ def audit(
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {CLASSIFICATION} or {SEGMENTATION}")
     refuse_given({"share": share is not None})
+    files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
+    files.check()
     if model.defence is not None and not model.naive:
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
-        summary = _both(model, data, folder, chosen, quiet=quiet, json=json)
-        end_as(None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health))
+        _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -117,40 +127,64 @@ def audit(
             watch=bar,
         )
         summary, page = summarise(run), write_report(folder)
-    gate = None if fail_under is None else Gate.of(summary, fail_under, ignore_health=ignore_health)
+    gate = judge(summary)
     if json:
-        terminal.print_json({**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)})
+        figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        terminal.print_json("audit", figures, Origin.of(run.manifest))
     if quiet or json:
         terminal.show_failures(summary.health)
     else:
         terminal.show_summary(summary)
         terminal.say(f"report           {page.resolve()}")
+    _close(gate, folder, files)
+
+
+def _judged(summary: "Summary", *, least: float | None, ignore_health: bool) -> Gate | None:
+    return None if least is None else Gate.of(summary, least, ignore_health=ignore_health)
+
+
+def _close(gate: Gate | None, folder: Path, files: "ResultFiles") -> None:
+    """Write the files for machines, and end as the gate says, if there is one."""
+    from brittle.evaluation.verdicts import verdicts_in
+
+    if files.asked:
+        files.write([verdicts_in(folder, gate)])
     end_as(gate)
 
 
 def _both(
-    model: ModelSpec, data: DataSpec, folder: Path, chosen: dict[str, Any], *, quiet: bool, json: bool
-) -> "Summary":
-    """Audit a defended network naively and adaptively, show both, and return the figures that count."""
+    model: ModelSpec,
+    data: DataSpec,
+    folder: Path,
+    chosen: dict[str, Any],
+    judge: "Callable[[Summary], Gate | None]",
+    *,
+    quiet: bool,
+    json: bool,
+) -> Gate | None:
+    """Audit a defended network naively and adaptively, show both, and judge the figures that count."""
     from brittle import terminal
     from brittle.bars import Bar
     from brittle.evaluation.defence import audit_defence
     from brittle.report import write_report
     from brittle.runs.defence import DefenceSummary
+    from brittle.runs.printed import Origin
 
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
         for run in (made.naive, made.adaptive):
             write_report(run.path)
         both, page = DefenceSummary.of(made), write_report(folder)
+    gate = judge(both.adaptive)
     if json:
-        terminal.print_json({**both.plain(), "report": str(page)})
+        figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))
     if quiet or json:
         terminal.show_failures(both.adaptive.health)
     else:
         terminal.show_defence(both)
         terminal.say(f"report           {page.resolve()}")
-    return both.adaptive
+    return gate
 
 
 def _plain(spec: object) -> str:

@@ -31,6 +31,7 @@ def audit_segmentation(
     from brittle.evaluation.segmentation import ATTACK, SHARE
     from brittle.evaluation.segmentation import audit_segmentation as run_audit
     from brittle.report import write_report
+    from brittle.runs.read import origin_of
 
     if len(attacks) > 1:
         raise InputError(f"{len(attacks)} attacks are given; expected one: run each into a folder of its own")
@@ -48,7 +49,8 @@ def audit_segmentation(
         )
         page = write_report(made.folder)
     if json:
-        terminal.print_json({**made.summary.plain(), "report": str(page)})
+        figures = {**made.summary.plain(), "report": str(page)}
+        terminal.print_json("segmentation", figures, origin_of(made.folder))
     elif not quiet:
         _show(made.summary, made.said)
         terminal.say(f"report           {page.resolve()}")

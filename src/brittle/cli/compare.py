@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brittle.cli.gate import end_as
-from brittle.cli.options import FileLimits, Force, Json, Quiet, refuse_given
-from brittle.evaluation.drop import DropGate
+from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
 from brittle.names import plain_name, without_folders
 from brittle.output import user_prints_aside
 
@@ -42,6 +41,8 @@ def compare(
     pictures: Annotated[
         int, typer.Option(min=0, help="Images that newly fall which the page shows; some are attacked once more.")
     ] = 6,
+    junit: Junit = None,
+    sarif: Sarif = None,
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -60,9 +61,14 @@ def compare(
     from brittle import terminal
     from brittle.bars import Bar
     from brittle.evaluation.compare import compare as compared
+    from brittle.evaluation.compared_verdicts import verdicts_of
+    from brittle.evaluation.drop import DropGate
     from brittle.report import write_report
+    from brittle.report.result_files import ResultFiles
 
     refuse_given({} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health})
+    files = ResultFiles(junit, sarif, force)
+    files.check()
     names = [plain_name(one.resolve().name) for one in run]
     folder = out or Path("runs") / "-then-".join(names)
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
@@ -72,10 +78,13 @@ def compare(
     if max_drop is not None:
         gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)
     if json:
-        terminal.print_json({**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)})
+        figures = {**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        terminal.print_json("compare", figures, made.origin)
     elif not quiet:
         _show(made)
         terminal.say(f"report           {page.resolve()}")
+    if files.asked:
+        files.write([verdicts_of(made, gate)])
     end_as(gate)
 
 

@@ -47,6 +47,7 @@ def corrupt(
     from brittle.bars import Bar
     from brittle.evaluation.corrupt import corrupt as measure
     from brittle.report import write_report
+    from brittle.runs.read import origin_of
 
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = measure(
@@ -62,7 +63,8 @@ def corrupt(
         )
         page = write_report(made.folder)
     if json:
-        terminal.print_json({**made.summary.plain(), "folder": str(made.folder), "report": str(page)})
+        figures = {**made.summary.plain(), "folder": str(made.folder), "report": str(page)}
+        terminal.print_json("corruptions", figures, origin_of(made.folder))
     elif not quiet:
         _show(made.summary, made.said)
         terminal.say(f"report           {page.resolve()}")

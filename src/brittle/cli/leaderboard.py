@@ -35,7 +35,7 @@ def leaderboard(
     made = ranked(*run, out=out, force=force, command=["brittle", *sys.argv[1:]])
     page = write_report(out)
     if json:
-        terminal.print_json({**made.plain(), "report": str(page)})
+        terminal.print_json("leaderboard", {**made.plain(), "report": str(page)}, made.origin)
     elif not quiet:
         for board in made.tables:
             _show(board)

@@ -91,7 +91,8 @@ def photograph(
         )
     page = write_photographs(made.path)
     if json:
-        terminal.print_json({"about": {**made.about}, **made.figures().plain(), "report": str(page)})
+        figures = {"about": {**made.about}, **made.figures().plain(), "report": str(page)}
+        terminal.print_json("photograph", figures, made.origin)
     elif not quiet:
         _show(made)
         terminal.say(f"report           {page.resolve()}")

@@ -81,6 +81,7 @@ def substitute(
     from brittle.endpoint.manner import Manner
     from brittle.evaluation.substitute import substitute as teach
     from brittle.report.substitute_page import write_substitute
+    from brittle.runs.read import origin_of
 
     with user_prints_aside(), Passes("round", quiet=quiet or json) as passes:
         made = teach(
@@ -109,7 +110,7 @@ def substitute(
         )
     page = write_substitute(made.folder)
     if json:
-        terminal.print_json({**made.plain(), "report": str(page)})
+        terminal.print_json("substitute", {**made.plain(), "report": str(page)}, origin_of(made.folder))
     elif not quiet:
         terminal.show_substitute(made)
         terminal.say(f"report           {page.resolve()}")

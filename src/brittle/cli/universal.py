@@ -61,6 +61,7 @@ def universal(
     from brittle.evaluation.universal import universal as make_universal
     from brittle.report.universal_page import write_universal
     from brittle.runs.place import folder_of
+    from brittle.runs.read import origin_of
 
     folder, note = folder_of(out)
     if note and not quiet:
@@ -85,7 +86,7 @@ def universal(
         )
     page = write_universal(made.folder)
     if json:
-        terminal.print_json({**made.plain(), "report": str(page)})
+        terminal.print_json("universal", {**made.plain(), "report": str(page)}, origin_of(made.folder))
     elif not quiet:
         _show(made)
         terminal.say(f"report           {page.resolve()}")

@@ -56,8 +56,12 @@ class Attack(ABC):
     def perturb(self, problem: Problem) -> None:
         """Propose points through `problem.probe`; the record keeps what is best, so nothing is returned."""
 
-    def parts(self) -> "list[Attack]":
-        """Return the attacks that it is built around: its fields that are attacks; none for most."""
+    def parts(self, classes: int | None = None) -> "list[Attack]":
+        """Return the attacks that it is built around: its fields that are attacks; none for most.
+
+        Args:
+            classes: of the network, for an ensemble that chooses its members by them; by default many.
+        """
         values = [getattr(self, field.name) for field in fields(self)]
         inner = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
         return [one for one in inner if isinstance(one, Attack)]

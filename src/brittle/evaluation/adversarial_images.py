@@ -23,6 +23,7 @@ from brittle.pictures import animate, png_of, sheet
 from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import ATTACK, json_of
 from brittle.runs.place import beside
+from brittle.runs.printed import Origin
 
 BLOCK = 16
 """Images that are attacked and saved together."""
@@ -147,6 +148,18 @@ class ImageFolder:
     def stated(self) -> dict[str, Any]:
         """What the identity says."""
         return json.loads(self.identity)
+
+    @property
+    def origin(self) -> Origin:
+        """What the images were made from."""
+        said, specs = self.stated, {name: str(one.get("spec", "")) for name, one in self.about.items()}
+        return Origin(
+            [{"spec": specs.get("model", ""), "digest": said["network"]}],
+            [{"spec": specs.get("data", ""), "digest": said["images"], "images": len(self.saved)}],
+            said["seed"],
+            said["device"],
+            versions=said["versions"],
+        )
 
     @property
     def id(self) -> str:

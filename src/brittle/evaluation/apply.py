@@ -22,6 +22,8 @@ from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate, proportion
 from brittle.physical import Channel
 from brittle.plugins.own_code import telling_of_own_code
+from brittle.runs.printed import Origin
+from brittle.runs.surroundings import now
 from brittle.specs import Asked, ChannelLike, DataLike, DataSpec, DefenceLike, Effort, ModelLike, ModelSpec
 from brittle.types import Labels, Mask
 from brittle.universal.images import ImageSet
@@ -62,10 +64,12 @@ class Applied:
     Attributes:
         cells: one for each pair, by perturbation and then by network.
         said: how each perturbation was read and how images were brought to the networks, in sentences.
+        origin: networks, images, seed, device and versions.
     """
 
     cells: tuple[AppliedCell, ...]
     said: tuple[str, ...]
+    origin: Origin
 
     def plain(self) -> dict[str, object]:
         """Return all figures as JSON can hold them."""
@@ -147,7 +151,19 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
             seen = replace(images, classifier=subject.classifier)
             cells += _cells(_Seen(name, behind, seen, images.clean), read, asked.effort.seed or 0, watch)
     order = {name: number for number, name in enumerate(dict.fromkeys(cell.perturbation for cell in cells))}
-    return Applied(tuple(sorted(cells, key=lambda cell: order[cell.perturbation])), tuple(said))
+    ordered = tuple(sorted(cells, key=lambda cell: order[cell.perturbation]))
+    return Applied(ordered, tuple(said), _origin(subjects, every[0].effort.seed or 0))
+
+
+def _origin(subjects: Sequence[OpenedSubject], seed: int) -> Origin:
+    source = subjects[0].source  # the images of all of them
+    return Origin(
+        [{"spec": one.network.spec, "digest": one.network.digest} for one in subjects],
+        [{"spec": source.spec, "digest": source.digest(), "images": len(source)}],
+        seed,
+        subjects[0].device,
+        finished=now(),
+    )
 
 
 def _behind(

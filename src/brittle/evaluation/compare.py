@@ -14,7 +14,7 @@ from brittle.evaluation.progress import NullProgress, Progress
 from brittle.metrics import clean_accuracy, least_drop, most_drop, paired_rates, proportion, quantile, size_ratio
 from brittle.metrics.estimate import LEVEL, Flags
 from brittle.metrics.rows import changes, flags, integers
-from brittle.names import restored, stored
+from brittle.names import restored, stored, told_apart
 from brittle.runs.comparable import ComparedRows, differing_settings, side_by_side, worded
 from brittle.runs.comparison import (
     ChangedImage,
@@ -86,7 +86,9 @@ def compare(
     rows = side_by_side(folders)
     level = 1 - (1 - LEVEL) / (len(rows) - 1)
     first = rows[0].manifest
-    audits = [_audit(one, None if one is rows[0] else _difference(rows[0], one, level)) for one in rows]
+    names = told_apart([folder.path.resolve() for folder in folders])
+    changes = [None, *(_difference(rows[0], one, level) for one in rows[1:])]
+    audits = [_audit(*each) for each in zip(names, rows, changes, strict=True)]
     made = Comparison(
         created=now(),
         command=[*command],
@@ -95,6 +97,7 @@ def compare(
         radius=first.threat.radius,
         settings=first.threat.settings,
         data=restored(first.data.spec),
+        content=first.data.digest,
         images=len(rows[0].index),
         attacks=[restored(info.spec) for info in first.attacks],
         bounds=first.network.bounds,
@@ -132,11 +135,11 @@ def _kept(
     return made
 
 
-def _audit(rows: ComparedRows, difference: Difference | None) -> ComparedAudit:
+def _audit(name: str, rows: ComparedRows, difference: Difference | None) -> ComparedAudit:
     manifest, health, sizes = rows.manifest, rows.folder.health(), rows.smallest
     network, curve, right = manifest.network, rows.curve(), rows.correct
     return ComparedAudit(
-        name=rows.folder.path.resolve().name,
+        name=name,
         network=worded(network),
         digest=network.digest,
         identity=manifest.identity,

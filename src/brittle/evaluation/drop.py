@@ -16,12 +16,14 @@ class DropGate:
         strict: whether a drop beyond it must be ruled out; otherwise it must be shown for the gate to fail.
         code: done, below the gate, or unreliable.
         reason: in a sentence; "" where all audits pass.
+        fallen: names of the audits that do not pass for their drop.
     """
 
     most: float
     strict: bool
     code: ExitCode
     reason: str = ""
+    fallen: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -39,10 +41,12 @@ class DropGate:
             strict: fail too where so large a drop cannot be ruled out.
             ignore_health: pass whatever the checks of the audits found.
         """
-        said = [(one, found, _too_far(found, most, strict=strict)) for one, found in comparison.others]
-        fallen = [f"{one.name}: {reason}{_doubt(comparison.first)}" for one, _, reason in said if reason]
+        said = {one.name: _too_far(found, most, strict=strict) for one, found in comparison.others}
+        fallen = {name: reason for name, reason in said.items() if reason}
         if fallen:
-            return cls(most, strict, ExitCode.BELOW_GATE, "; ".join(fallen))
+            doubt = _doubt(comparison.first)
+            reasons = "; ".join(f"{name}: {reason}{doubt}" for name, reason in fallen.items())
+            return cls(most, strict, ExitCode.BELOW_GATE, reasons, (*fallen,))
         doubtful = [] if ignore_health else [one for one, _ in comparison.others if one.flattering]
         if doubtful:
             named = "; ".join(f"{one.name}: “{one.flattering[0]}”" for one in doubtful)

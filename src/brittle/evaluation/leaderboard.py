@@ -1,7 +1,7 @@
 """`leaderboard`: audits ranked by their robust accuracy, a table for each question."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from brittle.arguments.numbers import levels_text
 from brittle.errors import InputError, OverLimit, RunError, quoted
 from brittle.files import write_atomically
 from brittle.metrics import paired_rates
-from brittle.names import plain_name, restored, stored_within, without_folders
+from brittle.names import plain_name, restored, stored_within, told_apart, without_folders
 from brittle.reading import read_json
 from brittle.runs.base import threat_fields
 from brittle.runs.comparable import check_finished, on_shared_images, worded
@@ -74,9 +74,9 @@ def leaderboard(
         twice = next(path for path in paths if paths.count(path) > 1)
         raise InputError(f"{twice} is given twice; expected different runs")
     check_finished(folders)
-    tables: dict[str, list[RunFolder]] = {}
-    for folder in folders:
-        tables.setdefault(_question(folder.manifest), []).append(folder)
+    tables: dict[str, dict[str, RunFolder]] = {}
+    for name, folder in zip(told_apart(paths), folders, strict=True):
+        tables.setdefault(_question(folder.manifest), {})[name] = folder
     boards = [_board(some) for some in tables.values()]
     made = Leaderboard(created=now(), command=[*command], versions=versions_of(), tables=boards)
     if out is not None:
@@ -90,18 +90,19 @@ def _question(manifest: Manifest) -> str:
     return json.dumps([asked, manifest.data.digest, manifest.data.images], sort_keys=True)
 
 
-def _board(folders: Sequence[RunFolder]) -> Board:
-    found = [(folder, summarise(folder)) for folder in folders]
-    found.sort(key=lambda pair: (bool(_flattering(pair[1])), -pair[1].robust.value, -pair[1].clean.value))
-    first = found[0][0].manifest
-    leads = [None, *(_lead(better, folder) for (better, _), (folder, _) in pairwise(found))]
+def _board(folders: Mapping[str, RunFolder]) -> Board:
+    found = [(name, folder, summarise(folder)) for name, folder in folders.items()]
+    found.sort(key=lambda each: (bool(_flattering(each[2])), -each[2].robust.value, -each[2].clean.value))
+    first = found[0][1].manifest
+    leads = [None, *(_lead(better[1], each[1]) for better, each in pairwise(found))]
     rows = [
-        _ranked(folder, summary, None if _flattering(summary) else rank, lead)
-        for rank, ((folder, summary), lead) in enumerate(zip(found, leads, strict=True), start=1)
+        _ranked(*each, None if _flattering(each[2]) else rank, lead)
+        for rank, (each, lead) in enumerate(zip(found, leads, strict=True), start=1)
     ]
     return Board(
         data=restored(first.data.spec),
-        images=found[0][1].images,
+        content=first.data.digest,
+        images=found[0][2].images,
         norm=first.threat.norm,
         radius=first.threat.radius,
         settings=first.threat.settings,
@@ -120,11 +121,11 @@ def _lead(better: RunFolder, folder: RunFolder) -> float:
     return paired_rates(one.standing, other.standing).chance
 
 
-def _ranked(folder: RunFolder, summary: Summary, rank: int | None, lead: float | None) -> Ranked:
+def _ranked(name: str, folder: RunFolder, summary: Summary, rank: int | None, lead: float | None) -> Ranked:
     manifest, failed = folder.manifest, [] if summary.health is None else summary.health.ordered("fail")
     return Ranked(
         rank=rank,
-        run=folder.path.resolve().name,
+        run=name,
         network=worded(manifest.network),
         about=_about(folder.path / MODEL_INFO),
         identity=manifest.identity,

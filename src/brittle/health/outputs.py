@@ -145,17 +145,17 @@ PROBABILITIES = Check(
 
 def _classes(case: HealthContext) -> Outcome:
     count = of_classes(case.classifier, case.outputs).shape[2]
-    wrong = [attempt.title for attempt in case.attempts if _classes_needed(attempt.attack) > count]
+    wrong = [attempt.title for attempt in case.attempts if _classes_needed(attempt.attack, count) > count]
     text = f"{count} classes" + (f", too few for {', '.join(wrong)}" if wrong else "")
     return Outcome("fail" if wrong else "pass", text, float(count))
 
 
-def _classes_needed(attack: Attack) -> int:
-    """The fewest classes for which an attack's losses and targets mean what they say."""
+def _classes_needed(attack: Attack, count: int) -> int:
+    """The fewest classes for which the losses and targets that an attack has with `count` mean what they say."""
     needed = 3 if getattr(attack, "loss", "") == "dlr" else 2
     if isinstance(attack, APGD) and attack.targets:
         needed = max(needed, attack.targets + 1, 4)
-    return max([needed, *(_classes_needed(part) for part in attack.parts())])
+    return max([needed, *(_classes_needed(part, count) for part in attack.parts(count))])
 
 
 CLASSES = Check(

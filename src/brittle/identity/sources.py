@@ -15,7 +15,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 """The folder of brittle itself."""
-SHOWS = ("report/", "terminal.py", "bars.py", "output.py", "listing.py", "cli/", "__main__.py")
+SHOWS = ("report/", "terminal.py", "bars.py", "output.py", "listing.py", "cli/", "__main__.py", "pytest_plugin.py")
 """Beginnings of files of brittle that only show what was found: nothing that computes may import them."""
 COMPILED = ("torchinductor_", ".triton")
 """Beginnings of folders in which compilers keep the code that they make."""

@@ -208,10 +208,9 @@ def _curves(comparison: Comparison, units: Units) -> dict[str, Figure]:
     """Return the robust accuracy against the radius of every audit over each other."""
     factor = units.factor(comparison.norm)
     reach = max((radius for one in comparison.audits for radius in _radii(one)), default=0.0)
-    names = _titles(comparison)
     lines = {
-        name: ([factor * radius for radius in (*_radii(one), reach)], [*one.accuracy, one.accuracy[-1]])
-        for name, one in zip(names, comparison.audits, strict=True)
+        restored(one.name): ([factor * radius for radius in (*_radii(one), reach)], [*one.accuracy, one.accuracy[-1]])
+        for one in comparison.audits
     }
     axis = f"largest change, {title(comparison.norm)}{', in 1/255' if factor != 1 else ''}"
     figures = drawing_figures((Curves("", "", axis, "robust accuracy", lines),))
@@ -225,9 +224,3 @@ def _curves(comparison: Comparison, units: Units) -> dict[str, Figure]:
 
 def _radii(one: ComparedAudit) -> list[float]:
     return [radius for radius in one.radii if math.isfinite(radius)]
-
-
-def _titles(comparison: Comparison) -> list[str]:
-    """Return the names of the audits, with a number where several have the same."""
-    names = [restored(one.name) for one in comparison.audits]
-    return [name if names.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(names, start=1)]

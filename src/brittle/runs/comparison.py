@@ -6,8 +6,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from brittle.metrics import PairedRates
+from brittle.runs.json_numbers import json_numbers
 from brittle.runs.kinds import COMPARISON_FILE
 from brittle.runs.manifest_info import Name, Norm, Settings, Strict
+from brittle.runs.printed import Origin
 from brittle.runs.rate import Number, Rate
 from brittle.runs.sealed_file import read_sealed, write_sealed
 
@@ -140,7 +142,7 @@ class Comparison(Strict):
         command: the command line, word by word; empty from Python.
         versions: package name to version.
         norm, radius, settings: the question.
-        data: what the user wrote; `images`: how many of it are compared.
+        data: what the user wrote; `content`: sha256 of it; `images`: how many of it are compared.
         attacks: as they were written in the first audit.
         bounds: least and greatest value of a pixel.
         level: with which probability each one-sided end of a drop holds.
@@ -156,6 +158,7 @@ class Comparison(Strict):
     radius: float | None
     settings: Settings
     data: Name
+    content: str
     images: int = Field(gt=0)
     attacks: list[Name]
     bounds: tuple[float, float]
@@ -173,9 +176,16 @@ class Comparison(Strict):
         """Those that are compared with it, and what changed."""
         return [(one, one.difference) for one in self.audits[1:] if one.difference is not None]
 
+    @property
+    def origin(self) -> Origin:
+        """What the audits were made from."""
+        networks = [{"spec": one.network, "digest": one.digest} for one in self.audits]
+        data = [{"spec": self.data, "digest": self.content, "images": self.images}]
+        return Origin(networks, data, self.first.seed, None, self.created, self.created, self.versions)
+
     def plain(self) -> dict[str, Any]:
-        """Return what JSON can say; infinite numbers are text, such as "inf"."""
-        return self.model_dump(mode="json")
+        """Return what JSON can say beside its origin; see `brittle.runs.json_numbers` for what is infinite."""
+        return json_numbers(self.model_dump(exclude={"format", "created", "command", "versions"}))
 
 
 def is_comparison(folder: Path) -> bool:

@@ -20,6 +20,10 @@ TITLES = {
 """The kinds of manifests with their articles, as messages name them."""
 OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
+TOOL = "brittle"
+"""Who wrote a file, as SARIF names it."""
+JUNIT_MARK = "brittle"
+"""Name of all suites in a JUnit file of ours."""
 ATTACK = "attack.json"
 """What `attack` keeps beside its images."""
 PHOTOGRAPHS = "photograph.json"
@@ -86,15 +90,30 @@ def _manifest_of(kind: str) -> Callable[[Path], bool]:
     return lambda path: (path / RUN).is_file() and kind_in(path) in (kind, None)
 
 
-def _page(path: Path) -> bool:
+def _begins_with(mark: bytes) -> Callable[[Path], bool]:
+    """Whether a file has something within its first bytes."""
+
+    def begins(path: Path) -> bool:
+        try:
+            with path.open("rb") as file:
+                return mark in file.read(4096)
+        except OSError:
+            return False
+
+    return begins
+
+
+def _sarif(path: Path) -> bool:
+    runs: Any = json_of(path).get("runs")
     try:
-        with path.open("rb") as file:
-            return OWN_PAGE in file.read(4096)
-    except OSError:
+        return bool(runs) and all(run["tool"]["driver"]["name"] == TOOL for run in runs)
+    except (KeyError, TypeError):
         return False
 
 
-PAGE = Kind("a page", _page)
+PAGE = Kind("a page", _begins_with(OWN_PAGE))
+JUNIT = Kind("a JUnit file", _begins_with(f'<testsuites name="{JUNIT_MARK}"'.encode()))
+SARIF = Kind("a SARIF file", _sarif)
 RUN_FOLDER = Kind("the run folder of an audit", _manifest_of("audit"))
 UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("universal"), (PERTURBATION_FILE, ROWS_FILE))
 TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))

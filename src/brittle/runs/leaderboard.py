@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from brittle.runs.json_numbers import json_numbers
 from brittle.runs.kinds import LEADERBOARD_FILE
 from brittle.runs.manifest_info import Name, Norm, Settings, Strict
+from brittle.runs.printed import Origin
 from brittle.runs.rate import Number, Rate
 from brittle.runs.sealed_file import read_sealed, write_sealed
 
@@ -87,13 +89,14 @@ class Board(Strict):
     """Audits of one question about the same images, the most robust first.
 
     Attributes:
-        data, images: what was attacked.
+        data, images: what was attacked; `content`: sha256 of it.
         norm, radius, settings: the question.
         span: greatest less least value of a pixel.
         rows: the audits.
     """
 
     data: Name
+    content: str
     images: int = Field(gt=0)
     norm: Norm
     radius: float | None
@@ -123,9 +126,16 @@ class Leaderboard(Strict):
         """Of all runs."""
         return {row.identity for board in self.tables for row in board.rows}
 
+    @property
+    def origin(self) -> Origin:
+        """What the audits were made from."""
+        networks = [{"spec": row.network, "digest": row.digest} for board in self.tables for row in board.rows]
+        data = [{"spec": one.data, "digest": one.content, "images": one.images} for one in self.tables]
+        return Origin(networks, data, None, None, self.created, self.created, self.versions)
+
     def plain(self) -> dict[str, Any]:
-        """Return what JSON can say; infinite numbers are text, such as "inf"."""
-        return self.model_dump(mode="json")
+        """Return what JSON can say beside its origin; see `brittle.runs.json_numbers` for what is infinite."""
+        return json_numbers(self.model_dump(exclude={"format", "created", "command", "versions"}))
 
     def csv(self) -> str:
         """Return one line for each audit."""

@@ -1,9 +1,8 @@
 """What a manifest says of the network, the code, the images, the question and the attacks."""
 
-import math
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from brittle.names import stored
+from brittle.runs.json_numbers import json_numbers
 from brittle.threats import spelled
 
 Norm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
@@ -153,18 +153,12 @@ def said_of_images(
     ]
 
 
-def _finite(value: object) -> object:
-    """Numbers that JSON cannot say become text, at any depth; tuples become lists."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in cast(dict[object, object], value).items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in cast(list[object], value)]
-    return value
+def _settings(value: object) -> object:
+    """Numbers that JSON cannot say become text."""
+    return json_numbers(value, undefined="nan")
 
 
-Settings = Annotated[dict[str, JsonValue], BeforeValidator(_finite)]
+Settings = Annotated[dict[str, JsonValue], BeforeValidator(_settings)]
 """Settings by their names; infinite and undefined numbers are kept as text."""
 
 

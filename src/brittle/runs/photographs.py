@@ -18,6 +18,7 @@ from brittle.reading import read_json
 from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import PHOTOGRAPHS
 from brittle.runs.manifest_info import Name, Strict
+from brittle.runs.printed import Origin
 
 FORMAT = 1
 """Version of `photograph.json`."""
@@ -107,6 +108,18 @@ class Photographed:
         table, seen = self.table(), set[int]()
         first = [row not in seen and not seen.add(row) for row in table["index"].to_pylist()]
         return table.filter(pa.array(first))
+
+    @property
+    def origin(self) -> Origin:
+        """What the rows were made from: the adversarial images of a run."""
+        about = self.about
+        return Origin(
+            [{"spec": about["network"], "digest": about["content"]}],
+            [{"spec": about["run"], "digest": about["id"], "images": self.clean.num_rows}],
+            int(about["seed"]),
+            None,
+            versions={"brittle": about["brittle"]},
+        )
 
     def figures(self) -> "Figures":
         """Return what the rows give."""

@@ -138,7 +138,7 @@ def check_page(path: Path, kind: Kind, *, asked: bool, force: bool) -> None:
 
     Args:
         path: where the page shall lie.
-        kind: `PAGE`.
+        kind: `PAGE`, or that of another file of ours.
         asked: the user named this file; where brittle chose it, beside what the page shows, its own page gives way.
         force: replace a page of ours.
 
@@ -151,7 +151,8 @@ def check_page(path: Path, kind: Kind, *, asked: bool, force: bool) -> None:
             raise RunError(f"{path} exists and is not {kind.name} of brittle; it stays as it is, give another name")
         if asked and not force:
             raise RunError(
-                f"{path} holds another page, which stays as it is; give another name, or --force to replace it"
+                f"{path} holds another {kind.name.partition(' ')[2]}, which stays as it is; give another name, or "
+                "--force to replace it"
             )
     if path.parent.is_dir():
         sweep(path.parent)

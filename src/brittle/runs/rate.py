@@ -17,7 +17,7 @@ def _text(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-Number = Annotated[float, BeforeValidator(_number), PlainSerializer(_text)]
+Number = Annotated[float, BeforeValidator(_number), PlainSerializer(_text, when_used="json")]
 """A number; what JSON cannot say is text in a file: "inf", "-inf" and "nan"."""
 
 

@@ -10,9 +10,10 @@ from brittle.errors import RunError, quoted
 from brittle.reading import parse_json, read_text
 from brittle.runs.base import FORMAT, BaseManifest, kind_of
 from brittle.runs.checkpoint import broken_seal
-from brittle.runs.kinds import TITLES
+from brittle.runs.kinds import RUN, TITLES
 from brittle.runs.manifest import Manifest
 from brittle.runs.older import spelt_anew, with_todays_fields
+from brittle.runs.printed import Origin
 from brittle.runs.result_manifests import (
     CorruptionsManifest,
     SegmentationManifest,
@@ -80,6 +81,11 @@ def read_manifest(path: Path, wanted: type[BaseManifest] | None = None) -> BaseM
             "it belongs to something else, was changed by hand, or was written by another version of brittle; give "
             f"{expected}, or begin in another one"
         ) from error
+
+
+def origin_of(folder: Path) -> Origin:
+    """Return what the result in a folder was made from; errors as of `read_manifest`."""
+    return Origin.of(read_manifest(folder / RUN))
 
 
 def kind_in(content: dict[str, Any]) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from brittle.metrics import Estimate, proportion, quantile
 from brittle.metrics.estimate import LEVEL
+from brittle.runs.json_numbers import json_numbers
 from brittle.runs.result_manifests import SegmentationManifest
 from brittle.runs.segmentation import SegmentationFolder, SegmentedImage
-from brittle.runs.summary import finite
 
 LISTED = 5
 """Classes that are named, those that lose most pixels first."""
@@ -95,8 +95,8 @@ class SegmentationSummary:
         )
 
     def plain(self) -> dict[str, Any]:
-        """Return what JSON can say; infinite numbers become null, as do both ends where there is no interval."""
-        return finite({**asdict(self), "interval_level": LEVEL, "labels": "the network's own clean segmentation"})
+        """Return what JSON can say; see `brittle.runs.json_numbers` for what is infinite or absent."""
+        return json_numbers({**asdict(self), "interval_level": LEVEL, "labels": "the network's own clean segmentation"})
 
 
 def lost_classes(manifest: SegmentationManifest, rows: Sequence[SegmentedImage]) -> list[LostClass]:

@@ -28,6 +28,7 @@ from brittle.metrics import (
 from brittle.metrics.estimate import LEVEL
 from brittle.metrics.rows import flags, floats, integers
 from brittle.runs.finding import Health
+from brittle.runs.json_numbers import json_numbers
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import RunFolder
 from brittle.threats import described
@@ -108,7 +109,7 @@ class Summary:
     false_alarms: Estimate | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Return what JSON can say; infinite numbers become null, as do both ends where there is no interval."""
+        """Return what JSON can say; see `brittle.runs.json_numbers` for what is infinite or absent."""
         health = None if self.health is None else self.health.model_dump(mode="json", exclude={"run", "format"})
         verdict = None
         if self.health is not None:
@@ -120,7 +121,7 @@ class Summary:
             del plain["false_alarms"]
             for line in plain["attacks"]:
                 del line["refused"]
-        return finite(plain)
+        return json_numbers(plain)
 
 
 def summarise(folder: RunFolder) -> Summary:
@@ -185,12 +186,3 @@ def _line(info: AttackInfo, table: pa.Table, on_grid: bool) -> AttackSummary:
 def _mean_over_right(table: pa.Table, column: str) -> float:
     right = flags(table, "correct")
     return float(floats(table, column)[right].mean()) if right.any() else math.nan
-
-
-def finite(value: Any) -> Any:
-    """Return what JSON can say of a value: null in the place of numbers that are infinite or none, at any depth."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
