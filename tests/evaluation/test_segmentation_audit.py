@@ -98,7 +98,7 @@ def test_the_figures_are_those_of_run_dense(norm, tmp_path):
     assert [row["margin"] for row in rows] == result.margin.tolist()
     assert [(row["forward"], row["backward"]) for row in rows] == [(15, 12)] * 5
     assert all(row["seconds"] > 0 for row in rows)
-    for row, before, after in zip(rows, result.clean_segmentation, result.segmentation, strict=True):
+    for row, before, after in zip(rows, result.clean_map, result.map, strict=True):
         for number, counts in row["pixels"].items():
             mine = before == int(number)
             assert counts["before"] == int(mine.sum())
@@ -111,7 +111,7 @@ def test_the_figures_are_those_of_run_dense(norm, tmp_path):
     assert summary.share.value == pytest.approx(float(np.median(result.share)))
     lost = [one.lost for one in summary.classes]
     assert lost == sorted(lost, reverse=True)
-    assert sum(lost) == int((result.segmentation != result.clean_segmentation).sum())
+    assert sum(lost) == int((result.map != result.clean_map).sum())
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def row_of(result: DenseResult, row: int, index: int, name: str) -> SegmentedIma
         seconds=float(result.seconds[row]),
         nonfinite_outputs=int(result.nonfinite_outputs[row]),
         nonfinite_gradients=int(result.nonfinite_gradients[row]),
-        pixels=_pixels(result.clean_segmentation[row], result.segmentation[row]),
+        pixels=_pixels(result.clean_map[row], result.map[row]),
     )
 
 
@@ -134,7 +134,7 @@ def pictures_of(images: Images, result: DenseResult, row: int) -> dict[str, byte
     shown = [picture_of(one[row].double().cpu().numpy()) for one in (images, result.adversarial)]
     for picture in shown:
         picture.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
-    for labels in (result.clean_segmentation, result.segmentation):
+    for labels in (result.clean_map, result.map):
         painted = segmentation_picture(labels[row].cpu().numpy())
         shown.append(painted.resize(shown[0].size, Image.Resampling.NEAREST))
     return dict(zip(PICTURES, (png_of(picture, optimize=True) for picture in shown), strict=True))
