@@ -155,8 +155,8 @@ def test_goes_on_where_it_was_killed_and_ends_the_same(batch, tmp_path):
         audit_segmentation(Centred(), DATA, tmp_path / "run", **options, watch=Watch(3))
     folder = SegmentationFolder.open(tmp_path / "run")
     assert folder.manifest.status == "running"
-    with pytest.raises(RunError, match="holds an audit of a segmentation that is not finished"):
-        SegmentationSummary.of(folder)
+    part = SegmentationSummary.of(folder)
+    assert (part.images, part.left) == ((3, 2) if batch == 1 else (4, 1))
     watch, network = Watch(), Centred()
     audit_segmentation(network, DATA, tmp_path / "run", **options, watch=watch)
     kept = 3 if batch == 1 else 4
@@ -278,7 +278,7 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
     assert "5 images, linf, 90 % of the pixels" in table
     assert "broken 100.0% (95 % interval 47.8% to 100.0%, n = 5)" in table
     assert "/255" in table
-    assert "the network's own clean segmentation; no masks were read" in table
+    assert "the network's own clean segmentation; no true masks were read" in table
     assert (tmp_path / "run" / "report.html").is_file()
     plain = json.loads(shown([*words, "--task", "segmentation", "--out", "run", "--json"], monkeypatch, capfd).out)
     made = SegmentationSummary.of(SegmentationFolder.open(tmp_path / "run"))
@@ -296,10 +296,11 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
     [
         (["--task", "segmentation", "--thorough"], "thorough is given, which does nothing here; leave it out"),
         (["--task", "segmentation", "--fail-under", "0"], "fail_under is given, which does nothing here; leave it out"),
+        (["--task", "segmentation", "--ratio", "2"], "ratio is given, which does nothing here; leave it out"),
         (["--task", "segmentation", "--ignore-health"], "ignore_health is given, which does nothing here"),
         (["--task", "segmentation", "--quantization", "256"], "quantization is given, which does nothing here"),
         (["--task", "segmentation", "--attack", "pixel-descent"], "2 attacks are given; expected one"),
-        (["--task", "depth"], "the task is 'depth'; expected classification or segmentation"),
+        (["--task", "depths"], "the task is 'depths'; expected classification, segmentation or depth"),
         ([], "share is given, which does nothing here; leave it out"),
     ],
 )

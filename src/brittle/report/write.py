@@ -6,6 +6,7 @@ from brittle.errors import RunError, quoted
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
+from brittle.report.depth_page import depth_page
 from brittle.report.overview_page import write_overview
 from brittle.report.page import REPORT, run_page
 from brittle.report.photograph_page import write_photographs
@@ -15,7 +16,16 @@ from brittle.report.substitute_page import write_substitute
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import CORRUPTIONS, PHOTOGRAPHS, SEGMENTATION, SUBSTITUTE_FILE, TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import (
+    CORRUPTIONS,
+    DEPTH,
+    PHOTOGRAPHS,
+    SEGMENTATION,
+    SUBSTITUTE_FILE,
+    TRAINING,
+    UNIVERSAL,
+    kind_in,
+)
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
@@ -72,7 +82,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
     kind = kind_in(run)
     if kind is None and is_defence_folder(run):
         return placed(defence_page(run), run / REPORT, out, force=force)
-    pages = {"corruptions": corruptions_page, "segmentation": segmentation_page}
+    pages = {"corruptions": corruptions_page, "segmentation": segmentation_page, "depth": depth_page}
     if kind in pages:
         return placed(pages[kind](run), run / REPORT, out, force=force)
     writers = {"training": write_training, "substitute": write_substitute, "universal": write_universal}
@@ -105,7 +115,7 @@ def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
     if run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE) or any(
-        folder_of(run, kind) for kind in (CORRUPTIONS, SEGMENTATION, TRAINING, UNIVERSAL)
+        folder_of(run, kind) for kind in (CORRUPTIONS, DEPTH, SEGMENTATION, TRAINING, UNIVERSAL)
     ):
         return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):
