@@ -34,6 +34,8 @@ DEFAULT_ATTACKS = (
 Of deformations a black box, the smallest one, and one within the radius. The losses have no scale of their own, so that
 k times the same network gets the same figures."""
 
+SINGLE_ATTACKS = ("deepfool", "support-descent", "patch-ascent", "adef")
+"""What single images are attacked with: the first that knows the norm."""
 BLACK_BOX_ATTACKS = {
     "scores": ("noise:draws=10", "random-direction", "square", "one-pixel", "rotation-translation"),
     "decision": ("noise:draws=10", "random-direction", "hop-skip-jump", "rotation-translation"),
@@ -149,6 +151,17 @@ def threat_for(attack: str | Attack) -> Threat:
     spec = spec_of(attack)
     known = (parse_threat(name) for name in ("l2", *BUILT_IN))
     return next((threat for threat in known if _knows(spec, threat)), parse_threat("l2"))
+
+
+def attack_for(threat: Threat | None) -> str:
+    """Return the attack that a threat is used with when none is named: DeepFool, or the first other one that knows it.
+
+    Example:
+        >>> attack_for(None), attack_for(parse_threat("frame"))
+        ('deepfool', 'patch-ascent')
+    """
+    known = (name for name in SINGLE_ATTACKS if threat is None or _knows(parse_attack(name), threat))
+    return next(known, SINGLE_ATTACKS[0])
 
 
 def _defaults(access: Access, budget: int | None) -> Sequence[str]:
