@@ -217,7 +217,11 @@ def test_the_batch_is_no_part_of_the_question(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"attack": "pgd"}, InputError, "pgd goes by one class per image; expected an attack of networks with a class"),
+        (
+            {"attack": "pgd"},
+            InputError,
+            "pgd goes by one class per image; expected an attack of networks with",
+        ),
         ({"attack": "nothing"}, InputError, "there is no attack 'nothing'"),
         ({"norm": "l1"}, UnsupportedThreat, "PixelDescent cannot measure changes by l1; it knows l2, linf"),
         ({"share": 0}, InputError, "share is 0; expected a fraction of the pixels, above 0, at most 1"),
@@ -237,7 +241,7 @@ def test_networks_of_the_other_kind_are_told_where_they_belong(tmp_path):
         audit_segmentation("digits-lenet", "digits", tmp_path / "run", max_images=2)
     with pytest.raises(ModelError, match=r"for a class for every pixel there are brittle\.run_dense and --task seg"):
         audit(Centred(), (IMAGES, torch.zeros(5, dtype=torch.int64)), tmp_path / "run", attacks=["fgsm"], eps=0.1)
-    with pytest.raises(InputError, match="pixel-descent is for networks with a class for every pixel: say --task seg"):
+    with pytest.raises(InputError, match="is for networks with a class or a depth for every pixel: say --task seg"):
         audit("digits-lenet", "digits", tmp_path / "run", attacks=["pixel-descent"])
     assert not (tmp_path / "run").exists()
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gradients
-from brittle.core.batches import in_batches
+from brittle.core.batches import Batches
 from brittle.core.clean import Clean
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import Job, Options, job_of
@@ -113,8 +112,10 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     again = options.budget is None  # otherwise it would ask about the same images beyond their budget
     with preserving_state(classifier.module, options.seed):
         collector = Collector(job.images, classifier.dtype)
-        work = partial(_attacked, job, collector)
-        in_batches(len(job.images), job.batch, work, again=again, progress=options.progress)
+        batches = Batches(len(job.images), job.batch, again, options.progress)
+        for rows in batches:
+            with batches.tried():
+                _attacked(job, collector, rows, batches.most)
         return collector.result()
 
 

@@ -14,7 +14,7 @@ from brittle.base.seeds import Streams
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.attack import Attack, nothing_returned, telling_whose
-from brittle.core.batches import in_batches
+from brittle.core.batches import Batches
 from brittle.core.inputs import as_images, as_labels, check_radius, placed
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
@@ -132,9 +132,10 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
     job = _Job(attack, network, x, known, question, threat, seed, budget, confidence)
     parts: list[DenseResult] = []
     with preserving_state(network.module, seed):
-        in_batches(
-            len(x), batch, lambda rows, _: parts.append(job.attacked(rows)), again=budget is None, progress=progress
-        )
+        batches = Batches(len(x), batch, budget is None, progress)
+        for rows in batches:
+            with batches.tried():
+                parts.append(job.attacked(rows))
     return joined(parts)
 
 
@@ -151,7 +152,7 @@ def check_budget(budget: int | None) -> None:
 
 
 def takes_pixels(attack: Attack) -> bool:
-    """Whether an attack, or for a search around attacks each of these, takes networks with a class for every pixel."""
+    """Whether an attack, or for a search around attacks each of these, takes networks that answer for every pixel."""
     parts = attack.parts()
     return all(takes_pixels(part) for part in parts) if parts else attack.dense
 

@@ -80,7 +80,7 @@ def plan(
         radius: in the units of the images; for flow in pixels.
         access: what the network gives, for the default attacks.
         budget: most queries of an image and attack; Square's schedule is made for what it leaves.
-        dense: whether the network has a class for every pixel.
+        dense: whether the network has an answer for every pixel.
 
     Raises:
         InputError: an unknown attack, one for networks of the other kind, or a norm that it has no mathematics for.
@@ -97,13 +97,13 @@ def _check_outputs(spec: Spec, *, dense: bool) -> None:
     """Refuse an attack that goes by one class per image where there is one for every pixel, and the other way round."""
     if dense and not takes_pixels(spec.attack):
         raise InputError(
-            f"{spec.text} goes by one class per image; expected an attack of networks with a class for every pixel, "
+            f"{spec.text} goes by one class per image; expected an attack of networks with an answer for every pixel, "
             f"such as {', '.join(DENSE)} (an attack of your own says dense = True)"
         )
     if not dense and _needs_pixels(spec.attack):
         raise InputError(
-            f"{spec.text} is for networks with a class for every pixel: say --task segmentation (in Python "
-            "brittle.evaluation.segmentation.audit_segmentation, or brittle.run_dense), or take another attack"
+            f"{spec.text} is for networks with a class or a depth for every pixel: say --task segmentation or --task "
+            "depth (in Python brittle.run_dense), or take another attack"
         )
 
 
