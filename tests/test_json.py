@@ -25,6 +25,7 @@ LINES = {
     "audit": f"audit digits-lenet {DATA} {PGD}",
     "defence": f"audit digits-lenet {DATA} {PGD} --defence bit-depth:bits=3",
     "segmentation": "audit segmenter.py:build --data grey.npz --task segmentation --attack pixel-descent:steps=5",
+    "depth": "audit segmenter.py:build_depths --data grey.npz --task depth --attack pixel-descent:steps=5",
     "attack": "attack digits-lenet digits --max-images 2 --attack pgd:steps=2 --norm linf --eps 0.2 --out a",
     "universal": f"universal digits-lenet {DATA} --attack ascent:passes=1",
     "apply": f"apply v.safetensors --model digits-lenet {DATA}",
@@ -42,8 +43,17 @@ class Segmenter(torch.nn.Module):
         return torch.cat([0.5 - images, images - 0.5], 1)
 
 
+class Depths(torch.nn.Module):
+    def forward(self, images):
+        return images.exp()
+
+
 def build():
     return Segmenter()
+
+
+def build_depths():
+    return Depths()
 """
 LINEAR = """
 import torch
@@ -102,6 +112,17 @@ def test_photographs_print_theirs():
     assert set(found) - ENVELOPE == keys_of("photograph")
     assert found["provenance"]["networks"][0]["digest"] == made["provenance"]["networks"][0]["digest"]
     assert found["provenance"]["data"][0]["images"] == 2
+
+
+@pytest.mark.usefixtures("few_checks", "files")
+def test_comparisons_and_leaderboards_print_theirs():
+    for seed in (0, 1):
+        printed(f"{LINES['audit']} --seed {seed} --out run{seed}")
+    for kind in ("compare", "leaderboard"):
+        found = printed(f"{kind} run0 run1")
+        jsonschema.validate(found, SCHEMA)
+        assert set(found) - ENVELOPE == keys_of(kind)
+        assert [one["spec"] for one in found["provenance"]["networks"]] == ["digits-lenet"] * 2
 
 
 def test_every_kind_has_its_heading():

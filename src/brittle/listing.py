@@ -57,8 +57,8 @@ class Listed:
     origin: str = OWN
 
 
-FOR_PIXELS = "--task segmentation"
-"""What is said of attacks of networks with a class for every pixel."""
+FOR_PIXELS = "--task segmentation, depth"
+"""What is said of attacks of networks with an answer for every pixel."""
 NETWORK_FORMS = {
     "FILE.pt2": "a torch.export archive",
     "FILE.onnx": "an ONNX network (extra: onnx)",

@@ -79,6 +79,18 @@ def segmentation_picture(labels: Integers) -> Image.Image:
     return picture_of(class_colours(labels.astype(np.int64)).transpose(2, 0, 1))
 
 
+def depth_pictures(depths: Sequence[Floats]) -> list[Image.Image]:
+    """Return pictures of depths (h, w) in the greys of one scale of their logarithms, the nearest white.
+
+    Depths that are not above 0 are black, as if they were farthest.
+    """
+    known = np.concatenate([one[one > 0].ravel() for one in depths])
+    low, high = (np.log(known.min()), np.log(known.max())) if known.size else (0.0, 0.0)
+    span = max(high - low, np.finfo(np.float64).tiny)
+    logs = [np.log(np.where(one > 0, one, np.exp(high))) for one in depths]
+    return [picture_of(((high - one) / span)[None]) for one in logs]
+
+
 def quiver(values: Floats, field: Floats, side: int = 336) -> Image.Image:
     """Draw a deformation's vectors over a pale version of the image.
 

@@ -169,6 +169,8 @@ def _cells(line: AttackSummary) -> list[str | Text]:
 
 def show_saved(saved: Sequence[Saved]) -> None:
     """Print what became of each image: two lines for one that was broken."""
+    from brittle.threats import described
+
     for one in saved:
         name = (one.source, "bold")
         if one.path is None:
@@ -176,6 +178,8 @@ def show_saved(saved: Sequence[Saved]) -> None:
             say(name, f"  {one.before}: {'wrong already' if one.already else why}")
             continue
         sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
+        if one.norm is not None and one.size is not None:
+            sizes += f", {one.norm} {one.size:.3g} {described(one.norm).unit}".rstrip()
         sizes = sizes if one.flow is None else f"no pixel moved by more than {one.flow:.3g} pixels"
         say(name, f"  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}")
         note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"

@@ -59,7 +59,7 @@ def test_targets_are_reached():
     targets = torch.zeros(4, 6, 6, dtype=torch.int64)
     result = run_dense(PixelDescent(steps=60), classifier, images, targets=targets, threat=THREATS["linf"])
     assert result.success.all()
-    assert ((result.segmentation == 0).double().mean((1, 2)) >= 0.99).all()
+    assert ((result.map == 0).double().mean((1, 2)) >= 0.99).all()
 
 
 def test_it_stays_within_a_radius_that_is_given():

@@ -68,7 +68,7 @@ def test_the_share_decides_and_is_measured_in_the_output():
         result = run_dense(Shift(by), threshold(), tall, share=share, threat=LINF)
         assert result.success.tolist() == [True]
         assert result.share.tolist() == [share]
-        assert result.segmentation.shape == (1, 2, 2)
+        assert result.map.shape == (1, 2, 2)
         assert result.size.item() == pytest.approx(by, abs=1e-6)
         short = run_dense(Shift(by - 0.02), threshold(), tall, share=share, threat=LINF)
         assert short.success.tolist() == [False]
@@ -79,8 +79,8 @@ def test_what_is_found_holds_in_a_fresh_pass_and_is_measured_anew():
     classifier, images = pointwise(), middle()
     result = run_dense(QUICK, classifier, images, share=0.9, threat=LINF)
     clean, after = (classifier.module(x).argmax(1) for x in (images, result.adversarial))
-    assert torch.equal(result.clean_segmentation, clean)
-    assert torch.equal(result.segmentation, after)
+    assert torch.equal(result.clean_map, clean)
+    assert torch.equal(result.map, after)
     torch.testing.assert_close(result.share, (clean != after).double().mean((1, 2)))
     assert torch.equal(result.success, (result.share >= 0.9))
     torch.testing.assert_close(result.size, (result.adversarial - images).abs().amax((1, 2, 3)))
@@ -229,7 +229,7 @@ def test_few_images_are_no_trouble(count):
 def test_the_table_has_a_column_for_every_number():
     names = run_dense(QUICK, pointwise(), middle(2), threat=LINF).table().column_names
     assert {"size", "linf", "l2", "share", "clean_share", "forward", "seconds"} <= {*names}
-    assert not {"adversarial", "segmentation", "clean_segmentation"} & {*names}
+    assert not {"adversarial", "map", "clean_map"} & {*names}
 
 
 def test_bytes_and_arrays_are_taken():
@@ -246,6 +246,36 @@ def test_progress_is_told():
 
 def test_a_search_around_an_attack_takes_pixels_where_its_attack_does():
     assert run_dense(Restarts(Shift(0.6), 2), threshold(), RAMP, threat=LINF).success.all()
+
+
+class Crammed(nn.Module):
+    """A network on a device that holds only so many images at once."""
+
+    def __init__(self, room: int):
+        super().__init__()
+        self.inner, self.room, self.sizes = pointwise().module, room, []
+
+    def forward(self, images):
+        self.sizes.append(len(images))
+        if len(images) > self.room:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return self.inner(images)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on():
+    crammed, told = Crammed(2), []
+    result = run_dense(QUICK, Classifier(crammed), middle(7), threat=LINF, batch=6, progress=told.append)
+    whole = run_dense(QUICK, pointwise(), middle(7), threat=LINF, batch=6)
+    torch.testing.assert_close(result.adversarial, whole.adversarial)
+    assert result.forward.tolist() == whole.forward.tolist()
+    assert [size for size in crammed.sizes if size > 2] == [6, 3]
+    assert told == [1] * 7
+
+
+@pytest.mark.parametrize(("room", "budget"), [(0, None), (2, 20)])
+def test_out_of_memory_is_said_where_nothing_can_be_done_again(room, budget):
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        run_dense(QUICK, Classifier(Crammed(room)), middle(3), threat=LINF, batch=4, budget=budget)
 
 
 MAPS = torch.zeros(2, 6, 6, dtype=torch.int64)

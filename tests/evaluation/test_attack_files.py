@@ -6,11 +6,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from brittle import InputError, LabelError, ModelError, RunError
+from brittle import Frame, InputError, LabelError, ModelError, Patch, RunError, terminal
 from brittle.data import open_source
 from brittle.evaluation.attack import attack
+from brittle.evaluation.plan import attack_for
 from brittle.maths.geometry import warp
 from brittle.models import Network, open_network
+from brittle.threats import parse_threat
 
 
 @pytest.fixture
@@ -112,3 +114,24 @@ def test_what_no_file_can_hold_is_said(folder: Path, tmp_path: Path):
     image = str(next(folder.glob("*/0.png")))
     saved = attack(network, image, tmp_path / "out", attack="pgd:steps=5", norm="linf", eps=0.003)[0]
     assert (saved.path, saved.cost, saved.success, saved.lost) == (None, None, False, True)
+
+
+@pytest.mark.parametrize(("norm", "radius"), [("patch", 12), ("frame", 4)])
+def test_patches_and_frames_need_no_attack_named_and_say_how_large_they_are(
+    norm: str, radius: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    saved = attack("digits-lenet", str(next(folder.glob("*/0.png"))), tmp_path / "out", norm=norm, eps=radius)
+    assert saved[0].success
+    clean, changed = (read(path) for path in (next(folder.glob("*/0.png")), saved[0].path))
+    threat = {"patch": Patch(radius), "frame": Frame(radius)}[norm]
+    assert (saved[0].norm, saved[0].size) == (norm, float(threat.size(clean, changed)))
+    assert 1 <= saved[0].size <= radius
+    terminal.show_saved(saved)
+    assert f", {norm} {saved[0].size:g} px" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_attack_by_default_goes_with_the_norm():
+    assert [attack_for(parse_threat(name)) for name in ("linf", "l0", "patch", "frame", "flow")] == [
+        *("deepfool", "support-descent", "patch-ascent", "patch-ascent", "adef"),
+    ]
+    assert attack_for(parse_threat("colour")) == "deepfool", "which says that it does not know it"

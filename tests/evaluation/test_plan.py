@@ -269,7 +269,7 @@ def test_a_key_is_a_short_name_that_no_other_attack_has():
 def test_an_attack_of_pixels_is_for_networks_with_a_class_for_every_pixel(spec):
     (planned,) = plan([spec], "linf", None, dense=True)
     assert planned.info.kind == "minimum"
-    with pytest.raises(InputError, match="is for networks with a class for every pixel: say --task segmentation"):
+    with pytest.raises(InputError, match="a class or a depth for every pixel: say --task segmentation"):
         plan([spec], "linf", None)
 
 

@@ -10,6 +10,7 @@ from brittle.cli import app
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.corrupt import corrupt
+from brittle.evaluation.depth import audit_depth
 from brittle.evaluation.segmentation import audit_segmentation
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
@@ -57,13 +58,13 @@ COMMANDS = {
     ),
 }
 """What each of them refuses."""
+DENSE = {"binary", "labels", "defence", "defence_data", "naive", "channel", "class_order"} | {
+    *("target", "quantization", "eot_samples")
+}
 FUNCTIONS = {
     **COMMANDS,
-    "audit --task segmentation": (
-        audit_segmentation,
-        {"binary", "labels", "defence", "defence_data", "naive", "channel", "class_order"}
-        | {"target", "quantization", "eot_samples"},
-    ),
+    "audit --task segmentation": (audit_segmentation, DENSE),
+    "audit --task depth": (audit_depth, DENSE),
 }
 
 

@@ -98,7 +98,7 @@ def test_the_figures_are_those_of_run_dense(norm, tmp_path):
     assert [row["margin"] for row in rows] == result.margin.tolist()
     assert [(row["forward"], row["backward"]) for row in rows] == [(15, 12)] * 5
     assert all(row["seconds"] > 0 for row in rows)
-    for row, before, after in zip(rows, result.clean_segmentation, result.segmentation, strict=True):
+    for row, before, after in zip(rows, result.clean_map, result.map, strict=True):
         for number, counts in row["pixels"].items():
             mine = before == int(number)
             assert counts["before"] == int(mine.sum())
@@ -111,7 +111,7 @@ def test_the_figures_are_those_of_run_dense(norm, tmp_path):
     assert summary.share.value == pytest.approx(float(np.median(result.share)))
     lost = [one.lost for one in summary.classes]
     assert lost == sorted(lost, reverse=True)
-    assert sum(lost) == int((result.segmentation != result.clean_segmentation).sum())
+    assert sum(lost) == int((result.map != result.clean_map).sum())
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ def test_goes_on_where_it_was_killed_and_ends_the_same(batch, tmp_path):
         audit_segmentation(Centred(), DATA, tmp_path / "run", **options, watch=Watch(3))
     folder = SegmentationFolder.open(tmp_path / "run")
     assert folder.manifest.status == "running"
-    with pytest.raises(RunError, match="holds an audit of a segmentation that is not finished"):
-        SegmentationSummary.of(folder)
+    part = SegmentationSummary.of(folder)
+    assert (part.images, part.left) == ((3, 2) if batch == 1 else (4, 1))
     watch, network = Watch(), Centred()
     audit_segmentation(network, DATA, tmp_path / "run", **options, watch=watch)
     kept = 3 if batch == 1 else 4
@@ -217,7 +217,11 @@ def test_the_batch_is_no_part_of_the_question(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"attack": "pgd"}, InputError, "pgd goes by one class per image; expected an attack of networks with a class"),
+        (
+            {"attack": "pgd"},
+            InputError,
+            "pgd goes by one class per image; expected an attack of networks with",
+        ),
         ({"attack": "nothing"}, InputError, "there is no attack 'nothing'"),
         ({"norm": "l1"}, UnsupportedThreat, "PixelDescent cannot measure changes by l1; it knows l2, linf"),
         ({"share": 0}, InputError, "share is 0; expected a fraction of the pixels, above 0, at most 1"),
@@ -237,7 +241,7 @@ def test_networks_of_the_other_kind_are_told_where_they_belong(tmp_path):
         audit_segmentation("digits-lenet", "digits", tmp_path / "run", max_images=2)
     with pytest.raises(ModelError, match=r"for a class for every pixel there are brittle\.run_dense and --task seg"):
         audit(Centred(), (IMAGES, torch.zeros(5, dtype=torch.int64)), tmp_path / "run", attacks=["fgsm"], eps=0.1)
-    with pytest.raises(InputError, match="pixel-descent is for networks with a class for every pixel: say --task seg"):
+    with pytest.raises(InputError, match="is for networks with a class or a depth for every pixel: say --task seg"):
         audit("digits-lenet", "digits", tmp_path / "run", attacks=["pixel-descent"])
     assert not (tmp_path / "run").exists()
 
@@ -278,7 +282,7 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
     assert "5 images, linf, 90 % of the pixels" in table
     assert "broken 100.0% (95 % interval 47.8% to 100.0%, n = 5)" in table
     assert "/255" in table
-    assert "the network's own clean segmentation; no masks were read" in table
+    assert "the network's own clean segmentation; no true masks were read" in table
     assert (tmp_path / "run" / "report.html").is_file()
     plain = json.loads(shown([*words, "--task", "segmentation", "--out", "run", "--json"], monkeypatch, capfd).out)
     made = SegmentationSummary.of(SegmentationFolder.open(tmp_path / "run"))
@@ -296,10 +300,11 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
     [
         (["--task", "segmentation", "--thorough"], "thorough is given, which does nothing here; leave it out"),
         (["--task", "segmentation", "--fail-under", "0"], "fail_under is given, which does nothing here; leave it out"),
+        (["--task", "segmentation", "--ratio", "2"], "ratio is given, which does nothing here; leave it out"),
         (["--task", "segmentation", "--ignore-health"], "ignore_health is given, which does nothing here"),
         (["--task", "segmentation", "--quantization", "256"], "quantization is given, which does nothing here"),
         (["--task", "segmentation", "--attack", "pixel-descent"], "2 attacks are given; expected one"),
-        (["--task", "depth"], "the task is 'depth'; expected classification or segmentation"),
+        (["--task", "depths"], "the task is 'depths'; expected classification, segmentation or depth"),
         ([], "share is given, which does nothing here; leave it out"),
     ],
 )

@@ -164,6 +164,15 @@ def test_methods_from_images_are_refused_without_any(tmp_path, attack):
         universal("digits-lenet", None, tmp_path / "v", attack=attack)
 
 
+@pytest.mark.parametrize(
+    ("norm", "said"),
+    [("linf", "take a method without: .*gd-uap"), ("patch", "say --data: no method without images knows patch")],
+)
+def test_only_methods_that_know_the_norm_are_named(tmp_path, norm, said):
+    with pytest.raises(InputError, match=said):
+        universal("digits-lenet", None, tmp_path / "v", attack="ascent", norm=norm)
+
+
 def test_the_recorded_command_gives_the_same_perturbation_again(made, tmp_path):
     words = shlex.split(Perturbation.load(made.path).made["command"])
     assert words[:2] == ["brittle", "universal"]

@@ -113,7 +113,18 @@ def test_what_is_damaged_is_refused_in_one_line(copy, name):
     assert "\n" not in str(caught.value)
 
 
-def test_an_audit_that_is_not_finished_is_refused(copy):
+def test_of_an_audit_that_is_not_finished_what_is_there_is_shown(copy):
     changed(copy, status="running")
-    with pytest.raises(RunError, match="holds an audit of a segmentation that is not finished"):
+    (copy / "segmented" / "000001.json").unlink()
+    (copy / "segmentation.json").unlink()
+    page = write_report(copy).read_text()
+    assert "This audit is not finished: 2 of 3 images have been attacked." in page
+    assert page.count(PICTURE) == 8
+    for row in (copy / "segmented").glob("*.json"):
+        row.unlink()
+    with pytest.raises(RunError, match="an audit of a segmentation that is not finished, and not one image is done"):
         write_report(copy)
+
+
+def test_a_finished_audit_says_nothing_of_that(audited):
+    assert "not finished" not in write_report(audited).read_text()

@@ -23,7 +23,7 @@ GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
 MOST_CLASSES = 1_000_000
 """Of a network that returns class numbers: each image takes a row of so many logits."""
 _NUMBERS = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
-_PIXELS = "; for a class for every pixel there are brittle.run_dense and --task segmentation"
+_PIXELS = "; for a class for every pixel there are brittle.run_dense and --task segmentation, for a depth --task depth"
 Access = Literal["white_box", "scores", "decision"]
 """What attacks are to go by."""
 

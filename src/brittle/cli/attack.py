@@ -23,7 +23,13 @@ def attack(
     question: Question,
     effort: Annotated[Effort, Fields(without=("batch",))],
     out: Annotated[Path, typer.Option(help="Folder for the adversarial PNG files.")] = Path("adversarial"),
-    attack: Annotated[str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...")] = "deepfool",
+    attack: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="NAME:FIELD=VALUE,...; by default deepfool, or what knows the norm, such as patch-ascent.",
+        ),
+    ] = None,
     limits: FileLimits = None,
     force: Force = False,
     json: Json = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from brittle.cli.audit_segmentation import audit_segmentation
+from brittle.cli.audit_dense import TASKS, audit_dense
 from brittle.cli.gate import end_as
 from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
 from brittle.errors import InputError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from brittle.runs.summary import Summary
 
 
-CLASSIFICATION, SEGMENTATION = "classification", "segmentation"
-"""Tasks: one class per image, and one for every pixel."""
+CLASSIFICATION = "classification"
+"""The task of networks with one class per image."""
 
 
 def audit(
@@ -53,13 +53,17 @@ def audit(
         str,
         typer.Option(
             metavar="TASK",
-            help="classification, or segmentation: the network has a class for every pixel, and its own segmentation "
-            "of the clean image is what pixels are to leave.",
+            help="classification, or segmentation or depth: the network has a class or a depth for every pixel, and "
+            "what it says of the clean image is what pixels are to leave.",
         ),
     ] = CLASSIFICATION,
     share: Annotated[
         float | None,
-        typer.Option(help="With --task segmentation: of the pixels that must be segmented otherwise; 0.99 by default."),
+        typer.Option(help="With --task segmentation or depth: of the pixels that must be wrong; 0.99 by default."),
+    ] = None,
+    ratio: Annotated[
+        float | None,
+        typer.Option(help="With --task depth: by which factor a depth must be off to be wrong; 1.25 by default."),
     ] = None,
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
@@ -84,7 +88,8 @@ def audit(
 
         brittle audit digits-lenet --data digits --eps 0.1 --defence bit-depth:bits=2
 
-    With --task segmentation the smallest change of each image is looked for that breaks almost all of its pixels.
+    With --task segmentation or depth the smallest change of each image is looked for that breaks almost all of its
+    pixels.
 
         brittle audit segmenter.pt2 --data photographs/ --task segmentation --attack pixel-descent:steps=50
     """
@@ -97,16 +102,15 @@ def audit(
     from brittle.runs.summary import summarise
 
     folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
-    if task == SEGMENTATION:
+    if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
-        audit_segmentation(
-            model, data, folder, question, effort, attack or (), share, force=force, quiet=quiet, json=json
-        )
+        asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
+        audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
-        raise InputError(f"the task is {task!r}; expected {CLASSIFICATION} or {SEGMENTATION}")
-    refuse_given({"share": share is not None})
+        raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
+    refuse_given({"share": share is not None, "ratio": ratio is not None})
     files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
     files.check()
     if model.defence is not None and not model.naive:

@@ -31,8 +31,8 @@ class Attack(ABC):
         fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
         gradients: whether it differentiates the network; otherwise it is a black box or a baseline (see
             `uses_gradients` for attacks around attacks).
-        dense: whether it takes networks with a class for every pixel (`run_dense`): it asks the goal what logits mean,
-            and never reads them as those of one class per image.
+        dense: whether it takes networks with an answer for every pixel (`run_dense`): it asks the goal what logits
+            mean, and never reads them as those of one class per image.
         adds_gradients: of an attack around attacks, whether it differentiates the network itself, beside what they do.
     """
 

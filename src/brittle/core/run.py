@@ -15,6 +15,7 @@ from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gradients
+from brittle.core.batches import Batches
 from brittle.core.clean import Clean
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import Job, Options, job_of
@@ -108,28 +109,19 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         progress=progress,
     )
     job = job_of(options)
-    count, first, size = len(job.images), 0, job.batch
+    again = options.budget is None  # otherwise it would ask about the same images beyond their budget
     with preserving_state(classifier.module, options.seed):
         collector = Collector(job.images, classifier.dtype)
-        while first < count or (first == 0 and not count):
-            rows = torch.arange(first, min(first + size, count))
-            try:
-                _attacked(job, rows, size, collector)
-            except torch.cuda.OutOfMemoryError:
-                if size == 1 or options.budget is not None:  # to begin again would ask about the same images again
-                    raise
-                torch.cuda.empty_cache()
-                size = max(size // 2, 1)
-                continue
-            if options.progress is not None:
-                options.progress(len(rows))
-            first += max(len(rows), 1)
+        batches = Batches(len(job.images), job.batch, again, options.progress)
+        for rows in batches:
+            with batches.tried():
+                _attacked(job, collector, rows, batches.most)
         return collector.result()
 
 
-def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> None:
-    """Attack the images at the positions `rows`, with at most `max_points` in one pass, and collect what comes out."""
-    began = time.perf_counter()
+def _attacked(job: Job, collector: Collector, batch: slice, max_points: int) -> None:
+    """Attack the images of a batch, with at most `max_points` in one pass, and collect what comes out."""
+    began, rows = time.perf_counter(), torch.arange(batch.start, batch.stop)
     asked, count, x = job.options, len(rows), job.taken(rows)
     classifier, eot_samples = asked.classifier, asked.eot_samples
     streams = Streams(asked.seed, job.ids[rows].to(classifier.device), x.dtype)

@@ -1,11 +1,13 @@
-"""Goals of dense outputs: a share of the pixels that count must leave their classes, or reach others."""
+"""Goals of dense outputs: a share of the pixels that count must leave what they are, or reach something else."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from brittle.core.goal import Goal
 from brittle.types import Labels, Logits, Mask, PerImage
@@ -15,11 +17,11 @@ ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelGoal(Goal):
-    """What an attack wants of each image's pixels; an image has a row of logits (k p) for its p pixels.
+class PixelGoal(Goal, ABC):
+    """What an attack wants of each image's pixels; an image has a row of outputs (k p) for its p pixels.
 
     Attributes:
-        labels: (n, p) int64: the classes to leave, or to reach.
+        labels: (n, p): the classes (int64) or depths (floats) to leave, or to reach.
         counted: (n, p) bool: which pixels count.
         needed: (n,) int64: of how many pixels the goal asks.
     """
@@ -27,20 +29,16 @@ class PixelGoal(Goal):
     counted: Tensor
     needed: Tensor
 
-    def by_class(self, logits: Logits) -> Tensor:
-        """Shape rows of logits (n, k p) as (n, k, p)."""
-        return logits.unflatten(1, (-1, self.labels.shape[1]))
-
     def share(self, logits: Logits) -> PerImage:
         """Measure which part of the counted pixels are as wanted, (n,)."""
         return self._count(logits).to(logits.dtype) / self.counted.sum(1)
 
     def reached(self, logits: Logits) -> Mask:
-        """True where enough pixels are of a class that is wanted."""
+        """True where enough pixels are as wanted."""
         return self._count(logits) >= self.needed
 
     def margin(self, logits: Logits) -> PerImage:
-        """How far beyond its boundary the last pixel is that is needed, in logits: a quantile of the pixels' margins.
+        """How far beyond its boundary the last pixel is that is needed: a quantile of the pixels' margins.
 
         It is above 0 just where enough pixels are as wanted, but for ties.
         """
@@ -48,24 +46,65 @@ class PixelGoal(Goal):
         return falling.gather(1, self.needed[:, None] - 1)[:, 0]
 
     def _count(self, logits: Logits) -> Tensor:
-        return (self.wanted(self.by_class(logits).argmax(1)) & self.counted).sum(1)
+        return (self.won(logits) & self.counted).sum(1)
+
+    @abstractmethod
+    def won(self, logits: Logits) -> Tensor:
+        """Say which pixels are as wanted, (n, p) bool."""
+
+    @abstractmethod
+    def margins(self, logits: Logits) -> Tensor:
+        """How far beyond its boundary each pixel is, (n, p); negative before it."""
+
+    @abstractmethod
+    def gain(self, logits: Logits, heat: PerImage) -> Tensor:
+        """Measure smoothly what a search climbs, in the units of the margins, growing as a pixel gets won, (n, p).
+
+        Args:
+            logits: (n, k p).
+            heat: in the same units; a pixel farther than this from its boundary is pulled least where it leaves what
+                it is, and one that is won by more hardly at all.
+        """
+
+    @abstractmethod
+    def errors(self, clean: Logits, final: Logits) -> Mapping[str, PerImage]:
+        """Measure, by name, how far the outputs are from the labels in the field's own measures, (n,) each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassGoal(PixelGoal, ABC):
+    """What an attack wants of pixels with logits of k classes; the labels are classes, and margins are in logits."""
+
+    def by_class(self, logits: Logits) -> Tensor:
+        """Shape rows of logits (n, k p) as (n, k, p)."""
+        return logits.unflatten(1, (-1, self.labels.shape[1]))
+
+    def won(self, logits: Logits) -> Tensor:
+        """Say which pixels have a class that is wanted."""
+        return self.wanted(self.by_class(logits).argmax(1))
 
     def leads(self, logits: Logits) -> Tensor:
         """By how much each pixel's label leads the best other class, in logits, (n, p); negative where it does not."""
         maps, places = self.by_class(logits), self.labels[:, None]
         return maps.gather(1, places)[:, 0] - maps.scatter(1, places, -torch.inf).amax(1)
 
+    def gain(self, logits: Logits, heat: PerImage) -> Tensor:
+        """Measure each pixel's cross-entropy at a temperature, negative for targets."""
+        maps = self.by_class(logits) / heat[:, None, None]
+        loss = functional.cross_entropy(maps, self.labels, reduction="none") * heat[:, None]
+        return -loss if self.targeted else loss
+
+    def errors(self, clean: Logits, final: Logits) -> Mapping[str, PerImage]:
+        """Measure nothing but the shares, which every goal has."""
+        return {}
+
     @abstractmethod
     def wanted(self, classes: Labels) -> Tensor:
         """Say which pixels have a class that is wanted, (n, p) of (n, p)."""
 
-    @abstractmethod
-    def margins(self, logits: Logits) -> Tensor:
-        """How far beyond its boundary each pixel is, in logits, (n, p); negative before it."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class PixelsAway(PixelGoal):
+class PixelsAway(ClassGoal):
     """Any classes but the labels.
 
     Example:
@@ -86,7 +125,7 @@ class PixelsAway(PixelGoal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PixelsTo(PixelGoal):
+class PixelsTo(ClassGoal):
     """The given classes and no others."""
 
     targeted: ClassVar[bool] = True

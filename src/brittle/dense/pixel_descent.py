@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from brittle.base.rows import column
 from brittle.core.attack import State, Stepwise, at_least, finite_length, fraction_above_zero, fraction_below_one
@@ -16,7 +15,7 @@ from brittle.dense.goal import PixelGoal
 from brittle.errors import InputError
 from brittle.maths import norms
 from brittle.maths.schedule import cosine
-from brittle.types import Images, Logits, PerImage
+from brittle.types import Images, PerImage
 
 STRIDES = {2.0: 0.3, math.inf: 0.8}
 MOMENTA = {2.0: 0.5, math.inf: 0.75}
@@ -56,7 +55,8 @@ class PixelDescent(Stepwise[PixelDescentState]):
     who use it at a radius; SegPGD (Gu et al., ECCV 2022, arXiv:2207.12391) goes there by weights. Its slope is the
     softmax's, which pulls least at the pixels that are farthest from their boundary, so that a step is made for those
     that can be won now. Here the logits are divided by a temperature that goes with the clean image's mean lead, so
-    that their scale does not matter.
+    that their scale does not matter. Of depths it is the logistic loss of |log d - log d*| less the logarithm of the
+    ratio that is asked for; from a pixel that is where it was, the first step leads farther.
 
     The ball: its first radius is where the linear model of the mean margin has the mean lead vanish, times `first`; it
     becomes smaller by a fraction where the goal is met and larger where it is not, as in FMN (Pintor et al., NeurIPS
@@ -69,7 +69,8 @@ class PixelDescent(Stepwise[PixelDescentState]):
 
     In l2 a pixel that was won by more than it takes gives nothing back but by the ball's shrinking, and which pixels to
     give up is not searched for. On affine pixels of two classes, where the smallest change is known, 60 steps find one
-    that is up to two fifths larger where half of the pixels are asked for; in linf it is the smallest to 2 %.
+    that is up to two fifths larger where half of the pixels are asked for (of depths up to a half); in linf it is the
+    smallest to 2 %.
 
     Attributes:
         steps: 100.
@@ -132,7 +133,7 @@ class PixelDescent(Stepwise[PixelDescentState]):
         if done:
             late = margins < column(self.cushion * state.scale, margins)
             heat = self.temperature * state.scale
-            gradient = probe.gradient(lambda logits: _mean(goal, _gain(goal, logits, heat) * late))
+            gradient = probe.gradient(lambda logits: _mean(goal, goal.gain(logits, heat) * late))
         else:
             gradient = probe.gradient(lambda logits: _mean(goal, goal.margins(logits) * (margins < 0)))
         length = norms.size(gradient, threat.dual).clamp_min(torch.finfo(gradient.dtype).tiny ** 0.5)
@@ -168,8 +169,8 @@ def goal_of(problem: Problem) -> PixelGoal:
     """
     if not isinstance(problem.goal, PixelGoal):
         raise InputError(
-            f"the goal is {type(problem.goal).__name__}, one class per image; expected one of a network with a class "
-            "for every pixel: call brittle.run_dense, or take another attack"
+            f"the goal is {type(problem.goal).__name__}, one class per image; expected one of a network with an "
+            "answer for every pixel: call brittle.run_dense, or take another attack"
         )
     return problem.goal
 
@@ -177,10 +178,3 @@ def goal_of(problem: Problem) -> PixelGoal:
 def _mean(goal: PixelGoal, values: Tensor) -> PerImage:
     """Average over the pixels that count, (n,) of (n, p)."""
     return (values * goal.counted).sum(1) / goal.counted.sum(1)
-
-
-def _gain(goal: PixelGoal, logits: Logits, heat: PerImage) -> Tensor:
-    """Measure each pixel's cross-entropy at a temperature, in logits, growing as the pixel gets won, (n, p)."""
-    maps = goal.by_class(logits) / heat[:, None, None]
-    loss = functional.cross_entropy(maps, goal.labels, reduction="none") * heat[:, None]
-    return -loss if goal.targeted else loss

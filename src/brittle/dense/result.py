@@ -1,4 +1,4 @@
-"""What `run_dense` returns: one row per image, and its segmentation before and after."""
+"""What `run_dense` returns: one row per image, and what is said of its pixels before and after."""
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
@@ -27,9 +27,14 @@ class DenseResult:
             pixels), and by that of the threat.
         clean_share: which part of the counted pixels is wrong (or on target) in the clean image, 0 to 1.
         share: likewise in what is returned.
-        clean_segmentation: class of each pixel of the clean image, (n, h, w) int64, as large as the network's output.
-        segmentation: likewise of what is returned.
-        margin: by how many logits the last pixel that is needed is beyond its boundary; negative before it.
+        clean_map: class (int64) or depth (float) of each pixel of the clean image, (n, h, w), as large as the network's
+            output.
+        map: likewise of what is returned.
+        errors: of depths, beside those that they are to leave or to reach, over the pixels that count (Eigen et al.,
+            NIPS 2014): `absolute`, the mean |d - d*| / d*, and `within`, the fraction with max(d / d*, d* / d) < 1.25,
+            in what is returned; `clean_absolute` and `clean_within` in the clean image. (n,) each; none of classes.
+        margin: by how much the last pixel that is needed is beyond its boundary; negative before it. In logits, or of
+            depths in the natural logarithm of their ratio.
         forward, backward: passes that the image has needed, the clean and the verifying pass included.
         iterations: steps taken.
         nonfinite_outputs: points at which the network said NaN or infinity; they count as no success.
@@ -44,8 +49,9 @@ class DenseResult:
     sizes: Mapping[str, PerImage]
     clean_share: PerImage
     share: PerImage
-    clean_segmentation: Tensor
-    segmentation: Tensor
+    clean_map: Tensor
+    map: Tensor
+    errors: Mapping[str, PerImage]
     margin: PerImage
     forward: Tensor
     backward: Tensor
@@ -58,7 +64,7 @@ class DenseResult:
         return len(self.success)
 
     def table(self) -> pa.Table:
-        """Return every column but images and segmentations as an Arrow table, for Parquet or pandas."""
+        """Return every column but images and maps as an Arrow table, for Parquet or pandas."""
         columns: dict[str, Any] = {}
         for one in fields(self):
             value = getattr(self, one.name)

@@ -52,6 +52,8 @@ class Saved:
         already: the clean image met the goal before any change.
         flow: longest vector of the deformation, in pixels; None for other changes.
         lost: the attack succeeded, but no image on the levels of a PNG was found that does.
+        norm, size: of a threat of another kind than the usual norms, its name and the size of the change in the PNG by
+            it, such as the side of a patch or the width of a frame in pixels; None for other changes.
     """
 
     source: str
@@ -67,6 +69,8 @@ class Saved:
     already: bool
     flow: float | None = None
     lost: bool = False
+    norm: str | None = None
+    size: float | None = None
 
 
 @dataclass

@@ -34,7 +34,7 @@ from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.kept_words import words_of
 from brittle.evaluation.part import without_final_query
-from brittle.evaluation.plan import Planned, plan, threat_for, threat_of, usual
+from brittle.evaluation.plan import Planned, attack_for, plan, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.identity.compare import stated
@@ -46,6 +46,7 @@ from brittle.runs.kinds import IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.threats import MEASURES
 from brittle.types import Images
 from brittle.version import __version__
 
@@ -58,7 +59,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     out: Path | str,
     *,
     question: Question | None = None,
-    attack: str | Attack = "deepfool",
+    attack: str | Attack | None = None,
     effort: Effort | None = None,
     force: bool = False,
     tell: Callable[[str], None] | None = None,
@@ -83,7 +84,8 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
         question: the threat, by default l2, or the first other one that the attack knows; its radius, without which
             attacks that need one get the usual one; the class to reach, any other than the label by default; and the
             levels that a value may take, 256, or fewer where they are among these, such as 2, 4, 16 or 52.
-        attack: as text, such as `pgd:steps=40`, or as a value, such as `PGD(steps=40)`.
+        attack: as text, such as `pgd:steps=40`, or as a value, such as `PGD(steps=40)`; by default `deepfool`, or for
+            a threat that it does not know `support-descent`, `patch-ascent` or `adef`.
         effort: budget, eot_samples, seed and device.
         force: replace the images that another call left in the folder.
         tell: told what is done to the images on their way to the network, and how classes were matched.
@@ -106,6 +108,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     read, loaded = files_named(asked.model.spec, asked.data.spec, asked.model.weights), users_modules()
     check_folder(Path(out), IMAGES, read)
     threat, eps = threat_of(asked.question)
+    attack = attack_for(threat) if attack is None else attack
     threat = threat or threat_for(attack)
     chosen = plan([attack], threat, usual(threat) if eps is None else eps)[0]
     subject = open_subject(asked.model, asked.data, device=asked.effort.device)
@@ -242,10 +245,11 @@ class _Job:
         return logits.argmax(1) != label if self.target is None else logits.argmax(1) == self.target
 
     def _judged(self, path: Path, clean: Tensor, name: str, label: int, before: int, cost: float) -> Saved:
-        image = read_picture(path, clean)
+        image, threat = read_picture(path, clean), self.planned.threat
         outputs = self._logits(image[None])
         logits, change = of_classes(self.classifier, outputs), (image - clean).flatten()
         confidence, after = decided(logits)
+        own = threat.on_images and threat.name not in MEASURES
         return Saved(
             source=name,
             path=path,
@@ -258,4 +262,6 @@ class _Job:
             cost=cost,
             success=bool(self._met(logits, label) & ~refused(self.classifier, outputs)),
             already=False,
+            norm=threat.name if own else None,
+            size=float(threat.size(clean[None], image[None])) if own else None,
         )

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +120,7 @@ def _opened(rows: ComparedRows) -> OpenedSubject:
     manifest = rows.manifest
     if manifest.network.channel or manifest.network.defence:
         raise RunError("a channel or a defence stood before the network")
-    words = words_of_network(manifest.network) | {"spec": restored(manifest.network.spec)}
+    words: dict[str, Any] = {**words_of_network(manifest.network), "spec": restored(manifest.network.spec)}
     model = ModelSpec(**words)
     data = DataSpec(restored(manifest.data.spec), max_images=manifest.max_images)
     subject = open_subject(model, data)

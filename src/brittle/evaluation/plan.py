@@ -34,6 +34,8 @@ DEFAULT_ATTACKS = (
 Of deformations a black box, the smallest one, and one within the radius. The losses have no scale of their own, so that
 k times the same network gets the same figures."""
 
+SINGLE_ATTACKS = ("deepfool", "support-descent", "patch-ascent", "adef")
+"""What single images are attacked with: the first that knows the norm."""
 BLACK_BOX_ATTACKS = {
     "scores": ("noise:draws=10", "random-direction", "square", "one-pixel", "rotation-translation"),
     "decision": ("noise:draws=10", "random-direction", "hop-skip-jump", "rotation-translation"),
@@ -78,7 +80,7 @@ def plan(
         radius: in the units of the images; for flow in pixels.
         access: what the network gives, for the default attacks.
         budget: most queries of an image and attack; Square's schedule is made for what it leaves.
-        dense: whether the network has a class for every pixel.
+        dense: whether the network has an answer for every pixel.
 
     Raises:
         InputError: an unknown attack, one for networks of the other kind, or a norm that it has no mathematics for.
@@ -95,13 +97,13 @@ def _check_outputs(spec: Spec, *, dense: bool) -> None:
     """Refuse an attack that goes by one class per image where there is one for every pixel, and the other way round."""
     if dense and not takes_pixels(spec.attack):
         raise InputError(
-            f"{spec.text} goes by one class per image; expected an attack of networks with a class for every pixel, "
+            f"{spec.text} goes by one class per image; expected an attack of networks with an answer for every pixel, "
             f"such as {', '.join(DENSE)} (an attack of your own says dense = True)"
         )
     if not dense and _needs_pixels(spec.attack):
         raise InputError(
-            f"{spec.text} is for networks with a class for every pixel: say --task segmentation (in Python "
-            "brittle.evaluation.segmentation.audit_segmentation, or brittle.run_dense), or take another attack"
+            f"{spec.text} is for networks with a class or a depth for every pixel: say --task segmentation or --task "
+            "depth (in Python brittle.run_dense), or take another attack"
         )
 
 
@@ -149,6 +151,17 @@ def threat_for(attack: str | Attack) -> Threat:
     spec = spec_of(attack)
     known = (parse_threat(name) for name in ("l2", *BUILT_IN))
     return next((threat for threat in known if _knows(spec, threat)), parse_threat("l2"))
+
+
+def attack_for(threat: Threat | None) -> str:
+    """Return the attack that a threat is used with when none is named: DeepFool, or the first other one that knows it.
+
+    Example:
+        >>> attack_for(None), attack_for(parse_threat("frame"))
+        ('deepfool', 'patch-ascent')
+    """
+    known = (name for name in SINGLE_ATTACKS if threat is None or _knows(parse_attack(name), threat))
+    return next(known, SINGLE_ATTACKS[0])
 
 
 def _defaults(access: Access, budget: int | None) -> Sequence[str]:

@@ -15,7 +15,7 @@ from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
 from brittle.data import Fit, Source, from_memory, open_source
 from brittle.data.open import Options
 from brittle.defences import Defence
-from brittle.dense.segmenter import Segmenter
+from brittle.dense.network import DenseNetwork
 from brittle.errors import BrittleError, InputError, quoted
 from brittle.evaluation.channelled import channel_of, spelled_channel
 from brittle.evaluation.compatibility import SEEN
@@ -83,14 +83,16 @@ class OpenedSubject:
         return [f"left out: {plural(len(bad), 'image')} that could not be read: {names}"]
 
 
-def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None, pixels: bool = False) -> OpenedSubject:
+def open_subject(
+    model: ModelSpec, data: DataSpec, *, device: str | None = None, dense: type[DenseNetwork] | None = None
+) -> OpenedSubject:
     """Open a network and images, and fit the images to the network's input.
 
     Args:
         model: a network in whichever form, and how it is read.
         data: images in whichever form. A source is taken as it is.
         device: where to run, such as "cpu" or "cuda:0"; by default where a network lies that is given as a value.
-        pixels: read the outputs as a class for every pixel (`Segmenter`).
+        dense: how outputs for every pixel are read, such as `Segmenter`; by default there is one class per image.
 
     Raises:
         ModelError: among others, a converted network that differs from its origin on the first images.
@@ -101,7 +103,7 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None,
         given = "naive" if model.naive else "defence_data"
         raise InputError(f"{given} is given and no defence; say which, such as --defence jpeg (`defence` in Python)")
     network, classifier = opened(model, device)
-    classifier = Segmenter.of(classifier) if pixels else classifier
+    classifier = classifier if dense is None else dense.of(classifier)
     channel = None if model.channel is None else channel_of(model.channel)
     shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
     channels, height, width = shape or (None, data.crop, data.crop)

@@ -110,7 +110,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     check_folder(path, kinds.UNIVERSAL, files_named(asked.model.spec, asked.data.spec, asked.model.weights, made_from))
     free_of_images = asked.data.spec is None
     if free_of_images and method.needs_images:
-        raise InputError(_without_images(attack))
+        raise InputError(_without_images(attack, norm))
     loaded = users_modules()
     images = replace(asked.data, spec="noise") if free_of_images else asked.data
     subject = open_subject(asked.model, images, device=asked.effort.device)
@@ -155,9 +155,11 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     return result
 
 
-def _without_images(attack: str) -> str:
-    free = ", ".join(name for name in UNIVERSAL if not parse_universal(name).needs_images)
-    return f"{attack} is made from images, and none are given; say --data, or take a method without: {free}"
+def _without_images(attack: str, norm: str) -> str:
+    methods = {name: parse_universal(name) for name in UNIVERSAL}
+    free = [name for name, one in methods.items() if norm in one.threats and not one.needs_images]
+    others = f", or take a method without: {', '.join(free)}" if free else f": no method without images knows {norm}"
+    return f"{attack} is made from images, and none are given; say --data{others}"
 
 
 def _aims(method: UniversalAttack) -> dict[str, object]:

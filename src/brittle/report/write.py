@@ -7,6 +7,7 @@ from brittle.report.compare_page import compare_page
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
+from brittle.report.depth_page import depth_page
 from brittle.report.leaderboard_page import leaderboard_page
 from brittle.report.overview_page import write_overview
 from brittle.report.page import REPORT, run_page
@@ -21,6 +22,7 @@ from brittle.runs.defence import is_defence_folder
 from brittle.runs.kinds import (
     COMPARISON_FILE,
     CORRUPTIONS,
+    DEPTH,
     LEADERBOARD_FILE,
     PHOTOGRAPHS,
     SEGMENTATION,
@@ -86,7 +88,7 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
     kind = kind_in(run)
     if kind is None and is_defence_folder(run):
         return placed(defence_page(run), run / REPORT, out, force=force)
-    pages = {"corruptions": corruptions_page, "segmentation": segmentation_page}
+    pages = {"corruptions": corruptions_page, "segmentation": segmentation_page, "depth": depth_page}
     if kind in pages:
         return placed(pages[kind](run), run / REPORT, out, force=force)
     writers = {"training": write_training, "substitute": write_substitute, "universal": write_universal}
@@ -122,7 +124,7 @@ def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
     if run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE, COMPARISON_FILE, LEADERBOARD_FILE) or any(
-        folder_of(run, kind) for kind in (CORRUPTIONS, SEGMENTATION, TRAINING, UNIVERSAL)
+        folder_of(run, kind) for kind in (CORRUPTIONS, DEPTH, SEGMENTATION, TRAINING, UNIVERSAL)
     ):
         return _folder(run.parent, out, force)
     if run.name.endswith(ROWS):

@@ -17,7 +17,7 @@ FORMAT = 2
 """Of a folder that is written; those of audits of format 1 can be read."""
 DECISIVE_VERSIONS = ("brittle", "torch")
 """Packages whose version can change a result; another version of them makes another run."""
-KindName = Literal["audit", "universal", "training", "substitute", "study", "corruptions", "segmentation"]
+KindName = Literal["audit", "universal", "training", "substitute", "study", "corruptions", "segmentation", "depth"]
 """What a folder is of."""
 LAST = ("versions", "code", "files", "notes", "identity")
 """Fields that stand at the end of ``manifest.json``."""

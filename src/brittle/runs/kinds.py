@@ -16,6 +16,7 @@ TITLES = {
     "study": "a study",
     "corruptions": "a measurement under corruptions",
     "segmentation": "an audit of a segmentation",
+    "depth": "an audit of depths",
 }
 """The kinds of manifests with their articles, as messages name them."""
 OWN_PAGE = b'<meta name="generator" content="brittle">'
@@ -40,6 +41,8 @@ CORRUPTED_FILE, CORRUPTED = "corruptions.json", "corrupted"
 """What the folder of a measurement under corruptions holds: all in one file, and a folder of cells and pictures."""
 SEGMENTATION_FILE, SEGMENTED = "segmentation.json", "segmented"
 """What the folder of an audit of a segmentation holds: all rows in one file, and a folder of rows and pictures."""
+DEPTH_FILE, DEPTHS = "depth.json", "depths"
+"""The same of the folder of an audit of depths."""
 COMPARISON_FILE = "comparison.json"
 """What the folder of a comparison of audits is known by."""
 LEADERBOARD_FILE = "leaderboard.json"
@@ -119,6 +122,7 @@ UNIVERSAL = Kind("the folder of a universal perturbation", _manifest_of("univers
 TRAINING = Kind("the folder of a training", _manifest_of("training"), (WEIGHTS_FILE, EPOCHS_FILE))
 CORRUPTIONS = Kind("the folder of a measurement under corruptions", _manifest_of("corruptions"), (CORRUPTED_FILE,))
 SEGMENTATION = Kind("the folder of an audit of a segmentation", _manifest_of("segmentation"), (SEGMENTATION_FILE,))
+DEPTH = Kind("the folder of an audit of depths", _manifest_of("depth"), (DEPTH_FILE,))
 SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
 PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))

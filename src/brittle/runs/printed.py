@@ -16,6 +16,7 @@ Kind = Literal[
     "audit",
     "defence",
     "segmentation",
+    "depth",
     "attack",
     "universal",
     "apply",

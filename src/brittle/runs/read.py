@@ -10,13 +10,13 @@ from brittle.errors import RunError, quoted
 from brittle.reading import parse_json, read_text
 from brittle.runs.base import FORMAT, BaseManifest, kind_of
 from brittle.runs.checkpoint import broken_seal
+from brittle.runs.dense_manifests import DepthManifest, SegmentationManifest
 from brittle.runs.kinds import RUN, TITLES
 from brittle.runs.manifest import Manifest
 from brittle.runs.older import spelt_anew, with_todays_fields
 from brittle.runs.printed import Origin
 from brittle.runs.result_manifests import (
     CorruptionsManifest,
-    SegmentationManifest,
     StudyManifest,
     SubstituteManifest,
     TrainingManifest,
@@ -26,7 +26,7 @@ from brittle.runs.result_manifests import (
 M = TypeVar("M", bound=BaseManifest)
 _ALL = (
     *(Manifest, UniversalManifest, TrainingManifest, SubstituteManifest, StudyManifest, CorruptionsManifest),
-    SegmentationManifest,
+    *(SegmentationManifest, DepthManifest),
 )
 KINDS: dict[str, type[BaseManifest]] = {kind_of(one): one for one in _ALL}
 """The manifests by their kinds."""

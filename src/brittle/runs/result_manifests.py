@@ -12,7 +12,8 @@ from brittle.runs.base import (
     network_fields,
     threat_fields,
 )
-from brittle.runs.manifest_info import AttackInfo, DataInfo, Name, NetworkInfo, Settings, Task, ThreatInfo
+from brittle.runs.dense_manifests import DenseManifest
+from brittle.runs.manifest_info import DataInfo, Name, NetworkInfo, Settings, Task, ThreatInfo
 
 
 class UniversalManifest(BaseManifest):
@@ -178,53 +179,6 @@ class CorruptionsManifest(BaseManifest):
         }
 
 
-class SegmentationManifest(BaseManifest):
-    """The ``manifest.json`` of the folder of an audit of a segmentation.
-
-    Attributes:
-        batch: images in one call of the network.
-        network, data, threat, attack: what was asked.
-        classes: names of the network's classes by number; empty when unknown.
-        share: of an image's pixels that must be segmented otherwise.
-        budget: most forward plus backward passes of an image; None for no limit.
-        confidence: by how many logits each of these pixels had to be won while it was searched for.
-        contents: sha256 of the files of the folder by name, once they are finished.
-    """
-
-    kind: KindName = "segmentation"
-    batch: int = Field(gt=0)
-    network: NetworkInfo
-    data: DataInfo
-    threat: ThreatInfo
-    attack: AttackInfo
-    classes: list[Name]
-    share: float = Field(gt=0, le=1)
-    budget: int | None = Field(default=None, ge=1)
-    confidence: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    contents: dict[str, str] = Field(default_factory=dict[str, str])
-
-    def identity_fields(self) -> dict[str, JsonValue]:
-        """The fields that determine the rows, in the groups that an error message names."""
-        return {
-            "format": self.format,
-            **self.code_fields(),
-            "network": network_fields(self.network),
-            "data": data_fields(self.data),
-            "norm and radius": threat_fields(self.threat),
-            "attack": self.attack.model_dump(mode="json", exclude={"spec", "key"}),
-            "share of the pixels": self.share,
-            "budget": self.budget,
-            "confidence": self.confidence,
-            **self.surrounding_fields(),
-        }
-
-    def difference(self, group: str, other: BaseManifest) -> str:
-        """What differs in a group of `identity_fields`, in words."""
-        if group == "attack" and isinstance(other, SegmentationManifest):
-            return f"{self.attack.spec}, now {other.attack.spec}"
-        return super().difference(group, other)
-
-
 class StudyManifest(BaseManifest):
     """The ``manifest.json`` of the folder of a study.
 
@@ -249,5 +203,5 @@ class StudyManifest(BaseManifest):
         return {"format": self.format, **cast("dict[str, JsonValue]", asked), **self.surrounding_fields()}
 
 
-ResultManifest = UniversalManifest | TrainingManifest | SubstituteManifest | CorruptionsManifest | SegmentationManifest
+ResultManifest = UniversalManifest | TrainingManifest | SubstituteManifest | CorruptionsManifest | DenseManifest
 """Of a folder of a few files that are written once."""

@@ -1,27 +1,13 @@
-"""The folder of an audit of a segmentation: one row and, of the first images, pictures for each image."""
+"""The folder of an audit of a segmentation: of each image also the pixels that each class has and loses."""
 
-import json
-import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from pydantic import Field
 
-from brittle.errors import OverLimit, RunError
-from brittle.files import write_atomically
-from brittle.reading import read_json
-from brittle.runs.checkpoint import broken_seal, sealed
-from brittle.runs.kinds import SEGMENTATION, SEGMENTATION_FILE, SEGMENTED
-from brittle.runs.manifest_info import BadImageInfo, Name, Strict
-from brittle.runs.result_manifests import SegmentationManifest
-from brittle.runs.results import ResultFolder
-
-PICTURES = ("image", "changed", "before", "after")
-"""Of an image: as it is and as changed, and its segmentations before and after, as colours."""
-OURS = re.compile(rf"[0-9]{{6,}}(\.json|-({'|'.join(PICTURES)})\.png)")
-"""Names of rows and of pictures."""
+from brittle.runs.dense import DenseFolder, DenseImage
+from brittle.runs.dense_manifests import SegmentationManifest
+from brittle.runs.kinds import SEGMENTATION, SEGMENTED
+from brittle.runs.manifest_info import Strict
 
 
 class PixelCounts(Strict):
@@ -32,115 +18,24 @@ class PixelCounts(Strict):
     lost: int = Field(ge=0)
 
 
-class SegmentedImage(Strict):
-    """What an attack came to on one image; the columns of `run_dense`.
+class SegmentedImage(DenseImage):
+    """What an attack came to on one image.
 
     Attributes:
-        index, name: position in the source, and name there.
-        success, already: whether the share is reached, and whether it was before.
-        size: of the change by the threat; None where none was found.
-        sizes: of what is returned, by every norm.
-        clean_share, share: which part of the pixels is segmented otherwise than the clean image, before and after.
-        margin: by how many logits the last pixel that is needed is beyond its boundary; None where that is no number.
-        forward, backward, iterations, seconds: what it cost.
-        nonfinite_outputs, nonfinite_gradients: points at which the network said NaN or infinity, and such gradients.
         pixels: by the number of a class, as text, of all classes that are seen before or after.
     """
 
-    index: int = Field(ge=0)
-    name: Name
-    success: bool
-    already: bool
-    size: float | None
-    sizes: dict[str, float | None]
-    clean_share: float = Field(ge=0, le=1)
-    share: float = Field(ge=0, le=1)
-    margin: float | None
-    forward: int = Field(ge=0)
-    backward: int = Field(ge=0)
-    iterations: int = Field(ge=0)
-    seconds: float
-    nonfinite_outputs: int = Field(ge=0)
-    nonfinite_gradients: int = Field(ge=0)
     pixels: dict[Annotated[str, Field(pattern=r"^[0-9]{1,6}$")], PixelCounts]
-
-    @property
-    def smallest(self) -> float:
-        """The size of its change; infinite where none was found."""
-        return math.inf if self.size is None else self.size
 
     def classes(self, when: str = "before") -> int:
         """Return how many classes are seen, before or after."""
         return sum(getattr(counts, when) > 0 for counts in self.pixels.values())
 
 
-class SegmentationFolder(ResultFolder[SegmentationManifest]):
-    """The folder of an audit of a segmentation; an image is kept as soon as it is attacked."""
+class SegmentationFolder(DenseFolder[SegmentationManifest, SegmentedImage]):
+    """The folder of an audit of a segmentation."""
 
     of = SegmentationManifest
     kind = SEGMENTATION
-
-    def image(self, index: int) -> SegmentedImage | None:
-        """Return an image's row; None where it is not there, damaged, or of another audit."""
-        try:
-            found: object = read_json(self._path(index, ".json"))
-            plain = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-            if broken_seal(plain) or plain.get("identity") != self.manifest.identity:
-                return None
-            image = _row(plain["image"])
-        except (OSError, OverLimit, ValueError, LookupError):
-            return None
-        return image if image.index == index else None
-
-    def write_image(self, image: SegmentedImage, pictures: Mapping[str, bytes]) -> None:
-        """Keep a row, and pictures by the names of `PICTURES`."""
-        for name, png in pictures.items():
-            write_atomically(self.picture(image.index, name), png)
-        content = {"identity": self.manifest.identity, "image": image.model_dump(mode="json")}
-        write_atomically(self._path(image.index, ".json"), _json(content))
-
-    def picture(self, index: int, name: str) -> Path:
-        """Return where one of the `PICTURES` of an image lies, if it was kept."""
-        return self._path(index, f"-{name}.png")
-
-    def write_all(self, images: Sequence[SegmentedImage]) -> None:
-        """Write the file of all rows."""
-        rows = [image.model_dump(mode="json") for image in images]
-        write_atomically(self.path / SEGMENTATION_FILE, _json({"identity": self.manifest.identity, "images": rows}))
-
-    def images(self) -> list[SegmentedImage]:
-        """Return all rows of a finished audit.
-
-        Raises:
-            RunError: it is not finished, or damaged.
-        """
-        path = self.file(SEGMENTATION_FILE)
-        try:
-            rows = [_row(plain) for plain in read_json(path)["images"]]
-        except (OverLimit, ValueError, LookupError, TypeError) as error:
-            raise RunError(
-                f"{path} does not hold the rows of its audit; give the command that made it again"
-            ) from error
-        if not rows:
-            raise RunError(f"{path} holds no rows; give the command that made it again")
-        return rows
-
-    def note_bad(self, bad: Sequence[BadImageInfo]) -> None:
-        """Record images that could not be read and were left out."""
-        self.change_manifest(lambda manifest: {"data": manifest.data.model_copy(update={"bad": [*bad]})})
-
-    def files_of_work(self) -> Iterable[Path]:
-        """The file of all rows, the rows and pictures of images, of whichever audit lies there."""
-        parts = (file for file in (self.path / SEGMENTED).glob("*") if OURS.fullmatch(file.name))
-        return (*super().files_of_work(), *parts)
-
-    def _path(self, index: int, ending: str) -> Path:
-        return self.path / SEGMENTED / f"{index:06d}{ending}"
-
-
-def _row(plain: object) -> SegmentedImage:
-    return SegmentedImage.model_validate_json(json.dumps(plain))
-
-
-def _json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(sealed(content), indent=1) + "\n").encode()
+    row = SegmentedImage
+    parts = SEGMENTED
