@@ -12,13 +12,13 @@ from brittle.cli.gate import end_as
 from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
-from brittle.names import plain_name
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from brittle.evaluation.usual_folder import usual_folder
     from brittle.report.result_files import ResultFiles
     from brittle.runs.summary import Summary
 
@@ -32,7 +32,10 @@ def audit(
     data: DataSpec,
     question: Annotated[Question, Fields(without=("target",))],
     effort: Effort,
-    out: Annotated[Path | None, typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM, and after it what is not as by default."),
+    ] = None,
     attack: Annotated[
         list[str] | None,
         typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
@@ -101,7 +104,9 @@ def audit(
     from brittle.runs.printed import Origin
     from brittle.runs.summary import summarise
 
-    folder = out or Path("runs") / f"{_plain(model.spec)}-{_plain(data.spec)}-{question.threat or 'linf'}"
+    folder = out or usual_folder(
+        model, data, question, effort, attack or (), task="" if task == CLASSIFICATION else task
+    )
     if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
@@ -189,7 +194,3 @@ def _both(
         terminal.show_defence(both)
         terminal.say(f"report           {page.resolve()}")
     return gate
-
-
-def _plain(spec: object) -> str:
-    return plain_name(Path(str(spec)).name)

@@ -63,8 +63,8 @@ def leaderboard(
         >>> import tempfile
         >>> from brittle.evaluation.audit import audit
         >>> run = audit("digits-lenet", "digits", tempfile.mkdtemp(), attacks=["fgsm"], eps=0.1, max_images=20)
-        >>> leaderboard(run).tables[0].rows[0].rank
-        1
+        >>> [row.network for row in leaderboard(run).tables[0].rows]
+        ['digits-lenet']
     """
     folders = [run if isinstance(run, RunFolder) else RunFolder.open(Path(run)) for run in runs]
     if not folders:
