@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
 import brittle
 from brittle import PGD, Classifier, DataError, InputError, Lp
@@ -76,8 +76,24 @@ def test_a_data_loader_and_a_data_set(as_text):
     assert torch.equal(torch.get_rng_state(), state)
     few = brittle.audit(MODULE, DataSpec(images, max_images=3), question=SMALL, attacks=["fgsm"])
     assert sizes(few, "fgsm") == as_text[:3]
-    with pytest.raises(DataError, match="shuffles"):
-        brittle.audit(MODULE, DataLoader(images, shuffle=True))
+    shuffled = brittle.audit(MODULE, DataLoader(images, batch_size=4, shuffle=True), question=SMALL, attacks=["fgsm"])
+    assert sizes(shuffled, "fgsm") == as_text
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        WeightedRandomSampler([1.0] * 6, 6),
+        SubsetRandomSampler([0, 1]),
+        RandomSampler(range(6), replacement=True),
+        RandomSampler(range(6), num_samples=3),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_a_loader_that_draws_other_images_each_time_is_refused(sampler):
+    loader = DataLoader(TensorDataset(IMAGES, LABELS), sampler=sampler)
+    with pytest.raises(DataError, match=r"draws some of its images with an? \w+Sampler"):
+        brittle.audit(MODULE, loader)
 
 
 def test_an_attack_of_ones_own():
