@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from brittle.arguments import fitted, seen
 from brittle.base.bounds import Bounds
+from brittle.classifiers.callable_module import CallableModule
 from brittle.classifiers.door import Ask, answer
 from brittle.classifiers.probabilities import check_probabilities, refuse_probabilities
 from brittle.errors import BrittleError, ForwardFailed, ModelError
@@ -17,9 +18,6 @@ from brittle.plugins.own_code import raised
 from brittle.types import Images, Logits
 from brittle.words import with_article
 
-_SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
-GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
-"""Attacks that work with forward passes alone, for the message to who has no more."""
 MOST_CLASSES = 1_000_000
 """Of a network that returns class numbers: each image takes a row of so many logits."""
 _NUMBERS = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
@@ -272,28 +270,3 @@ def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
             f"expected 0 to {classes - 1}"
         )
     return nn.functional.one_hot(said.long(), classes)
-
-
-class CallableModule(nn.Module):
-    """Any callable as a module without parameters."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]):
-        super().__init__()
-        self.function = function
-
-    def forward(self, images: Tensor) -> Any:
-        """Ask the callable; where it cannot take images that carry gradients, say so."""
-        try:
-            return self.function(images)
-        except (RuntimeError, TypeError) as error:
-            if images.requires_grad:
-                raise no_gradients(f"it fails on images that ask for them: {str(error).splitlines()[0]}") from error
-            raise
-
-
-def no_gradients(reason: str) -> ModelError:
-    """Return the error for a network without gradients that an attack by gradients was run on."""
-    return ModelError(
-        f"this attack needs gradients and the network gives none ({reason}); use an attack that needs only its "
-        f"outputs: {GRADIENT_FREE}"
-    )

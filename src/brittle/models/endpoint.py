@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brittle.classifiers.classifier import CallableModule
+from brittle.classifiers.callable_module import CallableModule
 from brittle.errors import ModelError
 from brittle.identity.content import digest_of_bytes
 from brittle.models.network import Network
