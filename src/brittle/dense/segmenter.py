@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.probabilities import refuse_probabilities
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
-from brittle.words import with_article
 
 SOME = 4096
 """Pixels by which probabilities are told from logits."""
@@ -56,9 +55,7 @@ class Segmenter(Classifier):
         """
         outputs: Any = super().logits(images)
         if not isinstance(outputs, Tensor):
-            mend = "; return what decides, such as its ['out']" if isinstance(outputs, dict) else ""
-            kind = with_article(type(cast(object, outputs)).__name__)
-            raise ModelError(f"the network returns {kind}; expected a tensor of logits (n, classes, h, w){mend}")
+            raise ModelError(refusal(outputs, "(n, classes, h, w)"))
         if outputs.ndim != 4 or len(outputs) != len(images):
             mend = (
                 "; for one class per image there are brittle.run and --task classification" if outputs.ndim == 2 else ""

@@ -4,11 +4,12 @@ import hashlib
 import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from brittle.classifiers.around import Around, put_around
 from brittle.errors import BrittleError, ModelError
 from brittle.identity.walk import Known
 from brittle.plugins.own_code import raised
@@ -33,6 +34,7 @@ class Network:
         sources: names of the loaded Python modules that built it, where these are the user's.
         compare: of a converted network, what compares the module with its origin on images; it takes the module, images
             in [0, 1] and what they are in words, and raises ModelError where the outputs differ.
+        normalises: whether it is known to take images in [0, 1] and to normalise them itself, if it wants them so.
         labels: of a network that is known to return class numbers and nothing else, how many classes there are.
     """
 
@@ -45,6 +47,7 @@ class Network:
     sources: tuple[str, ...] = ()
     compare: Callable[[nn.Module, Tensor, str], None] | None = None
     labels: int | None = None
+    normalises: bool = False
 
     def __post_init__(self):
         if self.input_shape is not None:
@@ -74,6 +77,29 @@ def digest_of(module: nn.Module, *sources: bytes, known: Known | None = None) ->
     for source in sources:
         digest.update(hashlib.sha256(source).digest())
     return digest.hexdigest()
+
+
+def surrounded(network: Network, make: Callable[[nn.Module], Around]) -> Network:
+    """Return a network with something around it, which has a digest of its own.
+
+    Args:
+        network: what is within.
+        make: what is put around its module.
+
+    Example:
+        >>> from brittle.classifiers.chosen_output import ChosenOutput
+        >>> surrounded(Network("mine", nn.Flatten(), ""), lambda module: ChosenOutput(module, 0)).module.output
+        0
+    """
+    module, compare = put_around(network.module, make), network.compare
+
+    def compared(given: nn.Module, images: Tensor, what: str) -> None:
+        """Compare the network within with its origin, on what it gets to see of images."""
+        if compare is not None and isinstance(given, Around):
+            compare(given.module, given.inside(images), what)
+
+    digest = digest_of(module, network.digest.encode())
+    return replace(network, module=module, digest=digest, compare=None if compare is None else compared)
 
 
 def parameters_of(module: nn.Module) -> int:

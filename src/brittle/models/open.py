@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from brittle.models.endpoint import BEGINNINGS, load_endpoint
 from brittle.models.factory import load_announced, load_factory
 from brittle.models.hub import load_hub
 from brittle.models.network import Network, digest_of
+from brittle.models.normalised import normalised
 from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import refuse_pickle, weights_file
@@ -39,8 +40,14 @@ NETWORKS = Registry[Callable[[], object]](
 
 
 @checked
-def open_network(
-    spec: FileName, *, weights: Path | str | None = None, device: Device = "cpu", dtype: str | None = None
+def open_network(  # what is opened, and what is done to it
+    spec: FileName,
+    *,
+    weights: Path | str | None = None,
+    device: Device = "cpu",
+    dtype: str | None = None,
+    mean: str | float | Sequence[float] | None = None,
+    std: str | float | Sequence[float] | None = None,
 ) -> Network:
     """Loads a network from a file, a function, a collection, a service or brittle's own architectures.
 
@@ -52,13 +59,17 @@ def open_network(
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
         dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
             come, and float32 for `hf:NAME`. Not for `.pt2` and `.onnx`, whose programs name their types.
+        mean: of a network that takes normalised images, the mean of each channel, in units of images from 0 to 1, such
+            as "0.485,0.456,0.406" or (0.5,); or a name that says both, such as "imagenet" (`STATISTICS`).
+        std: likewise the standard deviations.
 
     Returns:
         The network, in eval mode.
 
     Raises:
         ModelError: no such network, a file that cannot be loaded, a pickle, or weights of another network.
-        InputError: an argument of another type, or a device that torch cannot use here.
+        InputError: an argument of another type, a device that torch cannot use here, or a mean that is none, or that
+            is given to a network which has its own inside.
         MissingExtra: a package that is needed is not installed.
         OracleError: a service that does not answer.
 
@@ -73,6 +84,7 @@ def open_network(
         network = replace(network, classes=names)
     if dtype is not None:
         network = _in_type(network, dtype)
+    network = normalised(network, mean, std)
     if torch.device(device).type == "cpu":
         return network
     return replace(network, module=network.module.to(device))

@@ -1,10 +1,11 @@
-"""The groups of options. Nothing here needs torch, so that a command line that runs nothing waits for nothing."""
+"""The network and the images. Nothing here needs torch, so that a command line that runs nothing waits for nothing."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from brittle.arguments import Count, Seed, Within, check_fields
+from brittle.arguments import Count, Within, check_fields
 from brittle.specs.option import Option
 
 if TYPE_CHECKING:
@@ -16,22 +17,18 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader, Dataset
 
     from brittle.classifiers.classifier import Classifier
-    from brittle.core.goal import Goal
     from brittle.data import Source
     from brittle.defences import Defence
     from brittle.models import Network
     from brittle.physical import Channel
-    from brittle.threats import Threat
 
     ModelLike: TypeAlias = "str | Path | Network | Classifier | nn.Module | Callable[[Tensor], Tensor]"
     Values: TypeAlias = Tensor | NDArray[np.generic]
     DataLike: TypeAlias = "str | Path | Source | tuple[Values, Values] | Dataset[Any] | DataLoader[Any]"
-    ThreatLike: TypeAlias = "str | Threat"
-    GoalLike: TypeAlias = "int | Goal"
     DefenceLike: TypeAlias = "str | Defence"
     ChannelLike: TypeAlias = "str | Channel"
 else:
-    ModelLike = DataLike = ThreatLike = GoalLike = DefenceLike = ChannelLike = Any
+    ModelLike = DataLike = DefenceLike = ChannelLike = Any
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,11 @@ class ModelSpec:
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         labels: the outputs are class numbers; this is the number of classes.
+        output: of a network that returns several outputs, the one that holds the logits: the name of a key or an
+            attribute, or a position counted from 0.
+        mean: of a network that takes normalised images, the mean of each channel in units of images from 0 to 1, as
+            text or as numbers, or a name that says both mean and std; see `open_network`.
+        std: likewise the standard deviations.
         defence: what stands around the network, as text such as "jpeg:quality=75+randomise" or as a value.
         defence_data: clean training images for a defence that needs some, in whichever form `data` may have.
         naive: attack a defended network through the gradients that it gives by itself, as one who does not know of the
@@ -89,6 +91,28 @@ class ModelSpec:
             kind=Annotated[int | None, Within(2)],
         ),
     ] = None
+    output: Annotated[
+        str | int | None,
+        Option(
+            "Of a network with several outputs (a dict, a tuple, an object), the one that holds the logits, by name or "
+            "by position from 0.",
+            metavar="NAME|INDEX",
+            kind=str | None,
+        ),
+    ] = None
+    mean: Annotated[
+        str | float | Sequence[float] | None,
+        Option(
+            "Of a network that takes normalised images: mean of each channel, with images from 0 to 1, such as "
+            "0.485,0.456,0.406; or imagenet, cifar10, mnist or half, which say --std too.",
+            metavar="NUMBER,...",
+            kind=str | None,
+        ),
+    ] = None
+    std: Annotated[
+        str | float | Sequence[float] | None,
+        Option("Standard deviation of each channel, beside --mean.", metavar="NUMBER,...", kind=str | None),
+    ] = None
     defence: Annotated[
         DefenceLike | None,
         Option(
@@ -116,7 +140,20 @@ class ModelSpec:
     ] = None
 
     def __post_init__(self):
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _listed(getattr(self, name)))
         check_fields(self)
+
+
+def _listed(numbers: object) -> object:
+    """Numbers as they are written on the command line, which can be kept beside what was made; all else as it is."""
+    if isinstance(numbers, str | None):
+        return numbers
+    try:
+        many: list[object] = [*numbers] if isinstance(numbers, Iterable) else [numbers]
+        return ",".join(repr(float(one)) for one in many)  # pyright: ignore[reportArgumentType]  # a user's
+    except (TypeError, ValueError):
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -160,102 +197,4 @@ class DataSpec:
     ] = "auto"
 
     def __post_init__(self):
-        check_fields(self)
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the network: which changes are allowed, and what they are to reach.
-
-    Attributes:
-        threat: linf, l2, l1, l0, pixels, flow, colour, patch or frame, also with a radius, such as "linf:8/255"; or a
-            threat such as `Lp("inf", 8 / 255)`. By default linf; of a single attack l2, or the first other one that it
-            knows.
-        goal: the class to reach; any other than the label by default.
-        quantization: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by
-            default.
-        radius: in the units of the images, for flow in pixels; by default the one most often reported for the threat.
-        confidence: by how many logits a success must be won while it is searched for, see `run`; by default what the
-            defence is attacked with, and 0 without one.
-
-    Example:
-        >>> Question("linf:8/255", quantization=256).threat
-        'linf:8/255'
-    """
-
-    threat: Annotated[
-        ThreatLike | None,
-        Option(
-            "How a change is measured: linf, l2, l1, l0, pixels, flow (deformations), colour, patch, frame; or "
-            "FILE.py:CLASS, your own. By default linf; `attack` takes l2, or the first other that the attack knows.",
-            name="norm",
-            kind=str | None,
-        ),
-    ] = None
-    goal: Annotated[
-        GoalLike | None,
-        Option("Class to reach, by number; any other by default.", name="target", kind=Annotated[int | None, Within()]),
-    ] = None
-    quantization: Annotated[
-        int | None,
-        Option(
-            "Levels that adversarial values lie on: 256 for those of an 8-bit file, which `attack` takes by default.",
-            name="quantization",
-            kind=Annotated[int | None, Within(2)],
-        ),
-    ] = None
-    radius: Annotated[
-        float | None,
-        Option(
-            "Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1; for flow in pixels. By default "
-            "the norm's usual one.",
-            name="eps",
-            kind=str | None,
-        ),
-    ] = None
-    confidence: Annotated[
-        Annotated[float, Within(0)] | None,
-        Option("By how many logits a success must be won in the search, as against detectors; 0 by default."),
-    ] = None
-
-    def __post_init__(self):
-        check_fields(self)
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is spent on it, and where.
-
-    Attributes:
-        budget: most queries for each image and attack: the clean pass, the attack, the verifying pass and the look at
-            what was saved with 8 bits. More are not asked; see `run`.
-        eot_samples: how often a randomised network is asked about every point; it is judged by its mean logits, and
-            gradients are averaged. By default 20 where the network answers differently when it is asked again, and no
-            budget is given; 1 otherwise.
-        batch: images in one call of the network; by default by the size of an image.
-        seed: of all random draws; 0 by default.
-        device: where to run, such as "cpu" or "cuda:0"; by default where a module lies that is given, and the CPU for
-            networks that are opened.
-
-    Example:
-        >>> Effort(budget=1000).seed is None
-        True
-    """
-
-    budget: Annotated[
-        Count | None,
-        Option("Most queries for each image and attack, saving included; further queries are skipped."),
-    ] = None
-    eot_samples: Annotated[
-        Count | None,
-        Option("Forward passes averaged per query for randomised networks; 20 by default if detected."),
-    ] = None
-    batch: Annotated[Count | None, Option("Images in one call of the network.")] = None
-    seed: Annotated[Seed | None, Option("Of all random draws, 0 by default; the same seed gives the same rows.")] = None
-    device: Annotated[
-        str | None, Option("cpu, cuda, cuda:1, ...; a GPU by default where there is one.", kind=str | None)
-    ] = None
-
-    def __post_init__(self):
-        object.__setattr__(self, "device", None if self.device is None else str(self.device))  # torch.device too
         check_fields(self)
