@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from brittle.errors import ModelError, OverLimit, RunError, quoted
+from brittle.models.pickled import conversion
 from brittle.reading import open_tensors
 from brittle.runs.kinds import WEIGHTS_FILE, kind_in
 
@@ -28,12 +29,7 @@ def refuse_pickle(path: Path) -> None:
     if path.suffix.lower() in PICKLES:
         raise ModelError(
             f"{str(path)!r} is a pickle, and loading a pickle can run any program that its maker put in; brittle reads "
-            "none. "
-            "Where you trust the file, convert its weights once:\n"
-            "    from safetensors.torch import save_file\n"
-            f"    save_file(torch.load({path.name!r}, weights_only=True), {path.stem + '.safetensors'!r})\n"
-            "  and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
-            "or export the whole network: torch.export.save(torch.export.export(module, ...), 'network.pt2')"
+            f"none. {conversion(path)}"
         )
 
 
