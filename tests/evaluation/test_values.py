@@ -17,6 +17,7 @@ from brittle.data import from_memory, open_source
 from brittle.data.fit import Fit
 from brittle.evaluation.attack import attack
 from brittle.evaluation.plan import plan, spec_of, threat_of
+from brittle.evaluation.subject import fit_for
 from brittle.evaluation.universal import universal
 from brittle.metrics.rows import floats
 from brittle.models import open_network
@@ -195,3 +196,31 @@ def test_values_and_keywords_are_the_same_question():
         ModelSpec("n", dtype="float64"), DataSpec("d", crop=8), Question("l2", radius=1), Effort(seed=3)
     )
     assert one.stated() == {"norm": "l2", "eps": 1, "seed": 3, "dtype": "float64", "crop": 8}
+
+
+@pytest.mark.parametrize(
+    ("options", "fit"),
+    [
+        ({"size": "24x40"}, Fit(None, 24, 40)),
+        ({"size": (24, 40), "crop": "none", "interpolation": "bicubic"}, Fit(None, 24, 40, None, "none", "bicubic")),
+        ({"size": 96, "resize": 100}, Fit(None, 96, 96, 100)),
+        ({"crop": 20}, Fit(None, 20, 20, None, 20)),
+    ],
+)
+def test_sizes_crops_and_interpolations_as_they_are_written(options, fit):
+    data = Asked.of("n", "d", None, None, options).data
+    assert fit_for(None, data) == fit
+    assert fit_for((3, 8, 8), DataSpec("d")) == Fit(3, 8, 8)
+    assert DataSpec("d", crop="20").crop == 20  # as the command line gives it
+    assert fit_for((3, 8, 8), DataSpec("d", crop="none")) == Fit(3, 8, 8, crop="none")
+
+
+@pytest.mark.parametrize("size", ["2x", "0x4", "-3", "axb", "1x2x3", (1, 2, 3), 0, 2.5, "999999"])
+def test_what_is_no_size_is_refused(size):
+    with pytest.raises(InputError, match="expected HEIGHTxWIDTH such as 224x320"):
+        DataSpec("d", size=size)
+
+
+def test_nothing_is_stretched_to_no_size():
+    with pytest.raises(InputError, match=r"does not say its size; give it, such as --size 224x224"):
+        fit_for(None, DataSpec("d", crop="none"))

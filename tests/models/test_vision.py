@@ -171,7 +171,7 @@ def test_a_package_for_another_torch_is_told_apart_from_a_missing_one(monkeypatc
     (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
     monkeypatch.delitem(sys.modules, "timm", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match=r"installed but cannot be imported .*nms"):
+    with pytest.raises(ModelError, match=r"installed but cannot be imported .*nms.*install both in one command"):
         open_network("timm:resnet18")
 
 
@@ -198,3 +198,11 @@ def test_timm_that_prepares_images_in_another_way_is_refused(timm):
     timm.preset = Preset(std=[0.5, 0.25, 1.9], size=(5, 7))
     with pytest.raises(ModelError, match=r"timm:net\.tag gives .* in channel 2 .* grey levels apart"):
         open_network("timm:net.tag")
+
+
+def test_a_name_that_a_collection_has_not_is_met_with_near_ones(timm, torchvision):
+    timm.list_models = lambda: ["nonesuch18", "resnet18"]
+    torchvision.models.list_models = lambda: ["nonesuch50", "resnet18"]
+    for spec, near in (("timm:nonesuch", "timm:nonesuch18"), ("torchvision:nonesuch", "torchvision:nonesuch50")):
+        with pytest.raises(ModelError, match=f"; did you mean '{near}'"):
+            open_network(spec)

@@ -23,7 +23,7 @@ LEFT_OUT = ("weights", "dtype", "binary", "probabilities", "labels", "defence_da
 
 def train(
     model: Annotated[ModelSpec, Fields(without=LEFT_OUT, differ={"model": NETWORK, "defence": DEFENCE})],
-    data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
+    data: Annotated[DataSpec, Fields(without=("size", "resize", "crop", "interpolation", "skip_bad", "class_order"))],
     question: Annotated[Question, Fields(without=("target", "quantization", "confidence"))],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")],

@@ -127,9 +127,7 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None,
     classifier = Segmenter.of(classifier) if pixels else classifier
     channel = None if model.channel is None else channel_of(model.channel)
     shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
-    channels, height, width = shape or (None, data.crop, data.crop)
-    fit = Fit(channels, height, width, resize=data.resize, crop=data.crop or "center")
-    source = open_images_for(classifier, data, fit)
+    source = open_images_for(classifier, data, fit_for(shape, data))
     compare_with_origin(network, source)
     read: dict[str, Any] = {"scale": statistics_of(model.mean, model.std), "output": model.output}
     if defence is None:
@@ -137,6 +135,28 @@ def open_subject(model: ModelSpec, data: DataSpec, *, device: str | None = None,
     ready = made_ready(defence, classifier, source, model.defence_data)
     defended = Defended.of(ready, classifier, None, naive=model.naive)
     return OpenedSubject(network, _behind(channel, defended.classifier), source, defended, channel, **read)
+
+
+def fit_for(shape: tuple[int, int, int] | None, data: DataSpec) -> Fit:
+    """Return how images are brought to a network, by what it says of itself and what the user says.
+
+    Args:
+        shape: channels, height and width that it takes, as far as it says.
+        data: with size, resize, crop and interpolation.
+
+    Raises:
+        InputError: options that contradict each other.
+    """
+    side = data.crop if isinstance(data.crop, int) else None
+    channels, *sides = shape or (None, side, side)
+    height, width = data.sides or sides
+    if data.crop == "none" and height is None:
+        raise InputError(
+            "crop is none, which stretches images to the network's size, and the network does not say its size; give "
+            "it, such as --size 224x224"
+        )
+    interpolation = data.interpolation or "bilinear"
+    return Fit(channels, height, width, resize=data.resize, crop=data.crop or "center", interpolation=interpolation)
 
 
 def _behind(channel: Channel | None, classifier: Classifier) -> Classifier:

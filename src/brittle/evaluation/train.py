@@ -31,7 +31,19 @@ from brittle.training.objective import Objective
 from brittle.training.recipe import RECIPES, PlainTraining
 
 NOTHING = (
-    *("weights", "dtype", "binary", "probabilities", "labels", "class_order", "resize", "crop", "skip_bad"),
+    *(
+        "weights",
+        "dtype",
+        "binary",
+        "probabilities",
+        "labels",
+        "class_order",
+        "size",
+        "resize",
+        "crop",
+        "interpolation",
+        "skip_bad",
+    ),
     *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive", "channel"),
 )
 """What means nothing to a training."""

@@ -1,20 +1,20 @@
 """Image classifiers of the Hugging Face hub, with their processor's arithmetic moved inside."""
 
-import importlib
 from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError, quoted
+from brittle.errors import ModelError, quoted
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.preprocessing import before
 from brittle.models.processor import inside, load_processor
 from brittle.models.weights import classes_in, load_weights
+from brittle.plugins.optional import advice, optional
 
 LOADING = (
     "it must be an image classifier with weights in safetensors, on the hub or in a folder, whose weights are those of "
-    "its config; a torchvision that is made for another torch must be replaced or uninstalled"
+    "its config"
 )
 """What helps where transformers cannot build a network."""
 CHANNELS = (1, 2, 3, 4)
@@ -37,11 +37,8 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
         ModelError: no such network, none with safetensors, none with a processor of images, or one whose processor
             computes what brittle does not know.
     """
-    try:
-        transformers: Any = importlib.import_module("transformers")
-    except ImportError as error:
-        raise MissingExtra("transformers", "hub", "a network of the Hugging Face hub") from error
-    with telling(f"hf:{name} cannot be loaded", LOADING), seeded():
+    transformers = optional("transformers", "hub", "a network of the Hugging Face hub")
+    with telling(f"hf:{name} cannot be loaded", lambda error: advice(error, LOADING)), seeded():
         if weights:
             config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
             build = transformers.AutoModelForImageClassification.from_config

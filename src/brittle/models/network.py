@@ -113,12 +113,12 @@ def parameters_of(module: nn.Module) -> int:
 
 
 @contextmanager
-def telling(what: str, mend: str) -> Generator[None, None, None]:
+def telling(what: str, mend: str | Callable[[BaseException], str]) -> Generator[None, None, None]:
     """Within it, whatever foreign code or a foreign file raises becomes one ModelError; our own errors pass.
 
     Args:
         what: is done, as the beginning of a sentence, such as "hf:NAME cannot be loaded".
-        mend: what can be done about it.
+        mend: what can be done about it, or what says that of an error.
 
     Raises:
         ModelError: with what was raised.
@@ -134,7 +134,7 @@ def telling(what: str, mend: str) -> Generator[None, None, None]:
     except BrittleError:
         raise
     except (Exception, SystemExit) as error:  # a program that ends itself would end brittle, and say that all is well
-        raise ModelError(f"{what} ({raised(error)}); {mend}") from error
+        raise ModelError(f"{what} ({raised(error)}); {mend if isinstance(mend, str) else mend(error)}") from error
 
 
 def check_input(shape: tuple[int, int, int], name: str) -> None:

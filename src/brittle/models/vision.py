@@ -1,6 +1,5 @@
 """Networks by name from torchvision and timm, with their normalisation moved inside."""
 
-import importlib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from brittle.errors import MissingExtra, ModelError, quoted
+from brittle.errors import ModelError, quoted
 from brittle.models.agreement import Arithmetic, Pictures, check_colours
 from brittle.models.network import Network, digest_of, parameters_of, seeded
 from brittle.models.preprocessing import before, only_weights
 from brittle.models.weights import classes_in, load_weights
+from brittle.plugins.near import did_you_mean
+from brittle.plugins.optional import optional
 
 
 def load_torchvision(name: str, weights: Path | None = None) -> Network:
@@ -30,14 +31,16 @@ def load_torchvision(name: str, weights: Path | None = None) -> Network:
         ModelError: torchvision does not fit torch, knows no such network, it is no classifier of images, or torchvision
             prepares images in another way than its mean and standard deviation say.
     """
-    models = _import("torchvision.models", "a network of torchvision")
+    models = optional("torchvision.models", "vision", "a network of torchvision")
     base, _, chosen = name.partition("@")
     try:
         published = models.get_model_weights(base)
         entry = published[chosen] if chosen else published.DEFAULT
     except (KeyError, ValueError, AttributeError) as error:
+        known: list[str] = getattr(models, "list_models", list[str])()
         raise ModelError(
-            f"torchvision has no weights {name!r} ({quoted(error)}); see torchvision.models.list_models()"
+            f"torchvision has no weights {name!r} ({quoted(error)}){did_you_mean(base, known, 'torchvision:')}; see "
+            "torchvision.models.list_models()"
         ) from error
     preset = entry.transforms()
     if not hasattr(preset, "crop_size") or "categories" not in entry.meta:
@@ -70,9 +73,11 @@ def load_timm(name: str, weights: Path | None = None) -> Network:
         ModelError: timm or the torchvision it needs does not fit torch, it knows no such network, or prepares images in
             another way than its mean and standard deviation say.
     """
-    timm = _import("timm", "a network of timm")
+    timm = optional("timm", "vision", "a network of timm")
     if not timm.is_model(name):
-        raise ModelError(f"timm has no network {name!r}; see timm.list_models(pretrained=True)")
+        known: list[str] = getattr(timm, "list_models", list[str])()
+        hint = did_you_mean(name, known, "timm:")
+        raise ModelError(f"timm has no network {name!r}{hint}; see timm.list_models(pretrained=True)")
     module = _built(
         f"timm:{name}",
         lambda **own: timm.create_model(name, pretrained=weights is None, **own),
@@ -130,17 +135,3 @@ def _built(
     if weights:
         load_weights(module, weights)
     return module
-
-
-def _import(package: str, purpose: str) -> Any:
-    """An optional package; one that is there but built for another torch is told apart from one that is missing."""
-    root = package.partition(".")[0]
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or root, "vision", purpose) from error
-    except Exception as error:
-        raise ModelError(
-            f"{purpose} needs {root}, which is installed but cannot be imported ({type(error).__name__}: "
-            f"{quoted(error)}); install the torchvision that belongs to your torch"
-        ) from error

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from brittle.errors import ModelError, OverLimit, RunError, quoted
 from brittle.models.pickled import conversion
+from brittle.plugins.near import files_like, or_said
 from brittle.reading import open_tensors
 from brittle.runs.kinds import WEIGHTS_FILE, kind_in
 
@@ -69,7 +70,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
         with open_tensors(path) as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
     except FileNotFoundError as error:
-        raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
+        near = or_said([str(one) for one in files_like(path)])
+        raise ModelError(f"there is no file {str(path)!r} to take the weights from{near}") from error
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{str(path)!r} is not a whole safetensors file ({quoted(error)}); save or copy it again"

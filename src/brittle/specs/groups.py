@@ -1,11 +1,13 @@
 """The network and the images. Nothing here needs torch, so that a command line that runs nothing waits for nothing."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from brittle.arguments import Count, Within, check_fields
+from brittle.arguments import Count, Within, check_fields, seen
+from brittle.errors import InputError
 from brittle.specs.option import Option
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     ChannelLike: TypeAlias = "str | Channel"
 else:
     ModelLike = DataLike = DefenceLike = ChannelLike = Any
+
+SIZE = re.compile(r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?")
+"""How a height and a width are written."""
 
 
 @dataclass(frozen=True)
@@ -164,8 +169,11 @@ class DataSpec:
         spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
             `DataLoader` of torch. None where a universal perturbation needs no images.
         max_images: use only the first N images.
+        size: height and width that the network is given, such as (224, 320), "224x320", or 224 for both; by default
+            what the network says of itself, or the crop.
         resize: length of the images' short side before the crop.
-        crop: side of the centre crop.
+        crop: side of the centre crop; "none" stretches the whole image to the size.
+        interpolation: "bilinear" (the default), "bicubic", "lanczos" or "nearest".
         skip_bad: leave out images that cannot be read, and list them.
         class_order: "auto" matches classes by the names that network and images both know; "numeric" and "text" say how
             class folders are sorted ("text" as torchvision's ImageFolder), and take labels as they are.
@@ -185,8 +193,32 @@ class DataSpec:
         ),
     ]
     max_images: Annotated[Count | None, Option("Use only the first N images.")] = None
+    size: Annotated[
+        str | int | tuple[int, int] | None,
+        Option(
+            "Height and width that the network is given, such as 224x320, or one number for both; by default what it "
+            "says of itself.",
+            metavar="HEIGHTxWIDTH",
+            kind=str | None,
+        ),
+    ] = None
     resize: Annotated[Count | None, Option("Length that the images' short side gets before the crop.")] = None
-    crop: Annotated[Count | None, Option("Side of the centre crop.")] = None
+    crop: Annotated[
+        Count | Literal["none"] | None,
+        Option(
+            "Side of the centre crop; none stretches the whole image to the network's size.",
+            metavar="NUMBER|none",
+            kind=str | None,
+        ),
+    ] = None
+    interpolation: Annotated[
+        Literal["bilinear", "bicubic", "lanczos", "nearest"] | None,
+        Option(
+            "How images are resized: bilinear (the default), bicubic, lanczos or nearest.",
+            metavar="NAME",
+            kind=str | None,
+        ),
+    ] = None
     skip_bad: Annotated[bool, Option("Leave out images that cannot be read, and list them.")] = False
     class_order: Annotated[
         str,
@@ -197,4 +229,37 @@ class DataSpec:
     ] = "auto"
 
     def __post_init__(self):
+        if isinstance(self.crop, str) and self.crop.isdecimal():
+            object.__setattr__(self, "crop", int(self.crop))
+        object.__setattr__(self, "size", _size(self.size))
         check_fields(self)
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of what the network is given, where the user says it.
+
+        Example:
+            >>> DataSpec("digits", size="224x320").sides, DataSpec("digits", size=96).size
+            ((224, 320), '96x96')
+        """
+        if self.size is None:
+            return None
+        height, width = map(int, str(self.size).split("x"))
+        return height, width
+
+
+def _size(given: object) -> str | None:
+    """A size as it is written on the command line, which can be kept beside what was made.
+
+    Raises:
+        InputError: it is none.
+    """
+    if given is None:
+        return None
+    plain = "x".join(map(str, given)) if isinstance(given, tuple | list) else str(given)
+    found = SIZE.fullmatch(plain)
+    if found is None:
+        raise InputError(
+            f"size is {seen(given)}; expected HEIGHTxWIDTH such as 224x320, or one number of at least 1 for both"
+        )
+    return f"{found[1]}x{found[2] or found[1]}"
