@@ -34,7 +34,7 @@ def optional(package: str, extra: str, purpose: str, error: type[BrittleError] =
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as missing:
-        raise MissingExtra(missing.name or root, extra, purpose) from missing
+        raise MissingExtra((missing.name or root).partition(".")[0], extra, purpose) from missing
     except Exception as failed:
         raise error(
             f"{purpose} needs {root}, which is installed but cannot be imported ({type(failed).__name__}: "
