@@ -40,6 +40,7 @@ class Normalised(Around):
         ModelError: when it is called: images of another number of channels.
 
     Example:
+        >>> import torch
         >>> Normalised(nn.Flatten(), Arithmetic((0.5,), (0.25,)))(torch.ones(1, 1, 1, 1)).item()
         2.0
     """
