@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from brittle.report.write import write_report
     from brittle.studies.bench.run import run_study
     from brittle.threats import ColourShift, Flow, Frame, Lp, Patch, Pixels, Threat
+    from brittle.training.adversarial import adversarial_batch
     from brittle.universal.activation_ascent import ActivationAscent
     from brittle.universal.ascent import UniversalAscent
     from brittle.universal.fast_feature_fool import FastFeatureFool
@@ -210,6 +211,7 @@ __all__ = [
     "UnsupportedThreat",
     "Untargeted",
     "__version__",
+    "adversarial_batch",
     "apply",
     "assert_robust",
     "at_size",

@@ -66,6 +66,7 @@ NAMES = {
     "brittle.models.open": "open_network",
     "brittle.report.write": "write_report",
     "brittle.studies.bench.run": "run_study",
+    "brittle.training.adversarial": "adversarial_batch",
     "brittle.universal.activation_ascent": "ActivationAscent",
     "brittle.universal.ascent": "UniversalAscent",
     "brittle.universal.fast_feature_fool": "FastFeatureFool",

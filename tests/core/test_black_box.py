@@ -7,7 +7,7 @@ from cases import CASES, Case
 from torch import Tensor, nn
 
 from brittle import PGD, Classifier, DeepFool, Lp, ModelError, RandomNoise, run
-from brittle.classifiers.classifier import GRADIENT_FREE
+from brittle.classifiers.callable_module import GRADIENT_FREE
 from brittle.registry import ATTACKS, COMBINATORS
 
 IMAGES = middle(6)

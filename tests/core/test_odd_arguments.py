@@ -207,7 +207,7 @@ class Raising(nn.Module):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (lambda images: (images, images), "returns a tuple; expected a tensor of logits"),
+        (lambda images: (images, images), "returns a tuple of 2; expected a tensor of logits"),
         (lambda images: None, "returns a NoneType"),
         (lambda images: torch.full((len(images), 3), torch.nan), "NaN or infinite for 4 of 4"),
         (lambda images: torch.rand(7, 3), r"shape \(7, 3\) for 4 images"),

@@ -152,8 +152,8 @@ class Fixed(nn.Module):
         (torch.zeros(6, 3, 2), r"returns shape \(6, 3, 2\) for 6 images; expected \(6, classes\)"),
         (torch.zeros(5, 3), r"returns shape \(5, 3\) for 6 images; expected \(6, classes\)"),
         (torch.zeros(6), r"returns shape \(6,\) for 6 images; expected \(6, classes\)"),
-        ((torch.zeros(6, 3), None), "the network returns a tuple; expected a tensor of logits, or an object with"),
-        ({"out": torch.zeros(6, 3)}, "the network returns a dict; expected a tensor of logits"),
+        ((torch.zeros(6, 3), None), "the network returns a tuple of 2; expected a tensor of logits, or an object with"),
+        ({"out": torch.zeros(6, 3)}, "the network returns a dict with 'out'; expected a tensor of logits"),
         (torch.zeros(6, 1), r"one output per image, so there is no second class .* Classifier\(module, binary=True\)"),
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ def test_a_file_called_like_a_scheme_wins(pets: Path, monkeypatch: pytest.Monkey
 
 
 def test_missing_paths_get_a_suggestion(pets: Path):
-    with pytest.raises(DataError, match=r"pest does not exist; did you mean .*pets\?"):
+    with pytest.raises(DataError, match=r"pest does not exist; did you mean '.*pets'\?"):
         open_source(str(pets.parent / "pest"))
     with pytest.raises(DataError, match=r"does not exist; expected digits, noise, FOLDER.*hf:NAME"):
         open_source("/nowhere/at/all")

@@ -102,7 +102,7 @@ def test_images_of_different_size_name_the_way_out():
         def load(self, index: int) -> np.ndarray:
             return np.zeros((1, 2, 2 + index // 3), dtype=np.float32)
 
-    with pytest.raises(InputError, match=r"'n0' is 2 x 2 pixels.*'n3' is 2 x 3 pixels.*--crop 224"):
+    with pytest.raises(InputError, match=r"'n0' is 2 x 2 pixels.*'n3' is 2 x 3 pixels.*--size 224"):
         list(Growing().blocks(2))
     assert sum(len(block) for block in Growing(fit=Fit(1, 4, 4)).blocks(2)) == 11
 

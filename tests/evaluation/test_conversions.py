@@ -104,7 +104,7 @@ def test_images_of_other_sizes_are_refused_at_the_start(tmp_path: Path):
     images = [*photographs(69, (4, 4)), *photographs(1, (5, 4))]
     given = network(3, None)
     data = rows(tmp_path / "rows.parquet", images)
-    with pytest.raises(InputError, match=r"image 0 'row 0' is 4 x 4 .* image 69 'row 69' is 4 x 5 .*--crop 224"):
+    with pytest.raises(InputError, match=r"image 0 'row 0' is 4 x 4 .* image 69 'row 69' is 4 x 5 .*--size 224"):
         audit(given, data, tmp_path / "run", attacks=["fgsm"])
     assert isinstance(given.module, Bright)
     assert given.module.asked == 0

@@ -22,11 +22,16 @@ VALUES = {
     "binary": True,
     "probabilities": True,
     "labels": 10,
+    "output": "logits",
+    "mean": "mnist",
+    "std": "mnist",
     "defence": "bit-depth",
     "defence_data": "digits:train",
     "naive": True,
     "channel": "blur",
     "max_images": 5,
+    "size": "28x32",
+    "interpolation": "nearest",
     "resize": 32,
     "crop": 28,
     "skip_bad": True,
@@ -53,7 +58,7 @@ COMMANDS = {
     "train": (
         train,
         {"weights", "dtype", "binary", "probabilities", "labels", "defence_data", "naive", "channel"}
-        | {"class_order", "resize", "crop", "skip_bad"}
+        | {"class_order", "size", "resize", "crop", "interpolation", "skip_bad"}
         | {"target", "quantization", "confidence", "budget", "eot_samples", "batch"},
     ),
 }

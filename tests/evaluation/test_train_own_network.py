@@ -49,6 +49,15 @@ def make():
     return Residual()
 
 
+class Several(Residual):
+    def forward(self, images):
+        return {"scores": super().forward(images), "images": images}
+
+
+def several():
+    return Several()
+
+
 def function():
     return lambda images: images.flatten(1)[:, :3]
 """
@@ -98,6 +107,24 @@ def test_a_network_of_a_file_is_trained_killed_and_goes_on_to_the_same_bits(file
     told = json.loads((tmp_path / "whole" / "training.json").read_text())
     assert told["architecture"] == f"{file}:make"
     assert told["data"]["held_out"] == 6
+
+
+def test_mean_and_output_are_around_a_training_and_not_in_its_weights(file, images, tmp_path):
+    """One of (x - 1/2) / (1/2) is the network's own 2 x - 1 done twice."""
+    (tmp_path / "twice.py").write_text(RESIDUAL.replace("2 * images - 1", "2 * (2 * images - 1) - 1"))
+    short = {**HARD, "epochs": 1, "held_out": 0}
+    brittle.train(f"{tmp_path / 'twice.py'}:make", images, tmp_path / "bare", **short)
+    made = brittle.train(f"{file}:several", images, tmp_path / "around", **short, mean="half", output="scores")
+    found, expected = weights(tmp_path / "around"), weights(tmp_path / "bare")
+    assert found.keys() == expected.keys()
+    assert all(torch.allclose(tensor, expected[name], atol=1e-4) for name, tensor in found.items())
+    assert "--mean half --output scores" in json.loads(made.course.read_text())["command"]
+    again = brittle.train(f"{file}:several", images, tmp_path / "on", **short, output="scores", start=made.path)
+    assert again.history.epochs
+    with pytest.raises(ModelError, match="say which of them is meant"):
+        brittle.train(f"{file}:several", images, tmp_path / "none", **short)
+    with pytest.raises(InputError, match="normalises images itself and has one output"):
+        brittle.train("lenet-mnist", images, tmp_path / "none", **short, mean="half")
 
 
 def test_the_first_weights_are_drawn_from_the_seed(file, images, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
 import brittle
 from brittle import PGD, Classifier, DataError, InputError, Lp
@@ -17,6 +17,7 @@ from brittle.data import from_memory, open_source
 from brittle.data.fit import Fit
 from brittle.evaluation.attack import attack
 from brittle.evaluation.plan import plan, spec_of, threat_of
+from brittle.evaluation.subject import fit_for
 from brittle.evaluation.universal import universal
 from brittle.metrics.rows import floats
 from brittle.models import open_network
@@ -76,8 +77,24 @@ def test_a_data_loader_and_a_data_set(as_text):
     assert torch.equal(torch.get_rng_state(), state)
     few = brittle.audit(MODULE, DataSpec(images, max_images=3), question=SMALL, attacks=["fgsm"])
     assert sizes(few, "fgsm") == as_text[:3]
-    with pytest.raises(DataError, match="shuffles"):
-        brittle.audit(MODULE, DataLoader(images, shuffle=True))
+    shuffled = brittle.audit(MODULE, DataLoader(images, batch_size=4, shuffle=True), question=SMALL, attacks=["fgsm"])
+    assert sizes(shuffled, "fgsm") == as_text
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        WeightedRandomSampler([1.0] * 6, 6),
+        SubsetRandomSampler([0, 1]),
+        RandomSampler(range(6), replacement=True),
+        RandomSampler(range(6), num_samples=3),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_a_loader_that_draws_other_images_each_time_is_refused(sampler):
+    loader = DataLoader(TensorDataset(IMAGES, LABELS), sampler=sampler)
+    with pytest.raises(DataError, match=r"draws some of its images with an? \w+Sampler"):
+        brittle.audit(MODULE, loader)
 
 
 def test_an_attack_of_ones_own():
@@ -179,3 +196,31 @@ def test_values_and_keywords_are_the_same_question():
         ModelSpec("n", dtype="float64"), DataSpec("d", crop=8), Question("l2", radius=1), Effort(seed=3)
     )
     assert one.stated() == {"norm": "l2", "eps": 1, "seed": 3, "dtype": "float64", "crop": 8}
+
+
+@pytest.mark.parametrize(
+    ("options", "fit"),
+    [
+        ({"size": "24x40"}, Fit(None, 24, 40)),
+        ({"size": (24, 40), "crop": "none", "interpolation": "bicubic"}, Fit(None, 24, 40, None, "none", "bicubic")),
+        ({"size": 96, "resize": 100}, Fit(None, 96, 96, 100)),
+        ({"crop": 20}, Fit(None, 20, 20, None, 20)),
+    ],
+)
+def test_sizes_crops_and_interpolations_as_they_are_written(options, fit):
+    data = Asked.of("n", "d", None, None, options).data
+    assert fit_for(None, data) == fit
+    assert fit_for((3, 8, 8), DataSpec("d")) == Fit(3, 8, 8)
+    assert DataSpec("d", crop="20").crop == 20  # as the command line gives it
+    assert fit_for((3, 8, 8), DataSpec("d", crop="none")) == Fit(3, 8, 8, crop="none")
+
+
+@pytest.mark.parametrize("size", ["2x", "0x4", "-3", "axb", "1x2x3", (1, 2, 3), 0, 2.5, "999999"])
+def test_what_is_no_size_is_refused(size):
+    with pytest.raises(InputError, match="expected HEIGHTxWIDTH such as 224x320"):
+        DataSpec("d", size=size)
+
+
+def test_nothing_is_stretched_to_no_size():
+    with pytest.raises(InputError, match=r"does not say its size; give it, such as --size 224x224"):
+        fit_for(None, DataSpec("d", crop="none"))

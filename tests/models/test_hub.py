@@ -105,6 +105,21 @@ def test_placeholders_are_no_class_names(transformers):
     assert open_network("hf:some/net").classes == ()
 
 
+def test_fine_tuned_weights_of_the_hub_say_how_many_classes_there_are(transformers, tmp_path, monkeypatch):
+    def from_config(config, trust_remote_code):
+        module = Recorder({index: f"LABEL_{index}" for index in range(config.num_labels)})
+        module.head = nn.Linear(3, config.num_labels)
+        return module
+
+    monkeypatch.setattr(transformers.AutoModelForImageClassification, "from_config", from_config)
+    transformers.AutoConfig.from_pretrained = lambda name, **options: SimpleNamespace(num_labels=3)
+    mine = from_config(SimpleNamespace(num_labels=7), False)
+    save_file(mine.state_dict(), tmp_path / "w.safetensors")
+    network = open_network("hf:some/net", weights=tmp_path / "w.safetensors")
+    assert torch.equal(network.module.network.head.weight, mine.head.weight)
+    assert network.classes == ()
+
+
 def test_weights_of_a_file(transformers, tmp_path):
     save_file({"scale": torch.full((3,), 2.0)}, tmp_path / "w.safetensors")
     network = open_network("hf:some/net", weights=tmp_path / "w.safetensors")
@@ -270,16 +285,19 @@ def test_a_processor_that_makes_no_images_is_refused(transformers, made, message
 
 def test_a_processor_that_cannot_be_had_is_told(transformers):
     transformers.processor = None
-    with pytest.raises(ModelError, match=r"processor of hf:some/net cannot be had \(RuntimeError: operator"):
+    with pytest.raises(
+        ModelError, match=r"processor of hf:some/net cannot be had \(RuntimeError: oper.*install both in one"
+    ):
         open_network("hf:some/net")
 
 
 def test_a_package_of_transformers_that_does_not_fit_is_told(transformers):
     def broken(name, **options):
-        raise ModuleNotFoundError("Could not import module 'ViTForImageClassification'")
+        cause = RuntimeError("operator torchvision::nms does not exist")
+        raise ModuleNotFoundError("Could not import module 'ViTForImageClassification'") from cause
 
     transformers.AutoModelForImageClassification.from_pretrained = broken
-    with pytest.raises(ModelError, match="a torchvision that is made for another torch must be replaced"):
+    with pytest.raises(ModelError, match=r"not the one that belongs to torch .*: install both in one command"):
         open_network("hf:some/net")
 
 

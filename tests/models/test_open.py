@@ -1,4 +1,5 @@
 import inspect
+import re
 
 import pytest
 import torch
@@ -17,6 +18,10 @@ from brittle.models import open_network
         ("net.pth", "is a pickle"),
         ("folder/net.bin", "is a pickle"),
         ("nowhere.pt2", "there is no file"),
+        ("resnet18", "did you mean 'timm:resnet18' or 'torchvision:resnet18'"),
+        ("vit_b_16", "did you mean 'timm:vit_b_16' or 'torchvision:vit_b_16'"),
+        ("microsoft/resnet-50", r"did you mean 'hf:microsoft/resnet-50'\?"),
+        ("anything", r"there is no network 'anything'\. Known"),
         ("", "there is no network ''"),
     ],
 )
@@ -44,3 +49,28 @@ def test_a_network_is_brought_to_another_number_format():
     assert {weight.dtype for weight in plain.module.parameters()} == {torch.float32}
     with pytest.raises(ModelError, match="the number format is 'int8'; expected float16"):
         open_network("digits-lenet", dtype="int8")
+
+
+@pytest.mark.parametrize(
+    ("spec", "there", "message"),
+    [
+        ("mine", ["mine.pt2"], "did you mean '{}mine.pt2'"),
+        ("mine.pt2", ["mine.onnx"], "did you mean '{}mine.onnx'"),
+        ("mine", ["mine.safetensors"], "did you mean 'FILE.py:FACTORY --weights {}mine.safetensors'"),
+        ("mine", ["mine.py"], "did you mean '{}mine.py:FACTORY'"),
+        ("mime.pt2", ["mine.pt2"], "did you mean '{}mine.pt2'"),
+        ("mime.py:make", ["mine.py"], "did you mean '{}mine.py'"),
+        ("mine.onnx", ["notes.txt", "mine.txt"], "there is no file '{}mine.onnx'$"),
+    ],
+)
+def test_a_file_that_is_not_there_is_met_with_those_that_are(tmp_path, spec, there, message):
+    for name in there:
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=message.format(re.escape(f"{tmp_path}/")).replace("?", r"\?")):
+        open_network(f"{tmp_path}/{spec}")
+
+
+def test_weights_that_are_not_there_are_met_with_those_that_are(tmp_path):
+    (tmp_path / "w.safetensors").touch()
+    with pytest.raises(ModelError, match=r"did you mean '.*w\.safetensors'"):
+        open_network("digits-lenet", weights=tmp_path / "w.safetensor")

@@ -19,13 +19,15 @@ MEAN, STD = [0.5, 0.25, 0.0], [0.5, 0.25, 2.0]
 class Recorder(nn.Module):
     """Classifies by the channels' means; remembers what it was given."""
 
-    def __init__(self):
+    def __init__(self, num_classes=3):
         super().__init__()
+        self.num_classes = num_classes
         self.scale = nn.Parameter(torch.ones(3))
+        self.head = nn.Linear(3, num_classes)
 
     def forward(self, images):
         self.seen = images
-        return images.mean((2, 3)) * self.scale
+        return self.head(images.mean((2, 3)) * self.scale)
 
 
 class Preset:
@@ -44,9 +46,9 @@ class Preset:
 def torchvision(monkeypatch):
     built = []
 
-    def get_model(name, weights):
+    def get_model(name, weights, **own):
         built.append((name, weights, os.environ.get(ONLY_WEIGHTS)))
-        return Recorder()
+        return Recorder(**own)
 
     def get_model_weights(name):
         if name == "nonesuch":
@@ -73,7 +75,7 @@ def test_torchvisions_normalisation_moves_inside(torchvision):
     network.module(images)
     expected = (images - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     torch.testing.assert_close(network.module.network.seen, expected)
-    assert (network.input_shape, network.classes, network.parameters) == ((3, 6, 6), ("cat", "dog", "<i>emu</i>"), 3)
+    assert (network.input_shape, network.classes, network.parameters) == ((3, 6, 6), ("cat", "dog", "<i>emu</i>"), 15)
     assert network.spec == "torchvision:net"
     assert torchvision.built[0][2] == "1", "downloads must not be unpickled freely"
     assert ONLY_WEIGHTS not in os.environ
@@ -84,7 +86,7 @@ def test_torchvisions_named_weights(torchvision):
 
 
 def test_torchvision_with_weights_of_a_file(torchvision, tmp_path):
-    save_file({"scale": torch.full((3,), 2.0)}, tmp_path / "w.safetensors")
+    save_file({**Recorder().state_dict(), "scale": torch.full((3,), 2.0)}, tmp_path / "w.safetensors")
     network = open_network("torchvision:net", weights=tmp_path / "w.safetensors")
     assert network.module.network.scale.tolist() == [2, 2, 2]
     assert torchvision.built[0][1] is None
@@ -112,8 +114,8 @@ def test_a_download_that_fails_or_is_no_plain_weights(torchvision, monkeypatch, 
 def timm(monkeypatch):
     package = ModuleType("timm")
 
-    def create_model(name, pretrained):
-        module = Recorder()
+    def create_model(name, pretrained, **own):
+        module = Recorder(**own)
         module.pretrained_cfg = {"mean": MEAN, "std": STD, "input_size": (3, 5, 7)}
         module.pretrained = pretrained
         return module
@@ -137,10 +139,24 @@ def test_timms_normalisation_moves_inside(tmp_path):
     torch.testing.assert_close(network.module.network.seen, expected)
     assert network.input_shape == (3, 5, 7)
     assert network.module.network.pretrained
-    save_file({"scale": torch.zeros(3)}, tmp_path / "w.safetensors")
+    save_file(Recorder().state_dict(), tmp_path / "w.safetensors")
     assert not open_network("timm:net", weights=tmp_path / "w.safetensors").module.network.pretrained
     with pytest.raises(ModelError, match="no network 'nonesuch'"):
         open_network("timm:nonesuch")
+
+
+@pytest.mark.usefixtures("timm", "torchvision")
+@pytest.mark.parametrize("spec", ["timm:net", "torchvision:net"])
+def test_fine_tuned_weights_say_how_many_classes_there_are(spec, tmp_path):
+    mine = Recorder(num_classes=7)
+    save_file(mine.state_dict(), tmp_path / "w.safetensors")
+    network = open_network(spec, weights=tmp_path / "w.safetensors")
+    assert torch.equal(network.module.network.head.weight, mine.head.weight)
+    assert network.module(torch.rand(2, *network.input_shape)).shape == (2, 7)
+    assert network.classes == ()
+    save_file({**mine.state_dict(), "scale": torch.ones(4)}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=r"head\.bias is \(7,\), not \(3,\).*scale is \(4,\), not \(3,\)"):
+        open_network(spec, weights=tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize(("spec", "package"), [("torchvision:resnet18", "torchvision"), ("timm:resnet18", "timm")])
@@ -155,7 +171,7 @@ def test_a_package_for_another_torch_is_told_apart_from_a_missing_one(monkeypatc
     (tmp_path / "timm.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')\n")
     monkeypatch.delitem(sys.modules, "timm", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match=r"installed but cannot be imported .*nms"):
+    with pytest.raises(ModelError, match=r"installed but cannot be imported .*nms.*install both in one command"):
         open_network("timm:resnet18")
 
 
@@ -182,3 +198,11 @@ def test_timm_that_prepares_images_in_another_way_is_refused(timm):
     timm.preset = Preset(std=[0.5, 0.25, 1.9], size=(5, 7))
     with pytest.raises(ModelError, match=r"timm:net\.tag gives .* in channel 2 .* grey levels apart"):
         open_network("timm:net.tag")
+
+
+def test_a_name_that_a_collection_has_not_is_met_with_near_ones(timm, torchvision):
+    timm.list_models = lambda: ["nonesuch18", "resnet18"]
+    torchvision.models.list_models = lambda: ["nonesuch50", "resnet18"]
+    for spec, near in (("timm:nonesuch", "timm:nonesuch18"), ("torchvision:nonesuch", "torchvision:nonesuch50")):
+        with pytest.raises(ModelError, match=f"; did you mean '{near}'"):
+            open_network(spec)

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from brittle.errors import ModelError
-from brittle.models.weights import PICKLES, load_weights, refuse_pickle
+from brittle.models.weights import PICKLES, classes_in, load_weights, refuse_pickle
 
 
 def test_weights_arrive_by_name(tmp_path):
@@ -50,7 +50,36 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("ending", PICKLES)
 def test_pickles_are_refused_with_the_way_out(tmp_path, ending):
-    with pytest.raises(ModelError, match=r"(?s)save_file.*FILE\.py:FACTORY.*torch\.export\.save"):
+    with pytest.raises(ModelError, match=r"(?s)save_file.*FILE\.py:FACTORY --weights"):
         refuse_pickle(tmp_path / f"net{ending}")
     with pytest.raises(ModelError, match="is a pickle"):
         load_weights(nn.Identity(), tmp_path / f"net{ending.upper()}")
+
+
+@pytest.mark.parametrize(
+    ("layers", "classes"),
+    [
+        ((nn.Linear(3, 4), nn.Linear(4, 7)), 7),
+        ((nn.Linear(3, 4), nn.Linear(4, 5)), 5),
+        ((nn.Linear(3, 4), nn.Linear(6, 7)), 5),
+        ((nn.Linear(2, 4), nn.Linear(4, 7)), 5),
+        ((nn.Linear(3, 4), nn.Linear(4, 7, bias=False)), 5),
+        ((nn.Linear(3, 4), nn.Linear(4, 7), nn.Linear(7, 7)), 5),
+    ],
+    ids=["another head", "the same", "a head of other features", "another trunk", "no bias", "one layer more"],
+)
+def test_a_file_says_its_classes_where_the_head_alone_differs(tmp_path, layers, classes):
+    save_file(nn.Sequential(*layers).state_dict(), tmp_path / "w.safetensors")
+    assert classes_in(tmp_path / "w.safetensors", nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5)), 5) == classes
+
+
+def test_two_heads_must_have_as_many_classes(tmp_path):
+    module = nn.ModuleDict({"head": nn.Linear(3, 5), "aux": nn.Linear(3, 5)})
+    for aux, classes in ((7, 7), (6, 5)):
+        given = nn.ModuleDict({"head": nn.Linear(3, 7), "aux": nn.Linear(3, aux)})
+        save_file(given.state_dict(), tmp_path / "w.safetensors")
+        assert classes_in(tmp_path / "w.safetensors", module, 5) == classes
+
+
+def test_a_file_that_cannot_be_read_says_nothing_of_classes(tmp_path):
+    assert classes_in(tmp_path / "nowhere.safetensors", nn.Linear(3, 5), 5) == 5

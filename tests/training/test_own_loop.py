@@ -158,6 +158,18 @@ def test_a_batch_is_attacked_within_a_loop_of_ones_own():
     assert not torch.equal(attacked, other)
 
 
+def test_in_a_loop_images_that_are_wrong_already_are_attacked_to_the_end():
+    """Of a linear network the worst change within the radius is known: every image's loss rises to it."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+    images, labels = data(12)
+    middle = 0.3 + 0.4 * images
+    weights = module[1].weight.detach()
+    slope = (weights[1 - labels] - weights[labels]).reshape(images.shape)
+    attacked = adversarial_batch(module, middle, labels, PGD(steps=10), Lp("inf", 0.1))
+    assert not bool((module(middle).argmax(1) == labels).all())
+    torch.testing.assert_close(attacked, middle + 0.1 * slope.sign())
+
+
 def test_any_attack_serves_a_loop_of_ones_own():
     images, labels = data(6)
     moved = adversarial_batch(seeded(build, 5), images, labels, DeepFool(), Lp(2))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from brittle.base.rows import Rows, column
-from brittle.classifiers.classifier import Classifier, no_gradients
+from brittle.classifiers.callable_module import no_gradients
+from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.slopes import slope_of
 from brittle.core.attack import Attack

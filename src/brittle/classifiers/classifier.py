@@ -10,16 +10,15 @@ from torch import Tensor, nn
 
 from brittle.arguments import fitted, seen
 from brittle.base.bounds import Bounds
+from brittle.classifiers.around import name_of, put_around
+from brittle.classifiers.callable_module import CallableModule
+from brittle.classifiers.chosen_output import ChosenOutput, refusal
 from brittle.classifiers.door import Ask, answer
 from brittle.classifiers.probabilities import check_probabilities, refuse_probabilities
 from brittle.errors import BrittleError, ForwardFailed, ModelError
 from brittle.plugins.own_code import raised
 from brittle.types import Images, Logits
-from brittle.words import with_article
 
-_SEARCHES = "boundary, hop-skip-jump, nes, noise, one-pixel, random-direction, rotation-translation"
-GRADIENT_FREE = f"{_SEARCHES}, simba, spsa, square"
-"""Attacks that work with forward passes alone, for the message to who has no more."""
 MOST_CLASSES = 1_000_000
 """Of a network that returns class numbers: each image takes a row of so many logits."""
 _NUMBERS = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
@@ -35,7 +34,8 @@ class Classifier:
     Args:
         module: any `nn.Module`, also that of a `torch.export` program; or any callable from a tensor of images to one
             of outputs, such as a question to a remote service, which gets its images on the CPU. It may return a tensor
-            (n, k) or an object with `.logits`. It gets a copy of the images, in the floating type that it takes.
+            (n, k) or an object with `.logits`; of several outputs, `output` says which. It gets a copy of the images,
+            in the floating type that it takes.
             Images, changes, logits and sizes are float64 where all its floating parameters are (without any, its
             buffers), and float32 in every other case: half precision stays inside the network.
         bounds: lowest and highest value of an image; (0, 1) by default.
@@ -49,6 +49,8 @@ class Classifier:
         rejects: the network may refuse images: it has one output more than there are classes, the last one, and an
             image is refused where no class scores higher. Then success is to be misclassified and not refused, and a
             clean image that is refused (a false alarm) is not right. With `labels`, the number after the last class.
+        output: of a network that returns a dict, a tuple or an object of several outputs, the one that holds the
+            logits: the name of a key or an attribute, or a position counted from 0.
         oblivious: attacks know nothing of the refusals: they search by the classes' outputs alone, and only what they
             return is judged with the refusals.
 
@@ -66,6 +68,9 @@ class Classifier:
         >>> silent = Classifier(lambda images: images.flatten(1).argmax(1), labels=4)
         >>> silent.logits(torch.tensor([[[[0.1, 0.9], [0.2, 0.3]]]]))
         tensor([[0., 1., 0., 0.]])
+        >>> twofold = Classifier(lambda images: (images.mean(1), images.flatten(1)), output=1)
+        >>> twofold.logits(torch.zeros(1, 1, 2, 2)).shape
+        torch.Size([1, 4])
     """
 
     module: nn.Module
@@ -76,7 +81,7 @@ class Classifier:
     rejects: bool
     oblivious: bool
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each says one thing of the outputs
         self,
         module: nn.Module | Callable[[Tensor], Tensor],
         bounds: Bounds | tuple[float, float] = (0.0, 1.0),
@@ -86,6 +91,7 @@ class Classifier:
         labels: int | None = None,
         rejects: bool = False,
         oblivious: bool = False,
+        output: str | int | None = None,
     ):
         if isinstance(module, type) or not callable(cast(object, module)):
             raise ModelError(
@@ -100,7 +106,11 @@ class Classifier:
                 f"the network was said to return the numbers of {labels} classes, with binary={binary} and "
                 f"probabilities={probabilities}; expected 2 to {MOST_CLASSES:,} classes, and neither of the others"
             )
-        object.__setattr__(self, "module", module if isinstance(module, nn.Module) else CallableModule(module))
+        output = fitted("output", output, str | int | None)
+        network = module if isinstance(module, nn.Module) else CallableModule(module)
+        if output is not None:
+            network = put_around(network, lambda inner: ChosenOutput(inner, output))
+        object.__setattr__(self, "module", network)
         object.__setattr__(self, "bounds", box)
         object.__setattr__(self, "binary", binary)
         object.__setattr__(self, "probabilities", probabilities)
@@ -212,8 +222,7 @@ class Classifier:
         """
         count = len(images)
         if not isinstance(logits, Tensor):
-            kind = with_article(type(logits).__name__)
-            raise ModelError(f"the network returns {kind}; expected a tensor of logits, or an object with .logits")
+            raise ModelError(refusal(logits))
         if logits.ndim != 2 or len(logits) != count:
             said = f"the network returns shape {tuple(logits.shape)} for {count} images; expected ({count}, classes)"
             raise ModelError(said + {1: _NUMBERS, 4: _PIXELS}.get(logits.ndim, ""))
@@ -246,14 +255,9 @@ def _failures(module: nn.Module, images: Images) -> Generator[None]:
         raise
     except Exception as error:
         raise ForwardFailed(
-            f"the network ({_name(module)}) fails on images of shape {tuple(images.shape)} ({raised(error)}); call it "
-            "on such images yourself to see more"
+            f"the network ({name_of(module)}) fails on images of shape {tuple(images.shape)} ({raised(error)}); call "
+            "it on such images yourself to see more"
         ) from error
-
-
-def _name(module: nn.Module) -> str:
-    named = module.function if isinstance(module, CallableModule) else type(module)
-    return getattr(named, "__name__", type(named).__name__)
 
 
 def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
@@ -272,28 +276,3 @@ def _one_hot(said: Tensor, count: int, classes: int) -> Tensor:
             f"expected 0 to {classes - 1}"
         )
     return nn.functional.one_hot(said.long(), classes)
-
-
-class CallableModule(nn.Module):
-    """Any callable as a module without parameters."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]):
-        super().__init__()
-        self.function = function
-
-    def forward(self, images: Tensor) -> Any:
-        """Ask the callable; where it cannot take images that carry gradients, say so."""
-        try:
-            return self.function(images)
-        except (RuntimeError, TypeError) as error:
-            if images.requires_grad:
-                raise no_gradients(f"it fails on images that ask for them: {str(error).splitlines()[0]}") from error
-            raise
-
-
-def no_gradients(reason: str) -> ModelError:
-    """Return the error for a network without gradients that an attack by gradients was run on."""
-    return ModelError(
-        f"this attack needs gradients and the network gives none ({reason}); use an attack that needs only its "
-        f"outputs: {GRADIENT_FREE}"
-    )

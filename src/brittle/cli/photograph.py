@@ -35,7 +35,11 @@ def photograph(
     ],
     data: Annotated[
         DataSpec,
-        Fields(without=("resize", "crop", "skip_bad"), differ={"data": DATA}, default={"data": None}),
+        Fields(
+            without=("size", "resize", "crop", "interpolation", "skip_bad"),
+            differ={"data": DATA},
+            default={"data": None},
+        ),
     ],
     effort: Annotated[Effort, Fields(without=("budget", "batch"))],
     out: Annotated[

@@ -25,7 +25,7 @@ def substitute(
     data: Annotated[
         DataSpec,
         Fields(
-            without=("resize", "crop", "skip_bad", "class_order"),
+            without=("size", "resize", "crop", "interpolation", "skip_bad", "class_order"),
             differ={"data": SEEDS, "max_images": MOST},
             default={"max_images": 150},
         ),

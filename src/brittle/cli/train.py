@@ -7,18 +7,23 @@ import typer
 
 from brittle.cli.options import Fields, FileLimits, Force, Quiet
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort, Question
+from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
     from brittle.training.held_out import Keep
 
+NETWORK = {
+    "help": "FILE.py:FACTORY, which builds your network, or an architecture of `brittle list models`.",
+    "metavar": "NETWORK",
+}
+DEFENCE = {"help": "Train behind a defence, such as thermometer; open the weights with it too."}
+LEFT_OUT = ("weights", "dtype", "binary", "probabilities", "labels", "defence_data", "naive", "channel")
+"""Of a network's options, those that do nothing to a training."""
+
 
 def train(
-    network: Annotated[
-        str,
-        typer.Argument(help="FILE.py:FACTORY, which builds your network, or an architecture of `brittle list models`."),
-    ],
-    data: Annotated[DataSpec, Fields(without=("resize", "crop", "skip_bad", "class_order"))],
+    model: Annotated[ModelSpec, Fields(without=LEFT_OUT, differ={"model": NETWORK, "defence": DEFENCE})],
+    data: Annotated[DataSpec, Fields(without=("size", "resize", "crop", "interpolation", "skip_bad", "class_order"))],
     question: Annotated[Question, Fields(without=("target", "quantization", "confidence"))],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
@@ -42,10 +47,6 @@ def train(
         str, typer.Option("--set", metavar="FIELD=VALUE,...", help="batch, rate, optimiser, schedule, decay, ...")
     ] = "",
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's own number.")] = None,
-    defence: Annotated[
-        str | None,
-        typer.Option(metavar="SPEC", help="Train behind a defence, such as thermometer; open the weights with it too."),
-    ] = None,
     attack: Annotated[
         str | None, typer.Option(metavar="SPEC", help="Train on what this attack makes of the images: NAME:FIELD=VALUE")
     ] = None,
@@ -120,7 +121,7 @@ def train(
         terminal.tell(note)
     with user_prints_aside(), Passes("epoch", quiet=quiet) as passes:
         made = train_network(
-            network,
+            model,
             data,
             folder,
             test=test,
@@ -128,7 +129,6 @@ def train(
             recipe=recipe,
             settings=settings,
             epochs=epochs,
-            **({} if defence is None else {"defence": defence}),
             attack=attack,
             method=method,
             question=question,

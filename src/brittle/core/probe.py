@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from brittle.base.rows import Rows
-from brittle.classifiers.classifier import no_gradients
+from brittle.classifiers.callable_module import no_gradients
 from brittle.classifiers.slopes import slope_of
 from brittle.core.graph import Graph
 from brittle.core.nonfinite import filled, retreat

@@ -12,8 +12,9 @@ from brittle.data.named_files import content_of
 from brittle.data.parquet import load, look_at
 from brittle.data.source import Item, Source
 from brittle.data.survey import UNLABELLED
-from brittle.errors import BadImage, BrittleError, DataError, MissingExtra, quoted
+from brittle.errors import BadImage, BrittleError, DataError, quoted
 from brittle.files import path_of
+from brittle.plugins.optional import optional
 
 DEFAULT_SPLITS = ("test", "validation", "valid", "val")
 """The first of these that the data set has is used when none is named."""
@@ -93,10 +94,7 @@ OLDEST = 4
 
 def open_set(name: str, split: str | None) -> tuple[Any, str, str | None]:
     """Return the data set with encoded images, its column of images and that of labels; see `Hub` for the errors."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "hub", f"the source hf:{name}") from error
+    datasets = optional("datasets", "hub", f"the source hf:{name}", DataError)
     version = str(getattr(datasets, "__version__", "of an unknown version"))
     major = version.partition(".")[0]
     if not major.isdecimal() or int(major) < OLDEST:

@@ -1,13 +1,13 @@
 """Images in memory: tensors or arrays with their labels, and what torch's data sets and loaders give."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
 
 from brittle.arguments import seen
 from brittle.data.arrays import layout, to_pixels
@@ -15,6 +15,7 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.source import Item, Source
 from brittle.data.survey import UNLABELLED
 from brittle.errors import DataError, LabelError
+from brittle.words import with_article
 
 EXPECTED = "expected text such as 'digits', a source, (images, labels), or a Dataset or DataLoader of torch"
 
@@ -79,30 +80,41 @@ def from_memory(given: object, *, fit: Fit | None, max_images: int | None, skip_
     Args:
         given: (images, labels) as tensors or arrays; a data set whose items are (image, label); a loader whose batches
             are (images, labels). A set or a loader is gone through once, in its own order, up to `max_images`, and held
-            in memory as it gives the images.
+            in memory as it gives the images. Of a loader that shuffles (`shuffle=True`) that is the order of its set.
         fit: how images are brought to the form that the network takes.
         max_images: use only the first N images.
         skip_bad: as of every source.
 
     Raises:
-        DataError: something else, or a loader that shuffles, so that the same call would give other images.
+        DataError: something else, or a loader that draws images at random in another way than by shuffling all of
+            them, so that the same call would give other images.
     """
     if isinstance(given, tuple | list) and len(cast("tuple[object, ...]", given)) == 2:
         images, labels = cast("tuple[object, object]", tuple(given))
         return Memory(images, labels, fit=fit, max_images=max_images, skip_bad=skip_bad)
     if isinstance(given, DataLoader):
-        if isinstance(given.sampler, RandomSampler):
-            raise DataError(
-                "the DataLoader shuffles, so that the same call would not give the same images again; expected one "
-                "with shuffle=False, or its dataset"
-            )
-        name, loader = type(given.dataset).__name__, cast("DataLoader[Any]", given)
+        name, loader = type(given.dataset).__name__, _in_order(cast("DataLoader[Any]", given))
     elif isinstance(given, Dataset):
         name, loader = type(given).__name__, DataLoader(cast("Dataset[Any]", given), batch_size=1)
     else:
         raise DataError(f"the images are {seen(given)}; {EXPECTED}")
     images, labels = _gathered(loader, name, max_images)
     return Memory(images, labels, spec=name, fit=fit, max_images=max_images, skip_bad=skip_bad)
+
+
+def _in_order(loader: "DataLoader[Any]") -> "DataLoader[Any]":
+    """A loader that gives the same batches whenever it is asked: of one that shuffles, the set in its own order."""
+    sampler = loader.sampler
+    if not isinstance(sampler, RandomSampler | SubsetRandomSampler | WeightedRandomSampler):
+        return loader
+    total = len(cast("Sized", loader.dataset))
+    if not isinstance(sampler, RandomSampler) or sampler.replacement or sampler.num_samples != total:
+        raise DataError(
+            f"the DataLoader draws some of its images with {with_article(type(sampler).__name__)}, so that the same "
+            "call would not give the same images again; expected one with shuffle=True or False, or its dataset"
+        )
+    how: dict[str, Any] = {"num_workers": loader.num_workers, "collate_fn": loader.collate_fn}
+    return DataLoader(loader.dataset, batch_size=loader.batch_size or 1, **how)
 
 
 def _gathered(loader: "DataLoader[Any]", name: str, max_images: int | None) -> tuple[Tensor, Tensor]:

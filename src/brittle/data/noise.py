@@ -42,7 +42,7 @@ class Noise(Source):
         if total < 1:
             raise DataError(f"noise:{total} has no image; expected at least 1")
         if self.fit.height is None or self.fit.width is None:
-            raise DataError("noise has no size of its own and the network names none; give one, e.g. --crop 224")
+            raise DataError("noise has no size of its own and the network names none; give one, e.g. --size 224")
         self.total = total
         self._shape_of_one = self.fit.channels or 3, self.fit.height, self.fit.width
 

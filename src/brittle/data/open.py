@@ -2,7 +2,6 @@
 
 import glob
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -21,6 +20,7 @@ from brittle.data.torchvision_source import Torchvision
 from brittle.errors import BrittleError, DataError
 from brittle.files import path_of
 from brittle.plugins import Registry, parts_of_spec
+from brittle.plugins.near import files_like, or_said
 from brittle.plugins.own_code import raised
 from brittle.words import with_article
 
@@ -170,10 +170,8 @@ def beside(source: Parquet, folder: Path) -> Parquet:
 
 def missing(path: Path, spec: str) -> str:
     """Return what to say of a path where nothing lies."""
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, names, n=2)
-    if near:
-        return f"{spec} does not exist; did you mean {' or '.join(str(path.parent / name) for name in near)}?"
+    if near := or_said([str(one) for one in files_like(path)]):
+        return f"{spec} does not exist{near}"
     return f"{spec} does not exist; {expected()}"
 
 

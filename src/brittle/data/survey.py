@@ -94,7 +94,7 @@ def differing(one: tuple[int, ...], place: tuple[int, str], other: tuple[int, ..
     seen = f"image {place[0]} {place[1]!r} is {shown(one)}, image {second[0]} {second[1]!r} is {shown(other)}"
     remedies: list[str] = []
     if one[1:] != other[1:]:
-        remedies.append("the size that all shall have: --crop 224 on the command line, Fit(3, 224, 224) in Python")
+        remedies.append("the size that all shall have: --size 224 on the command line, Fit(3, 224, 224) in Python")
     if one[0] != other[0]:
         remedies.append(
             "the channels that all shall have: Fit(channels=3) in Python, or on the command line a network that says "

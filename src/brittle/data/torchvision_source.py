@@ -15,7 +15,8 @@ from brittle.data.decode import normal_mode
 from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of
 from brittle.data.source import Item, Source
-from brittle.errors import BadImage, DataError, MissingExtra, quoted
+from brittle.errors import BadImage, DataError, quoted
+from brittle.plugins.optional import optional
 
 
 class Torchvision(Source):
@@ -84,14 +85,7 @@ class Torchvision(Source):
 
 def make(name: str, split: str, root: Path) -> Any:
     """Make the data set; raises MissingExtra and DataError."""
-    try:
-        import torchvision.datasets as sets
-    except ImportError as error:
-        raise MissingExtra("torchvision", "vision", f"the source torchvision:{name}") from error
-    except RuntimeError as error:  # its compiled part does not fit this PyTorch
-        raise DataError(
-            f"torchvision is installed, but cannot be imported beside this PyTorch: {quoted(error)}"
-        ) from error
+    sets = optional("torchvision.datasets", "vision", f"the source torchvision:{name}", DataError)
     kind = find(sets, name)
     parameters = signature(kind).parameters
     options: dict[str, Any] = {"root": str(root)} if "root" in parameters else {}

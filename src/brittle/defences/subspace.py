@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from brittle.arguments import Count, check_fields
-from brittle.classifiers.classifier import Classifier, no_gradients
+from brittle.classifiers.callable_module import no_gradients
+from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.defences.transformation import InputTransformation
 from brittle.errors import InputError

@@ -2,15 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from brittle.classifiers.chosen_output import refusal
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import ModelError
 from brittle.types import Images, Logits
-from brittle.words import with_article
 
 
 class DenseNetwork(Classifier, ABC):
@@ -56,9 +56,7 @@ class DenseNetwork(Classifier, ABC):
         """
         outputs: Any = super().logits(images)
         if not isinstance(outputs, Tensor):
-            mend = "; return what decides, such as its ['out']" if isinstance(outputs, dict) else ""
-            kind = with_article(type(cast(object, outputs)).__name__)
-            raise ModelError(f"the network returns {kind}; expected a tensor of {self.expected}{mend}")
+            raise ModelError(refusal(outputs, self.expected))
         return self.shaped(outputs, len(images))
 
     def logits(self, images: Images) -> Logits:

@@ -161,6 +161,8 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     shape = check_model_on_data(classifier, source, blank=budget is not None)
     if eps is not None:
         check_reach(threat.within(eps), shape, classifier.bounds)
+    if budget is None:
+        remarks += subject.remarks_on_normalisation(source)
     if radius is not None:
         remarks += unusual_radius(threat, radius / classifier.bounds.span, shape, asked=eps is not None)
     ask_twice = None if budget is not None else partial(check_model_on_data, classifier, source, blank=True)

@@ -78,7 +78,7 @@ def first_look(classifier: Classifier, source: Source, *, blank: bool) -> tuple[
         reason = raised(error.__cause__ or error)
         raise ModelError(
             f"the network cannot take images of {shape} (channels x height x width): {reason}; "
-            "give the size it was made for with --resize and --crop, or say what it takes in its code: input_shape = "
+            "give the size it was made for with --size, or say what it takes in its code: input_shape = "
             "(channels, height, width) on the module of a factory"
         ) from error
     return logits, tuple(images.shape[1:])

@@ -10,7 +10,8 @@ from torch import Tensor
 from brittle.blackbox.answers import Answers
 from brittle.blackbox.oracle import Oracle
 from brittle.classifiers.asked import said_of
-from brittle.classifiers.classifier import CallableModule, Classifier
+from brittle.classifiers.callable_module import CallableModule
+from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.refusals import of_classes
 from brittle.endpoint.client import Endpoint
 from brittle.endpoint.manner import Manner

@@ -23,7 +23,7 @@ CHANNEL = "photograph"
 """What adversarial images go through by default."""
 NOTHING = (
     *("norm", "eps", "target", "quantization", "confidence", "budget", "batch", "defence_data", "naive"),
-    *("resize", "crop", "skip_bad"),
+    *("size", "resize", "crop", "interpolation", "skip_bad"),
 )
 """Options that do nothing here."""
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from brittle.arguments import Device, fitted
 from brittle.base.bounds import Bounds
+from brittle.classifiers.around import name_of
+from brittle.classifiers.chosen_output import ChosenOutput
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
 from brittle.data import Fit, Source, from_memory, open_source
@@ -20,7 +22,11 @@ from brittle.errors import BrittleError, InputError, quoted
 from brittle.evaluation.channelled import channel_of, spelled_channel
 from brittle.evaluation.compatibility import SEEN
 from brittle.evaluation.defended import Defended, defence_of
+from brittle.evaluation.normalisation import remarks_on_normalisation
 from brittle.models import Network, digest_of, open_network
+from brittle.models.agreement import Arithmetic
+from brittle.models.network import parameters_of, surrounded
+from brittle.models.normalised import normalised, statistics_of
 from brittle.physical import Channel
 from brittle.runs.manifest_info import said_of_images
 from brittle.specs import DataLike, DataSpec, ModelSpec
@@ -42,6 +48,8 @@ class OpenedSubject:
         source: the images.
         defended: the defence around the network, and how it is met; None without one.
         channel: what happens to images before network and defence see them; None for nothing.
+        scale: the mean and standard deviation that the user put before the network.
+        output: which of the network's outputs the user chose.
     """
 
     network: Network
@@ -49,6 +57,8 @@ class OpenedSubject:
     source: Source
     defended: Defended | None = None
     channel: Channel | None = None
+    scale: Arithmetic | None = None
+    output: str | int | None = None
 
     @property
     def device(self) -> str:
@@ -57,9 +67,22 @@ class OpenedSubject:
 
     @property
     def remarks(self) -> list[str]:
-        """What stands between images and network, in sentences: the channel, and the caller's autocast."""
-        channel = [] if self.channel is None else [f"the network sees images through {spelled_channel(self.channel)}"]
-        return [*channel, *remarks_on_autocast()]
+        """What stands between images and network, and how it is read, in sentences; and the caller's autocast."""
+        found = [] if self.channel is None else [f"the network sees images through {spelled_channel(self.channel)}"]
+        if self.scale is not None:
+            mean, std = (", ".join(f"{one:g}" for one in row) for row in (self.scale.mean, self.scale.std))
+            found.append(f"the network gets images less the mean {mean}, over the standard deviation {std}")
+        found += [] if self.output is None else [f"of the network's outputs {self.output!r} is read"]
+        return [*found, *remarks_on_autocast()]
+
+    def remarks_on_normalisation(self, source: Source) -> list[str]:
+        """Say whether the network has more images right with or without a normalisation before it.
+
+        Nothing is looked at where something else stands between the two, or where it is known to normalise itself.
+        """
+        if self.network.normalises or self.defended is not None or self.channel is not None:
+            return []
+        return remarks_on_normalisation(self.classifier, source, self.scale)
 
     def said(self, remarks: Sequence[str] = ()) -> list[str]:
         """Return what is done to the images on their way to the network, and its autocast, in sentences.
@@ -106,15 +129,36 @@ def open_subject(
     classifier = classifier if dense is None else dense.of(classifier)
     channel = None if model.channel is None else channel_of(model.channel)
     shape = network.input_shape if defence is None else defence.image_shape(network.input_shape)
-    channels, height, width = shape or (None, data.crop, data.crop)
-    fit = Fit(channels, height, width, resize=data.resize, crop=data.crop or "center")
-    source = open_images_for(classifier, data, fit)
+    source = open_images_for(classifier, data, fit_for(shape, data))
     compare_with_origin(network, source)
+    read: dict[str, Any] = {"scale": statistics_of(model.mean, model.std), "output": model.output}
     if defence is None:
-        return OpenedSubject(network, _behind(channel, classifier), source, None, channel)
+        return OpenedSubject(network, _behind(channel, classifier), source, None, channel, **read)
     ready = made_ready(defence, classifier, source, model.defence_data)
     defended = Defended.of(ready, classifier, None, naive=model.naive)
-    return OpenedSubject(network, _behind(channel, defended.classifier), source, defended, channel)
+    return OpenedSubject(network, _behind(channel, defended.classifier), source, defended, channel, **read)
+
+
+def fit_for(shape: tuple[int, int, int] | None, data: DataSpec) -> Fit:
+    """Return how images are brought to a network, by what it says of itself and what the user says.
+
+    Args:
+        shape: channels, height and width that it takes, as far as it says.
+        data: with size, resize, crop and interpolation.
+
+    Raises:
+        InputError: options that contradict each other.
+    """
+    side = data.crop if isinstance(data.crop, int) else None
+    channels, *sides = shape or (None, side, side)
+    height, width = data.sides or sides
+    if data.crop == "none" and height is None:
+        raise InputError(
+            "crop is none, which stretches images to the network's size, and the network does not say its size; give "
+            "it, such as --size 224x224"
+        )
+    interpolation = data.interpolation or "bilinear"
+    return Fit(channels, height, width, resize=data.resize, crop=data.crop or "center", interpolation=interpolation)
 
 
 def _behind(channel: Channel | None, classifier: Classifier) -> Classifier:
@@ -164,27 +208,42 @@ def opened(model: ModelSpec, device: str | None = None) -> tuple[Network, Classi
     device = None if device is None else fitted("device", device, Device)
     given: object = model.spec
     reading: dict[str, Any] = {"binary": model.binary, "probabilities": model.probabilities, "labels": model.labels}
+    around = {"output": model.output, "mean": model.mean, "std": model.std}
     if isinstance(given, str | PathLike):
         network = open_network(str(given), weights=model.weights, device=device or "cpu", dtype=model.dtype)
+        network = around_it(network, model)
         return network, Classifier(network.module, **reading | _known(network, reading))
     if isinstance(given, Classifier):
-        if said := [name for name, value in reading.items() if value not in (False, None)]:
+        if said := [name for name, value in (reading | around).items() if value is not None and value is not False]:
             raise InputError(f"{said[0]} is given beside a classifier, which says how it is read; leave it out")
         if given.bounds != Bounds():
             raise InputError(
                 f"the classifier takes images from {given.bounds.lower:g} to {given.bounds.upper:g}; expected 0 to 1, "
                 "in which images are read here: give a module that scales them first"
             )
-        classifier = given
+        network, classifier = network_of(given), given
     else:
-        classifier = Classifier(given.module if isinstance(given, Network) else cast("nn.Module", given), **reading)
+        plain = given if isinstance(given, Network) else network_of(Classifier(cast("nn.Module", given)))
+        network = around_it(plain, model)
+        classifier = Classifier(network.module, **reading)
     if model.weights is not None or model.dtype is not None:
         raise InputError("weights or dtype are given beside a network that is open already; expected its name or file")
     if device is not None and torch.device(device).type != classifier.device.type:
         raise InputError(
             f"the device is {device}, and the network lies on {classifier.device}; move it, or leave it out"
         )
-    return given if isinstance(given, Network) else network_of(classifier), classifier
+    return network, classifier
+
+
+def around_it(network: Network, model: ModelSpec) -> Network:
+    """Return a network with its normalisation before it, and with one of its outputs chosen, as they are asked for.
+
+    Raises:
+        InputError: no such normalisation, or one that the network has inside already.
+    """
+    network = normalised(network, model.mean, model.std)
+    output = model.output
+    return network if output is None else surrounded(network, lambda module: ChosenOutput(module, output))
 
 
 def _known(network: Network, reading: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,10 +255,7 @@ def _known(network: Network, reading: Mapping[str, Any]) -> dict[str, Any]:
 def network_of(classifier: Classifier) -> Network:
     """Return a module that a caller holds as a network: called as its class or function is."""
     module = classifier.module
-    inner = getattr(module, "function", module)
-    name = getattr(inner, "__name__", type(inner).__name__)
-    count = sum(one.numel() for one in module.parameters())
-    return Network(name, module, digest_of(module), parameters=count)
+    return Network(name_of(module), module, digest_of(module), parameters=parameters_of(module))
 
 
 def compare_with_origin(network: Network, source: Source) -> None:

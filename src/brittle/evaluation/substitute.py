@@ -37,7 +37,18 @@ BUDGET = 6400
 USUAL = {(1, 28, 28): "lenet-mnist", (3, 32, 32): "lenet-cifar"}
 """The substitute where none is named, by the shape of the images."""
 NOTHING = (
-    *("resize", "crop", "class_order", "skip_bad", "defence", "defence_data", "naive", "channel"),
+    *(
+        "size",
+        "resize",
+        "crop",
+        "interpolation",
+        "class_order",
+        "skip_bad",
+        "defence",
+        "defence_data",
+        "naive",
+        "channel",
+    ),
     *("target", "quantization", "confidence", "budget", "eot_samples", "batch"),
 )
 """What means nothing to a substitute, or is asked for by another name."""

@@ -23,7 +23,7 @@ from brittle.evaluation.training_run import fit_and_save
 from brittle.evaluation.tuning import attacked_once, pooled
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.place import folder_of
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, Question
+from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import parse_threat
 from brittle.training.epoch import Epoch
 from brittle.training.held_out import WITHIN_RADIUS, Keep
@@ -31,7 +31,19 @@ from brittle.training.objective import Objective
 from brittle.training.recipe import RECIPES, PlainTraining
 
 NOTHING = (
-    *("weights", "dtype", "binary", "probabilities", "labels", "class_order", "resize", "crop", "skip_bad"),
+    *(
+        "weights",
+        "dtype",
+        "binary",
+        "probabilities",
+        "labels",
+        "class_order",
+        "size",
+        "resize",
+        "crop",
+        "interpolation",
+        "skip_bad",
+    ),
     *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive", "channel"),
 )
 """What means nothing to a training."""
@@ -40,7 +52,7 @@ NOTHING = (
 @checked
 @telling_of_own_code()
 def train(  # noqa: PLR0913  # each of these is a question of its own
-    network: ModelLike,
+    network: ModelLike | ModelSpec,
     data: DataLike | DataSpec,
     out: Path | str,
     *,
@@ -77,7 +89,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
 
     Args:
         network: the name of an architecture; FILE.py:FACTORY or whatever else builds a network; or a module, of which a
-            copy is trained.
+            copy is trained; or a `ModelSpec`.
         data: images as `audit` takes them, or a `DataSpec`.
         out: the folder: `weights.safetensors`, `training.json` with every epoch, `manifest.json` with what it was made
             from; and a checkpoint meanwhile.
@@ -110,8 +122,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         force: replace what another training left in the folder.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
-        **options: single fields of these values, as in `audit`; of those of the network only `defence`, behind which it
-            is trained: open its weights with the same one.
+        **options: single fields of these values, as in `audit`; of those of the network only `defence`, `mean`, `std`
+            and `output`, with which it is trained: open its weights with the same ones.
 
     Returns:
         The files, the epochs and what was measured on `test`.
@@ -125,7 +137,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     asked = Asked.of(network, data, question, effort, options, without=NOTHING)
     course = {"fraction": fraction, "warmup": warmup, "clean_epochs": clean_epochs}
     aside = {"held_out": held_out, "keep": keep, "patience": patience}
-    if isinstance(network, str) and network in GENERATIVE:
+    if isinstance(asked.model.spec, str) and asked.model.spec in GENERATIVE:
         beside = {
             "test": test,
             "recipe": recipe,
@@ -153,6 +165,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if isinstance(adversarial, WITHIN_RADIUS):
         check_reach(adversarial.threat, design.input_shape)
     given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "from": start, "recipe": recipe}
+    given |= {"mean": asked.model.mean, "std": asked.model.std, "output": asked.model.output}
     given |= {"set": settings, "defence": said_of(design).get("defence"), "distil": distil, "epochs": epochs}
     given |= {
         "attack": None if attack is None else spec_of(attack).text,

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.data import Fit, Source
-from brittle.errors import ModelError
+from brittle.errors import InputError, ModelError
 from brittle.evaluation.design_behind import DesignBehind
-from brittle.evaluation.subject import network_of, open_images, open_images_for
+from brittle.evaluation.subject import around_it, network_of, open_images, open_images_for
 from brittle.files import path_of
 from brittle.models import ARCHITECTURES, Architecture, Network, open_network
 from brittle.models.factory import builder
@@ -55,10 +55,16 @@ def open_trainee(asked: Asked, start: Path | str | None = None) -> tuple[Design,
 
 def _opened(asked: Asked) -> tuple[Architecture, Source]:
     given: object = asked.model.spec
+    around = (asked.model.mean, asked.model.std, asked.model.output) != (None, None, None)
     if isinstance(given, str | os.PathLike) and str(given) in ARCHITECTURES:
+        if around:
+            raise InputError(f"{given} normalises images itself and has one output; leave out mean, std and output")
         design = ARCHITECTURES[str(given)]
         return design, open_images(asked.data, Fit(*design.input_shape))
     network, construct = _by_text(str(given)) if isinstance(given, str | os.PathLike) else _by_value(given)
+    if around:
+        bare, within, network = network, construct, around_it(network, asked.model)
+        construct = lambda: around_it(replace(bare, module=within()), asked.model).module  # noqa: E731  # as the others
     fit = Fit(*(network.input_shape or (None, None, None)))
     source = open_images_for(Classifier(network.module), asked.data, fit)
     shape = network.input_shape or shape_of(source)

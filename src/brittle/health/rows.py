@@ -231,7 +231,8 @@ RIGHT = Check(
     "Right on most images, and surely better than guessing (lower end of the 95 % interval). Images that were wrong "
     "count against both accuracies and in no success rate.",
     f"{CHECKLIST} (clean accuracy is reported); the thresholds are ours",
-    "Check that the labels are this network's and that images are prepared as in its training (--resize, --crop).",
+    "Check that the labels are this network's and that images are prepared as in its training (--mean, --size, "
+    "--resize, --crop).",
     _right,
     error="either",
 )

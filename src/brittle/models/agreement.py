@@ -58,7 +58,20 @@ class Arithmetic:
 
     def of(self, images: Tensor) -> Tensor:
         """Return what a network gets for images in [0, 1]."""
-        return self.normalise()(ReversedChannels()(images) if self.reverse else images)
+        scale = self.normalise().to(images.device, images.dtype)
+        return scale(ReversedChannels()(images) if self.reverse else images)
+
+    def undone(self, images: Tensor) -> Tensor:
+        """Return the images for which a network behind this is given the images as they are.
+
+        Example:
+            >>> scale = Arithmetic((0.5,), (0.25,))
+            >>> scale.of(scale.undone(torch.full((1, 1, 1, 1), 0.75))).item()
+            0.75
+        """
+        scale = self.normalise().to(images.device, images.dtype)
+        back = images * scale.std + scale.mean
+        return ReversedChannels()(back) if self.reverse else back
 
 
 def coloured(channels: int, side: int) -> Pictures:

@@ -39,4 +39,12 @@ def load_builtin(name: str, weights: Path | None = None) -> Network:
         )
     ours = architecture.digits and weights is None  # weights of another file may be of other classes
     classes = tuple(str(label) for label in range(architecture.classes)) if ours else ()
-    return Network(name, module.eval(), digest_of(module), architecture.input_shape, classes, parameters_of(module))
+    return Network(
+        name,
+        module.eval(),
+        digest_of(module),
+        architecture.input_shape,
+        classes,
+        parameters_of(module),
+        normalises=True,
+    )

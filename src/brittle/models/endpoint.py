@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from brittle.classifiers.classifier import CallableModule
+from brittle.classifiers.callable_module import CallableModule
 from brittle.errors import ModelError
 from brittle.identity.content import digest_of_bytes
 from brittle.models.network import Network
@@ -43,4 +43,5 @@ def load_endpoint(url: str, weights: Path | None = None) -> Network:
         input_shape=None if about.shape is None else (about.shape[0], about.shape[1], about.shape[2]),
         classes=tuple(about.names),
         labels=None if about.scores else about.classes,
+        normalises=True,
     )

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from brittle.classifiers.classifier import CallableModule
+from brittle.classifiers.callable_module import CallableModule
 from brittle.classifiers.frozen import evaluating
 from brittle.errors import ModelError
 from brittle.files import path_of

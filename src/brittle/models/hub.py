@@ -1,20 +1,20 @@
 """Image classifiers of the Hugging Face hub, with their processor's arithmetic moved inside."""
 
-import importlib
 from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
-from brittle.errors import MissingExtra, ModelError, quoted
+from brittle.errors import ModelError, quoted
 from brittle.models.network import Network, digest_of, parameters_of, seeded, telling
 from brittle.models.preprocessing import before
 from brittle.models.processor import inside, load_processor
-from brittle.models.weights import load_weights
+from brittle.models.weights import classes_in, load_weights
+from brittle.plugins.optional import advice, optional
 
 LOADING = (
     "it must be an image classifier with weights in safetensors, on the hub or in a folder, whose weights are those of "
-    "its config; a torchvision that is made for another torch must be replaced or uninstalled"
+    "its config"
 )
 """What helps where transformers cannot build a network."""
 CHANNELS = (1, 2, 3, 4)
@@ -29,23 +29,24 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
 
     Args:
         name: such as `microsoft/resnet-50`, or a folder that `save_pretrained` wrote.
-        weights: a safetensors file with the network's names, used instead of the published weights.
+        weights: a safetensors file with the network's names, used instead of the published weights; it may be of
+            another number of classes.
 
     Raises:
         MissingExtra: transformers is not installed.
         ModelError: no such network, none with safetensors, none with a processor of images, or one whose processor
             computes what brittle does not know.
     """
-    try:
-        transformers: Any = importlib.import_module("transformers")
-    except ImportError as error:
-        raise MissingExtra("transformers", "hub", "a network of the Hugging Face hub") from error
-    with telling(f"hf:{name} cannot be loaded", LOADING), seeded():
+    transformers = optional("transformers", "hub", "a network of the Hugging Face hub")
+    with telling(f"hf:{name} cannot be loaded", lambda error: advice(error, LOADING)), seeded():
         if weights:
             config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
-            module: nn.Module = transformers.AutoModelForImageClassification.from_config(
-                config, trust_remote_code=False
-            )
+            build = transformers.AutoModelForImageClassification.from_config
+            module: nn.Module = build(config, trust_remote_code=False)
+            usual = getattr(config, "num_labels", 0)
+            if (classes := classes_in(weights, module, usual)) != usual:
+                config.num_labels = classes  # whose names nobody knows
+                module = build(config, trust_remote_code=False)
         else:
             module, told = transformers.AutoModelForImageClassification.from_pretrained(
                 name, use_safetensors=True, trust_remote_code=False, output_loading_info=True
@@ -60,7 +61,7 @@ def load_hub(name: str, weights: Path | None = None) -> Network:
         raise ModelError(f"hf:{name} takes images of {channels!r} channels; expected one of {CHANNELS} in config.json")
     ours, shape = inside(load_processor(transformers, name), channels, f"hf:{name}")
     module = before(module.float(), ours)
-    return Network(f"hf:{name}", module, digest_of(module), shape, classes, parameters_of(module))
+    return Network(f"hf:{name}", module, digest_of(module), shape, classes, parameters_of(module), normalises=True)
 
 
 def _check_complete(module: nn.Module, told: dict[str, Any], name: str) -> None:

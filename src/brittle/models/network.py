@@ -4,11 +4,12 @@ import hashlib
 import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from brittle.classifiers.around import Around, put_around
 from brittle.errors import BrittleError, ModelError
 from brittle.identity.walk import Known
 from brittle.plugins.own_code import raised
@@ -33,6 +34,7 @@ class Network:
         sources: names of the loaded Python modules that built it, where these are the user's.
         compare: of a converted network, what compares the module with its origin on images; it takes the module, images
             in [0, 1] and what they are in words, and raises ModelError where the outputs differ.
+        normalises: whether it is known to take images in [0, 1] and to normalise them itself, if it wants them so.
         labels: of a network that is known to return class numbers and nothing else, how many classes there are.
     """
 
@@ -45,6 +47,7 @@ class Network:
     sources: tuple[str, ...] = ()
     compare: Callable[[nn.Module, Tensor, str], None] | None = None
     labels: int | None = None
+    normalises: bool = False
 
     def __post_init__(self):
         if self.input_shape is not None:
@@ -76,6 +79,29 @@ def digest_of(module: nn.Module, *sources: bytes, known: Known | None = None) ->
     return digest.hexdigest()
 
 
+def surrounded(network: Network, make: Callable[[nn.Module], Around]) -> Network:
+    """Return a network with something around it, which has a digest of its own.
+
+    Args:
+        network: what is within.
+        make: what is put around its module.
+
+    Example:
+        >>> from brittle.classifiers.chosen_output import ChosenOutput
+        >>> surrounded(Network("mine", nn.Flatten(), ""), lambda module: ChosenOutput(module, 0)).module.output
+        0
+    """
+    module, compare = put_around(network.module, make), network.compare
+
+    def compared(given: nn.Module, images: Tensor, what: str) -> None:
+        """Compare the network within with its origin, on what it gets to see of images."""
+        if compare is not None and isinstance(given, Around):
+            compare(given.module, given.inside(images), what)
+
+    digest = digest_of(module, network.digest.encode())
+    return replace(network, module=module, digest=digest, compare=None if compare is None else compared)
+
+
 def parameters_of(module: nn.Module) -> int:
     """The number of weights of a module.
 
@@ -87,12 +113,12 @@ def parameters_of(module: nn.Module) -> int:
 
 
 @contextmanager
-def telling(what: str, mend: str) -> Generator[None, None, None]:
+def telling(what: str, mend: str | Callable[[BaseException], str]) -> Generator[None, None, None]:
     """Within it, whatever foreign code or a foreign file raises becomes one ModelError; our own errors pass.
 
     Args:
         what: is done, as the beginning of a sentence, such as "hf:NAME cannot be loaded".
-        mend: what can be done about it.
+        mend: what can be done about it, or what says that of an error.
 
     Raises:
         ModelError: with what was raised.
@@ -108,7 +134,7 @@ def telling(what: str, mend: str) -> Generator[None, None, None]:
     except BrittleError:
         raise
     except (Exception, SystemExit) as error:  # a program that ends itself would end brittle, and say that all is well
-        raise ModelError(f"{what} ({raised(error)}); {mend}") from error
+        raise ModelError(f"{what} ({raised(error)}); {mend if isinstance(mend, str) else mend(error)}") from error
 
 
 def check_input(shape: tuple[int, int, int], name: str) -> None:

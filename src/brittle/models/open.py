@@ -1,9 +1,10 @@
 """From what a user writes to a network."""
 
-import difflib
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -18,16 +19,27 @@ from brittle.models.endpoint import BEGINNINGS, load_endpoint
 from brittle.models.factory import load_announced, load_factory
 from brittle.models.hub import load_hub
 from brittle.models.network import Network, digest_of
+from brittle.models.normalised import normalised
 from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
-from brittle.models.weights import refuse_pickle, weights_file
+from brittle.models.weights import PICKLES, refuse_pickle, weights_file
 from brittle.plugins import Registry
+from brittle.plugins.near import files_like, or_said
 from brittle.runs.kinds import TITLES, kind_in
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
 """Number formats that a network can be brought to."""
 COLLECTIONS = {"torchvision:": load_torchvision, "timm:": load_timm, "hf:": load_hub}
 """Beginnings of a spec that name a collection of networks."""
+FAMILIES = re.compile(
+    "alexnet|beit|cait|coatnet|convnext|deit|densenet|dla|dpn|eca|efficientnet|eva|fbnet|ghostnet|googlenet|hrnet|"
+    "inception|levit|maxvit|mixer|mnasnet|mobilenet|mobilevit|nasnet|nfnet|pvt|regnet|rep|res|se|shufflenet|squeezenet|"
+    "swin|tf_|tiny|vgg|vit|wide_resnet|xception",
+    re.IGNORECASE,
+)
+"""How names of networks begin that timm or torchvision have."""
+READ = (".pt2", ".onnx", ".py", ".safetensors", *PICKLES)
+"""Endings of files that hold a network or weights."""
 NETWORKS = Registry[Callable[[], object]](
     "network",
     {name: one.build for name, one in ARCHITECTURES.items()},
@@ -39,8 +51,14 @@ NETWORKS = Registry[Callable[[], object]](
 
 
 @checked
-def open_network(
-    spec: FileName, *, weights: Path | str | None = None, device: Device = "cpu", dtype: str | None = None
+def open_network(  # what is opened, and what is done to it
+    spec: FileName,
+    *,
+    weights: Path | str | None = None,
+    device: Device = "cpu",
+    dtype: str | None = None,
+    mean: str | float | Sequence[float] | None = None,
+    std: str | float | Sequence[float] | None = None,
 ) -> Network:
     """Loads a network from a file, a function, a collection, a service or brittle's own architectures.
 
@@ -52,13 +70,17 @@ def open_network(
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
         dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
             come, and float32 for `hf:NAME`. Not for `.pt2` and `.onnx`, whose programs name their types.
+        mean: of a network that takes normalised images, the mean of each channel, in units of images from 0 to 1, such
+            as "0.485,0.456,0.406" or (0.5,); or a name that says both, such as "imagenet" (`STATISTICS`).
+        std: likewise the standard deviations.
 
     Returns:
         The network, in eval mode.
 
     Raises:
         ModelError: no such network, a file that cannot be loaded, a pickle, or weights of another network.
-        InputError: an argument of another type, or a device that torch cannot use here.
+        InputError: an argument of another type, a device that torch cannot use here, or a mean that is none, or that
+            is given to a network which has its own inside.
         MissingExtra: a package that is needed is not installed.
         OracleError: a service that does not answer.
 
@@ -73,6 +95,7 @@ def open_network(
         network = replace(network, classes=names)
     if dtype is not None:
         network = _in_type(network, dtype)
+    network = normalised(network, mean, std)
     if torch.device(device).type == "cpu":
         return network
     return replace(network, module=network.module.to(device))
@@ -108,7 +131,7 @@ def _load(spec: str, weights: Path | None, device: str) -> Network:
         if weights is not None:
             raise ModelError(f"{spec} carries its own weights; leave --weights out")
         if not path.is_file():
-            raise ModelError(f"there is no file {spec!r}")
+            raise ModelError(f"there is no file {spec!r}{or_said(_as_written(path))}")
         return replace(_load_file(path, device), spec=spec)
     raise ModelError(_unknown(spec, path))
 
@@ -121,6 +144,22 @@ def _load_file(path: Path, device: str) -> Network:
     return load_pt2(path, device)
 
 
+def _meant(spec: str, path: Path) -> Iterator[str]:
+    """What may have been meant: names that are near, files of this name, and networks of a collection."""
+    yield from get_close_matches(spec, NETWORKS, 1)
+    yield from _as_written(path)
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) and not path.parent.is_dir():
+        yield f"hf:{spec}"
+    elif FAMILIES.match(spec):
+        yield from (beginning + spec for beginning in ("timm:", "torchvision:"))
+
+
+def _as_written(path: Path) -> list[str]:
+    """Files beside a path where nothing lies, as they are given as networks."""
+    forms = {".safetensors": "FILE.py:FACTORY --weights {}", ".py": "{}:FACTORY"}
+    return [forms.get(one.suffix, "{}").format(one) for one in files_like(path) if one.suffix in READ]
+
+
 def _unknown(spec: str, path: Path) -> str:
     """What is wrong with a spec of no known form."""
     if path.suffix == ".safetensors":
@@ -129,9 +168,8 @@ def _unknown(spec: str, path: Path) -> str:
         return f"{spec!r} is the folder of {TITLES[kind]}; name the network that was trained and give --weights {spec}"
     if path.suffix == ".py":
         return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
-    near = difflib.get_close_matches(spec, NETWORKS, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = or_said([*_meant(spec, path)])
     return (
-        f"there is no network {spec!r}{hint} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with --weights), "
-        f"torchvision:NAME, timm:NAME, hf:NAME, http://HOST:PORT/, and {', '.join(NETWORKS)}"
+        f"there is no network {spec!r}{hint or '.'} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with "
+        f"--weights), torchvision:NAME, timm:NAME, hf:NAME, http://HOST:PORT/, and {', '.join(NETWORKS)}"
     )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from brittle.models.agreement import SIDES, Arithmetic, Pictures, check_colours, check_noise, shape_made
 from brittle.models.network import telling
+from brittle.plugins.optional import advice
 
 GEOMETRY = ("do_resize", "do_center_crop", "do_pad")
 """The settings that change the size of an image; they are off where the arithmetic alone is compared."""
@@ -136,7 +137,7 @@ def load_processor(transformers: Any, name: str) -> Any:
     """
     mend = (
         "without it nobody knows how its images are prepared: give a network with a whole preprocessor_config.json, in "
-        "a folder or on the hub; a torchvision that does not fit torch must be replaced or uninstalled"
+        "a folder or on the hub"
     )
-    with telling(f"the processor of hf:{name} cannot be had", mend):
+    with telling(f"the processor of hf:{name} cannot be had", lambda error: advice(error, mend)):
         return transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)

@@ -1,11 +1,14 @@
 """Weights from safetensors files, put into a module by their names; pickles are refused."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from brittle.errors import ModelError, RunError, quoted
+from brittle.errors import ModelError, OverLimit, RunError, quoted
+from brittle.models.pickled import conversion
+from brittle.plugins.near import files_like, or_said
 from brittle.reading import open_tensors
 from brittle.runs.kinds import WEIGHTS_FILE, kind_in
 
@@ -27,12 +30,7 @@ def refuse_pickle(path: Path) -> None:
     if path.suffix.lower() in PICKLES:
         raise ModelError(
             f"{str(path)!r} is a pickle, and loading a pickle can run any program that its maker put in; brittle reads "
-            "none. "
-            "Where you trust the file, convert its weights once:\n"
-            "    from safetensors.torch import save_file\n"
-            f"    save_file(torch.load({path.name!r}, weights_only=True), {path.stem + '.safetensors'!r})\n"
-            "  and name the code that builds the network: FILE.py:FACTORY --weights FILE.safetensors; "
-            "or export the whole network: torch.export.save(torch.export.export(module, ...), 'network.pt2')"
+            f"none. {conversion(path)}"
         )
 
 
@@ -72,12 +70,39 @@ def load_weights(module: nn.Module, path: Path) -> None:
         with open_tensors(path) as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
     except FileNotFoundError as error:
-        raise ModelError(f"there is no file {str(path)!r} to take the weights from") from error
+        near = or_said([str(one) for one in files_like(path)])
+        raise ModelError(f"there is no file {str(path)!r} to take the weights from{near}") from error
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{str(path)!r} is not a whole safetensors file ({quoted(error)}); save or copy it again"
         ) from error
     fill(module, found, path)
+
+
+def classes_in(path: Path, module: nn.Module, usual: int) -> int:
+    """Return how many classes the network in a file of weights has, that is like a module but for its last layer.
+
+    Only the shapes in the file's header are read.
+
+    Args:
+        path: a `.safetensors` file.
+        module: with as many outputs as the network has by default.
+        usual: how many these are.
+
+    Returns:
+        The number of outputs where that alone tells file and module apart; else `usual`, which leaves it to `fill`, or
+        to whatever opens the file, to say what is wrong.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found: dict[str, tuple[int, ...]] = {}
+    with suppress(OSError, ValueError, OverLimit), open_tensors(path) as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    differing = [(shape, wanted[name]) for name, shape in found.items() if shape != wanted.get(name, shape)]
+    heads = {seen[0] for seen, own in differing if seen and own and own[0] == usual and seen[1:] == own[1:]}
+    told = found.keys() == wanted.keys() and len(heads) == 1
+    if not told or any(seen[1:] != own[1:] or own[:1] != (usual,) for seen, own in differing):
+        return usual
+    return heads.pop()
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], path: Path) -> None:

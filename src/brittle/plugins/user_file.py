@@ -13,6 +13,7 @@ from types import ModuleType
 from brittle.errors import BrittleError, InputError
 from brittle.files import path_of
 from brittle.identity.sources import digest_of_file, files_behind, noting
+from brittle.plugins.near import files_like, or_said
 from brittle.plugins.own_code import raised
 
 FILE_AND_NAME = re.compile(r"(?P<path>.*\.py):(?P<name>[^\W\d]\w*)(?::(?P<rest>.*))?", re.DOTALL)
@@ -80,7 +81,8 @@ def running(path: Path, error: type[BrittleError], form: str) -> Generator[Modul
         BrittleError: of that kind; no such file, or one that cannot be run.
     """
     if not path.is_file():
-        raise error(f"there is no file {str(path)!r}; write PATH/{form}")
+        near = or_said([str(one) for one in files_like(path) if one.suffix == ".py"])
+        raise error(f"there is no file {str(path)!r}{near or f'; write PATH/{form}'}")
     origin = _name_of(path)
     with _importable(path.resolve().parent), noting(origin):
         yield _run(path, origin, error, form)

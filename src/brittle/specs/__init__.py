@@ -10,12 +10,11 @@ from brittle.specs.groups import (
     DataLike,
     DataSpec,
     DefenceLike,
-    Effort,
     ModelLike,
     ModelSpec,
-    Question,
 )
 from brittle.specs.option import Option, names_of, option_of
+from brittle.specs.question import Effort, Question
 
 __all__ = [
     "Asked",

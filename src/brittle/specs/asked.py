@@ -7,8 +7,9 @@ from typing import Any, get_type_hints
 from brittle.arguments import UnknownKeyword, fitted
 from brittle.errors import InputError
 from brittle.older_names import by_todays_names
-from brittle.specs.groups import DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.specs.groups import DataLike, DataSpec, ModelLike, ModelSpec
 from brittle.specs.option import names_of
+from brittle.specs.question import Effort, Question
 from brittle.words import with_article
 
 

@@ -1,10 +1,13 @@
-"""The groups of options. Nothing here needs torch, so that a command line that runs nothing waits for nothing."""
+"""The network and the images. Nothing here needs torch, so that a command line that runs nothing waits for nothing."""
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from brittle.arguments import Count, Seed, Within, check_fields
+from brittle.arguments import Count, Within, check_fields, seen
+from brittle.errors import InputError
 from brittle.specs.option import Option
 
 if TYPE_CHECKING:
@@ -16,22 +19,21 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader, Dataset
 
     from brittle.classifiers.classifier import Classifier
-    from brittle.core.goal import Goal
     from brittle.data import Source
     from brittle.defences import Defence
     from brittle.models import Network
     from brittle.physical import Channel
-    from brittle.threats import Threat
 
     ModelLike: TypeAlias = "str | Path | Network | Classifier | nn.Module | Callable[[Tensor], Tensor]"
     Values: TypeAlias = Tensor | NDArray[np.generic]
     DataLike: TypeAlias = "str | Path | Source | tuple[Values, Values] | Dataset[Any] | DataLoader[Any]"
-    ThreatLike: TypeAlias = "str | Threat"
-    GoalLike: TypeAlias = "int | Goal"
     DefenceLike: TypeAlias = "str | Defence"
     ChannelLike: TypeAlias = "str | Channel"
 else:
-    ModelLike = DataLike = ThreatLike = GoalLike = DefenceLike = ChannelLike = Any
+    ModelLike = DataLike = DefenceLike = ChannelLike = Any
+
+SIZE = re.compile(r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?")
+"""How a height and a width are written."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class ModelSpec:
         binary: the network has a single output whose sign is the class.
         probabilities: the outputs are probabilities; they are read as their logarithms.
         labels: the outputs are class numbers; this is the number of classes.
+        output: of a network that returns several outputs, the one that holds the logits: the name of a key or an
+            attribute, or a position counted from 0.
+        mean: of a network that takes normalised images, the mean of each channel in units of images from 0 to 1, as
+            text or as numbers, or a name that says both mean and std; see `open_network`.
+        std: likewise the standard deviations.
         defence: what stands around the network, as text such as "jpeg:quality=75+randomise" or as a value.
         defence_data: clean training images for a defence that needs some, in whichever form `data` may have.
         naive: attack a defended network through the gradients that it gives by itself, as one who does not know of the
@@ -89,6 +96,28 @@ class ModelSpec:
             kind=Annotated[int | None, Within(2)],
         ),
     ] = None
+    output: Annotated[
+        str | int | None,
+        Option(
+            "Of a network with several outputs (a dict, a tuple, an object), the one that holds the logits, by name or "
+            "by position from 0.",
+            metavar="NAME|INDEX",
+            kind=str | None,
+        ),
+    ] = None
+    mean: Annotated[
+        str | float | Sequence[float] | None,
+        Option(
+            "Of a network that takes normalised images: mean of each channel, with images from 0 to 1, such as "
+            "0.485,0.456,0.406; or imagenet, cifar10, mnist or half, which say --std too.",
+            metavar="NUMBER,...",
+            kind=str | None,
+        ),
+    ] = None
+    std: Annotated[
+        str | float | Sequence[float] | None,
+        Option("Standard deviation of each channel, beside --mean.", metavar="NUMBER,...", kind=str | None),
+    ] = None
     defence: Annotated[
         DefenceLike | None,
         Option(
@@ -116,7 +145,20 @@ class ModelSpec:
     ] = None
 
     def __post_init__(self):
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _listed(getattr(self, name)))
         check_fields(self)
+
+
+def _listed(numbers: object) -> object:
+    """Numbers as they are written on the command line, which can be kept beside what was made; all else as it is."""
+    if isinstance(numbers, str | None):
+        return numbers
+    try:
+        many: list[object] = [*numbers] if isinstance(numbers, Iterable) else [numbers]
+        return ",".join(repr(float(one)) for one in many)  # pyright: ignore[reportArgumentType]  # a user's
+    except (TypeError, ValueError):
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -127,8 +169,11 @@ class DataSpec:
         spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
             `DataLoader` of torch. None where a universal perturbation needs no images.
         max_images: use only the first N images.
+        size: height and width that the network is given, such as (224, 320), "224x320", or 224 for both; by default
+            what the network says of itself, or the crop.
         resize: length of the images' short side before the crop.
-        crop: side of the centre crop.
+        crop: side of the centre crop; "none" stretches the whole image to the size.
+        interpolation: "bilinear" (the default), "bicubic", "lanczos" or "nearest".
         skip_bad: leave out images that cannot be read, and list them.
         class_order: "auto" matches classes by the names that network and images both know; "numeric" and "text" say how
             class folders are sorted ("text" as torchvision's ImageFolder), and take labels as they are.
@@ -148,8 +193,32 @@ class DataSpec:
         ),
     ]
     max_images: Annotated[Count | None, Option("Use only the first N images.")] = None
+    size: Annotated[
+        str | int | tuple[int, int] | None,
+        Option(
+            "Height and width that the network is given, such as 224x320, or one number for both; by default what it "
+            "says of itself.",
+            metavar="HEIGHTxWIDTH",
+            kind=str | None,
+        ),
+    ] = None
     resize: Annotated[Count | None, Option("Length that the images' short side gets before the crop.")] = None
-    crop: Annotated[Count | None, Option("Side of the centre crop.")] = None
+    crop: Annotated[
+        Count | Literal["none"] | None,
+        Option(
+            "Side of the centre crop; none stretches the whole image to the network's size.",
+            metavar="NUMBER|none",
+            kind=str | None,
+        ),
+    ] = None
+    interpolation: Annotated[
+        Literal["bilinear", "bicubic", "lanczos", "nearest"] | None,
+        Option(
+            "How images are resized: bilinear (the default), bicubic, lanczos or nearest.",
+            metavar="NAME",
+            kind=str | None,
+        ),
+    ] = None
     skip_bad: Annotated[bool, Option("Leave out images that cannot be read, and list them.")] = False
     class_order: Annotated[
         str,
@@ -160,102 +229,37 @@ class DataSpec:
     ] = "auto"
 
     def __post_init__(self):
+        if isinstance(self.crop, str) and self.crop.isdecimal():
+            object.__setattr__(self, "crop", int(self.crop))
+        object.__setattr__(self, "size", _size(self.size))
         check_fields(self)
 
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of what the network is given, where the user says it.
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the network: which changes are allowed, and what they are to reach.
+        Example:
+            >>> DataSpec("digits", size="224x320").sides, DataSpec("digits", size=96).size
+            ((224, 320), '96x96')
+        """
+        if self.size is None:
+            return None
+        height, width = map(int, str(self.size).split("x"))
+        return height, width
 
-    Attributes:
-        threat: linf, l2, l1, l0, pixels, flow, colour, patch or frame, also with a radius, such as "linf:8/255"; or a
-            threat such as `Lp("inf", 8 / 255)`. By default linf; of a single attack l2, or the first other one that it
-            knows.
-        goal: the class to reach; any other than the label by default.
-        quantization: number of levels that adversarial images lie on, 256 for those of an 8-bit file; any values by
-            default.
-        radius: in the units of the images, for flow in pixels; by default the one most often reported for the threat.
-        confidence: by how many logits a success must be won while it is searched for, see `run`; by default what the
-            defence is attacked with, and 0 without one.
 
-    Example:
-        >>> Question("linf:8/255", quantization=256).threat
-        'linf:8/255'
+def _size(given: object) -> str | None:
+    """A size as it is written on the command line, which can be kept beside what was made.
+
+    Raises:
+        InputError: it is none.
     """
-
-    threat: Annotated[
-        ThreatLike | None,
-        Option(
-            "How a change is measured: linf, l2, l1, l0, pixels, flow (deformations), colour, patch, frame; or "
-            "FILE.py:CLASS, your own. By default linf; `attack` takes l2, or the first other that the attack knows.",
-            name="norm",
-            kind=str | None,
-        ),
-    ] = None
-    goal: Annotated[
-        GoalLike | None,
-        Option("Class to reach, by number; any other by default.", name="target", kind=Annotated[int | None, Within()]),
-    ] = None
-    quantization: Annotated[
-        int | None,
-        Option(
-            "Levels that adversarial values lie on: 256 for those of an 8-bit file, which `attack` takes by default.",
-            name="quantization",
-            kind=Annotated[int | None, Within(2)],
-        ),
-    ] = None
-    radius: Annotated[
-        float | None,
-        Option(
-            "Largest change allowed, such as 8/255 or 0.5, with pixels from 0 to 1; for flow in pixels. By default "
-            "the norm's usual one.",
-            name="eps",
-            kind=str | None,
-        ),
-    ] = None
-    confidence: Annotated[
-        Annotated[float, Within(0)] | None,
-        Option("By how many logits a success must be won in the search, as against detectors; 0 by default."),
-    ] = None
-
-    def __post_init__(self):
-        check_fields(self)
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much is spent on it, and where.
-
-    Attributes:
-        budget: most queries for each image and attack: the clean pass, the attack, the verifying pass and the look at
-            what was saved with 8 bits. More are not asked; see `run`.
-        eot_samples: how often a randomised network is asked about every point; it is judged by its mean logits, and
-            gradients are averaged. By default 20 where the network answers differently when it is asked again, and no
-            budget is given; 1 otherwise.
-        batch: images in one call of the network; by default by the size of an image.
-        seed: of all random draws; 0 by default.
-        device: where to run, such as "cpu" or "cuda:0"; by default where a module lies that is given, and the CPU for
-            networks that are opened.
-
-    Example:
-        >>> Effort(budget=1000).seed is None
-        True
-    """
-
-    budget: Annotated[
-        Count | None,
-        Option("Most queries for each image and attack, saving included; further queries are skipped."),
-    ] = None
-    eot_samples: Annotated[
-        Count | None,
-        Option("Forward passes averaged per query for randomised networks; 20 by default if detected."),
-    ] = None
-    batch: Annotated[Count | None, Option("Images in one call of the network.")] = None
-    seed: Annotated[Seed | None, Option("Of all random draws, 0 by default; the same seed gives the same rows.")] = None
-    device: Annotated[
-        str | None, Option("cpu, cuda, cuda:1, ...; a GPU by default where there is one.", kind=str | None)
-    ] = None
-
-    def __post_init__(self):
-        object.__setattr__(self, "device", None if self.device is None else str(self.device))  # torch.device too
-        check_fields(self)
+    if given is None:
+        return None
+    plain = "x".join(map(str, given)) if isinstance(given, tuple | list) else str(given)
+    found = SIZE.fullmatch(plain)
+    if found is None:
+        raise InputError(
+            f"size is {seen(given)}; expected HEIGHTxWIDTH such as 224x320, or one number of at least 1 for both"
+        )
+    return f"{found[1]}x{found[2] or found[1]}"

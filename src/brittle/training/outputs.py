@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from brittle.classifiers.chosen_output import refusal
 from brittle.classifiers.door import answer
 from brittle.errors import ModelError
 
@@ -11,9 +12,11 @@ def logits_of(module: nn.Module, images: Tensor) -> Tensor:
     """The module's outputs, or those of an object that carries them as `.logits`."""
     outputs = answer(module, images, arranged=False)
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(images):
-        seen = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if not isinstance(outputs, Tensor):
+            raise ModelError(refusal(outputs))
         raise ModelError(
-            f"the network returned {seen} for {len(images)} images; it must return logits, images x classes"
+            f"the network returned {tuple(outputs.shape)} for {len(images)} images; it must return logits, images x "
+            "classes"
         )
     return outputs
 

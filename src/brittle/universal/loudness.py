@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from brittle.classifiers.classifier import no_gradients
+from brittle.classifiers.callable_module import no_gradients
 from brittle.errors import InputError, ModelError
 from brittle.types import Images
 from brittle.universal.layer_kinds import LayerKind

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from brittle.classifiers.classifier import no_gradients
+from brittle.classifiers.callable_module import no_gradients
 from brittle.maths import norms
 from brittle.threats import SharedThreat
 from brittle.types import Images, Logits

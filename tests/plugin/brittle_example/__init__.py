@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from brittle import Attack, Classifier, Lp, Problem, Threat
-from brittle.classifiers.classifier import CallableModule
+from brittle.classifiers.callable_module import CallableModule
 from brittle.defences import Defence, Masking
 from brittle.physical import Channel
 

@@ -1,0 +1,52 @@
+"""What somebody may have meant who wrote what does not exist."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from brittle.errors import quoted
+
+SHOWN = 3
+"""Most guesses in a message."""
+
+
+def did_you_mean(text: str, known: Iterable[str], before: str = "") -> str:
+    """Return the names that are near to what was written as the end of a sentence; "" where none is.
+
+    Args:
+        text: what was written.
+        known: names that there are.
+        before: what is written before each of them.
+
+    Example:
+        >>> did_you_mean("resnet81", ["resnet18", "vgg11"], "timm:"), did_you_mean("x", ["resnet18"])
+        ("; did you mean 'timm:resnet18'?", '')
+    """
+    return or_said(f"{before}{name}" for name in get_close_matches(text, [*known], SHOWN))
+
+
+def or_said(names: Iterable[str]) -> str:
+    """Return guesses as the end of a sentence; "" where there are none.
+
+    Example:
+        >>> or_said(["a", "b"]), or_said([])
+        ("; did you mean 'a' or 'b'?", '')
+    """
+    shown = " or ".join(repr(quoted(name)) for name in [*names][:SHOWN])
+    return f"; did you mean {shown}?" if shown else ""
+
+
+def files_like(path: Path) -> list[Path]:
+    """Return what lies beside a path where nothing lies, by its name with another ending, or by a near one.
+
+    Example:
+        >>> files_like(Path("/nowhere/network.pt"))
+        []
+    """
+    try:
+        there = sorted(entry.name for entry in path.parent.iterdir()) if path.name else []
+    except OSError:
+        return []
+    same = [name for name in there if name != path.name and Path(name).stem == Path(path.name).stem]
+    near = [name for name in get_close_matches(path.name, there, SHOWN) if name not in same]
+    return [path.parent / name for name in [*same, *near]]
