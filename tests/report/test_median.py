@@ -6,7 +6,7 @@ from made_up import plan, searching
 
 from brittle import metrics, terminal
 from brittle.maths.intervals import quantile_ranks
-from brittle.report.formats import THIN
+from brittle.metrics.formats import THIN
 from brittle.report.run_data import RunData, load_run_data
 from brittle.report.sections import cards, class_table
 from brittle.report.verdict import verdict

@@ -60,7 +60,7 @@ def _show(summary: "SegmentationSummary", said: Sequence[str]) -> None:
 
     from brittle import terminal
     from brittle.bars import console
-    from brittle.report.formats import Units
+    from brittle.metrics.formats import Units
     from brittle.words import plural
 
     limit = "" if summary.radius is None else f" up to {terminal.radius_text(summary.radius)}"

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import interval, percent
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import interval, percent, without_folders
+from brittle.report.formats import without_folders
 from brittle.report.gallery import data_uri
 from brittle.report.template import fill
 from brittle.runs.corruptions import CLEAN, CorruptionsFolder, CorruptionsSummary, cell_name

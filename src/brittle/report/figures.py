@@ -8,7 +8,8 @@ import numpy as np
 from brittle import metrics
 from brittle.metrics import Curve, Outcome, Pair
 from brittle.metrics.estimate import Floats
-from brittle.report.formats import figure_text, percent, significant, title
+from brittle.metrics.formats import percent, significant, title
+from brittle.report.formats import figure_text
 from brittle.report.run_data import AttackRows, RunData
 from brittle.threats import described
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from brittle.errors import truncate
 from brittle.metrics.estimate import Floats
+from brittle.metrics.formats import percent, significant
 from brittle.metrics.rows import flags
 from brittle.pictures import amplification, picture_of, png_of, quiver
-from brittle.report.formats import percent, significant
 from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.schema import pixels_in
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import interval, percent
 from brittle.report.content import picture_in, placed, shown
-from brittle.report.formats import interval, percent, without_folders
+from brittle.report.formats import without_folders
 from brittle.report.gallery import LARGEST, data_uri
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT

@@ -12,8 +12,9 @@ from brittle import metrics
 from brittle.errors import RunError
 from brittle.metrics import Estimate, Outcome
 from brittle.metrics.estimate import Flags
+from brittle.metrics.formats import Units
 from brittle.metrics.rows import flags
-from brittle.report.formats import Units, without_folders
+from brittle.report.formats import without_folders
 from brittle.runs.finding import Health
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import ANEW, RunFolder

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from brittle.metrics import fooling_rate
+from brittle.metrics.formats import percent
 from brittle.report.content import picture_in
-from brittle.report.formats import percent
 from brittle.report.gallery import data_uri
 
 LABELS = 10
