@@ -33,7 +33,7 @@ LAYERS = [
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
-    {"bars", "output", "endings"},
+    {"bars", "output", "endings", "tables"},
     {"terminal"},
     {"cli"},
     {"__main__"},

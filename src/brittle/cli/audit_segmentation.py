@@ -56,33 +56,28 @@ def audit_segmentation(
 
 def _show(summary: "SegmentationSummary", said: Sequence[str]) -> None:
     """Print how many images are broken, by how little, and which classes suffer."""
-    from rich.table import Table
-
     from brittle import terminal
     from brittle.bars import console
     from brittle.metrics.formats import Units
     from brittle.words import plural
 
-    limit = "" if summary.radius is None else f" up to {terminal.radius_text(summary.radius)}"
+    limit = "" if summary.radius is None else f" up to {terminal.radius_text(summary.radius, summary.norm)}"
     title = f"{plural(summary.images, 'image')}, {summary.norm}{limit}, {100 * summary.asked:.4g} % of the pixels"
-    table = Table(title_justify="left", title=title)
-    table.add_column("attack", overflow="fold")
-    for name in ("broken", "median", "pixels", "forward", "backward", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True)
-    size = Units(1.0).size(summary.median.value, summary.norm)
-    table.add_row(
-        terminal.line_of(summary.attack),
+    figures = (
         f"{summary.broken.value:.1%}",
-        size,
+        Units(1.0).text(summary.median.value, summary.norm),
         f"{summary.share.value:.1%}",
         *(f"{one:,.1f}" for one in (summary.forward, summary.backward, summary.seconds)),
     )
-    console.print(table)
-    console.print("[dim]median: of the smallest change; pixels: median share segmented otherwise; the rest: means[/]")
+    terminal.show_table(
+        title,
+        ("attack", "broken", "median", "pixels", "forward", "backward", "seconds"),
+        [(terminal.line_of(summary.attack), *figures)],
+        "median: of the smallest change; pixels: median share segmented otherwise; the rest: means",
+    )
     console.print(f"broken           {terminal.percent(summary.broken)}", soft_wrap=True)
     if summary.median.has_interval:
-        reach = Units(1.0).interval(summary.median, summary.norm)
-        terminal.say(f"median change    {size}  (95 % interval {reach}, n = {summary.images})")
+        terminal.say(f"median change    {Units(1.0).estimate(summary.median, summary.norm)}")
     for one in summary.classes:
         name = terminal.line_of(f"{one.name:<16} loses {one.lost / one.pixels:.1%} of {one.pixels:,} pixels")
         console.print(name, soft_wrap=True)
