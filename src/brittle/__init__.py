@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from brittle.classifiers.surrogate import Surrogate
     from brittle.core.attack import Attack, State, Stepwise
     from brittle.core.combinators import Cascade, Restarts, SmallestRadius
+    from brittle.core.curve import security_curve
     from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
     from brittle.core.polish import Polish
     from brittle.core.probe import Probe
@@ -218,6 +219,7 @@ __all__ = [
     "run",
     "run_dense",
     "run_study",
+    "security_curve",
     "train",
     "transfer_matrix",
     "use_limits",

@@ -39,6 +39,7 @@ NAMES = {
     "brittle.blackbox.transfer": "Transfer transfer_matrix",
     "brittle.classifiers.classifier": "Classifier",
     "brittle.classifiers.ensemble": "at_size ensemble",
+    "brittle.core.curve": "security_curve",
     "brittle.core.combinators": "Cascade Restarts SmallestRadius",
     "brittle.core.goal": "Goal LeastLikely Targeted Untargeted",
     "brittle.core.polish": "Polish",

@@ -16,13 +16,14 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gradients
 from brittle.core.clean import Clean
+from brittle.core.collector import Collector
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import Job, Options, job_of
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.quantize import quantize
 from brittle.core.record import Record
-from brittle.core.result import Collector, Result
+from brittle.core.result import Result
 from brittle.maths.losses import decided
 from brittle.older_names import by_todays_names
 from brittle.threats import MEASURES, Threat
@@ -124,7 +125,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
             if options.progress is not None:
                 options.progress(len(rows))
             first += max(len(rows), 1)
-        return collector.result()
+        return collector.result(job)
 
 
 def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> None:

@@ -18,11 +18,13 @@ from brittle.core.inputs import as_images, as_labels, check_radius, placed
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
+from brittle.core.terms import Terms
 from brittle.dense.goal import PixelGoal
 from brittle.dense.questions import Question
 from brittle.dense.result import DenseResult, joined, on_device
 from brittle.dense.segmenter import Segmenter
 from brittle.errors import InputError
+from brittle.notebook import EXAMPLES
 from brittle.threats import MEASURES, Threat
 from brittle.types import Images
 
@@ -115,7 +117,9 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
             parts.append(job.attacked(slice(first, min(first + batch, len(x)))))
             if progress is not None:
                 progress(len(parts[-1]))
-    return joined(parts)
+    result = joined(parts)
+    originals = x[result.success.nonzero()[:EXAMPLES, 0]].clone()
+    return replace(result, terms=Terms(attack, threat, classifier.bounds, originals))
 
 
 def check_budget(budget: int | None) -> None:

@@ -99,7 +99,19 @@ class Units:
 
     def factor(self, p: str) -> float:
         """What a size is multiplied by before it is shown on an axis."""
-        return 255.0 if self.span == 1 and described(p).levels else 1.0
+        return 255.0 if self.span == 1 and p and described(p).levels else 1.0
+
+    def axis(self, text: str, p: str) -> str:
+        """The title of an axis of sizes, with their norm and unit; the text alone where there is no norm.
+
+        Example:
+            >>> Units(1.0).axis("largest change", "linf"), Units(1.0).axis("largest change", "")
+            ('largest change, L∞ in 1/255', 'largest change')
+        """
+        if not p:
+            return text
+        unit = described(p).unit or ("1/255" if self.factor(p) != 1 else "")
+        return f"{text}, {title(p)}" + (f" in {unit}" if unit else "")
 
     def size(self, value: float, p: str) -> str:
         """A size as its threat writes it; radii that are a whole number of steps of 8 bits are written as such.

@@ -176,8 +176,7 @@ class RunData:
 
     def label(self, number: int) -> str:
         """Name of a class, or its number where it has none."""
-        classes = self.manifest.data.classes
-        return classes[number] if 0 <= number < len(classes) else str(number)
+        return self.manifest.data.class_name(number)
 
 
 def load_run_data(folder: RunFolder) -> RunData:

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from brittle.metrics import Estimate, quantile
+from brittle.metrics.curve_figure import Figure
 from brittle.metrics.formats import THIN, Units, interval, percent, title
 from brittle.metrics.sizes import QUANTILES
-from brittle.pictures import class_colours
+from brittle.pictures import class_colours, data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
 from brittle.report.drawings import drawing_figures
-from brittle.report.figures import Figure
 from brittle.report.formats import count, duration, without_folders
-from brittle.report.gallery import SMALL, data_uri
+from brittle.report.gallery import SMALL
 from brittle.report.template import fill
 from brittle.runs.result_manifests import SegmentationManifest
 from brittle.runs.segmentation import PICTURES, SegmentationFolder, SegmentedImage
