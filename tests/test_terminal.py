@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from brittle import terminal
+from brittle import Lp, terminal
+from brittle.cli.attack import _show as show_saved
 from brittle.cli.universal import _show
-from brittle.evaluation.attack import Saved
+from brittle.evaluation.adversarial_images import Saved
+from brittle.evaluation.attack_index import SavedAttack, SavedAttacks
 from brittle.listing import DECISIONS, GRADIENTS, GROUPS, SCORES, SMALLEST, listing
 from brittle.metrics import proportion, without_interval
 from brittle.runs.summary import AttackSummary, Summary
@@ -47,8 +49,9 @@ def universal(name: str) -> SimpleNamespace:
     return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, **rates, said=(name,))
 
 
-def saved(name: str) -> Saved:
-    return Saved(name, Path(name), 0, 0, 1, 0.5, 0.1, 0.2, None, True, False)
+def saved(name: str) -> SavedAttacks:
+    image = Saved(name, Path(name).parent / "odd" / Path(name).name, 0, 0, 1, 0.5, 0.1, 0.2, None, True, False)
+    return SavedAttacks(Path("out"), (SavedAttack(name, Lp(2), name, name, (name, name), (image,)),))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,7 +59,7 @@ def saved(name: str) -> Saved:
     "show",
     [
         lambda name: terminal.show_summary(summary(name)),
-        lambda name: terminal.show_saved([saved(name)]),
+        lambda name: show_saved(saved(name)),
         lambda name: terminal.show_trained(trained(name)),
         lambda name: _show(universal(name)),
         terminal.fail,

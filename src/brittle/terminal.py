@@ -18,7 +18,6 @@ from brittle.tables import table_lines
 from brittle.words import plural
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
-    from brittle.evaluation.attack import Saved
     from brittle.evaluation.substitute_result import Substitute
     from brittle.evaluation.train import Trained
     from brittle.listing import Listed
@@ -183,27 +182,6 @@ def _cells(line: AttackSummary, norm: str) -> list[str | Text]:
         _median(line, norm),
         *("–" if math.isnan(line.forward) else mean for mean in means),
     ]
-
-
-def show_saved(saved: Sequence[Saved]) -> None:
-    """Print what became of each image: two lines for one that was broken."""
-    for one in saved:
-        name = (one.source, "bold")
-        if one.path is None:
-            why = "nothing found that 8 bits can hold" if one.lost else "nothing found"
-            say(name, f"  {one.before}: {'wrong already' if one.already else why}")
-            continue
-        sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
-        sizes = sizes if one.flow is None else f"no pixel moved by more than {one.flow:.3g} pixels"
-        say(name, f"  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}")
-        note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
-        say(f"    {one.path}  ", (note, "dim") if one.success else ("not adversarial when read back", "red"))
-    if any(one.cost is not None and one.cost < 0 for one in saved):
-        say((f"sizes {BELOW_ZERO}", "dim"))
-    found = sum(one.success for one in saved)
-    console.print(
-        f"{found} of {plural(len(saved), 'image')} have an adversarial PNG that is still adversarial when read back"
-    )
 
 
 def show_listing(rows: Sequence[Listed]) -> None:

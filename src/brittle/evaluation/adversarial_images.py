@@ -22,12 +22,14 @@ from brittle.names import plain_name, restored, stored, stored_within
 from brittle.pictures import animate, png_of, sheet
 from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import ATTACK, json_of
-from brittle.runs.place import beside
+from brittle.runs.place import beside as with_ending
 
 BLOCK = 16
 """Images that are attacked and saved together."""
 FRAMES = 13
 """Pictures of an animation, from the original to the deformed image."""
+LONGEST_CLASS = 40
+"""Bytes of a class's name in the name of a file."""
 FORMAT = 1
 """Version of `attack.json`."""
 VECTORS, MOVING, FIELD = ".vectors.png", ".moving.png", ".safetensors"
@@ -51,6 +53,7 @@ class Saved:
         already: the clean image met the goal before any change.
         flow: longest vector of the deformation, in pixels; None for other changes.
         lost: the attack succeeded, but no image on the levels of a PNG was found that does.
+        original: the image attacked, as the network sees it, beside the PNG; None without one.
     """
 
     source: str
@@ -66,6 +69,7 @@ class Saved:
     already: bool
     flow: float | None = None
     lost: bool = False
+    original: Path | None = None
 
 
 @dataclass
@@ -163,17 +167,31 @@ class ImageFolder:
         """All images that are done, in order."""
         rows = [Saved(**image) for block in self.blocks for image in block["images"]]
         rows = [replace(row, source=restored(row.source)) for row in rows]
-        return [row if row.path is None else replace(row, path=self.path / row.path) for row in rows]
+        return [
+            row if row.path is None else replace(row, path=self.path / row.path, original=self._within(row.original))
+            for row in rows
+        ]
 
-    def announce(self, names: Sequence[str], deformed: bool) -> None:
+    def _within(self, name: Path | str | None) -> Path | None:
+        return None if name is None else self.path / name
+
+    def announce(self, names: Sequence[str], deformed: bool, beside: Sequence[str] = ()) -> None:
         """Say which files are about to be written, so that nobody takes one that a killed process left for another."""
         endings = (".png", VECTORS, MOVING, FIELD) if deformed else (".png",)
-        self.announced = [beside(Path(name), ending).name for name in names for ending in endings]
+        self.announced = [with_ending(Path(name), ending).name for name in names for ending in endings] + [*beside]
         self._write()
 
     def add(self, rows: Sequence[Saved]) -> None:
         """Keep a block whose files are all written."""
-        images = [{**asdict(row), "source": stored(row.source), "path": row.path and row.path.name} for row in rows]
+        images = [
+            {
+                **asdict(row),
+                "source": stored(row.source),
+                "path": row.path and row.path.name,
+                "original": row.original and row.original.name,
+            }
+            for row in rows
+        ]
         files = {name: digest_of_file(self.path / name) for name in self.announced}
         self.blocks.append({"images": images, "files": files})
         self.announced = []
@@ -206,9 +224,23 @@ def _in_file(identity: str) -> str:
     return json.dumps(stored_within(json.loads(identity)), sort_keys=True)
 
 
-def file_name(index: int, name: str) -> str:
-    """Return what the adversarial image of an image is called; its number makes it the only one."""
-    return f"{index:05d}-{plain_name(Path(name).stem) or 'image'}.png"
+@dataclass(frozen=True)
+class FileNames:
+    """What the files of an image are called."""
+
+    original: str
+    changed: str
+
+
+def file_names(index: int, label: str, after: str) -> FileNames:
+    """Return what the files of an image are called; its number makes them the only ones.
+
+    Example:
+        >>> file_names(3, "giant panda", "gibbon")
+        FileNames(original='0003-giant-panda.png', changed='0003-giant-panda-gibbon.png')
+    """
+    before, now = (plain_name(name, LONGEST_CLASS) or "class" for name in (label, after))
+    return FileNames(f"{index:04d}-{before}.png", f"{index:04d}-{before}-{now}.png")
 
 
 def save_picture(image: Tensor, path: Path) -> None:
@@ -239,9 +271,9 @@ def save_deformation(clean: Tensor, adversarial: Tensor, vectors: Tensor, path: 
     original, deformed, arrows = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, vectors))
     fraction = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(vectors)
     frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), fraction * vectors)
-    write_atomically(beside(path, VECTORS), png_of(sheet(original, deformed, arrows)))
-    animate([one.numpy().astype(np.float64) for one in frames], beside(path, MOVING))
-    write_atomically(beside(path, FIELD), save({"field": vectors.contiguous()}))
+    write_atomically(with_ending(path, VECTORS), png_of(sheet(original, deformed, arrows)))
+    animate([one.numpy().astype(np.float64) for one in frames], with_ending(path, MOVING))
+    write_atomically(with_ending(path, FIELD), save({"field": vectors.contiguous()}))
 
 
 def read_picture(path: Path, like: Tensor) -> Tensor:

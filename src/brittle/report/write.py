@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
+from brittle.report.attack_page import write_attack
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
 from brittle.report.defence_page import defence_page
@@ -15,7 +16,16 @@ from brittle.report.substitute_page import write_substitute
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
 from brittle.runs.defence import is_defence_folder
-from brittle.runs.kinds import CORRUPTIONS, PHOTOGRAPHS, SEGMENTATION, SUBSTITUTE_FILE, TRAINING, UNIVERSAL, kind_in
+from brittle.runs.kinds import (
+    CORRUPTIONS,
+    INDEX,
+    PHOTOGRAPHS,
+    SEGMENTATION,
+    SUBSTITUTE_FILE,
+    TRAINING,
+    UNIVERSAL,
+    kind_in,
+)
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
@@ -82,6 +92,8 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
+    if (run / INDEX).is_file():
+        return write_attack(run, out, force=force)
     if (run / PHOTOGRAPHS).is_file():
         return write_photographs(run, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
@@ -104,7 +116,7 @@ def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE) or any(
+    if run.name in (MANIFEST, STUDY, INDEX, PHOTOGRAPHS, SUBSTITUTE_FILE) or any(
         folder_of(run, kind) for kind in (CORRUPTIONS, SEGMENTATION, TRAINING, UNIVERSAL)
     ):
         return _folder(run.parent, out, force)

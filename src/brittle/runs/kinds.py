@@ -22,6 +22,8 @@ OWN_PAGE = b'<meta name="generator" content="brittle">'
 """What every page of ours begins with; `base.html` has it."""
 ATTACK = "attack.json"
 """What `attack` keeps beside its images."""
+INDEX, INDEX_TABLE = "index.json", "index.csv"
+"""Lists of the images that an attack has saved, with what was done."""
 PHOTOGRAPHS = "photograph.json"
 """What `photograph` keeps of adversarial images behind a channel."""
 CELLS = "cells"
@@ -96,5 +98,9 @@ CORRUPTIONS = Kind("the folder of a measurement under corruptions", _manifest_of
 SEGMENTATION = Kind("the folder of an audit of a segmentation", _manifest_of("segmentation"), (SEGMENTATION_FILE,))
 SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
+IMAGE_FOLDERS = Kind(
+    "a folder of several attacks' adversarial images",
+    lambda path: "attacks" in json_of(path / INDEX) and not (path / ATTACK).exists(),
+)
 PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())
