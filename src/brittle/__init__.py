@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from brittle.attacks.stadv import SpatiallyTransformed
     from brittle.attacks.superdeepfool import SuperDeepFool
     from brittle.attacks.support_descent import SupportDescent
+    from brittle.bars import Bar
     from brittle.base.bounds import Bounds
     from brittle.blackbox.transfer import Transfer, transfer_matrix
     from brittle.classifiers.classifier import Classifier
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         UnsupportedThreat,
     )
     from brittle.evaluation.apply import apply
+    from brittle.evaluation.attack import attack
     from brittle.evaluation.audit import audit
     from brittle.evaluation.defence import audit_defence
     from brittle.evaluation.train import train
@@ -134,6 +136,7 @@ __all__ = [
     "Attack",
     "AutoAttack",
     "BadImage",
+    "Bar",
     "BasicIterative",
     "Boundary",
     "BoundaryDescent",
@@ -210,6 +213,7 @@ __all__ = [
     "__version__",
     "apply",
     "at_size",
+    "attack",
     "audit",
     "audit_defence",
     "ensemble",

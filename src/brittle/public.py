@@ -34,6 +34,7 @@ NAMES = {
     "brittle.attacks.stadv": "SpatiallyTransformed",
     "brittle.attacks.superdeepfool": "SuperDeepFool",
     "brittle.attacks.support_descent": "SupportDescent",
+    "brittle.bars": "Bar",
     "brittle.core.attack": "Attack State Stepwise",
     "brittle.base.bounds": "Bounds",
     "brittle.blackbox.transfer": "Transfer transfer_matrix",
@@ -57,6 +58,7 @@ NAMES = {
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",
     "brittle.evaluation.apply": "apply",
+    "brittle.evaluation.attack": "attack",
     "brittle.evaluation.audit": "audit",
     "brittle.evaluation.defence": "audit_defence",
     "brittle.evaluation.train": "train",

@@ -47,6 +47,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     confidence: float = 0.0,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
+    on_pass: Callable[[int], None] | None = None,
     **older: Any,
 ) -> Result:
     """Attack every image on its own and return one row for each.
@@ -82,6 +83,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
             its own asks for it in the verdict too.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
+        on_pass: called inside a batch too, after each forward pass, with the number of points that it was of.
         **older: arguments by the names of the version before (`lattice`, `draws`), with a `DeprecationWarning`.
 
     Returns:
@@ -107,6 +109,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         confidence=confidence,
         trace=trace,
         progress=progress,
+        on_pass=on_pass,
     )
     job = job_of(options)
     count, first, size = len(job.images), 0, job.batch
@@ -137,7 +140,7 @@ def _attacked(job: Job, rows: Tensor, max_points: int, collector: Collector) -> 
     clean = Clean.of(job, rows, x, streams)
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
     doubts = uses_gradients(asked.attack)
-    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace, doubts=doubts)
+    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace, doubts=doubts, on_pass=asked.on_pass)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if eot_samples == 1 else 1 + eot_samples)
     already = clean.goal.met(clean.judged(clean.outputs))

@@ -14,6 +14,10 @@ class Progress(Protocol):
         """Advance by `images`."""
         ...
 
+    def passed(self, points: int) -> None:
+        """Learn, inside a block of images, that the network was shown so many points."""
+        ...
+
     def note(self, text: str) -> None:
         """Learn in one line what was found when rows of an earlier run were used again."""
         ...
@@ -26,6 +30,9 @@ class NullProgress:
         """Do nothing."""
 
     def advance(self, attack: str, images: int) -> None:
+        """Do nothing."""
+
+    def passed(self, points: int) -> None:
         """Do nothing."""
 
     def note(self, text: str) -> None:

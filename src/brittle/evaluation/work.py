@@ -133,6 +133,7 @@ class Work:
             eot_samples=manifest.eot_samples,
             confidence=manifest.confidence,
             progress=lambda images: self.watch.advance(one.info.spec, images),
+            on_pass=self.watch.passed,
         )
         survives = survives_rounding(
             self.classifier, result, block.labels, manifest.batch, eot_samples=manifest.eot_samples, seed=manifest.seed
