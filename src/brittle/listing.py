@@ -84,7 +84,7 @@ def listing(what: str = "all") -> list[Listed]:
 
     Example:
         >>> [row.name for row in listing("attacks")][:2]
-        ['adef', 'alma']
+        ['apgd', 'autoattack']
     """
     if what not in (*KINDS, "all"):
         raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")

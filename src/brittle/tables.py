@@ -28,11 +28,11 @@ def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str | Text]], widt
         >>> rows = [["fgsm", "7.0%"], ["pgd:steps=40,restarts=5", "90.1%"]]
         >>> for line in table_lines(["attack", "success"], rows, 24):
         ...     print(line.plain)
-        attack           success
-        -------------  ---------
-        fgsm                7.0%
+        attack  success
+        ------  -------
+        fgsm       7.0%
         pgd:steps=40,restarts=5
-                           90.1%
+                  90.1%
     """
     cells = [[_text(cell) for cell in row] for row in rows]
     figures = [max(len(head), *(row[at].cell_len for row in cells), 0) for at, head in enumerate(heads) if at]
