@@ -17,9 +17,10 @@ LAYERS = [
     {"parquet_directory"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
-    {"plugins"},
+    {"plugins", "tabular"},
     {"maths"},
     {"pictures", "matrix_picture"},
+    {"notebook"},
     {"base"},
     {"threats", "classifiers", "endpoint"},
     {"metrics"},
@@ -33,7 +34,7 @@ LAYERS = [
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
-    {"bars", "output", "endings"},
+    {"bars", "output", "endings", "tables"},
     {"terminal"},
     {"cli", "pytest_plugin"},
     {"__main__"},
@@ -57,7 +58,7 @@ REPORT_READS = (
     "brittle.identity.compare",  # a fingerprint
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
-WITHOUT_TORCH = ("metrics", "report", "pictures")
+WITHOUT_TORCH = ("metrics", "report", "pictures", "notebook", "tabular")
 
 
 def imported(tree: ast.AST, path: Path) -> Iterator[str]:

@@ -1,14 +1,18 @@
 """What the terminal shows: names stay text, whatever they look like."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from brittle import terminal
+from brittle import Lp, terminal
+from brittle.cli.attack import _show as show_saved
 from brittle.cli.universal import _show
-from brittle.evaluation.attack import Saved
+from brittle.evaluation.adversarial_images import Saved
+from brittle.evaluation.attack_index import SavedAttack, SavedAttacks
+from brittle.listing import DECISIONS, GRADIENTS, GROUPS, SCORES, SMALLEST, listing
 from brittle.metrics import proportion, without_interval
 from brittle.runs.summary import AttackSummary, Summary
 
@@ -45,8 +49,9 @@ def universal(name: str) -> SimpleNamespace:
     return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, **rates, said=(name,))
 
 
-def saved(name: str) -> Saved:
-    return Saved(name, Path(name), 0, 0, 1, 0.5, 0.1, 0.2, None, True, False)
+def saved(name: str) -> SavedAttacks:
+    image = Saved(name, Path(name).parent / "odd" / Path(name).name, 0, 0, 1, 0.5, 0.1, 0.2, None, True, False)
+    return SavedAttacks(Path("out"), (SavedAttack(name, Lp(2), name, name, (name, name), (image,), Path("out")),))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,7 +59,7 @@ def saved(name: str) -> Saved:
     "show",
     [
         lambda name: terminal.show_summary(summary(name)),
-        lambda name: terminal.show_saved([saved(name)]),
+        lambda name: show_saved(saved(name)),
         lambda name: terminal.show_trained(trained(name)),
         lambda name: _show(universal(name)),
         terminal.fail,
@@ -70,3 +75,25 @@ def test_names_stay_text(show, name, capsys, monkeypatch):
 def test_a_number_without_an_interval_says_so():
     assert terminal.percent(without_interval(0.25, 2), ".4g") == "0.25  (no interval, n = 2)"
     assert re.fullmatch(r"50\.0%  \(95 % interval 1\.3% to 98\.7%, n = 2\)", terminal.percent(proportion(1, 2)))
+
+
+def test_a_table_at_80_columns_keeps_names_whole_and_sizes_in_one_unit(capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "console", terminal.Console(stderr=True, highlight=False, width=80))
+    name = "smallest(pgd:steps=40,restarts=3,loss=scaled):steps=10"
+    terminal.show_summary(replace(summary(name), radius=0.1))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "2 images, linf 25.5/255 (0.1)"
+    assert name in lines
+    (row,) = [line for line in lines if "50.0%" in line and "/255" in line]
+    assert "25.5/255" in row  # 0.1, as the radius above
+    assert any(line.startswith("median change    63.8/255") for line in lines)
+    assert not {*"".join(lines)} & {*"━┃│┏┡└"}
+
+
+def test_attacks_are_listed_under_what_they_go_by(capsys):
+    terminal.show_listing(listing("attacks"))
+    said = capsys.readouterr().out
+    places = [said.index(f"attacks: {group}") for group in GROUPS]
+    assert places == sorted(places)
+    for group, after, name in ((GRADIENTS, SMALLEST, "pgd"), (SMALLEST, SCORES, "fmn"), (SCORES, DECISIONS, "square")):
+        assert said.index(f"attacks: {group}") < said.index(f"\n  {name} ") < said.index(f"attacks: {after}")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from brittle.attacks.stadv import SpatiallyTransformed
     from brittle.attacks.superdeepfool import SuperDeepFool
     from brittle.attacks.support_descent import SupportDescent
+    from brittle.bars import Bar
     from brittle.base.bounds import Bounds
     from brittle.blackbox.transfer import Transfer, transfer_matrix
     from brittle.classifiers.classifier import Classifier
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from brittle.classifiers.surrogate import Surrogate
     from brittle.core.attack import Attack, State, Stepwise
     from brittle.core.combinators import Cascade, Restarts, SmallestRadius
+    from brittle.core.curve import security_curve
     from brittle.core.goal import Goal, LeastLikely, Targeted, Untargeted
     from brittle.core.polish import Polish
     from brittle.core.probe import Probe
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     )
     from brittle.evaluation.apply import apply
     from brittle.evaluation.assert_robust import assert_robust
+    from brittle.evaluation.attack import attack
     from brittle.evaluation.audit import audit
     from brittle.evaluation.compare import compare
     from brittle.evaluation.defence import audit_defence
@@ -137,6 +140,7 @@ __all__ = [
     "Attack",
     "AutoAttack",
     "BadImage",
+    "Bar",
     "BasicIterative",
     "Boundary",
     "BoundaryDescent",
@@ -215,6 +219,7 @@ __all__ = [
     "apply",
     "assert_robust",
     "at_size",
+    "attack",
     "audit",
     "audit_defence",
     "compare",
@@ -226,6 +231,7 @@ __all__ = [
     "run",
     "run_dense",
     "run_study",
+    "security_curve",
     "train",
     "transfer_matrix",
     "use_limits",

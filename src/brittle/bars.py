@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import html
+import math
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from brittle.names import shown
+from brittle.words import time_in_words
 
 if TYPE_CHECKING:  # errors are shown by this console, also those before torch is there
     from brittle.evaluation.substitute_result import Round
@@ -29,18 +32,40 @@ console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
 
 
+STILL = 1.0
+"""Seconds after which a bar that has not moved shows the passes of the block under way instead of its speed."""
+
+
 class Speed(ProgressColumn):
-    """Images per second."""
+    """Images per second; inside a block that takes its time, what the network has been shown of it."""
 
     def render(self, task: Task) -> Text:
         """Return the speed of a task."""
-        return Text("" if task.speed is None else f"{task.speed:,.1f} images/s")
+        return Text(speed_of(task))
+
+
+def speed_of(task: Task) -> str:
+    """Say how fast a task is, or that it goes on."""
+    points, moved = task.fields.get("points", 0), task.fields.get("moved", 0.0)
+    if points and task.get_time() - moved > STILL:
+        return f"{points:,} points seen"
+    return "" if task.speed is None else f"{task.speed:,.1f} images/s"
 
 
 class Bar:
-    """A watch that draws a progress bar; `quiet` draws nothing."""
+    """A watch that draws a progress bar, in a terminal and in a notebook; `quiet` draws nothing.
 
-    def __init__(self, *, quiet: bool = False):
+    Args:
+        total: how many images there are, for `run`, which does not say it; an audit does.
+        quiet: draw nothing.
+
+    Example:
+        >>> with Bar(20, quiet=True) as bar:
+        ...     bar(5)  # what `run(..., progress=bar, on_pass=bar.passed)` does
+    """
+
+    def __init__(self, total: int | None = None, *, quiet: bool = False):
+        self._notebook = NotebookBar() if console.is_jupyter and not quiet else None
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -48,9 +73,12 @@ class Bar:
             Speed(),
             TimeRemainingColumn(),
             console=console,
-            disable=quiet,
+            disable=quiet or self._notebook is not None,
         )
+        self._quiet = quiet
         self._task: TaskID | None = None
+        if total is not None:
+            self.begin(total, 0)
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -58,22 +86,74 @@ class Bar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+        self._draw(last=True)
+
+    def __call__(self, images: int) -> None:
+        """Move on by so many images, as `progress` of `run`."""
+        self.advance("images", images)
 
     def begin(self, total: int, done: int) -> None:
         """Show how much there is to do, and how much an earlier run has done."""
-        self._task = self._progress.add_task("attacks", total=total, completed=done)
-        if done and not self._progress.disable:
-            console.print(f"{done:,} of {total:,} done by an earlier run; going on")
+        self._task = self._progress.add_task("attacks", total=total, completed=done, points=0, moved=0.0)
+        if done:
+            self.note(f"{done:,} of {total:,} done by an earlier run; going on")
 
     def advance(self, attack: str, images: int) -> None:
         """Move on."""
         if self._task is not None:
-            self._progress.update(self._task, description=shown(attack), advance=images)
+            now = self._progress.get_time()
+            self._progress.update(self._task, description=shown(attack), advance=images, points=0, moved=now)
+            self._draw()
+
+    def passed(self, points: int) -> None:
+        """Show, inside a block of images, that the network was shown so many points."""
+        if self._task is not None and not self._quiet:
+            seen = self._progress.tasks[0].fields["points"]
+            self._progress.update(self._task, points=seen + points)
+            self._draw()
 
     def note(self, text: str) -> None:
         """Print what was found when rows of an earlier run were used again."""
-        if not self._progress.disable:
+        if not self._quiet:
             console.print(Text(shown(text)), soft_wrap=True)
+
+    def _draw(self, *, last: bool = False) -> None:
+        if self._notebook is not None and self._task is not None:
+            self._notebook.draw(self._progress.tasks[0], last=last)
+
+
+class NotebookBar:
+    """A bar in the output of a notebook's cell, which is replaced as work goes on; it needs no widgets."""
+
+    EVERY = 0.25
+    """Seconds between two drawings."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._drawn = -math.inf
+
+    def draw(self, task: Task, *, last: bool) -> None:
+        """Draw a task, unless that was done a moment ago."""
+        from IPython.display import HTML, display  # pyright: ignore[reportMissingImports]  # there in every notebook
+
+        now = task.get_time()
+        if now - self._drawn < self.EVERY and not last:
+            return
+        self._drawn = now
+        view = HTML(bar_html(task))
+        if self._handle is None:
+            self._handle = display(view, display_id=True)
+        else:
+            self._handle.update(view)
+
+
+def bar_html(task: Task) -> str:
+    """Return a task as HTML without scripts."""
+    left = "" if task.time_remaining is None else f", {time_in_words(task.time_remaining)} left"
+    said = f"{task.completed:,.0f} of {task.total or 0:,.0f} images"
+    speed = speed_of(task)
+    text = html.escape(f"{task.description}: {said}{', ' * bool(speed)}{speed}{left if not task.finished else ''}")
+    return f'<progress value="{task.completed:.0f}" max="{task.total or 0:.0f}"></progress> <span>{text}</span>'
 
 
 class Passes:

@@ -48,6 +48,7 @@ class Listed:
         meaning: in one line.
         options: fields with their defaults, as text.
         origin: brittle, or the package that brings it with its version.
+        group: of its kind, under a heading of which it is shown; "" where the kind has none.
     """
 
     kind: str
@@ -55,10 +56,15 @@ class Listed:
     meaning: str
     options: str = ""
     origin: str = OWN
+    group: str = ""
 
 
-FOR_PIXELS = "--task segmentation, depth"
-"""What is said of attacks of networks with an answer for every pixel."""
+GRADIENTS, SMALLEST = "by gradients, within a radius", "by gradients, the smallest change"
+SCORES, DECISIONS = "by scores alone", "by decisions alone"
+DEFORMATIONS, PLACES, BASELINES = "deformations", "patches and frames", "baselines"
+DENSE_OUTPUTS, AROUND = "an answer for every pixel (--task segmentation, depth)", "around other attacks"
+GROUPS = (GRADIENTS, SMALLEST, SCORES, DECISIONS, DEFORMATIONS, PLACES, BASELINES, DENSE_OUTPUTS, AROUND)
+"""The headings under which attacks are listed, in their order."""
 NETWORK_FORMS = {
     "FILE.pt2": "a torch.export archive",
     "FILE.onnx": "an ONNX network (extra: onnx)",
@@ -78,7 +84,7 @@ def listing(what: str = "all") -> list[Listed]:
 
     Example:
         >>> [row.name for row in listing("attacks")][:2]
-        ['adef', 'alma']
+        ['apgd', 'autoattack']
     """
     if what not in (*KINDS, "all"):
         raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")
@@ -86,19 +92,38 @@ def listing(what: str = "all") -> list[Listed]:
 
 
 def _attacks() -> list[Listed]:
-    rows = [
-        Listed("attacks", name, f"{_first_line(kind)} [{', '.join(kind.threats)}]", _options(kind), origin)
-        for name, kind, origin in _brought(ATTACKS)
+    rows = [_attack(name, kind, origin, group_of(kind)) for name, kind, origin in _brought(ATTACKS)]
+    rows += [_attack(name, kind, origin, DENSE_OUTPUTS) for name, kind, origin in _brought(DENSE)]
+    rows += [
+        Listed("attacks", spec_syntax(name), _first_line(kind), _options(kind), origin, AROUND)
+        for name, kind, origin in _brought(COMBINATORS)
     ]
-    dense = [
-        Listed("attacks", name, f"{_first_line(kind)} [{', '.join(kind.threats)}; {FOR_PIXELS}]", _options(kind))
-        for name, kind, _ in _brought(DENSE)
-    ]
-    around = [
-        Listed("attacks", spec_syntax(name), _first_line(kind), _options(kind))
-        for name, kind, _ in _brought(COMBINATORS)
-    ]
-    return [*rows, *dense, *around, *_faults("attacks", ATTACKS)]
+    return [*sorted(rows, key=lambda row: GROUPS.index(row.group)), *_faults("attacks", ATTACKS)]
+
+
+def _attack(name: str, kind: type[Attack], origin: str, group: str) -> Listed:
+    meaning = f"{_first_line(kind)} [{', '.join(kind.threats)}]"
+    return Listed("attacks", name, meaning, _options(kind), origin, group)
+
+
+def group_of(kind: type[Attack]) -> str:
+    """Return the heading of an attack: what it changes, what it goes by, and what it looks for.
+
+    Example:
+        >>> from brittle import PGD, DeepFool, HopSkipJump
+        >>> group_of(PGD), group_of(DeepFool), group_of(HopSkipJump)
+        ('by gradients, within a radius', 'by gradients, the smallest change', 'by decisions alone')
+    """
+    if kind.goes_by == "nothing":
+        return BASELINES
+    for group, threats in ((DEFORMATIONS, {"flow"}), (PLACES, {"patch", "frame"})):
+        if {*kind.threats} <= threats:
+            return group
+    if kind.dense:
+        return DENSE_OUTPUTS
+    if kind.gradients:
+        return GRADIENTS if kind.needs_radius else SMALLEST
+    return SCORES if kind.goes_by == "scores" else DECISIONS
 
 
 def _universal() -> list[Listed]:

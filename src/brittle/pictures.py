@@ -1,5 +1,6 @@
 """Pictures of a change: the difference made visible, its vectors, the way there; and of the classes of pixels."""
 
+import base64
 import io
 import math
 from collections.abc import Sequence
@@ -193,6 +194,11 @@ def png_of(picture: Image.Image, *, optimize: bool = False) -> bytes:
     sink = io.BytesIO()
     picture.save(sink, "PNG", optimize=optimize)
     return sink.getvalue()
+
+
+def data_uri(picture: Image.Image) -> str:
+    """Return a picture as a data URI, ``data:image/png;base64,...``."""
+    return "data:image/png;base64," + base64.b64encode(png_of(picture)).decode()
 
 
 def sheet(original: Floats, adversarial: Floats, field: Floats, side: int = 336) -> Image.Image:

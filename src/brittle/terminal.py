@@ -12,13 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from brittle.arguments.numbers import levels_text
 from brittle.bars import console
 from brittle.names import shown, shown_lines
+from brittle.tables import table_lines
 from brittle.words import plural
 
 if TYPE_CHECKING:  # what failed is said without waiting for torch, also where Ctrl-C ended its import
-    from brittle.evaluation.attack import Saved
     from brittle.evaluation.substitute_result import Substitute
     from brittle.evaluation.train import Trained
     from brittle.listing import Listed
@@ -50,23 +49,33 @@ def say(*parts: Part) -> None:
     console.print(line_of(*parts), soft_wrap=True)
 
 
+def show_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str | Text]], note: str = "") -> None:
+    """Print a table on standard error, its first column names that are never broken, with what it says below."""
+    say((title, "italic"))
+    put_table(console, heads, rows)
+    if note:
+        console.print(line_of((note, "dim")))
+
+
+def put_table(out: Console, heads: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Print a table as wide as there is room for."""
+    for line in table_lines(heads, rows, out.width):
+        out.print(line, soft_wrap=True)
+
+
 def show_summary(summary: Summary) -> None:
     """Print a run's figures as a table, after what makes them unreliable."""
     unreliable = summary.health is not None and not summary.health.reliable
     if summary.health is not None and unreliable:
         say((summary.health.headline, "bold red"))
         say((summary.health.ordered("fail")[0].remedy, "red"))
-    table = Table(
-        title_justify="left", title=f"{plural(summary.images, 'image')}, {summary.norm} {radius_text(summary.radius)}"
+    show_table(
+        f"{plural(summary.images, 'image')}, {summary.norm} {radius_text(summary.radius, summary.norm)}",
+        ("attack", "success", "as 8 bits", "median", "forward", "backward", "seconds"),
+        [_cells(line, summary.norm) for line in summary.attacks],
+        "as 8 bits: success after rounding; median: of the smallest change; the rest: means over the images that are "
+        "right before the attack",
     )
-    table.add_column("attack", overflow="fold")
-    for name in ("success", "as 8 bits", "median", "forward", "backward", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for line in summary.attacks:
-        table.add_row(*_cells(line))
-    console.print(table)
-    means = "the rest: mean over the images right before"
-    console.print(f"[dim]as 8 bits: success after rounding; median: of the smallest change; {means}[/]")
     if summary.quantization is not None:
         say(f"on the grid of {summary.quantization} levels; cost of rounding in the median: {_costs(summary)}")
     if summary.budget is not None:
@@ -77,7 +86,9 @@ def show_summary(summary: Summary) -> None:
     mark = "  [bold red]✕ not reliable[/]" if unreliable else ""
     console.print(f"robust accuracy  {percent(summary.robust)}{mark}")
     if summary.median is not None:
-        console.print(f"median change    {percent(summary.median, '.4g')}, smallest per image", soft_wrap=True)
+        from brittle.metrics.formats import Units
+
+        say(f"median change    {Units(1.0).estimate(summary.median, summary.norm)}, smallest per image")
     if summary.health is not None:
         _show_health(summary.health)
     for note in summary.notes:
@@ -88,16 +99,17 @@ def show_summary(summary: Summary) -> None:
 
 def show_defence(both: DefenceSummary) -> None:
     """Print what a careless evaluation of a defended network would report, what is left of it, and what told."""
-    question = f"{both.adaptive.norm} {radius_text(both.adaptive.radius)}"
-    table = Table(title_justify="left", title=f"{both.defence}, {both.adaptive.images:,} images, {question}")
-    table.add_column("robust accuracy", overflow="fold")
-    for name in ("naive", "adaptive"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for naive, adaptive in zip(both.naive.attacks, both.adaptive.attacks, strict=True):
-        table.add_row(line_of(naive.spec), _stood(naive), _stood(adaptive))
-    table.add_row("all, of all images", *(f"{one.robust.value:.1%}" for one in (both.naive, both.adaptive)))
-    console.print(table)
-    console.print("[dim]by attack: of the images that are right without one; median: of the smallest change[/]")
+    norm = both.adaptive.norm
+    rows = [
+        (line_of(naive.spec), _stood(naive, norm), _stood(adaptive, norm))
+        for naive, adaptive in zip(both.naive.attacks, both.adaptive.attacks, strict=True)
+    ]
+    show_table(
+        f"{both.defence}, {both.adaptive.images:,} images, {norm} {radius_text(both.adaptive.radius, norm)}",
+        ("robust accuracy", "naive", "adaptive"),
+        [*rows, ("all, of all images", *(f"{one.robust.value:.1%}" for one in (both.naive, both.adaptive)))],
+        "by attack: of the images that are right without one; median: of the smallest change",
+    )
     console.print(f"clean accuracy   {percent(both.adaptive.clean)}")
     if both.adaptive.false_alarms is not None:
         say(f"false alarms     {percent(both.adaptive.false_alarms)}, clean images refused: not right")
@@ -112,10 +124,10 @@ def show_defence(both: DefenceSummary) -> None:
         tell(f"images           {note}")
 
 
-def _stood(line: AttackSummary) -> str:
+def _stood(line: AttackSummary, norm: str) -> str:
     """What an attack left right at its radius; of one that searches the smallest change its median."""
     if line.kind == "minimum":
-        return "median –" if line.median is None else f"median {line.median.value:.4g}"
+        return f"median {_median(line, norm) or '–'}"
     return "–" if line.success is None else f"{1 - line.success.value:.1%}"
 
 
@@ -156,54 +168,41 @@ def _costs(summary: Summary) -> str:
     return f"{said} ({BELOW_ZERO})" if below else said
 
 
-def _cells(line: AttackSummary) -> list[str | Text]:
+def _median(line: AttackSummary, norm: str) -> str:
+    from brittle.metrics.formats import Units
+
+    return "" if line.median is None else Units(1.0).text(line.median.value, norm)
+
+
+def _cells(line: AttackSummary, norm: str) -> list[str | Text]:
     means = (f"{line.forward:,.1f}", f"{line.backward:,.1f}", f"{line.seconds:.4f}")
     return [
         line_of(line.spec),
         "–" if line.success is None else f"{line.success.value:.1%}",
         "–" if line.rounded is None else f"{line.rounded.value:.1%}",
-        "" if line.median is None else f"{line.median.value:.4g}",
+        _median(line, norm),
         *("–" if math.isnan(line.forward) else mean for mean in means),
     ]
 
 
-def show_saved(saved: Sequence[Saved]) -> None:
-    """Print what became of each image: two lines for one that was broken."""
-    from brittle.threats import described
-
-    for one in saved:
-        name = (one.source, "bold")
-        if one.path is None:
-            why = "nothing found that 8 bits can hold" if one.lost else "nothing found"
-            say(name, f"  {one.before}: {'wrong already' if one.already else why}")
-            continue
-        sizes = f"linf {one.linf * 255:.0f}/255, l2 {one.l2:.3g}"
-        if one.norm is not None and one.size is not None:
-            sizes += f", {one.norm} {one.size:.3g} {described(one.norm).unit}".rstrip()
-        sizes = sizes if one.flow is None else f"no pixel moved by more than {one.flow:.3g} pixels"
-        say(name, f"  {one.before} → {one.after} ({one.confidence:.0%})  {sizes}")
-        note = "as found" if one.cost is None else f"rounding to 8 bits: size {one.cost:+.1%}"
-        say(f"    {one.path}  ", (note, "dim") if one.success else ("not adversarial when read back", "red"))
-    if any(one.cost is not None and one.cost < 0 for one in saved):
-        say((f"sizes {BELOW_ZERO}", "dim"))
-    found = sum(one.success for one in saved)
-    console.print(
-        f"{found} of {plural(len(saved), 'image')} have an adversarial PNG that is still adversarial when read back"
-    )
-
-
 def show_listing(rows: Sequence[Listed]) -> None:
-    """Print what there is to choose from."""
+    """Print what there is to choose from, group by group, on standard output."""
+    out = Console(highlight=False)
+    for kind, group in dict.fromkeys((row.kind, row.group) for row in rows):
+        out.print(line_of((f"{kind}: {group}" if group else kind, "bold italic")))
+        table = Table(show_header=False, box=None, padding=(0, 2))
+        table.add_column(no_wrap=True, overflow="ignore")
+        for row in rows:
+            if (row.kind, row.group) == (kind, group):
+                table.add_row(line_of((row.name, "bold")), _meaning(row))
+        out.print(table)
+
+
+def _meaning(row: Listed) -> Text:
     from brittle.plugins.names import OWN
 
-    for kind in dict.fromkeys(row.kind for row in rows):
-        table = Table(title=kind, title_justify="left", show_header=False, box=None, padding=(0, 2))
-        for row in rows:
-            if row.kind == kind:
-                meaning = line_of(row.meaning, *([] if row.origin == OWN else [(f"  from {row.origin}", "italic")]))
-                meaning = Text("\n").join([meaning, line_of((row.options, "dim"))]) if row.options else meaning
-                table.add_row(line_of((row.name, "bold")), meaning)
-        Console(highlight=False).print(table)
+    meaning = line_of(row.meaning, *([] if row.origin == OWN else [(f"  from {row.origin}", "italic")]))
+    return Text("\n").join([meaning, line_of((row.options, "dim"))]) if row.options else meaning
 
 
 def show_trained(made: Trained) -> None:
@@ -213,7 +212,8 @@ def show_trained(made: Trained) -> None:
         console.print(f"test accuracy    {percent(made.accuracy)}")
     threat = getattr(made.history.adversarial, "threat", None)
     if made.robust is not None and threat is not None:
-        console.print(f"robust accuracy  {percent(made.robust)}, {threat.name} {radius_text(float(threat.radius))}")
+        radius = f"{threat.name} {radius_text(float(threat.radius), threat.name)}"
+        console.print(f"robust accuracy  {percent(made.robust)}, {radius}")
     for line in made.history.remarks:
         tell(f"training         {line}")
     for line in made.said:
@@ -228,21 +228,26 @@ def show_substitute(made: Substitute) -> None:
 
 def percent(estimate: Estimate, style: str = ".1%") -> str:
     """Write a rate, or a number in another style, with its interval and n."""
-    value, low, high = (f"{number:{style}}" for number in (estimate.value, estimate.low, estimate.high))
-    ends = f"95 % interval {low} to {high}" if estimate.has_interval else "no interval"
-    return f"{value}  ({ends}, n = {estimate.n})"
+    from brittle.metrics.formats import estimate_text
+
+    return estimate_text(estimate, style)
 
 
-def radius_text(radius: float | None) -> str:
-    """Write a radius as k/255 where it is one.
+def radius_text(radius: float | None, norm: str) -> str:
+    """Write a radius in the unit of the sizes beside it, and as it is given where that is another.
 
     Example:
-        >>> radius_text(4 / 255), radius_text(0.5)
-        ('4/255', '0.5')
+        >>> radius_text(4 / 255, "linf"), radius_text(0.1, "linf"), radius_text(0.5, "l2")
+        ('4/255', '25.5/255 (0.1)', '0.5')
     """
+    from brittle.metrics.formats import Units
+
     if radius is None or not math.isfinite(radius):
         return "without limit"
-    return levels_text(radius, most=254) or f"{radius:g}"
+    text = Units(1.0).text(radius, norm)
+    if not text.endswith("/255"):
+        return f"{radius:g}"
+    return text if text.removesuffix("/255").isdigit() else f"{text} ({radius:g})"
 
 
 def print_json(kind: Kind, figures: Mapping[str, Any], origin: Origin) -> None:

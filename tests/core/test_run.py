@@ -133,9 +133,11 @@ def test_the_table_survives_parquet(tmp_path):
     assert set(table.column_names) == {
         "success", "already", "size", "l0", "l1", "l2", "linf", "pixels", "flow", "clean_prediction",
         "clean_confidence", "prediction", "confidence", "margin", "forward", "backward", "iterations", "seconds",
-        "nonfinite_outputs", "nonfinite_gradients",
+        "nonfinite_outputs", "nonfinite_gradients", "index", "label", "correct",
     }  # fmt: skip
-    for name in table.column_names:
+    assert table["label"].equals(table["clean_prediction"])
+    assert table["index"].to_pylist() == [*range(7)]
+    for name in set(table.column_names) - {"index", "label"}:
         assert table[name].to_pylist() == getattr(result, name).tolist()
     assert run(DeepFool(), convolutional(), middle(0), threat=Lp(2)).table().num_rows == 0
 

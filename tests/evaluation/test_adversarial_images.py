@@ -11,12 +11,11 @@ from safetensors.torch import load_file
 
 from brittle import InputError, RunError
 from brittle.evaluation import adversarial_images
-from brittle.evaluation.adversarial_images import (
-    BLOCK,
+from brittle.evaluation.adversarial_images import BLOCK, ImageFolder, Saved
+from brittle.evaluation.saved_pictures import (
     FRAMES,
-    ImageFolder,
-    Saved,
-    file_name,
+    FileNames,
+    file_names,
     read_picture,
     save_deformation,
     save_picture,
@@ -126,16 +125,31 @@ def test_all_files_of_an_image_are_announced_before_they_are_written(deformed, f
 
 
 @pytest.mark.parametrize(
-    ("index", "name", "file"),
+    ("index", "label", "after", "original", "changed"),
     [
-        (0, "cat.jpg", "00000-cat.png"),
-        (12345, "dark/0 grey!.png", "12345-0-grey-.png"),
-        (7, "", "00007-image.png"),
-        (123456, "a", "123456-a.png"),
+        (3, "panda", "gibbon", "0003-panda.png", "0003-panda-gibbon.png"),
+        (12345, "a/b ..", "", "12345-a-b-...png", "12345-a-b-..-class.png"),
+        (0, "x" * 99, "y", f"0000-{'x' * 40}.png", f"0000-{'x' * 40}-y.png"),
     ],
 )
-def test_names_of_files(index, name, file):
-    assert file_name(index, name) == file
+def test_names_of_files(index, label, after, original, changed):
+    assert file_names(index, label, after) == FileNames(original, changed)
+
+
+def test_originals_are_announced_without_endings_of_deformations(tmp_path):
+    folder = ImageFolder(tmp_path, IDENTITY)
+    folder.announce(["0000-a-b.png"], deformed=True, beside=["0000-a.png"])
+    assert folder.announced[-1] == "0000-a.png"
+    assert len(folder.announced) == 5
+
+
+def test_a_list_of_an_older_version_has_no_originals(tmp_path):
+    filled(tmp_path, ["a.png"])
+    words = json.loads((tmp_path / "attack.json").read_text())
+    del words["blocks"][0]["images"][0]["original"], words["checksum"]
+    (tmp_path / "attack.json").write_text(json.dumps(sealed(words)))
+    (row,) = ImageFolder.open(tmp_path, IDENTITY, force=False).saved
+    assert (row.path, row.original) == (tmp_path / "a.png", None)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -23,8 +23,8 @@ from brittle.evaluation.defended import Defended, defence_of, spelled_defence
 from brittle.evaluation.spec import parse_defence
 from brittle.evaluation.universal import universal
 from brittle.metrics import robust_accuracy
+from brittle.metrics.formats import percent
 from brittle.report import write_report
-from brittle.report.formats import percent
 from brittle.runs.defence import DefenceFolder, DefenceSummary
 from brittle.runs.summary import Summary
 

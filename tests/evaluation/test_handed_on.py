@@ -15,8 +15,8 @@ from brittle import PGD, BrittleError, Classifier, Flow, InputError, Lp, RandomN
 from brittle.base.bounds import Bounds
 from brittle.core.goal import Targeted
 from brittle.evaluation import attack as attacking
+from brittle.evaluation import attack_job, part, recheck, subject, work
 from brittle.evaluation import audit as auditing
-from brittle.evaluation import part, recheck, subject, work
 from brittle.models import Network
 from brittle.specs import DataSpec, ModelSpec
 
@@ -201,7 +201,7 @@ def test_every_pass_is_in_the_networks_own_type(network, images, tmp_path):
     ],
 )
 def test_an_attack_on_files_runs_as_it_was_asked(options, expected, network, images, tmp_path, spied):
-    runs, means = spied(attacking, "run"), spied(attacking, "mean_logits")
+    runs, means = spied(attack_job, "run"), spied(attack_job, "mean_logits")
     saved = attacking.attack(network, images, tmp_path / "out", **options)
     (call,) = runs
     assert some(call, batch=16, **expected)
@@ -213,7 +213,7 @@ def test_an_attack_on_files_runs_as_it_was_asked(options, expected, network, ima
 
 
 def test_a_target_takes_the_place_of_the_labels(network, images, tmp_path, spied):
-    runs = spied(attacking, "run")
+    runs = spied(attack_job, "run")
     attacking.attack(network, images, tmp_path / "out", target=1)
     assert runs[0]["labels"] is None
     assert isinstance(runs[0]["goal"], Targeted)
@@ -221,7 +221,7 @@ def test_a_target_takes_the_place_of_the_labels(network, images, tmp_path, spied
 
 
 def test_the_saved_files_are_judged_with_the_numbers_of_the_seed(network, images, tmp_path, spied):
-    means = spied(attacking, "mean_logits")
+    means = spied(attack_job, "mean_logits")
     attacking.attack(network, images, tmp_path / "out", seed=77, eot_samples=1)
     judged = len(means)
     assert judged > 0
@@ -230,7 +230,7 @@ def test_the_saved_files_are_judged_with_the_numbers_of_the_seed(network, images
 
 
 def test_images_without_labels_are_attacked_by_what_the_network_says(network, images, tmp_path, spied):
-    runs = spied(attacking, "run")
+    runs = spied(attack_job, "run")
     (saved,) = attacking.attack(network, str(Path(images) / "dark" / "0.png"), tmp_path / "out")
     assert runs[0]["labels"] is None
     assert (saved.label, saved.before, saved.after) == (1, 1, 0)

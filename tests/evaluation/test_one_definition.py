@@ -41,7 +41,7 @@ def test_passes_are_over_the_images_right_before_everywhere(tmp_path, capsys):
     terminal.show_summary(summary)
     told = capsys.readouterr().err
     assert f"{expected:,.1f}" in told
-    assert "mean over the images right before" in " ".join(told.split())
+    assert "means over the images that are right before" in " ".join(told.split())
     backward = float(floats(table, "backward")[right].mean())
     page = re.sub(r"\s+", " ", write_report(folder.path).read_text())
     assert re.search(rf"{expected:.4g}\d* \+ {backward:.4g}", page), "the report's cell"

@@ -194,7 +194,12 @@ def test_what_is_said_of_attacked_files(greys, tmp_path):
     assert falls.l2 == pytest.approx(falls.linf * 4, rel=0.3)
     pixels = np.asarray(Image.open(falls.path), dtype=int)
     assert float(np.abs(pixels - 120).max() / 255) == pytest.approx(falls.linf)
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["00001-1-grey-.png", "00002-2-grey-.png"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
+        "0001-0-1.png",
+        "0001-0.png",
+        "0002-1-0.png",
+        "0002-1.png",
+    ]
     assert all(not one.success for one in attacking.attack(network(), greys, tmp_path / "less", **asked, eps=3 / 255))
     usual = attacking.attack(network(), greys, tmp_path / "usual", **asked)
     assert [one.success for one in usual] == [False, True, False], "8/255 where nothing is said"

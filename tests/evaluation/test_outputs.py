@@ -124,7 +124,7 @@ def test_the_same_attack_again_reads_what_it_made_and_another_is_refused(tmp_pat
     first = save_images(tmp_path / "out")
     before = everything(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("brittle.evaluation.attack.run", lambda *_, **__: pytest.fail("attacked"))
+        patch.setattr("brittle.evaluation.attack_job.run", lambda *_, **__: pytest.fail("attacked"))
         assert save_images(tmp_path / "out") == first
     with pytest.raises(RunError, match=r"images of another attack.*what differs: seed.*--force"):
         save_images(tmp_path / "out", seed=1)

@@ -49,7 +49,7 @@ VALUES = {
 }
 COMMANDS = {
     "audit": (audit, {"target"}),
-    "attack": (attack, {"batch"}),
+    "attack": (attack, set[str]()),
     "universal": (
         universal,
         {"labels", "class_order", "channel", "target", "quantization", "confidence", "budget", "eot_samples"},

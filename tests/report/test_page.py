@@ -10,8 +10,8 @@ from made_up import plan, searching
 
 from brittle import metrics
 from brittle.errors import RunError
+from brittle.metrics.formats import THIN
 from brittle.report import figures, sections, trust, write_report
-from brittle.report.formats import THIN
 from brittle.report.gallery import amplification, png, walls
 from brittle.report.run_data import load_run_data
 from brittle.report.verdict import verdict

@@ -10,8 +10,8 @@ import torch
 
 from brittle import RunError
 from brittle.evaluation.segmentation import audit_segmentation
+from brittle.metrics.formats import Units, percent
 from brittle.report import write_report
-from brittle.report.formats import Units, percent
 from brittle.runs.checkpoint import sealed
 from brittle.runs.segmentation import SegmentationFolder
 from brittle.runs.segmentation_summary import SegmentationSummary

@@ -67,6 +67,7 @@ class Boundary(Attack):
 
     threats: ClassVar[tuple[str, ...]] = ("l2",)
     gradients: ClassVar[bool] = False
+    goes_by = "decisions"
     steps: int = 25_000
     delta: float = 0.01
     epsilon: float = 0.01

@@ -48,6 +48,7 @@ class HopSkipJump(Attack):
 
     threats: ClassVar[tuple[str, ...]] = ("l2", "linf")
     gradients: ClassVar[bool] = False
+    goes_by = "decisions"
     steps: int = 40
     draws: int = 100
     starts: int = 100

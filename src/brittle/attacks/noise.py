@@ -32,6 +32,7 @@ class RandomNoise(Attack):
     threats: ClassVar[tuple[str, ...]] = ("l0", "l1", "l2", "linf", "pixels", "flow", "patch", "frame")
     generic: ClassVar[bool] = True
     gradients: ClassVar[bool] = False
+    goes_by = "nothing"
     needs_radius: ClassVar[bool] = True
     draws: int = 100
 
@@ -74,6 +75,7 @@ class RandomDirection(Attack):
 
     threats: ClassVar[tuple[str, ...]] = ("l1", "l2", "linf")
     gradients: ClassVar[bool] = False
+    goes_by = "nothing"
     directions: int = 10
     doublings: int = 8
     bisections: int = 10

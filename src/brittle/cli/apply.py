@@ -1,5 +1,7 @@
 """The command `apply`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +16,8 @@ from brittle.specs import DataSpec, Effort
 PNG = b"\x89PNG\r\n\x1a\n"
 """What a PNG begins with."""
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from brittle.evaluation.apply import Applied, AppliedCell
 
 
@@ -84,13 +88,13 @@ def apply(
         _show(made)
 
 
-def _names(made: "Applied") -> dict[str, str]:
+def _names(made: Applied) -> dict[str, str]:
     """Return a name for each network: that of its file, or the whole where several have the same."""
     short = {cell.network: Path(cell.network).name for cell in made.cells}
     return {whole: name if [*short.values()].count(name) == 1 else whole for whole, name in short.items()}
 
 
-def _seen_by(cell: "AppliedCell", names: dict[str, str]) -> str:
+def _seen_by(cell: AppliedCell, names: dict[str, str]) -> str:
     """Name a network and what lies before it."""
     return names[cell.network] + (f" behind {cell.channel}" if cell.channel else "")
 
@@ -116,7 +120,7 @@ def _is_png(path: Path) -> bool:
         return file.read(len(PNG)) == PNG
 
 
-def _draw(made: "Applied", path: Path) -> None:
+def _draw(made: Applied, path: Path) -> None:
     from brittle.matrix_picture import matrix_picture
     from brittle.pictures import save_picture
 
@@ -127,28 +131,25 @@ def _draw(made: "Applied", path: Path) -> None:
     save_picture(matrix_picture(values, perturbations, networks), path)
 
 
-def _show(made: "Applied") -> None:
+def _show(made: Applied) -> None:
     """Print a line for each pair."""
-    from rich.table import Table
-
     from brittle import terminal
-    from brittle.bars import console
 
-    table = Table(title_justify="left", title=f"get another class, n = {made.cells[0].fooled.n}")
-    for name in ("perturbation", "network"):
-        table.add_column(name, overflow="fold")
     costs = any(cell.cost is not None for cell in made.cells)
-    for name in ("fooled", "95 %", "by noise", *(["cost"] if costs else [])):
-        table.add_column(name, justify="right", no_wrap=True)
     names = _names(made)
+    rows: list[tuple[Text | str, ...]] = []
     for cell in made.cells:
         rate = cell.fooled
-        name = terminal.line_of(cell.perturbation + (" (resampled)" if cell.resampled else ""))
+        resampled = " (resampled)" if cell.resampled else ""
+        name = terminal.line_of(f"{cell.perturbation}{resampled} on {_seen_by(cell, names)}")
         figures = f"{rate.value:.1%}", f"{rate.low:.1%}–{rate.high:.1%}", f"{cell.noise.value:.1%}"
         cost = "" if cell.cost is None else f"{cell.cost.value:.1%}"
-        table.add_row(name, terminal.line_of(_seen_by(cell, names)), *figures, *([cost] if costs else []))
-    console.print(table)
-    if costs:
-        terminal.tell("cost: get another class by the channel or the defence alone, without a perturbation")
+        rows.append((name, *figures, *([cost] if costs else [])))
+    terminal.show_table(
+        f"get another class, n = {made.cells[0].fooled.n}",
+        ("perturbation on network", "fooled", "95 %", "by noise", *(["cost"] if costs else [])),
+        rows,
+        "cost: get another class by the channel or the defence alone, without a perturbation" if costs else "",
+    )
     for line in made.said:
         terminal.tell(line)

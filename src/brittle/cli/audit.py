@@ -18,7 +18,6 @@ from brittle.specs import DataSpec, Effort, ModelSpec, Question
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from brittle.evaluation.usual_folder import usual_folder
     from brittle.report.result_files import ResultFiles
     from brittle.runs.summary import Summary
 
@@ -99,6 +98,7 @@ def audit(
     from brittle import terminal
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
+    from brittle.evaluation.usual_folder import usual_folder
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
     from brittle.runs.printed import Origin
@@ -107,11 +107,12 @@ def audit(
     folder = out or usual_folder(
         model, data, question, effort, attack or (), task="" if task == CLASSIFICATION else task
     )
-    if task in TASKS:
+    dense = next((one for one in TASKS if one == task), None)
+    if dense is not None:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
-        audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
+        audit_dense(dense, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")

@@ -1,7 +1,7 @@
 """What the command `audit` does with the tasks of dense networks: segmentation and depth."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from brittle.cli.options import refuse_given
 from brittle.errors import InputError
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from brittle.runs.segmentation_summary import SegmentationSummary
 
 Task = Literal["segmentation", "depth"]
-SEGMENTATION, DEPTH = TASKS = get_args(Task)
+SEGMENTATION: Task = "segmentation"
+DEPTH: Task = "depth"
+TASKS: tuple[Task, ...] = (SEGMENTATION, DEPTH)
 """What a dense network says of each pixel: a class, or a depth."""
 
 
@@ -73,33 +75,27 @@ def audit_dense(
 
 def _show(summary: "DenseSummary") -> None:
     """Print how many images are broken, and by how little."""
-    from rich.table import Table
-
     from brittle import terminal
-    from brittle.bars import console
-    from brittle.report.formats import Units
+    from brittle.metrics.formats import Units
     from brittle.words import plural
 
-    limit = "" if summary.radius is None else f" up to {terminal.radius_text(summary.radius)}"
+    limit = "" if summary.radius is None else f" up to {terminal.radius_text(summary.radius, summary.norm)}"
     title = f"{plural(summary.images, 'image')}, {summary.norm}{limit}, {100 * summary.asked:.4g} % of the pixels"
-    table = Table(title_justify="left", title=title)
-    table.add_column("attack", overflow="fold")
-    for name in ("broken", "median", "pixels", "forward", "backward", "seconds"):
-        table.add_column(name, justify="right", no_wrap=True)
-    size = Units(1.0).size(summary.median.value, summary.norm)
-    table.add_row(
-        terminal.line_of(summary.attack),
+    figures = (
         f"{summary.broken.value:.1%}",
-        size,
+        Units(1.0).text(summary.median.value, summary.norm),
         f"{summary.share.value:.1%}",
         *(f"{one:,.1f}" for one in (summary.forward, summary.backward, summary.seconds)),
     )
-    console.print(table)
-    console.print("[dim]median: of the smallest change; pixels: median share that is wrong; the rest: means[/]")
-    console.print(f"broken           {terminal.percent(summary.broken)}", soft_wrap=True)
+    terminal.show_table(
+        title,
+        ("attack", "broken", "median", "pixels", "forward", "backward", "seconds"),
+        [(terminal.line_of(summary.attack), *figures)],
+        "median: of the smallest change; pixels: median share that is wrong; the rest: means",
+    )
+    terminal.say(f"broken           {terminal.percent(summary.broken)}")
     if summary.median.has_interval:
-        reach = Units(1.0).interval(summary.median, summary.norm)
-        terminal.say(f"median change    {size}  (95 % interval {reach}, n = {summary.images})")
+        terminal.say(f"median change    {Units(1.0).estimate(summary.median, summary.norm)}")
 
 
 def _classes(summary: "SegmentationSummary") -> list[str]:

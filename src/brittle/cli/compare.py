@@ -90,22 +90,18 @@ def compare(
 
 def _show(made: "Comparison") -> None:
     """Print the audits as a table, and what changed from the first to each of the others."""
-    from rich.table import Table
-
     from brittle import terminal
-    from brittle.bars import console
     from brittle.words import plural
 
-    asked = f"{made.norm} {terminal.radius_text(made.radius)}"
-    title = f"{plural(made.images, 'image')} of {without_folders(made.data)}, {asked}"
-    table = Table(title_justify="left", title=terminal.line_of(title))
-    table.add_column("audit", overflow="fold")
-    for name in ("clean", "robust", "change", "newly fall", "newly stand"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in made.audits:
-        rates = [f"{rate.value:.1%}" for rate in (one.clean, one.robust)]
-        table.add_row(terminal.line_of(one.name), *rates, *_change(one))
-    console.print(table)
+    asked = f"{made.norm} {terminal.radius_text(made.radius, made.norm)}"
+    terminal.show_table(
+        f"{plural(made.images, 'image')} of {without_folders(made.data)}, {asked}",
+        ("audit", "clean", "robust", "change", "newly fall", "newly stand"),
+        [
+            (terminal.line_of(one.name), f"{one.clean.value:.1%}", f"{one.robust.value:.1%}", *_change(one))
+            for one in made.audits
+        ],
+    )
     for one, found in made.others:
         _show_difference(one, found, made)
 
@@ -119,9 +115,9 @@ def _change(one: "ComparedAudit") -> list[str]:
 
 def _show_difference(one: "ComparedAudit", found: "Difference", made: "Comparison") -> None:
     from brittle import terminal
-    from brittle.report.formats import Units
+    from brittle.metrics.formats import Units
 
-    robust, size = found.robust.difference, Units(made.bounds[1] - made.bounds[0]).size
+    robust, size = found.robust.difference, Units(made.bounds[1] - made.bounds[0]).text
     ends = f"{100 * robust.low:+.1f} to {100 * robust.high:+.1f}"
     terminal.say((one.name, "bold"))
     terminal.say(f"robust accuracy  {100 * robust.value:+.1f} points  (95 % interval {ends}, n = {robust.n})")

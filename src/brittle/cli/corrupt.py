@@ -72,23 +72,17 @@ def corrupt(
 
 def _show(summary: "CorruptionsSummary", said: Sequence[str]) -> None:
     """Print the accuracy under every corruption at every severity."""
-    from rich.table import Table
-
     from brittle import terminal
     from brittle.bars import console
     from brittle.words import plural
 
     severities = sorted({severity for _, severity in summary.cells})
-    table = Table(title_justify="left", title=f"accuracy by severity, {plural(summary.images, 'image')}, %")
-    table.add_column("corruption", no_wrap=True)
-    for severity in severities:
-        table.add_column(str(severity), justify="right", no_wrap=True)
-    table.add_column("mean", justify="right", no_wrap=True)
-    table.add_column("95 %", justify="right", no_wrap=True)
+    rows: list[list[str]] = []
     for kind, one in summary.kinds.items():
         cells = [f"{100 * summary.cells[kind, severity].value:.1f}" for severity in severities]
-        table.add_row(kind, *cells, f"{100 * one.value:.1f}", f"{100 * one.low:.1f}–{100 * one.high:.1f}")
-    console.print(table)
+        rows.append([kind, *cells, f"{100 * one.value:.1f}", f"{100 * one.low:.1f}–{100 * one.high:.1f}"])
+    title = f"accuracy by severity, {plural(summary.images, 'image')}, %"
+    terminal.show_table(title, ("corruption", *map(str, severities), "mean", "95 %"), rows)
     console.print(f"clean accuracy   {terminal.percent(summary.clean)}")
     console.print(f"corrupted        {terminal.percent(summary.mean)}, mean over all of these", soft_wrap=True)
     for line in said:

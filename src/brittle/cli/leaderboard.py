@@ -10,6 +10,8 @@ from brittle.cli.options import FileLimits, Force, Json, Quiet
 from brittle.names import without_folders
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from brittle.runs.leaderboard import Board
 
 
@@ -46,23 +48,15 @@ def leaderboard(
 
 def _show(board: "Board") -> None:
     """Print the audits of one question."""
-    from rich.table import Table
-
     from brittle import terminal
-    from brittle.bars import console
     from brittle.words import plural
 
-    radius = terminal.radius_text(board.radius)
-    title = f"{plural(board.images, 'image')} of {without_folders(board.data)}, {board.norm} {radius}"
-    table = Table(title_justify="left", title=terminal.line_of(title))
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("audit", overflow="fold")
-    for name in ("robust", "95 %", "clean", "p"):
-        table.add_column(name, justify="right", no_wrap=True)
+    asked = f"{board.norm} {terminal.radius_text(board.radius, board.norm)}"
+    rows: list[tuple[Text | str, ...]] = []
     for row in board.rows:
-        robust = row.robust
-        lead = "" if row.lead is None else f"{row.lead:.2g}"
-        figures = f"{robust.value:.1%}", f"{robust.low:.1%}–{robust.high:.1%}", f"{row.clean.value:.1%}", lead
+        name = f"{row.rank or '–'}  {row.run}: {row.title}"
         about = [("  not reliable", "red")] if row.rank is None else []
-        table.add_row(str(row.rank or "–"), terminal.line_of(f"{row.run}: {row.title}", *about), *figures)
-    console.print(table)
+        figures = f"{row.robust.value:.1%}", f"{row.robust.low:.1%}–{row.robust.high:.1%}", f"{row.clean.value:.1%}"
+        rows.append((terminal.line_of(name, *about), *figures, "" if row.lead is None else f"{row.lead:.2g}"))
+    title = f"{plural(board.images, 'image')} of {without_folders(board.data)}, {asked}"
+    terminal.show_table(title, ("audit", "robust", "95 %", "clean", "p"), rows)

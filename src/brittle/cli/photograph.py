@@ -12,6 +12,8 @@ from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from brittle.metrics import Estimate
     from brittle.runs.photographs import Photographed
 
@@ -104,29 +106,24 @@ def photograph(
 
 def _show(made: Photographed) -> None:
     """Print accuracies and destruction rates, a row for each attack."""
-    from rich.table import Table
-
     from brittle import terminal
-    from brittle.bars import console
     from brittle.runs.photographs import CASES, TOPS
 
     figures = made.figures()
-    table = Table(title_justify="left", title=f"{made.about['network']} through {made.about['channel']}")
-    table.add_column("", overflow="fold")
-    for top in TOPS:
-        table.add_column(f"top {top}", justify="right")
-    table.add_row("clean accuracy", *(_rate(figures.clean[top]) for top in TOPS))
-    table.add_row("photographed", *(_rate(figures.photographed[top]) for top in TOPS))
+    rows: list[tuple[str | Text, ...]] = [
+        ("clean accuracy", *(_rate(figures.clean[top]) for top in TOPS)),
+        ("photographed", *(_rate(figures.photographed[top]) for top in TOPS)),
+    ]
     for attack, one in figures.attacks.items():
-        table.add_section()
-        table.add_row(terminal.line_of(f"{attack}"), *(_rate(one.accuracy[top]) for top in TOPS))
-        table.add_row("  photographed", *(_rate(one.photographed[top]) for top in TOPS))
-        for case in CASES:
-            table.add_row(f"  destroyed, {case}", *(_rate(one.destruction[case, top]) for top in TOPS))
-    console.print(table)
-    console.print(
-        "[dim]accuracies, and destroyed: of the images right at first and wrong once attacked, those right again; "
-        "prefiltered: of those alone that the network is sure of, at least 80 %, and wrong at top 5, too[/]"
+        rows.append((terminal.line_of(f"{attack}"), *(_rate(one.accuracy[top]) for top in TOPS)))
+        rows.append(("  photographed", *(_rate(one.photographed[top]) for top in TOPS)))
+        rows += [(f"  destroyed, {case}", *(_rate(one.destruction[case, top]) for top in TOPS)) for case in CASES]
+    terminal.show_table(
+        f"{made.about['network']} through {made.about['channel']}",
+        ("", *(f"top {top}" for top in TOPS)),
+        rows,
+        "accuracies, and destroyed: of the images right at first and wrong once attacked, those right again; "
+        "prefiltered: of those alone that the network is sure of, at least 80 %, and wrong at top 5, too",
     )
     for attack in made.attacks:
         names = [row.name for row in made.survivors(attack)]

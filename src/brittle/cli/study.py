@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from brittle.cli.options import Fields, FileLimits
 from brittle.evaluation.gate import ExitCode
 from brittle.specs import Effort
-from brittle.terminal import console, line_of
+from brittle.terminal import console, line_of, put_table
 from brittle.words import plural, time_in_words
 
 if TYPE_CHECKING:
@@ -67,17 +66,14 @@ def show_overview(overview: Overview) -> None:
     """Print a line for each study: what was found again of the published figures."""
     from brittle.studies.bench.overview import OUTCOMES
 
-    table = Table(
-        *("study", "published", "beside", "inside", "in order", "kept", "open", "reversed", "time"),
-        box=None,
-        padding=(0, 1),
-    )
+    rows: list[list[Text]] = []
     for line in overview.lines:
         pairs = line.pairs or {}
         counts = [line.published, line.beside, line.inside, line.ordered, *(pairs.get(one, 0) for one in OUTCOMES[:3])]
         row = [line_of(str(one)) for one in counts] if not line.failed else [line_of("–")] * len(counts)
-        table.add_row(line_of(line.name), *row, line_of(time_in_words(line.seconds)))
-    Console(highlight=False).print(table)
+        rows.append([line_of(line.name), *row, line_of(time_in_words(line.seconds))])
+    heads = ("study", "published", "beside", "inside", "in order", "kept", "open", "reversed", "time")
+    put_table(Console(highlight=False), heads, rows)
     for line in overview.lines:
         if line.failed:
             console.print(line_of((f"{line.name}: {line.failed}", "dim")))
@@ -92,8 +88,9 @@ def show_study(result: StudyResult) -> None:
     written = sheets(result)
     times = Counter(what for sheet in written for what in {what for what, _ in sheet.heads})
     kinds = sorted({kind for sheet in written for _, kind in sheet.heads})  # measured before published
+    out = Console(highlight=False)
     for number, row in enumerate(rows_here(result)):
-        table = Table("", *kinds, title=line_of(row.title), title_justify="left", box=None, padding=(0, 2))
+        table: list[list[Text | str]] = []
         for sheet in written:
             lines: dict[str, dict[str, Text]] = {}
             for (what, kind), place in zip(sheet.heads, sheet.rows[number][1], strict=True):
@@ -101,8 +98,9 @@ def show_study(result: StudyResult) -> None:
                     label = f"{sheet.title}: {what}" if times[what] > 1 else what
                     lines.setdefault(label, {})[kind] = line_of(place.line)
             for what, texts in lines.items():
-                table.add_row(line_of(what), *(texts.get(kind, "") for kind in kinds))
-        Console(highlight=False).print(table)
+                table.append([line_of(what), *(texts.get(kind, "") for kind in kinds)])
+        out.print(line_of((row.title, "italic")))
+        put_table(out, ["", *kinds], table)
         for note in row.notes:
             console.print(line_of((f"  {note}", "dim")))
     for note in (elsewhere(result), *Comparison(result).lines(), *result.study.notes):

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 
@@ -31,6 +31,8 @@ class Attack(ABC):
         fits_radius: whether a radius that it does not need changes what it looks for; an audit runs it at the radius.
         gradients: whether it differentiates the network; otherwise it is a black box or a baseline (see
             `uses_gradients` for attacks around attacks).
+        goes_by: what it learns of the network where it does not differentiate it: scores, decisions alone, or nothing,
+            as baselines.
         dense: whether it takes networks with an answer for every pixel (`run_dense`): it asks the goal what logits
             mean, and never reads them as those of one class per image.
         adds_gradients: of an attack around attacks, whether it differentiates the network itself, beside what they do.
@@ -41,6 +43,7 @@ class Attack(ABC):
     needs_radius: ClassVar[bool] = False
     fits_radius: ClassVar[bool] = False
     gradients: ClassVar[bool] = True
+    goes_by: ClassVar[Literal["scores", "decisions", "nothing"]] = "scores"
     dense: ClassVar[bool] = False
     adds_gradients: ClassVar[bool] = False
 

@@ -46,6 +46,7 @@ class Options:
     confidence: Annotated[float, Within(0)]
     trace: bool
     progress: Callable[[int], None] | None
+    on_pass: Callable[[int], None] | None = None
 
     def __post_init__(self):
         check_fields(self)

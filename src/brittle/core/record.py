@@ -1,5 +1,6 @@
 """What is known of each image of a batch: its best point so far, and the passes it has cost."""
 
+from collections.abc import Callable
 from copy import copy
 
 import torch
@@ -26,6 +27,7 @@ class Record:
         trace: keep the margin of every point looked at.
         doubts: whether a search for the smallest change sees margins, and is to win by more than their rounding. One
             that goes by the class alone is not told of what it cannot see.
+        on_pass: told after each forward pass of how many points it was.
 
     Attributes:
         best: (n, d, h, w).
@@ -35,7 +37,15 @@ class Record:
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
     """
 
-    def __init__(self, nothing: Points, *, budget: int | None = None, trace: bool = False, doubts: bool = True):
+    def __init__(
+        self,
+        nothing: Points,
+        *,
+        budget: int | None = None,
+        trace: bool = False,
+        doubts: bool = True,
+        on_pass: Callable[[int], None] | None = None,
+    ):
         n = len(nothing)
         self.doubts = doubts
         self.best = nothing.clone()
@@ -45,6 +55,7 @@ class Record:
         self.nonfinite_outputs, self.nonfinite_gradients = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
         self._budget = budget
         self._broken = False
+        self._on_pass = on_pass
         self._everyone: Tensor | None = None
         self.trace: list[tuple[Tensor, Tensor]] | None = [] if trace else None
 
@@ -66,6 +77,8 @@ class Record:
     def count(self, ids: Tensor, *, forward: int = 0, backward: int = 0) -> None:
         """Add passes to images; an image that stands several times in `ids` is charged for each."""
         self.passes.add(ids, forward=forward, backward=backward)
+        if self._on_pass is not None and forward:
+            self._on_pass(forward * len(ids))
 
     def note_nonfinite(self, ids: Tensor, *, outputs: Mask | None = None, gradients: Mask | None = None) -> None:
         """Count points whose outputs, or whose gradients, are not finite; (m,) like `ids`, None for none."""

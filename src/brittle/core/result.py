@@ -3,20 +3,27 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from brittle.classifiers.frozen import said_of_autocast
+from brittle.core.terms import Terms, median_change, size_line
+from brittle.errors import InputError
+from brittle.metrics.estimate import Estimate, proportion
+from brittle.metrics.formats import Units, estimate_text
+from brittle.notebook import Example, Summarised
+from brittle.tabular import Tabular
 from brittle.types import Fields, Images, Labels, Mask, PerImage, Points
+from brittle.words import plural
 
 
-@dataclass(frozen=True)
-class Result:
-    """One row per image, in the order of the images given.
+@dataclass(frozen=True, repr=False)
+class Result(Tabular, Summarised):
+    """One row per image, in the order of the images given; printed, it is five lines, and in a notebook a view.
 
     Attributes:
         adversarial: the smallest change that meets the goal; where there is none, the allowed point that came nearest;
@@ -47,6 +54,8 @@ class Result:
         clean_refused: whether it refuses the clean image: a false alarm, which is not right and is not attacked.
         autocast: under which `torch.autocast` of the caller the network was asked and judged, such as "autocast to
             bfloat16 on cpu"; "" for none.
+        labels: the true classes, (n,); None where none were given.
+        terms: the attack, the question and a few of the originals, for whoever shows the result.
     """
 
     adversarial: Images
@@ -71,6 +80,8 @@ class Result:
     refused: Mask | None = None
     clean_refused: Mask | None = None
     autocast: str = ""
+    labels: Labels | None = None
+    terms: Terms | None = None
 
     def __len__(self) -> int:
         return len(self.success)
@@ -121,54 +132,126 @@ class Result:
         """By how much the grid made the change larger; infinite where it lost it, NaN where nothing was found."""
         return None if self.size_unrounded is None else self.size - self.size_unrounded
 
+    @property
+    def correct(self) -> Mask:
+        """Which images were right before; without labels, which could be attacked: neither refused nor at the goal."""
+        accepted = torch.ones_like(self.success) if self.clean_refused is None else ~self.clean_refused
+        return accepted & (~self.already if self.labels is None else self.clean_prediction == self.labels)
+
+    @property
+    def success_rate(self) -> Estimate:
+        """Of the images that were right and not at the goal before, the fraction that the attack broke.
+
+        Raises:
+            InputError: there is no such image.
+        """
+        return proportion(int(self.success.sum()), int(self._tried.sum()))
+
+    @property
+    def clean_accuracy(self) -> Estimate:
+        """Of all images, the fraction that is right without an attack.
+
+        Raises:
+            InputError: there were no labels, or no images.
+        """
+        return self._of_labels(self.correct)
+
+    @property
+    def robust_accuracy(self) -> Estimate:
+        """Of all images, the fraction that is right before and that this attack does not break: an upper bound.
+
+        Raises:
+            InputError: there were no labels, or no images.
+        """
+        return self._of_labels(self.correct & ~self.success)
+
+    def summary(self) -> "dict[str, Estimate]":
+        """Return the figures that exist, by name: clean_accuracy, success_rate, robust_accuracy and median_size.
+
+        The rates of accuracy need labels; the median is that of a search for the smallest change, over the images that
+        were right before, and infinite where less than half of them were broken.
+        """
+        figures: dict[str, Estimate] = {}
+        if self.labels is not None and len(self):
+            figures |= {"clean_accuracy": self.clean_accuracy, "robust_accuracy": self.robust_accuracy}
+        if bool(self._tried.any()):
+            figures["success_rate"] = self.success_rate
+        median = median_change(self.size, self._tried, self.success)
+        if median is not None and (self.terms is None or self.terms.searches):
+            figures["median_size"] = median
+        return figures
+
+    def plot(self, radii: Sequence[float] | None = None) -> Any:
+        """Draw the security curve of this result alone, as a figure of plotly; see `security_curve`."""
+        from brittle.core.curve import security_curve
+
+        span = 1.0 if self.terms is None else self.terms.bounds.span
+        return security_curve(self, radii).plot(span=span)
+
+    def headline(self) -> str:
+        """Return the attack, the question and the number of images in one line."""
+        images = plural(len(self), "image")
+        return images if self.terms is None else self.terms.sentence(images)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the rates and the size of the changes, each with its name."""
+        figures = self.summary()
+        names = {name: name.replace("_", " ") for name in ("clean_accuracy", "success_rate", "robust_accuracy")}
+        said = [(title, estimate_text(figures[name])) for name, title in names.items() if name in figures]
+        return said if self.terms is None else said + size_line(self.terms, self.size, self._tried, self.success)
+
+    def examples(self) -> list[Example]:
+        """Return the first few images that were broken, beside their originals."""
+        if self.terms is None:
+            return []
+        places = self.success.nonzero()[: len(self.terms.originals), 0]
+        pairs = zip(self.terms.drawn(self.terms.originals), self.terms.drawn(self.adversarial[places]), strict=True)
+        captions = [
+            f"image {place}: {int(self.clean_prediction[place])} → {int(self.prediction[place])} "
+            f"({float(self.confidence[place]):.0%}), {self._size_text(place)}"
+            for place in places.tolist()
+        ]
+        return [Example(caption, *pair) for caption, pair in zip(captions, pairs, strict=True)]
+
     def table(self) -> pa.Table:
-        """Return every column but images and perturbations as an Arrow table, for Parquet or pandas."""
+        """Return every column but images and perturbations as an Arrow table, for Parquet or pandas.
+
+        The functions of `brittle.metrics` take it; its `label` is the class predicted where none was given.
+        """
         columns: dict[str, Tensor | None] = {}
+        first: dict[str, Tensor | None] = {
+            "index": torch.arange(len(self)),
+            "label": self.clean_prediction if self.labels is None else self.labels,
+            "correct": self.correct,
+        }
         for one in fields(self):
             new = {**self.sizes, "flow": self.flow} if one.name == "sizes" else {one.name: getattr(self, one.name)}
             columns = new | columns if one.name == "sizes" else columns | new  # a threat may be called like a column
         return pa.table(
             {
                 name: values.cpu().numpy()
-                for name, values in columns.items()
-                if name not in ("adversarial", "perturbation", "trace", "autocast") and values is not None
+                for name, values in {**first, **columns, **first}.items()
+                if name not in NO_COLUMNS and values is not None
             }
         )
 
+    @property
+    def _tried(self) -> Mask:
+        return self.correct & ~self.already
 
-class Collector:
-    """Fills the rows of a result batch by batch; every column is made once, so batches leave nothing in the memory."""
-
-    def __init__(self, images: Images, dtype: torch.dtype):
-        self._adversarial = torch.empty_like(images, dtype=torch.promote_types(images.dtype, dtype))
-        self._columns: dict[str, Tensor] = {}
-        self._sizes: dict[str, Tensor] = {}
-        self._traces: list[Tensor] = []
-        self._filled = 0
-
-    def add(
-        self, adversarial: Images, columns: dict[str, Tensor], sizes: dict[str, Tensor], trace: Tensor | None
-    ) -> None:
-        """Append a batch."""
-        device, count = self._adversarial.device, len(self._adversarial)
-        rows = slice(self._filled, self._filled + len(adversarial))
-        self._adversarial[rows] = adversarial
-        for kept, new in ((self._columns, columns), (self._sizes, sizes)):
-            for name, values in new.items():
-                if name not in kept:
-                    kept[name] = torch.empty((count, *values.shape[1:]), dtype=values.dtype, device=device)
-                kept[name][rows] = values
-        self._filled = rows.stop
-        if trace is not None:
-            self._traces.append(trace.to(device))
-
-    def result(self) -> Result:
-        """Return the whole, as found under the autocast that is on."""
-        trace = None
-        if self._traces:
-            longest = max(part.shape[1] for part in self._traces)
-            trace = torch.cat(
-                [torch.nn.functional.pad(part, (0, longest - part.shape[1]), value=torch.nan) for part in self._traces]
+    def _of_labels(self, counted: Mask) -> Estimate:
+        if self.labels is None:
+            raise InputError(
+                "there were no labels, so that no image is known to be right; give labels to `run`, or ask for the "
+                "success_rate"
             )
-        said = said_of_autocast()
-        return Result(adversarial=self._adversarial, trace=trace, autocast=said, sizes=self._sizes, **self._columns)
+        return proportion(int(counted.sum()), len(self))
+
+    def _size_text(self, place: int) -> str:
+        threat = "" if self.terms is None else self.terms.threat.name
+        units = Units(1.0) if self.terms is None else self.terms.units
+        return f"{threat} {units.text(float(self.size[place]), threat)}"
+
+
+NO_COLUMNS = ("adversarial", "perturbation", "trace", "autocast", "labels", "terms")
+"""Fields of a result that are no column of its table."""

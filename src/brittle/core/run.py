@@ -17,13 +17,14 @@ from brittle.classifiers.refusals import of_classes, refused
 from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gradients
 from brittle.core.batches import Batches
 from brittle.core.clean import Clean
+from brittle.core.collector import Collector
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import Job, Options, job_of
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.quantize import quantize
 from brittle.core.record import Record
-from brittle.core.result import Collector, Result
+from brittle.core.result import Result
 from brittle.maths.losses import decided
 from brittle.older_names import by_todays_names
 from brittle.threats import MEASURES, Threat
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     confidence: float = 0.0,
     trace: bool = False,
     progress: Callable[[int], None] | None = None,
+    on_pass: Callable[[int], None] | None = None,
     **older: Any,
 ) -> Result:
     """Attack every image on its own and return one row for each.
@@ -82,6 +84,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
             its own asks for it in the verdict too.
         trace: keep the margin of every point that the attack looked at.
         progress: called with the number of images finished, batch by batch.
+        on_pass: called inside a batch too, after each forward pass, with the number of points that it was of.
         **older: arguments by the names of the version before (`lattice`, `draws`), with a `DeprecationWarning`.
 
     Returns:
@@ -107,6 +110,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         confidence=confidence,
         trace=trace,
         progress=progress,
+        on_pass=on_pass,
     )
     job = job_of(options)
     again = options.budget is None  # otherwise it would ask about the same images beyond their budget
@@ -116,7 +120,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         for rows in batches:
             with batches.tried():
                 _attacked(job, collector, rows, batches.most)
-        return collector.result()
+        return collector.result(job)
 
 
 def _attacked(job: Job, collector: Collector, batch: slice, max_points: int) -> None:
@@ -128,7 +132,7 @@ def _attacked(job: Job, collector: Collector, batch: slice, max_points: int) -> 
     clean = Clean.of(job, rows, x, streams)
     threat = job.threat.rows(rows.to(job.images.device)).checked(x)
     doubts = uses_gradients(asked.attack)
-    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace, doubts=doubts)
+    record = Record(threat.zero(x), budget=job.allowance, trace=asked.trace, doubts=doubts, on_pass=asked.on_pass)
     places = torch.arange(count, device=x.device)
     record.count(places, forward=1 if eot_samples == 1 else 1 + eot_samples)
     already = clean.goal.met(clean.judged(clean.outputs))

@@ -19,6 +19,7 @@ from brittle.core.inputs import as_images, as_labels, check_radius, placed
 from brittle.core.nonfinite import usable
 from brittle.core.problem import Problem
 from brittle.core.record import Record
+from brittle.core.terms import Terms
 from brittle.dense.depth_estimator import DepthEstimator
 from brittle.dense.goal import PixelGoal
 from brittle.dense.network import DenseNetwork
@@ -26,6 +27,7 @@ from brittle.dense.questions import Asked, ClassQuestion, DepthQuestion, Questio
 from brittle.dense.result import DenseResult, joined, on_device
 from brittle.dense.segmenter import Segmenter
 from brittle.errors import InputError
+from brittle.notebook import EXAMPLES
 from brittle.threats import MEASURES, Threat
 from brittle.types import Images
 
@@ -136,7 +138,9 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
         for rows in batches:
             with batches.tried():
                 parts.append(job.attacked(rows))
-    return joined(parts)
+    result = joined(parts)
+    originals = x[result.success.nonzero()[:EXAMPLES, 0]].clone()
+    return replace(result, terms=Terms(attack, threat, classifier.bounds, originals))
 
 
 def check_budget(budget: int | None) -> None:

@@ -6,33 +6,21 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import torch
-from PIL import Image
-from safetensors.torch import save
-from torch import Tensor
-
-from brittle.errors import InputError, RunError
+from brittle.errors import RunError
+from brittle.evaluation.saved_pictures import FIELD, MOVING, VECTORS
 from brittle.files import write_atomically
 from brittle.identity.compare import differing, fingerprint, stated
 from brittle.identity.sources import digest_of_file
-from brittle.maths.geometry import warp
-from brittle.maths.quantization import as_bytes, values_of
-from brittle.names import plain_name, restored, stored, stored_within
-from brittle.pictures import animate, png_of, sheet
+from brittle.names import restored, stored, stored_within
 from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import ATTACK, json_of
-from brittle.runs.place import beside
+from brittle.runs.place import beside as with_ending
 from brittle.runs.printed import Origin
 
 BLOCK = 16
 """Images that are attacked and saved together."""
-FRAMES = 13
-"""Pictures of an animation, from the original to the deformed image."""
 FORMAT = 1
 """Version of `attack.json`."""
-VECTORS, MOVING, FIELD = ".vectors.png", ".moving.png", ".safetensors"
-"""Endings of what lies beside a deformed image."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +42,7 @@ class Saved:
         lost: the attack succeeded, but no image on the levels of a PNG was found that does.
         norm, size: of a threat of another kind than the usual norms, its name and the size of the change in the PNG by
             it, such as the side of a patch or the width of a frame in pixels; None for other changes.
+        original: the image attacked, as the network sees it, beside the PNG; None without one.
     """
 
     source: str
@@ -71,6 +60,7 @@ class Saved:
     lost: bool = False
     norm: str | None = None
     size: float | None = None
+    original: Path | None = None
 
 
 @dataclass
@@ -180,17 +170,31 @@ class ImageFolder:
         """All images that are done, in order."""
         rows = [Saved(**image) for block in self.blocks for image in block["images"]]
         rows = [replace(row, source=restored(row.source)) for row in rows]
-        return [row if row.path is None else replace(row, path=self.path / row.path) for row in rows]
+        return [
+            row if row.path is None else replace(row, path=self.path / row.path, original=self._within(row.original))
+            for row in rows
+        ]
 
-    def announce(self, names: Sequence[str], deformed: bool) -> None:
+    def _within(self, name: Path | str | None) -> Path | None:
+        return None if name is None else self.path / name
+
+    def announce(self, names: Sequence[str], deformed: bool, beside: Sequence[str] = ()) -> None:
         """Say which files are about to be written, so that nobody takes one that a killed process left for another."""
         endings = (".png", VECTORS, MOVING, FIELD) if deformed else (".png",)
-        self.announced = [beside(Path(name), ending).name for name in names for ending in endings]
+        self.announced = [with_ending(Path(name), ending).name for name in names for ending in endings] + [*beside]
         self._write()
 
     def add(self, rows: Sequence[Saved]) -> None:
         """Keep a block whose files are all written."""
-        images = [{**asdict(row), "source": stored(row.source), "path": row.path and row.path.name} for row in rows]
+        images = [
+            {
+                **asdict(row),
+                "source": stored(row.source),
+                "path": row.path and row.path.name,
+                "original": row.original and row.original.name,
+            }
+            for row in rows
+        ]
         files = {name: digest_of_file(self.path / name) for name in self.announced}
         self.blocks.append({"images": images, "files": files})
         self.announced = []
@@ -221,48 +225,3 @@ class ImageFolder:
 def _in_file(identity: str) -> str:
     """Return an identity as a file can hold it."""
     return json.dumps(stored_within(json.loads(identity)), sort_keys=True)
-
-
-def file_name(index: int, name: str) -> str:
-    """Return what the adversarial image of an image is called; its number makes it the only one."""
-    return f"{index:05d}-{plain_name(Path(name).stem) or 'image'}.png"
-
-
-def save_picture(image: Tensor, path: Path) -> None:
-    """Write an image (c, h, w) in [0, 1], of one or three channels, as PNG.
-
-    Raises:
-        InputError: another number of channels.
-        RunError: the file cannot be written.
-    """
-    levels = as_bytes(image).permute(1, 2, 0).numpy()
-    if levels.shape[2] not in (1, 3):
-        raise InputError(f"an image of {levels.shape[2]} channels is no PNG; expected 1 or 3")
-    write_atomically(path, png_of(Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)))
-
-
-def save_deformation(clean: Tensor, adversarial: Tensor, vectors: Tensor, path: Path) -> None:
-    """Write what shows a deformation beside its image: four pictures, an animation, and the field.
-
-    Args:
-        clean: (c, h, w) in [0, 1].
-        adversarial: likewise.
-        vectors: (2, h, w), in pixels.
-        path: of the adversarial image.
-
-    Raises:
-        RunError: a file cannot be written.
-    """
-    original, deformed, arrows = (tensor.cpu().numpy().astype(np.float64) for tensor in (clean, adversarial, vectors))
-    fraction = torch.linspace(0, 1, FRAMES)[:, None, None, None].to(vectors)
-    frames = warp(clean.cpu().expand(FRAMES, -1, -1, -1), fraction * vectors)
-    write_atomically(beside(path, VECTORS), png_of(sheet(original, deformed, arrows)))
-    animate([one.numpy().astype(np.float64) for one in frames], beside(path, MOVING))
-    write_atomically(beside(path, FIELD), save({"field": vectors.contiguous()}))
-
-
-def read_picture(path: Path, like: Tensor) -> Tensor:
-    """Return what `save_picture` wrote, of the shape and type of another image."""
-    with Image.open(path) as picture:
-        levels = np.asarray(picture).reshape(like.shape[1], like.shape[2], like.shape[0])
-    return values_of(torch.from_numpy(levels.copy()).permute(2, 0, 1).to(like.dtype))

@@ -11,10 +11,11 @@ from torch import Tensor
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Source
 from brittle.errors import RunError
-from brittle.evaluation.adversarial_images import BLOCK, ImageFolder, read_picture
+from brittle.evaluation.adversarial_images import BLOCK, ImageFolder
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.defended import Defended, defence_of
 from brittle.evaluation.kept_words import reopened, words_of_network
+from brittle.evaluation.saved_pictures import read_picture
 from brittle.evaluation.subject import open_subject, opened
 from brittle.maths.quantization import as_bytes, values_of
 from brittle.names import restored

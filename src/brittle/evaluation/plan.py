@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from brittle.arguments import fitted, seen
 from brittle.classifiers.classifier import Access
 from brittle.core.attack import Attack
+from brittle.core.called import called, is_changed
 from brittle.dense.run import takes_pixels
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.spec import Spec, parse_attack
@@ -216,23 +217,8 @@ def spec_of(attack: str | Attack) -> Spec:
     """
     if isinstance(attack, str):
         return parse_attack(attack)
-    changed = [f"{one.name}={_called(getattr(attack, one.name))}" for one in fields(attack) if _changed(attack, one)]
     known = (name for name, kind in {**ATTACKS, **DENSE, **COMBINATORS}.items() if kind is type(attack))
-    return Spec(f"{type(attack).__name__}({', '.join(changed)})", next(known, type(attack).__name__), attack)
-
-
-def _changed(of: Attack | Threat, field: Field[Any]) -> bool:
-    value: object = getattr(of, field.name)
-    return field.init and not (type(value) is type(field.default) and value == field.default)
-
-
-def _called(value: object) -> str:
-    """A value in words: an attack as `spec_of` calls it."""
-    if isinstance(value, Attack):
-        return spec_of(value).text
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_called, cast('tuple[object, ...]', value)))})"
-    return repr(value)
+    return Spec(called(attack), next(known, type(attack).__name__), attack)
 
 
 def _settings(attack: Attack) -> dict[str, Any]:
@@ -248,7 +234,7 @@ def threat_settings(threat: Threat) -> dict[str, Any]:
         {}
     """
     told = ("radius", "p") if isinstance(threat, Lp) else ("radius",)
-    changed = [field.name for field in fields(threat) if field.name not in told and _changed(threat, field)]
+    changed = [field.name for field in fields(threat) if field.name not in told and is_changed(threat, field)]
     return {name: _recorded(getattr(threat, name)) for name in changed}
 
 

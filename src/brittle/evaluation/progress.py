@@ -1,6 +1,6 @@
 """How long work tells that it goes on, without printing anything itself."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -16,6 +16,15 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Learn in one line what was found when rows of an earlier run were used again."""
+        ...
+
+
+@runtime_checkable
+class BlockProgress(Protocol):
+    """Receives progress inside a block of images too; a watch need not."""
+
+    def passed(self, points: int) -> None:
+        """Learn that the network was shown so many points."""
         ...
 
 

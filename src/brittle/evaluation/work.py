@@ -12,7 +12,7 @@ from brittle.engine.lease import LEASES
 from brittle.evaluation.gallery import Gallery
 from brittle.evaluation.part import rows_of, survives_rounding, without_final_query
 from brittle.evaluation.plan import Planned
-from brittle.evaluation.progress import Progress
+from brittle.evaluation.progress import BlockProgress, Progress
 from brittle.evaluation.provenance import Provenance
 from brittle.evaluation.recheck import ask_again
 from brittle.names import stored
@@ -133,6 +133,7 @@ class Work:
             eot_samples=manifest.eot_samples,
             confidence=manifest.confidence,
             progress=lambda images: self.watch.advance(one.info.spec, images),
+            on_pass=self.watch.passed if isinstance(self.watch, BlockProgress) else None,
         )
         survives = survives_rounding(
             self.classifier, result, block.labels, manifest.batch, eot_samples=manifest.eot_samples, seed=manifest.seed

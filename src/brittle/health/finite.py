@@ -32,7 +32,7 @@ def _finite(case: HealthContext) -> Outcome:
 
 FINITE = Check(
     "finite",
-    "Outputs and gradients are numbers",
+    "Finite outputs and gradients",
     "No attack met an output, or an entry of a gradient, that is NaN or infinite. Such points count as no success, and "
     f"such entries as 0; the check fails where more than {UNDEFINED:.0%} of the images met such outputs.",
     f"{AUTOATTACK} stops at NaN in its results; the rule and the threshold are ours",

@@ -103,7 +103,7 @@ def _randomised(case: HealthContext) -> Outcome:
 
 RANDOMISED = Check(
     "randomised",
-    "The same answer every time",
+    "Same answer every time",
     f"In {LOOKS} passes over the same images the number right is the same and logits of length 1 differ by at most "
     f"{DISTANCE:g}.",
     f"{AUTOATTACK}, check_randomized",
@@ -183,7 +183,7 @@ def _alone(case: HealthContext) -> Outcome:
 
 ALONE_OR_NOT = Check(
     "batch",
-    "Images do not influence each other",
+    "Images independent of each other",
     f"Logits of length 1 of an image alone and in a batch differ by at most {ALONE:g}.",
     "Ours: a result must not depend on which images share a batch",
     "Use stored statistics in normalisation layers (eval mode), and no operation across the batch.",
@@ -206,7 +206,7 @@ def _clean(case: HealthContext) -> Outcome:
 
 CLEAN = Check(
     "clean",
-    "Clean accuracy two ways",
+    "Clean accuracy the same two ways",
     "The audit's predictions are found again in another batch and order; up to 1 % may differ by rounding, with a "
     f"warning. Of a randomised network {BY_CHANCE[0]:.0%} may differ, and up to {BY_CHANCE[1]:.0%} with a warning.",
     f"{CHECKLIST} (clean accuracy is reported); the second way is ours",

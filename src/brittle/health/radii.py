@@ -81,7 +81,7 @@ def _pairs(case: HealthContext) -> list[tuple[AttackRun, AttackRun]]:
 
 WIDER = Check(
     "monotone",
-    "A larger radius breaks no fewer images",
+    "No fewer images broken by a larger radius",
     f"What an attack breaks at a radius it breaks at twice the radius, and at every larger one of the plan; the check "
     f"fails above {LOST:.0%} lost.",
     f"{CHECKLIST} (success rises with the radius); {SYMPTOM}",
@@ -157,7 +157,7 @@ def _unbounded(case: HealthContext) -> Outcome:
 
 UNBOUNDED = Check(
     "unbounded",
-    "An attack with all the room breaks all",
+    "Everything broken with all the room",
     f"At a radius that reaches every image there is, the strongest attack breaks every image; the check fails above "
     f"{LOST:.0%} standing.",
     f"{INDICATORS}, unconstrained attack failure; {CHECKLIST} (unbounded attacks)",

@@ -34,7 +34,7 @@ def _refused(case: HealthContext) -> Outcome:
 
 REFUSALS = Check(
     "refused",
-    "The attack gets past the detector",
+    "Attack past the detector",
     f"Of the images that are misclassified, worst case over attacks, a detector refuses at most {REFUSED[0]:.0%}; the "
     f"check fails above {REFUSED[1]:.0%}.",
     f"Carlini & Wagner, AISec 2017 (arXiv:1705.07263); {CHECKLIST} (adaptive attacks); the thresholds are ours",

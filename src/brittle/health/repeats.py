@@ -51,7 +51,7 @@ def _differs(one: Rerun) -> bool:
 
 SAME = Check(
     "repeatable",
-    "The same seed gives the same result",
+    "Same result from the same seed",
     f"At least {1 - DIFFER[0]:.0%} of the results come out again, success and size to {SIZE:.0%}, each image alone in "
     f"its batch; the check fails below {1 - DIFFER[1]:.0%}.",
     f"{CHECKLIST} (results that others can repeat); the thresholds are ours",
@@ -124,7 +124,7 @@ def _returned(case: HealthContext) -> Outcome:
 
 RETURNED = Check(
     "returned",
-    "The best point on the path is returned",
+    "Best point on the path returned",
     "A witness before the network sees no adversarial point within radius and box that is smaller, by a relative 1e-4, "
     "than what the attack returned.",
     f"{INDICATORS}, silent success; {ATTACKBENCH}, best on path against returned",
@@ -165,7 +165,7 @@ def moved(margins: Floats) -> float:
 
 CONVERGED = Check(
     "converged",
-    "Attacks converged",
+    "Convergence of the attacks",
     f"The best margin so far, rescaled to 0..1, moved by at most {MOVED:g} over the last {LAST} points (the last "
     f"quarter of a shorter path), for at least {1 - MOVING[0]:.0%} of the images still standing; the check fails below "
     f"{1 - MOVING[1]:.0%}.",

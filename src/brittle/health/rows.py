@@ -60,7 +60,7 @@ def _black_box(case: HealthContext) -> Outcome:
 
 BLACK_BOX = Check(
     "black-box",
-    "A black box never beats the gradients",
+    "Gradients no worse than a black box",
     f"Black boxes break no more than {POINTS:.1%} of the images alone (and more than one image); the check fails above "
     f"{CLEARLY:.0%}, or where they break more images in all.",
     f"{AUTOATTACK}, check_square_sr; {CHECKLIST} (gradient-free attacks); {SYMPTOM}",
@@ -77,11 +77,12 @@ def _noise(case: HealthContext) -> Outcome:
 
 NOISE = Check(
     "noise",
-    "Random noise never beats the gradients",
+    "Gradients no worse than random noise",
     f"Random changes break no image that gradients do not; the check fails above {CLEARLY:.0%}, or where they break "
     "more images in all.",
     f"{CHECKLIST} (random noise); {SYMPTOM}",
-    "Gradients are masked or the attack is broken: see “Gradients” and “Attacks converged”; --thorough draws 10,000.",
+    "Gradients are masked or the attack is broken: see “Gradients” and “Convergence of the attacks”; --thorough draws "
+    "10,000.",
     _noise,
     asks=False,
 )
@@ -107,7 +108,7 @@ def _iterative(case: HealthContext) -> Outcome:
 
 ITERATIVE = Check(
     "iterative",
-    "Many steps beat one",
+    "Many steps better than one",
     "An iterative attack breaks at least as many images as one with a single step at the same radius; the check fails "
     f"from {CLEARLY / 2:.0%} of the images and {SEVERAL} of them on.",
     f"{CHECKLIST} (iterative attacks are at least as strong); {SYMPTOM}",
@@ -130,7 +131,7 @@ def _unlimited(case: HealthContext) -> Outcome:
 
 UNLIMITED = Check(
     "unlimited",
-    "A search without a limit finds something",
+    "Something found without a limit",
     "A search by gradients that may change an image by any amount breaks every image; the check fails above 5 %.",
     f"{INDICATORS}, unconstrained attack failure; {CHECKLIST} (unbounded attacks); {SYMPTOM}",
     "An image of another class is within reach, so the search failed: more steps, another search, or gradients that "
@@ -178,7 +179,7 @@ def _rounding(case: HealthContext) -> Outcome:
 
 ROUNDING = Check(
     "rounding",
-    "Success survives saving in 8 bits",
+    "Success after saving in 8 bits",
     f"At least {SURVIVE[0]:.0%} of the broken images, worst case over attacks, are broken after rounding; the check "
     f"fails below {SURVIVE[1]:.0%}.",
     "Carlini & Wagner, S&P 2017, section V.D (discretised images); the thresholds are ours",
@@ -227,7 +228,7 @@ def _right(case: HealthContext) -> Outcome:
 
 RIGHT = Check(
     "right",
-    "The network is right before",
+    "Right before the attack",
     "Right on most images, and surely better than guessing (lower end of the 95 % interval). Images that were wrong "
     "count against both accuracies and in no success rate.",
     f"{CHECKLIST} (clean accuracy is reported); the thresholds are ours",

@@ -89,7 +89,7 @@ def _shrink(case: HealthContext, attempt: AttackRun, more: Attack) -> float:
 
 MORE_STEPS = Check(
     "more-steps",
-    "Twice the steps change nothing",
+    "No gain from twice the steps",
     f"With its steps doubled the strongest attack breaks at most {CHANGE[0]:.0%} of the images (or one) that stood; "
     f"where there are only searches, the best median shrinks by at most {SHRINK[0]:.0%}. The check fails above "
     f"{CHANGE[1]:.0%} and {SHRINK[1]:.0%}.",

@@ -4,6 +4,7 @@
 # pyarrow ships no types
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Floats, proportion, quantile
 from brittle.metrics.rates import broken
 from brittle.metrics.rows import changes, common_images, flags, within
+from brittle.tabular import Tabular
 
 POINTS = 200
 """Most radii at which a curve is worked out unless it is told where."""
@@ -32,16 +34,39 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Tabular):
     """Robust accuracy at each radius.
 
     Attributes:
         radii: ascending, shape (m,), from 0.
         accuracy: the rate at each of them, with an interval that holds for each radius by itself.
+        norm: of the radii, as in `security_curve`; "" where nobody said.
     """
 
     radii: Floats
     accuracy: tuple[Estimate, ...]
+    norm: str = ""
+
+    def table(self) -> pa.Table:
+        """Return one row per radius: the radius, the rate, both ends of its interval, and n."""
+        ends = ("value", "low", "high", "n")
+        columns = {name: [getattr(rate, name) for rate in self.accuracy] for name in ends}
+        return pa.table({"radius": self.radii, "robust_accuracy": columns.pop("value"), **columns})
+
+    def plot(self, *, span: float = 1.0) -> Any:
+        """Draw the curve with its intervals.
+
+        Args:
+            span: greatest less least value of a pixel; where it is 1, radii in linf are written in 1/255.
+
+        Returns:
+            A figure of plotly, which shows itself where a notebook's cell ends with it, or by its `show`.
+        """
+        from brittle.metrics.curve_figure import curve_figure
+        from brittle.metrics.formats import Units
+
+        units = Units(span)
+        return curve_figure(self, units.axis("largest change", self.norm), units.factor(self.norm))
 
 
 def break_sizes(outcome: Outcome, p: str) -> Floats:
@@ -140,4 +165,4 @@ def security_curve(
         places = np.sort(np.asarray(radii, dtype=np.float64))
     correct = flags(aligned[0].table, "correct")
     standing = [int((correct & ~within(sizes, radius)).sum()) for radius in places.tolist()]
-    return Curve(places, tuple(proportion(count, len(sizes), level) for count in standing))
+    return Curve(places, tuple(proportion(count, len(sizes), level) for count in standing), p)

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from brittle.metrics.curve_figure import Figure
+from brittle.metrics.formats import THIN, Units, interval, percent, significant, title
 from brittle.names import in_shell, restored, without_folders
+from brittle.pictures import data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
 from brittle.report.drawings import drawing_figures
-from brittle.report.figures import Figure
-from brittle.report.formats import THIN, Units, interval, percent, significant, title
-from brittle.report.gallery import LARGEST, SMALL, data_uri
+from brittle.report.gallery import LARGEST, SMALL
 from brittle.report.template import fill
 from brittle.runs.comparison import (
     STAGES,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import interval, percent
 from brittle.names import without_folders
+from brittle.pictures import data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import interval, percent
-from brittle.report.gallery import data_uri
 from brittle.report.template import fill
 from brittle.runs.corruptions import CLEAN, CorruptionsFolder, CorruptionsSummary, cell_name
 from brittle.runs.kinds import CORRUPTED

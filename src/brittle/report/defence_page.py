@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import Units, interval, percent, title
 from brittle.names import without_folders
+from brittle.pictures import data_uri
 from brittle.report.checks import block
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import Units, interval, percent, title
-from brittle.report.gallery import LARGEST, data_uri
+from brittle.report.gallery import LARGEST
 from brittle.report.template import fill
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, DefenceSummary
 from brittle.runs.summary import AttackSummary

@@ -9,14 +9,16 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from brittle.metrics import Estimate, quantile
+from brittle.metrics.curve_figure import Figure
+from brittle.metrics.formats import THIN, Units, interval, percent, title
 from brittle.metrics.sizes import QUANTILES
 from brittle.names import without_folders
+from brittle.pictures import data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in
 from brittle.report.drawings import drawing_figures
-from brittle.report.figures import Figure
-from brittle.report.formats import THIN, Units, count, duration, interval, percent, title
-from brittle.report.gallery import SMALL, data_uri
+from brittle.report.formats import count, duration
+from brittle.report.gallery import SMALL
 from brittle.report.template import fill
 from brittle.runs.dense import PICTURES, DenseFolder, DenseImage
 from brittle.runs.dense_summary import DenseSummary

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import interval, percent
 from brittle.report.content import shown
 from brittle.report.dense_page import DensePage
-from brittle.report.formats import interval, percent
 from brittle.runs.depth import DepthFolder, DepthImage
 from brittle.runs.depth_summary import DepthSummary
 

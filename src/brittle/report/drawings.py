@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from brittle.report.figures import DASHES, SERIES, SYMBOLS, Figure
+from brittle.metrics.curve_figure import Figure
+from brittle.report.figures import DASHES, SERIES, SYMBOLS
 from brittle.report.formats import figure_text
 from brittle.report.graphs import graph_figure
 from brittle.studies.bench.drawing import Curves, Drawing, Graph, HeatMap, Picture

@@ -1,18 +1,14 @@
 """Figures as plotly's JSON; colours are names that the page replaces by those of its light or dark theme."""
 
-import math
-from typing import Any
-
 import numpy as np
 
 from brittle import metrics
 from brittle.metrics import Curve, Outcome, Pair
-from brittle.metrics.estimate import Floats
-from brittle.report.formats import figure_text, percent, significant, title
+from brittle.metrics.curve_figure import Figure, drawn_band, drawn_line, drawn_point, layout_of, plain_list, rounded
+from brittle.metrics.formats import percent, significant
+from brittle.report.formats import figure_text
 from brittle.report.run_data import AttackRows, RunData
-from brittle.threats import described
 
-Figure = dict[str, Any]
 SERIES = 7
 """Number of colours for attacks in the style sheet (Okabe and Ito's, for the colour-blind); then they repeat."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -31,19 +27,20 @@ def security_figure(evidence: RunData) -> Figure:
     end = max([highest, *(float(curve.radii[-1]) for _, curve, _ in curves)])
     traces: list[Figure] = []
     if len(curves) > 1:
-        traces += [*_band(worst, factor, end), _line("Worst case", worst, factor, end, {"color": "@ink", "width": 3})]
+        traces += drawn_band(worst, factor, end)
+        traces.append(drawn_line("Worst case", worst, factor, end, {"color": "@ink", "width": 3}))
     for number, (attack, curve, radius) in enumerate(curves):
         color = f"@series{number % SERIES}"
         name = figure_text(attack.title)
         if radius is None:
             if len(curves) == 1:
-                traces += _band(curve, factor, end)
+                traces += drawn_band(curve, factor, end)
             dash = DASHES[number % len(DASHES)] if len(curves) > 1 else "solid"
-            traces.append(_line(name, curve, factor, end, {"color": color, "width": 2, "dash": dash}))
+            traces.append(drawn_line(name, curve, factor, end, {"color": color, "width": 2, "dash": dash}))
         else:
-            traces.append(_point(name, curve, factor, radius, color, SYMBOLS[number % len(SYMBOLS)]))
-    layout = _layout(_axis_title(evidence, "largest change"))
-    layout["xaxis"]["range"] = [0, _rounded(highest * factor)]
+            traces.append(drawn_point(name, curve, factor, radius, color, SYMBOLS[number % len(SYMBOLS)]))
+    layout = layout_of(evidence.units.axis("largest change", evidence.norm))
+    layout["xaxis"]["range"] = [0, rounded(highest * factor)]
     layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
     if evidence.radius is not None:
         _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, p)}")
@@ -70,7 +67,7 @@ def size_figure(evidence: RunData) -> Figure | None:
                 "type": "scatter",
                 "mode": "lines",
                 "name": figure_text(attack.title),
-                "x": _list(edges * factor),
+                "x": plain_list(edges * factor),
                 "y": [*heights.tolist(), 0],
                 "line": {"shape": "hv", "color": f"@{color}", "width": 2, "dash": DASHES[number % len(DASHES)]},
                 "fill": "tozeroy",
@@ -78,8 +75,8 @@ def size_figure(evidence: RunData) -> Figure | None:
                 "hovertemplate": "from %{x:.3g}: %{y} images<extra></extra>",
             }
         )
-    layout = _layout(_axis_title(evidence, "smallest change"))
-    layout["xaxis"]["range"] = [0, _rounded(top * factor)]
+    layout = layout_of(evidence.units.axis("smallest change", evidence.norm))
+    layout["xaxis"]["range"] = [0, rounded(top * factor)]
     layout["yaxis"]["rangemode"] = "tozero"
     if evidence.radius is not None and evidence.radius <= top:
         _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, evidence.norm)}")
@@ -107,7 +104,7 @@ def confusion_figure(evidence: RunData, pairs: list[Pair], labels: list[int]) ->
     }
     if len(labels) <= 15:
         trace["texttemplate"] = "%{text}"
-    layout = _layout("")
+    layout = layout_of("")
     ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
     short = max(map(len, names)) < 4
     layout["xaxis"] |= ticks | {"side": "top", "tickangle": 0 if short else -45}
@@ -136,92 +133,11 @@ def _reach(evidence: RunData, worst: Curve) -> float:
     return max(1.15 * bulk, 1.5 * (evidence.radius or 0.0)) or 1.0
 
 
-def _line(name: str, curve: Curve, factor: float, end: float, line: Figure) -> Figure:
-    rates = [rate.value for rate in curve.accuracy]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": _list(np.append(curve.radii, end) * factor),
-        "y": _list(np.append(rates, rates[-1])),
-        "line": {"shape": "hv"} | line,
-        "hovertemplate": "%{x:.3g}: %{y:.1%}",
-    }
-
-
-def _band(curve: Curve, factor: float, end: float) -> list[Figure]:
-    x = _list(np.append(curve.radii, end) * factor)
-    edges = [[rate.low for rate in curve.accuracy], [rate.high for rate in curve.accuracy]]
-    shared: Figure = {"type": "scatter", "mode": "lines", "x": x, "hoverinfo": "skip", "showlegend": False}
-    return [
-        shared | {"y": _list(np.append(edge, edge[-1])), "line": {"shape": "hv", "width": 0, "color": "@ink"}} | fill
-        for edge, fill in zip(edges, ({}, {"fill": "tonexty", "fillcolor": "@band"}), strict=True)
-    ]
-
-
-def _point(name: str, curve: Curve, factor: float, radius: float, color: str, symbol: str) -> Figure:
-    (rate,) = curve.accuracy
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": [_rounded(radius * factor)],
-        "y": [_rounded(rate.value)],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [_rounded(rate.high - rate.value)],
-            "arrayminus": [_rounded(rate.value - rate.low)],
-            "color": color,
-            "thickness": 1.5,
-            "width": 5,
-        },
-        "marker": {"color": color, "symbol": symbol, "size": 11, "line": {"color": "@surface", "width": 1}},
-        "hovertemplate": f"at %{{x:.3g}}: %{{y:.1%}}, n = {rate.n:,}",
-    }
-
-
-def _axis_title(evidence: RunData, text: str) -> str:
-    unit = described(evidence.norm).unit or ("1/255" if evidence.units.factor(evidence.norm) != 1 else "")
-    return f"{text}, {title(evidence.norm)}" + (f" in {unit}" if unit else "")
-
-
-def _layout(x: str) -> Figure:
-    axis: Figure = {
-        "gridcolor": "@grid",
-        "zerolinecolor": "@grid",
-        "linecolor": "@grid",
-        "tickfont": {"color": "@muted"},
-        "automargin": True,
-        "fixedrange": False,
-    }
-    return {
-        "height": 380,
-        "margin": {"l": 10, "r": 16, "t": 26, "b": 10},
-        "paper_bgcolor": "@clear",
-        "plot_bgcolor": "@clear",
-        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
-        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 30},
-        "showlegend": False,
-        "xaxis": axis | ({"title": {"text": x, "font": {"color": "@muted"}}} if x else {}),
-        "yaxis": axis | {},
-    }
-
-
 def _mark(layout: Figure, x: float, text: str) -> None:
     line: Figure = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper"}
     layout["shapes"] = [line | {"line": {"color": "@muted", "dash": "dot", "width": 1.5}}]
     note: Figure = {"x": x, "y": 1, "yref": "paper", "yanchor": "bottom", "text": text, "showarrow": False}
     layout["annotations"] = [note | {"font": {"color": "@muted", "size": 12}}]
-
-
-def _list(values: Floats) -> list[float]:
-    return [_rounded(value) for value in values.tolist()]
-
-
-def _rounded(value: float) -> float:
-    """Six significant digits are more than a figure shows, and keep the page small."""
-    return float(f"{value:.6g}") if math.isfinite(value) else 0.0
 
 
 def curve_rows(evidence: RunData) -> list[tuple[str, str, str]]:

@@ -2,20 +2,18 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from brittle.errors import truncate
 from brittle.metrics.estimate import Floats
+from brittle.metrics.formats import percent, significant
 from brittle.metrics.rows import flags
-from brittle.pictures import amplification, picture_of, png_of, quiver
-from brittle.report.formats import percent, significant
+from brittle.pictures import amplification, data_uri, picture_of, quiver
 from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.schema import pixels_in
 
@@ -167,8 +165,3 @@ def png(picture: Floats, reduced: int = 1) -> str:
     if reduced > 1:
         image = image.reduce(reduced)
     return data_uri(image)
-
-
-def data_uri(image: Image.Image) -> str:
-    """A picture as a data URI, ``data:image/png;base64,...``."""
-    return "data:image/png;base64," + base64.b64encode(png_of(image)).decode()

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from brittle.metrics.curve_figure import Figure
 from brittle.metrics.estimate import Floats
-from brittle.report.figures import Figure
 from brittle.report.formats import figure_text
 from brittle.studies.bench.drawing import Graph
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from brittle.metrics.formats import Units, interval, percent, significant, title
 from brittle.names import in_shell, restored, without_folders
 from brittle.report.content import shown
-from brittle.report.formats import Units, count, interval, percent, significant, title
+from brittle.report.formats import count
 from brittle.report.template import fill
 from brittle.runs.leaderboard import Board, Leaderboard, Ranked, read_leaderboard
 from brittle.words import plural

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import interval, percent
 from brittle.names import without_folders
+from brittle.pictures import data_uri
 from brittle.report.content import picture_in, placed, shown
-from brittle.report.formats import interval, percent
-from brittle.report.gallery import LARGEST, data_uri
+from brittle.report.gallery import LARGEST
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT
 from brittle.runs.photographs import CASES, STAGES, TOPS, Figures, Photographed, PhotographedRow

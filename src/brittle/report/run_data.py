@@ -12,9 +12,9 @@ from brittle import metrics
 from brittle.errors import RunError
 from brittle.metrics import Estimate, Outcome
 from brittle.metrics.estimate import Flags
+from brittle.metrics.formats import Units
 from brittle.metrics.rows import flags
 from brittle.names import without_folders
-from brittle.report.formats import Units
 from brittle.runs.finding import Health
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import ANEW, RunFolder
@@ -176,8 +176,7 @@ class RunData:
 
     def label(self, number: int) -> str:
         """Name of a class, or its number where it has none."""
-        classes = self.manifest.data.classes
-        return classes[number] if 0 <= number < len(classes) else str(number)
+        return self.manifest.data.class_name(number)
 
 
 def load_run_data(folder: RunFolder) -> RunData:

@@ -8,9 +8,10 @@ from pydantic import JsonValue
 
 from brittle import metrics
 from brittle.metrics import Estimate, Pair
+from brittle.metrics.formats import THIN, interval, percent, title
 from brittle.metrics.rows import flags, floats
 from brittle.report.figures import MATRIX
-from brittle.report.formats import THIN, count, duration, interval, percent, title
+from brittle.report.formats import count, duration
 from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.manifest import AttackInfo
 from brittle.words import plural

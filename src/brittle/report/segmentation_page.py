@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from brittle.metrics.formats import percent
 from brittle.pictures import class_colours
 from brittle.report.content import shown
 from brittle.report.dense_page import DensePage
-from brittle.report.formats import percent
 from brittle.runs.dense_manifests import SegmentationManifest
 from brittle.runs.segmentation import SegmentationFolder, SegmentedImage
 from brittle.runs.segmentation_summary import SegmentationSummary, class_name

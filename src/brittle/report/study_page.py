@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from brittle.metrics import Estimate
+from brittle.metrics.curve_figure import Figure
 from brittle.report.content import placed
 from brittle.report.drawings import drawing_figures
-from brittle.report.figures import SERIES, SYMBOLS, Figure
+from brittle.report.figures import SERIES, SYMBOLS
 from brittle.report.formats import figure_text
 from brittle.report.template import fill
 from brittle.studies.bench.comparison import Comparison

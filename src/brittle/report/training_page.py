@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from brittle.metrics import Estimate
+from brittle.metrics.formats import interval, percent, significant
 from brittle.report.content import folder_of, object_of, placed, shown
 from brittle.report.drawings import drawing_figures
-from brittle.report.formats import duration, interval, percent, significant
+from brittle.report.formats import duration
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT
 from brittle.runs.kinds import EPOCHS_FILE, TRAINING

@@ -6,9 +6,9 @@ import numpy as np
 
 from brittle import metrics
 from brittle.metrics.estimate import Flags
+from brittle.metrics.formats import THIN, title
 from brittle.metrics.rows import flags, floats
 from brittle.names import in_shell, restored
-from brittle.report.formats import THIN, title
 from brittle.report.run_data import AttackRows, RunData
 from brittle.report.sections import setting
 from brittle.runs.manifest import Manifest

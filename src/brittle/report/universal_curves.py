@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from brittle.report.formats import percent
+from brittle.metrics.formats import percent
 from brittle.studies.bench.drawing import Curves
 
 

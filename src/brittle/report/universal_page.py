@@ -12,10 +12,10 @@ import pyarrow as pa
 from brittle.errors import RunError
 from brittle.limits import check_limit
 from brittle.metrics import Estimate
+from brittle.metrics.formats import Units, percent
 from brittle.reading import open_tensors, own_header
 from brittle.report.content import folder_of, placed, shown
 from brittle.report.drawings import drawing_figures
-from brittle.report.formats import Units, percent
 from brittle.report.template import fill
 from brittle.report.universal_curves import curves_of
 from brittle.report.universal_parts import classes_of, labels_of, name_of, pairs_of, rate_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from brittle.metrics import fooling_rate
+from brittle.metrics.formats import percent
+from brittle.pictures import data_uri
 from brittle.report.content import picture_in
-from brittle.report.formats import percent
-from brittle.report.gallery import data_uri
 
 LABELS = 10
 """Most classes listed that fooled images are taken for."""

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from brittle.metrics import mean
-from brittle.report.formats import percent
+from brittle.metrics.formats import percent
 from brittle.report.universal_parts import Label, Pair, Rate, classes_of, name_of, of_kind, picture_uri
 
 

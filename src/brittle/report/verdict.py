@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from brittle.report.formats import THIN, interval, percent, title
+from brittle.metrics.formats import THIN, interval, percent, title
 from brittle.report.run_data import RunData
 from brittle.threats import described
 from brittle.tolerance import TOLERANCE

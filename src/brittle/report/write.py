@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
+from brittle.report.attack_page import write_attack
 from brittle.report.compare_page import compare_page
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
@@ -23,6 +24,7 @@ from brittle.runs.kinds import (
     COMPARISON_FILE,
     CORRUPTIONS,
     DEPTH,
+    INDEX,
     LEADERBOARD_FILE,
     PHOTOGRAPHS,
     SEGMENTATION,
@@ -98,6 +100,8 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
+    if (run / INDEX).is_file():
+        return write_attack(run, out, force=force)
     if (run / PHOTOGRAPHS).is_file():
         return write_photographs(run, out, force=force)
     for known, page in ((is_comparison, compare_page), (is_leaderboard, leaderboard_page)):
@@ -123,7 +127,7 @@ def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY, PHOTOGRAPHS, SUBSTITUTE_FILE, COMPARISON_FILE, LEADERBOARD_FILE) or any(
+    if run.name in (MANIFEST, STUDY, INDEX, PHOTOGRAPHS, SUBSTITUTE_FILE, COMPARISON_FILE, LEADERBOARD_FILE) or any(
         folder_of(run, kind) for kind in (CORRUPTIONS, DEPTH, SEGMENTATION, TRAINING, UNIVERSAL)
     ):
         return _folder(run.parent, out, force)

@@ -27,6 +27,8 @@ JUNIT_MARK = "brittle"
 """Name of all suites in a JUnit file of ours."""
 ATTACK = "attack.json"
 """What `attack` keeps beside its images."""
+INDEX, INDEX_TABLE = "index.json", "index.csv"
+"""Lists of the images that an attack has saved, with what was done."""
 PHOTOGRAPHS = "photograph.json"
 """What `photograph` keeps of adversarial images behind a channel."""
 CELLS = "cells"
@@ -125,6 +127,10 @@ SEGMENTATION = Kind("the folder of an audit of a segmentation", _manifest_of("se
 DEPTH = Kind("the folder of an audit of depths", _manifest_of("depth"), (DEPTH_FILE,))
 SUBSTITUTE = Kind("the folder of a substitute", _manifest_of("substitute"), (WEIGHTS_FILE, SUBSTITUTE_FILE))
 IMAGES = Kind("a folder of adversarial images", lambda path: "identity" in json_of(path / ATTACK))
+IMAGE_FOLDERS = Kind(
+    "a folder of several attacks' adversarial images",
+    lambda path: "attacks" in json_of(path / INDEX) and not (path / ATTACK).exists(),
+)
 PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in json_of(path / PHOTOGRAPHS))
 COMPARISON = Kind("the folder of a comparison", lambda path: "audits" in json_of(path / COMPARISON_FILE))
 LEADERBOARD = Kind("the folder of a leaderboard", lambda path: "tables" in json_of(path / LEADERBOARD_FILE))

@@ -130,6 +130,10 @@ class DataInfo(Strict):
     remarks: list[Name] = []
     relabelled: list[int] | None = None
 
+    def class_name(self, label: int) -> str:
+        """Return the name of a class, or its number where it has none."""
+        return self.classes[label] if 0 <= label < len(self.classes) else str(label)
+
     @property
     def said(self) -> list[str]:
         """What is to be told of the images, in sentences."""

@@ -4,19 +4,23 @@
 # pyarrow ships no types
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import write_atomically
+from brittle.notebook import Example, Summarised
 from brittle.runs.finding import HEALTH, Health, read_health, write_health
 from brittle.runs.folder import REPORT, ManifestFolder
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import BadImageInfo, Manifest
 from brittle.runs.schema import NUMBERS, SCHEMA, read_rows
+
+if TYPE_CHECKING:
+    from brittle.runs.summary import Summary
 
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "REPORT", "SCHEMA", "RunFolder"]
 
@@ -27,7 +31,7 @@ ANEW = "run the audit again into this folder: it does this part anew and keeps t
 """What mends a part that is damaged or foreign."""
 
 
-class RunFolder(ManifestFolder[Manifest]):
+class RunFolder(ManifestFolder[Manifest], Summarised):
     """The folder of an audit: its manifest and the parts done so far.
 
     A folder made by `create` is worked in until `finish`, `close`, the end of a ``with`` block or the end of the
@@ -117,6 +121,34 @@ class RunFolder(ManifestFolder[Manifest]):
     def tables(self, columns: Sequence[str] | None = NUMBERS) -> dict[str, pa.Table]:
         """`table` for every attack of the plan, by key, in the order of the plan."""
         return {attack.key: self.table(attack.key, columns) for attack in self.manifest.attacks}
+
+    def summary(self) -> "Summary":
+        """Return the figures of the run.
+
+        Raises:
+            InputError: nothing was measured yet.
+        """
+        from brittle.runs.summary import summarise
+
+        return summarise(self)
+
+    def headline(self) -> str:
+        """Return what was audited, and by what, in one line."""
+        from brittle.runs.said import headline
+
+        return headline(self)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the accuracies, the median change and the folder, each with its name."""
+        from brittle.runs.said import lines
+
+        return lines(self)
+
+    def examples(self) -> list[Example]:
+        """Return a few of the changed images that the run has kept, beside their originals."""
+        from brittle.runs.said import examples
+
+        return examples(self)
 
     def note_bad(self, bad: Sequence[BadImageInfo]) -> None:
         """Record in the manifest images that could not be decoded, beside those recorded before."""

@@ -1,0 +1,116 @@
+"""The page of adversarial images: what was done, and each image beside its original, with the change made visible."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from brittle.metrics.estimate import proportion
+from brittle.metrics.formats import Units, interval, percent, significant
+from brittle.names import without_folders
+from brittle.pictures import amplification, data_uri, picture_of
+from brittle.report.content import object_of, picture_in, placed, shown
+from brittle.report.gallery import LARGEST
+from brittle.report.template import fill
+from brittle.runs.folder import REPORT
+from brittle.runs.kinds import INDEX
+
+SHOWN = 24
+"""Images of an attack that the page shows, so that it stays small; the table names all."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """An adversarial image as the page shows it: data URIs, and text."""
+
+    file: str
+    caption: str
+    size: str
+    scale: str
+    original: str
+    change: str
+    changed: str
+    small: bool
+
+
+def write_attack(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
+    """Write the page of a folder of `brittle attack`.
+
+    Args:
+        path: the folder.
+        out: the file to write, or a folder for it; by default `report.html` in the folder.
+        force: replace another page at `out`.
+
+    Raises:
+        RunError: the folder is damaged, or the page cannot be written.
+    """
+    with shown(path, "a folder of `brittle attack`"):
+        page = render(path)
+    return placed(page, path / REPORT, out, force=force)
+
+
+def render(path: Path) -> str:
+    """The whole page as text."""
+    attacks: list[dict[str, Any]] = object_of(path / INDEX)["attacks"]
+    return fill(
+        "attack.html",
+        {},
+        network=without_folders(str(attacks[0]["network"])) if attacks else "a network",
+        data=without_folders(str(attacks[0]["data"])) if attacks else "images",
+        attacks=[(one, _lead(one["images"]), one["images"], _shots(path, one)) for one in attacks],
+        limit=SHOWN,
+    )
+
+
+def _lead(images: list[dict[str, Any]]) -> tuple[str, str]:
+    tried = [one for one in images if not one["already"]]
+    if not tried:
+        return "–", "no image was tried: each met the goal from the start"
+    rate = proportion(sum(bool(one["success"]) for one in tried), len(tried))
+    already = len(images) - len(tried)
+    wrong = f"; {already:,} more met the goal from the start" if already else ""
+    return percent(rate.value), f"of {rate.n:,} images have an adversarial file; {interval(rate)}{wrong}"
+
+
+def _shots(path: Path, attack: dict[str, Any]) -> list[Shot]:
+    found = [one for one in attack["images"] if one["file"] and one["original"]]
+    return [_shot(path, one) for one in found[:SHOWN]]
+
+
+def _shot(path: Path, one: dict[str, Any]) -> Shot:
+    original, changed = (picture_in(_inside(path, str(one[name])).read_bytes()) for name in ("original", "file"))
+    before, after = (np.asarray(picture, dtype=np.float64) / 255 for picture in (original, changed))
+    factor = amplification(float(np.abs(after - before).max(initial=0.0)))
+    change = 0.5 + factor * (after - before)
+    drawn = picture_of(change[None] if change.ndim == 2 else change.transpose(2, 0, 1))
+    units = Units(1.0)
+    size = f"{units.size(float(one['linf']), 'linf')} in L∞, {units.size(float(one['l2']), 'l2')} in L2"
+    flow = one["flow"]
+    return Shot(
+        file=str(one["file"]),
+        caption=f"{one['label_name']} → {one['after_name']} ({percent(float(one['confidence']))})",
+        size=size if flow is None else f"no pixel moved by more than {units.size(float(flow), 'flow')}",
+        scale=f"change ×{factor:g}, grey ± {significant(127.5 / factor)}/255",
+        original=_reduced(original),
+        change=_reduced(drawn),
+        changed=_reduced(changed),
+        small=max(changed.size) <= 64,
+    )
+
+
+def _inside(path: Path, name: str) -> Path:
+    """Return a file of the folder, or of a folder in it; no other is read, whatever the list says."""
+    parts = Path(name).parts
+    if not 1 <= len(parts) <= 2 or ".." in parts or Path(name).is_absolute():
+        raise ValueError("the list names a file that is not in the folder")
+    file = path / name
+    if any(one.is_symlink() for one in (file, file.parent)) and file.parent != path:
+        raise ValueError("the list names a link")
+    return file
+
+
+def _reduced(picture: Image.Image) -> str:
+    by = -(-max(picture.size) // LARGEST)
+    return data_uri(picture.reduce(by) if by > 1 else picture)
