@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from brittle import InputError, RunError
-from brittle.evaluation import adversarial_images
+from brittle.evaluation import saved_pictures
 from brittle.evaluation.adversarial_images import BLOCK, ImageFolder, Saved
 from brittle.evaluation.saved_pictures import (
     FRAMES,
@@ -171,14 +171,14 @@ def test_an_image_of_other_channels_is_no_picture(channels, tmp_path):
 
 def test_a_deformation_is_shown_from_the_original_to_the_deformed_image(tmp_path, monkeypatch):
     shown, moving = [], []
-    sheet, animate = adversarial_images.sheet, adversarial_images.animate
-    monkeypatch.setattr(adversarial_images, "sheet", lambda *given: (shown.append(given), sheet(*given))[1])
-    monkeypatch.setattr(adversarial_images, "animate", lambda *given: (moving.append(given), animate(*given))[1])
+    sheet, animate = saved_pictures.sheet, adversarial_images.animate
+    monkeypatch.setattr(saved_pictures, "sheet", lambda *given: (shown.append(given), sheet(*given))[1])
+    monkeypatch.setattr(saved_pictures, "animate", lambda *given: (moving.append(given), animate(*given))[1])
     clean = torch.zeros(1, 4, 6)
     clean[:, :, 2] = 1
     field = torch.stack([torch.full((4, 6), 1.0), torch.zeros(4, 6)])
     for vectors in (field, field.flip(0)):
-        bent = adversarial_images.warp(clean[None], vectors[None])[0]
+        bent = saved_pictures.warp(clean[None], vectors[None])[0]
         save_deformation(clean, bent, vectors, tmp_path / "a.png")
         original, deformed, arrows = shown[-1]
         assert np.array_equal(original, clean.numpy())
@@ -188,7 +188,7 @@ def test_a_deformation_is_shown_from_the_original_to_the_deformed_image(tmp_path
         assert (len(frames), path) == (FRAMES, tmp_path / "a.moving.png")
         assert np.array_equal(frames[0], clean.numpy())
         assert frames[-1] == pytest.approx(bent.numpy())
-        half = adversarial_images.warp(clean[None], vectors[None] / 2)[0].numpy()
+        half = saved_pictures.warp(clean[None], vectors[None] / 2)[0].numpy()
         assert frames[FRAMES // 2] == pytest.approx(half)
         assert torch.equal(load_file(tmp_path / "a.safetensors")["field"], vectors)
     assert FRAMES == 13

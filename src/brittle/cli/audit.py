@@ -107,12 +107,11 @@ def audit(
     folder = out or usual_folder(
         model, data, question, effort, attack or (), task="" if task == CLASSIFICATION else task
     )
-    dense = next((one for one in TASKS if one == task), None)
-    if dense is not None:
+    if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
-        audit_dense(dense, asked, attack or (), share, ratio, quiet=quiet, json=json)
+        audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
