@@ -20,6 +20,7 @@ from brittle.evaluation.saved_pictures import (
     save_deformation,
     save_picture,
 )
+from brittle.identity.compare import fingerprint
 from brittle.runs.checkpoint import sealed
 
 IDENTITY, OTHER = json.dumps({"seed": 0}), json.dumps({"seed": 1})
@@ -50,7 +51,7 @@ def test_a_folder_goes_on_after_its_last_whole_block(tmp_path):
     written = json.loads((tmp_path / "attack.json").read_text())
     assert written["format"] == 1
     assert written["identity"] == {"seed": 0}
-    assert written["id"] == adversarial_images.fingerprint(IDENTITY)
+    assert written["id"] == fingerprint(IDENTITY)
     assert [[*block["files"]] for block in written["blocks"]] == [["a.png", "b.png"], ["c.png"]]
     assert ImageFolder.open(tmp_path / "nothing", IDENTITY, force=False).next == 0
 
@@ -171,7 +172,7 @@ def test_an_image_of_other_channels_is_no_picture(channels, tmp_path):
 
 def test_a_deformation_is_shown_from_the_original_to_the_deformed_image(tmp_path, monkeypatch):
     shown, moving = [], []
-    sheet, animate = saved_pictures.sheet, adversarial_images.animate
+    sheet, animate = saved_pictures.sheet, saved_pictures.animate
     monkeypatch.setattr(saved_pictures, "sheet", lambda *given: (shown.append(given), sheet(*given))[1])
     monkeypatch.setattr(saved_pictures, "animate", lambda *given: (moving.append(given), animate(*given))[1])
     clean = torch.zeros(1, 4, 6)
