@@ -14,8 +14,7 @@ import numpy as np
 
 from brittle.metrics import least_drop
 from brittle.metrics.estimate import Flags
-from brittle.runs.comparable import side_by_side
-from brittle.runs.store import RunFolder
+from brittle.runs.comparable import finished_runs, side_by_side
 
 
 def shuffled(before: Flags, after: Flags, generator: np.random.Generator) -> tuple[Flags, Flags]:
@@ -41,7 +40,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--drop", type=float, default=0.02)
     options = parser.parse_args()
-    old, new = side_by_side([RunFolder.open(options.old), RunFolder.open(options.new)])
+    old, new = side_by_side(finished_runs([options.old, options.new]))
     generator, alarms, found = np.random.default_rng(0), 0, 0
     for _ in range(options.pairs):
         before, after = shuffled(old.standing, new.standing, generator)

@@ -104,6 +104,13 @@ def test_unfinished_runs_and_too_few_are_refused(made):
         compare(one, one)
 
 
+def test_of_two_audits_of_a_defence_one_is_to_be_named(made, tmp_path):
+    for name in ("naive", "adaptive"):
+        build(tmp_path / "defended" / name, RECIPE)
+    with pytest.raises(RunError, match=r"two audits of a defended network; give .*adaptive"):
+        compare(made("one"), tmp_path / "defended")
+
+
 def test_the_gate_fails_where_a_drop_is_shown(made):
     before, after, same = made("before"), made("after", typical=0.03), made("same")
     fallen = compare(before, after)

@@ -15,7 +15,7 @@ from brittle.metrics import clean_accuracy, least_drop, most_drop, paired_rates,
 from brittle.metrics.estimate import LEVEL, Flags
 from brittle.metrics.rows import changes, flags, integers
 from brittle.names import restored, stored, told_apart
-from brittle.runs.comparable import ComparedRows, differing_settings, side_by_side, worded
+from brittle.runs.comparable import ComparedRows, differing_settings, finished_runs, side_by_side, worded
 from brittle.runs.comparison import (
     ChangedImage,
     ComparedAudit,
@@ -81,8 +81,9 @@ def compare(
     pictures = fitted("pictures", pictures, int)
     if pictures < 0:
         raise InputError(f"pictures is {pictures}; expected a number of images, 0 for none")
-    folders = [run if isinstance(run, RunFolder) else RunFolder.open(Path(run)) for run in runs]
-    _check(folders)
+    folders = finished_runs(runs)
+    if len(folders) < 2:
+        raise InputError(f"{len(folders)} run is given; expected at least two: the one before, and those after it")
     rows = side_by_side(folders)
     level = 1 - (1 - LEVEL) / (len(rows) - 1)
     first = rows[0].manifest
@@ -105,15 +106,6 @@ def compare(
         audits=audits,
     )
     return made if out is None else _kept(made, rows, Path(out), pictures, force, watch or NullProgress())
-
-
-def _check(folders: Sequence[RunFolder]) -> None:
-    if len(folders) < 2:
-        raise InputError(f"{len(folders)} run is given; expected at least two: the one before, and those after it")
-    seen = [folder.path.resolve() for folder in folders]
-    twice = next((folder.path for folder, path in zip(folders, seen, strict=True) if seen.count(path) > 1), None)
-    if twice is not None:
-        raise InputError(f"{twice} is given twice; expected different runs")
 
 
 def _kept(

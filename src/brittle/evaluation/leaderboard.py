@@ -14,7 +14,7 @@ from brittle.metrics import paired_rates
 from brittle.names import plain_name, restored, stored_within, told_apart, without_folders
 from brittle.reading import read_json
 from brittle.runs.base import threat_fields
-from brittle.runs.comparable import check_finished, on_shared_images, worded
+from brittle.runs.comparable import finished_runs, on_shared_images, worded
 from brittle.runs.kinds import LEADERBOARD, MODEL_INFO
 from brittle.runs.leaderboard import (
     CARDS,
@@ -66,16 +66,11 @@ def leaderboard(
         >>> [row.network for row in leaderboard(run).tables[0].rows]
         ['digits-lenet']
     """
-    folders = [run if isinstance(run, RunFolder) else RunFolder.open(Path(run)) for run in runs]
+    folders = finished_runs(runs)
     if not folders:
         raise InputError("no run is given; expected run folders of audits")
-    paths = [folder.path.resolve() for folder in folders]
-    if len(set(paths)) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
-        raise InputError(f"{twice} is given twice; expected different runs")
-    check_finished(folders)
     tables: dict[str, dict[str, RunFolder]] = {}
-    for name, folder in zip(told_apart(paths), folders, strict=True):
+    for name, folder in zip(told_apart([one.path.resolve() for one in folders]), folders, strict=True):
         tables.setdefault(_question(folder.manifest), {})[name] = folder
     boards = [_board(some) for some in tables.values()]
     made = Leaderboard(created=now(), command=[*command], versions=versions_of(), tables=boards)

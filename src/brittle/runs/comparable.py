@@ -5,17 +5,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from brittle.errors import RunError, quoted
+from brittle.errors import InputError, RunError, quoted
 from brittle.metrics import Curve, Outcome, broken, common_images, security_curve, smallest_sizes
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.names import in_shell, restored
 from brittle.runs.base import data_fields, threat_fields
+from brittle.runs.defence import ADAPTIVE, NAIVE, is_defence_folder
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.manifest_info import NetworkInfo
 from brittle.runs.store import RunFolder
@@ -82,6 +84,35 @@ class ComparedRows:
         return restored(classes[number]) if 0 <= number < len(classes) else str(number)
 
 
+def finished_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
+    """Open the folders of finished audits.
+
+    Raises:
+        InputError: a folder is given twice.
+        RunError: a folder holds no audit, two of them, or one that is not finished; the message says what to do.
+    """
+    folders = [run if isinstance(run, RunFolder) else _opened(Path(run)) for run in runs]
+    seen = [folder.path.resolve() for folder in folders]
+    twice = next((folder.path for folder, path in zip(folders, seen, strict=True) if seen.count(path) > 1), None)
+    if twice is not None:
+        raise InputError(f"{twice} is given twice; expected different runs")
+    for folder in folders:
+        if folder.manifest.status != "finished":
+            raise RunError(
+                f"{folder.path} is not finished; give its command again, which goes on where it stopped: "
+                f"{quoted(in_shell(map(restored, folder.manifest.command)) or 'brittle audit ...', 300)}"
+            )
+    return folders
+
+
+def _opened(path: Path) -> RunFolder:
+    if is_defence_folder(path):
+        raise RunError(
+            f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or {path / NAIVE}"
+        )
+    return RunFolder.open(path)
+
+
 def side_by_side(folders: Sequence[RunFolder]) -> list[ComparedRows]:
     """Read audits of the same question about the same images.
 
@@ -92,10 +123,9 @@ def side_by_side(folders: Sequence[RunFolder]) -> list[ComparedRows]:
         Their rows for the images that all of them have, in one order.
 
     Raises:
-        RunError: one is not finished, a setting differs that decides what is measured (the message names all such
-            settings), or they have no image in common.
+        RunError: a setting differs that decides what is measured (the message names all such settings), or they have no
+            image in common.
     """
-    check_finished(folders)
     for other in folders[1:]:
         lines = incomparable(folders[0].manifest, other.manifest)
         if lines:
@@ -105,20 +135,6 @@ def side_by_side(folders: Sequence[RunFolder]) -> list[ComparedRows]:
                 f"had. What differs:{listed}"
             )
     return on_shared_images(folders)
-
-
-def check_finished(folders: Sequence[RunFolder]) -> None:
-    """Refuse audits that are not finished.
-
-    Raises:
-        RunError: one is not; the message has the command that goes on with it.
-    """
-    for folder in folders:
-        if folder.manifest.status != "finished":
-            raise RunError(
-                f"{folder.path} is not finished; give its command again, which goes on where it stopped: "
-                f"{quoted(in_shell(map(restored, folder.manifest.command)) or 'brittle audit ...', 300)}"
-            )
 
 
 def on_shared_images(folders: Sequence[RunFolder]) -> list[ComparedRows]:
