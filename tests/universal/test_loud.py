@@ -21,7 +21,7 @@ from brittle import (
 )
 from brittle.universal.loud import PART, SILENT, LogSquare, Loud
 from brittle.universal.objective import away
-from brittle.universal.pull import Pull
+from brittle.universal.pull import Pull, first_length
 
 
 def network(*, inplace: bool = False, layers: int = 5) -> nn.Sequential:
@@ -132,3 +132,9 @@ def test_silence_has_no_slope_and_half_precision_its_own():
     torch.testing.assert_close(slope, torch.tensor([[2.4e-3, 3.2e-3]], dtype=torch.float16))
     rows = torch.randn(3, 2, 2, 2, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(LogSquare.apply, (rows,))
+
+
+def test_many_loud_steps_get_no_shorter():
+    lengths = [first_length(None, steps, loud=loud) for loud in (False, True) for steps in (100, 300, 800)]
+    assert lengths == pytest.approx([0.3, 40 / 300, 40 / 800, 0.3, 40 / 300, 40 / 300])
+    assert first_length(0.5, 800, loud=True) == 0.5

@@ -36,7 +36,8 @@ class UniversalAscent(UniversalAttack):
         passes: over the images.
         batch: images for one step; fewer where there are fewer.
         step: length of the first step as a fraction of the radius; by default such that all steps together are
-            20 radii long, but at most 0.3: of many steps smaller ones fool more of the images that are not in X.
+            20 radii long, but at most 0.3: of many steps smaller ones fool more of the images that are not in X. Where
+            convolutions are loud, at least 0.13.
         momentum: fraction of the older directions that is kept at each step.
         loss: "cosine", "cross_entropy" or "margin".
         clip: for the last two, the value beyond which an image pulls no more.
@@ -122,7 +123,7 @@ class UniversalAscent(UniversalAttack):
             aim, parts = some.aim(aim), some.parts(images.clean, self.batch, generator)
         usual = are_cropped(images, self.crops) and self.target is None and not self.classes and not images.pixels
         loud = Loud.of(problem, self.loud, usual=usual)
-        first = first_length(self.step, self.passes * len(parts))
+        first = first_length(self.step, self.passes * len(parts), loud=loud is not None)
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
             some, clean, asked = views(images, rows, self.crops, self.scale, generator, clean=self.target is None)

@@ -22,6 +22,8 @@ LONGEST, PATH = 0.3, 20.0
 as long as the first one."""
 WIDEST_SEED = 2**62
 """Seeds of places are drawn below it."""
+LOUD_STEPS = 300
+"""Number of steps beyond which they get no shorter where convolutions are loud; chosen on MobileNet v2."""
 SPARSE = 0.01
 """Fraction of the values that a step in l1 moves."""
 
@@ -112,9 +114,13 @@ def settled(problem: UniversalProblem, perturbation: Tensor) -> Tensor:
     return problem.project(2 * perturbation) if problem.threat.name == "linf" else perturbation
 
 
-def first_length(step: float | None, steps: float) -> float:
-    """Return the length of the first of some steps, in radii: what is asked, or what all steps together come to."""
-    return step if step is not None else min(LONGEST, 2 * PATH / steps)
+def first_length(step: float | None, steps: float, *, loud: bool = False) -> float:
+    """Return the length of the first of some steps, in radii: what is asked, or what all steps together come to.
+
+    Where convolutions are loud, many steps are no shorter than those of `LOUD_STEPS`: shorter ones stay with the first
+    perturbation that is loud.
+    """
+    return step if step is not None else min(LONGEST, 2 * PATH / (min(steps, LOUD_STEPS) if loud else steps))
 
 
 def falling(first: float, done: float) -> float:
