@@ -145,3 +145,22 @@ def test_targets_are_reached(attack):
 def test_settings_that_cannot_be_meant(kind, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         kind(**wrong)
+
+
+class Drifting(nn.Module):
+    """Two classes by the sum of an image, the first one less sure by a last digit with every look."""
+
+    def __init__(self):
+        super().__init__()
+        self.looks = 0
+
+    def forward(self, x):
+        self.looks += 1
+        total = x.flatten(1).sum(1) - 8.5 - 1e-12 * self.looks
+        return torch.stack([total, -total], 1)
+
+
+def test_a_step_of_simba_that_the_box_undoes_is_no_improvement():
+    white = torch.ones(1, 1, 3, 3, dtype=torch.float64)
+    found = run(SimBA(), Classifier(Drifting()), white, threat=Lp(2))
+    assert bool(found.success), "half of the steps lead out of the box, whose last digits rise all the same"

@@ -34,7 +34,7 @@ DEFAULTS: list[tuple[Callable[..., object], dict[str, object]]] = [
         audit.audit,
         {**NOTHING, "out": None, "attacks": (), "thorough": False, "command": (), "watch": None, "engine": None},
     ),
-    (attack.attack, {**NOTHING, "attack": "deepfool", "tell": None}),
+    (attack.attack, {**NOTHING, "attack": None, "tell": None}),
     (
         universal.universal,
         {**NOTHING, "attack": "ascent", "held_out": None, "watch": None, "progress": None, "looking": None},

@@ -108,9 +108,11 @@ def _tried(problem: Problem, state: SimBAState, way: Images, which: Tensor) -> t
     some = problem.rows(rows)
     probe = some.probe(some.threat.project(some.images, state.points[rows] + way[rows]), graph=False)
     value = _loss(some, probe.logits)
-    better = rows[value > state.value[rows]]
-    points = state.points.index_copy(0, better, probe.points[value > state.value[rows]])
-    values = state.value.index_copy(0, better, value[value > state.value[rows]])
+    moved = (probe.points != state.points[rows]).flatten(1).any(1)  # at the edge of the box a step may lead nowhere
+    won = moved & (value > state.value[rows])
+    better = rows[won]
+    points = state.points.index_copy(0, better, probe.points[won])
+    values = state.value.index_copy(0, better, value[won])
     return replace(state, points=points, value=values), rose.index_fill(0, better, True)
 
 
