@@ -153,10 +153,11 @@ class Drifting(nn.Module):
     def __init__(self):
         super().__init__()
         self.looks = 0
+        self.edge = nn.Parameter(torch.tensor(8.5, dtype=torch.float64))
 
     def forward(self, x):
         self.looks += 1
-        total = x.flatten(1).sum(1) - 8.5 - 1e-12 * self.looks
+        total = x.flatten(1).sum(1) - self.edge - 1e-12 * self.looks
         return torch.stack([total, -total], 1)
 
 
