@@ -54,6 +54,12 @@ def test_what_cannot_be_audited_is_no_failed_assertion():
         assert_robust(Brightness(), (IMAGES[0][:0], IMAGES[1][:0]), **SHORT)
 
 
+FEW_CHECKS = """
+from brittle.health import examine
+
+examine.CHECKS = examine.CHECKS[:1]
+"""
+"""Most of the time of an audit as small as these goes to its checks."""
 TESTS = """
 from two_tones import Brightness, Corner, two_tones
 
@@ -71,6 +77,7 @@ def test_weak(assert_robust):
 
 def test_the_fixture_keeps_figures_and_writes_the_page_of_what_failed(tmp_path: Path):
     shutil.copy(helper.__file__, tmp_path)
+    (tmp_path / "conftest.py").write_text(FEW_CHECKS)
     (tmp_path / "test_networks.py").write_text(TESTS)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "-p", "brittle"]
     words += ["--junitxml", "j.xml", "--basetemp", "temporary", "-p", "no:xdist", "-p", "no:cov"]
