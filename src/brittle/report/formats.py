@@ -1,7 +1,5 @@
 """Text as a page wants it: counts, times, and names that fit."""
 
-import html
-
 from brittle.errors import escaped, truncate
 from brittle.metrics.formats import THIN, significant
 
@@ -19,5 +17,5 @@ def duration(seconds: float) -> str:
 
 
 def figure_text(text: str, length: int = 28) -> str:
-    """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
-    return html.escape(truncate(escaped(text), length), quote=False)
+    """A name for a figure's label, shortened, with what would turn or hide the text around it escaped."""
+    return truncate(escaped(text), length)

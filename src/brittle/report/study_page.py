@@ -33,7 +33,7 @@ def write_study(result: StudyResult, out: Path | None = None, *, force: bool = F
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: the file cannot be written.
@@ -79,26 +79,17 @@ def ratio_figure(result: StudyResult, columns: list[Column]) -> Figure:
         shift = SPREAD * (number - (len(columns) - 1) / 2)
         color, symbol = f"@series{number % SERIES}", SYMBOLS[number % len(SYMBOLS)]
         traces += [_measured(result, column, shift, color, symbol), _published(result, column, shift, color, symbol)]
-    axis: Figure = {"gridcolor": "@grid", "linecolor": "@grid", "tickfont": {"color": "@muted"}, "automargin": True}
     names = [figure_text(row.key) for row in result.rows]
     layout: Figure = {
         "height": 90 + ROW_HEIGHT * len(names),
-        "margin": {"l": 10, "r": 16, "t": 10, "b": 10},
-        "paper_bgcolor": "@clear",
-        "plot_bgcolor": "@clear",
-        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
-        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 40},
         "showlegend": False,
-        "xaxis": axis | {"type": "log", "dtick": 1, "minor": {"dtick": "D2", "showgrid": True, "gridcolor": "@grid"}},
-        "yaxis": axis
-        | {
+        "xaxis": {"type": "log"},
+        "yaxis": {
             "tickmode": "array",
             "tickvals": list(range(len(names))),
             "ticktext": names,
             "range": [len(names) - 0.5, -0.5],
             "showgrid": False,
-            "zeroline": False,
-            "tickfont": {"color": "@ink"},
         },
         "shapes": [
             {

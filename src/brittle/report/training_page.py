@@ -36,7 +36,7 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: the training is not finished, a file is missing or is another one, or the page cannot be written.

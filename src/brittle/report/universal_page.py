@@ -42,7 +42,7 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: the search is not finished, a file is missing or is another one, or the page cannot be written.
