@@ -13,6 +13,7 @@ from brittle.errors import RunError
 from brittle.metrics.formats import THIN
 from brittle.report import figures, sections, trust, write_report
 from brittle.report.gallery import amplification, png, walls
+from brittle.report.page import render
 from brittle.report.run_data import load_run_data
 from brittle.report.svg import drawing
 from brittle.report.verdict import verdict
@@ -286,3 +287,13 @@ def test_figures_are_what_plotly_takes(make_run):
     worst = next(trace for trace in drawn[0]["data"] if trace.get("name") == "Worst case")
     assert worst["y"][0] == pytest.approx(evidence.clean.value, rel=1e-5)
     assert min(worst["y"]) == pytest.approx(0, abs=1e-9)
+
+
+def test_no_absolute_path_is_on_the_page(make_run):
+    run = make_run(network="/home/me/nets/net.py:make", data="/home/me/pictures", images=20, pictures=0)
+    folder, words = RunFolder.open(run), ["/home/me/nets/net.py:make", "--data", "/home/me/pictures", "--out=/tmp/run"]
+    folder.manifest = folder.manifest.model_copy(update={"command": ["brittle", "audit", *words]})
+    page = render(load_run_data(folder))
+    assert "brittle audit net.py:make --data pictures --out=run" in page
+    assert "How brittle is net.py:make?" in page
+    assert not re.search(r"/(?:home|tmp)/", page)

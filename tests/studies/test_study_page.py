@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from counting_study import Counting
@@ -9,6 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from brittle.report.study_page import ratio_figure, render_study, write_study
 from brittle.studies import run_study
+from brittle.studies.bench.study import Order
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 EVIL = "</script><script>document.title='owned'</script>"
@@ -93,3 +95,16 @@ def test_in_a_browser_the_figure_is_drawn_and_nothing_else_is_asked_for(evil):
         browser.close()
     assert told == []
     assert [url for url in asked if not url.startswith(("data:", "blob:"))] == [path.as_uri()]
+
+
+def test_the_page_begins_with_what_was_measured(counting, tmp_path):
+    counting.rows = ("third",)
+    study = counting.study()
+    orders = [Order(text, (("third", "error"), ("third", "rho"))) for text in ("One is larger", "Two are larger")]
+    page = render_study(run_study(replace(study, orders=tuple(orders)), tmp_path))
+    main = page.partition("<main>")[2]
+    assert main.index('id="verdict"') < main.index('id="notes"')
+    assert "2 statements of the paper about order were not measured." in page
+    assert "One is larger" not in page
+    assert "<h3>Row by row</h3>" not in page, "there is nothing to say of a row"
+    assert "<code>brittle study counting --scale small --seed 0</code>" in page

@@ -15,7 +15,7 @@ from brittle.studies.bench.comparison import Comparison
 from brittle.studies.bench.kept import restored, stored
 from brittle.studies.bench.result import StudyResult
 from brittle.studies.bench.study import Column
-from brittle.studies.bench.tables import NOTHING, Sheet, elsewhere, rows_here, sheets
+from brittle.studies.bench.tables import Sheet, elsewhere, rows_here, sheets
 
 PAGE = "study.html"
 SPREAD = 0.2
@@ -45,16 +45,19 @@ def render_study(result: StudyResult) -> str:
     """The whole page as text, of what is kept of the result on disk, so that it can be written again."""
     whole = restored(stored(result), result.folder)
     result = replace(whole, rows=rows_here(whole))
-    drawn = drawn_columns(result)
+    drawn, comparison = drawn_columns(result), Comparison(whole)
+    orders = [order for order in result.study.orders if comparison.order(order) == "not measured"]
+    untold = tuple(f"{order.text}: not measured" for order in orders)
     return fill(
         "study.html",
         ({"ratios": ratio_figure(result, drawn)} if drawn else {}) | drawing_figures(result.figures),
         result=result,
         study=result.study,
-        nothing=NOTHING,
         all_rows=whole.rows,
+        noted=[row for row in result.rows if row.notes],
         elsewhere=elsewhere(whole),
-        comparison=Comparison(whole).lines(),
+        comparison=[line for line in comparison.lines() if not line.startswith(untold)],
+        untold=len(untold),
         measured=sum(any_measured(result, row.key) for row in result.rows),
         sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],
         drawn=[(number % SERIES, column) for number, column in enumerate(drawn)],

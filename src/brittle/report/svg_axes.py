@@ -104,7 +104,7 @@ def _logarithmic(values: Sequence[float]) -> Axis:
     inside = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     inside = [value for value in inside if low <= math.log10(value) <= high]
     whole = [value for value in inside if math.log10(value).is_integer()]
-    written = whole if len(whole) > 2 else inside  # two numbers say too little of a curved axis
+    written = whole if len(whole) > 1 else inside  # one number says nothing of an axis
     rest = tuple(value for value in inside if value not in written)
     return Axis(low, high, tuple((value, f"{value:,g}") for value in written), rest, logarithmic=True)
 

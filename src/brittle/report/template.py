@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from brittle.errors import escaped
 from brittle.metrics.curve_figure import Figure
+from brittle.report.formats import command_text, placeless
 from brittle.report.svg import drawing
 
 
@@ -41,7 +42,7 @@ def fill(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     """Every template is compiled once."""
-    return Environment(
+    found = Environment(
         loader=PackageLoader("brittle.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -49,6 +50,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_steerless,
     )
+    found.filters |= {"placeless": placeless, "command_text": command_text}
+    return found
 
 
 def _steerless(value: object) -> object:
