@@ -179,7 +179,6 @@ def check(said: Said, place: str) -> None:
 @pytest.mark.parametrize(("place", "kind"), pairs(WORK))
 def test_a_command_works_with_an_odd_name(place, kind, tmp_path, monkeypatch):
     monkeypatch.setitem(STUDIES, "counting", Counting().study())
-    monkeypatch.setattr("brittle.report.template.get_plotlyjs", lambda: "/* plotly */")  # 5 MB of no name
     monkeypatch.chdir(tmp_path)
     words = WORK[place](tmp_path, kind)
     said = typed(words, monkeypatch)

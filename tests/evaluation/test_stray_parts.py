@@ -19,10 +19,9 @@ pytestmark = pytest.mark.usefixtures("few_checks")
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch):
-    """Parts of few images, no checks of the audit, and pages without the figures' script."""
+    """Parts of few images, and no checks of the audit."""
     monkeypatch.setattr("brittle.evaluation.audit.PARTS_OF", 4)
     monkeypatch.setattr("brittle.evaluation.audit.examine_run", unchecked)
-    monkeypatch.setattr("brittle.report.template.get_plotlyjs", lambda: "/* plotly */")
 
 
 def unchecked(folder, *_, **__):

@@ -61,7 +61,7 @@ def look(browser):
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(path.as_uri())
-        page.locator(".canvas .main-svg").first.wait_for()
+        page.locator(".figure").first.wait_for()
         opened.append((context, path, told, asked))
         return page
 
@@ -106,9 +106,9 @@ def test_headings_and_names(page):
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels)), "no level is skipped"
     assert EVIL[0] in page.locator("#classes-table").inner_text()
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
-    ticks = page.locator("#plot-confusion .ytick text").all_text_contents()
-    assert any(tick.startswith("<img src") for tick in ticks)
-    assert page.locator("#plot-confusion foreignObject, #plot-confusion a").count() == 0
+    names = page.locator("#plot-confusion text").all_text_contents()
+    assert sum(name.startswith("<img src") for name in names) == 2
+    assert page.locator(".drawing foreignObject, .drawing a, .drawing img").count() == 0
     broken = page.evaluate("[...document.images].filter((image) => !image.naturalWidth).length")
     assert broken == 0
     small = page.locator(".shot img").first
@@ -161,10 +161,10 @@ def test_text_can_be_read(page, scheme):
 
 def test_on_a_phone_nothing_sticks_out(look, report, long_report):
     for path in (report, long_report):
-        page = look(path, width=375, has_touch=True, is_mobile=True)
+        page = look(path, width=320, has_touch=True, is_mobile=True)
         page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
         page.wait_for_timeout(100)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
         assert pixels(page).std() > 15
         table = page.locator("#attack-table")
         assert table.evaluate("(table) => table.scrollWidth > table.parentElement.clientWidth"), "it scrolls inside"
@@ -187,10 +187,64 @@ def test_tables_sort_and_unfold(look, long_report):
 
 def test_it_prints_light(page):
     switch(page, "dark")
-    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert np.median(pixels(page)) > 200
     assert page.locator("nav").is_hidden()
     page.emulate_media(media="screen")
-    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     switch(page, "light")
+
+
+def test_paper_has_every_row_once(look, long_report):
+    page = look(long_report)
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("tr:visible").count() == page.locator("tr").count()
+    closed = page.locator("details:not(#attack-table details) > :not(summary)")
+    assert closed.evaluate_all("(found) => found.every((one) => one.checkVisibility())")
+    assert page.locator("#attack-table dl:visible").count() == 0, "they are under the settings"
+    assert page.locator("tfoot").first.evaluate("(foot) => getComputedStyle(foot).display") == "table-row-group"
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details[open]").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_without_scripts_everything_is_there(browser, long_report, scheme):
+    context = browser.new_context(
+        java_script_enabled=False, color_scheme=scheme, viewport={"width": 1000, "height": 800}
+    )
+    page = context.new_page()
+    page.goto(long_report.as_uri())
+    figure = page.locator("#plot-security svg.figure")
+    assert figure.locator("path.line").count() >= 1
+    light = np.median(pixels(page, clip=figure.bounding_box(), full_page=True))
+    assert light > 200 if scheme == "light" else light < 60
+    assert (
+        page.locator("#classes-table tbody tr:visible").count() == page.locator("#classes-table tbody tr").count() > 20
+    )
+    assert page.locator("#theme").is_hidden()
+    assert page.locator(".more").count() == 0, "there is nothing to unfold"
+    context.close()
+
+
+def test_keys_reach_what_scrolls_and_show_where_they_are(look, report):
+    page = look(report)
+    page.keyboard.press("Tab")
+    skip = page.locator(".skip")
+    assert skip.evaluate("(link) => link === document.activeElement && link.getBoundingClientRect().left >= 0")
+    regions = page.locator(".scroll")
+    assert regions.evaluate_all("(all) => all.every((one) => one.tabIndex === 0)")
+    named = ":is([role=region][aria-label], pre)"
+    assert page.locator(f".scroll:not({named})").count() == 0
+    assert page.locator("svg.figure:not([role=img][aria-label])").count() == 0
+    regions.first.focus()
+    assert regions.first.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
+
+
+def test_lines_keep_their_width_and_letters_their_size_on_a_phone(look, report):
+    sizes = []
+    for width in (1200, 320):
+        page = look(report, width=width)
+        letters = page.locator("#plot-security text").first
+        sizes.append(letters.evaluate("(text) => text.getBoundingClientRect().height"))
+        assert page.locator("#plot-security svg.figure").bounding_box()["width"] < width
+    assert sizes[0] == sizes[1] > 0

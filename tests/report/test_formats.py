@@ -16,6 +16,6 @@ def test_passes_times_and_plurals():
     assert [plural(1, "image"), plural(2000, "class", "classes")] == ["1 image", "2,000 classes"]
 
 
-def test_names_in_figures_cannot_be_markup():
-    assert formats.figure_text("<b>&x", 28) == "&lt;b&gt;&amp;x"
+def test_names_in_figures_are_short_and_turn_nothing():
+    assert formats.figure_text("<b>&\u202ex", 28) == "<b>&\\u202ex"
     assert formats.figure_text("a" * 30, 5) == "aaaa…"

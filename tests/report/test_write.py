@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -29,12 +30,6 @@ from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, encod
 
 SHORT = 500
 """Most characters of a refusal."""
-
-
-@pytest.fixture(autouse=True)
-def _light(monkeypatch):
-    """Without the 5 MB of the figures' script, which only make these tests slow."""
-    monkeypatch.setattr("brittle.report.template.get_plotlyjs", lambda: "/* plotly */")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +103,13 @@ def test_a_study_of_another_number_of_cells_kept_has_the_same_table(tmp_path):
     assert first == second
 
 
+def undated(page):
+    """Leave out the date, which stands in the manifest of the folder alone."""
+    dated, count = re.subn(rb" \xc2\xb7 <time .*?</time>", b"", page)
+    assert count == 1
+    return dated
+
+
 def test_a_training_is_written_again_from_its_folder_or_a_file_in_it(training, tmp_path):
     before = write_training(training.folder, tmp_path / "at-the-time.html").read_bytes()
     for number, path in enumerate((training.folder, training.course, training.path, training.folder / "manifest.json")):
@@ -115,7 +117,7 @@ def test_a_training_is_written_again_from_its_folder_or_a_file_in_it(training, t
     assert write_report(training.folder) == training.folder / "report.html"
     other = tmp_path / "renamed.json"
     shutil.copy(training.course, other)
-    assert write_report(other).read_bytes() == before
+    assert write_report(other).read_bytes() == undated(before)
 
 
 def test_a_perturbation_is_written_again_from_its_folder_or_a_file_in_it(perturbation, tmp_path):
@@ -142,11 +144,11 @@ def test_files_of_yesterday_are_reported_as_they_were(of_yesterday, perturbation
     for name in ("v.safetensors", "v.rows.parquet"):
         page = write_report(of_yesterday / name)
         assert page == of_yesterday / "v.html"
-        assert page.read_bytes() == write_report(perturbation.folder).read_bytes()
+        assert page.read_bytes() == undated(write_report(perturbation.folder).read_bytes())
     for name in ("w.safetensors", "w.training.json"):
         page = write_report(of_yesterday / name)
         assert page == of_yesterday / "w.html"
-        assert page.read_bytes() == write_report(training.folder).read_bytes()
+        assert page.read_bytes() == undated(write_report(training.folder).read_bytes())
 
 
 def test_rows_of_another_perturbation_of_yesterday_are_refused(of_yesterday):
@@ -307,10 +309,10 @@ def shown_or_refused(path, out):
     try:
         page, refused = write_report(path, out, force=True).read_text(), ""
     except RunError as error:
-        page, refused = "<script" * 3, str(error)
+        page, refused = "<script", str(error)
     assert len(refused) <= SHORT
     assert not refused or refused.isprintable()
-    assert page.count("<script") == 3
+    assert page.count("<script") == 1
     assert "</script><b>" not in page
     assert not {"\x1b", "\u202e"} & {*page}
     assert len(page) < 4_000_000

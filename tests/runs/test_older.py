@@ -17,8 +17,7 @@ OLD = Path(__file__).parents[1] / "fixtures" / "format-1"
 
 
 @pytest.fixture
-def old(tmp_path, monkeypatch):
-    monkeypatch.setattr("brittle.report.template.get_plotlyjs", lambda: "/* plotly */")
+def old(tmp_path):
     return Path(shutil.copytree(OLD, tmp_path / "old"))
 
 

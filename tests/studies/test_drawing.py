@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from brittle.errors import InputError
+from brittle.report.drawings import drawing_figures
 from brittle.report.study_page import render_study
 from brittle.studies import Cell, Column, Measured, Row, Study, run_study
 from brittle.studies.bench.drawing import Curves, Graph, HeatMap, Picture, drawn, encoded, plain
@@ -60,16 +61,18 @@ def test_figures_of_cells_stand_on_the_page_also_when_kept_from_before(tmp_path)
     assert done == [1, 1], "a kept cell that was cheap is computed anew and compared"
     for result in (first, again):
         page = render_study(result)
-        figures = json.loads(page.split('id="figures">')[1].split("</script>")[0])
+        figures = drawing_figures(result.figures)
         assert figures["drawing-0"]["data"][0]["z"] == [[0.5, None], [1.0, 0.0]]
         assert [trace["line"]["dash"] for trace in figures["drawing-1"]["data"]] == ["solid", "dot"]
         assert 'id="plot-drawing-1"' in page
         assert f"data:image/png;base64,{SHEET.png}" in page
         arrows, nodes = figures["drawing-3"]["data"]
         names = [one["text"] for one in figures["drawing-3"]["layout"]["annotations"]]
-        assert names == ["b", "a&lt;b&gt;", "c"]
-        assert nodes["customdata"][:2] == ["a&lt;b&gt;<br>0 led here<br>→ b (3)", "b<br>2 led here"]
+        assert names == ["b", "a<b>", "c"]
+        assert nodes["customdata"][:2] == ["a<b><br>0 led here<br>→ b (3)", "b<br>2 led here"]
         assert arrows["x"] == [nodes["x"][0], nodes["x"][1], None, nodes["x"][2], nodes["x"][1], None]
         assert 'id="plot-drawing-3"' in page
+        assert "<title>a&lt;b&gt;\n0 led here\n→ b (3)</title>" in page
+        assert "a<b>" not in page
         assert 'id="plot-drawing-2"' not in page
         assert "Pair</th>" in page

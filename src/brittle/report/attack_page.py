@@ -9,9 +9,9 @@ from PIL import Image
 
 from brittle.metrics.estimate import proportion
 from brittle.metrics.formats import Units, interval, percent, significant
-from brittle.names import without_folders
 from brittle.pictures import amplification, data_uri, picture_of
 from brittle.report.content import object_of, picture_in, placed, shown
+from brittle.report.formats import subject
 from brittle.report.gallery import LARGEST
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT
@@ -57,8 +57,8 @@ def render(path: Path) -> str:
     return fill(
         "attack.html",
         {},
-        network=without_folders(str(attacks[0]["network"])) if attacks else "a network",
-        data=without_folders(str(attacks[0]["data"])) if attacks else "images",
+        network=subject(str(attacks[0]["network"])) if attacks else "a network",
+        data=subject(str(attacks[0]["data"])) if attacks else "images",
         attacks=[(one, _lead(one["images"]), one["images"], _shots(path, one)) for one in attacks],
         limit=SHOWN,
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from brittle.metrics.curve_figure import Figure
 from brittle.metrics.formats import THIN, Units, interval, percent, significant, title
-from brittle.names import in_shell, restored, without_folders
+from brittle.names import restored
 from brittle.pictures import data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
 from brittle.report.drawings import drawing_figures
+from brittle.report.formats import command_text, subject
 from brittle.report.gallery import LARGEST, SMALL
 from brittle.report.template import fill
 from brittle.runs.comparison import (
@@ -84,13 +85,13 @@ def render(folder: Path, comparison: Comparison) -> str:
         comparison=comparison,
         names=[restored(one.name) for one in comparison.audits],
         question=f"{title(comparison.norm)} {radius}".strip(),
-        data=without_folders(restored(comparison.data)),
+        data=subject(restored(comparison.data)),
         images=plural(comparison.images, "image"),
         rows=[_row(one, comparison, units) for one in comparison.audits],
         sections=sections,
         limit=ROWS,
         attacks=[restored(one) for one in comparison.attacks],
-        command=in_shell([restored(word) for word in comparison.command]),
+        command=command_text(comparison.command),
         notes=[restored(note) for note in comparison.notes],
         created=comparison.created[:10],
         version=comparison.versions.get("brittle", ""),
@@ -115,7 +116,7 @@ def _row(one: ComparedAudit, comparison: Comparison, units: Units) -> tuple[str,
     change = ("", "", "") if robust is None else (points(robust.difference.value), f"{robust.lost}", f"{robust.gained}")
     return (
         restored(one.name),
-        without_folders(restored(one.network)),
+        subject(restored(one.network)),
         percent(one.clean.value),
         percent(one.robust.value),
         interval(one.robust.estimate),

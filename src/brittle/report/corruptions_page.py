@@ -5,10 +5,10 @@ from pathlib import Path
 
 from brittle.metrics import Estimate
 from brittle.metrics.formats import interval, percent
-from brittle.names import without_folders
 from brittle.pictures import data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
+from brittle.report.formats import command_text, placeless, subject
 from brittle.report.template import fill
 from brittle.runs.corruptions import CLEAN, CorruptionsFolder, CorruptionsSummary, cell_name
 from brittle.runs.kinds import CORRUPTED
@@ -56,8 +56,8 @@ def render(folder: CorruptionsFolder, summary: CorruptionsSummary) -> str:
     return fill(
         "corruptions.html",
         {},
-        network=without_folders(summary.network),
-        data=without_folders(summary.data),
+        network=subject(summary.network),
+        data=subject(summary.data),
         images=summary.images,
         severities=manifest.severities,
         cards=[
@@ -80,12 +80,12 @@ def render(folder: CorruptionsFolder, summary: CorruptionsSummary) -> str:
             for kind in manifest.kinds
         ],
         settings={
-            "command": " ".join(manifest.command),
+            "command": command_text(manifest.command),
             "severities": LISTS.get(manifest.published, manifest.published),
             "seed": manifest.seed,
             "batch": manifest.batch,
-            "network": f"{manifest.network.spec}, sha256 {manifest.network.digest[:12]}",
-            "images": f"{manifest.data.spec}, sha256 {manifest.data.digest[:12]}",
+            "network": f"{placeless(manifest.network.spec)}, sha256 {manifest.network.digest[:12]}",
+            "images": f"{placeless(manifest.data.spec)}, sha256 {manifest.data.digest[:12]}",
             "machine": manifest.machine,
             "versions": ", ".join(f"{name} {one}" for name, one in manifest.versions.items()),
             "made": manifest.finished or manifest.created,

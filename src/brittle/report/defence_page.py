@@ -4,10 +4,10 @@ from pathlib import Path
 
 from brittle.metrics import Estimate
 from brittle.metrics.formats import Units, interval, percent, title
-from brittle.names import without_folders
 from brittle.pictures import data_uri
 from brittle.report.checks import block
 from brittle.report.content import picture_in, shown
+from brittle.report.formats import subject
 from brittle.report.gallery import LARGEST
 from brittle.report.template import fill
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, DefenceSummary
@@ -36,8 +36,8 @@ def render(folder: DefenceFolder, both: DefenceSummary) -> str:
         "defence.html",
         {},
         both=both,
-        network=without_folders(manifest.network.spec),
-        data=without_folders(manifest.data.spec),
+        network=subject(manifest.network.spec),
+        data=subject(manifest.data.spec),
         question=f"{title(adaptive.norm)} {radius}".strip(),
         cards=[
             ("Naive", "what a careless evaluation reports", *_figure(both.naive.robust)),

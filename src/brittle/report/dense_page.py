@@ -12,12 +12,11 @@ from brittle.metrics import Estimate, quantile
 from brittle.metrics.curve_figure import Figure
 from brittle.metrics.formats import THIN, Units, interval, percent, title
 from brittle.metrics.sizes import QUANTILES
-from brittle.names import without_folders
 from brittle.pictures import data_uri
 from brittle.reading import read_bytes
 from brittle.report.content import picture_in
 from brittle.report.drawings import drawing_figures
-from brittle.report.formats import count, duration
+from brittle.report.formats import command_text, count, duration, placeless, subject
 from brittle.report.gallery import SMALL
 from brittle.report.template import fill
 from brittle.runs.dense import PICTURES, DenseFolder, DenseImage
@@ -88,8 +87,8 @@ class DensePage(ABC, Generic[S, R]):
         return fill(
             self.template,
             _curve(summary, rows),
-            network=without_folders(summary.network),
-            data=without_folders(summary.data),
+            network=subject(summary.network),
+            data=subject(summary.data),
             images=plural(summary.images, "image"),
             norm=title(summary.norm),
             radius=None if summary.radius is None else UNITS.size(summary.radius, summary.norm),
@@ -127,7 +126,7 @@ class DensePage(ABC, Generic[S, R]):
         manifest = self.folder.manifest
         attack = manifest.attack
         return {
-            "command": " ".join(manifest.command),
+            "command": command_text(manifest.command),
             "labels": self.summary.labels,
             "share of the pixels": f"{manifest.share:g}",
             **self.more_settings(),
@@ -143,8 +142,8 @@ class DensePage(ABC, Generic[S, R]):
             "seed": manifest.seed,
             "batch": manifest.batch,
             "device": manifest.device,
-            "network": f"{manifest.network.spec}, sha256 {manifest.network.digest[:12]}",
-            "images": f"{manifest.data.spec}, sha256 {manifest.data.digest[:12]}",
+            "network": f"{placeless(manifest.network.spec)}, sha256 {manifest.network.digest[:12]}",
+            "images": f"{placeless(manifest.data.spec)}, sha256 {manifest.data.digest[:12]}",
             "machine": manifest.machine,
             "versions": ", ".join(f"{name} {one}" for name, one in manifest.versions.items()),
             "made": manifest.finished or manifest.created,

@@ -1,6 +1,4 @@
-"""A study's matrices, curves and graphs as plotly's JSON; colours are names that the page replaces by its theme's."""
-
-from typing import Any
+"""A study's matrices, curves and graphs as plotly's JSON; colours are names of those that the theme of the page has."""
 
 from brittle.metrics.curve_figure import Figure
 from brittle.report.figures import DASHES, SERIES, SYMBOLS
@@ -35,11 +33,6 @@ def _heat_map(drawing: HeatMap) -> Figure:
         "z": [list(row) for row in drawing.values],
         "customdata": [[[row, column] for column in columns] for row in rows],
         "hovertemplate": f"%{{customdata[0]}} → %{{customdata[1]}}: %{{z:{fraction}}}<extra></extra>",
-        "hoverongaps": False,
-        "colorscale": [[0, "@heat0"], [1, "@heat1"]],
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
     }
     if len(columns) <= WRITTEN:
         trace["texttemplate"] = f"%{{z:{fraction}}}"
@@ -49,15 +42,10 @@ def _heat_map(drawing: HeatMap) -> Figure:
             "tickmode": "array",
             "tickvals": list(range(len(names))),
             "ticktext": names,
-            "showgrid": False,
-            "zeroline": False,
         }
     leaning = max(map(len, columns), default=0) >= 6
-    layout["xaxis"] |= {"side": "top", "tickangle": -45 if leaning else 0, "ticklabeloverflow": "allow"}
-    if leaning:  # the last name leans beyond the matrix
-        layout["margin"]["r"] += 5 * len(columns[-1])
+    layout["xaxis"] |= {"side": "top", "tickangle": -45 if leaning else 0}
     layout["yaxis"]["autorange"] = "reversed"
-    layout["height"] = 170 + 34 * len(rows)
     return {"data": [trace], "layout": layout}
 
 
@@ -80,28 +68,12 @@ def _curves(drawing: Curves) -> Figure:
     places = {place for x, _ in drawing.lines.values() for place in x}
     if places and all(isinstance(place, int) for place in places) and max(places) - min(places) <= WRITTEN:
         layout["xaxis"]["dtick"] = 1  # what is counted has no halves
-    layout |= {"height": 380, "showlegend": len(traces) > 1, "legend": {"orientation": "h", "y": -0.25}}
+    if "%" in drawing.y_title:
+        layout["yaxis"]["rangemode"] = "tozero"  # a rate of nearly nothing does not look like one of nearly all
+    layout |= {"height": 380, "showlegend": len(traces) > 1}
     return {"data": traces, "layout": layout}
 
 
-def _layout(x_title: str, y_title: str) -> dict[str, Any]:
-    def axis(title: str) -> dict[str, Any]:
-        return {
-            "title": {"text": figure_text(title, 60), "font": {"color": "@muted"}},
-            "gridcolor": "@grid",
-            "linecolor": "@grid",
-            "zerolinecolor": "@grid",
-            "tickfont": {"color": "@muted"},
-            "automargin": True,
-        }
-
-    return {
-        "margin": {"l": 10, "r": 16, "t": 30, "b": 20},
-        "paper_bgcolor": "@clear",
-        "plot_bgcolor": "@clear",
-        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
-        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 40},
-        "showlegend": False,
-        "xaxis": axis(x_title),
-        "yaxis": axis(y_title),
-    }
+def _layout(x_title: str, y_title: str) -> Figure:
+    titles = {"xaxis": x_title, "yaxis": y_title}
+    return {"showlegend": False} | {axis: {"title": {"text": figure_text(title, 60)}} for axis, title in titles.items()}

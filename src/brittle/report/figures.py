@@ -1,4 +1,4 @@
-"""Figures as plotly's JSON; colours are names that the page replaces by those of its light or dark theme."""
+"""Figures as plotly's JSON; colours are names of those that the page's light and dark themes have."""
 
 import numpy as np
 
@@ -41,7 +41,8 @@ def security_figure(evidence: RunData) -> Figure:
             traces.append(drawn_point(name, curve, factor, radius, color, SYMBOLS[number % len(SYMBOLS)]))
     layout = layout_of(evidence.units.axis("largest change", evidence.norm))
     layout["xaxis"]["range"] = [0, rounded(highest * factor)]
-    layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%"}
+    layout["yaxis"] |= {"range": [-0.02, 1.02], "tickformat": ".0%", "title": {"text": "robust accuracy"}}
+    layout["showlegend"] = True
     if evidence.radius is not None:
         _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, p)}")
     return {"data": traces, "layout": layout}
@@ -77,7 +78,8 @@ def size_figure(evidence: RunData) -> Figure | None:
         )
     layout = layout_of(evidence.units.axis("smallest change", evidence.norm))
     layout["xaxis"]["range"] = [0, rounded(top * factor)]
-    layout["yaxis"]["rangemode"] = "tozero"
+    layout["yaxis"] |= {"rangemode": "tozero", "title": {"text": "images"}}
+    layout["showlegend"] = True
     if evidence.radius is not None and evidence.radius <= top:
         _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, evidence.norm)}")
     return {"data": traces, "layout": layout}
@@ -97,20 +99,15 @@ def confusion_figure(evidence: RunData, pairs: list[Pair], labels: list[int]) ->
         "text": [[str(cell) if cell else "" for cell in row] for row in matrix.tolist()],
         "customdata": [[[before, after] for after in full] for before in full],
         "hovertemplate": "%{customdata[0]} → %{customdata[1]}: %{z}<extra></extra>",
-        "colorscale": [[0, "@heat0"], [1, "@heat1"]],
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
     }
     if len(labels) <= 15:
         trace["texttemplate"] = "%{text}"
     layout = layout_of("")
-    ticks = {"tickmode": "array", "tickvals": places, "ticktext": names, "showgrid": False, "zeroline": False}
+    ticks = {"tickmode": "array", "tickvals": places, "ticktext": names}
     short = max(map(len, names)) < 4
     layout["xaxis"] |= ticks | {"side": "top", "tickangle": 0 if short else -45}
+    layout["xaxis"]["title"], layout["yaxis"]["title"] = {"text": "after"}, {"text": "before"}
     layout["yaxis"] |= ticks | {"autorange": "reversed"}
-    layout["height"] = 200 + max(160, 28 * len(labels))
-    layout["margin"] |= {"t": 30 if short else 90, "b": 20}
     return {"data": [trace], "layout": layout}
 
 

@@ -1,9 +1,16 @@
 """Text as a page wants it: counts, times, and names that fit."""
 
-import html
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
 
 from brittle.errors import escaped, truncate
 from brittle.metrics.formats import THIN, significant
+from brittle.names import in_shell, restored, without_folders
+from brittle.runs.verdicts import portable
+
+NOWHERE = Path("/dev/null")
+"""No path lies below it, so that the same folder has the same page from wherever it is written."""
 
 
 def count(value: float) -> str:
@@ -18,6 +25,40 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds)}{THIN}s"
 
 
+def placeless(text: str) -> str:
+    """What a user wrote, without the folders of absolute paths: a page is shown to others.
+
+    Example:
+        >>> placeless("/home/me/net.py:make"), placeless("nets/net.py:make"), placeless("timm:resnet18")
+        ('net.py:make', 'nets/net.py:make', 'timm:resnet18')
+    """
+    return portable(text, NOWHERE)
+
+
+def subject(spec: str) -> str:
+    """What a page is of, in short: a network or images as the user wrote them, without the folders of a file.
+
+    Example:
+        >>> subject("models/net.pt2"), subject("/home/me/net.py:make")
+        ('net.pt2', 'net.py:make')
+    """
+    return placeless(without_folders(spec))
+
+
+def command_text(command: Iterable[str] | str) -> str:
+    """A command as it is typed, without the folders of absolute paths.
+
+    Args:
+        command: its words, or all of it as a shell reads it.
+
+    Example:
+        >>> command_text(["brittle", "audit", "/home/me/my net.pt2", "--out=/tmp/run"])
+        "brittle audit 'my net.pt2' --out=run"
+    """
+    words = shlex.split(command) if isinstance(command, str) else command
+    return in_shell(placeless(restored(word)) for word in words)
+
+
 def figure_text(text: str, length: int = 28) -> str:
-    """A name for a figure's label: plotly reads some HTML in labels, so the name is shortened and then escaped."""
-    return html.escape(truncate(escaped(text), length), quote=False)
+    """A name for a figure's label, shortened, with what would turn or hide the text around it escaped."""
+    return truncate(escaped(text), length)

@@ -33,36 +33,23 @@ def graph_figure(drawing: Graph, layout: Figure) -> Figure:
     ends = [(begin, end) for begin, end, _ in drawing.edges]
     places = positions(len(drawing.nodes), ends)
     sizes = [7 + 3.5 * math.sqrt(weight) for _, weight in drawing.nodes]
-    for axis in ("xaxis", "yaxis"):
-        layout[axis] |= {"visible": False}
     layout["yaxis"] |= {"scaleanchor": "x"}
     names = _names(drawing, places, sizes)
-    layout |= {"height": 620, "dragmode": "pan", "hovermode": "closest", "annotations": names}
+    layout["annotations"] = names
     return {"data": [_arrows(drawing, places, sizes), _nodes(drawing, places, sizes)], "layout": layout}
 
 
 def _arrows(drawing: Graph, places: Floats, sizes: Sequence[float]) -> Figure:
-    """Draw all edges as one line with gaps, and a head at the end of each."""
+    """Draw all edges as one line with gaps, each short of its end by the radius of the node there."""
     x: list[float | None] = []
     y: list[float | None] = []
-    heads: list[float] = []
     short: list[float] = []
     for begin, end, _ in drawing.edges:
         x += [float(places[begin, 0]), float(places[end, 0]), None]
         y += [float(places[begin, 1]), float(places[end, 1]), None]
-        heads, short = [*heads, 0, 7, 0], [*short, 0, sizes[end] / 2, 0]
-    marker = {"symbol": "arrow", "angleref": "previous", "size": heads, "standoff": short, "color": "@muted"}
-    line = {"color": "@muted", "width": 1}
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": x,
-        "y": y,
-        "line": line,
-        "marker": marker | {"opacity": 1},
-        "opacity": 0.7,
-        "hoverinfo": "skip",
-    }
+        short += [0, sizes[end] / 2, 0]
+    marker = {"symbol": "arrow", "angleref": "previous", "standoff": short, "color": "@muted"}
+    return {"type": "scatter", "mode": "lines+markers", "x": x, "y": y, "marker": marker}
 
 
 def _nodes(drawing: Graph, places: Floats, sizes: Sequence[float]) -> Figure:
@@ -80,7 +67,7 @@ def _nodes(drawing: Graph, places: Floats, sizes: Sequence[float]) -> Figure:
         "y": places[:, 1].tolist(),
         "customdata": about,
         "hovertemplate": "%{customdata}<extra></extra>",
-        "marker": {"color": "@series0", "size": list(sizes), "line": {"color": "@surface", "width": 1}, "opacity": 1},
+        "marker": {"color": "@series0", "size": list(sizes)},
     }
 
 
@@ -92,12 +79,7 @@ def _names(drawing: Graph, places: Floats, sizes: Sequence[float]) -> list[Figur
             "x": float(places[node, 0]),
             "y": float(places[node, 1]),
             "text": figure_text(drawing.nodes[node][0], 24),
-            "showarrow": False,
             "yshift": sizes[node] / 2 + 9,
-            "font": {"color": "@ink", "size": 12},
-            "bgcolor": "@surface",
-            "borderpad": 1,
-            "opacity": 0.85,
         }
         for node in heaviest
     ]

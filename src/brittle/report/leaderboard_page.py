@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.metrics.formats import Units, interval, percent, significant, title
-from brittle.names import in_shell, restored, without_folders
+from brittle.names import restored
 from brittle.report.content import shown
-from brittle.report.formats import count
+from brittle.report.formats import command_text, count, subject
 from brittle.report.template import fill
 from brittle.runs.leaderboard import Board, Leaderboard, Ranked, read_leaderboard
 from brittle.words import plural
@@ -47,14 +47,14 @@ def render(board: Leaderboard) -> str:
         created=board.created[:10],
         version=board.versions.get("brittle", ""),
         tables=[(_title(table), [_row(row, table) for row in table.rows]) for table in board.tables],
-        command=in_shell([restored(word) for word in board.command]),
+        command=command_text(board.command),
     )
 
 
 def _title(board: Board) -> str:
     units = Units(board.span)
     radius = "without limit" if board.radius is None else f"at most {units.size(board.radius, board.norm)}"
-    data = without_folders(restored(board.data))
+    data = subject(restored(board.data))
     return f"{plural(board.images, 'image')} of {data}, {title(board.norm)} {radius}"
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from brittle.metrics import Estimate
 from brittle.metrics.formats import interval, percent
-from brittle.names import without_folders
 from brittle.pictures import data_uri
 from brittle.report.content import picture_in, placed, shown
+from brittle.report.formats import subject
 from brittle.report.gallery import LARGEST
 from brittle.report.template import fill
 from brittle.runs.folder import REPORT
@@ -58,7 +58,7 @@ def render(made: Photographed) -> str:
     return fill(
         "photograph.html",
         {},
-        network=without_folders(made.about["network"]),
+        network=subject(made.about["network"]),
         channel=made.about["channel"],
         images=len(made.clean),
         tops=TOPS,

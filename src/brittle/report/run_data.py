@@ -14,7 +14,7 @@ from brittle.metrics import Estimate, Outcome
 from brittle.metrics.estimate import Flags
 from brittle.metrics.formats import Units
 from brittle.metrics.rows import flags
-from brittle.names import without_folders
+from brittle.report.formats import placeless, subject
 from brittle.runs.finding import Health
 from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import ANEW, RunFolder
@@ -161,7 +161,7 @@ class RunData:
     @property
     def title(self) -> str:
         """The network in short: what the user wrote, without the folders of a file."""
-        return without_folders(self.manifest.network.spec)
+        return subject(self.manifest.network.spec)
 
     @cached_property
     def smallest(self) -> Estimate | None:
@@ -199,7 +199,7 @@ def load_run_data(folder: RunFolder) -> RunData:
     if not aligned or not aligned[0].num_rows:
         raise RunError(f"{folder.path} has no image that an attack has done yet: go on with the audit, then report")
     written = [info.spec for info in infos]
-    titles = [info.spec if written.count(info.spec) == 1 else info.key for info in begun]
+    titles = [placeless(info.spec) if written.count(info.spec) == 1 else info.key for info in begun]
     attacks = tuple(AttackRows(*each) for each in zip(begun, aligned, titles, strict=True))
     return RunData(folder, attacks, tuple(info for info in infos if not tables[info.key].num_rows))
 

@@ -10,8 +10,9 @@ from brittle import metrics
 from brittle.metrics import Estimate, Pair
 from brittle.metrics.formats import THIN, interval, percent, title
 from brittle.metrics.rows import flags, floats
+from brittle.report.attack_words import in_words
 from brittle.report.figures import MATRIX
-from brittle.report.formats import count, duration
+from brittle.report.formats import count, duration, placeless
 from brittle.report.run_data import AttackRows, RunData
 from brittle.runs.manifest import AttackInfo
 from brittle.words import plural
@@ -49,6 +50,7 @@ class AttackRow:
     title: str
     spec: str
     question: str
+    words: str
     settings: dict[str, str]
     cells: tuple[Cell, ...]
 
@@ -131,7 +133,9 @@ def _attack_row(evidence: RunData, attack: AttackRows) -> AttackRow:
         cells += [Cell(f"{count(forward)} + {count(backward)}", most), Cell(duration(seconds))]
     else:
         cells = [Cell("–") for _ in attack_heads(evidence)[1:]]
-    return AttackRow(attack.title, info.spec, f"{title(info.norm)}, {radius}", hyperparameters(info), tuple(cells))
+    question = f"{title(info.norm)}, {radius}"
+    words = in_words(info.name, searches=attack.searches)
+    return AttackRow(attack.title, placeless(info.spec), question, words, hyperparameters(info), tuple(cells))
 
 
 def hyperparameters(info: AttackInfo) -> dict[str, str]:

@@ -15,7 +15,7 @@ from brittle.studies.bench.comparison import Comparison
 from brittle.studies.bench.kept import restored, stored
 from brittle.studies.bench.result import StudyResult
 from brittle.studies.bench.study import Column
-from brittle.studies.bench.tables import NOTHING, Sheet, elsewhere, rows_here, sheets
+from brittle.studies.bench.tables import Sheet, elsewhere, rows_here, sheets
 
 PAGE = "study.html"
 SPREAD = 0.2
@@ -33,7 +33,7 @@ def write_study(result: StudyResult, out: Path | None = None, *, force: bool = F
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: the file cannot be written.
@@ -45,16 +45,19 @@ def render_study(result: StudyResult) -> str:
     """The whole page as text, of what is kept of the result on disk, so that it can be written again."""
     whole = restored(stored(result), result.folder)
     result = replace(whole, rows=rows_here(whole))
-    drawn = drawn_columns(result)
+    drawn, comparison = drawn_columns(result), Comparison(whole)
+    orders = [order for order in result.study.orders if comparison.order(order) == "not measured"]
+    untold = tuple(f"{order.text}: not measured" for order in orders)
     return fill(
         "study.html",
         ({"ratios": ratio_figure(result, drawn)} if drawn else {}) | drawing_figures(result.figures),
         result=result,
         study=result.study,
-        nothing=NOTHING,
         all_rows=whole.rows,
+        noted=[row for row in result.rows if row.notes],
         elsewhere=elsewhere(whole),
-        comparison=Comparison(whole).lines(),
+        comparison=[line for line in comparison.lines() if not line.startswith(untold)],
+        untold=len(untold),
         measured=sum(any_measured(result, row.key) for row in result.rows),
         sheets=[(sheet, _groups(sheet)) for sheet in sheets(result)],
         drawn=[(number % SERIES, column) for number, column in enumerate(drawn)],
@@ -79,26 +82,17 @@ def ratio_figure(result: StudyResult, columns: list[Column]) -> Figure:
         shift = SPREAD * (number - (len(columns) - 1) / 2)
         color, symbol = f"@series{number % SERIES}", SYMBOLS[number % len(SYMBOLS)]
         traces += [_measured(result, column, shift, color, symbol), _published(result, column, shift, color, symbol)]
-    axis: Figure = {"gridcolor": "@grid", "linecolor": "@grid", "tickfont": {"color": "@muted"}, "automargin": True}
     names = [figure_text(row.key) for row in result.rows]
     layout: Figure = {
         "height": 90 + ROW_HEIGHT * len(names),
-        "margin": {"l": 10, "r": 16, "t": 10, "b": 10},
-        "paper_bgcolor": "@clear",
-        "plot_bgcolor": "@clear",
-        "font": {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 13, "color": "@ink"},
-        "hoverlabel": {"bgcolor": "@surface", "bordercolor": "@grid", "font": {"color": "@ink"}, "namelength": 40},
         "showlegend": False,
-        "xaxis": axis | {"type": "log", "dtick": 1, "minor": {"dtick": "D2", "showgrid": True, "gridcolor": "@grid"}},
-        "yaxis": axis
-        | {
+        "xaxis": {"type": "log"},
+        "yaxis": {
             "tickmode": "array",
             "tickvals": list(range(len(names))),
             "ticktext": names,
             "range": [len(names) - 0.5, -0.5],
             "showgrid": False,
-            "zeroline": False,
-            "tickfont": {"color": "@ink"},
         },
         "shapes": [
             {

@@ -39,7 +39,7 @@ def write_substitute(folder: Path, out: Path | None = None, *, force: bool = Fal
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: it is not finished, a file is missing or is another one, or the page cannot be written.

@@ -1,8 +1,7 @@
-"""Filling a page's template: everything inlined, text escaped, and no script allowed but plotly's and our own."""
+"""Filling a page's template: everything inlined, figures drawn, text escaped, and no script allowed but our own."""
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -10,29 +9,31 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from brittle.errors import escaped
+from brittle.metrics.curve_figure import Figure
+from brittle.report.formats import command_text, placeless
+from brittle.report.svg import drawing
 
 
-def fill(template: str, figures: Mapping[str, Any], **values: Any) -> str:
+def fill(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
     """Return a page that opens from disk and asks for nothing else.
 
     Args:
-        template: file name of the template.
-        figures: plotly figures by name, as JSON can hold them; plotly's script, 4.8 MB, is on pages that have any.
+        template: file name of the template, which places each figure by `plot(name, label)`.
+        figures: plotly's JSON by name; they are drawn as SVG, and are seen without a script.
         values: what the template names; text in it is escaped.
     """
-    scripts = [*([get_plotlyjs()] if figures else []), _asset("report.js")]
+    script = _asset("report.js")
     return (
         _environment()
         .get_template(template)
         .render(
-            figures=script_json(figures),
+            plot=lambda name, label: drawing(figures[name], name, label),
             plots=len(figures),
-            style=Markup(_asset("report.css")),  # our own file
-            scripts=[Markup(script) for script in scripts],  # plotly's and our own
-            hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+            style=Markup(_asset("report.css").replace("@dark;", _asset("dark.css"))),  # our own files
+            script=Markup(script),  # our own
+            digest=f"'sha256-{_digest(script)}'",
             **values,
         )
     )
@@ -41,7 +42,7 @@ def fill(template: str, figures: Mapping[str, Any], **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     """Every template is compiled once."""
-    return Environment(
+    found = Environment(
         loader=PackageLoader("brittle.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -49,24 +50,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_steerless,
     )
+    found.filters |= {"placeless": placeless, "command_text": command_text}
+    return found
 
 
 def _steerless(value: object) -> object:
     """Escape what would turn or hide the text around it; HTML is escaped afterwards."""
     return escaped(value, but="\n\t") if type(value) is str else value
-
-
-def script_json(value: Any) -> Markup:
-    r"""JSON that cannot end the script element it is written into, whatever text is in it.
-
-    Example:
-        >>> script_json({"name": "</script><b>"})
-        Markup('{"name":"\\u003c/script\\u003e\\u003cb\\u003e"}')
-    """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # escaped above
 
 
 def _asset(name: str) -> str:

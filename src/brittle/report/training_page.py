@@ -1,6 +1,6 @@
 """The page of a training: how loss and accuracy went from epoch to epoch, and what the network can do now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from brittle.runs.kinds import EPOCHS_FILE, TRAINING
 from brittle.runs.place import beside
 from brittle.runs.results import TrainingFolder
 from brittle.studies.bench.drawing import Curves
+from brittle.words import plural
 
 LINES = {"": "trained on", "adversarial_": "attacked", "clean_": "the same before the attack"}
 """The curves by what stands before `loss` and `accuracy` in an epoch's record."""
@@ -24,6 +25,9 @@ ASIDE = {
     "held_out_own_": "held out, its own attack",
 }
 """The same of the images kept aside, of which only the accuracy is measured."""
+VERDICTS = {"held_out_": "the held-out images", "clean_": "the images it learnt from", "": "the images it learnt from"}
+"""What stands before the accuracy that the verdict is of where there are no test images, the most telling first."""
+YES = {True: "yes", False: "no"}
 
 
 def write_training(course: Path, out: Path | None = None, *, force: bool = False) -> Path:
@@ -36,22 +40,23 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: the training is not finished, a file is missing or is another one, or the page cannot be written.
     """
     course = Path(course)
-    usual, folder = beside(course, ".html"), folder_of(course, TRAINING)
+    usual, folder, made = beside(course, ".html"), folder_of(course, TRAINING), ""
     if folder is not None:
-        usual, course = folder / REPORT, TrainingFolder.open(folder).file(EPOCHS_FILE)
+        training = TrainingFolder.open(folder)
+        usual, course, made = folder / REPORT, training.file(EPOCHS_FILE), training.manifest.created
     with shown(course, "the course of a training"):
-        page = render(object_of(course))
+        page = render(object_of(course), made)
     return placed(page, usual, out, force=force)
 
 
-def render(story: dict[str, Any]) -> str:
-    """The whole page as text."""
+def render(story: dict[str, Any], made: str = "") -> str:
+    """The whole page as text; `made` is when the training began, where that is known."""
     epochs: list[dict[str, Any]] = story["epochs"]
     names = _kinds(story)
     objective = story.get("objective")
@@ -71,7 +76,9 @@ def render(story: dict[str, Any]) -> str:
         "training.html",
         drawing_figures(curves),
         story=story,
-        about={**story["settings"], **story.get("adversarial", {})},
+        about=_about(story),
+        made=made,
+        verdict=_verdict(story["data"], epochs, names | aside),
         hardened=_hardened(story),
         results=_results(story["data"], "attack" in story.get("adversarial", {})),
         collapsed=story["data"].get("collapsed", []),
@@ -87,7 +94,7 @@ def _hardened(story: dict[str, Any]) -> str:
     if once is not None:
         return f", attacked once by {once['attack']} within {once['threat']}, changes times {once['alpha']:g}"
     if "attack" in done:
-        return f", attacked by {done['attack']} within {done['threat']}"
+        return f", attacked by {str(done['attack']).partition('(')[0]} within {done['threat']}"
     if "perturbations" in done:
         often = f"probability {done['probability']:g}, times {done['alpha']:g}"
         return f", with one of {done['perturbations']} universal perturbations added ({often})"
@@ -130,15 +137,39 @@ def _cells(epoch: dict[str, Any], wanted: Sequence[tuple[str, str, str]]) -> lis
     return ["–" if value is None else style[what](value) for what, value in found]
 
 
-def _results(data: dict[str, Any], own: bool) -> list[tuple[str, str]]:
-    """What was measured on test images, in words; under the training's own attack where it has one."""
-    found: list[tuple[str, str]] = []
+def _about(story: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings in words; those that say nothing of this training are left out."""
+    everything = {**story["settings"], **story.get("adversarial", {})}
+    return {
+        name: YES[value] if isinstance(value, bool) else str(value)
+        for name, value in everything.items()
+        if value is not None
+    }
+
+
+def _verdict(data: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
+    """Say in a sentence what the network can do: on test images, failing these on others, of the last epoch."""
+    attacked = data.get("robust_accuracy")
     if "test_accuracy" in data:
-        found.append(("Test accuracy", percent(data["test_accuracy"])))
+        rest = f", and {percent(attacked['value'])} under attack" if attacked else ""
+        return f"It gets {percent(data['test_accuracy'])} of the test images right{rest}."
+    for prefix, of in VERDICTS.items():
+        if prefix in names and epochs and epochs[-1].get(f"{prefix}accuracy") is not None:
+            robust = epochs[-1].get("held_out_robust_accuracy") if prefix == "held_out_" else None
+            rest = f", and {percent(robust)} after a few steps of attack" if robust is not None else ""
+            return f"After the last epoch it gets {percent(epochs[-1][f'{prefix}accuracy'])} of {of} right{rest}."
+    return f"It was trained for {plural(len(epochs), 'epoch')}."
+
+
+def _results(data: Mapping[str, Any], own: bool) -> list[tuple[str, str, str]]:
+    """What was measured on test images: name, value and a note; under the training's own attack where it has one."""
+    found: list[tuple[str, str, str]] = []
+    if "test_accuracy" in data:
+        found.append(("Test accuracy", percent(data["test_accuracy"]), "images as they are"))
     if "robust_accuracy" in data:
         robust = Estimate(**data["robust_accuracy"])
-        words = f"{percent(robust.value)} (95 % interval {interval(robust)}, n = {robust.n:,})"
-        found.append(("Right under the training's own attack" if own else "Right under a few steps of PGD", words))
+        name = "Right under the training's own attack" if own else "Right under a few steps of PGD"
+        found.append((name, percent(robust.value), f"95 % interval {interval(robust)}, n = {robust.n:,}"))
     if data.get("kept_epoch") is not None and data.get("keep") == "best":
-        found.append(("Weights of epoch", f"{data['kept_epoch']}, the best on {data['held_out']:,} held-out images"))
+        found.append(("Weights of epoch", f"{data['kept_epoch']}", f"the best on {data['held_out']:,} held-out images"))
     return found

@@ -8,7 +8,7 @@ from brittle import metrics
 from brittle.metrics.estimate import Flags
 from brittle.metrics.formats import THIN, title
 from brittle.metrics.rows import flags, floats
-from brittle.names import in_shell, restored
+from brittle.report.formats import command_text, placeless
 from brittle.report.run_data import AttackRows, RunData
 from brittle.report.sections import setting
 from brittle.runs.manifest import Manifest
@@ -182,14 +182,14 @@ def settings(evidence: RunData) -> dict[str, dict[str, str]]:
     shape = "any" if network.input_shape is None else " × ".join(str(side) for side in network.input_shape)
     return {
         "Network": {
-            "Given as": network.spec,
+            "Given as": placeless(network.spec),
             "Content (sha256)": network.digest,
             "Parameters": f"{network.parameters:,}",
             "Input (channels × height × width)": shape,
             "Values": f"{network.bounds[0]:g} to {network.bounds[1]:g}",
         },
         "Images": {
-            "Given as": data.spec,
+            "Given as": placeless(data.spec),
             "Content (sha256)": data.digest,
             "Images": f"{data.images:,}",
             "Limit": "none" if manifest.max_images is None else f"{manifest.max_images:,}",
@@ -233,4 +233,4 @@ def _code(manifest: Manifest) -> dict[str, str]:
 
 def command(evidence: RunData) -> str:
     """The command that repeats the run, quoted for a shell."""
-    return in_shell(map(restored, evidence.manifest.command))
+    return command_text(evidence.manifest.command)

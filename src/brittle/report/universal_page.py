@@ -4,7 +4,7 @@
 # pyarrow ships no types
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from brittle.metrics.formats import Units, percent
 from brittle.reading import open_tensors, own_header
 from brittle.report.content import folder_of, placed, shown
 from brittle.report.drawings import drawing_figures
+from brittle.report.formats import placeless
 from brittle.report.template import fill
 from brittle.report.universal_curves import curves_of
 from brittle.report.universal_parts import classes_of, labels_of, name_of, pairs_of, rate_of
@@ -29,6 +30,10 @@ from brittle.studies.bench.drawing import encoded
 
 FROM, WITHOUT = "the images it was made from", "the images that told how far it was"
 HELD_OUT = "held-out images"
+ELSEWHERE = (
+    *("command", "fooling", "taken_for", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"),
+)
+"""What of how a perturbation was made stands in other sections of its page."""
 
 
 def write_universal(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
@@ -42,15 +47,17 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         force: replace another page at `out`.
 
     Returns:
-        The file written: about 5 MB, nearly all of it plotly's script.
+        The file written.
 
     Raises:
         RunError: the search is not finished, a file is missing or is another one, or the page cannot be written.
     """
     path = Path(path)
     usual, side, place = beside(path, ".html"), beside(path, ".rows.parquet"), folder_of(path, UNIVERSAL)
+    began = ""
     if place is not None:
         folder = UniversalFolder.open(place)
+        began = folder.manifest.created
         usual, path, side = place / REPORT, folder.file(PERTURBATION_FILE), folder.file(ROWS_FILE)
     with shown(path, "a perturbation of `brittle universal`"):
         changes, header = _read(path)
@@ -58,7 +65,7 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         rows = read_rows(side)
         if place is None:
             _check_ids(path, side, header, rows)
-        page = render(changes, header, rows)
+        page = render(changes, header, rows, began)
     return placed(page, usual, out, force=force)
 
 
@@ -80,8 +87,8 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
         )
 
 
-def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
-    """The whole page as text; the perturbations made at once are (k, c, h, w)."""
+def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: str = "") -> str:
+    """The whole page as text; the perturbations made at once are (k, c, h, w), and `began` is when, where known."""
     made, stuck, largest = header["made"], "threat" in header, max(float(np.abs(changes).max()), 1e-12)
     pixels = made.get("task") == "segmentation"
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
@@ -96,6 +103,7 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
         "universal.html",
         drawing_figures(curves),
         made=made,
+        began=began,
         curves=curves,
         seeds=made.get("seeds", []),
         last=kinds[last],
@@ -122,16 +130,21 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table) -> str:
 
 
 def _settings(made: dict[str, Any]) -> dict[str, str]:
-    """Everything of how it was made that the page does not show elsewhere, as text."""
-    shown = {**made, "passes": len(made["passes"])}
-    for name in ("fooling", "taken_for", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"):
-        shown.pop(name, None)
+    """Everything of how it was made that the page does not show elsewhere, as text; what is empty is left out."""
+    told = {name: value for name, value in made.items() if name not in ELSEWHERE} | {"passes": len(made["passes"])}
     if "said" in made:
-        shown["said"] = "; ".join(made["said"]) or "images as they are"
-    return {
-        name: ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
-        for name, value in shown.items()
-    }
+        told["said"] = "; ".join(made["said"]) or "images as they are"
+    return {name: _setting(value) for name, value in told.items() if value not in (None, "", {}, [])}
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in cast("list[Any]", value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {one}" for key, one in cast("dict[str, Any]", value).items() if one is not None)
+    return placeless(str(value))
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

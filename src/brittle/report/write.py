@@ -59,7 +59,7 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False) -> 
         force: replace another page at `out`; what is no page of brittle always stays.
 
     Returns:
-        The file written; where it has figures, plotly's script is 4.8 MB of it.
+        The file written.
 
     Raises:
         RunError: there is nothing of brittle's, a part of it is damaged or missing, nothing was measured yet, or the

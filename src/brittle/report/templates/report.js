@@ -3,29 +3,6 @@
   const root = document.documentElement;
   const button = document.getElementById("theme");
   const wish = window.matchMedia("(prefers-color-scheme: dark)");
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const coarse = window.matchMedia("(pointer: coarse)").matches;
-
-  // Colours in the figures are names of variables of the style sheet: "@ink" is --ink. Only colours are looked at.
-  function coloured(value, style, isColor) {
-    if (Array.isArray(value)) return value.map((item) => coloured(item, style, isColor));
-    if (value && typeof value === "object") {
-      return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [key, coloured(item, style, key.toLowerCase().includes("color"))]),
-      );
-    }
-    return isColor && typeof value === "string" && value[0] === "@" ? style.getPropertyValue("--" + value.slice(1)).trim() : value;
-  }
-
-  function draw() {
-    if (typeof Plotly === "undefined") return;
-    const style = getComputedStyle(root);
-    for (const [name, figure] of Object.entries(figures)) {
-      const { data, layout } = coloured(figure, style, false);
-      if (coarse) layout.dragmode = false;
-      Plotly.react("plot-" + name, data, layout, { responsive: true, displaylogo: false, displayModeBar: false });
-    }
-  }
 
   function remembered() {
     try { return localStorage.getItem("brittle-theme"); } catch { return null; }
@@ -35,7 +12,6 @@
     root.dataset.theme = theme;
     button.textContent = theme === "dark" ? "Light" : "Dark";
     button.setAttribute("aria-label", "Switch to the " + button.textContent.toLowerCase() + " theme");
-    draw();
   }
 
   const chosen = () => remembered() || (wish.matches ? "dark" : "light");
@@ -46,9 +22,14 @@
     show(theme);
   });
   wish.addEventListener("change", () => show(chosen()));
-  window.addEventListener("beforeprint", () => show("light"));
-  window.addEventListener("afterprint", () => show(chosen()));
-  document.querySelectorAll("details").forEach((box) => box.addEventListener("toggle", () => window.dispatchEvent(new Event("resize"))));
+
+  // Paper cannot be unfolded: everything is open while it is printed, and as before afterwards.
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    opened.forEach((box) => { box.open = true; });
+  });
+  window.addEventListener("afterprint", () => opened.forEach((box) => { box.open = false; }));
 
   // Tables: a click on a head sorts, long tables show their first rows until asked for all.
   function fold(table) {
