@@ -1,5 +1,6 @@
 """The documentation holds: its examples run, its commands exist, every attack and every public name has its place."""
 
+import json
 import re
 import shlex
 import sys
@@ -24,6 +25,7 @@ from brittle.registry import ATTACKS, COMBINATORS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 FENCE = re.compile(
     r"^(?:<!-- no run: (?P<reason>.+?) -->\n+)?```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.M | re.S
@@ -154,7 +156,34 @@ def test_every_public_name_is_documented_once():
 
 
 def test_every_page_is_in_the_navigation():
-    assert sorted(leaves(settings()["nav"])) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
+    pages += [f"{notebook.stem}.md" for notebook in NOTEBOOKS]  # docs/notebook_pages.py makes them
+    assert sorted(leaves(settings()["nav"])) == sorted(pages)
+
+
+def code_of(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
+def test_the_cells_of_a_notebook_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, code in enumerate(code_of(notebook)):
+        exec(compile(code, f"{notebook.name}, cell {number}", "exec"), names)
+    assert names["result"].success.any()
+    assert (tmp_path / "runs" / "mine" / "report.html").exists()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
+def test_a_notebook_shows_what_its_cells_made_and_names_no_folder(notebook: Path):
+    text = notebook.read_text()
+    outputs = [cell["outputs"] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    assert any("text/html" in one.get("data", {}) for cell in outputs for one in cell)
+    assert not any(one["output_type"] == "error" for cell in outputs for one in cell)
+    assert not re.search(r"/(home|tmp|root)/", text)
+    assert len(text) < 300_000
 
 
 def test_pages_ask_nothing_of_the_network():
