@@ -211,7 +211,7 @@ def main() -> int:
     torch.set_num_threads(1)
     network = open_network(options.network, weights=options.weights)
     module = network.module.eval()
-    module.input_shape = network.input_shape
+    vars(module)["input_shape"] = network.input_shape  # ART asks for it
     block = next(open_source(options.data).blocks(2 * options.images))
     with torch.no_grad():
         right = (module(block.images).argmax(1) == block.labels).nonzero()[: options.images, 0]
