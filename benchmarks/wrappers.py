@@ -94,7 +94,12 @@ def of_autoattack(attacks: Any, module: nn.Module, radius: float) -> Attack:
     """Return the ensemble on tensors; the package's arguments have other names than its authors'."""
 
     attack = attacks.AutoAttack(module, norm="Linf", eps=radius, version="standard", seed=0, device="cpu")
-    return lambda images, labels: attack.run_standard_evaluation(images, labels)
+
+    def call(images: Tensor, labels: Tensor) -> Tensor:
+        found = attack.run_standard_evaluation(images, labels)
+        return found if isinstance(found, Tensor) else next(one for one in found if one.shape == images.shape)
+
+    return call
 
 
 def pairs(radius: float) -> list[Pair]:
