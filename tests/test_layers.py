@@ -27,7 +27,7 @@ LAYERS = [
     {"runs"},
     {"core"},
     {"attacks", "dense", "universal", "blackbox", "training", "physical", "data", "models"},
-    {"defences"},
+    {"defences", "compat"},
     {"registry"},
     {"health", "engine"},
     {"specs"},

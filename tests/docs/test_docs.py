@@ -1,5 +1,6 @@
 """The documentation holds: its examples run, its commands exist, every attack and every public name has its place."""
 
+import json
 import re
 import shlex
 import sys
@@ -24,6 +25,7 @@ from brittle.registry import ATTACKS, COMBINATORS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 FENCE = re.compile(
     r"^(?:<!-- no run: (?P<reason>.+?) -->\n+)?```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.M | re.S
@@ -49,17 +51,29 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
+CONTINUES = "# goes on from the blocks above\n"
+"""The first line of a block that does not run when it is pasted alone, and says so."""
+
+
 def run_blocks(page: Path, most: int | None = None) -> ModuleType:
-    """Run a page's Python blocks one after the other, as one module whose tracebacks point into the page."""
-    module = ModuleType("page_" + re.sub(r"\W", "_", page.stem))
-    sys.modules[module.__name__] = module  # dataclasses and type hints look their module up there
+    """Run a page's Python blocks, each alone unless it says otherwise; tracebacks point into the page.
+
+    Returns:
+        A module with the names of all of them.
+    """
+    together = ModuleType("page_" + re.sub(r"\W", "_", page.stem))
     for block in [block for block in blocks_of(page) if block.language == "python" and block.reason is None][:most]:
+        module = ModuleType(f"{together.__name__}_{block.line}")
+        sys.modules[module.__name__] = module  # dataclasses and type hints look their module up there
+        if block.code.removeprefix(">>> ").startswith(CONTINUES):
+            vars(module).update({name: one for name, one in vars(together).items() if not name.startswith("__")})
         if block.code.startswith(">>> "):
             test = DocTestParser().get_doctest(block.code, vars(module), page.stem, str(page), block.line)
             DebugRunner().run(test, clear_globs=False)
         else:
             exec(compile("\n" * block.line + block.code, str(page), "exec"), vars(module))
-    return module
+        vars(together).update({name: one for name, one in vars(module).items() if not name.startswith("__")})
+    return together
 
 
 def commands_of(block: Block) -> list[list[str]]:
@@ -101,10 +115,19 @@ def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_broken_example_is_noticed_at_its_line(tmp_path: Path):
     page = tmp_path / "page.md"
-    page.write_text("# Title\n\n```python\nx = 1\n```\n\nText.\n\n```python\nx + missing\n```\n")
+    page.write_text("# Title\n\n```python\nx = 1\n```\n\nText.\n\n```python\nmissing\n```\n")
     with pytest.raises(NameError, match="missing") as caught:
         run_blocks(page)
     assert caught.traceback[-1].lineno + 1 == 10
+
+
+def test_a_block_runs_alone_or_says_that_it_goes_on(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\nx = 1\n```\n\n```python\n" + CONTINUES + "y = x\n```\n")
+    assert run_blocks(page).y == 1
+    page.write_text(page.read_text().replace(CONTINUES, ""))
+    with pytest.raises(NameError, match="'x'"):
+        run_blocks(page)
 
 
 COMMANDS = [(block, words) for page in PAGES for block in blocks_of(page) for words in commands_of(block)]
@@ -154,7 +177,34 @@ def test_every_public_name_is_documented_once():
 
 
 def test_every_page_is_in_the_navigation():
-    assert sorted(leaves(settings()["nav"])) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    pages = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")]
+    pages += [f"{notebook.stem}.md" for notebook in NOTEBOOKS]  # docs/notebook_pages.py makes them
+    assert sorted(leaves(settings()["nav"])) == sorted(pages)
+
+
+def code_of(notebook: Path) -> list[str]:
+    cells = json.loads(notebook.read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
+def test_the_cells_of_a_notebook_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, code in enumerate(code_of(notebook)):
+        exec(compile(code, f"{notebook.name}, cell {number}", "exec"), names)
+    assert names["result"].success.any()
+    assert (tmp_path / "runs" / "mine" / "report.html").exists()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
+def test_a_notebook_shows_what_its_cells_made_and_names_no_folder(notebook: Path):
+    text = notebook.read_text()
+    outputs = [cell["outputs"] for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    assert any("text/html" in one.get("data", {}) for cell in outputs for one in cell)
+    assert not any(one["output_type"] == "error" for cell in outputs for one in cell)
+    assert not re.search(r"/(home|tmp|root)/", text)
+    assert len(text) < 300_000
 
 
 def test_pages_ask_nothing_of_the_network():

@@ -112,7 +112,12 @@ def report(
     limits: FileLimits = None,
     force: Force = False,
 ) -> None:
-    """Write the page of what lies on disk: one HTML file that opens without a network."""
+    """Write the page of what lies on disk: one HTML file that opens without a network.
+
+    brittle report runs/digits
+
+    brittle report runs/digits --out digits.html --junit digits.xml
+    """
     from brittle.evaluation.verdicts import verdicts_in
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
@@ -134,7 +139,10 @@ def list_(
         ),
     ] = "all",
 ) -> None:
-    """List what there is to choose from, with defaults, and which installed package brings what."""
+    """List what there is to choose from, with defaults, and which installed package brings what.
+
+    brittle list attacks
+    """
     from brittle import terminal
     from brittle.listing import listing
 
@@ -145,7 +153,10 @@ def list_(
 def demo(
     out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
 ) -> None:
-    """Audit the built-in network on the built-in digits, in about half a minute, and say where the report lies."""
+    """Audit the built-in network on the built-in digits, in about half a minute, and say where the report lies.
+
+    brittle demo
+    """
     question, effort = Question("linf", radius=0.1), Effort(device=device_of(None))
     audit(ModelSpec("digits-lenet"), DataSpec("digits", max_images=200), question, effort, out)
 

@@ -37,7 +37,12 @@ def study(
     ] = "small",
     limits: FileLimits = None,
 ) -> None:
-    """Reproduce a published table beside the published figures; cells once computed are kept."""
+    """Reproduce a published table beside the published figures; cells once computed are kept.
+
+    brittle study planted-faults
+
+    brittle study deepfool-robustness --scale full --data data/
+    """
     from brittle import terminal
     from brittle.report.study_page import write_study
     from brittle.studies import run_studies, run_study
