@@ -239,8 +239,8 @@ def test_a_run_names_its_images_so_that_they_come_back(tmp_path):
 
 def test_the_command_of_a_report_can_be_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["audit", "digits-lenet", "--data", "digits", *AUDIT, "--out", tmp_path / odd("no text")]
+    words = ["audit", "digits-lenet", "--data", "digits", *AUDIT, "--out", odd("no text")]
     assert typed(words, monkeypatch).code == 0
-    command = in_shell(["brittle", *map(str, words)])
+    command = in_shell(["brittle", *words])
     page = (tmp_path / odd("no text") / "report.html").read_text("utf-8")
     assert command in page.replace("&#39;", "'")

@@ -76,6 +76,13 @@ def test_the_factor_is_the_median_over_images_that_somebody_broke():
     assert size_ratio(np.array([infinite]), np.array([infinite])) is None
 
 
+def test_the_other_way_round_gives_the_same_ends():
+    before, after = split(200, 30, 15)
+    one, other = paired_rates(before, after).difference, paired_rates(after, before).difference
+    assert (one.value, one.low, one.high) == (-other.value, -other.high, -other.low)
+    assert least_drop(before, after) == -most_drop(after, before)
+
+
 def test_other_images_are_refused():
     with pytest.raises(InputError, match="3 images before and 2 after"):
         paired_rates(np.ones(3, dtype=np.bool_), np.ones(2, dtype=np.bool_))

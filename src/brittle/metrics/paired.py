@@ -59,7 +59,7 @@ def paired_rates(before: Flags, after: Flags, level: float = LEVEL) -> PairedRat
     lost, gained = int((apart < 0).sum()), int((apart > 0).sum())
     chance = float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
     old, new = (proportion(int(flags.sum()), len(flags), level) for flags in (before, after))
-    return PairedRates(old, new, mean(apart, RATES, level), lost, gained, chance)
+    return PairedRates(old, new, _mean(apart, level), lost, gained, chance)
 
 
 def least_drop(before: Flags, after: Flags, level: float = LEVEL) -> float:
@@ -75,12 +75,12 @@ def least_drop(before: Flags, after: Flags, level: float = LEVEL) -> float:
         >>> least_drop(flags, np.arange(1000) >= 20) > 0, least_drop(flags, flags) < 0
         (True, True)
     """
-    return mean(-_apart(before, after), RATES, 2 * level - 1).low
+    return _mean(-_apart(before, after), 2 * level - 1).low
 
 
 def most_drop(before: Flags, after: Flags, level: float = LEVEL) -> float:
     """Return by how much a rate fell at most, one-sided; arguments as of `least_drop`."""
-    return mean(-_apart(before, after), RATES, 2 * level - 1).high
+    return _mean(-_apart(before, after), 2 * level - 1).high
 
 
 def size_ratio(before: Floats, after: Floats, level: float = LEVEL) -> Estimate | None:
@@ -107,6 +107,14 @@ def size_ratio(before: Floats, after: Floats, level: float = LEVEL) -> Estimate 
     old, new = before[broken], after[broken]
     factors = np.where(np.isinf(new), np.inf, np.where(np.isinf(new), 1.0, new) / old)
     return quantile(factors, 0.5, level)
+
+
+def _mean(apart: Floats, level: float) -> Estimate:
+    """Estimate the mean of differences, so that the other way round gives the same ends with the other sign."""
+    if apart.sum() >= 0:
+        return mean(apart, RATES, level)
+    found = mean(-apart, RATES, level)
+    return Estimate(-found.value, -found.high, -found.low, found.n)
 
 
 def _apart(before: Flags, after: Flags) -> Floats:
