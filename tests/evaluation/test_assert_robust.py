@@ -17,6 +17,7 @@ SHORT = {"attacks": ["fgsm", "pgd:steps=5"], "eps": 0.2}
 IMAGES = two_tones()
 
 
+@pytest.mark.usefixtures("few_checks")
 def test_a_robust_network_passes():
     summary = assert_robust(Brightness(), IMAGES, eps=0.2, at_least=0.9)
     assert (summary.robust.value, summary.images) == (1.0, 40)
