@@ -64,7 +64,7 @@ def test_a_callable_stays_a_black_box(images):
     ("form", "output", "message"),
     [
         (FORMS["dict"][0], "score", "a dict with 'features' and 'scores', and 'score' was asked for; did you mean 'sc"),
-        (FORMS["tuple"][0], 2, r"a tuple of 2, and 2 was asked for$"),
+        (FORMS["tuple"][0], 2, r"a tuple of 2, and 2 was asked for; expected a position from 0 to 1$"),
         (FORMS["tuple"][0], "logits", r"a tuple of 2, and 'logits' was asked for$"),
         (lambda scores, features: scores, 0, "returns one tensor alone; leave out output= or --output"),
     ],

@@ -188,3 +188,17 @@ def test_images_of_other_bounds_are_drawn_on_their_scale():
     result = run(DeepFool(), wide, torch.full((1, 1, 1, 1), 51.0), threat=Lp(2))
     assert pictures(result._repr_html_())[0].getpixel((0, 0)) == 51
     assert math.isfinite(float(result.size))
+
+
+def test_nothing_is_said_where_nothing_was_looked_for(classifier, images, search):
+    ascent = run(PGD(steps=3), classifier, images, LABELS, threat=Lp("inf", 0.1))
+    with pytest.raises(InputError, match=r"looked for changes up to 0\.1 alone"):
+        security_curve(ascent, [0.1, 0.2])
+    assert security_curve([ascent, search], [0.1, 0.2]).radii.tolist() == [0.1, 0.2]
+    for radius in (-0.1, math.nan):
+        with pytest.raises(InputError, match=r"radi"):
+            security_curve(search, [radius])
+    with pytest.raises(InputError, match=r"radii is 0\.1"):
+        security_curve(search, 0.1)
+    with pytest.raises(InputError, match=r"expected results of brittle\.run"):
+        security_curve("x", [0.1])

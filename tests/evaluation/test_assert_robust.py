@@ -10,7 +10,7 @@ import pytest
 import two_tones as helper
 from two_tones import Brightness, Corner, Rounded, two_tones
 
-from brittle import DataError, assert_robust
+from brittle import DataError, InputError, assert_robust
 from brittle.evaluation.assert_robust import NotRobust
 
 SHORT = {"attacks": ["fgsm", "pgd:steps=5"], "eps": 0.2}
@@ -48,6 +48,11 @@ def test_a_network_that_hides_its_gradients_is_unreliable(tmp_path: Path):
     assert "(ignore_health=True lets it pass all the same)" in str(caught.value)
     assert f"`brittle report {tmp_path / 'run'}` writes the page" in str(caught.value)
     assert assert_robust(network, IMAGES, **SHORT, at_least=0.5, ignore_health=True).robust.value == 1
+
+
+def test_a_threshold_is_a_fraction():
+    with pytest.raises(InputError, match=r"at_least is 40"):
+        assert_robust(Brightness(), IMAGES, **SHORT, at_least=40)
 
 
 def test_what_cannot_be_audited_is_no_failed_assertion():

@@ -1,8 +1,10 @@
 """Folders of audits whose users name none."""
 
+from pathlib import Path
+
 import pytest
 
-from brittle.evaluation.usual_folder import LONGEST, usual_folder
+from brittle.evaluation.usual_folder import LONGEST, usual_comparison, usual_folder
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
 PLAIN = {"model": ModelSpec("net.pt2"), "data": DataSpec("val/"), "question": Question(), "effort": Effort()}
@@ -34,3 +36,11 @@ def test_long_names_are_cut_and_still_differ():
     ]
     assert names[0] != names[1]
     assert {len(name) for name in names} == {LONGEST}
+
+
+def test_comparisons_of_long_names_lie_apart():
+    long = [Path("a" * 90 + end) for end in ("-eps-0.1", "-eps-0.2")]
+    names = [usual_comparison([one, Path("b")]).name for one in long]
+    assert len({*names}) == 2
+    assert max(map(len, names)) <= LONGEST
+    assert usual_comparison([Path("x/run"), Path("y/run")]).name == "x-run-then-y-run"

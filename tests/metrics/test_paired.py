@@ -81,6 +81,8 @@ def test_the_other_way_round_gives_the_same_ends():
     one, other = paired_rates(before, after).difference, paired_rates(after, before).difference
     assert (one.value, one.low, one.high) == (-other.value, -other.high, -other.low)
     assert least_drop(before, after) == -most_drop(after, before)
+    same = paired_rates(before, before).difference
+    assert same.low == -same.high < 0
 
 
 def test_other_images_are_refused():

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import pytest
 from made_up import Recipe, build, plan
@@ -111,6 +112,12 @@ def test_what_cannot_be_ranked_is_refused(made, tmp_path):
         leaderboard(run, run)
     with pytest.raises(RunError, match="is not finished"):
         leaderboard(made("two", done={"noise": 1}))
+    empty = made("empty")
+    shutil.rmtree(empty / "parts" / "fgsm")
+    with pytest.raises(RunError, match=r"empty is marked as finished and lacks rows"):
+        leaderboard(run, empty)
+    with pytest.raises(InputError, match=r"a run is 3; expected the path of a run folder"):
+        leaderboard(run, 3)
     (run / "model_info.json").write_text(json.dumps({"author": "somebody"}))
     with pytest.raises(RunError, match="any of the fields name, link, authors"):
         leaderboard(run)

@@ -75,6 +75,8 @@ def chosen(outputs: object, output: str | int) -> Any:
         )
     near = get_close_matches(str(output), [str(name) for name in found], 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
+    if position is not None and isinstance(outputs, Sequence):
+        hint = f"; expected a position from 0 to {len(cast('Sequence[object]', outputs)) - 1}"
     raise ModelError(f"the network returns {described(outputs)}, and {output!r} was asked for{hint}")
 
 

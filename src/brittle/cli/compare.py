@@ -8,7 +8,7 @@ import typer
 
 from brittle.cli.gate import end_as
 from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
-from brittle.names import plain_name, without_folders
+from brittle.names import without_folders
 from brittle.output import user_prints_aside
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ def compare(
     from brittle.evaluation.compare import compare as compared
     from brittle.evaluation.compared_verdicts import verdicts_of
     from brittle.evaluation.drop import DropGate
+    from brittle.evaluation.usual_folder import usual_comparison
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
 
     refuse_given({} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health})
     files = ResultFiles(junit, sarif, force)
     files.check()
-    names = [plain_name(one.resolve().name) for one in run]
-    folder = out or Path("runs") / "-then-".join(names)
+    folder = out or usual_comparison(run)
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
         page = write_report(folder)

@@ -1,14 +1,18 @@
 """The security curve of results: robust accuracy against the size of the change allowed."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 
+from brittle.arguments import fitted
+from brittle.arguments import seen as seen_as
 from brittle.core.result import Result
 from brittle.errors import InputError
 from brittle.metrics.curves import Curve, Outcome
 from brittle.metrics.curves import security_curve as curve_of_outcomes
 from brittle.metrics.estimate import LEVEL
+from brittle.tolerance import most_within
 
 
 def security_curve(
@@ -29,7 +33,8 @@ def security_curve(
         attacked counts as right.
 
     Raises:
-        InputError: no results, results of different images or norms, or a radius for each image.
+        InputError: no results, results of different images or norms, a radius for each image, a radius that is no
+            number of at least 0, or one beyond that of every attack, where nothing was looked for.
 
     Example:
         >>> from brittle import Classifier, DeepFool, Lp, run
@@ -39,8 +44,10 @@ def security_curve(
         1.0
     """
     given = [results] if isinstance(results, Result) else [*results]
-    if not given:
-        raise InputError("there are no results; give at least one")
+    other = next((one for one in given if not isinstance(one, Result)), None)  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not given or other is not None:
+        seen = "there are no results" if other is None else f"{seen_as(other)} is given"
+        raise InputError(f"{seen}; expected results of brittle.run, at least one")
     norms = {"" if one.terms is None else one.terms.threat.name for one in given}
     if len(norms) > 1 or "" in norms:
         raise InputError(f"the results are of the norms {', '.join(sorted(norms)) or 'of nobody'}; expected one norm")
@@ -48,7 +55,24 @@ def security_curve(
         raise InputError(
             f"the results are of {', '.join(str(len(one)) for one in given)} images; expected the same ones"
         )
-    return curve_of_outcomes([_outcome(one) for one in given], norms.pop(), radii, level)
+    outcomes = [_outcome(one) for one in given]
+    radii = None if radii is None else _checked(fitted("radii", radii, Sequence[float]), outcomes)
+    return curve_of_outcomes(outcomes, norms.pop(), radii, level)
+
+
+def _checked(radii: Sequence[float], outcomes: Sequence[Outcome]) -> Sequence[float]:
+    """Refuse radii at which nothing is known."""
+    looked = [one.radius for one in outcomes]
+    farthest = math.inf if None in looked else max(radius for radius in looked if radius is not None)
+    for radius in radii:
+        if not radius >= 0:
+            raise InputError(f"a radius is {radius}; expected numbers of at least 0")
+        if radius > most_within(farthest):
+            raise InputError(
+                f"a radius is {radius:g}, and the attacks looked for changes up to {farthest:g} alone; give radii up "
+                "to that, one more result of an attack at this radius, or one of a search for the smallest change"
+            )
+    return radii
 
 
 def _outcome(result: Result) -> Outcome:

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from brittle.arguments import Within, fitted
 from brittle.arguments.numbers import levels_text
 from brittle.core.attack import Attack
 from brittle.evaluation.audit import audit
@@ -77,6 +78,7 @@ def assert_robust(
         40
     """
     __tracebackhide__ = True  # pytest shows the line of the test, and not this one
+    at_least = fitted("at_least", at_least, Annotated[float, Within(0, 1)])
     if not isinstance(data, DataSpec):
         options["max_images"] = max_images
     folder = audit(model, data, out, attacks=attacks, **options)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brittle.arguments.numbers import levels_text
-from brittle.names import plain_name
+from brittle.names import plain_name, told_apart
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.specs.asked import Asked
 
@@ -49,11 +49,26 @@ def usual_folder(
     for name, value in Asked(model, data, question, effort).stated().items():
         if name not in SILENT:
             words += [name.replace("_", "-")] if value is True else [name.replace("_", "-"), _text(value)]
-    name = "-".join(map(plain_name, words))
-    if len(name) > LONGEST:
-        mark = hashlib.sha256("\0".join(words).encode()).hexdigest()[:MARK]
-        name = f"{plain_name(name, LONGEST - MARK - 1)}-{mark}"
-    return RUNS / name
+    return RUNS / _name("-".join(map(plain_name, words)), words)
+
+
+def usual_comparison(runs: Sequence[Path]) -> Path:
+    """Return ``runs/A-then-B``, where a comparison of run folders lies whose user names no folder.
+
+    Example:
+        >>> usual_comparison([Path("runs/old"), Path("new")]).name
+        'old-then-new'
+    """
+    paths = [run.resolve() for run in runs]
+    return RUNS / _name("-then-".join(plain_name(one, LONGEST) for one in told_apart(paths)), [*map(str, paths)])
+
+
+def _name(name: str, words: Sequence[str]) -> str:
+    """Cut a long name, and tell it from others that begin alike."""
+    if len(name) <= LONGEST:
+        return name
+    mark = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()[:MARK]
+    return f"{plain_name(name, LONGEST - MARK - 1)}-{mark}"
 
 
 def _text(value: object) -> str:

@@ -111,10 +111,11 @@ def size_ratio(before: Floats, after: Floats, level: float = LEVEL) -> Estimate 
 
 def _mean(apart: Floats, level: float) -> Estimate:
     """Estimate the mean of differences, so that the other way round gives the same ends with the other sign."""
-    if apart.sum() >= 0:
-        return mean(apart, RATES, level)
-    found = mean(-apart, RATES, level)
-    return Estimate(-found.value, -found.high, -found.low, found.n)
+    found = mean(apart if apart.sum() >= 0 else -apart, RATES, level)
+    if apart.sum() == 0:  # neither way round is the first
+        end = max(-found.low, found.high)
+        return Estimate(0.0, -end, end, found.n)
+    return found if apart.sum() > 0 else Estimate(-found.value, -found.high, -found.low, found.n)
 
 
 def _apart(before: Flags, after: Flags) -> Floats:

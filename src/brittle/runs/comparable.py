@@ -5,12 +5,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
+from brittle.arguments import seen
 from brittle.errors import InputError, RunError, quoted
 from brittle.metrics import Curve, Outcome, broken, common_images, security_curve, smallest_sizes
 from brittle.metrics.estimate import Flags, Floats, Integers
@@ -91,9 +93,9 @@ def finished_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
         InputError: a folder is given twice.
         RunError: a folder holds no audit, two of them, or one that is not finished; the message says what to do.
     """
-    folders = [run if isinstance(run, RunFolder) else _opened(Path(run)) for run in runs]
-    seen = [folder.path.resolve() for folder in folders]
-    twice = next((folder.path for folder, path in zip(folders, seen, strict=True) if seen.count(path) > 1), None)
+    folders = [run if isinstance(run, RunFolder) else _opened(run) for run in runs]
+    paths = [folder.path.resolve() for folder in folders]
+    twice = next((folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1), None)
     if twice is not None:
         raise InputError(f"{twice} is given twice; expected different runs")
     for folder in folders:
@@ -102,10 +104,17 @@ def finished_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
                 f"{folder.path} is not finished; give its command again, which goes on where it stopped: "
                 f"{quoted(in_shell(map(restored, folder.manifest.command)) or 'brittle audit ...', 300)}"
             )
+        if not all(folder.blocks(info.key) for info in folder.manifest.attacks):
+            raise RunError(
+                f"{folder.path} is marked as finished and lacks rows of an attack; audit again into another folder"
+            )
     return folders
 
 
-def _opened(path: Path) -> RunFolder:
+def _opened(run: object) -> RunFolder:
+    if not isinstance(run, str | PathLike):
+        raise InputError(f"a run is {seen(run)}; expected the path of a run folder, or what brittle.audit returned")
+    path = Path(cast("str", run))
     if is_defence_folder(path):
         raise RunError(
             f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or {path / NAIVE}"
