@@ -58,7 +58,7 @@ def test_a_rise_passes_unless_a_check_failed(runs, monkeypatch, capsys, tmp_path
 
 def test_options_of_the_gate_need_one(runs, monkeypatch, capsys):
     code, _, err = ran(monkeypatch, capsys, "compare", runs / "one", runs / "two", "--strict")
-    assert (code, "strict is given, which does nothing here" in err) == (ExitCode.REFUSED, True)
+    assert (code, "strict is given, which does nothing without --max-drop" in err) == (ExitCode.REFUSED, True)
 
 
 def test_the_leaderboard_is_shown_and_kept(runs, monkeypatch, capsys, tmp_path):

@@ -18,6 +18,7 @@ OTHER = {
     "attacks/alma.py": "the least multiplier",
     "attacks/boundary_run.py": "a nudge of a fraction of the bounds",
     "attacks/pdpgd.py": "the least ratio of two weights",
+    "compat/art.py": "an overshoot by default, as ART has it",
     "core/randomness.py": "a distance of logits",
     "maths/hyperplane.py": "a fraction of a rise",
     "physical/detection.py": "a slope of next to nothing",

@@ -298,14 +298,23 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--task", "segmentation", "--thorough"], "thorough is given, which does nothing here; leave it out"),
-        (["--task", "segmentation", "--fail-under", "0"], "fail_under is given, which does nothing here; leave it out"),
+        (
+            ["--task", "segmentation", "--thorough"],
+            "thorough is given, which does nothing with --task segmentation; leave it out",
+        ),
+        (
+            ["--task", "segmentation", "--fail-under", "0"],
+            "fail_under is given, which does nothing with --task segmentation; leave it out",
+        ),
         (["--task", "segmentation", "--ratio", "2"], "ratio is given, which does nothing here; leave it out"),
-        (["--task", "segmentation", "--ignore-health"], "ignore_health is given, which does nothing here"),
+        (
+            ["--task", "segmentation", "--ignore-health"],
+            "ignore_health is given, which does nothing with --task seg",
+        ),
         (["--task", "segmentation", "--quantization", "256"], "quantization is given, which does nothing here"),
         (["--task", "segmentation", "--attack", "pixel-descent"], "2 attacks are given; expected one"),
         (["--task", "depths"], "the task is 'depths'; expected classification, segmentation or depth"),
-        ([], "share is given, which does nothing here; leave it out"),
+        ([], "share is given, which does nothing without a --task of pixels; leave it out"),
     ],
 )
 def test_what_means_nothing_is_refused_on_the_command_line(more, message, words, monkeypatch, capfd, tmp_path):

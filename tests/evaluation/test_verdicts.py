@@ -113,4 +113,4 @@ def test_a_gate_that_fails_leaves_its_files_and_other_files_are_refused_before_a
 @pytest.mark.parametrize("option", ["--junit", "--sarif"])
 def test_a_segmentation_has_no_verdicts(tmp_path: Path, option: str):
     words = ["audit", "digits-lenet", "--data", "digits", "--task", "segmentation", option, tmp_path / "file"]
-    assert f"{option[2:]} is given, which does nothing here" in invoke(*words)[1]
+    assert f"{option[2:]} is given, which does nothing with --task segmentation" in invoke(*words)[1]

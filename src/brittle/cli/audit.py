@@ -109,13 +109,14 @@ def audit(
     )
     if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
-        refuse_given({**classified, "junit": junit is not None, "sarif": sarif is not None})
+        files_of_classes = {"junit": junit is not None, "sarif": sarif is not None}
+        refuse_given({**classified, **files_of_classes}, f"with --task {task}")
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
         audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
-    refuse_given({"share": share is not None, "ratio": ratio is not None})
+    refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
     files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
     files.check()
     if model.defence is not None and not model.naive:

@@ -67,7 +67,9 @@ def compare(
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
 
-    refuse_given({} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health})
+    refuse_given(
+        {} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health}, "without --max-drop"
+    )
     files = ResultFiles(junit, sarif, force)
     files.check()
     folder = out or usual_comparison(run)

@@ -120,18 +120,19 @@ def _value(kind: type[Any], given: dict[str, Any]) -> Any:
     return kind(**given)
 
 
-def refuse_given(options: Mapping[str, bool]) -> None:
+def refuse_given(options: Mapping[str, bool], where: str = "here") -> None:
     """Refuse options that mean nothing beside the others.
 
     Args:
         options: whether each is given, by its name in Python.
+        where: beside what, in words.
 
     Raises:
         InputError: one is, in the words that all commands have for that.
     """
     for name, given in options.items():
         if given:
-            raise InputError(f"{name} is given, which does nothing here; leave it out")
+            raise InputError(f"{name} is given, which does nothing {where}; leave it out")
 
 
 def device_of(device: str | None) -> str:
