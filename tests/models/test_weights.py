@@ -83,3 +83,9 @@ def test_two_heads_must_have_as_many_classes(tmp_path):
 
 def test_a_file_that_cannot_be_read_says_nothing_of_classes(tmp_path):
     assert classes_in(tmp_path / "nowhere.safetensors", nn.Linear(3, 5), 5) == 5
+
+
+def test_an_empty_file_is_no_pickle(tmp_path):
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(ModelError, match=r"empty\.pth' is an empty file"):
+        refuse_pickle(tmp_path / "empty.pth")

@@ -22,12 +22,14 @@ def refuse_pickle(path: Path) -> None:
     """Refuses a file whose ending says that it is a pickle, and says how to convert it.
 
     Raises:
-        ModelError: it is one.
+        ModelError: it is one, or an empty file.
 
     Example:
         >>> refuse_pickle(Path("weights.safetensors"))
     """
     if path.suffix.lower() in PICKLES:
+        if path.is_file() and not path.stat().st_size:
+            raise ModelError(f"{str(path)!r} is an empty file; save or copy the network once more")
         raise ModelError(
             f"{str(path)!r} is a pickle, and loading a pickle can run any program that its maker put in; brittle reads "
             f"none. {conversion(path)}"
