@@ -320,6 +320,13 @@ def test_what_runs_nothing_imports_no_torch(words: list[str]):
     assert not loaded & {"torch", "sklearn", "scipy", "pyarrow", "plotly"}
 
 
+def test_who_only_attacks_waits_for_no_statistics():
+    code = "import sys; from brittle import run; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "brittle.core.run" in loaded
+    assert not {*loaded} & {"scipy.stats", "scipy.special", "plotly", "pandas"}
+
+
 def test_completion_imports_no_torch():
     code = (
         "import atexit, sys; from brittle.cli import app; sys.argv = ['brittle']\n"

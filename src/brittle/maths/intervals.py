@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+import scipy  # its parts are imported when they are asked for: `scipy.stats` alone takes over a second
 from numpy.typing import NDArray
-from scipy import special, stats
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -46,8 +46,8 @@ def clopper_pearson(successes: Integers, n: int, level: float) -> Ends:
     tail = (1 - level) / 2
     hits = np.asarray(successes, dtype=np.float64)
     misses = n - hits
-    low = np.where(hits == 0, 0.0, special.betaincinv(np.maximum(hits, 1), misses + 1, tail))
-    high = np.where(misses == 0, 1.0, special.betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail))
+    low = np.where(hits == 0, 0.0, scipy.special.betaincinv(np.maximum(hits, 1), misses + 1, tail))
+    high = np.where(misses == 0, 1.0, scipy.special.betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail))
     return low, high
 
 
@@ -69,8 +69,8 @@ def quantile_ranks(n: int, q: float, level: float) -> tuple[int, int] | None:
         (None, (1, 6), (40, 61))
     """
     tail = (1 - level) / 2
-    low = int(stats.binom.ppf(tail, n, q))
-    high = int(stats.binom.isf(tail, n, q)) + 1
+    low = int(scipy.stats.binom.ppf(tail, n, q))
+    high = int(scipy.stats.binom.isf(tail, n, q)) + 1
     return (low, high) if low >= 1 and high <= n else None
 
 
@@ -101,7 +101,7 @@ def studentised_mean(values: Floats, level: float, seed: int = 0) -> Ends:
     usable = finite & (spread > 1e-12 * np.maximum(np.abs(centre), 1e-300))
     tail = (1 - level) / 2
     lowest, highest = _studentised_tails(apart / np.where(usable, spread, 1.0)[:, None], tail, seed)
-    student = float(stats.t.isf(tail, n - 1)) / math.sqrt(n)
+    student = float(scipy.stats.t.isf(tail, n - 1)) / math.sqrt(n)
     low = centre - spread * np.maximum(highest, student)
     high = centre + spread * np.maximum(-lowest, student)
     usable &= np.isfinite(low) & np.isfinite(high)

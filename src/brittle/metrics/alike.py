@@ -1,8 +1,8 @@
 """How much the images of a set have in common: one number per set."""
 
 import numpy as np
+import scipy  # its parts are imported when they are asked for: `scipy.stats` takes over a second
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Floats, without_interval
@@ -79,5 +79,5 @@ def difference(first: ArrayLike, second: ArrayLike) -> Estimate:
     value, count = float(one.mean() - two.mean()), one.size + two.size
     if min(one.size, two.size) < 8 or one.std() == two.std() == 0:
         return without_interval(value, count)
-    interval = stats.ttest_ind(one, two, equal_var=False).confidence_interval(LEVEL)
+    interval = scipy.stats.ttest_ind(one, two, equal_var=False).confidence_interval(LEVEL)
     return Estimate(value, float(interval.low), float(interval.high), count)

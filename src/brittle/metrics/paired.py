@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are imported when they are asked for: `scipy.stats` takes over a second
 
 from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Flags, Floats, mean, proportion, quantile
@@ -57,7 +57,7 @@ def paired_rates(before: Flags, after: Flags, level: float = LEVEL) -> PairedRat
     """
     apart = _apart(before, after)
     lost, gained = int((apart < 0).sum()), int((apart > 0).sum())
-    chance = float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+    chance = float(scipy.stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
     old, new = (proportion(int(flags.sum()), len(flags), level) for flags in (before, after))
     return PairedRates(old, new, _mean(apart, level), lost, gained, chance)
 
