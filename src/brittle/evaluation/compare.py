@@ -11,9 +11,17 @@ from brittle.arguments import fitted
 from brittle.errors import InputError, RunError
 from brittle.evaluation.lost_images import keep_pictures
 from brittle.evaluation.progress import NullProgress, Progress
-from brittle.metrics import clean_accuracy, least_drop, most_drop, paired_rates, proportion, quantile, size_ratio
+from brittle.metrics import (
+    clean_accuracy,
+    least_drop,
+    median_smallest,
+    most_drop,
+    paired_rates,
+    robust_accuracy,
+    size_ratio,
+)
 from brittle.metrics.estimate import LEVEL, Flags
-from brittle.metrics.rows import changes, flags, integers
+from brittle.metrics.rows import changes, integers
 from brittle.names import restored, stored, told_apart
 from brittle.runs.comparable import ComparedRows, differing_settings, finished_runs, side_by_side, worded
 from brittle.runs.comparison import (
@@ -128,8 +136,8 @@ def _kept(
 
 
 def _audit(name: str, rows: ComparedRows, difference: Difference | None) -> ComparedAudit:
-    manifest, health, sizes = rows.manifest, rows.folder.health(), rows.smallest
-    network, curve, right = manifest.network, rows.curve(), rows.correct
+    manifest, health, curve = rows.manifest, rows.folder.health(), rows.curve()
+    network, threat, median = manifest.network, manifest.threat, median_smallest(rows.outcomes, manifest.threat.norm)
     return ComparedAudit(
         name=name,
         network=worded(network),
@@ -137,8 +145,8 @@ def _audit(name: str, rows: ComparedRows, difference: Difference | None) -> Comp
         identity=manifest.identity,
         seed=manifest.seed,
         clean=Rate.of(clean_accuracy(rows.tables[0])),
-        robust=Rate.of(proportion(int(rows.standing.sum()), len(rows.standing))),
-        median=None if sizes is None or not right.any() else Rate.of(quantile(sizes[right], 0.5)),
+        robust=Rate.of(robust_accuracy(rows.tables, threat.norm, threat.radius)),
+        median=None if median is None else Rate.of(median),
         failed=[] if health is None else [restored(one.title) for one in health.ordered("fail")],
         flattering=[] if health is None else [restored(one.title) for one in health.flattering],
         radii=curve.radii.tolist(),
@@ -178,28 +186,22 @@ def _changed(first: ComparedRows, other: ComparedRows) -> list[ChangedImage]:
 
 def _changed_image(rows: ComparedRows, place: int, side: Side) -> ChangedImage:
     """Describe an image by the audit in which it does not stand."""
-    table, wrong = rows.tables[0], not rows.correct[place]
-    by, size = (0, 0.0) if wrong else _broken_by(rows, place)
-    column = "clean_prediction" if wrong else "prediction"
+    first, index, wrong = rows.tables[0], int(rows.index[place]), not rows.correct[place]
+    attack, size, prediction = "", 0.0, int(first["clean_prediction"][place].as_py())
+    if not wrong:
+        row = rows.nearest.slice(int(np.searchsorted(integers(rows.nearest, "index"), index)), 1)
+        attack, prediction = restored(row["attack"][0].as_py()), int(row["prediction"][0].as_py())
+        size = float(changes(row, rows.manifest.threat.norm)[0])
     return ChangedImage(
-        index=int(rows.index[place]),
-        name=restored(table["name"][place].as_py()),
-        label=rows.label(int(integers(table, "label")[place])),
+        index=index,
+        name=restored(first["name"][place].as_py()),
+        label=rows.label(int(first["label"][place].as_py())),
         side=side,
         wrong=wrong,
-        attack="" if wrong else restored(rows.manifest.attacks[by].spec),
+        attack=attack,
         size=size,
-        prediction=rows.label(int(rows.tables[by][column][place].as_py())),
+        prediction=rows.label(prediction),
     )
-
-
-def _broken_by(rows: ComparedRows, place: int) -> tuple[int, float]:
-    """Return the attack that breaks an image by the smallest change, and the size of it."""
-    norm = rows.manifest.threat.norm
-    row = [table.slice(place, 1) for table in rows.tables]
-    sizes = [float(np.where(flags(one, "success"), changes(one, norm), np.inf)[0]) for one in row]
-    by = int(np.argmin(sizes))
-    return by, sizes[by]
 
 
 def _classes(first: ComparedRows, other: ComparedRows) -> list[ComparedClass]:

@@ -20,6 +20,7 @@ from brittle.metrics.rates import (
     robust_accuracy,
     rounded_success_rate,
     rounding_survival,
+    standing,
     success_rate,
 )
 from brittle.metrics.rows import common_images, nearest_examples
@@ -102,6 +103,7 @@ __all__ = [
     "size_quantiles",
     "size_ratio",
     "smallest_sizes",
+    "standing",
     "success_rate",
     "top_accuracy",
     "transfer_rate",

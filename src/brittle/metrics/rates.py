@@ -42,6 +42,21 @@ def broken(table: pa.Table, p: str | None = None, radius: float | None = None) -
     return success if p is None else success & within(changes(table, p), radius)
 
 
+def standing(tables: Sequence[pa.Table], p: str | None = None, radius: float | None = None) -> Flags:
+    """Which images are right before and broken by no attack: the worst case for each image.
+
+    Args:
+        tables: one per attack, their rows about the same images in the same order (`common_images`).
+        p: the norm of the question; None counts every success.
+        radius: the largest change allowed in that norm.
+
+    Returns:
+        One truth value per row.
+    """
+    fallen = np.any([broken(table, p, radius) for table in tables], axis=0)
+    return flags(tables[0], "correct") & ~fallen
+
+
 def robust_accuracy(
     tables: Sequence[pa.Table], p: str | None = None, radius: float | None = None, level: float = LEVEL
 ) -> Estimate:
@@ -59,9 +74,7 @@ def robust_accuracy(
     Raises:
         InputError: there are no tables, no common images, or tables of different runs.
     """
-    aligned = common_images(tables)
-    fallen = np.any([broken(table, p, radius) for table in aligned], axis=0)
-    return _rate(flags(aligned[0], "correct") & ~fallen, level)
+    return _rate(standing(common_images(tables), p, radius), level)
 
 
 def success_rate(table: pa.Table, p: str | None = None, radius: float | None = None, level: float = LEVEL) -> Estimate:

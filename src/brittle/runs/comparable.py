@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from brittle.arguments import seen
 from brittle.errors import InputError, RunError, quoted
-from brittle.metrics import Curve, Outcome, broken, common_images, security_curve, smallest_sizes
+from brittle.metrics import Curve, Outcome, common_images, nearest_examples, security_curve, smallest_sizes, standing
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.names import in_shell, restored
@@ -60,8 +60,17 @@ class ComparedRows:
     def standing(self) -> Flags:
         """Which images are right and stand every attack within the radius."""
         threat = self.manifest.threat
-        fallen = [broken(table, threat.norm, threat.radius) for table in self.tables]
-        return self.correct & ~np.any(fallen, axis=0)
+        return standing(self.tables, threat.norm, threat.radius)
+
+    @cached_property
+    def nearest(self) -> pa.Table:
+        """For each image that an attack broke, in order, the row of the smallest change, with the `attack` it is of."""
+        infos = self.manifest.attacks
+        named = [
+            table.append_column("attack", pa.array([info.spec] * table.num_rows, pa.string()))
+            for table, info in zip(self.tables, infos, strict=True)
+        ]
+        return nearest_examples(named, self.manifest.threat.norm)
 
     @cached_property
     def smallest(self) -> Floats | None:
