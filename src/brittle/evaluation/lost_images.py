@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.errors import BrittleError, RunError, quoted
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.kept_words import words_of_network
-from brittle.evaluation.part import without_final_query
+from brittle.evaluation.part import attacked
 from brittle.evaluation.plan import Planned, plan
 from brittle.evaluation.progress import Progress
 from brittle.evaluation.provenance import data_info
@@ -96,19 +95,7 @@ def _made_again(rows: ComparedRows, missing: Sequence[ChangedImage], watch: Prog
     found: dict[int, Pair] = {}
     for one in missing:
         block, chosen = _image(subject.source, one.index), planned[one.attack]
-        result = run(
-            chosen.attack,
-            subject.classifier,
-            block.images,
-            block.labels,
-            threat=chosen.threat,
-            seed=manifest.seed,
-            ids=block.index,
-            quantization=manifest.quantization,
-            budget=without_final_query(manifest.budget, manifest.eot_samples),
-            eot_samples=manifest.eot_samples,
-            confidence=manifest.confidence,
-        )
+        result = attacked(chosen, manifest, subject.classifier, block)
         watch.advance(one.attack, 1)
         if bool(result.success[0]):
             found[one.index] = _plain(block.images[0]), _plain(result.adversarial[0])

@@ -3,6 +3,7 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,13 @@ from brittle.classifiers.refusals import folded
 from brittle.core.attack import at_least
 from brittle.core.inputs import placed
 from brittle.core.result import Result
+from brittle.core.run import run
+from brittle.data import Block
+from brittle.evaluation.plan import Planned
 from brittle.maths import norms
 from brittle.maths.losses import mistaken
 from brittle.maths.quantization import rounded
+from brittle.runs.manifest import Manifest
 from brittle.runs.schema import SCHEMA
 from brittle.types import Images, Labels, Mask
 
@@ -43,6 +48,43 @@ def without_final_query(budget: int | None, eot_samples: int = 1) -> int | None:
         return None
     at_least("budget", budget, 1)
     return max(budget - eot_samples, 1)
+
+
+def attacked(
+    planned: Planned,
+    manifest: Manifest,
+    classifier: Classifier,
+    block: Block,
+    *,
+    progress: Callable[[int], None] | None = None,
+    on_pass: Callable[[int], None] | None = None,
+) -> Result:
+    """Attack a block of images as the manifest of a run says: an image comes out the same in every block.
+
+    Args:
+        planned: one of the run's attacks.
+        manifest: of the run.
+        classifier: its network.
+        block: images with their positions, which their random draws go by.
+        progress: as of `run`; `on_pass` likewise.
+        on_pass: see there.
+    """
+    return run(
+        planned.attack,
+        classifier,
+        block.images,
+        block.labels,
+        threat=planned.threat,
+        seed=manifest.seed,
+        batch=manifest.batch,
+        ids=block.index,
+        quantization=manifest.quantization,
+        budget=without_final_query(manifest.budget, manifest.eot_samples),
+        eot_samples=manifest.eot_samples,
+        confidence=manifest.confidence,
+        progress=progress,
+        on_pass=on_pass,
+    )
 
 
 def survives_rounding(
@@ -76,13 +118,11 @@ def rows_of(
         kept: positions of the images to keep as pictures.
     """
     count = len(images)
-    pictures, correct = set(kept.tolist()), result.clean_prediction == labels
-    if result.clean_refused is not None:
-        correct = correct & ~result.clean_refused
+    pictures = set(kept.tolist())
     columns: dict[str, object] = {
         **about,
         "label": labels,
-        "correct": correct,
+        "correct": result.correct,
         "clean_refused": [None] * count if result.clean_refused is None else result.clean_refused,
         "refused": [None] * count if result.refused is None else result.refused,
         "rounded_success": result.success & survives,

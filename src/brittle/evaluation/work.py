@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from brittle.classifiers.classifier import Classifier
-from brittle.core.run import run
 from brittle.data import Block, Source
 from brittle.engine.engine import Engine, Part, get_done
 from brittle.engine.lease import LEASES
 from brittle.evaluation.gallery import Gallery
-from brittle.evaluation.part import rows_of, survives_rounding, without_final_query
+from brittle.evaluation.part import attacked, rows_of, survives_rounding
 from brittle.evaluation.plan import Planned
 from brittle.evaluation.progress import BlockProgress, Progress
 from brittle.evaluation.provenance import Provenance
@@ -119,19 +118,11 @@ class Work:
             images: in the block, those that cannot be decoded included.
         """
         manifest, block = self.folder.manifest, self._read(number)
-        result = run(
-            one.attack,
+        result = attacked(
+            one,
+            manifest,
             self.classifier,
-            block.images,
-            block.labels,
-            threat=one.threat,
-            seed=manifest.seed,
-            batch=manifest.batch,
-            ids=block.index,
-            quantization=manifest.quantization,
-            budget=without_final_query(manifest.budget, manifest.eot_samples),
-            eot_samples=manifest.eot_samples,
-            confidence=manifest.confidence,
+            block,
             progress=lambda images: self.watch.advance(one.info.spec, images),
             on_pass=self.watch.passed if isinstance(self.watch, BlockProgress) else None,
         )
