@@ -79,7 +79,7 @@ def photograph(
     from brittle.bars import Bar
     from brittle.evaluation.photograph import photograph as photograph_images
     from brittle.physical.layout import Layout
-    from brittle.report.photograph_page import write_photographs
+    from brittle.report import write_report
 
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = photograph_images(
@@ -95,7 +95,7 @@ def photograph(
             force=force,
             watch=bar,
         )
-    page = write_photographs(made.path)
+    page = write_report(made.path)
     if json:
         figures = {"about": {**made.about}, **made.figures().plain(), "report": str(page)}
         terminal.print_json("photograph", figures, made.origin)

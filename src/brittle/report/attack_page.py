@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from brittle.metrics.estimate import proportion
 from brittle.metrics.formats import Units, interval, percent, significant
 from brittle.pictures import amplification, data_uri, picture_of
-from brittle.report.content import object_of, picture_in, placed, shown
+from brittle.report.content import object_of, picture_in, shown
 from brittle.report.formats import subject
-from brittle.report.gallery import LARGEST
+from brittle.report.gallery import SMALL, reduced
 from brittle.report.template import fill
-from brittle.runs.folder import REPORT
 from brittle.runs.kinds import INDEX
 
 SHOWN = 24
@@ -35,20 +33,14 @@ class Shot:
     small: bool
 
 
-def write_attack(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
-    """Write the page of a folder of `brittle attack`.
-
-    Args:
-        path: the folder.
-        out: the file to write, or a folder for it; by default `report.html` in the folder.
-        force: replace another page at `out`.
+def attack_page(run: Path) -> str:
+    """Return the page of a folder of `brittle attack`.
 
     Raises:
-        RunError: the folder is damaged, or the page cannot be written.
+        RunError: the folder is damaged.
     """
-    with shown(path, "a folder of `brittle attack`"):
-        page = render(path)
-    return placed(page, path / REPORT, out, force=force)
+    with shown(run, "a folder of `brittle attack`"):
+        return render(run)
 
 
 def render(path: Path) -> str:
@@ -93,10 +85,10 @@ def _shot(path: Path, one: dict[str, Any]) -> Shot:
         caption=f"{one['label_name']} → {one['after_name']} ({percent(float(one['confidence']))})",
         size=size if flow is None else f"no pixel moved by more than {units.size(float(flow), 'flow')}",
         scale=f"change ×{factor:g}, grey ± {significant(127.5 / factor)}/255",
-        original=_reduced(original),
-        change=_reduced(drawn),
-        changed=_reduced(changed),
-        small=max(changed.size) <= 64,
+        original=data_uri(reduced(original)),
+        change=data_uri(reduced(drawn)),
+        changed=data_uri(reduced(changed)),
+        small=max(changed.size) <= SMALL,
     )
 
 
@@ -109,8 +101,3 @@ def _inside(path: Path, name: str) -> Path:
     if any(one.is_symlink() for one in (file, file.parent)) and file.parent != path:
         raise ValueError("the list names a link")
     return file
-
-
-def _reduced(picture: Image.Image) -> str:
-    by = -(-max(picture.size) // LARGEST)
-    return data_uri(picture.reduce(by) if by > 1 else picture)

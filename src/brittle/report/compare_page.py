@@ -13,7 +13,7 @@ from brittle.reading import read_bytes
 from brittle.report.content import picture_in, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.formats import command_text, subject
-from brittle.report.gallery import LARGEST, SMALL
+from brittle.report.gallery import SMALL, reduced
 from brittle.report.template import fill
 from brittle.runs.comparison import (
     STAGES,
@@ -198,9 +198,7 @@ def _shot(folder: Path, number: int, image: ChangedImage, comparison: Comparison
     paths = [picture(folder, number, image.index, stage) for stage in STAGES]
     if not all(path.is_file() for path in paths):
         return None
-    found = [picture_in(read_bytes(path)) for path in paths]
-    reduced = -(-max(found[0].size) // LARGEST)
-    found = [one.reduce(reduced) if reduced > 1 else one for one in found]
+    found = [reduced(picture_in(read_bytes(path))) for path in paths]
     label, prediction, attack = map(restored, (image.label, image.prediction, image.attack))
     text = f"{label} → {prediction}, {units.size(image.size, comparison.norm)} by {attack}"
     return Shot(restored(image.name), text, data_uri(found[0]), data_uri(found[1]), max(found[0].size) <= SMALL)

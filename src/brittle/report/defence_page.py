@@ -8,7 +8,7 @@ from brittle.pictures import data_uri
 from brittle.report.checks import block
 from brittle.report.content import picture_in, shown
 from brittle.report.formats import subject
-from brittle.report.gallery import LARGEST
+from brittle.report.gallery import reduced
 from brittle.report.template import fill
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, DefenceSummary
 from brittle.runs.summary import AttackSummary
@@ -70,8 +70,6 @@ def _left(line: AttackSummary, units: Units, norm: str) -> str:
 def _pictures(files: list[Path]) -> list[tuple[str, str, int]]:
     shots: list[tuple[str, str, int]] = []
     for caption, file in zip(CAPTIONS, files, strict=True):
-        picture = picture_in(file.read_bytes())
-        reduced = -(-max(picture.size) // LARGEST)
-        picture = picture.reduce(reduced) if reduced > 1 else picture
+        picture = reduced(picture_in(file.read_bytes()))
         shots.append((caption, data_uri(picture), picture.width))
     return shots

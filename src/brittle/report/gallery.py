@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from brittle.errors import truncate
 from brittle.metrics.estimate import Floats
@@ -148,6 +149,12 @@ def _shot(evidence: RunData, attack: AttackRows, row: Mapping[str, object]) -> E
 
 def _name(evidence: RunData, label: object) -> str:
     return truncate(evidence.label(cast(int, label)), 40)
+
+
+def reduced(picture: Image.Image) -> Image.Image:
+    """Return a picture of at most `LARGEST` pixels a side, reduced by a whole factor where it is larger."""
+    by = -(-max(picture.size) // LARGEST)
+    return picture.reduce(by) if by > 1 else picture
 
 
 def png(picture: Floats, reduced: int = 1) -> str:

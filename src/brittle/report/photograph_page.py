@@ -6,11 +6,10 @@ from pathlib import Path
 from brittle.metrics import Estimate
 from brittle.metrics.formats import interval, percent
 from brittle.pictures import data_uri
-from brittle.report.content import picture_in, placed, shown
+from brittle.report.content import picture_in, shown
 from brittle.report.formats import subject
-from brittle.report.gallery import LARGEST
+from brittle.report.gallery import reduced
 from brittle.report.template import fill
-from brittle.runs.folder import REPORT
 from brittle.runs.photographs import CASES, STAGES, TOPS, Figures, Photographed, PhotographedRow
 
 CAPTIONS = {
@@ -35,21 +34,15 @@ class Shot:
     right: bool
 
 
-def write_photographs(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
-    """Write the page of a folder of `brittle photograph`.
-
-    Args:
-        path: the folder.
-        out: the file to write, or a folder for it; by default `report.html` in the folder.
-        force: replace another page at `out`.
+def photograph_page(run: Path) -> str:
+    """Return the page of a folder of `brittle photograph`.
 
     Raises:
-        RunError: the folder is damaged, or the page cannot be written.
+        RunError: the folder is damaged.
     """
-    made = Photographed.open(path)
-    with shown(path, "a folder of `brittle photograph`"):
-        page = render(made)
-    return placed(page, path / REPORT, out, force=force)
+    made = Photographed.open(run)
+    with shown(run, "a folder of `brittle photograph`"):
+        return render(made)
 
 
 def render(made: Photographed) -> str:
@@ -111,9 +104,7 @@ def _names(made: Photographed, attack: str) -> str:
 def _shots(made: Photographed, row: PhotographedRow, files: dict[str, Path]) -> list[Shot]:
     shots: list[Shot] = []
     for stage, file in files.items():
-        picture = picture_in(file.read_bytes())
-        reduced = -(-max(picture.size) // LARGEST)
-        picture = picture.reduce(reduced) if reduced > 1 else picture
+        picture = reduced(picture_in(file.read_bytes()))
         guess, sure = (getattr(row, f"{_FIELDS[stage]}{name}") for name in ("prediction", "confidence"))
         said = "" if guess is None else f"{_class(made, guess)} ({percent(sure)})"
         right = getattr(row, f"{_FIELDS[stage]}rank") == 0

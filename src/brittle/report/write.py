@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
-from brittle.report.attack_page import write_attack
+from brittle.report.attack_page import attack_page
 from brittle.report.compare_page import compare_page
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
 from brittle.report.corruptions_page import corruptions_page
@@ -12,13 +12,12 @@ from brittle.report.depth_page import depth_page
 from brittle.report.leaderboard_page import leaderboard_page
 from brittle.report.overview_page import write_overview
 from brittle.report.page import REPORT, run_page
-from brittle.report.photograph_page import write_photographs
+from brittle.report.photograph_page import photograph_page
 from brittle.report.segmentation_page import segmentation_page
 from brittle.report.study_page import PAGE, render_study
 from brittle.report.substitute_page import write_substitute
 from brittle.report.training_page import write_training
 from brittle.report.universal_page import write_universal
-from brittle.runs.comparison import is_comparison
 from brittle.runs.defence import is_defence_folder
 from brittle.runs.kinds import (
     COMPARISON_FILE,
@@ -33,7 +32,6 @@ from brittle.runs.kinds import (
     UNIVERSAL,
     kind_in,
 )
-from brittle.runs.leaderboard import is_leaderboard
 from brittle.runs.place import beside
 from brittle.runs.store import MANIFEST
 from brittle.studies.bench.kept import STUDY, read_study
@@ -41,6 +39,13 @@ from brittle.studies.bench.overview import read_overview, studies_in
 
 EXPECTED = "expected the folder of an audit, of a study, or of what another command has made"
 """What a page can be written of."""
+KNOWN_BY = {
+    INDEX: attack_page,
+    PHOTOGRAPHS: photograph_page,
+    COMPARISON_FILE: compare_page,
+    LEADERBOARD_FILE: leaderboard_page,
+}
+"""Pages of folders without a kind, by the file that such a folder is known by."""
 ROWS, COURSE = ".rows.parquet", ".training.json"
 """Ends of the names of files that earlier versions wrote beside a perturbation and beside weights."""
 
@@ -100,13 +105,9 @@ def _folder(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
-    if (run / INDEX).is_file():
-        return write_attack(run, out, force=force)
-    if (run / PHOTOGRAPHS).is_file():
-        return write_photographs(run, out, force=force)
-    for known, page in ((is_comparison, compare_page), (is_leaderboard, leaderboard_page)):
-        if known(run):
-            return placed(page(run), run / REPORT, out, force=force)
+    for name, known in KNOWN_BY.items():
+        if (run / name).is_file():
+            return placed(known(run), run / REPORT, out, force=force)
     if (run / MANIFEST).exists() and not (run / STUDY).exists():
         return placed(run_page(run), run / REPORT, out, force=force)
     if (run / STUDY).exists():
@@ -127,7 +128,7 @@ def _folder_without_kind(run: Path, out: Path | None, force: bool) -> Path:
 
 
 def _file(run: Path, out: Path | None, force: bool) -> Path:
-    if run.name in (MANIFEST, STUDY, INDEX, PHOTOGRAPHS, SUBSTITUTE_FILE, COMPARISON_FILE, LEADERBOARD_FILE) or any(
+    if run.name in (MANIFEST, STUDY, SUBSTITUTE_FILE, *KNOWN_BY) or any(
         folder_of(run, kind) for kind in (CORRUPTIONS, DEPTH, SEGMENTATION, TRAINING, UNIVERSAL)
     ):
         return _folder(run.parent, out, force)
