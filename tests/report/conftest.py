@@ -1,5 +1,7 @@
 """A run folder for every test that wants one."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,14 @@ def make_run(tmp_path, monkeypatch):
         return build(tmp_path / "run", Recipe(**choices))
 
     return make
+
+
+@pytest.fixture
+def make_runs(tmp_path, monkeypatch):
+    """Make up several run folders by their names, each as a recipe says but for some choices."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+    def of(recipe: Recipe) -> Callable[..., Path]:
+        return lambda name, **choices: build(tmp_path / name, replace(recipe, **choices))
+
+    return of

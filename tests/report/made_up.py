@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from brittle.runs.finding import Finding, Health
 from brittle.runs.manifest import AttackInfo, BadImageInfo, DataInfo, Manifest, NetworkInfo, ThreatInfo
 from brittle.runs.store import SCHEMA, RunFolder
 
@@ -94,6 +95,17 @@ def build(path: Path, recipe: Recipe) -> Path:
         if recipe.done is None:
             folder.finish()
     return path
+
+
+def fail_a_check(run: Path) -> Path:
+    """Let a check of a run have failed that may make the network look too robust."""
+    failed = Finding(
+        check="masked", title="Gradients", status="fail", value=1.0, text="", rule="", source="", remedy="mend",
+        error="too high",
+    )  # fmt: skip
+    folder = RunFolder.open(run)
+    folder.write_health(Health(run=folder.manifest.identity, thorough=False, passes=1, fraction=0.0, findings=[failed]))
+    return run
 
 
 class Images:

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from made_up import Recipe, build, plan, searching
+from made_up import Recipe, build, fail_a_check, plan, searching
 
 from brittle import InputError, RunError
 from brittle.evaluation.compare import compare
@@ -16,7 +16,6 @@ from brittle.report import write_report
 from brittle.report.compare_page import points
 from brittle.runs.checkpoint import sealed
 from brittle.runs.comparison import read_comparison
-from brittle.runs.finding import Finding, Health
 from brittle.runs.store import RunFolder
 
 PICTURE = '<img src="data:image/png;base64,'
@@ -24,14 +23,9 @@ RECIPE = Recipe(images=200, attacks=plan(0.05), radius=0.05)
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(make_runs):
     """Make up a run folder by its name, of the same images as every other."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-    def make(name, **choices):
-        return build(tmp_path / name, dataclasses.replace(RECIPE, **choices))
-
-    return make
+    return make_runs(RECIPE)
 
 
 def standing(path):
@@ -127,12 +121,7 @@ def test_the_gate_fails_where_a_drop_is_shown(made):
 
 def test_the_gate_does_not_trust_an_audit_whose_checks_failed(made):
     before, after = made("before"), made("after")
-    folder = RunFolder.open(after)
-    failed = Finding(
-        check="masked", title="Gradients", status="fail", value=1.0, text="", rule="", source="", remedy="mend",
-        error="too high",
-    )  # fmt: skip
-    folder.write_health(Health(run=folder.manifest.identity, thorough=False, passes=1, fraction=0.0, findings=[failed]))
+    fail_a_check(after)
     found = compare(before, after)
     assert DropGate.of(found, 0.02).code is ExitCode.UNRELIABLE
     assert DropGate.of(found, 0.02, ignore_health=True).code is ExitCode.DONE

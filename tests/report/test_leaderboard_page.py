@@ -1,19 +1,17 @@
 """Leaderboards from made-up rows: order, tables, what has no rank, the files, and the page."""
 
 import csv
-import dataclasses
 import json
 import shutil
 
 import pytest
-from made_up import Recipe, build, plan
+from made_up import Recipe, fail_a_check, plan
 
 from brittle import InputError, RunError
 from brittle.evaluation.leaderboard import leaderboard, model_info
 from brittle.metrics import paired_rates
 from brittle.report import write_report
 from brittle.runs.comparable import on_shared_images
-from brittle.runs.finding import Finding, Health
 from brittle.runs.leaderboard import read_leaderboard
 from brittle.runs.manifest import AttackInfo
 from brittle.runs.store import RunFolder
@@ -22,24 +20,9 @@ RECIPE = Recipe(images=100, attacks=plan(0.05), radius=0.05, pictures=0)
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(make_runs):
     """Make up a run folder by its name, of the same images as every other."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-    def make(name, **choices):
-        return build(tmp_path / name, dataclasses.replace(RECIPE, **choices))
-
-    return make
-
-
-def fail_a_check(run):
-    failed = Finding(
-        check="masked", title="Gradients", status="fail", value=1.0, text="", rule="", source="", remedy="mend",
-        error="too high",
-    )  # fmt: skip
-    folder = RunFolder.open(run)
-    folder.write_health(Health(run=folder.manifest.identity, thorough=False, passes=1, fraction=0.0, findings=[failed]))
-    return run
+    return make_runs(RECIPE)
 
 
 def test_the_most_robust_comes_first_and_each_with_its_lead(made):
