@@ -91,7 +91,7 @@ ASKED = {"norm": "linf", "eps": 0.1, "seed": 7, "batch": 3, "quantization": 16, 
 
 
 def test_an_audit_runs_and_judges_as_it_was_asked(network, images, tmp_path, spied):
-    runs, rounded = spied(work, "run"), spied(work, "survives_rounding")
+    runs, rounded = spied(part, "run"), spied(work, "survives_rounding")
     means, rows = spied(part, "mean_logits"), spied(work, "rows_of")
     auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2", "random-direction"], **ASKED)
     assert [call["attack"] for call in runs][:1] == [RandomNoise(draws=2)]
@@ -113,7 +113,7 @@ def test_an_audit_runs_and_judges_as_it_was_asked(network, images, tmp_path, spi
 def test_an_audit_that_was_asked_nothing_finds_its_own_draws_and_batch(
     given, eot_samples, batch, budget, network, images, tmp_path, spied
 ):
-    looked, runs = spied(auditing, "eot_samples_for"), spied(work, "run")
+    looked, runs = spied(auditing, "eot_samples_for"), spied(part, "run")
     sizes = spied(auditing, "batch_of")
     auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2"], **given)
     assert some(looked[0], budget=given.get("budget"))
@@ -152,8 +152,8 @@ def test_the_first_looks_are_blank_where_every_query_counts(budget, network, ima
 def test_every_pass_of_an_audit_draws_from_its_seed(network, images, tmp_path, monkeypatch):
     """The first looks, which belong to no seed, draw from 0; all from the first attack on from that of the audit."""
     begun: list[int] = []
-    whole = work.run
-    monkeypatch.setattr(work, "run", lambda *a, **k: (begun.append(len(network.module.seeds)), whole(*a, **k))[1])
+    whole = part.run
+    monkeypatch.setattr(part, "run", lambda *a, **k: (begun.append(len(network.module.seeds)), whole(*a, **k))[1])
     auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2"], eps=0.1, seed=77, eot_samples=1)
     seeds = network.module.seeds
     assert {*seeds[: begun[0]]} == {0}
