@@ -8,7 +8,8 @@ import pytest
 
 from brittle.errors import OverLimit
 from brittle.limits import use_limits
-from brittle.parquet_directory import Compact, read_directory
+from brittle.parquet_directory import read_directory
+from brittle.thrift import structure
 
 ROWS = pa.table(
     {
@@ -59,9 +60,8 @@ def test_groups_that_do_not_fit_the_schema_are_refused():
     content = written()
     length = int.from_bytes(content[-8:-4], "little")
     directory = content[-8 - length : -8]
-    inner = Compact(directory)
-    inner.structure(2)  # the version and the schema
-    more = directory[: inner.place] + b"\x16\x08" + directory[inner.place + 2 :]  # four rows in place of three
+    _, place = structure(directory, last=2)  # the version and the schema
+    more = directory[:place] + b"\x16\x08" + directory[place + 2 :]  # four rows in place of three
     with pytest.raises(ValueError, match="do not fit"):
         read_directory(io.BytesIO(content[: -8 - length] + more + content[-8:]), "it")
 

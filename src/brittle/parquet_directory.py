@@ -7,12 +7,11 @@ The directory is a structure in Thrift's compact protocol.
 import os
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from brittle.limits import check_limit
+from brittle.thrift import Fields, structure
 
-Fields = dict[int, Any]
-"""A structure of Thrift: values by the numbers of their fields; of lists the elements, of text the bytes."""
 MAGIC, TAIL = b"PAR1", 8
 """How a file ends, and the bytes of that with the length of what stands before it."""
 SCHEMA, ROWS, GROUPS, CHILDREN = 2, 3, 4, 5
@@ -21,85 +20,6 @@ COLUMNS, BYTES, META, ENCRYPTED = 1, 2, 3, 8
 """Fields of a group: its columns, its bytes when inflated (its rows are field 3 as well); and of a column."""
 TYPE, PATH, VALUES, DEFLATED, PAGES, DICTIONARY, STATISTICS, NULLS = 1, 3, 5, 7, 9, 11, 12, 3
 """Fields of what a column says of itself, and of its statistics."""
-NESTED = 20  # structures that lie within each other
-
-
-@dataclass
-class Compact:
-    """A reader of Thrift's compact protocol; what is damaged raises ValueError or IndexError.
-
-    Attributes:
-        content: the bytes.
-        place: where it reads next.
-    """
-
-    content: bytes
-    place: int = 0
-
-    def byte(self) -> int:
-        """Read one byte."""
-        self.place += 1
-        return self.content[self.place - 1]
-
-    def number(self) -> int:
-        """Read a number from 0 up, of any length."""
-        value = shift = 0
-        while shift < 70:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-        raise ValueError("a number of more than 64 bits")
-
-    def signed(self) -> int:
-        """Read a number of either sign."""
-        value = self.number()
-        return (value >> 1) ^ -(value & 1)
-
-    def skip(self, length: int) -> bytes:
-        """Read so many bytes."""
-        if length > len(self.content) - self.place:
-            raise IndexError("it ends early")
-        self.place += length
-        return self.content[self.place - length : self.place]
-
-    def structure(self, last: int | None = None, depth: int = 0) -> Fields:
-        """Read a structure, as far as the field `last`, or to its end."""
-        if depth > NESTED:
-            raise ValueError("structures within each other")
-        found: Fields = {}
-        field = 0
-        while head := self.byte():
-            field = field + (head >> 4) if head >> 4 else self.signed()
-            found[field] = self.value(head & 15, depth, inside=False)
-            if field == last:
-                break
-        return found
-
-    def value(self, kind: int, depth: int, *, inside: bool) -> Any:
-        """Read a value of a type; true and false stand in the type itself unless they lie inside a list."""
-        if kind in (1, 2):
-            return self.byte() == 1 if inside else kind == 1
-        if kind == 3:
-            return self.byte()
-        if kind in (4, 5, 6):
-            return self.signed()
-        if kind in (7, 8):
-            return self.skip(8 if kind == 7 else self.number())
-        if kind in (9, 10):
-            return self.elements(depth)
-        if kind == 12:
-            return self.structure(None, depth + 1)
-        raise ValueError(f"a value of type {kind}")
-
-    def elements(self, depth: int) -> list[Any]:
-        """Read a list."""
-        head = self.byte()
-        count = head >> 4 if head >> 4 < 15 else self.number()
-        if count > len(self.content) - self.place:
-            raise IndexError("it ends early")
-        return [self.value(head & 15, depth, inside=True) for _ in range(count)]
 
 
 @dataclass(frozen=True)
@@ -168,7 +88,7 @@ def read_directory(file: BinaryIO, what: str) -> Directory:
 def _parsed(content: bytes) -> tuple[Directory, int]:
     """Read a directory out of its bytes; return it with the depth of its schema."""
     try:
-        found = Compact(content).structure(GROUPS)
+        found, _ = structure(content, last=GROUPS)
         elements = cast("list[Fields]", found[SCHEMA])
         counts = [int(element.get(CHILDREN, 0)) for element in elements]
         groups = tuple(_group(one) for one in found[GROUPS])

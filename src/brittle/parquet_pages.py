@@ -5,17 +5,20 @@ equal are stored once. The headers are structures in Thrift's compact protocol.
 """
 
 import io
-from functools import lru_cache
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
 from brittle.limits import Limits, check_limit, current
-from brittle.parquet_directory import Chunk, Compact, Fields, Group, read_directory
+from brittle.parquet_directory import Chunk, Group, read_directory
 from brittle.reading import open_ordinary
+from brittle.thrift import Fields, structure
 
 INFLATED, DEFLATED, DATA, DATA_2, VALUES = 2, 3, 5, 8, 1
 """Fields of a page's header: sizes, the kinds of pages that hold values, and of these the number of values."""
 SMALL = 1 << 17  # bytes of a file whose headers are kept in mind
+MOST = 1 << 16  # such files
 PIECE = 1 << 14  # bytes in which a page's header is looked for first
 WIDTHS = (1, 4, 8, 12, 4, 8, 4, 1)
 """Least bytes that a value of a type takes in memory: BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, bytes, fixed."""
@@ -42,11 +45,21 @@ def largest_page(file: BinaryIO, group: Group, columns: tuple[str, ...], what: s
     return largest
 
 
-def check_table(path: Path) -> int:
-    """Refuse a Parquet file that, read whole, would take more than the limits allow, by the headers of its pages.
+@dataclass(frozen=True)
+class Announced:
+    """What the headers of a file say of its rows.
 
-    Returns:
-        The bytes that it says its rows take when they are inflated.
+    Attributes:
+        inflated: bytes that they take when they are inflated.
+        empty: columns without a single value.
+    """
+
+    inflated: int
+    empty: frozenset[str]
+
+
+def check_table(path: Path) -> Announced:
+    """Refuse a Parquet file that, read whole, would take more than the limits allow, by the headers of its pages.
 
     Raises:
         OSError: it is no ordinary file, or cannot be read.
@@ -55,24 +68,30 @@ def check_table(path: Path) -> int:
     """
     with open_ordinary(path) as file:
         content = file.read(SMALL + 1)
-        if len(content) <= SMALL:
-            return _announced(content, str(path), current())
-        return _inflated(file, str(path))
+        if len(content) > SMALL:
+            return _announced(file, str(path))
+    key = blake2b(content).digest(), current()
+    found = _KNOWN.get(key)  # a part of a run is read again by each that looks at it: its end, the checks, the report
+    if found is None:
+        if len(_KNOWN) >= MOST:
+            _KNOWN.clear()
+        found = _KNOWN[key] = _announced(io.BytesIO(content), str(path))
+    return found
 
 
-@lru_cache(maxsize=64)  # a part of a run is read again by each that looks at it: its end, the checks, the report
-def _announced(content: bytes, what: str, _: Limits) -> int:
-    """What the headers of a small file announce, for as long as its bytes and the limits are these."""
-    return _inflated(io.BytesIO(content), what)
+_KNOWN: dict[tuple[bytes, Limits], Announced] = {}
+"""What small files announce, by their bytes, for as long as the limits are the same."""
 
 
-def _inflated(file: BinaryIO, what: str) -> int:
+def _announced(file: BinaryIO, what: str) -> Announced:
     groups = read_directory(file, what).groups
     total = 0
     for group in groups:
         total += largest_page(file, group, tuple(chunk.path[0] for chunk in group.chunks), what)
     check_limit("record", total, what)
-    return sum(group.inflated for group in groups)
+    chunks = [chunk for group in groups for chunk in group.chunks]
+    filled = {chunk.path[0] for chunk in chunks if chunk.nulls != chunk.values}
+    return Announced(sum(group.inflated for group in groups), frozenset({chunk.path[0] for chunk in chunks} - filled))
 
 
 def _largest_of(file: BinaryIO, chunk: Chunk, what: str, limit: str) -> int:
@@ -97,15 +116,15 @@ def _header(file: BinaryIO, place: int, end: int) -> tuple[Fields, int]:
     piece = PIECE
     while True:
         file.seek(place)
-        reader = Compact(file.read(min(piece, end - place)))
+        content = file.read(min(piece, end - place))
         try:
-            header = reader.structure()
+            header, length = structure(content)
         except IndexError as error:
-            if len(reader.content) < piece:
+            if len(content) < piece:
                 raise ValueError("a page's header ends early") from error
             piece *= 16  # it may hold long statistics
             check_limit("text", piece, "a page's header")
             continue
         if INFLATED not in header or DEFLATED not in header:
             raise ValueError("a page has no size")
-        return header, reader.place
+        return header, length

@@ -92,6 +92,8 @@ class Gallery:
             selection = GallerySelection()
             for block in self.folder.blocks(attack.key):
                 wanted = {*selection.take(*self._extent(attack.key, block)).tolist()}
+                if not self.folder.has_pictures(attack.key, block):
+                    continue
                 pictures = self.folder.part(attack.key, block, ["adversarial"])["adversarial"].is_valid().to_pylist()
                 more = [row for row, there in enumerate(pictures) if there and row not in wanted]
                 if more:

@@ -106,6 +106,8 @@ def _extremes(evidence: RunData, attack: AttackRows) -> list[dict[str, object]]:
     """Rows with pictures, by size, the smallest and the largest only; parts are read one at a time."""
     folder, key, kept = evidence.folder, attack.info.key, None
     for block in folder.blocks(key):
+        if not folder.has_pictures(key, block):
+            continue
         part = folder.part(key, block, None)
         usable = flags(part, "success")
         for column in ("original", "adversarial"):

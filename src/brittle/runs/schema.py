@@ -95,7 +95,7 @@ def read_rows(path: Path, schema: pa.Schema | None = None, columns: Sequence[str
         older = schema is SCHEMA and plain.equals(OLDER_SCHEMA)
         if schema is not None and not (older or plain.equals(schema)):
             raise KeyError("columns")
-        check_limit("cell", announced, f"the rows of {path}")
+        check_limit("cell", announced.inflated, f"the rows of {path}")
         batches: list[pa.RecordBatch] = []
         size = 0
         missing = [name for name in _REFUSALS if older and (columns is None or name in columns)]

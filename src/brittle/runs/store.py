@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from brittle.errors import InputError, RunError, quoted
+from brittle.errors import BrittleError, InputError, RunError, quoted
 from brittle.files import write_atomically
 from brittle.notebook import Example, Summarised
+from brittle.parquet_pages import check_table
 from brittle.runs.finding import HEALTH, Health, read_health, write_health
 from brittle.runs.folder import REPORT, ManifestFolder
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import BadImageInfo, Manifest
-from brittle.runs.schema import NUMBERS, SCHEMA, read_rows
+from brittle.runs.schema import NUMBERS, PICTURES, SCHEMA, read_rows
 
 if TYPE_CHECKING:
     from brittle.runs.summary import Summary
@@ -99,6 +100,13 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
     def part(self, key: str, block: int, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
         """The rows of one part; arguments and errors as in `table`."""
         return self._read(self.part_path(key, block), key, block, columns)
+
+    def has_pictures(self, key: str, block: int) -> bool:
+        """Whether a part keeps a picture, by what its file announces; where that cannot be told it may."""
+        try:
+            return not check_table(self.part_path(key, block)).empty.issuperset(PICTURES)
+        except (OSError, ValueError, BrittleError):
+            return True
 
     def table(self, key: str, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
         """All rows of an attack so far, in order of the images.
