@@ -1,7 +1,9 @@
 """`python -m benchmarks.memory`: does the number of images set the memory that an attack needs?
 
 Peak memory of PGD-40 for few and for many images, each in a process of its own. The images themselves and the
-adversarial ones are part of it; the ratio is of the whole process.
+adversarial ones are part of it; the ratio is of the whole process. With `--audit` it is of an audit with its page: its
+images are read block by block, the size of the page and the seconds that it takes to write are told beside, and the
+data must have as many images.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import argparse
 import multiprocessing
 import resource
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +36,28 @@ def peak(network: str, weights: Path | None, data: str, images: int, batch: int,
     x, y = _filled(open_source(data, max_images=images), images)
     before = _resident()
     brittle.run(brittle.PGD(steps=steps), brittle.Classifier(module), x, y, threat=brittle.Lp("inf", 1e-5), batch=batch)
+    return before, _resident()
+
+
+def audited(options: argparse.Namespace, images: int) -> tuple[float, float]:
+    """Audit, write the page, and return the process's peak before and after, in MiB."""
+    import torch
+
+    import brittle
+    from brittle.specs import ModelSpec
+
+    torch.set_num_threads(1)
+    before = _resident()
+    model = ModelSpec(options.network, weights=options.weights)
+    with tempfile.TemporaryDirectory() as place:
+        attacks = options.attack or ["fgsm", f"pgd:steps={options.steps}"]
+        run = brittle.audit(
+            model, options.data, f"{place}/run", attacks=attacks, max_images=images, batch=options.batch
+        )
+        peak, begun = _resident(), time.perf_counter()
+        page = brittle.write_report(run.path)
+        taken, size = time.perf_counter() - begun, page.stat().st_size
+    print(f"{images:>6} images: audit {peak:.0f} MiB; page of {size / 1e6:.2f} MB in {taken:.1f} s", flush=True)
     return before, _resident()
 
 
@@ -67,13 +93,14 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--audit", action="store_true", help="of an audit with its page")
+    parser.add_argument("--attack", action="append", help="of the audit; several are possible (default: FGSM and PGD)")
     options = parser.parse_args()
     peaks = []
     for count in options.images:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            before, after = pool.apply(
-                peak, (options.network, options.weights, options.data, count, options.batch, options.steps)
-            )
+            given = (options.network, options.weights, options.data, count, options.batch, options.steps)
+            before, after = pool.apply(*((audited, (options, count)) if options.audit else (peak, given)))
         peaks.append(after)
         print(f"{count:>6} images: peak {after:.0f} MiB, of which {before:.0f} MiB before the attack", flush=True)
     print(f"ratio {peaks[1] / peaks[0]:.3f}")

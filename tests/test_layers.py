@@ -14,6 +14,7 @@ LAYERS = [
     {"types", "errors", "version"},
     {"limits"},
     {"reading"},
+    {"thrift"},
     {"parquet_directory"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
@@ -51,7 +52,7 @@ REPORT_READS = (
     "brittle.tolerance", "brittle.arguments.numbers",  # a number, and how it is written
     "brittle.pictures",  # draws what it is given
     "brittle.reading", "brittle.parquet_pages", "brittle.limits",  # opens a file that somebody else may have made
-    "brittle.parquet_directory",
+    "brittle.parquet_directory", "brittle.thrift",
     "brittle.files",  # writes a file in one go, and runs nothing
     "brittle.threats",  # says how a change is named and measured, and runs nothing
     "brittle.runs",  # the record

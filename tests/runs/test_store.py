@@ -107,6 +107,26 @@ def test_a_part_comes_back_as_it_was_written(folder):
     assert folder.part_path("pgd", 3) == folder.path / "parts" / "pgd" / "000003.parquet"
 
 
+def test_the_rows_of_many_parts_lie_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("brittle.runs.store.TOGETHER", 2)
+    data = manifest().data.model_copy(update={"images": 10})
+    with RunFolder.create(tmp_path / "run", manifest(data=data)) as made:
+        for block in range(5):
+            made.write_part("pgd", block, rows(2 * block))
+        table = made.table("pgd")
+        assert table["index"].to_pylist() == list(range(10))
+        assert {column.num_chunks for column in table.columns} == {1}
+
+
+def test_whether_a_part_has_pictures_is_known_without_reading_them(folder):
+    pictures = pa.array([None, b"x"], pa.binary())
+    folder.write_part("pgd", 0, rows())
+    folder.write_part("pgd", 1, rows(2).set_column(SCHEMA.get_field_index("field"), SCHEMA.field("field"), pictures))
+    assert [folder.has_pictures("pgd", block) for block in (0, 1)] == [False, True]
+    folder.part_path("pgd", 0).write_bytes(b"PAR1")
+    assert folder.has_pictures("pgd", 0), "who reads it says what is wrong with it"
+
+
 def test_reading_changes_nothing_and_needs_no_hold(folder):
     folder.write_part("pgd", 0, rows())
     before = sorted(folder.path.rglob("*"))

@@ -81,6 +81,9 @@ def common_images(tables: Sequence[pa.Table]) -> list[pa.Table]:
     shared = reduce(np.intersect1d, indices[1:], np.unique(indices[0]))
     aligned: list[pa.Table] = []
     for table, index in zip(tables, indices, strict=True):
+        if np.array_equal(index, shared):
+            aligned.append(table)
+            continue
         order = np.argsort(index)
         aligned.append(table.take(order[np.searchsorted(index[order], shared)]))
     for column in ("label", "correct"):

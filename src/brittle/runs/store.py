@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST", "NUMBERS", "PARTS", "REPORT", "SCHEMA", "RunFolder"]
 
 PARTS = "parts"
+TOGETHER = 64
+"""Parts that are read before they are joined: each column of each takes far more than its few rows."""
 DIGITS = 12
 """Most digits of the number of a block."""
 ANEW = "run the audit again into this folder: it does this part anew and keeps the others"
@@ -121,10 +123,12 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
         Raises:
             RunError: a part is damaged or belongs to another run.
         """
-        tables = [self.part(key, block, columns) for block in self.blocks(key)]
-        if not tables:
-            return SCHEMA.empty_table().select(list(columns) if columns is not None else SCHEMA.names)
-        return pa.concat_tables(tables)
+        tables = [SCHEMA.empty_table().select(list(columns) if columns is not None else SCHEMA.names)]
+        for block in self.blocks(key):
+            tables.append(self.part(key, block, columns))
+            if len(tables) > TOGETHER:
+                tables = [pa.concat_tables(tables).combine_chunks()]
+        return pa.concat_tables(tables).combine_chunks()
 
     def tables(self, columns: Sequence[str] | None = NUMBERS) -> dict[str, pa.Table]:
         """`table` for every attack of the plan, by key, in the order of the plan."""
