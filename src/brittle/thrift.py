@@ -87,7 +87,10 @@ def _elements(content: bytes, place: int, depth: int) -> tuple[list[Any], int]:
         raise IndexError("it ends early")
     values = list[Any]()
     for _ in range(count):
-        value, place = _value(content, place, kind, depth)
+        if kind == 12:  # the lists that are long
+            value, place = structure(content, place, None, depth + 1)
+        else:
+            value, place = _value(content, place, kind, depth)
         values.append(value)
     return values, place
 

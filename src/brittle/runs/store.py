@@ -28,6 +28,13 @@ __all__ = ["MANIFEST", "NUMBERS", "PARTS", "REPORT", "SCHEMA", "RunFolder"]
 PARTS = "parts"
 TOGETHER = 64
 """Parts that are read before they are joined: each column of each takes far more than its few rows."""
+WRITTEN: dict[str, Any] = {
+    "compression": "zstd",
+    "write_page_checksum": True,
+    "use_dictionary": False,
+    "write_statistics": list(PICTURES),
+}
+"""How a part is written: so few rows need no dictionaries, and only of pictures is it asked whether there are any."""
 DIGITS = 12
 """Most digits of the number of a block."""
 ANEW = "run the audit again into this folder: it does this part anew and keeps the others"
@@ -86,7 +93,7 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
             raise RunError(f"rows for {path} do not have the columns of a part: {quoted(error)}") from error
         sink = pa.BufferOutputStream()
         stamp = {f"brittle.{name}": value for name, value in self._stamp(key, block).items()}
-        pq.write_table(rows.replace_schema_metadata(stamp), sink, compression="zstd", write_page_checksum=True)
+        pq.write_table(rows.replace_schema_metadata(stamp), sink, **WRITTEN)
         write_atomically(path, memoryview(sink.getvalue()))
 
     def blocks(self, key: str) -> list[int]:
