@@ -21,6 +21,7 @@ GUIDES = {
     "demo": "install.md",
     "leaderboard": "compare.md",
     "list": "attacks.md",
+    "merge": "cluster.md",
     "photograph": "physical.md",
     "report": "report.md",
     "serve": "substitute.md",

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from brittle.evaluation.compare import compare
     from brittle.evaluation.defence import audit_defence
     from brittle.evaluation.leaderboard import leaderboard
+    from brittle.evaluation.merge import merge
     from brittle.evaluation.train import train
     from brittle.limits import Limits, use_limits
     from brittle.models.open import open_network
@@ -226,6 +227,7 @@ __all__ = [
     "ensemble",
     "find_universal",
     "leaderboard",
+    "merge",
     "open_network",
     "open_source",
     "run",

@@ -64,6 +64,7 @@ NAMES = {
     "brittle.evaluation.compare": "compare",
     "brittle.evaluation.defence": "audit_defence",
     "brittle.evaluation.leaderboard": "leaderboard",
+    "brittle.evaluation.merge": "merge",
     "brittle.evaluation.train": "train",
     "brittle.limits": "Limits use_limits",
     "brittle.models.open": "open_network",

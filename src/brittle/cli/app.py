@@ -16,6 +16,7 @@ from brittle.cli.audit import audit
 from brittle.cli.compare import compare
 from brittle.cli.corrupt import corrupt
 from brittle.cli.leaderboard import leaderboard
+from brittle.cli.merge import merge
 from brittle.cli.options import FileLimits, Force, Junit, Sarif, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
@@ -81,6 +82,7 @@ app = typer.Typer(
 
 for command in (
     audit,
+    merge,
     compare,
     leaderboard,
     attack,

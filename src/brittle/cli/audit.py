@@ -1,29 +1,23 @@
 """The command `audit`, which is a gate as well."""
 
 import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from brittle.cli.audit_dense import TASKS, audit_dense
-from brittle.cli.gate import end_as
-from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
+from brittle.cli.audited import Ending, FailUnder, IgnoreHealth, Thorough, close
+from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, Shard, refuse_given
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from brittle.report.result_files import ResultFiles
-    from brittle.runs.summary import Summary
-
-
 CLASSIFICATION = "classification"
 """The task of networks with one class per image."""
+WHERE_IT_IS_JUDGED = "with --shard, as no shard knows the whole (`brittle merge` takes it)"
+SHARED_AS_IT_IS = "whose audits several calls of the same command share as they are"
 
 
 def audit(
@@ -39,18 +33,8 @@ def audit(
         list[str] | None,
         typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; repeat for several. See `brittle list attacks`."),
     ] = None,
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Run all health checks, with no cap on their passes (5 % by default).")
-    ] = False,
-    fail_under: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Exit with 1 when the lower bound of the robust accuracy is below this, and with 3 when a check of "
-            "the evaluation failed that may make it too high.",
-        ),
-    ] = None,
+    thorough: Thorough = False,
+    fail_under: FailUnder = None,
     task: Annotated[
         str,
         typer.Option(
@@ -67,9 +51,8 @@ def audit(
         float | None,
         typer.Option(help="With --task depth: by which factor a depth must be off to be wrong; 1.25 by default."),
     ] = None,
-    ignore_health: Annotated[
-        bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
-    ] = False,
+    ignore_health: IgnoreHealth = False,
+    shard: Shard = None,
     junit: Junit = None,
     sarif: Sarif = None,
     limits: FileLimits = None,
@@ -79,7 +62,8 @@ def audit(
 ) -> None:
     """Attack a network on images, keep every row, and write a report.
 
-    Interrupted at any moment and started again with the same words, it goes on where it stopped.
+    Interrupted at any moment and started again with the same words, it goes on where it stopped. Started several times
+    at once, also on several machines with one disk, it shares the work.
 
         brittle audit digits-lenet --data digits --eps 0.1
 
@@ -95,14 +79,12 @@ def audit(
 
         brittle audit segmenter.pt2 --data photographs/ --task segmentation --attack pixel-descent:steps=50
     """
-    from brittle import terminal
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
+    from brittle.evaluation.command import without_option
     from brittle.evaluation.usual_folder import usual_folder
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
-    from brittle.runs.printed import Origin
-    from brittle.runs.summary import summarise
 
     folder = out or usual_folder(
         model, data, question, effort, attack or (), task="" if task == CLASSIFICATION else task
@@ -110,18 +92,22 @@ def audit(
     if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
         files_of_classes = {"junit": junit is not None, "sarif": sarif is not None}
-        refuse_given({**classified, **files_of_classes}, f"with --task {task}")
+        refuse_given({**classified, **files_of_classes, "shard": shard is not None}, f"with --task {task}")
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
         audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
-    files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
+    files, ending = ResultFiles(junit, sarif, force), Ending(fail_under, ignore_health, quiet, json)
+    if shard is not None:
+        judged = {"fail_under": fail_under is not None, "ignore_health": ignore_health}
+        refuse_given({**judged, "junit": files.junit is not None, "sarif": files.sarif is not None}, WHERE_IT_IS_JUDGED)
     files.check()
     if model.defence is not None and not model.naive:
+        refuse_given({"shard": shard is not None}, f"with --defence, {SHARED_AS_IT_IS}")
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
-        _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json), folder, files)
+        close(_both(model, data, folder, chosen, ending), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -133,33 +119,15 @@ def audit(
             effort=effort,
             thorough=thorough,
             force=force,
-            command=["brittle", *sys.argv[1:]],
+            command=without_option(["brittle", *sys.argv[1:]], "--shard"),
             watch=bar,
+            shard=shard,
         )
-        summary, page = summarise(run), write_report(folder)
-    gate = judge(summary)
-    if json:
-        figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
-        terminal.print_json("audit", figures, Origin.of(run.manifest))
-    if quiet or json:
-        terminal.show_failures(summary.health)
-    else:
-        terminal.show_summary(summary)
-        terminal.say(f"report           {page.resolve()}")
-    _close(gate, folder, files)
-
-
-def _judged(summary: "Summary", *, least: float | None, ignore_health: bool) -> Gate | None:
-    return None if least is None else Gate.of(summary, least, ignore_health=ignore_health)
-
-
-def _close(gate: Gate | None, folder: Path, files: "ResultFiles") -> None:
-    """Write the files for machines, and end as the gate says, if there is one."""
-    from brittle.evaluation.verdicts import verdicts_in
-
-    if files.asked:
-        files.write([verdicts_in(folder, gate)])
-    end_as(gate)
+        page = write_report(folder) if run.manifest.status == "finished" else None
+    if page is None:
+        ending.show_share(run, str(shard))
+        return
+    close(ending.show(run, page), folder, files)
 
 
 def _both(
@@ -167,10 +135,7 @@ def _both(
     data: DataSpec,
     folder: Path,
     chosen: dict[str, Any],
-    judge: "Callable[[Summary], Gate | None]",
-    *,
-    quiet: bool,
-    json: bool,
+    ending: Ending,
 ) -> Gate | None:
     """Audit a defended network naively and adaptively, show both, and judge the figures that count."""
     from brittle import terminal
@@ -180,16 +145,16 @@ def _both(
     from brittle.runs.defence import DefenceSummary
     from brittle.runs.printed import Origin
 
-    with user_prints_aside(), Bar(quiet=quiet or json) as bar:
+    with user_prints_aside(), Bar(quiet=ending.quiet or ending.json) as bar:
         made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
         for run in (made.naive, made.adaptive):
             write_report(run.path)
         both, page = DefenceSummary.of(made), write_report(folder)
-    gate = judge(both.adaptive)
-    if json:
+    gate = ending.judged(both.adaptive)
+    if ending.json:
         figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))
-    if quiet or json:
+    if ending.quiet or ending.json:
         terminal.show_failures(both.adaptive.health)
     else:
         terminal.show_defence(both)

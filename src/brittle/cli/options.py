@@ -159,6 +159,15 @@ FileLimits = Annotated[
         "cell or a text; depth of nesting.",
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Do one of N shares of the work alone, such as 2/4, the second of four; the others are started elsewhere, "
+        "with the same folder or with one each.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Force = Annotated[
     bool,

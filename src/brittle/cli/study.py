@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from brittle.cli.options import Fields, FileLimits
+from brittle.cli.options import Fields, FileLimits, Shard, refuse_given
 from brittle.evaluation.gate import ExitCode
 from brittle.specs import Effort
 from brittle.terminal import console, line_of, put_table
@@ -35,6 +35,7 @@ def study(
     scale: Annotated[
         str, typer.Option(help="small takes minutes, full up to an hour on two cores; paper is the published size.")
     ] = "small",
+    shard: Shard = None,
     limits: FileLimits = None,
 ) -> None:
     """Reproduce a published table beside the published figures; cells once computed are kept.
@@ -52,11 +53,14 @@ def study(
     if name == ALL_STUDIES:
         from brittle.report.overview_page import write_overview
 
+        refuse_given({"shard": shard is not None}, "with all studies, which several calls share as they are")
         overview = run_studies(out, each=write_study, **chosen)
         show_overview(overview)
         terminal.say(f"page   {write_overview(overview).resolve()}")
         return
-    result = run_study(name, out, **chosen)
+    result = run_study(name, out, shard=shard, **chosen)
+    if result.left:
+        return
     show_study(result)
     terminal.say(f"page   {write_study(result).resolve()}")
     if result.missing and not result.computed + result.reused:

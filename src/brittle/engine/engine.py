@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from brittle.engine.lease import LEASE, lease, remove_stale
 from brittle.errors import RunError
@@ -20,10 +20,16 @@ class Part(Protocol):
 
     Attributes:
         name: of its own among the parts of one piece of work; it can be the name of a file.
+        turn: its number in the deal among shards, see `brittle.engine.shard`; None where it is anybody's.
     """
 
     @property
     def name(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def turn(self) -> int | None:
         """See the class."""
         ...
 
@@ -67,6 +73,9 @@ class LocalEngine:
         0
     """
 
+    whole: ClassVar[bool] = True
+    """Whether `run` returns only once every part is done."""
+
     def run(self, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ignore_part) -> int:
         """Do every part that is not done and not claimed, until all are done.
 
@@ -75,33 +84,41 @@ class LocalEngine:
         Raises:
             RunError: the folder of the leases cannot be written.
         """
-        count, missing = 0, _left(parts, elsewhere)
+        count, missing = 0, left_of(parts, elsewhere)
         if not missing:
             return 0
         try:
             while missing:
-                before, left = count, list[Part]()
-                for part in missing:
-                    mine = False
-                    with lease(leases / f"{part.name}{LEASE}") as claimed:
-                        if claimed and not part.done():  # it may have been finished between the look and the claim
-                            part.do()
-                            mine, count = True, count + 1
-                    if not mine:
-                        left.append(part)
-                missing = _left(left, elsewhere)
-                if missing and count == before:
+                left = [part for part in missing if not do_claimed(part, leases)]
+                count += len(missing) - len(left)
+                idle = len(left) == len(missing)
+                missing = left_of(left, elsewhere)
+                if missing and idle:
                     time.sleep(WAIT)
         finally:
-            remove_stale(leases)
-            with contextlib.suppress(OSError):
-                leases.rmdir()  # others may still work there
+            clear_away(leases)
         return count
+
+
+def do_claimed(part: Part, leases: Path) -> bool:
+    """Do a part, unless somebody else has claimed it or it is done, and return whether it was done here."""
+    with lease(leases / f"{part.name}{LEASE}") as claimed:
+        if not claimed or part.done():  # it may have been finished between the look and the claim
+            return False
+        part.do()
+        return True
+
+
+def clear_away(leases: Path) -> None:
+    """Remove the leases of the dead, and their folder where nobody else works there."""
+    remove_stale(leases)
+    with contextlib.suppress(OSError):
+        leases.rmdir()
 
 
 def get_done(
     engine: Engine, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ignore_part
-) -> None:
+) -> list[Part]:
     """Get parts done by an engine, and see that they are.
 
     Args:
@@ -110,20 +127,25 @@ def get_done(
         leases: see `Engine.run`.
         elsewhere: see `Engine.run`.
 
+    Returns:
+        What is left to others; nothing but where the engine does a share alone.
+
     Raises:
         RunError: an engine of somebody else's returned before every part was done.
     """
     engine.run(parts, leases, elsewhere)
-    undone = [] if isinstance(engine, LocalEngine) else [part.name for part in parts if not part.done()]
-    if undone:
-        named = ", ".join(undone[:3]) + (", ..." if len(undone) > 3 else "")
+    ours = isinstance(engine, LocalEngine)
+    undone = [] if ours and engine.whole else [part for part in parts if not part.done()]
+    if undone and not ours:
+        named = ", ".join(part.name for part in undone[:3]) + (", ..." if len(undone) > 3 else "")
         raise RunError(
             f"{type(engine).__name__}.run returned with {len(undone)} of {plural(len(parts), 'part')} undone "
             f"({named}); expected it to return once every part is done, such as by part.do()"
         )
+    return undone
 
 
-def _left(parts: Sequence[Part], elsewhere: Callable[[Part], None]) -> list[Part]:
+def left_of(parts: Sequence[Part], elsewhere: Callable[[Part], None]) -> list[Part]:
     """Return the parts that are not done, and tell of the others."""
     left = list[Part]()
     for part in parts:

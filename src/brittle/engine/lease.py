@@ -76,6 +76,16 @@ def remove_stale(folder: Path) -> None:
                 path.unlink()
 
 
+def others_at_work(folder: Path, own: Path) -> bool:
+    """Whether somebody else who is still there holds a lease in a folder.
+
+    Args:
+        folder: of the leases.
+        own: the one lease in it that is held here.
+    """
+    return any(path != own and is_claimed(path) for path in folder.glob(f"*{LEASE}"))
+
+
 def is_claimed(path: Path) -> bool:
     """Whether a part is claimed by somebody who is still there.
 

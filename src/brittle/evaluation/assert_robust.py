@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from brittle.arguments import Within, fitted
 from brittle.arguments.numbers import levels_text
 from brittle.core.attack import Attack
+from brittle.errors import InputError
 from brittle.evaluation.audit import audit
 from brittle.evaluation.gate import ExitCode, Gate
 from brittle.metrics import Estimate
@@ -81,6 +82,10 @@ def assert_robust(
     at_least = fitted("at_least", at_least, Annotated[float, Within(0, 1)])
     if not isinstance(data, DataSpec):
         options["max_images"] = max_images
+    if options.get("shard") is not None:
+        raise InputError(
+            "shard is given, and a share of an audit shows nothing; assert what `merge` or `audit` returns"
+        )
     folder = audit(model, data, out, attacks=attacks, **options)
     summary = summarise(folder)
     gate = Gate.of(summary, at_least, ignore_health=ignore_health)

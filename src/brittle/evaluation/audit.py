@@ -13,7 +13,8 @@ from brittle import metrics
 from brittle.arguments import checked
 from brittle.core.attack import Attack
 from brittle.core.quantize import QuantizationGrid
-from brittle.engine.engine import Engine, LocalEngine
+from brittle.engine.engine import Engine
+from brittle.engine.shard import engine_of
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import batch_of, check_model_on_data, confidence_of, eot_samples_for
@@ -58,6 +59,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     command: Sequence[str] = (),
     watch: Progress | None = None,
     engine: Engine | None = None,
+    shard: str | tuple[int, int] | None = None,
     **options: Any,
 ) -> RunFolder:
     """Attack a network on images and keep every row in a run folder.
@@ -82,11 +84,14 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         command: what the user typed, for the manifest.
         watch: who is told of the progress.
         engine: what gets the parts of the run done; by default this process, one part after the other.
+        shard: do a share of the parts alone, such as ``"2/4"`` or ``(2, 4)``, the second of four. Several shards have
+            one folder, whoever does the last part finishing the run, or one folder each, which `merge` joins.
         **options: single fields of the network, the images, the question and the effort, by the names that the
             command line has: `norm`, `eps`, `max_images`, `seed`, ...
 
     Returns:
-        The finished run folder, with what the checks of the audit found (`RunFolder.health`).
+        The finished run folder, with what the checks of the audit found (`RunFolder.health`). That of a shard which
+        leaves parts to others is not finished (`RunFolder.manifest.status` is "running").
 
     Raises:
         BrittleError: invalid input or an input/output failure; the message says what was wrong and how to fix it.
@@ -99,8 +104,8 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     """
     asked = Asked.of(model, data, question, effort, options, without=("target",))
     path = Path(tempfile.mkdtemp(prefix="brittle-")) if out is None else Path(out)
-    watch = watch or NullProgress()
-    call = _Call(asked, tuple(attacks), thorough, force, tuple(command), watch, engine or LocalEngine())
+    watch, engine = watch or NullProgress(), engine_of(engine, shard)
+    call = _Call(asked, tuple(attacks), thorough, force, tuple(command), watch, engine)
     if out is not None:
         return _audited(call, path)
     watch.note(f"the run lies in {path}, as long as what this returns is held")
@@ -194,7 +199,10 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     )
     with RunFolder.create(path, manifest, force=call.force) as folder:
         work = Work(folder, planned, classifier, source, origin, call.watch, call.engine)
-        anew = work.go() or folder.manifest.status == "running"
+        done = work.go()
+        if not done.whole:
+            return folder
+        anew = done.anew or folder.manifest.status == "running"
         question = threat if radius is None else threat.within(radius)
         work.judge(
             lambda: examine_run(

@@ -9,7 +9,7 @@ from brittle.defences import Defence
 from brittle.errors import InputError
 from brittle.evaluation.defended import spelled_defence
 from brittle.names import restored, stored
-from brittle.runs.manifest_info import NetworkInfo
+from brittle.runs.manifest_info import DataInfo, NetworkInfo
 from brittle.specs import DataSpec, ModelSpec
 
 
@@ -37,6 +37,20 @@ def words_of_network(info: NetworkInfo) -> dict[str, Any]:
     words: dict[str, Any] = {"spec": info.spec, "defence": info.defence or None, "labels": labels}
     words |= {"weights": Path(restored(info.weights))} if info.weights else {}
     return words | {name: name in outputs for name in ("binary", "probabilities")}
+
+
+def words_of_images(info: DataInfo) -> dict[str, Any]:
+    """Return by which words the images of a run are opened again."""
+    fit = info.fit
+    sides = (fit.get("height"), fit.get("width"))
+    return {
+        "spec": restored(info.spec),
+        "size": None if None in sides else "x".join(map(str, sides)),
+        "resize": fit.get("resize"),
+        "crop": None if fit.get("crop") == "center" else fit.get("crop"),
+        "interpolation": fit.get("interpolation"),
+        "skip_bad": bool(info.bad),
+    }
 
 
 def reopened(kind: type[Any], words: Mapping[str, Any], given: Any, run: Path) -> Any:

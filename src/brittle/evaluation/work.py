@@ -8,6 +8,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.data import Block, Source
 from brittle.engine.engine import Engine, Part, get_done
 from brittle.engine.lease import LEASES
+from brittle.engine.shard import ShardEngine
 from brittle.evaluation.gallery import Gallery
 from brittle.evaluation.part import attacked, rows_of, survives_rounding
 from brittle.evaluation.plan import Planned
@@ -27,6 +28,7 @@ class AttackPart:
     work: "Work"
     planned: Planned
     number: int
+    turn: int
 
     @property
     def name(self) -> str:
@@ -56,11 +58,26 @@ class LastPart:
         name: see `Part`.
         done: see `Part`.
         do: see `Part`.
+        turn: see `Part`: anybody's.
     """
 
     name: str
     done: Callable[[], bool]
     do: Callable[[], None]
+    turn: None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of the parts of a run.
+
+    Attributes:
+        anew: whether any was not there before.
+        whole: whether all are there now; a shard may leave some to others.
+    """
+
+    anew: bool
+    whole: bool
 
 
 @dataclass(eq=False)
@@ -76,9 +93,14 @@ class Work:
     engine: Engine
     _block: tuple[int, Block] | None = field(default=None, init=False)
 
-    def go(self) -> bool:
-        """Get every part done that is not there, and say whether there was any."""
-        parts = [AttackPart(self, one, number) for number in range(self.folder.manifest.blocks) for one in self.planned]
+    def go(self) -> "Done":
+        """Get every part done that is not there, as far as this is for this process to do."""
+        blocks = self.folder.manifest.blocks
+        parts = [
+            AttackPart(self, one, number, turn=place * blocks + number)  # dealt attack by attack: shares are alike
+            for number in range(blocks)
+            for place, one in enumerate(self.planned)
+        ]
         missing = [part for part in parts if not part.done()]
         done = {(part.number, part.planned.info.key) for part in parts if part not in missing}
         images = sum(part.images for part in parts if part not in missing)
@@ -89,11 +111,16 @@ class Work:
             self.watch.note(found)
         if missing:
             self.folder.drop_health()
-            self._run(missing)
+            if isinstance(self.engine, ShardEngine):
+                self.folder.note_shard(self.engine.text)
+        left = self._run(missing)
+        if left and isinstance(self.engine, ShardEngine):
+            self.watch.note(self.engine.said(parts, left, ", or `brittle merge`"))
+            return Done(anew=True, whole=False)
         if missing or self.folder.manifest.status == "running":
             gallery = self._gallery
             self._run([LastPart("pictures", lambda: not gallery.superfluous(), gallery.settle)])
-        return bool(missing)
+        return Done(anew=bool(missing), whole=True)
 
     def judge(self, examine: Callable[[], Health], *, thorough: bool) -> None:
         """Get the checks made, unless they are there.
@@ -142,12 +169,12 @@ class Work:
     def _gallery(self) -> Gallery:
         return Gallery(self.folder)
 
-    def _run(self, parts: Sequence[Part]) -> None:
+    def _run(self, parts: Sequence[Part]) -> list[Part]:
         def elsewhere(part: Part) -> None:
             if isinstance(part, AttackPart):
                 self.watch.advance(part.planned.info.spec, part.images)
 
-        get_done(self.engine, parts, self.folder.path / LEASES, elsewhere)
+        return get_done(self.engine, parts, self.folder.path / LEASES, elsewhere)
 
     def _read(self, number: int) -> Block:
         """Read a block of images, once for all attacks that follow each other on it."""

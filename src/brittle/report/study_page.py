@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from brittle.errors import RunError
 from brittle.metrics import Estimate
 from brittle.metrics.curve_figure import Figure
 from brittle.report.content import placed
@@ -16,6 +17,7 @@ from brittle.studies.bench.kept import restored, stored
 from brittle.studies.bench.result import StudyResult
 from brittle.studies.bench.study import Column
 from brittle.studies.bench.tables import Sheet, elsewhere, rows_here, sheets
+from brittle.words import plural
 
 PAGE = "study.html"
 SPREAD = 0.2
@@ -36,8 +38,13 @@ def write_study(result: StudyResult, out: Path | None = None, *, force: bool = F
         The file written.
 
     Raises:
-        RunError: the file cannot be written.
+        RunError: the file cannot be written, or the result is that of a shard, which left cells to others.
     """
+    if result.left:
+        raise RunError(
+            f"{plural(result.left, 'cell')} of {result.folder} {'is' if result.left == 1 else 'are'} not there yet; "
+            "run the other shards, or the study without a shard, and then write its page"
+        )
     return placed(render_study(result), result.folder / PAGE, out, force=force)
 
 

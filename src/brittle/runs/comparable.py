@@ -102,11 +102,7 @@ def finished_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
         InputError: a folder is given twice.
         RunError: a folder holds no audit, two of them, or one that is not finished; the message says what to do.
     """
-    folders = [run if isinstance(run, RunFolder) else _opened(run) for run in runs]
-    paths = [folder.path.resolve() for folder in folders]
-    twice = next((folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1), None)
-    if twice is not None:
-        raise InputError(f"{twice} is given twice; expected different runs")
+    folders = opened_runs(runs)
     for folder in folders:
         if folder.manifest.status != "finished":
             raise RunError(
@@ -117,6 +113,21 @@ def finished_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
             raise RunError(
                 f"{folder.path} is marked as finished and lacks rows of an attack; audit again into another folder"
             )
+    return folders
+
+
+def opened_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
+    """Open the folders of audits, finished or not.
+
+    Raises:
+        InputError: a folder is given twice.
+        RunError: a folder holds no audit, or two of them; the message says what to do.
+    """
+    folders = [run if isinstance(run, RunFolder) else _opened(run) for run in runs]
+    paths = [folder.path.resolve() for folder in folders]
+    twice = next((folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1), None)
+    if twice is not None:
+        raise InputError(f"{twice} is given twice; expected different runs")
     return folders
 
 

@@ -47,6 +47,7 @@ class Manifest(BaseManifest):
         batch: images in one call of the network; `block`: images in one part; `max_images`: the most images, None for
             all.
         network, data, threat, attacks: what was asked.
+        shards: which shares of an unfinished run were begun in this folder, such as "2/4".
     """
 
     oldest: ClassVar[int] = 1
@@ -62,11 +63,12 @@ class Manifest(BaseManifest):
     data: DataInfo
     threat: ThreatInfo
     attacks: list[AttackInfo] = Field(max_length=MOST_ATTACKS)
+    shards: list[str] = Field(default_factory=list[str])
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a confidence of 0: such a file is what it was before there was any."""
-        return {name: one for name, one in plain(self).items() if one or name != "confidence"}
+        """Leave out a confidence of 0, and shards where there are none: such a file is what it always was."""
+        return {name: one for name, one in plain(self).items() if one or name not in ("confidence", "shards")}
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:

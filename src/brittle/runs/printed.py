@@ -14,6 +14,7 @@ JSON_SCHEMA = 1
 """Version of what commands print; it grows when a key goes away, is renamed or gets another meaning."""
 Kind = Literal[
     "audit",
+    "shard",
     "defence",
     "segmentation",
     "depth",

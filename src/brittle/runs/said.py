@@ -8,6 +8,7 @@ from brittle.notebook import EXAMPLES, Example
 from brittle.runs.manifest import AttackInfo
 from brittle.runs.schema import pixels_in
 from brittle.runs.store import RunFolder
+from brittle.words import plural
 
 
 def headline(folder: RunFolder) -> str:
@@ -21,12 +22,15 @@ def headline(folder: RunFolder) -> str:
 
 
 def lines(folder: RunFolder) -> list[tuple[str, str]]:
-    """Return the accuracies, the median change and the folder, each with its name."""
+    """Return the accuracies, the median change and the folder, each with its name; of an unfinished run, that first."""
     place = ("folder", str(folder.path))
     if any(not folder.blocks(one.key) for one in folder.manifest.attacks):
         return [("nothing yet", "not every attack has done its first images"), place]
     found = folder.summary()
     said = [("clean accuracy", estimate_text(found.clean)), ("robust accuracy", estimate_text(found.robust))]
+    if folder.manifest.status != "finished":
+        done, parts = folder.progress()
+        return [("not finished", f"{done:,} of {plural(parts, 'part')} done; so far:"), *said, place]
     if found.median is not None:
         said.append(("median change", units_of(folder).estimate(found.median, found.norm)))
     return [*said, place]

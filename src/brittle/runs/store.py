@@ -2,7 +2,7 @@
 
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,11 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
         numbers = [int(name) for name in names if name == f"{int(name):06d}"]
         return sorted(number for number in numbers if number < self.manifest.blocks)
 
+    def progress(self) -> tuple[int, int]:
+        """How many parts are there, which are not checked, and how many there are in all."""
+        attacks = self.manifest.attacks
+        return sum(len(self.blocks(one.key)) for one in attacks), len(attacks) * self.manifest.blocks
+
     def part(self, key: str, block: int, columns: Sequence[str] | None = NUMBERS) -> pa.Table:
         """The rows of one part; arguments and errors as in `table`."""
         return self._read(self.part_path(key, block), key, block, columns)
@@ -178,6 +183,16 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
 
         self.change_manifest(noted)
 
+    def note_shard(self, shard: str) -> None:
+        """Record that a share of the parts is being done here, such as "2/4"; the run is not finished until all are."""
+        self.change_manifest(
+            lambda manifest: {
+                "shards": sorted({*manifest.shards, shard}),
+                "status": "running",
+                "finished": None,
+            }
+        )
+
     def health(self) -> Health | None:
         """What the checks of the run found; None where they have not been made."""
         return read_health(self.path, self.manifest.identity)
@@ -193,15 +208,22 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
     def check_whole(self) -> Mapping[str, Any]:
         """Make sure that every part is there, whole, and of this run.
 
+        Returns:
+            That it is the work of no single shards any more.
+
         Raises:
             RunError: a part is missing or damaged.
         """
+        for key, block in self.missing():
+            raise RunError(f"the run is not finished: {self.part_path(key, block)} is missing or damaged; {ANEW}")
+        return {"shards": []}
+
+    def missing(self) -> Iterator[tuple[str, int]]:
+        """Yield attack and block of each part that is not there, or not whole; attack by attack."""
         for attack in self.manifest.attacks:
             for block in range(self.manifest.blocks):
                 if not self.has_part(attack.key, block):
-                    path = self.part_path(attack.key, block)
-                    raise RunError(f"the run is not finished: {path} is missing or damaged; {ANEW}")
-        return {}
+                    yield attack.key, block
 
     def files_of_work(self) -> Iterable[Path]:
         """All parts, and what the checks found."""

@@ -64,6 +64,7 @@ class StudyResult:
         computed: pieces of work done now; `reused` were there from an earlier run, `missing` could not be done.
         facts: seed, device, machine and versions, by name.
         seconds: that all pieces of work took, kept ones included; NaN where that is not known.
+        left: pieces of work that a shard leaves to others; the table is not written before there are none.
     """
 
     study: Study
@@ -77,6 +78,7 @@ class StudyResult:
     missing: int
     facts: Mapping[str, str]
     seconds: float = math.nan
+    left: int = 0
 
     @property
     def name(self) -> str:

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from brittle.arguments import Device, Seed, checked
-from brittle.engine.engine import Engine, LocalEngine, Part, get_done
+from brittle.engine.engine import Engine, Part, get_done
 from brittle.engine.lease import LEASES
+from brittle.engine.shard import ShardEngine, engine_of
 from brittle.errors import BrittleError, RunError
 from brittle.metrics import Estimate
 from brittle.plugins.own_code import telling_of_own_code
@@ -58,6 +59,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     seed: Seed = 0,
     watch: OnProgress | None = None,
     engine: Engine | None = None,
+    shard: str | tuple[int, int] | None = None,
 ) -> StudyResult:
     """Reproduce a published table beside the published figures.
 
@@ -78,9 +80,11 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         seed: of first weights and random draws.
         watch: who is told of the progress.
         engine: what gets the cells done; by default this process, one after the other.
+        shard: compute a share of the cells alone, such as ``"2/4"`` or ``(2, 4)``, the second of four. Nothing but
+            cells is written then, unless all are there.
 
     Returns:
-        The table.
+        The table; where a shard leaves cells to others, `StudyResult.left` says how many.
 
     Raises:
         InputError: no such study, scale, or folder of images or networks; or a study of one's own is refused.
@@ -90,7 +94,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     size = scale_of(scale)
     check_study(study)
     about = {"device": device, "seed": seed, "scale": scale}
-    work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine or LocalEngine(), about)
+    work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine_of(engine, shard), about)
     check_folder(work.folder, STUDY, files_named(data, models))
     setting = Setting(
         folder_given(data, "--data"),
@@ -107,9 +111,10 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         manifest = begun(study.name, name if isinstance(name, str) else study.name, setting)
         work.go(study.cells(setting), size)
         result = work.result(SCALES[size], {"seed": str(seed), "device": device, **_surroundings()})
-        write_tables(result)
-        keep_study(result)
-        ended(work.folder, manifest)
+        if not result.left:
+            write_tables(result)
+            keep_study(result)
+            ended(work.folder, manifest)
     asked = f", none computed once more (each took over {ASKED_SECONDS:g} s)" if work.reused else ""
     asked = ", one of them computed once more and the same" if work.asked else asked
     kept = f"{work.reused} kept from before{asked}"
@@ -127,6 +132,7 @@ class CellPart:
         cell: what it computes.
         key: of everything that determines it.
         path: of its file.
+        turn: see `Part`: its place among the cells.
         measured: what it gave, once that is known.
         error: why it cannot be computed here.
     """
@@ -135,6 +141,7 @@ class CellPart:
     cell: Cell
     key: str
     path: Path
+    turn: int
     measured: Measured | None = None
     error: BrittleError | None = None
 
@@ -183,11 +190,12 @@ class _Work:
     reused: int = 0
     asked: bool = False
     done: int = 0
+    left: int = 0
 
     @property
     def computed(self) -> int:
         """Number of cells that this call computed."""
-        return len(self.found) - self.reused - self.missing
+        return len(self.found) - self.reused - self.missing - self.left
 
     @property
     def missing(self) -> int:
@@ -209,7 +217,7 @@ class _Work:
     def go(self, cells: Sequence[Cell], scale: Scale) -> None:
         """Say how much there is to do, and get every cell done that is not kept."""
         check_rows(self.study, cells)
-        self.found = [self._part(cell) for cell in cells]
+        self.found = [self._part(cell, turn) for turn, cell in enumerate(cells)]
         minutes = self.study.minutes.get(scale)
         whole = f", about {time_in_words(60 * minutes)} on two cores where none is kept" if minutes else ""
         self.tell(f"{self.study.name}: {plural(len(self.found), 'piece')} of work, scale {scale}{whole}")
@@ -219,16 +227,20 @@ class _Work:
             elif part.done():
                 self._ask_again(part)
                 self._reuse(part)
-        get_done(self.engine, [part for part in self.found if not part.done()], self.folder / LEASES, self._reuse)
+        missing = [part for part in self.found if not part.done()]
+        left = get_done(self.engine, missing, self.folder / LEASES, self._reuse)
+        if left and isinstance(self.engine, ShardEngine):
+            self.left = len(left)
+            self.tell(f"{self.study.name}: {self.engine.said(self.found, left)}")
 
-    def _part(self, cell: Cell) -> CellPart:
+    def _part(self, cell: Cell, turn: int) -> CellPart:
         try:
             key = key_of(self.study.name, cell)
         except RunError:
             raise
         except BrittleError as error:  # such as a file that is not given
-            return CellPart(self, cell, "", self.folder / CELLS, Measured(remark=str(error)), error)
-        return CellPart(self, cell, key, cell_path(self.folder, cell, key))
+            return CellPart(self, cell, "", self.folder / CELLS, turn, Measured(remark=str(error)), error)
+        return CellPart(self, cell, key, cell_path(self.folder, cell, key), turn)
 
     def _reuse(self, part: Part) -> None:
         self.reused, self.done = self.reused + 1, self.done + 1
@@ -279,7 +291,7 @@ class _Work:
         figures = tuple(figure for part in self.found if part.measured for figure in part.measured.figures)
         seconds = sum(seconds_of(part.path) for part in self.found if part.path.is_file())
         counts = (self.computed, self.reused, self.missing)
-        return StudyResult(self.study, self.folder, scale, rows, entries, figures, *counts, facts, seconds)
+        return StudyResult(self.study, self.folder, scale, rows, entries, figures, *counts, facts, seconds, self.left)
 
 
 def _surroundings() -> dict[str, str]:

@@ -1,0 +1,88 @@
+"""What `audit` and `merge` do with a run when it is there: its figures, its files for machines, and its gate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brittle.cli.gate import end_as
+from brittle.evaluation.gate import Gate
+
+if TYPE_CHECKING:
+    from brittle.report.result_files import ResultFiles
+    from brittle.runs.store import RunFolder
+    from brittle.runs.summary import Summary
+
+Thorough = Annotated[
+    bool, typer.Option("--thorough", help="Run all health checks, with no cap on their passes (5 % by default).")
+]
+FailUnder = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Exit with 1 when the lower bound of the robust accuracy is below this, and with 3 when a check of the "
+        "evaluation failed that may make it too high.",
+    ),
+]
+IgnoreHealth = Annotated[
+    bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
+]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the user wants the command to end.
+
+    Attributes:
+        least: the robust accuracy that passes; None without a gate.
+        ignore_health: let it pass whatever the checks say.
+        quiet: print failures alone.
+        json: print JSON.
+    """
+
+    least: float | None
+    ignore_health: bool
+    quiet: bool
+    json: bool
+
+    def judged(self, summary: "Summary") -> Gate | None:
+        """Return what the gate says of a run."""
+        return None if self.least is None else Gate.of(summary, self.least, ignore_health=self.ignore_health)
+
+    def show(self, run: "RunFolder", page: Path) -> Gate | None:
+        """Print the figures of a finished run, and return what the gate says of it."""
+        from brittle import terminal
+        from brittle.runs.printed import Origin
+
+        summary = run.summary()
+        gate = self.judged(summary)
+        if self.json:
+            figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+            terminal.print_json("audit", figures, Origin.of(run.manifest))
+        if self.quiet or self.json:
+            terminal.show_failures(summary.health)
+        else:
+            terminal.show_summary(summary)
+            terminal.say(f"report           {page.resolve()}")
+        return gate
+
+    def show_share(self, run: "RunFolder", shard: str) -> None:
+        """Print as JSON how much of a run is done whose other shards are not; in words it was said when it ended."""
+        from brittle import terminal
+        from brittle.runs.printed import Origin
+
+        if self.json:
+            done, parts = run.progress()
+            figures = {"shard": shard, "folder": str(run.path), "parts": parts, "done": done, "left": parts - done}
+            terminal.print_json("shard", figures, Origin.of(run.manifest))
+
+
+def close(gate: Gate | None, folder: Path, files: "ResultFiles") -> None:
+    """Write the files for machines, and end as the gate says, if there is one."""
+    from brittle.evaluation.verdicts import verdicts_in
+
+    if files.asked:
+        files.write([verdicts_in(folder, gate)])
+    end_as(gate)
