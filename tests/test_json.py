@@ -23,6 +23,7 @@ DATA = "--data digits --max-images 12 --device cpu"
 PGD = "--attack pgd:steps=2 --eps 0.1"
 LINES = {
     "audit": f"audit digits-lenet {DATA} {PGD}",
+    "shard": f"audit digits-lenet {DATA} {PGD} --attack fgsm --shard 1/2",
     "defence": f"audit digits-lenet {DATA} {PGD} --defence bit-depth:bits=3",
     "segmentation": "audit segmenter.py:build --data grey.npz --task segmentation --attack pixel-descent:steps=5",
     "depth": "audit segmenter.py:build_depths --data grey.npz --task depth --attack pixel-descent:steps=5",

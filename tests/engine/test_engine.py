@@ -30,6 +30,10 @@ class Square:
     def name(self):
         return f"{self.number:02d}"
 
+    @property
+    def turn(self):
+        return self.number
+
     def done(self):
         return (self.folder / "parts" / self.name).is_file()
 

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from brittle import PGD, InputError, Lp, RunError, audit, open_source
-from brittle.engine.engine import LocalEngine, get_done
+from brittle.engine.done import get_done
+from brittle.engine.engine import LocalEngine
 from brittle.report.write import write_report
 
 DATA = (np.zeros((2, 2, 2), np.uint8), np.zeros(2, int))

@@ -5,11 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from brittle.engine.lease import LEASE, lease, remove_stale
-from brittle.errors import RunError
-from brittle.words import plural
 
 WAIT = 0.2
 """Seconds before another look at parts that others have claimed."""
@@ -73,9 +71,6 @@ class LocalEngine:
         0
     """
 
-    whole: ClassVar[bool] = True
-    """Whether `run` returns only once every part is done."""
-
     def run(self, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ignore_part) -> int:
         """Do every part that is not done and not claimed, until all are done.
 
@@ -114,35 +109,6 @@ def clear_away(leases: Path) -> None:
     remove_stale(leases)
     with contextlib.suppress(OSError):
         leases.rmdir()
-
-
-def get_done(
-    engine: Engine, parts: Sequence[Part], leases: Path, elsewhere: Callable[[Part], None] = ignore_part
-) -> list[Part]:
-    """Get parts done by an engine, and see that they are.
-
-    Args:
-        engine: whatever gets them done.
-        parts: see `Engine.run`.
-        leases: see `Engine.run`.
-        elsewhere: see `Engine.run`.
-
-    Returns:
-        What is left to others; nothing but where the engine does a share alone.
-
-    Raises:
-        RunError: an engine of somebody else's returned before every part was done.
-    """
-    engine.run(parts, leases, elsewhere)
-    ours = isinstance(engine, LocalEngine)
-    undone = [] if ours and engine.whole else [part for part in parts if not part.done()]
-    if undone and not ours:
-        named = ", ".join(part.name for part in undone[:3]) + (", ..." if len(undone) > 3 else "")
-        raise RunError(
-            f"{type(engine).__name__}.run returned with {len(undone)} of {plural(len(parts), 'part')} undone "
-            f"({named}); expected it to return once every part is done, such as by part.do()"
-        )
-    return undone
 
 
 def left_of(parts: Sequence[Part], elsewhere: Callable[[Part], None]) -> list[Part]:

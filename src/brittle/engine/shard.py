@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from brittle.arguments import seen
 from brittle.engine.engine import WAIT, Engine, LocalEngine, Part, clear_away, do_claimed, ignore_part, left_of
@@ -19,7 +18,7 @@ WRITTEN = re.compile(r"(\d{1,6})/(\d{1,6})", re.ASCII)
 
 
 @dataclass(frozen=True)
-class ShardEngine(LocalEngine):
+class ShardEngine:
     """Does its share of the parts in this process, in their order, and helps others as long as they are at work.
 
     Parts are dealt out by their `turn`, so that shares are alike where neighbours in the deal are.
@@ -42,7 +41,6 @@ class ShardEngine(LocalEngine):
 
     number: int
     count: int
-    whole: ClassVar[bool] = False
 
     def __post_init__(self):
         if self.count < 1:
@@ -97,7 +95,7 @@ class ShardEngine(LocalEngine):
         presence = leases / f"shard-{self.number}-of-{self.count}-{uuid.uuid4().hex}{LEASE}"
         try:
             with lease(presence):
-                count = super().run([part for part in missing if self.owns(part)], leases, elsewhere)
+                count = LocalEngine().run([part for part in missing if self.owns(part)], leases, elsewhere)
                 missing = left_of([part for part in missing if not self.owns(part)], elsewhere)
                 while missing and others_at_work(leases, presence):
                     part = next((part for part in missing if do_claimed(part, leases)), None)

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Block, Source
-from brittle.engine.engine import Engine, Part, get_done
+from brittle.engine.done import get_done
+from brittle.engine.engine import Engine, Part
 from brittle.engine.lease import LEASES
 from brittle.engine.shard import ShardEngine
 from brittle.evaluation.gallery import Gallery

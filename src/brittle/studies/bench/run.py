@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from brittle.arguments import Device, Seed, checked
-from brittle.engine.engine import Engine, Part, get_done
+from brittle.engine.done import get_done
+from brittle.engine.engine import Engine, Part
 from brittle.engine.lease import LEASES
 from brittle.engine.shard import ShardEngine, engine_of
 from brittle.errors import BrittleError, RunError
@@ -67,8 +68,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     and what has not changed is not computed again; several processes that are called at once share the cells. The
     table is written to OUT/NAME/table.md and table.parquet, and with its figures to study.json, of which the page is
     made. Networks that are trained are kept in OUT/networks, where every study finds them. Rows that need data or
-    weights that are not given are counted below the
-    table; table.parquet and study.json have them all.
+    weights that are not given are counted below the table; table.parquet and study.json have them all.
 
     Args:
         name: of a study, see `STUDIES`, or `FILE.py:NAME`; or a study.
@@ -230,8 +230,8 @@ class _Work:
         missing = [part for part in self.found if not part.done()]
         left = get_done(self.engine, missing, self.folder / LEASES, self._reuse)
         if left and isinstance(self.engine, ShardEngine):
-            self.left = len(left)
-            self.tell(f"{self.study.name}: {self.engine.said(self.found, left)}")
+            self.left, possible = len(left), [part for part in self.found if part.error is None]
+            self.tell(f"{self.study.name}: {self.engine.said(possible, left)}")
 
     def _part(self, cell: Cell, turn: int) -> CellPart:
         try:
