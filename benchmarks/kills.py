@@ -160,6 +160,21 @@ def lie_in_wait(moment: str, count: int) -> None:
 
 def child(run: Callable[[], None], folder: Path, *, moment: str = "", count: int = 0, seconds: float = 0) -> int | None:
     """Run a command in a process of its own, and kill it; return its exit status, None where it was killed."""
+    process = begun(run, folder, moment=moment, count=count)
+    if seconds:
+        time.sleep(seconds)
+        os.kill(process, signal.SIGKILL)
+    return ended(process)
+
+
+def ended(process: int) -> int | None:
+    """Wait for a process, and return its exit status, None where it was killed."""
+    _, status = os.waitpid(process, 0)
+    return None if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+
+
+def begun(run: Callable[[], None], folder: Path, *, moment: str = "", count: int = 0) -> int:
+    """Begin a command in a process of its own, with clocks that stand still, and return its number."""
     sys.stdout.flush()
     process = os.fork()
     if process == 0:
@@ -184,11 +199,7 @@ def child(run: Callable[[], None], folder: Path, *, moment: str = "", count: int
         finally:
             sys.stderr.flush()
             os._exit(code)
-    if seconds:
-        time.sleep(seconds)
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    return None if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
+    return process
 
 
 def unreadable(folder: Path) -> list[str]:
