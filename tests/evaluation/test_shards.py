@@ -14,6 +14,7 @@ from brittle import files as files_module
 from brittle.cli import app
 from brittle.evaluation import audit as module_of_audit
 from brittle.evaluation.progress import NullProgress
+from brittle.report import write_report
 from brittle.runs.schema import SCHEMA
 from brittle.runs.store import RunFolder
 
@@ -74,6 +75,14 @@ def test_a_shard_leaves_a_run_that_does_not_look_finished(shards, tmp_path):
     assert names_in(tmp_path)[0] == "manifest.json"
     assert {Path(name).parts[0] for name in names_in(tmp_path)} == {"manifest.json", "parts"}
     assert "not finished" in str(left)
+
+
+def test_a_share_without_an_image_that_every_attack_has_done_has_no_figures(tmp_path):
+    left = audit("digits-lenet", "digits", tmp_path, shard="1/2", **{**ASKED, "max_images": 20})
+    assert [left.blocks(key) for key in left.tables()] == [[0, 2], [1]]
+    assert "nothing yet" in str(left)
+    with pytest.raises(RunError, match="no image that every attack has done yet"):
+        write_report(tmp_path)
 
 
 def test_the_folders_of_shards_are_merged_into_the_run_of_one(whole, shards, tmp_path):

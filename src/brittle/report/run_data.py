@@ -197,7 +197,7 @@ def load_run_data(folder: RunFolder) -> RunData:
     begun = [info for info in infos if tables[info.key].num_rows]
     aligned = metrics.common_images([tables[info.key] for info in begun]) if begun else []
     if not aligned or not aligned[0].num_rows:
-        raise RunError(f"{folder.path} has no image that an attack has done yet: go on with the audit, then report")
+        raise RunError(f"{folder.path} has no image that every attack has done yet: go on with the audit, then report")
     written = [info.spec for info in infos]
     titles = [placeless(info.spec) if written.count(info.spec) == 1 else info.key for info in begun]
     attacks = tuple(AttackRows(*each) for each in zip(begun, aligned, titles, strict=True))

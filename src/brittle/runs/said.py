@@ -24,8 +24,8 @@ def headline(folder: RunFolder) -> str:
 def lines(folder: RunFolder) -> list[tuple[str, str]]:
     """Return the accuracies, the median change and the folder, each with its name; of an unfinished run, that first."""
     place = ("folder", str(folder.path))
-    if any(not folder.blocks(one.key) for one in folder.manifest.attacks):
-        return [("nothing yet", "not every attack has done its first images"), place]
+    if not set[int].intersection(*({*folder.blocks(one.key)} for one in folder.manifest.attacks)):
+        return [("nothing yet", "no image was attacked in every way so far"), place]
     found = folder.summary()
     said = [("clean accuracy", estimate_text(found.clean)), ("robust accuracy", estimate_text(found.robust))]
     if folder.manifest.status != "finished":
