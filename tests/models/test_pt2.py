@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from torch import nn
 from brittle.errors import ModelError
 from brittle.models import open_network
 from brittle.models.archive import _arithmetic, check_archive
+
+pytest.importorskip("torch.export.pt2_archive", reason="torch before 2.8 exports in another format")
 
 
 class Small(nn.Module):
@@ -69,6 +72,12 @@ def test_an_archive_is_a_network_with_gradients(archive):
     assert logits.shape == (7, 5)
     assert gradient.abs().sum() > 0
     assert network.spec == str(archive)
+
+
+def test_an_older_torch_says_which_is_needed(archive, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.export.pt2_archive", None)
+    with pytest.raises(ModelError, match=r"net\.pt2 needs torch 2\.8 or later, and this is torch \d"):
+        open_network(str(archive))
 
 
 def test_the_digest_is_that_of_the_file(archive, tmp_path):

@@ -50,8 +50,10 @@ PICTURES = {
     "tga": picture("TGA"),
     "jp2": picture("JPEG2000"),
     "pcx": picture("PCX"),
-    "avif": picture("AVIF"),
 }
+Image.init()
+if "AVIF" in Image.SAVE:  # Pillow before 11.3 has none
+    PICTURES["avif"] = picture("AVIF")
 
 
 def archive(compressed: bool = False, **arrays: np.ndarray) -> bytes:

@@ -199,8 +199,9 @@ class PGDL2(Steps):
 class DeepFool(Adversary):
     """The smallest change in the 2-norm: `brittle.DeepFool` with all classes, as published.
 
-    torchattacks leaves out the 1e-4 that the authors' code adds to every step, without which many of its images end
-    just before the boundary. Here it is added, so that this breaks images that torchattacks does not.
+    torchattacks clamps every step and leaves out the 1e-4 that the authors' code adds to it. Black and white pixels
+    then swallow a part of each step, and many images end a rounding before the boundary. Here it is added, so that this
+    breaks images that torchattacks does not.
     """
 
     targets: ClassVar[bool] = False

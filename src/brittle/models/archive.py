@@ -12,15 +12,17 @@ import re
 import warnings
 import zipfile
 from collections.abc import Generator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch.export.pt2_archive import PT2ArchiveReader
 
 from brittle.errors import ModelError, OverLimit, quoted
 from brittle.limits import check_limit
 from brittle.models.operators import allowed, shares_memory, writes
 from brittle.reading import open_zip, parse_json
+
+if TYPE_CHECKING:
+    from torch.export.pt2_archive import PT2ArchiveReader
 
 RECORDS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)|models/model\.json"
@@ -84,8 +86,15 @@ def check_archive(content: bytes, name: str) -> None:
             _check_sample(reader.read_bytes(record), name)
 
 
-def _open(content: bytes, name: str) -> tuple[PT2ArchiveReader, list[str]]:
+def _open(content: bytes, name: str) -> "tuple[PT2ArchiveReader, list[str]]":
     """The archive through torch's own eyes, after the zip's directory was seen to be unambiguous."""
+    try:
+        from torch.export.pt2_archive import PT2ArchiveReader
+    except ImportError as error:
+        raise ModelError(
+            f"{name} needs torch 2.8 or later, and this is torch {torch.__version__}; install that, or give "
+            "FILE.py:FACTORY and --weights"
+        ) from error
     try:
         with open_zip(content, name) as archive:
             check_records(archive, name)
