@@ -9,7 +9,20 @@ import typer
 
 from brittle.cli.audit_dense import TASKS, audit_dense
 from brittle.cli.gate import end_as
-from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
+from brittle.cli.options import (
+    Address,
+    EngineName,
+    Fields,
+    FileLimits,
+    Force,
+    Json,
+    Junit,
+    Quiet,
+    Sarif,
+    Workers,
+    engine_of,
+    refuse_given,
+)
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
 from brittle.output import user_prints_aside
@@ -70,6 +83,9 @@ def audit(
     ignore_health: Annotated[
         bool, typer.Option("--ignore-health", help="Let --fail-under pass whatever the checks of the evaluation say.")
     ] = False,
+    engine: EngineName = None,
+    address: Address = None,
+    workers: Workers = None,
     junit: Junit = None,
     sarif: Sarif = None,
     limits: FileLimits = None,
@@ -109,8 +125,9 @@ def audit(
     )
     if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
-        files_of_classes = {"junit": junit is not None, "sarif": sarif is not None}
-        refuse_given({**classified, **files_of_classes}, f"with --task {task}")
+        others = {"junit": junit, "sarif": sarif, "engine": engine, "address": address, "workers": workers}
+        given = {name: one is not None for name, one in others.items()}
+        refuse_given({**classified, **given}, f"with --task {task}")
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
         audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
@@ -119,8 +136,10 @@ def audit(
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
     files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
     files.check()
+    chosen_engine = engine_of(engine, address, workers)
     if model.defence is not None and not model.naive:
-        chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
+        asked = {"question": question, "effort": effort, "attacks": attack or (), "force": force}
+        chosen = {**asked, "thorough": thorough, "engine": chosen_engine}
         _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
@@ -135,6 +154,7 @@ def audit(
             force=force,
             command=["brittle", *sys.argv[1:]],
             watch=bar,
+            engine=chosen_engine,
         )
         summary, page = summarise(run), write_report(folder)
     gate = judge(summary)

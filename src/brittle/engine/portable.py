@@ -18,6 +18,10 @@ class Bench(Protocol):
         """Return how many points the network was shown since this was last asked; another thread may ask."""
         ...
 
+    def close(self) -> None:
+        """Let go of everything, and leave nothing behind."""
+        ...
+
 
 class Recipe(Protocol):
     """From what a worker makes its bench; it can be pickled, and holds nothing that is worked out.

@@ -1,6 +1,7 @@
 """The cluster that Ray's workers run on: joined where it is asked for, started and ended where it is not."""
 
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -106,21 +107,41 @@ def joined(address: str | None, workers: int | None, device: str) -> Generator[A
         quiet |= {"include_dashboard": False, "num_cpus": cores}
     else:
         _reach(address)
-    before = {name: os.environ.get(name) for name in SILENT}
-    os.environ.update({name: value for name, value in SILENT.items() if before[name] is None})
+    with _errors_only():
+        try:
+            with _silent():
+                ray.init(address=address or "local", **quiet)
+        except Exception as error:
+            ray.shutdown()
+            raise RunError(_unreachable(address, quoted(error, 300))) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _silent() -> Generator[None]:
+    """Let what is started report nothing to anybody, whatever the user says later."""
+    mine = SILENT.keys() - os.environ.keys()
+    os.environ.update({name: SILENT[name] for name in mine})
     try:
-        ray.init(address=address or "local", **quiet)
-    except Exception as error:
-        ray.shutdown()
-        raise RunError(_unreachable(address, quoted(error, 300))) from error
+        yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
+        for name in mine:
+            del os.environ[name]
+
+
+@contextlib.contextmanager
+def _errors_only() -> Generator[None]:
+    """Let Ray log what fails, and not what it does."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        yield ray
+        yield
     finally:
-        ray.shutdown()
+        logger.setLevel(before)
 
 
 def _cores() -> int:

@@ -21,6 +21,8 @@ from brittle.words import plural
 
 EVERY = 1.0
 """Seconds between two questions to a worker how far it is."""
+FAREWELL = 2.0
+"""Seconds that workers get to tidy up before they are ended."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,11 @@ class Worker:
         """Return how many points the network was shown since the last call."""
         return 0 if self._bench is None else self._bench.points()
 
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._bench is not None:
+            self._bench.close()
+
 
 def _limit_threads(threads: int) -> None:
     """Calculate with so many threads, in the calling thread: torch goes by that."""
@@ -205,6 +212,9 @@ class RayCrew:
 
     def dismiss(self) -> None:
         """End all workers, whatever they are at."""
+        closing = [actor.close.remote() for actor in self._actors.values()]
+        if closing:
+            self.ray.wait(closing, num_returns=len(closing), timeout=FAREWELL)
         for actor in self._actors.values():
             self.ray.kill(actor)
 

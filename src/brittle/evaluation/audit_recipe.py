@@ -76,8 +76,7 @@ class AuditRecipe:
         )
         with use_limits(self.limits):
             ready = prepare(replace(self.asked, effort=effort), self.attacks, None)
-        found = ready.manifest.model_copy(update={"block": self.manifest.block})
-        found = found.without_late(self.manifest)
+        found = self._comparable(ready.manifest)
         if found.identity_fields() != self.manifest.identity_fields():
             listed = "".join(f"\n  {line}" for line in self.manifest.differences(found))
             raise RunError(f"it is not what the run in {self.path} is of:{listed}\n")
@@ -86,6 +85,22 @@ class AuditRecipe:
         counted = Counted()
         work = Work(folder, ready.planned, ready.classifier, ready.source, ready.origin, counted, LocalEngine(), self)
         return AuditBench(work, {part.name: part for part in work.parts()}, counted, self.limits, away)
+
+    def _comparable(self, found: Manifest) -> Manifest:
+        """Return what a worker found as the run would state it, so that it differs only where rows could.
+
+        The code of what came as a value came with it, and is known here by other names, if by any; of its files those
+        are compared that both know.
+        """
+        found = found.model_copy(update={"block": self.manifest.block}).without_late(self.manifest)
+        if not self.carried() or found.code is None or self.manifest.code is None:
+            return found
+        known = {
+            group: {**ours, **{name: one for name, one in theirs.items() if name in ours}}
+            for group in ("yours", "packages")
+            for ours, theirs in [(getattr(self.manifest.code, group), getattr(found.code, group))]
+        }
+        return found.model_copy(update={"code": found.code.model_copy(update=known)})
 
     def _sees_run(self, mark: Path) -> bool:
         """Whether the folder of the run is that of the process that gives the parts out, and no copy of it."""
@@ -153,3 +168,9 @@ class AuditBench:
     def points(self) -> int:
         """Return how many points the network was shown since this was last asked."""
         return self.counted.taken()
+
+    def close(self) -> None:
+        """Let go of the folder of the run, or remove the worker's own."""
+        self.work.folder.close()
+        if self.away is not None:
+            self.away.cleanup()
