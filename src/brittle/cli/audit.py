@@ -20,7 +20,7 @@ from brittle.cli.options import (
     Quiet,
     Sarif,
     Workers,
-    engine_of,
+    named_engine,
     refuse_given,
 )
 from brittle.errors import InputError
@@ -136,7 +136,7 @@ def audit(
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
     files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
     files.check()
-    chosen_engine = engine_of(engine, address, workers)
+    chosen_engine = named_engine(engine, address, workers)
     if model.defence is not None and not model.naive:
         asked = {"question": question, "effort": effort, "attacks": attack or (), "force": force}
         chosen = {**asked, "thorough": thorough, "engine": chosen_engine}

@@ -138,7 +138,7 @@ def refuse_given(options: Mapping[str, bool], where: str = "here") -> None:
             raise InputError(f"{name} is given, which does nothing {where}; leave it out")
 
 
-def engine_of(name: str | None, address: str | None, workers: int | None) -> "Engine | None":
+def named_engine(name: str | None, address: str | None, workers: int | None) -> "Engine | None":
     """Return the engine that the user named; None for this process alone.
 
     Raises:
