@@ -123,6 +123,7 @@ def test_an_interrupted_run_goes_on(whole, asked, cluster, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         audit("digits-lenet", "digits", tmp_path, engine=RayEngine(workers=2), watch=Watch(2), **asked)
     assert RunFolder.open(tmp_path).manifest.status == "running"
+    assert not (tmp_path / "leases").exists()
     assert cluster.is_initialized(), "a cluster that the caller joined stays his"
     watch = Watch()
     made = audit("digits-lenet", "digits", tmp_path, engine=RayEngine(workers=1), watch=watch, **asked)

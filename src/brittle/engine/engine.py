@@ -93,10 +93,15 @@ class LocalEngine:
                 if missing and count == before:
                     time.sleep(WAIT)
         finally:
-            remove_stale(leases)
-            with contextlib.suppress(OSError):
-                leases.rmdir()  # others may still work there
+            clear_away(leases)
         return count
+
+
+def clear_away(leases: Path) -> None:
+    """Remove the leases of the dead, and their folder where nobody else works there."""
+    remove_stale(leases)
+    with contextlib.suppress(OSError):
+        leases.rmdir()
 
 
 def get_done(

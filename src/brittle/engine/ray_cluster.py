@@ -18,10 +18,13 @@ MOST_WORKERS = 16
 """Workers without a GPU that are started on one machine where their number is not given: each holds the network."""
 KNOCK = 5.0
 """Seconds to find out whether anybody listens at an address."""
-ANSWER = 20.0
-"""Seconds within which a cluster answers that it is well."""
+ANSWER = 30.0
+"""Seconds within which a cluster lets a process join it."""
+TRIAL = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); ray.shutdown()"
+"""What a process does that only tries."""
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """What a cluster that is started here is told: it reports nothing to anybody."""
+TOKEN = "it asks for Ray's token; set RAY_AUTH_MODE=token, with the token of its head node in ~/.ray/auth_token"
 
 
 @dataclass(frozen=True)
@@ -150,21 +153,23 @@ def _cores() -> int:
 
 
 def _reach(address: str) -> None:
-    """Refuse a cluster that does not answer; Ray itself would wait for minutes, and then end the process."""
-    words = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
+    """Refuse a cluster that does not answer; Ray itself would wait for minutes, and then end the process.
+
+    Another process tries it. (`ray health-check` knows nothing of the token that newer clusters ask for.)
+    """
     if address != "auto":
         host, _, port = address.rpartition(":")
         try:
             socket.create_connection((host, int(port)), KNOCK).close()
         except (OSError, OverflowError) as error:
             raise RunError(_unreachable(address, quoted(error))) from error
-        words += ["--address", address]
     try:
+        words = [sys.executable, "-c", TRIAL, address]
         asked = subprocess.run(words, timeout=ANSWER, capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired as error:
         raise RunError(_unreachable(address, f"it did not answer within {ANSWER:g} seconds")) from error
     if asked.returncode:
-        said = (asked.stderr.strip() or "it is not well").splitlines()[-1]
+        said = TOKEN if "InvalidAuthToken" in asked.stderr else (asked.stderr.strip() or "no reason").splitlines()[-1]
         raise RunError(_unreachable(address, quoted(said.removeprefix("ConnectionError: "), 300)))
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 
 from brittle.arguments import Within, check_fields
 from brittle.engine.crew import Did, Died, Event, Failed, Ready, Sharing, Shown
-from brittle.engine.engine import LocalEngine, Part, ignore_part
+from brittle.engine.engine import LocalEngine, Part, clear_away, ignore_part
 from brittle.engine.lease import LEASE, lease
 from brittle.engine.portable import Bench, PortablePart, Recipe
 from brittle.engine.ray_cluster import Share, joined, share_of
@@ -74,7 +74,10 @@ class RayEngine:
                 portable.append(part)
             else:
                 others.append(part)
-        count = self._shared_out(portable, leases, elsewhere) if portable else 0
+        try:
+            count = self._shared_out(portable, leases, elsewhere) if portable else 0
+        finally:
+            clear_away(leases)
         return count + LocalEngine().run(others, leases, elsewhere)
 
     def _shared_out(self, parts: deque[PortablePart], leases: Path, elsewhere: Callable[[Part], None]) -> int:
