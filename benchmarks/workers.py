@@ -46,7 +46,7 @@ class Clock(NullProgress):
 def measured(workers: int, out: Path, asked: dict[str, Any]) -> tuple[RunFolder, float, float]:
     """Audit by so many workers, and return the run, the seconds of all of it, and the rate."""
     ray = optional("ray", "cluster", "the benchmark")
-    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
         clock, began = Clock(), time.perf_counter()
         run = audit(out=out / str(workers), engine=RayEngine(workers=workers), watch=clock, **asked)
