@@ -1,5 +1,6 @@
 """Messages quote what others wrote: shortly, on one line, and without anything that a terminal obeys."""
 
+import copy
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from brittle.data import open_source
-from brittle.errors import LONGEST, BadImage, BrittleError, RunError, escaped, quoted
+from brittle.errors import LONGEST, BadImage, BrittleError, MissingExtra, RunError, escaped, quoted
 from brittle.models import open_network
 from brittle.runs.read import read_manifest
 from brittle.universal.perturbation import Perturbation
@@ -27,6 +28,20 @@ def test_what_is_quoted_is_short_and_steers_nothing():
     assert "\x1b" not in said
     assert "\n" in said, "a message may list what differs"
     assert len(str(BadImage("x" * 1_000_000, "why"))) < 300
+
+
+def kinds(of):
+    return [of, *(below for kind in of.__subclasses__() for below in kinds(kind))]
+
+
+@pytest.mark.parametrize("kind", kinds(BrittleError), ids=lambda kind: kind.__name__)
+def test_every_error_is_made_again_in_another_process(kind):
+    given = {BadImage: ("a.png", "no picture"), MissingExtra: ("ray", "cluster", "--engine ray")}.get(kind, ("said",))
+    error = kind(*given)
+    again = copy.copy(error)  # as pickle makes it
+    assert type(again) is kind
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
 
 
 def write(path, content):

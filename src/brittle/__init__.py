@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from brittle.dense.pixel_descent import PixelDescent
     from brittle.dense.result import DenseResult
     from brittle.dense.run import run_dense
+    from brittle.engine.ray_engine import RayEngine
     from brittle.errors import (
         BadImage,
         BoundsError,
@@ -191,6 +192,7 @@ __all__ = [
     "Problem",
     "RandomDirection",
     "RandomNoise",
+    "RayEngine",
     "Restarts",
     "Result",
     "RotationTranslation",

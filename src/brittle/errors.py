@@ -110,6 +110,10 @@ class BadImage(DataError):
         )
         self.name, self.reason = name, reason
 
+    def __reduce__(self) -> tuple[type["BadImage"], tuple[str, str]]:
+        """Say how it is made again in another process."""
+        return BadImage, (self.name, self.reason)
+
 
 class OverLimit(BrittleError):
     """A file that would take more pixels, bytes or depth than the limits allow; see `brittle.limits`."""
@@ -132,3 +136,8 @@ class MissingExtra(BrittleError, ImportError):
 
     def __init__(self, package: str, extra: str, purpose: str):
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'brittle[{extra}]'")
+        self._given = package, extra, purpose
+
+    def __reduce__(self) -> tuple[type["MissingExtra"], tuple[str, str, str]]:
+        """Say how it is made again in another process."""
+        return MissingExtra, self._given

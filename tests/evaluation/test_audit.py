@@ -83,7 +83,7 @@ def test_only_extremes_are_kept():
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of eight images, so that a few images make several."""
-    monkeypatch.setattr("brittle.evaluation.audit.PARTS_OF", 8)
+    monkeypatch.setattr("brittle.evaluation.prepared.PARTS_OF", 8)
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -15,7 +15,7 @@ from brittle import PGD, BrittleError, Classifier, Flow, InputError, Lp, RandomN
 from brittle.base.bounds import Bounds
 from brittle.core.goal import Targeted
 from brittle.evaluation import attack as attacking
-from brittle.evaluation import attack_job, part, recheck, subject, work
+from brittle.evaluation import attack_job, part, prepared, recheck, subject, work
 from brittle.evaluation import audit as auditing
 from brittle.models import Network
 from brittle.specs import DataSpec, ModelSpec
@@ -113,8 +113,8 @@ def test_an_audit_runs_and_judges_as_it_was_asked(network, images, tmp_path, spi
 def test_an_audit_that_was_asked_nothing_finds_its_own_draws_and_batch(
     given, eot_samples, batch, budget, network, images, tmp_path, spied
 ):
-    looked, runs = spied(auditing, "eot_samples_for"), spied(part, "run")
-    sizes = spied(auditing, "batch_of")
+    looked, runs = spied(prepared, "eot_samples_for"), spied(part, "run")
+    sizes = spied(prepared, "batch_of")
     auditing.audit(network, images, tmp_path / "run", attacks=["noise:draws=2"], **given)
     assert some(looked[0], budget=given.get("budget"))
     assert sizes == [{"shape": (1, 4, 4)}]
@@ -131,9 +131,9 @@ def test_an_audit_that_was_asked_nothing_finds_its_own_draws_and_batch(
 
 @pytest.mark.parametrize("budget", [None, 9])
 def test_the_first_looks_are_blank_where_every_query_counts(budget, network, images, tmp_path, spied):
-    looks, origins = spied(auditing, "check_model_on_data"), spied(auditing, "provenance")
-    reach, radius = spied(auditing, "check_reach"), spied(auditing, "unusual_radius")
-    names, digests = spied(auditing, "match_classes"), spied(auditing, "digest_of")
+    looks, origins = spied(prepared, "check_model_on_data"), spied(prepared, "provenance")
+    reach, radius = spied(prepared, "check_reach"), spied(prepared, "unusual_radius")
+    names, digests = spied(prepared, "match_classes"), spied(prepared, "digest_of")
     asked = {"attacks": [PGD(steps=1)], "norm": "l2", "eps": 0.5, "class_order": "numeric", "budget": budget}
     auditing.audit(network, images, tmp_path / "run", **asked)
     assert [call["blank"] for call in looks] == ([True] if budget else [False, True])
@@ -258,7 +258,7 @@ class Opened(BrittleError):
     """Nothing more is to be done."""
 
 
-@pytest.mark.parametrize(("module", "function"), [(auditing, auditing.audit), (attacking, attacking.attack)])
+@pytest.mark.parametrize(("module", "function"), [(prepared, auditing.audit), (attacking, attacking.attack)])
 def test_what_is_read_is_named_before_anything_is_written(module, function, tmp_path, monkeypatch):
     """Model, data and weights: none of them may lie where the result goes."""
 

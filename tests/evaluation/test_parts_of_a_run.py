@@ -11,7 +11,7 @@ from forked import begun, ended, ending, kill
 
 from brittle import files
 from brittle.engine.engine import LocalEngine, ignore_part
-from brittle.evaluation import audit as module_of_audit
+from brittle.evaluation import prepared
 from brittle.evaluation.audit import audit
 from brittle.evaluation.gallery import Gallery
 from brittle.evaluation.progress import NullProgress
@@ -46,7 +46,7 @@ class Images(NullProgress):
 @pytest.fixture(scope="module", autouse=True)
 def small_parts():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_of_audit, "PARTS_OF", 8)
+        patch.setattr(prepared, "PARTS_OF", 8)
         yield
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from brittle import InputError, RunError, assert_robust, audit, merge
 from brittle import files as files_module
 from brittle.cli import app
-from brittle.evaluation import audit as module_of_audit
+from brittle.evaluation import prepared
 from brittle.evaluation.progress import NullProgress
 from brittle.report import write_report
 from brittle.runs.schema import SCHEMA
@@ -36,7 +36,7 @@ class Notes(NullProgress):
 @pytest.fixture(scope="module", autouse=True)
 def small_parts():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module_of_audit, "PARTS_OF", 8)
+        patch.setattr(prepared, "PARTS_OF", 8)
         yield
 
 

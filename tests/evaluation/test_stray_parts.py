@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("few_checks")
 @pytest.fixture(autouse=True)
 def _light(monkeypatch):
     """Parts of few images, and no checks of the audit."""
-    monkeypatch.setattr("brittle.evaluation.audit.PARTS_OF", 4)
+    monkeypatch.setattr("brittle.evaluation.prepared.PARTS_OF", 4)
     monkeypatch.setattr("brittle.evaluation.audit.examine_run", unchecked)
 
 

@@ -8,7 +8,21 @@ import typer
 
 from brittle.cli.audit_dense import TASKS, audit_dense
 from brittle.cli.audited import Ending, FailUnder, IgnoreHealth, Thorough, close
-from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, Shard, refuse_given
+from brittle.cli.options import (
+    Address,
+    EngineName,
+    Fields,
+    FileLimits,
+    Force,
+    Json,
+    Junit,
+    Quiet,
+    Sarif,
+    Shard,
+    Workers,
+    named_engine,
+    refuse_given,
+)
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
 from brittle.output import user_prints_aside
@@ -53,6 +67,9 @@ def audit(
     ] = None,
     ignore_health: IgnoreHealth = False,
     shard: Shard = None,
+    engine: EngineName = None,
+    address: Address = None,
+    workers: Workers = None,
     junit: Junit = None,
     sarif: Sarif = None,
     limits: FileLimits = None,
@@ -91,8 +108,9 @@ def audit(
     )
     if task in TASKS:
         classified = {"thorough": thorough, "fail_under": fail_under is not None, "ignore_health": ignore_health}
-        files_of_classes = {"junit": junit is not None, "sarif": sarif is not None}
-        refuse_given({**classified, **files_of_classes, "shard": shard is not None}, f"with --task {task}")
+        others = {"junit": junit, "sarif": sarif, "engine": engine, "address": address, "workers": workers}
+        given = {name: one is not None for name, one in {**others, "shard": shard}.items()}
+        refuse_given({**classified, **given}, f"with --task {task}")
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
         audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
         return
@@ -104,9 +122,11 @@ def audit(
         judged = {"fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**judged, "junit": files.junit is not None, "sarif": files.sarif is not None}, WHERE_IT_IS_JUDGED)
     files.check()
+    chosen_engine = named_engine(engine, address, workers)
     if model.defence is not None and not model.naive:
         refuse_given({"shard": shard is not None}, f"with --defence, {SHARED_AS_IT_IS}")
-        chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
+        asked = {"question": question, "effort": effort, "attacks": attack or (), "force": force}
+        chosen = {**asked, "thorough": thorough, "engine": chosen_engine}
         close(_both(model, data, folder, chosen, ending), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
@@ -122,6 +142,7 @@ def audit(
             command=without_option(["brittle", *sys.argv[1:]], "--shard"),
             watch=bar,
             shard=shard,
+            engine=chosen_engine,
         )
         page = write_report(folder) if run.manifest.status == "finished" else None
     if page is None:

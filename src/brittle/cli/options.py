@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -14,6 +14,9 @@ from brittle.arguments import Within
 from brittle.errors import InputError
 from brittle.limits import parse_limits, use_limits
 from brittle.specs import option_of
+
+if TYPE_CHECKING:
+    from brittle.engine.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,22 @@ def refuse_given(options: Mapping[str, bool], where: str = "here") -> None:
             raise InputError(f"{name} is given, which does nothing {where}; leave it out")
 
 
+def named_engine(name: str | None, address: str | None, workers: int | None) -> "Engine | None":
+    """Return the engine that the user named; None for this process alone.
+
+    Raises:
+        InputError: no such engine, or what only another one understands.
+    """
+    if name is None:
+        refuse_given({"address": address is not None, "workers": workers is not None}, "without --engine ray")
+        return None
+    if name != "ray":
+        raise InputError(f"the engine is {name!r}; expected ray, or leave it out to work in this process")
+    from brittle.engine.ray_engine import RayEngine
+
+    return RayEngine(address, workers)
+
+
 def device_of(device: str | None) -> str:
     """Return the device that the user named, or a GPU where there is one."""
     import torch
@@ -166,6 +185,32 @@ Shard = Annotated[
         metavar="I/N",
         help="Do one of N shares of the work alone, such as 2/4, the second of four; the others are started elsewhere, "
         "with the same folder or with one each.",
+    ),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="ray: let workers do the parts, several on this machine or on a cluster; the rows are the same.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="auto|HOST:PORT",
+        help="With --engine ray: the cluster to join; auto is the one that this machine belongs to. By default workers "
+        "are started on this machine.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="With --engine ray: how many; by default one for each GPU where the network lies on one, and otherwise "
+        "one for each core, 16 at most on a machine.",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

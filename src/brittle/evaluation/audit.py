@@ -5,43 +5,25 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from brittle import metrics
 from brittle.arguments import checked
 from brittle.core.attack import Attack
-from brittle.core.quantize import QuantizationGrid
 from brittle.engine.engine import Engine
 from brittle.engine.shard import engine_of
-from brittle.errors import DataError, InputError
-from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import batch_of, check_model_on_data, confidence_of, eot_samples_for
-from brittle.evaluation.part import without_final_query
-from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
+from brittle.evaluation.audit_recipe import AuditRecipe
+from brittle.evaluation.plan import Planned
+from brittle.evaluation.prepared import prepare
 from brittle.evaluation.progress import NullProgress, Progress
-from brittle.evaluation.provenance import data_info, network_info, provenance
-from brittle.evaluation.radius import check_reach, unusual_radius
-from brittle.evaluation.subject import open_subject
 from brittle.evaluation.work import Work
-from brittle.files import check_names
 from brittle.health.context import AttackRun
 from brittle.health.examine import examine_run
-from brittle.identity.sources import users_modules
-from brittle.identity.walk import Known
-from brittle.models.network import digest_of
+from brittle.limits import current
 from brittle.plugins.own_code import telling_of_own_code
-from brittle.runs.kinds import RUN_FOLDER
-from brittle.runs.manifest import Manifest, ThreatInfo
-from brittle.runs.place import check_folder, files_named
-from brittle.runs.store import PARTS, RunFolder
-from brittle.runs.surroundings import machine, now, versions_of
+from brittle.runs.store import RunFolder
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
-from brittle.threats import parse_threat
-
-PARTS_OF = 64
-"""Images in a part: few enough that a killed run loses little, many enough that files stay few."""
 
 
 @checked
@@ -123,90 +105,34 @@ class _Call:
     """What `audit` was called with, apart from the folder."""
 
     asked: Asked
-    attacks: Sequence[str | Attack]
+    attacks: tuple[str | Attack, ...]
     thorough: bool
     force: bool
-    command: Sequence[str]
+    command: tuple[str, ...]
     watch: Progress
     engine: Engine
 
 
 def _audited(call: _Call, path: Path) -> RunFolder:
-    asked, attacks = call.asked, call.attacks
-    seed, budget, quantization = asked.effort.seed or 0, asked.effort.budget, asked.question.quantization
-    threat, eps = threat_of(asked.question)
-    threat = threat or parse_threat("linf")
-    check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
-    radius = usual(threat) if eps is None else eps
-    planned = plan(attacks, threat, radius) if attacks else []
-    without_final_query(budget, asked.effort.eot_samples or 1)
-    check_names(*(path / PARTS / one.info.key for one in planned))
-    loaded = users_modules()
-    if quantization is not None:
-        QuantizationGrid(quantization)  # refuses what is no number of levels, before anything is opened
-    subject = open_subject(asked.model, asked.data, device=asked.effort.device)
-    network, classifier, source = subject.network, subject.classifier, subject.source
-    if not len(source):
-        raise DataError(f"{source.spec} holds no images; an audit needs at least one")
-    if not source.labelled:
-        raise DataError(
-            f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
+    ready = prepare(call.asked, call.attacks, path, command=call.command)
+    with RunFolder.create(path, ready.manifest, force=call.force) as folder:
+        recipe = AuditRecipe(call.asked, call.attacks, folder.manifest, path.absolute(), Path.cwd(), current())
+        work = Work(
+            folder, ready.planned, ready.classifier, ready.source, ready.origin, call.watch, call.engine, recipe
         )
-    planned = planned or plan((), threat, radius, access=classifier.access, budget=budget)
-    if not planned:
-        raise InputError(
-            f"none of the attacks that are taken by default knows {threat.name!r}; name some that do (--attack, or "
-            "`attacks` in Python), such as noise, pgd or your own"
-        )
-    source, remarks = match_classes(network.classes, source, asked.data.class_order)
-    remarks = [*remarks, *subject.remarks]
-    source.conversions()  # refuses images of other sizes before the network is asked
-    known = Known()
-    before = digest_of(classifier.module, known=known)
-    shape = check_model_on_data(classifier, source, blank=budget is not None)
-    if eps is not None:
-        check_reach(threat.within(eps), shape, classifier.bounds)
-    if budget is None:
-        remarks += subject.remarks_on_normalisation(source)
-    if radius is not None:
-        remarks += unusual_radius(threat, radius / classifier.bounds.span, shape, asked=eps is not None)
-    ask_twice = None if budget is not None else partial(check_model_on_data, classifier, source, blank=True)
-    identity_fields = [value for one in planned for value in (one.attack, one.threat)]
-    origin = provenance(network, classifier, source, loaded, ask_twice, known, identity_fields)
-    eot_samples = asked.effort.eot_samples or eot_samples_for(
-        classifier, source, budget, subject.defended, subject.channel
-    )
-    defended = None if subject.defended is None else subject.defended.over(eot_samples)
-    manifest = Manifest(
-        created=now(),
-        command=list(call.command),
-        seed=seed,
-        device=asked.effort.device or subject.device,
-        machine=machine(),
-        batch=asked.effort.batch or batch_of(shape),
-        block=PARTS_OF,
-        max_images=asked.data.max_images,
-        quantization=quantization,
-        budget=budget,
-        eot_samples=eot_samples,
-        confidence=confidence_of(asked.question.confidence, subject.defended),
-        network=network_info(network, classifier, origin, defended, subject.channel, asked.model.weights),
-        data=data_info(source, network.classes, again=True, remarks=remarks),
-        threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
-        attacks=[one.info for one in planned],
-        versions=versions_of(),
-        code=origin.code,
-    )
-    with RunFolder.create(path, manifest, force=call.force) as folder:
-        work = Work(folder, planned, classifier, source, origin, call.watch, call.engine)
         done = work.go()
         if not done.whole:
             return folder
         anew = done.anew or folder.manifest.status == "running"
-        question = threat if radius is None else threat.within(radius)
         work.judge(
             lambda: examine_run(
-                folder, attempts(folder, planned), question, classifier, source, weights=before, thorough=call.thorough
+                folder,
+                attempts(folder, ready.planned),
+                ready.question,
+                ready.classifier,
+                ready.source,
+                weights=ready.weights,
+                thorough=call.thorough,
             ),
             thorough=call.thorough,
         )

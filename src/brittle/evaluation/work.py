@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Block, Source
 from brittle.engine.done import get_done
 from brittle.engine.engine import Engine, Part
 from brittle.engine.lease import LEASES
+from brittle.engine.portable import Recipe
 from brittle.engine.shard import ShardEngine
 from brittle.evaluation.gallery import Gallery
 from brittle.evaluation.part import attacked, rows_of, survives_rounding
@@ -16,7 +18,8 @@ from brittle.evaluation.plan import Planned
 from brittle.evaluation.progress import BlockProgress, Progress
 from brittle.evaluation.provenance import Provenance
 from brittle.evaluation.recheck import ask_again
-from brittle.names import stored
+from brittle.identity.sources import digest_of_file
+from brittle.names import restored, stored
 from brittle.runs.finding import Health
 from brittle.runs.manifest import BadImageInfo
 from brittle.runs.store import RunFolder
@@ -49,6 +52,43 @@ class AttackPart:
     def do(self) -> None:
         """Attack the block and write its rows."""
         self.work.attack(self.planned, self.number, self.images)
+
+    @property
+    def recipe(self) -> Recipe:
+        """From what a worker opens the network and the images."""
+        return self.work.recipe
+
+    def take(self, result: "Sent") -> None:
+        """Keep what a worker found."""
+        folder = self.work.folder
+        if result.rows is not None:
+            folder.put_part(self.planned.info.key, self.number, result.rows)
+        if {one.index for one in result.bad} - {one.index for one in folder.manifest.data.bad}:
+            folder.note_bad(result.bad)
+        # a file that only the worker's machine has could not be looked at again, when the run goes on here
+        files = {name: one for name, one in result.files.items() if digest_of_file(Path(restored(name))) == one}
+        if files.keys() - folder.manifest.files.keys():
+            folder.note_files(files)
+        self.work.watch.advance(self.planned.info.spec, self.images)
+
+    def passed(self, points: int) -> None:
+        """Show that a worker goes on inside the block."""
+        self.work.passed(points)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a worker returns of an `AttackPart`.
+
+    Attributes:
+        rows: the bytes of the part's file; None where the worker wrote it itself.
+        bad: the images that it could not decode so far.
+        files: see `Manifest.files`.
+    """
+
+    rows: bytes | None
+    bad: list[BadImageInfo]
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +123,11 @@ class Done:
 
 @dataclass(eq=False)
 class Work:
-    """What the parts of a run share: the network and the images, and the block of images that was read last."""
+    """What the parts of a run share: the network and the images, and the block of images that was read last.
+
+    Attributes:
+        recipe: from what workers in other processes open the same.
+    """
 
     folder: RunFolder
     planned: list[Planned]
@@ -92,16 +136,12 @@ class Work:
     origin: Provenance
     watch: Progress
     engine: Engine
+    recipe: Recipe
     _block: tuple[int, Block] | None = field(default=None, init=False)
 
     def go(self) -> "Done":
         """Get every part done that is not there, as far as this is for this process to do."""
-        blocks = self.folder.manifest.blocks
-        parts = [
-            AttackPart(self, one, number, turn=place * blocks + number)  # dealt attack by attack: shares are alike
-            for number in range(blocks)
-            for place, one in enumerate(self.planned)
-        ]
+        parts = self.parts()
         missing = [part for part in parts if not part.done()]
         done = {(part.number, part.planned.info.key) for part in parts if part not in missing}
         images = sum(part.images for part in parts if part not in missing)
@@ -122,6 +162,20 @@ class Work:
             gallery = self._gallery
             self._run([LastPart("pictures", lambda: not gallery.superfluous(), gallery.settle)])
         return Done(anew=bool(missing), whole=True)
+
+    def parts(self) -> list[AttackPart]:
+        """Every attack on every block, done or not; those of one block follow each other."""
+        blocks = self.folder.manifest.blocks
+        return [
+            AttackPart(self, one, number, turn=place * blocks + number)  # dealt attack by attack: shares are alike
+            for number in range(blocks)
+            for place, one in enumerate(self.planned)
+        ]
+
+    def passed(self, points: int) -> None:
+        """Tell the watch, if it wants to know, that the network was shown so many points more."""
+        if isinstance(self.watch, BlockProgress):
+            self.watch.passed(points)
 
     def judge(self, examine: Callable[[], Health], *, thorough: bool) -> None:
         """Get the checks made, unless they are there.
@@ -152,7 +206,7 @@ class Work:
             self.classifier,
             block,
             progress=lambda images: self.watch.advance(one.info.spec, images),
-            on_pass=self.watch.passed if isinstance(self.watch, BlockProgress) else None,
+            on_pass=self.passed if isinstance(self.watch, BlockProgress) else None,
         )
         survives = survives_rounding(
             self.classifier, result, block.labels, manifest.batch, eot_samples=manifest.eot_samples, seed=manifest.seed

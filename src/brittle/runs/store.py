@@ -96,6 +96,21 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
         pq.write_table(rows.replace_schema_metadata(stamp), sink, **WRITTEN)
         write_atomically(path, memoryview(sink.getvalue()))
 
+    def put_part(self, key: str, block: int, content: bytes) -> None:
+        """Keep a part that was written elsewhere, all or not at all, in place of one that is there.
+
+        Args:
+            key: the attack.
+            block: number of the block of images, from 0.
+            content: of its file.
+
+        Raises:
+            RunError: it is no part of this run, or the folder cannot be written.
+        """
+        path = self.part_path(key, block)
+        write_atomically(path, content)
+        self._read(path, key, block, [])
+
     def blocks(self, key: str) -> list[int]:
         """Numbers of the blocks that have a part of this attack, in order; the parts themselves are not checked.
 

@@ -1,0 +1,70 @@
+"""Parts that other processes, also on other machines, can do: what goes to them, and what comes back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from brittle.engine.engine import Part
+
+
+class Bench(Protocol):
+    """Where a worker does parts: it holds what all of them need, once."""
+
+    def do(self, name: str) -> Any:
+        """Do a part by its name, and return what `PortablePart.take` is given; it can be pickled."""
+        ...
+
+    def points(self) -> int:
+        """Return how many points the network was shown since this was last asked; another thread may ask."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, and leave nothing behind."""
+        ...
+
+
+class Recipe(Protocol):
+    """From what a worker makes its bench; it can be pickled, and holds nothing that is worked out.
+
+    Attributes:
+        device: on which the parts are done, such as "cpu" or "cuda:1".
+    """
+
+    @property
+    def device(self) -> str:
+        """See the class."""
+        ...
+
+    def open(self, mark: Path) -> Bench:
+        """Make the bench.
+
+        Args:
+            mark: a file in the folder of the leases, there as long as the parts are given out. Who sees it sees the
+                folder of the work, and writes there; who does not returns what is to be written.
+
+        Raises:
+            BrittleError: something is missing here, or is not what the parts are of.
+        """
+        ...
+
+    def carried(self) -> Mapping[str, object]:
+        """Return what goes along as a value, by its name in messages: one of these it is that cannot be pickled."""
+        ...
+
+
+@runtime_checkable
+class PortablePart(Part, Protocol):
+    """A part that can be done from a recipe, the same for all parts of one piece of work."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """See the class."""
+        ...
+
+    def take(self, result: Any) -> None:
+        """Put what a worker returned where it belongs, and tell of it; then the part is done."""
+        ...
+
+    def passed(self, points: int) -> None:
+        """Tell that a worker that is at this part has shown the network so many points more."""
+        ...

@@ -1,0 +1,182 @@
+"""The cluster that Ray's workers run on: joined where it is asked for, started and ended where it is not."""
+
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from brittle.errors import InputError, RunError, quoted
+from brittle.plugins.optional import optional
+from brittle.words import plural
+
+MOST_WORKERS = 16
+"""Workers without a GPU that are started on one machine where their number is not given: each holds the network."""
+KNOCK = 5.0
+"""Seconds to find out whether anybody listens at an address."""
+ANSWER = 30.0
+"""Seconds within which a cluster lets a process join it."""
+TRIAL = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); ray.shutdown()"
+"""What a process does that only tries."""
+SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""What a cluster that is started here is told: it reports nothing to anybody."""
+TOKEN = "it asks for Ray's token; set RAY_AUTH_MODE=token, with the token of its head node in ~/.ray/auth_token"
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many workers there are, and what each of them gets.
+
+    Attributes:
+        workers: their number.
+        cores: of a machine, each.
+        threads: that each calculates with.
+        gpus: of a machine, each.
+    """
+
+    workers: int
+    cores: int
+    threads: int
+    gpus: int = 0
+
+    def said(self) -> str:
+        """Say what each gets."""
+        return f"{plural(self.cores, 'core')}{' and a GPU' * bool(self.gpus)}"
+
+
+def share(machines: list[tuple[int, int]], workers: int | None, device: str) -> Share:
+    """Divide the machines of a cluster among workers.
+
+    Args:
+        machines: of each, the number of cores and of GPUs.
+        workers: how many there are to be; by default as many as `RayEngine` says.
+        device: on which they calculate, such as "cpu" or "cuda".
+
+    Raises:
+        InputError: there is no room for so many, or there is no GPU.
+
+    Example:
+        >>> share([(4, 0), (8, 0)], None, "cpu"), share([(4, 0), (8, 0)], 3, "cpu")
+        (Share(workers=12, cores=1, threads=1, gpus=0), Share(workers=3, cores=4, threads=4, gpus=0))
+    """
+    gpu = device.partition(":")[0] == "cuda"
+    places = [(cores, gpus if gpu else min(cores, MOST_WORKERS)) for cores, gpus in machines]
+    places = [(cores, most) for cores, most in places if cores and most]
+    there = f"the cluster has {plural(sum(cores for cores, _ in machines), 'core')}"
+    if gpu:
+        there += f" and {plural(sum(gpus for _, gpus in machines), 'GPU')}"
+    if not places:
+        raise InputError(f"{there}, and the network is to run on {device}; give another --device (`device` in Python)")
+    count = sum(most for _, most in places) if workers is None else workers
+    for cores in range(max(cores for cores, _ in places), 0, -1):
+        if sum(min(own // cores, most if gpu else own) for own, most in places) >= count:
+            return Share(count, cores, cores, int(gpu))
+    raise InputError(f"{plural(count, 'worker')} are asked for, and {there}; ask for fewer")
+
+
+def share_of(ray: Any, workers: int | None, device: str) -> Share:
+    """Return `share` of the cluster that was joined."""
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return share([(int(one.get("CPU", 0)), int(one.get("GPU", 0))) for one in resources], workers, device)
+
+
+@contextlib.contextmanager
+def joined(address: str | None, workers: int | None, device: str) -> Generator[Any]:
+    """Be part of a cluster: the one that the caller has joined already, the one at the address, or one started here.
+
+    Args:
+        address: as of `RayEngine`.
+        workers: as many as are to find room on one that is started here.
+        device: on which they calculate.
+
+    Yields:
+        The package.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+        RunError: the cluster cannot be reached.
+    """
+    ray = optional("ray", "cluster", "--engine ray", RunError)
+    if ray.is_initialized():
+        yield ray
+        return
+    quiet: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
+    if address is None:
+        cores = max(_cores(), 1 if workers is None or device.startswith("cuda") else workers)
+        quiet |= {"include_dashboard": False, "num_cpus": cores}
+    else:
+        _reach(address)
+    with _errors_only():
+        try:
+            with _silent():
+                ray.init(address=address or "local", **quiet)
+        except Exception as error:
+            ray.shutdown()
+            raise RunError(_unreachable(address, quoted(error, 300))) from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _silent() -> Generator[None]:
+    """Let what is started report nothing to anybody, whatever the user says later."""
+    mine = SILENT.keys() - os.environ.keys()
+    os.environ.update({name: SILENT[name] for name in mine})
+    try:
+        yield
+    finally:
+        for name in mine:
+            del os.environ[name]
+
+
+@contextlib.contextmanager
+def _errors_only() -> Generator[None]:
+    """Let Ray log what fails, and not what it does."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _reach(address: str) -> None:
+    """Refuse a cluster that does not answer; Ray itself would wait for minutes, and then end the process.
+
+    Another process tries it. (`ray health-check` knows nothing of the token that newer clusters ask for.)
+    """
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), KNOCK).close()
+        except (OSError, OverflowError) as error:
+            raise RunError(_unreachable(address, quoted(error))) from error
+    try:
+        words = [sys.executable, "-c", TRIAL, address]
+        asked = subprocess.run(words, timeout=ANSWER, capture_output=True, text=True, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise RunError(_unreachable(address, f"it did not answer within {ANSWER:g} seconds")) from error
+    if asked.returncode:
+        said = TOKEN if "InvalidAuthToken" in asked.stderr else (asked.stderr.strip() or "no reason").splitlines()[-1]
+        raise RunError(_unreachable(address, quoted(said.removeprefix("ConnectionError: "), 300)))
+
+
+def _unreachable(address: str | None, reason: str) -> str:
+    if address is None:
+        return f"Ray's workers cannot be started on this machine: {reason}"
+    return (
+        f"the cluster at {address!r} cannot be reached: {reason}. Start one with `ray start --head` on one machine and "
+        "`ray start --address=HOST:6379` on the others, this one included; or leave the address out"
+    )

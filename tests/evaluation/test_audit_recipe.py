@@ -1,0 +1,161 @@
+"""Parts of an audit done from its recipe, as a worker in another process does them; here that process is this one."""
+
+import contextlib
+import pickle
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from brittle.attacks.fgsm import FGSM
+from brittle.engine.engine import LocalEngine, ignore_part
+from brittle.engine.lease import lease
+from brittle.engine.portable import PortablePart
+from brittle.errors import RunError
+from brittle.evaluation import prepared
+from brittle.evaluation.audit import audit
+from brittle.evaluation.audit_recipe import AuditRecipe
+from brittle.evaluation.progress import NullProgress
+from brittle.limits import use_limits
+from brittle.runs.schema import SCHEMA
+from brittle.runs.store import RunFolder
+
+ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 20}
+COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
+
+
+class Posted:
+    """An engine whose worker gets the recipe and the names, and nothing else."""
+
+    def __init__(self, sees=True, before=lambda recipe: recipe):
+        self.sees, self.before, self.sent, self.recipe, self.points = sees, before, [], None, 0
+
+    def run(self, parts, leases, elsewhere=ignore_part):
+        portable = [part for part in parts if isinstance(part, PortablePart)]
+        mark = leases / "posted.lease"
+        if portable:
+            self.recipe = self.before(pickle.loads(pickle.dumps(portable[0].recipe)))
+            with lease(mark), contextlib.closing(self.recipe.open(mark if self.sees else mark / "unseen")) as bench:
+                for part in portable:
+                    self.sent.append(pickle.loads(pickle.dumps(bench.do(part.name))))
+                    self.points += bench.points()
+                    part.take(self.sent[-1])
+        return len(portable) + LocalEngine().run([one for one in parts if one not in portable], leases, elsewhere)
+
+
+class Watch(NullProgress):
+    """Adds up what it is told."""
+
+    def __init__(self):
+        self.total = self.images = 0
+
+    def begin(self, total, done):
+        self.total, self.images = total, done
+
+    def advance(self, attack, images):
+        self.images += images
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_parts():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "PARTS_OF", 8)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, small_parts):
+    return audit("digits-lenet", "digits", tmp_path_factory.mktemp("whole"), **ASKED)
+
+
+def rows(folder):
+    return {key: table.to_pylist() for key, table in folder.tables(COLUMNS).items()}
+
+
+@pytest.mark.parametrize("sees", [True, False], ids=["in the folder of the run", "in a folder of its own"])
+def test_rows_of_a_worker_are_those_of_this_process(whole, tmp_path, sees):
+    engine, watch = Posted(sees), Watch()
+    made = audit("digits-lenet", "digits", tmp_path, engine=engine, watch=watch, **ASKED)
+    assert rows(made) == rows(whole)
+    assert made.manifest.identity == whole.manifest.identity
+    assert [one.rows is None for one in engine.sent] == [sees] * 6
+    assert watch.images == watch.total == 40
+    assert engine.points > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["health.json", "manifest.json", "parts"]
+
+
+def test_a_worker_without_the_folder_keeps_nothing(tmp_path):
+    kept = []
+
+    def opened(recipe):
+        opens = recipe.open
+        object.__setattr__(recipe, "open", lambda mark: kept.append(opens(mark)) or kept[-1])
+        return recipe
+
+    audit("digits-lenet", "digits", tmp_path, engine=Posted(False, opened), **ASKED)
+    folder = kept[0].work.folder.path
+    assert folder != tmp_path
+    assert not folder.exists()
+
+
+def test_a_copy_of_the_run_on_another_machine_is_not_taken_for_the_run(whole, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(whole.path, copy)
+
+    def elsewhere(recipe):
+        return AuditRecipe(recipe.asked, recipe.attacks, recipe.manifest, copy, recipe.start, recipe.limits)
+
+    engine = Posted(False, elsewhere)
+    audit("digits-lenet", "digits", tmp_path / "run", engine=engine, **ASKED)
+    assert all(one.rows for one in engine.sent)
+
+
+def test_networks_images_and_attacks_may_be_values(tmp_path):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    data = torch.rand(10, 3, 2, 2), torch.arange(10) % 3
+    asked = {"attacks": [FGSM()], "eps": 0.1}
+    engine = Posted()
+    made = audit(network, data, tmp_path / "a", engine=engine, **asked)
+    assert rows(made) == rows(audit(network, data, tmp_path / "b", **asked))
+    assert [*engine.recipe.carried()] == ["the network", "the images", "attack 1"]
+
+
+def test_a_worker_that_finds_other_files_is_refused(tmp_path):
+    (tmp_path / "mine.py").write_text("from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Flatten())\n")
+
+    def edited(recipe):
+        text = "from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.ReLU())\n"
+        (tmp_path / "mine.py").write_text(text)
+        return recipe
+
+    data = torch.rand(4, 3, 2, 2), torch.arange(4)
+    with pytest.raises(
+        RunError, match=r"it is not what the run in .* is of:\n  your code: mine.py was changed\n  network: "
+    ):
+        audit(
+            f"{tmp_path}/mine.py:net", data, tmp_path / "out", engine=Posted(before=edited), attacks=["fgsm"], eps=0.1
+        )
+
+
+def test_the_limits_of_the_caller_hold_in_a_worker(tmp_path):
+    seen = []
+
+    def look(recipe):
+        seen.append(recipe.limits.pixels)
+        return recipe
+
+    with use_limits(pixels=12345):
+        audit("digits-lenet", "digits", tmp_path, engine=Posted(before=look), **ASKED)
+    assert seen == [12345]
+
+
+def test_what_a_worker_returns_is_looked_at(whole, tmp_path):
+    folder = RunFolder.create(tmp_path, whole.manifest)
+    with pytest.raises(RunError, match="is damaged"):
+        folder.put_part("fgsm", 0, b"no rows")
+    other = whole.part_path("fgsm", 1).read_bytes()
+    with pytest.raises(RunError, match="a part of another run"):
+        folder.put_part("fgsm", 0, other)
+    assert not folder.has_part("fgsm", 0)
