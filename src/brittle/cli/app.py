@@ -16,7 +16,7 @@ from brittle.cli.audit import audit
 from brittle.cli.compare import compare
 from brittle.cli.corrupt import corrupt
 from brittle.cli.leaderboard import leaderboard
-from brittle.cli.options import FileLimits, Force, Junit, Sarif, device_of, takes_values
+from brittle.cli.options import FileLimits, Force, Junit, Sarif, Title, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
 from brittle.cli.study import study
@@ -107,6 +107,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
     ] = None,
+    title: Title = None,
     junit: Junit = None,
     sarif: Sarif = None,
     limits: FileLimits = None,
@@ -117,6 +118,8 @@ def report(
     brittle report runs/digits
 
     brittle report runs/digits --out digits.html --junit digits.xml
+
+    brittle report runs/digits --title "Digits, second try"
     """
     from brittle.evaluation.verdicts import verdicts_in
     from brittle.report import write_report
@@ -127,7 +130,7 @@ def report(
     files.check()
     if files.asked:
         files.write([verdicts_in(run)])
-    typer.echo(shown(write_report(run, out, force=force).resolve()))
+    typer.echo(shown(write_report(run, out, force=force, title=title).resolve()))
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ import typer
 
 from brittle.cli.audit_dense import TASKS, audit_dense
 from brittle.cli.gate import end_as
-from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
+from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, Title, refuse_given
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
 from brittle.output import user_prints_aside
@@ -72,6 +72,7 @@ def audit(
     ] = False,
     junit: Junit = None,
     sarif: Sarif = None,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -112,7 +113,7 @@ def audit(
         files_of_classes = {"junit": junit is not None, "sarif": sarif is not None}
         refuse_given({**classified, **files_of_classes}, f"with --task {task}")
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
-        audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
+        audit_dense(task, asked, attack or (), share, ratio, title=title, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
         raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
@@ -121,7 +122,7 @@ def audit(
     files.check()
     if model.defence is not None and not model.naive:
         chosen = {"question": question, "effort": effort, "attacks": attack or (), "thorough": thorough, "force": force}
-        _close(_both(model, data, folder, chosen, judge, quiet=quiet, json=json), folder, files)
+        _close(_both(model, data, folder, chosen, judge, title, quiet=quiet, json=json), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -136,7 +137,7 @@ def audit(
             command=["brittle", *sys.argv[1:]],
             watch=bar,
         )
-        summary, page = summarise(run), write_report(folder)
+        summary, page = summarise(run), write_report(folder, title=title)
     gate = judge(summary)
     if json:
         figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
@@ -168,6 +169,7 @@ def _both(
     folder: Path,
     chosen: dict[str, Any],
     judge: "Callable[[Summary], Gate | None]",
+    title: str | None,
     *,
     quiet: bool,
     json: bool,
@@ -184,7 +186,7 @@ def _both(
         made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
         for run in (made.naive, made.adaptive):
             write_report(run.path)
-        both, page = DefenceSummary.of(made), write_report(folder)
+        both, page = DefenceSummary.of(made), write_report(folder, title=title)
     gate = judge(both.adaptive)
     if json:
         figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}

@@ -149,6 +149,15 @@ def _within_limits(context: typer.Context, text: str | None) -> str | None:
     return text
 
 
+def _short_enough(text: str | None) -> str | None:
+    """Refuse a title before any work is done."""
+    if text:
+        from brittle.report.titles import check_title
+
+        return check_title(text)
+    return text
+
+
 FileLimits = Annotated[
     str | None,
     typer.Option(
@@ -157,6 +166,16 @@ FileLimits = Annotated[
         callback=_within_limits,
         help="What a file may take, such as pixels=400M,array=20G: pixels of an image; bytes of an array, a record, a "
         "cell or a text; depth of nesting.",
+    ),
+]
+Title = Annotated[
+    str | None,
+    typer.Option(
+        "--title",
+        metavar="TEXT",
+        callback=_short_enough,
+        help="Of the page, in place of brittle's own; `brittle report` keeps it.",
+        show_default=False,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

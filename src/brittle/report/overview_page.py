@@ -13,13 +13,16 @@ from brittle.words import time_in_words
 OVERVIEW = "studies.html"
 
 
-def write_overview(overview: Overview, out: Path | None = None, *, force: bool = False) -> Path:
+def write_overview(
+    overview: Overview, out: Path | None = None, *, force: bool = False, title: str | None = None
+) -> Path:
     """Write the page of all studies.
 
     Args:
         overview: of `run_studies` or `read_overview`.
         out: the file to write, or a folder for it; `studies.html` in the studies' folder by default.
         force: replace another page at `out`.
+        title: of the user's, see `write_report`.
 
     Returns:
         The file written.
@@ -27,7 +30,7 @@ def write_overview(overview: Overview, out: Path | None = None, *, force: bool =
     Raises:
         RunError: the file cannot be written.
     """
-    return placed(render_overview(overview), overview.folder / OVERVIEW, out, force=force)
+    return placed(render_overview(overview), overview.folder / OVERVIEW, out, force=force, title=title)
 
 
 def render_overview(overview: Overview) -> str:

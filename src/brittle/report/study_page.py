@@ -24,13 +24,14 @@ ROW_HEIGHT = 58
 """Pixels of the figure for each network."""
 
 
-def write_study(result: StudyResult, out: Path | None = None, *, force: bool = False) -> Path:
+def write_study(result: StudyResult, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
     """Write the page of a study.
 
     Args:
         result: of `run_study`.
         out: the file to write, or a folder for it; `study.html` in the study's folder by default.
         force: replace another page at `out`.
+        title: of the user's, see `write_report`.
 
     Returns:
         The file written.
@@ -38,7 +39,7 @@ def write_study(result: StudyResult, out: Path | None = None, *, force: bool = F
     Raises:
         RunError: the file cannot be written.
     """
-    return placed(render_study(result), result.folder / PAGE, out, force=force)
+    return placed(render_study(result), result.folder / PAGE, out, force=force, title=title)
 
 
 def render_study(result: StudyResult) -> str:
