@@ -40,7 +40,10 @@ def render_overview(overview: Overview) -> str:
         {},
         overview=overview,
         took=lambda seconds: time_in_words(seconds) if math.isfinite(seconds) else NOTHING,
-        ordered=any(line.orders for line in overview.lines),
+        told=[line for line in overview.lines if line.measured or line.failed],
+        empty=[line for line in overview.lines if not line.measured and not line.failed],
+        ordered=any(outcome != "not measured" for line in overview.lines for _, outcome in line.orders),
+        untold=overview.orders("not measured"),
         links={line.name: (overview.folder / line.name / PAGE).is_file() for line in overview.lines},
         page=PAGE,
     )
