@@ -15,6 +15,7 @@ from brittle.evaluation.generative import MEANINGS as GENERATIVE_MEANINGS
 from brittle.evaluation.spec import spec_syntax
 from brittle.evaluation.spec_text import options_of
 from brittle.models import ARCHITECTURES
+from brittle.near import meant
 from brittle.physical import Channel
 from brittle.plugins.names import OWN
 from brittle.registry import (
@@ -87,7 +88,7 @@ def listing(what: str = "all") -> list[Listed]:
         ['apgd', 'autoattack']
     """
     if what not in (*KINDS, "all"):
-        raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")
+        raise InputError(f"{what!r} cannot be listed{meant(what, KINDS)}; expected {', '.join(KINDS)} or all")
     return [row for kind, rows in ROWS.items() if what in (kind, "all") for row in rows()]
 
 

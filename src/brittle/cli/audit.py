@@ -12,6 +12,7 @@ from brittle.cli.gate import end_as
 from brittle.cli.options import Fields, FileLimits, Force, Json, Junit, Quiet, Sarif, Title, refuse_given
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
+from brittle.near import meant
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -116,7 +117,10 @@ def audit(
         audit_dense(task, asked, attack or (), share, ratio, title=title, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
-        raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
+        raise InputError(
+            f"the task is {task!r}{meant(task, (CLASSIFICATION, *TASKS))}; expected "
+            f"{', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}"
+        )
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
     files, judge = ResultFiles(junit, sarif, force), partial(_judged, least=fail_under, ignore_health=ignore_health)
     files.check()

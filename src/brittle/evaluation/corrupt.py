@@ -22,6 +22,7 @@ from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.subject import open_subject
 from brittle.identity.sources import users_modules
+from brittle.near import meant
 from brittle.physical.corruptions import KINDS, Corruption
 from brittle.pictures import picture_of, png_of
 from brittle.plugins.own_code import telling_of_own_code
@@ -150,7 +151,9 @@ def _chosen(kinds: Sequence[str]) -> list[str]:
     """Return the kinds that are asked for, in the order of the paper."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        raise InputError(f"there is no corruption {unknown[0]!r}; there are {', '.join(KINDS)}")
+        raise InputError(
+            f"there is no corruption {unknown[0]!r}{meant(unknown[0], KINDS)}; there are {', '.join(KINDS)}"
+        )
     return [kind for kind in KINDS if not kinds or kind in kinds]
 
 
