@@ -18,7 +18,7 @@ from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import batch_of, check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.part import without_final_query
-from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
+from brittle.evaluation.plan import Planned, plan, refuse_twice, threat_of, threat_settings, usual
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
@@ -134,6 +134,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     radius = usual(threat) if eps is None else eps
     planned = plan(attacks, threat, radius) if attacks else []
+    refuse_twice(planned)
     without_final_query(budget, asked.effort.eot_samples or 1)
     check_names(*(path / PARTS / one.info.key for one in planned))
     loaded = users_modules()
