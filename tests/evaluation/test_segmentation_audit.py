@@ -313,7 +313,10 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
         ),
         (["--task", "segmentation", "--quantization", "256"], "quantization is given, which does nothing here"),
         (["--task", "segmentation", "--attack", "pixel-descent"], "2 attacks are given; expected one"),
-        (["--task", "depths"], "the task is 'depths'; expected classification, segmentation or depth"),
+        (
+            ["--task", "depths"],
+            "the task is 'depths' (did you mean 'depth'?); expected classification, segmentation or depth",
+        ),
         ([], "share is given, which does nothing without a --task of pixels; leave it out"),
     ],
 )

@@ -13,6 +13,7 @@ from brittle import metrics
 from brittle.arguments import checked
 from brittle.core.attack import Attack
 from brittle.core.quantize import QuantizationGrid
+from brittle.data.folder import without_labels
 from brittle.engine.engine import Engine, LocalEngine
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
@@ -145,9 +146,7 @@ def _audited(call: _Call, path: Path) -> RunFolder:
     if not len(source):
         raise DataError(f"{source.spec} holds no images; an audit needs at least one")
     if not source.labelled:
-        raise DataError(
-            f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
-        )
+        raise DataError(without_labels(source.spec))
     planned = planned or plan((), threat, radius, access=classifier.access, budget=budget)
     if not planned:
         raise InputError(

@@ -14,6 +14,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.data import Source
+from brittle.data.folder import without_labels
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_words
@@ -111,9 +112,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
     subject = open_subject(asked.model, asked.data, device=asked.effort.device)
     classifier, source = subject.classifier, subject.source
     if not source.labelled:
-        raise DataError(
-            f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
-        )
+        raise DataError(without_labels(source.spec))
     source, remarks = match_classes(subject.network.classes, source, asked.data.class_order)
     said, shape = subject.said(remarks), check_model_on_data(classifier, source, blank=False)
     ask = partial(check_model_on_data, classifier, source, blank=False)
