@@ -202,7 +202,7 @@ def _meaning(row: Listed) -> Text:
     from brittle.plugins.names import OWN
 
     meaning = line_of(row.meaning, *([] if row.origin == OWN else [(f"  from {row.origin}", "italic")]))
-    return Text("\n").join([meaning, line_of((row.options, "dim"))]) if row.options else meaning
+    return Text("\n").join([meaning, line_of((row.defaults, "dim"))]) if row.options else meaning
 
 
 def show_trained(made: Trained) -> None:

@@ -16,7 +16,7 @@ from brittle.cli.audit import audit
 from brittle.cli.compare import compare
 from brittle.cli.corrupt import corrupt
 from brittle.cli.leaderboard import leaderboard
-from brittle.cli.options import FileLimits, Force, Junit, Sarif, Title, device_of, takes_values
+from brittle.cli.options import FileLimits, Force, Json, Junit, Sarif, Title, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
 from brittle.cli.study import study
@@ -141,6 +141,7 @@ def list_(
             help="attacks, universal, threats, defences, channels, models, data, checks or studies; all by default."
         ),
     ] = "all",
+    json: Json = False,
 ) -> None:
     """List what there is to choose from, with defaults, and which installed package brings what.
 
@@ -148,8 +149,13 @@ def list_(
     """
     from brittle import terminal
     from brittle.listing import listing
+    from brittle.runs.printed import Origin
 
-    terminal.show_listing(listing(what))
+    rows = listing(what)
+    if json:
+        terminal.print_json("list", {"listed": [row.plain() for row in rows]}, Origin())
+        return
+    terminal.show_listing(rows)
 
 
 @app.command()
