@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from brittle import Lp, Perturbation
+from brittle import Lp, Perturbation, UniversalAscent
 from brittle.cli import app
 from brittle.runs.json_numbers import json_numbers
 
@@ -102,6 +102,7 @@ def test_a_command_prints_the_keys_of_its_page_in_the_envelope(kind: str):
     assert set(found) - ENVELOPE == keys_of(kind)
     assert found["provenance"]["seed"] == 0
     assert found["provenance"]["networks"][0]["spec"]
+    assert found["provenance"]["data"]
     assert len(found["provenance"]["networks"][0]["digest"]) == 64
 
 
@@ -124,6 +125,18 @@ def test_comparisons_and_leaderboards_print_theirs():
         jsonschema.validate(found, SCHEMA)
         assert set(found) - ENVELOPE == keys_of(kind)
         assert [one["spec"] for one in found["provenance"]["networks"]] == ["digits-lenet"] * 2
+
+
+def test_a_list_prints_its_own_without_networks_and_data():
+    found = printed("list universal")
+    jsonschema.validate(found, SCHEMA)
+    assert set(found) - ENVELOPE == keys_of("list")
+    assert (found["provenance"]["networks"], found["provenance"]["data"]) == ([], [])
+    assert found["provenance"]["versions"]["brittle"]
+    rows = {row["name"]: row for row in found["listed"]}
+    assert set(rows["ascent"]) == {"kind", "name", "meaning", "options", "origin", "group"}
+    assert rows["ascent"]["options"]["passes"] == UniversalAscent().passes
+    printed("list")  # every default can be told
 
 
 def test_every_kind_has_its_heading():

@@ -12,6 +12,7 @@ SOURCE = Path(brittle.__file__).parent
 LAYERS = [
     {"names", "older_names", "public", "tolerance", "words"},
     {"types", "errors", "version"},
+    {"near"},
     {"limits"},
     {"reading"},
     {"thrift"},

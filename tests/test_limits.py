@@ -36,7 +36,10 @@ def test_what_is_over_says_what_the_limit_is_and_how_to_raise_it():
         ("", "is not NAME=NUMBER"),
         ("pixels=0", "from 1 up"),
         ("pixels=3,pixels=4", "names 'pixels' twice"),
-        ("pixel=3", "no limit 'pixel'; known are pixels, array, record, cell, text, depth"),
+        (
+            "pixel=3",
+            r"no limit 'pixel' \(did you mean 'pixels'\?\); known are pixels, array, record, cell, text, depth",
+        ),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_refused(text: str, message: str):

@@ -12,9 +12,11 @@ from brittle.cli.attack import _show as show_saved
 from brittle.cli.universal import _show
 from brittle.evaluation.adversarial_images import Saved
 from brittle.evaluation.attack_index import SavedAttack, SavedAttacks
+from brittle.evaluation.plan import BLACK_BOX_ATTACKS, DEFAULT_ATTACKS
 from brittle.listing import DECISIONS, GRADIENTS, GROUPS, SCORES, SMALLEST, listing
 from brittle.metrics import proportion, without_interval
 from brittle.runs.summary import AttackSummary, Summary
+from brittle.tables import table_lines
 
 NAMES = ["[red]red[/red]", "[/]", "[link=there]here[/link]", "a[0].py:Attack"]
 """What rich would take for markup: swallowed, or an error where it closes what was never opened."""
@@ -97,3 +99,11 @@ def test_attacks_are_listed_under_what_they_go_by(capsys):
     assert places == sorted(places)
     for group, after, name in ((GRADIENTS, SMALLEST, "pgd"), (SMALLEST, SCORES, "fmn"), (SCORES, DECISIONS, "square")):
         assert said.index(f"attacks: {group}") < said.index(f"\n  {name} ") < said.index(f"attacks: {after}")
+
+
+def test_the_default_attacks_of_an_audit_have_a_line_each_on_80_columns():
+    heads = ("attack", "success", "8 bits", "median", "forward", "backward", "seconds")
+    widest = ("100.0%", "100.0%", "25.5/255", "1,234.5", "1,234.5", "12.3456")
+    assert heads == terminal.HEADS
+    for name in (*DEFAULT_ATTACKS, *(one for names in BLACK_BOX_ATTACKS.values() for one in names)):
+        assert len(table_lines(heads, [(name, *widest)], 80)) == 3, name

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
 
 from brittle.errors import InputError, OverLimit
+from brittle.near import meant
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 """What a letter behind a number multiplies it by."""
@@ -79,7 +80,9 @@ def use_limits(limits: Limits | None = None, **changes: int) -> Generator[Limits
     """
     unknown = sorted(changes.keys() - {field.name for field in fields(Limits)})
     if unknown:
-        raise InputError(f"there is no limit {unknown[0]!r}; {_known()}")
+        raise InputError(
+            f"there is no limit {unknown[0]!r}{meant(unknown[0], (field.name for field in fields(Limits)))}; {_known()}"
+        )
     token = _CURRENT.set(replace(limits or current(), **changes))
     try:
         yield current()

@@ -1,21 +1,20 @@
 """What there is to choose from, as rows for a table."""
 
 import math
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from brittle.arguments.numbers import levels_text
 from brittle.core.attack import Attack
 from brittle.data import FORMS
-from brittle.defences import Defence
 from brittle.errors import InputError
 from brittle.evaluation.generative import MEANINGS as GENERATIVE_MEANINGS
 from brittle.evaluation.spec import spec_syntax
 from brittle.evaluation.spec_text import options_of
 from brittle.models import ARCHITECTURES
-from brittle.physical import Channel
+from brittle.near import meant
 from brittle.plugins.names import OWN
 from brittle.registry import (
     ATTACKS,
@@ -32,7 +31,6 @@ from brittle.registry import (
     Registry,
 )
 from brittle.studies.bench.catalogue import STUDIES as OWN_STUDIES
-from brittle.universal.search import UniversalAttack
 
 T = TypeVar("T")
 KINDS = ("attacks", "universal", "threats", "defences", "channels", "models", "data", "checks", "studies")
@@ -46,7 +44,7 @@ class Listed:
         kind: one of `KINDS`.
         name: what to write.
         meaning: in one line.
-        options: fields with their defaults, as text.
+        options: fields with their defaults.
         origin: brittle, or the package that brings it with its version.
         group: of its kind, under a heading of which it is shown; "" where the kind has none.
     """
@@ -54,9 +52,18 @@ class Listed:
     kind: str
     name: str
     meaning: str
-    options: str = ""
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
     origin: str = OWN
     group: str = ""
+
+    @property
+    def defaults(self) -> str:
+        """The options in one line, as they are written."""
+        return ", ".join(f"{name}={_short(value)}" for name, value in self.options.items())
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it; a default that is no number, no text and no truth value as text."""
+        return {**vars(self), "options": {name: _plain(value) for name, value in self.options.items()}}
 
 
 GRADIENTS, SMALLEST = "by gradients, within a radius", "by gradients, the smallest change"
@@ -87,7 +94,7 @@ def listing(what: str = "all") -> list[Listed]:
         ['apgd', 'autoattack']
     """
     if what not in (*KINDS, "all"):
-        raise InputError(f"{what!r} cannot be listed; expected {', '.join(KINDS)} or all")
+        raise InputError(f"{what!r} cannot be listed{meant(what, KINDS)}; expected {', '.join(KINDS)} or all")
     return [row for kind, rows in ROWS.items() if what in (kind, "all") for row in rows()]
 
 
@@ -95,7 +102,7 @@ def _attacks() -> list[Listed]:
     rows = [_attack(name, kind, origin, group_of(kind)) for name, kind, origin in _brought(ATTACKS)]
     rows += [_attack(name, kind, origin, DENSE_OUTPUTS) for name, kind, origin in _brought(DENSE)]
     rows += [
-        Listed("attacks", spec_syntax(name), _first_line(kind), _options(kind), origin, AROUND)
+        Listed("attacks", spec_syntax(name), _first_line(kind), options_of(kind), origin, AROUND)
         for name, kind, origin in _brought(COMBINATORS)
     ]
     return [*sorted(rows, key=lambda row: GROUPS.index(row.group)), *_faults("attacks", ATTACKS)]
@@ -103,7 +110,7 @@ def _attacks() -> list[Listed]:
 
 def _attack(name: str, kind: type[Attack], origin: str, group: str) -> Listed:
     meaning = f"{_first_line(kind)} [{', '.join(kind.threats)}]"
-    return Listed("attacks", name, meaning, _options(kind), origin, group)
+    return Listed("attacks", name, meaning, options_of(kind), origin, group)
 
 
 def group_of(kind: type[Attack]) -> str:
@@ -128,7 +135,7 @@ def group_of(kind: type[Attack]) -> str:
 
 def _universal() -> list[Listed]:
     rows = [
-        Listed("universal", name, f"{_first_line(kind)} [{', '.join(kind.threats)}]", _options(kind), origin)
+        Listed("universal", name, f"{_first_line(kind)} [{', '.join(kind.threats)}]", options_of(kind), origin)
         for name, kind, origin in _brought(UNIVERSAL)
     ]
     return [*rows, *_faults("universal", UNIVERSAL)]
@@ -137,7 +144,7 @@ def _universal() -> list[Listed]:
 def _defences() -> list[Listed]:
     """Return the defences, each with what it does to gradients."""
     rows = [
-        Listed("defences", name, f"{_first_line(kind)} [{kind.masking}]", _options(kind), origin)
+        Listed("defences", name, f"{_first_line(kind)} [{kind.masking}]", options_of(kind), origin)
         for name, kind, origin in _brought(DEFENCES)
     ]
     return [*rows, *_faults("defences", DEFENCES)]
@@ -145,7 +152,8 @@ def _defences() -> list[Listed]:
 
 def _channels() -> list[Listed]:
     rows = [
-        Listed("channels", name, _first_line(kind), _options(kind), origin) for name, kind, origin in _brought(CHANNELS)
+        Listed("channels", name, _first_line(kind), options_of(kind), origin)
+        for name, kind, origin in _brought(CHANNELS)
     ]
     return [*rows, *_faults("channels", CHANNELS)]
 
@@ -184,10 +192,6 @@ def _faults(kind: str, registry: Registry[Any]) -> list[Listed]:
     ]
 
 
-def _options(kind: type[Attack] | type[UniversalAttack] | type[Defence] | type[Channel]) -> str:
-    return ", ".join(f"{field}={_short(value)}" for field, value in options_of(kind).items())
-
-
 def _models() -> list[Listed]:
     built = [
         Listed(
@@ -222,6 +226,12 @@ def _first_line(value: object) -> str:
     """Return the first line of the documentation; of a partial, that of its function."""
     value = value.func if isinstance(value, partial) else value
     return (getattr(value, "__doc__", None) or "").strip().partition("\n")[0]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in cast("tuple[object, ...]", value)]
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _short(value: object) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # what failed is said without waiting for torch, also where C
 Part = str | tuple[str, str]
 """A piece of a line: text, or text with its style."""
 
+HEADS = ("attack", "success", "8 bits", "median", "forward", "backward", "seconds")
+"""Of the table of an audit: so short that the default attacks fit beside their figures in 80 columns."""
 BELOW_ZERO = "below zero where the search on the grid found a smaller change than the attack had"
 """Why what rounding costs can be negative."""
 
@@ -71,9 +73,9 @@ def show_summary(summary: Summary) -> None:
         say((summary.health.ordered("fail")[0].remedy, "red"))
     show_table(
         f"{plural(summary.images, 'image')}, {summary.norm} {radius_text(summary.radius, summary.norm)}",
-        ("attack", "success", "as 8 bits", "median", "forward", "backward", "seconds"),
+        HEADS,
         [_cells(line, summary.norm) for line in summary.attacks],
-        "as 8 bits: success after rounding; median: of the smallest change; the rest: means over the images that are "
+        "8 bits: success after rounding; median: of the smallest change; the rest: means over the images that are "
         "right before the attack",
     )
     if summary.quantization is not None:
@@ -202,7 +204,7 @@ def _meaning(row: Listed) -> Text:
     from brittle.plugins.names import OWN
 
     meaning = line_of(row.meaning, *([] if row.origin == OWN else [(f"  from {row.origin}", "italic")]))
-    return Text("\n").join([meaning, line_of((row.options, "dim"))]) if row.options else meaning
+    return Text("\n").join([meaning, line_of((row.defaults, "dim"))]) if row.options else meaning
 
 
 def show_trained(made: Trained) -> None:

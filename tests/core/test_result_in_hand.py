@@ -86,9 +86,13 @@ def test_images_that_are_at_their_target_already_are_not_tried(classifier, image
     assert result.success_rate == proportion(3, 3)
 
 
-def test_no_images_are_one_line(classifier, images):
+def test_without_an_image_to_break_there_is_no_rate_and_that_is_said(classifier, images):
+    none = "success rate     none, as there was no image to break"
+    right = run(DeepFool(), classifier, images, threat=Lp(2))
+    wrong = run(DeepFool(), classifier, images, 1 - right.clean_prediction, threat=Lp(2))
+    assert [line for line in str(wrong).splitlines() if line.startswith("success")] == [none]
     result = run(DeepFool(), classifier, images[:0], LABELS[:0], threat=Lp(2))
-    assert str(result) == "DeepFool(), l2 of any size, 0 images"
+    assert str(result) == f"DeepFool(), l2 of any size, 0 images\n{none}"
     with pytest.raises(InputError, match="no images"):
         result.success_rate  # noqa: B018
     assert result.summary() == {}

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from brittle.data import Fit, Folder, open_source
+from brittle.data.folder import without_labels
 from brittle.errors import BadImage, DataError
 
 
@@ -187,3 +188,25 @@ def test_digest_of_a_vanished_file(pets: Path):
     source, whole = Folder(pets), Folder(pets).digest()
     (pets / "cat" / "10.png").unlink()
     assert source.digest() != whole
+
+
+def test_a_folder_above_the_class_folders_is_told_with_the_one_that_is_meant(pets: Path, tmp_path: Path):
+    above = tmp_path / "above"
+    (above / "all").mkdir(parents=True)
+    pets.rename(above / "all" / "pets")
+    source = open_source(str(above))
+    assert (source.classes, len(source)) == (("all",), 5)
+    (said,) = source.remarks
+    assert said.startswith(f"folder {above} holds one class folder alone, 'all', so that all images have one label")
+    assert said.endswith(f"; did you mean '{above / 'all' / 'pets'}', which holds 2 folders with images?")
+    Image.new("RGB", (6, 5)).save(above / "all" / "one.png")
+    assert open_source(str(above)).remarks == [said.partition(";")[0]], "the class has images of its own"
+    assert not open_source(str(above / "all" / "pets")).remarks
+
+
+def test_one_of_several_class_folders_is_told_with_the_folder_above(pets: Path):
+    said = without_labels(str(pets / "cat"))
+    assert said.endswith(f"give labelled images; did you mean '{pets}', which holds 2 folders with images?")
+    (pets / "dog").rename(pets / ".dog")
+    for alone in (pets / "cat", pets / "cat" / "10.png", pets / "nowhere"):
+        assert without_labels(str(alone)).endswith("give labelled images")

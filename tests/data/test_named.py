@@ -95,7 +95,7 @@ def test_torchvision_refuses():
     for spec, message in (
         ("torchvision:SplitSet:val", "cannot be opened in .*unknown split val"),
         ("torchvision:ToySet:val", "no split 'val'; expected train or test"),
-        ("torchvision:ToySte", r"no data set 'ToySte'; did you mean ToySet"),
+        ("torchvision:ToySte", r"no data set 'ToySte'; did you mean 'torchvision:ToySet'"),
         ("torchvision:qqq", "see torchvision's list"),
         ("torchvision:EmptySet", "has no images"),
     ):

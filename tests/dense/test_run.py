@@ -334,3 +334,14 @@ def test_an_image_draws_by_its_identity_and_not_by_its_place():
     assert not torch.equal(alone, other)
     with pytest.raises(LabelError, match="ids"):
         run_dense(Drawn(), threshold(), images, ids=torch.tensor([2]), **options)
+
+
+def test_passes_inside_an_image_are_told():
+    told, done = [], []
+    images = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    result = run_dense(
+        QUICK, Classifier(nn.Conv2d(3, 2, 1)), images, threat=LINF, progress=done.append, on_pass=told.append
+    )
+    assert done == [1, 1]
+    assert sum(told) == int(result.forward.sum())
+    assert len(told) > 10

@@ -65,9 +65,11 @@ def test_the_batch_changes_nothing(both, tmp_path):
 
 
 def test_attacks_alike_get_folders_of_their_own(tmp_path):
-    made = attack("digits-lenet", "digits", tmp_path, attack=["fgsm", "fgsm"], norm="linf", eps=0.1, max_images=1)
+    attacks = [f"pgd:steps={'0' * 100}{steps}" for steps in (1, 2)]
+    made = attack("digits-lenet", "digits", tmp_path, attack=attacks, norm="linf", eps=0.1, max_images=1)
     assert len(made) == 2
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"fgsm", "fgsm-2"}
+    key = "pgd_steps=" + "0" * 90
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {key, f"{key}-2"}
 
 
 def test_a_result_says_what_was_done_and_shows_it(both):

@@ -187,3 +187,14 @@ def test_a_source_is_left_as_it_was_so_that_another_network_can_have_it(folders:
     assert second.relabelled == third.relabelled == (0, 2, 1)
     with pytest.raises(InputError, match="2 new labels for 3 classes"):
         source.with_classes([0, 1], ("a", "b"))
+
+
+def test_a_folder_above_the_class_folders_is_no_class_to_be_renamed(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / "all" / name).mkdir(parents=True)
+        Image.new("L", (4, 4)).save(tmp_path / "data" / "all" / name / "1.png")
+    with pytest.raises(LabelError) as caught:
+        match_classes(("cat", "dog"), open_source(str(tmp_path / "data")))
+    said = str(caught.value)
+    assert "the network alone 'cat', 'dog'. Folder " in said
+    assert said.endswith(f"did you mean '{tmp_path / 'data' / 'all'}', which holds 2 folders with images?")

@@ -21,7 +21,19 @@ from brittle import (
 from brittle.core.attack import Attack
 from brittle.core.problem import Problem
 from brittle.data import open_source
-from brittle.evaluation.plan import DEFAULT_ATTACKS, plan, spec_of, threat_for, threat_of, threat_settings, usual
+from brittle.evaluation.attack import attack
+from brittle.evaluation.audit import audit
+from brittle.evaluation.plan import (
+    DEFAULT_ATTACKS,
+    plan,
+    refuse_twice,
+    spec_of,
+    threat_for,
+    threat_of,
+    threat_settings,
+    usual,
+)
+from brittle.evaluation.substitute_transfer import sweep
 from brittle.models import open_network
 from brittle.specs import Question
 from brittle.threats import parse_threat
@@ -263,6 +275,19 @@ def test_a_key_is_a_short_name_that_no_other_attack_has():
     assert long.info.key == ("pgd_steps=" + "0" * 90)
     keys = [one.info.key for one in plan(["cascade(fgsm;fgsm)"] * 3 + ["fgsm", FGSM()], "linf", 0.1)]
     assert keys == ["cascade_fgsm_fgsm", "cascade_fgsm_fgsm-2", "cascade_fgsm_fgsm-3", "fgsm", "FGSM"]
+
+
+def test_an_attack_that_is_given_twice_is_refused_by_every_command(tmp_path):
+    said = r"the attack fgsm is given twice as fgsm and FGSM.*leave one out"
+    words = ("digits-lenet", "digits", tmp_path / "run")
+    with pytest.raises(InputError, match=said):
+        audit(*words, attacks=["pgd", "fgsm", FGSM()], eps=0.1)
+    with pytest.raises(InputError, match=r"the attack fgsm is given twice, and the second would find"):
+        attack(*words, attack=["fgsm", "fgsm"], eps=0.1)
+    with pytest.raises(InputError, match="given twice"):
+        sweep(["fgsm"], Question(), [0.1, 0.1])
+    assert not list(tmp_path.iterdir())
+    refuse_twice(plan(["fgsm", "fgsm:loss=margin", "cascade(fgsm;pgd)", "cascade(fgsm;pgd:steps=3)"], "linf", 0.1))
 
 
 @pytest.mark.parametrize("spec", ["pixel-descent", "restarts(pixel-descent:steps=3)"])

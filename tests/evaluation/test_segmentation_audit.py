@@ -60,7 +60,7 @@ class Watch:
     """Counts images, and is interrupted after some."""
 
     def __init__(self, most=1000):
-        self.left, self.total, self.done = most, None, None
+        self.left, self.total, self.done, self.points = most, None, None, 0
 
     def begin(self, total, done):
         self.total, self.done = total, done
@@ -69,6 +69,9 @@ class Watch:
         self.left -= images
         if self.left <= 0:
             raise KeyboardInterrupt
+
+    def passed(self, points):
+        self.points += points
 
     def note(self, text):
         pass
@@ -87,7 +90,8 @@ def rows_of(folder, *, timed=False):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_the_figures_are_those_of_run_dense(norm, tmp_path):
-    made = audit_segmentation(Centred(), DATA, tmp_path / "run", attack=QUICK, norm=norm, share=0.9, seed=4)
+    options, watch = {"attack": QUICK, "norm": norm, "share": 0.9, "seed": 4}, Watch()
+    made = audit_segmentation(Centred(), DATA, tmp_path / "run", **options, watch=watch)
     attack = parse_attack(QUICK).attack
     result = run_dense(attack, Classifier(Centred()), IMAGES, threat=Lp(norm), share=0.9, seed=4)
     rows = rows_of(tmp_path / "run", timed=True)
@@ -97,6 +101,7 @@ def test_the_figures_are_those_of_run_dense(norm, tmp_path):
     assert [row["share"] for row in rows] == result.share.tolist()
     assert [row["margin"] for row in rows] == result.margin.tolist()
     assert [(row["forward"], row["backward"]) for row in rows] == [(15, 12)] * 5
+    assert watch.points == 5 * 15, "a bar moves inside an image, too"
     assert all(row["seconds"] > 0 for row in rows)
     for row, before, after in zip(rows, result.clean_map, result.map, strict=True):
         for number, counts in row["pixels"].items():
@@ -313,7 +318,10 @@ def test_the_command_prints_a_table_and_json(words, monkeypatch, capfd, tmp_path
         ),
         (["--task", "segmentation", "--quantization", "256"], "quantization is given, which does nothing here"),
         (["--task", "segmentation", "--attack", "pixel-descent"], "2 attacks are given; expected one"),
-        (["--task", "depths"], "the task is 'depths'; expected classification, segmentation or depth"),
+        (
+            ["--task", "depths"],
+            "the task is 'depths' (did you mean 'depth'?); expected classification, segmentation or depth",
+        ),
         ([], "share is given, which does nothing without a --task of pixels; leave it out"),
     ],
 )

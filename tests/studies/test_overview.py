@@ -9,9 +9,10 @@ from brittle.engine.lease import LEASE, LEASES, lease
 from brittle.errors import InputError, RunError
 from brittle.registry import STUDIES
 from brittle.report import write_report
+from brittle.report.overview_page import render_overview
 from brittle.studies import run_studies
 from brittle.studies.bench.all import run_studies as its_home
-from brittle.studies.bench.overview import read_overview
+from brittle.studies.bench.overview import Line, Overview, read_overview
 
 
 @pytest.fixture
@@ -89,3 +90,17 @@ def test_a_study_that_somebody_works_on_is_left_for_later(two, tmp_path):
         overview = run_studies(tmp_path, names=two, watch=lambda line, fraction: order.append(line.partition(":")[0]))
     assert list(dict.fromkeys(order)) == ["failing", "counting"]
     assert [line.name for line in overview.lines] == two, "the page keeps the order"
+
+
+def test_studies_of_which_nothing_is_measured_are_one_line_of_the_page(tmp_path):
+    told = (("It rises", "kept"), ("It falls", "not measured"))
+    lines = (
+        Line("one", "One", "A paper", rows=2, measured=1, pairs={}, orders=told),
+        Line("two", "Two", "A paper", rows=3),
+    )
+    page = render_overview(Overview(tmp_path, lines))
+    rows = re.findall(r'<tr><th scope="row">(?:<a[^>]*>)?(\w+)', page)
+    assert rows == ["one", "all"]
+    assert "Of 1 study nothing can be measured here, as its page says: two." in page
+    assert ("It rises" in page, "It falls" in page) == (True, False)
+    assert "1 statement more was not measured." in page

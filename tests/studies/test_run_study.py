@@ -168,7 +168,10 @@ def test_a_folder_that_cannot_be_written_stops_the_study(counting, tmp_path):
 
 
 def test_unknown_names_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"there is no study 'deepfool'; there are .*deepfool-robustness"):
+    with pytest.raises(
+        InputError,
+        match=r"there is no study 'deepfool' \(did you mean 'deepfool-\S+'\?\); there are .*deepfool-robustness",
+    ):
         run_study("deepfool", tmp_path)
     with pytest.raises(InputError, match="expected small, full, paper"):
         run_study("deepfool-robustness", tmp_path, scale="large")

@@ -8,6 +8,7 @@ import pytest
 from counting_study import Counting
 from playwright.sync_api import sync_playwright
 
+from brittle.report import write_report
 from brittle.report.study_page import ratio_figure, render_study, write_study
 from brittle.studies import run_study
 from brittle.studies.bench.study import Order
@@ -38,7 +39,9 @@ def test_figures_stand_beside_the_published_ones_with_their_interval(counting, t
         '25.0 %<small class="note">inside</small>',
         '0.125<small>0.00316–0.527</small><small class="note">(some were left out)</small>',
     ]
-    assert "2 of 3 rows measured here" in page
+    headline = re.search(r'<h2 id="verdict-title">(.*?)</h2>', page)[1]
+    assert headline == "2 of 2 published figures measured again lie inside the measured interval"
+    assert "2 of 3 rows measured here." in page
     assert page.count("third") == page.count("1 network is not here: see --data, --models and --scale (third).") == 1
     assert 'colspan="2"' in page
 
@@ -57,7 +60,7 @@ def test_a_study_without_numbers_has_a_page_too(counting, tmp_path):
     counting.rows = ("third",)
     page = render_study(run_study(counting.study(), tmp_path))
     assert "plot-ratios" not in page
-    assert "0 of 1 rows" in page
+    assert "Nothing of it can be measured here" in page
 
 
 def test_a_page_may_go_into_another_folder(counting, tmp_path):
@@ -107,4 +110,19 @@ def test_the_page_begins_with_what_was_measured(counting, tmp_path):
     assert "2 statements of the paper about order were not measured." in page
     assert "One is larger" not in page
     assert "<h3>Row by row</h3>" not in page, "there is nothing to say of a row"
-    assert "<code>brittle study counting --scale small --seed 0</code>" in page
+    whole = f"brittle study counting --out {tmp_path.name} --scale small --device cpu --seed 0"
+    assert f"<code>{whole}</code>" in page
+    (tmp_path / "counting" / "manifest.json").unlink()
+    older = write_report(tmp_path / "counting").read_text()
+    assert "<code>brittle study counting --scale small --seed 0</code>" in older, "of a version without a manifest"
+    assert ("<time " in page, "<time " in older) == (True, False)
+
+
+def test_a_study_of_words_says_how_often_each(counting, tmp_path):
+    result = run_study(counting.study(), tmp_path)
+    entries = {place: replace(one, published=None, measured=None) for place, one in result.entries.items()}
+    words = {"first": "FAIL", "second": "WARN"}
+    entries |= {(row, "rho"): replace(entries[row, "rho"], measured=word) for row, word in words.items()}
+    page = render_study(replace(result, entries=entries))
+    assert '<p class="lead">rho: 1 FAIL, 1 WARN</p>' in page
+    assert "2 of 3 rows measured here" in page

@@ -168,7 +168,9 @@ def test_an_exported_part_of_a_module_is_watched_like_any_other(exported):
 
 
 def test_a_wrong_name_is_answered_with_those_there_are(exported):
-    with pytest.raises(InputError, match=r"no layer 'features\.7'; it has features\.0, features\.1"):
+    with pytest.raises(
+        InputError, match=r"no layer 'features\.7' \(did you mean 'features\.3'\?\); it has features\.0, features\.1"
+    ):
         layers_of(Plain().eval(), IMAGES, ("features.7", "act"))
     with pytest.raises(InputError, match="no layer 'nothing'; it has conv2d"):
         layers_of(exported["plain"][0], IMAGES, ("nothing",))

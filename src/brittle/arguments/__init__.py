@@ -10,13 +10,13 @@ is looked at, so that a command line that runs nothing waits for nothing.
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
 from brittle.arguments.fit import fitted
 from brittle.arguments.numbers import parse_number
 from brittle.arguments.rules import Count, CountOrNone, Device, FileName, Seed, Within, seen
+from brittle.near import closest, or_said
 from brittle.older_names import TODAY, by_todays_names
 
 __all__ = [
@@ -53,9 +53,8 @@ class UnknownKeyword(TypeError):
 
     def beside(self, function: str, parameters: Iterable[str]) -> TypeError:
         """Return the error with the function's name and the nearest of all keywords."""
-        near = get_close_matches(self.name, [*parameters, *self.known], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return TypeError(f"{function}() got an {self}{hint}")
+        near = or_said(closest(self.name, [*parameters, *self.known])[:1])
+        return TypeError(f"{function}() got an {self}{near}")
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

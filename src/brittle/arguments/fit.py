@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from brittle.arguments.rules import EXPECTED, WORDS, Misfit, Rule, seen
 from brittle.errors import InputError
+from brittle.near import meant
 
 
 def fitted(name: str, value: object, hint: Any) -> Any:
@@ -49,7 +50,8 @@ def _fit(value: Any, hint: Any) -> Any:
     if origin in (Union, UnionType):
         return value if any(_name_of(one) == "numpy.ndarray" for one in inner) else _one_of(value, inner)
     if origin is Literal:
-        return _instance(value, isinstance(value, str | int) and value in inner, " or ".join(map(repr, inner)))
+        expected = f"{' or '.join(map(repr, inner))}{meant(value, inner)}"
+        return _instance(value, isinstance(value, str | int) and value in inner, expected)
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return _row(value, origin, inner)
     return _simple(value, origin or hint)

@@ -1,13 +1,13 @@
 """One output of a network that returns several: a dict, a tuple, or an object that carries them by name."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 from torch import Tensor, nn
 
 from brittle.classifiers.around import Around
 from brittle.errors import ModelError, quoted
+from brittle.near import did_you_mean
 from brittle.words import with_article
 
 SHOWN = 12
@@ -73,8 +73,7 @@ def chosen(outputs: object, output: str | int) -> Any:
             f"the output {output!r} was asked for and the network returns one tensor alone; leave out output= or "
             "--output"
         )
-    near = get_close_matches(str(output), [str(name) for name in found], 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(str(output), map(str, found))
     if position is not None and isinstance(outputs, Sequence):
         hint = f"; expected a position from 0 to {len(cast('Sequence[object]', outputs)) - 1}"
     raise ModelError(f"the network returns {described(outputs)}, and {output!r} was asked for{hint}")

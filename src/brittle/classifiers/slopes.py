@@ -32,7 +32,7 @@ def slope_of(total: Tensor, leaf: Images, module: nn.Module, *, keep: bool) -> t
         The gradient, None where none comes through, and whether the graph was kept.
     """
     with turn(module, (leaf.shape[1:], "back")):  # layers that are computed anew draw again
-        found = _slopes([total], leaf, [torch.ones_like(total)], module, keep=keep)
+        found = _slopes([total], leaf, None, module, keep=keep)
     return found, keep and module not in _ONCE
 
 
@@ -40,14 +40,25 @@ def _slopes(
     outputs: list[Tensor], leaf: Images, slopes: list[Tensor] | None, module: nn.Module, *, keep: bool
 ) -> Images | None:
     keep = keep and module not in _ONCE
+    total = _total(outputs, slopes)
     try:
-        (found,) = torch.autograd.grad(outputs, leaf, slopes, retain_graph=keep, allow_unused=True)
+        (found,) = torch.autograd.grad(total, leaf, retain_graph=keep, allow_unused=True)
     except RuntimeError as error:
         if not keep or "retain_graph" not in str(error):
             raise
         _ONCE.add(module)
-        (found,) = torch.autograd.grad(outputs, leaf, slopes, retain_graph=False, allow_unused=True)
+        (found,) = torch.autograd.grad(total, leaf, retain_graph=False, allow_unused=True)
     return cast("Images | None", found)
+
+
+def _total(outputs: list[Tensor], slopes: list[Tensor] | None) -> Tensor:
+    """Return one number whose derivatives by the outputs are the slopes, digit by digit; 1 where there are none.
+
+    Slopes that are given to torch apart make it import a package for symbols, which takes a second of the first attack.
+    """
+    with torch.enable_grad():
+        parts = outputs if slopes is None else [output * slope for output, slope in zip(outputs, slopes, strict=True)]
+        return torch.stack([part.sum() for part in parts]).sum() if len(parts) > 1 else parts[0].sum()
 
 
 def meets_halves(outputs: Iterable[Tensor]) -> bool:

@@ -17,7 +17,7 @@ from brittle.cli.compare import compare
 from brittle.cli.corrupt import corrupt
 from brittle.cli.leaderboard import leaderboard
 from brittle.cli.merge import merge
-from brittle.cli.options import FileLimits, Force, Junit, Sarif, device_of, takes_values
+from brittle.cli.options import FileLimits, Force, Json, Junit, Sarif, Title, device_of, takes_values
 from brittle.cli.photograph import photograph
 from brittle.cli.serve import serve
 from brittle.cli.study import study
@@ -109,6 +109,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file, or a folder for it; by default it lies in or beside PATH.")
     ] = None,
+    title: Title = None,
     junit: Junit = None,
     sarif: Sarif = None,
     limits: FileLimits = None,
@@ -119,6 +120,8 @@ def report(
     brittle report runs/digits
 
     brittle report runs/digits --out digits.html --junit digits.xml
+
+    brittle report runs/digits --title "Digits, second try"
     """
     from brittle.evaluation.verdicts import verdicts_in
     from brittle.report import write_report
@@ -129,7 +132,7 @@ def report(
     files.check()
     if files.asked:
         files.write([verdicts_in(run)])
-    typer.echo(shown(write_report(run, out, force=force).resolve()))
+    typer.echo(shown(write_report(run, out, force=force, title=title).resolve()))
 
 
 @app.command("list")
@@ -140,6 +143,7 @@ def list_(
             help="attacks, universal, threats, defences, channels, models, data, checks or studies; all by default."
         ),
     ] = "all",
+    json: Json = False,
 ) -> None:
     """List what there is to choose from, with defaults, and which installed package brings what.
 
@@ -147,8 +151,13 @@ def list_(
     """
     from brittle import terminal
     from brittle.listing import listing
+    from brittle.runs.printed import Origin
 
-    terminal.show_listing(listing(what))
+    rows = listing(what)
+    if json:
+        terminal.print_json("list", {"listed": [row.plain() for row in rows]}, Origin())
+        return
+    terminal.show_listing(rows)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -42,6 +42,7 @@ def attack(
             "patch-ascent. See `brittle list attacks`.",
         ),
     ] = None,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -72,7 +73,7 @@ def attack(
             force=force,
             tell=None if quiet or json else terminal.tell,
         )
-        page = write_report(out)
+        page = write_report(out, title=title)
     if json:
         rows = [{"attack": one.attack, **vars(image)} for one in made.attacks for image in one.images]
         origin = ImageFolder.read(made.attacks[0].folder).origin

@@ -19,12 +19,14 @@ from brittle.cli.options import (
     Quiet,
     Sarif,
     Shard,
+    Title,
     Workers,
     named_engine,
     refuse_given,
 )
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
+from brittle.near import meant
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -72,6 +74,7 @@ def audit(
     workers: Workers = None,
     junit: Junit = None,
     sarif: Sarif = None,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -112,10 +115,13 @@ def audit(
         given = {name: one is not None for name, one in {**others, "shard": shard}.items()}
         refuse_given({**classified, **given}, f"with --task {task}")
         asked = {"model": model, "data": data, "out": folder, "question": question, "effort": effort, "force": force}
-        audit_dense(task, asked, attack or (), share, ratio, quiet=quiet, json=json)
+        audit_dense(task, asked, attack or (), share, ratio, title=title, quiet=quiet, json=json)
         return
     if task != CLASSIFICATION:
-        raise InputError(f"the task is {task!r}; expected {', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}")
+        raise InputError(
+            f"the task is {task!r}{meant(task, (CLASSIFICATION, *TASKS))}; expected "
+            f"{', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}"
+        )
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
     files, ending = ResultFiles(junit, sarif, force), Ending(fail_under, ignore_health, quiet, json)
     if shard is not None:
@@ -127,7 +133,7 @@ def audit(
         refuse_given({"shard": shard is not None}, f"with --defence, {SHARED_AS_IT_IS}")
         asked = {"question": question, "effort": effort, "attacks": attack or (), "force": force}
         chosen = {**asked, "thorough": thorough, "engine": chosen_engine}
-        close(_both(model, data, folder, chosen, ending), folder, files)
+        close(_both(model, data, folder, chosen, ending, title), folder, files)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -144,7 +150,7 @@ def audit(
             shard=shard,
             engine=chosen_engine,
         )
-        page = write_report(folder) if run.manifest.status == "finished" else None
+        page = write_report(folder, title=title) if run.manifest.status == "finished" else None
     if page is None:
         ending.show_share(run, str(shard))
         return
@@ -157,6 +163,7 @@ def _both(
     folder: Path,
     chosen: dict[str, Any],
     ending: Ending,
+    title: str | None,
 ) -> Gate | None:
     """Audit a defended network naively and adaptively, show both, and judge the figures that count."""
     from brittle import terminal
@@ -170,7 +177,7 @@ def _both(
         made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
         for run in (made.naive, made.adaptive):
             write_report(run.path)
-        both, page = DefenceSummary.of(made), write_report(folder)
+        both, page = DefenceSummary.of(made), write_report(folder, title=title)
     gate = ending.judged(both.adaptive)
     if ending.json:
         figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}

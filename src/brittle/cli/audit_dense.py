@@ -26,6 +26,7 @@ def audit_dense(
     share: float | None,
     ratio: float | None,
     *,
+    title: str | None,
     quiet: bool,
     json: bool,
 ) -> None:
@@ -37,6 +38,7 @@ def audit_dense(
         attacks: at most one.
         share: of the pixels, None for the default; `ratio` of depths likewise.
         ratio: see `share`.
+        title: of the page.
         quiet: print nothing.
         json: print JSON.
     """
@@ -60,7 +62,7 @@ def audit_dense(
         else:
             made = audit_segmentation(**asked, watch=bar)
             lines = _classes(made.summary)
-        page = write_report(made.folder)
+        page = write_report(made.folder, title=title)
     if json:
         terminal.print_json(task, {**made.summary.plain(), "report": str(page)}, origin_of(made.folder))
     elif not quiet:

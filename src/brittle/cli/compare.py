@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brittle.cli.gate import end_as
-from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, refuse_given
+from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, Title, refuse_given
 from brittle.names import without_folders
 from brittle.output import user_prints_aside
 
@@ -43,6 +43,7 @@ def compare(
     ] = 6,
     junit: Junit = None,
     sarif: Sarif = None,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -75,7 +76,7 @@ def compare(
     folder = out or usual_comparison(run)
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
-        page = write_report(folder)
+        page = write_report(folder, title=title)
     gate = None
     if max_drop is not None:
         gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)

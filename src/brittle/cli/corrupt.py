@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec
 
@@ -32,6 +32,7 @@ def corrupt(
             help="Whose severities: cifar for 32 x 32, imagenet for 224 x 224; auto takes the first up to a side of 64."
         ),
     ] = "auto",
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -61,7 +62,7 @@ def corrupt(
             force=force,
             watch=bar,
         )
-        page = write_report(made.folder)
+        page = write_report(made.folder, title=title)
     if json:
         figures = {**made.summary.plain(), "folder": str(made.folder), "report": str(page)}
         terminal.print_json("corruptions", figures, origin_of(made.folder))

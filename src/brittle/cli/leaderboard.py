@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittle.cli.options import FileLimits, Force, Json, Quiet
+from brittle.cli.options import FileLimits, Force, Json, Quiet, Title
 from brittle.names import without_folders
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def leaderboard(
     run: Annotated[list[Path], typer.Argument(help="Run folders of finished audits.")],
     out: Annotated[Path, typer.Option(help="The folder of the leaderboard.")] = Path("runs/leaderboard"),
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -35,7 +36,7 @@ def leaderboard(
     from brittle.report import write_report
 
     made = ranked(*run, out=out, force=force, command=["brittle", *sys.argv[1:]])
-    page = write_report(out)
+    page = write_report(out, title=title)
     if json:
         terminal.print_json("leaderboard", {**made.plain(), "report": str(page)}, made.origin)
     elif not quiet:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from brittle.cli.audited import Ending, FailUnder, IgnoreHealth, Thorough, close
-from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif
+from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, Title
 from brittle.output import user_prints_aside
 
 
@@ -18,6 +18,7 @@ def merge(
     ignore_health: IgnoreHealth = False,
     junit: Junit = None,
     sarif: Sarif = None,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -42,5 +43,5 @@ def merge(
     files.check()
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         whole = merged(out, *run, thorough=thorough, force=force, watch=bar)
-        page = write_report(out)
+        page = write_report(out, title=title)
     close(ending.show(whole, page), out, files)

@@ -168,6 +168,15 @@ def _within_limits(context: typer.Context, text: str | None) -> str | None:
     return text
 
 
+def _short_enough(text: str | None) -> str | None:
+    """Refuse a title before any work is done."""
+    if text:
+        from brittle.report.titles import check_title
+
+        return check_title(text)
+    return text
+
+
 FileLimits = Annotated[
     str | None,
     typer.Option(
@@ -211,6 +220,16 @@ Workers = Annotated[
         min=1,
         help="With --engine ray: how many; by default one for each GPU where the network lies on one, and otherwise "
         "one for each core, 16 at most on a machine.",
+    ),
+]
+Title = Annotated[
+    str | None,
+    typer.Option(
+        "--title",
+        metavar="TEXT",
+        callback=_short_enough,
+        help="Of the page, in place of brittle's own; `brittle report` keeps it.",
+        show_default=False,
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec
 
@@ -60,6 +60,7 @@ def photograph(
     even_light: Annotated[
         bool, typer.Option("--even-light", help="Take the light on the paper out of --photos.")
     ] = False,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -95,7 +96,7 @@ def photograph(
             force=force,
             watch=bar,
         )
-    page = write_report(made.path)
+    page = write_report(made.path, title=title)
     if json:
         figures = {"about": {**made.about}, **made.figures().plain(), "report": str(page)}
         terminal.print_json("photograph", figures, made.origin)

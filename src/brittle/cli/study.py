@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from brittle.cli.options import Fields, FileLimits, Shard, refuse_given
+from brittle.cli.options import Fields, FileLimits, Shard, Title, refuse_given
 from brittle.evaluation.gate import ExitCode
 from brittle.specs import Effort
 from brittle.terminal import console, line_of, put_table
@@ -36,6 +36,7 @@ def study(
         str, typer.Option(help="small takes minutes, full up to an hour on two cores; paper is the published size.")
     ] = "small",
     shard: Shard = None,
+    title: Title = "",
     limits: FileLimits = None,
 ) -> None:
     """Reproduce a published table beside the published figures; cells once computed are kept.
@@ -56,13 +57,13 @@ def study(
         refuse_given({"shard": shard is not None}, "with all studies, which several calls share as they are")
         overview = run_studies(out, each=write_study, **chosen)
         show_overview(overview)
-        terminal.say(f"page   {write_overview(overview).resolve()}")
+        terminal.say(f"page   {write_overview(overview, title=title).resolve()}")
         return
     result = run_study(name, out, shard=shard, **chosen)
     if result.left:
         return
     show_study(result)
-    terminal.say(f"page   {write_study(result).resolve()}")
+    terminal.say(f"page   {write_study(result, title=title).resolve()}")
     if result.missing and not result.computed + result.reused:
         terminal.fail(
             f"nothing of {result.name} can be computed here: not one of {plural(result.missing, 'piece')} of work; "

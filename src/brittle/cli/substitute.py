@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -63,6 +63,7 @@ def substitute(
     rate: Annotated[float | None, typer.Option(help="Most requests a second to a service.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds within which a service must answer.")] = 30.0,
     attempts: Annotated[int, typer.Option(min=1, help="How often a service is asked before it counts as gone.")] = 6,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -108,7 +109,7 @@ def substitute(
             watch=passes.advance,
             tell=passes.note,
         )
-    page = write_substitute(made.folder)
+    page = write_substitute(made.folder, title=title)
     if json:
         terminal.print_json("substitute", {**made.plain(), "report": str(page)}, origin_of(made.folder))
     elif not quiet:

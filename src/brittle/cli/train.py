@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Quiet
+from brittle.cli.options import Fields, FileLimits, Force, Quiet, Title
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -98,6 +98,7 @@ def train(
         float | None,
         typer.Option(metavar="TEMPERATURE", help="Train a teacher first, then the network on its softmax at this."),
     ] = None,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -149,7 +150,7 @@ def train(
             progress=passes.tell,
             watch=passes.advance,
         )
-    page = write_training(made.folder)
+    page = write_training(made.folder, title=title)
     if not quiet:
         terminal.show_trained(made)
         terminal.say(f"report           {page.resolve()}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet
+from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -45,6 +45,7 @@ def universal(
     seeds: Annotated[
         int, typer.Option(min=1, help="Searches by so many seeds; the median one is kept, the range is told.")
     ] = 1,
+    title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -84,7 +85,7 @@ def universal(
             looking=passes.look,
             begins=passes.note,
         )
-    page = write_universal(made.folder)
+    page = write_universal(made.folder, title=title)
     if json:
         terminal.print_json("universal", {**made.plain(), "report": str(page)}, origin_of(made.folder))
     elif not quiet:

@@ -23,6 +23,7 @@ from brittle.core.inputs import as_labels
 from brittle.core.result import Result
 from brittle.core.run import run
 from brittle.errors import InputError
+from brittle.near import meant
 from brittle.threats import Lp
 from brittle.types import Images, Labels
 
@@ -90,7 +91,9 @@ class AutoAttack:
         p = norm_of("AutoAttack", norm, {"Linf": math.inf, "L2": 2.0, "L1": 1.0})
         unknown = [one for one in attacks_to_run if one not in MEMBERS]
         if unknown:
-            raise InputError(f"attacks_to_run has {unknown[0]!r}; expected of {', '.join(MEMBERS)}")
+            raise InputError(
+                f"attacks_to_run has {unknown[0]!r}{meant(unknown[0], MEMBERS)}; expected of {', '.join(MEMBERS)}"
+            )
         if bool(attacks_to_run) != (version == "custom"):
             raise InputError(
                 f"version is {version!r} and attacks_to_run is {[*attacks_to_run]}; expected a list of attacks with "

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from brittle.core.run import run
 from brittle.errors import InputError
 from brittle.models.agreement import Arithmetic
 from brittle.models.normalised import Normalised
+from brittle.near import did_you_mean
 from brittle.threats import Lp
 
 
@@ -57,11 +57,7 @@ def refuse(where: str, given: Mapping[str, object], absent: Mapping[str, Absent]
     """
     for name, value in given.items():
         if name not in absent:
-            near = get_close_matches(name, absent, n=1)
-            raise TypeError(
-                f"{where} got an unexpected keyword argument {name!r}"
-                + (f"; did you mean {near[0]!r}?" if near else "")
-            )
+            raise TypeError(f"{where} got an unexpected keyword argument {name!r}{did_you_mean(name, absent)}")
         one = absent[name]
         asks = value is not one.default and not (isinstance(value, bool | int | float | str) and value == one.default)
         if one is not TAKEN and asks:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from brittle.core.terms import Terms, median_change, size_line
+from brittle.core.terms import NOTHING_TRIED, Terms, median_change, size_line
 from brittle.errors import InputError
 from brittle.metrics.estimate import Estimate, proportion
 from brittle.metrics.formats import Units, estimate_text
@@ -198,6 +198,7 @@ class Result(Tabular, Summarised):
         figures = self.summary()
         names = {name: name.replace("_", " ") for name in ("clean_accuracy", "success_rate", "robust_accuracy")}
         said = [(title, estimate_text(figures[name])) for name, title in names.items() if name in figures]
+        said += [] if "success_rate" in figures else [NOTHING_TRIED]
         return said if self.terms is None else said + size_line(self.terms, self.size, self._tried, self.success)
 
     def examples(self) -> list[Example]:

@@ -56,6 +56,10 @@ def median_change(size: Tensor, tried: Mask, success: Mask) -> Estimate | None:
     return quantile(sizes, 0.5) if len(sizes) else None
 
 
+NOTHING_TRIED = ("success rate", "none, as there was no image to break")
+"""What is printed in place of a rate of no images: there were none, or all were wrong or at the goal from the start."""
+
+
 def size_line(terms: Terms, size: Tensor, tried: Mask, success: Mask) -> list[tuple[str, str]]:
     """Return the median change of a search, or the mean number of what an attack within a radius changed."""
     name = terms.threat.name

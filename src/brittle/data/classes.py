@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from brittle.errors import DataError, InputError, quoted
+from brittle.near import meant
 from brittle.reading import read_json
 
 FILE = "classes.json"
@@ -24,7 +25,9 @@ def check_order(order: str) -> Order:
     for known in get_args(Order):
         if order == known:
             return known
-    raise InputError(f"class_order={order!r} is unknown; give {', '.join(get_args(Order))}")
+    raise InputError(
+        f"class_order={order!r} is unknown{meant(order, get_args(Order))}; give {', '.join(get_args(Order))}"
+    )
 
 
 def sort_names(names: Iterable[str], order: Order) -> tuple[tuple[str, ...], list[str]]:

@@ -13,6 +13,7 @@ from brittle.data.order import balanced_order
 from brittle.data.source import Item, Source
 from brittle.errors import DataError
 from brittle.maths.quantization import as_bytes
+from brittle.near import meant
 
 TEST_IMAGES = 500
 """Images of the test split: 50 of each digit. The other 1,297 are for training."""
@@ -46,7 +47,9 @@ class Digits(Source):
         self, split: str = "test", *, fit: Fit | None = None, max_images: int | None = None, skip_bad: bool = False
     ):
         if split not in SPLITS:
-            raise DataError(f"the digits have no split {split!r}; expected digits:train or digits:test")
+            raise DataError(
+                f"the digits have no split {split!r}{meant(split, SPLITS)}; expected digits:train or digits:test"
+            )
         super().__init__(f"digits:{split}", fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._images, self._labels = upsampled()
         self._order = _order()[:TEST_IMAGES] if split == "test" else _order()[TEST_IMAGES:]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brittle.errors import InputError
+from brittle.near import meant
 
 Pixels = NDArray[np.float32]
 """One image as an array, channels x height x width, in [0, 1]."""
@@ -96,11 +97,17 @@ class Fit:
         if (self.height is None) != (self.width is None):
             raise InputError(f"height={self.height} and width={self.width}: give both, or neither")
         if isinstance(self.crop, str) and self.crop not in ("center", "none"):
-            raise InputError(f"crop={self.crop!r} is unknown; give 'center', 'none' or a number of pixels")
+            raise InputError(
+                f"crop={self.crop!r} is unknown{meant(self.crop, ('center', 'none'))}; give 'center', 'none' or a "
+                "number of pixels"
+            )
         if self.crop == "none" and (self.height is None or self.resize is not None):
             raise InputError("crop='none' stretches to height and width: give these two, and no resize")
         if self.interpolation not in FILTERS:
-            raise InputError(f"interpolation={self.interpolation!r} is unknown; known are {', '.join(FILTERS)}")
+            raise InputError(
+                f"interpolation={self.interpolation!r} is unknown{meant(self.interpolation, FILTERS)}; known are "
+                f"{', '.join(FILTERS)}"
+            )
 
     def apply(self, picture: Picture) -> Pixels:
         """Return the picture as float32 channels x height x width in [0, 1].

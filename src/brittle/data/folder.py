@@ -4,7 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import islice, takewhile
+from pathlib import Path, PurePosixPath
 
 from brittle.data.classes import FILE, Order, read_entries, sort_names
 from brittle.data.decode import decode, endings, look, suffixes
@@ -14,6 +15,7 @@ from brittle.data.order import balanced_order
 from brittle.data.source import Item, Source
 from brittle.data.survey import UNLABELLED
 from brittle.errors import BadImage, DataError, OverLimit, quoted
+from brittle.files import path_of
 from brittle.reading import open_ordinary, read_bytes
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
@@ -23,6 +25,8 @@ LOOP, GONE = "links back to a folder above", "links that lead nowhere"
 """Why something in a folder is passed over; that a name is no image's is said with its ending."""
 MANY, WAYS = "folders to which too many links lead", 100
 """Links within links multiply: a folder is gone through by so many ways at most."""
+MOST = 100
+"""So many entries of a folder tell whether it holds images."""
 OUTSIDE = "files behind links out of the folder"
 """What is read, and counted so that it can be said."""
 
@@ -121,6 +125,8 @@ class Folder(Source):
         files = [(file, label_of[folder.name]) for folder in folders for file in walk(folder, passed)]
         self._tell_outside(passed.pop(OUTSIDE, 0))
         self.skipped = dict(sorted(passed.items()))
+        if len(folders) == 1:
+            self.remarks += [one_class(path, [name for name, _ in files])]
         return files
 
     def _tell_outside(self, count: int) -> None:
@@ -223,6 +229,49 @@ def walk(folder: Path, passed: Counter[str]) -> list[str]:
 def leaves(file: Path, root: Path) -> bool:
     """Return whether a file is a link out of a folder, whose path is without links."""
     return file.is_symlink() and not file.resolve().is_relative_to(root)
+
+
+def one_class(path: Path, files: Sequence[str]) -> str:
+    """Return what to say of a folder with one class folder, and of the folder that may be meant instead.
+
+    Args:
+        path: the folder.
+        files: the images in it, as paths from there; there may be none.
+
+    Example:
+        >>> one_class(Path("data"), ["all/photos/cat/1.png", "all/photos/dog/2.png"])
+        "folder data holds one class folder alone, 'all', so that all images have one label; did you mean \
+'data/all/photos', which holds 2 folders with images?"
+    """
+    parents = [PurePosixPath(name).parent.parts for name in files]
+    shared = list(takewhile(lambda parts: len({*parts}) == 1, zip(*parents, strict=False)))
+    depth = len(shared)
+    inner = {parts[depth] for parts in parents if len(parts) > depth}
+    alone = next((parts[0] for parts in parents), "")
+    said = f"folder {path} holds one class folder alone, {quoted(alone)!r}, so that all images have one label"
+    if len(inner) < 2 or any(len(parts) == depth for parts in parents):
+        return said
+    meant = quoted(path.joinpath(*(parts[0] for parts in shared)))
+    return f"{said}; did you mean {meant!r}, which holds {len(inner)} folders with images?"
+
+
+def without_labels(spec: str) -> str:
+    """Return what to say of images without labels where some are needed, and of the class folders around them.
+
+    Args:
+        spec: what the user wrote.
+    """
+    said = f"{spec} has no labels, without which nobody can say what is right; give labelled images"
+    path = path_of(spec)
+    try:
+        above = path.resolve().parent
+        beside = [one for one in above.iterdir() if one.is_dir() and one.name[:1] != "."] if path.is_dir() else []
+        classes = [one for one in beside if any(is_image(file, Counter()) for file in islice(one.iterdir(), MOST))]
+    except OSError:
+        return said
+    if len(classes) < 2:
+        return said
+    return f"{said}; did you mean {quoted(path.parent)!r}, which holds {len(classes)} folders with images?"
 
 
 def hint(path: Path) -> str:

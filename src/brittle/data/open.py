@@ -19,8 +19,8 @@ from brittle.data.source import Source
 from brittle.data.torchvision_source import Torchvision
 from brittle.errors import BrittleError, DataError
 from brittle.files import path_of
+from brittle.near import closest, files_like, or_said
 from brittle.plugins import Registry, parts_of_spec
-from brittle.plugins.near import files_like, or_said
 from brittle.plugins.own_code import raised
 from brittle.words import with_article
 
@@ -170,7 +170,9 @@ def beside(source: Parquet, folder: Path) -> Parquet:
 
 def missing(path: Path, spec: str) -> str:
     """Return what to say of a path where nothing lies."""
-    if near := or_said([str(one) for one in files_like(path)]):
+    kind, colon, rest = spec.partition(":")
+    names = [name + colon + rest for name in closest(kind, SOURCES)]
+    if near := or_said([*names, *map(str, files_like(path))]):
         return f"{spec} does not exist{near}"
     return f"{spec} does not exist; {expected()}"
 

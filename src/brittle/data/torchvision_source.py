@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -16,6 +15,7 @@ from brittle.data.fit import Fit, Picture
 from brittle.data.header import Header, header_of
 from brittle.data.source import Item, Source
 from brittle.errors import BadImage, DataError, quoted
+from brittle.near import did_you_mean
 from brittle.plugins.optional import optional
 
 
@@ -109,9 +109,8 @@ def find(sets: ModuleType, name: str) -> Any:
     known = {known.lower(): known for known in getattr(sets, "__all__", dir(sets)) if not known.startswith("_")}
     if name.lower() in known:
         return getattr(sets, known[name.lower()])
-    near = [known[match] for match in get_close_matches(name.lower(), list(known), n=3)]
-    advice = f"did you mean {', '.join(near)}?" if near else "see torchvision's list of data sets"
-    raise DataError(f"torchvision has no data set {name!r}; {advice}")
+    advice = did_you_mean(name, known.values(), "torchvision:") or "; see torchvision's list of data sets"
+    raise DataError(f"torchvision has no data set {name!r}{advice}")
 
 
 def look_at(image: Image.Image) -> tuple[Header, float]:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from brittle.core.terms import Terms, median_change, size_line
+from brittle.core.terms import NOTHING_TRIED, Terms, median_change, size_line
 from brittle.metrics.estimate import Estimate, proportion
 from brittle.metrics.formats import estimate_text
 from brittle.notebook import Example, Summarised
@@ -95,7 +95,8 @@ class DenseResult(Tabular, Summarised):
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the success rate, the share of pixels and the size of the changes, each with its name."""
-        said = [("success rate", estimate_text(self.success_rate))] if bool((~self.already).any()) else []
+        tried = bool((~self.already).any())
+        said = [("success rate", estimate_text(self.success_rate)) if tried else NOTHING_TRIED]
         if len(self):
             said.append(("share of pixels", f"{float(self.share.double().mean()):.1%}, mean over the images"))
         return said if self.terms is None else said + size_line(self.terms, self.size, ~self.already, self.success)

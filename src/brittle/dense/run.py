@@ -56,6 +56,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
     budget: Count | None = None,
     confidence: float = 0.0,
     progress: Callable[[int], None] | None = None,
+    on_pass: Callable[[int], None] | None = None,
 ) -> DenseResult:
     """Attack every image of a network with an answer for every pixel on its own, and return one row for each.
 
@@ -92,6 +93,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
             needed must be won while it is searched for; the verdict asks none of it, as in `run`: where no point wins
             by so much, the one that wins by most counts.
         progress: called with the number of images finished, batch by batch.
+        on_pass: called inside a batch too, after each forward pass, with the number of points that it was of.
 
     Returns:
         The result, in the order of the images and on their device.
@@ -131,7 +133,7 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
     attack.check(threat)
     question = kind.question.of(x, Asked(labels, targets, counted, void, share, ratio))
     known = torch.arange(len(x)) if ids is None else as_labels(ids, x, "ids")
-    job = _Job(attack, network, x, known, question, threat, seed, budget, confidence)
+    job = _Job(attack, network, x, known, question, threat, seed, budget, confidence, on_pass)
     parts: list[DenseResult] = []
     with preserving_state(network.module, seed):
         batches = Batches(len(x), batch, budget is None, progress)
@@ -188,6 +190,7 @@ class _Job:
     seed: int
     budget: int | None
     confidence: float
+    on_pass: Callable[[int], None] | None
 
     def attacked(self, rows: slice) -> DenseResult:
         """Attack some images, all of them in one pass."""
@@ -198,7 +201,8 @@ class _Job:
         goal, clean = self.question.goal(rows, maps), maps.flatten(1)
         sought = replace(goal, confidence=self.confidence)
         threat = self.threat.rows(numbers.to(self.images.device)).checked(x)
-        record = Record(threat.zero(x), budget=None if self.budget is None else self.budget - 1)
+        left = None if self.budget is None else self.budget - 1
+        record = Record(threat.zero(x), budget=left, on_pass=self.on_pass)
         places = torch.arange(count, device=x.device)
         record.count(places, forward=1)
         already = goal.met(clean)

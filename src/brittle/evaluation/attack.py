@@ -20,7 +20,7 @@ from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.kept_words import words_of
 from brittle.evaluation.part import without_final_query
-from brittle.evaluation.plan import Planned, attack_for, plan, threat_for, threat_of, usual
+from brittle.evaluation.plan import Planned, attack_for, plan, refuse_twice, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
 from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.identity.compare import stated
@@ -113,7 +113,7 @@ def planned_of(attacks: Sequence[str | Attack] | None, question: Question) -> li
     """Return the attacks, each with the threat that is asked about, or the first that it knows; None for the usual one.
 
     Raises:
-        InputError: there are none, one is unknown, or it does not know the threat.
+        InputError: there are none, one is unknown or given twice, or it does not know the threat.
     """
     threat, eps = threat_of(question)
     attacks = [attack_for(threat)] if attacks is None else attacks
@@ -127,6 +127,7 @@ def planned_of(attacks: Sequence[str | Attack] | None, question: Question) -> li
         taken = [other.info.key for other in found].count(chosen.info.key)
         key = chosen.info.key + (f"-{taken + 1}" if taken else "")
         found.append(Planned(chosen.info.model_copy(update={"key": key}), chosen.attack, within))
+    refuse_twice(found)
     return found
 
 

@@ -43,11 +43,16 @@ def match_classes(theirs: Sequence[str], source: Source, order: str = "auto") ->
     if missing:
         known = set(found)
         free = [name for number, name in enumerate(theirs) if number not in known]
+        mend = (
+            "Rename the classes (class folders, or a classes.json beside the images that lists names in the order of "
+            "the labels); or, where equal numbers are known to mean equal classes, give --class-order numeric, which "
+            "takes the labels as they are"
+        )
+        if len(ours) == 1 and source.remarks:  # perhaps it is no class
+            mend = "; ".join(one[:1].upper() + one[1:] for one in source.remarks)
         raise LabelError(
             f"{len(missing):,} of the data's {len(ours):,} classes are not among the network's {len(theirs):,}: the "
-            f"data alone have {_some(missing)}, the network alone {_some(free)}. Rename the classes (class folders, or "
-            "a classes.json beside the images that lists names in the order of the labels); or, where equal numbers "
-            "are known to mean equal classes, give --class-order numeric, which takes the labels as they are"
+            f"data alone have {_some(missing)}, the network alone {_some(free)}. {mend}"
         )
     if found == list(range(len(theirs))):
         return source, []

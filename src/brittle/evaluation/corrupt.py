@@ -14,6 +14,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
 from brittle.data import Source
+from brittle.data.folder import without_labels
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.command import command_words
@@ -22,6 +23,7 @@ from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.subject import open_subject
 from brittle.identity.sources import users_modules
+from brittle.near import meant
 from brittle.physical.corruptions import KINDS, Corruption
 from brittle.pictures import picture_of, png_of
 from brittle.plugins.own_code import telling_of_own_code
@@ -110,9 +112,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
     subject = open_subject(asked.model, asked.data, device=asked.effort.device)
     classifier, source = subject.classifier, subject.source
     if not source.labelled:
-        raise DataError(
-            f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
-        )
+        raise DataError(without_labels(source.spec))
     source, remarks = match_classes(subject.network.classes, source, asked.data.class_order)
     said, shape = subject.said(remarks), check_model_on_data(classifier, source, blank=False)
     ask = partial(check_model_on_data, classifier, source, blank=False)
@@ -150,7 +150,9 @@ def _chosen(kinds: Sequence[str]) -> list[str]:
     """Return the kinds that are asked for, in the order of the paper."""
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        raise InputError(f"there is no corruption {unknown[0]!r}; there are {', '.join(KINDS)}")
+        raise InputError(
+            f"there is no corruption {unknown[0]!r}{meant(unknown[0], KINDS)}; there are {', '.join(KINDS)}"
+        )
     return [kind for kind in KINDS if not kinds or kind in kinds]
 
 

@@ -13,7 +13,7 @@ from brittle.data import Block, Source
 from brittle.dense.result import DenseResult
 from brittle.dense.run import run_dense
 from brittle.evaluation.plan import Planned
-from brittle.evaluation.progress import Progress
+from brittle.evaluation.progress import BlockProgress, Progress
 from brittle.pictures import picture_of, png_of
 from brittle.runs.dense import PICTURES, DenseFolder, DenseImage
 from brittle.runs.dense_manifests import DenseManifest
@@ -82,6 +82,7 @@ class DenseWork(ABC, Generic[M, R]):
             ids=block.index,
             budget=manifest.budget,
             confidence=manifest.confidence,
+            on_pass=self.watch.passed if isinstance(self.watch, BlockProgress) else None,
         )
         places = zip(block.index.tolist(), block.names, strict=True)
         rows = [self.row(result, row, columns_of(result, row, *place)) for row, place in enumerate(places)]

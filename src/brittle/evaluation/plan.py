@@ -94,6 +94,23 @@ def plan(
     return [_planned(spec, threat, radius, taken) for spec in specs]
 
 
+def refuse_twice(planned: Sequence[Planned]) -> None:
+    """Refuse an attack that is given twice: the second makes no image, and looks like a second opinion.
+
+    Raises:
+        InputError: two have one class, the same settings, norm and radius.
+    """
+    for number, one in enumerate(planned):
+        same = {"key": one.info.key, "spec": one.info.spec}
+        for other in planned[:number]:
+            if type(other.attack) is type(one.attack) and other.info.model_copy(update=same) == one.info:
+                alike = "" if other.info.spec == one.info.spec else f" as {other.info.spec} and {one.info.spec}"
+                raise InputError(
+                    f"the attack {one.info.name} is given twice{alike}, and the second would find what the first "
+                    "finds; leave one out, or change a setting"
+                )
+
+
 def _check_outputs(spec: Spec, *, dense: bool) -> None:
     """Refuse an attack that goes by one class per image where there is one for every pixel, and the other way round."""
     if dense and not takes_pixels(spec.attack):

@@ -9,11 +9,12 @@ from brittle.classifiers.classifier import Classifier
 from brittle.core.attack import Attack
 from brittle.core.quantize import QuantizationGrid
 from brittle.data import Source
+from brittle.data.folder import without_labels
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
 from brittle.evaluation.compatibility import batch_of, check_model_on_data, confidence_of, eot_samples_for
 from brittle.evaluation.part import without_final_query
-from brittle.evaluation.plan import Planned, plan, threat_of, threat_settings, usual
+from brittle.evaluation.plan import Planned, plan, refuse_twice, threat_of, threat_settings, usual
 from brittle.evaluation.provenance import Provenance, data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach, unusual_radius
 from brittle.evaluation.subject import open_subject
@@ -78,6 +79,7 @@ def prepare(
         check_folder(path, RUN_FOLDER, files_named(asked.model.spec, asked.data.spec, asked.model.weights))
     radius = usual(threat) if eps is None else eps
     planned = plan(attacks, threat, radius) if attacks else []
+    refuse_twice(planned)
     without_final_query(budget, asked.effort.eot_samples or 1)
     check_names(*(path / PARTS / one.info.key for one in planned if path is not None))
     loaded = users_modules()
@@ -134,9 +136,7 @@ def _check_labelled(source: Source) -> None:
     if not len(source):
         raise DataError(f"{source.spec} holds no images; an audit needs at least one")
     if not source.labelled:
-        raise DataError(
-            f"{source.spec} has no labels, without which nobody can say what is right; give labelled images"
-        )
+        raise DataError(without_labels(source.spec))
 
 
 def _by_default(threat: Threat, radius: float | None, classifier: Classifier, budget: int | None) -> list[Planned]:

@@ -8,6 +8,7 @@ from brittle.core.attack import Attack
 from brittle.errors import InputError, UnsupportedThreat
 from brittle.evaluation.plan import plan, usual
 from brittle.evaluation.spec import with_settings
+from brittle.near import meant
 from brittle.threats import Lp, Threat
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.adversarial import AdversarialTraining
@@ -61,7 +62,9 @@ def adversarial_recipe(name: str) -> Recipe:
         50
     """
     if name not in ADVERSARIAL_RECIPES:
-        raise InputError(f"there is no recipe {name!r}; there are {', '.join(ADVERSARIAL_RECIPES)}")
+        raise InputError(
+            f"there is no recipe {name!r}{meant(name, ADVERSARIAL_RECIPES)}; there are {', '.join(ADVERSARIAL_RECIPES)}"
+        )
     return ADVERSARIAL_RECIPES[name]
 
 
@@ -112,7 +115,7 @@ def _by_method(
     """Read a training of `METHODS`, `NAME[:FIELD=VALUE,...]`."""
     name, _, fields_given = text.strip().partition(":")
     if name not in METHODS:
-        raise InputError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
+        raise InputError(f"there is no method {name!r}{meant(name, METHODS)}; there are {', '.join(METHODS)}")
     other = [f"--{_word(key)}" for key in changed_course(options) if key != "warmup"]
     if other:
         raise InputError(f"{', '.join(other)} beside the method {name}, which attacks every image; leave it out")

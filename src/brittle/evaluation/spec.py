@@ -9,6 +9,7 @@ from brittle.defences import Defence
 from brittle.defences.chain import Chain
 from brittle.errors import InputError
 from brittle.evaluation.spec_text import PLUS, options_in, plain_spec, split_spec, values_of
+from brittle.near import meant
 from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, DENSE, UNIVERSAL
 from brittle.training.objective import OBJECTIVES, PLAIN, Objective
 from brittle.universal.search import UniversalAttack
@@ -168,7 +169,7 @@ def parse_objective(given: str | Objective | None) -> Objective:
         return PLAIN if given is None else given
     name, _, fields_given = plain_spec(given).partition(":")
     if name not in OBJECTIVES:
-        raise InputError(f"there is no objective {name!r}; there are {', '.join(OBJECTIVES)}")
+        raise InputError(f"there is no objective {name!r}{meant(name, OBJECTIVES)}; there are {', '.join(OBJECTIVES)}")
     return with_settings(OBJECTIVES[name](), fields_given)
 
 

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
-from difflib import get_close_matches
 from itertools import accumulate
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from brittle.arguments import fitted, parse_number, seen
 from brittle.errors import InputError
+from brittle.near import meant
 from brittle.older_names import by_todays_names
 from brittle.plugins import parts_of_spec
 
@@ -96,7 +96,7 @@ def values_of(kind: type[Any], values: dict[str, str], text: str) -> dict[str, A
 def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
     known = options_of(kind)
     if field not in known:
-        raise InputError(f"{text!r}: no field {field!r}{_near(field, known)}; there are {', '.join(known) or 'none'}")
+        raise InputError(f"{text!r}: no field {field!r}{meant(field, known)}; there are {', '.join(known) or 'none'}")
     hint = get_type_hints(kind, include_extras=True)[field]
     plain: object = parse_number(value) if "/" in value and hint is not str else value  # or the path of a file
     if get_origin(hint) is tuple:
@@ -105,12 +105,8 @@ def _value(kind: type[Any], field: str, value: str, text: str) -> Any:
         return TypeAdapter(hint).validate_python(plain)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise InputError(f"{text!r}: {field}={value}: {reason[0].lower()}{reason[1:]}") from None
-
-
-def _near(name: str, known: dict[str, Any]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+        near = meant(value, get_args(hint)) if get_origin(hint) is Literal else ""
+        raise InputError(f"{text!r}: {field}={value}: {reason[0].lower()}{reason[1:]}{near}") from None
 
 
 def given_or_written(what: str, given: object, kind: type[T], parse: Callable[[str], T], example: str) -> T:

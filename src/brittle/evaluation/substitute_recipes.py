@@ -8,6 +8,7 @@ from brittle.blackbox.augmentation import JacobianAugmentation
 from brittle.blackbox.substitute import SubstituteTraining
 from brittle.errors import InputError
 from brittle.evaluation.spec import with_settings
+from brittle.near import meant
 from brittle.training.recipe import PlainTraining
 
 ROUND = PlainTraining(epochs=10, batch=32, rate=0.01, schedule="constant", momentum=0.9, decay=0.0)
@@ -72,7 +73,7 @@ def recipe_of(name: str, rounds: Count | None, augment: str, settings: str) -> S
         0.2
     """
     if name not in RECIPES:
-        raise InputError(f"there is no recipe {name!r}; known are {', '.join(RECIPES)}")
+        raise InputError(f"there is no recipe {name!r}{meant(name, RECIPES)}; known are {', '.join(RECIPES)}")
     chosen = RECIPES[name]
     teaching = SubstituteTraining(
         with_settings(chosen.teaching.augmentation, augment), rounds or chosen.teaching.rounds

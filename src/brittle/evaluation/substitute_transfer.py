@@ -11,7 +11,7 @@ from brittle.core.attack import Attack
 from brittle.core.goal import ALL_THE_WAY
 from brittle.core.run import run
 from brittle.errors import InputError
-from brittle.evaluation.plan import Planned, plan, spec_of, threat_for, threat_of
+from brittle.evaluation.plan import Planned, plan, refuse_twice, spec_of, threat_for, threat_of
 from brittle.metrics import Estimate, proportion
 from brittle.specs import Question
 from brittle.threats import parse_threat
@@ -59,7 +59,8 @@ def sweep(attacks: Sequence[str | Attack], question: Question, epsilons: Sequenc
         epsilons: the radii.
 
     Raises:
-        InputError: an unknown attack, a radius that is none, or no radius for an attack that needs one.
+        InputError: an unknown attack, one that is given twice, a radius that is none, or no radius for an attack that
+            needs one.
 
     Example:
         >>> [(one.info.spec, one.info.radius) for one in sweep(["fgsm", "jsma"], Question(), [0.1, 0.3])]
@@ -79,6 +80,7 @@ def sweep(attacks: Sequence[str | Attack], question: Question, epsilons: Sequenc
         found += several if several and several[0].info.kind == "fixed" else plan([attack], asked, None)
     if not found:
         raise InputError("there is no attack to try; expected one such as fgsm, or none given for the usual ones")
+    refuse_twice(found)
     return found
 
 

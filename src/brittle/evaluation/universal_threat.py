@@ -4,6 +4,7 @@ import math
 
 from brittle.errors import InputError
 from brittle.evaluation.plan import threat_of
+from brittle.near import meant
 from brittle.specs import Question
 from brittle.threats import SharedThreat, parse_threat
 
@@ -49,5 +50,7 @@ def norm_and_radius(question: Question) -> tuple[str, float | None]:
     threat, eps = threat_of(question)
     norm = NORMS[0] if threat is None else threat.name
     if norm not in NORMS:
-        raise InputError(f"the norm is {norm!r}; universal perturbations are made for {', '.join(NORMS)}")
+        raise InputError(
+            f"the norm is {norm!r}{meant(norm, NORMS)}; universal perturbations are made for {', '.join(NORMS)}"
+        )
     return norm, eps

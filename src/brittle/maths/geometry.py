@@ -67,8 +67,8 @@ def pulled_back(images: Images, field: Fields, gradient: Images) -> Fields:
     """
     leaf = field.detach().requires_grad_()
     with torch.enable_grad():
-        bent = warp(images, leaf)
-    return torch.autograd.grad(bent, leaf, grad_outputs=gradient)[0]
+        total = (warp(images, leaf) * gradient).sum()  # see `brittle.classifiers.slopes`
+    return torch.autograd.grad(total, leaf)[0]
 
 
 def longest(field: Fields) -> PerImage:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from brittle.errors import InputError
 from brittle.metrics.estimate import LEVEL, Estimate, Flags, Integers, proportion
 from brittle.metrics.rows import floats
+from brittle.near import meant
 
 SURE, MISSED_BY = 0.8, 5
 """Of the prefiltered case (Kurakin et al., section 3.2): the least confidence of an image that is taken, before and
@@ -104,7 +105,7 @@ def right_at(table: pa.Table, column: str, top: int = 1) -> Flags:
 def _ranks(table: pa.Table, column: str) -> Integers:
     """A column of places, -1 where there is none."""
     if column not in RANKS:
-        raise InputError(f"{column!r} is no column of places; expected {', '.join(RANKS)}")
+        raise InputError(f"{column!r} is no column of places{meant(column, RANKS)}; expected {', '.join(RANKS)}")
     return np.asarray(pc.fill_null(table[column].cast(pa.int64()), -1).to_numpy(), dtype=np.int64)
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from brittle.errors import InputError
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.names import OLDER_NORMS, OWN_THREAT
+from brittle.near import meant
 from brittle.tolerance import most_within
 
 COLUMNS = ("l0", "l1", "l2", "linf", "pixels", "flow")
@@ -42,7 +43,9 @@ def changes(table: pa.Table, p: str) -> Floats:
     """
     name = OLDER_NORMS.get(p, p)
     if name not in COLUMNS and not OWN_THREAT.fullmatch(name):
-        raise InputError(f"there is no norm {p!r}; known are {', '.join(COLUMNS)}, and threats by their names")
+        raise InputError(
+            f"there is no norm {p!r}{meant(p, COLUMNS)}; known are {', '.join(COLUMNS)}, and threats by their names"
+        )
     return floats(table, name if name in COLUMNS else "size")
 
 

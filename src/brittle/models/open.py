@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -23,8 +22,8 @@ from brittle.models.normalised import normalised
 from brittle.models.onnx import load_onnx
 from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import PICKLES, refuse_pickle, weights_file
+from brittle.near import closest, files_like, meant, or_said
 from brittle.plugins import Registry
-from brittle.plugins.near import files_like, or_said
 from brittle.runs.kinds import TITLES, kind_in
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
@@ -104,7 +103,7 @@ def open_network(  # what is opened, and what is done to it
 def _in_type(network: Network, dtype: str) -> Network:
     """The network with its weights in another number format, and a digest of its own."""
     if dtype not in TYPES:
-        raise ModelError(f"the number format is {dtype!r}; expected {', '.join(TYPES)}")
+        raise ModelError(f"the number format is {dtype!r}{meant(dtype, TYPES)}; expected {', '.join(TYPES)}")
     if Path(network.spec).suffix in (".pt2", ".onnx"):
         raise ModelError(f"the program in {network.spec} names the types of its numbers; leave --dtype out")
     if network.spec.startswith(BEGINNINGS):
@@ -146,7 +145,7 @@ def _load_file(path: Path, device: str) -> Network:
 
 def _meant(spec: str, path: Path) -> Iterator[str]:
     """What may have been meant: names that are near, files of this name, and networks of a collection."""
-    yield from get_close_matches(spec, NETWORKS, 1)
+    yield from closest(spec, NETWORKS)[:1]
     yield from _as_written(path)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) and not path.parent.is_dir():
         yield f"hf:{spec}"

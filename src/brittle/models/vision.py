@@ -14,7 +14,7 @@ from brittle.models.agreement import Arithmetic, Pictures, check_colours
 from brittle.models.network import Network, digest_of, parameters_of, seeded
 from brittle.models.preprocessing import before, only_weights
 from brittle.models.weights import classes_in, load_weights
-from brittle.plugins.near import did_you_mean
+from brittle.near import did_you_mean
 from brittle.plugins.optional import optional
 
 

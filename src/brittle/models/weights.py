@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from brittle.errors import ModelError, OverLimit, RunError, quoted
 from brittle.models.pickled import conversion
-from brittle.plugins.near import files_like, or_said
+from brittle.near import files_like, or_said
 from brittle.reading import open_tensors
 from brittle.runs.kinds import WEIGHTS_FILE, kind_in
 

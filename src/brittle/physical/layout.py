@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, JsonValue
 
 from brittle.errors import InputError
+from brittle.near import meant
 from brittle.physical.marks import CODE, MODULES, Bits, mark_codes
 from brittle.runs.manifest_info import Strict
 
@@ -47,7 +48,7 @@ class Layout:
 
     def __post_init__(self):
         if self.paper not in PAPERS:
-            raise InputError(f"the paper is {self.paper!r}; expected {' or '.join(PAPERS)}")
+            raise InputError(f"the paper is {self.paper!r}{meant(self.paper, PAPERS)}; expected {' or '.join(PAPERS)}")
         if not 50 <= self.dpi <= 2400:
             raise InputError(f"dpi is {self.dpi}; expected 50 to 2400 dots in an inch")
         if not (self.size > 0 and self.mark > 0 and self.margin >= 0):

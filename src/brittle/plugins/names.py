@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
 from brittle.errors import BrittleError, InputError, quoted
+from brittle.near import meant
 from brittle.plugins.user_file import object_in, parts_of_spec
 from brittle.words import with_article
 
@@ -130,10 +130,10 @@ class Registry(Mapping[str, T], Generic[T]):
         if parts_of_spec(text) is not None:
             return self._checked(object_in(text, self.what), text)
         known = [*self, *also]
-        near = get_close_matches(text, known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
         there = ", ".join(known) or "none"
-        raise InputError(f"there is no {self.what} {text!r}{hint}; there are {there}, and FILE.py:NAME for your own")
+        raise InputError(
+            f"there is no {self.what} {text!r}{meant(text, known)}; there are {there}, and FILE.py:NAME for your own"
+        )
 
     @property
     def _own(self) -> Mapping[str, object]:

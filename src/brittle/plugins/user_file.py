@@ -13,7 +13,7 @@ from types import ModuleType
 from brittle.errors import BrittleError, InputError
 from brittle.files import path_of
 from brittle.identity.sources import digest_of_file, files_behind, noting
-from brittle.plugins.near import files_like, or_said
+from brittle.near import files_like, or_said
 from brittle.plugins.own_code import raised
 
 FILE_AND_NAME = re.compile(r"(?P<path>.*\.py):(?P<name>[^\W\d]\w*)(?::(?P<rest>.*))?", re.DOTALL)

@@ -14,6 +14,7 @@ from brittle.errors import OverLimit, RunError, quoted
 from brittle.files import write_atomically
 from brittle.limits import check_limit
 from brittle.reading import open_tensors, parse_json, read_json
+from brittle.report.titles import check_title, title_in, titled
 from brittle.runs.kinds import PAGE, RUN, Kind, kind_in
 from brittle.runs.place import check_page
 
@@ -102,14 +103,17 @@ def picture_in(png: bytes) -> Image.Image:
         raise ValueError("a picture is no PNG") from error
 
 
-def placed(page: str, usual: Path, out: Path | None, *, force: bool = False) -> Path:
+def placed(page: str, usual: Path, out: Path | None, *, force: bool = False, title: str | None = None) -> Path:
     """Write a page and say where: at `usual`, in `out` under that name where it is a folder, or at `out`.
 
-    At `usual` a page replaces the one before; elsewhere only with `force`, and what is no page of ours nowhere.
+    At `usual` a page replaces the one before; elsewhere only with `force`, and what is no page of ours nowhere. Its
+    title is `title`, brittle's own where that is "", and where it is None that of the page that lies at `usual`.
 
     Raises:
+        InputError: the title is too long.
         RunError: it cannot be written, or something is there that stays.
     """
+    page = titled(page, title_in(usual) if title is None else check_title(title))
     target = usual if out is None else Path(out)
     if target.is_dir():
         target /= usual.name

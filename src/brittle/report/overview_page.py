@@ -13,13 +13,16 @@ from brittle.words import time_in_words
 OVERVIEW = "studies.html"
 
 
-def write_overview(overview: Overview, out: Path | None = None, *, force: bool = False) -> Path:
+def write_overview(
+    overview: Overview, out: Path | None = None, *, force: bool = False, title: str | None = None
+) -> Path:
     """Write the page of all studies.
 
     Args:
         overview: of `run_studies` or `read_overview`.
         out: the file to write, or a folder for it; `studies.html` in the studies' folder by default.
         force: replace another page at `out`.
+        title: of the user's, see `write_report`.
 
     Returns:
         The file written.
@@ -27,7 +30,7 @@ def write_overview(overview: Overview, out: Path | None = None, *, force: bool =
     Raises:
         RunError: the file cannot be written.
     """
-    return placed(render_overview(overview), overview.folder / OVERVIEW, out, force=force)
+    return placed(render_overview(overview), overview.folder / OVERVIEW, out, force=force, title=title)
 
 
 def render_overview(overview: Overview) -> str:
@@ -37,7 +40,10 @@ def render_overview(overview: Overview) -> str:
         {},
         overview=overview,
         took=lambda seconds: time_in_words(seconds) if math.isfinite(seconds) else NOTHING,
-        ordered=any(line.orders for line in overview.lines),
+        told=[line for line in overview.lines if line.measured or line.failed],
+        empty=[line for line in overview.lines if not line.measured and not line.failed],
+        ordered=any(outcome != "not measured" for line in overview.lines for _, outcome in line.orders),
+        untold=overview.orders("not measured"),
         links={line.name: (overview.folder / line.name / PAGE).is_file() for line in overview.lines},
         page=PAGE,
     )

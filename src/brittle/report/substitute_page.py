@@ -30,13 +30,14 @@ MEANS = {
 """What is measured of an attack, in words."""
 
 
-def write_substitute(folder: Path, out: Path | None = None, *, force: bool = False) -> Path:
+def write_substitute(folder: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
     """Write the page of a substitute.
 
     Args:
         folder: of `brittle substitute`.
         out: the file to write, or a folder for it; by default `report.html` in the folder.
         force: replace another page at `out`.
+        title: of the user's, see `write_report`.
 
     Returns:
         The file written.
@@ -47,7 +48,7 @@ def write_substitute(folder: Path, out: Path | None = None, *, force: bool = Fal
     course = SubstituteFolder.open(folder).file(SUBSTITUTE_FILE)
     with shown(course, "the course of a substitute"):
         page = render(object_of(course))
-    return placed(page, folder / REPORT, out, force=force)
+    return placed(page, folder / REPORT, out, force=force, title=title)
 
 
 def render(story: Mapping[str, Any]) -> str:

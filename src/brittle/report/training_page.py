@@ -30,7 +30,7 @@ VERDICTS = {"held_out_": "the held-out images", "clean_": "the images it learnt 
 YES = {True: "yes", False: "no"}
 
 
-def write_training(course: Path, out: Path | None = None, *, force: bool = False) -> Path:
+def write_training(course: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
     """Write the page of a training.
 
     Args:
@@ -38,6 +38,7 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
         out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
             course.
         force: replace another page at `out`.
+        title: of the user's, see `write_report`.
 
     Returns:
         The file written.
@@ -52,7 +53,7 @@ def write_training(course: Path, out: Path | None = None, *, force: bool = False
         usual, course, made = folder / REPORT, training.file(EPOCHS_FILE), training.manifest.created
     with shown(course, "the course of a training"):
         page = render(object_of(course), made)
-    return placed(page, usual, out, force=force)
+    return placed(page, usual, out, force=force, title=title)
 
 
 def render(story: dict[str, Any], made: str = "") -> str:

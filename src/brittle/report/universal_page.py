@@ -36,7 +36,7 @@ ELSEWHERE = (
 """What of how a perturbation was made stands in other sections of its page."""
 
 
-def write_universal(path: Path, out: Path | None = None, *, force: bool = False) -> Path:
+def write_universal(path: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
     """Write the page of a perturbation.
 
     Args:
@@ -45,6 +45,7 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         out: the file to write, or a folder for it; by default `report.html` in the folder, or NAME.html beside the
             perturbation.
         force: replace another page at `out`.
+        title: of the user's, see `write_report`.
 
     Returns:
         The file written.
@@ -66,7 +67,7 @@ def write_universal(path: Path, out: Path | None = None, *, force: bool = False)
         if place is None:
             _check_ids(path, side, header, rows)
         page = render(changes, header, rows, began)
-    return placed(page, usual, out, force=force)
+    return placed(page, usual, out, force=force, title=title)
 
 
 def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -> None:

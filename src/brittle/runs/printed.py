@@ -26,6 +26,7 @@ Kind = Literal[
     "substitute",
     "compare",
     "leaderboard",
+    "list",
 ]
 """Whose keys stand beside those of the envelope."""
 
@@ -35,18 +36,19 @@ class Origin:
     """What a result was made from, the same for every command.
 
     Attributes:
-        networks: spec and digest of each, and its defence and channel where it has one.
-        data: spec, digest and number of images of each source.
-        seed: of all random draws; None where a result was made by an older version that did not keep it.
+        networks: spec and digest of each, and its defence and channel where it has one; none of a list.
+        data: spec, digest and number of images of each source; none of a list.
+        seed: of all random draws; None where nothing was drawn, or a result was made by an older version that did not
+            keep it.
         device: None likewise.
         created, finished: ISO 8601 in UTC; None where a folder does not keep it.
         versions: of the packages that made the result.
     """
 
-    networks: Sequence[Mapping[str, str]]
-    data: Sequence[Mapping[str, str | int]]
-    seed: int | None
-    device: str | None
+    networks: Sequence[Mapping[str, str]] = ()
+    data: Sequence[Mapping[str, str | int]] = ()
+    seed: int | None = None
+    device: str | None = None
     created: str | None = None
     finished: str | None = None
     versions: Mapping[str, str] = field(default_factory=versions_of)

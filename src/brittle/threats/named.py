@@ -7,6 +7,7 @@ from functools import partial
 from brittle.arguments import parse_number, seen
 from brittle.errors import InputError, quoted
 from brittle.names import OLDER_NORMS, OWN_THREAT
+from brittle.near import meant
 from brittle.plugins import Registry, parts_of_spec
 from brittle.threats.colour import ColourShift
 from brittle.threats.flow import Flow
@@ -71,7 +72,10 @@ def parse_threat(text: str, radius: float | None = None) -> Threat:
         name, colon, rest = text.strip().partition(":")
         name = spelled(name.lower())
         if name not in THREATS:
-            raise InputError(f"the norm is {seen(name)}; expected {', '.join(THREATS)}, or FILE.py:CLASS for your own")
+            raise InputError(
+                f"the norm is {seen(name)}{meant(name, THREATS)}; expected {', '.join(THREATS)}, or FILE.py:CLASS for "
+                "your own"
+            )
     else:
         (name, rest), colon = in_file, in_file[1]
     own = parse_number(rest.strip()) if colon else radius

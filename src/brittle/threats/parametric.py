@@ -50,8 +50,8 @@ class Parametric(Threat):
         """
         leaf = moved.detach().requires_grad_()
         with torch.enable_grad():
-            bent = bounds.clamp(self.changed(clean, leaf, bounds))
-        return torch.autograd.grad(bent, leaf, gradient)[0]
+            total = (bounds.clamp(self.changed(clean, leaf, bounds)) * gradient).sum()
+        return torch.autograd.grad(total, leaf)[0]
 
     def allows(self, size: PerImage, span: float = 1.0) -> Mask:
         """Say which sizes are within the radius, up to the tolerance: of the radius or of 1, whatever the span."""

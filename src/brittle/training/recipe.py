@@ -6,6 +6,7 @@ from typing import Literal
 
 from brittle.arguments import Seed, check_fields
 from brittle.errors import InputError
+from brittle.near import meant
 from brittle.training.precision import Precision
 
 Schedule = Literal["constant", "cosine", "steps"]
@@ -67,8 +68,8 @@ class PlainTraining:
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads is {self.threads}; it must be at least 1, or None for torch's own setting")
         for name, known in (("optimiser", ("sgd", "adam")), ("schedule", ("constant", "cosine", "steps"))):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
+            if (given := getattr(self, name)) not in known:
+                raise InputError(f"{name} is {given!r}{meant(given, known)}; known are {', '.join(known)}")
 
     def rate_at(self, progress: float) -> float:
         """The learning rate when the fraction `progress` (0 to 1) of all steps is done.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from brittle.core.attack import at_least
 from brittle.errors import InputError
+from brittle.near import meant
 from brittle.types import Images
 from brittle.universal.excitation import (
     ActivationAttack,
@@ -68,7 +69,9 @@ class GDUAP(ActivationAttack):
         super().__post_init__()
         at_least("batch", self.batch, 1)
         if self.prior not in PRIORS:
-            raise InputError(f"prior is {self.prior!r}; expected {', '.join(PRIORS[:-1])} or {PRIORS[-1]}")
+            raise InputError(
+                f"prior is {self.prior!r}{meant(self.prior, PRIORS)}; expected {', '.join(PRIORS[:-1])} or {PRIORS[-1]}"
+            )
 
     @property
     def needs_images(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from brittle.errors import InputError, ModelError
+from brittle.near import meant
 
 LayerKind = Literal["activations", "convolutions"]
 """What is looked for in a network: activations of convolutions, or what the convolutions themselves give."""
@@ -51,7 +52,10 @@ def refuse_unknown(unknown: Sequence[str], known: Sequence[str]) -> None:
         InputError: with those that it has.
     """
     if unknown:
-        raise InputError(f"the network has no layer {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
+        raise InputError(
+            f"the network has no layer {', '.join(map(repr, unknown))}{meant(unknown[0], known)}; it has "
+            f"{', '.join(known)}"
+        )
 
 
 def found_of(kind: LayerKind, ends: Sequence[str]) -> tuple[str, ...]:

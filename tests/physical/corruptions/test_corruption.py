@@ -32,7 +32,10 @@ def test_the_list_goes_by_the_shorter_side(side, list_):
 
 
 def test_says_which_there_are():
-    with pytest.raises(InputError, match="there is no corruption 'fogg'; there are gaussian-noise, shot-noise"):
+    with pytest.raises(
+        InputError,
+        match=r"there is no corruption 'fogg' \(did you mean 'fog'\?\); there are gaussian-noise, shot-noise",
+    ):
         parse_channel("corruption:kind=fogg")
     with pytest.raises(InputError, match="severity is 6; expected at most 5"):
         parse_channel("corruption:kind=fog,severity=6")

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from brittle.arguments import Within, check_fields
 from brittle.base.seeds import Streams
 from brittle.errors import InputError
+from brittle.near import meant
 from brittle.physical.channel import Channel
 from brittle.physical.corruptions.kinds import KINDS
 from brittle.types import Images
@@ -48,7 +49,9 @@ class Corruption(Channel):
     def __post_init__(self):
         check_fields(self)
         if self.kind not in KINDS:
-            raise InputError(f"there is no corruption {self.kind!r}; there are {', '.join(KINDS)}")
+            raise InputError(
+                f"there is no corruption {self.kind!r}{meant(self.kind, KINDS)}; there are {', '.join(KINDS)}"
+            )
         kind = KINDS[self.kind]
         object.__setattr__(self, "title", kind.title)
         object.__setattr__(self, "random", kind.random)

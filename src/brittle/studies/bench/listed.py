@@ -68,7 +68,7 @@ _PHYSICAL = (
     "A. Kurakin, I. Goodfellow, S. Bengio, Adversarial examples in the physical world, ICLR 2017 workshop track, "
     "arXiv:1607.02533"
 )
-_FAULTS = "the sources of each check stand in docs/health.md"
+_FAULTS = "the sources that docs/health.md names for each check"
 _TRANSFER = (
     "Y. Dong et al., Boosting adversarial attacks with momentum, CVPR 2018, arXiv:1710.06081; C. Xie et al., "
     "Improving transferability of adversarial examples with input diversity, CVPR 2019, arXiv:1803.06978; Y. Dong et "

@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 
 from brittle.errors import InputError, quoted
 from brittle.files import path_of
 from brittle.metrics import Estimate
+from brittle.near import closest
 from brittle.studies.bench.comparison import published_beside
 from brittle.studies.bench.study import Cell, Measured, Study
 from brittle.words import plural, with_article
@@ -40,7 +40,7 @@ def check_study(study: Study) -> None:
             raise InputError(f"the order {quoted(order.text)!r} names {seen}; expected two or more, (row, column)")
         for place in order.places:
             if place not in places:
-                near = get_close_matches(str(place), map(str, places), 1)
+                near = closest(str(place), map(str, places))
                 hint = f"; the closest is {quoted(near[0])}" if near else ""
                 where = f"which is no (row, column) of the table{hint}"
                 raise InputError(f"the order {quoted(order.text)!r} names {quoted(place)}, {where}")

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from brittle.errors import InputError
+from brittle.near import meant
 
 Figure = float | str | None
 """A published figure: a number, text such as "> 4 s", or None where the paper gives none."""
@@ -43,7 +44,10 @@ class Published:
             InputError: the table has no such column.
         """
         if column not in self.columns:
-            raise InputError(f"the table {self.name} has no column {column!r}; it has {', '.join(self.columns)}")
+            raise InputError(
+                f"the table {self.name} has no column {column!r}{meant(column, self.columns)}; it has "
+                f"{', '.join(self.columns)}"
+            )
         return self.rows[row][self.columns.index(column)] if row in self.rows else None
 
 

@@ -9,6 +9,7 @@ import torch
 
 from brittle.errors import DataError, InputError, ModelError
 from brittle.metrics import Estimate
+from brittle.near import meant
 from brittle.studies.bench.drawing import Drawing
 from brittle.studies.bench.published import Figure
 
@@ -38,7 +39,7 @@ def scale_of(text: str) -> Scale:
     for scale in SCALES:
         if scale == text:
             return scale
-    raise InputError(f"the scale is {text!r}; expected {', '.join(SCALES)}")
+    raise InputError(f"the scale is {text!r}{meant(text, SCALES)}; expected {', '.join(SCALES)}")
 
 
 def sized(sizes: Mapping[Any, T], scale: str) -> T:

@@ -40,7 +40,7 @@ def _said(finding: Finding) -> str:
 PLANTED_FAULTS = Study(
     name="planted-faults",
     title="Evaluation health: planted faults and their sound twins",
-    source="the sources of each check stand in docs/health.md",
+    source="the sources that docs/health.md names for each check",
     cells=_cells,
     rows=tuple(Row(one.key) for one in PLANTED),
     columns=(

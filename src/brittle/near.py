@@ -8,6 +8,45 @@ from brittle.errors import quoted
 
 SHOWN = 3
 """Most guesses in a message."""
+LEAST = 3
+"""Fewest letters of a name that tell which one is begun."""
+
+
+def closest(text: str, known: Iterable[str]) -> list[str]:
+    """Return the names that are near to what was written, or begin with it; capitals and underscores count for nothing.
+
+    Args:
+        text: what was written.
+        known: names that there are.
+
+    Example:
+        >>> closest("FGMS", ["fgsm", "pgd"]), closest("bit", ["jpeg", "bit-depth"]), closest("x", ["y"])
+        (['fgsm'], ['bit-depth'], [])
+    """
+    plain = {_plain(name): name for name in reversed([*known])}
+    short = _plain(text)
+    begin = [name for name in reversed(plain) if len(short) >= LEAST and name.startswith(short)]
+    near = get_close_matches(short, plain, SHOWN)
+    return [plain[name] for name in dict.fromkeys([*near, *begin])][:SHOWN]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def meant(text: object, known: Iterable[object]) -> str:
+    """Return the name that is nearest to what was written, in brackets before the list of all; "" where none is near.
+
+    Args:
+        text: what was written; what is no text is near to nothing.
+        known: names that there are.
+
+    Example:
+        >>> meant("lnf", ["linf", "l2"]), meant("nothing", ["linf", "l2"])
+        (" (did you mean 'linf'?)", '')
+    """
+    near = closest(text, map(str, known)) if isinstance(text, str) else []
+    return f" (did you mean {quoted(near[0])!r}?)" if near else ""
 
 
 def did_you_mean(text: str, known: Iterable[str], before: str = "") -> str:
@@ -22,7 +61,7 @@ def did_you_mean(text: str, known: Iterable[str], before: str = "") -> str:
         >>> did_you_mean("resnet81", ["resnet18", "vgg11"], "timm:"), did_you_mean("x", ["resnet18"])
         ("; did you mean 'timm:resnet18'?", '')
     """
-    return or_said(f"{before}{name}" for name in get_close_matches(text, [*known], SHOWN))
+    return or_said(f"{before}{name}" for name in closest(text, known))
 
 
 def or_said(names: Iterable[str]) -> str:
