@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from brittle.dense.pixel_descent import PixelDescent
     from brittle.dense.result import DenseResult
     from brittle.dense.run import run_dense
+    from brittle.engine.process_engine import ProcessEngine
     from brittle.engine.ray_engine import RayEngine
     from brittle.errors import (
         BadImage,
@@ -190,6 +191,7 @@ __all__ = [
     "Polish",
     "Probe",
     "Problem",
+    "ProcessEngine",
     "RandomDirection",
     "RandomNoise",
     "RayEngine",

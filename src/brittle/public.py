@@ -55,6 +55,7 @@ NAMES = {
     "brittle.dense.run": "run_dense",
     "brittle.threats": "ColourShift Flow Frame Lp Patch Pixels Threat",
     "brittle.data.open": "open_source",
+    "brittle.engine.process_engine": "ProcessEngine",
     "brittle.engine.ray_engine": "RayEngine",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",

@@ -10,14 +10,13 @@ import threading
 
 import pytest
 import torch
+from crew_work import Watch, rows
 from torch import nn
 
 from brittle.engine import ray_cluster
 from brittle.engine.ray_engine import RayEngine
 from brittle.errors import InputError, OwnCodeFailed, RunError
 from brittle.evaluation.audit import audit
-from brittle.evaluation.progress import NullProgress
-from brittle.runs.schema import SCHEMA
 from brittle.runs.store import RunFolder
 
 pytestmark = [
@@ -25,74 +24,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own, at its beginning and its end
     pytest.mark.usefixtures("few_checks", "one_thread"),
 ]
-COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
-MORTAL = """
-import os
-from dataclasses import dataclass
-from pathlib import Path
-
-from brittle import FGSM, Attack
-
-DIES, FAILS = (Path(__file__).with_name(name) for name in ("dies", "fails"))
-
-
-@dataclass(frozen=True)
-class Mortal(Attack):
-    def check(self, threat):
-        FGSM().check(threat)
-
-    def perturb(self, problem):
-        if DIES.exists():
-            DIES.unlink()
-            os.kill(os.getpid(), 9)
-        if FAILS.exists():
-            raise KeyError("nothing")
-        return FGSM().perturb(problem)
-"""
-
-
-class Watch(NullProgress):
-    """Adds up what it is told; interrupts after so many parts."""
-
-    def __init__(self, interrupts=None):
-        self.total = self.images = self.begun = self.points = self.parts = 0
-        self.interrupts = interrupts
-
-    def begin(self, total, done):
-        self.total, self.images, self.begun = total, done, done
-
-    def advance(self, attack, images):
-        self.images, self.parts = self.images + images, self.parts + 1
-        if self.parts == self.interrupts:
-            raise KeyboardInterrupt
-
-    def passed(self, points):
-        self.points += points
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def mortal(tmp_path_factory):
-    path = tmp_path_factory.mktemp("own") / "mortal.py"
-    path.write_text(MORTAL)
-    return path
-
-
-@pytest.fixture(scope="module")
-def asked(mortal):
-    return {"attacks": ["pgd:steps=5", f"{mortal}:Mortal"], "eps": 0.1, "max_images": 130}
-
-
-@pytest.fixture(scope="module")
-def whole(asked, one_thread, tmp_path_factory):
-    return rows(audit("digits-lenet", "digits", tmp_path_factory.mktemp("whole"), **asked))
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +31,6 @@ def cluster(one_thread):
     """A cluster that the caller has joined already, with the words with which the engine would start it."""
     with ray_cluster.joined(None, 2, "cpu") as ray:
         yield ray
-
-
-def rows(folder):
-    return {key: table.to_pylist() for key, table in folder.tables(COLUMNS).items()}
 
 
 def test_a_killed_worker_is_replaced_and_the_rows_are_those_of_one_process(whole, asked, mortal, tmp_path):

@@ -145,10 +145,15 @@ def named_engine(name: str | None, address: str | None, workers: int | None) -> 
         InputError: no such engine, or what only another one understands.
     """
     if name is None:
-        refuse_given({"address": address is not None, "workers": workers is not None}, "without --engine ray")
+        refuse_given({"address": address is not None, "workers": workers is not None}, "without --engine")
         return None
+    if name == "processes":
+        from brittle.engine.process_engine import ProcessEngine
+
+        refuse_given({"address": address is not None}, "without --engine ray")
+        return ProcessEngine(workers)
     if name != "ray":
-        raise InputError(f"the engine is {name!r}; expected ray, or leave it out to work in this process")
+        raise InputError(f"the engine is {name!r}; expected processes or ray, or leave it out to work in this process")
     from brittle.engine.ray_engine import RayEngine
 
     return RayEngine(address, workers)
@@ -201,7 +206,8 @@ EngineName = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="ray: let workers do the parts, several on this machine or on a cluster; the rows are the same.",
+        help="processes: several processes of this machine do the parts; ray: workers of Ray do, here or on a "
+        "cluster. The rows are the same.",
     ),
 ]
 Address = Annotated[
@@ -218,7 +224,7 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="With --engine ray: how many; by default one for each GPU where the network lies on one, and otherwise "
+        help="With --engine: how many; by default one for each GPU where the network lies on one, and otherwise "
         "one for each core, 16 at most on a machine.",
     ),
 ]

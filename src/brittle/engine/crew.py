@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from brittle.engine.engine import Part
+from brittle.engine.engine import LocalEngine, Part, clear_away
 from brittle.engine.lease import LEASE, lease
 from brittle.engine.portable import PortablePart
 from brittle.errors import RunError, quoted
@@ -193,3 +193,33 @@ class Sharing:
     def _release(self, worker: int) -> None:
         del self._busy[worker]
         self._claims.pop(worker).close()
+
+
+def by_workers(
+    parts: Sequence[Part],
+    leases: Path,
+    elsewhere: Callable[[Part], None],
+    shared_out: Callable[[deque[PortablePart], Path, Callable[[Part], None]], int],
+) -> int:
+    """Share out the parts that workers can do, and do the others here after them.
+
+    Args:
+        parts: see `Engine.run`.
+        leases: see `Engine.run`.
+        elsewhere: see `Engine.run`.
+        shared_out: hires workers for some parts, and returns how many these did.
+
+    Returns:
+        The number of parts that were done, by workers and here.
+    """
+    portable, others = deque[PortablePart](), list[Part]()
+    for part in parts:
+        if isinstance(part, PortablePart) and not part.done():
+            portable.append(part)
+        else:
+            others.append(part)
+    try:
+        count = shared_out(portable, leases, elsewhere) if portable else 0
+    finally:
+        clear_away(leases)
+    return count + LocalEngine().run(others, leases, elsewhere)

@@ -1,10 +1,13 @@
 """Parts that other processes, also on other machines, can do: what goes to them, and what comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from brittle.engine.engine import Part
+from brittle.errors import InputError, quoted
+
+S = TypeVar("S")
 
 
 class Bench(Protocol):
@@ -68,3 +71,32 @@ class PortablePart(Part, Protocol):
     def passed(self, points: int) -> None:
         """Tell that a worker that is at this part has shown the network so many points more."""
         ...
+
+
+def sent(recipe: Recipe, send: Callable[[object], S]) -> S:
+    """Send a recipe to workers, or name what of it cannot be pickled.
+
+    Args:
+        recipe: what they need.
+        send: pickles a value, and returns where it lies.
+
+    Raises:
+        InputError: something cannot be pickled.
+    """
+    try:
+        return send(recipe)
+    except Exception as error:
+        for name, value in recipe.carried().items():
+            try:
+                send(value)
+            except Exception as own:
+                raise InputError(
+                    f"{name} ({type(value).__name__}) cannot be sent to workers: {_reason(own)}; give what can be "
+                    "opened by its name or file, such as FILE.py:NAME, or leave the engine out"
+                ) from error
+        raise InputError(f"what is to be done cannot be sent to workers: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what Python said of a value that it cannot pickle, also where it was said inside another error."""
+    return quoted(error.__cause__ or error.__context__ or error, 300)

@@ -7,15 +7,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
-from brittle.errors import InputError, RunError, quoted
+from brittle.engine.share import Share, cores_here, share
+from brittle.errors import RunError, quoted
 from brittle.plugins.optional import optional
-from brittle.words import plural
 
-MOST_WORKERS = 16
-"""Workers without a GPU that are started on one machine where their number is not given: each holds the network."""
 KNOCK = 5.0
 """Seconds to find out whether anybody listens at an address."""
 ANSWER = 30.0
@@ -25,57 +22,6 @@ TRIAL = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, log
 SILENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """What a cluster that is started here is told: it reports nothing to anybody."""
 TOKEN = "it asks for Ray's token; set RAY_AUTH_MODE=token, with the token of its head node in ~/.ray/auth_token"
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many workers there are, and what each of them gets.
-
-    Attributes:
-        workers: their number.
-        cores: of a machine, each.
-        threads: that each calculates with.
-        gpus: of a machine, each.
-    """
-
-    workers: int
-    cores: int
-    threads: int
-    gpus: int = 0
-
-    def said(self) -> str:
-        """Say what each gets."""
-        return f"{plural(self.cores, 'core')}{' and a GPU' * bool(self.gpus)}"
-
-
-def share(machines: list[tuple[int, int]], workers: int | None, device: str) -> Share:
-    """Divide the machines of a cluster among workers.
-
-    Args:
-        machines: of each, the number of cores and of GPUs.
-        workers: how many there are to be; by default as many as `RayEngine` says.
-        device: on which they calculate, such as "cpu" or "cuda".
-
-    Raises:
-        InputError: there is no room for so many, or there is no GPU.
-
-    Example:
-        >>> share([(4, 0), (8, 0)], None, "cpu"), share([(4, 0), (8, 0)], 3, "cpu")
-        (Share(workers=12, cores=1, threads=1, gpus=0), Share(workers=3, cores=4, threads=4, gpus=0))
-    """
-    gpu = device.partition(":")[0] == "cuda"
-    places = [(cores, gpus if gpu else min(cores, MOST_WORKERS)) for cores, gpus in machines]
-    places = [(cores, most) for cores, most in places if cores and most]
-    there = f"the cluster has {plural(sum(cores for cores, _ in machines), 'core')}"
-    if gpu:
-        there += f" and {plural(sum(gpus for _, gpus in machines), 'GPU')}"
-    if not places:
-        raise InputError(f"{there}, and the network is to run on {device}; give another --device (`device` in Python)")
-    count = sum(most for _, most in places) if workers is None else workers
-    for cores in range(max(cores for cores, _ in places), 0, -1):
-        if sum(min(own // cores, most if gpu else own) for own, most in places) >= count:
-            return Share(count, cores, cores, int(gpu))
-    raise InputError(f"{plural(count, 'worker')} are asked for, and {there}; ask for fewer")
 
 
 def share_of(ray: Any, workers: int | None, device: str) -> Share:
@@ -106,7 +52,7 @@ def joined(address: str | None, workers: int | None, device: str) -> Generator[A
         return
     quiet: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
     if address is None:
-        cores = max(_cores(), 1 if workers is None or device.startswith("cuda") else workers)
+        cores = max(cores_here(), 1 if workers is None or device.startswith("cuda") else workers)
         quiet |= {"include_dashboard": False, "num_cpus": cores}
     else:
         _reach(address)
@@ -145,11 +91,6 @@ def _errors_only() -> Generator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reach(address: str) -> None:

@@ -1,22 +1,22 @@
 """Parts done by the workers of Ray, on this machine or on a cluster. Ray places and watches them; parts are ours."""
 
 import os
-import platform
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from brittle.arguments import Within, check_fields
-from brittle.engine.crew import Did, Died, Event, Failed, Ready, Sharing, Shown
-from brittle.engine.engine import LocalEngine, Part, clear_away, ignore_part
+from brittle.engine.crew import Did, Died, Event, Failed, Ready, Sharing, Shown, by_workers
+from brittle.engine.engine import Part, ignore_part
 from brittle.engine.lease import LEASE, lease
-from brittle.engine.portable import Bench, PortablePart, Recipe
-from brittle.engine.ray_cluster import Share, joined, share_of
-from brittle.errors import BrittleError, InputError, RunError, quoted
-from brittle.plugins.own_code import telling_of_own_code
+from brittle.engine.portable import PortablePart, sent
+from brittle.engine.ray_cluster import joined, share_of
+from brittle.engine.share import Share
+from brittle.engine.worker import Worker, unpickled_elsewhere
+from brittle.errors import InputError
 from brittle.words import plural
 
 EVERY = 1.0
@@ -68,95 +68,17 @@ class RayEngine:
             InputError: network, images or attacks are values that cannot be sent.
             BrittleError: what a part raised.
         """
-        portable, others = deque[PortablePart](), list[Part]()
-        for part in parts:
-            if isinstance(part, PortablePart) and not part.done():
-                portable.append(part)
-            else:
-                others.append(part)
-        try:
-            count = self._shared_out(portable, leases, elsewhere) if portable else 0
-        finally:
-            clear_away(leases)
-        return count + LocalEngine().run(others, leases, elsewhere)
+        return by_workers(parts, leases, elsewhere, self._shared_out)
 
     def _shared_out(self, parts: deque[PortablePart], leases: Path, elsewhere: Callable[[Part], None]) -> int:
         recipe, mark = parts[0].recipe, leases.absolute() / f"ray-{os.getpid()}-{time.time_ns()}{LEASE}"
         with joined(self.address, self.workers, recipe.device) as ray, lease(mark):
             share = share_of(ray, self.workers, recipe.device)
-            crew = RayCrew(ray, _sent(ray, recipe), mark, share)
+            crew = RayCrew(ray, sent(recipe, ray.put), mark, share)
             try:
                 return Sharing(crew, leases, elsewhere, parts).run(share.workers)
             finally:
                 crew.dismiss()
-
-
-def _sent(ray: Any, recipe: Recipe) -> Any:
-    """Put a recipe where all workers find it, or name what of it cannot be pickled."""
-    try:
-        return ray.put(recipe)
-    except Exception as error:
-        for name, value in recipe.carried().items():
-            try:
-                ray.put(value)
-            except Exception as own:
-                raise InputError(
-                    f"{name} ({type(value).__name__}) cannot be sent to workers: {_reason(own)}; give what can be "
-                    "opened by its name or file on every machine, such as FILE.py:NAME, or leave the engine out"
-                ) from error
-        raise InputError(f"what is to be done cannot be sent to workers: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what Python said of a value that it cannot pickle, out of what Ray says about that."""
-    found = error.__cause__ or error.__context__ or error
-    return quoted(found, 300)
-
-
-class Worker:
-    """The process of a worker, as Ray starts it. Errors that are ours come back as values, without Ray's traceback."""
-
-    def __init__(self):
-        self._bench: Bench | None = None
-        self._threads = 1
-
-    def open(self, recipe: Recipe, mark: Path, threads: int) -> BrittleError | None:
-        """Open what the parts need, with so many threads; return what is wrong with it."""
-        self._threads = threads
-        _limit_threads(threads)
-        try:
-            self._bench = recipe.open(mark)
-        except BrittleError as error:
-            return RunError(
-                f"the worker on {platform.node()} cannot open what is asked for: {error}. Every machine needs the "
-                "same brittle, and the same files under the same names"
-            )
-        return None
-
-    def do(self, name: str) -> tuple[Any, BrittleError | None]:
-        """Do a part; return its result, or its error."""
-        _limit_threads(self._threads)
-        try:
-            with telling_of_own_code():
-                return cast("Bench", self._bench).do(name), None
-        except BrittleError as error:
-            return None, error
-
-    def points(self) -> int:
-        """Return how many points the network was shown since the last call."""
-        return 0 if self._bench is None else self._bench.points()
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        if self._bench is not None:
-            self._bench.close()
-
-
-def _limit_threads(threads: int) -> None:
-    """Calculate with so many threads, in the calling thread: torch goes by that."""
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 @dataclass(eq=False)
@@ -231,7 +153,11 @@ class RayCrew:
             self._asked.pop(worker, None)
             return Died(worker, str(error))
         except self.ray.exceptions.RayError as error:
-            return Failed(worker, _foreign(error, what))
+            cause = getattr(error, "cause", None) or error
+            if what == "open":
+                return Failed(worker, unpickled_elsewhere(cause))
+            cause.add_note(f"raised in a worker:\n{error}")
+            return Failed(worker, cause)
         if what == "points":
             return Shown(worker, value)
         if what == "open":
@@ -239,18 +165,6 @@ class RayCrew:
         self._asked.pop(worker, None)
         result, error = value
         return Did(worker, result) if error is None else Failed(worker, error)
-
-
-def _foreign(error: Any, what: str) -> BaseException:
-    """Return an error that is none of ours: of a part as it was raised; otherwise what was sent cannot be used."""
-    cause = getattr(error, "cause", None) or error
-    if what == "open":
-        return RunError(
-            f"a worker cannot use what was sent to it ({type(cause).__name__}: {quoted(cause, 300)}); every machine "
-            "needs the same brittle and the modules that network, images and attacks come from"
-        )
-    cause.add_note(f"raised in a worker:\n{error}")
-    return cause
 
 
 def _resources(found: dict[str, float]) -> str:
