@@ -1,10 +1,11 @@
-"""Kill workers of Ray and the command that started them with kill -9, again and again, and look at what is left.
+"""Kill workers and the command that started them with kill -9, again and again, and look at what is left.
 
     python -m benchmarks.worker_kills --kills 30
+    python -m benchmarks.worker_kills --kills 30 --engine ray
 
 One process audits undisturbed. Then the same audit is done by workers: every few seconds one of them, or the command,
 is killed, and the command is given again where it was the one. In the end the rows must be the same bit for bit, no
-process may be left over, and no file but those of an undisturbed run. It needs the extra `cluster`, and Linux.
+process may be left over, and no file but those of an undisturbed run. It needs Linux; Ray needs the extra `cluster`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from brittle.runs.schema import SCHEMA
 from brittle.runs.store import RunFolder
 
 COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
-WORKER = "ray::Worker"
-"""How Ray names the processes of our workers."""
+WORKERS = {"processes": "spawn_main", "ray": "ray::Worker"}
+"""What stands in the command of a worker."""
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -61,7 +62,7 @@ def begun(out: Path, images: int, *words: str) -> subprocess.Popen[bytes]:
 def disturbed(out: Path, asked: argparse.Namespace, draw: random.Random) -> Counter[str]:
     """Audit by workers and kill at random until it ends, and count what was killed and what was left over."""
     seen, met = Counter[str](), set[int]()
-    words = ("--engine", "ray", "--workers", "2")
+    words = ("--engine", asked.engine, "--workers", "2")
     driver = begun(out, asked.images, *words)
     while driver.poll() is None:
         until = time.monotonic() + draw.uniform(0.5, 2 * asked.every)
@@ -70,7 +71,7 @@ def disturbed(out: Path, asked: argparse.Namespace, draw: random.Random) -> Coun
             time.sleep(0.1)
         if seen["kills"] >= asked.kills or driver.poll() is not None:
             continue
-        workers = [one for one, command in below(driver.pid).items() if command.startswith(WORKER)]
+        workers = [one for one, command in below(driver.pid).items() if WORKERS[asked.engine] in command]
         if not workers:
             continue  # they are starting
         if draw.random() < asked.driver:
@@ -83,7 +84,7 @@ def disturbed(out: Path, asked: argparse.Namespace, draw: random.Random) -> Coun
             seen += Counter({"kills": 1, "workers killed": 1})
     seen["refused"] += driver.returncode != 0
     time.sleep(5)
-    seen["processes left over"] += len({one for one, (_, command) in processes().items() if "ray" in command} & met)
+    seen["processes left over"] += len({*processes()} & met)
     return seen
 
 
@@ -94,6 +95,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two of them, on average")
     parser.add_argument("--driver", type=float, default=0.3, help="of the kills, the fraction that hits the command")
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--engine", choices=tuple(WORKERS), default="processes")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:

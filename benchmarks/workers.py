@@ -1,15 +1,19 @@
 """How much sooner several workers of one thread each end an audit than one does, and whether its rows are the same.
 
     python -m benchmarks.workers --network NETWORK.pt2 --data mnist/test.parquet --images 1000
+    python -m benchmarks.workers --engine ray
 
-Each worker has a core of its own; on a machine that does something else meanwhile the figures mean little. It needs the
-extra `cluster`. The rate is that between the first part that is done and the last, without the start of the workers.
+Each worker has a core of its own; on a machine that does something else meanwhile the figures mean little. The rate is
+that between the first part that is done and the last, without the start of the workers. Ray needs the extra `cluster`.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ import torch
 
 from benchmarks.machine import machine_class, versions
 from benchmarks.options import parser_of
-from brittle import RayEngine, audit
+from brittle import ProcessEngine, RayEngine, audit
 from brittle.evaluation.progress import NullProgress
 from brittle.plugins.optional import optional
 from brittle.runs.schema import SCHEMA
@@ -43,16 +47,38 @@ class Clock(NullProgress):
         return sum(images for _, images in self.done[1:]) / max(last - first, 1e-9)
 
 
-def measured(workers: int, out: Path, asked: dict[str, Any]) -> tuple[RunFolder, float, float]:
-    """Audit by so many workers, and return the run, the seconds of all of it, and the rate."""
+@contextmanager
+def engine(name: str, workers: int) -> Generator[Any]:
+    """Have so many workers of one thread each."""
+    if name == "processes":
+        with only_cores(workers):
+            yield ProcessEngine(workers)
+        return
     ray = optional("ray", "cluster", "the benchmark")
     ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     try:
-        clock, began = Clock(), time.perf_counter()
-        run = audit(out=out / str(workers), engine=RayEngine(workers=workers), watch=clock, **asked)
-        return run, time.perf_counter() - began, clock.rate()
+        yield RayEngine(workers=workers)
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def only_cores(count: int) -> Generator[None]:
+    """Let this process, and those that it starts, have so many cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {*sorted(before)[:count]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def measured(name: str, workers: int, out: Path, asked: dict[str, Any]) -> tuple[RunFolder, float, float]:
+    """Audit by so many workers, and return the run, the seconds of all of it, and the rate."""
+    with engine(name, workers) as chosen:
+        clock, began = Clock(), time.perf_counter()
+        run = audit(out=out / str(workers), engine=chosen, watch=clock, **asked)
+        return run, time.perf_counter() - began, clock.rate()
 
 
 def main() -> None:
@@ -61,6 +87,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--eps", default="0.3")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--engine", choices=("processes", "ray"), default="processes")
     options = parser.parse_args()
     torch.set_num_threads(1)
     asked: dict[str, Any] = {
@@ -72,8 +99,8 @@ def main() -> None:
     }
     print(f"{machine_class()}; {versions(['torch', 'ray'])}; {options.images} images, {' and '.join(ATTACKS)}")
     with tempfile.TemporaryDirectory() as folder:
-        one, alone, slow = measured(1, Path(folder), asked)
-        several, together, fast = measured(options.workers, Path(folder), asked)
+        one, alone, slow = measured(options.engine, 1, Path(folder), asked)
+        several, together, fast = measured(options.engine, options.workers, Path(folder), asked)
         print(f"1 worker:  {slow:8.2f} images/s, {alone:7.1f} s with start, pictures and checks")
         print(f"{options.workers} workers: {fast:8.2f} images/s, {together:7.1f} s; {fast / slow:.2f} times as fast")
         for key, table in one.tables(COLUMNS).items():
