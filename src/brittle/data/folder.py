@@ -55,6 +55,8 @@ class Folder(Source):
         DataError: if there are no images, or if it is not clear what the classes are.
     """
 
+    ahead = True
+
     def __init__(
         self,
         path: Path,

@@ -45,6 +45,8 @@ class Npz(Source):
         LabelError: if the labels are not integers, one for each image.
     """
 
+    ahead = True
+
     def __init__(
         self,
         path: Path,

@@ -62,6 +62,8 @@ class Parquet(Source):
         LabelError: if the labels are neither integers nor names.
     """
 
+    ahead = True
+
     def __init__(
         self,
         paths: Sequence[Path],

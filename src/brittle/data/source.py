@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -105,6 +105,7 @@ class Source(ABC):
         InputError: for a limit below 1.
     """
 
+    ahead: ClassVar[bool] = False  # whether another thread may read it, as files that are opened anew every time
     classes: tuple[str, ...] = ()
     labelled: bool = True
     total: int
@@ -256,8 +257,7 @@ class Source(ABC):
             yield self._block(islice(items, size))
 
     def _block(self, items: Iterable[Item]) -> Block:
-        kept: list[Item] = []
-        pixels: list[Pixels] = []
+        kept, pixels = list[Item](), list[Pixels]()
         for item in items:
             try:
                 decoded = self.fit.apply(item.load())

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from brittle.classifiers.classifier import Classifier
 from brittle.data import Block, Source
+from brittle.data.ahead import Ahead
 from brittle.engine.done import get_done
-from brittle.engine.engine import Engine, Part
+from brittle.engine.engine import Engine, LocalEngine, Part
 from brittle.engine.lease import LEASES
 from brittle.engine.portable import Recipe
 from brittle.engine.shard import ShardEngine
@@ -138,6 +140,7 @@ class Work:
     engine: Engine
     recipe: Recipe
     _block: tuple[int, Block] | None = field(default=None, init=False)
+    _ahead: Ahead | None = field(default=None, init=False)
 
     def go(self) -> "Done":
         """Get every part done that is not there, as far as this is for this process to do."""
@@ -154,6 +157,10 @@ class Work:
             self.folder.drop_health()
             if isinstance(self.engine, ShardEngine):
                 self.folder.note_shard(self.engine.text)
+        numbers = [*dict.fromkeys(part.number for part in missing)]
+        if isinstance(self.engine, LocalEngine):  # another one may never ask for the next
+            following = dict(pairwise(numbers))
+            self._ahead = Ahead(self.source, self.folder.manifest.block, following)
         left = self._run(missing)
         if left and isinstance(self.engine, ShardEngine):
             self.watch.note(self.engine.said(parts, left, ", or `brittle merge`"))
@@ -235,7 +242,8 @@ class Work:
         """Read a block of images, once for all attacks that follow each other on it."""
         if self._block is None or self._block[0] != number:
             manifest = self.folder.manifest
-            self._block = number, next(self.source.blocks(manifest.block, start=number * manifest.block))
+            self._ahead = self._ahead or Ahead(self.source, manifest.block)
+            self._block = number, self._ahead.block(number)
             known = {bad.index for bad in manifest.data.bad}
             bad = [BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad]
             if {one.index for one in bad} - known:
