@@ -13,6 +13,7 @@ from brittle.data import open_source
 from brittle.evaluation import attack as attacking
 from brittle.evaluation import audit as auditing
 from brittle.evaluation import corrupt as corrupting
+from brittle.evaluation import prepared
 from brittle.evaluation import train as training
 from brittle.evaluation import universal as making
 from brittle.evaluation.plan import plan, threat_for
@@ -60,7 +61,7 @@ class Opened(BrittleError):
 @pytest.mark.parametrize(
     ("module", "function", "lacks"),
     [
-        (auditing, auditing.audit, ()),
+        (prepared, auditing.audit, ()),
         (attacking, attacking.attack, ()),
         (making, making.universal, ("labels", "class_order", "channel")),
         (corrupting, corrupting.corrupt, ("channel",)),

@@ -56,7 +56,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing may be opened before the place is looked at."""
-    for module in ("attack", "audit", "universal"):
+    for module in ("attack", "prepared", "universal"):
         monkeypatch.setattr(f"brittle.evaluation.{module}.open_subject", lambda *_, **__: pytest.fail("opened"))
     monkeypatch.setattr("brittle.evaluation.training_run.in_memory", lambda *_: pytest.fail("opened"))
 

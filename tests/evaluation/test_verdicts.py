@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     attacks = ["fgsm", "pgd:steps=5", "fgsm"]
     words = ["brittle", "audit", f"{folder}/net.py:make", f"--out={folder}/run"]
     with pytest.MonkeyPatch.context() as patch:  # an attack twice, as older versions let it
-        patch.setattr("brittle.evaluation.audit.refuse_twice", lambda planned: None)
+        patch.setattr("brittle.evaluation.prepared.refuse_twice", lambda planned: None)
         return audit(f"{folder}/net.py:make", "digits", folder / "run", attacks=attacks, command=words, **OPTIONS)
 
 

@@ -216,7 +216,7 @@ def test_an_unfinished_run_is_reported_for_the_images_it_has(make_run):
 
 
 def test_a_run_without_rows_is_refused(make_run):
-    with pytest.raises(RunError, match="no image that an attack has done"):
+    with pytest.raises(RunError, match="no image that every attack has done"):
         write_report(make_run(done={}))
 
 
