@@ -107,7 +107,7 @@ def test_a_part_that_kills_every_worker_is_named(tmp_path):
 
 def test_workers_that_die_before_they_begin_end_the_work(tmp_path):
     (waiting, _), crew = parts(), Crew(opens=lambda worker: Died(worker, "no room"))
-    with pytest.raises(RunError, match="network and images, before any part, cost 3 workers"):
+    with pytest.raises(RunError, match="network and images, before any part, cost 8 workers"):
         shared(tmp_path, crew, waiting)
 
 

@@ -57,7 +57,7 @@ def test_an_error_of_the_users_own_code_comes_as_itself(asked, mortal, forked, t
 
 def test_processes_that_end_before_they_begin_are_told_of(asked, forked, monkeypatch, tmp_path):
     monkeypatch.setattr(process_engine, "Worker", lambda: exec("raise SystemExit(1)"))
-    with pytest.raises(RunError, match=r"cost 3 workers.*ended with 1; a script that starts workers .*__main__"):
+    with pytest.raises(RunError, match=r"^a process that was to work ended before it began.*a script .*__main__"):
         audit("digits-lenet", "digits", tmp_path, engine=ProcessEngine(1), **asked)
 
 

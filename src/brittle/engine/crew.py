@@ -15,7 +15,9 @@ from brittle.errors import RunError, quoted
 from brittle.words import plural
 
 TRIES = 3
-"""Workers that may die of one part, or one after the other before they can begin; then something is wrong with it."""
+"""Workers that may die of one part; then something is wrong with it."""
+OPENINGS = 8
+"""Workers that may die one after the other before any of them can begin."""
 LOOK = 0.2
 """Seconds of waiting for news before parts that others have claimed are looked at again."""
 PATIENCE = 300.0
@@ -113,7 +115,7 @@ class Sharing:
         """Get the parts done by so many workers, and return how many these did.
 
         Raises:
-            RunError: one part, or the beginning, cost `TRIES` workers; or no worker came.
+            RunError: one part cost `TRIES` workers, or the beginning `OPENINGS`; or no worker came.
             BrittleError: what a part raised.
         """
         wanted = min(workers, len(self.left))
@@ -181,7 +183,7 @@ class Sharing:
         elif not idle:
             self._in_a_row += 1
         lost = self._in_a_row if part is None else self._deaths[part.name]
-        if lost >= TRIES:
+        if lost >= (OPENINGS if part is None else TRIES):
             at = f"the part {part.name}" if part is not None else "network and images, before any part,"
             raise RunError(
                 f"{at} cost {plural(lost, 'worker')}, one after the other (the last: {quoted(event.reason, 300)}); "

@@ -21,12 +21,17 @@ from brittle.engine.lease import LEASE, lease
 from brittle.engine.portable import PortablePart, sent
 from brittle.engine.share import Share, cores_here, share
 from brittle.engine.worker import Worker, unpickled_elsewhere
+from brittle.errors import RunError
 
 EVERY = 1.0
 """Seconds between two words of a worker about how far it is."""
 FAREWELL = 2.0
 """Seconds that workers get to end by themselves."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+UNGUARDED = (
+    "a process that was to work ended before it began, with what it printed above; a script that starts processes does "
+    "so under `if __name__ == '__main__':`, since each of them begins by importing the script"
+)
 START = "spawn"
 """How a process begins: anew, since one that is forked off cannot use CUDA or the threads of torch any more."""
 
@@ -102,6 +107,7 @@ class ProcessCrew:
     _lines: dict[Connection, int] = field(default_factory=dict[Connection, int], init=False)
     _processes: dict[int, Any] = field(default_factory=dict[int, Any], init=False)
     _gpus: dict[int, int] = field(default_factory=dict[int, int], init=False)
+    _ready: set[int] = field(default_factory=set[int], init=False)
     _hired: int = field(default=0, init=False)
 
     def hire(self) -> int:
@@ -154,18 +160,20 @@ class ProcessCrew:
     def _heard(self, line: Connection) -> Event:
         worker = self._lines[line]
         try:
-            return cast("type[Event]", _EVENTS[(said := line.recv())[0]])(worker, *said[1:])
+            event = cast("type[Event]", _EVENTS[(said := line.recv())[0]])(worker, *said[1:])
+            self._ready.add(worker)  # or what it says is its error
+            return event
         except (EOFError, OSError):
             del self._lines[line]
             line.close()
             self._gpus.pop(worker, None)
             process = self._processes.pop(worker)
             process.join()
-            reason = f"its process ended with {process.exitcode}"
-            if process.exitcode == 1:
-                reason += "; a script that starts workers does so under `if __name__ == '__main__':`"
+            code, begun = process.exitcode, worker in self._ready
             process.close()
-            return Died(worker, reason)
+            if code == 1 and not begun:
+                return Failed(worker, RunError(UNGUARDED))
+            return Died(worker, f"its process ended with {code}")
 
 
 def _send(line: Connection, content: bytes) -> None:
