@@ -52,10 +52,11 @@ def below(root: int) -> dict[int, str]:
         found |= more
 
 
-def begun(out: Path, images: int, *words: str) -> subprocess.Popen[bytes]:
+def begun(out: Path, asked: argparse.Namespace, *words: str) -> subprocess.Popen[bytes]:
     """Begin the audit."""
     command = [sys.executable, "-m", "brittle", "audit", "digits-lenet", "--data", "digits", "--eps", "0.1", "-q"]
-    command += ["--attack", "pgd:steps=200", "--attack", "fgsm", "--max-images", str(images), "--out", str(out), *words]
+    command += ["--attack", f"pgd:steps={asked.steps}", "--attack", "fgsm", "--max-images", str(asked.images)]
+    command += ["--out", str(out), *words]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -63,7 +64,7 @@ def disturbed(out: Path, asked: argparse.Namespace, draw: random.Random) -> Coun
     """Audit by workers and kill at random until it ends, and count what was killed and what was left over."""
     seen, met = Counter[str](), set[int]()
     words = ("--engine", asked.engine, "--workers", "2")
-    driver = begun(out, asked.images, *words)
+    driver = begun(out, asked, *words)
     while driver.poll() is None:
         until = time.monotonic() + draw.uniform(0.5, 2 * asked.every)
         while driver.poll() is None and time.monotonic() < until:
@@ -78,7 +79,7 @@ def disturbed(out: Path, asked: argparse.Namespace, draw: random.Random) -> Coun
             driver.kill()
             driver.wait()
             seen += Counter({"kills": 1, "commands killed": 1})
-            driver = begun(out, asked.images, *words)
+            driver = begun(out, asked, *words)
         else:
             os.kill(draw.choice(workers), signal.SIGKILL)
             seen += Counter({"kills": 1, "workers killed": 1})
@@ -95,12 +96,15 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two of them, on average")
     parser.add_argument("--driver", type=float, default=0.3, help="of the kills, the fraction that hits the command")
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument(
+        "--steps", type=int, default=1000, help="of PGD: how long the audit is (default: %(default)s)"
+    )
     parser.add_argument("--engine", choices=tuple(WORKERS), default="processes")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         right, out = Path(root) / "right", Path(root) / "killed"
-        if begun(right, asked.images).wait():
+        if begun(right, asked).wait():
             raise SystemExit("the undisturbed audit failed")
         seen = disturbed(out, asked, random.Random(asked.seed))
         one, other = RunFolder.open(right), RunFolder.open(out)
