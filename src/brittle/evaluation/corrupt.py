@@ -127,7 +127,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
         device=asked.effort.device or subject.device,
         machine=machine(),
         batch=batch,
-        network=network_info(subject.network, classifier, origin, subject.defended),
+        network=network_info(subject.network, classifier, origin, subject.defended, asked=asked.model),
         data=data_info(source, subject.network.classes, again=True, remarks=[*remarks, *subject.remarks]),
         kinds=chosen,
         severities=levels,

@@ -128,7 +128,7 @@ def audit_dense(  # noqa: PLR0913  # each of these is a question of its own
         "device": asked.effort.device or subject.device,
         "machine": machine(),
         "batch": asked.effort.batch or 1,
-        "network": network_info(network, classifier, origin),
+        "network": network_info(network, classifier, origin, asked=asked.model),
         "data": data_info(source, again=True, remarks=subject.remarks),
         "threat": ThreatInfo(
             norm=planned.info.norm, radius=planned.info.radius, settings=threat_settings(planned.threat)

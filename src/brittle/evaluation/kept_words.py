@@ -35,6 +35,8 @@ def words_of_network(info: NetworkInfo) -> dict[str, Any]:
     outputs = info.outputs.split()
     labels = next((int(one.removeprefix("labels=")) for one in outputs if one.startswith("labels=")), None)
     words: dict[str, Any] = {"spec": info.spec, "defence": info.defence or None, "labels": labels}
+    words |= {"dtype": info.dtype or None, "mean": info.mean or None, "std": info.std or None}
+    words["output"] = restored(info.output) if isinstance(info.output, str) else info.output
     words |= {"weights": Path(restored(info.weights))} if info.weights else {}
     return words | {name: name in outputs for name in ("binary", "probabilities")}
 

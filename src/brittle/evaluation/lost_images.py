@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from brittle.data import Block, Source
 from brittle.errors import BrittleError, RunError, quoted
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.kept_words import words_of_network
+from brittle.evaluation.kept_words import words_of_images, words_of_network
 from brittle.evaluation.part import attacked
 from brittle.evaluation.plan import Planned, plan
 from brittle.evaluation.progress import Progress
@@ -109,7 +109,7 @@ def _opened(rows: ComparedRows) -> OpenedSubject:
         raise RunError("a channel or a defence stood before the network")
     words: dict[str, Any] = {**words_of_network(manifest.network), "spec": restored(manifest.network.spec)}
     model = ModelSpec(**words)
-    data = DataSpec(restored(manifest.data.spec), max_images=manifest.max_images)
+    data = DataSpec(**words_of_images(manifest.data), max_images=manifest.max_images)
     subject = open_subject(model, data)
     source, _ = match_classes(subject.network.classes, subject.source, data.class_order)
     if subject.network.digest != manifest.network.digest:

@@ -16,6 +16,7 @@ from brittle.runs.comparable import opened_runs
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import Manifest
 from brittle.runs.place import check_folder
+from brittle.runs.same import AnotherRun
 from brittle.runs.schema import NUMBERS, PICTURES
 from brittle.runs.store import RunFolder
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
@@ -83,8 +84,9 @@ def merge(
     try:
         return audit(**_asked_again(manifest), out=path, thorough=thorough, watch=watch)
     except BrittleError as error:
+        why = f"what opens here is another run: {'; '.join(error.lines)}" if isinstance(error, AnotherRun) else error
         raise RunError(
-            f"all parts of the run are in {path}, and its checks could not be made: {quoted(error, 600)}. Where "
+            f"all parts of the run are in {path}, and its checks could not be made: {quoted(why, 600)}. Where "
             f"network and images open, this command again makes them, or that of the audit with --out {path}; neither "
             "attacks anything anew"
         ) from error

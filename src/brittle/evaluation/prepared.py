@@ -121,7 +121,7 @@ def prepare(
         budget=budget,
         eot_samples=eot_samples,
         confidence=confidence_of(asked.question.confidence, subject.defended),
-        network=network_info(network, classifier, origin, defended, subject.channel, asked.model.weights),
+        network=network_info(network, classifier, origin, defended, subject.channel, asked.model),
         data=data_info(source, network.classes, again=True, remarks=remarks),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],

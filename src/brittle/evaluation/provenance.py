@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
-from os import PathLike
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
@@ -16,6 +15,7 @@ from brittle.models import Network
 from brittle.names import stored
 from brittle.physical import Channel
 from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo
+from brittle.specs import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,10 @@ def network_info(
     origin: Provenance,
     defended: Defended | None = None,
     channel: Channel | None = None,
-    weights: str | PathLike[str] | None = None,
+    asked: ModelSpec | None = None,
 ) -> NetworkInfo:
-    """Return what a manifest says of a network."""
+    """Return what a manifest says of a network; `asked` are the words that it opened by, without `spec`."""
+    given = {} if asked is None else {name: getattr(asked, name) for name in ("weights", "dtype", "mean", "std")}
     return NetworkInfo(
         spec=network.spec,
         digest=network.digest,
@@ -118,7 +119,8 @@ def network_info(
         defence="" if defended is None else defended.text,
         attacked="" if defended is None else defended.attacked,
         channel="" if channel is None else spelled_channel(channel),
-        weights="" if weights is None else str(weights),
+        output=None if asked is None else asked.output,
+        **{name: str(value) for name, value in given.items() if value is not None},
     )
 
 

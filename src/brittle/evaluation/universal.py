@@ -140,7 +140,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     origin = _origin(subject, split, loaded, method)
     chosen: dict[str, Any] = {"method": method, "attack": attack, "seeds": seeds, "seed": seed, "device": device}
     chosen |= {"batch": batch, "task": task, "made_from": None if other is None else data_info(other, again=True)}
-    manifest = _manifest(subject, split, origin, threat, command=command, **chosen)
+    manifest = _manifest(subject, split, origin, threat, model=asked.model, command=command, **chosen)
     with UniversalFolder.create(path, manifest, force=force) as folder:
         result = finished(folder)
         if result is None:
@@ -208,6 +208,7 @@ def _manifest(
     origin: Provenance,
     threat: SharedThreat,
     *,
+    model: ModelSpec,
     method: UniversalAttack,
     attack: str,
     **asked: Any,
@@ -219,7 +220,7 @@ def _manifest(
         machine=machine(),
         versions=versions_of(),
         code=origin.code,
-        network=network_info(subject.network, subject.classifier, origin, subject.defended),
+        network=network_info(subject.network, subject.classifier, origin, subject.defended, asked=model),
         data=data_info(subject.source, subject.network.classes, again=True),
         threat=ThreatInfo(norm=threat.name, radius=float(threat.radius), settings=threat_settings(threat)),
         held_out=0 if split.held_out is None else len(split.held_out),

@@ -26,7 +26,7 @@ Task = Literal["classification", "segmentation"]
 
 NAIVELY = "naively"
 """How a manifest calls attacks through the gradients that a defended network gives by itself."""
-LATER = ("defence", "attacked", "channel", "weights")
+LATER = ("defence", "attacked", "channel", "weights", "dtype", "output", "mean", "std")
 """What is left out of a file where there is nothing to say, so that older runs stay what they are."""
 
 
@@ -60,6 +60,8 @@ class NetworkInfo(Strict):
         defence: what stands around it, "" for nothing; and `attacked` how it is met: "naively", or the adaptive way.
         channel: what happens to images before all of it, "" for nothing.
         weights: the file or folder of weights that was named beside `spec`, "" for none.
+        dtype, mean, std: likewise the number format, and the normalisation before it; "" where nothing was said.
+        output: which of several outputs was chosen, by name or position; None where nothing was said.
     """
 
     spec: Name
@@ -74,11 +76,15 @@ class NetworkInfo(Strict):
     attacked: Name = ""
     channel: Name = ""
     weights: Name = ""
+    dtype: str = ""
+    output: Name | int | None = None
+    mean: str = ""
+    std: str = ""
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out defence and channel where there is none: such a file is what it was before there were any."""
-        return {name: one for name, one in plain(self).items() if one or name not in LATER}
+        """Leave out what was not asked for: such a file is what it was before it could be."""
+        return {name: one for name, one in plain(self).items() if one not in ("", None) or name not in LATER}
 
 
 class CodeInfo(Strict):

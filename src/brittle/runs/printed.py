@@ -77,9 +77,8 @@ class Origin:
         )
 
 
-def _network(info: NetworkInfo) -> dict[str, str]:
-    more = {name: getattr(info, name) for name in LATER if getattr(info, name)}
-    return {"spec": info.spec, "digest": info.digest, **more}
+def _network(info: NetworkInfo) -> dict[str, Any]:
+    return info.model_dump(include={"spec", "digest", *LATER})
 
 
 def printed(kind: Kind, figures: Mapping[str, Any], origin: Origin, command: Sequence[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Whether work that is about to begin is the one that lies in a folder, so that it may go on there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,11 +14,29 @@ from brittle.runs.read import read_manifest
 M = TypeVar("M", bound=BaseManifest)
 
 
+class AnotherRun(RunError):
+    """A folder holds other work than what is about to begin there.
+
+    Args:
+        path: the folder.
+        lines: what differs.
+    """
+
+    def __init__(self, path: Path, lines: Sequence[str]):
+        self.lines = tuple(lines)
+        listed = "".join(f"\n  {line}" for line in lines)
+        super().__init__(
+            f"{path} holds another run, which stays as it is; give another folder to begin anew, ask for the same "
+            f"again, or give --force to replace it:{listed}"
+        )
+
+
 def same_run(path: Path, manifest: M) -> M:
     """Return the manifest that lies in a folder, if it is of the run that is about to go on there.
 
     Raises:
-        RunError: it is of another run, or of an older version; the message says what differs.
+        AnotherRun: it is of another run; the message says what differs.
+        RunError: it is of an older version.
     """
     found = read_manifest(path / MANIFEST, type(manifest))
     if found.format != manifest.format:
@@ -35,9 +54,5 @@ def same_run(path: Path, manifest: M) -> M:
         if not lines and digest not in both and digest_of_file(Path(restored(file))) != digest:
             lines = [f"your code: {file}, which was loaded only while the work went on, changed since"]
     if lines:
-        listed = "".join(f"\n  {line}" for line in lines)
-        raise RunError(
-            f"{path} holds another run, which stays as it is; give another folder to begin anew, ask for the same "
-            f"again, or give --force to replace it:{listed}"
-        )
+        raise AnotherRun(path, lines)
     return found
