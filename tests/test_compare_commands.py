@@ -56,6 +56,21 @@ def test_a_rise_passes_unless_a_check_failed(runs, monkeypatch, capsys, tmp_path
     assert (code, "newly stand" in err) == (ExitCode.DONE, True)
 
 
+def test_images_that_are_not_named_are_counted(runs, monkeypatch, capsys, tmp_path):
+    words = "compare", runs / "one", runs / "two", "--out", tmp_path / "e", "--pictures", "0"
+    _, _, err = ran(monkeypatch, capsys, *words)
+    lost = json.loads((tmp_path / "e" / "comparison.json").read_text())["audits"][1]["difference"]["robust"]["lost"]
+    assert (err.count("newly falls  "), f"and {lost - 5} more" in err) == (5, True)
+
+
+def test_images_that_are_wrong_before_any_attack_are_named_as_well(runs, monkeypatch, capsys, tmp_path):
+    asked = {"attacks": ["fgsm"], "eps": 0.05, "max_images": 60}
+    dark = torch.nn.Sequential(torch.nn.Threshold(2.0, 0.0), open_network("digits-lenet").module)
+    audit(dark, "digits", tmp_path / "dark", **asked)
+    _, _, err = ran(monkeypatch, capsys, "compare", runs / "one", tmp_path / "dark", "--out", tmp_path / "f")
+    assert "wrong before any attack" in err
+
+
 def test_options_of_the_gate_need_one(runs, monkeypatch, capsys):
     code, _, err = ran(monkeypatch, capsys, "compare", runs / "one", runs / "two", "--strict")
     assert (code, "strict is given, which does nothing without --max-drop" in err) == (ExitCode.REFUSED, True)

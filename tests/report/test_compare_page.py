@@ -9,6 +9,7 @@ import pytest
 from made_up import Recipe, build, fail_a_check, plan, searching
 
 from brittle import InputError, RunError
+from brittle.cli.compare import _show
 from brittle.evaluation.compare import compare
 from brittle.evaluation.drop import DropGate
 from brittle.evaluation.gate import ExitCode
@@ -53,6 +54,16 @@ def test_the_figures_are_those_of_the_rows(made):
     sizes = [one.size for one in difference.newly_broken]
     assert sizes == sorted(sizes)
     assert 0.04 <= sizes[0] <= sizes[-1] <= 0.05 + 1e-6
+
+
+def test_images_that_one_audit_alone_has_are_told_of(made, tmp_path, capsys):
+    few, many = made("few", images=60), made("many", images=150)
+    found = compare(few, many, out=tmp_path / "c", pictures=0)
+    note = f"{many} has 150 images: the 60 in common are compared"
+    assert (found.images, found.notes) == (60, [note])
+    _show(found)
+    assert note in " ".join(capsys.readouterr().err.split())
+    assert note in write_report(tmp_path / "c").read_text()
 
 
 def test_a_run_and_its_like_do_not_differ(made):

@@ -107,6 +107,8 @@ def _show(made: "Comparison") -> None:
     )
     for one, found in made.others:
         _show_difference(one, found, made)
+    for note in made.notes:
+        terminal.tell(f"note             {note}")
 
 
 def _change(one: "ComparedAudit") -> list[str]:
@@ -129,9 +131,12 @@ def _show_difference(one: "ComparedAudit", found: "Difference", made: "Compariso
     if found.factor is not None:
         factor = terminal.percent(found.factor.estimate, ".3g")
         terminal.say(f"smallest change  times {factor}, median over the images")
-    for image in found.newly_broken[:LISTED]:
-        about = f"{image.label} → {image.prediction}  {image.attack}, {size(image.size, made.norm)}"
+    for image in found.newly_fallen[:LISTED]:
+        how = "wrong before any attack" if image.wrong else f"{image.attack}, {size(image.size, made.norm)}"
+        about = f"{image.label} → {image.prediction}  {how}"
         terminal.say("newly falls      ", (image.name, "bold"), f"  {about}")
+    if (more := len(found.newly_fallen) - LISTED) > 0:
+        terminal.say(f"                 and {more:,} more")
     for line in found.differs:
         terminal.tell(f"not the same     {line}")
     for line in one.failed:

@@ -41,6 +41,7 @@ from brittle.runs.place import check_folder
 from brittle.runs.rate import Rate
 from brittle.runs.store import RunFolder
 from brittle.runs.surroundings import now, versions_of
+from brittle.words import plural
 
 SHOWN = 6
 """Images that another audit lost of which pictures are kept."""
@@ -112,6 +113,7 @@ def compare(
         bounds=first.network.bounds,
         level=level,
         audits=audits,
+        notes=_left_out(rows),
     )
     return made if out is None else _kept(made, rows, Path(out), pictures, force, watch or NullProgress())
 
@@ -130,9 +132,16 @@ def _kept(
             )
     folder.mkdir(parents=True, exist_ok=True)
     notes = keep_pictures(made, rows, folder, pictures, watch)
-    made = made.model_copy(update={"notes": [stored(note) for note in notes]})
+    made = made.model_copy(update={"notes": [*made.notes, *(stored(note) for note in notes)]})
     write_comparison(folder, made)
     return made
+
+
+def _left_out(rows: Sequence[ComparedRows]) -> list[str]:
+    """Say which audits have more images than those that are compared."""
+    shared = len(rows[0].index)
+    more = [f"{one.folder.path} has {plural(one.images, 'image')}" for one in rows if one.images > shared]
+    return [f"{'; '.join(more)}: the {shared:,} in common are compared"] if more else []
 
 
 def _audit(name: str, rows: ComparedRows, difference: Difference | None) -> ComparedAudit:

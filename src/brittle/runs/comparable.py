@@ -36,10 +36,12 @@ class ComparedRows:
     Attributes:
         folder: the run.
         tables: one for each attack of the manifest, in its order.
+        images: how many images the audit has, of which the tables may hold a part.
     """
 
     folder: RunFolder
     tables: tuple[pa.Table, ...]
+    images: int
 
     @property
     def manifest(self) -> Manifest:
@@ -177,7 +179,7 @@ def on_shared_images(folders: Sequence[RunFolder]) -> list[ComparedRows]:
     if not len(shared):
         raise RunError(f"{folders[0].path} and {folders[1].path} have no image in common")
     found = [
-        ComparedRows(folder, tuple(_of_images(table, shared) for table in tables))
+        ComparedRows(folder, tuple(_of_images(table, shared) for table in tables), tables[0].num_rows)
         for folder, tables in zip(folders, rows, strict=True)
     ]
     for other in found[1:]:

@@ -97,6 +97,11 @@ class Difference(Strict):
     differs: list[Name]
 
     @property
+    def newly_fallen(self) -> list[ChangedImage]:
+        """The images that stood before and do not now: those of `newly_broken`, and those that are wrong already."""
+        return [*self.newly_broken, *(one for one in self.changed if one.side == "lost" and one.wrong)]
+
+    @property
     def newly_broken(self) -> list[ChangedImage]:
         """The images that an attack breaks now and none did before, those that fall to the smallest changes first."""
         found = [one for one in self.changed if one.side == "lost" and not one.wrong]
@@ -147,7 +152,7 @@ class Comparison(Strict):
         bounds: least and greatest value of a pixel.
         level: with which probability each one-sided end of a drop holds.
         audits: the first, and those that are compared with it.
-        notes: what became of pictures.
+        notes: which audits have more images, and what became of pictures.
     """
 
     format: Literal[1] = FORMAT
