@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from brittle import audit, open_network
+from brittle import audit, open_network, write_report
 from brittle.cli.app import main
 from brittle.evaluation.gate import ExitCode
 
@@ -69,6 +69,28 @@ def test_images_that_are_wrong_before_any_attack_are_named_as_well(runs, monkeyp
     audit(dark, "digits", tmp_path / "dark", **asked)
     _, _, err = ran(monkeypatch, capsys, "compare", runs / "one", tmp_path / "dark", "--out", tmp_path / "f")
     assert "wrong before any attack" in err
+
+
+@pytest.mark.usefixtures("few_checks")
+@pytest.mark.parametrize(("least", "line"), [("0", "gate passed: "), ("0.99", "gate not passed: ")])
+def test_the_gate_of_an_audit_is_told_in_the_terminal_and_on_its_page(monkeypatch, capsys, tmp_path, least, line):
+    asked = "--data", "digits", "--attack", "noise:draws=1", "--eps", "0.01", "--max-images", "20"
+    words = "audit", "digits-lenet", *asked, "--out", tmp_path / "a", "--fail-under", least
+    _, _, err = ran(monkeypatch, capsys, *words)
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert line[0].upper() + line[1:] + "the lower bound of the robust accuracy, " in page
+    assert ("the lower bound of the robust accuracy, " in err, "gate passed" in err) == (True, least == "0")
+    _, _, err = ran(monkeypatch, capsys, *words, "--quiet")
+    assert "gate passed" not in err
+
+
+def test_the_gate_of_a_comparison_is_told_in_the_terminal_and_on_its_page(runs, monkeypatch, capsys, tmp_path):
+    words = "compare", runs / "two", runs / "one", "--out", tmp_path / "g", "--ignore-health", "--max-drop", "0.02"
+    _, _, err = ran(monkeypatch, capsys, *words)
+    line = "ate passed: the drop is not shown to be more than 2 points"
+    assert f"g{line}" in err
+    assert f"G{line}" in (tmp_path / "g" / "report.html").read_text()
+    assert "Gate passed" not in write_report(tmp_path / "g").read_text(), "only the command knows of it"
 
 
 def test_options_of_the_gate_need_one(runs, monkeypatch, capsys):

@@ -103,7 +103,6 @@ def audit(
     from brittle.evaluation.audit import audit as run_audit
     from brittle.evaluation.command import without_option
     from brittle.evaluation.usual_folder import usual_folder
-    from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
 
     folder = out or usual_folder(
@@ -133,7 +132,7 @@ def audit(
         refuse_given({"shard": shard is not None}, f"with --defence, {SHARED_AS_IT_IS}")
         asked = {"question": question, "effort": effort, "attacks": attack or (), "force": force}
         chosen = {**asked, "thorough": thorough, "engine": chosen_engine}
-        close(_both(model, data, folder, chosen, ending, title), folder, files)
+        close(_both(model, data, folder, chosen, ending, title), folder, files, silent=ending.silent)
         return
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         run = run_audit(
@@ -150,11 +149,11 @@ def audit(
             shard=shard,
             engine=chosen_engine,
         )
-        page = write_report(folder, title=title) if run.manifest.status == "finished" else None
-    if page is None:
+        made = ending.paged(run, title) if run.manifest.status == "finished" else None
+    if made is None:
         ending.show_share(run, str(shard))
         return
-    close(ending.show(run, page), folder, files)
+    close(ending.show(made), folder, files, silent=ending.silent)
 
 
 def _both(
@@ -177,8 +176,9 @@ def _both(
         made = audit_defence(model, data, folder, **chosen, command=["brittle", *sys.argv[1:]], watch=bar)
         for run in (made.naive, made.adaptive):
             write_report(run.path)
-        both, page = DefenceSummary.of(made), write_report(folder, title=title)
-    gate = ending.judged(both.adaptive)
+        both = DefenceSummary.of(made)
+        gate = ending.judged(both.adaptive)
+        page = write_report(folder, title=title, gate="" if gate is None else gate.line)
     if ending.json:
         figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -47,21 +47,34 @@ class Ending:
     quiet: bool
     json: bool
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is printed of what goes well."""
+        return self.quiet or self.json
+
     def judged(self, summary: "Summary") -> Gate | None:
         """Return what the gate says of a run."""
         return None if self.least is None else Gate.of(summary, self.least, ignore_health=self.ignore_health)
 
-    def show(self, run: "RunFolder", page: Path) -> Gate | None:
+    def paged(self, run: "RunFolder", title: str | None) -> "Paged":
+        """Write the page of a finished run, with what the gate says of it."""
+        from brittle.report import write_report
+
+        summary = run.summary()
+        gate = self.judged(summary)
+        page = write_report(run.path, title=title, gate="" if gate is None else gate.line)
+        return Paged(run, summary, gate, page)
+
+    def show(self, made: "Paged") -> Gate | None:
         """Print the figures of a finished run, and return what the gate says of it."""
         from brittle import terminal
         from brittle.runs.printed import Origin
 
-        summary = run.summary()
-        gate = self.judged(summary)
+        run, summary, gate, page = made
         if self.json:
             figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
             terminal.print_json("audit", figures, Origin.of(run.manifest))
-        if self.quiet or self.json:
+        if self.silent:
             terminal.show_failures(summary.health)
         else:
             terminal.show_summary(summary)
@@ -79,10 +92,19 @@ class Ending:
             terminal.print_json("shard", figures, Origin.of(run.manifest))
 
 
-def close(gate: Gate | None, folder: Path, files: "ResultFiles") -> None:
-    """Write the files for machines, and end as the gate says, if there is one."""
+class Paged(NamedTuple):
+    """A finished run, its figures, what the gate says of them, and its page."""
+
+    run: "RunFolder"
+    summary: "Summary"
+    gate: Gate | None
+    page: Path
+
+
+def close(gate: Gate | None, folder: Path, files: "ResultFiles", *, silent: bool) -> None:
+    """Write the files for machines, and end as the gate says, if there is one; `silent` as of `end_as`."""
     from brittle.evaluation.verdicts import verdicts_in
 
     if files.asked:
         files.write([verdicts_in(folder, gate)])
-    end_as(gate)
+    end_as(gate, silent=silent)

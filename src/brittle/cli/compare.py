@@ -76,10 +76,10 @@ def compare(
     folder = out or usual_comparison(run)
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
-        page = write_report(folder, title=title)
-    gate = None
-    if max_drop is not None:
-        gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)
+        gate = None
+        if max_drop is not None:
+            gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)
+        page = write_report(folder, title=title, gate="" if gate is None else gate.line)
     if json:
         figures = {**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("compare", figures, made.origin)
@@ -88,7 +88,7 @@ def compare(
         terminal.say(f"report           {page.resolve()}")
     if files.asked:
         files.write([verdicts_of(made, gate)])
-    end_as(gate)
+    end_as(gate, silent=quiet or json)
 
 
 def _show(made: "Comparison") -> None:

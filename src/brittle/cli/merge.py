@@ -36,12 +36,11 @@ def merge(
     """
     from brittle.bars import Bar
     from brittle.evaluation.merge import merge as merged
-    from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
 
     ending, files = Ending(fail_under, ignore_health, quiet, json), ResultFiles(junit, sarif, force)
     files.check()
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         whole = merged(out, *run, thorough=thorough, force=force, watch=bar)
-        page = write_report(out, title=title)
-    close(ending.show(whole, page), out, files)
+        made = ending.paged(whole, title)
+    close(ending.show(made), out, files, silent=ending.silent)

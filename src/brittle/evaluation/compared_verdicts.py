@@ -43,14 +43,13 @@ def verdicts_of(comparison: Comparison, gate: DropGate | None = None) -> Verdict
 
 def _gate(gate: DropGate) -> Line:
     allowed = f"{100 * gate.most:g} points"
-    seen = "cannot be more" if gate.strict else "is not shown to be more"
     return Line(
         GATE,
         "max-drop",
         f"Robust accuracy falls by at most {allowed}",
         "passed" if gate.code is ExitCode.DONE else "failed",
-        text=gate.reason or f"the drop {seen} than {allowed}",
-        rule=f"the drop of the robust accuracy {seen} than {allowed}, and no check failed that may hide one",
+        text=gate.reason or gate.reached,
+        rule=f"{gate.reached}, and no check failed that may hide one",
         remedy="Look at the images that newly fall, on the page of the comparison.",
         figures={"max_drop": gate.most},
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from brittle.evaluation.gate import ExitCode
+from brittle.evaluation.gate import ExitCode, gate_line
 from brittle.runs.comparison import ComparedAudit, Comparison, Difference
 
 
@@ -58,6 +58,17 @@ class DropGate:
                 "report says first (--ignore-health lets it pass all the same)",
             )
         return cls(most, strict, ExitCode.DONE)
+
+    @property
+    def reached(self) -> str:
+        """What let it pass."""
+        seen = "cannot be more" if self.strict else "is not shown to be more"
+        return f"the drop {seen} than {100 * self.most:g} points"
+
+    @property
+    def line(self) -> str:
+        """Say whether it passes, and why."""
+        return gate_line(self.code, self.reason, self.reached)
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON says of it."""

@@ -31,11 +31,13 @@ class Gate:
         least: the lowest robust accuracy that passes.
         code: done, below the gate, or unreliable.
         reason: in a sentence; "" where it passes.
+        reached: what let it pass; "" where it does not.
     """
 
     least: float
     code: ExitCode
     reason: str = ""
+    reached: str = ""
 
     @classmethod
     def of(cls, summary: "Summary", least: float, *, ignore_health: bool = False) -> "Gate":
@@ -54,7 +56,7 @@ class Gate:
             return cls(least, ExitCode.BELOW_GATE, f"{reached}, is below {least:.1%}")
         failures = [] if summary.health is None or ignore_health else summary.health.flattering
         if not failures:
-            return cls(least, ExitCode.DONE)
+            return cls(least, ExitCode.DONE, reached=f"{reached}, is at least {least:.1%}")
         named = ", ".join(f"“{one.title}”" for one in failures)
         return cls(
             least,
@@ -62,6 +64,11 @@ class Gate:
             f"the robust accuracy of {value:.1%} cannot be relied on, it may be too high: {named} failed; first: "
             f"{failures[0].remedy} (--ignore-health lets it pass all the same)",
         )
+
+    @property
+    def line(self) -> str:
+        """Say whether it passes, and why."""
+        return gate_line(self.code, self.reason, self.reached)
 
     def plain(self) -> dict[str, Any]:
         """Return what JSON says of it."""
@@ -71,3 +78,18 @@ class Gate:
             "code": int(self.code),
             "reason": self.reason,
         }
+
+
+def gate_line(code: ExitCode, reason: str, reached: str) -> str:
+    """Return what the terminal and pages say of a gate.
+
+    Args:
+        code: as which it ends.
+        reason: why it does not pass.
+        reached: why it does.
+
+    Example:
+        >>> gate_line(ExitCode.DONE, "", "the lower bound of the robust accuracy, 88.1%, is at least 80.0%")
+        'gate passed: the lower bound of the robust accuracy, 88.1%, is at least 80.0%'
+    """
+    return f"gate passed: {reached}" if code is ExitCode.DONE else f"gate not passed: {reason}"

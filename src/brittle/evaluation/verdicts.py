@@ -77,7 +77,6 @@ def _verdicts(folder: RunFolder, gate: Gate | None, more: Mapping[str, Figure]) 
 
 def _gate(gate: Gate, summary: Summary) -> Line:
     passed = gate.code is ExitCode.DONE
-    reached = f"the lower bound of the robust accuracy is {summary.robust.low:.1%}"
     flattering = [] if summary.health is None else summary.health.flattering
     remedy = flattering[0].remedy if gate.code is ExitCode.UNRELIABLE and flattering else ""
     return Line(
@@ -85,7 +84,7 @@ def _gate(gate: Gate, summary: Summary) -> Line:
         "fail-under",
         f"Robust accuracy of at least {gate.least:.1%}",
         "passed" if passed else "failed",
-        text=reached if passed else gate.reason,
+        text=gate.reached if passed else gate.reason,
         rule=f"the lower bound of the robust accuracy's interval is at least {gate.least:.1%}, and no check of the "
         "evaluation failed that may make it too high",
         remedy=remedy or "Train the network against attacks, or lower the threshold to what is needed.",

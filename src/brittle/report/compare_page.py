@@ -60,18 +60,18 @@ class Section:
     failed: Sequence[str]
 
 
-def compare_page(run: Path) -> str:
-    """Return the page of a comparison.
+def compare_page(run: Path, gate: str = "") -> str:
+    """Return the page of a comparison, with what a gate says of it, if there is one.
 
     Raises:
         RunError: it is not there, or damaged.
     """
     comparison = read_comparison(run)
     with shown(run, "the folder of a comparison"):
-        return render(run, comparison)
+        return render(run, comparison, gate)
 
 
-def render(folder: Path, comparison: Comparison) -> str:
+def render(folder: Path, comparison: Comparison, gate: str = "") -> str:
     """The whole page as text."""
     units = Units(comparison.bounds[1] - comparison.bounds[0])
     radius = "" if comparison.radius is None else units.size(comparison.radius, comparison.norm)
@@ -83,6 +83,7 @@ def render(folder: Path, comparison: Comparison) -> str:
         "compare.html",
         _curves(comparison, units),
         comparison=comparison,
+        gate=gate,
         names=[restored(one.name) for one in comparison.audits],
         question=f"{title(comparison.norm)} {radius}".strip(),
         data=subject(restored(comparison.data)),

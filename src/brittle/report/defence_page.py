@@ -16,18 +16,18 @@ from brittle.runs.summary import AttackSummary
 CAPTIONS = ("original", "as the network sees it", "adversarial", "as the network sees it")
 
 
-def defence_page(run: Path) -> str:
-    """Return the page of the two audits of a defended network.
+def defence_page(run: Path, gate: str = "") -> str:
+    """Return the page of the two audits of a defended network, with what a gate says of them, if there is one.
 
     Raises:
         RunError: one of them is damaged, or nothing was measured yet.
     """
     folder = DefenceFolder.open(run)
     with shown(run, "the two audits of a defended network"):
-        return render(folder, DefenceSummary.of(folder))
+        return render(folder, DefenceSummary.of(folder), gate)
 
 
-def render(folder: DefenceFolder, both: DefenceSummary) -> str:
+def render(folder: DefenceFolder, both: DefenceSummary, gate: str = "") -> str:
     """The whole page as text."""
     manifest, adaptive = folder.adaptive.manifest, both.adaptive
     units = Units(manifest.network.bounds[1] - manifest.network.bounds[0])
@@ -36,6 +36,7 @@ def render(folder: DefenceFolder, both: DefenceSummary) -> str:
         "defence.html",
         {},
         both=both,
+        gate=gate,
         network=subject(manifest.network.spec),
         data=subject(manifest.data.spec),
         question=f"{title(adaptive.norm)} {radius}".strip(),

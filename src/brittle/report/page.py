@@ -14,18 +14,18 @@ from brittle.runs.store import REPORT, RunFolder
 __all__ = ["REPORT", "render", "run_page"]
 
 
-def run_page(run: Path) -> str:
-    """Return the report of a run folder.
+def run_page(run: Path, gate: str = "") -> str:
+    """Return the report of a run folder, with what a gate says of it, if there is one.
 
     Raises:
         RunError: there is no run, a part of it is damaged, or nothing was measured yet.
     """
     folder = RunFolder.open(run)
     with shown(run, "the run folder of an audit"):
-        return render(load_run_data(folder))
+        return render(load_run_data(folder), gate)
 
 
-def render(evidence: RunData) -> str:
+def render(evidence: RunData, gate: str = "") -> str:
     """The whole page as text."""
     pairs, labels = sections.confusion(evidence)
     drawn = {
@@ -39,6 +39,7 @@ def render(evidence: RunData) -> str:
         evidence=evidence,
         manifest=evidence.manifest,
         verdict=verdict(evidence),
+        gate=gate,
         cards=sections.cards(evidence),
         attack_heads=sections.attack_heads(evidence),
         attack_rows=sections.attack_rows(evidence),
