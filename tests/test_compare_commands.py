@@ -93,6 +93,14 @@ def test_the_gate_of_a_comparison_is_told_in_the_terminal_and_on_its_page(runs, 
     assert "Gate passed" not in write_report(tmp_path / "g").read_text(), "only the command knows of it"
 
 
+@pytest.mark.parametrize("number", ["80%", "80", "-0.1", "nan", "much"])
+@pytest.mark.parametrize("words", [("audit", "digits-lenet", "--fail-under"), ("compare", "a", "b", "--max-drop")])
+def test_the_number_of_a_gate_is_a_fraction(monkeypatch, capsys, words, number):
+    code, _, err = ran(monkeypatch, capsys, *words, number)
+    assert code == ExitCode.REFUSED
+    assert f"{number} is given; expected a fraction from 0 to 1: 0.8 for 80 %" in " ".join(err.replace("│", "").split())
+
+
 def test_options_of_the_gate_need_one(runs, monkeypatch, capsys):
     code, _, err = ran(monkeypatch, capsys, "compare", runs / "one", runs / "two", "--strict")
     assert (code, "strict is given, which does nothing without --max-drop" in err) == (ExitCode.REFUSED, True)

@@ -13,7 +13,9 @@ LEAST = 3
 
 
 def closest(text: str, known: Iterable[str]) -> list[str]:
-    """Return the names that are near to what was written, or begin with it; capitals and underscores count for nothing.
+    """Return the names that are near to what was written, begin with it, or begin it.
+
+    Capitals and underscores count for nothing.
 
     Args:
         text: what was written.
@@ -22,12 +24,15 @@ def closest(text: str, known: Iterable[str]) -> list[str]:
     Example:
         >>> closest("FGMS", ["fgsm", "pgd"]), closest("bit", ["jpeg", "bit-depth"]), closest("x", ["y"])
         (['fgsm'], ['bit-depth'], [])
+        >>> closest("epsilon", ["version", "eps"])[0]
+        'eps'
     """
     plain = {_plain(name): name for name in reversed([*known])}
     short = _plain(text)
     begin = [name for name in reversed(plain) if len(short) >= LEAST and name.startswith(short)]
     near = get_close_matches(short, plain, SHOWN)
-    return [plain[name] for name in dict.fromkeys([*near, *begin])][:SHOWN]
+    begun = sorted((name for name in plain if len(name) >= LEAST and short.startswith(name)), key=len, reverse=True)
+    return [plain[name] for name in dict.fromkeys([*begun, *near, *begin])][:SHOWN]
 
 
 def _plain(name: str) -> str:

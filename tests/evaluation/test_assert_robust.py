@@ -10,6 +10,7 @@ import pytest
 import two_tones as helper
 from two_tones import Brightness, Corner, Rounded, two_tones
 
+import brittle
 from brittle import DataError, InputError, assert_robust
 from brittle.evaluation.assert_robust import NotRobust
 
@@ -34,6 +35,13 @@ def test_a_weak_network_fails_with_its_figures():
     assert 'out="FOLDER"' in lines[3]
     assert isinstance(caught.value, NotRobust)
     assert caught.value.summary.robust.value == 0
+
+
+def test_a_keyword_that_nobody_knows_is_said_of_the_assertion():
+    with pytest.raises(TypeError, match=r"^assert_robust\(\) got .* 'epsilon'; did you mean 'eps'\?$"):
+        brittle.assert_robust(Corner(), IMAGES, epsilon=0.1)
+    with pytest.raises(InputError, match=r"engine.*expected.*brittle\.ProcessEngine\(\)"):
+        brittle.assert_robust(Corner(), IMAGES, engine="processes")
 
 
 def test_few_images_are_no_evidence():

@@ -175,6 +175,10 @@ def test_folders_that_cannot_be_merged_are_refused(shards, tmp_path):
         merge(tmp_path / "none", shards[0], tmp_path / "full")
     with pytest.raises(InputError, match="is among the folders"):
         merge(shards[1].path, *shards)
+    with pytest.raises(
+        InputError, match=r"comes first and so is taken for OUT, .* itself that of shard 1/3; give a new"
+    ):
+        merge(*(shard.path for shard in shards))
     with pytest.raises(InputError, match="no run folder is given"):
         merge(tmp_path / "none")
     assert not (tmp_path / "none").exists()
@@ -191,7 +195,7 @@ def test_a_merge_that_is_killed_goes_on(whole, shards, tmp_path):
         merge(tmp_path / "all", *shards)
 
     assert ending(dies) < 0
-    assert RunFolder.open(tmp_path / "all").manifest.status == "running"
+    assert RunFolder.open(str(tmp_path / "all")).manifest.status == "running"
     assert content(merge(tmp_path / "all", *shards)) == content(whole)
 
 

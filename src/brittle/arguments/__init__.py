@@ -51,10 +51,15 @@ class UnknownKeyword(TypeError):
         super().__init__(f"unexpected keyword argument {name!r}")
         self.name, self.known = name, [*known]
 
-    def beside(self, function: str, parameters: Iterable[str]) -> TypeError:
-        """Return the error with the function's name and the nearest of all keywords."""
-        near = or_said(closest(self.name, [*parameters, *self.known])[:1])
-        return TypeError(f"{function}() got an {self}{near}")
+    def beside(self, function: str, parameters: Iterable[str]) -> "UnknownKeyword":
+        """Return the error with the function's name and the nearest of all keywords.
+
+        Where that function was called by another one that hands keywords on, it is said anew with the other's name.
+        """
+        found = UnknownKeyword(self.name, [*parameters, *self.known])
+        near = or_said(closest(self.name, found.known)[:1])
+        found.args = (f"{function}() got an unexpected keyword argument {self.name!r}{near}",)
+        return found
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

@@ -15,6 +15,7 @@ EXPECTED = {
     "Attack": "an attack, such as PGD(steps=40)",
     "Bounds": "Bounds(lowest, highest)",
     "Classifier": "a classifier: Classifier(module), or Classifier(module, bounds=(0, 255)) for images from 0 to 255",
+    "Engine": "an engine, such as brittle.ProcessEngine() or brittle.RayEngine()",
     "Goal": "a goal, such as Targeted(labels)",
     "ImageSet": "a set of images: ImageSet(classifier, images)",
     "LeastLikely": "LeastLikely()",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from brittle.cli.gate import end_as
+from brittle.cli.gate import end_as, fraction
 from brittle.evaluation.gate import Gate
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ Thorough = Annotated[
 FailUnder = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        parser=fraction,
+        metavar="FRACTION",
         help="Exit with 1 when the lower bound of the robust accuracy is below this, and with 3 when a check of the "
         "evaluation failed that may make it too high.",
     ),

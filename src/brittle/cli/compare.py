@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brittle.cli.gate import end_as
+from brittle.cli.gate import end_as, fraction
 from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, Title, refuse_given
 from brittle.names import without_folders
 from brittle.output import user_prints_aside
@@ -26,8 +26,8 @@ def compare(
     max_drop: Annotated[
         float | None,
         typer.Option(
-            min=0,
-            max=1,
+            parser=fraction,
+            metavar="FRACTION",
             help="Exit with 1 when the robust accuracy is shown to have fallen by more than this, such as 0.02, and "
             "with 3 when a check failed that may make it too high.",
         ),

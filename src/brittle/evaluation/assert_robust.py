@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from brittle.arguments import Within, fitted
+from brittle.arguments import UnknownKeyword, Within, fitted
 from brittle.arguments.numbers import levels_text
 from brittle.core.attack import Attack
 from brittle.errors import InputError
@@ -86,7 +86,10 @@ def assert_robust(
         raise InputError(
             "shard is given, and a share of an audit shows nothing; assert what `merge` or `audit` returns"
         )
-    folder = audit(model, data, out, attacks=attacks, **options)
+    try:
+        folder = audit(model, data, out, attacks=attacks, **options)
+    except UnknownKeyword as unknown:
+        raise unknown.beside("assert_robust", ("at_least", "ignore_health")) from None
     summary = summarise(folder)
     gate = Gate.of(summary, at_least, ignore_health=ignore_health)
     if gate.code is ExitCode.DONE:

@@ -18,7 +18,7 @@ from brittle.runs.manifest import Manifest
 from brittle.runs.place import check_folder
 from brittle.runs.same import AnotherRun
 from brittle.runs.schema import NUMBERS, PICTURES
-from brittle.runs.store import RunFolder
+from brittle.runs.store import MANIFEST, RunFolder
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.words import plural
 
@@ -54,7 +54,7 @@ def merge(
         The finished run folder.
 
     Raises:
-        InputError: no folder is given, one twice, or `out` among them.
+        InputError: no folder is given, one twice, `out` among them, or `out` is that of a shard.
         RunError: a folder holds no run, or one with other settings than the first (the message names them); parts are
             missing (it names the shards); a part is not the same in two folders; `out` holds something else; or all
             parts are in `out` and its checks could not be made, as network or images do not open here.
@@ -73,6 +73,7 @@ def merge(
     if path.resolve() in [folder.path.resolve() for folder in folders]:
         raise InputError(f"{path} is among the folders that are merged; give a new one for the whole run")
     check_folder(path, RUN_FOLDER)
+    _check_no_shard(path)
     for folder in folders[1:]:
         _check_same(folders[0], folder)
     sources = _sources(folders)
@@ -90,6 +91,17 @@ def merge(
             f"network and images open, this command again makes them, or that of the audit with --out {path}; neither "
             "attacks anything anew"
         ) from error
+
+
+def _check_no_shard(path: Path) -> None:
+    """Refuse the folder of a shard in the place of that of the whole run."""
+    shards = RunFolder.open(path).manifest.shards if (path / MANIFEST).is_file() else []
+    if shards:
+        raise InputError(
+            f"{path} comes first and so is taken for OUT, the folder of the whole run, but is itself that of shard "
+            f"{', '.join(shards)}; give a new folder before those of the shards: brittle merge OUT FOLDER... "
+            "(merge(out, *runs) in Python)"
+        )
 
 
 def _check_same(first: RunFolder, other: RunFolder) -> None:

@@ -98,7 +98,7 @@ class ManifestFolder(ABC, Generic[M]):
         return folder
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path | str) -> Self:
         """Open a folder to read it, finished or not.
 
         Args:
@@ -110,6 +110,7 @@ class ManifestFolder(ABC, Generic[M]):
         Raises:
             RunError: there is no work of this kind in it, or its manifest cannot be read.
         """
+        path = Path(path)
         return cls(path, cast("M", read_manifest(path / MANIFEST, cls.of)))
 
     @property
