@@ -111,3 +111,14 @@ def test_the_leaderboard_is_shown_and_kept(runs, monkeypatch, capsys, tmp_path):
     assert code == ExitCode.DONE
     assert err.index("one: digits-lenet") < err.index("two: ")
     assert (tmp_path / "board" / "leaderboard.csv").read_text().count("\n") == 3
+
+
+def test_a_leaderboard_passes_over_what_is_no_audit(runs, monkeypatch, capsys, tmp_path):
+    ran(monkeypatch, capsys, "compare", runs / "one", runs / "two", "--out", tmp_path / "c", "--pictures", "0")
+    for _ in range(2):  # the second time its own folder is among them
+        there = (runs / "one", *sorted(tmp_path.iterdir()))
+        code, _, err = ran(monkeypatch, capsys, "leaderboard", *there, "--out", tmp_path / "own")
+        assert (code, "c: the folder of a comparison" in " ".join(err.split())) == (ExitCode.DONE, True)
+    assert "own: the folder of a leaderboard" in " ".join(err.split())
+    code, _, err = ran(monkeypatch, capsys, "leaderboard", tmp_path / "c" / "report.html", "--out", tmp_path / "d")
+    assert (code, "is a file; expected the run folder" in " ".join(err.split())) == (ExitCode.REFUSED, True)

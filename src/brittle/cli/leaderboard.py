@@ -34,8 +34,14 @@ def leaderboard(
     from brittle import terminal
     from brittle.evaluation.leaderboard import leaderboard as ranked
     from brittle.report import write_report
+    from brittle.runs.kinds import other_than_audit
 
-    made = ranked(*run, out=out, force=force, command=["brittle", *sys.argv[1:]])
+    others = {path: what for path in run if (what := other_than_audit(path)) is not None}
+    for path, what in others.items():
+        if not quiet and not json:
+            terminal.tell(f"passed over      {path}: {what}")
+    runs = [path for path in run if path not in others]
+    made = ranked(*runs, out=out, force=force, command=["brittle", *sys.argv[1:]])
     page = write_report(out, title=title)
     if json:
         terminal.print_json("leaderboard", {**made.plain(), "report": str(page)}, made.origin)

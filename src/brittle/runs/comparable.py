@@ -141,6 +141,8 @@ def _opened(run: object) -> RunFolder:
         raise RunError(
             f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or {path / NAIVE}"
         )
+    if path.is_file():
+        raise RunError(f"{path} is a file; expected the run folder of an audit, such as {path.parent}")
     return RunFolder.open(path)
 
 

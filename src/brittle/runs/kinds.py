@@ -135,3 +135,13 @@ PHOTOGRAPHED = Kind("a folder of photographed images", lambda path: "rows" in js
 COMPARISON = Kind("the folder of a comparison", lambda path: "audits" in json_of(path / COMPARISON_FILE))
 LEADERBOARD = Kind("the folder of a leaderboard", lambda path: "tables" in json_of(path / LEADERBOARD_FILE))
 STUDY = Kind("the folder of a study", lambda path: (path / CELLS).is_dir())
+NO_AUDITS = (IMAGES, IMAGE_FOLDERS, PHOTOGRAPHED, COMPARISON, LEADERBOARD, STUDY)
+"""Folders that have no manifest of a kind and are of no audit."""
+
+
+def other_than_audit(folder: Path) -> str | None:
+    """Return what a folder of ours is of that holds no audit, with its article; None where it may hold one."""
+    kind = kind_in(folder)
+    if kind is None and not (folder / RUN).is_file() and folder.is_dir():
+        return next((one.name for one in NO_AUDITS if one.ours(folder)), None)
+    return f"the folder of {TITLES[kind]}" if kind in TITLES and kind != "audit" else None
