@@ -172,7 +172,7 @@ def test_names_stay_text(make_run):
             "",
             "A change of at most 30 pixel values",
         ),
-        ({"done": {"noise": 2, "fgsm": 1}}, "", "This run is not finished: 100 of 200 images"),
+        ({"done": {"noise": 2, "fgsm": 1}}, "Not finished: no result yet.", "This run is not finished: 100 of 200"),
         ({"classes": [], "shape": (3, 40, 30)}, "Every image", "Robust accuracy is"),
         ({"attacks": plan()[2:3]}, "Every image", "Robust accuracy is"),
     ],
@@ -213,6 +213,13 @@ def test_an_unfinished_run_is_reported_for_the_images_it_has(make_run):
     evidence = evidence_of(make_run(done={"noise": 3, "fgsm": 1}, block=50))
     assert evidence.n == 50
     assert [info.key for info in evidence.waiting] == ["pgd", "deepfool"]
+    found = verdict(evidence)
+    assert found.unreliable
+    assert found.sentences[1] == "Not begun: pgd:steps=40,restarts=5, deepfool."
+    assert found.sentences[2] == "The checks of the evaluation have not run."
+    page = render(evidence)
+    assert 'title="the audit is not finished">✕ not reliable' in page
+    assert "All that failed" not in page
 
 
 def test_a_run_without_rows_is_refused(make_run):

@@ -123,9 +123,16 @@ class RunData:
         return self.folder.health()
 
     @property
-    def reliable(self) -> bool:
-        """Whether no check failed."""
-        return self.health is None or self.health.reliable
+    def unfinished(self) -> bool:
+        """Whether some of it is still to be done."""
+        return self.manifest.status == "running"
+
+    @property
+    def doubt(self) -> str:
+        """Why its numbers are no result; "" where they are one as far as the checks can tell."""
+        if self.unfinished:
+            return "the audit is not finished"
+        return "" if self.health is None or self.health.reliable else "a check of the evaluation failed"
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -26,12 +26,19 @@ SINGLE = 5
 
 @dataclass(frozen=True)
 class Card:
-    """One key figure: what it is, its value, the interval or remark below it, and whether it is none to rely on."""
+    """One key figure.
+
+    Attributes:
+        title: what it is.
+        value: as text.
+        note: the interval or remark below it.
+        doubt: why it is none to rely on; "" where it is one.
+    """
 
     title: str
     value: str
     note: str
-    doubtful: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def cards(evidence: RunData) -> list[Card]:
             f"Robust accuracy, {asked}",
             percent(evidence.robust.value),
             f"{interval(evidence.robust)}, worst case",
-            doubtful=not evidence.reliable,
+            doubt=evidence.doubt,
         ),
     ]
     if median := evidence.smallest:
