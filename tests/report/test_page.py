@@ -222,6 +222,17 @@ def test_an_unfinished_run_is_reported_for_the_images_it_has(make_run):
     assert "All that failed" not in page
 
 
+def test_the_median_says_how_many_smallest_changes_survive_8_bits(make_run):
+    evidence = evidence_of(make_run(pictures=0))
+    table = evidence.attacks[3].table
+    success, rounded = (table[name].to_numpy(zero_copy_only=False) for name in ("success", "rounded_success"))
+    kept, found = int((success & rounded).sum()), int(success.sum())
+    assert 0 < kept < found
+    text = said(evidence.folder.path)
+    assert f"; {kept} of these {found} smallest changes still fool it when saved in 8 bits." in text
+    assert "Broken at 51/255 and still broken when saved in 8 bits" in [card.title for card in sections.cards(evidence)]
+
+
 def test_a_run_without_rows_is_refused(make_run):
     with pytest.raises(RunError, match="no image that every attack has done"):
         write_report(make_run(done={}))

@@ -175,6 +175,15 @@ class RunData:
         """The median smallest change in the norm of the question, per image over all searches; None without one."""
         return metrics.median_smallest(self.outcomes, self.norm) if self.searchers else None
 
+    @cached_property
+    def smallest_rounded(self) -> tuple[int, int]:
+        """How many of these smallest changes still fool when saved in 8 bits, and how many there are."""
+        tables = [attack.table for attack in self.attacks if attack.searches]
+        sizes = np.stack([metrics.minimal_sizes(table, self.norm) for table in tables])
+        kept = np.stack([flags(table, "rounded_success")[self.correct] for table in tables])
+        found = np.isfinite(sizes).any(axis=0)
+        return int(kept[sizes.argmin(axis=0), np.arange(len(found))][found].sum()), int(found.sum())
+
     @property
     def finders(self) -> str:
         """Who found the smallest changes, in words."""

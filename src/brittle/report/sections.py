@@ -93,7 +93,8 @@ def cards(evidence: RunData) -> list[Card]:
     if fallen := int(evidence.fallen.sum()):
         kept = metrics.proportion(int(evidence.fallen_rounded.sum()), fallen)
         note = f"{kept.value * fallen:,.0f} of {plural(fallen, 'broken image')}"
-        found.append(Card("Still broken when saved in 8 bits", percent(kept.value), note))
+        within = "" if evidence.radius is None else f" at {evidence.units.size(evidence.radius, evidence.norm)}"
+        found.append(Card(f"Broken{within} and still broken when saved in 8 bits", percent(kept.value), note))
     return found
 
 

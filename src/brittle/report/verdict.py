@@ -131,7 +131,11 @@ def _median(evidence: RunData) -> list[str]:
         return ["The searches found a change for less than half of the images, whatever its size."]
     size = evidence.units.size(median.value, evidence.norm)
     found = f"{title(evidence.norm)}, {evidence.finders}"
-    return [f"Half of the images it got right fall to a change of {size} or less ({found})."]
+    kept, number = evidence.smallest_rounded
+    return [
+        f"Half of the images it got right fall to a change of {size} or less ({found}); {kept:,} of these "
+        f"{number:,} smallest changes still fool it when saved in 8 bits."
+    ]
 
 
 def _reservations(evidence: RunData) -> list[str]:
