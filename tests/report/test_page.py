@@ -233,6 +233,20 @@ def test_the_median_says_how_many_smallest_changes_survive_8_bits(make_run):
     assert "Broken at 51/255 and still broken when saved in 8 bits" in [card.title for card in sections.cards(evidence)]
 
 
+def test_a_radius_below_half_a_grey_level_is_remarked(make_run):
+    text = "is less than half a grey level: no image saved in 8 bits can change so little."
+    assert text in said(make_run(pictures=0, images=60, radius=0.001, attacks=plan(0.001)))
+
+
+def test_a_radius_above_half_a_grey_level_is_not_remarked(make_run):
+    assert "grey level" not in said(make_run(pictures=0, images=60, radius=0.01, attacks=plan(0.01)))
+
+
+def test_a_radius_above_the_usual_one_is_not_called_hardly_visible(make_run):
+    shape = {"shape": (3, 224, 224), "pictures": 0, "images": 60}
+    assert "hardly visible" not in said(make_run(radius=6 / 255, attacks=plan(6 / 255), typical=0.01, **shape))
+
+
 def test_a_run_without_rows_is_refused(make_run):
     with pytest.raises(RunError, match="no image that every attack has done"):
         write_report(make_run(done={}))

@@ -15,7 +15,9 @@ GO_ON = "Go on with the audit: give its command again."
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
 HARDLY_SEEN = 8 / 255
-"""Up to this fraction of the range a change of every value is hard to see in a photograph."""
+"""Up to this fraction of the range, and up to the usual radius, a change of every value is hard to see."""
+HALF_LEVEL = 0.5 / 255
+"""A change by less than this fraction of the range is gone once an image is saved in 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ def _visibility(evidence: RunData) -> str:
     if evidence.radius is None or not described(evidence.norm).levels:
         return ""
     fraction = evidence.radius / evidence.units.span
+    usual = described(evidence.norm).usual_radius(evidence.manifest.network.input_shape)
+    if usual is not None and fraction > usual[0] * (1 + TOLERANCE):
+        return ""
     return ", which is hardly visible," if fraction <= HARDLY_SEEN * (1 + TOLERANCE) else ""
 
 
@@ -149,6 +154,12 @@ def _reservations(evidence: RunData) -> list[str]:
         )
     elif 0 < right.value < 0.5:
         lines.append(f"Before any attack it is right on only {percent(right.value)} of the images.")
+    norm, span = evidence.norm, evidence.units.span
+    if evidence.radius is not None and described(norm).levels and evidence.radius < HALF_LEVEL * span:
+        lines.append(
+            f"A change of at most {evidence.units.size(evidence.radius, norm)} is less than half a grey level: no "
+            "image saved in 8 bits can change so little."
+        )
     if evidence.n < FEW:
         lines.append(f"Only {plural(evidence.n, 'image')}: the interval is wide, and more images would narrow it.")
     return lines
