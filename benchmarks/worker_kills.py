@@ -96,9 +96,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two of them, on average")
     parser.add_argument("--driver", type=float, default=0.3, help="of the kills, the fraction that hits the command")
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument(
-        "--steps", type=int, default=1000, help="of PGD: how long the audit is (default: %(default)s)"
-    )
+    parser.add_argument("--steps", type=int, default=1000, help="of PGD: how long the audit is (default: %(default)s)")
     parser.add_argument("--engine", choices=tuple(WORKERS), default="processes")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()

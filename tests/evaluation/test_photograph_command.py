@@ -71,6 +71,11 @@ def test_what_is_written_is_read_back_and_gives_a_page(attacked: Path, tmp_path:
     page = write_report(tmp_path / "out").read_text()
     assert "noise:sigma=0.3" in page
     assert page.count("<figure>") == 24
+    assert "through noise:sigma=0.3, simulated</title>" in page
+    assert "Simulated: nothing was printed and no camera was used." in page
+    assert " for a destruction rate: its interval is wide." in page
+    assert str(tmp_path) not in page
+    assert str(attacked.parent) not in page
 
 
 def test_without_a_channel_nothing_is_destroyed(attacked: Path, tmp_path: Path):

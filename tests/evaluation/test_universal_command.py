@@ -68,6 +68,7 @@ def test_the_page_shows_it(made, tmp_path):
     assert "held-out images get another class" in page
     assert "data:image/png" in page
     assert f"n = {made.held_out.n}" in page
+    assert page.count("95 % interval</th>") == 2, "noise has its own"
 
 
 def test_names_of_files_and_classes_cannot_become_html(made, tmp_path):

@@ -14,9 +14,9 @@ from brittle.evaluation.compare import compare
 from brittle.evaluation.drop import DropGate
 from brittle.evaluation.gate import ExitCode
 from brittle.report import write_report
-from brittle.report.compare_page import points
 from brittle.runs.checkpoint import sealed
 from brittle.runs.comparison import read_comparison
+from brittle.runs.comparison_words import comparison_headline, points
 from brittle.runs.store import RunFolder
 
 PICTURE = '<img src="data:image/png;base64,'
@@ -70,6 +70,19 @@ def test_a_run_and_its_like_do_not_differ(made):
     ((_, difference),) = compare(made("one"), made("two")).others
     assert (difference.robust.lost, difference.robust.chance, difference.changed) == (0, 1.0, [])
     assert difference.least_drop < 0 < difference.most_drop
+
+
+def test_a_fall_of_the_clean_accuracy_is_in_the_headline(made):
+    weak = {"typical": 0.001, "radius": 0.2, "attacks": plan(0.2)}
+    comparison = compare(made("one", clean=1.0, **weak), made("two", clean=0.7, **weak))
+    ((_, difference),) = comparison.others
+    text = comparison_headline("two", difference)
+    assert text.startswith("No difference in robust accuracy is shown for two; but clean accuracy fell by ")
+    fall = points(difference.clean.difference.value)[1:]
+    assert f"by {fall} points (−" in text
+    assert "smallest change" not in text
+    shrunk = compare(made("a"), made("b", typical=0.04)).others[0][1]
+    assert "; the smallest change shrank to 0.8" in comparison_headline("b", shrunk)
 
 
 def test_images_wrong_before_any_attack_are_said_to_be(made):

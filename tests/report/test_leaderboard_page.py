@@ -8,6 +8,7 @@ import pytest
 from made_up import Recipe, fail_a_check, plan
 
 from brittle import InputError, RunError
+from brittle.evaluation.compare import compare
 from brittle.evaluation.leaderboard import leaderboard, model_info
 from brittle.metrics import paired_rates
 from brittle.report import write_report
@@ -65,6 +66,16 @@ def test_the_files_say_the_same_as_the_table(made, tmp_path):
     assert '<a href="https://example.org/1" rel="noreferrer">A &lt;network&gt;</a>' in page
     assert "<network>" not in page
     assert page.count('<table class="sortable"') == 1
+
+
+def test_of_absolute_paths_the_last_name_is_shown(made, tmp_path):
+    run = made("one", network="/secret/place/net.py:make", data="/secret/place/val")
+    board, found = tmp_path / "board", leaderboard(run, out=tmp_path / "board")
+    assert found.tables[0].rows[0].network == "net.py:make"
+    files = [board / "leaderboard.json", board / "leaderboard.csv", board / "model_info" / "one.json"]
+    assert not [file for file in (*files, write_report(board)) if "secret" in file.read_text()]
+    compare(run, made("two", network="/secret/place/net.py:make", data="/secret/place/val"), out=tmp_path / "both")
+    assert "secret" not in (tmp_path / "both" / "comparison.json").read_text()
 
 
 def test_autoattack_has_a_field_of_its_own_where_it_ran(made):

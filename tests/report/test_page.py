@@ -172,7 +172,7 @@ def test_names_stay_text(make_run):
             "",
             "A change of at most 30 pixel values",
         ),
-        ({"done": {"noise": 2, "fgsm": 1}}, "", "This run is not finished: 100 of 200 images"),
+        ({"done": {"noise": 2, "fgsm": 1}}, "Not finished: no result yet.", "This run is not finished: 100 of 200"),
         ({"classes": [], "shape": (3, 40, 30)}, "Every image", "Robust accuracy is"),
         ({"attacks": plan()[2:3]}, "Every image", "Robust accuracy is"),
     ],
@@ -213,6 +213,38 @@ def test_an_unfinished_run_is_reported_for_the_images_it_has(make_run):
     evidence = evidence_of(make_run(done={"noise": 3, "fgsm": 1}, block=50))
     assert evidence.n == 50
     assert [info.key for info in evidence.waiting] == ["pgd", "deepfool"]
+    found = verdict(evidence)
+    assert found.unreliable
+    assert found.sentences[1] == "Not begun: pgd:steps=40,restarts=5, deepfool."
+    assert found.sentences[2] == "The checks of the evaluation have not run."
+    page = render(evidence)
+    assert 'title="the audit is not finished">✕ not reliable' in page
+    assert "All that failed" not in page
+
+
+def test_the_median_says_how_many_smallest_changes_survive_8_bits(make_run):
+    evidence = evidence_of(make_run(pictures=0))
+    table = evidence.attacks[3].table
+    success, rounded = (table[name].to_numpy(zero_copy_only=False) for name in ("success", "rounded_success"))
+    kept, found = int((success & rounded).sum()), int(success.sum())
+    assert 0 < kept < found
+    text = said(evidence.folder.path)
+    assert f"; {kept} of these {found} smallest changes still fool it when saved in 8 bits." in text
+    assert "Broken at 51/255 and still broken when saved in 8 bits" in [card.title for card in sections.cards(evidence)]
+
+
+def test_a_radius_below_half_a_grey_level_is_remarked(make_run):
+    text = "is less than half a grey level: no image saved in 8 bits can change so little."
+    assert text in said(make_run(pictures=0, images=60, radius=0.001, attacks=plan(0.001)))
+
+
+def test_a_radius_above_half_a_grey_level_is_not_remarked(make_run):
+    assert "grey level" not in said(make_run(pictures=0, images=60, radius=0.01, attacks=plan(0.01)))
+
+
+def test_a_radius_above_the_usual_one_is_not_called_hardly_visible(make_run):
+    shape = {"shape": (3, 224, 224), "pictures": 0, "images": 60}
+    assert "hardly visible" not in said(make_run(radius=6 / 255, attacks=plan(6 / 255), typical=0.01, **shape))
 
 
 def test_a_run_without_rows_is_refused(make_run):

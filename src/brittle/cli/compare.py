@@ -121,10 +121,11 @@ def _change(one: "ComparedAudit") -> list[str]:
 def _show_difference(one: "ComparedAudit", found: "Difference", made: "Comparison") -> None:
     from brittle import terminal
     from brittle.metrics.formats import Units
+    from brittle.runs.comparison_words import comparison_headline
 
     robust, size = found.robust.difference, Units(made.bounds[1] - made.bounds[0]).text
     ends = f"{100 * robust.low:+.1f} to {100 * robust.high:+.1f}"
-    terminal.say((one.name, "bold"))
+    terminal.say((comparison_headline(one.name, found), "bold"))
     terminal.say(f"robust accuracy  {100 * robust.value:+.1f} points  (95 % interval {ends}, n = {robust.n})")
     terminal.say(f"chance alone     p = {found.robust.chance:.2g}, exact McNemar test of the images that changed sides")
     terminal.say(f"clean accuracy   {100 * found.clean.difference.value:+.1f} points")

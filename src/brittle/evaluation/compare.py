@@ -41,6 +41,7 @@ from brittle.runs.place import check_folder
 from brittle.runs.rate import Rate
 from brittle.runs.store import RunFolder
 from brittle.runs.surroundings import now, versions_of
+from brittle.runs.verdicts import placeless
 from brittle.words import plural
 
 SHOWN = 6
@@ -106,10 +107,10 @@ def compare(
         norm=first.threat.norm,
         radius=first.threat.radius,
         settings=first.threat.settings,
-        data=restored(first.data.spec),
+        data=placeless(restored(first.data.spec)),
         content=first.data.digest,
         images=len(rows[0].index),
-        attacks=[restored(info.spec) for info in first.attacks],
+        attacks=[placeless(restored(info.spec)) for info in first.attacks],
         bounds=first.network.bounds,
         level=level,
         audits=audits,

@@ -3,6 +3,7 @@
 from brittle.evaluation.drop import DropGate
 from brittle.evaluation.gate import ExitCode
 from brittle.runs.comparison import ComparedAudit, Comparison, Difference
+from brittle.runs.comparison_words import comparison_headline
 from brittle.runs.verdicts import GATE, Line, Verdicts, portable
 
 
@@ -63,7 +64,7 @@ def _audit(one: ComparedAudit, found: Difference, fell: bool) -> Line:
         f"Audit {one.name}",
         "failed" if fell else "passed",
         text=f"robust accuracy {100 * change.value:+.1f} points; {found.robust.lost} images newly fall, "
-        f"{found.robust.gained} newly stand",
+        f"{found.robust.gained} newly stand. {comparison_headline(one.name, found)}",
         figures={
             "robust_accuracy": one.robust.estimate,
             "clean_accuracy": one.clean.estimate,

@@ -33,6 +33,7 @@ from brittle.runs.rate import Rate
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import Summary, summarise
 from brittle.runs.surroundings import now, versions_of
+from brittle.runs.verdicts import placeless
 
 AUTOATTACK = "autoattack"
 """The attack whose robust accuracy RobustBench calls by a field of its own."""
@@ -95,7 +96,7 @@ def _board(folders: Mapping[str, RunFolder]) -> Board:
         for rank, (each, lead) in enumerate(zip(found, leads, strict=True), start=1)
     ]
     return Board(
-        data=restored(first.data.spec),
+        data=placeless(restored(first.data.spec)),
         content=first.data.digest,
         images=found[0][2].images,
         norm=first.threat.norm,
@@ -129,7 +130,7 @@ def _ranked(name: str, folder: RunFolder, summary: Summary, rank: int | None, le
         clean=Rate.of(summary.clean),
         robust=Rate.of(summary.robust),
         median=None if summary.median is None else Rate.of(summary.median),
-        attacks=[restored(one.spec) for one in summary.attacks],
+        attacks=[placeless(restored(one.spec)) for one in summary.attacks],
         passes=sum(one.forward + one.backward for one in summary.attacks),
         failed=[restored(one.title) for one in failed],
         autoattack=_autoattack(manifest, summary),

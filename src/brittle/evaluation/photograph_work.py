@@ -26,7 +26,7 @@ from brittle.physical.reader import Photograph, SheetReading, read_sheet
 from brittle.physical.sheet import open_sheet, write_sheet
 from brittle.pictures import picture_of, save_picture
 from brittle.reading import read_bytes
-from brittle.runs.photographs import STAGES, Photographed, PhotographedRow, picture_path
+from brittle.runs.photographs import ON_PAPER, STAGES, Photographed, PhotographedRow, picture_path
 from brittle.version import __version__
 from brittle.words import plural
 
@@ -115,7 +115,7 @@ class PhotographWork:
             "id": self.images.identity,
             "network": network.spec,
             "content": network.digest,
-            "channel": spelled_channel(shot) if isinstance(shot, Channel) else "photographs of a printed sheet",
+            "channel": spelled_channel(shot) if isinstance(shot, Channel) else ON_PAPER,
             "seed": str(self.seed),
             "samples": str(network.eot_samples),
             "images": "all" if self.most is None else str(self.most),

@@ -38,6 +38,8 @@ def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked
         >>> from brittle import Lp
         >>> unusual_radius(Lp("inf"), 0.03, (1, 28, 28))[0].partition(", the usual")[0]
         'the linf radius 0.03 is 10 times smaller than 0.3'
+        >>> unusual_radius(Lp("inf"), 0.001, (1, 28, 28))[0].partition(" smaller")[0]
+        'the linf radius 0.001 is 300 times'
         >>> unusual_radius(Lp("inf"), 8 / 255, (3, 32, 32)), unusual_radius(Lp(2), 9.0, (1, 28, 28))
         ([], [])
     """
@@ -50,9 +52,14 @@ def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked
         return []
     size, way = "x".join(map(str, shape)), "smaller" if radius < usual else "larger"
     return [
-        f"the {threat.name} radius {_written(radius)} is {ratio:.2g} times {way} than {_written(usual)}, the usual one "
-        f"for images of {size} such as {name}: --eps {_written(usual)}"
+        f"the {threat.name} radius {_written(radius)} is {_times(ratio)} times {way} than {_written(usual)}, the usual "
+        f"one for images of {size} such as {name}: --eps {_written(usual)}"
     ]
+
+
+def _times(ratio: float) -> str:
+    rounded = float(f"{ratio:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"
 
 
 def _written(radius: float) -> str:

@@ -15,7 +15,7 @@ from brittle.report.gallery import SMALL, reduced
 from brittle.report.template import fill
 from brittle.runs.kinds import INDEX
 
-SHOWN = 24
+SHOWN = 12
 """Images of an attack that the page shows, so that it stays small; the table names all."""
 
 
@@ -51,8 +51,9 @@ def render(path: Path) -> str:
         {},
         network=subject(str(attacks[0]["network"])) if attacks else "a network",
         data=subject(str(attacks[0]["data"])) if attacks else "images",
-        attacks=[(one, _lead(one["images"]), one["images"], _shots(path, one)) for one in attacks],
-        limit=SHOWN,
+        attacks=[
+            (one, _lead(one["images"]), one["images"], _shots(path, one), len(_with_files(one))) for one in attacks
+        ],
     )
 
 
@@ -67,8 +68,11 @@ def _lead(images: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 def _shots(path: Path, attack: dict[str, Any]) -> list[Shot]:
-    found = [one for one in attack["images"] if one["file"] and one["original"]]
-    return [_shot(path, one) for one in found[:SHOWN]]
+    return [_shot(path, one) for one in _with_files(attack)[:SHOWN]]
+
+
+def _with_files(attack: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in attack["images"] if one["file"] and one["original"]]
 
 
 def _shot(path: Path, one: dict[str, Any]) -> Shot:

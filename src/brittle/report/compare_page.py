@@ -24,6 +24,7 @@ from brittle.runs.comparison import (
     picture,
     read_comparison,
 )
+from brittle.runs.comparison_words import comparison_headline, points, points_ends
 from brittle.runs.rate import Rate
 from brittle.studies.bench.drawing import Curves
 from brittle.words import plural
@@ -100,17 +101,6 @@ def render(folder: Path, comparison: Comparison, gate: str = "") -> str:
     )
 
 
-def points(value: float) -> str:
-    """A difference of two rates, in points of a hundred.
-
-    Example:
-        >>> points(-0.021), points(0.0), points(0.004)
-        ('−2.1', '0.0', '+0.4')
-    """
-    text = f"{100 * value:+.1f}".replace("-", "−")
-    return text[1:] if text[1:] == "0.0" else text
-
-
 def _row(one: ComparedAudit, comparison: Comparison, units: Units) -> tuple[str, ...]:
     robust = None if one.difference is None else one.difference.robust
     median = "–" if one.median is None else units.size(one.median.value, comparison.norm)
@@ -133,7 +123,7 @@ def _section(
     shots = [_shot(folder, number, image, comparison, units) for image in found.newly_broken]
     return Section(
         name=restored(one.name),
-        headline=_headline(comparison, one, found),
+        headline=comparison_headline(restored(one.name), found),
         cards=_cards(comparison, found),
         lost=lines[0],
         gained=lines[1],
@@ -157,16 +147,6 @@ def _section(
 _SIDES = ("lost", "gained")
 
 
-def _headline(comparison: Comparison, one: ComparedAudit, found: Difference) -> str:
-    """Say in one sentence what changed, and whether chance alone explains it."""
-    value, name = found.robust.difference.value, restored(one.name)
-    if found.least_drop > 0:
-        return f"{name} is less robust: by {points(value)[1:]} points, and by at least {points(found.least_drop)[1:]}."
-    if found.most_drop < 0:
-        return f"{name} is more robust: by {points(value)[1:]} points, and by at least {points(found.most_drop)[1:]}."
-    return f"No difference between {restored(comparison.first.name)} and {name} is shown."
-
-
 def _cards(comparison: Comparison, found: Difference) -> list[tuple[str, str, str, str]]:
     """Return the key figures: name, meaning, value, and interval or what else is to be said."""
     robust, clean = found.robust, found.clean
@@ -185,7 +165,7 @@ def _cards(comparison: Comparison, found: Difference) -> list[tuple[str, str, st
 
 
 def _ends(rate: Rate) -> str:
-    return f"{points(rate.low)} to {points(rate.high)}, n = {rate.n:,}"
+    return f"{points_ends(rate)}, n = {rate.n:,}"
 
 
 def _line(image: ChangedImage, comparison: Comparison, units: Units) -> tuple[str, ...]:

@@ -2,15 +2,11 @@
 
 import shlex
 from collections.abc import Iterable
-from pathlib import Path
 
 from brittle.errors import escaped, truncate
 from brittle.metrics.formats import THIN, significant
 from brittle.names import in_shell, restored, without_folders
-from brittle.runs.verdicts import portable
-
-NOWHERE = Path("/dev/null")
-"""No path lies below it, so that the same folder has the same page from wherever it is written."""
+from brittle.runs.verdicts import placeless
 
 
 def count(value: float) -> str:
@@ -23,16 +19,6 @@ def duration(seconds: float) -> str:
     if seconds < 0.0995:
         return f"{significant(1000 * seconds)}{THIN}ms"
     return f"{significant(seconds)}{THIN}s"
-
-
-def placeless(text: str) -> str:
-    """What a user wrote, without the folders of absolute paths: a page is shown to others.
-
-    Example:
-        >>> placeless("/home/me/net.py:make"), placeless("nets/net.py:make"), placeless("timm:resnet18")
-        ('net.py:make', 'nets/net.py:make', 'timm:resnet18')
-    """
-    return portable(text, NOWHERE)
 
 
 def subject(spec: str) -> str:

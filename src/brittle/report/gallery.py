@@ -24,8 +24,8 @@ SHOWN_LARGE = 2
 SMALL = 64
 SAME = 1e-3
 """Sizes closer than this, as a fraction of them, are equal to a reader."""
-LARGEST = 256
-"""Images above this many pixels a side are shown reduced by a whole factor."""
+LARGEST = 160
+"""Images above this many pixels a side are shown reduced by a whole factor, so that pages stay small."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ from brittle.metrics import Estimate
 from brittle.metrics.formats import interval, percent
 from brittle.pictures import data_uri
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import subject
+from brittle.report.formats import placeless, subject
 from brittle.report.gallery import reduced
 from brittle.report.template import fill
-from brittle.runs.photographs import CASES, STAGES, TOPS, Figures, Photographed, PhotographedRow
+from brittle.report.verdict import FEW
+from brittle.runs.photographs import CASES, ON_PAPER, STAGES, TOPS, Figures, Photographed, PhotographedRow
+from brittle.words import plural
 
 CAPTIONS = {
     STAGES[0]: "original",
@@ -52,7 +54,9 @@ def render(made: Photographed) -> str:
         "photograph.html",
         {},
         network=subject(made.about["network"]),
-        channel=made.about["channel"],
+        channel=placeless(made.about["channel"]),
+        simulated=made.about["channel"] != ON_PAPER,
+        few=_few(made, figures),
         images=len(made.clean),
         tops=TOPS,
         lines=_lines(figures),
@@ -61,8 +65,17 @@ def render(made: Photographed) -> str:
         missing=made.missing,
         said=made.said,
         walls=[(row, _shots(made, row, files)) for row, files in made.pictures()],
-        about=made.about,
+        about={name: placeless(value) for name, value in made.about.items()},
     )
+
+
+def _few(made: Photographed, figures: Figures) -> str:
+    """Warn where the destruction rates rest on few images."""
+    rates = [figures.attacks[attack].destruction[CASES[0], TOPS[0]] for attack in made.attacks]
+    least = min((0 if rate is None else rate.n for rate in rates), default=0)
+    if least >= FEW:
+        return ""
+    return f"Only {plural(least, 'adversarial image')} for a destruction rate: its interval is wide."
 
 
 def _lines(figures: Figures) -> list[tuple[str, str, list[tuple[str, str, str]]]]:

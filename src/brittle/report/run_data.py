@@ -123,9 +123,16 @@ class RunData:
         return self.folder.health()
 
     @property
-    def reliable(self) -> bool:
-        """Whether no check failed."""
-        return self.health is None or self.health.reliable
+    def unfinished(self) -> bool:
+        """Whether some of it is still to be done."""
+        return self.manifest.status == "running"
+
+    @property
+    def doubt(self) -> str:
+        """Why its numbers are no result; "" where they are one as far as the checks can tell."""
+        if self.unfinished:
+            return "the audit is not finished"
+        return "" if self.health is None or self.health.reliable else "a check of the evaluation failed"
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -167,6 +174,15 @@ class RunData:
     def smallest(self) -> Estimate | None:
         """The median smallest change in the norm of the question, per image over all searches; None without one."""
         return metrics.median_smallest(self.outcomes, self.norm) if self.searchers else None
+
+    @cached_property
+    def smallest_rounded(self) -> tuple[int, int]:
+        """How many of these smallest changes still fool when saved in 8 bits, and how many there are."""
+        tables = [attack.table for attack in self.attacks if attack.searches]
+        sizes = np.stack([metrics.minimal_sizes(table, self.norm) for table in tables])
+        kept = np.stack([flags(table, "rounded_success")[self.correct] for table in tables])
+        found = np.isfinite(sizes).any(axis=0)
+        return int(kept[sizes.argmin(axis=0), np.arange(len(found))][found].sum()), int(found.sum())
 
     @property
     def finders(self) -> str:

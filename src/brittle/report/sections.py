@@ -26,12 +26,19 @@ SINGLE = 5
 
 @dataclass(frozen=True)
 class Card:
-    """One key figure: what it is, its value, the interval or remark below it, and whether it is none to rely on."""
+    """One key figure.
+
+    Attributes:
+        title: what it is.
+        value: as text.
+        note: the interval or remark below it.
+        doubt: why it is none to rely on; "" where it is one.
+    """
 
     title: str
     value: str
     note: str
-    doubtful: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def cards(evidence: RunData) -> list[Card]:
             f"Robust accuracy, {asked}",
             percent(evidence.robust.value),
             f"{interval(evidence.robust)}, worst case",
-            doubtful=not evidence.reliable,
+            doubt=evidence.doubt,
         ),
     ]
     if median := evidence.smallest:
@@ -86,7 +93,8 @@ def cards(evidence: RunData) -> list[Card]:
     if fallen := int(evidence.fallen.sum()):
         kept = metrics.proportion(int(evidence.fallen_rounded.sum()), fallen)
         note = f"{kept.value * fallen:,.0f} of {plural(fallen, 'broken image')}"
-        found.append(Card("Still broken when saved in 8 bits", percent(kept.value), note))
+        within = "" if evidence.radius is None else f" at {evidence.units.size(evidence.radius, evidence.norm)}"
+        found.append(Card(f"Broken{within} and still broken when saved in 8 bits", percent(kept.value), note))
     return found
 
 

@@ -99,8 +99,8 @@ def _sample(evidence: RunData) -> list[Note]:
                 "A source sorted by class or by difficulty makes them no fair sample.",
             )
         )
-    if evidence.manifest.status == "running" or evidence.waiting:
-        missing = ", ".join(info.spec for info in evidence.waiting)
+    if evidence.unfinished or evidence.waiting:
+        missing = ", ".join(placeless(info.spec) for info in evidence.waiting)
         total = evidence.manifest.data.images
         text = f"{evidence.n:,} of {plural(total, 'image')} have been through every attack begun."
         found.append(Note("Not finished", text + (f" Not begun: {missing}." if missing else ""), caution=True))

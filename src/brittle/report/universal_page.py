@@ -98,6 +98,7 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: s
     target = name_of(made["target"], classes_of(rows)) if "target" in made else ""
     of = "the pixels of " if pixels else ""
     curves = curves_of(made, target, of + kinds["seen"], of + kinds[last])
+    rate, noise = (Estimate(**made["fooling"][name]) for name in (last, "noise"))
     lower, upper = made.get("bounds", (0.0, 1.0)) if stuck else (-largest, largest)
     between = (changes - lower) / (upper - lower)
     return fill(
@@ -108,8 +109,9 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: s
         curves=curves,
         seeds=made.get("seeds", []),
         last=kinds[last],
-        rate=Estimate(**made["fooling"][last]),
-        noise=Estimate(**made["fooling"]["noise"]),
+        rate=rate,
+        noise=noise,
+        shown_more=rate.low > noise.high,
         reached=Estimate(**made["reached"]) if made.get("reached") else None,
         target=target,
         only=[name_of(one, classes_of(rows)) for one in made.get("only", [])],

@@ -12,6 +12,7 @@ from brittle.metrics import fooling_rate
 from brittle.metrics.formats import percent
 from brittle.pictures import data_uri
 from brittle.report.content import picture_in
+from brittle.report.gallery import reduced
 
 LABELS = 10
 """Most classes listed that fooled images are taken for."""
@@ -27,6 +28,7 @@ class Rate:
     fooled: str
     interval: str
     noise: str
+    noise_interval: str
     count: int
 
 
@@ -60,8 +62,8 @@ def rate_of(kind: str, title: str, rows: pa.Table) -> Rate:
     some = of_kind(rows, kind)
     clean, moved, noise = (some[f"class_{name}"].to_numpy() for name in ("clean", "perturbed", "noise"))
     rate, random = (fooling_rate(clean, other) for other in (moved, noise))
-    interval = f"{percent(rate.low)} to {percent(rate.high)}"
-    return Rate(title, percent(rate.value), interval, percent(random.value), len(clean))
+    ends, random_ends = (f"{percent(one.low)} to {percent(one.high)}" for one in (rate, random))
+    return Rate(title, percent(rate.value), ends, percent(random.value), random_ends, len(clean))
 
 
 def labels_of(rows: pa.Table, kind: str) -> list[Label]:
@@ -99,5 +101,5 @@ def pairs_of(rows: pa.Table, kind: str) -> list[Pair]:
 
 
 def picture_uri(png: bytes) -> str:
-    """Return a PNG as a data URI after decoding it, so that nothing but pixels reaches the page."""
-    return data_uri(picture_in(png))
+    """Return a PNG as a data URI after decoding it, a large one reduced, so that nothing but pixels reaches a page."""
+    return data_uri(reduced(picture_in(png)))

@@ -14,9 +14,9 @@ from brittle.report.universal_parts import Label, Pair, Rate, classes_of, name_o
 def pixel_rate_of(kind: str, title: str, rows: pa.Table) -> Rate:
     """Return the line of a group of images: the mean share of an image's pixels that change."""
     shares, noise = (of_kind(rows, kind)[f"share_{name}"].to_numpy() for name in ("perturbed", "noise"))
-    rate = mean(shares, bounds=(0, 1))
-    interval = f"{percent(rate.low)} to {percent(rate.high)}"
-    return Rate(title, percent(rate.value), interval, percent(float(noise.mean())), len(shares))
+    rate, random = (mean(one, bounds=(0, 1)) for one in (shares, noise))
+    ends, random_ends = (f"{percent(one.low)} to {percent(one.high)}" for one in (rate, random))
+    return Rate(title, percent(rate.value), ends, percent(random.value), random_ends, len(shares))
 
 
 def pixel_labels_of(made: dict[str, Any], rows: pa.Table) -> list[Label]:

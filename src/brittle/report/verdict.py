@@ -4,15 +4,20 @@ import math
 from dataclasses import dataclass
 
 from brittle.metrics.formats import THIN, interval, percent, title
+from brittle.report.formats import placeless
 from brittle.report.run_data import RunData
 from brittle.threats import described
 from brittle.tolerance import TOLERANCE
 from brittle.words import plural
 
+UNFINISHED = "Not finished: no result yet."
+GO_ON = "Go on with the audit: give its command again."
 FEW = 50
 """Fewer images than this and the interval is wider than ±14 points at worst: the verdict says so."""
 HARDLY_SEEN = 8 / 255
-"""Up to this fraction of the range a change of every value is hard to see in a photograph."""
+"""Up to this fraction of the range, and up to the usual radius, a change of every value is hard to see."""
+HALF_LEVEL = 0.5 / 255
+"""A change by less than this fraction of the range is gone once an image is saved in 8 bits."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,9 @@ class Verdict:
         robust: number of images that stand.
         broken: number of images that were right and fall.
         wrong: number of images that were wrong before.
-        remedy: where a check of the evaluation failed, what to do first; "" otherwise.
-        unreliable: whether a check failed, so that no number of the page is a result.
+        remedy: where the run is not finished or a check of the evaluation failed, what to do first; "" otherwise.
+        unreliable: whether it is so, so that no number of the page is a result.
+        failed: whether a check failed.
     """
 
     headline: str
@@ -36,6 +42,7 @@ class Verdict:
     wrong: int
     remedy: str = ""
     unreliable: bool = False
+    failed: bool = False
 
 
 def verdict(evidence: RunData) -> Verdict:
@@ -44,14 +51,20 @@ def verdict(evidence: RunData) -> Verdict:
     sentences = [*_outcome(evidence, right, broken), *_reservations(evidence)]
     health = evidence.health
     failed = [] if health is None else health.ordered("fail")
+    remedy = failed[0].remedy if failed else ""
+    headline = health.headline if health is not None and failed else _headline(evidence, right, broken)
+    if evidence.unfinished:
+        headline, remedy = UNFINISHED, GO_ON
+        sentences = [*_missing(evidence), *sentences]
     return Verdict(
-        headline=health.headline if health is not None and failed else _headline(evidence, right, broken),
+        headline=headline,
         sentences=tuple(sentences),
         robust=right - broken,
         broken=broken,
         wrong=evidence.n - right,
-        remedy=failed[0].remedy if failed else "",
-        unreliable=bool(failed),
+        remedy=remedy,
+        unreliable=bool(failed) or evidence.unfinished,
+        failed=bool(failed),
     )
 
 
@@ -109,6 +122,9 @@ def _visibility(evidence: RunData) -> str:
     if evidence.radius is None or not described(evidence.norm).levels:
         return ""
     fraction = evidence.radius / evidence.units.span
+    usual = described(evidence.norm).usual_radius(evidence.manifest.network.input_shape)
+    if usual is not None and fraction > usual[0] * (1 + TOLERANCE):
+        return ""
     return ", which is hardly visible," if fraction <= HARDLY_SEEN * (1 + TOLERANCE) else ""
 
 
@@ -120,7 +136,11 @@ def _median(evidence: RunData) -> list[str]:
         return ["The searches found a change for less than half of the images, whatever its size."]
     size = evidence.units.size(median.value, evidence.norm)
     found = f"{title(evidence.norm)}, {evidence.finders}"
-    return [f"Half of the images it got right fall to a change of {size} or less ({found})."]
+    kept, number = evidence.smallest_rounded
+    return [
+        f"Half of the images it got right fall to a change of {size} or less ({found}); {kept:,} of these "
+        f"{number:,} smallest changes still fool it when saved in 8 bits."
+    ]
 
 
 def _reservations(evidence: RunData) -> list[str]:
@@ -134,12 +154,25 @@ def _reservations(evidence: RunData) -> list[str]:
         )
     elif 0 < right.value < 0.5:
         lines.append(f"Before any attack it is right on only {percent(right.value)} of the images.")
+    norm, span = evidence.norm, evidence.units.span
+    if evidence.radius is not None and described(norm).levels and evidence.radius < HALF_LEVEL * span:
+        lines.append(
+            f"A change of at most {evidence.units.size(evidence.radius, norm)} is less than half a grey level: no "
+            "image saved in 8 bits can change so little."
+        )
     if evidence.n < FEW:
         lines.append(f"Only {plural(evidence.n, 'image')}: the interval is wide, and more images would narrow it.")
-    if evidence.manifest.status == "running":
-        total = evidence.manifest.data.images
-        lines.append(
-            f"This run is not finished: {evidence.n:,} of {plural(total, 'image')} have been through "
-            "every attack begun."
-        )
+    return lines
+
+
+def _missing(evidence: RunData) -> list[str]:
+    """Say what an unfinished run still lacks: images, attacks, checks."""
+    total = evidence.manifest.data.images
+    lines = [
+        f"This run is not finished: {evidence.n:,} of {plural(total, 'image')} have been through every attack begun."
+    ]
+    if evidence.waiting:
+        lines.append(f"Not begun: {', '.join(placeless(info.spec) for info in evidence.waiting)}.")
+    if evidence.health is None:
+        lines.append("The checks of the evaluation have not run.")
     return lines

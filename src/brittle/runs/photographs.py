@@ -22,6 +22,8 @@ from brittle.runs.printed import Origin
 
 FORMAT = 1
 """Version of `photograph.json`."""
+ON_PAPER = "photographs of a printed sheet"
+"""The channel that is none of a program."""
 PICTURES = "pictures"
 """Folder of the images that are shown."""
 STAGES = ("original", "adversarial", "original-photographed", "adversarial-photographed")

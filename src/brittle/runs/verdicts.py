@@ -14,6 +14,8 @@ Verdict = Literal["passed", "warned", "failed", "skipped", "error"]
 Figure = str | int | float | Estimate | None
 GATE = "gate"
 """The group of lines that decide how the command ends."""
+NOWHERE = Path("/dev/null")
+"""No path lies below it, so that the same folder has the same page from wherever it is written."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,16 @@ def portable(word: str, base: Path | None = None) -> str:
     """
     base = Path.cwd() if base is None else base
     return "".join(_portable(piece, base) for piece in re.split("([=,;])", word))
+
+
+def placeless(text: str) -> str:
+    """What a user wrote, without the folders of absolute paths: a page is shown to others.
+
+    Example:
+        >>> placeless("/home/me/net.py:make"), placeless("nets/net.py:make"), placeless("timm:resnet18")
+        ('net.py:make', 'nets/net.py:make', 'timm:resnet18')
+    """
+    return portable(text, NOWHERE)
 
 
 def _portable(piece: str, base: Path) -> str:
