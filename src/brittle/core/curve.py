@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -20,6 +21,10 @@ def security_curve(
 ) -> Curve:
     """Robust accuracy against the radius, for each image the worst case over all results given.
 
+    Of targeted results, and of others with a goal of their own, it is the fraction that is right before and not brought
+    to the goal (`Curve.goal`): images that became another wrong class count as standing, so that it is no robust
+    accuracy.
+
     One result of a search for the smallest change gives the whole curve. Of attacks within a radius, give one result
     for each radius: such an attack says nothing below its own.
 
@@ -33,8 +38,8 @@ def security_curve(
         attacked counts as right.
 
     Raises:
-        InputError: no results, results of different images or norms, a radius for each image, a radius that is no
-            number of at least 0, or one beyond that of every attack, where nothing was looked for.
+        InputError: no results, results of different images, norms or goals, a radius for each image, a radius that is
+            no number of at least 0, or one beyond that of every attack, where nothing was looked for.
 
     Example:
         >>> from brittle import Classifier, DeepFool, Lp, run
@@ -55,9 +60,22 @@ def security_curve(
         raise InputError(
             f"the results are of {', '.join(str(len(one)) for one in given)} images; expected the same ones"
         )
+    goal = _goal_of(given)
     outcomes = [_outcome(one) for one in given]
     radii = None if radii is None else _checked(fitted("radii", radii, Sequence[float]), outcomes)
-    return curve_of_outcomes(outcomes, norms.pop(), radii, level)
+    return replace(curve_of_outcomes(outcomes, norms.pop(), radii, level), goal=goal)
+
+
+def _goal_of(results: Sequence[Result]) -> str:
+    """Return the goal of all results; refuse several."""
+    goals = {"" if one.terms is None else one.terms.goal for one in results}
+    if len(goals) > 1:
+        told = ", ".join(sorted(one or "any other class" for one in goals))
+        raise InputError(f"the results are of different goals ({told}); expected one goal, and one curve for each")
+    first = results[0].target
+    if first is not None and any(one.target is None or not torch.equal(first, one.target) for one in results):
+        raise InputError("the results are of different targets; expected the same targets, and one curve for each")
+    return goals.pop()
 
 
 def _checked(radii: Sequence[float], outcomes: Sequence[Outcome]) -> Sequence[float]:

@@ -184,6 +184,7 @@ def _judged(
     (confidence, prediction) = decided(of_classes(classifier, final))
     (clean_confidence, clean_prediction) = decided(clean.classes)
     columns = {"clean_refused": clean.refused, "refused": refused(classifier, final)} if classifier.rejects else {}
+    columns |= {"target": clean.goal.labels} if clean.goal.targeted else {}
     return columns | {
         "success": clean.right & ~already & met & torch.isfinite(found),
         "already": already,
