@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import brittle
 from brittle.compat import art, autoattack, foolbox, torchattacks
 from brittle.errors import BoundsError, InputError
 
@@ -156,6 +157,52 @@ def test_members_are_run_by_name(images):
     found = adversary.run_standard_evaluation(images, zeros, bs=2)
     assert bool(adversary.result.success.all()) == bool((Four()(found).argmax(1) != zeros).all())
     assert (found - images).flatten(1).norm(dim=1).max() <= 1.5 + 1e-6
+
+
+def test_members_can_be_assigned_after_construction(images):
+    adversary = autoattack.AutoAttack(Four(), "L2", 1.5)
+    assert adversary.attacks_to_run == ("apgd-ce", "apgd-t", "fab-t", "square")
+    adversary.attacks_to_run = ["apgd-ce"]
+    (member,) = adversary.attack.attacks
+    assert member == brittle.APGD(100), "the settings of the version"
+    custom = autoattack.AutoAttack(Four(), "L2", 1.5, version="custom")
+    with pytest.raises(InputError, match="assign attacks_to_run"):
+        custom.run_standard_evaluation(images, torch.tensor([0, 0, 0]))
+    custom.attacks_to_run = ["apgd-dlr"]
+    custom.epsilon = 2.0
+    assert custom.threat == brittle.Lp(2, 2.0)
+    assert custom.attack.attacks[0] == autoattack.MEMBERS["apgd-dlr"]
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+@pytest.mark.parametrize("version", ["standard", "plus"])
+def test_assigned_members_have_the_settings_of_the_version(norm, version):
+    adversary = autoattack.AutoAttack(Four(), norm, 1.0, version=version)
+    expected = adversary.attack.members(adversary.threat.name, 10)
+    adversary.attacks_to_run = adversary.attacks_to_run
+    for found, one in zip(adversary.attack.attacks, expected, strict=True):
+        assert str(found).replace("dlr_t", "dlr") == str(one).replace("dlr_t", "dlr")
+
+
+def test_every_member_can_attack_by_itself(images):
+    adversary = autoattack.AutoAttack(Four(), "L2", 1.5, attacks_to_run=["apgd-ce", "apgd-t"], version="custom")
+    found = adversary.run_standard_evaluation_individual(images, torch.tensor([0, 0, 0]), return_labels=True)
+    assert [*found] == [*adversary.results] == ["apgd-ce", "apgd-t"]
+    moved, said = found["apgd-t"]
+    assert torch.equal(Four()(moved).argmax(1), said)
+
+
+def test_what_nothing_goes_by_cannot_be_assigned():
+    adversary = autoattack.AutoAttack(Four(), version="rand")
+    with pytest.raises(AttributeError, match="would not go by 'nonsense'"):
+        adversary.nonsense = 4
+    with pytest.raises(AttributeError, match=r"brittle\.Cascade"):
+        adversary.apgd.n_restarts = 2
+    with pytest.raises(AttributeError, match="version='plus'"):
+        adversary.version = "plus"
+    with pytest.raises(InputError, match="eot_samples=20"):
+        adversary.attacks_to_run = ["apgd-ce"]
+    adversary.verbose, adversary.seed = False, 3
 
 
 def test_a_targeted_mode_goes_to_the_labels(images):
