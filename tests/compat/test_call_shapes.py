@@ -1,6 +1,7 @@
 """The call shapes of other libraries: what they return on networks whose answer is known, and what they refuse."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 import brittle
-from brittle.compat import art, autoattack, foolbox, torchattacks
+from brittle.compat import art, autoattack, foolbox, native, torchattacks
 from brittle.errors import BoundsError, InputError
 
 RADIUS = 0.125
@@ -333,6 +334,45 @@ def test_what_asks_for_nothing_is_taken():
     art.ProjectedGradientDescent(estimator(Plane()), verbose=True, summary_writer=False, random_eps=False, decay=None)
     torchattacks.AutoAttack(Four(), "L1", n_classes=10, verbose=True)
     assert math.isinf(foolbox.attacks.PGD().p)
+
+
+WRAPPERS = [
+    (torchattacks, native.TORCHATTACKS),
+    (art, native.ART),
+    (autoattack, native.AUTOATTACK),
+    (foolbox, native.FOOLBOX),
+    (foolbox.attacks, native.FOOLBOX),
+    (foolbox.utils, native.FOOLBOX_MODEL),
+]
+
+
+@pytest.mark.parametrize(("wrapper", "names"), WRAPPERS)
+def test_what_brittle_has_by_a_name_of_its_own_is_told(wrapper, names):
+    for name, written in names.items():
+        with pytest.raises(InputError, match=re.escape(f"has no {name}; write {written}")):
+            getattr(wrapper, name)
+        attack, _, threat = written.partition(", with threat=")
+        if "run(..." not in attack:
+            made = eval(attack)
+            assert not threat or made.check(eval(threat)) is None
+    with pytest.raises(AttributeError, match="has no attribute 'Nowhere'"):
+        wrapper.Nowhere  # noqa: B018
+
+
+def test_names_are_told_by_an_import_too():
+    with pytest.raises(InputError, match=r"write brittle\.PGD\(.*momentum=1\.0\)"):
+        from brittle.compat.torchattacks import MIFGSM  # noqa: F401
+
+
+def test_foolbox_is_found_where_it_keeps_things(images, labels):
+    fmodel = foolbox.PyTorchModel(Plane(), (0, 1))
+    assert foolbox.utils.accuracy is foolbox.accuracy
+    assert foolbox.criteria.Misclassification is foolbox.Misclassification
+    attack = foolbox.attacks.LinfBasicIterativeAttack()
+    raw, _, _ = attack(fmodel, images, labels, epsilons=0.1)
+    assert torch.equal(attack.run(fmodel, images, labels, epsilon=0.1), raw)
+    with pytest.raises(InputError, match="restarts=3"):
+        attack.repeat(3)
 
 
 def test_images_outside_the_box_are_refused(images):

@@ -7,7 +7,7 @@ are in `result`, a `brittle.Result` with one row for each image of the last eval
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, Never, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from brittle.attacks.fab import FAB
 from brittle.attacks.square import Square
 from brittle.classifiers.classifier import Classifier
 from brittle.compat.calls import TAKEN, Absent, as_given, changed, logits_of, norm_of, refuse
+from brittle.compat.native import AUTOATTACK, absent
 from brittle.core.attack import Attack
 from brittle.core.combinators import Cascade
 from brittle.core.inputs import as_labels
@@ -257,3 +258,7 @@ class AutoAttack:
         x = as_given(x_orig, self.classifier)
         right = logits_of(self.classifier, x, bs).argmax(1) == as_labels(y_orig, x).to(x.device)
         return float(right.double().mean())
+
+
+def __getattr__(name: str) -> Never:
+    absent(__name__, name, AUTOATTACK, globals())
