@@ -142,13 +142,13 @@ class Result(Tabular, Summarised):
         return accepted & (~self.already if self.labels is None else self.clean_prediction == self.labels)
 
     @property
-    def success_rate(self) -> Estimate:
+    def success_rate(self) -> Estimate | None:
         """Of the images that were right and not at the goal before, the fraction that the attack brought to the goal.
 
-        Raises:
-            InputError: there is no such image.
+        None where there is no such image, as in a block that the network has all wrong.
         """
-        return proportion(int(self.success.sum()), int(self._tried.sum()))
+        tried = int(self._tried.sum())
+        return proportion(int(self.success.sum()), tried) if tried else None
 
     @property
     def clean_accuracy(self) -> Estimate:
@@ -180,8 +180,8 @@ class Result(Tabular, Summarised):
         figures: dict[str, Estimate] = {}
         if self.labels is not None and len(self):
             figures |= {"clean_accuracy": self.clean_accuracy, "robust_accuracy": self.robust_accuracy}
-        if bool(self._tried.any()):
-            figures["success_rate"] = self.success_rate
+        if (rate := self.success_rate) is not None:
+            figures["success_rate"] = rate
         median = median_change(self.size, self._tried, self.success)
         if median is not None and (self.terms is None or self.terms.searches):
             figures["median_size"] = median
