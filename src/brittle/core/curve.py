@@ -8,6 +8,7 @@ import torch
 
 from brittle.arguments import fitted
 from brittle.arguments import seen as seen_as
+from brittle.core.inputs import check_radius
 from brittle.core.result import Result
 from brittle.errors import InputError
 from brittle.metrics.curves import Curve, Outcome
@@ -39,7 +40,8 @@ def security_curve(
 
     Raises:
         InputError: no results, results of different images, norms or goals, a radius for each image, a radius that is
-            no number of at least 0, or one beyond that of every attack, where nothing was looked for.
+            no number of at least 0, one beyond that of every attack, where nothing was looked for, or one that no
+            change of such images can have, such as 8 for 8/255.
 
     Example:
         >>> from brittle import Classifier, DeepFool, Lp, run
@@ -62,6 +64,10 @@ def security_curve(
         )
     goal = _goal_of(given)
     outcomes = [_outcome(one) for one in given]
+    for radius in [] if radii is None else fitted("radii", radii, Sequence[float]):
+        terms = given[0].terms
+        if terms is not None and radius >= 0:
+            check_radius(terms.threat.within(radius), given[0].adversarial, terms.bounds)
     radii = None if radii is None else _checked(fitted("radii", radii, Sequence[float]), outcomes)
     return replace(curve_of_outcomes(outcomes, norms.pop(), radii, level), goal=goal)
 
