@@ -218,7 +218,9 @@ class DeepFool(Adversary):
 
 
 class CW(Adversary):
-    """Carlini & Wagner's attack with one constant: `brittle.CarliniWagnerL2(searches=1, constant=c)`.
+    """Carlini & Wagner's attack with one constant.
+
+    It is `brittle.CarliniWagnerL2(searches=1, constant=c, abort_early=False)`.
 
     An image that was not broken is returned as it was given.
     """
