@@ -82,26 +82,14 @@ class Attacks(ABC):
         inputs: Tensor,
         criterion: Tensor | Criterion,
         *,
-        epsilon: float | None = None,
+        epsilon: Radii = None,
         **others: Any,
     ) -> Images:
-        """Return the images that the attack found, as the first of what a call returns.
-
-        Args:
-            model: as of a call.
-            inputs: likewise.
-            criterion: likewise.
-            epsilon: the radius; None for attacks that search for the smallest change.
-            others: further arguments of Foolbox, refused where they ask for something.
-        """
+        """Return the images that the attack found, the first of what a call with one radius returns."""
         return self(model, inputs, criterion, epsilons=epsilon, **others)[0]
 
     def repeat(self, times: int) -> Never:
-        """Refused: restarts are a setting.
-
-        Raises:
-            InputError: always.
-        """
+        """Refused: restarts are a setting."""
         raise InputError(
             f"foolbox.{type(self).__name__} is not repeated; write brittle.run(brittle.PGD(restarts={times}), ...), or "
             f"brittle.Restarts(attack, count={times}) of another attack"
