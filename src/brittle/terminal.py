@@ -118,6 +118,8 @@ def show_defence(both: DefenceSummary) -> None:
     console.print(f"naive            {percent(both.naive.robust)}")
     console.print(f"adaptive         {percent(both.adaptive.robust)}")
     say(f"                 {100 * both.difference:+.1f} points naively; adaptively {both.attacked}")
+    if both.difference <= 0:
+        say(f"                 {both.conclusion}")
     if both.told_by:
         say(f"told by          {', '.join(one.check for one in both.told_by)}: passed adaptively, not naively")
     if both.adaptive.health is not None:

@@ -1,13 +1,15 @@
 """The call shapes of other libraries: what they return on networks whose answer is known, and what they refuse."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from brittle.compat import art, autoattack, foolbox, torchattacks
+import brittle
+from brittle.compat import art, autoattack, foolbox, native, torchattacks
 from brittle.errors import BoundsError, InputError
 
 RADIUS = 0.125
@@ -158,6 +160,52 @@ def test_members_are_run_by_name(images):
     assert (found - images).flatten(1).norm(dim=1).max() <= 1.5 + 1e-6
 
 
+def test_members_can_be_assigned_after_construction(images):
+    adversary = autoattack.AutoAttack(Four(), "L2", 1.5)
+    assert adversary.attacks_to_run == ("apgd-ce", "apgd-t", "fab-t", "square")
+    adversary.attacks_to_run = ["apgd-ce"]
+    (member,) = adversary.attack.attacks
+    assert member == brittle.APGD(100), "the settings of the version"
+    custom = autoattack.AutoAttack(Four(), "L2", 1.5, version="custom")
+    with pytest.raises(InputError, match="assign attacks_to_run"):
+        custom.run_standard_evaluation(images, torch.tensor([0, 0, 0]))
+    custom.attacks_to_run = ["apgd-dlr"]
+    custom.epsilon = 2.0
+    assert custom.threat == brittle.Lp(2, 2.0)
+    assert custom.attack.attacks[0] == autoattack.MEMBERS["apgd-dlr"]
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2", "L1"])
+@pytest.mark.parametrize("version", ["standard", "plus"])
+def test_assigned_members_have_the_settings_of_the_version(norm, version):
+    adversary = autoattack.AutoAttack(Four(), norm, 1.0, version=version)
+    expected = adversary.attack.members(adversary.threat.name, 10)
+    adversary.attacks_to_run = adversary.attacks_to_run
+    for found, one in zip(adversary.attack.attacks, expected, strict=True):
+        assert str(found).replace("dlr_t", "dlr") == str(one).replace("dlr_t", "dlr")
+
+
+def test_every_member_can_attack_by_itself(images):
+    adversary = autoattack.AutoAttack(Four(), "L2", 1.5, attacks_to_run=["apgd-ce", "apgd-t"], version="custom")
+    found = adversary.run_standard_evaluation_individual(images, torch.tensor([0, 0, 0]), return_labels=True)
+    assert [*found] == [*adversary.results] == ["apgd-ce", "apgd-t"]
+    moved, said = found["apgd-t"]
+    assert torch.equal(Four()(moved).argmax(1), said)
+
+
+def test_what_nothing_goes_by_cannot_be_assigned():
+    adversary = autoattack.AutoAttack(Four(), version="rand")
+    with pytest.raises(AttributeError, match="would not go by 'nonsense'"):
+        adversary.nonsense = 4
+    with pytest.raises(AttributeError, match=r"brittle\.Cascade"):
+        adversary.apgd.n_restarts = 2
+    with pytest.raises(AttributeError, match="version='plus'"):
+        adversary.version = "plus"
+    with pytest.raises(InputError, match="eot_samples=20"):
+        adversary.attacks_to_run = ["apgd-ce"]
+    adversary.verbose, adversary.seed = False, 3
+
+
 def test_a_targeted_mode_goes_to_the_labels(images):
     attack = torchattacks.FGSM(Four(), eps=0.25)
     attack.set_mode_targeted_by_label(quiet=True)
@@ -286,6 +334,45 @@ def test_what_asks_for_nothing_is_taken():
     art.ProjectedGradientDescent(estimator(Plane()), verbose=True, summary_writer=False, random_eps=False, decay=None)
     torchattacks.AutoAttack(Four(), "L1", n_classes=10, verbose=True)
     assert math.isinf(foolbox.attacks.PGD().p)
+
+
+WRAPPERS = [
+    (torchattacks, native.TORCHATTACKS),
+    (art, native.ART),
+    (autoattack, native.AUTOATTACK),
+    (foolbox, native.FOOLBOX),
+    (foolbox.attacks, native.FOOLBOX),
+    (foolbox.utils, native.FOOLBOX_MODEL),
+]
+
+
+@pytest.mark.parametrize(("wrapper", "names"), WRAPPERS)
+def test_what_brittle_has_by_a_name_of_its_own_is_told(wrapper, names):
+    for name, written in names.items():
+        with pytest.raises(InputError, match=re.escape(f"has no {name}; write {written}")):
+            getattr(wrapper, name)
+        attack, _, threat = written.partition(", with threat=")
+        if "run(..." not in attack:
+            made = eval(attack)
+            assert not threat or made.check(eval(threat)) is None
+    with pytest.raises(AttributeError, match="has no attribute 'Nowhere'"):
+        wrapper.Nowhere  # noqa: B018
+
+
+def test_names_are_told_by_an_import_too():
+    with pytest.raises(InputError, match=r"write brittle\.PGD\(.*momentum=1\.0\)"):
+        from brittle.compat.torchattacks import MIFGSM  # noqa: F401
+
+
+def test_foolbox_is_found_where_it_keeps_things(images, labels):
+    fmodel = foolbox.PyTorchModel(Plane(), (0, 1))
+    assert foolbox.utils.accuracy is foolbox.accuracy
+    assert foolbox.criteria.Misclassification is foolbox.Misclassification
+    attack = foolbox.attacks.LinfBasicIterativeAttack()
+    raw, _, _ = attack(fmodel, images, labels, epsilons=0.1)
+    assert torch.equal(attack.run(fmodel, images, labels, epsilon=0.1), raw)
+    with pytest.raises(InputError, match="restarts=3"):
+        attack.repeat(3)
 
 
 def test_images_outside_the_box_are_refused(images):

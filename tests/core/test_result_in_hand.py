@@ -59,6 +59,46 @@ def test_rates_are_those_of_the_images_that_count(search, ascent):
     assert search.summary()["median_size"] == quantile(search.size[:5].double().numpy(), 0.5)
 
 
+@pytest.fixture(scope="module")
+def pushed() -> brittle.Result:
+    """A targeted run that pushes one of three images into a wrong class that is not the target."""
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1, 3))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[-20.0], [20.0], [15.0]]))
+        network[1].bias.copy_(torch.tensor([10.0, -10.0, -8.0]))
+    places, labels = torch.tensor([0.1, 0.4, 0.45])[:, None, None, None], torch.zeros(3, dtype=torch.int64)
+    goal, attack = Targeted(torch.full((3,), 2)), PGD(steps=5, random_start=False)
+    return run(attack, Classifier(network), places, labels, goal=goal, threat=Lp("inf", 0.2))
+
+
+def test_an_image_pushed_into_another_wrong_class_is_not_robust(pushed):
+    assert pushed.prediction.tolist() == [0, 0, 1]
+    assert pushed.success_rate == proportion(0, 3), "the goal's"
+    assert pushed.robust_accuracy == proportion(2, 3) == pushed.summary()["robust_accuracy"]
+    assert metrics.robust_accuracy([pushed.to_arrow()]) == proportion(2, 3)
+    assert metrics.robust_accuracy([pushed.to_arrow()], "linf", 0.2) == proportion(2, 3)
+    assert pushed.to_arrow()["target"].to_pylist() == [2, 2, 2]
+
+
+def test_the_goal_is_said_wherever_a_result_is(pushed, search, classifier, images):
+    told = "PGD(steps=5, random_start=False), targeted, linf up to 51/255, 3 images"
+    assert str(pushed).splitlines()[0] == told
+    assert told in pushed._repr_html_()
+    curve = security_curve(pushed, [0.2])
+    assert (curve.goal, curve.accuracy[0]) == ("targeted", proportion(3, 3))
+    assert curve.table().column_names[1] == "goal_not_reached"
+    assert "targeted" in pushed.plot([0.2]).layout.yaxis.title.text
+    assert security_curve(search).plot().layout.yaxis.title.text == "robust accuracy"
+    assert "target" not in search.to_arrow().column_names
+    least = run(DeepFool(), classifier, images, LABELS, goal=brittle.LeastLikely(), threat=Lp("inf"))
+    assert least.headline() == "DeepFool(), targeted at the least likely class, linf of any size, 6 images"
+    with pytest.raises(InputError, match=r"different goals \(any other class, targeted at the least likely class\)"):
+        security_curve([search, least])
+    goals = [Targeted(torch.full((6,), target)) for target in (0, 1)]
+    with pytest.raises(InputError, match="different targets"):
+        security_curve([run(DeepFool(), classifier, images, goal=goal, threat=Lp("inf")) for goal in goals])
+
+
 def test_the_printed_result_is_five_lines_in_one_unit(search, ascent):
     head, clean, success, robust, size = str(search).splitlines()
     assert (head, repr(search)) == ("DeepFool(), linf of any size, 6 images", str(search))
@@ -93,8 +133,7 @@ def test_without_an_image_to_break_there_is_no_rate_and_that_is_said(classifier,
     assert [line for line in str(wrong).splitlines() if line.startswith("success")] == [none]
     result = run(DeepFool(), classifier, images[:0], LABELS[:0], threat=Lp(2))
     assert str(result) == f"DeepFool(), l2 of any size, 0 images\n{none}"
-    with pytest.raises(InputError, match="no images"):
-        result.success_rate  # noqa: B018
+    assert result.success_rate is wrong.success_rate is None
     assert result.summary() == {}
 
 
@@ -203,6 +242,20 @@ def test_nothing_is_said_where_nothing_was_looked_for(classifier, images, search
     for radius in (-0.1, math.nan):
         with pytest.raises(InputError, match=r"radi"):
             security_curve(search, [radius])
+
+
+def test_radii_in_other_units_are_refused(search):
+    with pytest.raises(InputError, match="write 8/255 for 8 levels"):
+        security_curve(search, [8, 16])
+
+
+def test_arguments_of_other_libraries_are_told_where_they_go(classifier, images):
+    for given, says in (({"targeted": True}, "goal="), ({"batch_size": 8}, "batch="), ({"sed": 1}, "'seed'")):
+        with pytest.raises(TypeError, match=rf"^run\(\) got an unexpected keyword argument .*{says}"):
+            run(DeepFool(), classifier, images, threat=Lp(2), **given)
+    with pytest.raises(TypeError, match=r"^PGD\(\) .*'eps'; the radius goes in threat="):
+        PGD(eps=0.1)
+    assert brittle.SimBA(epsilon=0.1).epsilon == 0.1
 
 
 @pytest.mark.skipif("BRITTLE_SHAPES" in os.environ, reason="the run-time checker refuses these first")

@@ -22,9 +22,10 @@ from brittle.evaluation.defence import audit_defence
 from brittle.evaluation.defended import Defended, defence_of, spelled_defence
 from brittle.evaluation.spec import parse_defence
 from brittle.evaluation.universal import universal
-from brittle.metrics import robust_accuracy
+from brittle.metrics import proportion, robust_accuracy
 from brittle.metrics.formats import percent
 from brittle.report import write_report
+from brittle.report.defence_page import render
 from brittle.runs.defence import DefenceFolder, DefenceSummary
 from brittle.runs.summary import Summary
 
@@ -158,6 +159,26 @@ def test_few_images_tell_nothing_of_a_defence(folder):
     told = [one.check for one in both.told_by]
     assert "gradients" in told
     assert "sample" not in told
+
+
+def test_equal_figures_are_no_evidence_of_robustness_where_nothing_was_broken(folder):
+    both = DefenceSummary.of(folder)
+    unbroken = replace(both.adaptive, robust=both.adaptive.clean)
+    equal = replace(both, naive=replace(both.naive, robust=both.adaptive.robust))
+    nothing = replace(both, naive=replace(both.naive, robust=both.adaptive.clean), adaptive=unbroken)
+    assert equal.conclusion.endswith("gains nothing by it.")
+    assert nothing.conclusion == (
+        "The adaptive attack broke nothing either; this is no evidence of robustness: add a black-box attack such as "
+        "--attack square."
+    )
+    assert both.told_by
+    for one in (equal, nothing):
+        page = render(folder, one)
+        assert one.conclusion in page
+        assert "could have known" not in page
+    assert "could have known" in render(folder, both)
+    worse = replace(equal, naive=replace(both.naive, robust=proportion(0, 30)))
+    assert "gains nothing by it. The naive attack broke" in worse.conclusion
 
 
 def test_other_draws_are_those_of_the_adversary_and_said(tmp_path):

@@ -158,6 +158,19 @@ def test_a_batch_is_attacked_within_a_loop_of_ones_own():
     assert not torch.equal(attacked, other)
 
 
+def test_every_call_draws_anew_and_torchs_seed_repeats_them():
+    module, (images, labels) = seeded(build, 5), data(4)
+
+    def twice():
+        torch.manual_seed(7)
+        return [adversarial_batch(module, images, labels, PGD(steps=1, step_size=0.01), Lp("inf", 0.2)) for _ in "ab"]
+
+    (first, second), again = twice(), twice()
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again[0])
+    assert torch.equal(second, again[1])
+
+
 def test_in_a_loop_images_that_are_wrong_already_are_attacked_to_the_end():
     """Of a linear network the worst change within the radius is known: every image's loss rises to it."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))

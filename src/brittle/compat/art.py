@@ -6,7 +6,7 @@ PyTorch. Arrays go in and come out.
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from brittle.arguments import seen
 from brittle.attacks import carlini_wagner_l2, deepfool, fgsm, pgd
 from brittle.classifiers.classifier import Classifier
 from brittle.compat.calls import TAKEN, Absent, aim, as_given, behind, changed, logits_of, norm_of, refuse, to_the_end
+from brittle.compat.native import ART, absent
 from brittle.core.attack import Attack
 from brittle.core.goal import Goal
 from brittle.core.run import run
@@ -280,3 +281,7 @@ class CarliniL2Method(Evasion):
         attack = carlini_wagner_l2.CarliniWagnerL2(*self.settings)
         found = run(attack, self.estimator.classifier, images, goal=goal, threat=Lp(2), **settings)
         return changed(found, images)
+
+
+def __getattr__(name: str) -> Never:
+    absent(__name__, name, ART, globals())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from brittle.attacks import autoattack, carlini_wagner_l2, deepfool, fgsm, pgd
 from brittle.classifiers.classifier import Classifier
 from brittle.compat.calls import ALL_CLASSES, TAKEN, Absent, aim, as_given, changed, norm_of, refuse, to_the_end
+from brittle.compat.native import TORCHATTACKS, absent
 from brittle.core.run import run
 from brittle.errors import InputError
 from brittle.threats import Lp
@@ -217,7 +218,9 @@ class DeepFool(Adversary):
 
 
 class CW(Adversary):
-    """Carlini & Wagner's attack with one constant: `brittle.CarliniWagnerL2(searches=1, constant=c)`.
+    """Carlini & Wagner's attack with one constant.
+
+    It is `brittle.CarliniWagnerL2(searches=1, constant=c, abort_early=False)`.
 
     An image that was not broken is returned as it was given.
     """
@@ -267,3 +270,7 @@ class AutoAttack(Adversary):
         }
         goal = aim(classes, images, targeted=False)
         return changed(run(self.attack, self.classifier, images, goal=goal, threat=self.threat, **settings), images)
+
+
+def __getattr__(name: str) -> Never:
+    absent(__name__, name, TORCHATTACKS, globals())

@@ -1,15 +1,17 @@
 """What an attack is: frozen hyper-parameters, and a way to propose points."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 import torch
 
 from brittle.arguments import check_fields, fields_first
 from brittle.base.rows import Rows
+from brittle.core.elsewhere import ELSEWHERE, unexpected
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem, WrongPoints
 from brittle.errors import InputError, UnsupportedThreat
@@ -49,6 +51,15 @@ class Attack(ABC):
 
     def __post_init__(self):
         check_fields(self)
+
+    if not TYPE_CHECKING:  # which reads the arguments off the fields
+
+        def __new__(cls, *given: object, **named: object):
+            """Say where arguments of other libraries go."""
+            for name in named.keys() & ELSEWHERE:
+                if name not in inspect.signature(cls.__init__).parameters:
+                    raise unexpected(cls.__name__, name, ())
+            return super().__new__(cls)
 
     def __init_subclass__(cls, **options: object):
         """Let the checks that an attack makes itself find fields of the types that it says."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from brittle.classifiers.frozen import said_of_autocast
+from brittle.core.goal import goal_text
 from brittle.core.job import Job
 from brittle.core.result import Result
 from brittle.core.terms import Terms
@@ -48,7 +49,8 @@ class Collector:
         said = said_of_autocast()
         kept = self._columns["success"].nonzero()[:EXAMPLES, 0]
         originals = job.images[kept].clone()
-        terms = Terms(job.options.attack, job.options.threat, job.options.classifier.bounds, originals)
+        asked = job.options
+        terms = Terms(asked.attack, asked.threat, asked.classifier.bounds, originals, goal_text(asked.goal))
         return Result(
             adversarial=self._adversarial,
             trace=trace,

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from brittle.arguments import fitted
 from brittle.arguments import seen as seen_as
+from brittle.core.inputs import check_radius
 from brittle.core.result import Result
 from brittle.errors import InputError
 from brittle.metrics.curves import Curve, Outcome
@@ -19,6 +21,10 @@ def security_curve(
     results: Result | Sequence[Result], radii: Sequence[float] | None = None, level: float = LEVEL
 ) -> Curve:
     """Robust accuracy against the radius, for each image the worst case over all results given.
+
+    Of targeted results, and of others with a goal of their own, it is the fraction that is right before and not brought
+    to the goal (`Curve.goal`): images that became another wrong class count as standing, so that it is no robust
+    accuracy.
 
     One result of a search for the smallest change gives the whole curve. Of attacks within a radius, give one result
     for each radius: such an attack says nothing below its own.
@@ -33,8 +39,9 @@ def security_curve(
         attacked counts as right.
 
     Raises:
-        InputError: no results, results of different images or norms, a radius for each image, a radius that is no
-            number of at least 0, or one beyond that of every attack, where nothing was looked for.
+        InputError: no results, results of different images, norms or goals, a radius for each image, a radius that is
+            no number of at least 0, one beyond that of every attack, where nothing was looked for, or one that no
+            change of such images can have, such as 8 for 8/255.
 
     Example:
         >>> from brittle import Classifier, DeepFool, Lp, run
@@ -55,9 +62,26 @@ def security_curve(
         raise InputError(
             f"the results are of {', '.join(str(len(one)) for one in given)} images; expected the same ones"
         )
+    goal = _goal_of(given)
     outcomes = [_outcome(one) for one in given]
+    for radius in [] if radii is None else fitted("radii", radii, Sequence[float]):
+        terms = given[0].terms
+        if terms is not None and radius >= 0:
+            check_radius(terms.threat.within(radius), given[0].adversarial, terms.bounds)
     radii = None if radii is None else _checked(fitted("radii", radii, Sequence[float]), outcomes)
-    return curve_of_outcomes(outcomes, norms.pop(), radii, level)
+    return replace(curve_of_outcomes(outcomes, norms.pop(), radii, level), goal=goal)
+
+
+def _goal_of(results: Sequence[Result]) -> str:
+    """Return the goal of all results; refuse several."""
+    goals = {"" if one.terms is None else one.terms.goal for one in results}
+    if len(goals) > 1:
+        told = ", ".join(sorted(one or "any other class" for one in goals))
+        raise InputError(f"the results are of different goals ({told}); expected one goal, and one curve for each")
+    first = results[0].target
+    if first is not None and any(one.target is None or not torch.equal(first, one.target) for one in results):
+        raise InputError("the results are of different targets; expected the same targets, and one curve for each")
+    return goals.pop()
 
 
 def _checked(radii: Sequence[float], outcomes: Sequence[Outcome]) -> Sequence[float]:

@@ -144,3 +144,19 @@ class LeastLikely:
     def at(self, clean: Logits) -> Targeted:
         """Fix the targets from the logits of the clean images."""
         return Targeted(clean.argmin(1))
+
+
+def goal_text(goal: Goal | LeastLikely | None) -> str:
+    """Return what a goal other than the usual one, any other class, is called in a line; "" for that one.
+
+    Example:
+        >>> import torch
+        >>> goal_text(None), goal_text(LeastLikely()), goal_text(Targeted(torch.tensor([0]), confidence=2.0))
+        ('', 'targeted at the least likely class', 'targeted by 2 logits')
+    """
+    if goal is None or isinstance(goal, LeastLikely):
+        return "" if goal is None else "targeted at the least likely class"
+    usual: dict[type[Goal], str] = {Untargeted: "", Targeted: "targeted"}
+    name = usual.get(type(goal), f"goal {type(goal).__name__}")
+    won = f"by {goal.confidence:g} logits" if goal.confidence else ""
+    return f"{name} {won}".strip()

@@ -28,7 +28,8 @@ class Result(Tabular, Summarised):
     Attributes:
         adversarial: the smallest change that meets the goal; where there is none, the allowed point that came nearest;
             where the goal was met from the start, the image itself. (n, c, h, w).
-        success: right before, and goal met after, in a fresh forward pass; refused neither before nor after.
+        success: right before, and goal met after, in a fresh forward pass; refused neither before nor after. Of a
+            targeted run, an image that became another wrong class is no success; `robust_accuracy` counts it.
         already: the goal was met by the clean image; its size is 0 and it is no success.
         size: of the change by the threat; 0 where `already`, infinite where nothing was found.
         sizes: of the change of what is returned, (n,) by the name of each threat that images show (l0, l1, l2, linf,
@@ -52,6 +53,7 @@ class Result(Tabular, Summarised):
         refused: whether a network that may refuse images (`Classifier(rejects=True)`) refuses what is returned, which
             then is no success; None of other networks. `prediction` is the class that it would have been given.
         clean_refused: whether it refuses the clean image: a false alarm, which is not right and is not attacked.
+        target: the classes that were to be reached, (n,); None of goals that are not targeted.
         autocast: under which `torch.autocast` of the caller the network was asked and judged, such as "autocast to
             bfloat16 on cpu"; "" for none.
         labels: the true classes, (n,); None where none were given.
@@ -79,6 +81,7 @@ class Result(Tabular, Summarised):
     trace: Tensor | None = None
     refused: Mask | None = None
     clean_refused: Mask | None = None
+    target: Labels | None = None
     autocast: str = ""
     labels: Labels | None = None
     terms: Terms | None = None
@@ -139,13 +142,13 @@ class Result(Tabular, Summarised):
         return accepted & (~self.already if self.labels is None else self.clean_prediction == self.labels)
 
     @property
-    def success_rate(self) -> Estimate:
-        """Of the images that were right and not at the goal before, the fraction that the attack broke.
+    def success_rate(self) -> Estimate | None:
+        """Of the images that were right and not at the goal before, the fraction that the attack brought to the goal.
 
-        Raises:
-            InputError: there is no such image.
+        None where there is no such image, as in a block that the network has all wrong.
         """
-        return proportion(int(self.success.sum()), int(self._tried.sum()))
+        tried = int(self._tried.sum())
+        return proportion(int(self.success.sum()), tried) if tried else None
 
     @property
     def clean_accuracy(self) -> Estimate:
@@ -158,12 +161,15 @@ class Result(Tabular, Summarised):
 
     @property
     def robust_accuracy(self) -> Estimate:
-        """Of all images, the fraction that is right before and that this attack does not break: an upper bound.
+        """Of all images, the fraction that is right before and after the attack: an upper bound.
+
+        It goes by the labels, whatever the goal was: an image that a targeted attack brought to a wrong class other
+        than its target is no longer right.
 
         Raises:
             InputError: there were no labels, or no images.
         """
-        return self._of_labels(self.correct & ~self.success)
+        return self._of_labels(self.correct & ~self._fallen)
 
     def summary(self) -> "dict[str, Estimate]":
         """Return the figures that exist, by name: clean_accuracy, success_rate, robust_accuracy and median_size.
@@ -174,8 +180,8 @@ class Result(Tabular, Summarised):
         figures: dict[str, Estimate] = {}
         if self.labels is not None and len(self):
             figures |= {"clean_accuracy": self.clean_accuracy, "robust_accuracy": self.robust_accuracy}
-        if bool(self._tried.any()):
-            figures["success_rate"] = self.success_rate
+        if (rate := self.success_rate) is not None:
+            figures["success_rate"] = rate
         median = median_change(self.size, self._tried, self.success)
         if median is not None and (self.terms is None or self.terms.searches):
             figures["median_size"] = median
@@ -235,6 +241,12 @@ class Result(Tabular, Summarised):
                 if name not in NO_COLUMNS and values is not None
             }
         )
+
+    @property
+    def _fallen(self) -> Mask:
+        """Which images the goal was met for, or that are wrong after the attack and not refused."""
+        wrong = torch.zeros_like(self.success) if self.labels is None else self.prediction != self.labels
+        return self.success | (wrong if self.refused is None else wrong & ~self.refused)
 
     @property
     def _tried(self) -> Mask:

@@ -1,5 +1,6 @@
 """`run`: the one place where method, question, aim and network meet."""
 
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gr
 from brittle.core.batches import Batches
 from brittle.core.clean import Clean
 from brittle.core.collector import Collector
+from brittle.core.elsewhere import unexpected
 from brittle.core.goal import Goal, LeastLikely
 from brittle.core.job import Job, Options, job_of
 from brittle.core.nonfinite import usable
@@ -103,7 +105,10 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         torch.Size([3, 1, 2, 2])
     """
     settings: dict[str, Any] = {"quantization": quantization, "eot_samples": eot_samples}
-    settings |= by_todays_names(older, settings)
+    named = by_todays_names(older, settings)
+    for name in named.keys() - settings:
+        raise unexpected("run", name, inspect.signature(run).parameters)
+    settings |= named
     options = Options(
         *(attack, classifier, images, labels, goal, threat, seed, batch, ids, budget),
         **settings,
@@ -184,6 +189,7 @@ def _judged(
     (confidence, prediction) = decided(of_classes(classifier, final))
     (clean_confidence, clean_prediction) = decided(clean.classes)
     columns = {"clean_refused": clean.refused, "refused": refused(classifier, final)} if classifier.rejects else {}
+    columns |= {"target": clean.goal.labels} if clean.goal.targeted else {}
     return columns | {
         "success": clean.right & ~already & met & torch.isfinite(found),
         "already": already,

@@ -23,12 +23,14 @@ class Terms:
         threat: how changes are measured, and how large they may be.
         bounds: least and greatest value of an image.
         originals: the first few of the images that were broken, as they were given, copied.
+        goal: what was to be reached in place of any other class (`goal_text`); "" for that.
     """
 
     attack: Attack
     threat: Threat
     bounds: Bounds
     originals: Images
+    goal: str = ""
 
     @property
     def searches(self) -> bool:
@@ -42,7 +44,8 @@ class Terms:
 
     def sentence(self, images: str) -> str:
         """Return what was asked in one line."""
-        return f"{called(self.attack)}, {allowed(self.threat, self.bounds)}, {images}"
+        said = [called(self.attack), self.goal, allowed(self.threat, self.bounds), images]
+        return ", ".join(part for part in said if part)
 
     def drawn(self, images: Images) -> list[Floats]:
         """Return images as values in [0, 1], for pictures."""

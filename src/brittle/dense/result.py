@@ -75,18 +75,16 @@ class DenseResult(Tabular, Summarised):
         return len(self.success)
 
     @property
-    def success_rate(self) -> Estimate:
-        """Of the images that were not broken from the start, the fraction that the attack broke.
-
-        Raises:
-            InputError: there is no such image.
-        """
-        return proportion(int(self.success.sum()), int((~self.already).sum()))
+    def success_rate(self) -> Estimate | None:
+        """Of the images that were not broken from the start, the fraction that was; None without any."""
+        tried = int((~self.already).sum())
+        return proportion(int(self.success.sum()), tried) if tried else None
 
     def summary(self) -> dict[str, Estimate]:
         """Return the figures that exist, by name: success_rate and median_size, both over the images not yet broken."""
         median = median_change(self.size, ~self.already, self.success)
-        return {} if median is None else {"success_rate": self.success_rate, "median_size": median}
+        rate = self.success_rate
+        return {} if median is None or rate is None else {"success_rate": rate, "median_size": median}
 
     def headline(self) -> str:
         """Return the attack, the question and the number of images in one line."""
@@ -95,8 +93,8 @@ class DenseResult(Tabular, Summarised):
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the success rate, the share of pixels and the size of the changes, each with its name."""
-        tried = bool((~self.already).any())
-        said = [("success rate", estimate_text(self.success_rate)) if tried else NOTHING_TRIED]
+        rate = self.success_rate
+        said = [NOTHING_TRIED if rate is None else ("success rate", estimate_text(rate))]
         if len(self):
             said.append(("share of pixels", f"{float(self.share.double().mean()):.1%}, mean over the images"))
         return said if self.terms is None else said + size_line(self.terms, self.size, ~self.already, self.success)

@@ -142,7 +142,8 @@ def run_dense(  # noqa: PLR0913  # the public call: each of these is a question 
                 parts.append(job.attacked(rows))
     result = joined(parts)
     originals = x[result.success.nonzero()[:EXAMPLES, 0]].clone()
-    return replace(result, terms=Terms(attack, threat, classifier.bounds, originals))
+    goal = "" if targets is None else "targeted"
+    return replace(result, terms=Terms(attack, threat, classifier.bounds, originals, goal))
 
 
 def check_budget(budget: int | None) -> None:

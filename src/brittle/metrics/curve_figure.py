@@ -32,7 +32,7 @@ def curve_figure(curve: Curve, title: str, factor: float = 1.0) -> Any:
     """
     import plotly.graph_objects as go
 
-    name, end = "robust accuracy", float(curve.radii[-1]) * 1.05 or 1.0
+    name, end = curve.measured, float(curve.radii[-1]) * 1.05 or 1.0
     if len(curve.radii) > FEW:
         line = drawn_line(name, curve, factor, end, {"color": "@series0", "width": 2.5})
         traces = [*drawn_band(curve, factor, end), line]

@@ -41,17 +41,29 @@ class Curve(Tabular):
         radii: ascending, shape (m,), from 0.
         accuracy: the rate at each of them, with an interval that holds for each radius by itself.
         norm: of the radii, as in `security_curve`; "" where nobody said.
+        goal: of the attacks, such as "targeted"; "" for any other class. Of another goal the rates are those of the
+            images that are right before and not brought to the goal: no robust accuracy, and never below one.
     """
 
     radii: Floats
     accuracy: tuple[Estimate, ...]
     norm: str = ""
+    goal: str = ""
+
+    @property
+    def measured(self) -> str:
+        """What the rates are of."""
+        return f"right before, and goal not reached ({self.goal})" if self.goal else "robust accuracy"
 
     def table(self) -> pa.Table:
-        """Return one row per radius: the radius, the rate, both ends of its interval, and n."""
+        """Return one row per radius: the radius, the rate, both ends of its interval, and n.
+
+        The rate is called `robust_accuracy`, of a curve for another goal `goal_not_reached`.
+        """
         ends = ("value", "low", "high", "n")
         columns = {name: [getattr(rate, name) for rate in self.accuracy] for name in ends}
-        return pa.table({"radius": self.radii, "robust_accuracy": columns.pop("value"), **columns})
+        name = "goal_not_reached" if self.goal else "robust_accuracy"
+        return pa.table({"radius": self.radii, name: columns.pop("value"), **columns})
 
     def plot(self, *, span: float = 1.0) -> Any:
         """Draw the curve with its intervals.

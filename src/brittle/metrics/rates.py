@@ -28,7 +28,7 @@ def clean_accuracy(table: pa.Table, level: float = LEVEL) -> Estimate:
 
 
 def broken(table: pa.Table, p: str | None = None, radius: float | None = None) -> Flags:
-    """Which images an attack broke: right before, wrong and not refused after, and changed by no more than allowed.
+    """Which images an attack broke: right before, at its goal and not refused after, changed by no more than allowed.
 
     Args:
         table: the rows of an attack, whatever norm it worked in.
@@ -45,6 +45,8 @@ def broken(table: pa.Table, p: str | None = None, radius: float | None = None) -
 def standing(tables: Sequence[pa.Table], p: str | None = None, radius: float | None = None) -> Flags:
     """Which images are right before and broken by no attack: the worst case for each image.
 
+    Of a targeted attack (`target` is a column) an image that became another wrong class counts as broken too.
+
     Args:
         tables: one per attack, their rows about the same images in the same order (`common_images`).
         p: the norm of the question; None counts every success.
@@ -53,8 +55,17 @@ def standing(tables: Sequence[pa.Table], p: str | None = None, radius: float | N
     Returns:
         One truth value per row.
     """
-    fallen = np.any([broken(table, p, radius) for table in tables], axis=0)
+    fallen = np.any([_fallen(table, p, radius) for table in tables], axis=0)
     return flags(tables[0], "correct") & ~fallen
+
+
+def _fallen(table: pa.Table, p: str | None, radius: float | None) -> Flags:
+    """Which images an attack broke or, where its goal was a target, brought to any other wrong class."""
+    fallen = broken(table, p, radius)
+    if "target" not in table.column_names:
+        return fallen
+    wrong = (integers(table, "prediction") != integers(table, "label")) & ~_if_there(table, "refused")
+    return fallen | (wrong if p is None else wrong & within(changes(table, p), radius))
 
 
 def robust_accuracy(

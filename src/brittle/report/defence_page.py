@@ -45,7 +45,6 @@ def render(folder: DefenceFolder, both: DefenceSummary, gate: str = "") -> str:
             ("Adaptive", "what is left when the defence is known", *_figure(adaptive.robust)),
             ("Clean", "accuracy without attack", *_figure(adaptive.clean)),
         ],
-        difference=f"{100 * both.difference:.1f}",
         rows=[
             (naive.spec, *(_left(one, units, adaptive.norm) for one in (naive, known)))
             for naive, known in zip(both.naive.attacks, adaptive.attacks, strict=True)

@@ -85,12 +85,33 @@ class DefenceSummary:
         return self.naive.robust.value - self.adaptive.robust.value
 
     @property
+    def conclusion(self) -> str:
+        """What the two figures say, in a sentence or two."""
+        points = f"{100 * abs(self.difference):.1f} points"
+        if self.difference > 0:
+            return (
+                f"Of the naive figure {points} are not robustness: they are lost when the attack goes {self.attacked}."
+            )
+        if not self.adaptive.clean.value:
+            return "No image was right without an attack, so that there was nothing to break."
+        if self.adaptive.robust.value == self.adaptive.clean.value:
+            either = " either" if not self.difference else f", the naive one {points}"
+            return (
+                f"The adaptive attack broke nothing{either}; this is no evidence of robustness: add a black-box attack "
+                "such as --attack square."
+            )
+        gains = f"An adversary who knows the defence, and goes {self.attacked}, gains nothing by it."
+        more = f" The naive attack broke {points} more: the lower figure counts."
+        return gains + (more if self.difference else "")
+
+    @property
     def told_by(self) -> list[Finding]:
         """The checks that the naive audit did not pass and the adaptive one did, what matters most first.
 
+        None where the adaptive figure is no lower: there was nothing to know.
         Not those that make the figure uncertain either way, as too few images do: an interval is narrower at 0 anyway.
         """
-        if self.naive.health is None or self.adaptive.health is None:
+        if self.difference <= 0 or self.naive.health is None or self.adaptive.health is None:
             return []
         passed = {one.check for one in self.adaptive.health.ordered("pass")}
         told = (one for one in self.naive.health.ordered("fail", "warn") if one.error != "uncertain")

@@ -188,7 +188,7 @@ def perturb_batch(  # noqa: PLR0913  # what is attacked, within which threat, wi
 
 
 def adversarial_batch(  # whose, of what, by which attack, within what, drawn how
-    module: nn.Module, images: Images, labels: Labels, attack: Attack, threat: Threat, *, seed: int = 0
+    module: nn.Module, images: Images, labels: Labels, attack: Attack, threat: Threat, *, seed: int | None = None
 ) -> Images:
     """Turn a batch into its adversarial batch, inside a training loop of one's own.
 
@@ -202,7 +202,9 @@ def adversarial_batch(  # whose, of what, by which attack, within what, drawn ho
         labels: (n,) int64, on the same.
         attack: such as `PGD(steps=7)`; what each makes of an image is said at `AdversarialTraining`.
         threat: such as `Lp("inf", 8 / 255)`; without a radius for attacks that need none.
-        seed: of the attack's draws; give the number of the step, so that each draws anew.
+        seed: of the attack's draws. By default it is drawn from torch's global generator, which this advances by one
+            number: every call draws anew, and `torch.manual_seed` before the loop repeats it. A number, such as that
+            of the step, gives the same draws at every call, and leaves the generator as it was.
 
     Returns:
         The images to make the step on, like `images`.
@@ -228,4 +230,5 @@ def adversarial_batch(  # whose, of what, by which attack, within what, drawn ho
     images = as_images(images, classifier.bounds)
     labels = as_labels(labels, images).to(images.device)
     ids = torch.arange(len(images))
+    seed = int(torch.randint(2**63 - 1, ())) if seed is None else seed
     return perturb_batch(training, classifier, images, labels, threat=threat, ids=ids, seed=seed, unknown=True)[0]

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Never
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from brittle.compat.foolbox.model import (
     criterion_of,
     radii_of,
 )
+from brittle.compat.native import FOOLBOX, absent
 from brittle.core.attack import Attack
 from brittle.core.goal import Goal
 from brittle.core.run import run
@@ -74,6 +75,25 @@ class Attacks(ABC):
         is_adv = torch.stack([sought(one, model(one)) for one in clipped])
         self.calls += 1
         return (raw, clipped, is_adv) if isinstance(epsilons, Sequence) else (raw[0], clipped[0], is_adv[0])
+
+    def run(
+        self,
+        model: PyTorchModel,
+        inputs: Tensor,
+        criterion: Tensor | Criterion,
+        *,
+        epsilon: Radii = None,
+        **others: Any,
+    ) -> Images:
+        """Return the images that the attack found, the first of what a call with one radius returns."""
+        return self(model, inputs, criterion, epsilons=epsilon, **others)[0]
+
+    def repeat(self, times: int) -> Never:
+        """Refused: restarts are a setting."""
+        raise InputError(
+            f"foolbox.{type(self).__name__} is not repeated; write brittle.run(brittle.PGD(restarts={times}), ...), or "
+            f"brittle.Restarts(attack, count={times}) of another attack"
+        )
 
     @abstractmethod
     def _found(
@@ -268,3 +288,7 @@ FGSM = LinfFastGradientAttack
 FGM = L2FastGradientAttack
 LinfPGD = PGD = LinfProjectedGradientDescentAttack
 L2PGD = L2ProjectedGradientDescentAttack
+
+
+def __getattr__(name: str) -> Never:
+    absent(__name__, name, FOOLBOX, globals())

@@ -1,13 +1,14 @@
 """Foolbox's model, its two criteria and its measure of accuracy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Never, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from brittle.arguments import seen
 from brittle.classifiers.classifier import Classifier
 from brittle.compat.calls import Absent, as_given, behind, logits_of, refuse
+from brittle.compat.native import FOOLBOX_MODEL, absent
 from brittle.core.inputs import as_labels
 from brittle.errors import InputError
 from brittle.types import Images, Logits
@@ -133,3 +134,7 @@ def accuracy(fmodel: PyTorchModel, inputs: Tensor, labels: Tensor) -> float:
 def radii_of(epsilons: float | Sequence[float | None] | None) -> list[float | None]:
     """Return the radii asked for, as a list."""
     return [*epsilons] if isinstance(epsilons, Sequence) else [epsilons]
+
+
+def __getattr__(name: str) -> Never:
+    absent(__name__, name, FOOLBOX_MODEL, globals())
