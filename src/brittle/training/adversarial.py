@@ -192,9 +192,9 @@ def adversarial_batch(  # whose, of what, by which attack, within what, drawn ho
 ) -> Images:
     """Turn a batch into its adversarial batch, inside a training loop of one's own.
 
-    The module is attacked in eval mode and left as it was: its modes, buffers, gradients and torch's random state are
-    those from before, so it can be called anywhere between `zero_grad` and `backward`. Lightning's `training_step` is
-    such a place, with `self` as the module.
+    The module is attacked in eval mode and left as it was: its modes, buffers and gradients, and with a seed torch's
+    random state, are those from before, so it can be called anywhere between `zero_grad` and `backward`. Lightning's
+    `training_step` is such a place, with `self` as the module.
 
     Args:
         module: from images to logits, on any device.
