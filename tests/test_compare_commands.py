@@ -115,6 +115,7 @@ def test_the_leaderboard_is_shown_and_kept(runs, monkeypatch, capsys, tmp_path):
 
 def test_a_leaderboard_passes_over_what_is_no_audit(runs, monkeypatch, capsys, tmp_path):
     ran(monkeypatch, capsys, "compare", runs / "one", runs / "two", "--out", tmp_path / "c", "--pictures", "0")
+    err = ""
     for _ in range(2):  # the second time its own folder is among them
         there = (runs / "one", *sorted(tmp_path.iterdir()))
         code, _, err = ran(monkeypatch, capsys, "leaderboard", *there, "--out", tmp_path / "own")

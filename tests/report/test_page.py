@@ -321,6 +321,16 @@ def test_figures_are_what_plotly_takes(make_run):
     assert min(worst["y"]) == pytest.approx(0, abs=1e-9)
 
 
+def test_what_lies_beyond_the_figure_of_sizes_is_counted(make_run):
+    evidence = evidence_of(make_run())
+    beyond = figures.sizes_beyond(evidence)
+    shown = sum(sum(trace["y"]) for trace in figures.size_figure(evidence)["data"])
+    assert shown + beyond == sum(map(len, figures._found_sizes(evidence)))
+    page = " ".join(render(evidence).split())
+    assert beyond == 1
+    assert "change found. 1 lies to the right of the figure; images for which" in page
+
+
 def test_no_absolute_path_is_on_the_page(make_run):
     run = make_run(network="/home/me/nets/net.py:make", data="/home/me/pictures", images=20, pictures=0)
     folder, words = RunFolder.open(run), ["/home/me/nets/net.py:make", "--data", "/home/me/pictures", "--out=/tmp/run"]

@@ -5,6 +5,7 @@ import numpy as np
 from brittle import metrics
 from brittle.metrics import Curve, Outcome, Pair
 from brittle.metrics.curve_figure import Figure, drawn_band, drawn_line, drawn_point, layout_of, plain_list, rounded
+from brittle.metrics.estimate import Floats
 from brittle.metrics.formats import percent, significant
 from brittle.report.formats import figure_text
 from brittle.report.run_data import AttackRows, RunData
@@ -50,14 +51,11 @@ def security_figure(evidence: RunData) -> Figure:
 
 def size_figure(evidence: RunData) -> Figure | None:
     """How many images fall at which size, for each attack that searches the smallest; None when there is none."""
-    searchers = evidence.searchers
-    sizes = [metrics.minimal_sizes(attack.table, evidence.norm) for attack in searchers]
-    finite = [found[np.isfinite(found)] for found in sizes]
-    everything = np.concatenate([np.zeros(0), *finite])
-    if not len(everything):
+    searchers, finite = evidence.searchers, _found_sizes(evidence)
+    if not any(map(len, finite)):
         return None
     factor = evidence.units.factor(evidence.norm)
-    top = float(np.quantile(everything, 0.99)) * 1.05 or 1.0
+    top = _end_of_sizes(finite)
     edges = np.linspace(0, max(top, 1e-12), BINS + 1)
     traces: list[Figure] = []
     for number, (attack, found) in enumerate(zip(searchers, finite, strict=True)):
@@ -83,6 +81,22 @@ def size_figure(evidence: RunData) -> Figure | None:
     if evidence.radius is not None and evidence.radius <= top:
         _mark(layout, evidence.radius * factor, f"asked: {evidence.units.size(evidence.radius, evidence.norm)}")
     return {"data": traces, "layout": layout}
+
+
+def sizes_beyond(evidence: RunData) -> int:
+    """How many smallest changes lie to the right of `size_figure`, all attacks that search for them together."""
+    finite = _found_sizes(evidence)
+    return sum(int((found > _end_of_sizes(finite)).sum()) for found in finite) if any(map(len, finite)) else 0
+
+
+def _found_sizes(evidence: RunData) -> list[Floats]:
+    sizes = [metrics.minimal_sizes(attack.table, evidence.norm) for attack in evidence.searchers]
+    return [found[np.isfinite(found)] for found in sizes]
+
+
+def _end_of_sizes(finite: list[Floats]) -> float:
+    """Where the figure of sizes ends: a few very large changes would press all others to its edge."""
+    return float(np.quantile(np.concatenate(finite), 0.99)) * 1.05 or 1.0
 
 
 def confusion_figure(evidence: RunData, pairs: list[Pair], labels: list[int]) -> Figure:

@@ -55,4 +55,5 @@ def render(evidence: RunData, gate: str = "") -> str:
         command=trust.command(evidence),
         open_rows=sections.OPEN_ROWS,
         drawn=[name for name, figure in drawn.items() if figure],
+        beyond=figures.sizes_beyond(evidence),
     )

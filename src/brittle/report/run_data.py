@@ -181,7 +181,7 @@ class RunData:
         tables = [attack.table for attack in self.attacks if attack.searches]
         sizes = np.stack([metrics.minimal_sizes(table, self.norm) for table in tables])
         kept = np.stack([flags(table, "rounded_success")[self.correct] for table in tables])
-        found = np.isfinite(sizes).any(axis=0)
+        found = np.asarray(np.isfinite(sizes).any(axis=0))
         return int(kept[sizes.argmin(axis=0), np.arange(len(found))][found].sum()), int(found.sum())
 
     @property

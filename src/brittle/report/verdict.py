@@ -122,7 +122,8 @@ def _visibility(evidence: RunData) -> str:
     if evidence.radius is None or not described(evidence.norm).levels:
         return ""
     fraction = evidence.radius / evidence.units.span
-    usual = described(evidence.norm).usual_radius(evidence.manifest.network.input_shape)
+    shape = evidence.manifest.network.input_shape
+    usual = None if shape is None else described(evidence.norm).usual_radius(shape)
     if usual is not None and fraction > usual[0] * (1 + TOLERANCE):
         return ""
     return ", which is hardly visible," if fraction <= HARDLY_SEEN * (1 + TOLERANCE) else ""
