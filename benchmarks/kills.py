@@ -34,13 +34,11 @@ from safetensors import safe_open
 from brittle import files
 from brittle.cli import app
 from brittle.errors import BrittleError
-from brittle.evaluation import audit as audit_module
 from brittle.evaluation.train import train
 from brittle.metrics import proportion
 from brittle.report.study_page import write_study
 from brittle.runs import surroundings
 from brittle.studies import run_study
-from brittle.studies.bench import run as study_module
 from brittle.studies.bench.study import Cell, Column, Measured, Row, Setting, Study
 from brittle.training import epoch
 
@@ -120,8 +118,7 @@ class Stopped:
 def still() -> None:
     """Stop the clocks that end up in files."""
     time.perf_counter = epoch.perf_counter = lambda: 0.0
-    for module in (audit_module, surroundings, study_module):
-        vars(module)["datetime"] = Stopped
+    vars(surroundings)["datetime"] = Stopped
 
 
 def die(*_: object) -> None:
