@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from brittle.data import open_source
 from brittle.errors import LONGEST, BadImage, BrittleError, MissingExtra, RunError, escaped, quoted
 from brittle.models import open_network
 from brittle.runs.read import read_manifest
+from brittle.runs.same import AnotherRun
 from brittle.universal.perturbation import Perturbation
 
 EVIL = "\x1b[31m\u202e\n" * 200_000
@@ -36,8 +38,12 @@ def kinds(of):
 
 @pytest.mark.parametrize("kind", kinds(BrittleError), ids=lambda kind: kind.__name__)
 def test_every_error_is_made_again_in_another_process(kind):
-    given = {BadImage: ("a.png", "no picture"), MissingExtra: ("ray", "cluster", "--engine ray")}.get(kind, ("said",))
-    error = kind(*given)
+    made = {
+        AnotherRun: (Path("runs/a"), ("seed: 0, now 1",)),
+        BadImage: ("a.png", "no picture"),
+        MissingExtra: ("ray", "cluster", "--engine ray"),
+    }
+    error = kind(*made.get(kind, ("said",)))
     again = copy.copy(error)  # as pickle makes it
     assert type(again) is kind
     assert str(again) == str(error)

@@ -8,6 +8,8 @@ from brittle.errors import quoted
 
 SHOWN = 3
 """Most guesses in a message."""
+SLIP = 0.8
+"""Likeness, from 0 to 1, of a name with a letter wrong: nearer than one that begins what was written."""
 LEAST = 3
 """Fewest letters of a name that tell which one is begun."""
 
@@ -32,7 +34,8 @@ def closest(text: str, known: Iterable[str]) -> list[str]:
     begin = [name for name in reversed(plain) if len(short) >= LEAST and name.startswith(short)]
     near = get_close_matches(short, plain, SHOWN)
     begun = sorted((name for name in plain if len(name) >= LEAST and short.startswith(name)), key=len, reverse=True)
-    return [plain[name] for name in dict.fromkeys([*begun, *near, *begin])][:SHOWN]
+    slips = get_close_matches(short, plain, SHOWN, SLIP)
+    return [plain[name] for name in dict.fromkeys([*slips, *begun, *near, *begin])][:SHOWN]
 
 
 def _plain(name: str) -> str:

@@ -23,7 +23,7 @@ class Ahead:
     Example:
         >>> from brittle.data import open_source
         >>> Ahead(open_source("digits", max_images=30), 20, {0: 1}).block(1).images.shape
-        torch.Size([10, 1, 8, 8])
+        torch.Size([10, 1, 28, 28])
     """
 
     source: Source

@@ -23,12 +23,16 @@ class AnotherRun(RunError):
     """
 
     def __init__(self, path: Path, lines: Sequence[str]):
-        self.lines = tuple(lines)
+        self.path, self.lines = path, tuple(lines)
         listed = "".join(f"\n  {line}" for line in lines)
         super().__init__(
             f"{path} holds another run, which stays as it is; give another folder to begin anew, ask for the same "
             f"again, or give --force to replace it:{listed}"
         )
+
+    def __reduce__(self) -> "tuple[type[AnotherRun], tuple[Path, tuple[str, ...]]]":
+        """Say how it is made again in another process."""
+        return AnotherRun, (self.path, self.lines)
 
 
 def same_run(path: Path, manifest: M) -> M:
