@@ -118,7 +118,7 @@ class Stopped:
 def still() -> None:
     """Stop the clocks that end up in files."""
     time.perf_counter = epoch.perf_counter = lambda: 0.0
-    vars(surroundings)["datetime"] = Stopped
+    surroundings.__dict__["datetime"] = Stopped
 
 
 def die(*_: object) -> None:
