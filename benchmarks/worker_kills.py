@@ -21,10 +21,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from brittle.runs.schema import SCHEMA
+from benchmarks.workers import COLUMNS
 from brittle.runs.store import RunFolder
 
-COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
 WORKERS = {"processes": "spawn_main", "ray": "ray::Worker"}
 """What stands in the command of a worker."""
 

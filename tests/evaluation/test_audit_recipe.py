@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from crew_work import Watch, rows
 from torch import nn
 
 from brittle.attacks.fgsm import FGSM
@@ -13,16 +14,13 @@ from brittle.engine.engine import LocalEngine, ignore_part
 from brittle.engine.lease import lease
 from brittle.engine.portable import PortablePart
 from brittle.errors import RunError
-from brittle.evaluation import prepared
 from brittle.evaluation.audit import audit
 from brittle.evaluation.audit_recipe import AuditRecipe
-from brittle.evaluation.progress import NullProgress
 from brittle.limits import use_limits
-from brittle.runs.schema import SCHEMA
 from brittle.runs.store import RunFolder
 
 ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 20}
-COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 class Posted:
@@ -42,35 +40,6 @@ class Posted:
                     self.points += bench.points()
                     part.take(self.sent[-1])
         return len(portable) + LocalEngine().run([one for one in parts if one not in portable], leases, elsewhere)
-
-
-class Watch(NullProgress):
-    """Adds up what it is told."""
-
-    def __init__(self):
-        self.total = self.images = 0
-
-    def begin(self, total, done):
-        self.total, self.images = total, done
-
-    def advance(self, attack, images):
-        self.images += images
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_parts():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "PARTS_OF", 8)
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, small_parts):
-    return audit("digits-lenet", "digits", tmp_path_factory.mktemp("whole"), **ASKED)
-
-
-def rows(folder):
-    return {key: table.to_pylist() for key, table in folder.tables(COLUMNS).items()}
 
 
 @pytest.mark.parametrize("sees", [True, False], ids=["in the folder of the run", "in a folder of its own"])

@@ -7,20 +7,19 @@ import time
 from pathlib import Path
 
 import pytest
+from crew_work import COLUMNS, Watch
 from forked import begun, ended, ending, kill
 
 from brittle import files
 from brittle.engine.engine import LocalEngine, ignore_part
-from brittle.evaluation import prepared
 from brittle.evaluation.audit import audit
 from brittle.evaluation.gallery import Gallery
-from brittle.evaluation.progress import NullProgress
-from brittle.runs.schema import PICTURES, SCHEMA
+from brittle.runs.schema import PICTURES
 from brittle.runs.store import RunFolder
 
 ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 45}
 BLOCKS = 6
-COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
+pytestmark = pytest.mark.usefixtures("small_parts")
 
 
 class Reversed(LocalEngine):
@@ -28,31 +27,6 @@ class Reversed(LocalEngine):
 
     def run(self, parts, leases, elsewhere=ignore_part):
         return super().run(parts[::-1], leases, elsewhere)
-
-
-class Images(NullProgress):
-    """Adds up what it is told."""
-
-    def __init__(self):
-        self.total = self.images = 0
-
-    def begin(self, total, done):
-        self.total, self.images = total, done
-
-    def advance(self, attack, images):
-        self.images += images
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_parts():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "PARTS_OF", 8)
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, small_parts):
-    return audit("digits-lenet", "digits", tmp_path_factory.mktemp("whole"), **ASKED)
 
 
 def content(folder):
@@ -106,7 +80,7 @@ def test_two_processes_share_the_parts_of_a_run(whole, tmp_path):
             written(path, data)
 
         files._replace = noted
-        watch = Images()
+        watch = Watch()
         audit("digits-lenet", "digits", tmp_path / "run", watch=watch, **ASKED)
         assert watch.images == watch.total == 2 * ASKED["max_images"]
 

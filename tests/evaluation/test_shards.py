@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from crew_work import rows
 from forked import begun, ended, ending, kill
 from typer.testing import CliRunner
 
 from brittle import InputError, RunError, assert_robust, audit, merge
 from brittle import files as files_module
 from brittle.cli import app
-from brittle.evaluation import prepared
 from brittle.evaluation.progress import NullProgress
 from brittle.report import write_report
 from brittle.runs.schema import SCHEMA
@@ -20,7 +20,7 @@ from brittle.runs.store import RunFolder
 
 ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 45}
 PARTS = 12
-COLUMNS = [name for name in SCHEMA.names if name != "seconds"]
+pytestmark = pytest.mark.usefixtures("small_parts")
 TIMES = ("created", "finished", "command", "notes", "checksum")
 """What of a manifest says when and how a run was made, and that it went on."""
 
@@ -33,18 +33,6 @@ class Notes(NullProgress):
         self.lines.append(text)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_parts():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepared, "PARTS_OF", 8)
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, small_parts):
-    return audit("digits-lenet", "digits", tmp_path_factory.mktemp("whole"), **ASKED)
-
-
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory, small_parts):
     """Three folders, each of a third; the last one's process was asked in another form."""
@@ -54,10 +42,9 @@ def shards(tmp_path_factory, small_parts):
 
 def content(folder):
     """Rows with their pictures, but the times; what the checks found; and the manifest, but when and how."""
-    tables = {key: table.to_pylist() for key, table in folder.tables(COLUMNS).items()}
     manifest = json.loads((folder.path / "manifest.json").read_text())
     health = json.loads((folder.path / "health.json").read_text())
-    return tables, health, {name: value for name, value in manifest.items() if name not in TIMES}
+    return rows(folder), health, {name: value for name, value in manifest.items() if name not in TIMES}
 
 
 def names_in(path):

@@ -12,8 +12,8 @@ from brittle.data.source import Block, Source
 class Ahead:
     """Reads the blocks of a source, and after each the one that follows, while the first is worked on.
 
-    Two blocks are in memory then. Sources of the user's own objects, which may belong to one thread, are read when they
-    are asked for.
+    The block that was asked for last is kept, so that two are in memory. Sources of the user's own objects, which may
+    belong to one thread, are read when they are asked for.
 
     Attributes:
         source: the images.
@@ -29,6 +29,7 @@ class Ahead:
     source: Source
     size: int
     following: Mapping[int, int] = field(default_factory=dict[int, int])
+    _last: tuple[int, Block] | None = field(default=None, init=False)
     _reading: "_Reading | None" = field(default=None, init=False)
 
     def block(self, number: int) -> Block:
@@ -37,18 +38,20 @@ class Ahead:
         Raises:
             DataError: as of `Source.blocks`.
         """
-        reading, self._reading = self._reading, None
+        if self._last is not None and self._last[0] == number:
+            return self._last[1]
+        reading, self._reading, self._last = self._reading, None, None
         if reading is not None:
             reading.join()
         if reading is None or reading.number != number:
             reading = _Reading(self.source, self.size, number)
             reading.run()
-        block = reading.result()
+        self._last = number, reading.result()
         following = self.following.get(number)
         if following is not None and self.source.ahead:
             self._reading = _Reading(self.source, self.size, following)
             self._reading.start()
-        return block
+        return self._last[1]
 
 
 class _Reading(Thread):

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Generator
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def lease(path: Path) -> Generator[bool]:
         with contextlib.suppress(OSError):
             if _token(path) == token:  # it may have been taken over meanwhile
                 path.unlink()
+
+
+def new_lease(folder: Path, name: str) -> Path:
+    """Return where a lease lies that nobody else has: one that says that somebody is at work, and on no part alone.
+
+    Args:
+        folder: of the leases.
+        name: who it is, as part of the name of a file.
+    """
+    return folder / f"{name}-{uuid.uuid4().hex}{LEASE}"
 
 
 def remove_stale(folder: Path) -> None:

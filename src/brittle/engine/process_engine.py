@@ -17,7 +17,7 @@ from typing import Annotated, Any, cast
 from brittle.arguments import Within, check_fields
 from brittle.engine.crew import Did, Died, Event, Failed, Ready, Sharing, Shown, by_workers
 from brittle.engine.engine import Part, ignore_part
-from brittle.engine.lease import LEASE, lease
+from brittle.engine.lease import lease, new_lease
 from brittle.engine.portable import PortablePart, sent
 from brittle.engine.share import Share, cores_here, share
 from brittle.engine.worker import Worker, unpickled_elsewhere
@@ -73,7 +73,7 @@ class ProcessEngine:
         return by_workers(parts, leases, elsewhere, self._shared_out)
 
     def _shared_out(self, parts: deque[PortablePart], leases: Path, elsewhere: Callable[[Part], None]) -> int:
-        recipe, mark = parts[0].recipe, leases.absolute() / f"processes-{os.getpid()}-{time.time_ns()}{LEASE}"
+        recipe, mark = parts[0].recipe, new_lease(leases.absolute(), "processes")
         given = share([(cores_here(), _gpus(recipe.device))], self.workers, recipe.device)
         crew = ProcessCrew(sent(recipe, pickle.dumps), mark, given)
         with lease(mark):

@@ -11,6 +11,7 @@ from typing import Any
 
 from brittle.engine.share import Share, cores_here, share
 from brittle.errors import RunError, quoted
+from brittle.plugins.loggers import held_to
 from brittle.plugins.optional import optional
 
 KNOCK = 5.0
@@ -56,7 +57,7 @@ def joined(address: str | None, workers: int | None, device: str) -> Generator[A
         quiet |= {"include_dashboard": False, "num_cpus": cores}
     else:
         _reach(address)
-    with _errors_only():
+    with held_to(logging.ERROR, "ray"):
         try:
             with _silent():
                 ray.init(address=address or "local", **quiet)
@@ -79,18 +80,6 @@ def _silent() -> Generator[None]:
     finally:
         for name in mine:
             del os.environ[name]
-
-
-@contextlib.contextmanager
-def _errors_only() -> Generator[None]:
-    """Let Ray log what fails, and not what it does."""
-    logger = logging.getLogger("ray")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _reach(address: str) -> None:

@@ -1,6 +1,5 @@
 """Parts done by the workers of Ray, on this machine or on a cluster. Ray places and watches them; parts are ours."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 from brittle.arguments import Within, check_fields
 from brittle.engine.crew import Did, Died, Event, Failed, Ready, Sharing, Shown, by_workers
 from brittle.engine.engine import Part, ignore_part
-from brittle.engine.lease import LEASE, lease
+from brittle.engine.lease import lease, new_lease
 from brittle.engine.portable import PortablePart, sent
 from brittle.engine.ray_cluster import joined, share_of
 from brittle.engine.share import Share
@@ -71,7 +70,7 @@ class RayEngine:
         return by_workers(parts, leases, elsewhere, self._shared_out)
 
     def _shared_out(self, parts: deque[PortablePart], leases: Path, elsewhere: Callable[[Part], None]) -> int:
-        recipe, mark = parts[0].recipe, leases.absolute() / f"ray-{os.getpid()}-{time.time_ns()}{LEASE}"
+        recipe, mark = parts[0].recipe, new_lease(leases.absolute(), "ray")
         with joined(self.address, self.workers, recipe.device) as ray, lease(mark):
             share = share_of(ray, self.workers, recipe.device)
             crew = RayCrew(ray, sent(recipe, ray.put), mark, share)

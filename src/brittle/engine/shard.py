@@ -2,14 +2,13 @@
 
 import re
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from brittle.arguments import seen
 from brittle.engine.engine import WAIT, Engine, LocalEngine, Part, clear_away, do_claimed, ignore_part, left_of
-from brittle.engine.lease import LEASE, lease, others_at_work
+from brittle.engine.lease import lease, new_lease, others_at_work
 from brittle.errors import InputError
 from brittle.words import plural
 
@@ -92,7 +91,7 @@ class ShardEngine:
         missing = left_of(parts, elsewhere)
         if not missing:
             return 0
-        presence = leases / f"shard-{self.number}-of-{self.count}-{uuid.uuid4().hex}{LEASE}"
+        presence = new_lease(leases, f"shard-{self.number}-of-{self.count}")
         try:
             with lease(presence):
                 count = LocalEngine().run([part for part in missing if self.owns(part)], leases, elsewhere)

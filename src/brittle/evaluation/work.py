@@ -125,7 +125,7 @@ class Done:
 
 @dataclass(eq=False)
 class Work:
-    """What the parts of a run share: the network and the images, and the block of images that was read last.
+    """What the parts of a run share: the network, and the images with the block that was read last.
 
     Attributes:
         recipe: from what workers in other processes open the same.
@@ -139,16 +139,19 @@ class Work:
     watch: Progress
     engine: Engine
     recipe: Recipe
-    _block: tuple[int, Block] | None = field(default=None, init=False)
-    _ahead: Ahead | None = field(default=None, init=False)
+    _blocks: Ahead = field(init=False)
+
+    def __post_init__(self):
+        self._blocks = Ahead(self.source, self.folder.manifest.block)
 
     def go(self) -> "Done":
         """Get every part done that is not there, as far as this is for this process to do."""
         parts = self.parts()
-        missing = [part for part in parts if not part.done()]
-        done = {(part.number, part.planned.info.key) for part in parts if part not in missing}
-        images = sum(part.images for part in parts if part not in missing)
-        self.watch.begin(len(self.source) * len(self.planned), images)
+        there, missing = list[AttackPart](), list[AttackPart]()
+        for part in parts:
+            (there if part.done() else missing).append(part)
+        done = {(part.number, part.planned.info.key) for part in there}
+        self.watch.begin(len(self.source) * len(self.planned), sum(part.images for part in there))
         if done:
             found = ask_again(self.folder, done, self.classifier, self.source)
             self.folder.note(found)
@@ -157,10 +160,9 @@ class Work:
             self.folder.drop_health()
             if isinstance(self.engine, ShardEngine):
                 self.folder.note_shard(self.engine.text)
-        numbers = [*dict.fromkeys(part.number for part in missing)]
         if isinstance(self.engine, LocalEngine):  # another one may never ask for the next
-            following = dict(pairwise(numbers))
-            self._ahead = Ahead(self.source, self.folder.manifest.block, following)
+            following = dict(pairwise(dict.fromkeys(part.number for part in missing)))
+            self._blocks = Ahead(self.source, self.folder.manifest.block, following)
         left = self._run(missing)
         if left and isinstance(self.engine, ShardEngine):
             self.watch.note(self.engine.said(parts, left, ", or `brittle merge`"))
@@ -240,12 +242,9 @@ class Work:
 
     def _read(self, number: int) -> Block:
         """Read a block of images, once for all attacks that follow each other on it."""
-        if self._block is None or self._block[0] != number:
-            manifest = self.folder.manifest
-            self._ahead = self._ahead or Ahead(self.source, manifest.block)
-            self._block = number, self._ahead.block(number)
-            known = {bad.index for bad in manifest.data.bad}
-            bad = [BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad]
-            if {one.index for one in bad} - known:
-                self.folder.note_bad(bad)
-        return self._block[1]
+        block = self._blocks.block(number)
+        known = {bad.index for bad in self.folder.manifest.data.bad}
+        bad = [BadImageInfo(index=bad.index, name=bad.name, reason=bad.reason) for bad in self.source.bad]
+        if {one.index for one in bad} - known:
+            self.folder.note_bad(bad)
+        return block

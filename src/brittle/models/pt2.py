@@ -2,8 +2,6 @@
 
 import io
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +12,7 @@ from torch.export.passes import move_to_device_pass
 from brittle.errors import ModelError, quoted
 from brittle.models.archive import check_archive
 from brittle.models.network import Network, digest_of, parameters_of
+from brittle.plugins.loggers import held_to
 from brittle.reading import read_bytes
 
 EXPORT = "torch.export.export(module.eval(), (images,), dynamic_shapes=({0: torch.export.Dim('n')},))"
@@ -38,7 +37,7 @@ def load_pt2(path: Path, device: str = "cpu") -> Network:
         raise ModelError(f"cannot read {str(path)!r}: {error.strerror}") from error
     check_archive(content, path.name)
     try:
-        with _silent():
+        with held_to(logging.CRITICAL, "torch.export"):  # it logs the traceback of an error that is raised anyway
             program = torch.export.load(io.BytesIO(content))
             if torch.device(device).type != "cpu":
                 program = move_to_device_pass(program, device)
@@ -66,15 +65,3 @@ def _input_shape(program: ExportedProgram, name: str) -> tuple[int, int, int] | 
     if not all(isinstance(side, int) for side in sides):
         return None
     return cast("tuple[int, int, int]", tuple(sides))
-
-
-@contextmanager
-def _silent() -> Generator[None, None, None]:
-    """Keeps torch.export from logging the traceback of an error that is raised anyway."""
-    logger = logging.getLogger("torch.export")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -86,7 +86,9 @@ def size_figure(evidence: RunData) -> Figure | None:
 def sizes_beyond(evidence: RunData) -> int:
     """How many smallest changes lie to the right of `size_figure`, all attacks that search for them together."""
     finite = _found_sizes(evidence)
-    return sum(int((found > _end_of_sizes(finite)).sum()) for found in finite) if any(map(len, finite)) else 0
+    if not any(map(len, finite)):
+        return 0
+    return int((np.concatenate(finite) > _end_of_sizes(finite)).sum())
 
 
 def _found_sizes(evidence: RunData) -> list[Floats]:
