@@ -29,6 +29,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Let the networks that a module of tests makes as it is imported be the same whatever was imported before it."""
+    if isinstance(collector, pytest.Module):
+        torch.manual_seed(0)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Let a test draw the same random numbers whatever ran before it, on whichever worker."""

@@ -51,7 +51,9 @@ def run(folder, parts, elsewhere=ignore_part):
 
 
 def results(folder):
-    return {path.name: path.read_bytes() for path in (folder / "parts").iterdir()}
+    """What is finished; what another process is writing has a name that begins with a dot, and may be gone at once."""
+    found = [path for path in (folder / "parts").iterdir() if not path.name.startswith(".")]
+    return {path.name: path.read_bytes() for path in found}
 
 
 def log(folder):
