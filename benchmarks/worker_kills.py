@@ -5,7 +5,8 @@
 
 One process audits undisturbed. Then the same audit is done by workers: every few seconds one of them, or the command,
 is killed, and the command is given again where it was the one. In the end the rows must be the same bit for bit, no
-process may be left over, and no file but those of an undisturbed run. It needs Linux; Ray needs the extra `cluster`.
+process may be left over, no file but those of an undisturbed run, and no block of images may have been attacked more
+often than it was in flight when its worker died, plus once. It needs Linux; Ray needs the extra `cluster`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,28 @@ from brittle.runs.store import RunFolder
 
 WORKERS = {"processes": "spawn_main", "ray": "ray::Worker"}
 """What stands in the command of a worker."""
+
+WORKERS_EACH = 2
+"""Blocks that are in flight when the command is killed."""
+LOGGED = """
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from brittle import PGD
+
+
+@dataclass(frozen=True)
+class Logged(PGD):
+    def perturb(self, problem):
+        images = sha256(problem.images.numpy().tobytes()).hexdigest()
+        for what in ("begun", "done"):
+            with Path(__file__).with_name("log").open("a") as file:
+                file.write(f"{what} {images} {len(problem)}\\n")
+            if what == "begun":
+                super().perturb(problem)
+"""
+"""PGD that says which images it begins with, and that it is done with them."""
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -54,15 +77,27 @@ def below(root: int) -> dict[int, str]:
 def begun(out: Path, asked: argparse.Namespace, *words: str) -> subprocess.Popen[bytes]:
     """Begin the audit."""
     command = [sys.executable, "-m", "brittle", "audit", "digits-lenet", "--data", "digits", "--eps", "0.1", "-q"]
-    command += ["--attack", f"pgd:steps={asked.steps}", "--attack", "fgsm", "--max-images", str(asked.images)]
+    logged = out.parent / "logged.py"
+    logged.write_text(LOGGED)
+    command += ["--attack", f"{logged}:Logged:steps={asked.steps}", "--attack", "fgsm"]
+    command += ["--max-images", str(asked.images)]
     command += ["--out", str(out), *words]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def attacked(root: Path) -> tuple[Counter[tuple[str, int]], Counter[tuple[str, int]]]:
+    """Return how often the logged attack began and ended with which images and their number; begin another log."""
+    path = root / "log"
+    lines = [line.split() for line in path.read_text().splitlines()]
+    path.unlink()
+    begun, done = (Counter((images, int(n)) for what, images, n in lines if what == one) for one in ("begun", "done"))
+    return begun, done
 
 
 def disturbed(out: Path, asked: argparse.Namespace, draw: random.Random) -> Counter[str]:
     """Audit by workers and kill at random until it ends, and count what was killed and what was left over."""
     seen, met = Counter[str](), set[int]()
-    words = ("--engine", asked.engine, "--workers", "2")
+    words = ("--engine", asked.engine, "--workers", str(WORKERS_EACH))
     driver = begun(out, asked, *words)
     while driver.poll() is None:
         until = time.monotonic() + draw.uniform(0.5, 2 * asked.every)
@@ -103,7 +138,12 @@ def main() -> None:
         right, out = Path(root) / "right", Path(root) / "killed"
         if begun(right, asked).wait():
             raise SystemExit("the undisturbed audit failed")
+        wanted, _ = attacked(Path(root))  # with what the checks attack once more
         seen = disturbed(out, asked, random.Random(asked.seed))
+        found, done = attacked(Path(root))
+        seen["blocks begun once more"] = (found - wanted).total()
+        seen["images attacked once more"] = sum(n * count for (_, n), count in (found - wanted).items())
+        seen["blocks done once more"] = (done - wanted).total()
         one, other = RunFolder.open(right), RunFolder.open(out)
         tables = {key: one.table(key, COLUMNS).equals(other.table(key, COLUMNS)) for key in one.tables()}
         seen["attacks whose rows differ"] = sum(not same for same in tables.values())
@@ -112,7 +152,8 @@ def main() -> None:
     for name, count in sorted(seen.items()):
         print(f"{name}: {count}")
     bad = ("refused", "processes left over", "attacks whose rows differ", "files left over")
-    sys.exit(any(seen[name] for name in bad))
+    in_flight = seen["workers killed"] + WORKERS_EACH * seen["commands killed"]
+    sys.exit(any(seen[name] for name in bad) or seen["blocks begun once more"] > in_flight)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,11 @@
-"""What the engines with workers are tried on: an attack that kills its process when told to, and who watches."""
+"""What engines with workers are tried on: an attack that kills its process, who watches, and a worker here."""
 
+import contextlib
+import pickle
+
+from brittle.engine.engine import LocalEngine, ignore_part
+from brittle.engine.lease import lease
+from brittle.engine.portable import PortablePart
 from brittle.evaluation.progress import NullProgress
 from brittle.runs.schema import SCHEMA
 
@@ -46,6 +52,25 @@ class Watch(NullProgress):
 
     def passed(self, points):
         self.points += points
+
+
+class Posted:
+    """An engine whose worker gets the recipe and the names, and nothing else."""
+
+    def __init__(self, sees=True, before=lambda recipe: recipe):
+        self.sees, self.before, self.sent, self.recipe, self.points = sees, before, [], None, 0
+
+    def run(self, parts, leases, elsewhere=ignore_part):
+        portable = [part for part in parts if isinstance(part, PortablePart)]
+        mark = leases / "posted.lease"
+        if portable:
+            self.recipe = self.before(pickle.loads(pickle.dumps(portable[0].recipe)))
+            with lease(mark), contextlib.closing(self.recipe.open(mark if self.sees else mark / "unseen")) as bench:
+                for part in portable:
+                    self.sent.append(pickle.loads(pickle.dumps(bench.do(part.name))))
+                    self.points += bench.points()
+                    part.take(self.sent[-1])
+        return len(portable) + LocalEngine().run([one for one in parts if one not in portable], leases, elsewhere)
 
 
 def rows(folder):

@@ -1,18 +1,13 @@
 """Parts of an audit done from its recipe, as a worker in another process does them; here that process is this one."""
 
-import contextlib
-import pickle
 import shutil
 
 import pytest
 import torch
-from crew_work import Watch, rows
+from crew_work import Posted, Watch, rows
 from torch import nn
 
 from brittle.attacks.fgsm import FGSM
-from brittle.engine.engine import LocalEngine, ignore_part
-from brittle.engine.lease import lease
-from brittle.engine.portable import PortablePart
 from brittle.errors import RunError
 from brittle.evaluation.audit import audit
 from brittle.evaluation.audit_recipe import AuditRecipe
@@ -21,25 +16,6 @@ from brittle.runs.store import RunFolder
 
 ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 20}
 pytestmark = pytest.mark.usefixtures("small_parts")
-
-
-class Posted:
-    """An engine whose worker gets the recipe and the names, and nothing else."""
-
-    def __init__(self, sees=True, before=lambda recipe: recipe):
-        self.sees, self.before, self.sent, self.recipe, self.points = sees, before, [], None, 0
-
-    def run(self, parts, leases, elsewhere=ignore_part):
-        portable = [part for part in parts if isinstance(part, PortablePart)]
-        mark = leases / "posted.lease"
-        if portable:
-            self.recipe = self.before(pickle.loads(pickle.dumps(portable[0].recipe)))
-            with lease(mark), contextlib.closing(self.recipe.open(mark if self.sees else mark / "unseen")) as bench:
-                for part in portable:
-                    self.sent.append(pickle.loads(pickle.dumps(bench.do(part.name))))
-                    self.points += bench.points()
-                    part.take(self.sent[-1])
-        return len(portable) + LocalEngine().run([one for one in parts if one not in portable], leases, elsewhere)
 
 
 @pytest.mark.parametrize("sees", [True, False], ids=["in the folder of the run", "in a folder of its own"])

@@ -9,6 +9,22 @@ from brittle.models import ARCHITECTURES
 from brittle.training.named import seeded
 from brittle.training.weights import save_weights
 
+OWN = """
+from brittle.errors import DataError
+from brittle.metrics import proportion
+from brittle.studies import Cell, Column, Measured, Row, Study
+
+def cell(row, hits, setting):
+    def compute():
+        if row == "c":
+            raise DataError("c lacks images")
+        return Measured({"rate": proportion(hits, 8)}, {"rate": "noted"}, "remarked")
+    return Cell(row, "rate", compute, lambda: {"row": row, "seed": setting.seed})
+
+STUDY = Study("own", "Own", "", lambda setting: [cell(row, hits, setting) for hits, row in enumerate("abc")],
+    tuple(Row(row) for row in "abc"), (Column("rate", "rate", "percent", "sheet"),), lambda row, column: None)
+"""
+
 
 @pytest.fixture
 def counting():
@@ -36,3 +52,11 @@ def models(tmp_path_factory):
                 weight.mul_(louder)  # six layers as drawn leave logits that hardly differ
         save_weights(folder / f"{name}.safetensors", module, {})
     return folder
+
+
+@pytest.fixture
+def own_study(tmp_path):
+    """A study in a file: two cells, and a third one that lacks images as it is computed."""
+    path = tmp_path / "own.py"
+    path.write_text(OWN)
+    return f"{path}:STUDY"

@@ -35,17 +35,8 @@ def test_shards_compute_the_cells_and_the_last_one_writes_the_table(counting, tm
     assert read_manifest(folder / "manifest.json", StudyManifest).status == "finished"
 
 
-def test_the_command_ends_without_a_table(tmp_path):
-    study = tmp_path / "own.py"
-    study.write_text(
-        "from brittle.metrics import proportion\n"
-        "from brittle.studies import Cell, Column, Measured, Row, Study\n"
-        "def cell(row):\n"
-        "    return Cell(row, 'rate', lambda: Measured({'rate': proportion(1, 2)}), lambda: {'row': row})\n"
-        "STUDY = Study('own', 'Own', '', lambda setting: [cell('a'), cell('b')], (Row('a'), Row('b')),\n"
-        "    (Column('rate', 'rate', 'percent', 'sheet'),), lambda row, column: None)\n"
-    )
-    result = CliRunner().invoke(app, ["study", f"{study}:STUDY", "--shard", "2/2", "--out", str(tmp_path / "out")])
+def test_the_command_ends_without_a_table(own_study, tmp_path):
+    result = CliRunner().invoke(app, ["study", own_study, "--shard", "2/2", "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert "rate" not in result.stdout
     assert not (tmp_path / "out" / "own" / "study.html").exists()

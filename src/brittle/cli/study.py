@@ -10,7 +10,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from brittle.cli.options import Fields, FileLimits, Shard, Title, refuse_given
+from brittle.cli.options import (
+    Address,
+    EngineName,
+    Fields,
+    FileLimits,
+    Shard,
+    Title,
+    Workers,
+    named_engine,
+    refuse_given,
+)
 from brittle.evaluation.gate import ExitCode
 from brittle.specs import Effort
 from brittle.terminal import console, line_of, put_table
@@ -36,6 +46,9 @@ def study(
         str, typer.Option(help="small takes minutes, full up to an hour on two cores; paper is the published size.")
     ] = "small",
     shard: Shard = None,
+    engine: EngineName = None,
+    address: Address = None,
+    workers: Workers = None,
     title: Title = "",
     limits: FileLimits = None,
 ) -> None:
@@ -44,13 +57,15 @@ def study(
     brittle study planted-faults
 
     brittle study deepfool-robustness --scale full --data data/
+
+    brittle study uap-fooling --engine processes
     """
     from brittle import terminal
     from brittle.report.study_page import write_study
     from brittle.studies import run_studies, run_study
 
     chosen: dict[str, Any] = {"data": data, "models": models, "scale": scale, "device": effort.device or "cpu"}
-    chosen |= {"seed": effort.seed or 0, "watch": terminal.tell}
+    chosen |= {"seed": effort.seed or 0, "watch": terminal.tell, "engine": named_engine(engine, address, workers)}
     if name == ALL_STUDIES:
         from brittle.report.overview_page import write_overview
 

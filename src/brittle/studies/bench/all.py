@@ -3,8 +3,10 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from brittle.arguments import Device, Seed, checked
+from brittle.engine.engine import Engine
 from brittle.engine.lease import LEASE, LEASES, is_claimed, lease
 from brittle.errors import BrittleError
 from brittle.registry import STUDIES
@@ -26,6 +28,7 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
     device: Device = "cpu",
     seed: Seed = 0,
     watch: OnProgress | None = None,
+    engine: Engine | None = None,
     each: Callable[[StudyResult], object] | None = None,
 ) -> Overview:
     """Run several studies, by default all that there are, one after the other.
@@ -43,6 +46,7 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
         device: likewise.
         seed: likewise.
         watch: who is told of the progress; fractions are of the studies.
+        engine: as for `run_study`.
         each: is given the table of every study as soon as it is there, such as for writing its page.
 
     Returns:
@@ -57,6 +61,8 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
     folder_given(models, "--models")
     claims = {name: Path(out) / LEASES / f"{STUDIES.find(name).name}{LEASE}" for name in chosen}
     lines, left = dict[str, Line](), list(claims)
+    given: dict[str, Any] = {"data": data, "models": models, "scale": scale, "device": device, "seed": seed}
+    given["engine"] = engine
     while left:
         name = next((one for one in left if not is_claimed(claims[one])), left[0])
         left.remove(name)
@@ -67,9 +73,7 @@ def run_studies(  # noqa: PLR0913  # one parameter for each option of the comman
 
         try:
             with lease(claims[name]):
-                result = run_study(
-                    name, out, data=data, models=models, scale=scale, device=device, seed=seed, watch=tell
-                )
+                result = run_study(name, out, watch=tell, **given)
         except BrittleError as error:
             tell(str(error))
             about = STUDIES.find(name)

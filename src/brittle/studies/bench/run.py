@@ -1,8 +1,7 @@
 """`run_study`: compute what is not there yet, keep every cell, and write the table."""
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,32 +10,32 @@ from brittle.engine.done import get_done
 from brittle.engine.engine import Engine, Part
 from brittle.engine.lease import LEASES
 from brittle.engine.shard import ShardEngine, engine_of
-from brittle.errors import BrittleError, RunError
+from brittle.errors import RunError
+from brittle.limits import current
 from brittle.metrics import Estimate
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import STUDIES
 from brittle.runs.kinds import CELLS, STUDY
 from brittle.runs.lock import folder_joined
 from brittle.runs.place import check_folder, files_named
-from brittle.runs.surroundings import machine, now, versions_of
-from brittle.studies.bench.cells import apart, cell_path, key_of, load_cell, save_cell, seconds_of, why_anew
+from brittle.studies.bench.cell_part import CellPart, surroundings
+from brittle.studies.bench.cells import apart, seconds_of
 from brittle.studies.bench.comparison import published_beside
 from brittle.studies.bench.kept import keep_study
-from brittle.studies.bench.own_study import check_rows, check_study, checked_measured, folder_given
+from brittle.studies.bench.own_study import check_study, folder_given
+from brittle.studies.bench.parts import parts_of
+from brittle.studies.bench.recipe import StudyRecipe
 from brittle.studies.bench.result import Entry, ResultRow, StudyResult
 from brittle.studies.bench.stated import begun, ended
 from brittle.studies.bench.study import (
     SCALES,
-    Cell,
     Measured,
     NotGiven,
     OnProgress,
-    Scale,
     Setting,
     Study,
     scale_of,
     tell_nobody,
-    threads,
 )
 from brittle.studies.bench.tables import write_tables
 from brittle.words import plural, time_in_words
@@ -79,7 +78,7 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
         device: where to run, such as "cpu" or "cuda:0".
         seed: of first weights and random draws.
         watch: who is told of the progress.
-        engine: what gets the cells done; by default this process, one after the other.
+        engine: what gets the cells done, such as `ProcessEngine()`; by default this process, one after the other.
         shard: compute a share of the cells alone, such as ``"2/4"`` or ``(2, 4)``, the second of four. Nothing but
             cells is written then, unless all are there.
 
@@ -94,23 +93,17 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     size = scale_of(scale)
     check_study(study)
     about = {"device": device, "seed": seed, "scale": scale}
-    work = _Work(study, Path(out) / study.name, watch or tell_nobody, engine_of(engine, shard), about)
-    check_folder(work.folder, STUDY, files_named(data, models))
-    setting = Setting(
-        folder_given(data, "--data"),
-        folder_given(models, "--models"),
-        size,
-        device,
-        seed,
-        work.folder,
-        work.tell,
-        Path(out) / NETWORKS,
-    )
+    folder = Path(out) / study.name
+    check_folder(folder, STUDY, files_named(data, models))
+    given = folder_given(data, "--data"), folder_given(models, "--models")
+    setting = Setting(*given, size, device, seed, folder, trained=Path(out) / NETWORKS)
+    recipe = StudyRecipe(name, setting, about, Path.cwd(), current())
+    work = _Work(study, folder, watch or tell_nobody, engine_of(engine, shard), about, recipe)
     with folder_joined(work.folder):
         (work.folder / CELLS).mkdir(exist_ok=True)
         manifest = begun(study.name, name if isinstance(name, str) else study.name, setting)
-        work.go(study.cells(setting), size)
-        result = work.result(SCALES[size], {"seed": str(seed), "device": device, **_surroundings()})
+        work.go(replace(setting, tell=work.tell))
+        result = work.result(SCALES[size], {"seed": str(seed), "device": device, **surroundings()})
         if not result.left:
             write_tables(result)
             keep_study(result)
@@ -123,60 +116,6 @@ def run_study(  # noqa: PLR0913  # one parameter for each option of the command 
     return result
 
 
-@dataclass(eq=False)
-class CellPart:
-    """A cell of a study, kept in a file of its own; one that cannot be computed here is a remark in its place.
-
-    Attributes:
-        work: the study under way.
-        cell: what it computes.
-        key: of everything that determines it.
-        path: of its file.
-        turn: see `Part`: its place among the cells.
-        measured: what it gave, once that is known.
-        error: why it cannot be computed here.
-    """
-
-    work: "_Work"
-    cell: Cell
-    key: str
-    path: Path
-    turn: int
-    measured: Measured | None = None
-    error: BrittleError | None = None
-
-    @property
-    def name(self) -> str:
-        """That of its file."""
-        return self.path.stem
-
-    def done(self) -> bool:
-        """Whether its figures lie there, or cannot be had here."""
-        self.measured = self.measured or load_cell(self.path, self.key)
-        return self.measured is not None
-
-    def do(self) -> None:
-        """Compute the cell, and keep what it gave."""
-        try:
-            self.measured = self._computed()
-        except RunError:
-            raise
-        except BrittleError as error:
-            self.measured, self.error = Measured(remark=str(error)), error
-        self.work.advance(self)
-
-    def _computed(self) -> Measured:
-        cell, reason = self.cell, why_anew(self.path, self.cell)
-        self.work.tell(f"{cell.row}: {cell.column}" + (f", computed anew: {reason}" if reason else ""))
-        began = time.perf_counter()
-        measured = checked_measured(cell, cell.compute())
-        when = now()
-        seconds = round(time.perf_counter() - began, 3)
-        about = {**self.work.about, "finished": when, "seconds": seconds, **_surroundings()}
-        save_cell(self.path, self.key, cell, measured, about)
-        return measured
-
-
 @dataclass
 class _Work:
     """A study under way."""
@@ -186,6 +125,7 @@ class _Work:
     watch: OnProgress
     engine: Engine
     about: Mapping[str, object]
+    recipe: StudyRecipe
     found: list[CellPart] = field(default_factory=list[CellPart])
     reused: int = 0
     asked: bool = False
@@ -214,10 +154,9 @@ class _Work:
             self.tell(f"{part.cell.row}: {part.error}")
         self.done += 1
 
-    def go(self, cells: Sequence[Cell], scale: Scale) -> None:
+    def go(self, setting: Setting) -> None:
         """Say how much there is to do, and get every cell done that is not kept."""
-        check_rows(self.study, cells)
-        self.found = [self._part(cell, turn) for turn, cell in enumerate(cells)]
+        self.found, scale = parts_of(self.study, setting, self), setting.scale
         minutes = self.study.minutes.get(scale)
         whole = f", about {time_in_words(60 * minutes)} on two cores where none is kept" if minutes else ""
         self.tell(f"{self.study.name}: {plural(len(self.found), 'piece')} of work, scale {scale}{whole}")
@@ -232,15 +171,6 @@ class _Work:
         if left and isinstance(self.engine, ShardEngine):
             self.left, possible = len(left), [part for part in self.found if part.error is None]
             self.tell(f"{self.study.name}: {self.engine.said(possible, left)}")
-
-    def _part(self, cell: Cell, turn: int) -> CellPart:
-        try:
-            key = key_of(self.study.name, cell)
-        except RunError:
-            raise
-        except BrittleError as error:  # such as a file that is not given
-            return CellPart(self, cell, "", self.folder / CELLS, turn, Measured(remark=str(error)), error)
-        return CellPart(self, cell, key, cell_path(self.folder, cell, key), turn)
 
     def _reuse(self, part: Part) -> None:
         self.reused, self.done = self.reused + 1, self.done + 1
@@ -292,8 +222,3 @@ class _Work:
         seconds = sum(seconds_of(part.path) for part in self.found if part.path.is_file())
         counts = (self.computed, self.reused, self.missing)
         return StudyResult(self.study, self.folder, scale, rows, entries, figures, *counts, facts, seconds, self.left)
-
-
-def _surroundings() -> dict[str, str]:
-    """The machine and the versions, in words."""
-    return {"machine": f"{machine()}, {threads()}", **versions_of(("brittle", "torch", "python"))}
