@@ -20,6 +20,7 @@ LAYERS = [
     {"parquet_pages"},
     {"files", "identity", "arguments"},
     {"plugins", "tabular"},
+    {"processes"},
     {"maths"},
     {"pictures", "matrix_picture"},
     {"notebook"},

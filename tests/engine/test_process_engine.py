@@ -11,6 +11,8 @@ from brittle.engine import process_engine
 from brittle.engine.process_engine import ProcessEngine
 from brittle.errors import InputError, OwnCodeFailed, RunError
 from brittle.evaluation.audit import audit
+from brittle.processes import child
+from brittle.processes.child import portable_error
 from brittle.runs.store import RunFolder
 
 pytestmark = pytest.mark.usefixtures("few_checks", "one_thread")
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("few_checks", "one_thread")
 @pytest.fixture
 def forked(monkeypatch):
     """Processes that need not import everything once more, which takes seconds."""
-    monkeypatch.setattr(process_engine, "START", "fork")
+    monkeypatch.setattr(child, "START", "fork")
 
 
 def test_a_process_that_begins_anew_makes_the_same_rows(whole, asked, tmp_path):
@@ -65,8 +67,8 @@ def test_an_error_that_cannot_be_sent_is_sent_in_words():
     class Odd(Exception):
         pass
 
-    assert type(process_engine._portable(KeyError("x"))) is KeyError
-    found = process_engine._portable(Odd("lost"))
+    assert type(portable_error(KeyError("x"))) is KeyError
+    found = portable_error(Odd("lost"))
     assert type(found) is RuntimeError
     assert str(found) == "Odd: lost"
 

@@ -7,9 +7,9 @@ from crew_work import Posted
 from typer.testing import CliRunner
 
 from brittle.cli import app
-from brittle.engine import process_engine
 from brittle.engine.process_engine import ProcessEngine
 from brittle.errors import InputError, RunError
+from brittle.processes import child
 from brittle.studies import run_studies, run_study
 
 
@@ -50,7 +50,7 @@ def test_a_study_that_cannot_be_sent_is_named(counting, tmp_path):
 
 
 def test_processes_compute_the_cells_of_the_command(own_study, tmp_path, monkeypatch):
-    monkeypatch.setattr(process_engine, "START", "fork")
+    monkeypatch.setattr(child, "START", "fork")
     words = ["study", own_study, "--engine", "processes", "--workers", "2", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output

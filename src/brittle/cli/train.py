@@ -98,6 +98,12 @@ def train(
         float | None,
         typer.Option(metavar="TEMPERATURE", help="Train a teacher first, then the network on its softmax at this."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="So many processes of this machine share each batch; on GPUs one for each. By default one."
+        ),
+    ] = None,
     title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
@@ -145,6 +151,7 @@ def train(
             keep=cast("Keep | None", keep),
             patience=patience,
             distil=distil,
+            workers=workers,
             effort=effort,
             force=force,
             progress=passes.tell,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from brittle.engine.engine import Part
-from brittle.errors import InputError, quoted
+from brittle.errors import InputError
+from brittle.processes.child import reason_of
 
 S = TypeVar("S")
 
@@ -91,12 +92,7 @@ def sent(recipe: Recipe, send: Callable[[object], S]) -> S:
                 send(value)
             except Exception as own:
                 raise InputError(
-                    f"{name} ({type(value).__name__}) cannot be sent to workers: {_reason(own)}; give what can be "
+                    f"{name} ({type(value).__name__}) cannot be sent to workers: {reason_of(own)}; give what can be "
                     "opened by its name or file, such as FILE.py:NAME, or leave the engine out"
                 ) from error
-        raise InputError(f"what is to be done cannot be sent to workers: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what Python said of a value that it cannot pickle, also where it was said inside another error."""
-    return quoted(error.__cause__ or error.__context__ or error, 300)
+        raise InputError(f"what is to be done cannot be sent to workers: {reason_of(error)}") from error

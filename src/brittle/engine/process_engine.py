@@ -22,18 +22,14 @@ from brittle.engine.portable import PortablePart, sent
 from brittle.engine.share import Share, cores_here, share
 from brittle.engine.worker import Worker, unpickled_elsewhere
 from brittle.errors import RunError
+from brittle.processes import child
+from brittle.processes.child import UNGUARDED, end_with_parent, portable_error
 
 EVERY = 1.0
 """Seconds between two words of a worker about how far it is."""
 FAREWELL = 2.0
 """Seconds that workers get to end by themselves."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-UNGUARDED = (
-    "a process that was to work ended before it began, with what it printed above; a script that starts processes does "
-    "so under `if __name__ == '__main__':`, since each of them begins by importing the script"
-)
-START = "spawn"
-"""How a process begins: anew, since one that is forked off cannot use CUDA or the threads of torch any more."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ class ProcessCrew:
     def hire(self) -> int:
         """See `Crew`."""
         number, self._hired = self._hired, self._hired + 1
-        context = multiprocessing.get_context(START)
+        context = multiprocessing.get_context(child.START)
         ours, theirs = context.Pipe()
         gpu = None
         if self.share.gpus:
@@ -188,7 +184,7 @@ _EVENTS = {"ready": Ready, "did": Did, "failed": Failed, "shown": Shown}
 def _serve(line: Connection, mark: Path, threads: int, gpu: int | None) -> None:
     """Be a worker until nothing more is asked, or until nobody is there who asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who gave the parts out ends the workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if gpu is not None:
         seen = os.environ.get(VISIBLE)
         os.environ[VISIBLE] = seen.split(",")[gpu] if seen else str(gpu)
@@ -216,7 +212,7 @@ def _serve(line: Connection, mark: Path, threads: int, gpu: int | None) -> None:
         try:
             result, error = worker.do(part)
         except Exception as foreign:
-            say("failed", _portable(foreign))
+            say("failed", portable_error(foreign))
             continue
         say("did", result) if error is None else say("failed", error)
     worker.close()
@@ -228,20 +224,3 @@ def _tell(worker: Worker, say: Callable[..., None]) -> None:
         time.sleep(EVERY)
         if points := worker.points():
             say("shown", points)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _portable(error: Exception) -> Exception:
-    """Return an error as it can be sent, with where it was raised: one of Python's own, or one that repeats another."""
-    import traceback
-
-    own = type(error).__module__ == "builtins"
-    sent = error if own else RuntimeError(f"{type(error).__name__}: {error}")
-    sent.add_note(f"raised in a worker:\n{''.join(traceback.format_exception(error))}")
-    return sent

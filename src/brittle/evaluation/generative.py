@@ -135,6 +135,8 @@ class GenerativePlan:
         sizes = with_settings(sizes, ",".join(one for one in options if _field(one) in own))
         settings = with_settings(settings, ",".join(one for one in options if _field(one) not in own))
         settings = replace(settings, epochs=epochs or settings.epochs, seed=settings.seed if seed is None else seed)
+        if settings.workers > 1:
+            raise InputError(f"workers is {settings.workers}, and {name} is trained by one process; leave it out")
         return cls(name, sizes, settings)
 
 

@@ -76,6 +76,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     keep: Keep | None = None,
     patience: Count | None = None,
     distil: float | None = None,
+    workers: Count | None = None,
     effort: Effort | None = None,
     force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
@@ -118,6 +119,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         keep: end with the weights of the "best" epoch on these images, the default where there are some, or the "last".
         patience: stop after so many epochs without a better one.
         distil: temperature of a defensive distillation: a teacher is trained first, then the network on its answers.
+        workers: so many processes of this machine share each batch, one for each GPU on GPUs, as `PlainTraining` says.
         effort: device, and the seed of weights, order, augmentation and attacks, instead of the recipe's.
         force: replace what another training left in the folder.
         progress: called after every epoch.
@@ -145,6 +147,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
             "method": method,
             "defence": asked.model.defence,
             "distil": distil,
+            "workers": workers,
         }
         beside |= {"warmup": warmup, "clean_epochs": clean_epochs, "start": start, "objective": objective, **aside}
         told = {"progress": progress, "watch": watch, "force": force}
@@ -178,9 +181,11 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     given |= {"norm": None if attack is None and method is None else threat.name, "objective": objective, **aside}
     seed, device = asked.effort.seed, fitted("device", asked.effort.device or "cpu", Device)
     given |= {"max_images": asked.data.max_images, "device": None if device == "cpu" else device, "seed": seed}
+    given |= {"workers": workers}
+    changed = {"epochs": epochs, "seed": seed, "temperature": distil, "workers": workers}
     return fit_and_save(
         *(design, source, path, command_words(["train", design.name], given)),
-        settings=_settings(design.name, recipe, settings, {"epochs": epochs, "seed": seed, "temperature": distil}),
+        settings=_settings(design.name, recipe, settings, changed),
         adversarial=None if once else adversarial,
         once=tuned,
         holding=holding,

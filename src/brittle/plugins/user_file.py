@@ -5,7 +5,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,8 @@ from brittle.plugins.own_code import raised
 
 FILE_AND_NAME = re.compile(r"(?P<path>.*\.py):(?P<name>[^\W\d]\w*)(?::(?P<rest>.*))?", re.DOTALL)
 """How an object in a file is written; what follows a second colon are its options."""
+PREFIX = "brittle_file_"
+"""Of the names of the modules that such files are run as; the rest is a digest of the path."""
 
 
 def parts_of_spec(text: str) -> tuple[str, str] | None:
@@ -88,8 +90,26 @@ def running(path: Path, error: type[BrittleError], form: str) -> Generator[Modul
         yield _run(path, origin, error, form)
 
 
+def files_run() -> list[Path]:
+    """Return the user's files that were run in this process: values of their classes are known by them."""
+    found = [module.__file__ for name, module in [*sys.modules.items()] if name.startswith(PREFIX)]
+    return [Path(file) for file in found if file is not None]
+
+
+def run_again(files: Sequence[Path]) -> None:
+    """Run files of the user's that another process has run, so that values of their classes can come from there.
+
+    Raises:
+        InputError: one is not here, or cannot be run.
+    """
+    for path in files:
+        if _unchanged(path) is None:
+            with running(path, InputError, "FILE.py:NAME"):
+                pass
+
+
 def _name_of(path: Path) -> str:
-    return f"brittle_file_{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
+    return f"{PREFIX}{hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]}"
 
 
 def _unchanged(path: Path) -> ModuleType | None:

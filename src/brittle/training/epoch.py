@@ -10,18 +10,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from brittle.arguments import seen
-from brittle.classifiers.classifier import Classifier
 from brittle.errors import InputError, ModelError
+from brittle.processes.team import ALONE, Team
 from brittle.training.accumulated import AccumulatedTraining
-from brittle.training.adversarial import AdversarialTraining, perturb_batch
+from brittle.training.adversarial import AdversarialTraining
 from brittle.training.augmentation import augmented
-from brittle.training.objective import PLAIN, Objective
+from brittle.training.epoch_attacks import EpochAttacks
+from brittle.training.objective import PLAIN
 from brittle.training.outputs import device_of
 from brittle.training.recipe import PlainTraining
+from brittle.training.shared_step import average
+from brittle.training.tally import Tally
 from brittle.training.universal_pool import BatchChange, Hardening
+from brittle.types import Images, Labels
 
 
 @dataclass(frozen=True)
@@ -85,89 +88,11 @@ def epoch_seed(seed: int, number: int, purpose: str = "training") -> int:
     return int.from_bytes(hashlib.sha256(f"brittle {purpose} {seed} {number}".encode()).digest()[:8], "big") >> 1
 
 
-class _Tally:
-    """Sums of loss and right answers, kept on the device so that no step waits for it."""
-
-    def __init__(self, device: torch.device):
-        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        self.right = torch.zeros((), device=device)
-        self.count = 0
-
-    def add(self, loss: Tensor, logits: Tensor, truth: Tensor) -> None:
-        """Takes in a batch: its mean loss, logits and labels."""
-        self.loss_sum += loss.detach().double() * len(truth)
-        self.right += (logits.detach().argmax(1) == truth).sum()
-        self.count += len(truth)
-
-    @property
-    def loss(self) -> float | None:
-        """The mean; None of nothing."""
-        return self.loss_sum.item() / self.count if self.count else None
-
-    @property
-    def accuracy(self) -> float | None:
-        """The fraction right; None of nothing."""
-        return self.right.item() / self.count if self.count else None
-
-
-class _Attacks:
-    """The attacks of one epoch: makes a batch harder, and keeps the books of the images before and after."""
-
-    replays = 1
-
-    def __init__(self, training: AdversarialTraining, module: nn.Module, seed: int):
-        device = device_of(module)
-        self.training, self.seed, self.classifier = training, seed, Classifier(module)
-        self.before, self.after = _Tally(device), _Tally(device)
-        self.radius: float | None = None
-        self._turns = self._attacked = 0
-
-    def on(self, images: Tensor, truth: Tensor, chosen: Tensor, epochs: float) -> Tensor:
-        """The batch with its first images attacked, as many as are due when so many epochs are done."""
-        threat = self.training.threat_at(epochs)
-        self._attacked = 0 if threat is None else self.training.count(len(images))
-        self._turns += 1
-        if threat is None:
-            return images
-        self.radius = float(threat.radius) if threat.bounded else None
-        n = self._attacked
-        found, logits = perturb_batch(
-            *(self.training, self.classifier, images[:n], truth[:n]),
-            threat=threat,
-            ids=chosen[:n],
-            seed=self.seed,
-            turn=self._turns,
-        )
-        self.before.add(functional.cross_entropy(logits, truth[:n]), logits, truth[:n])
-        return torch.cat([found, images[n:]])
-
-    @property
-    def objective(self) -> Objective:
-        """What the batch that was last attacked is for."""
-        return self.training.objective if self._attacked else PLAIN
-
-    def note(self, logits: Tensor, truth: Tensor) -> None:
-        """Takes down what the network said of the attacked images, before the step that they are for."""
-        logits, truth = logits.detach()[: self._attacked], truth[: self._attacked]
-        if self._attacked:
-            self.after.add(functional.cross_entropy(logits, truth), logits, truth)
-
-    def summary(self) -> dict[str, float | None]:
-        """What an epoch's record holds of them."""
-        return {
-            "adversarial_loss": self.after.loss,
-            "adversarial_accuracy": self.after.accuracy,
-            "clean_loss": self.before.loss,
-            "clean_accuracy": self.before.accuracy,
-            "radius": self.radius,
-        }
-
-
 def _changes(task: "Task", number: int) -> BatchChange | None:
     """What is done to the batches of an epoch; perturbations that begin anew are drawn here."""
     training, seed = task.adversarial, epoch_seed(task.settings.seed, number, "attack")
     if isinstance(training, AdversarialTraining):
-        return _Attacks(training, task.module, seed)
+        return EpochAttacks(training, task.module, seed)
     if not isinstance(training, AccumulatedTraining):
         return training and training.in_epoch(seed)
     assert task.memory is not None
@@ -242,6 +167,7 @@ class Task:
         soft: (n, k), learnt in place of the labels; None for nothing.
         schedule: see `batches`.
         memory: of an accumulated training, the perturbations of all images, which every epoch moves.
+        team: the processes that share each batch.
     """
 
     module: nn.Module
@@ -253,6 +179,7 @@ class Task:
     soft: Tensor | None = None
     schedule: Schedule | None = None
     memory: Tensor | None = None
+    team: Team = ALONE
 
 
 def _precision(settings: PlainTraining, device: torch.device) -> AbstractContextManager[object]:
@@ -263,32 +190,50 @@ def _precision(settings: PlainTraining, device: torch.device) -> AbstractContext
     return torch.autocast(device.type, torch.bfloat16) if settings.precision == "mixed" else nullcontext()
 
 
+def _batch(task: Task, chosen: Tensor, generator: torch.Generator) -> tuple[Images, Labels, Tensor, Tensor]:
+    """Return images, labels, what is learnt, and positions of this process's share of a batch, on the device."""
+    device = device_of(task.module)
+    chosen = chosen.to(task.images.device)
+    some, truth = task.images[chosen], task.labels[chosen.to(task.labels.device)].to(device)
+    some = augmented(some, task.settings, generator)  # the whole batch, so that all of a team draw the same
+    wanted = truth if task.soft is None else task.soft[chosen.to(task.soft.device)].to(device)
+    mine = task.team.mine(len(chosen))
+    return some[mine].to(device), truth[mine], wanted[mine], chosen[mine]
+
+
 def run_epoch(
     task: Task, number: int, generator: torch.Generator, watch: Callable[[float], None] | None = None
 ) -> Epoch:
-    """One pass over the images; an attack's radius moves with every batch, as the learning rate does."""
-    began, device, settings = perf_counter(), device_of(task.module), task.settings
+    """One pass over the images; an attack's radius moves with every batch, as the learning rate does.
+
+    One of a team makes the passes of its share of each batch; the step is that of the whole batch, and the same on all.
+    """
+    began, device, settings, team = perf_counter(), device_of(task.module), task.settings, task.team
     steps = -(-len(task.images) // settings.batch)
-    tally = _Tally(device)
+    tally = Tally(device)
     attacks = _changes(task, number)
     task.module.train()
     walk = batches(task.optimiser, len(task.images), settings, number, generator, watch, task.schedule)
     for step, chosen in walk:
-        chosen = chosen.to(task.images.device)
-        some, truth = task.images[chosen], task.labels[chosen.to(task.labels.device)].to(device)
-        some = augmented(some, settings, generator).to(device)
-        wanted = truth if task.soft is None else task.soft[chosen.to(task.soft.device)].to(device)
+        whole, (some, truth, wanted, chosen) = len(chosen), _batch(task, chosen, generator)
         for _ in range(attacks.replays if attacks else 1):
+            task.optimiser.zero_grad(set_to_none=True)
+            if not len(chosen):  # a small batch, all of which others of the team have
+                average(task.module, team, 0.0)
+                task.optimiser.step()
+                continue
             with _precision(settings, device):
                 attacked = attacks.on(some, truth, chosen, number - 1 + step / steps) if attacks else some
                 objective = attacks.objective if attacks else PLAIN
                 loss, logits = objective.loss(task.module, some, attacked, wanted, settings.temperature)
-            task.optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            average(task.module, team, len(chosen) / whole)
             task.optimiser.step()
             tally.add(loss, logits, truth)
             if attacks:
                 attacks.note(logits, truth)
+    for one in (tally, *(attacks.tallies if isinstance(attacks, EpochAttacks) else ())):
+        one.gather(team)
     loss, accuracy = tally.loss or 0.0, tally.accuracy or 0.0
     if not math.isfinite(loss):
         raise ModelError(

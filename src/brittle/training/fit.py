@@ -9,17 +9,18 @@ from torch import Tensor, nn
 
 from brittle.arguments import seen
 from brittle.core.attack import Attack
-from brittle.errors import InputError, ModelError
+from brittle.errors import InputError
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.epoch import Epoch, Schedule, Task, epoch_seed, run_epoch
 from brittle.training.epochs import Course, all_epochs
 from brittle.training.held_out import WITHIN_RADIUS, HeldOut
 from brittle.training.identity import Beside, Optimise, identity_of
+from brittle.training.optimisers import optimiser_of
 from brittle.training.recipe import PlainTraining
+from brittle.training.shared import begin_epoch, shared
 from brittle.training.trainable import check_classes, check_images, check_trainable
 from brittle.training.universal_pool import Hardening
 from brittle.types import Images, Labels
-from brittle.words import with_article
 
 GROWN = 100.0
 """A loss that has grown by so much says that the steps were too long."""
@@ -134,7 +135,7 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
         2
     """
     settings = settings or PlainTraining()
-    mover, factor = _optimiser(module, settings, optimiser, schedule)
+    mover, factor = optimiser_of(module, settings, optimiser, schedule)
     beside = Beside(soft, held_out, optimiser, schedule, mover)
     identity = identity_of(module, images, labels, settings, adversarial, beside) if checkpoint else ""
     try:
@@ -142,63 +143,28 @@ def fit(  # noqa: PLR0913  # each of these is a question of its own
         _check_beside(classes, images, adversarial, held_out)
         memory = _memory(images, settings, adversarial)
         task = Task(module, mover, images, labels, settings, adversarial, soft, factor, memory)
+        with shared(task, optimiser, schedule) as task:
 
-        def one(number: int, generator: torch.Generator) -> Epoch:
-            epoch = run_epoch(task, number, generator, watch)
-            if held_out is None:
-                return epoch
-            return held_out.measured(module, epoch, adversarial, epoch_seed(settings.seed, 0, "held out"))
+            def one(number: int, generator: torch.Generator) -> Epoch:
+                begin_epoch(task, number)
+                epoch = run_epoch(task, number, generator, watch)
+                if held_out is None:
+                    return epoch
+                return held_out.measured(module, epoch, adversarial, epoch_seed(settings.seed, 0, "held out"))
 
-        done = all_epochs(
-            *(module, mover, settings, one),
-            checkpoint=checkpoint,
-            identity=identity,
-            images=images,
-            progress=progress,
-            course=Course(held_out, adversarial),
-            memory=memory,
-        )
+            done = all_epochs(
+                *(module, mover, task.settings, one),
+                checkpoint=checkpoint,
+                identity=identity,
+                images=images,
+                progress=progress,
+                course=Course(held_out, adversarial),
+                memory=memory,
+            )
     finally:
         module.zero_grad(set_to_none=True)
         module.eval()
     return History(settings, done.epochs, done.resumed, adversarial, done.kept)
-
-
-def _optimiser(
-    module: nn.Module, settings: PlainTraining, own: Optimise | None, schedule: Schedule | None
-) -> tuple[torch.optim.Optimizer, Schedule | None]:
-    """Return the optimiser over the weights that ask for a gradient, and what multiplies its rates, if not settings."""
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    if not weights:
-        raise ModelError("no weight of this network asks for a gradient; there is nothing to train")
-    if own is not None:
-        if not callable(own):  # pyright: ignore[reportUnnecessaryComparison]  # a user's
-            raise InputError(
-                f"the optimiser is {seen(own)}; expected a function that makes one of the weights, such as "
-                "lambda weights: torch.optim.AdamW(weights, 1e-3)"
-            )
-        made = own(weights)
-        if not isinstance(made, torch.optim.Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's
-            raise InputError(
-                f"the optimiser made {with_article(type(made).__name__)}; expected a function of the weights that "
-                "returns a torch.optim.Optimizer, such as lambda weights: torch.optim.AdamW(weights, 1e-3)"
-            )
-        if isinstance(made, torch.optim.LBFGS):
-            raise InputError(
-                "the optimiser is LBFGS, which asks for the loss several times in a step, and a batch has one gradient "
-                "here; take one that moves by a gradient, such as lambda weights: torch.optim.AdamW(weights, 1e-3)"
-            )
-        for group in made.param_groups:
-            group["initial_lr"] = group["lr"]
-        return made, schedule or _constant
-    if settings.optimiser == "adam":
-        made = torch.optim.Adam(weights, settings.rate, weight_decay=settings.decay)
-    else:
-        momentum, nesterov = settings.momentum, settings.momentum > 0
-        made = torch.optim.SGD(weights, settings.rate, momentum, weight_decay=settings.decay, nesterov=nesterov)
-    for group in made.param_groups:
-        group["initial_lr"] = settings.rate
-    return made, schedule
 
 
 def _check_beside(classes: int, images: Images, adversarial: object, held_out: HeldOut | None) -> None:
@@ -224,13 +190,14 @@ def _memory(images: Images, settings: PlainTraining, adversarial: Hardening | No
     """Return where an accumulated training keeps the perturbations of the images, which every epoch must show alike."""
     if not isinstance(adversarial, AccumulatedTraining):
         return None
+    if settings.workers > 1:
+        raise InputError(
+            f"accumulated training beside workers={settings.workers}: what is kept for an image is with the "
+            "worker that had it last; leave workers out, or attack anew in each step (attack=pgd)"
+        )
     if settings.shift or settings.flip:
         raise InputError(
             f"accumulated training beside shift={settings.shift} and flip={settings.flip}: perturbations that are kept "
             "for an image fit it as it is; set shift=0 and flip=False, or attack anew in each step (attack=pgd)"
         )
     return torch.zeros(images.shape, dtype=torch.int8)
-
-
-def _constant(done: float) -> float:
-    return 1.0

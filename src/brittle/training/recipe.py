@@ -31,6 +31,9 @@ class PlainTraining:
         threads: processor threads used while training; None leaves torch's setting, a number makes the weights
             independent of it.
         temperature: T; the loss is that of the logits divided by it. Networks answer undivided.
+        workers: processes of this machine that share each batch, one for each GPU on GPUs; each takes its share of the
+            threads. The step is that of the whole batch, but batch normalisation sees the shares; weights differ in
+            their last digits from those of another number.
         precision: "full", or "mixed": the network computes in bfloat16 where torch's autocast does so, in the attack
             and in the step, while weights, losses and updates stay as they are (Micikevicius et al., ICLR 2018; Wong et
             al., ICLR 2020, section 4.3, for fast adversarial training); slower than "full" on processors without
@@ -52,13 +55,14 @@ class PlainTraining:
     flip: bool = False
     seed: Seed = 0
     threads: int | None = None
+    workers: int = 1
     temperature: float = 1.0
     precision: Precision = "full"
 
     def __post_init__(self):
         """Refuses invalid settings."""
         check_fields(self)
-        for name, least in (("epochs", 0), ("batch", 1), ("shift", 0), ("momentum", 0.0), ("decay", 0.0)):
+        for name, least in {"epochs": 0, "batch": 1, "workers": 1, "shift": 0, "momentum": 0.0, "decay": 0.0}.items():
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if not 0 < self.rate < math.inf:

@@ -1,0 +1,238 @@
+"""Processes of this machine that go in step: each has its share of every batch, and sums are the same on all of them.
+
+What one does next depends on what all have just done, so that nothing can be handed out as parts. The sums are those of
+torch.distributed: gloo on processors, by the loopback interface alone, and NCCL on GPUs.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import socket
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from brittle.errors import BrittleError, InputError, RunError, quoted
+from brittle.plugins.user_file import files_run, run_again
+from brittle.processes import child
+from brittle.processes.child import UNGUARDED, end_with_parent, portable_error, reason_of
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=1)
+"""How long one waits for the others: the first may measure something between steps. The dead are noticed at once."""
+TENSORS = "tensors.pt"
+"""The file of the large tensors."""
+FAREWELL = 2.0
+"""Seconds in which one that failed can say why."""
+
+
+class Member(Protocol):
+    """What every process but the first does; it is pickled, without the large tensors."""
+
+    def work(self, team: "Team", tensors: Mapping[str, Tensor]) -> None:
+        """Go in step with the first, until that says that it is over."""
+        ...
+
+
+@dataclass(eq=False)
+class Team:
+    """One of the processes, as it sees the others; one that is alone has nothing to do.
+
+    Attributes:
+        rank: 0 for the process that began, which alone reads, measures and writes.
+        size: how many there are.
+        device: on which this one calculates.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    _lines: list[Connection] = field(default_factory=list[Connection])
+
+    def mine(self, count: int) -> slice:
+        """Return which of so many images are this one's; nobody gets a single one where two can be had together.
+
+        Example:
+            >>> Team(1, 2).mine(7), Team(1, 2).mine(3)
+            (slice(4, 7, None), slice(3, 3, None))
+        """
+        busy = max(1, min(self.size, count // 2))
+        each, more = divmod(count, busy)
+        ends = [0]
+        for rank in range(self.size):
+            ends.append(ends[-1] + (each + (rank < more) if rank < busy else 0))
+        return slice(ends[self.rank], ends[self.rank + 1])
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sum over all, the same bits for each of them."""
+        if self.size == 1:
+            return values
+        sums = values.detach().to(self.device, copy=True)
+        with self._telling():
+            torch.distributed.all_reduce(sums)
+        return sums.to(values)
+
+    def told(self, value: T) -> T:
+        """Return what the first says; it gives it, and the others give anything."""
+        if self.size == 1:
+            return value
+        said: list[Any] = [value]
+        with self._telling():
+            torch.distributed.broadcast_object_list(said, src=0, device=self.device)
+        return cast("T", said[0])
+
+    @contextlib.contextmanager
+    def _telling(self) -> Generator[None]:
+        """Say why another one is gone, instead of what the network of processes makes of it."""
+        try:
+            yield
+        except RuntimeError as error:
+            until = time.monotonic() + FAREWELL
+            for line in self._lines:
+                with contextlib.suppress(EOFError, OSError):
+                    if line.poll(max(until - time.monotonic(), 0)):
+                        raise line.recv() from error
+            raise RunError(
+                f"one of {self.size} processes that went in step is gone ({quoted(error, 200)}); where memory ran out, "
+                "take fewer workers; what is finished stays, and the same command goes on after it"
+            ) from error
+
+
+ALONE = Team()
+"""A process that has no others."""
+
+
+@contextlib.contextmanager
+def gathered(member: Member, tensors: Mapping[str, Tensor], workers: int, device: torch.device) -> Generator[Team]:
+    """Have so many processes, this one included, do the same in step.
+
+    Args:
+        member: what the others do.
+        tensors: large ones, by their names, in a file that all of them read.
+        workers: how many there are; 1 starts none.
+        device: of this one; on GPUs each of the others gets another.
+
+    Yields:
+        The team as this process sees it.
+
+    Raises:
+        InputError: what the others need cannot be sent, or there are fewer GPUs.
+        RunError: one of them cannot begin, or is gone.
+    """
+    if workers == 1:
+        yield Team(device=device)
+        return
+    if torch.distributed.is_initialized():
+        raise InputError(
+            "workers is given in a process that belongs to a group of torch.distributed; leave one of them out"
+        )
+    devices = _devices(device, workers)
+    with tempfile.TemporaryDirectory(prefix="brittle-") as root, _loopback():
+        folder = Path(root)
+        content = _pickled(member)
+        torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, folder / TENSORS)
+        context = multiprocessing.get_context(child.START)
+        lines, processes = list[Connection](), list[Any]()
+        try:
+            for rank in range(1, workers):
+                ours, theirs = context.Pipe()
+                given = theirs, folder, rank, devices, torch.get_num_threads()
+                processes.append(context.Process(target=_serve, args=given, daemon=True))
+                processes[-1].start()
+                theirs.close()
+                lines.append(ours)
+            for line in lines:
+                line.send(files_run())
+                line.send_bytes(content)
+            for line in lines:
+                _await(line)
+            with _joined(folder, 0, devices):
+                yield Team(0, workers, device, lines)
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
+            for line in lines:
+                line.close()
+
+
+def _devices(device: torch.device, workers: int) -> list[torch.device]:
+    """Return the device of each, the first one's first."""
+    if device.type != "cuda":
+        return [device] * workers
+    count, own = torch.cuda.device_count(), device.index or 0
+    if workers > count:
+        raise InputError(f"workers is {workers}, and there are {count} GPUs; expected one for each at most")
+    return [torch.device("cuda", (own + rank) % count) for rank in range(workers)]
+
+
+def _pickled(member: Member) -> bytes:
+    try:
+        return pickle.dumps(member)
+    except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(
+            f"what is trained cannot be sent to other processes: {reason_of(error)}; define network, optimiser and "
+            "schedule at the top level of a file, or leave workers out"
+        ) from error
+
+
+def _await(line: Connection) -> None:
+    """Wait until one of the others has what it needs."""
+    try:
+        said = line.recv()
+    except (EOFError, OSError) as error:
+        raise RunError(UNGUARDED) from error
+    if said is not None:
+        raise said
+
+
+@contextlib.contextmanager
+def _loopback() -> Generator[None]:
+    """Let the processes speak by this machine's own interface, which nobody else hears."""
+    own = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
+    before = os.environ.get("GLOO_SOCKET_IFNAME")
+    if own is not None:
+        os.environ["GLOO_SOCKET_IFNAME"] = own
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("GLOO_SOCKET_IFNAME", None)
+        else:
+            os.environ["GLOO_SOCKET_IFNAME"] = before
+
+
+@contextlib.contextmanager
+def _joined(folder: Path, rank: int, devices: list[torch.device]) -> Generator[None]:
+    kind, where = "nccl" if devices[0].type == "cuda" else "gloo", f"file://{folder / 'met'}"
+    torch.distributed.init_process_group(kind, where, PATIENCE, len(devices), rank)
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def _serve(line: Connection, folder: Path, rank: int, devices: list[torch.device], threads: int) -> None:
+    """Be one of the others, until the first says that it is over, or is gone."""
+    end_with_parent()
+    torch.set_num_threads(threads)
+    try:
+        run_again(line.recv())
+        member: Member = line.recv()
+        tensors = torch.load(folder / TENSORS, mmap=True, weights_only=True)
+        line.send(None)
+        with _joined(folder, rank, devices):
+            member.work(Team(rank, len(devices), devices[rank]), tensors)
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            line.send(error if isinstance(error, BrittleError) else portable_error(error))
+    os._exit(0)  # gloo's threads would be ended as they work, which torch prints of
