@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
 import tempfile
 import time
@@ -27,6 +28,8 @@ from brittle.processes import child
 from brittle.processes.child import UNGUARDED, end_with_parent, portable_error, reason_of
 
 T = TypeVar("T")
+JOINING = timedelta(minutes=1)
+"""How long one waits until all have met: each was ready just before."""
 PATIENCE = timedelta(days=1)
 """How long one waits for the others: the first may measure something between steps. The dead are noticed at once."""
 TENSORS = "tensors.pt"
@@ -51,11 +54,13 @@ class Team:
         rank: 0 for the process that began, which alone reads, measures and writes.
         size: how many there are.
         device: on which this one calculates.
+        group: of torch.distributed; None for one that is alone.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    group: Any = None
     _lines: list[Connection] = field(default_factory=list[Connection])
 
     def mine(self, count: int) -> slice:
@@ -78,7 +83,7 @@ class Team:
             return values
         sums = values.detach().to(self.device, copy=True)
         with self._telling():
-            torch.distributed.all_reduce(sums)
+            torch.distributed.all_reduce(sums, group=self.group)
         return sums.to(values)
 
     def told(self, value: T) -> T:
@@ -87,7 +92,7 @@ class Team:
             return value
         said: list[Any] = [value]
         with self._telling():
-            torch.distributed.broadcast_object_list(said, src=0, device=self.device)
+            torch.distributed.broadcast_object_list(said, src=0, group=self.group, device=self.device)
         return cast("T", said[0])
 
     @contextlib.contextmanager
@@ -139,7 +144,7 @@ def gathered(member: Member, tensors: Mapping[str, Tensor], workers: int, device
     with tempfile.TemporaryDirectory(prefix="brittle-") as root, _loopback():
         folder = Path(root)
         content = _pickled(member)
-        torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, folder / TENSORS)
+        _write(tensors, folder / TENSORS)
         context = multiprocessing.get_context(child.START)
         lines, processes = list[Connection](), list[Any]()
         try:
@@ -155,8 +160,10 @@ def gathered(member: Member, tensors: Mapping[str, Tensor], workers: int, device
                 line.send_bytes(content)
             for line in lines:
                 _await(line)
-            with _joined(folder, 0, devices):
-                yield Team(0, workers, device, lines)
+            with contextlib.suppress(OSError):  # all have it open; nothing large stays where this process is killed
+                (folder / TENSORS).unlink()
+            with _joined(folder, 0, devices) as group:
+                yield Team(0, workers, device, group, lines)
         finally:
             for process in processes:
                 process.kill()
@@ -182,6 +189,16 @@ def _pickled(member: Member) -> bytes:
         raise InputError(
             f"what is trained cannot be sent to other processes: {reason_of(error)}; define network, optimiser and "
             "schedule at the top level of a file, or leave workers out"
+        ) from error
+
+
+def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, path)
+    except (OSError, RuntimeError) as error:
+        raise RunError(
+            f"the images cannot be written to {str(path.parent)!r} for the other processes: {quoted(error, 200)}; name "
+            "a folder with room in TMPDIR"
         ) from error
 
 
@@ -212,17 +229,19 @@ def _loopback() -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _joined(folder: Path, rank: int, devices: list[torch.device]) -> Generator[None]:
+def _joined(folder: Path, rank: int, devices: list[torch.device]) -> Generator[Any]:
+    """Meet the others, and be one of their group of torch.distributed."""
     kind, where = "nccl" if devices[0].type == "cuda" else "gloo", f"file://{folder / 'met'}"
-    torch.distributed.init_process_group(kind, where, PATIENCE, len(devices), rank)
+    torch.distributed.init_process_group(kind, where, JOINING, len(devices), rank)
     try:
-        yield
+        yield torch.distributed.new_group(timeout=PATIENCE)
     finally:
         torch.distributed.destroy_process_group()
 
 
 def _serve(line: Connection, folder: Path, rank: int, devices: list[torch.device], threads: int) -> None:
     """Be one of the others, until the first says that it is over, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first ends the others
     end_with_parent()
     torch.set_num_threads(threads)
     try:
@@ -230,8 +249,8 @@ def _serve(line: Connection, folder: Path, rank: int, devices: list[torch.device
         member: Member = line.recv()
         tensors = torch.load(folder / TENSORS, mmap=True, weights_only=True)
         line.send(None)
-        with _joined(folder, rank, devices):
-            member.work(Team(rank, len(devices), devices[rank]), tensors)
+        with _joined(folder, rank, devices) as group:
+            member.work(Team(rank, len(devices), devices[rank], group), tensors)
     except Exception as error:
         with contextlib.suppress(OSError):
             line.send(error if isinstance(error, BrittleError) else portable_error(error))
