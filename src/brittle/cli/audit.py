@@ -101,9 +101,9 @@ def audit(
     """
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
-    from brittle.evaluation.command import without_option
     from brittle.evaluation.usual_folder import usual_folder
     from brittle.report.result_files import ResultFiles
+    from brittle.runs.command import without_option
 
     folder = out or usual_folder(
         model, data, question, effort, attack or (), task="" if task == CLASSIFICATION else task

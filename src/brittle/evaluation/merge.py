@@ -7,11 +7,11 @@ from typing import Any
 from brittle.engine.shard import ShardEngine
 from brittle.errors import BrittleError, InputError, RunError, quoted
 from brittle.evaluation.audit import audit
-from brittle.evaluation.command import without_option
 from brittle.evaluation.kept_words import words_of_images, words_of_network
 from brittle.evaluation.progress import Progress
 from brittle.files import write_atomically
 from brittle.names import restored
+from brittle.runs.command import without_option
 from brittle.runs.comparable import opened_runs
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import Manifest

@@ -7,7 +7,7 @@ from brittle.metrics.formats import Units, interval, percent, title
 from brittle.pictures import data_uri
 from brittle.report.checks import block
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import subject
+from brittle.report.formats import command_text, subject
 from brittle.report.gallery import reduced
 from brittle.report.template import fill
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, DefenceSummary
@@ -51,6 +51,10 @@ def render(folder: DefenceFolder, both: DefenceSummary, gate: str = "") -> str:
         ],
         told_by=both.told_by,
         health=[(name, block(one.health())) for name, one in ((NAIVE, folder.naive), (ADAPTIVE, folder.adaptive))],
+        created=manifest.created,
+        version=manifest.versions["brittle"],
+        command=command_text(manifest.command),
+        without=command_text(folder.without),
         links=[(NAIVE, f"{NAIVE}/report.html"), (ADAPTIVE, f"{ADAPTIVE}/report.html")],
         walls=[(number, _pictures(files)) for number, files in folder.pictures()],
     )
