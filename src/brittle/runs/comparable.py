@@ -21,9 +21,7 @@ from brittle.names import in_shell, restored
 from brittle.runs.base import data_fields, threat_fields
 from brittle.runs.defence import ADAPTIVE, NAIVE, is_defence_folder
 from brittle.runs.manifest import AttackInfo, Manifest
-from brittle.runs.manifest_info import NetworkInfo
 from brittle.runs.store import RunFolder
-from brittle.runs.verdicts import placeless
 from brittle.threats import described
 
 TOLD = ("brittle's code", "packages", "draws", "seed", "device", "versions")
@@ -226,16 +224,6 @@ def differing_settings(first: Manifest, other: Manifest) -> list[str]:
         ways = (one.network.attacked or "without a defence" for one in (first, other))
         found.append(f"attacked: {next(ways)}, now {next(ways)}")
     return found
-
-
-def worded(network: NetworkInfo) -> str:
-    """Return what the user wrote for a network, with the channel before it and the defence around it.
-
-    Of absolute paths the last name is left: what it stands in is shown to others.
-    """
-    around = [f"behind {placeless(restored(network.channel))}"] if network.channel else []
-    around += [f"with {placeless(restored(network.defence))}"] if network.defence else []
-    return " ".join([placeless(restored(network.spec)), *around])
 
 
 def _content(manifest: Manifest) -> str:

@@ -113,7 +113,8 @@ class ComparedAudit(Strict):
 
     Attributes:
         name: of its folder.
-        network: what the user wrote, with the channel and the defence before and around it.
+        network: what the user wrote, with its weights, and the channel and the defence before and around it.
+    spec: what the user wrote alone; "" in a comparison of an older version.
         digest: of the network.
         identity: of the run.
         seed: of its random draws.
@@ -137,6 +138,7 @@ class ComparedAudit(Strict):
     radii: list[Number]
     accuracy: list[float]
     difference: Difference | None = None
+    spec: Name = ""
 
 
 class Comparison(Strict):
