@@ -122,7 +122,7 @@ def audit(
             f"{', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}"
         )
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
-    files, ending = ResultFiles(junit, sarif, force), Ending(fail_under, ignore_health, quiet, json)
+    files, ending = ResultFiles(folder, junit, sarif, force), Ending(fail_under, ignore_health, quiet, json)
     if shard is not None:
         judged = {"fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**judged, "junit": files.junit is not None, "sarif": files.sarif is not None}, WHERE_IT_IS_JUDGED)

@@ -106,5 +106,5 @@ def close(gate: Gate | None, folder: Path, files: "ResultFiles", *, silent: bool
     from brittle.evaluation.verdicts import verdicts_in
 
     if files.asked:
-        files.write([verdicts_in(folder, gate)])
+        files.write(verdicts_in(folder, gate))
     end_as(gate, silent=silent)

@@ -71,9 +71,9 @@ def compare(
     refuse_given(
         {} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health}, "without --max-drop"
     )
-    files = ResultFiles(junit, sarif, force)
-    files.check()
     folder = out or usual_comparison(run)
+    files = ResultFiles(folder, junit, sarif, force)
+    files.check()
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
         gate = None
@@ -87,7 +87,7 @@ def compare(
         _show(made)
         terminal.say(f"report           {page.resolve()}")
     if files.asked:
-        files.write([verdicts_of(made, gate)])
+        files.write(verdicts_of(made, gate))
     end_as(gate, silent=quiet or json)
 
 

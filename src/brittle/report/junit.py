@@ -50,6 +50,7 @@ def _suite(root: ElementTree.Element, result: Verdicts) -> None:
         suite.set("timestamp", begun.strftime("%Y-%m-%dT%H:%M:%S"))
     properties = ElementTree.SubElement(suite, "properties")
     own = {"network": result.called, "exit_code": result.exit_code, **flat(result.figures)}
+    own |= {"run_folder": result.folder} if result.folder else {}
     for line in result.lines:
         own |= {f"{line.group}.{line.name}.{name}": one for name, one in flat(line.figures).items()}
     for name, value in own.items():

@@ -50,7 +50,12 @@ def _run(result: Verdicts) -> dict[str, Any]:
         "automationDetails": {"id": f"{TOOL}/{result.name}/{result.called}/"},
         "invocations": [invocation],
         "results": [_result(result, line, numbers[_id(line)]) for line in asked if line.verdict in LEVELS],
-        "properties": {"network": result.called, **flat(result.figures), **({"attacks": attacks} if attacks else {})},
+        "properties": {
+            "network": result.called,
+            **({"run_folder": result.folder} if result.folder else {}),
+            **flat(result.figures),
+            **({"attacks": attacks} if attacks else {}),
+        },
     }
 
 

@@ -59,6 +59,7 @@ class Verdicts:
         command: word by word.
         exit_code: with which the command ends.
         created, finished: ISO 8601 in UTC; None where it is not known.
+        folder: by what files know the run folder; "" where they need not.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Verdicts:
     created: str | None = None
     finished: str | None = None
     network: str = ""
+    folder: str = ""
 
     @property
     def called(self) -> str:
