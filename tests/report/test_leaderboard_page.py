@@ -22,6 +22,7 @@ from brittle.report import write_report
 from brittle.report.junit import junit
 from brittle.report.sarif import sarif
 from brittle.runs.comparable import on_shared_images
+from brittle.runs.defence import DefenceFolder
 from brittle.runs.leaderboard import CLEAR, read_leaderboard
 from brittle.runs.manifest import AttackInfo
 from brittle.runs.store import RunFolder
@@ -86,6 +87,27 @@ def test_networks_of_one_file_are_told_apart_by_their_weights(made, tmp_path):
         assert len(texts) == 2, "they say of which weights they are"
     (told,) = json.loads(sarif([verdicts_of(comparison)]))["runs"]
     assert told["automationDetails"]["id"] == "brittle/compare/net.py:make with weights new.safetensors/"
+
+
+def test_folders_of_something_else_are_named_by_what_they_are(made, tmp_path):
+    run = made("one")
+    leaderboard(run, out=tmp_path / "board")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "attack.json").write_text('{"identity": {}}')
+    for function in (leaderboard, compare):
+        with pytest.raises(RunError) as seen:
+            function(run, tmp_path / "board", tmp_path / "images")
+        for said in (
+            "board is the folder of a leaderboard",
+            "images is a folder of adversarial images",
+            "leave them out",
+        ):
+            assert said in str(seen.value)
+    both = DefenceFolder(tmp_path / "both", RunFolder.open(run), RunFolder.open(run))
+    for name in ("naive", "adaptive"):
+        shutil.copytree(run, both.path / name)
+    with pytest.raises(RunError, match=r"two audits of a defended network; give \S+both/adaptive, which counts"):
+        leaderboard(both)
 
 
 def test_an_audit_that_may_flatter_comes_last_without_a_rank(made):
