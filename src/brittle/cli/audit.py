@@ -177,8 +177,8 @@ def _both(
         for run in (made.naive, made.adaptive):
             write_report(run.path)
         both = DefenceSummary.of(made)
-        gate = ending.judged(both.adaptive)
-        page = write_report(folder, title=title, gate="" if gate is None else gate.line)
+        gate = ending.judged(made.adaptive, both.adaptive, folder)
+        page = write_report(folder, title=title)
     if ending.json:
         figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))

@@ -67,6 +67,7 @@ def compare(
     from brittle.evaluation.usual_folder import usual_comparison
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
+    from brittle.runs.kept_gate import keep_gate
 
     refuse_given(
         {} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health}, "without --max-drop"
@@ -74,12 +75,14 @@ def compare(
     folder = out or usual_comparison(run)
     files = ResultFiles(folder, junit, sarif, force)
     files.check()
+    command = ["brittle", *sys.argv[1:]]
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
-        made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
+        made = compared(*run, out=folder, pictures=pictures, force=force, command=command, watch=bar)
         gate = None
         if max_drop is not None:
             gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)
-        page = write_report(folder, title=title, gate="" if gate is None else gate.line)
+            keep_gate(folder, made.identity, gate.line, command)
+        page = write_report(folder, title=title)
     if json:
         figures = {**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("compare", figures, made.origin)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from brittle.identity.compare import fingerprint
 from brittle.metrics import PairedRates
 from brittle.runs.json_numbers import json_numbers
 from brittle.runs.kinds import COMPARISON_FILE
@@ -172,6 +173,11 @@ class Comparison(Strict):
     level: float = Field(gt=0, lt=1)
     audits: list[ComparedAudit] = Field(min_length=2, max_length=MOST)
     notes: list[Name] = Field(default_factory=list[str])
+
+    @property
+    def identity(self) -> str:
+        """By which it is told from comparisons of other audits."""
+        return fingerprint([one.identity for one in self.audits])
 
     @property
     def first(self) -> ComparedAudit:
