@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -30,6 +31,25 @@ if TYPE_CHECKING:  # errors are shown by this console, also those before torch i
 
 console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
+
+
+LABEL = re.compile(r"(\S.{0,14}|)\s{2,}(?=\S)")
+"""What a line begins with that has its own column: a label, or nothing, and the room after it."""
+
+
+def put_sentence(out: Console, line: Text) -> None:
+    """Print a sentence; in a terminal it is broken between words, and goes on below its beginning, not its label.
+
+    Elsewhere it stays one line, which a log can be searched for.
+    """
+    if not out.is_terminal or line.cell_len <= out.width:
+        out.print(line, soft_wrap=True)
+        return
+    label = LABEL.match(line.plain)
+    side = label.end() if label is not None and label.end() < out.width // 2 else 0
+    parts = line[side:].wrap(out, out.width - side, overflow="ignore")
+    for number, part in enumerate(parts):
+        out.print(Text.assemble(" " * side if number else line[:side], part), soft_wrap=True)
 
 
 STILL = 1.0
@@ -115,7 +135,7 @@ class Bar:
     def note(self, text: str) -> None:
         """Print what was found when rows of an earlier run were used again."""
         if not self._quiet:
-            console.print(Text(shown(text)), soft_wrap=True)
+            put_sentence(console, Text(shown(text)))
 
     def _draw(self, *, last: bool = False) -> None:
         if self._notebook is not None and self._task is not None:

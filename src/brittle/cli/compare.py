@@ -128,7 +128,7 @@ def _show_difference(one: "ComparedAudit", found: "Difference", made: "Compariso
 
     robust, size = found.robust.difference, Units(made.bounds[1] - made.bounds[0]).text
     ends = f"{100 * robust.low:+.1f} to {100 * robust.high:+.1f}"
-    terminal.say((comparison_headline(one.name, found), "bold"))
+    terminal.explain((comparison_headline(one.name, found), "bold"))
     terminal.say(f"robust accuracy  {100 * robust.value:+.1f} points  (95 % interval {ends}, n = {robust.n})")
     terminal.say(f"chance alone     p = {found.robust.chance:.2g}, exact McNemar test of the images that changed sides")
     terminal.say(f"clean accuracy   {100 * found.clean.difference.value:+.1f} points")
