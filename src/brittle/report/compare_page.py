@@ -187,7 +187,9 @@ def _shot(folder: Path, number: int, image: ChangedImage, comparison: Comparison
 
 
 def _curves(comparison: Comparison, units: Units) -> dict[str, Figure]:
-    """Return the robust accuracy against the radius of every audit over each other."""
+    """Return the robust accuracy against the radius of every audit over each other; none where all have one radius."""
+    if all(sum(radius > 0 for radius in _radii(one)) < 2 for one in comparison.audits):
+        return {}
     factor = units.factor(comparison.norm)
     reach = max((radius for one in comparison.audits for radius in _radii(one)), default=0.0)
     lines = {
