@@ -7,6 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,8 +34,12 @@ console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
 
 
+STILL = 1.0
+"""Seconds after which a bar that has not moved shows the passes of the block under way instead of its speed."""
 LABEL = re.compile(r"(\S.{0,14}|)\s{2,}(?=\S)")
 """What a line begins with that has its own column: a label, or nothing, and the room after it."""
+WORD = re.compile(r"\S+\s*")
+"""A word, and the room after it."""
 
 
 def put_sentence(out: Console, line: Text) -> None:
@@ -47,13 +52,21 @@ def put_sentence(out: Console, line: Text) -> None:
         return
     label = LABEL.match(line.plain)
     side = label.end() if label is not None and label.end() < out.width // 2 else 0
-    parts = line[side:].wrap(out, out.width - side, overflow="ignore")
-    for number, part in enumerate(parts):
+    rest = line[side:]
+    for number, part in enumerate(rest.divide(_between_words(rest.plain, out.width - side))):
+        part.rstrip()
         out.print(Text.assemble(" " * side if number else line[:side], part), soft_wrap=True)
 
 
-STILL = 1.0
-"""Seconds after which a bar that has not moved shows the passes of the block under way instead of its speed."""
+def _between_words(text: str, width: int) -> list[int]:
+    """Return where a text is broken so that lines fit, but for words that are longer, such as paths."""
+    places, used = list[int](), 0
+    for word in WORD.finditer(text):
+        if used and used + cell_len(word[0].rstrip()) > width:
+            places.append(word.start())
+            used = 0
+        used += cell_len(word[0])
+    return places
 
 
 class Speed(ProgressColumn):
