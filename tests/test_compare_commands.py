@@ -1,5 +1,6 @@
 """The commands `compare` and `leaderboard`, on audits of small networks that were really made."""
 
+import html
 import json
 import sys
 
@@ -9,6 +10,7 @@ import torch
 from brittle import audit, open_network, write_report
 from brittle.cli.app import main
 from brittle.evaluation.gate import ExitCode
+from brittle.report.formats import command_text
 
 
 class HalfContrast(torch.nn.Module):
@@ -82,6 +84,10 @@ def test_the_gate_of_an_audit_is_told_in_the_terminal_and_on_its_page(monkeypatc
     assert ("the lower bound of the robust accuracy, " in err, "gate passed" in err) == (True, least == "0")
     _, _, err = ran(monkeypatch, capsys, *words, "--quiet")
     assert "gate passed" not in err
+    said = html.escape(command_text(["brittle", *map(str, words), "--quiet"]), quote=False).replace("'", "&#39;")
+    assert f"<small>the gate of <code>{said}</code>" in write_report(tmp_path / "a").read_text(), "kept for later pages"
+    ran(monkeypatch, capsys, *words[:-2], "--seed", "1", "--force")
+    assert "ate passed" not in (tmp_path / "a" / "report.html").read_text(), "it was another run's"
 
 
 def test_the_gate_of_a_comparison_is_told_in_the_terminal_and_on_its_page(runs, monkeypatch, capsys, tmp_path):
@@ -90,7 +96,7 @@ def test_the_gate_of_a_comparison_is_told_in_the_terminal_and_on_its_page(runs, 
     line = "ate passed: the drop is not shown to be more than 2 points"
     assert f"g{line}" in err
     assert f"G{line}" in (tmp_path / "g" / "report.html").read_text()
-    assert "Gate passed" not in write_report(tmp_path / "g").read_text(), "only the command knows of it"
+    assert f"G{line}<small>the gate of <code>brittle compare two one " in write_report(tmp_path / "g").read_text()
 
 
 @pytest.mark.parametrize("number", ["80%", "80", "-0.1", "nan", "much"])

@@ -107,3 +107,25 @@ def test_the_default_attacks_of_an_audit_have_a_line_each_on_80_columns():
     assert heads == terminal.HEADS
     for name in (*DEFAULT_ATTACKS, *(one for names in BLACK_BOX_ATTACKS.values() for one in names)):
         assert len(table_lines(heads, [(name, *widest)], 80)) == 3, name
+
+
+@pytest.mark.parametrize(
+    ("begins", "side"),
+    [("images           ", 17), ("WARN ", 0), ("     ", 5), ("/a/name/without/room/for/a/label  ", 0)],
+)
+def test_sentences_are_broken_between_words_in_a_terminal_and_stay_whole_in_a_log(begins, side, monkeypatch, capsys):
+    long = f"{'x' * 90}.png"
+    line = f"{begins}{'one two three ' * 12}{long} and the end"
+    for width in (40, 80):
+        monkeypatch.setattr(
+            terminal, "console", terminal.Console(stderr=True, highlight=False, width=width, force_terminal=True)
+        )
+        terminal.tell(line)
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err).splitlines()
+        assert len(lines) > len(line) // width
+        assert all(len(one) <= width or one.strip() == long for one in lines)
+        assert all(one.startswith(" " * side) and one[side] != " " for one in lines[1:])
+        assert " ".join(" ".join(lines).split()) == " ".join(line.split())
+    monkeypatch.setattr(terminal, "console", terminal.Console(stderr=True, highlight=False, width=80))
+    terminal.tell(line)
+    assert capsys.readouterr().err == line + "\n"

@@ -38,7 +38,7 @@ class Example:
 
 
 class Summarised(ABC):
-    """A mixin of results, which say themselves in at most five lines."""
+    """A mixin of results, which say themselves in a few lines."""
 
     @abstractmethod
     def headline(self) -> str:
@@ -46,7 +46,7 @@ class Summarised(ABC):
 
     @abstractmethod
     def lines(self) -> list[tuple[str, str]]:
-        """Return at most four figures, each with its name."""
+        """Return a few figures, each with its name."""
 
     def examples(self) -> list[Example]:
         """Return a few changed images; none where nothing keeps any."""

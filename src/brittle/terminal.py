@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from brittle.bars import console
+from brittle.bars import console, put_sentence
 from brittle.names import shown, shown_lines
 from brittle.tables import table_lines
 from brittle.words import plural
@@ -51,6 +51,11 @@ def say(*parts: Part) -> None:
     console.print(line_of(*parts), soft_wrap=True)
 
 
+def explain(*parts: Part) -> None:
+    """Print a sentence or two on standard error, in a terminal broken between words."""
+    put_sentence(console, line_of(*parts))
+
+
 def show_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str | Text]], note: str = "") -> None:
     """Print a table on standard error, its first column names that are never broken, with what it says below."""
     say((title, "italic"))
@@ -69,8 +74,8 @@ def show_summary(summary: Summary) -> None:
     """Print a run's figures as a table, after what makes them unreliable."""
     unreliable = summary.health is not None and not summary.health.reliable
     if summary.health is not None and unreliable:
-        say((summary.health.headline, "bold red"))
-        say((summary.health.ordered("fail")[0].remedy, "red"))
+        explain((summary.health.headline, "bold red"))
+        explain((summary.health.ordered("fail")[0].remedy, "red"))
     show_table(
         f"{plural(summary.images, 'image')}, {summary.norm} {radius_text(summary.radius, summary.norm)}",
         HEADS,
@@ -119,7 +124,7 @@ def show_defence(both: DefenceSummary) -> None:
     console.print(f"adaptive         {percent(both.adaptive.robust)}")
     say(f"                 {100 * both.difference:+.1f} points naively; adaptively {both.attacked}")
     if both.difference <= 0:
-        say(f"                 {both.conclusion}")
+        explain(f"                 {both.conclusion}")
     if both.told_by:
         say(f"told by          {', '.join(one.check for one in both.told_by)}: passed adaptively, not naively")
     if both.adaptive.health is not None:
@@ -154,14 +159,14 @@ def _show_health(health: Health) -> None:
 def _show_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         colour = "red" if finding.status == "fail" else "yellow"
-        say((finding.status.upper(), f"bold {colour}"), f" {finding.title}: {finding.text}")
-        say("     ", (finding.remedy, "dim"))
+        explain((finding.status.upper(), f"bold {colour}"), f" {finding.title}: {finding.text}")
+        explain("     ", (finding.remedy, "dim"))
 
 
 def show_failures(health: Health | None) -> None:
     """Print the checks that failed, which is said however quiet a command is to be."""
     if health is not None and not health.reliable:
-        say((health.headline, "bold red"))
+        explain((health.headline, "bold red"))
         _show_findings(health.ordered("fail"))
 
 
@@ -275,4 +280,4 @@ def fail(message: str) -> None:
 
 def tell(line: str, fraction: float | None = None) -> None:
     """Print a line of progress, with the fraction of the whole that is done."""
-    say(line) if fraction is None else say((f"{fraction:4.0%}", "dim"), f" {line}")
+    explain(line) if fraction is None else say((f"{fraction:4.0%}", "dim"), f" {line}")

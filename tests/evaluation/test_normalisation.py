@@ -1,6 +1,8 @@
 """Audits of networks that want normalised images, and how a missing or needless normalisation is told."""
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import brittle
@@ -50,6 +52,38 @@ def test_a_network_near_chance_is_tried_with_the_usual_normalisations():
 
 def test_nothing_is_said_of_one_that_is_right_or_that_no_normalisation_helps():
     assert remarks(LENET) == remarks(Guessing()) == []
+
+
+def test_a_network_that_a_normalisation_would_mend_is_told_of_it_above_guessing_too():
+    class Half(nn.Module):
+        """As `Blind`, but half of the images are bright enough for it as they are."""
+
+        def forward(self, images):
+            dark = (images.flatten(1).amin(1) < 0) | (torch.arange(len(images)) % 2 == 0)
+            scaled = torch.where((images.flatten(1).amin(1) < 0)[:, None, None, None], images * 0.3081 + 0.1307, images)
+            return LENET(scaled) * dark[:, None]
+
+    (said,) = remarks(Half())
+    assert "guessing" not in said
+    assert said.endswith("with --mean mnist: it seems to want them normalised")
+
+
+def test_weights_that_a_factory_gave_are_told_of_where_they_do_no_better_than_guessing(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import torch\nfrom brittle.models.architectures import ARCHITECTURES\n\n\n"
+        "def make():\n    return ARCHITECTURES['digits-lenet'].build()\n"
+    )
+    asked = {**SMALL, "max_images": 32}
+    said = brittle.audit(f"{file}:make", "digits", **asked).manifest.data.remarks
+    (hint,) = [one for one in said if "--weights" in one]
+    assert "no more than by guessing, with the weights that net.py:make gave it" in hint
+    weights = tmp_path / "w.safetensors"
+    save_file(LENET.state_dict(), weights)
+    taught = brittle.audit(f"{file}:make", "digits", weights=weights, **asked).manifest.data.remarks
+    assert not [one for one in taught if "--weights" in one]
+    few = brittle.audit(f"{file}:make", "digits", **SMALL, max_images=3).manifest.data.remarks
+    assert not [one for one in few if "--weights" in one], "of so few images nobody knows"
 
 
 @pytest.mark.parametrize(

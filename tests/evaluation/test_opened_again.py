@@ -1,15 +1,18 @@
 """What is asked of a run folder opens its network as the run did, whatever was said of the network then."""
 
+import math
 from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from brittle import RunError, audit, merge
+from brittle import Flow, RunError, audit, merge
 from brittle.evaluation import kept_words, prepared
 from brittle.runs.manifest_info import NetworkInfo
-from brittle.specs import ModelSpec
+from brittle.specs import DataSpec, ModelSpec
+from brittle.threats.grid import QuantizationGrid
 
 FACTORY = """
 import torch
@@ -54,6 +57,21 @@ class Numbers(torch.nn.Module):
 def numbers():
     return Numbers()
 """
+ANY = """
+import torch
+
+class Mean(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = torch.nn.Linear(3, 2)
+
+    def forward(self, images):
+        return self.inner(images.mean((2, 3)))
+
+def build():
+    return Mean()
+"""
 SAYINGS = [
     ("build", {"mean": "imagenet"}, "fgsm"),
     ("build", {"mean": [0.4, 0.5, 0.6], "std": 0.25}, "fgsm"),
@@ -65,8 +83,23 @@ SAYINGS = [
     ("numbers", {"labels": 3}, "noise:draws=1"),
 ]
 """A function of the file, what is said of its network, and an attack."""
-ELSEWHERE = {"spec", "weights", "defence", "defence_data", "naive", "channel"}
-"""Told by tests of their own, or, what stands before a network, refused by a merge."""
+AROUND = [
+    {"defence": "bit-depth:bits=2"},
+    {"defence": "bit-depth:bits=2", "naive": True},
+    {"channel": "noise:sigma=0.12345678"},
+    {"defence": "quilting:patch=2,overlap=1,neighbours=2,bank=4", "defence_data": "clean.npz"},
+]
+"""What stands before and around it."""
+ELSEWHERE = {"spec", "weights"}
+"""Told by tests of their own."""
+FITS = [
+    {"max_images": 6},
+    {"size": "3x4", "crop": "none", "interpolation": "nearest"},
+    {"resize": 4, "crop": 2},
+    {"skip_bad": True},
+    {"class_order": "text"},
+]
+"""What is said of the images."""
 
 
 @pytest.fixture
@@ -83,7 +116,9 @@ def images():
 
 
 def test_every_option_of_a_network_is_tried():
-    assert {one.name for one in fields(ModelSpec)} == {name for _, said, _ in SAYINGS for name in said} | ELSEWHERE
+    tried = {name for said in ([each for _, each, _ in SAYINGS], AROUND) for one in said for name in one}
+    assert {one.name for one in fields(ModelSpec)} == tried | ELSEWHERE
+    assert {one.name for one in fields(DataSpec)} == {name for said in FITS for name in said} | {"spec"}
 
 
 @pytest.mark.usefixtures("few_checks")
@@ -98,6 +133,49 @@ def test_shards_of_a_network_are_merged_whatever_was_said_of_it(here, function, 
         "spec": network.spec,
         **{name: getattr(network, name) for name in said},
     }
+
+
+@pytest.mark.usefixtures("few_checks")
+@pytest.mark.parametrize("around", AROUND, ids=repr)
+def test_shards_behind_a_defence_or_a_channel_are_merged(here, around):
+    np.savez("data.npz", images=images()[0], labels=images()[1])
+    np.savez("clean.npz", images=np.random.default_rng(0).random((64, 3, 2, 2), np.float32), labels=np.zeros(64, int))
+    network = ModelSpec("made.py:build", **around)
+    asked = {"attacks": ["fgsm"], "eps": 0.1, "eot_samples": 2, "confidence": 0.0}
+    shards = [audit(network, "data.npz", here / str(n), shard=(n, 2), **asked) for n in (1, 2)]
+    made = merge(here / "all", *shards)
+    assert made.manifest.status == "finished"
+    again = kept_words.network_again(made.manifest.network)
+    assert {name: getattr(again, name) for name in around} == around
+
+
+@pytest.mark.usefixtures("few_checks")
+@pytest.mark.parametrize("fit", FITS, ids=repr)
+def test_shards_of_images_are_merged_whatever_was_said_of_them(here, fit):
+    for number, image in enumerate(images()[0]):
+        folder = here / "data" / str(2 + 8 * (number % 2))  # as text 10 comes first, as numbers 2
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((255 * image.transpose(1, 2, 0)).astype(np.uint8)).resize((4, 4)).save(folder / f"{number}.png")
+    if fit.get("skip_bad"):
+        (here / "data" / "2" / "bad.png").write_bytes(b"no picture")
+    (here / "any.py").write_text(ANY)
+    shards = [
+        audit("any.py:build", DataSpec("data", **fit), here / str(n), attacks=["fgsm"], eps=0.1, shard=(n, 2))
+        for n in (1, 2)
+    ]
+    made = merge(here / "all", *shards)
+    assert made.manifest.status == "finished"
+    again = DataSpec(**kept_words.words_of_images(made.manifest.data), max_images=made.manifest.max_images)
+    assert {name: getattr(again, name) for name in fit} == fit
+
+
+def test_settings_of_a_threat_are_refused_with_the_next_command(here):
+    np.savez("data.npz", images=images()[0], labels=images()[1])
+    flow = Flow(math.inf, grid=QuantizationGrid(256))
+    asked = {"attacks": ["noise:draws=1"], "norm": flow, "eps": 0.5}
+    shards = [audit("made.py:build", "data.npz", here / str(n), shard=(n, 2), **asked) for n in (1, 2)]
+    with pytest.raises(RunError, match=r"settings of its own \(grid .*that of the audit with --out"):
+        merge(here / "all", *shards)
 
 
 def test_a_network_that_changed_is_named_without_advice_to_force(here):

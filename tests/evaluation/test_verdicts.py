@@ -1,6 +1,7 @@
 """What an audit comes to, line by line, and the files for machines that are made of it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,13 @@ def test_report_writes_files_without_the_folders_of_this_machine(tmp_path: Path,
     for file in files:
         assert str(run.path.parent) not in file.read_text()
         assert "net.py" in file.read_text()
-    code, said = invoke(*line[:4], "--junit", files[0])
+    assert invoke(*line) == (0, ""), "given again, a command replaces its own files"
+    other = shutil.copytree(run.path, tmp_path / "other")
+    code, said = invoke("report", other, "--junit", files[0])
     assert (code, "holds another JUnit file" in said) == (1, True)
-    assert invoke(*line, "--force") == (0, "")
+    code, said = invoke("report", other, "--title", "other", "--out", tmp_path / "page.html")
+    assert (code, "holds another page" in said) == (1, True)
+    assert invoke("report", other, "--junit", files[0], "--force") == (0, "")
     (tmp_path / "page.html").unlink()
     files[1].write_text("{}")
     code, said = invoke(*line, "--force")
@@ -108,6 +113,9 @@ def test_a_gate_that_fails_leaves_its_files_and_other_files_are_refused_before_a
     assert run["invocations"][0]["exitCode"] == 1
     assert "gate/fail-under" in [one["ruleId"] for one in run["results"]]
     assert 'failures="2"' in Path("j.xml").read_text(), "the gate, and one attack alone"
+    code, said = invoke(*words, "--fail-under", 0.1, "--junit", "j.xml", "--sarif", "s.sarif", "--out", "run")
+    assert (code, said) == (3, "3"), "the files of the same run give way, and the gate fails by a check"
+    assert 'name="exit_code" value="3"' in Path("j.xml").read_text()
     assert "another JUnit file" in invoke(*words, "--junit", "j.xml", "--out", "other")[1]
     assert not Path("other").exists()
 

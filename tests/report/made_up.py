@@ -54,6 +54,7 @@ class Recipe:
     done: dict[str, int] | None = None  # attack to number of parts, for an unfinished run
     bad: list[BadImageInfo] = field(default_factory=list)
     network: str = "digits-lenet"
+    weights: str = ""
     data: str = "digits"
     pictures: int = 3
     seed: int = 0
@@ -72,7 +73,12 @@ def build(path: Path, recipe: Recipe) -> Path:
         max_images=recipe.images,
         quantization=recipe.quantization,
         network=NetworkInfo(
-            spec=recipe.network, digest="ab12" * 16, parameters=3_504_872, input_shape=recipe.shape, bounds=(0.0, 1.0)
+            spec=recipe.network,
+            weights=recipe.weights,
+            digest="ab12" * 16,
+            parameters=3_504_872,
+            input_shape=recipe.shape,
+            bounds=(0.0, 1.0),
         ),
         data=DataInfo(
             spec=recipe.data,

@@ -210,3 +210,12 @@ def test_a_damaged_comparison_is_refused(made, tmp_path, change):
 
 def test_points_have_a_sign_but_for_none():
     assert [points(value) for value in (-0.0004, 0.0206, -0.021)] == ["0.0", "+2.1", "−2.1"]
+
+
+def test_attacks_at_one_radius_alone_give_no_curve(make_runs, tmp_path):
+    fixed = plan(0.05)[:3]
+    made = make_runs(Recipe(images=40, attacks=fixed, radius=0.05, pictures=0))
+    compare(made("one"), made("two", seed=1), out=tmp_path / "c", pictures=0)
+    page = write_report(tmp_path / "c").read_text()
+    assert "<p>No curve: all attacks were run at one radius, L∞ 12.8/255, and say nothing below it." in page
+    assert "Curves of robust accuracy" not in page

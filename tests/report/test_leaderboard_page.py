@@ -2,18 +2,28 @@
 
 import csv
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from made_up import Recipe, fail_a_check, plan
+from typer.testing import CliRunner
 
 from brittle import InputError, RunError
+from brittle.cli import app
 from brittle.evaluation.compare import compare
+from brittle.evaluation.compared_verdicts import verdicts_of
 from brittle.evaluation.leaderboard import leaderboard, model_info
+from brittle.evaluation.verdicts import verdicts_in
 from brittle.metrics import paired_rates
+from brittle.metrics.formats import interval
 from brittle.report import write_report
+from brittle.report.junit import junit
+from brittle.report.sarif import sarif
 from brittle.runs.comparable import on_shared_images
-from brittle.runs.leaderboard import read_leaderboard
+from brittle.runs.defence import DefenceFolder
+from brittle.runs.leaderboard import CLEAR, read_leaderboard
 from brittle.runs.manifest import AttackInfo
 from brittle.runs.store import RunFolder
 
@@ -34,6 +44,70 @@ def test_the_most_robust_comes_first_and_each_with_its_lead(made):
     one, other = on_shared_images([RunFolder.open(strong), RunFolder.open(middle)])
     assert board.rows[1].lead == paired_rates(one.standing, other.standing).chance < 0.01
     assert [row.robust.value for row in board.rows] == sorted((row.robust.value for row in board.rows), reverse=True)
+
+
+def test_neighbours_that_chance_may_have_ordered_are_not_told_apart(made, tmp_path, monkeypatch):
+    first, second, weak = made("first", typical=0.05), made("second", typical=0.05, seed=1), made("weak", typical=0.01)
+    board = tmp_path / "board"
+    (table,) = leaderboard(first, second, weak, out=board).tables
+    assert [(one.run, other.run) for one, other in table.ties()] == [tuple(row.run for row in table.rows[:2])]
+    assert table.rows[1].lead >= CLEAR > table.rows[2].lead
+    page = write_report(board).read_text()
+    one, other = (row.run for row in table.rows[:2])
+    assert page.count("not told apart from") == 1
+    assert re.search(rf"<small>{other}</small><small class=\"tied\">not told apart from [^<]*\({one}\)", page)
+    monkeypatch.setenv("COLUMNS", "80")
+    done = CliRunner().invoke(app, ["leaderboard", str(first), str(second), str(weak), "--out", str(board)])
+    assert f"not told apart   {one} and {other}" in done.output
+    assert done.output.count("not told apart ") == 1
+
+
+def test_clean_accuracies_have_their_intervals_too(made, tmp_path):
+    (table,) = leaderboard(made("one"), out=tmp_path / "board").tables
+    (row,) = table.rows
+    reach = interval(row.clean.estimate)
+    assert reach != interval(row.robust.estimate)
+    assert f"<small>{reach}</small>" in write_report(tmp_path / "board").read_text()
+    (kept,) = csv.DictReader((tmp_path / "board" / "leaderboard.csv").read_text().splitlines())
+    assert [float(kept[name]) for name in ("clean_low", "clean_high")] == [row.clean.low, row.clean.high]
+
+
+def test_networks_of_one_file_are_told_apart_by_their_weights(made, tmp_path):
+    runs = [made(name, network="net.py:make", weights=f"/secret/{name}.safetensors") for name in ("old", "new")]
+    (table,) = leaderboard(*runs).tables
+    expected = [f"net.py:make with weights {name}.safetensors" for name in ("old", "new")]
+    assert sorted(row.network for row in table.rows) == sorted(expected)
+    comparison = compare(*runs, out=tmp_path / "both")
+    assert [one.network for one in comparison.audits] == [
+        f"net.py:make with weights {n}.safetensors" for n in ("old", "new")
+    ]
+    assert "net.py:make with weights new.safetensors" in junit([verdicts_of(comparison)]).decode()
+    for made_by in (junit, sarif):
+        texts = {made_by([replace(verdicts_in(run), identity="", created=None)]) for run in runs}
+        assert len(texts) == 2, "they say of which weights they are"
+    (told,) = json.loads(sarif([verdicts_of(comparison)]))["runs"]
+    assert told["automationDetails"]["id"] == "brittle/compare/net.py:make with weights new.safetensors/"
+
+
+def test_folders_of_something_else_are_named_by_what_they_are(made, tmp_path):
+    run = made("one")
+    leaderboard(run, out=tmp_path / "board")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "attack.json").write_text('{"identity": {}}')
+    for function in (leaderboard, compare):
+        with pytest.raises(RunError) as seen:
+            function(run, tmp_path / "board", tmp_path / "images")
+        for said in (
+            "board is the folder of a leaderboard",
+            "images is a folder of adversarial images",
+            "leave them out",
+        ):
+            assert said in str(seen.value)
+    both = DefenceFolder(tmp_path / "both", RunFolder.open(run), RunFolder.open(run))
+    for name in ("naive", "adaptive"):
+        shutil.copytree(run, both.path / name)
+    with pytest.raises(RunError, match=r"two audits of a defended network; give \S+both/adaptive, which counts"):
+        leaderboard(both)
 
 
 def test_an_audit_that_may_flatter_comes_last_without_a_rank(made):

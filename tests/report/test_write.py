@@ -35,7 +35,7 @@ SHORT = 500
 @pytest.fixture(scope="module")
 def perturbation(tmp_path_factory):
     out = tmp_path_factory.mktemp("universal") / "v"
-    return universal("digits-lenet", "digits", out, attack="ascent:passes=2", eps=0.3, max_images=40)
+    return universal("digits-lenet", "digits", out, attack="ascent:passes=2", eps=77 / 255, max_images=40)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,16 @@ def test_a_perturbation_is_written_again_from_its_folder_or_a_file_in_it(perturb
         assert write_report(path, tmp_path / f"{number}.html").read_bytes() == before
     assert write_report(perturbation.folder, tmp_path) == tmp_path / "report.html"
     assert (tmp_path / "report.html").read_bytes() == before
+
+
+def test_how_a_perturbation_was_made_is_told_in_words(perturbation):
+    page = write_report(perturbation.folder).read_text()
+    told = page[page.index("How it was made") :]
+    assert "<dt>its settings</dt><dd>passes 2, " in told
+    assert [
+        word for word in ("None", "<dt>said</dt>", "UniversalAscent", "brittle&#39;s code</dt>") if word in told
+    ] == []
+    assert "--eps 77/255 " in told, "a radius as somebody types it"
 
 
 @pytest.fixture

@@ -128,10 +128,10 @@ def report(
     from brittle.report.result_files import ResultFiles
 
     check_names(run, *([] if out is None else [out]))
-    files = ResultFiles(junit, sarif, force)
+    files = ResultFiles(run, junit, sarif, force)
     files.check()
     if files.asked:
-        files.write([verdicts_in(run)])
+        files.write(verdicts_in(run))
     typer.echo(shown(write_report(run, out, force=force, title=title).resolve()))
 
 

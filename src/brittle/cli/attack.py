@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +73,7 @@ def attack(
             effort=effort,
             force=force,
             tell=None if quiet or json else terminal.tell,
+            command=["brittle", *sys.argv[1:]],
         )
         page = write_report(out, title=title)
     if json:

@@ -101,9 +101,9 @@ def audit(
     """
     from brittle.bars import Bar
     from brittle.evaluation.audit import audit as run_audit
-    from brittle.evaluation.command import without_option
     from brittle.evaluation.usual_folder import usual_folder
     from brittle.report.result_files import ResultFiles
+    from brittle.runs.command import without_option
 
     folder = out or usual_folder(
         model, data, question, effort, attack or (), task="" if task == CLASSIFICATION else task
@@ -122,7 +122,7 @@ def audit(
             f"{', '.join((CLASSIFICATION, *TASKS[:-1]))} or {TASKS[-1]}"
         )
     refuse_given({"share": share is not None, "ratio": ratio is not None}, "without a --task of pixels")
-    files, ending = ResultFiles(junit, sarif, force), Ending(fail_under, ignore_health, quiet, json)
+    files, ending = ResultFiles(folder, junit, sarif, force), Ending(fail_under, ignore_health, quiet, json)
     if shard is not None:
         judged = {"fail_under": fail_under is not None, "ignore_health": ignore_health}
         refuse_given({**judged, "junit": files.junit is not None, "sarif": files.sarif is not None}, WHERE_IT_IS_JUDGED)
@@ -177,8 +177,8 @@ def _both(
         for run in (made.naive, made.adaptive):
             write_report(run.path)
         both = DefenceSummary.of(made)
-        gate = ending.judged(both.adaptive)
-        page = write_report(folder, title=title, gate="" if gate is None else gate.line)
+        gate = ending.judged(made.adaptive, both.adaptive, folder)
+        page = write_report(folder, title=title)
     if ending.json:
         figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))

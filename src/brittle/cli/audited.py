@@ -1,5 +1,6 @@
 """What `audit` and `merge` do with a run when it is there: its figures, its files for machines, and its gate."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -52,17 +53,23 @@ class Ending:
         """Whether nothing is printed of what goes well."""
         return self.quiet or self.json
 
-    def judged(self, summary: "Summary") -> Gate | None:
-        """Return what the gate says of a run."""
-        return None if self.least is None else Gate.of(summary, self.least, ignore_health=self.ignore_health)
+    def judged(self, run: "RunFolder", summary: "Summary", folder: Path) -> Gate | None:
+        """Return what the gate says of a run, and keep it in a folder."""
+        from brittle.runs.kept_gate import keep_gate
+
+        if self.least is None:
+            return None
+        gate = Gate.of(summary, self.least, ignore_health=self.ignore_health)
+        keep_gate(folder, run.manifest.identity, gate.line, ["brittle", *sys.argv[1:]])
+        return gate
 
     def paged(self, run: "RunFolder", title: str | None) -> "Paged":
         """Write the page of a finished run, with what the gate says of it."""
         from brittle.report import write_report
 
         summary = run.summary()
-        gate = self.judged(summary)
-        page = write_report(run.path, title=title, gate="" if gate is None else gate.line)
+        gate = self.judged(run, summary, run.path)
+        page = write_report(run.path, title=title)
         return Paged(run, summary, gate, page)
 
     def show(self, made: "Paged") -> Gate | None:
@@ -106,5 +113,5 @@ def close(gate: Gate | None, folder: Path, files: "ResultFiles", *, silent: bool
     from brittle.evaluation.verdicts import verdicts_in
 
     if files.asked:
-        files.write([verdicts_in(folder, gate)])
+        files.write(verdicts_in(folder, gate))
     end_as(gate, silent=silent)

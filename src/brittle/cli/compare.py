@@ -67,19 +67,22 @@ def compare(
     from brittle.evaluation.usual_folder import usual_comparison
     from brittle.report import write_report
     from brittle.report.result_files import ResultFiles
+    from brittle.runs.kept_gate import keep_gate
 
     refuse_given(
         {} if max_drop is not None else {"strict": strict, "ignore_health": ignore_health}, "without --max-drop"
     )
-    files = ResultFiles(junit, sarif, force)
-    files.check()
     folder = out or usual_comparison(run)
+    files = ResultFiles(folder, junit, sarif, force)
+    files.check()
+    command = ["brittle", *sys.argv[1:]]
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
-        made = compared(*run, out=folder, pictures=pictures, force=force, command=["brittle", *sys.argv[1:]], watch=bar)
+        made = compared(*run, out=folder, pictures=pictures, force=force, command=command, watch=bar)
         gate = None
         if max_drop is not None:
             gate = DropGate.of(made, max_drop, strict=strict, ignore_health=ignore_health)
-        page = write_report(folder, title=title, gate="" if gate is None else gate.line)
+            keep_gate(folder, made.identity, gate.line, command)
+        page = write_report(folder, title=title)
     if json:
         figures = {**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
         terminal.print_json("compare", figures, made.origin)
@@ -87,7 +90,7 @@ def compare(
         _show(made)
         terminal.say(f"report           {page.resolve()}")
     if files.asked:
-        files.write([verdicts_of(made, gate)])
+        files.write(verdicts_of(made, gate))
     end_as(gate, silent=quiet or json)
 
 
@@ -125,7 +128,7 @@ def _show_difference(one: "ComparedAudit", found: "Difference", made: "Compariso
 
     robust, size = found.robust.difference, Units(made.bounds[1] - made.bounds[0]).text
     ends = f"{100 * robust.low:+.1f} to {100 * robust.high:+.1f}"
-    terminal.say((comparison_headline(one.name, found), "bold"))
+    terminal.explain((comparison_headline(one.name, found), "bold"))
     terminal.say(f"robust accuracy  {100 * robust.value:+.1f} points  (95 % interval {ends}, n = {robust.n})")
     terminal.say(f"chance alone     p = {found.robust.chance:.2g}, exact McNemar test of the images that changed sides")
     terminal.say(f"clean accuracy   {100 * found.clean.difference.value:+.1f} points")

@@ -37,7 +37,7 @@ def end_as(gate: "Gate | DropGate | None", *, silent: bool) -> None:
     from brittle import terminal
 
     if gate is not None and gate.code is ExitCode.DONE and not silent:
-        terminal.say(("PASS", "bold green"), f" {gate.line}")
+        terminal.explain(("PASS", "bold green"), f" {gate.line}")
     if gate is not None and gate.code is not ExitCode.DONE:
         terminal.fail(gate.reason)
         raise typer.Exit(gate.code)

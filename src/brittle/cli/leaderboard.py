@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from brittle.runs.leaderboard import Board
+    from brittle.runs.rate import Rate
 
 
 def leaderboard(
@@ -35,6 +36,7 @@ def leaderboard(
     from brittle.evaluation.leaderboard import leaderboard as ranked
     from brittle.report import write_report
     from brittle.runs.kinds import other_than_audit
+    from brittle.runs.leaderboard import CLEAR
 
     others = {path: what for path in run if (what := other_than_audit(path)) is not None}
     for path, what in others.items():
@@ -48,7 +50,8 @@ def leaderboard(
     elif not quiet:
         for board in made.tables:
             _show(board)
-        terminal.say("p: how likely chance alone would put it so far below the next better one, image by image")
+        terminal.say("p: how likely chance alone would put it so far below the next better one, image by image;")
+        terminal.say(f"from {CLEAR} on, the two are not told apart")
         terminal.say(f"table            {(out / 'leaderboard.csv').resolve()}")
         terminal.say(f"report           {page.resolve()}")
 
@@ -63,7 +66,13 @@ def _show(board: "Board") -> None:
     for row in board.rows:
         name = f"{row.rank or '–'}  {row.run}: {row.title}"
         about = [("  not reliable", "red")] if row.rank is None else []
-        figures = f"{row.robust.value:.1%}", f"{row.robust.low:.1%}–{row.robust.high:.1%}", f"{row.clean.value:.1%}"
+        figures = [text for one in (row.robust, row.clean) for text in (f"{one.value:.1%}", _reach(one))]
         rows.append((terminal.line_of(name, *about), *figures, "" if row.lead is None else f"{row.lead:.2g}"))
     title = f"{plural(board.images, 'image')} of {without_folders(board.data)}, {asked}"
-    terminal.show_table(title, ("audit", "robust", "95 %", "clean", "p"), rows)
+    terminal.show_table(title, ("audit", "robust", "95 %", "clean", "95 %", "p"), rows)
+    for better, row in board.ties():
+        terminal.say(f"not told apart   {better.run} and {row.run}")
+
+
+def _reach(rate: "Rate") -> str:
+    return f"{100 * rate.low:.1f}–{100 * rate.high:.1f}"

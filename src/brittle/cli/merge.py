@@ -38,7 +38,7 @@ def merge(
     from brittle.evaluation.merge import merge as merged
     from brittle.report.result_files import ResultFiles
 
-    ending, files = Ending(fail_under, ignore_health, quiet, json), ResultFiles(junit, sarif, force)
+    ending, files = Ending(fail_under, ignore_health, quiet, json), ResultFiles(out, junit, sarif, force)
     files.check()
     with user_prints_aside(), Bar(quiet=quiet or json) as bar:
         whole = merged(out, *run, thorough=thorough, force=force, watch=bar)

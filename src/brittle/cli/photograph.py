@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -95,6 +96,7 @@ def photograph(
             effort=effort,
             force=force,
             watch=bar,
+            command=["brittle", *sys.argv[1:]],
         )
     page = write_report(made.path, title=title)
     if json:

@@ -97,9 +97,10 @@ def _show(made: "Universal") -> None:
     """Print what a universal perturbation does, and where it lies."""
     from brittle import terminal
     from brittle.bars import console
+    from brittle.metrics.formats import Units
 
     threat = made.perturbation.threat
-    size = f"{threat.name} {made.perturbation.size:.4g} {threat.unit}".rstrip()
+    size = f"{threat.name} {Units(1.0).text(made.perturbation.size, threat.name)}"
     terminal.say(f"perturbation     {made.path}  ({size})")
     terminal.say(f"rows             {made.rows}")
     what = "pixels" if made.perturbation.made.get("task") == "segmentation" else "fooled"

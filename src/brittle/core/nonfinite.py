@@ -1,4 +1,4 @@
-"""Outputs and gradients that are not finite, and what attacks are given in their place."""
+"""Outputs and gradients that are not finite or zero, and what attacks are given in place of the former."""
 
 import math
 
@@ -61,16 +61,41 @@ def _surely_finite(values: Tensor) -> bool:
     return values.is_cpu and math.isfinite(values.detach().sum().item())
 
 
-def filled(record: Record, ids: Tensor, gradients: Images, unusable: Mask | None) -> Images:
-    """Put 0 where gradients are not finite, and count the images with such; points without an output count elsewhere.
+def blank(gradients: Images) -> Mask | None:
+    """Say which gradients are finite and zero in every value, (m,); on the CPU None for none.
+
+    On the CPU a sum is looked at first, which of such a gradient is 0.
+
+    Example:
+        >>> blank(torch.tensor([[1.0, -1.0], [0.0, 0.0]])), blank(torch.ones(2, 2))
+        (tensor([False,  True]), None)
+    """
+    rows = gradients.detach().flatten(1)
+    if not rows.is_cpu:
+        return ~rows.any(1)
+    suspects = (rows.sum(1) == 0).nonzero()[:, 0]
+    if not len(suspects) or not bool((flat := ~rows[suspects].any(1)).any()):
+        return None
+    return torch.zeros(len(rows), dtype=torch.bool).index_fill_(0, suspects[flat], True)
+
+
+def filled(record: Record, ids: Tensor, gradients: Images, unusable: Mask | None, shown: Mask | None = None) -> Images:
+    """Put 0 where gradients are not finite, and count the images with such, and those whose gradients are zero.
+
+    Points without an output count elsewhere.
 
     Args:
         record: that counts.
         ids: (m,) whose gradients these are.
         gradients: (m, c, h, w).
         unusable: points without a finite output, (m,); None for none.
+        shown: points that the network has seen, (m,); None for all.
     """
     finite, flawed = sanitised(gradients)
+    if (zero := blank(gradients)) is not None:
+        for without in (None if unusable is None else ~unusable, shown):
+            zero = zero if without is None else zero & without
+        record.note_zero(ids, zero)
     if flawed is not None:
         record.note_nonfinite(ids, gradients=flawed if unusable is None else flawed & ~unusable)
     return finite

@@ -162,9 +162,10 @@ class Probe(Rows):
             raise no_gradients("one of its layers passes no gradient on to the images")
         gradients, graph.spent = gradients.contiguous(), not kept
         problem = self.problem
-        ids = problem.ids if graph.shown is None else problem.ids[self._here(graph.shown)]
+        shown = None if graph.shown is None else self._here(graph.shown)
+        ids = problem.ids if shown is None else problem.ids[shown]
         problem.record.count(ids, backward=graph.eot_samples)
-        found = filled(problem.record, problem.ids, self._here(gradients), self.unusable)
+        found = filled(problem.record, problem.ids, self._here(gradients), self.unusable, shown)
         if self.unusable is None:
             return found
         turn = problem.record.forward[problem.ids]

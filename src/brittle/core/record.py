@@ -35,6 +35,7 @@ class Record:
         passes: how often each image was looked at, differentiated and moved.
         nonfinite_outputs: points of each image that the network had no finite output for, (n,) int64.
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
+        zero_gradients: gradients of each image that were zero in every value, (n,) int64.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class Record:
         self.size = nothing.new_full((n,), torch.inf)
         self._margin = nothing.new_full((n,), -torch.inf)
         self.passes = Passes(n, nothing.device)
-        self.nonfinite_outputs, self.nonfinite_gradients = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
+        counts = torch.zeros(3, n, dtype=torch.int64, device=nothing.device)
+        self.nonfinite_outputs, self.nonfinite_gradients, self.zero_gradients = counts
         self._budget = budget
         self._broken = False
         self._on_pass = on_pass
@@ -86,6 +88,10 @@ class Record:
             self.nonfinite_outputs.index_add_(0, ids, outputs.to(torch.int64))
         if gradients is not None:
             self.nonfinite_gradients.index_add_(0, ids, gradients.to(torch.int64))
+
+    def note_zero(self, ids: Tensor, gradients: Mask) -> None:
+        """Count gradients that are zero in every value; (m,) like `ids`."""
+        self.zero_gradients.index_add_(0, ids, gradients.to(torch.int64))
 
     def left(self, over: Mask, ids: Tensor) -> Tensor | None:
         """Return the positions of the images that go on, those not over that have passes left; None where all do.

@@ -23,7 +23,7 @@ from brittle.words import plural
 
 @dataclass(frozen=True, repr=False)
 class Result(Tabular, Summarised):
-    """One row per image, in the order of the images given; printed, it is five lines, and in a notebook a view.
+    """One row per image, in the order of the images given; printed, it is a few lines, and in a notebook a view.
 
     Attributes:
         adversarial: the smallest change that meets the goal; where there is none, the allowed point that came nearest;
@@ -44,6 +44,9 @@ class Result(Tabular, Summarised):
             turn back from them.
         nonfinite_gradients: gradients with an entry that is NaN or infinite; 0 takes its place, and the finite entries
             carry the search.
+        zero_gradients: gradients that were zero in every value, which show a search no way; None where nobody counted.
+        undone: broken while it was searched for, and not when the network was asked again, as one that answers at
+            random does; None where nobody looked.
         seconds: the image's part of its batch's time.
         size_unrounded: of the change before it was put on the grid, finite where the attack succeeded without one;
             None without `quantization`, and for deformations.
@@ -84,6 +87,8 @@ class Result(Tabular, Summarised):
     target: Labels | None = None
     autocast: str = ""
     labels: Labels | None = None
+    zero_gradients: Tensor | None = None
+    undone: Mask | None = None
     terms: Terms | None = None
 
     def __len__(self) -> int:
@@ -205,7 +210,22 @@ class Result(Tabular, Summarised):
         names = {name: name.replace("_", " ") for name in ("clean_accuracy", "success_rate", "robust_accuracy")}
         said = [(title, estimate_text(figures[name])) for name, title in names.items() if name in figures]
         said += [] if "success_rate" in figures else [NOTHING_TRIED]
-        return said if self.terms is None else said + size_line(self.terms, self.size, self._tried, self.success)
+        said += [] if self.terms is None else size_line(self.terms, self.size, self._tried, self.success)
+        return [*said, *self._doubts()]
+
+    def _doubts(self) -> list[tuple[str, str]]:
+        """Return what the search met that may make the network look more robust than it is."""
+        found: list[tuple[str, str]] = []
+        stands = self._tried & ~self.success
+        blind = 0 if self.zero_gradients is None else int((stands & (self.zero_gradients > 0)).sum())
+        if blind:
+            of = f"{blind:,} of {plural(int(stands.sum()), 'image')} that stand"
+            found.append(("zero gradients", f"{of} had some, which show an attack no way: are gradients masked?"))
+        lost = 0 if self.undone is None else int(self.undone.sum())
+        if lost:
+            said = f"{plural(lost, 'image')} broken in the search, and not when asked once more"
+            found.append(("not again", f"{said}: if it answers at random, give eot_samples"))
+        return found
 
     def examples(self) -> list[Example]:
         """Return the first few images that were broken, beside their originals."""
@@ -266,5 +286,5 @@ class Result(Tabular, Summarised):
         return f"{threat} {units.text(float(self.size[place]), threat)}"
 
 
-NO_COLUMNS = ("adversarial", "perturbation", "trace", "autocast", "labels", "terms")
+NO_COLUMNS = ("adversarial", "perturbation", "trace", "autocast", "labels", "zero_gradients", "undone", "terms")
 """Fields of a result that are no column of its table."""

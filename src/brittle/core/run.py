@@ -204,6 +204,8 @@ def _judged(
         "iterations": record.iterations,
         "nonfinite_outputs": record.nonfinite_outputs,
         "nonfinite_gradients": record.nonfinite_gradients,
+        "zero_gradients": record.zero_gradients,
+        "undone": problem.solved & ~already & ~met if verified else torch.zeros_like(met),
     }
 
 

@@ -16,6 +16,7 @@ from brittle.runs.checkpoint import broken_seal, sealed
 from brittle.runs.kinds import ATTACK, json_of
 from brittle.runs.place import beside as with_ending
 from brittle.runs.printed import Origin
+from brittle.runs.surroundings import now
 
 BLOCK = 16
 """Images that are attacked and saved together."""
@@ -73,6 +74,8 @@ class ImageFolder:
         blocks: what is there, block by block: the images as plain values, and the digests of their files by name.
         announced: names of files that are about to be written.
         about: by which words network and images opened, for whoever reads the folder.
+        created: when its first image was begun, ISO 8601 in UTC; "" in a folder of an older version.
+        command: the command line that began it, word by word; empty from Python.
     """
 
     path: Path
@@ -80,9 +83,19 @@ class ImageFolder:
     blocks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     announced: list[str] = field(default_factory=list[str])
     about: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    created: str = ""
+    command: Sequence[str] = ()
 
     @classmethod
-    def open(cls, path: Path, identity: str, *, force: bool, about: Mapping[str, Any] | None = None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        identity: str,
+        *,
+        force: bool,
+        about: Mapping[str, Any] | None = None,
+        command: Sequence[str] = (),
+    ) -> Self:
         """Begin in an empty folder, or go on in that of the same call.
 
         Args:
@@ -90,12 +103,13 @@ class ImageFolder:
             identity: of the call.
             force: remove the images of another call.
             about: what shall be kept beside the identity.
+            command: the command line, which is kept of the call that began the folder.
 
         Raises:
             RunError: the images are of another call, and `force` is False; the message says what differs.
         """
         kept = json_of(path / ATTACK)
-        found = cls(path, identity, about=about or {})
+        found = cls(path, identity, about=about or {}, created=now(), command=[*map(stored, command)])
         if not kept:
             return found
         if broken_seal(kept):
@@ -103,6 +117,7 @@ class ImageFolder:
         if json.dumps(kept["identity"], sort_keys=True) == _in_file(identity):
             found.blocks = found._whole(kept.get("blocks", []))
             found.announced = [*kept.get("announced", [])]
+            found.created, found.command = _made(kept)
             return found
         if kept.get("blocks") and not force:
             differ = differing(json.dumps(kept["identity"]), _in_file(identity))
@@ -130,7 +145,8 @@ class ImageFolder:
         if broken_seal(kept):
             raise RunError(f"{path / ATTACK} is damaged: its checksum is not that of its content; make them again")
         about = kept.get("about", {})
-        found = cls(path, stated(kept["identity"]), about=about)
+        created, command = _made(kept)
+        found = cls(path, stated(kept["identity"]), about=about, created=created, command=command)
         found.blocks = found._whole(kept["blocks"])
         if len(found.blocks) < len(kept["blocks"]):
             raise RunError(
@@ -152,6 +168,7 @@ class ImageFolder:
             [{"spec": specs.get("data", ""), "digest": said["images"], "images": len(self.saved)}],
             said["seed"],
             said["device"],
+            self.created or None,
             versions=said["versions"],
         )
 
@@ -215,11 +232,18 @@ class ImageFolder:
             "format": FORMAT,
             "id": self.id,
             "identity": identity,
+            "created": self.created,
+            "command": [*self.command],
             "about": dict(self.about),
             "announced": self.announced,
             "blocks": self.blocks,
         }
         write_atomically(self.path / ATTACK, (json.dumps(sealed(words), indent=1) + "\n").encode())
+
+
+def _made(kept: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return when and by which command a folder was begun; nothing of one of an older version."""
+    return str(kept.get("created", "")), [str(word) for word in kept.get("command", [])]
 
 
 def _in_file(identity: str) -> str:

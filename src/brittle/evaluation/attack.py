@@ -46,6 +46,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     effort: Effort | None = None,
     force: bool = False,
     tell: Callable[[str], None] | None = None,
+    command: Sequence[str] = (),
     **options: Any,
 ) -> SavedAttacks:
     """Attack image files and save the adversarial images as PNG, each beside its original, as the network sees them.
@@ -73,6 +74,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
         effort: budget, eot_samples, batch (16 by default), seed and device.
         force: replace the images that another call left in the folder.
         tell: told what is done to the images on their way to the network, and how classes were matched.
+        command: the command line, to be kept with them.
         **options: single fields of these values, as in `audit`.
 
     Returns:
@@ -92,7 +94,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     for line in subject.said(remarks):
         if tell is not None:
             tell(line)
-    call = _Call(asked, subject, source, target, levels, loaded, force=force)
+    call = _Call(asked, subject, source, target, levels, loaded, command, force=force)
     call.look(blank=asked.effort.budget is not None)
     check_index(path, kind, force=force)
     made: list[SavedAttack] = []
@@ -150,6 +152,7 @@ class _Call:
     target: int | None
     levels: int
     loaded: set[str]
+    command: Sequence[str]
     force: bool
 
     def look(self, *, blank: bool) -> None:
@@ -178,9 +181,8 @@ class _Call:
         }
         ask = partial(self.look, blank=True) if len(source) and budget is None else None
         about = _about(subject, source, self.loaded, [planned.attack, planned.threat], ask)
-        folder = ImageFolder.open(
-            path, stated({**said, **about}), force=self.force, about=words_of(asked.model, asked.data)
-        )
+        words = words_of(asked.model, asked.data)
+        folder = ImageFolder.open(path, stated({**said, **about}), force=self.force, about=words, command=self.command)
         ImagesJob(
             *(subject.classifier, planned, self.target, seed, self.levels, folder),
             budget=without_final_query(budget, eot_samples),
@@ -197,6 +199,8 @@ class _Call:
             tuple(self.classes),
             tuple(folder.saved),
             path,
+            folder.created,
+            folder.command,
         )
 
     @property

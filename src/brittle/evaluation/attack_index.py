@@ -22,6 +22,7 @@ from brittle.metrics.formats import estimate_text
 from brittle.names import stored_within
 from brittle.notebook import EXAMPLES, Example, Summarised
 from brittle.runs.kinds import INDEX, INDEX_TABLE, Kind, json_of
+from brittle.runs.surroundings import versions_of
 from brittle.tabular import Tabular, csv_of
 from brittle.threats import Threat
 from brittle.words import plural
@@ -41,6 +42,8 @@ class SavedAttack:
         classes: names by class; empty when unknown.
         images: one entry per image.
         folder: where they lie.
+        created: when it was begun, ISO 8601 in UTC; "" in a folder of an older version.
+        command: the command line that began it, word by word; empty from Python.
     """
 
     attack: str
@@ -50,6 +53,8 @@ class SavedAttack:
     classes: tuple[str, ...]
     images: tuple[Saved, ...]
     folder: Path
+    created: str = ""
+    command: Sequence[str] = ()
 
     @property
     def norm(self) -> str:
@@ -139,6 +144,9 @@ class SavedAttacks(Sequence[Saved], Tabular, Summarised):
         """Return what `index.json` says."""
         return {
             "format": FORMAT,
+            "created": next((one.created for one in self.attacks), ""),
+            "command": next(([*one.command] for one in self.attacks), []),
+            "versions": versions_of(),
             "attacks": [
                 {
                     "attack": one.attack,

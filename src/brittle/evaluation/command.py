@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from brittle.arguments import parse_number
+from brittle.arguments.numbers import levels_text
 from brittle.limits import current, stated_limits
+
+LONG = 8
+"""Letters beyond which a number is not as somebody types it."""
 
 
 def command_words(words: Sequence[str], options: Mapping[str, object]) -> list[str]:
@@ -17,6 +22,8 @@ def command_words(words: Sequence[str], options: Mapping[str, object]) -> list[s
     Example:
         >>> command_words(["train", "lenet"], {"data": "my images", "clean_epochs": 2, "seed": None, "binary": True})
         ['brittle', 'train', 'lenet', '--data', 'my images', '--clean-epochs', '2', '--binary']
+        >>> command_words(["train", "lenet"], {"eps": 8 / 255})[-1]
+        '8/255'
     """
     command, *arguments = words
     written: list[str] = []
@@ -25,29 +32,14 @@ def command_words(words: Sequence[str], options: Mapping[str, object]) -> list[s
             continue
         option = "--" + name.replace("_", "-")
         for one in cast("list[object]", value) if isinstance(value, list) else [value]:
-            written += [option] if one is True else [option, str(one)]
+            written += [option] if one is True else [option, _word(one)]
     if any(word.startswith("-") for word in arguments):  # else taken for an option
         return ["brittle", command, *written, "--", *arguments]
     return ["brittle", *words, *written]
 
 
-def without_option(words: Sequence[str], option: str) -> list[str]:
-    """Return a command without an option that takes a value.
-
-    Args:
-        words: the command line.
-        option: with its dashes.
-
-    Example:
-        >>> without_option(["brittle", "audit", "net", "--shard", "1/2", "--eps=0.1"], "--shard")
-        ['brittle', 'audit', 'net', '--eps=0.1']
-        >>> without_option(["brittle", "audit", "--shard=1/2", "--", "--shard"], "--shard")
-        ['brittle', 'audit', '--', '--shard']
-    """
-    ends = words.index("--") if "--" in words else len(words)
-    kept = [
-        word
-        for before, word in zip(["", *words], words[:ends], strict=False)
-        if option not in (word, before) and not word.startswith(f"{option}=")
-    ]
-    return [*kept, *words[ends:]]
+def _word(value: object) -> str:
+    """A value as it is typed: a number with many digits as a fraction of 255, where that is the very same one."""
+    text = str(value)
+    levels = levels_text(value) if isinstance(value, float) and len(text) > LONG else None
+    return text if levels is None or parse_number(levels) != value else levels

@@ -23,7 +23,7 @@ from brittle.metrics import (
 from brittle.metrics.estimate import LEVEL, Flags
 from brittle.metrics.rows import changes, integers
 from brittle.names import restored, stored, told_apart
-from brittle.runs.comparable import ComparedRows, differing_settings, finished_runs, side_by_side, worded
+from brittle.runs.comparable import ComparedRows, differing_settings, finished_runs, side_by_side
 from brittle.runs.comparison import (
     ChangedImage,
     ComparedAudit,
@@ -37,6 +37,7 @@ from brittle.runs.comparison import (
     write_comparison,
 )
 from brittle.runs.kinds import COMPARISON
+from brittle.runs.network_words import worded
 from brittle.runs.place import check_folder
 from brittle.runs.rate import Rate
 from brittle.runs.store import RunFolder
@@ -151,6 +152,7 @@ def _audit(name: str, rows: ComparedRows, difference: Difference | None) -> Comp
     return ComparedAudit(
         name=name,
         network=worded(network),
+        spec=placeless(restored(network.spec)),
         digest=network.digest,
         identity=manifest.identity,
         seed=manifest.seed,

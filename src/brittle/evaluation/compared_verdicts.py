@@ -23,7 +23,8 @@ def verdicts_of(comparison: Comparison, gate: DropGate | None = None) -> Verdict
     lines += [_check(one, title) for one in comparison.audits for title in one.failed]
     return Verdicts(
         name="compare",
-        target=portable(comparison.audits[-1].network),
+        target=portable(comparison.audits[-1].spec or comparison.audits[-1].network),
+        network=portable(comparison.audits[-1].network),
         lines=lines,
         figures={
             "images": comparison.images,

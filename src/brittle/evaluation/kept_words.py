@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from brittle.defences import Defence
-from brittle.errors import InputError
+from brittle.errors import InputError, RunError, quoted
 from brittle.evaluation.defended import spelled_defence
 from brittle.names import restored, stored
-from brittle.runs.manifest_info import DataInfo, NetworkInfo
+from brittle.runs.manifest_info import NAIVELY, DataInfo, NetworkInfo, ThreatInfo
 from brittle.specs import DataSpec, ModelSpec
+from brittle.specs.groups import AUTO
 
 
 def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
@@ -34,11 +35,33 @@ def words_of_network(info: NetworkInfo) -> dict[str, Any]:
     """Return by which words the network of a run is opened again."""
     outputs = info.outputs.split()
     labels = next((int(one.removeprefix("labels=")) for one in outputs if one.startswith("labels=")), None)
-    words: dict[str, Any] = {"spec": info.spec, "defence": info.defence or None, "labels": labels}
+    words: dict[str, Any] = {"spec": info.spec, "defence": restored(info.defence) or None, "labels": labels}
     words |= {"dtype": info.dtype or None, "mean": info.mean or None, "std": info.std or None}
     words["output"] = restored(info.output) if isinstance(info.output, str) else info.output
     words |= {"weights": Path(restored(info.weights))} if info.weights else {}
     return words | {name: name in outputs for name in ("binary", "probabilities")}
+
+
+def network_again(info: NetworkInfo) -> ModelSpec:
+    """Return the network of a run with all that stood before and around it, to be opened again."""
+    words: dict[str, Any] = {
+        **words_of_network(info),
+        "spec": restored(info.spec),
+        "channel": restored(info.channel) or None,
+    }
+    return ModelSpec(**words, naive=info.attacked == NAIVELY, defence_data=restored(info.defence_data) or None)
+
+
+def threat_again(info: ThreatInfo) -> str:
+    """Return the name of the threat of a run, by which it opens again.
+
+    Raises:
+        RunError: it has settings, which only a value can have.
+    """
+    if info.settings:
+        settings = quoted(", ".join(f"{name} {one}" for name, one in info.settings.items()), 200)
+        raise RunError(f"the threat {info.norm} has settings of its own ({settings}), which were given as a value")
+    return restored(info.norm)
 
 
 def words_of_images(info: DataInfo) -> dict[str, Any]:
@@ -52,6 +75,7 @@ def words_of_images(info: DataInfo) -> dict[str, Any]:
         "crop": None if fit.get("crop") == "center" else fit.get("crop"),
         "interpolation": fit.get("interpolation"),
         "skip_bad": bool(info.bad),
+        "class_order": info.class_order or AUTO,
     }
 
 

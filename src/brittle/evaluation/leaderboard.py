@@ -14,7 +14,7 @@ from brittle.metrics import paired_rates
 from brittle.names import plain_name, restored, stored_within, told_apart, without_folders
 from brittle.reading import read_json
 from brittle.runs.base import threat_fields
-from brittle.runs.comparable import finished_runs, on_shared_images, worded
+from brittle.runs.comparable import finished_runs, on_shared_images
 from brittle.runs.kinds import LEADERBOARD, MODEL_INFO
 from brittle.runs.leaderboard import (
     CARDS,
@@ -28,6 +28,7 @@ from brittle.runs.leaderboard import (
     write_leaderboard,
 )
 from brittle.runs.manifest import Manifest
+from brittle.runs.network_words import worded
 from brittle.runs.place import check_folder
 from brittle.runs.rate import Rate
 from brittle.runs.store import RunFolder

@@ -5,7 +5,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from brittle.data import Block, Source
 from brittle.errors import BrittleError, RunError, quoted
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.kept_words import words_of_images, words_of_network
+from brittle.evaluation.kept_words import network_again, threat_again, words_of_images
 from brittle.evaluation.part import attacked
 from brittle.evaluation.plan import Planned, plan
 from brittle.evaluation.progress import Progress
@@ -27,7 +26,7 @@ from brittle.runs.comparable import ComparedRows
 from brittle.runs.comparison import STAGES, ChangedImage, Comparison, picture
 from brittle.runs.manifest import Manifest
 from brittle.runs.schema import pixels_in
-from brittle.specs import DataSpec, ModelSpec
+from brittle.specs import DataSpec
 
 Pixels = NDArray[np.float64]
 Pair = tuple[Pixels, Pixels]
@@ -105,10 +104,7 @@ def _made_again(rows: ComparedRows, missing: Sequence[ChangedImage], watch: Prog
 def _opened(rows: ComparedRows) -> OpenedSubject:
     """Open network and images, and see that they are those of the run."""
     manifest = rows.manifest
-    if manifest.network.channel or manifest.network.defence:
-        raise RunError("a channel or a defence stood before the network")
-    words: dict[str, Any] = {**words_of_network(manifest.network), "spec": restored(manifest.network.spec)}
-    model = ModelSpec(**words)
+    model = network_again(manifest.network)
     data = DataSpec(**words_of_images(manifest.data), max_images=manifest.max_images)
     subject = open_subject(model, data)
     source, _ = match_classes(subject.network.classes, subject.source, data.class_order)
@@ -121,10 +117,8 @@ def _opened(rows: ComparedRows) -> OpenedSubject:
 
 def _planned(manifest: Manifest) -> dict[str, Planned]:
     """Return the attacks of a run, as they are written."""
-    if manifest.threat.settings:
-        raise RunError(f"the threat {manifest.threat.norm} has settings of its own")
     specs = [restored(info.spec) for info in manifest.attacks]
-    planned = plan(specs, manifest.threat.norm, manifest.threat.radius)
+    planned = plan(specs, threat_again(manifest.threat), manifest.threat.radius)
     for one, info in zip(planned, manifest.attacks, strict=True):
         if one.info.settings != info.settings or one.info.radius != info.radius:
             raise RunError(f"{info.spec} has other settings now than in the run")

@@ -7,11 +7,11 @@ from typing import Any
 from brittle.engine.shard import ShardEngine
 from brittle.errors import BrittleError, InputError, RunError, quoted
 from brittle.evaluation.audit import audit
-from brittle.evaluation.command import without_option
-from brittle.evaluation.kept_words import words_of_images, words_of_network
+from brittle.evaluation.kept_words import network_again, threat_again, words_of_images
 from brittle.evaluation.progress import Progress
 from brittle.files import write_atomically
 from brittle.names import restored
+from brittle.runs.command import without_option
 from brittle.runs.comparable import opened_runs
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import Manifest
@@ -19,7 +19,7 @@ from brittle.runs.place import check_folder
 from brittle.runs.same import AnotherRun
 from brittle.runs.schema import NUMBERS, PICTURES
 from brittle.runs.store import MANIFEST, RunFolder
-from brittle.specs import DataSpec, Effort, ModelSpec, Question
+from brittle.specs import DataSpec, Effort, Question
 from brittle.words import plural
 
 ROWS = [name for name in NUMBERS if name != "seconds"]
@@ -203,19 +203,14 @@ def _asked_again(manifest: Manifest) -> dict[str, Any]:
     Raises:
         RunError: it was asked with values that have no words.
     """
-    if manifest.network.channel or manifest.network.defence:
-        raise RunError("a channel or a defence stood before the network, which a run folder does not keep")
-    if manifest.threat.settings:
-        raise RunError(f"the threat {manifest.threat.norm} has settings of its own, which were given as a value")
-    words: dict[str, Any] = {**words_of_network(manifest.network), "spec": restored(manifest.network.spec)}
     return {
-        "model": ModelSpec(**words),
+        "model": network_again(manifest.network),
         "data": DataSpec(**words_of_images(manifest.data), max_images=manifest.max_images),
         "question": Question(
-            restored(manifest.threat.norm),
+            threat_again(manifest.threat),
             quantization=manifest.quantization,
             radius=manifest.threat.radius,
-            confidence=manifest.confidence or None,
+            confidence=manifest.confidence,
         ),
         "attacks": [restored(one.spec) for one in manifest.attacks],
         "effort": Effort(manifest.budget, manifest.eot_samples, manifest.batch, manifest.seed, manifest.device),

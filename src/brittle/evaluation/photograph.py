@@ -43,6 +43,7 @@ def photograph(  # noqa: PLR0913  # each of these is a question of its own
     effort: Effort | None = None,
     force: bool = False,
     watch: Progress | None = None,
+    command: Sequence[str] = (),
     **options: Any,
 ) -> Photographed:
     """Send the adversarial images of an earlier attack through a channel, and ask the network again.
@@ -68,6 +69,7 @@ def photograph(  # noqa: PLR0913  # each of these is a question of its own
         effort: eot_samples, for networks that answer at random, seed and device.
         force: replace the photographs that the folder holds, and a sheet that lies there.
         watch: who is told of the progress.
+        command: the command line, to be kept with them.
         **options: `channel`, as text such as "blur:sigma=1+jpeg" or as a value, and single fields of network and images
             as in `audit`.
 
@@ -99,7 +101,8 @@ def photograph(  # noqa: PLR0913  # each of these is a question of its own
     check_folder(out, PHOTOGRAPHED)
     given = replace(asked.model, channel=None)
     images = attacked_images(run, given, asked.data, asked.effort.device)
-    work = PhotographWork(images, out, asked.data.max_images, asked.effort.seed or 0, watch or NullProgress())
+    seed = asked.effort.seed or 0
+    work = PhotographWork(images, out, asked.data.max_images, seed, watch or NullProgress(), command)
     if sheet is not None and not photos:
         work.print_sheet(Path(sheet), layout, force=force)
     shot = work.of_sheet(Path(sheet), photos, even_light=even_light) if photos and sheet is not None else channel

@@ -20,6 +20,7 @@ from brittle.evaluation.attacked_images import AttackedImage, AuditedImages, Ope
 from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.progress import Progress
 from brittle.maths.losses import decided
+from brittle.names import stored
 from brittle.physical import Channel
 from brittle.physical.layout import Layout
 from brittle.physical.reader import Photograph, SheetReading, read_sheet
@@ -27,6 +28,7 @@ from brittle.physical.sheet import open_sheet, write_sheet
 from brittle.pictures import picture_of, save_picture
 from brittle.reading import read_bytes
 from brittle.runs.photographs import ON_PAPER, STAGES, Photographed, PhotographedRow, picture_path
+from brittle.runs.surroundings import now
 from brittle.version import __version__
 from brittle.words import plural
 
@@ -66,6 +68,7 @@ class PhotographWork:
         most: images of a number from here on are left out; None for none.
         seed: of the channel's random numbers.
         watch: who is told of the progress.
+    command: the command line, to be kept with the rows.
         shown: how many images of each attack have pictures.
     """
 
@@ -74,6 +77,7 @@ class PhotographWork:
     most: int | None
     seed: int
     watch: Progress
+    command: Sequence[str] = ()
     shown: Counter[str] = field(default_factory=Counter[str])
 
     def _batches(self) -> Iterator[list[AttackedImage]]:
@@ -155,7 +159,9 @@ class PhotographWork:
                 f"the attack went through {self.images.channel}; the figures before the channel are of the network "
                 "without it, which what was made for a channel need not break"
             )
-        made = Photographed(self.out, self._about(network, shot), rows, [*self.images.classes], missing, said)
+        about, classes = self._about(network, shot), [*self.images.classes]
+        command = [stored(word) for word in self.command]
+        made = Photographed(self.out, about, rows, classes, missing, said, now(), command)
         made.write()
         return made
 

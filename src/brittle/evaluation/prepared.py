@@ -122,7 +122,7 @@ def prepare(
         eot_samples=eot_samples,
         confidence=confidence_of(asked.question.confidence, subject.defended),
         network=network_info(network, classifier, origin, defended, subject.channel, asked.model),
-        data=data_info(source, network.classes, again=True, remarks=remarks),
+        data=data_info(source, network.classes, again=True, remarks=remarks, class_order=asked.data.class_order),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
         attacks=[one.info for one in planned],
         versions=versions_of(),

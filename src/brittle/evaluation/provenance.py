@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
@@ -16,6 +17,7 @@ from brittle.names import stored
 from brittle.physical import Channel
 from brittle.runs.manifest_info import CodeInfo, DataInfo, NetworkInfo
 from brittle.specs import ModelSpec
+from brittle.specs.groups import AUTO
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def network_info(
 ) -> NetworkInfo:
     """Return what a manifest says of a network; `asked` are the words that it opened by, without `spec`."""
     given = {} if asked is None else {name: getattr(asked, name) for name in ("weights", "dtype", "mean", "std")}
+    clean = None if asked is None else asked.defence_data
+    given |= {"defence_data": clean} if isinstance(clean, str | Path) else {}
     return NetworkInfo(
         spec=network.spec,
         digest=network.digest,
@@ -125,7 +129,12 @@ def network_info(
 
 
 def data_info(
-    source: Source, classes: Sequence[str] = (), *, again: bool = False, remarks: Sequence[str] = ()
+    source: Source,
+    classes: Sequence[str] = (),
+    *,
+    again: bool = False,
+    remarks: Sequence[str] = (),
+    class_order: str = AUTO,
 ) -> DataInfo:
     """Return what a manifest says of images.
 
@@ -134,6 +143,7 @@ def data_info(
         classes: names to state where the source has none.
         again: read the images anew for their digest, whatever was read before.
         remarks: how the classes were numbered, where there was a choice.
+        class_order: how they were to be.
     """
     return DataInfo(
         spec=source.spec,
@@ -145,6 +155,7 @@ def data_info(
         skipped=source.skipped,
         remarks=list(remarks),
         relabelled=None if source.relabelled is None else list(source.relabelled),
+        class_order="" if class_order == AUTO else class_order,
     )
 
 

@@ -29,6 +29,7 @@ from brittle.models.network import parameters_of, surrounded
 from brittle.models.normalised import normalised, statistics_of
 from brittle.physical import Channel
 from brittle.runs.manifest_info import said_of_images
+from brittle.runs.verdicts import placeless
 from brittle.specs import DataLike, DataSpec, ModelSpec
 from brittle.words import plural
 
@@ -82,7 +83,8 @@ class OpenedSubject:
         """
         if self.network.normalises or self.defended is not None or self.channel is not None:
             return []
-        return remarks_on_normalisation(self.classifier, source, self.scale)
+        given_by = placeless(self.network.spec) if self.network.own_weights else ""
+        return remarks_on_normalisation(self.classifier, source, self.scale, given_by)
 
     def said(self, remarks: Sequence[str] = ()) -> list[str]:
         """Return what is done to the images on their way to the network, and its autocast, in sentences.

@@ -8,6 +8,7 @@ from brittle.evaluation.gate import ExitCode, Gate
 from brittle.metrics import robust_accuracy
 from brittle.runs.defence import DefenceFolder, is_defence_folder
 from brittle.runs.finding import Finding, Health, Status
+from brittle.runs.network_words import worded
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import AttackSummary, Summary, summarise
 from brittle.runs.verdicts import GATE, Figure, Line, Verdict, Verdicts, portable
@@ -53,6 +54,7 @@ def _verdicts(folder: RunFolder, gate: Gate | None, more: Mapping[str, Figure]) 
     return Verdicts(
         name="audit",
         target=portable(manifest.network.spec),
+        network=worded(manifest.network, portable),
         lines=[*lines, *_checks(summary.health), *_attacks(folder, summary)],
         figures={
             "robust_accuracy": summary.robust,
@@ -63,6 +65,8 @@ def _verdicts(folder: RunFolder, gate: Gate | None, more: Mapping[str, Figure]) 
             "norm": summary.norm,
             "eps": summary.radius,
             "data": portable(manifest.data.spec),
+            "weights": portable(manifest.network.weights) or None,
+            "network_sha256": manifest.network.digest,
             "seed": manifest.seed,
             "device": manifest.device,
             **{f"version_{name}": version for name, version in manifest.versions.items()},

@@ -108,6 +108,7 @@ def _network(spec: str, module: Any, weights: Path | None, program: bytes, sourc
             classes,
             parameters_of(module),
             (source,),
+            own_weights=weights is None,
         )
 
 

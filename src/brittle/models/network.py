@@ -34,6 +34,7 @@ class Network:
         sources: names of the loaded Python modules that built it, where these are the user's.
         compare: of a converted network, what compares the module with its origin on images; it takes the module, images
             in [0, 1] and what they are in words, and raises ModelError where the outputs differ.
+        own_weights: whether a function of the user's built it, whose weights it has, as no others were named.
         normalises: whether it is known to take images in [0, 1] and to normalise them itself, if it wants them so.
         labels: of a network that is known to return class numbers and nothing else, how many classes there are.
     """
@@ -48,6 +49,7 @@ class Network:
     compare: Callable[[nn.Module, Tensor, str], None] | None = None
     labels: int | None = None
     normalises: bool = False
+    own_weights: bool = False
 
     def __post_init__(self):
         if self.input_shape is not None:

@@ -10,7 +10,7 @@ from brittle.metrics.estimate import proportion
 from brittle.metrics.formats import Units, interval, percent, significant
 from brittle.pictures import amplification, data_uri, picture_of
 from brittle.report.content import object_of, picture_in, shown
-from brittle.report.formats import subject
+from brittle.report.formats import command_text, subject
 from brittle.report.gallery import SMALL, reduced
 from brittle.report.template import fill
 from brittle.runs.kinds import INDEX
@@ -45,12 +45,16 @@ def attack_page(run: Path) -> str:
 
 def render(path: Path) -> str:
     """The whole page as text."""
-    attacks: list[dict[str, Any]] = object_of(path / INDEX)["attacks"]
+    index = object_of(path / INDEX)
+    attacks: list[dict[str, Any]] = index["attacks"]
     return fill(
         "attack.html",
         {},
         network=subject(str(attacks[0]["network"])) if attacks else "a network",
         data=subject(str(attacks[0]["data"])) if attacks else "images",
+        created=str(index.get("created", "")),
+        version=str(index.get("versions", {}).get("brittle", "")),
+        command=command_text(map(str, index.get("command", []))),
         attacks=[
             (one, _lead(one["images"]), one["images"], _shots(path, one), len(_with_files(one))) for one in attacks
         ],

@@ -25,6 +25,7 @@ from brittle.runs.comparison import (
     read_comparison,
 )
 from brittle.runs.comparison_words import comparison_headline, points, points_ends
+from brittle.runs.kept_gate import kept_gate
 from brittle.runs.rate import Rate
 from brittle.studies.bench.drawing import Curves
 from brittle.words import plural
@@ -61,18 +62,18 @@ class Section:
     failed: Sequence[str]
 
 
-def compare_page(run: Path, gate: str = "") -> str:
-    """Return the page of a comparison, with what a gate says of it, if there is one.
+def compare_page(run: Path) -> str:
+    """Return the page of a comparison, with what a gate said of it, if there was one.
 
     Raises:
         RunError: it is not there, or damaged.
     """
     comparison = read_comparison(run)
     with shown(run, "the folder of a comparison"):
-        return render(run, comparison, gate)
+        return render(run, comparison)
 
 
-def render(folder: Path, comparison: Comparison, gate: str = "") -> str:
+def render(folder: Path, comparison: Comparison) -> str:
     """The whole page as text."""
     units = Units(comparison.bounds[1] - comparison.bounds[0])
     radius = "" if comparison.radius is None else units.size(comparison.radius, comparison.norm)
@@ -84,7 +85,7 @@ def render(folder: Path, comparison: Comparison, gate: str = "") -> str:
         "compare.html",
         _curves(comparison, units),
         comparison=comparison,
-        gate=gate,
+        gate=kept_gate(folder, comparison.identity),
         names=[restored(one.name) for one in comparison.audits],
         question=f"{title(comparison.norm)} {radius}".strip(),
         data=subject(restored(comparison.data)),
@@ -186,7 +187,9 @@ def _shot(folder: Path, number: int, image: ChangedImage, comparison: Comparison
 
 
 def _curves(comparison: Comparison, units: Units) -> dict[str, Figure]:
-    """Return the robust accuracy against the radius of every audit over each other."""
+    """Return the robust accuracy against the radius of every audit over each other; none where all have one radius."""
+    if all(sum(radius > 0 for radius in _radii(one)) < 2 for one in comparison.audits):
+        return {}
     factor = units.factor(comparison.norm)
     reach = max((radius for one in comparison.audits for radius in _radii(one)), default=0.0)
     lines = {

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from brittle.errors import OverLimit, RunError, quoted
 from brittle.files import write_atomically
 from brittle.limits import check_limit
-from brittle.reading import open_tensors, parse_json, read_json
+from brittle.reading import open_tensors, parse_json, read_bytes, read_json
 from brittle.report.titles import check_title, title_in, titled
 from brittle.runs.kinds import PAGE, RUN, Kind, kind_in
 from brittle.runs.place import check_page
@@ -106,7 +106,8 @@ def picture_in(png: bytes) -> Image.Image:
 def placed(page: str, usual: Path, out: Path | None, *, force: bool = False, title: str | None = None) -> Path:
     """Write a page and say where: at `usual`, in `out` under that name where it is a folder, or at `out`.
 
-    At `usual` a page replaces the one before; elsewhere only with `force`, and what is no page of ours nowhere. Its
+    At `usual` a page replaces the one before; elsewhere one that says something else only with `force`, and what is no
+    page of ours nowhere. Its
     title is `title`, brittle's own where that is "", and where it is None that of the page that lies at `usual`.
 
     Raises:
@@ -117,9 +118,18 @@ def placed(page: str, usual: Path, out: Path | None, *, force: bool = False, tit
     target = usual if out is None else Path(out)
     if target.is_dir():
         target /= usual.name
-    check_page(target, PAGE, asked=target.absolute() != usual.absolute(), force=force)
+    asked = target.absolute() != usual.absolute() and not _holds(target, page.encode())
+    check_page(target, PAGE, asked=asked, force=force)
     write_atomically(target, page.encode())
     return target
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether an ordinary file has a content already."""
+    try:
+        return path.is_file() and path.stat().st_size == len(content) and read_bytes(path) == content
+    except (OSError, OverLimit):
+        return False
 
 
 def kind_of(path: Path) -> str:

@@ -59,6 +59,8 @@ def render(folder: CorruptionsFolder, summary: CorruptionsSummary) -> str:
         network=subject(summary.network),
         data=subject(summary.data),
         images=summary.images,
+        created=manifest.created,
+        version=manifest.versions["brittle"],
         severities=manifest.severities,
         cards=[
             ("Corrupted", "mean over all kinds and severities", percent(summary.mean.value), interval(summary.mean)),

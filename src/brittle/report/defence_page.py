@@ -7,27 +7,28 @@ from brittle.metrics.formats import Units, interval, percent, title
 from brittle.pictures import data_uri
 from brittle.report.checks import block
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import subject
+from brittle.report.formats import command_text, subject
 from brittle.report.gallery import reduced
 from brittle.report.template import fill
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, DefenceSummary
+from brittle.runs.kept_gate import kept_gate
 from brittle.runs.summary import AttackSummary
 
 CAPTIONS = ("original", "as the network sees it", "adversarial", "as the network sees it")
 
 
-def defence_page(run: Path, gate: str = "") -> str:
-    """Return the page of the two audits of a defended network, with what a gate says of them, if there is one.
+def defence_page(run: Path) -> str:
+    """Return the page of the two audits of a defended network, with what a gate said of them, if there was one.
 
     Raises:
         RunError: one of them is damaged, or nothing was measured yet.
     """
     folder = DefenceFolder.open(run)
     with shown(run, "the two audits of a defended network"):
-        return render(folder, DefenceSummary.of(folder), gate)
+        return render(folder, DefenceSummary.of(folder))
 
 
-def render(folder: DefenceFolder, both: DefenceSummary, gate: str = "") -> str:
+def render(folder: DefenceFolder, both: DefenceSummary) -> str:
     """The whole page as text."""
     manifest, adaptive = folder.adaptive.manifest, both.adaptive
     units = Units(manifest.network.bounds[1] - manifest.network.bounds[0])
@@ -36,7 +37,7 @@ def render(folder: DefenceFolder, both: DefenceSummary, gate: str = "") -> str:
         "defence.html",
         {},
         both=both,
-        gate=gate,
+        gate=kept_gate(folder.path, manifest.identity),
         network=subject(manifest.network.spec),
         data=subject(manifest.data.spec),
         question=f"{title(adaptive.norm)} {radius}".strip(),
@@ -51,6 +52,10 @@ def render(folder: DefenceFolder, both: DefenceSummary, gate: str = "") -> str:
         ],
         told_by=both.told_by,
         health=[(name, block(one.health())) for name, one in ((NAIVE, folder.naive), (ADAPTIVE, folder.adaptive))],
+        created=manifest.created,
+        version=manifest.versions["brittle"],
+        command=command_text(manifest.command),
+        without=command_text(folder.without),
         links=[(NAIVE, f"{NAIVE}/report.html"), (ADAPTIVE, f"{ADAPTIVE}/report.html")],
         walls=[(number, _pictures(files)) for number, files in folder.pictures()],
     )

@@ -90,6 +90,8 @@ class DensePage(ABC, Generic[S, R]):
             network=subject(summary.network),
             data=subject(summary.data),
             images=plural(summary.images, "image"),
+            created=self.folder.manifest.created,
+            version=self.folder.manifest.versions["brittle"],
             norm=title(summary.norm),
             radius=None if summary.radius is None else UNITS.size(summary.radius, summary.norm),
             share=_asked(summary),

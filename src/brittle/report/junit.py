@@ -39,7 +39,7 @@ def _suite(root: ElementTree.Element, result: Verdicts) -> None:
     ends = [line.verdict for line in result.lines]
     counts = {"failures": "failed", "errors": "error", "skipped": "skipped"}
     about = {
-        "name": shown(f"brittle {result.name} {result.target}"),
+        "name": shown(f"brittle {result.name} {result.called}"),
         "tests": str(len(ends)),
         **{name: str(ends.count(end)) for name, end in counts.items()},
         "time": f"{result.seconds:.3f}",
@@ -49,7 +49,8 @@ def _suite(root: ElementTree.Element, result: Verdicts) -> None:
         begun = datetime.fromisoformat(result.created).astimezone(UTC)
         suite.set("timestamp", begun.strftime("%Y-%m-%dT%H:%M:%S"))
     properties = ElementTree.SubElement(suite, "properties")
-    own = {"network": result.target, "exit_code": result.exit_code, **flat(result.figures)}
+    own = {"network": result.called, "exit_code": result.exit_code, **flat(result.figures)}
+    own |= {"run_folder": result.folder} if result.folder else {}
     for line in result.lines:
         own |= {f"{line.group}.{line.name}.{name}": one for name, one in flat(line.figures).items()}
     for name, value in own.items():

@@ -8,7 +8,7 @@ from brittle.names import restored
 from brittle.report.content import shown
 from brittle.report.formats import command_text, count, subject
 from brittle.report.template import fill
-from brittle.runs.leaderboard import Board, Leaderboard, Ranked, read_leaderboard
+from brittle.runs.leaderboard import CLEAR, Board, Leaderboard, Ranked, read_leaderboard
 from brittle.words import plural
 
 LAST = float("inf")
@@ -46,7 +46,8 @@ def render(board: Leaderboard) -> str:
         audits=several,
         created=board.created[:10],
         version=board.versions.get("brittle", ""),
-        tables=[(_title(table), [_row(row, table) for row in table.rows]) for table in board.tables],
+        tables=[(_title(table), _rows(table)) for table in board.tables],
+        clear=CLEAR,
         command=command_text(board.command),
     )
 
@@ -58,7 +59,12 @@ def _title(board: Board) -> str:
     return f"{plural(board.images, 'image')} of {data}, {title(board.norm)} {radius}"
 
 
-def _row(row: Ranked, board: Board) -> tuple[Ranked, str, list[Cell]]:
+def _rows(board: Board) -> list[tuple[Ranked, str, str, list[Cell]]]:
+    better = [None, *board.rows[:-1]]
+    return [_row(*each, board) for each in zip(better, board.rows, strict=True)]
+
+
+def _row(better: Ranked | None, row: Ranked, board: Board) -> tuple[Ranked, str, str, list[Cell]]:
     units, about = Units(board.span), row.about
     link = restored(about.link) if about.link.startswith(SAFE) else ""
     median = Cell(LAST, "–")
@@ -67,6 +73,7 @@ def _row(row: Ranked, board: Board) -> tuple[Ranked, str, list[Cell]]:
         median = Cell(row.median.value, units.size(row.median.value, board.norm), reach)
     lead = Cell(LAST, "–") if row.lead is None else Cell(row.lead, significant(row.lead, 2))
     robust = Cell(row.robust.value, percent(row.robust.value), interval(row.robust.estimate))
-    clean = Cell(row.clean.value, percent(row.clean.value))
+    clean = Cell(row.clean.value, percent(row.clean.value), interval(row.clean.estimate))
     size = Cell(row.parameters, f"{row.parameters:,}")
-    return row, link, [robust, lead, clean, median, size, Cell(row.passes, count(row.passes))]
+    tied = "" if better is None or not row.tied else f"{better.title} ({better.run})"
+    return row, link, tied, [robust, lead, clean, median, size, Cell(row.passes, count(row.passes))]

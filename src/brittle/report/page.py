@@ -9,23 +9,24 @@ from brittle.report.gallery import walls
 from brittle.report.run_data import RunData, load_run_data
 from brittle.report.template import fill
 from brittle.report.verdict import verdict
+from brittle.runs.kept_gate import kept_gate
 from brittle.runs.store import REPORT, RunFolder
 
 __all__ = ["REPORT", "render", "run_page"]
 
 
-def run_page(run: Path, gate: str = "") -> str:
-    """Return the report of a run folder, with what a gate says of it, if there is one.
+def run_page(run: Path) -> str:
+    """Return the report of a run folder, with what a gate said of it, if there was one.
 
     Raises:
         RunError: there is no run, a part of it is damaged, or nothing was measured yet.
     """
     folder = RunFolder.open(run)
     with shown(run, "the run folder of an audit"):
-        return render(load_run_data(folder), gate)
+        return render(load_run_data(folder))
 
 
-def render(evidence: RunData, gate: str = "") -> str:
+def render(evidence: RunData) -> str:
     """The whole page as text."""
     pairs, labels = sections.confusion(evidence)
     drawn = {
@@ -39,7 +40,7 @@ def render(evidence: RunData, gate: str = "") -> str:
         evidence=evidence,
         manifest=evidence.manifest,
         verdict=verdict(evidence),
-        gate=gate,
+        gate=kept_gate(evidence.folder.path, evidence.manifest.identity),
         cards=sections.cards(evidence),
         attack_heads=sections.attack_heads(evidence),
         attack_rows=sections.attack_rows(evidence),

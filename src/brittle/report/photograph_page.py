@@ -7,7 +7,7 @@ from brittle.metrics import Estimate
 from brittle.metrics.formats import interval, percent
 from brittle.pictures import data_uri
 from brittle.report.content import picture_in, shown
-from brittle.report.formats import placeless, subject
+from brittle.report.formats import command_text, placeless, subject
 from brittle.report.gallery import reduced
 from brittle.report.template import fill
 from brittle.report.verdict import FEW
@@ -50,6 +50,7 @@ def photograph_page(run: Path) -> str:
 def render(made: Photographed) -> str:
     """The whole page as text."""
     figures = made.figures()
+    command = {"command": command_text(made.command)} if made.command else {}
     return fill(
         "photograph.html",
         {},
@@ -65,7 +66,9 @@ def render(made: Photographed) -> str:
         missing=made.missing,
         said=made.said,
         walls=[(row, _shots(made, row, files)) for row, files in made.pictures()],
-        about={name: placeless(value) for name, value in made.about.items()},
+        created=made.created,
+        version=made.about["brittle"],
+        about={**command, **{name: placeless(value) for name, value in made.about.items()}},
     )
 
 

@@ -47,10 +47,15 @@ def _run(result: Verdicts) -> dict[str, Any]:
     attacks = {line.name: flat(line.figures) for line in result.lines if line not in asked}
     return {
         "tool": {"driver": {"name": TOOL, "version": __version__, "rules": [_rule(line) for line in asked]}},
-        "automationDetails": {"id": f"{TOOL}/{result.name}/{result.target}/"},
+        "automationDetails": {"id": f"{TOOL}/{result.name}/{result.called}/"},
         "invocations": [invocation],
         "results": [_result(result, line, numbers[_id(line)]) for line in asked if line.verdict in LEVELS],
-        "properties": {"network": result.target, **flat(result.figures), **({"attacks": attacks} if attacks else {})},
+        "properties": {
+            "network": result.called,
+            **({"run_folder": result.folder} if result.folder else {}),
+            **flat(result.figures),
+            **({"attacks": attacks} if attacks else {}),
+        },
     }
 
 
@@ -87,7 +92,7 @@ def _result(result: Verdicts, line: Line, number: int) -> dict[str, Any]:
         "level": LEVELS[line.verdict],
         "message": {"text": shown(" ".join(sentences) or line.title)},
         "locations": [_location(result.target)],
-        "partialFingerprints": {"brittle/v1": fingerprint([_id(line), result.target])},
+        "partialFingerprints": {"brittle/v1": fingerprint([_id(line), result.called])},
         "properties": flat(line.figures),
     }
 

@@ -45,13 +45,14 @@ def write_substitute(folder: Path, out: Path | None = None, *, force: bool = Fal
     Raises:
         RunError: it is not finished, a file is missing or is another one, or the page cannot be written.
     """
-    course = SubstituteFolder.open(folder).file(SUBSTITUTE_FILE)
+    made = SubstituteFolder.open(folder)
+    course = made.file(SUBSTITUTE_FILE)
     with shown(course, "the course of a substitute"):
-        page = render(object_of(course))
+        page = render(object_of(course), made.manifest.created)
     return placed(page, folder / REPORT, out, force=force, title=title)
 
 
-def render(story: Mapping[str, Any]) -> str:
+def render(story: Mapping[str, Any], created: str = "") -> str:
     """Return the whole page as text."""
     rounds: list[dict[str, Any]] = story["rounds"]
     transfers: list[dict[str, Any]] = story["transfers"]
@@ -64,6 +65,7 @@ def render(story: Mapping[str, Any]) -> str:
         "substitute.html",
         drawing_figures(tuple(curves)),
         story=story,
+        created=created,
         right=_estimate(story["oracle_accuracy"]),
         agreement=_estimate(rounds[-1]["agreement"]),
         curves=curves,

@@ -4,7 +4,7 @@
 # pyarrow ships no types
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +16,11 @@ from brittle.metrics.formats import Units, percent
 from brittle.reading import open_tensors, own_header
 from brittle.report.content import folder_of, placed, shown
 from brittle.report.drawings import drawing_figures
-from brittle.report.formats import placeless
 from brittle.report.template import fill
 from brittle.report.universal_curves import curves_of
 from brittle.report.universal_parts import classes_of, labels_of, name_of, pairs_of, rate_of
 from brittle.report.universal_pixels import pixel_labels_of, pixel_pairs_of, pixel_rate_of
+from brittle.report.universal_settings import settings_of
 from brittle.runs.folder import REPORT
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE, UNIVERSAL
 from brittle.runs.place import beside
@@ -30,10 +30,6 @@ from brittle.studies.bench.drawing import encoded
 
 FROM, WITHOUT = "the images it was made from", "the images that told how far it was"
 HELD_OUT = "held-out images"
-ELSEWHERE = (
-    *("command", "fooling", "taken_for", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"),
-)
-"""What of how a perturbation was made stands in other sections of its page."""
 
 
 def write_universal(path: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
@@ -128,26 +124,8 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: s
         pairs=pixel_pairs_of(rows, last) if pixels else pairs_of(rows, last),
         pixels=pixels,
         of=of,
-        settings=_settings(made),
+        settings=settings_of(made),
     )
-
-
-def _settings(made: dict[str, Any]) -> dict[str, str]:
-    """Everything of how it was made that the page does not show elsewhere, as text; what is empty is left out."""
-    told = {name: value for name, value in made.items() if name not in ELSEWHERE} | {"passes": len(made["passes"])}
-    if "said" in made:
-        told["said"] = "; ".join(made["said"]) or "images as they are"
-    return {name: _setting(value) for name, value in told.items() if value not in (None, "", {}, [])}
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(str(one) for one in cast("list[Any]", value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {one}" for key, one in cast("dict[str, Any]", value).items() if one is not None)
-    return placeless(str(value))
 
 
 def _read(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

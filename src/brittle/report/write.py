@@ -1,6 +1,5 @@
 """`write_report`: the page of whatever brittle has left on disk, recognised by what it holds."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
@@ -60,9 +59,7 @@ class Asked(TypedDict):
     title: str | None
 
 
-def write_report(
-    run: Path, out: Path | None = None, *, force: bool = False, title: str | None = None, gate: str = ""
-) -> Path:
+def write_report(run: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
     """Write the page of an audit, a study or of what another command has made, from what lies on disk alone.
 
     What is read need not be trusted. The same files give the same page, byte for byte.
@@ -77,8 +74,6 @@ def write_report(
         title: of the page, in place of brittle's own, which then stands below it; one line of 120 characters at most.
             By default the page keeps the title of the one that lies where it lies by default; "" takes brittle's own
             again.
-        gate: what a gate says of an audit or a comparison, to stand in the verdict; it is kept in no file beside the
-            page.
 
     Returns:
         The file written.
@@ -97,8 +92,6 @@ def write_report(
     """
     run, asked = Path(run), Asked(force=force, title=None if title is None else check_title(title))
     try:
-        if gate:
-            return placed(_judged(run)(run, gate), run / REPORT, out, **asked)
         if run.is_dir():
             return _folder(run, out, asked)
         if not run.exists():
@@ -109,13 +102,6 @@ def write_report(
     except (OSError, ValueError) as error:  # a name that no file can have, or a folder that may not be read
         said = quoted(getattr(error, "strerror", None) or error)
         raise RunError(f"{quoted(run)} cannot be read ({said}); {EXPECTED}") from error
-
-
-def _judged(run: Path) -> Callable[[Path, str], str]:
-    """Return what makes the page of a folder that a gate judges."""
-    if is_defence_folder(run):
-        return defence_page
-    return compare_page if (run / COMPARISON_FILE).is_file() else run_page
 
 
 def _folder(run: Path, out: Path | None, asked: Asked) -> Path:

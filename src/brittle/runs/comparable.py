@@ -19,11 +19,10 @@ from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.names import in_shell, restored
 from brittle.runs.base import data_fields, threat_fields
-from brittle.runs.defence import ADAPTIVE, NAIVE, is_defence_folder
+from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, is_defence_folder
+from brittle.runs.kinds import other_than_audit
 from brittle.runs.manifest import AttackInfo, Manifest
-from brittle.runs.manifest_info import NetworkInfo
 from brittle.runs.store import RunFolder
-from brittle.runs.verdicts import placeless
 from brittle.threats import described
 
 TOLD = ("brittle's code", "packages", "draws", "seed", "device", "versions")
@@ -126,6 +125,16 @@ def opened_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
         InputError: a folder is given twice.
         RunError: a folder holds no audit, or two of them; the message says what to do.
     """
+    others = {
+        str(run): what
+        for run in runs
+        if isinstance(run, str | PathLike) and (what := other_than_audit(Path(run))) is not None
+    }
+    if others:
+        raise RunError(
+            f"{'; '.join(f'{path} is {what}' for path, what in others.items())}: expected run folders of audits; leave "
+            f"{'it' if len(others) == 1 else 'them'} out"
+        )
     folders = [run if isinstance(run, RunFolder) else _opened(run) for run in runs]
     paths = [folder.path.resolve() for folder in folders]
     twice = next((folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1), None)
@@ -135,6 +144,7 @@ def opened_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
 
 
 def _opened(run: object) -> RunFolder:
+    run = run.path if isinstance(run, DefenceFolder) else run
     if not isinstance(run, str | PathLike):
         raise InputError(f"a run is {seen(run)}; expected the path of a run folder, or what brittle.audit returned")
     path = Path(cast("str", run))
@@ -226,16 +236,6 @@ def differing_settings(first: Manifest, other: Manifest) -> list[str]:
         ways = (one.network.attacked or "without a defence" for one in (first, other))
         found.append(f"attacked: {next(ways)}, now {next(ways)}")
     return found
-
-
-def worded(network: NetworkInfo) -> str:
-    """Return what the user wrote for a network, with the channel before it and the defence around it.
-
-    Of absolute paths the last name is left: what it stands in is shown to others.
-    """
-    around = [f"behind {placeless(restored(network.channel))}"] if network.channel else []
-    around += [f"with {placeless(restored(network.defence))}"] if network.defence else []
-    return " ".join([placeless(restored(network.spec)), *around])
 
 
 def _content(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from brittle.identity.compare import fingerprint
 from brittle.metrics import PairedRates
 from brittle.runs.json_numbers import json_numbers
 from brittle.runs.kinds import COMPARISON_FILE
@@ -113,7 +114,8 @@ class ComparedAudit(Strict):
 
     Attributes:
         name: of its folder.
-        network: what the user wrote, with the channel and the defence before and around it.
+        network: what the user wrote, with its weights, and the channel and the defence before and around it.
+    spec: what the user wrote alone; "" in a comparison of an older version.
         digest: of the network.
         identity: of the run.
         seed: of its random draws.
@@ -137,6 +139,7 @@ class ComparedAudit(Strict):
     radii: list[Number]
     accuracy: list[float]
     difference: Difference | None = None
+    spec: Name = ""
 
 
 class Comparison(Strict):
@@ -170,6 +173,11 @@ class Comparison(Strict):
     level: float = Field(gt=0, lt=1)
     audits: list[ComparedAudit] = Field(min_length=2, max_length=MOST)
     notes: list[Name] = Field(default_factory=list[str])
+
+    @property
+    def identity(self) -> str:
+        """By which it is told from comparisons of other audits."""
+        return fingerprint([one.identity for one in self.audits])
 
     @property
     def first(self) -> ComparedAudit:

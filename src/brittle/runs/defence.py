@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from brittle.errors import RunError
+from brittle.names import stored
+from brittle.runs.command import without_option
 from brittle.runs.finding import Finding
 from brittle.runs.store import MANIFEST, RunFolder
 from brittle.runs.summary import Summary, summarise
@@ -14,6 +16,8 @@ NAIVE, ADAPTIVE = "naive", "adaptive"
 """Folders of the two audits."""
 PICTURES = "pictures"
 """Folder of what the network sees."""
+OF_BOTH = ("--defence", "--defence-data", "--out", "--title", "--junit", "--sarif", "--fail-under")
+"""Options of the command that are not those of an audit without the defence."""
 STAGES = ("original", "original-seen", "adversarial", "adversarial-seen")
 """Ends of the names of the pictures of an image: as it is, as the network sees it, and both for the adversarial one."""
 
@@ -42,6 +46,18 @@ class DefenceFolder:
         if not is_defence_folder(path):
             raise RunError(f"{path} holds no two audits of a defended network; expected {NAIVE}/ and {ADAPTIVE}/")
         return cls(path, RunFolder.open(path / NAIVE), RunFolder.open(path / ADAPTIVE))
+
+    @property
+    def without(self) -> list[str]:
+        """The command that audits the network without the defence, word by word; empty from Python."""
+        words = self.adaptive.manifest.command
+        if not words:
+            return []
+        for option in OF_BOTH:
+            words = without_option(words, option)
+        out = f"{stored(str(self.path))}-undefended"
+        ends = words.index("--") if "--" in words else len(words)
+        return [*words[:ends], "--out", out, *words[ends:]]
 
     def pictures(self) -> Iterator[tuple[str, list[Path]]]:
         """Yield the number of each image that has all four pictures, with their files in the order of `STAGES`."""

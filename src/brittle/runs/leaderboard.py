@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ TABLE, CARDS = "leaderboard.csv", "model_info"
 """The table for spreadsheets, and the folder of a file for each network in RobustBench's fields."""
 MOST = 10_000
 """Audits of one leaderboard."""
+CLEAR = 0.05
+"""From this chance on (McNemar's exact test) two neighbours are not told apart."""
 
 
 class About(Strict):
@@ -84,6 +87,11 @@ class Ranked(Strict):
         """What it is called: by its user's words, or by the network."""
         return self.about.name or self.network
 
+    @property
+    def tied(self) -> bool:
+        """Whether it is not told apart from the next better one."""
+        return self.lead is not None and self.lead >= CLEAR
+
 
 class Board(Strict):
     """Audits of one question about the same images, the most robust first.
@@ -103,6 +111,10 @@ class Board(Strict):
     settings: Settings
     span: float
     rows: list[Ranked] = Field(min_length=1, max_length=MOST)
+
+    def ties(self) -> list[tuple[Ranked, Ranked]]:
+        """Return the neighbours that are not told apart, each with the better one first."""
+        return [(better, row) for better, row in pairwise(self.rows) if row.tied]
 
 
 class Leaderboard(Strict):
@@ -150,7 +162,8 @@ class Leaderboard(Strict):
 
 COLUMNS = (
     *("data", "images", "norm", "radius", "rank", "run", "name", "network", "parameters"),
-    *("clean", "robust", "robust_low", "robust_high", "median", "chance_of_lead", "passes", "failed_checks", "attacks"),
+    *("clean", "clean_low", "clean_high", "robust", "robust_low", "robust_high", "median", "chance_of_lead"),
+    *("passes", "failed_checks", "attacks"),
 )
 """Of the table for spreadsheets."""
 
@@ -159,8 +172,9 @@ def _cells(board: Board, row: Ranked) -> list[object]:
     median = "" if row.median is None else row.median.value
     return [
         *(board.data, board.images, board.norm, board.radius, row.rank, row.run, row.about.name, row.network),
-        *(row.parameters, row.clean.value, row.robust.value, row.robust.low, row.robust.high, median, row.lead),
-        *(row.passes, "; ".join(row.failed), "; ".join(row.attacks)),
+        *(row.parameters, row.clean.value, row.clean.low, row.clean.high),
+        *(row.robust.value, row.robust.low, row.robust.high, median, row.lead, row.passes),
+        *("; ".join(row.failed), "; ".join(row.attacks)),
     ]
 
 

@@ -26,7 +26,7 @@ Task = Literal["classification", "segmentation"]
 
 NAIVELY = "naively"
 """How a manifest calls attacks through the gradients that a defended network gives by itself."""
-LATER = ("defence", "attacked", "channel", "weights", "dtype", "output", "mean", "std")
+LATER = ("defence", "attacked", "channel", "defence_data", "weights", "dtype", "output", "mean", "std")
 """What is left out of a file where there is nothing to say, so that older runs stay what they are."""
 
 
@@ -59,6 +59,7 @@ class NetworkInfo(Strict):
         unseen: what could not be looked into or changes by itself.
         defence: what stands around it, "" for nothing; and `attacked` how it is met: "naively", or the adaptive way.
         channel: what happens to images before all of it, "" for nothing.
+        defence_data: the clean images that the defence was made ready with, "" where none were named in words.
         weights: the file or folder of weights that was named beside `spec`, "" for none.
         dtype, mean, std: likewise the number format, and the normalisation before it; "" where nothing was said.
         output: which of several outputs was chosen, by name or position; None where nothing was said.
@@ -75,6 +76,7 @@ class NetworkInfo(Strict):
     defence: Name = ""
     attacked: Name = ""
     channel: Name = ""
+    defence_data: Name = ""
     weights: Name = ""
     dtype: str = ""
     output: Name | int | None = None
@@ -123,6 +125,7 @@ class DataInfo(Strict):
         skipped: what lay beside the images and was not taken for one, by reason.
         remarks: how the classes were numbered, where there was a choice.
         relabelled: the network's number of each of the data's classes; None where the labels are as they were.
+        class_order: how classes were numbered that the user said it of, "" for "auto".
     """
 
     spec: Name
@@ -135,6 +138,12 @@ class DataInfo(Strict):
     skipped: dict[Name, int] = {}
     remarks: list[Name] = []
     relabelled: list[int] | None = None
+    class_order: str = ""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out an order that nobody asked for: such a file is what it was before one could be kept."""
+        return {name: one for name, one in plain(self).items() if one or name != "class_order"}
 
     def class_name(self, label: int) -> str:
         """Return the name of a class, or its number where it has none."""

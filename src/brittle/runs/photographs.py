@@ -83,6 +83,8 @@ class Photographed:
         classes: names by number; empty when unknown.
         missing: names of the images of a sheet that no photograph shows.
         said: what is to be told of the images.
+    created: when, ISO 8601 in UTC; "" in a folder of an older version.
+    command: the command line, word by word; empty from Python.
     """
 
     path: Path
@@ -91,6 +93,8 @@ class Photographed:
     classes: Sequence[str] = ()
     missing: Sequence[str] = ()
     said: Sequence[str] = ()
+    created: str = ""
+    command: Sequence[str] = ()
 
     @property
     def attacks(self) -> list[str]:
@@ -120,6 +124,7 @@ class Photographed:
             [{"spec": about["run"], "digest": about["id"], "images": self.clean.num_rows}],
             int(about["seed"]),
             None,
+            self.created or None,
             versions={"brittle": about["brittle"]},
         )
 
@@ -145,6 +150,8 @@ class Photographed:
         rows = [row.model_dump(mode="json") for row in self.rows]
         content = {
             "format": FORMAT,
+            "created": self.created,
+            "command": [*self.command],
             "about": dict(self.about),
             "classes": [*self.classes],
             "missing": [*self.missing],
@@ -168,9 +175,11 @@ class Photographed:
                 raise ValueError(f"format {content['format']}; expected {FORMAT}")
             if broken_seal(content):
                 raise ValueError("its checksum is not that of its content")
-            texts = [_texts(content[name]) for name in ("classes", "missing", "said")]
+            classes, missing, said = (_texts(content[name]) for name in ("classes", "missing", "said"))
+            created, command = str(content.get("created", "")), _texts(content.get("command", []))
             about = {str(name): str(value) for name, value in content["about"].items()}
-            return cls(path, about, _ROWS.validate_python(content["rows"]), *texts)
+            rows = _ROWS.validate_python(content["rows"])
+            return cls(path, about, rows, classes, missing, said, created, command)
         except FileNotFoundError:
             raise RunError(f"{path} is no folder of `brittle photograph`: it has no {PHOTOGRAPHS}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:

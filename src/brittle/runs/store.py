@@ -15,6 +15,7 @@ from brittle.notebook import Example, Summarised
 from brittle.parquet_pages import check_table
 from brittle.runs.finding import HEALTH, Health, read_health, write_health
 from brittle.runs.folder import REPORT, ManifestFolder
+from brittle.runs.kept_gate import GATE_FILE
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import RUN_FOLDER
 from brittle.runs.manifest import BadImageInfo, Manifest
@@ -241,8 +242,8 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
                     yield attack.key, block
 
     def files_of_work(self) -> Iterable[Path]:
-        """All parts, and what the checks found."""
-        return (*(self.path / PARTS).glob("*/*.parquet"), self.path / HEALTH)
+        """All parts, and what the checks and a gate found."""
+        return (*(self.path / PARTS).glob("*/*.parquet"), self.path / HEALTH, self.path / GATE_FILE)
 
     def _stamp(self, key: str, block: int) -> dict[str, str]:
         return {"identity": self.manifest.identity, "attack": key, "block": str(block)}

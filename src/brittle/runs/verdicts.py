@@ -52,12 +52,14 @@ class Verdicts:
     Attributes:
         name: of the command, such as "audit".
         target: the network, as the user wrote it.
+        network: the same with its weights and what stands around it, which tells it from others; by default `target`.
         lines: in the order in which they are shown.
         figures: of the whole run, by name.
         identity: of the run.
         command: word by word.
         exit_code: with which the command ends.
         created, finished: ISO 8601 in UTC; None where it is not known.
+        folder: by what files know the run folder; "" where they need not.
     """
 
     name: str
@@ -69,6 +71,13 @@ class Verdicts:
     exit_code: int = 0
     created: str | None = None
     finished: str | None = None
+    network: str = ""
+    folder: str = ""
+
+    @property
+    def called(self) -> str:
+        """The network, so that it is told from others."""
+        return self.network or self.target
 
     @property
     def seconds(self) -> float:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 else:
     ModelLike = DataLike = DefenceLike = ChannelLike = Any
 
+AUTO = "auto"
+"""The order of classes by default: matched by name where network and images know names."""
 SIZE = re.compile(r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?")
 """How a height and a width are written."""
 
@@ -226,7 +228,7 @@ class DataSpec:
             "auto matches classes by name where network and images know names; numeric or text sort class folders as "
             "numbers or as torchvision's ImageFolder does, and take the labels as they are."
         ),
-    ] = "auto"
+    ] = AUTO
 
     def __post_init__(self):
         if isinstance(self.crop, str) and self.crop.isdecimal():
