@@ -193,6 +193,11 @@ def uses_gradients(attack: Attack) -> bool:
     return (attack.adds_gradients or any(uses_gradients(part) for part in parts)) if parts else attack.gradients
 
 
+def asking(attack: Attack, problem: Problem) -> Problem:
+    """Return the problem as an attack within another is to have it: without gradients, the network as it judges."""
+    return problem if problem.plain is None or uses_gradients(attack) else problem.in_full()
+
+
 def at_least(name: str, value: float, lowest: float) -> None:
     """Refuse a hyper-parameter below its lowest value.
 

@@ -52,6 +52,7 @@ def quantize(grid: QuantizationGrid, problem: Problem, solved: Tensor, budget: i
     after = Record(problem.images, budget=budget)
     after.passes = before.passes
     after.nonfinite_outputs, after.nonfinite_gradients = before.nonfinite_outputs, before.nonfinite_gradients
+    after.verified, after.disputed = before.verified, before.disputed
     nearest = Neighbourhood.around(grid.numbers(problem.images), grid.numbers(before.best), grid.top).nearest
     after.best = grid.images(nearest, problem.images.dtype)
     untouched = (before.best == problem.images).flatten(1).all(1)

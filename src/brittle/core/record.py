@@ -35,6 +35,8 @@ class Record:
         passes: how often each image was looked at, differentiated and moved.
         nonfinite_outputs: points of each image that the network had no finite output for, (n,) int64.
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
+        verified: points of each image that a hurried search took for adversarial and that were shown to the network as
+            it is, (n,) int64; `disputed` those of them that it does not take for adversarial.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Record:
         self._margin = nothing.new_full((n,), -torch.inf)
         self.passes = Passes(n, nothing.device)
         self.nonfinite_outputs, self.nonfinite_gradients = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
+        self.verified, self.disputed = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
         self._budget = budget
         self._broken = False
         self._on_pass = on_pass
@@ -86,6 +89,11 @@ class Record:
             self.nonfinite_outputs.index_add_(0, ids, outputs.to(torch.int64))
         if gradients is not None:
             self.nonfinite_gradients.index_add_(0, ids, gradients.to(torch.int64))
+
+    def note_verified(self, ids: Tensor, *, refused: Mask) -> None:
+        """Count points that were shown to the network as it is, and those that it refused."""
+        self.verified.index_add_(0, ids, torch.ones_like(ids))
+        self.disputed.index_add_(0, ids, refused.to(torch.int64))
 
     def left(self, over: Mask, ids: Tensor) -> Tensor | None:
         """Return the positions of the images that go on, those not over that have passes left; None where all do.
@@ -141,7 +149,7 @@ class Record:
         if self.trace is not None:
             self.trace.append((ids, margin))
         if not distinct:
-            first = _best_of_each(ids, size.where(met, torch.inf), margin.where(size < _ENDLESS, -torch.inf))
+            first = best_of_each(ids, size.where(met, torch.inf), margin.where(size < _ENDLESS, -torch.inf))
             ids, points, size, met, margin = ids[first], points[first], size[first], met[first], margin[first]
         whole = self._are_all(ids)  # then nothing is to be looked up
         known, lead = (self.size, self._margin) if whole else (self.size[ids], self._margin[ids])
@@ -201,8 +209,18 @@ class Record:
             self.best.index_copy_(0, ids, points)
 
 
-def _best_of_each(ids: Tensor, cost: Tensor, margin: Tensor) -> Tensor:
-    """Return the position of each image's cheapest point; where costs are equal, of the largest margin."""
+def best_of_each(ids: Tensor, cost: Tensor, margin: Tensor, among: Mask | None = None) -> Tensor:
+    """Return the position of each image's cheapest point; where costs are equal, of the largest margin.
+
+    Args:
+        ids: (m,) which image each point belongs to.
+        cost: (m,).
+        margin: (m,).
+        among: which points count, (m,); all by default.
+    """
+    if among is not None:
+        rows = among.nonzero()[:, 0]
+        return rows[best_of_each(ids[rows], cost[rows], margin[rows])]
     order = margin.argsort(descending=True, stable=True)
     order = order[cost[order].argsort(stable=True)]
     order = order[ids[order].argsort(stable=True)]

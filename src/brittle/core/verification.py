@@ -1,0 +1,84 @@
+"""What a hurried search has found, shown to the network as it is before it is kept."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from brittle.core.graph import Graph
+from brittle.core.record import best_of_each
+from brittle.types import Images, Logits, Mask, PerImage
+
+if TYPE_CHECKING:  # problems verify
+    from brittle.core.problem import Problem
+
+WORTH = 1e-4
+"""By what fraction a change must be smaller than the one that is known, to be worth a pass."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Points of which a search says that they meet the goal, or not.
+
+    Attributes:
+        seen: the pass that says so.
+        logits: of that pass, (m, k).
+        size: of the changes, infinite where they are not allowed, (m,).
+        met: whether the goal is met, (m,).
+        margin: signed distance beyond the boundary, in logits, (m,).
+    """
+
+    seen: Graph
+    logits: Logits
+    size: PerImage
+    met: Mask
+    margin: PerImage
+
+
+def verified(problem: "Problem", points: Images, claims: Claims, *, keeps: bool) -> tuple[Claims, Mask]:
+    """Show the points that the record would take over for adversarial ones to the network as it is.
+
+    Of several points of one image the smallest is shown first, and the next where that one is refused, so that points
+    which are not needed cost nothing. What the network says takes the place of what the search was told, in the graph
+    as well: gradients are those of the search, at the network's own logits.
+
+    Args:
+        problem: the problem of each point.
+        points: as the network sees them.
+        claims: what the search was told of them.
+        keeps: whether the graph is to be differentiated.
+
+    Returns:
+        What is known of the points now, and whether the network itself has said that they meet the goal. The size is
+        infinite of points that claim to and were not shown: they gain nothing, or no pass is left.
+    """
+    record, ids = problem.record, problem.ids
+    undecided = claims.margin > problem.goal.confidence - problem.noise(claims.logits)
+    pending = (claims.met | undecided) & (claims.size < record.size[ids] * (1 - WORTH))
+    holds, shown = torch.zeros_like(claims.met), torch.zeros_like(claims.met)
+    logits, met, margin = claims.logits, claims.met, claims.margin
+    while len(rows := best_of_each(ids, claims.size.where(pending, torch.inf), margin, pending)):
+        affordable = record.affordable(ids[rows], problem.eot_samples)
+        unpaid = torch.zeros_like(pending) if affordable is None else _beyond(rows, affordable, pending)
+        pending, met = pending & ~unpaid, met & ~unpaid
+        rows = rows if affordable is None else rows[affordable]
+        if len(rows):
+            full = problem.rows(rows).in_full()
+            answer = full.looked_at(points[rows])
+            found, lead = full.verdict(answer.logits, torch.isfinite(claims.size[rows]), answer.unusable, None)
+            record.note_verified(ids[rows], refused=~found)
+            shown = shown.index_fill(0, rows, value=True)
+            holds, met = holds.index_copy(0, rows, found), met.index_copy(0, rows, found)
+            margin, logits = margin.index_copy(0, rows, lead), logits.index_copy(0, rows, answer.logits)
+            if keeps:
+                claims.seen.correct(rows, answer.outputs)
+            pending = pending.index_fill(0, rows, value=False) & ~torch.isin(ids, ids[rows[found]])
+    size = claims.size.where(shown | ~claims.met, torch.inf)
+    return Claims(claims.seen, logits, size, met, margin), holds
+
+
+def _beyond(rows: Tensor, affordable: Tensor, like: Mask) -> Mask:
+    """Say which of the rows no pass is left for."""
+    unpaid = torch.zeros_like(like).index_fill_(0, rows, value=True)
+    return unpaid.index_fill_(0, rows[affordable], value=False)
