@@ -5,8 +5,10 @@ as it is (`core.verification`).
 """
 
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import local
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -75,13 +77,18 @@ class SearchMode:
         """
         if not self:
             return None
-        self._check(classifier)
+        self.check(classifier)
         known = _ASKED.setdefault(classifier, {})
         if self not in known:
             known[self] = classifier.around(Searched(classifier.module, self))
         return known[self]
 
-    def _check(self, classifier: Classifier) -> None:
+    def check(self, classifier: Classifier) -> None:
+        """Refuse a network that cannot be asked so.
+
+        Raises:
+            InputError: it is a callable, in another number format, asked under autocast, or on another device.
+        """
         if isinstance(classifier.module, CallableModule):
             raise InputError(
                 f"the network ({name_of(classifier.module)}) is a callable, which calculates as it likes; give a "
@@ -114,6 +121,29 @@ _OTHERS = (*HALF_TYPES, torch.float64)
 _ASKED: WeakKeyDictionary[Classifier, dict[SearchMode, Classifier]] = WeakKeyDictionary()
 
 
+class _Now(local):
+    """Whether this thread is within such a pass."""
+
+    hurried: bool = False
+
+
+_NOW = _Now()
+
+
+def is_hurried() -> bool:
+    """Whether the pass that is under way in this thread is one of a hurried search, so that it is no verdict."""
+    return _NOW.hurried
+
+
+@contextmanager
+def _hurrying() -> Generator[None]:
+    before, _NOW.hurried = _NOW.hurried, True
+    try:
+        yield
+    finally:
+        _NOW.hurried = before
+
+
 class Searched(Around):
     """A network as a search asks it.
 
@@ -143,7 +173,7 @@ class Searched(Around):
     def forward(self, images: Images) -> Any:
         """Ask the network."""
         given = to_channels_last(self.module, images, asked=self.mode.channels_last)
-        with self._autocast(images.device):
+        with _hurrying(), self._autocast(images.device):
             if self.compiled is not None and not self._tried:
                 self._try(self.compiled, given)
             return self.module(given) if self.compiled is None else _padded(self.compiled, given)
@@ -183,7 +213,7 @@ def _padded(compiled: nn.Module, given: Images) -> Tensor:
     """Ask a compiled network, so that one piece of code does for every number of images: a single one goes in twice."""
     alone = len(given) == 1
     shown = _like(given.expand(2, *given.shape[1:]), given) if alone else given
-    torch._dynamo.maybe_mark_dynamic(shown, 0)  # torch documents it under this name
+    torch._dynamo.maybe_mark_dynamic(shown, 0)  # pyright: ignore[reportPrivateUsage]  # as torch documents it
     said: Tensor = logits_in(compiled(shown))
     return said[:1] if alone else said
 

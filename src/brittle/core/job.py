@@ -11,9 +11,10 @@ from torch import Tensor
 from brittle.arguments import Count, Seed, Within, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.search_mode import PLAIN, SearchMode
-from brittle.core.attack import Attack, at_least, uses_gradients
+from brittle.core.attack import Attack, at_least, search_of
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
+from brittle.errors import InputError
 from brittle.threats import Parametric, Threat
 from brittle.threats.grid import QuantizationGrid
 from brittle.types import Images, Labels, Logits
@@ -156,7 +157,7 @@ def job_of(options: Options) -> Job:
 
 def _check_search(options: Options) -> None:
     """Refuse to hurry what learns from the network's answers alone."""
-    if options.search and not uses_gradients(options.attack):
+    if options.search and not search_of(options.attack, options.search):
         raise InputError(
             f"{type(options.attack).__name__} goes by the network's answers, without gradients, and these are others "
             f"{options.search.text}; leave that out, or take an attack that differentiates the network"

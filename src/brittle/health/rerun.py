@@ -8,6 +8,7 @@ from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.refusals import refused
+from brittle.classifiers.search_mode import is_hurried
 from brittle.core.result import Result
 from brittle.health.context import FRACTION, REPEATS, AttackRun, HealthContext
 from brittle.maths.losses import mistaken
@@ -42,6 +43,8 @@ class PathObserver:
     def __call__(self, images: Tensor, logits: Tensor) -> None:
         """Look at one forward pass."""
         self.points += len(images)
+        if is_hurried():  # what it says is no verdict
+            return
         wrong = mistaken(logits, self.label)
         wrong = wrong if self.classifier is None else wrong & ~refused(self.classifier, logits)
         moved = images[wrong].double()

@@ -26,7 +26,7 @@ from brittle.runs.store import RunFolder
 from brittle.runs.verdicts import placeless
 from brittle.threats import described
 
-TOLD = ("brittle's code", "packages", "draws", "seed", "device", "versions")
+TOLD = ("brittle's code", "packages", "draws", "search", "seed", "device", "versions")
 """Groups of a manifest's identity that may differ, and are said where they do."""
 
 
