@@ -55,7 +55,17 @@ COMMANDS = {
     "attack": (attack, set[str]()),
     "universal": (
         universal,
-        {"labels", "class_order", "channel", "target", "quantization", "confidence", "budget", "eot_samples", *SEARCHING},
+        {
+            "labels",
+            "class_order",
+            "channel",
+            "target",
+            "quantization",
+            "confidence",
+            "budget",
+            "eot_samples",
+            *SEARCHING,
+        },
     ),
     "corrupt": (
         corrupt,

@@ -165,11 +165,6 @@ class Searched(Around):
         self.compiled = _compiled(module) if mode.compile else None
         self._tried = False
 
-    @property
-    def grain(self) -> float:
-        """By what fraction its numbers round."""
-        return 0.0 if self.mode.precision == "float32" else torch.finfo(torch.bfloat16).eps
-
     def forward(self, images: Images) -> Any:
         """Ask the network."""
         given = to_channels_last(self.module, images, asked=self.mode.channels_last)
@@ -202,6 +197,13 @@ class Searched(Around):
         finally:
             state.restore()
         self._tried = True
+
+
+def rounding(classifier: Classifier) -> float:
+    """Return by what fraction the numbers of a hurried search round, beyond those of the network as it is."""
+    module = classifier.module
+    hurried = isinstance(module, Searched) and module.mode.precision != "float32"
+    return torch.finfo(torch.bfloat16).eps if hurried else 0.0
 
 
 def _compiled(module: nn.Module) -> nn.Module:

@@ -13,7 +13,6 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.manner import grain_of
 from brittle.classifiers.refusals import folded, of_classes, widened
-from brittle.classifiers.search_mode import Searched
 from brittle.core.goal import Goal
 from brittle.core.graph import Graph, completed
 from brittle.core.probe import Probe as Probe
@@ -84,9 +83,8 @@ class Problem(Rows):
 
     @property
     def grain(self) -> float:
-        """By what fraction the network's numbers round where it calculates in halves, otherwise 0."""
-        module = self.classifier.module
-        return module.grain if isinstance(module, Searched) else grain_of(module)
+        """By what fraction numbers of the network that judges round where it calculates in halves, otherwise 0."""
+        return grain_of((self.plain or self.classifier).module)
 
     def in_full(self) -> "Problem":
         """Return the same problem with the network as it judges."""

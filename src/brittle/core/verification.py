@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from brittle.classifiers.search_mode import rounding
 from brittle.core.graph import Graph
 from brittle.core.record import best_of_each
 from brittle.types import Images, Logits, Mask, PerImage
@@ -39,6 +40,9 @@ class Claims:
 def verified(problem: "Problem", points: Images, claims: Claims, *, keeps: bool) -> tuple[Claims, Mask]:
     """Show the points that the record would take over for adversarial ones to the network as it is.
 
+    So are those whose margin is within the rounding of the search, which may be any: at the boundary the verdict is the
+    network's own, and a search takes no larger step than in float32 to be sure of one.
+
     Of several points of one image the smallest is shown first, and the next where that one is refused, so that points
     which are not needed cost nothing. What the network says takes the place of what the search was told, in the graph
     as well: gradients are those of the search, at the network's own logits.
@@ -54,7 +58,8 @@ def verified(problem: "Problem", points: Images, claims: Claims, *, keeps: bool)
         infinite of points that claim to and were not shown: they gain nothing, or no pass is left.
     """
     record, ids = problem.record, problem.ids
-    undecided = claims.margin > problem.goal.confidence - problem.noise(claims.logits)
+    noise = rounding(problem.classifier) * claims.logits.abs().amax(1)
+    undecided = claims.margin > problem.goal.confidence - noise
     pending = (claims.met | undecided) & (claims.size < record.size[ids] * (1 - WORTH))
     holds, shown = torch.zeros_like(claims.met), torch.zeros_like(claims.met)
     logits, met, margin = claims.logits, claims.met, claims.margin
