@@ -25,7 +25,7 @@ from brittle.classifiers.manner import types_of
 from brittle.classifiers.memory_format import logits_in, to_channels_last
 from brittle.errors import InputError
 from brittle.plugins.own_code import raised
-from brittle.types import HALF_TYPES, Images
+from brittle.types import Images
 
 Precision = Literal["float32", "bf16"]
 """In what a search computes: as the network does, or in bfloat16 wherever torch's autocast does so."""
@@ -96,10 +96,11 @@ class SearchMode:
             )
         if self.precision == "float32":
             return
-        kinds = [str(kind).removeprefix("torch.") for kind in types_of(classifier.module) if kind in _OTHERS]
-        if kinds:
+        kinds = types_of(classifier.module)
+        if kinds and torch.float32 not in kinds:
+            named = " and ".join(str(kind).removeprefix("torch.") for kind in kinds)
             raise InputError(
-                f"the network calculates in {' and '.join(kinds)}, and precision is {self.precision}, which is for "
+                f"the network calculates in {named}, and precision is {self.precision}, which is for "
                 "networks in float32; leave it out"
             )
         if around := autocast_around():
@@ -117,7 +118,6 @@ class SearchMode:
 
 PLAIN = SearchMode()
 """The network as it is."""
-_OTHERS = (*HALF_TYPES, torch.float64)
 _ASKED: WeakKeyDictionary[Classifier, dict[SearchMode, Classifier]] = WeakKeyDictionary()
 
 
