@@ -100,7 +100,7 @@ def test_the_smallest_changes_are_those_of_the_closed_form(attack):
     result = run(attack, classifier, IMAGES, labels, threat=L2, **BITS)
     nearest = distance(classifier, IMAGES, labels, 2)
     assert result.success.all()
-    assert (result.size <= 1.05 * nearest + 2e-3).all()
+    assert (result.size <= 1.05 * nearest + 3e-3).all()
 
 
 def test_where_bfloat16_says_no_and_the_network_yes_it_is_a_success():
@@ -110,7 +110,7 @@ def test_where_bfloat16_says_no_and_the_network_yes_it_is_a_success():
         def forward(self, x):
             lead = x.flatten(1).mean(1) - 0.5
             if torch.is_autocast_enabled("cpu"):
-                lead = lead - 1  # far beyond any doubt
+                lead = torch.where(lead > 0, -0.005, lead)  # beyond any doubt, and nearer than the clean image
             return torch.stack([torch.zeros_like(lead), lead], 1)
 
     x = torch.full((3, 1, 2, 2), 0.49)
@@ -171,7 +171,7 @@ def test_a_gain_that_is_worth_no_pass_is_not_looked_at():
     result = run(DDN(steps=200), Classifier(far()), IMAGES, threat=L2, **BITS)
     usual = run(DDN(steps=200), Classifier(far()), IMAGES, threat=L2)
     assert (result.verified < 200).all()
-    assert (result.size <= usual.size * 1.1 + WORTH).all()
+    assert (result.size <= usual.size * 1.1 + 2e-3 + WORTH).all()
 
 
 @pytest.mark.parametrize("budget", [3, 4, 6, 9])
@@ -238,8 +238,27 @@ def test_within_another_attack_it_asks_the_network_as_it_is():
     module = Counted(far())
     attack = Cascade((RandomNoise(draws=2), FGSM()))
     run(attack, Classifier(module), IMAGES, threat=Lp("inf", 1e-4), **BITS)
-    assert module.hurried == module.without_slopes + len(IMAGES) == 2 * len(IMAGES)
+    assert module.hurried == module.without_slopes + len(IMAGES) == 3 * len(IMAGES), "clean, and FGSM's two"
     assert module.full == (1 + 2 + 1) * len(IMAGES)
+
+
+def test_what_bfloat16_makes_of_the_weights_is_taken_off():
+    """A network whose outputs lack the same everywhere is seen as it is, at the cost of a look at the clean images."""
+
+    class Lacking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = far()
+
+        def forward(self, x):
+            with torch.autocast("cpu", enabled=False):
+                logits = self.inner(x)
+            return logits + torch.arange(4) * 5 if torch.is_autocast_enabled("cpu") else logits
+
+    usual = run(DeepFool(), Classifier(Lacking()), IMAGES, threat=L2)
+    result = run(DeepFool(), Classifier(Lacking()), IMAGES, threat=L2, **BITS)
+    torch.testing.assert_close(result.size, usual.size, rtol=1e-3, atol=1e-4)
+    assert (result.forward <= usual.forward + 1 + result.verified + 2).all()
 
 
 def test_the_margin_is_that_of_the_network_as_it_is():

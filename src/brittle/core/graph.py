@@ -45,14 +45,19 @@ class Graph:
         return self.reading(outputs.clone() if outputs.ndim == 2 else outputs.mean(0), None)
 
     @property
+    def mean(self) -> Tensor:
+        """The outputs, the mean over the samples, detached."""
+        return _mean(self.outputs.detach())
+
+    @property
     def eot_samples(self) -> int:
         """How often the network was asked."""
         return 1 if self.outputs.ndim == 2 else len(self.outputs)
 
     def correct(self, rows: Tensor, outputs: Tensor) -> None:
         """Let points have other outputs, (r, k) or (eot_samples, r, k), with the way back of those that they had."""
-        own, others = (_mean(one.detach()) for one in (self.outputs, outputs))
-        shift = torch.zeros_like(own).index_copy_(0, rows, others - own[rows])
+        own = self.mean
+        shift = torch.zeros_like(own).index_copy_(0, rows, _mean(outputs.detach()) - own[rows])
         with torch.enable_grad():
             self.outputs = self.outputs + shift
 

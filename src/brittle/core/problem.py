@@ -192,6 +192,8 @@ class Problem(Rows):
 
     def _seen(self, points: Images, outputs: Tensor, rows: Tensor | None) -> Graph:
         """Return a forward pass of all points, of which the network has seen those at the positions `rows`."""
+        if self.plain is not None and self.record.lag is not None:
+            outputs = outputs + self.record.lag[self.ids if rows is None else self.ids[rows]]
         seen = completed(points, outputs, widened(self.classifier, self.clean), rows)
         if self.classifier.rejects:
             seen.reading = self._read

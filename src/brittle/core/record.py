@@ -35,6 +35,8 @@ class Record:
         passes: how often each image was looked at, differentiated and moved.
         nonfinite_outputs: points of each image that the network had no finite output for, (n,) int64.
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
+        lag: what outputs of a hurried search lack of the network's own, by image, (n, k), as it was last seen; None
+            where nothing is to be added.
         verified: points of each image that a hurried search took for adversarial and that were shown to the network as
             it is, (n,) int64; `disputed` those of them that it does not take for adversarial.
     """
@@ -55,6 +57,7 @@ class Record:
         self._margin = nothing.new_full((n,), -torch.inf)
         self.passes = Passes(n, nothing.device)
         self.nonfinite_outputs, self.nonfinite_gradients = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
+        self.lag: Tensor | None = None
         self.verified, self.disputed = torch.zeros(2, n, dtype=torch.int64, device=nothing.device)
         self._budget = budget
         self._broken = False

@@ -28,6 +28,7 @@ from brittle.core.problem import Problem
 from brittle.core.quantize import quantize
 from brittle.core.record import Record
 from brittle.core.result import Result
+from brittle.core.verification import first_lag
 from brittle.maths.losses import decided
 from brittle.older_names import by_todays_names
 from brittle.threats import MEASURES, Threat
@@ -163,8 +164,10 @@ def _attacked(job: Job, searched: Classifier | None, collector: Collector, batch
     problem = Problem(asking, *common, plain)
     idle = already | clean.refused
     if bool((~idle & ~record.spent(places)).any()):
+        tried = (~idle).nonzero()[:, 0]
         with telling_whose(asked.attack):
-            nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~idle).nonzero()[:, 0])))
+            first_lag(problem.rows(tried), clean.outputs[tried])
+            nothing_returned(asked.attack, asked.attack.perturb(problem.rows(tried)))
     sizes: dict[str, Tensor] = {}
     if job.grid is not None:
         problem = problem.in_full()

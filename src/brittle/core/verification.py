@@ -8,7 +8,7 @@ from torch import Tensor
 
 from brittle.classifiers.search_mode import rounding
 from brittle.core.graph import Graph
-from brittle.core.record import best_of_each
+from brittle.core.record import Record, best_of_each
 from brittle.types import Images, Logits, Mask, PerImage
 
 if TYPE_CHECKING:  # problems verify
@@ -76,11 +76,37 @@ def verified(problem: "Problem", points: Images, claims: Claims, *, keeps: bool)
             shown = shown.index_fill(0, rows, value=True)
             holds, met = holds.index_copy(0, rows, found), met.index_copy(0, rows, found)
             margin, logits = margin.index_copy(0, rows, lead), logits.index_copy(0, rows, answer.logits)
+            note_lag(record, ids[rows], answer, claims.seen.mean[rows])
             if keeps:
                 claims.seen.correct(rows, answer.outputs)
             pending = pending.index_fill(0, rows, value=False) & ~torch.isin(ids, ids[rows[found]])
     size = claims.size.where(shown | ~claims.met, torch.inf)
     return Claims(claims.seen, logits, size, met, margin), holds
+
+
+def first_lag(problem: "Problem", outputs: Tensor) -> None:
+    """Let a hurried search begin with what its outputs lack of the network's own at the clean images.
+
+    Most of that is there near by as well: what rounding makes of the weights. So the search sees the boundary about
+    where it is; every point that is verified brings it up to date. Random draws would hide it.
+
+    Args:
+        problem: of the images that are attacked.
+        outputs: of the network as it is, (n, k).
+    """
+    if problem.plain is not None and rounding(problem.classifier) and problem.eot_samples == 1:
+        seen = problem.looked_at(problem.images)
+        count = len(problem.record.size)
+        problem.record.lag = outputs.new_zeros((count, outputs.shape[1]))
+        note_lag(problem.record, problem.ids, Graph(problem.images, outputs, None, seen.unusable), seen.mean)
+
+
+def note_lag(record: Record, ids: Tensor, own: Graph, hurried: Tensor) -> None:
+    """Add what outputs of a hurried search, (m, k), lack of the network's own, where that has any."""
+    if record.lag is not None:
+        lack = own.mean - hurried
+        lack = lack if own.unusable is None else lack.masked_fill(own.unusable[:, None], 0.0)
+        record.lag.index_add_(0, ids, lack)
 
 
 def _beyond(rows: Tensor, affordable: Tensor, like: Mask) -> Mask:
