@@ -1,6 +1,8 @@
 """A search in bfloat16 keeps what the network as it is takes for adversarial, and nothing else."""
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from brittle import (
     DDN,
     FGSM,
     PGD,
+    Attack,
     BoundaryDescent,
     Cascade,
     Classifier,
@@ -259,6 +262,38 @@ def test_what_bfloat16_makes_of_the_weights_is_taken_off():
     result = run(DeepFool(), Classifier(Lacking()), IMAGES, threat=L2, **BITS)
     torch.testing.assert_close(result.size, usual.size, rtol=1e-3, atol=1e-4)
     assert (result.forward <= usual.forward + 1 + result.verified + 2).all()
+
+
+@dataclass(frozen=True)
+class Several(Attack):
+    """Shows points that are no success, several of an image at once, and then one that is."""
+
+    gradients: ClassVar[bool] = True
+    count: int = 3
+
+    def perturb(self, problem):
+        of = torch.arange(len(problem)).repeat_interleave(self.count)
+        steps = 0.01 * (1 + torch.arange(self.count).repeat(len(problem)))
+        problem.probe(problem.images[of] + steps[:, None, None, None], of=of)
+        problem.probe(problem.images + 0.12)
+
+
+def test_what_is_lacking_is_counted_once_for_an_image_that_is_shown_several_points():
+    class Favours(nn.Module):
+        """In bfloat16 for class 1, wherever it is not the clean image."""
+
+        def forward(self, x):
+            lead = x.flatten(1).double().mean(1) - 0.5
+            if torch.is_autocast_enabled("cpu"):
+                lead = lead + (lead > -0.0999) * 5
+            return torch.stack([torch.zeros_like(lead), lead], 1).float()
+
+    x = torch.full((4, 1, 2, 2), 0.4)
+    result = run(Several(), Classifier(Favours()), x, torch.zeros(4, dtype=torch.int64), threat=Lp("inf"), **BITS)
+    assert result.success.all()
+    torch.testing.assert_close(result.size, torch.full((4,), 0.12))
+    assert result.disputed.tolist() == [3] * 4
+    assert result.verified.tolist() == [4] * 4
 
 
 def test_the_margin_is_that_of_the_network_as_it_is():

@@ -42,7 +42,7 @@ class SearchMode:
     Attributes:
         precision: "bf16": the network's passes, forward and backward, run under torch's autocast to bfloat16. Points,
             steps, projections and losses stay as they are. bfloat16 reaches as far as float32, so that no slope needs
-            scaling; float16, which is no faster on today's GPUs, would, and is not offered.
+            scaling; float16 would, and is not offered.
         compile: the forward pass goes through `torch.compile`, and with it the way back.
         channels_last: on a GPU the channels of a pixel lie side by side in memory. On a CPU that is so without being
             asked, where the network gains by it.

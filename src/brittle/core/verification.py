@@ -58,6 +58,7 @@ def verified(problem: "Problem", points: Images, claims: Claims, *, keeps: bool)
         infinite of points that claim to and were not shown: they gain nothing, or no pass is left.
     """
     record, ids = problem.record, problem.ids
+    lag = None if record.lag is None else record.lag[ids]  # as the pass had it
     noise = rounding(problem.classifier) * claims.logits.abs().amax(1)
     undecided = claims.margin > problem.goal.confidence - noise
     pending = (claims.met | undecided) & (claims.size < record.size[ids] * (1 - WORTH))
@@ -76,7 +77,8 @@ def verified(problem: "Problem", points: Images, claims: Claims, *, keeps: bool)
             shown = shown.index_fill(0, rows, value=True)
             holds, met = holds.index_copy(0, rows, found), met.index_copy(0, rows, found)
             margin, logits = margin.index_copy(0, rows, lead), logits.index_copy(0, rows, answer.logits)
-            note_lag(record, ids[rows], answer, claims.seen.mean[rows])
+            if lag is not None:
+                _note_lag(record, ids[rows], lag[rows], answer, claims.seen.mean[rows])
             if keeps:
                 claims.seen.correct(rows, answer.outputs)
             pending = pending.index_fill(0, rows, value=False) & ~torch.isin(ids, ids[rows[found]])
@@ -98,15 +100,16 @@ def first_lag(problem: "Problem", outputs: Tensor) -> None:
         seen = problem.looked_at(problem.images)
         count = len(problem.record.size)
         problem.record.lag = outputs.new_zeros((count, outputs.shape[1]))
-        note_lag(problem.record, problem.ids, Graph(problem.images, outputs, None, seen.unusable), seen.mean)
+        own = Graph(problem.images, outputs, None, seen.unusable)
+        _note_lag(problem.record, problem.ids, torch.zeros_like(outputs), own, seen.mean)
 
 
-def note_lag(record: Record, ids: Tensor, own: Graph, hurried: Tensor) -> None:
-    """Add what outputs of a hurried search, (m, k), lack of the network's own, where that has any."""
-    if record.lag is not None:
-        lack = own.mean - hurried
-        lack = lack if own.unusable is None else lack.masked_fill(own.unusable[:, None], 0.0)
-        record.lag.index_add_(0, ids, lack)
+def _note_lag(record: Record, ids: Tensor, lag: Tensor, own: Graph, hurried: Tensor) -> None:
+    """Add to a lag what outputs of a hurried search, (m, k), still lack of the network's own, where that has any."""
+    assert record.lag is not None
+    lack = own.mean - hurried
+    lack = lack if own.unusable is None else lack.masked_fill(own.unusable[:, None], 0.0)
+    record.lag.index_copy_(0, ids, lag + lack)
 
 
 def _beyond(rows: Tensor, affordable: Tensor, like: Mask) -> Mask:

@@ -120,7 +120,7 @@ class Effort:
         Literal["float32", "bf16"],
         Option(
             "In what attacks that differentiate the network search: float32 (the default), as the network calculates, "
-            "or bf16, which is faster on most GPUs; what they find is verified by the network as it is.",
+            "or bf16; what they find is verified by the network as it is.",
             metavar="NAME",
             kind=str,
         ),
