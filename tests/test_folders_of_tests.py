@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 SOURCE = Path(brittle.__file__).parent
 KINDS = {
     "benchmarks": "the folder beside src",
+    "cuda": "what needs a GPU",
     "contract": "what every attack, threat, ... keeps",
     "docs": "the pages and their promises",
     "foreign": "networks and files as people have them",

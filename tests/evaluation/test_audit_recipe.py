@@ -30,6 +30,14 @@ def test_rows_of_a_worker_are_those_of_this_process(whole, tmp_path, sees):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["health.json", "manifest.json", "parts"]
 
 
+def test_a_worker_searches_as_this_process_does(tmp_path):
+    asked = ASKED | {"attacks": ["pgd:steps=3"], "precision": "bf16"}
+    engine = Posted()
+    made = audit("digits-lenet", "digits", tmp_path / "posted", engine=engine, **asked)
+    assert engine.recipe.asked.effort.precision == made.manifest.precision == "bf16"
+    assert rows(made) == rows(audit("digits-lenet", "digits", tmp_path / "here", **asked))
+
+
 def test_a_worker_without_the_folder_keeps_nothing(tmp_path):
     kept = []
 

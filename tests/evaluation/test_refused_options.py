@@ -14,7 +14,7 @@ from brittle.evaluation.depth import audit_depth
 from brittle.evaluation.segmentation import audit_segmentation
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
-from brittle.specs import DataSpec, Effort, ModelSpec, Question, names_of
+from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question, names_of
 
 VALUES = {
     "weights": Path("w.safetensors"),
@@ -46,25 +46,41 @@ VALUES = {
     "batch": 3,
     "seed": 1,
     "device": "cpu",
+    "precision": "bf16",
+    "compile": True,
+    "channels_last": True,
 }
 COMMANDS = {
     "audit": (audit, {"target"}),
     "attack": (attack, set[str]()),
     "universal": (
         universal,
-        {"labels", "class_order", "channel", "target", "quantization", "confidence", "budget", "eot_samples"},
+        {
+            "labels",
+            "class_order",
+            "channel",
+            "target",
+            "quantization",
+            "confidence",
+            "budget",
+            "eot_samples",
+            *SEARCHING,
+        },
     ),
-    "corrupt": (corrupt, {"channel", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples"}),
+    "corrupt": (
+        corrupt,
+        {"channel", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples", *SEARCHING},
+    ),
     "train": (
         train,
         {"weights", "dtype", "binary", "probabilities", "labels", "defence_data", "naive", "channel"}
         | {"class_order", "size", "resize", "crop", "interpolation", "skip_bad"}
-        | {"target", "quantization", "confidence", "budget", "eot_samples", "batch"},
+        | {"target", "quantization", "confidence", "budget", "eot_samples", "batch", *SEARCHING},
     ),
 }
 """What each of them refuses."""
 DENSE = {"binary", "labels", "defence", "defence_data", "naive", "channel", "class_order"} | {
-    *("target", "quantization", "eot_samples")
+    *("target", "quantization", "eot_samples", *SEARCHING)
 }
 FUNCTIONS = {
     **COMMANDS,

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -21,6 +21,9 @@ class Around(nn.Module, ABC):
     Args:
         module: the network, whose mode it takes on.
 
+    Attributes:
+        arranges: whether it chooses the order in memory of the network's images itself.
+
     Example:
         >>> class Doubled(Around):
         ...     def forward(self, images):
@@ -28,6 +31,8 @@ class Around(nn.Module, ABC):
         >>> list(Doubled(nn.Linear(2, 1)).state_dict())
         ['weight', 'bias']
     """
+
+    arranges: ClassVar[bool] = False
 
     def __init__(self, module: nn.Module):
         super().__init__()

@@ -48,7 +48,7 @@ def answer(module: nn.Module, images: Images, asking: Ask | None = None, *, arra
         while True:  # until a type is found that it takes, or an error that no other type would mend
             try:
                 leaf, given = _given(module, images, trial.manner, arranged=arranged)
-                shortens = arranged and trial.manner.convolves is not False
+                shortens = arranged and not trial.manner.compiled and trial.manner.convolves is not False
                 with as_called(), fast_conv_backward(given) if shortens else nullcontext() as shortened:
                     said: Any = asking(module, given) if asking is not None else logits_in(module(given))
                 if shortened is not None:

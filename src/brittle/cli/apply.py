@@ -11,7 +11,7 @@ import typer
 from brittle.cli.options import Fields, FileLimits, Json, Quiet
 from brittle.errors import InputError
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort
+from brittle.specs import SEARCHING, DataSpec, Effort
 
 PNG = b"\x89PNG\r\n\x1a\n"
 """What a PNG begins with."""
@@ -26,7 +26,7 @@ def apply(
         list[Path], typer.Argument(help="Folders or files of `brittle universal`; .npy, .safetensors, .png of others.")
     ],
     data: DataSpec,
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", *SEARCHING))],
     model: Annotated[
         list[str], typer.Option(metavar="MODEL", help="A network, as `audit` takes it; several are possible.")
     ],

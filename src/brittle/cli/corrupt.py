@@ -8,7 +8,7 @@ import typer
 
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort, ModelSpec
+from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec
 
 if TYPE_CHECKING:
     from brittle.runs.corruptions import CorruptionsSummary
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def corrupt(
     model: Annotated[ModelSpec, Fields(without=("channel",))],
     data: DataSpec,
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", *SEARCHING))],
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("corruptions"),
     kind: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="Such as fog; several are possible, all 15 by default.")

@@ -10,7 +10,7 @@ import typer
 
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort, ModelSpec
+from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,7 +44,7 @@ def photograph(
             default={"data": None},
         ),
     ],
-    effort: Annotated[Effort, Fields(without=("budget", "batch"))],
+    effort: Annotated[Effort, Fields(without=("budget", "batch", *SEARCHING))],
     out: Annotated[
         Path | None, typer.Option(help="The folder for rows, pictures and page; by default RUN-photographed.")
     ] = None,

@@ -22,7 +22,7 @@ from brittle.cli.options import (
     refuse_given,
 )
 from brittle.evaluation.gate import ExitCode
-from brittle.specs import Effort
+from brittle.specs import SEARCHING, Effort
 from brittle.terminal import console, line_of, put_table
 from brittle.words import plural, time_in_words
 
@@ -36,7 +36,7 @@ ALL_STUDIES = "all"
 
 def study(
     name: Annotated[str, typer.Argument(help="See `brittle list studies`; or FILE.py:STUDY, or all.")],
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch", *SEARCHING))],
     out: Annotated[Path, typer.Option(help="Folder for the cells, which are kept, the tables and the plots.")] = Path(
         "studies"
     ),

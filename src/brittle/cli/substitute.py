@@ -7,7 +7,7 @@ import typer
 
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort, ModelSpec, Question
+from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question
 
 ORACLE = {
     "help": "Who is asked: the URL of a service, such as http://127.0.0.1:8000/, or a network as for `audit`.",
@@ -31,7 +31,7 @@ def substitute(
         ),
     ],
     question: Annotated[Question, Fields(without=("eps", "target", "quantization", "confidence"))],
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch", *SEARCHING))],
     test: Annotated[str, typer.Option(metavar="DATA", help="Labelled images to measure on; seed images are left out.")],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     network: Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from brittle.cli.options import Fields, FileLimits, Force, Quiet, Title
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort, ModelSpec, Question
+from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
     from brittle.training.held_out import Keep
@@ -25,7 +25,7 @@ def train(
     model: Annotated[ModelSpec, Fields(without=LEFT_OUT, differ={"model": NETWORK, "defence": DEFENCE})],
     data: Annotated[DataSpec, Fields(without=("size", "resize", "crop", "interpolation", "skip_bad", "class_order"))],
     question: Annotated[Question, Fields(without=("target", "quantization", "confidence"))],
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch", *SEARCHING))],
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
     start: Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.output import user_prints_aside
-from brittle.specs import DataSpec, Effort, ModelSpec, Question
+from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
     from brittle.evaluation.universal import Universal
@@ -30,7 +30,7 @@ def universal(
             differ={"norm": {"help": "linf, the default, l2, l1, patch or frame."}},
         ),
     ],
-    effort: Annotated[Effort, Fields(without=("budget", "eot_samples"))],
+    effort: Annotated[Effort, Fields(without=("budget", "eot_samples", *SEARCHING))],
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("universal"),
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")

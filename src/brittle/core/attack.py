@@ -11,6 +11,7 @@ import torch
 
 from brittle.arguments import check_fields, fields_first
 from brittle.base.rows import Rows
+from brittle.classifiers.search_mode import PLAIN, SearchMode
 from brittle.core.elsewhere import ELSEWHERE, unexpected
 from brittle.core.probe import Probe
 from brittle.core.problem import Problem, WrongPoints
@@ -191,6 +192,16 @@ def uses_gradients(attack: Attack) -> bool:
     """Whether an attack, or for a search around attacks any of these, differentiates the network."""
     parts = attack.parts()
     return (attack.adds_gradients or any(uses_gradients(part) for part in parts)) if parts else attack.gradients
+
+
+def asking(attack: Attack, problem: Problem) -> Problem:
+    """Return the problem as an attack within another is to have it: without gradients, the network as it judges."""
+    return problem if problem.plain is None or uses_gradients(attack) else problem.in_full()
+
+
+def search_of(attack: Attack, search: SearchMode) -> SearchMode:
+    """Return how an attack asks the network while it searches: one without gradients as the network is."""
+    return search if uses_gradients(attack) else PLAIN
 
 
 def at_least(name: str, value: float, lowest: float) -> None:

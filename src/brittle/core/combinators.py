@@ -7,7 +7,7 @@ from itertools import repeat
 import torch
 
 from brittle.base.rows import Rows
-from brittle.core.attack import Attack, at_least, nothing_returned, telling_whose
+from brittle.core.attack import Attack, asking, at_least, nothing_returned, telling_whose
 from brittle.core.problem import Problem
 from brittle.errors import InputError
 from brittle.threats import Threat
@@ -32,7 +32,7 @@ class Restarts(Attack):
         """Run the attack `count` times on the survivors."""
         for attack, remaining in _in_turn(repeat(self.attack, self.count), problem):
             with telling_whose(attack):
-                nothing_returned(attack, attack.perturb(remaining))
+                nothing_returned(attack, attack.perturb(asking(attack, remaining)))
 
     def check(self, threat: Threat) -> None:
         """Refuse what the attack refuses."""
@@ -56,7 +56,7 @@ class Cascade(Attack):
         """Run each attack on the survivors of those before."""
         for attack, remaining in _in_turn(self.attacks, problem):
             with telling_whose(attack):
-                nothing_returned(attack, attack.perturb(remaining))
+                nothing_returned(attack, attack.perturb(asking(attack, remaining)))
 
     def check(self, threat: Threat) -> None:
         """Refuse what any of the attacks refuses."""
@@ -101,7 +101,7 @@ class SmallestRadius(Attack):
             problem, bracket, radius = problem.rows(keep), bracket.rows(keep), radius[keep]
             trial = replace(problem, threat=problem.threat.within(radius))
             with telling_whose(self.attack):
-                nothing_returned(self.attack, self.attack.perturb(trial))
+                nothing_returned(self.attack, self.attack.perturb(asking(self.attack, trial)))
             found = problem.record.size[problem.ids]
             bracket = replace(
                 bracket,

@@ -45,9 +45,21 @@ class Graph:
         return self.reading(outputs.clone() if outputs.ndim == 2 else outputs.mean(0), None)
 
     @property
+    def mean(self) -> Tensor:
+        """The outputs, the mean over the samples, detached."""
+        return _mean(self.outputs.detach())
+
+    @property
     def eot_samples(self) -> int:
         """How often the network was asked."""
         return 1 if self.outputs.ndim == 2 else len(self.outputs)
+
+    def correct(self, rows: Tensor, outputs: Tensor) -> None:
+        """Let points have other outputs, (r, k) or (eot_samples, r, k), with the way back of those that they had."""
+        own = self.mean
+        shift = torch.zeros_like(own).index_copy_(0, rows, _mean(outputs.detach()) - own[rows])
+        with torch.enable_grad():
+            self.outputs = self.outputs + shift
 
     def summed(self, value: Callable[[Logits], PerImage], places: Tensor | None) -> Tensor:
         """Return what to differentiate for the gradients of values, the mean over the samples.
@@ -63,6 +75,10 @@ class Graph:
         if outputs.ndim == 2:
             return value(self.reading(outputs, places))
         return torch.stack([value(self.reading(one, places)).sum() for one in outputs]).sum() / len(outputs)
+
+
+def _mean(outputs: Tensor) -> Tensor:
+    return outputs if outputs.ndim == 2 else outputs.mean(0)
 
 
 def completed(points: Images, outputs: Tensor, clean: Logits, rows: Tensor | None) -> Graph:

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from brittle.arguments import Count, Seed, Within, check_fields
 from brittle.classifiers.classifier import Classifier
-from brittle.core.attack import Attack, at_least
+from brittle.classifiers.search_mode import PLAIN, SearchMode
+from brittle.core.attack import Attack, at_least, search_of
 from brittle.core.goal import Goal, LeastLikely, Untargeted
 from brittle.core.inputs import as_images, as_labels, check_radius, check_range_of_labels, placed
+from brittle.errors import InputError
 from brittle.threats import Parametric, Threat
 from brittle.threats.grid import QuantizationGrid
 from brittle.types import Images, Labels, Logits
@@ -47,6 +49,7 @@ class Options:
     trace: bool
     progress: Callable[[int], None] | None
     on_pass: Callable[[int], None] | None = None
+    search: SearchMode = PLAIN
 
     def __post_init__(self):
         check_fields(self)
@@ -138,6 +141,7 @@ def job_of(options: Options) -> Job:
     threat = threat.checked(x)
     check_radius(threat, x, classifier.bounds)
     options.attack.check(threat)
+    _check_search(options)
     labels = None if options.labels is None else as_labels(options.labels, x)
     goal = options.goal
     if isinstance(goal, Goal):
@@ -149,6 +153,15 @@ def job_of(options: Options) -> Job:
     elif grid is not None:
         grid.check(threat, x)
     return Job(options, x, labels, ids, goal, threat, max(options.batch // eot_samples, 1), grid)
+
+
+def _check_search(options: Options) -> None:
+    """Refuse to hurry what learns from the network's answers alone."""
+    if options.search and not search_of(options.attack, options.search):
+        raise InputError(
+            f"{type(options.attack).__name__} goes by the network's answers, without gradients, and these are others "
+            f"{options.search.text}; leave that out, or take an attack that differentiates the network"
+        )
 
 
 def _name_of(goal: Goal) -> str:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 
-from brittle.core.attack import Attack, at_least, nothing_returned, telling_whose
+from brittle.core.attack import Attack, asking, at_least, nothing_returned, telling_whose
 from brittle.core.problem import UNCERTAIN, Problem
 from brittle.core.region import Region, Sight, sight_of
 from brittle.maths.concave_programme import Vector, smallest_change
@@ -66,7 +66,7 @@ class Polish(Attack):
         record = problem.record
         problem = replace(problem, record=record.apart(problem.ids, problem.threat.zero(problem.images)))
         with telling_whose(self.attack):
-            nothing_returned(self.attack, self.attack.perturb(problem))
+            nothing_returned(self.attack, self.attack.perturb(asking(self.attack, problem)))
         self._polish(problem)
         record.join(problem.record, problem.ids)
 

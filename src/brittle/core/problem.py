@@ -1,7 +1,7 @@
 """A batch of independent problems, through which alone an attack sees the network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -17,6 +17,7 @@ from brittle.core.goal import Goal
 from brittle.core.graph import Graph, completed
 from brittle.core.probe import Probe as Probe
 from brittle.core.record import Record
+from brittle.core.verification import Claims, verified
 from brittle.errors import InputError
 from brittle.threats import Lp, Threat
 from brittle.types import Images, Labels, Logits, Mask, PerImage, Points
@@ -49,6 +50,8 @@ class Problem(Rows):
             Athalye et al., ICML 2018).
         homes: of a network that may refuse images, the class of each image that a refusal is counted for, (n,), so that
             logits here are those of the classes alone; None of others, and where the attack knows nothing of refusals.
+        plain: the network as it judges, where `classifier` is how a hurried search asks it (`SearchMode`); None where
+            they are one.
     """
 
     classifier: Classifier
@@ -62,6 +65,7 @@ class Problem(Rows):
     max_points: int
     eot_samples: int = 1
     homes: Labels | None = None
+    plain: Classifier | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -77,9 +81,18 @@ class Problem(Rows):
         assert isinstance(self.threat, Lp)
         return self.threat
 
+    @property
+    def grain(self) -> float:
+        """By what fraction numbers of the network that judges round where it calculates in halves, otherwise 0."""
+        return grain_of((self.plain or self.classifier).module)
+
+    def in_full(self) -> "Problem":
+        """Return the same problem with the network as it judges."""
+        return self if self.plain is None else replace(self, classifier=self.plain, plain=None)
+
     def noise(self, logits: Logits) -> PerImage | float:
         """Return by how much logits differ by rounding alone, of a network that calculates in halves; otherwise 0."""
-        return grain * logits.abs().amax(1) if (grain := grain_of(self.classifier.module)) else 0.0
+        return grain * logits.abs().amax(1) if (grain := self.grain) else 0.0
 
     def unit(self, logits: Logits) -> PerImage:
         """Return one unit in the last place of the largest logit of each image, here or where it is clean.
@@ -122,9 +135,13 @@ class Problem(Rows):
             with torch.set_grad_enabled(keeps):
                 ask, asked, rows = owners._charged(shown)
                 seen = owners._seen(shown, ask(asked), rows)
-            logits = seen.logits
-            met = owners._offered(proposed, logits, seen.unusable, affordable, distinct=of is None)
+            logits, met = owners._offered(proposed, points, seen, affordable, distinct=of is None, keeps=keeps)
         return Probe(owners, points, logits, met, None, seen if keeps else None)
+
+    def looked_at(self, points: Images) -> Graph:
+        """Make one forward pass without a way back; the points are counted but neither judged nor recorded."""
+        ask, asked, rows = self._charged(points)
+        return self._seen(points, ask(asked), rows)
 
     def look(self, points: Images) -> Graph:
         """Make one forward pass with its way back; the points are counted but neither judged nor recorded."""
@@ -141,8 +158,7 @@ class Problem(Rows):
 
     def judge(self, points: Images) -> Logits:
         """Evaluate points without a way back, at most `max_points` at a time; counted but not recorded."""
-        ask, asked, rows = self._charged(points)
-        return self._seen(points, ask(asked), rows).logits
+        return self.looked_at(points).logits
 
     def _charged(self, points: Images) -> tuple[Callable[[Tensor], Tensor], Tensor, Tensor | None]:
         """Count the passes of the points that the budget allows, before they are made: what fails has been asked too.
@@ -176,6 +192,8 @@ class Problem(Rows):
 
     def _seen(self, points: Images, outputs: Tensor, rows: Tensor | None) -> Graph:
         """Return a forward pass of all points, of which the network has seen those at the positions `rows`."""
+        if self.plain is not None and self.record.lag is not None:
+            outputs = outputs + self.record.lag[self.ids if rows is None else self.ids[rows]]
         seen = completed(points, outputs, widened(self.classifier, self.clean), rows)
         if self.classifier.rejects:
             seen.reading = self._read
@@ -189,17 +207,32 @@ class Problem(Rows):
         return folded(self.classifier, outputs, self.homes if places is None else self.homes[places])
 
     def _offered(
-        self,
-        proposed: Points,
-        logits: Logits,
-        unusable: Mask | None,
-        affordable: Tensor | None,
-        *,
-        distinct: bool,
-    ) -> Mask:
-        """Judge points by their logits and offer them to the record; return which meet the goal within the threat."""
-        size = self.threat.size(self.images, proposed)
+        self, proposed: Points, points: Images, seen: Graph, affordable: Tensor | None, *, distinct: bool, keeps: bool
+    ) -> tuple[Logits, Mask]:
+        """Judge points by their logits and offer them to the record; return these, and which meet the goal."""
+        size, logits = self.threat.size(self.images, proposed), seen.logits
         allowed = self.threat.allows(size, self.classifier.bounds.span)
+        met, margin = self.verdict(logits, allowed, seen.unusable, affordable)
+        if not allowed.is_cpu or not bool(allowed.all()):
+            size = size.where(allowed, torch.inf)
+        holds = met
+        if self.plain is not None:
+            found, holds = verified(self, points, Claims(seen, logits, size, met, margin), keeps=keeps)
+            logits, size, met, margin = found.logits, found.size, found.met, found.margin
+        self.record.offer(self.ids, proposed, size, holds, margin, distinct=distinct)
+        return logits, met
+
+    def verdict(
+        self, logits: Logits, allowed: Mask, unusable: Mask | None, affordable: Tensor | None
+    ) -> tuple[Mask, PerImage]:
+        """Say which points meet the goal, and by what margin.
+
+        Args:
+            logits: (m, k).
+            allowed: which changes are, (m,).
+            unusable: for which points the network has no finite output, (m,); None for none.
+            affordable: which points the network has seen, (r,); None for all.
+        """
         margin = self.goal.margin(logits)
         if affordable is not None:
             margin = torch.full_like(margin, -torch.inf).index_copy_(0, affordable, margin[affordable])
@@ -208,9 +241,6 @@ class Problem(Rows):
         met = self.goal.met(logits)
         if not met.is_cpu or bool(met.any()):  # to look costs no synchronisation there
             met = met & allowed & torch.isfinite(margin)
-            if self.record.doubts and not (self.threat.bounded or grain_of(self.classifier.module)):
+            if self.record.doubts and not (self.threat.bounded or self.grain):
                 met = met & (margin >= self.goal.confidence + UNCERTAIN * self.unit(logits))
-        if not allowed.is_cpu or not bool(allowed.all()):
-            size = size.where(allowed, torch.inf)
-        self.record.offer(self.ids, proposed, size, met, margin, distinct=distinct)
-        return met
+        return met, margin

@@ -53,6 +53,7 @@ def quantize(grid: QuantizationGrid, problem: Problem, solved: Tensor, budget: i
     after.passes = before.passes
     after.nonfinite_outputs, after.nonfinite_gradients = before.nonfinite_outputs, before.nonfinite_gradients
     after.zero_gradients = before.zero_gradients
+    after.verified, after.disputed = before.verified, before.disputed
     nearest = Neighbourhood.around(grid.numbers(problem.images), grid.numbers(before.best), grid.top).nearest
     after.best = grid.images(nearest, problem.images.dtype)
     untouched = (before.best == problem.images).flatten(1).all(1)

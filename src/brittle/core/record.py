@@ -36,6 +36,10 @@ class Record:
         nonfinite_outputs: points of each image that the network had no finite output for, (n,) int64.
         nonfinite_gradients: gradients of each image that were not finite at points that had one, (n,) int64.
         zero_gradients: gradients of each image that were zero in every value, (n,) int64.
+        lag: what outputs of a hurried search lack of the network's own, by image, (n, k), as it was last seen; None
+            where nothing is to be added.
+        verified: points of each image that a hurried search took for adversarial and that were shown to the network as
+            it is, (n,) int64; `disputed` those of them that it does not take for adversarial.
     """
 
     def __init__(
@@ -53,8 +57,9 @@ class Record:
         self.size = nothing.new_full((n,), torch.inf)
         self._margin = nothing.new_full((n,), -torch.inf)
         self.passes = Passes(n, nothing.device)
-        counts = torch.zeros(3, n, dtype=torch.int64, device=nothing.device)
-        self.nonfinite_outputs, self.nonfinite_gradients, self.zero_gradients = counts
+        counts = torch.zeros(5, n, dtype=torch.int64, device=nothing.device)
+        self.nonfinite_outputs, self.nonfinite_gradients, self.zero_gradients, self.verified, self.disputed = counts
+        self.lag: Tensor | None = None
         self._budget = budget
         self._broken = False
         self._on_pass = on_pass
@@ -92,6 +97,11 @@ class Record:
     def note_zero(self, ids: Tensor, gradients: Mask) -> None:
         """Count gradients that are zero in every value; (m,) like `ids`."""
         self.zero_gradients.index_add_(0, ids, gradients.to(torch.int64))
+
+    def note_verified(self, ids: Tensor, *, refused: Mask) -> None:
+        """Count points that were shown to the network as it is, and those that it refused."""
+        self.verified.index_add_(0, ids, torch.ones_like(ids))
+        self.disputed.index_add_(0, ids, refused.to(torch.int64))
 
     def left(self, over: Mask, ids: Tensor) -> Tensor | None:
         """Return the positions of the images that go on, those not over that have passes left; None where all do.
@@ -147,7 +157,7 @@ class Record:
         if self.trace is not None:
             self.trace.append((ids, margin))
         if not distinct:
-            first = _best_of_each(ids, size.where(met, torch.inf), margin.where(size < _ENDLESS, -torch.inf))
+            first = best_of_each(ids, size.where(met, torch.inf), margin.where(size < _ENDLESS, -torch.inf))
             ids, points, size, met, margin = ids[first], points[first], size[first], met[first], margin[first]
         whole = self._are_all(ids)  # then nothing is to be looked up
         known, lead = (self.size, self._margin) if whole else (self.size[ids], self._margin[ids])
@@ -207,8 +217,18 @@ class Record:
             self.best.index_copy_(0, ids, points)
 
 
-def _best_of_each(ids: Tensor, cost: Tensor, margin: Tensor) -> Tensor:
-    """Return the position of each image's cheapest point; where costs are equal, of the largest margin."""
+def best_of_each(ids: Tensor, cost: Tensor, margin: Tensor, among: Mask | None = None) -> Tensor:
+    """Return the position of each image's cheapest point; where costs are equal, of the largest margin.
+
+    Args:
+        ids: (m,) which image each point belongs to.
+        cost: (m,).
+        margin: (m,).
+        among: which points count, (m,); all by default.
+    """
+    if among is not None:
+        rows = among.nonzero()[:, 0]
+        return rows[best_of_each(ids[rows], cost[rows], margin[rows])]
     order = margin.argsort(descending=True, stable=True)
     order = order[cost[order].argsort(stable=True)]
     order = order[ids[order].argsort(stable=True)]

@@ -56,6 +56,9 @@ class Result(Tabular, Summarised):
         refused: whether a network that may refuse images (`Classifier(rejects=True)`) refuses what is returned, which
             then is no success; None of other networks. `prediction` is the class that it would have been given.
         clean_refused: whether it refuses the clean image: a false alarm, which is not right and is not attacked.
+        verified: of a hurried search (`run(precision=)`), points of each image that it took for adversarial and that
+            were shown to the network as it is; `disputed` those that this did not take for it. None of other searches.
+        disputed: see there.
         target: the classes that were to be reached, (n,); None of goals that are not targeted.
         autocast: under which `torch.autocast` of the caller the network was asked and judged, such as "autocast to
             bfloat16 on cpu"; "" for none.
@@ -84,6 +87,8 @@ class Result(Tabular, Summarised):
     trace: Tensor | None = None
     refused: Mask | None = None
     clean_refused: Mask | None = None
+    verified: Tensor | None = None
+    disputed: Tensor | None = None
     target: Labels | None = None
     autocast: str = ""
     labels: Labels | None = None

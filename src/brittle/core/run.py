@@ -15,6 +15,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import eot_outputs
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
+from brittle.classifiers.search_mode import Precision, SearchMode
 from brittle.core.attack import Attack, nothing_returned, telling_whose, uses_gradients
 from brittle.core.batches import Batches
 from brittle.core.clean import Clean
@@ -27,6 +28,7 @@ from brittle.core.problem import Problem
 from brittle.core.quantize import quantize
 from brittle.core.record import Record
 from brittle.core.result import Result
+from brittle.core.verification import first_lag
 from brittle.maths.losses import decided
 from brittle.older_names import by_todays_names
 from brittle.threats import MEASURES, Threat
@@ -49,6 +51,9 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     eot_samples: Count = 1,
     confidence: float = 0.0,
     trace: bool = False,
+    precision: Precision = "float32",
+    compile: bool = False,
+    channels_last: bool = False,
     progress: Callable[[int], None] | None = None,
     on_pass: Callable[[int], None] | None = None,
     **older: Any,
@@ -85,6 +90,13 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
             none of it: where no point wins by so much, the one that wins by most counts. A `goal` with a confidence of
             its own asks for it in the verdict too.
         trace: keep the margin of every point that the attack looked at.
+        precision: "bf16" lets the search compute in bfloat16 where torch's autocast does so. What it takes for a
+            success is shown to the network as it is before it is kept, and counted as a pass; sizes and verdicts are
+            those of the network as it is. Only for attacks that differentiate the network: others learn from its
+            answers alone, at the boundary most of all, where rounding decides them.
+        compile: likewise let the search go through `torch.compile`; where that fails the network is asked as it is,
+            with a `RuntimeWarning`.
+        channels_last: likewise let the search give a GPU images with the channels of a pixel side by side.
         progress: called with the number of images finished, batch by batch.
         on_pass: called inside a batch too, after each forward pass, with the number of points that it was of.
         **older: arguments by the names of the version before (`lattice`, `draws`), with a `DeprecationWarning`.
@@ -114,6 +126,7 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
         **settings,
         confidence=confidence,
         trace=trace,
+        search=SearchMode(precision, compile, channels_last),
         progress=progress,
         on_pass=on_pass,
     )
@@ -121,15 +134,19 @@ def run(  # noqa: PLR0913  # the public call: each of these is a question of its
     again = options.budget is None  # otherwise it would ask about the same images beyond their budget
     with preserving_state(classifier.module, options.seed):
         collector = Collector(job.images, classifier.dtype)
+        searched = options.search.asked(classifier)
         batches = Batches(len(job.images), job.batch, again, options.progress)
         for rows in batches:
             with batches.tried():
-                _attacked(job, collector, rows, batches.most)
+                _attacked(job, searched, collector, rows, batches.most)
         return collector.result(job)
 
 
-def _attacked(job: Job, collector: Collector, batch: slice, max_points: int) -> None:
-    """Attack the images of a batch, with at most `max_points` in one pass, and collect what comes out."""
+def _attacked(job: Job, searched: Classifier | None, collector: Collector, batch: slice, max_points: int) -> None:
+    """Attack the images of a batch, with at most `max_points` in one pass, and collect what comes out.
+
+    A search asks the network as `searched`, where that is given; it is judged as it is.
+    """
     began, rows = time.perf_counter(), torch.arange(batch.start, batch.stop)
     asked, count, x = job.options, len(rows), job.taken(rows)
     classifier, eot_samples = asked.classifier, asked.eot_samples
@@ -142,13 +159,18 @@ def _attacked(job: Job, collector: Collector, batch: slice, max_points: int) -> 
     record.count(places, forward=1 if eot_samples == 1 else 1 + eot_samples)
     already = clean.goal.met(clean.judged(clean.outputs))
     sought, shown, homes = job.sought(clean.goal), clean.shown, clean.known_homes
-    problem = Problem(classifier, x, shown, sought, threat, places, record, streams, max_points, eot_samples, homes)
+    asking, plain = (classifier, None) if searched is None else (searched, classifier)
+    common = (x, shown, sought, threat, places, record, streams, max_points, eot_samples, homes)
+    problem = Problem(asking, *common, plain)
     idle = already | clean.refused
     if bool((~idle & ~record.spent(places)).any()):
+        tried = (~idle).nonzero()[:, 0]
         with telling_whose(asked.attack):
-            nothing_returned(asked.attack, asked.attack.perturb(problem.rows((~idle).nonzero()[:, 0])))
+            first_lag(problem.rows(tried), clean.outputs[tried])
+            nothing_returned(asked.attack, asked.attack.perturb(problem.rows(tried)))
     sizes: dict[str, Tensor] = {}
     if job.grid is not None:
+        problem = problem.in_full()
         sizes["size_unrounded"] = torch.where(already, 0.0, _sizes(problem, clean))
         left = None if asked.budget is None else asked.budget - job.verifying
         problem = quantize(job.grid, problem, (problem.solved & ~already).nonzero()[:, 0], left)
@@ -158,6 +180,8 @@ def _attacked(job: Job, collector: Collector, batch: slice, max_points: int) -> 
     measured = {name: measure.size(x, adversarial) for name, measure in MEASURES.items()}
     if threat.name not in measured:
         measured[threat.name] = threat.size(x, best)
+    if searched is not None:
+        columns |= {"verified": record.verified, "disputed": record.disputed}
     if not threat.on_images:
         columns["perturbation"] = best
     seconds = (time.perf_counter() - began) / max(count, 1)
@@ -173,7 +197,7 @@ def _judged(
 
     Without a pass to verify them there was none to attack with, and the images are the clean ones.
     """
-    record, classifier = problem.record, problem.classifier
+    record, classifier = problem.record, clean.classifier
     final, unusable = clean.outputs, torch.zeros_like(already)
     if verified:
         outputs, spoilt = usable(
@@ -212,10 +236,11 @@ def _judged(
 def _sizes(problem: Problem, clean: Clean) -> PerImage:
     """Return the sizes of the changes found, (n,), infinite for none.
 
-    A search for successes that are won by a margin also has those that are won by less, where no other was found.
+    A search for successes that are won by a margin also has those that are won by less, where no other was found; and a
+    hurried one those that only the network as it is takes for successes.
     """
     size = problem.record.size
-    if problem.goal is clean.goal:
+    if problem.goal is clean.goal and problem.plain is None:
         return size
     other = problem.threat.size(problem.images, problem.record.best)
     allowed = problem.threat.allows(other, problem.classifier.bounds.span)

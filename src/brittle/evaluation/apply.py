@@ -24,7 +24,7 @@ from brittle.physical import Channel
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.printed import Origin
 from brittle.runs.surroundings import now
-from brittle.specs import Asked, ChannelLike, DataLike, DataSpec, DefenceLike, Effort, ModelLike, ModelSpec
+from brittle.specs import SEARCHING, Asked, ChannelLike, DataLike, DataSpec, DefenceLike, Effort, ModelLike, ModelSpec
 from brittle.types import Labels, Mask
 from brittle.universal.images import ImageSet
 from brittle.universal.perturbation import Perturbation
@@ -128,7 +128,7 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     if not perturbations or not models:
         raise InputError("there is nothing to apply; give at least one perturbation and one network")
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
-    nothing += ("defence", "naive")
+    nothing += ("defence", "naive", *SEARCHING)
     every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models]
     names = [Path(path).resolve().name for path in perturbations]
     names = names if len({*names}) == len(names) else [str(path) for path in perturbations]

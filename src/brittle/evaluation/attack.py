@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from brittle.arguments import CountOrNone, checked, fitted
-from brittle.core.attack import Attack
+from brittle.classifiers.search_mode import SearchMode
+from brittle.core.attack import Attack, search_of
 from brittle.data import Source
 from brittle.errors import InputError
 from brittle.evaluation.adversarial_images import BLOCK, ImageFolder
@@ -17,7 +18,7 @@ from brittle.evaluation.attack_index import SavedAttack, SavedAttacks, check_ind
 from brittle.evaluation.attack_job import ImagesJob
 from brittle.evaluation.channelled import spelled_channel
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for
+from brittle.evaluation.compatibility import check_model_on_data, confidence_of, eot_samples_for, search_mode
 from brittle.evaluation.kept_words import words_of
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, attack_for, plan, refuse_twice, threat_for, threat_of, usual
@@ -94,7 +95,8 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     for line in subject.said(remarks):
         if tell is not None:
             tell(line)
-    call = _Call(asked, subject, source, target, levels, loaded, command, force=force)
+    search = search_mode(asked.effort, [one.attack for one in planned], subject.classifier)
+    call = _Call(asked, subject, source, target, levels, loaded, command, search, force=force)
     call.look(blank=asked.effort.budget is not None)
     check_index(path, kind, force=force)
     made: list[SavedAttack] = []
@@ -153,6 +155,7 @@ class _Call:
     levels: int
     loaded: set[str]
     command: Sequence[str]
+    search: SearchMode
     force: bool
 
     def look(self, *, blank: bool) -> None:
@@ -168,6 +171,7 @@ class _Call:
             subject.classifier, source, budget, subject.defended, subject.channel
         )
         confidence = confidence_of(asked.question.confidence, subject.defended)
+        search = search_of(planned.attack, self.search)
         said = {
             "attack": repr(planned.attack),
             "norm and radius": repr(planned.threat),
@@ -177,6 +181,7 @@ class _Call:
             "budget": budget,
             "eot_samples": eot_samples,
             **({"confidence": confidence} if confidence else {}),
+            **({"search": search.text} if search else {}),
             "device": subject.device.partition(":")[0],
         }
         ask = partial(self.look, blank=True) if len(source) and budget is None else None
@@ -188,6 +193,7 @@ class _Call:
             budget=without_final_query(budget, eot_samples),
             eot_samples=eot_samples,
             confidence=confidence,
+            search=search,
             batch=asked.effort.batch or BLOCK,
             classes=self.classes,
         ).go(source)

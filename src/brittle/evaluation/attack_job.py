@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes, refused
+from brittle.classifiers.search_mode import SearchMode
 from brittle.core.goal import Targeted
 from brittle.core.result import Result
 from brittle.core.run import run
@@ -37,6 +38,7 @@ class ImagesJob:
     budget: int | None
     eot_samples: int
     confidence: float
+    search: SearchMode
     batch: int
     classes: Sequence[str]
 
@@ -66,6 +68,7 @@ class ImagesJob:
             budget=self.budget,
             eot_samples=self.eot_samples,
             confidence=self.confidence,
+            **asdict(self.search),
         )
         for first in range(0, len(block), BLOCK):
             self._save(block, result, range(first, min(first + BLOCK, len(block))), labelled=labelled)

@@ -1,17 +1,23 @@
 """The first look at network and images: whether they fit, and how the network is to be asked."""
 
+from collections.abc import Sequence
+
 import torch
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import of_classes
+from brittle.classifiers.search_mode import SearchMode
+from brittle.core.attack import Attack, search_of
 from brittle.core.inputs import check_range_of_labels
 from brittle.core.randomness import DRAWS, is_randomised
 from brittle.data import Source
-from brittle.errors import DataError, ForwardFailed, LabelError, ModelError
+from brittle.errors import DataError, ForwardFailed, InputError, LabelError, ModelError
 from brittle.evaluation.defended import Defended
 from brittle.physical import Channel
 from brittle.plugins.own_code import raised
+from brittle.specs import Effort
+from brittle.training.precision import has_bfloat16
 from brittle.types import Logits
 
 SEEN = 4
@@ -116,6 +122,30 @@ def eot_samples_for(
         return draws
     block = next((block for block in source.blocks(SEEN) if len(block)), None)
     return DRAWS if block is not None and is_randomised(classifier, block.images) else 1
+
+
+def search_mode(effort: Effort, attacks: Sequence[Attack], classifier: Classifier) -> SearchMode:
+    """Return how attacks ask the network while they search.
+
+    Raises:
+        InputError: none of them differentiates the network, or it cannot be asked so.
+    """
+    search = SearchMode(effort.precision, effort.compile, effort.channels_last)
+    if search and not any(search_of(attack, search) for attack in attacks):
+        raise InputError(
+            f"a search {search.text} is asked for, and none of the attacks differentiates the network; what goes by "
+            "its answers alone asks it as it is: leave that out, or name an attack that differentiates it, such as pgd"
+        )
+    if search:
+        search.check(classifier)
+    return search
+
+
+def remarks_on_search(search: SearchMode, device: torch.device) -> list[str]:
+    """Return a sentence where a search in bfloat16 is slower than one as the network is."""
+    if search.precision == "float32" or has_bfloat16(device):
+        return []
+    return [f"this processor does not compute in bfloat16 itself; a search {search.text} is slower here than without"]
 
 
 def confidence_of(asked: float | None, defended: Defended | None) -> float:

@@ -32,7 +32,7 @@ from brittle.runs.kinds import CORRUPTIONS
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.result_manifests import CorruptionsManifest
 from brittle.runs.surroundings import machine, now, versions_of
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec
+from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec
 from brittle.types import Images, Mask
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -104,7 +104,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
         >>> made.summary.cells["fog", 5].n
         20
     """
-    nothing = ("channel", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
+    nothing = ("channel", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples", *SEARCHING)
     asked = Asked.of(model, data, None, effort, options, without=nothing)
     chosen, levels = _chosen(kinds), sorted({*(severities or SEVERITIES)})
     path, loaded = Path(out), users_modules()

@@ -28,7 +28,7 @@ from brittle.runs.dense_summary import DenseSummary
 from brittle.runs.manifest_info import ThreatInfo
 from brittle.runs.place import check_folder, files_named
 from brittle.runs.surroundings import machine, now, versions_of
-from brittle.specs import Asked
+from brittle.specs import SEARCHING, Asked
 from brittle.threats import parse_threat
 
 ATTACK = "pixel-descent"
@@ -36,7 +36,7 @@ SHARE = 0.99
 """As `run_dense` has it."""
 NOTHING = (
     *("binary", "labels", "defence", "defence_data", "naive", "channel", "class_order"),
-    *("target", "quantization", "eot_samples"),
+    *("target", "quantization", "eot_samples", *SEARCHING),
 )
 """Options of an audit that mean nothing where there is an answer for every pixel, and no true one is read."""
 

@@ -1,6 +1,7 @@
 """`merge`: the folders in which shards did their parts of one audit, joined into one finished run."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -213,5 +214,8 @@ def _asked_again(manifest: Manifest) -> dict[str, Any]:
             confidence=manifest.confidence,
         ),
         "attacks": [restored(one.spec) for one in manifest.attacks],
-        "effort": Effort(manifest.budget, manifest.eot_samples, manifest.batch, manifest.seed, manifest.device),
+        "effort": Effort(
+            *(manifest.budget, manifest.eot_samples, manifest.batch, manifest.seed, manifest.device),
+            **asdict(manifest.search),
+        ),
     }

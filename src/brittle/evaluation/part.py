@@ -4,6 +4,7 @@
 # pyarrow ships no types
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
 from brittle.classifiers.refusals import folded
-from brittle.core.attack import at_least
+from brittle.core.attack import at_least, search_of
 from brittle.core.inputs import placed
 from brittle.core.result import Result
 from brittle.core.run import run
@@ -82,6 +83,7 @@ def attacked(
         budget=without_final_query(manifest.budget, manifest.eot_samples),
         eot_samples=manifest.eot_samples,
         confidence=manifest.confidence,
+        **asdict(search_of(planned.attack, manifest.search)),
         progress=progress,
         on_pass=on_pass,
     )

@@ -17,12 +17,12 @@ from brittle.runs.kinds import PHOTOGRAPHED, PHOTOGRAPHS
 from brittle.runs.lock import folder_held
 from brittle.runs.photographs import PICTURES, Photographed
 from brittle.runs.place import check_folder
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec
+from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec
 
 CHANNEL = "photograph"
 """What adversarial images go through by default."""
 NOTHING = (
-    *("norm", "eps", "target", "quantization", "confidence", "budget", "batch", "defence_data", "naive"),
+    *("norm", "eps", "target", "quantization", "confidence", "budget", "batch", "defence_data", "naive", *SEARCHING),
     *("size", "resize", "crop", "interpolation", "skip_bad"),
 )
 """Options that do nothing here."""

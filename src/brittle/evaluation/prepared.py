@@ -1,7 +1,7 @@
 """What an audit attacks, opened and checked, and the manifest that says what determines its rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,14 @@ from brittle.data import Source
 from brittle.data.folder import without_labels
 from brittle.errors import DataError, InputError
 from brittle.evaluation.class_names import match_classes
-from brittle.evaluation.compatibility import batch_of, check_model_on_data, confidence_of, eot_samples_for
+from brittle.evaluation.compatibility import (
+    batch_of,
+    check_model_on_data,
+    confidence_of,
+    eot_samples_for,
+    remarks_on_search,
+    search_mode,
+)
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, refuse_twice, threat_of, threat_settings, usual
 from brittle.evaluation.provenance import Provenance, data_info, network_info, provenance
@@ -107,6 +114,8 @@ def prepare(
     eot_samples = asked.effort.eot_samples or eot_samples_for(
         classifier, source, budget, subject.defended, subject.channel
     )
+    search = search_mode(asked.effort, [one.attack for one in planned], classifier)
+    remarks += remarks_on_search(search, classifier.device)
     defended = None if subject.defended is None else subject.defended.over(eot_samples)
     manifest = Manifest(
         created=now(),
@@ -121,6 +130,7 @@ def prepare(
         budget=budget,
         eot_samples=eot_samples,
         confidence=confidence_of(asked.question.confidence, subject.defended),
+        **asdict(search),
         network=network_info(network, classifier, origin, defended, subject.channel, asked.model),
         data=data_info(source, network.classes, again=True, remarks=remarks, class_order=asked.data.class_order),
         threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),

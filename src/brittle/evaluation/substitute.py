@@ -24,7 +24,7 @@ from brittle.models import ARCHITECTURES, Network
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import SUBSTITUTE
 from brittle.runs.place import check_folder, files_named
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 
 SEEDS = 150
 """Images that it begins with: those of the MNIST test set that the paper's section 5 sets aside."""
@@ -49,7 +49,7 @@ NOTHING = (
         "naive",
         "channel",
     ),
-    *("target", "quantization", "confidence", "budget", "eot_samples", "batch"),
+    *("target", "quantization", "confidence", "budget", "eot_samples", "batch", *SEARCHING),
 )
 """What means nothing to a substitute, or is asked for by another name."""
 

@@ -23,7 +23,7 @@ from brittle.evaluation.training_run import fit_and_save
 from brittle.evaluation.tuning import attacked_once, pooled
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.place import folder_of
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import parse_threat
 from brittle.training.epoch import Epoch
 from brittle.training.held_out import WITHIN_RADIUS, Keep
@@ -45,6 +45,7 @@ NOTHING = (
         "skip_bad",
     ),
     *("target", "quantization", "confidence", "budget", "eot_samples", "batch", "defence_data", "naive", "channel"),
+    *SEARCHING,
 )
 """What means nothing to a training."""
 

@@ -33,13 +33,20 @@ from brittle.runs.place import check_folder, files_named, folder_of
 from brittle.runs.result_manifests import UniversalManifest
 from brittle.runs.results import UniversalFolder
 from brittle.runs.surroundings import machine, now, versions_of
-from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
+from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import SharedThreat
 from brittle.universal.problem import ignore_progress
 from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
 
 BATCH = 64
 """Images in one call of the network, by default."""
+
+
+NOTHING = (
+    *("labels", "channel", "class_order", "target", "quantization", "confidence", "budget", "eot_samples"),
+    *SEARCHING,
+)
+"""What means nothing to a universal perturbation."""
 
 
 @checked
@@ -99,8 +106,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     Raises:
         BrittleError: invalid input or an input/output failure.
     """
-    nothing = ("labels", "channel", "class_order", "target", "quantization", "confidence", "budget", "eot_samples")
-    asked = Asked.of(model, data, question, effort, options, without=nothing)
+    asked = Asked.of(model, data, question, effort, options, without=NOTHING)
     (norm, eps), seed = norm_and_radius(asked.question), asked.effort.seed or 0
     method = parse_universal(attack) if isinstance(attack, str) else attack
     attack = attack if isinstance(attack, str) else repr(attack)

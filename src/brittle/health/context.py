@@ -3,7 +3,7 @@
 # pyright: reportUnknownParameterType=false
 # pyarrow ships no types
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ from brittle.attacks.noise import RandomDirection, RandomNoise
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.eot import mean_logits
 from brittle.classifiers.frozen import preserving_state
-from brittle.core.attack import Attack, uses_gradients
+from brittle.classifiers.search_mode import PLAIN, SearchMode
+from brittle.core.attack import Attack, search_of, uses_gradients
 from brittle.core.inputs import placed
 from brittle.core.randomness import LOOKS
 from brittle.core.result import Result
@@ -118,6 +119,7 @@ class HealthContext:
         thorough: whether the passes are not limited, and the expensive checks are made.
         eot_samples: how often every point was looked at, more than once for randomised networks.
         confidence: by how many logits a success had to be won while it was searched for.
+        search: how attacks that differentiate the network asked it while they searched.
         silent: whether the network may not be asked anything more, because its queries are budgeted.
         known: how the attacks met a defence that they know, in a few words; "" where there is none, or none is known.
     """
@@ -136,6 +138,7 @@ class HealthContext:
     silent: bool = False
     eot_samples: int = 1
     confidence: float = 0.0
+    search: SearchMode = PLAIN
     known: str = ""
 
     @cached_property
@@ -220,6 +223,7 @@ class HealthContext:
             eot_samples=self.eot_samples,
             confidence=self.confidence,
             trace=trace,
+            **asdict(replace(search_of(attack, self.search), compile=False)),  # what counts the passes is not compiled
         )
 
     def logits(self, images: Images) -> Tensor:

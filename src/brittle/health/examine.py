@@ -99,6 +99,7 @@ def examine_run(
         silent=manifest.budget is not None,
         eot_samples=manifest.eot_samples,
         confidence=manifest.confidence,
+        search=manifest.search,
         known="" if manifest.network.attacked == NAIVELY else manifest.network.attacked,
     )
     return examine(case, manifest.identity)

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.refusals import refused
+from brittle.classifiers.search_mode import is_hurried
+from brittle.core.problem import UNCERTAIN
 from brittle.core.result import Result
 from brittle.health.context import FRACTION, REPEATS, AttackRun, HealthContext
 from brittle.maths.losses import mistaken
@@ -29,6 +32,7 @@ class PathObserver:
         best: size of that change, infinite where there was none.
         points: how many points were seen.
         classifier: whose outputs these are; None where it refuses nothing.
+        largest: logit of the clean image, without its sign; None before the first pass.
     """
 
     image: Tensor
@@ -38,11 +42,15 @@ class PathObserver:
     best: float = float("inf")
     points: int = 0
     classifier: Classifier | None = None
+    largest: float | None = None
 
     def __call__(self, images: Tensor, logits: Tensor) -> None:
         """Look at one forward pass."""
         self.points += len(images)
+        if is_hurried():  # what it says is no verdict
+            return
         wrong = mistaken(logits, self.label)
+        wrong &= self._surely(logits)
         wrong = wrong if self.classifier is None else wrong & ~refused(self.classifier, logits)
         moved = images[wrong].double()
         if not len(moved):
@@ -52,6 +60,16 @@ class PathObserver:
         radius = np.inf if self.attempt.radius is None else self.attempt.radius
         found = sizes[inside & (sizes <= radius)]
         self.best = min([self.best, *found.tolist()])
+
+    def _surely(self, logits: Tensor) -> Tensor:
+        """Say which points win by more than the rounding of logits, as a search for the smallest change asks for."""
+        if self.largest is None:  # the clean image comes first
+            self.largest = float(logits.abs().amax())
+        if self.attempt.radius is not None or not self.attempt.gradients:
+            return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        lead = logits.scatter(1, torch.full_like(logits[:, :1], self.label, dtype=torch.int64), -torch.inf).amax(1)
+        unit = torch.finfo(logits.dtype).eps * logits.abs().amax(1).clamp_min(self.largest)
+        return lead - logits[:, self.label] >= UNCERTAIN * unit
 
 
 def in_box(images: Floats, bounds: tuple[float, float]) -> np.ndarray:

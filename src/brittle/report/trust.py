@@ -15,6 +15,8 @@ from brittle.runs.manifest import Manifest
 from brittle.threats import BUILT_IN, MEASURES, described
 from brittle.words import plural
 
+VERIFIED = "every change is verified by the network as it is"
+"""Of changes that were searched for otherwise than the network is."""
 COLOUR = {"colours made grey", "grey made RGB"}
 """Conversions that a network was seldom trained for."""
 
@@ -202,6 +204,7 @@ def settings(evidence: RunData) -> dict[str, dict[str, str]]:
             "Device": f"{manifest.device} ({manifest.machine})",
             "Forward passes per query": f"{manifest.eot_samples:,}",
             **({"Searched until won by": f"{manifest.confidence:g} logits"} if manifest.confidence else {}),
+            **({"Searched": f"{manifest.search.text}; {VERIFIED}"} if manifest.search else {}),
             "Quantization": "none" if manifest.quantization is None else f"{manifest.quantization:,} levels",
             "Images in a batch": f"{manifest.batch:,}",
             "Images in a part": f"{manifest.block:,}",

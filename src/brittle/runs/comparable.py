@@ -25,7 +25,7 @@ from brittle.runs.manifest import AttackInfo, Manifest
 from brittle.runs.store import RunFolder
 from brittle.threats import described
 
-TOLD = ("brittle's code", "packages", "draws", "seed", "device", "versions")
+TOLD = ("brittle's code", "packages", "draws", "search", "seed", "device", "versions")
 """Groups of a manifest's identity that may differ, and are said where they do."""
 
 

@@ -1,9 +1,11 @@
 """What an audit was: everything needed to read its rows, to repeat it, and to tell it from another run."""
 
+from dataclasses import asdict
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from brittle.classifiers.search_mode import PLAIN, Precision, SearchMode
 from brittle.errors import quoted
 from brittle.runs.base import FORMAT, BaseManifest, KindName, data_fields, network_fields, threat_fields
 from brittle.runs.manifest_info import (
@@ -44,6 +46,8 @@ class Manifest(BaseManifest):
         budget: most queries for each image and attack; None for no limit.
         eot_samples: how often every point was looked at, more than once for randomised networks.
         confidence: by how many logits a success had to be won while it was searched for.
+        precision, compile, channels_last: how attacks that differentiate the network asked it while they searched, see
+            `SearchMode`; every change was verified by the network as it is.
         batch: images in one call of the network; `block`: images in one part; `max_images`: the most images, None for
             all.
         network, data, threat, attacks: what was asked.
@@ -59,6 +63,9 @@ class Manifest(BaseManifest):
     budget: int | None = Field(default=None, ge=1)
     eot_samples: int = Field(default=1, ge=1)
     confidence: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    precision: Precision = "float32"
+    compile: bool = False
+    channels_last: bool = False
     network: NetworkInfo
     data: DataInfo
     threat: ThreatInfo
@@ -67,8 +74,9 @@ class Manifest(BaseManifest):
 
     @model_serializer(mode="wrap")
     def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a confidence of 0, and shards where there are none: such a file is what it always was."""
-        return {name: one for name, one in plain(self).items() if one or name not in ("confidence", "shards")}
+        """Leave out a confidence of 0, a search of the usual kind, and no shards: such a file is what it always was."""
+        usual = {"confidence": 0.0, "shards": [], **asdict(PLAIN)}
+        return {name: one for name, one in plain(self).items() if name not in usual or one != usual[name]}
 
     @model_validator(mode="after")
     def _keys_differ(self) -> Self:
@@ -76,6 +84,11 @@ class Manifest(BaseManifest):
         if len(set(keys)) < len(keys):
             raise ValueError(f"the keys of the attacks are not all different: {quoted(keys)}")
         return self
+
+    @property
+    def search(self) -> SearchMode:
+        """How attacks that differentiate the network asked it while they searched."""
+        return SearchMode(self.precision, self.compile, self.channels_last)
 
     @property
     def blocks(self) -> int:
@@ -98,6 +111,7 @@ class Manifest(BaseManifest):
             **({} if self.budget is None else {"budget": self.budget}),  # runs without one keep their identity
             **({} if self.eot_samples == 1 else {"draws": self.eot_samples}),
             **({} if not self.confidence else {"confidence": self.confidence}),
+            **({"search": self.search.text} if self.search else {}),
             "seed": surroundings.pop("seed"),
             "images per part": self.block,
             **surroundings,
@@ -107,6 +121,8 @@ class Manifest(BaseManifest):
         """What differs in a group of `identity_fields`, in words."""
         if group == "attacks" and isinstance(other, Manifest):
             return f"{_specs(self)}, now {_specs(other)}"
+        if group == "search" and isinstance(other, Manifest):
+            return f"{_search(self)}, now {_search(other)}"
         return super().difference(group, other)
 
 
@@ -116,6 +132,10 @@ def _as_written(plain: dict[str, Any], form: int) -> dict[str, Any]:
         return plain
     renamed = {"p" if name == "norm" else name: one for name, one in plain.items()}
     return renamed | {"p": spelt_before(plain["norm"])}
+
+
+def _search(manifest: Manifest) -> str:
+    return manifest.search.text or "as the network is"
 
 
 def _specs(manifest: Manifest) -> str:

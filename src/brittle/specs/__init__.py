@@ -14,9 +14,10 @@ from brittle.specs.groups import (
     ModelSpec,
 )
 from brittle.specs.option import Option, names_of, option_of
-from brittle.specs.question import Effort, Question
+from brittle.specs.question import SEARCHING, Effort, Question
 
 __all__ = [
+    "SEARCHING",
     "Asked",
     "ChannelLike",
     "DataLike",

@@ -1,7 +1,7 @@
 """What is asked of a network, and what is spent on it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from brittle.arguments import Count, Seed, Within, check_fields
 from brittle.specs.option import Option
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     GoalLike: TypeAlias = "int | Goal"
 else:
     ThreatLike = GoalLike = Any
+
+
+SEARCHING = ("precision", "compile", "channels_last")
+"""What of the effort is for attacks alone that differentiate the network."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ class Effort:
         seed: of all random draws; 0 by default.
         device: where to run, such as "cpu" or "cuda:0"; by default where a module lies that is given, and the CPU for
             networks that are opened.
+        precision: "bf16": attacks that differentiate the network search in bfloat16, and what they find is verified by
+            the network as it is; see `run`.
+        compile: likewise they search through `torch.compile`.
+        channels_last: likewise a GPU is given images with the channels of a pixel side by side.
 
     Example:
         >>> Effort(budget=1000).seed is None
@@ -108,6 +116,21 @@ class Effort:
     device: Annotated[
         str | None, Option("cpu, cuda, cuda:1, ...; a GPU by default where there is one.", kind=str | None)
     ] = None
+    precision: Annotated[
+        Literal["float32", "bf16"],
+        Option(
+            "In what attacks that differentiate the network search: float32 (the default), as the network calculates, "
+            "or bf16; what they find is verified by the network as it is.",
+            metavar="NAME",
+            kind=str,
+        ),
+    ] = "float32"
+    compile: Annotated[
+        bool, Option("Search through torch.compile, which takes a minute or more to begin; verified likewise.")
+    ] = False
+    channels_last: Annotated[
+        bool, Option("Search with the channels of a pixel side by side in a GPU's memory; verified likewise.")
+    ] = False
 
     def __post_init__(self):
         object.__setattr__(self, "device", None if self.device is None else str(self.device))  # torch.device too
