@@ -1,5 +1,7 @@
 """When two runs are the same, and what is said of what differs."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 from test_store import attack, manifest
@@ -45,6 +47,12 @@ def test_files_that_one_of_two_calls_loaded_late_make_no_other_run():
 )
 def test_what_makes_another_run_is_named(changes: dict[str, object], said: str):
     assert manifest().differences(manifest(**changes)) == [said]
+
+
+def test_attacks_that_are_written_alike_are_told_apart():
+    one, other = (manifest(attacks=[attack(radius=radius)]) for radius in (0.1, 0.2))
+    (line,) = one.differences(other)
+    assert re.fullmatch(r"attacks: (pgd {.*}) at 0.1, now \1 at 0.2", line)
 
 
 def test_networks_and_images_are_described():

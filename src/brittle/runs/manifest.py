@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_seri
 
 from brittle.classifiers.search_mode import PLAIN, Precision, SearchMode
 from brittle.errors import quoted
-from brittle.runs.base import FORMAT, BaseManifest, KindName, data_fields, network_fields, threat_fields
+from brittle.runs.base import FORMAT, BaseManifest, KindName, data_fields, in_words, network_fields, threat_fields
 from brittle.runs.manifest_info import (
     AttackInfo,
     BadImageInfo,
@@ -120,7 +120,10 @@ class Manifest(BaseManifest):
     def difference(self, group: str, other: BaseManifest) -> str:
         """What differs in a group of `identity_fields`, in words."""
         if group == "attacks" and isinstance(other, Manifest):
-            return f"{_specs(self)}, now {_specs(other)}"
+            mine, theirs = ([one.spec for one in run.attacks] for run in (self, other))
+            if mine == theirs:  # as they were written; then the radius, or what stood behind a name, is another
+                mine, theirs = ([_in_full(one) for one in run.attacks] for run in (self, other))
+            return f"{'; '.join(mine) or 'none'}, now {'; '.join(theirs) or 'none'}"
         if group == "search" and isinstance(other, Manifest):
             return f"{_search(self)}, now {_search(other)}"
         return super().difference(group, other)
@@ -138,5 +141,6 @@ def _search(manifest: Manifest) -> str:
     return manifest.search.text or "as the network is"
 
 
-def _specs(manifest: Manifest) -> str:
-    return "; ".join(attack.spec for attack in manifest.attacks) or "none"
+def _in_full(attack: AttackInfo) -> str:
+    radius = "without a radius" if attack.radius is None else f"at {attack.radius:g}"
+    return f"{attack.spec} {in_words(attack.model_dump(mode='json')['settings'])} {radius}"
