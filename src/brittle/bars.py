@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -32,6 +34,7 @@ console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
 
 
+MEGABYTE = 10**6
 STILL = 1.0
 """Seconds after which a bar that has not moved shows the passes of the block under way instead of its speed."""
 
@@ -49,7 +52,7 @@ def speed_of(task: Task) -> str:
     points, moved = task.fields.get("points", 0), task.fields.get("moved", 0.0)
     if points and task.get_time() - moved > STILL:
         return f"{points:,} points seen"
-    return "" if task.speed is None else f"{task.speed:,.1f} images/s"
+    return "" if task.speed is None else f"{task.speed:,.1f} {task.fields.get('unit', 'images')}/s"
 
 
 class Bar:
@@ -81,12 +84,35 @@ class Bar:
             self.begin(total, 0)
 
     def __enter__(self) -> Bar:
+        from brittle.remote.fetch import TELL
+
+        self._told = TELL.set(self.fetching)
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        from brittle.remote.fetch import TELL
+
+        TELL.reset(self._told)
         self._progress.stop()
         self._draw(last=True)
+
+    @contextmanager
+    def fetching(self, address: str, size: int) -> Generator[Callable[[int], None]]:
+        """Show how far data or a network have come that are fetched from an address.
+
+        Args:
+            address: where they lie.
+            size: in bytes.
+
+        Yields:
+            What takes the number of bytes that are there.
+        """
+        task = self._progress.add_task(shown(f"fetching {address}"), total=max(size // MEGABYTE, 1), unit="MB")
+        try:
+            yield lambda done: self._progress.update(task, completed=done // MEGABYTE)
+        finally:
+            self._progress.remove_task(task)
 
     def __call__(self, images: int) -> None:
         """Move on by so many images, as `progress` of `run`."""

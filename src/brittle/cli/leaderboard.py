@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.options import FileLimits, Force, Json, Quiet, Title
+from brittle.files import told
 from brittle.names import without_folders
 
 if TYPE_CHECKING:
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
 
 
 def leaderboard(
-    run: Annotated[list[Path], typer.Argument(help="Run folders of finished audits.")],
-    out: Annotated[Path, typer.Option(help="The folder of the leaderboard.")] = Path("runs/leaderboard"),
+    run: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=path_or_address, metavar="RUN...", help="Run folders of finished audits, or their addresses."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(parser=path_or_address, metavar="PATH", help="The folder of the leaderboard.")
+    ] = Path("runs/leaderboard"),
     title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
@@ -44,13 +53,13 @@ def leaderboard(
     made = ranked(*runs, out=out, force=force, command=["brittle", *sys.argv[1:]])
     page = write_report(out, title=title)
     if json:
-        terminal.print_json("leaderboard", {**made.plain(), "report": str(page)}, made.origin)
+        terminal.print_json("leaderboard", {**made.plain(), "report": told(page)}, made.origin)
     elif not quiet:
         for board in made.tables:
             _show(board)
         terminal.say("p: how likely chance alone would put it so far below the next better one, image by image")
-        terminal.say(f"table            {(out / 'leaderboard.csv').resolve()}")
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"table            {told((out / 'leaderboard.csv').resolve())}")
+        terminal.say(f"report           {told(page.resolve())}")
 
 
 def _show(board: "Board") -> None:
