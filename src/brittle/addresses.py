@@ -78,4 +78,4 @@ def last_name(address: str) -> str:
         >>> last_name("s3://bucket/data/val.parquet")
         'val.parquet'
     """
-    return plain_address(address).rstrip("/").rpartition("/")[2]
+    return plain_address(address).rpartition("://")[2].rstrip("/").rpartition("/")[2]

@@ -5,7 +5,9 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from brittle.addresses import is_address, last_name
 from brittle.errors import BrittleError, InputError, RunError
@@ -23,21 +25,38 @@ ROOM = 0.9
 """The part of the free disk that a working copy may fill."""
 
 
-class Place:
+class Place(Protocol):
     """A folder that is worked in.
 
     Attributes:
         path: where it lies on this disk.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    @property
+    def path(self) -> Path:
+        """See the class."""
+        ...
 
     def keep_for(self, owner: object) -> None:
-        """Keep what lies on this disk as long as a value is held; a path that the user gave stays anyway."""
+        """Keep what lies on this disk as long as a value is held."""
+        ...
 
 
-class WorkingCopy(Place):
+@dataclass(frozen=True)
+class OnDisk:
+    """A folder of this machine.
+
+    Attributes:
+        path: as the user gave it.
+    """
+
+    path: Path
+
+    def keep_for(self, owner: object) -> None:
+        """Do nothing: what the user named stays anyway."""
+
+
+class WorkingCopy:
     """What lies in a remote folder, on this disk: each file that is written here is put there at once.
 
     Attributes:
@@ -49,7 +68,7 @@ class WorkingCopy(Place):
         self.store = Store.of(address)
         self._base = Path(tempfile.mkdtemp(prefix="brittle-remote-")).resolve()
         names = [name for name in self.store.title.partition("://")[2].split("/") if safe(name)]
-        super().__init__(self._base.joinpath(*names[-2:]) if names else self._base / "run")
+        self.path = self._base.joinpath(*names[-2:]) if names else self._base / "run"
         self._writer = Writer(self.store) if write else None
         self._kept = False
 
@@ -122,7 +141,7 @@ class WorkingCopy(Place):
                     f"{self.store.title} is no run folder: there is no manifest.json, {what}; give the address of what "
                     "brittle has written"
                 )
-            if held and not {*folders} <= PAIR | {"parts", "leases"}:
+            if names or not {*folders} <= PAIR | {"parts"}:
                 raise RunError(
                     f"{self.store.title} is no folder of brittle but holds other files ({held}); they stay as they "
                     "are, give a new or an empty folder"
@@ -172,7 +191,7 @@ def at(place: Path | str, *, write: bool = True) -> Generator[Place]:
         ['manifest.json']
     """
     if not is_address(place):
-        yield Place(Path(place))
+        yield OnDisk(Path(place))
         return
     if not last_name(str(place)):
         raise InputError(f"{place} names no folder; give one, such as {str(place).rstrip('/')}/run")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from brittle.addresses import plain_address
+from brittle.addresses import last_name, plain_address
 from brittle.errors import BrittleError, InputError, MissingExtra, RunError, quoted
 from brittle.files import UNFINISHED
 
@@ -91,7 +91,8 @@ class Store:
                 f"{plain_address(address)} is not an address that fsspec can open ({_reason(error, address)}); "
                 "expected such as s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
             ) from error
-        return cls(address, system, str(root).rstrip("/"))
+        root = "" if system.protocol == "dir" else str(root)  # which counts from its own folder
+        return cls(address, system, root.rstrip("/"))
 
     @property
     def title(self) -> str:
@@ -141,11 +142,11 @@ class Store:
         found: Mapping[str, Any] | None = self.ask("looked at", lambda: self.system.info(self.root), None)
         if found is None or found["type"] != "file":
             return None
-        return self._entry(self.root.rpartition("/")[2], found)
+        return self._entry(last_name(self.address), found)
 
     def place(self, name: str) -> str:
         """Return how the file system calls a file in the folder."""
-        return f"{self.root}/{name}" if name else self.root
+        return "/".join(filter(None, (self.root, name)))
 
     def get(self, entry: Entry, path: Path, callback: Any = None) -> None:
         """Fetch a file; a part of it is never left.
@@ -183,7 +184,7 @@ class Store:
         """Remove what killed writers left half written in a folder."""
         for found in self._listed(name):
             if str(found["name"]).endswith(UNFINISHED):
-                self.remove(str(found["name"])[len(self.root) + 1 :])
+                self.remove("/".join(filter(None, (name, str(found["name"]).rpartition("/")[2]))))
 
     def ask(self, what: str, call: Callable[[], T], missing: Any = RunError) -> T | Any:
         """Ask the file system, several times where the network fails.
@@ -241,7 +242,8 @@ class Store:
             return
         folder, _, last = place.rpartition("/")
         self.system.makedirs(folder, exist_ok=True)
-        beside = f"{folder}/.{hashlib.sha256(last.encode(errors='surrogateescape')).hexdigest()[:16]}{UNFINISHED}"
+        beside = f"{folder}/" if folder else ""
+        beside += f".{hashlib.sha256(last.encode(errors='surrogateescape')).hexdigest()[:16]}{UNFINISHED}"
         try:
             write(beside)
             self.system.mv(beside, place)
