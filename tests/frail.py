@@ -8,7 +8,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 class Frail(MemoryFileSystem):
     protocol = "frail"
-    store: ClassVar[dict[str, Any]] = {}
+    store: ClassVar[dict[str, Any]] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
     pseudo_dirs: ClassVar[list[str]] = [""]
     errors: ClassVar[list[Exception]] = []
     """Raised one after the other, by whatever writes a file of `fails`."""

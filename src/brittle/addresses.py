@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 WRITTEN = re.compile(r"(?:[a-z][a-z0-9+-]+::)*[a-z][a-z0-9+-]+://", re.ASCII | re.IGNORECASE)
 """How an address begins: a protocol, which others may stand before, as in ``dir::file://``."""
@@ -14,7 +15,7 @@ OPTION = re.compile(r"(-[\w-]+=)?(.*)", re.DOTALL)
 """A word of a command line: an option with its value, or a value."""
 
 
-def is_address(text: object) -> bool:
+def is_address(text: object) -> TypeGuard[str]:
     """Whether a user wrote an address and no path.
 
     Example:

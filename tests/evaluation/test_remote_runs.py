@@ -162,6 +162,21 @@ def test_the_command_prints_addresses_alone(whole):
     assert "brittle-remote" not in said.output
 
 
+def test_both_audits_of_a_defended_network_lie_there():
+    asked = {"defence": "bit-depth:bits=2", "attacks": ["fgsm"], "eps": 0.1, "max_images": 20}
+    both = brittle.audit_defence("digits-lenet", "digits", "memory://bucket/both", **asked)
+    there = names(fsspec.filesystem("memory"), "/bucket/both")
+    assert {f"{one}/manifest.json" for one in ("naive", "adaptive")} <= there
+    assert any(name.startswith("pictures/") for name in there)
+    adaptive = both.adaptive
+    del both
+    assert adaptive.table("fgsm").num_rows == 20
+    said = CliRunner().invoke(app, ["report", "memory://bucket/both"])
+    assert said.stdout == "memory://bucket/both/report.html\n"
+    with pytest.raises(RunError, match="memory://bucket/both/adaptive, which counts"):
+        brittle.leaderboard("memory://bucket/both")
+
+
 def test_commands_without_addresses_say_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="is an address, which is not taken here"):

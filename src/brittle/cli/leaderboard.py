@@ -48,7 +48,7 @@ def leaderboard(
     others = {path: what for path in run if (what := other_than_audit(path)) is not None}
     for path, what in others.items():
         if not quiet and not json:
-            terminal.tell(f"passed over      {path}: {what}")
+            terminal.tell(f"passed over      {told(path)}: {what}")
     runs = [path for path in run if path not in others]
     made = ranked(*runs, out=out, force=force, command=["brittle", *sys.argv[1:]])
     page = write_report(out, title=title)

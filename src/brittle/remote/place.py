@@ -70,7 +70,7 @@ class WorkingCopy:
         names = [name for name in self.store.title.partition("://")[2].split("/") if safe(name)]
         self.path = self._base.joinpath(*names[-2:]) if names else self._base / "run"
         self._writer = Writer(self.store) if write else None
-        self._kept = False
+        self._owners = 0
 
     def __enter__(self) -> "WorkingCopy":
         try:
@@ -90,13 +90,13 @@ class WorkingCopy:
         self._end()
         if isinstance(error, BrittleError):
             error.args = tuple(self._spelt(one) if isinstance(one, str) else one for one in error.args)
-        if not self._kept or error is not None:
+        if not self._owners or error is not None:
             self._gone()
 
     def keep_for(self, owner: object) -> None:
-        """Keep the copy, and what is written to it followed, as long as a value is held."""
-        self._kept = True
-        weakref.finalize(owner, self._gone)
+        """Keep the copy, and what is written to it followed, as long as this value, or another, is held."""
+        self._owners += 1
+        weakref.finalize(owner, self._let_go)
 
     def written(self, path: Path) -> None:
         """Put a file where it belongs.
@@ -161,6 +161,11 @@ class WorkingCopy:
     def _end(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def _let_go(self) -> None:
+        self._owners -= 1
+        if not self._owners:
+            self._gone()
 
     def _gone(self) -> None:
         FOLLOWED.pop(self.path, None)

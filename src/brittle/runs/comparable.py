@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from brittle.addresses import is_address
 from brittle.arguments import seen
 from brittle.errors import InputError, RunError, quoted
 from brittle.files import told
@@ -20,6 +19,7 @@ from brittle.metrics import Curve, Outcome, common_images, nearest_examples, sec
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.names import in_shell, restored
+from brittle.remote import at
 from brittle.runs.base import data_fields, threat_fields
 from brittle.runs.defence import ADAPTIVE, NAIVE, is_defence_folder
 from brittle.runs.manifest import AttackInfo, Manifest
@@ -140,16 +140,18 @@ def opened_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
 def _opened(run: object) -> RunFolder:
     if not isinstance(run, str | PathLike):
         raise InputError(f"a run is {seen(run)}; expected the path of a run folder, or what brittle.audit returned")
-    if is_address(run):
-        return RunFolder.open(cast("str", run))
-    path = Path(cast("str", run))
-    if is_defence_folder(path):
-        raise RunError(
-            f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or {path / NAIVE}"
-        )
-    if path.is_file():
-        raise RunError(f"{path} is a file; expected the run folder of an audit, such as {path.parent}")
-    return RunFolder.open(path)
+    with at(cast("str", run), write=False) as place:
+        path = place.path
+        if is_defence_folder(path):
+            raise RunError(
+                f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or "
+                f"{path / NAIVE}"
+            )
+        if path.is_file():
+            raise RunError(f"{path} is a file; expected the run folder of an audit, such as {path.parent}")
+        folder = RunFolder.open(path)
+        place.keep_for(folder)
+    return folder
 
 
 def side_by_side(folders: Sequence[RunFolder]) -> list[ComparedRows]:
