@@ -13,7 +13,7 @@ from brittle.cli import app
 from brittle.engine import process_engine
 from brittle.engine.process_engine import ProcessEngine
 from brittle.errors import InputError, RunError
-from brittle.remote import store
+from brittle.remote import asking
 from brittle.runs.store import RunFolder
 
 ASKED = {"attacks": ["noise:draws=2", "fgsm"], "eps": 0.1, "max_images": 100}
@@ -33,7 +33,7 @@ def afresh(monkeypatch, tmp_path):
         system.pseudo_dirs[:] = [""]
     for name, value in (("errors", []), ("fails", ""), ("listed", []), ("fetched", [])):
         monkeypatch.setattr(Frail, name, value)
-    monkeypatch.setattr(store, "PAUSES", (0.0,))
+    monkeypatch.setattr(asking, "PAUSES", (0.0,))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 

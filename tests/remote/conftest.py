@@ -2,7 +2,7 @@ import fsspec
 import pytest
 from frail import Frail
 
-from brittle.remote import store
+from brittle.remote import asking
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def afresh(monkeypatch, tmp_path):
         system.pseudo_dirs[:] = [""]
     for name, value in (("errors", []), ("fails", ""), ("listed", []), ("fetched", [])):
         monkeypatch.setattr(Frail, name, value)
-    monkeypatch.setattr(store, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(asking, "PAUSES", (0.0, 0.0))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 

@@ -39,7 +39,7 @@ def png(levels):
 def test_a_folder_of_parquet_files_is_fetched_once(shards):
     source = open_source("frail://data")
     assert (len(source), source.spec) == (16, "frail://data")
-    assert Frail.fetched == ["/data/test-0.parquet", "/data/test-1.parquet"]
+    assert sorted(Frail.fetched) == ["/data/test-0.parquet", "/data/test-1.parquet"]
     assert len(open_source("frail://data/test-1.parquet")) == 8
     assert open_source("frail://data").digest() == source.digest()
     assert len(Frail.fetched) == 3

@@ -77,11 +77,21 @@ def test_what_another_try_does_not_mend_is_told_at_once(tmp_path, error, left, m
     assert not [name for name in store.system.find("") if name.endswith("note") or "unfinished" in name]
 
 
+def test_many_files_are_fetched_and_counted(tmp_path):
+    store = Store.of("frail://run")
+    for number in range(40):
+        store.system.pipe(f"/run/{number % 4}/{number}", bytes(number))
+    told = []
+    store.get_all(list(store.walk(100)), tmp_path, told.append)
+    assert sorted(told)[-1] == told[-1] == sum(range(40))
+    assert all((tmp_path / f"{number % 4}" / f"{number}").read_bytes() == bytes(number) for number in range(40))
+
+
 def test_a_file_of_another_size_than_was_said_is_not_kept(tmp_path):
     store = Store.of("frail://run")
     store.system.pipe("/run/note", b"whole")
     (entry,) = store.children()[0]
     store.system.pipe("/run/note", b"more than that")
     with pytest.raises(RunError, match="changed while note was fetched"):
-        store.get(entry, tmp_path / "note")
+        store.get_all([entry], tmp_path)
     assert not (tmp_path / "note").exists()

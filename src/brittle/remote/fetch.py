@@ -101,19 +101,10 @@ def _kept(store: Store, files: list[Entry]) -> Path:
 
 
 def _fetch(store: Store, files: list[Entry], folder: Path) -> None:
-    from fsspec.callbacks import Callback
-
-    total, done = sum(one.size for one in files), 0
+    total = sum(one.size for one in files)
     check_room(total, folder.parent, store.title)
     with TELL.get()(store.title, total) as advance:
-        for one in files:
-
-            def shown(size: int | None, value: int, before: int = done, **_: object) -> None:
-                advance(before + value)
-
-            store.get(one, folder / one.name, Callback(hooks={"shown": shown}))
-            done += one.size
-            advance(done)
+        store.get_all(files, folder, advance)
 
 
 def _digest(text: str) -> str:

@@ -155,8 +155,7 @@ class WorkingCopy:
     def _fetch(self, files: list[Entry]) -> None:
         check_room(sum(one.size for one in files), self._base, self.store.title)
         self.path.mkdir(parents=True)
-        for one in files:
-            self.store.get(one, self.path / one.name)
+        self.store.get_all(files, self.path)
 
     def _end(self) -> None:
         if self._writer is not None:

@@ -1,21 +1,20 @@
 """A place at an address of fsspec: what lies there, and files that come and go; every error in one sentence."""
 
-import errno
 import hashlib
-import time
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from brittle.addresses import last_name, plain_address
-from brittle.errors import BrittleError, InputError, MissingExtra, RunError, quoted
+from brittle.errors import InputError, MissingExtra, RunError, quoted
 from brittle.files import UNFINISHED
+from brittle.remote.asking import asked, reason
 
 T = TypeVar("T")
-PAUSES = (0.5, 2.0, 8.0)
-"""Seconds before what failed for reasons of the network is tried again; then it has failed."""
 PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
@@ -26,8 +25,8 @@ PACKAGES = {
 """Packages that fsspec needs for a protocol."""
 AT_ONCE = {*("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "memory")}
 """Protocols at which a file is there whole or not at all once it is put; at others it is moved when it is written."""
-FINAL = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, NotImplementedError)
-"""Errors that another try does not mend."""
+THREADS = 16
+"""Files that are fetched at the same time."""
 LONGEST = 200
 """Letters of a name that is fetched."""
 DEEPEST = 6
@@ -88,7 +87,7 @@ class Store:
             raise InputError(f"{protocol}:// needs {package or 'another package'}: {how}") from missing
         except Exception as error:
             raise InputError(
-                f"{plain_address(address)} is not an address that fsspec can open ({_reason(error, address)}); "
+                f"{plain_address(address)} is not an address that fsspec can open ({reason(error, address)}); "
                 "expected such as s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
             ) from error
         root = "" if system.protocol == "dir" else str(root)  # which counts from its own folder
@@ -148,16 +147,63 @@ class Store:
         """Return how the file system calls a file in the folder."""
         return "/".join(filter(None, (self.root, name)))
 
-    def get(self, entry: Entry, path: Path, callback: Any = None) -> None:
+    def get_all(
+        self, entries: Sequence[Entry], folder: Path, advance: Callable[[int], None] = lambda done: None
+    ) -> None:
+        """Fetch files, several at a time: most of what a small one takes is waiting.
+
+        Args:
+            entries: the files.
+            folder: where they shall lie under their names.
+            advance: is told how many bytes are there; by one thread at a time.
+
+        Raises:
+            RunError: one cannot be fetched; no others are begun then.
+        """
+        from fsspec.callbacks import Callback
+
+        lock, total = threading.Lock(), 0
+
+        def get(entry: Entry) -> None:
+            seen = 0
+
+            def shown(size: int | None, value: int, **_: object) -> None:
+                nonlocal seen, total
+                with lock:
+                    total, seen = total + value - seen, value
+                    if advance is not None:
+                        advance(total)
+
+            self.get(entry, folder / entry.name, Callback(hooks={"shown": shown}))
+            shown(None, entry.size)
+
+        with ThreadPoolExecutor(min(THREADS, max(len(entries), 1))) as pool:
+            try:
+                for future in as_completed([pool.submit(get, entry) for entry in entries]):
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def get(self, entry: Entry, path: Path, callback: Any) -> None:
         """Fetch a file; a part of it is never left.
+
+        Args:
+            entry: the file.
+            path: where it shall lie.
+            callback: fsspec's, which is told of the bytes.
 
         Raises:
             RunError: it cannot be fetched, or has another size than was said.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        more = {} if callback is None else {"callback": callback}
+
+        def fetch() -> bool:
+            self.system.get_file(entry.place, str(path), callback=callback)
+            return True
+
         try:
-            found = self.ask("fetched", lambda: self.system.get_file(entry.place, str(path), **more) or True, None)
+            found = self.ask("fetched", fetch, None)
             if found is None or path.stat().st_size != entry.size:
                 raise RunError(f"{self.title} changed while {entry.name} was fetched; give the same command again")
         except BaseException:
@@ -187,40 +233,8 @@ class Store:
                 self.remove("/".join(filter(None, (name, str(found["name"]).rpartition("/")[2]))))
 
     def ask(self, what: str, call: Callable[[], T], missing: Any = RunError) -> T | Any:
-        """Ask the file system, several times where the network fails.
-
-        Args:
-            what: is done, as messages say it.
-            call: asks.
-            missing: what is returned where nothing is there; an error by default.
-
-        Raises:
-            RunError: it fails. It says what stands and what to do.
-        """
-        for pause in (*PAUSES, None):
-            try:
-                return call()
-            except BrittleError:
-                raise
-            except Exception as error:
-                if isinstance(error, FileNotFoundError) and missing is not RunError:
-                    return missing
-                if isinstance(error, FINAL) or _refused(error) or pause is None:
-                    raise self._failed(what, error) from error
-                time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
-
-    def _failed(self, what: str, error: Exception) -> RunError:
-        why = _reason(error, self.address)
-        if isinstance(error, FileNotFoundError):
-            return RunError(
-                f"{self.title} cannot be {what}: nothing is there ({why}); make the bucket, or mend its name"
-            )
-        if isinstance(error, PermissionError) or _refused(error):
-            return RunError(f"{self.title} cannot be {what}: access is denied ({why}); give credentials that may do it")
-        return RunError(
-            f"{self.title} cannot be {what} ({why}); what lies there is whole, and the same command goes on from it"
-        )
+        """Ask the file system; see `brittle.remote.asking.asked`."""
+        return asked(what, self.address, call, missing)
 
     def _listed(self, name: str) -> list[Mapping[str, Any]]:
         def call() -> list[Mapping[str, Any]]:
@@ -261,21 +275,3 @@ def safe(name: str) -> bool:
         [True, False, False, False, False]
     """
     return 0 < len(name.encode(errors="surrogateescape")) <= LONGEST and name[0] != "." and not {*name} & {*"/\\\0"}
-
-
-def _refused(error: Exception) -> bool:
-    """Whether a service says that nobody, or the wrong one, asks; its errors are of its own kinds."""
-    code = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM)
-    return code or any(
-        word in type(error).__name__ for word in ("Credential", "Forbidden", "Unauthorized", "AccessDenied")
-    )
-
-
-def _reason(error: Exception, address: str) -> str:
-    """Return what was said, without what is secret in the address."""
-    said = str(error).replace(address, plain_address(address))
-    secret = address.partition("://")[2].rpartition("@")[0] if "@" in address else ""
-    query = address.partition("?")[2] if plain_address(address) != address else ""
-    for one in (part for part in (secret, query, *secret.split(":")) if part):
-        said = said.replace(one, "...")
-    return quoted(f"{type(error).__name__}: {said}" if said else type(error).__name__)
