@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 import brittle
 from brittle.cli import app
-from brittle.engine import process_engine
 from brittle.engine.process_engine import ProcessEngine
 from brittle.errors import InputError, RunError
+from brittle.processes import child
 from brittle.remote import asking
 from brittle.runs.store import RunFolder
 
@@ -105,7 +105,7 @@ def test_denied_access_is_told_before_any_work():
 
 
 def test_workers_in_other_processes_give_their_rows_to_the_one_that_writes(whole, monkeypatch):
-    monkeypatch.setattr(process_engine, "START", "fork")
+    monkeypatch.setattr(child, "START", "fork")
     made = audit("memory://bucket/run", engine=ProcessEngine(1))
     assert rows(made) == rows(whole)
     assert names(fsspec.filesystem("memory"), "/bucket/run") == PARTS | {"manifest.json", "health.json"}
