@@ -10,7 +10,7 @@ import brittle
 
 SOURCE = Path(brittle.__file__).parent
 LAYERS = [
-    {"names", "older_names", "public", "tolerance", "words"},
+    {"addresses", "names", "older_names", "public", "tolerance", "words"},
     {"types", "errors", "version"},
     {"near"},
     {"limits"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"parquet_directory"},
     {"parquet_pages"},
     {"files", "identity", "arguments"},
-    {"plugins", "tabular"},
+    {"plugins", "remote", "tabular"},
     {"processes"},
     {"maths"},
     {"pictures", "matrix_picture"},
@@ -37,6 +37,7 @@ LAYERS = [
     {"evaluation"},
     {"studies"},
     {"report", "listing"},
+    {"sentences"},
     {"bars", "output", "endings", "tables"},
     {"terminal"},
     {"cli", "pytest_plugin"},
@@ -58,10 +59,11 @@ REPORT_READS = (
     "brittle.files",  # writes a file in one go, and runs nothing
     "brittle.threats",  # says how a change is named and measured, and runs nothing
     "brittle.runs",  # the record
+    "brittle.remote", "brittle.addresses",  # where it lies
     "brittle.identity.compare",  # a fingerprint
 )  # fmt: skip
 """What a report may look at: run folders, figures and tables, nothing that runs a network."""
-WITHOUT_TORCH = ("metrics", "report", "pictures", "notebook", "tabular")
+WITHOUT_TORCH = ("metrics", "remote", "report", "pictures", "notebook", "tabular")
 
 
 def imported(tree: ast.AST, path: Path) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import math
-import re
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from brittle.names import shown
+from brittle.sentences import put_sentence
 from brittle.words import time_in_words
 
 if TYPE_CHECKING:  # errors are shown by this console, also those before torch is there
@@ -32,41 +33,9 @@ if TYPE_CHECKING:  # errors are shown by this console, also those before torch i
 
 console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""
-
-
+MEGABYTE = 10**6
 STILL = 1.0
 """Seconds after which a bar that has not moved shows the passes of the block under way instead of its speed."""
-LABEL = re.compile(r"(\S.{0,14}|)\s{2,}(?=\S)")
-"""What a line begins with that has its own column: a label, or nothing, and the room after it."""
-WORD = re.compile(r"\S+\s*")
-"""A word, and the room after it."""
-
-
-def put_sentence(out: Console, line: Text) -> None:
-    """Print a sentence; in a terminal it is broken between words, and goes on below its beginning, not its label.
-
-    Elsewhere it stays one line, which a log can be searched for.
-    """
-    if not out.is_terminal or line.cell_len <= out.width:
-        out.print(line, soft_wrap=True)
-        return
-    label = LABEL.match(line.plain)
-    side = label.end() if label is not None and label.end() < out.width // 2 else 0
-    rest = line[side:]
-    for number, part in enumerate(rest.divide(_between_words(rest.plain, out.width - side))):
-        part.rstrip()
-        out.print(Text.assemble(" " * side if number else line[:side], part), soft_wrap=True)
-
-
-def _between_words(text: str, width: int) -> list[int]:
-    """Return where a text is broken so that lines fit, but for words that are longer, such as paths."""
-    places, used = list[int](), 0
-    for word in WORD.finditer(text):
-        if used and used + cell_len(word[0].rstrip()) > width:
-            places.append(word.start())
-            used = 0
-        used += cell_len(word[0])
-    return places
 
 
 class Speed(ProgressColumn):
@@ -82,7 +51,7 @@ def speed_of(task: Task) -> str:
     points, moved = task.fields.get("points", 0), task.fields.get("moved", 0.0)
     if points and task.get_time() - moved > STILL:
         return f"{points:,} points seen"
-    return "" if task.speed is None else f"{task.speed:,.1f} images/s"
+    return "" if task.speed is None else f"{task.speed:,.1f} {task.fields.get('unit', 'images')}/s"
 
 
 class Bar:
@@ -114,12 +83,35 @@ class Bar:
             self.begin(total, 0)
 
     def __enter__(self) -> Bar:
+        from brittle.remote.fetch import TELL
+
+        self._told = TELL.set(self.fetching)
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        from brittle.remote.fetch import TELL
+
+        TELL.reset(self._told)
         self._progress.stop()
         self._draw(last=True)
+
+    @contextmanager
+    def fetching(self, address: str, size: int) -> Generator[Callable[[int], None]]:
+        """Show how far data or a network have come that are fetched from an address.
+
+        Args:
+            address: where they lie.
+            size: in bytes.
+
+        Yields:
+            What takes the number of bytes that are there.
+        """
+        task = self._progress.add_task(shown(f"fetching {address}"), total=max(size // MEGABYTE, 1), unit="MB")
+        try:
+            yield lambda done: self._progress.update(task, completed=done // MEGABYTE)
+        finally:
+            self._progress.remove_task(task)
 
     def __call__(self, images: int) -> None:
         """Move on by so many images, as `progress` of `run`."""

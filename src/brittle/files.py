@@ -7,13 +7,61 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Protocol
 
+from brittle.addresses import looks_collapsed
 from brittle.errors import InputError, RunError, quoted
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
 SHOWN = 60
 """Letters of a name that is refused that are told."""
+
+
+class Follower(Protocol):
+    """Who is told of each file that is written or removed within a folder, such as one that has a remote place."""
+
+    def written(self, path: Path) -> None:
+        """Learn that a file lies there whole."""
+        ...
+
+    def removed(self, path: Path) -> None:
+        """Learn that a file is gone."""
+        ...
+
+    def told(self, path: Path) -> str:
+        """Return how messages name a file or folder within it."""
+        ...
+
+
+FOLLOWED: dict[Path, Follower] = {}
+"""Folders, resolved, of which somebody is told; `brittle.remote` alone puts them there."""
+
+
+def follower_of(path: Path) -> Follower | None:
+    """Return who is told of what is written at a path; None for most."""
+    if not FOLLOWED:
+        return None
+    whole = path.resolve()
+    return next((FOLLOWED[folder] for folder in (whole, *whole.parents) if folder in FOLLOWED), None)
+
+
+def told(path: Path) -> str:
+    """Return how messages and pages name a path: by its address where it is the working copy of a remote folder.
+
+    Example:
+        >>> told(Path("runs/first"))
+        'runs/first'
+    """
+    follower = follower_of(path)
+    return str(path) if follower is None else follower.told(path.resolve())
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that may be missing, in its remote place too where it has one."""
+    path.unlink(missing_ok=True)
+    if (follower := follower_of(path)) is not None:
+        follower.removed(path.resolve())
 
 
 def write_atomically(path: Path, content: "bytes | memoryview") -> None:
@@ -40,6 +88,8 @@ def write_atomically(path: Path, content: "bytes | memoryview") -> None:
         _replace(path, content)
     except OSError as error:
         raise cannot_write(path, error) from error
+    if (follower := follower_of(path)) is not None:
+        follower.written(path.resolve())
 
 
 def _replace(path: Path, content: "bytes | memoryview") -> None:
@@ -114,12 +164,18 @@ def check_names(*paths: Path) -> None:
     """Refuse paths that a file system does not take, before any work is done for what would be written there.
 
     Raises:
-        InputError: a name is too long or holds what the file system does not take in one.
+        InputError: a name is too long or holds what the file system does not take in one, or it is an address, such as
+            ``s3://bucket/run``, that came here as a path.
 
     Example:
         >>> check_names(Path("run/report.html"))
     """
     for path in paths:
+        if looks_collapsed(path) and not os.path.lexists(path.parts[0]):
+            raise InputError(
+                f"{path} is an address, which is not taken here; give a path on this machine (addresses are taken for "
+                "the run folders of audit, merge, compare, leaderboard and report, for data, and for networks)"
+            )
         folder, missing = path, list[str]()
         while not os.path.lexists(folder) and folder != folder.parent:
             missing.append(folder.name)

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from brittle.bars import console, put_sentence
+from brittle.bars import console
 from brittle.names import shown, shown_lines
+from brittle.sentences import put_sentence
 from brittle.tables import table_lines
 from brittle.words import plural
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
+from brittle.addresses import is_address
 from brittle.arguments.rules import EXPECTED, WORDS, Misfit, Rule, seen
 from brittle.errors import InputError
 from brittle.near import meant
@@ -69,7 +70,8 @@ def _simple(value: Any, kind: Any) -> Any:
     if kind in (bool, int, float):
         return _number(value, kind)
     if kind is Path:
-        return Path(cast("Path", _instance(value, isinstance(value, str | PathLike), EXPECTED["Path"])))
+        right = isinstance(value, str | PathLike) and not is_address(value)
+        return Path(cast("Path", _instance(value, right, EXPECTED["Path"])))
     if kind is Callable:
         return _instance(value, callable(value), "a function")
     if kind in (Any, object) or not isinstance(kind, type) or kind.__module__.startswith("jaxtyping"):

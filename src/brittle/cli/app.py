@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
+from brittle.addresses import path_or_address
 from brittle.cli.apply import apply
 from brittle.cli.attack import attack
 from brittle.cli.audit import audit
@@ -27,7 +28,7 @@ from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
 from brittle.errors import BrittleError, OwnCodeFailed, quoted
 from brittle.evaluation.gate import ExitCode
-from brittle.files import check_names
+from brittle.files import check_names, told
 from brittle.names import shown
 from brittle.older_names import todays_option
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
@@ -99,11 +100,15 @@ for command in (
 
 
 @app.command()
+@takes_values
 def report(
     run: Annotated[
         Path,
         typer.Argument(
-            help="The folder of an audit, finished or not, of a study, or of what another command has made."
+            parser=path_or_address,
+            metavar="RUN",
+            help="The folder of an audit, or its address, finished or not, of a study, or of what another command "
+            "has made.",
         ),
     ],
     out: Annotated[
@@ -132,7 +137,7 @@ def report(
     files.check()
     if files.asked:
         files.write(verdicts_in(run))
-    typer.echo(shown(write_report(run, out, force=force, title=title).resolve()))
+    typer.echo(shown(told(write_report(run, out, force=force, title=title).resolve())))
 
 
 @app.command("list")

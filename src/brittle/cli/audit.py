@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.audit_dense import TASKS, audit_dense
 from brittle.cli.audited import Ending, FailUnder, IgnoreHealth, Thorough, close
 from brittle.cli.options import (
@@ -26,6 +27,7 @@ from brittle.cli.options import (
 )
 from brittle.errors import InputError
 from brittle.evaluation.gate import Gate
+from brittle.files import told
 from brittle.near import meant
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
@@ -43,7 +45,12 @@ def audit(
     effort: Effort,
     out: Annotated[
         Path | None,
-        typer.Option(help="The run folder; by default runs/MODEL-DATA-NORM, and after it what is not as by default."),
+        typer.Option(
+            parser=path_or_address,
+            metavar="PATH",
+            help="The run folder, or its address such as s3://bucket/run; by default runs/MODEL-DATA-NORM, and after "
+            "it what is not as by default.",
+        ),
     ] = None,
     attack: Annotated[
         list[str] | None,
@@ -180,11 +187,11 @@ def _both(
         gate = ending.judged(made.adaptive, both.adaptive, folder)
         page = write_report(folder, title=title)
     if ending.json:
-        figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        figures = {**both.plain(), "gate": None if gate is None else gate.plain(), "report": told(page)}
         terminal.print_json("defence", figures, Origin.of(made.adaptive.manifest))
     if ending.quiet or ending.json:
         terminal.show_failures(both.adaptive.health)
     else:
         terminal.show_defence(both)
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"report           {told(page.resolve())}")
     return gate

@@ -9,6 +9,7 @@ import typer
 
 from brittle.cli.gate import end_as, fraction
 from brittle.evaluation.gate import Gate
+from brittle.files import told
 
 if TYPE_CHECKING:
     from brittle.report.result_files import ResultFiles
@@ -79,13 +80,13 @@ class Ending:
 
         run, summary, gate, page = made
         if self.json:
-            figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+            figures = {**summary.plain(), "gate": None if gate is None else gate.plain(), "report": told(page)}
             terminal.print_json("audit", figures, Origin.of(run.manifest))
         if self.silent:
             terminal.show_failures(summary.health)
         else:
             terminal.show_summary(summary)
-            terminal.say(f"report           {page.resolve()}")
+            terminal.say(f"report           {told(page.resolve())}")
         return gate
 
     def show_share(self, run: "RunFolder", shard: str) -> None:
@@ -95,7 +96,7 @@ class Ending:
 
         if self.json:
             done, parts = run.progress()
-            figures = {"shard": shard, "folder": str(run.path), "parts": parts, "done": done, "left": parts - done}
+            figures = {"shard": shard, "folder": told(run.path), "parts": parts, "done": done, "left": parts - done}
             terminal.print_json("shard", figures, Origin.of(run.manifest))
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.gate import end_as, fraction
 from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, Title, refuse_given
+from brittle.files import told
 from brittle.names import without_folders
 from brittle.output import user_prints_aside
 
@@ -20,9 +22,19 @@ LISTED = 5
 
 def compare(
     run: Annotated[
-        list[Path], typer.Argument(help="Run folders of audits: the one before, and one or more that came after it.")
+        list[Path],
+        typer.Argument(
+            parser=path_or_address,
+            metavar="RUN...",
+            help="Run folders of audits, or their addresses: the one before, and one or more that came after it.",
+        ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The folder of the comparison; by default runs/A-then-B.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path_or_address, metavar="PATH", help="The folder of the comparison; by default runs/A-then-B."
+        ),
+    ] = None,
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -84,11 +96,11 @@ def compare(
             keep_gate(folder, made.identity, gate.line, command)
         page = write_report(folder, title=title)
     if json:
-        figures = {**made.plain(), "gate": None if gate is None else gate.plain(), "report": str(page)}
+        figures = {**made.plain(), "gate": None if gate is None else gate.plain(), "report": told(page)}
         terminal.print_json("compare", figures, made.origin)
     elif not quiet:
         _show(made)
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"report           {told(page.resolve())}")
     if files.asked:
         files.write(verdicts_of(made, gate))
     end_as(gate, silent=quiet or json)

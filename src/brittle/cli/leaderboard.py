@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.options import FileLimits, Force, Json, Quiet, Title
+from brittle.files import told
 from brittle.names import without_folders
 
 if TYPE_CHECKING:
@@ -17,8 +19,15 @@ if TYPE_CHECKING:
 
 
 def leaderboard(
-    run: Annotated[list[Path], typer.Argument(help="Run folders of finished audits.")],
-    out: Annotated[Path, typer.Option(help="The folder of the leaderboard.")] = Path("runs/leaderboard"),
+    run: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=path_or_address, metavar="RUN...", help="Run folders of finished audits, or their addresses."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(parser=path_or_address, metavar="PATH", help="The folder of the leaderboard.")
+    ] = Path("runs/leaderboard"),
     title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
@@ -41,19 +50,19 @@ def leaderboard(
     others = {path: what for path in run if (what := other_than_audit(path)) is not None}
     for path, what in others.items():
         if not quiet and not json:
-            terminal.tell(f"passed over      {path}: {what}")
+            terminal.tell(f"passed over      {told(path)}: {what}")
     runs = [path for path in run if path not in others]
     made = ranked(*runs, out=out, force=force, command=["brittle", *sys.argv[1:]])
     page = write_report(out, title=title)
     if json:
-        terminal.print_json("leaderboard", {**made.plain(), "report": str(page)}, made.origin)
+        terminal.print_json("leaderboard", {**made.plain(), "report": told(page)}, made.origin)
     elif not quiet:
         for board in made.tables:
             _show(board)
         terminal.say("p: how likely chance alone would put it so far below the next better one, image by image;")
         terminal.say(f"from {CLEAR} on, the two are not told apart")
-        terminal.say(f"table            {(out / 'leaderboard.csv').resolve()}")
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"table            {told((out / 'leaderboard.csv').resolve())}")
+        terminal.say(f"report           {told(page.resolve())}")
 
 
 def _show(board: "Board") -> None:

@@ -5,14 +5,27 @@ from typing import Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.audited import Ending, FailUnder, IgnoreHealth, Thorough, close
 from brittle.cli.options import FileLimits, Force, Json, Junit, Quiet, Sarif, Title
 from brittle.output import user_prints_aside
 
 
 def merge(
-    out: Annotated[Path, typer.Argument(help="The folder of the whole run; new, or that of an earlier call.")],
-    run: Annotated[list[Path], typer.Argument(help="The run folders of the shards, see `brittle audit --shard`.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            parser=path_or_address, metavar="OUT", help="The folder of the whole run; new, or that of an earlier call."
+        ),
+    ],
+    run: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=path_or_address,
+            metavar="RUN...",
+            help="The run folders of the shards, or their addresses, see `brittle audit --shard`.",
+        ),
+    ],
     thorough: Thorough = False,
     fail_under: FailUnder = None,
     ignore_health: IgnoreHealth = False,

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, g
 
 import typer
 
+from brittle.addresses import is_address, path_or_address
 from brittle.arguments import Within
 from brittle.errors import InputError
 from brittle.limits import parse_limits, use_limits
@@ -17,6 +19,10 @@ from brittle.specs import option_of
 
 if TYPE_CHECKING:
     from brittle.engine.engine import Engine
+
+
+PLACES = {"out": True, "run": False}
+"""Options and arguments that can be addresses of folders, and whether the command writes there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ def takes_values(command: Callable[..., None]) -> Callable[..., None]:
             name: _value(kind, {own: given.pop(option) for option, own in names.items()})
             for name, (kind, names) in groups.items()
         }
-        command(**given, **values)
+        with ExitStack() as copies:
+            command(**{name: _lying(copies, name, one) for name, one in given.items()}, **values)
 
     # an option without a default comes before those with one; all are handed on by name
     order = sorted(shown, key=lambda one: (one.default is not inspect.Parameter.empty, not _written_bare(one)))
@@ -66,6 +73,17 @@ def takes_values(command: Callable[..., None]) -> Callable[..., None]:
     )
     run.__annotations__ = {one.name: one.annotation for one in order}
     return run
+
+
+def _lying(copies: ExitStack, name: str, given: Any) -> Any:
+    """Return what an option says, with the working copies of the folders that it names by their addresses."""
+    if isinstance(given, list):
+        return [_lying(copies, name, one) for one in given]
+    if name not in PLACES or not is_address(given):
+        return given
+    from brittle.remote import at
+
+    return copies.enter_context(at(given, write=PLACES[name])).path
 
 
 def _bare(hint: Any) -> tuple[Any, Fields]:
@@ -120,6 +138,8 @@ def _value(kind: type[Any], given: dict[str, Any]) -> Any:
         given["radius"] = parse_number(given["radius"])
     if "device" in given:
         given["device"] = device_of(given["device"])
+    if given.get("weights") is not None:
+        given["weights"] = path_or_address(given["weights"])
     return kind(**given)
 
 

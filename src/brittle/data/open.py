@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from brittle.addresses import is_address, plain_address
 from brittle.arguments import Count, FileName, checked
 from brittle.data.classes import FILE, Order, check_order
 from brittle.data.decode import suffixes
@@ -22,6 +23,7 @@ from brittle.files import path_of
 from brittle.near import closest, files_like, or_said
 from brittle.plugins import Registry, parts_of_spec
 from brittle.plugins.own_code import raised
+from brittle.remote import fetched
 from brittle.words import with_article
 
 FORMS = {
@@ -31,6 +33,7 @@ FORMS = {
     "FILE.png": "one image, without a label (jpg, webp, bmp, tif, ... too)",
     "FILE.parquet": "Hugging Face layout; also a folder of shards, or a pattern such as 'data/test-*.parquet'",
     "FILE.npz": "arrays images (or x) and labels (or y); uint8, or float in [0, 1]",
+    "s3://BUCKET/PATH": "a file or folder of these kinds at an address of fsspec (gs://, https://, ...), fetched once",
     "torchvision:NAME": "a data set of torchvision, e.g. torchvision:CIFAR10 or torchvision:SVHN:train",
     "hf:NAME": "a data set of the Hugging Face hub, e.g. hf:uoft-cs/cifar10 or hf:ylecun/mnist:train",
     "FILE.py:SOURCE": "a brittle.data.Source of your own, or a function that returns one",
@@ -78,11 +81,13 @@ def open_source(
     options: Options = {"fit": fit, "max_images": max_images, "skip_bad": skip_bad}
     order = check_order(class_order)
     kind, _, rest = spec.partition(":")
-    path = path_of(spec)
-    own = parts_of_spec(spec)
+    at_address = is_address(spec)
+    path = fetched(spec) if at_address else path_of(spec)
+    spec = plain_address(spec)
+    own = None if at_address else parts_of_spec(spec)
     if own is not None and not path.exists():
         source = made(SOURCES.find(own[0]), own[1], spec, options)
-    elif kind in SOURCES and not path.exists():
+    elif kind in SOURCES and not at_address and not path.exists():
         source = made(SOURCES[kind], rest, spec, options)
     else:
         source = open_path(path, spec, options, order)

@@ -18,10 +18,12 @@ from brittle.evaluation.plan import Planned
 from brittle.evaluation.prepared import prepare
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.work import Work
+from brittle.files import follower_of
 from brittle.health.context import AttackRun
 from brittle.health.examine import examine_run
 from brittle.limits import current
 from brittle.plugins.own_code import telling_of_own_code
+from brittle.remote import at
 from brittle.runs.store import RunFolder
 from brittle.specs import Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 
@@ -53,7 +55,8 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
         data: what `open_source` understands, a source, images and labels as tensors or arrays, a data set or loader of
             torch; or a `DataSpec`. Images are fitted to the network's input.
-        out: the run folder; by default a temporary one (`RunFolder.path`), which is gone with what is returned.
+        out: the run folder, as a path or as an address such as ``s3://bucket/run``; by default a temporary one
+            (`RunFolder.path`), which is gone with what is returned. Of an address that is the copy on this disk.
         question: the threat with its radius, by default linf and the radius most often reported for it; and the levels
             that adversarial images lie on.
         attacks: as text, such as `pgd:steps=40,restarts=5`, or as values, such as `PGD(steps=40)`, own ones too; by
@@ -85,11 +88,14 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
         20
     """
     asked = Asked.of(model, data, question, effort, options, without=("target",))
-    path = Path(tempfile.mkdtemp(prefix="brittle-")) if out is None else Path(out)
     watch, engine = watch or NullProgress(), engine_of(engine, shard)
     call = _Call(asked, tuple(attacks), thorough, force, tuple(command), watch, engine)
     if out is not None:
-        return _audited(call, path)
+        with at(out) as place:
+            folder = _audited(call, place.path)
+            place.keep_for(folder)
+        return folder
+    path = Path(tempfile.mkdtemp(prefix="brittle-"))
     watch.note(f"the run lies in {path}, as long as what this returns is held")
     try:
         folder = _audited(call, path)
@@ -116,7 +122,8 @@ class _Call:
 def _audited(call: _Call, path: Path) -> RunFolder:
     ready = prepare(call.asked, call.attacks, path, command=call.command)
     with RunFolder.create(path, ready.manifest, force=call.force) as folder:
-        recipe = AuditRecipe(call.asked, call.attacks, folder.manifest, path.absolute(), Path.cwd(), current())
+        apart = follower_of(path) is not None
+        recipe = AuditRecipe(call.asked, call.attacks, folder.manifest, path.absolute(), Path.cwd(), current(), apart)
         work = Work(
             folder, ready.planned, ready.classifier, ready.source, ready.origin, call.watch, call.engine, recipe
         )

@@ -31,6 +31,7 @@ class AuditRecipe:
         path: of its folder, which a worker may see or not.
         start: the folder from which relative names of files count.
         limits: what files may take.
+        apart: the folder is the working copy of a remote one, which the process that gives the parts out alone writes.
     """
 
     asked: Asked
@@ -39,6 +40,7 @@ class AuditRecipe:
     path: Path
     start: Path
     limits: Limits
+    apart: bool = False
 
     @property
     def device(self) -> str:
@@ -104,6 +106,8 @@ class AuditRecipe:
 
     def _sees_run(self, mark: Path) -> bool:
         """Whether the folder of the run is that of the process that gives the parts out, and no copy of it."""
+        if self.apart:
+            return False
         try:
             return mark.exists() and read_manifest(self.path / MANIFEST, Manifest).identity == self.manifest.identity
         except (BrittleError, OSError):

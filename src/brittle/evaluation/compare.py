@@ -11,6 +11,7 @@ from brittle.arguments import fitted
 from brittle.errors import InputError, RunError
 from brittle.evaluation.lost_images import keep_pictures
 from brittle.evaluation.progress import NullProgress, Progress
+from brittle.files import told
 from brittle.metrics import (
     clean_accuracy,
     least_drop,
@@ -23,6 +24,7 @@ from brittle.metrics import (
 from brittle.metrics.estimate import LEVEL, Flags
 from brittle.metrics.rows import changes, integers
 from brittle.names import restored, stored, told_apart
+from brittle.remote import at
 from brittle.runs.comparable import ComparedRows, differing_settings, finished_runs, side_by_side
 from brittle.runs.comparison import (
     ChangedImage,
@@ -63,8 +65,9 @@ def compare(
     far fewer images than two intervals side by side would need.
 
     Args:
-        runs: at least two run folders of finished audits; the others are compared with the first.
-        out: a folder for ``comparison.json`` and pictures, of which `write_report` makes a page; None to write nothing.
+        runs: at least two run folders of finished audits, or their addresses; the others are compared with the first.
+        out: a folder, or its address, for ``comparison.json`` and pictures, of which `write_report` makes a page;
+            None to write nothing.
         pictures: of how many images that newly fall pictures are kept in it, of each audit. What the audit itself did
             not keep is attacked once more, as long as its network opens by the words in its run folder.
         force: replace another comparison that lies in `out`.
@@ -117,7 +120,10 @@ def compare(
         audits=audits,
         notes=_left_out(rows),
     )
-    return made if out is None else _kept(made, rows, Path(out), pictures, force, watch or NullProgress())
+    if out is None:
+        return made
+    with at(out) as place:
+        return _kept(made, rows, place.path, pictures, force, watch or NullProgress())
 
 
 def _kept(
@@ -142,7 +148,7 @@ def _kept(
 def _left_out(rows: Sequence[ComparedRows]) -> list[str]:
     """Say which audits have more images than those that are compared."""
     shared = len(rows[0].index)
-    more = [f"{one.folder.path} has {plural(one.images, 'image')}" for one in rows if one.images > shared]
+    more = [f"{told(one.folder.path)} has {plural(one.images, 'image')}" for one in rows if one.images > shared]
     return [f"{'; '.join(more)}: the {shared:,} in common are compared"] if more else []
 
 

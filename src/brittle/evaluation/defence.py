@@ -17,6 +17,7 @@ from brittle.evaluation.defended import Defended
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.subject import open_subject
 from brittle.pictures import picture_of, save_picture
+from brittle.remote import at
 from brittle.runs.defence import ADAPTIVE, NAIVE, PICTURES, STAGES, DefenceFolder
 from brittle.runs.schema import pixels_in
 from brittle.runs.store import RunFolder
@@ -45,7 +46,7 @@ def audit_defence(
     Args:
         model: as of `audit`; with `defence`, or a `ModelSpec` that has one.
         data: as of `audit`.
-        out: the folder: `naive` and `adaptive` are run folders, `pictures` shows what the network sees.
+        out: the folder, or its address: `naive` and `adaptive` are run folders, `pictures` shows what the network sees.
         question: as of `audit`.
         effort: as of `audit`.
         watch: who is told of the progress.
@@ -64,21 +65,24 @@ def audit_defence(
     """
     own = ("attacks", "thorough", "force", "command", "engine")
     about = {name: options.pop(name) for name in own if name in options}
-    asked, path, watch = Asked.of(model, data, question, effort, options), Path(out), watch or NullProgress()
+    asked, watch = Asked.of(model, data, question, effort, options), watch or NullProgress()
     if asked.model.defence is None:
         raise InputError("no defence is named; say which, such as defence='jpeg:quality=75' or --defence jpeg")
     opened = open_subject(asked.model, asked.data, device=asked.effort.device)
     defended = cast("Defended", opened.defended)
     ready = replace(asked.model, defence=defended.defence, defence_data=None)  # made ready once for both
     runs: list[RunFolder] = []
-    for name, naive in ((NAIVE, True), (ADAPTIVE, False)):
-        watch.note("the defence is not known:" if naive else "the defence is known:")
-        subject = replace(ready, naive=naive)
-        effort = replace(asked.effort, eot_samples=1) if naive else asked.effort
-        given: dict[str, Any] = {"question": asked.question, "effort": effort, "watch": watch, **about}
-        runs.append(audit(subject, asked.data, path / name, **given))
-    folder = DefenceFolder(path, *runs)
-    _keep_pictures(folder, defended, asked.effort.seed or 0)
+    with at(out) as place:
+        for name, naive in ((NAIVE, True), (ADAPTIVE, False)):
+            watch.note("the defence is not known:" if naive else "the defence is known:")
+            subject = replace(ready, naive=naive)
+            effort = replace(asked.effort, eot_samples=1) if naive else asked.effort
+            given: dict[str, Any] = {"question": asked.question, "effort": effort, "watch": watch, **about}
+            runs.append(audit(subject, asked.data, place.path / name, **given))
+        folder = DefenceFolder(place.path, *runs)
+        _keep_pictures(folder, defended, asked.effort.seed or 0)
+        for one in (folder, *runs):
+            place.keep_for(one)
     return folder
 
 

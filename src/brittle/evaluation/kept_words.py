@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from brittle.addresses import path_or_address, plain_address
 from brittle.defences import Defence
 from brittle.errors import InputError, RunError, quoted
 from brittle.evaluation.defended import spelled_defence
@@ -24,7 +25,7 @@ def words_of(model: ModelSpec, data: DataSpec) -> dict[str, dict[str, object]]:
             if isinstance(given.get("defence"), Defence):
                 given["defence"] = spelled_defence(given["defence"])
             found[name] = {
-                key: stored(str(value)) if isinstance(value, str | Path) else value
+                key: stored(plain_address(str(value))) if isinstance(value, str | Path) else value
                 for key, value in given.items()
                 if value is None or isinstance(value, str | Path | int)
             }
@@ -38,7 +39,7 @@ def words_of_network(info: NetworkInfo) -> dict[str, Any]:
     words: dict[str, Any] = {"spec": info.spec, "defence": restored(info.defence) or None, "labels": labels}
     words |= {"dtype": info.dtype or None, "mean": info.mean or None, "std": info.std or None}
     words["output"] = restored(info.output) if isinstance(info.output, str) else info.output
-    words |= {"weights": Path(restored(info.weights))} if info.weights else {}
+    words |= {"weights": path_or_address(restored(info.weights))} if info.weights else {}
     return words | {name: name in outputs for name in ("binary", "probabilities")}
 
 

@@ -13,6 +13,7 @@ from brittle.files import write_atomically
 from brittle.metrics import paired_rates
 from brittle.names import plain_name, restored, stored_within, told_apart, without_folders
 from brittle.reading import read_json
+from brittle.remote import at
 from brittle.runs.base import threat_fields
 from brittle.runs.comparable import finished_runs, on_shared_images
 from brittle.runs.kinds import LEADERBOARD, MODEL_INFO
@@ -49,11 +50,11 @@ def leaderboard(
     of the others stands how likely chance alone would put it below the next better one, image by image.
 
     Args:
-        runs: run folders of finished audits. A file ``model_info.json`` in one of them says who made the network and
-            where it is described: an object with any of RobustBench's fields name, link, authors, venue, architecture,
-            additional_data, reported and footnote.
-        out: a folder for ``leaderboard.json``, ``leaderboard.csv`` and ``model_info/NAME.json`` for each network, of
-            which `write_report` makes a page; None to write nothing.
+        runs: run folders of finished audits, or their addresses. A file ``model_info.json`` in one of them says who
+            made the network and where it is described: an object with any of RobustBench's fields name, link, authors,
+            venue, architecture, additional_data, reported and footnote.
+        out: a folder, or its address, for ``leaderboard.json``, ``leaderboard.csv`` and ``model_info/NAME.json``
+            for each network, of which `write_report` makes a page; None to write nothing.
         force: replace another leaderboard that lies in `out`.
         command: the command line, to be kept with it.
 
@@ -77,7 +78,8 @@ def leaderboard(
     boards = [_board(some) for some in tables.values()]
     made = Leaderboard(created=now(), command=[*command], versions=versions_of(), tables=boards)
     if out is not None:
-        _write(made, Path(out), force)
+        with at(out) as place:
+            _write(made, place.path, force)
     return made
 
 

@@ -10,8 +10,9 @@ from brittle.errors import BrittleError, InputError, RunError, quoted
 from brittle.evaluation.audit import audit
 from brittle.evaluation.kept_words import network_again, threat_again, words_of_images
 from brittle.evaluation.progress import Progress
-from brittle.files import write_atomically
+from brittle.files import told, write_atomically
 from brittle.names import restored
+from brittle.remote import at
 from brittle.runs.command import without_option
 from brittle.runs.comparable import opened_runs
 from brittle.runs.kinds import RUN_FOLDER
@@ -45,8 +46,8 @@ def merge(
     moment and called again, it goes on.
 
     Args:
-        out: the folder of the whole run; new, empty, or that of an earlier call.
-        runs: the folders of the shards, finished or not; parts may lie in several of them.
+        out: the folder of the whole run, or its address; new, empty, or that of an earlier call.
+        runs: the folders of the shards, or their addresses, finished or not; parts may lie in several of them.
         thorough: as of `audit`.
         force: replace another run that `out` holds.
         watch: who is told of the progress.
@@ -68,11 +69,18 @@ def merge(
         >>> merge(place / "whole", *shards).table("fgsm").num_rows
         80
     """
-    path, folders = Path(out), opened_runs(runs)
+    folders = opened_runs(runs)
+    with at(out) as place:
+        whole = _merged(place.path, folders, thorough, force, watch)
+        place.keep_for(whole)
+    return whole
+
+
+def _merged(path: Path, folders: Sequence[RunFolder], thorough: bool, force: bool, watch: Progress | None) -> RunFolder:
     if not folders:
         raise InputError("no run folder is given; expected those of the shards of an audit")
-    if path.resolve() in [folder.path.resolve() for folder in folders]:
-        raise InputError(f"{path} is among the folders that are merged; give a new one for the whole run")
+    if told(path.resolve()) in [told(folder.path.resolve()) for folder in folders]:
+        raise InputError(f"{told(path)} is among the folders that are merged; give a new one for the whole run")
     check_folder(path, RUN_FOLDER)
     _check_no_shard(path)
     for folder in folders[1:]:
@@ -88,9 +96,9 @@ def merge(
     except BrittleError as error:
         why = f"what opens here is another run: {'; '.join(error.lines)}" if isinstance(error, AnotherRun) else error
         raise RunError(
-            f"all parts of the run are in {path}, and its checks could not be made: {quoted(why, 600)}. Where "
-            f"network and images open, this command again makes them, or that of the audit with --out {path}; neither "
-            "attacks anything anew"
+            f"all parts of the run are in {told(path)}, and its checks could not be made: {quoted(why, 600)}. Where "
+            f"network and images open, this command again makes them, or that of the audit with --out {told(path)}; "
+            "neither attacks anything anew"
         ) from error
 
 
@@ -112,8 +120,8 @@ def _check_same(first: RunFolder, other: RunFolder) -> None:
     if lines:
         listed = "".join(f"\n  {line}" for line in lines)
         raise RunError(
-            f"{first.path} and {other.path} hold different runs, whose parts do not belong together; give folders of "
-            f"shards that were asked for alike:{listed}"
+            f"{told(first.path)} and {told(other.path)} hold different runs, whose parts do not belong "
+            f"together; give folders of shards that were asked for alike:{listed}"
         )
 
 
@@ -133,9 +141,9 @@ def _sources(folders: Sequence[RunFolder]) -> dict[Place, RunFolder]:
             first = found.setdefault(place, folder)
             if not _alike(first, folder, place):
                 raise RunError(
-                    f"{first.part_path(*place)} and {folder.part_path(*place)} hold different rows of the same part; "
-                    "one of them was made by another machine or version of a library, or changed since: leave one of "
-                    "the folders out, and do its part again"
+                    f"{told(first.part_path(*place))} and {told(folder.part_path(*place))} hold different rows of the "
+                    "same part; one of them was made by another machine or version of a library, or changed since: "
+                    "leave one of the folders out, and do its part again"
                 )
     if len(found) < len(places):
         missing = [place for place in places if place not in found]
@@ -168,7 +176,7 @@ def _why_missing(folders: Sequence[RunFolder]) -> str:
     shards = [(ShardEngine.of(shard), folder) for folder in folders for shard in folder.manifest.shards]
     counts = sorted({shard.count for shard, _ in shards})
     if len(counts) > 1:
-        said = ", ".join(f"{folder.path} of {shard.text}" for shard, folder in shards)
+        said = ", ".join(f"{told(folder.path)} of {shard.text}" for shard, folder in shards)
         return f"the folders are of divisions by {' and '.join(map(str, counts))} ({said}), which do not add up"
     lacking = [f"{number}/{counts[0]}" for number in range(1, counts[0] + 1)] if counts else []
     lacking = [text for text in lacking if text not in [shard.text for shard, _ in shards]]
@@ -193,7 +201,7 @@ def _joined(path: Path, folders: Sequence[RunFolder]) -> Manifest:
             "notes": [],
             "files": {name: digest for folder in folders for name, digest in folder.manifest.files.items()},
             "data": first.data.model_copy(update={"bad": [bad[index] for index in sorted(bad)]}),
-            "command": [*command, "--out", str(path)] if command else [],
+            "command": [*command, "--out", told(path)] if command else [],
         }
     )
 

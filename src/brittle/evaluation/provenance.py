@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from brittle.addresses import plain_address
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import said_of_autocast
 from brittle.data import Source
@@ -124,7 +125,7 @@ def network_info(
         attacked="" if defended is None else defended.attacked,
         channel="" if channel is None else spelled_channel(channel),
         output=None if asked is None else asked.output,
-        **{name: str(value) for name, value in given.items() if value is not None},
+        **{name: plain_address(str(value)) for name, value in given.items() if value is not None},
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from brittle.addresses import is_address, last_name, plain_address
 from brittle.arguments.numbers import levels_text
 from brittle.names import plain_name, told_apart
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
@@ -45,7 +46,12 @@ def usual_folder(
         'net.pt2-digits-linf'
     """
     norm = question.threat or "linf"
-    words = [*(Path(str(one)).name for one in (model.spec, data.spec)), str(norm), *([task] if task else []), *attacks]
+    words = [
+        *(Path(plain_address(str(one))).name for one in (model.spec, data.spec)),
+        str(norm),
+        *([task] if task else []),
+        *attacks,
+    ]
     for name, value in Asked(model, data, question, effort).stated().items():
         if name not in SILENT:
             words += [name.replace("_", "-")] if value is True else [name.replace("_", "-"), _text(value)]
@@ -74,4 +80,4 @@ def _name(name: str, words: Sequence[str]) -> str:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return levels_text(value) or f"{value:g}"
-    return value.name if isinstance(value, Path) else str(value)
+    return value.name if isinstance(value, Path) else last_name(value) if is_address(value) else str(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from brittle.addresses import is_address, last_name, plain_address
 from brittle.arguments import Device, FileName, checked
 from brittle.errors import ModelError
 from brittle.files import path_of
@@ -24,6 +25,7 @@ from brittle.models.vision import load_timm, load_torchvision
 from brittle.models.weights import PICKLES, refuse_pickle, weights_file
 from brittle.near import closest, files_like, meant, or_said
 from brittle.plugins import Registry
+from brittle.remote import fetched
 from brittle.runs.kinds import TITLES, kind_in
 
 TYPES = {name: getattr(torch, name) for name in ("float16", "bfloat16", "float32", "float64")}
@@ -62,10 +64,11 @@ def open_network(  # what is opened, and what is done to it
     """Loads a network from a file, a function, a collection, a service or brittle's own architectures.
 
     Args:
-        spec: `NETWORK.pt2`, `NETWORK.onnx`, `FILE.py:FACTORY`, `torchvision:NAME`, `timm:NAME`, `hf:NAME`, the
-            URL of a service such as `http://127.0.0.1:8000/`, or a name in `NETWORKS`: a built-in architecture, or what
-            an installed package announces.
-        weights: a safetensors file or the folder of a training, for all but `.pt2` and `.onnx`, which carry their own.
+        spec: `NETWORK.pt2` or `NETWORK.onnx`, also at an address such as `s3://BUCKET/NETWORK.pt2`, `FILE.py:FACTORY`,
+            `torchvision:NAME`, `timm:NAME`, `hf:NAME`, the URL of a service such as `http://127.0.0.1:8000/`,
+            or a name in `NETWORKS`: a built-in architecture, or what an installed package announces.
+        weights: a safetensors file or the folder of a training, also at an address, for all but `.pt2` and `.onnx`,
+            which carry their own.
         device: where the module shall lie, such as "cpu", "cuda:0" or "mps".
         dtype: float16, bfloat16, float32 or float64, which the weights are brought to; by default they stay as they
             come, and float32 for `hf:NAME`. Not for `.pt2` and `.onnx`, whose programs name their types.
@@ -87,9 +90,12 @@ def open_network(  # what is opened, and what is done to it
         >>> open_network("digits-lenet").classes[:3]
         ('0', '1', '2')
     """
-    given = None if weights is None else weights_file(path_of(weights))
-    network = _load(spec, given, device)
-    file = given or path_of(spec)
+    given = None if weights is None else weights_file(_lying(str(weights)))
+    path = _lying(spec)
+    network = _load(spec if path == path_of(spec) else str(path), given, device)
+    if is_address(spec):
+        network = replace(network, spec=plain_address(spec))
+    file = given or path
     if file.suffix in (".pt2", ".onnx", ".safetensors") and (names := names_of(file)):
         network = replace(network, classes=names)
     if dtype is not None:
@@ -98,6 +104,21 @@ def open_network(  # what is opened, and what is done to it
     if torch.device(device).type == "cpu":
         return network
     return replace(network, module=network.module.to(device))
+
+
+def _lying(spec: str) -> Path:
+    """Return where a file lies on this disk that a user named by its path or its address.
+
+    Raises:
+        ModelError: a pickle, or a program at an address, neither of which is fetched.
+    """
+    if not is_address(spec) or spec.startswith(BEGINNINGS):
+        return path_of(spec)
+    name = last_name(spec)
+    refuse_pickle(Path(name))
+    if ".py" in (Path(name).suffix, Path(name.rpartition(":")[0]).suffix):
+        raise ModelError(f"{plain_address(spec)} is a program, which is not fetched to be run; copy it to this machine")
+    return fetched(spec)
 
 
 def _in_type(network: Network, dtype: str) -> Network:

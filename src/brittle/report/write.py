@@ -1,9 +1,12 @@
 """`write_report`: the page of whatever brittle has left on disk, recognised by what it holds."""
 
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, overload
 
+from brittle.addresses import is_address
 from brittle.errors import RunError, quoted
+from brittle.files import told
+from brittle.remote import at
 from brittle.report.attack_page import attack_page
 from brittle.report.compare_page import compare_page
 from brittle.report.content import OTHER_JSON, folder_of, kind_of, object_of, placed, shown, story_of
@@ -59,14 +62,25 @@ class Asked(TypedDict):
     title: str | None
 
 
-def write_report(run: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path:
+@overload
+def write_report(run: Path, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path: ...
+
+
+@overload
+def write_report(run: str, out: Path | None = None, *, force: bool = False, title: str | None = None) -> Path | str: ...
+
+
+def write_report(
+    run: Path | str, out: Path | None = None, *, force: bool = False, title: str | None = None
+) -> Path | str:
     """Write the page of an audit, a study or of what another command has made, from what lies on disk alone.
 
     What is read need not be trusted. The same files give the same page, byte for byte.
 
     Args:
         run: the folder of an audit, finished or not, of a study or of all studies, or of what another command has made,
-            or a file in it. Of earlier versions also weights with their NAME.training.json, and a perturbation with its
+            or a file in it; or the address of a folder, such as ``s3://bucket/run``. Of earlier
+            versions also weights with their NAME.training.json, and a perturbation with its
             rows.
         out: the file to write, or a folder for it; by default ``report.html`` or ``study.html`` in the folder, or
             NAME.html beside the file of an earlier version. There a page replaces the one before.
@@ -76,7 +90,7 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False, tit
             again.
 
     Returns:
-        The file written.
+        The file written; its address, where it lies in a folder at one.
 
     Raises:
         InputError: the title is too long.
@@ -90,7 +104,13 @@ def write_report(run: Path, out: Path | None = None, *, force: bool = False, tit
         >>> write_report(run.path).name
         'report.html'
     """
-    run, asked = Path(run), Asked(force=force, title=None if title is None else check_title(title))
+    asked = Asked(force=force, title=None if title is None else check_title(title))
+    with at(run) as place:
+        page = _written(place.path, out, asked)
+        return told(page) if is_address(run) and out is None else page
+
+
+def _written(run: Path, out: Path | None, asked: Asked) -> Path:
     try:
         if run.is_dir():
             return _folder(run, out, asked)

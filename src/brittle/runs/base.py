@@ -11,7 +11,7 @@ from brittle.identity.sources import changed_files
 from brittle.older_names import TODAY
 from brittle.runs.checkpoint import sealed
 from brittle.runs.kinds import TITLES
-from brittle.runs.manifest_info import CodeInfo, DataInfo, Name, NetworkInfo, Strict, ThreatInfo
+from brittle.runs.manifest_info import CodeInfo, Command, DataInfo, NetworkInfo, Strict, ThreatInfo
 
 FORMAT = 2
 """Of a folder that is written; those of audits of format 1 can be read."""
@@ -49,7 +49,7 @@ class BaseManifest(Strict):
     created: str
     finished: str | None = None
     status: Literal["running", "finished"] = "running"
-    command: list[Name]
+    command: Command
     seed: int
     device: str
     machine: str

@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from brittle.arguments import seen
 from brittle.errors import InputError, RunError, quoted
+from brittle.files import told
 from brittle.metrics import Curve, Outcome, common_images, nearest_examples, security_curve, smallest_sizes, standing
 from brittle.metrics.estimate import Flags, Floats, Integers
 from brittle.metrics.rows import flags, integers
 from brittle.names import in_shell, restored
+from brittle.remote import at
 from brittle.runs.base import data_fields, threat_fields
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, is_defence_folder
 from brittle.runs.kinds import other_than_audit
@@ -108,12 +110,13 @@ def finished_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
     for folder in folders:
         if folder.manifest.status != "finished":
             raise RunError(
-                f"{folder.path} is not finished; give its command again, which goes on where it stopped: "
+                f"{told(folder.path)} is not finished; give its command again, which goes on where it stopped: "
                 f"{quoted(in_shell(map(restored, folder.manifest.command)) or 'brittle audit ...', 300)}"
             )
         if not all(folder.blocks(info.key) for info in folder.manifest.attacks):
             raise RunError(
-                f"{folder.path} is marked as finished and lacks rows of an attack; audit again into another folder"
+                f"{told(folder.path)} is marked as finished and lacks rows of an attack; audit again into another "
+                "folder"
             )
     return folders
 
@@ -136,8 +139,8 @@ def opened_runs(runs: Sequence[str | Path | RunFolder]) -> list[RunFolder]:
             f"{'it' if len(others) == 1 else 'them'} out"
         )
     folders = [run if isinstance(run, RunFolder) else _opened(run) for run in runs]
-    paths = [folder.path.resolve() for folder in folders]
-    twice = next((folder.path for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1), None)
+    paths = [told(folder.path.resolve()) for folder in folders]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise InputError(f"{twice} is given twice; expected different runs")
     return folders
@@ -147,14 +150,18 @@ def _opened(run: object) -> RunFolder:
     run = run.path if isinstance(run, DefenceFolder) else run
     if not isinstance(run, str | PathLike):
         raise InputError(f"a run is {seen(run)}; expected the path of a run folder, or what brittle.audit returned")
-    path = Path(cast("str", run))
-    if is_defence_folder(path):
-        raise RunError(
-            f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or {path / NAIVE}"
-        )
-    if path.is_file():
-        raise RunError(f"{path} is a file; expected the run folder of an audit, such as {path.parent}")
-    return RunFolder.open(path)
+    with at(cast("str", run), write=False) as place:
+        path = place.path
+        if is_defence_folder(path):
+            raise RunError(
+                f"{path} holds two audits of a defended network; give {path / ADAPTIVE}, which counts, or "
+                f"{path / NAIVE}"
+            )
+        if path.is_file():
+            raise RunError(f"{path} is a file; expected the run folder of an audit, such as {path.parent}")
+        folder = RunFolder.open(path)
+        place.keep_for(folder)
+    return folder
 
 
 def side_by_side(folders: Sequence[RunFolder]) -> list[ComparedRows]:
@@ -175,8 +182,8 @@ def side_by_side(folders: Sequence[RunFolder]) -> list[ComparedRows]:
         if lines:
             listed = "".join(f"\n  {line}" for line in lines)
             raise RunError(
-                f"{folders[0].path} and {other.path} cannot be compared; audit one of them again with what the other "
-                f"had. What differs:{listed}"
+                f"{told(folders[0].path)} and {told(other.path)} cannot be compared; audit one of them again with what "
+                f"the other had. What differs:{listed}"
             )
     return on_shared_images(folders)
 
@@ -190,7 +197,7 @@ def on_shared_images(folders: Sequence[RunFolder]) -> list[ComparedRows]:
     rows = [_whole(folder) for folder in folders]
     shared = reduce(np.intersect1d, [integers(tables[0], "index") for tables in rows])
     if not len(shared):
-        raise RunError(f"{folders[0].path} and {folders[1].path} have no image in common")
+        raise RunError(f"{told(folders[0].path)} and {told(folders[1].path)} have no image in common")
     found = [
         ComparedRows(folder, tuple(_of_images(table, shared) for table in tables), tables[0].num_rows)
         for folder, tables in zip(folders, rows, strict=True)
@@ -271,7 +278,7 @@ def _whole(folder: RunFolder) -> list[pa.Table]:
     found = folder.tables()
     tables = common_images([found[info.key] for info in folder.manifest.attacks])
     if not tables[0].num_rows:
-        raise RunError(f"{folder.path} has no image that every attack has done")
+        raise RunError(f"{told(folder.path)} has no image that every attack has done")
     return tables
 
 
@@ -283,9 +290,10 @@ def _of_images(table: pa.Table, shared: Integers) -> pa.Table:
 def _check_names(first: ComparedRows, other: ComparedRows) -> None:
     """Refuse images that are called otherwise: the content is the same, and the order is not."""
     names, others = (one.tables[0]["name"].to_pylist() for one in (first, other))
+    here, there = told(first.folder.path), told(other.folder.path)
     for place, (mine, theirs) in enumerate(zip(names, others, strict=True)):
         if mine != theirs:
             raise RunError(
-                f"image {int(first.index[place])} is {quoted(mine)} in {first.folder.path} and {quoted(theirs)} in "
-                f"{other.folder.path}; expected the same images in the same order"
+                f"image {int(first.index[place])} is {quoted(mine)} in {here} and {quoted(theirs)} in {there}; "
+                "expected the same images in the same order"
             )

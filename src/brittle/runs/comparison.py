@@ -9,7 +9,7 @@ from brittle.identity.compare import fingerprint
 from brittle.metrics import PairedRates
 from brittle.runs.json_numbers import json_numbers
 from brittle.runs.kinds import COMPARISON_FILE
-from brittle.runs.manifest_info import Name, Norm, Settings, Strict
+from brittle.runs.manifest_info import Command, Name, Norm, Settings, Strict
 from brittle.runs.printed import Origin
 from brittle.runs.rate import Number, Rate
 from brittle.runs.sealed_file import read_sealed, write_sealed
@@ -160,7 +160,7 @@ class Comparison(Strict):
 
     format: Literal[1] = FORMAT
     created: str
-    command: list[Name]
+    command: Command
     versions: dict[str, str]
     norm: Norm
     radius: float | None

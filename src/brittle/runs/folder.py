@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 from brittle.errors import RunError
-from brittle.files import cannot_write, write_atomically
+from brittle.files import cannot_write, remove_file, write_atomically
 from brittle.names import stored
+from brittle.remote import at
 from brittle.runs.base import BaseManifest, kind_of
 from brittle.runs.kinds import RUN as MANIFEST
 from brittle.runs.kinds import TITLES, Kind
@@ -102,7 +103,8 @@ class ManifestFolder(ABC, Generic[M]):
         """Open a folder to read it, finished or not.
 
         Args:
-            path: the folder.
+            path: the folder, or its address, such as ``s3://bucket/run``; its files are fetched then, and lie on this
+                disk as long as what this returns is held.
 
         Returns:
             The folder; nothing in it is changed.
@@ -110,8 +112,10 @@ class ManifestFolder(ABC, Generic[M]):
         Raises:
             RunError: there is no work of this kind in it, or its manifest cannot be read.
         """
-        path = Path(path)
-        return cls(path, cast("M", read_manifest(path / MANIFEST, cls.of)))
+        with at(path, write=False) as place:
+            folder = cls(place.path, cast("M", read_manifest(place.path / MANIFEST, cls.of)))
+            place.keep_for(folder)
+        return folder
 
     @property
     def title(self) -> str:
@@ -215,4 +219,4 @@ class ManifestFolder(ABC, Generic[M]):
             if not alone:
                 raise taken(self.path) from None
             for file in (*self.files_of_work(), self.path / REPORT, self.path / MANIFEST):
-                file.unlink(missing_ok=True)
+                remove_file(file)

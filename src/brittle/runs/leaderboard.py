@@ -10,7 +10,7 @@ from pydantic import Field
 
 from brittle.runs.json_numbers import json_numbers
 from brittle.runs.kinds import LEADERBOARD_FILE
-from brittle.runs.manifest_info import Name, Norm, Settings, Strict
+from brittle.runs.manifest_info import Command, Name, Norm, Settings, Strict
 from brittle.runs.printed import Origin
 from brittle.runs.rate import Number, Rate
 from brittle.runs.sealed_file import read_sealed, write_sealed
@@ -129,7 +129,7 @@ class Leaderboard(Strict):
 
     format: Literal[1] = FORMAT
     created: str
-    command: list[Name]
+    command: Command
     versions: dict[str, str]
     tables: list[Board] = Field(min_length=1, max_length=MOST)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,6 +16,7 @@ from pydantic import (
     model_serializer,
 )
 
+from brittle.addresses import plain_words
 from brittle.names import stored
 from brittle.runs.json_numbers import json_numbers
 from brittle.threats import spelled
@@ -42,6 +44,10 @@ def _stored(value: object, info: ValidationInfo) -> object:
 
 Name = Annotated[str, BeforeValidator(_stored)]
 """Text that may hold a name which others chose; it is kept as `stored`."""
+
+
+Command = Annotated[list[Name], AfterValidator(plain_words)]
+"""A command line, word by word, without what is secret in addresses."""
 
 
 class NetworkInfo(Strict):

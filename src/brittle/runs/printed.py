@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from brittle.addresses import plain_words
 from brittle.names import stored_within
 from brittle.runs.base import BaseManifest
 from brittle.runs.json_numbers import json_numbers
@@ -99,6 +100,6 @@ def printed(kind: Kind, figures: Mapping[str, Any], origin: Origin, command: Seq
         >>> [*found], found["schema"], found["provenance"]["seed"]
         (['schema', 'kind', 'command', 'provenance', 'images'], 1, 0)
     """
-    envelope = {"schema": JSON_SCHEMA, "kind": kind, "command": [*command], "provenance": asdict(origin)}
+    envelope = {"schema": JSON_SCHEMA, "kind": kind, "command": plain_words(command), "provenance": asdict(origin)}
     whole: Any = stored_within(json_numbers({**envelope, **figures}))
     return whole

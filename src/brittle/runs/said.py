@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from brittle.files import told
 from brittle.metrics.formats import Units, estimate_text
 from brittle.metrics.rows import flags
 from brittle.notebook import EXAMPLES, Example
@@ -23,7 +24,7 @@ def headline(folder: RunFolder) -> str:
 
 def lines(folder: RunFolder) -> list[tuple[str, str]]:
     """Return the accuracies, the median change and the folder, each with its name; of an unfinished run, that first."""
-    place = ("folder", str(folder.path))
+    place = ("folder", told(folder.path))
     if not set[int].intersection(*({*folder.blocks(one.key)} for one in folder.manifest.attacks)):
         return [("nothing yet", "no image was attacked in every way so far"), place]
     found = folder.summary()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brittle.errors import BrittleError, InputError, RunError, quoted
-from brittle.files import write_atomically
+from brittle.files import remove_file, write_atomically
 from brittle.notebook import Example, Summarised
 from brittle.parquet_pages import check_table
 from brittle.runs.finding import HEALTH, Health, read_health, write_health
@@ -219,7 +219,7 @@ class RunFolder(ManifestFolder[Manifest], Summarised):
 
     def drop_health(self) -> None:
         """Forget what the checks found of rows that are about to change."""
-        (self.path / HEALTH).unlink(missing_ok=True)
+        remove_file(self.path / HEALTH)
 
     def check_whole(self) -> Mapping[str, Any]:
         """Make sure that every part is there, whole, and of this run.

@@ -79,7 +79,12 @@ class ModelSpec:
         ),
     ]
     weights: Annotated[
-        Path | None, Option("For architectures and factories: a .safetensors file, or the folder of `train`.")
+        Path | str | None,
+        Option(
+            "For architectures and factories: a .safetensors file, or the folder of `train`; also at an address.",
+            metavar="PATH",
+            kind=str | None,
+        ),
     ] = None
     dtype: Annotated[
         str | None,

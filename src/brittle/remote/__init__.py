@@ -1,0 +1,6 @@
+"""Folders and files at addresses of fsspec, such as ``s3://bucket/run``: a working copy on this disk, and a cache."""
+
+from brittle.remote.fetch import fetched
+from brittle.remote.place import Place, at
+
+__all__ = ["Place", "at", "fetched"]
