@@ -1,6 +1,7 @@
 """A working copy: fetched within limits, put as it is written, gone with the block, and of one writer."""
 
 import json
+import os
 import socket
 import time
 
@@ -64,6 +65,18 @@ def test_what_a_killed_writer_left_half_written_goes(memory):
     with at(RUN_AT):
         pass
     assert memory.find("/bucket") == ["/bucket/run/manifest.json"]
+
+
+def test_copies_of_killed_processes_go_and_those_of_others_stay(tmp_path):
+    dead, fresh = (tmp_path / f"brittle-remote-{name}" for name in ("dead", "fresh"))
+    for one in (dead, fresh):
+        (one / "run").mkdir(parents=True)
+    with at(RUN_AT) as held:
+        for one in (dead, held.path.parents[1]):
+            os.utime(one, (0, 0))
+        with at("memory://bucket/other"):
+            pass
+        assert (dead.exists(), fresh.exists(), held.path.exists()) == (False, True, True)
 
 
 def test_errors_name_the_address(tmp_path):

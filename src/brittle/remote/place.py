@@ -1,8 +1,11 @@
 """A run folder wherever it lies: a path as it is, an address by a working copy on this disk."""
 
 import contextlib
+import fcntl
+import os
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -21,6 +24,10 @@ KNOWN_BY = {"manifest.json", "comparison.json", "leaderboard.json"}
 """What a folder of ours has directly in it; nothing is fetched of another."""
 PAIR = {"naive", "adaptive"}
 """The folders in that of two audits of a defended network, which has no manifest of its own."""
+PREFIX = "brittle-remote-"
+"""How the names of folders of working copies begin."""
+QUIET = 60.0
+"""Seconds before a working copy that nobody holds is taken for that of a killed process."""
 ROOM = 0.9
 """The part of the free disk that a working copy may fill."""
 
@@ -66,7 +73,10 @@ class WorkingCopy:
 
     def __init__(self, address: str, *, write: bool):
         self.store = Store.of(address)
-        self._base = Path(tempfile.mkdtemp(prefix="brittle-remote-")).resolve()
+        sweep()
+        self._base = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        self._handle = os.open(self._base, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)  # until the process ends, also by kill -9
         names = [name for name in self.store.title.partition("://")[2].split("/") if safe(name)]
         self.path = self._base.joinpath(*names[-2:]) if names else self._base / "run"
         self._writer = Writer(self.store) if write else None
@@ -169,6 +179,9 @@ class WorkingCopy:
     def _gone(self) -> None:
         FOLLOWED.pop(self.path, None)
         shutil.rmtree(self._base, ignore_errors=True)
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 @contextlib.contextmanager
@@ -201,6 +214,20 @@ def at(place: Path | str, *, write: bool = True) -> Generator[Place]:
         raise InputError(f"{place} names no folder; give one, such as {str(place).rstrip('/')}/run")
     with WorkingCopy(str(place), write=write) as copy:
         yield copy
+
+
+def sweep() -> None:
+    """Remove the working copies that killed processes left."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if left.is_symlink() or time.time() - left.stat().st_mtime < QUIET:
+                continue
+            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def check_room(size: int, folder: Path, what: str) -> None:
