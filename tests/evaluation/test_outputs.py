@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from brittle import Lp, ModelError, RunError, files
+from brittle.evaluation import adversarial_images
 from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.train import train
@@ -237,6 +238,7 @@ def test_a_folder_of_another_writer_is_refused(command, tmp_path, monkeypatch):
 def test_a_killed_attack_leaves_whole_images_and_goes_on(tmp_path, monkeypatch):
     """Killed within the write of the third image: what lies there under its name is whole, and nothing is left over."""
     whole, seen = files._replace, []
+    monkeypatch.setattr(adversarial_images, "now", lambda: "2026-01-01T00:00:00+00:00")
 
     def half(path: Path, content: bytes) -> None:
         seen.append(path)

@@ -137,17 +137,18 @@ def test_a_second_writer_is_sent_to_merge():
 
 
 @pytest.mark.parametrize(
-    ("mark", "free"),
+    ("mark", "seconds", "free"),
     [
-        ({"host": socket.gethostname(), "pid": 2**22 + 1, "seen": time.time()}, True),
-        ({"host": "another", "pid": 1, "seen": time.time()}, False),
-        ({"host": "another", "pid": 1, "seen": time.time() - 61}, True),
-        ({"host": "another", "pid": "1"}, True),
-        ([], True),
+        ({"host": socket.gethostname(), "pid": 2**22 + 1}, 0, True),
+        ({"host": "another", "pid": 1}, 0, False),
+        ({"host": "another", "pid": 1}, 61, True),
+        ({"host": "another", "pid": "1"}, 0, True),
+        ([], 0, True),
     ],
     ids=["dead here", "alive elsewhere", "quiet elsewhere", "damaged", "no mark"],
 )
-def test_the_mark_of_a_dead_writer_is_taken_over(memory, mark, free):
+def test_the_mark_of_a_dead_writer_is_taken_over(memory, mark, seconds, free):
+    mark = mark and {**mark, "seen": time.time() - seconds}
     memory.pipe(f"/bucket/run/{MARK}", json.dumps(mark).encode())
     if free:
         with at(RUN_AT):
