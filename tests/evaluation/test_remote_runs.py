@@ -162,6 +162,27 @@ def test_the_command_prints_addresses_alone(whole):
     assert "brittle-remote" not in said.output
 
 
+def test_a_command_is_given_again_with_its_files_for_machines(tmp_path):
+    words = [
+        "audit",
+        "digits-lenet",
+        "--data",
+        "digits",
+        "--attack",
+        "fgsm",
+        "--eps",
+        "0.1",
+        "--max-images",
+        "20",
+        "-q",
+    ]
+    files = ["--junit", str(tmp_path / "run.xml")]
+    for _ in range(2):
+        assert CliRunner().invoke(app, [*words, *files, "--out", "memory://bucket/run"]).exit_code == 0
+    other = CliRunner().invoke(app, [*words, *files, "--out", "memory://bucket/other"])
+    assert isinstance(other.exception, RunError)
+
+
 def test_both_audits_of_a_defended_network_lie_there():
     asked = {"defence": "bit-depth:bits=2", "attacks": ["fgsm"], "eps": 0.1, "max_images": 20}
     both = brittle.audit_defence("digits-lenet", "digits", "memory://bucket/both", **asked)

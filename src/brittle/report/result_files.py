@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from brittle.addresses import is_address
 from brittle.errors import OverLimit
-from brittle.files import write_atomically
+from brittle.files import told, write_atomically
 from brittle.identity.compare import fingerprint
 from brittle.reading import read_bytes
 from brittle.report.junit import junit
@@ -66,7 +67,9 @@ class ResultFiles:
             write_atomically(self.sarif, sarif([replace(result, folder=self._place(self.sarif))]))
 
     def _place(self, file: Path) -> str:
-        """Return by what a file knows the run folder: where it lies, seen from there, without naming it."""
+        """Return by what a file knows the run folder: where it lies, without naming it."""
+        if is_address(address := told(self.folder.resolve())):
+            return fingerprint(address)
         return fingerprint(os.path.relpath(self.folder.resolve(), file.parent.resolve()))
 
     def _is_ours(self, file: Path) -> bool:
