@@ -200,6 +200,6 @@ def test_both_audits_of_a_defended_network_lie_there():
 
 def test_commands_without_addresses_say_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="is an address, which is not taken here"):
+    with pytest.raises(InputError, match=r"^s3://bucket/training is an address, which is not taken here"):
         brittle.train("digits-lenet", "digits", "s3://bucket/training")
     assert not [*tmp_path.iterdir()]

@@ -116,6 +116,9 @@ def test_a_gate_that_fails_leaves_its_files_and_other_files_are_refused_before_a
     code, said = invoke(*words, "--fail-under", 0.1, "--junit", "j.xml", "--sarif", "s.sarif", "--out", "run")
     assert (code, said) == (3, "3"), "the files of the same run give way, and the gate fails by a check"
     assert 'name="exit_code" value="3"' in Path("j.xml").read_text()
+    assert invoke("report", "run", "--junit", "j.xml", "--sarif", "later.sarif")[0] == 0
+    assert 'name="exit_code" value="3"' in Path("j.xml").read_text(), "what is written later has the gate as well"
+    assert "gate/fail-under" in Path("later.sarif").read_text()
     assert "another JUnit file" in invoke(*words, "--junit", "j.xml", "--out", "other")[1]
     assert not Path("other").exists()
 

@@ -14,7 +14,7 @@ from brittle import PGD, Lp
 from brittle.errors import InputError, RunError
 from brittle.plugins.user_file import object_in
 from brittle.processes import child
-from brittle.processes.team import ALONE, Team
+from brittle.processes.team import ALONE, Team, _received
 from brittle.training import AdversarialTraining, FreeTraining, PlainTraining, fit
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.named import seeded
@@ -118,7 +118,7 @@ class Elsewhere(nn.Module):
 
 
 def test_one_that_dies_ends_the_training_in_a_sentence():
-    with pytest.raises(RunError, match=r"^one of 2 processes that went in step is gone .*the same command goes on"):
+    with pytest.raises(RunError, match=r"^one of 2 processes that went in step is gone; .*the same command goes on"):
         trained(2, Elsewhere("dies"))
     assert not torch.distributed.is_initialized()
 
@@ -138,6 +138,15 @@ def test_what_cannot_be_shared_is_refused():
         trained(2, settings=settings, adversarial=AccumulatedTraining(Lp("inf", 0.1)))
     with pytest.raises(InputError, match="workers is 0; it must be at least 1"):
         PlainTraining(workers=0)
+    with pytest.raises(InputError, match=r"workers is 6, and each needs two of the 10 images .*; take 5 workers"):
+        PlainTraining(batch=10, workers=6)
+
+
+def test_what_another_process_cannot_make_is_told_in_a_sentence():
+    ours, theirs = multiprocessing.Pipe()
+    ours.send_bytes(b"cnowhere\nNetwork\n.")
+    with pytest.raises(InputError, match=r"made in another process \(ModuleNotFoundError.*top level of a file"):
+        _received(theirs)
 
 
 def test_a_process_of_another_group_is_refused(monkeypatch):

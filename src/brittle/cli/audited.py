@@ -61,7 +61,8 @@ class Ending:
         if self.least is None:
             return None
         gate = Gate.of(summary, self.least, ignore_health=self.ignore_health)
-        keep_gate(folder, run.manifest.identity, gate.line, ["brittle", *sys.argv[1:]])
+        asked = {"least": self.least, "ignore_health": self.ignore_health}
+        keep_gate(folder, run.manifest.identity, gate.line, ["brittle", *sys.argv[1:]], **asked)
         return gate
 
     def paged(self, run: "RunFolder", title: str | None) -> "Paged":

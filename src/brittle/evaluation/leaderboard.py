@@ -122,6 +122,7 @@ def _lead(better: RunFolder, folder: RunFolder) -> float:
 
 def _ranked(name: str, folder: RunFolder, summary: Summary, rank: int | None, lead: float | None) -> Ranked:
     manifest, failed = folder.manifest, [] if summary.health is None else summary.health.ordered("fail")
+    searched = f" ({manifest.search.text})" if manifest.search else ""
     return Ranked(
         rank=rank,
         run=name,
@@ -133,7 +134,7 @@ def _ranked(name: str, folder: RunFolder, summary: Summary, rank: int | None, le
         clean=Rate.of(summary.clean),
         robust=Rate.of(summary.robust),
         median=None if summary.median is None else Rate.of(summary.median),
-        attacks=[placeless(restored(one.spec)) for one in summary.attacks],
+        attacks=[placeless(restored(one.spec)) + searched for one in summary.attacks],
         passes=sum(one.forward + one.backward for one in summary.attacks),
         failed=[restored(one.title) for one in failed],
         autoattack=_autoattack(manifest, summary),

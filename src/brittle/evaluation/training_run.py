@@ -28,7 +28,7 @@ from brittle.runs.results import TrainingFolder
 from brittle.training.accuracy import accuracy
 from brittle.training.distillation import distil_named
 from brittle.training.epoch import Epoch
-from brittle.training.fit import History
+from brittle.training.fit import History, check_together
 from brittle.training.held_out import HeldOut, robust_accuracy
 from brittle.training.identity import Beside, identity_of
 from brittle.training.named import Design, seeded, train_named
@@ -85,6 +85,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         BrittleError: as `train`.
     """
     check_folder(path, TRAINING, files_named(source.spec, test))
+    check_together(settings, adversarial)
     images, labels, held_out = (holding or Holding(0)).split(*in_memory(source), adversarial, settings.seed)
     tested = None if test is None else _tested(test, source.classes, design)
     first = seeded(design.build, settings.seed)

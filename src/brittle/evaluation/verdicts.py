@@ -8,6 +8,7 @@ from brittle.evaluation.gate import ExitCode, Gate
 from brittle.metrics import robust_accuracy
 from brittle.runs.defence import DefenceFolder, is_defence_folder
 from brittle.runs.finding import Finding, Health, Status
+from brittle.runs.kept_gate import kept_gate
 from brittle.runs.network_words import worded
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import AttackSummary, Summary, summarise
@@ -24,7 +25,7 @@ def verdicts_in(path: Path, gate: Gate | None = None) -> Verdicts:
 
     Args:
         path: a run folder; or the folder of the two audits of a defended network, of which the adaptive one counts.
-        gate: what a threshold says of it; None where there is none.
+        gate: what a threshold says of it; by default the one that is kept in the folder, if there is one.
 
     Returns:
         A line for the gate where there is one, for each check of the audit's health, and for each attack.
@@ -40,16 +41,19 @@ def verdicts_in(path: Path, gate: Gate | None = None) -> Verdicts:
         ['fail-under', 'fgsm']
     """
     if not is_defence_folder(path):
-        return _verdicts(RunFolder.open(path), gate, {})
+        return _verdicts(RunFolder.open(path), gate, path, {})
     both = DefenceFolder.open(path)
-    return _verdicts(both.adaptive, gate, {"naive_robust_accuracy": summarise(both.naive).robust})
+    return _verdicts(both.adaptive, gate, path, {"naive_robust_accuracy": summarise(both.naive).robust})
 
 
-def _verdicts(folder: RunFolder, gate: Gate | None, more: Mapping[str, Figure]) -> Verdicts:
+def _verdicts(folder: RunFolder, gate: Gate | None, path: Path, more: Mapping[str, Figure]) -> Verdicts:
     manifest = folder.manifest
     if manifest.status != "finished":
         raise RunError(f"the run in {folder.path} is not finished; give the command that began it again")
     summary = summarise(folder)
+    kept = kept_gate(path, manifest.identity)
+    if gate is None and kept is not None and kept.least is not None:
+        gate = Gate.of(summary, kept.least, ignore_health=kept.ignore_health)
     lines = [] if gate is None else [_gate(gate, summary)]
     return Verdicts(
         name="audit",

@@ -10,7 +10,7 @@ START = "spawn"
 """How a process begins: anew, since one that is forked off cannot use CUDA or the threads of torch any more."""
 UNGUARDED = (
     "a process that was to work ended before it began, with what it printed above; a script that starts processes does "
-    "so under `if __name__ == '__main__':`, since each of them begins by importing the script"
+    "so under `if __name__ == '__main__':` and lies in a file, since each of them begins by importing it"
 )
 
 

@@ -32,6 +32,8 @@ JOINING = timedelta(minutes=1)
 """How long one waits until all have met: each was ready just before."""
 PATIENCE = timedelta(days=1)
 """How long one waits for the others: the first may measure something between steps. The dead are noticed at once."""
+APART = "define network, optimiser and schedule at the top level of a file, or leave workers out"
+"""What lets another process know them."""
 TENSORS = "tensors.pt"
 """The file of the large tensors."""
 FAREWELL = 2.0
@@ -107,8 +109,8 @@ class Team:
                     if line.poll(max(until - time.monotonic(), 0)):
                         raise line.recv() from error
             raise RunError(
-                f"one of {self.size} processes that went in step is gone ({quoted(error, 200)}); where memory ran out, "
-                "take fewer workers; what is finished stays, and the same command goes on after it"
+                f"one of {self.size} processes that went in step is gone; where memory ran out, take fewer workers; "
+                "what is finished stays, and the same command goes on after it"
             ) from error
 
 
@@ -151,13 +153,15 @@ def gathered(member: Member, tensors: Mapping[str, Tensor], workers: int, device
             for rank in range(1, workers):
                 ours, theirs = context.Pipe()
                 given = theirs, folder, rank, devices, torch.get_num_threads()
-                processes.append(context.Process(target=_serve, args=given, daemon=True))
-                processes[-1].start()
+                process = context.Process(target=_serve, args=given, daemon=True)
+                process.start()
+                processes.append(process)
                 theirs.close()
                 lines.append(ours)
             for line in lines:
-                line.send(files_run())
-                line.send_bytes(content)
+                with contextlib.suppress(OSError):  # one that is gone already is told of below
+                    line.send(files_run())
+                    line.send_bytes(content)
             for line in lines:
                 _await(line)
             with contextlib.suppress(OSError):  # all have it open; nothing large stays where this process is killed
@@ -186,10 +190,15 @@ def _pickled(member: Member) -> bytes:
     try:
         return pickle.dumps(member)
     except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"what is trained cannot be sent to other processes: {reason_of(error)}; define network, optimiser and "
-            "schedule at the top level of a file, or leave workers out"
-        ) from error
+        raise InputError(f"what is trained cannot be sent to other processes: {reason_of(error)}; {APART}") from error
+
+
+def _received(line: Connection) -> Member:
+    try:
+        return line.recv()
+    except Exception as error:
+        said = f"{type(error).__name__}: {quoted(error, 200)}"
+        raise InputError(f"what is trained cannot be made in another process ({said}); {APART}") from error
 
 
 def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -246,7 +255,7 @@ def _serve(line: Connection, folder: Path, rank: int, devices: list[torch.device
     torch.set_num_threads(threads)
     try:
         run_again(line.recv())
-        member: Member = line.recv()
+        member = _received(line)
         tensors = torch.load(folder / TENSORS, mmap=True, weights_only=True)
         line.send(None)
         with _joined(folder, rank, devices) as group:

@@ -211,7 +211,7 @@ def at(place: Path | str, *, write: bool = True) -> Generator[Place]:
         yield OnDisk(Path(place))
         return
     if not last_name(str(place)):
-        raise InputError(f"{place} names no folder; give one, such as {str(place).rstrip('/')}/run")
+        raise InputError(f"{place} names no folder; give one, such as {str(place).partition('://')[0]}://bucket/run")
     with WorkingCopy(str(place), write=write) as copy:
         yield copy
 

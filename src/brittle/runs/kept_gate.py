@@ -21,6 +21,8 @@ class KeptGate(Strict):
         line: whether that passed, and why.
         command: the command line, word by word.
         created: ISO 8601 in UTC.
+        least: the robust accuracy that passes; None of a comparison.
+        ignore_health: whether it passes whatever the checks found.
     """
 
     format: Literal[1] = 1
@@ -28,9 +30,19 @@ class KeptGate(Strict):
     line: Name
     command: list[Name]
     created: str
+    least: float | None = None
+    ignore_health: bool = False
 
 
-def keep_gate(folder: Path, of: str, line: str, command: Sequence[str]) -> None:
+def keep_gate(
+    folder: Path,
+    of: str,
+    line: str,
+    command: Sequence[str],
+    *,
+    least: float | None = None,
+    ignore_health: bool = False,
+) -> None:
     """Keep what a gate said, so that a page which is written later says it too.
 
     Args:
@@ -38,6 +50,8 @@ def keep_gate(folder: Path, of: str, line: str, command: Sequence[str]) -> None:
         of: identity of what was judged.
         line: whether it passed, and why.
         command: the command line.
+        least: see `KeptGate`.
+        ignore_health: see `KeptGate`.
 
     Raises:
         RunError: the file cannot be written.
@@ -50,7 +64,8 @@ def keep_gate(folder: Path, of: str, line: str, command: Sequence[str]) -> None:
         ('gate passed: it is at least 80.0%', None)
     """
     command = [stored(word) for word in command]
-    write_sealed(folder / GATE_FILE, KeptGate(of=of, line=stored(line), command=command, created=now()))
+    asked = {"least": least, "ignore_health": ignore_health}
+    write_sealed(folder / GATE_FILE, KeptGate(of=of, line=stored(line), command=command, created=now(), **asked))
 
 
 def kept_gate(folder: Path, of: str) -> KeptGate | None:

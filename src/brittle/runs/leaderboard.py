@@ -58,7 +58,7 @@ class Ranked(Strict):
         parameters: number of them.
         clean, robust: its accuracies, each over all of its images.
         median: of the smallest change; None without a search.
-        attacks: as they were written.
+        attacks: as they were written, and how the network was asked where that was not as it is.
         passes: forward plus backward passes of an image, the mean over all images.
         failed: titles of the checks that failed.
         autoattack: robust accuracy after AutoAttack's standard version alone; None where it was not among the attacks.

@@ -186,18 +186,27 @@ def _check_beside(classes: int, images: Images, adversarial: object, held_out: H
         raise type(error)(f"held-out images: {error}") from error
 
 
-def _memory(images: Images, settings: PlainTraining, adversarial: Hardening | None) -> Tensor | None:
-    """Return where an accumulated training keeps the perturbations of the images, which every epoch must show alike."""
+def check_together(settings: PlainTraining, adversarial: Hardening | None) -> None:
+    """Refuse settings that a training against attacks does not go with.
+
+    Raises:
+        InputError: an accumulated training whose images change, or are now with one process and now with another.
+    """
     if not isinstance(adversarial, AccumulatedTraining):
-        return None
+        return
     if settings.workers > 1:
         raise InputError(
-            f"accumulated training beside workers={settings.workers}: what is kept for an image is with the "
-            "worker that had it last; leave workers out, or attack anew in each step (attack=pgd)"
+            f"accumulated training beside workers={settings.workers}: what is kept for an image is with the worker "
+            "that had it last; leave workers out, or attack anew in each step (attack=pgd)"
         )
     if settings.shift or settings.flip:
         raise InputError(
             f"accumulated training beside shift={settings.shift} and flip={settings.flip}: perturbations that are kept "
             "for an image fit it as it is; set shift=0 and flip=False, or attack anew in each step (attack=pgd)"
         )
-    return torch.zeros(images.shape, dtype=torch.int8)
+
+
+def _memory(images: Images, settings: PlainTraining, adversarial: Hardening | None) -> Tensor | None:
+    """Return where an accumulated training keeps the perturbations of the images, which every epoch must show alike."""
+    check_together(settings, adversarial)
+    return torch.zeros(images.shape, dtype=torch.int8) if isinstance(adversarial, AccumulatedTraining) else None

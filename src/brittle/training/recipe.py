@@ -31,9 +31,9 @@ class PlainTraining:
         threads: processor threads used while training; None leaves torch's setting, a number makes the weights
             independent of it.
         temperature: T; the loss is that of the logits divided by it. Networks answer undivided.
-        workers: processes of this machine that share each batch, one for each GPU on GPUs; each takes its share of the
-            threads. The step is that of the whole batch, but batch normalisation sees the shares; weights differ in
-            their last digits from those of another number.
+        workers: processes of this machine that share each batch, two images each at least; one for each GPU on GPUs.
+            Each takes its share of the threads. The step is that of the whole batch, but batch normalisation sees the
+            shares; weights differ in their last digits from those of another number.
         precision: "full", or "mixed": the network computes in bfloat16 where torch's autocast does so, in the attack
             and in the step, while weights, losses and updates stay as they are (Micikevicius et al., ICLR 2018; Wong et
             al., ICLR 2020, section 4.3, for fast adversarial training); slower than "full" on processors without
@@ -65,6 +65,11 @@ class PlainTraining:
         for name, least in {"epochs": 0, "batch": 1, "workers": 1, "shift": 0, "momentum": 0.0, "decay": 0.0}.items():
             if not getattr(self, name) >= least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        if self.workers > max(1, self.batch // 2):
+            raise InputError(
+                f"workers is {self.workers}, and each needs two of the {self.batch} images of a batch; take "
+                f"{max(1, self.batch // 2)} workers at most, or a larger batch"
+            )
         if not 0 < self.rate < math.inf:
             raise InputError(f"rate is {self.rate}; it must be a positive number, such as 0.05")
         if not 0 < self.temperature < math.inf:
