@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -61,7 +61,7 @@ class Ending:
         if self.least is None:
             return None
         gate = Gate.of(summary, self.least, ignore_health=self.ignore_health)
-        asked = {"least": self.least, "ignore_health": self.ignore_health}
+        asked: dict[str, Any] = {"least": self.least, "ignore_health": self.ignore_health}
         keep_gate(folder, run.manifest.identity, gate.line, ["brittle", *sys.argv[1:]], **asked)
         return gate
 

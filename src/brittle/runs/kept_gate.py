@@ -64,8 +64,8 @@ def keep_gate(
         ('gate passed: it is at least 80.0%', None)
     """
     command = [stored(word) for word in command]
-    asked = {"least": least, "ignore_health": ignore_health}
-    write_sealed(folder / GATE_FILE, KeptGate(of=of, line=stored(line), command=command, created=now(), **asked))
+    kept = KeptGate(of=of, line=stored(line), command=command, created=now(), least=least, ignore_health=ignore_health)
+    write_sealed(folder / GATE_FILE, kept)
 
 
 def kept_gate(folder: Path, of: str) -> KeptGate | None:
