@@ -32,8 +32,8 @@ class PlainTraining:
             independent of it.
         temperature: T; the loss is that of the logits divided by it. Networks answer undivided.
         workers: processes of this machine that share each batch, two images each at least; one for each GPU on GPUs.
-            Each takes its share of the threads. The step is that of the whole batch, but batch normalisation sees the
-            shares; weights differ in their last digits from those of another number.
+            Each takes its share of the threads. The step is that of the whole batch up to rounding, but batch
+            normalisation sees the shares.
         precision: "full", or "mixed": the network computes in bfloat16 where torch's autocast does so, in the attack
             and in the step, while weights, losses and updates stay as they are (Micikevicius et al., ICLR 2018; Wong et
             al., ICLR 2020, section 4.3, for fast adversarial training); slower than "full" on processors without
