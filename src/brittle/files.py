@@ -14,8 +14,6 @@ from brittle.errors import InputError, RunError, quoted
 
 UNFINISHED = ".unfinished"
 """Suffix of a file that is being written; one that is found later was left by a killed process."""
-LONGEST = "n" * 99
-"""As long as any name that is given within a folder of ours."""
 SHOWN = 60
 """Letters of a name that is refused that are told."""
 
@@ -174,9 +172,8 @@ def check_names(*paths: Path) -> None:
     """
     for path in paths:
         if looks_collapsed(path) and not os.path.lexists(path.parts[0]):
-            written = str(path).partition(LONGEST)[0].rstrip("/")
             raise InputError(
-                f"{written.replace(':/', '://', 1)} is an address, which is not taken here; give a path on this "
+                f"{str(path).replace(':/', '://', 1)} is an address, which is not taken here; give a path on this "
                 "machine (addresses, with two strokes, are taken for the run folders of audit, merge, compare, "
                 "leaderboard and report, for data, and for networks)"
             )

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -61,8 +61,8 @@ class Ending:
         if self.least is None:
             return None
         gate = Gate.of(summary, self.least, ignore_health=self.ignore_health)
-        asked: dict[str, Any] = {"least": self.least, "ignore_health": self.ignore_health}
-        keep_gate(folder, run.manifest.identity, gate.line, ["brittle", *sys.argv[1:]], **asked)
+        command, identity = ["brittle", *sys.argv[1:]], run.manifest.identity
+        keep_gate(folder, identity, gate.line, command, least=self.least, ignore_health=self.ignore_health)
         return gate
 
     def paged(self, run: "RunFolder", title: str | None) -> "Paged":

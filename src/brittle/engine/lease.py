@@ -12,6 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from brittle.files import cannot_write
+from brittle.processes.alive import is_alive
 from brittle.reading import read_json
 
 STALE = 60.0
@@ -150,7 +151,7 @@ def _stale(path: Path) -> bool:
     if token is None:
         return old  # killed before a word was written
     host, process, _, _ = token.split()
-    return _dead(int(process)) if host == socket.gethostname() else old
+    return not is_alive(int(process)) if host == socket.gethostname() else old
 
 
 def _token(path: Path) -> str | None:
@@ -159,16 +160,6 @@ def _token(path: Path) -> str | None:
         return f"{words['host']} {int(words['pid'])} {int(words['since'])} {int(words['thread'])}"
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _dead(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _renew(path: Path, token: str, stop: threading.Event) -> None:

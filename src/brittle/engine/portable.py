@@ -1,5 +1,7 @@
 """Parts that other processes, also on other machines, can do: what goes to them, and what comes back."""
 
+import contextlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -72,6 +74,26 @@ class PortablePart(Part, Protocol):
     def passed(self, points: int) -> None:
         """Tell that a worker that is at this part has shown the network so many points more."""
         ...
+
+
+def begin_at(start: Path) -> None:
+    """Let relative names of files count from the folder that they were written in, in a worker.
+
+    Args:
+        start: where it is missing, so may be files that were named from there; then nothing is done.
+    """
+    with contextlib.suppress(OSError):
+        os.chdir(start)
+
+
+def own_device(device: str) -> str:
+    """Return the device on which a worker calculates: of several GPUs it sees its own alone.
+
+    Example:
+        >>> own_device("cuda:1"), own_device("cpu")
+        ('cuda', 'cpu')
+    """
+    return device.partition(":")[0]
 
 
 def sent(recipe: Recipe, send: Callable[[object], S]) -> S:

@@ -1,7 +1,5 @@
 """How a worker in another process opens what an audit attacks, and does parts of it by their names."""
 
-import contextlib
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +7,7 @@ from pathlib import Path
 
 from brittle.core.attack import Attack
 from brittle.engine.engine import LocalEngine
+from brittle.engine.portable import begin_at, own_device
 from brittle.errors import BrittleError, RunError
 from brittle.evaluation.prepared import prepare
 from brittle.evaluation.work import AttackPart, Sent, Work
@@ -68,13 +67,12 @@ class AuditRecipe:
             RunError: they are others.
             BrittleError: they cannot be opened.
         """
-        with contextlib.suppress(OSError):  # where it is missing, so may be files that were named from there
-            os.chdir(self.start)
+        begin_at(self.start)
         device = self.asked.effort.device
         effort = replace(
             self.asked.effort,
             eot_samples=self.manifest.eot_samples,
-            device=None if device is None else device.partition(":")[0],  # a worker sees its own GPU alone
+            device=None if device is None else own_device(device),
         )
         with use_limits(self.limits):
             ready = prepare(replace(self.asked, effort=effort), self.attacks, None)

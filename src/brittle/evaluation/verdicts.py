@@ -51,9 +51,7 @@ def _verdicts(folder: RunFolder, gate: Gate | None, path: Path, more: Mapping[st
     if manifest.status != "finished":
         raise RunError(f"the run in {folder.path} is not finished; give the command that began it again")
     summary = summarise(folder)
-    kept = kept_gate(path, manifest.identity)
-    if gate is None and kept is not None and kept.least is not None:
-        gate = Gate.of(summary, kept.least, ignore_health=kept.ignore_health)
+    gate = gate or _kept(path, manifest.identity, summary)
     lines = [] if gate is None else [_gate(gate, summary)]
     return Verdicts(
         name="audit",
@@ -81,6 +79,13 @@ def _verdicts(folder: RunFolder, gate: Gate | None, path: Path, more: Mapping[st
         created=manifest.created,
         finished=manifest.finished,
     )
+
+
+def _kept(path: Path, identity: str, summary: Summary) -> Gate | None:
+    kept = kept_gate(path, identity)
+    if kept is None or kept.least is None:
+        return None
+    return Gate.of(summary, kept.least, ignore_health=kept.ignore_health)
 
 
 def _gate(gate: Gate, summary: Summary) -> Line:

@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from brittle.errors import BrittleError, RunError, quoted
+from brittle.processes.alive import is_alive
 from brittle.reading import parse_json
 from brittle.remote.store import Store
 
@@ -82,7 +83,7 @@ class Writer:
         if not isinstance(process, int) or not isinstance(seen, int | float) or not isinstance(host, str):
             return None
         if host == socket.gethostname():
-            return f"process {process} of this machine" if _alive(process) else None
+            return f"process {process} of this machine" if is_alive(process) else None
         return f"process {process} of {quoted(host, 60)}" if abs(time.time() - seen) <= STALE else None
 
     def _found(self) -> dict[str, object]:
@@ -104,13 +105,3 @@ class Writer:
                     self.lost = True
                     return
                 self._put()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from brittle.errors import RunError, quoted
-from brittle.files import LONGEST, check_names, path_of, regular_or_nothing
+from brittle.files import check_names, path_of, regular_or_nothing
 from brittle.runs.kinds import TITLES, Kind, kind_in
 from brittle.runs.lock import sweep
 
+LONGEST = "n" * 99
+"""As long as any name that is given within a folder of ours."""
 ENDINGS = (".safetensors", ".training.json", ".png", ".html")
 """Endings that give way to that of a file beside; any other part of a name, such as the .1 of v-0.1, stays."""
 OLD_ENDING = ".safetensors"
@@ -105,7 +107,7 @@ def check_folder(folder: Path, kind: Kind, inputs: Iterable[Path] = ()) -> None:
     Raises:
         RunError: it is no folder, is being read, or holds something else.
     """
-    check_names(folder / LONGEST)
+    check_names(folder, folder / LONGEST)
     try:
         mode = folder.stat().st_mode
     except FileNotFoundError:

@@ -1,12 +1,11 @@
 """How a worker in another process makes the cells of a study, and computes some of them by their names."""
 
-import contextlib
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from brittle.engine.portable import begin_at, own_device
 from brittle.errors import RunError
 from brittle.limits import Limits, use_limits
 from brittle.registry import STUDIES
@@ -50,10 +49,9 @@ class StudyRecipe:
             BrittleError: the study, or the folders of images or networks, cannot be opened.
         """
         seen = mark.exists()
-        with contextlib.suppress(OSError):  # where it is missing, so may be files that were named from there
-            os.chdir(self.start)
+        begin_at(self.start)
         away = None if seen else tempfile.TemporaryDirectory(prefix="brittle-")
-        setting = replace(self.setting, device=self.setting.device.partition(":")[0])  # a worker sees its own GPU alone
+        setting = replace(self.setting, device=own_device(self.setting.device))
         if away is not None:
             setting = replace(setting, folder=Path(away.name), trained=None)
             (setting.folder / CELLS).mkdir()
