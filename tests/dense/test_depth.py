@@ -8,8 +8,9 @@ from torch import nn
 
 from brittle import Classifier, InputError, LabelError, Lp, ModelError, PixelDescent, run_dense
 from brittle.dense.depth_estimator import DepthEstimator
-from brittle.dense.depth_goal import FLOOR, DepthsAway, DepthsTo
+from brittle.dense.depth_goal import DepthsAway, DepthsTo
 from brittle.dense.goal import needed_of
+from brittle.maths.depth_ratio import FLOOR
 from brittle.metrics import depth_errors
 from dense.pointwise import middle
 

@@ -24,9 +24,10 @@ from brittle import (
 )
 from brittle.cli import app
 from brittle.data import open_source
-from brittle.dense.pixel_rows import PixelRows
+from brittle.dense.rows import PixelRows
 from brittle.evaluation.universal import universal
 from brittle.metrics import mean
+from brittle.universal.answers import ClassOfPixels
 from brittle.universal.loud import Loud
 
 FACTORY = """
@@ -57,7 +58,7 @@ def digits(count: int = 12) -> torch.Tensor:
 
 
 def pixels_of(images: torch.Tensor, batch: int = 5) -> ImageSet:
-    return ImageSet(PixelRows.of(Classifier(tiny())), images, batch, pixels=True)
+    return ImageSet(PixelRows.of(Classifier(tiny())), images, batch, answers=ClassOfPixels())
 
 
 def test_a_row_for_each_pixel_in_the_order_of_the_image():
@@ -177,7 +178,7 @@ def test_nan_of_clean_images_is_said_of_these():
         def forward(self, images):
             return images.repeat(1, 3, 1, 1) * torch.nan
 
-    some = ImageSet(PixelRows.of(Classifier(Broken())), digits(4), pixels=True)
+    some = ImageSet(PixelRows.of(Classifier(Broken())), digits(4), answers=ClassOfPixels())
     with pytest.raises(ModelError, match="output is NaN or infinite for 1 of 1 images"):
         find_universal(UniversalAscent(passes=1), UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some))
 
@@ -185,5 +186,5 @@ def test_nan_of_clean_images_is_said_of_these():
 def test_a_network_of_the_other_task_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"for one class per image there are brittle\.run and --task classification"):
         universal("digits-lenet", "digits", tmp_path / "v", task="segmentation", eps=0.1, max_images=6)
-    with pytest.raises(InputError, match="task is 'depth'; expected 'classification' or 'segmentation'"):
-        universal("digits-lenet", "digits", tmp_path / "v", task="depth", eps=0.1, max_images=6)
+    with pytest.raises(InputError, match="task is 'depths'; expected 'classification' or 'segmentation' or 'depth'"):
+        universal("digits-lenet", "digits", tmp_path / "v", task="depths", eps=0.1, max_images=6)

@@ -36,8 +36,12 @@ def universal(
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
     task: Annotated[
-        str, typer.Option(help="classification, or segmentation for a network with a class for every pixel.")
+        str,
+        typer.Option(help="classification, or segmentation or depth: a class or a depth for every pixel."),
     ] = "classification",
+    ratio: Annotated[
+        float | None, typer.Option(help="With --task depth: from which a depth is another one; 1.25 by default.")
+    ] = None,
     held_out: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
     made_from: Annotated[
         str | None, typer.Option(metavar="DATA", help="Images to make it from; those of --data then only judge it.")
@@ -76,6 +80,7 @@ def universal(
             attack=attack,
             effort=effort,
             task=task,  # pyright: ignore[reportArgumentType]  # looked at there
+            ratio=ratio,
             held_out=held_out,
             made_from=made_from,
             seeds=seeds,
@@ -103,7 +108,7 @@ def _show(made: "Universal") -> None:
     size = f"{threat.name} {Units(1.0).text(made.perturbation.size, threat.name)}"
     terminal.say(f"perturbation     {made.path}  ({size})")
     terminal.say(f"rows             {made.rows}")
-    what = "pixels" if made.perturbation.made.get("task") == "segmentation" else "fooled"
+    what = "pixels" if "task" in made.perturbation.made else "fooled"
     console.print(f"{what}, training {terminal.percent(made.training)}")
     if made.held_out is not None:
         console.print(f"{what}, held-out {terminal.percent(made.held_out)}")

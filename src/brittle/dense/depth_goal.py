@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from brittle.dense.goal import PixelGoal
+from brittle.maths.depth_ratio import log_ratio
 from brittle.metrics import depth_errors
 from brittle.types import Logits, PerImage
 
-FLOOR = 1e-3
-"""Below this fraction of the depth that it is compared with, the logarithm of a depth goes on as its tangent."""
 NEAREST = 1e-30
 """Estimates below it are taken for it in errors, whatever the unit of the depths."""
 
@@ -36,12 +35,8 @@ class DepthGoal(PixelGoal, ABC):
     ratio: float
 
     def off(self, logits: Logits) -> Tensor:
-        """Measure log d - log d* of each pixel, (n, p): positive where it is farther than d*.
-
-        Below d* / 1000 it goes on as a straight line, through 0 and below, where a network may err to.
-        """
-        quotient = logits / self.labels
-        return quotient.clamp_min(FLOOR).log() + (quotient.clamp_max(FLOOR) / FLOOR - 1)
+        """Measure log d - log d* of each pixel, (n, p): positive where it is farther than d*; see `log_ratio`."""
+        return log_ratio(logits, self.labels)
 
     def won(self, logits: Logits) -> Tensor:
         """Say which pixels are off by the ratio at least, or for targets by less."""

@@ -11,7 +11,6 @@ import torch
 from brittle.arguments import Count, CountOrNone, checked
 from brittle.classifiers.frozen import preserving_state
 from brittle.data import Noise, Source
-from brittle.dense.pixel_rows import PixelRows
 from brittle.errors import InputError
 from brittle.evaluation.command import command_words
 from brittle.evaluation.plan import threat_settings
@@ -22,6 +21,7 @@ from brittle.evaluation.subject import OpenedSubject, open_images, open_subject
 from brittle.evaluation.universal_result import Universal, finished, judged
 from brittle.evaluation.universal_seeds import by_seeds, check_seeds
 from brittle.evaluation.universal_split import Split
+from brittle.evaluation.universal_task import AskedTask
 from brittle.evaluation.universal_threat import norm_and_radius, shared_threat, usual_radius
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
@@ -60,6 +60,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     attack: str | UniversalAttack = "ascent",
     effort: Effort | None = None,
     task: Task = "classification",
+    ratio: float | None = None,
     held_out: CountOrNone | None = None,
     made_from: DataLike | None = None,
     seeds: Count = 1,
@@ -86,8 +87,10 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             nobody has published one, and it has to be said. Or `patch` or `frame`, with the side in pixels.
         attack: as text, such as `ascent:passes=5` or `uap(deepfool:steps=10)`, or as a value.
         effort: batch (64 by default), seed (of the split and all random draws) and device.
-        task: "segmentation" for a network with a class for every pixel, (n, classes, h, w): all rates are then mean
-            shares of an image's pixels, and the batch is 1 by default.
+        task: "segmentation" for a network with a class for every pixel, (n, classes, h, w), or "depth" for one with a
+            depth above 0 for every pixel, (n, h, w) or (n, 1, h, w): all rates are then mean shares of an image's
+            pixels, and the batch is 1 by default.
+        ratio: from which a depth counts as another one; 1.25 by default, the first threshold of Eigen et al., 2014.
         held_out: how many images are kept aside, to judge it on; half of them by default.
         made_from: images X of their own, such as another data set or a folder of a few: then none of `data` are among
             them, and all of `data` is kept aside.
@@ -110,6 +113,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     (norm, eps), seed = norm_and_radius(asked.question), asked.effort.seed or 0
     method = parse_universal(attack) if isinstance(attack, str) else attack
     attack = attack if isinstance(attack, str) else repr(attack)
+    pixels = AskedTask.of(task, ratio)
     path, note = folder_of(out)
     if note:
         warnings.warn(note, DeprecationWarning, stacklevel=3)
@@ -120,13 +124,12 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     loaded = users_modules()
     images = replace(asked.data, spec="noise") if free_of_images else asked.data
     subject = open_subject(asked.model, images, device=asked.effort.device)
-    if dense := task == "segmentation":
-        subject = replace(subject, classifier=PixelRows.of(subject.classifier))
-    device, batch = asked.effort.device or subject.device, asked.effort.batch or (1 if dense else BATCH)
+    subject = replace(subject, classifier=pixels.classifier(subject.classifier))
+    device, batch = asked.effort.device or subject.device, asked.effort.batch or (1 if pixels.dense else BATCH)
     said = subject.said()
     other = _other(asked.data, made_from, held_out, subject)
     beside = path.parent if path.parent.is_dir() else None
-    split = Split.of(subject, held_out, batch, seed, beside, made_from=other, pixels=dense)
+    split = Split.of(subject, held_out, batch, seed, beside, made_from=other, answers=pixels.answers)
     said += subject.left_out() + ([] if other is None else _said_of(other, subject))
     threat = shared_threat(norm, usual_radius(norm, split.training.shape) if eps is None else eps)
     check_reach(threat, split.training.shape, subject.classifier.bounds)
@@ -137,7 +140,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     method.check(problem)
     check_seeds(method, split, seed, seeds)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
-    given |= {"task": task if dense else None, "attack": attack, "held_out": held_out}
+    given |= {**pixels.given(), "attack": attack, "held_out": held_out}
     given |= {"made_from": None if other is None else other.spec, "seeds": seeds if seeds > 1 else None}
     given |= {**asked.stated(), "norm": norm, "eps": float(threat.radius)}
     command = command_words(
@@ -145,7 +148,12 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     )
     origin = _origin(subject, split, loaded, method)
     chosen: dict[str, Any] = {"method": method, "attack": attack, "seeds": seeds, "seed": seed, "device": device}
-    chosen |= {"batch": batch, "task": task, "made_from": None if other is None else data_info(other, again=True)}
+    chosen |= {
+        "batch": batch,
+        "task": task,
+        "ratio": pixels.ratio,
+        "made_from": None if other is None else data_info(other, again=True),
+    }
     manifest = _manifest(subject, split, origin, threat, model=asked.model, command=command, **chosen)
     with UniversalFolder.create(path, manifest, force=force) as folder:
         result = finished(folder)
@@ -153,7 +161,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             found = by_seeds(method, problem, split, folder, seeds, watch, begins)
             told = _told(subject, split, origin, folder.manifest) | _aims(method)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
-            told |= ({} if other is None else {"made_from": other.spec}) | ({"task": task} if dense else {})
+            told |= ({} if other is None else {"made_from": other.spec}) | pixels.told()
             found = replace(found, made={**found.made, **told, "command": in_shell(command)})
             result = judged(folder, found, split, seed, subject, looking or ignore_progress)
             folder.note_files(origin.files())

@@ -97,8 +97,6 @@ class Universal:
         }
 
 
-TAKEN = 10
-"""Most classes listed that changed pixels are taken for."""
 AIMS = ("reached", "fooled_of", "fooled_beside")
 """Rates that only a search with an aim of its own has."""
 
@@ -165,7 +163,7 @@ def judged(
         figures["by_count"] = [asdict(one) for one in by_count]
         figures["by_choice"] = None if by_choice is None else asdict(by_choice)
     if isinstance(last := outcomes[-1], PixelOutcome):
-        figures["taken_for"] = dict(last.taken_for.most_common(TAKEN))
+        figures |= last.told()
     found = replace(found, made={**found.made, **figures})
     result = _result(folder, found, rates)
     write_outcomes(result.rows, outcomes, tuple(subject.network.classes or subject.source.classes))

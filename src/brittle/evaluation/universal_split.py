@@ -15,6 +15,7 @@ from brittle.evaluation.subject import OpenedSubject
 from brittle.maths.quantization import as_bytes
 from brittle.threats import SharedThreat
 from brittle.types import Images
+from brittle.universal.answers import CLASSES, Answers
 from brittle.universal.images import ImageSet
 
 READ = 100
@@ -40,12 +41,12 @@ class Split:
         folder: Path | None = None,
         *,
         made_from: Source | None = None,
-        pixels: bool = False,
+        answers: Answers = CLASSES,
     ) -> "Split":
         """Decode all images once into a file, in `folder`, and part them by a permutation that the seed determines.
 
-        Where X is a source of its own, `made_from`, nothing is parted: all others are kept aside. Of networks with a
-        class for every pixel, fractions are of `pixels`.
+        Where X is a source of its own, `made_from`, nothing is parted: all others are kept aside. `answers` are as of
+        `ImageSet`.
         """
         every = _Read.of(subject.source, folder)
         if made_from is not None:
@@ -55,7 +56,7 @@ class Split:
                     f"{shared} of the images of {made_from.spec}, which it shall be made from, are among those of "
                     f"{subject.source.spec} that judge it; give others, or leave them out, so that a part is kept aside"
                 )
-            return cls._of_both(subject, first, every, batch, pixels=pixels)
+            return cls._of_both(subject, first, every, batch, answers)
         count = len(every.names)
         aside = count // 2 if held_out is None else held_out
         if not 0 <= aside < count:
@@ -64,12 +65,12 @@ class Split:
             )
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         first, second = (every.part(part) for part in (order[: count - aside], order[count - aside :]))
-        return cls._of_both(subject, first, second, batch, pixels=pixels)
+        return cls._of_both(subject, first, second, batch, answers)
 
     @classmethod
-    def _of_both(cls, subject: OpenedSubject, first: "_Read", second: "_Read", batch: int, *, pixels: bool) -> "Split":
+    def _of_both(cls, subject: OpenedSubject, first: "_Read", second: "_Read", batch: int, answers: Answers) -> "Split":
         sets = [
-            ImageSet(subject.classifier, some.images, batch, ids=torch.tensor(some.index), pixels=pixels)
+            ImageSet(subject.classifier, some.images, batch, ids=torch.tensor(some.index), answers=answers)
             if some.names
             else None
             for some in (first, second)

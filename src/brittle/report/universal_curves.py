@@ -17,24 +17,26 @@ def curves_of(made: Mapping[str, Any], target: str, seen: str, last: str) -> tup
         last: the images that the page is of, in words.
     """
     passes = [int(one["number"]) for one in made["passes"]]
-    title, gets, axis = _score(target, only=bool(made.get("only")), several="by_count" in made)
+    title, gets, axis = _score(made, target)
     line = {seen: (passes, [100 * float(one["score"]) for one in made["passes"]])}
     caption = f"Fraction of {seen} that get {gets}."
     course = Curves(f"{title} after each pass", caption, "pass over the images", f"{axis}, %", line)
     return (
         course,
-        *_traces(made["passes"], "pixels" if made.get("task") == "segmentation" else "images"),
+        *_traces(made["passes"], "pixels" if "task" in made else "images"),
         *_by_count(made, last),
     )
 
 
-def _score(target: str, *, only: bool, several: bool) -> tuple[str, str, str]:
+def _score(made: Mapping[str, Any], target: str) -> tuple[str, str, str]:
     """What a pass was judged by: a title, what images get, and the axis."""
     if target:
         return f"Taken for {target}", f"the class {target}, of those of others", "taken for it"
-    if only:
+    if made.get("only"):
         return "Fooled of these classes less of others", "another class, of these classes less of others", "difference"
-    gets = "another class with at least one of the perturbations" if several else "another class"
+    if made.get("task") == "depth":
+        return "Changed depths", f"another depth, by a factor of {made['ratio']:g} at least", "changed depths"
+    gets = "another class with at least one of the perturbations" if "by_count" in made else "another class"
     return "Fooling rate", gets, "fooling rate"
 
 
@@ -49,10 +51,13 @@ def _traces(passes: list[dict[str, Any]], what: str) -> list[Curves]:
         for name, title in names.items()
         if all(one.get(name) is not None for one in passes)
     }
-    caption = "The one class is that which most are taken for: where it is nearly all, it fools them."
-    if names["saturated"] in known:
-        caption = f"Once nearly all values of the perturbation are at the radius, only signs can change. {caption}"
-    return [Curves("How it settled", caption, "pass over the images", "%", known)] if known and len(passes) > 1 else []
+    said = {
+        "saturated": "Once nearly all values of the perturbation are at the radius, only signs can change.",
+        "leading": "The one class is that which most are taken for: where it is nearly all, it fools them.",
+    }
+    caption = " ".join(said[name] for name, title in names.items() if title in known)
+    axis = "%" if len(known) > 1 else f"{''.join(known)}, %"
+    return [Curves("How it settled", caption, "pass over the images", axis, known)] if known and len(passes) > 1 else []
 
 
 def _by_count(made: Mapping[str, Any], images: str) -> list[Curves]:

@@ -19,7 +19,7 @@ from brittle.report.drawings import drawing_figures
 from brittle.report.template import fill
 from brittle.report.universal_curves import curves_of
 from brittle.report.universal_parts import classes_of, labels_of, name_of, pairs_of, rate_of
-from brittle.report.universal_pixels import pixel_labels_of, pixel_pairs_of, pixel_rate_of
+from brittle.report.universal_pixels import depths_of, pixel_labels_of, pixel_pairs_of, pixel_rate_of
 from brittle.report.universal_settings import settings_of
 from brittle.runs.folder import REPORT
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE, UNIVERSAL
@@ -87,7 +87,7 @@ def _check_ids(path: Path, side: Path, header: dict[str, Any], rows: pa.Table) -
 def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: str = "") -> str:
     """The whole page as text; the perturbations made at once are (k, c, h, w), and `began` is when, where known."""
     made, stuck, largest = header["made"], "threat" in header, max(float(np.abs(changes).max()), 1e-12)
-    pixels = made.get("task") == "segmentation"
+    pixels = "task" in made
     kinds = {"seen": FROM if made.get("from_images", True) else WITHOUT, "unseen": HELD_OUT}
     groups = [kind for kind in kinds if kind in made["fooling"]]
     last = groups[-1]
@@ -121,7 +121,8 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: s
         tried=[Estimate(**one) for one in made.get("by_count", [])],
         chosen=Estimate(**made["by_choice"]) if made.get("by_choice") else None,
         labels=pixel_labels_of(made, rows) if pixels else labels_of(rows, last),
-        pairs=pixel_pairs_of(rows, last) if pixels else pairs_of(rows, last),
+        depths=depths_of(made),
+        pairs=pixel_pairs_of(made, rows, last) if pixels else pairs_of(rows, last),
         pixels=pixels,
         of=of,
         settings=settings_of(made),

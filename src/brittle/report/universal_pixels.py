@@ -1,7 +1,8 @@
-"""The same parts of the page where the network has a class for every pixel: shares of pixels, and segmentations."""
+"""The same parts of the page where the network answers for every pixel: shares of pixels, segmentations and depths."""
 
 # pyright: reportUnknownParameterType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyarrow ships no types
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -19,21 +20,52 @@ def pixel_rate_of(kind: str, title: str, rows: pa.Table) -> Rate:
     return Rate(title, percent(rate.value), ends, percent(random.value), random_ends, len(shares))
 
 
+@dataclass(frozen=True)
+class Depths:
+    """What became of depths, in words.
+
+    Attributes:
+        ratio: from which a depth is another one.
+        error, noise: the mean error |d - d*| / d* beside the depths of the images as they are, with the perturbation
+            and with noise.
+        farther: which part of the pixels is too far; the others that change are too near.
+    """
+
+    ratio: str
+    error: str
+    noise: str
+    farther: str
+
+
+def depths_of(made: dict[str, Any]) -> Depths | None:
+    """Return what became of depths; None of networks with classes."""
+    if made.get("task") != "depth":
+        return None
+    error, noise = (made["absolute"][name] for name in ("perturbed", "noise"))
+    return Depths(f"{made['ratio']:g}", _error(error), _error(noise), percent(float(made["farther"]["value"])))
+
+
+def _error(estimate: dict[str, Any]) -> str:
+    return f"{percent(estimate['value'])} (95 % interval {percent(estimate['low'])} to {percent(estimate['high'])})"
+
+
 def pixel_labels_of(made: dict[str, Any], rows: pa.Table) -> list[Label]:
-    """Name the classes that changed pixels are taken for, with their parts of those that are listed."""
-    counts, names = {int(label): int(count) for label, count in made["taken_for"].items()}, classes_of(rows)
+    """Name the classes that changed pixels are taken for, with their parts of those that are listed; none of depths."""
+    counts = {int(label): int(count) for label, count in made.get("taken_for", {}).items()}
+    names = classes_of(rows)
     total = max(sum(counts.values()), 1)
     return [Label(name_of(label, names), count, percent(count / total)) for label, count in counts.items()]
 
 
-def pixel_pairs_of(rows: pa.Table, kind: str) -> list[Pair]:
-    """Return the first images before and after, each with its segmentations."""
+def pixel_pairs_of(made: dict[str, Any], rows: pa.Table, kind: str) -> list[Pair]:
+    """Return the first images before and after, each with its segmentations or depths."""
+    maps = "depths" if made["task"] == "depth" else "segmentations"
     found = list[Pair]()
     for row in of_kind(rows, kind).to_pylist():
         if row["clean_png"] is None:
             continue
         share = percent(row["share_perturbed"])
-        for (before, after), name in ((("clean", "perturbed"), row["name"]), (("before", "after"), "segmentations")):
+        for (before, after), name in ((("clean", "perturbed"), row["name"]), (("before", "after"), maps)):
             pictures = [picture_uri(row[f"{column}_png"]) for column in (before, after)]
             said = ("as it is", "with the perturbation") if before == "clean" else ("before", f"{share} of the pixels")
             found.append(Pair(name, pictures[0], pictures[1], *said))

@@ -8,6 +8,7 @@ from brittle.report.formats import placeless
 
 ELSEWHERE = (
     *("command", "fooling", "taken_for", "reached", "fooled_of", "fooled_beside", "seeds", "by_count", "by_choice"),
+    *("absolute", "farther"),
 )
 """What stands in other sections of the page."""
 NAMES = {
@@ -27,6 +28,7 @@ NAMES = {
     "weights": "all tensors (sha256)",
     "only": "classes that it shall fool",
     "target": "class that it leads to",
+    "ratio": "ratio from which a depth is another one",
 }
 """What fields are called on a page; the others go by their own names."""
 OFF, QUOTE = ("None", "()", "False"), "'"

@@ -23,7 +23,7 @@ from brittle.threats import spelled
 
 Norm = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 """How changes are measured: the name of a threat."""
-Task = Literal["classification", "segmentation"]
+Task = Literal["classification", "segmentation", "depth"]
 """What a network does: one class per image, or one for every pixel."""
 
 NAIVELY = "naively"

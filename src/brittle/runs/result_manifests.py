@@ -22,7 +22,8 @@ class UniversalManifest(BaseManifest):
     Attributes:
         batch: images in one call of the network.
         network, data, threat: what was asked; `data` holds all images, or those of noise that stand for them.
-        task: "classification", or "segmentation" of networks with a class for every pixel.
+        task: "classification", or "segmentation" or "depth" of networks with a class or a depth for every pixel.
+        ratio: from which a depth is another one; None of other tasks.
         made_from: the images X where they are of a source of their own; all of `data` was kept aside then.
         held_out: how many of the images were kept aside.
         attack: the method, as the user wrote it; `method`: the same with every setting.
@@ -33,6 +34,7 @@ class UniversalManifest(BaseManifest):
     kind: KindName = "universal"
     batch: int = Field(gt=0)
     task: Task = "classification"
+    ratio: float | None = Field(default=None, gt=1, allow_inf_nan=False)
     network: NetworkInfo
     data: DataInfo
     made_from: DataInfo | None = None
@@ -51,6 +53,7 @@ class UniversalManifest(BaseManifest):
             "network": network_fields(self.network),
             "data": data_fields(self.data),
             "task": self.task,
+            **({} if self.ratio is None else {"ratio of depths": self.ratio}),
             "images X": None if self.made_from is None else data_fields(self.made_from),
             "images kept aside": self.held_out,
             "norm and radius": threat_fields(self.threat),

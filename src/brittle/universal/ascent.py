@@ -12,7 +12,7 @@ from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.errors import InputError
 from brittle.universal.crops import are_cropped, check_scale, views
 from brittle.universal.loud import Loud
-from brittle.universal.objective import Objective, away, towards
+from brittle.universal.objective import Objective, towards
 from brittle.universal.only_classes import OnlyClasses
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length, settled
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
@@ -116,7 +116,11 @@ class UniversalAscent(UniversalAttack):
     def advance(self, problem: UniversalProblem, state: UniversalState, number: int) -> UniversalState:
         """Go over the shuffled images once, a mini-batch a step."""
         images, generator = problem.given(), problem.generator(number)
-        aim = away(self.loss, self.clip) if self.target is None else towards(self.loss, self.target, self.clip)
+        aim = (
+            images.answers.away(self.loss, self.clip)
+            if self.target is None
+            else towards(self.loss, self.target, self.clip)
+        )
         parts: Sequence[Tensor] = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
         if self.classes:
             some = OnlyClasses(self.classes)

@@ -14,7 +14,8 @@ from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
 from brittle.errors import InputError, ModelError
 from brittle.threats import Lp, SharedThreat
-from brittle.types import Images, Labels, Logits, Mask
+from brittle.types import Images, Logits, Mask
+from brittle.universal.answers import CLASSES, Answers
 from brittle.universal.only_classes import OnlyClasses
 
 ADDED = Lp("inf")
@@ -34,8 +35,9 @@ class ImageSet:
         batch: most images in one forward pass.
         ids: which image is which, int64 (n,), such as positions in a data set, by which the places of patches are
             drawn; 0 to n - 1 by default.
-        pixels: whether the network has a class for every pixel, and says a row of logits for each (`PixelRows`): then
-            classes are (n, pixels), and all fractions are of pixels.
+        answers: how the network's outputs are read: by default as logits of an image's class. `ClassOfPixels` or
+            `DepthOfPixels` where it answers for every pixel, in a row for each (`PixelRows`, `DepthRows`): then answers
+            are (n, pixels), and all fractions are of pixels.
         threat: how a perturbation is put on an image: added, or, under `Patch` and `Frame`, in place of a part of it.
 
     Raises:
@@ -53,7 +55,7 @@ class ImageSet:
     batch: Count = 64
     threat: SharedThreat = ADDED
     ids: Tensor | None = None
-    pixels: bool = False
+    answers: Answers = CLASSES
 
     def __post_init__(self):
         check_fields(self)
@@ -62,6 +64,11 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def pixels(self) -> bool:
+        """Whether there is an answer for every pixel."""
+        return self.answers.pixels
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -83,8 +90,8 @@ class ImageSet:
         yield from torch.arange(len(self)).split(self.batch)
 
     @cached_property
-    def clean(self) -> Labels:
-        """The class that the network gives each image, (n,); of pixels (n, pixels)."""
+    def clean(self) -> Tensor:
+        """The network's answer to each image, such as its class, (n,); of pixels (n, pixels)."""
         return self.predictions(None)
 
     @cached_property
@@ -100,12 +107,12 @@ class ImageSet:
         Raises:
             ModelError: outputs that are not logits.
         """
-        labels = list[Labels]()
+        labels = list[Tensor]()
 
         def parts() -> Iterator[Logits]:
             for rows in self.batches():
                 logits = self.classifier.checked(self.at(rows))
-                labels.append(logits.argmax(1).cpu())
+                labels.append(self.answers.read(logits, len(rows)))
                 yield logits.float().cpu()
 
         with preserving_state(self.classifier.module), torch.no_grad():
@@ -114,19 +121,16 @@ class ImageSet:
         return stored
 
     @torch.no_grad()
-    def predictions(self, perturbation: Tensor | None) -> Labels:
-        """Return the class that the network gives each image with the perturbation (c, h, w), (n,) or (n, pixels).
+    def predictions(self, perturbation: Tensor | None) -> Tensor:
+        """Return the network's answer to each image with the perturbation (c, h, w), (n,) or (n, pixels).
 
         Raises:
             ModelError: outputs that are not logits.
         """
         with preserving_state(self.classifier.module):
-            parts = [self._classes(self.logits(self.at(rows), perturbation, rows), rows) for rows in self.batches()]
+            every = ((rows, self.logits(self.at(rows), perturbation, rows)) for rows in self.batches())
+            parts = [self.answers.read(outputs, len(rows)) for rows, outputs in every]
         return torch.cat(parts)
-
-    def _classes(self, logits: Logits, rows: Tensor) -> Labels:
-        found = logits.argmax(1).cpu()
-        return found.reshape(len(rows), -1).to(torch.int16) if self.pixels else found
 
     def under(self, threat: SharedThreat) -> "ImageSet":
         """Return the same images with perturbations put on as a threat says; what is known of the clean ones stays."""
@@ -169,8 +173,8 @@ class ImageSet:
         return moved
 
     def fooled(self, perturbation: Tensor) -> Mask:
-        """Say which images get another class than without it, (n,)."""
-        return self.predictions(perturbation) != self.clean
+        """Say which images, or pixels of them, get another answer than without it, (n,) or (n, pixels)."""
+        return self.answers.changed(self.predictions(perturbation), self.clean)
 
     def fooled_by_each(self, perturbations: Iterable[Tensor]) -> Mask:
         """Say which images each of some perturbations fools, (m, n)."""
@@ -196,10 +200,10 @@ class ImageSet:
         """Say which images the network takes for one of some classes, (n,)."""
         return OnlyClasses(tuple(classes)).chosen(self.clean)
 
-    def score(self, predictions: Labels, target: int | None = None, only: Sequence[int] = ()) -> float:
-        """Return how good a perturbation is with which the images get these classes, (n,).
+    def score(self, predictions: Tensor, target: int | None = None, only: Sequence[int] = ()) -> float:
+        """Return how good a perturbation is with which the images get these answers, (n,) or (n, pixels).
 
-        Without more, the fraction that gets another class; for a target the fraction of the images of other classes
+        Without more, the fraction that gets another one; for a target the fraction of the images of other classes
         that is taken for it, 1 where there are none; for classes the fraction fooled of these minus that of the others.
         """
         if target is not None:
@@ -209,7 +213,7 @@ class ImageSet:
                 return float(shares[others.any(1)].mean()) if bool(others.any()) else 1.0
             reached = predictions[others] == target
             return float(reached.double().mean()) if len(reached) else 1.0
-        fooled = (predictions != self.clean).double()
+        fooled = self.answers.shares(predictions, self.clean)
         if only:
             chosen = self.of(only)
             return float(fooled[chosen].mean() - fooled[~chosen].mean())
@@ -224,5 +228,5 @@ class ImageSet:
         return float(self.fooled_by_each(perturbations).any(0).double().mean())
 
     def fooling_rate(self, perturbation: Tensor) -> float:
-        """Return the fraction of the images that get another class."""
+        """Return the fraction of the images that get another answer; of pixels, their mean fraction."""
         return self.score(self.predictions(perturbation))

@@ -26,7 +26,7 @@ class UniversalAttack(ABC):
 
     Attributes:
         threats: names of the norms that it has mathematics for.
-        dense: whether it takes networks with a class for every pixel.
+        dense: whether it takes networks with an answer for every pixel.
         keeps_best: whether the pass that the judge liked best is returned; otherwise the last one.
     """
 
@@ -95,8 +95,10 @@ class UniversalAttack(ABC):
         if pixels and (self.only or not (self.dense or not self.needs_images)):
             raise InputError(
                 f"{name} goes by one class per image{' with classes=' * bool(self.only)}; of networks with a "
-                "class for every pixel take ascent, or a method without images"
+                "class or a depth for every pixel take ascent, or a method without images"
             )
+        if self.aims_at is not None and problem.images is not None and not problem.images.answers.classes:
+            raise InputError(f"the target is class {self.aims_at}, and the network has depths; leave it out")
         if self.needs_images:
             self._check_classes(problem.given())
             problem.given().judge(self.aims_at, self.only)
@@ -197,8 +199,8 @@ def _line(
         score = problem.given().score(predictions, method.aims_at, method.only)
         if "more" in state.extras:
             also = problem.given().fooled_by_each(state.extras["more"]).any(0)
-            score = float((also | (predictions != problem.given().clean)).double().mean())
-        leading = float(predictions.flatten().bincount().max()) / predictions.numel()
+            score = float((also | problem.given().answers.changed(predictions, problem.given().clean)).double().mean())
+        leading = problem.given().answers.leading(predictions)
     else:
         score = judge(v)
     if problem.threat.name == "linf":
