@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from brittle.evaluation.train import train
     from brittle.limits import Limits, use_limits
     from brittle.models.open import open_network
+    from brittle.processes.memory import keep_freed_memory
     from brittle.report.write import write_report
     from brittle.studies.bench.run import run_study
     from brittle.threats import ColourShift, Flow, Frame, Lp, Patch, Pixels, Threat
@@ -230,6 +231,7 @@ __all__ = [
     "compare",
     "ensemble",
     "find_universal",
+    "keep_freed_memory",
     "leaderboard",
     "merge",
     "open_network",

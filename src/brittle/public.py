@@ -56,6 +56,7 @@ NAMES = {
     "brittle.threats": "ColourShift Flow Frame Lp Patch Pixels Threat",
     "brittle.data.open": "open_source",
     "brittle.engine.process_engine": "ProcessEngine",
+    "brittle.processes.memory": "keep_freed_memory",
     "brittle.engine.ray_engine": "RayEngine",
     "brittle.errors": "BadImage BoundsError BrittleError DataError ForwardFailed InputError "
     "LabelError MissingExtra ModelError OracleError OverLimit OwnCodeFailed RunError UnsupportedThreat",

@@ -31,6 +31,7 @@ from brittle.evaluation.gate import ExitCode
 from brittle.files import check_names, told
 from brittle.names import shown
 from brittle.older_names import todays_option
+from brittle.processes import memory
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
 
@@ -57,6 +58,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Read the words after it, and run it."""
+        memory.keep_freed_memory()
         with _shown_errors():
             return super().invoke(ctx)
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 from brittle.engine.portable import Bench, Recipe
 from brittle.errors import BrittleError, RunError, quoted
 from brittle.plugins.own_code import telling_of_own_code
+from brittle.processes.memory import keep_freed_memory
 
 
 class Worker:
@@ -20,6 +21,7 @@ class Worker:
         """Open what the parts need, with so many threads; return what is wrong with it."""
         self._threads = threads
         _limit_threads(threads)
+        keep_freed_memory()
         try:
             self._bench = recipe.open(mark)
         except BrittleError as error:

@@ -26,6 +26,7 @@ from brittle.errors import BrittleError, InputError, RunError, quoted
 from brittle.plugins.user_file import files_run, run_again
 from brittle.processes import child
 from brittle.processes.child import UNGUARDED, end_with_parent, portable_error, reason_of
+from brittle.processes.memory import keep_freed_memory
 
 T = TypeVar("T")
 JOINING = timedelta(minutes=1)
@@ -252,6 +253,7 @@ def _serve(line: Connection, folder: Path, rank: int, devices: list[torch.device
     """Be one of the others, until the first says that it is over, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first ends the others
     end_with_parent()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     try:
         run_again(line.recv())
