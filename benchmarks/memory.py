@@ -3,7 +3,7 @@
 Peak memory of PGD-40 for few and for many images, each in a process of its own. The images themselves and the
 adversarial ones are part of it; the ratio is of the whole process. With `--audit` it is of an audit with its page: its
 images are read block by block, the size of the page and the seconds that it takes to write are told beside, and the
-data must have as many images.
+data must have as many images. With `--workers` too, processes do the parts, and the largest of them is told.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,17 +48,25 @@ def audited(options: argparse.Namespace, images: int) -> tuple[float, float]:
     from brittle.specs import ModelSpec
 
     torch.set_num_threads(1)
+    brittle.keep_freed_memory()  # as the command does
     before = _resident()
     model = ModelSpec(options.network, weights=options.weights)
     with tempfile.TemporaryDirectory() as place:
         attacks = options.attack or ["fgsm", f"pgd:steps={options.steps}"]
+        engine = None if options.workers is None else brittle.ProcessEngine(options.workers)
         run = brittle.audit(
-            model, options.data, f"{place}/run", attacks=attacks, max_images=images, batch=options.batch
+            *(model, options.data, f"{place}/run"),
+            attacks=attacks,
+            max_images=images,
+            batch=options.batch,
+            engine=engine,
         )
         peak, begun = _resident(), time.perf_counter()
         page = brittle.write_report(run.path)
         taken, size = time.perf_counter() - begun, page.stat().st_size
-    print(f"{images:>6} images: audit {peak:.0f} MiB; page of {size / 1e6:.2f} MB in {taken:.1f} s", flush=True)
+    workers = "" if engine is None else f", its largest worker {_resident(resource.RUSAGE_CHILDREN):.0f} MiB"
+    page_took = f"page of {size / 1e6:.2f} MB in {taken:.1f} s"
+    print(f"{images:>6} images: audit {peak:.0f} MiB{workers}; {page_took}", flush=True)
     return before, _resident()
 
 
@@ -76,10 +85,10 @@ def _filled(source: Source, images: int) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def _resident() -> float:
-    """Return the peak resident memory in MiB; Linux counts in KiB, macOS in bytes."""
+def _resident(whose: int = resource.RUSAGE_SELF) -> float:
+    """Return the peak resident memory in MiB, of children that of the largest; Linux counts in KiB, macOS in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return resource.getrusage(whose).ru_maxrss * unit / 2**20
 
 
 def main() -> None:
@@ -95,12 +104,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--audit", action="store_true", help="of an audit with its page")
     parser.add_argument("--attack", action="append", help="of the audit; several are possible (default: FGSM and PGD)")
+    parser.add_argument("--workers", type=int, help="of the audit: processes that do its parts")
     options = parser.parse_args()
     peaks = []
     for count in options.images:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # one that may have children
             given = (options.network, options.weights, options.data, count, options.batch, options.steps)
-            before, after = pool.apply(*((audited, (options, count)) if options.audit else (peak, given)))
+            asked = pool.submit(audited, options, count) if options.audit else pool.submit(peak, *given)
+            before, after = asked.result()
         peaks.append(after)
         print(f"{count:>6} images: peak {after:.0f} MiB, of which {before:.0f} MiB before the attack", flush=True)
     print(f"ratio {peaks[1] / peaks[0]:.3f}")
