@@ -28,8 +28,9 @@ from brittle.universal.joint_ascent import JointAscent
 from brittle.universal.loud import Loud
 from brittle.universal.objective import away
 from brittle.universal.pull import Pull
-from brittle.universal.search import UniversalProblem, find_universal
+from brittle.universal.search import UniversalProblem, find_universal, searched
 from brittle.universal.sga import SGA
+from brittle.universal.shared import shared
 from brittle.universal.uap import UniversalDeepFool
 
 COUNT = 11
@@ -143,7 +144,7 @@ METHODS = {
     "ascent": UniversalAscent(passes=2, batch=4),
     "crops": UniversalAscent(passes=2, batch=4, crops=True),
     "target": UniversalAscent(passes=2, batch=4, target=1),
-    "classes": UniversalAscent(passes=2, batch=4, classes=(0, 1)),
+    "classes": UniversalAscent(passes=2, batch=6, classes=(0, 1)),
     "aggregated": UniversalAscent(passes=2, batch=4, large=8),
     "joint": JointAscent(count=2, passes=3, warm=1, batch=4),
     "sga": SGA(passes=1, batch=6, small=4),
@@ -152,14 +153,15 @@ METHODS = {
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_the_perturbation_is_that_of_one_process(method):
-    """In the 2-norm a step is smooth, so that rounding stays what it is."""
-    alone, shared = (find_universal(method, problem_of(), workers=workers) for workers in (1, 2))
+    """In the 2-norm a step is smooth, so that rounding stays what it is; of classes the second has one of each."""
+    count = 3 if method.only else 2
+    alone, both = (find_universal(method, problem_of(), workers=workers) for workers in (1, count))
     assert alone.size > 0.1
-    for one, other in zip(shared.every, alone.every, strict=True):
+    for one, other in zip(both.every, alone.every, strict=True):
         torch.testing.assert_close(one.tensor, other.tensor, rtol=0, atol=1e-9)
-    for one, other in zip(shared.made["passes"], alone.made["passes"], strict=True):
+    for one, other in zip(both.made["passes"], alone.made["passes"], strict=True):
         assert one | {"seconds": 0, "size": 0} == other | {"seconds": 0, "size": 0}
-    assert (alone.made["workers"], shared.made["workers"]) == (1, 2)
+    assert (alone.made["workers"], both.made["workers"]) == (1, count)
 
 
 def test_killed_after_a_pass_it_ends_with_the_same_bits_and_goes_on_with_others(tmp_path):
@@ -184,8 +186,8 @@ def test_images_in_a_file_and_a_judge_of_ones_own():
     some = some_images()
     stored = ImageSet(some.classifier, StoredImages.of([some.images.float()], exact=True), 2)
     method, judge = UniversalAscent(passes=2, batch=4), lambda v: float(v.sum())
-    alone, shared = (find_universal(method, problem_of(stored), judge, workers=workers) for workers in (1, 2))
-    torch.testing.assert_close(shared.tensor, alone.tensor, rtol=0, atol=1e-9)
+    alone, both = (find_universal(method, problem_of(stored), judge, workers=workers) for workers in (1, 2))
+    torch.testing.assert_close(both.tensor, alone.tensor, rtol=0, atol=1e-9)
     assert "clean_logits" in vars(stored), "what the others found out stays known"
 
 
@@ -207,35 +209,47 @@ class Elsewhere(nn.Module):
         return answer + 1 if self.what == "differs" and multiprocessing.parent_process() is not None else answer
 
 
-def searched(module):
+def sought(module):
     return find_universal(METHODS["ascent"], problem_of(some_images(Classifier(module))), workers=2)
 
 
 def test_one_that_dies_ends_the_search_in_a_sentence():
     with pytest.raises(RunError, match=r"^one of 2 processes that went in step is gone; .*the same command goes on"):
-        searched(Elsewhere("dies", 6))
+        sought(Elsewhere("dies", 6))
     assert not torch.distributed.is_initialized()
     assert not multiprocessing.active_children()
 
 
 def test_an_error_of_another_process_comes_as_itself():
     with pytest.raises(Exception, match="lost"):
-        searched(Elsewhere("fails"))
+        sought(Elsewhere("fails"))
 
 
 def test_another_network_is_noticed():
     with pytest.raises(RunError, match=r"^in another process the network answers otherwise: \d+ answers differ by up"):
-        searched(Elsewhere("differs"))
+        sought(Elsewhere("differs"))
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Gives the network to a process without the autocast that it has inherited, which one that begins anew has not."""
+
+    classifier: Classifier
+
+    def __call__(self, device):
+        torch.set_autocast_enabled("cpu", False)
+        return self.classifier
 
 
 def test_autocast_around_the_search_is_that_of_all():
-    some = some_images(Classifier(convolutional().module.float()))
+    problem = problem_of(some_images(Classifier(convolutional().module.float())))
     method = UniversalAscent(passes=1, batch=4)
     with torch.autocast("cpu", torch.bfloat16):
-        alone, shared = (find_universal(method, problem_of(some), workers=workers) for workers in (1, 2))
-    full = find_universal(method, problem_of(some))
-    apart = (shared.tensor - alone.tensor).norm()
-    assert apart < 0.2 * (full.tensor - alone.tensor).norm()
+        alone = find_universal(method, problem)
+        with shared(method, problem, 2, Fresh(problem.classifier)) as together:
+            found = searched(method, together)
+    full = find_universal(method, problem)
+    assert (found.tensor - alone.tensor).norm() < 0.2 * (full.tensor - alone.tensor).norm()
 
 
 @pytest.mark.parametrize("method", [UniversalDeepFool(DeepFool()), GDUAP(prior="data")], ids=["uap", "gd-uap"])
@@ -254,4 +268,12 @@ def test_what_cannot_be_shared_is_refused():
     module = convolutional().module
     module.lock = threading.Lock()
     with pytest.raises(InputError, match=r"^what is shared cannot be sent to other processes: .*lock"):
-        searched(module)
+        sought(module)
+
+
+def test_aggregated_steps_take_all_pixels_of_their_images():
+    some = images_of(ALONE, dense=True)
+    method = UniversalAscent(passes=1, batch=4, large=8)
+    alone, both = (find_universal(method, problem_of(some), workers=workers) for workers in (1, 2))
+    assert alone.size > 0.1
+    torch.testing.assert_close(both.tensor, alone.tensor, rtol=0, atol=1e-9)
