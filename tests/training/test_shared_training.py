@@ -14,7 +14,8 @@ from brittle import PGD, Lp
 from brittle.errors import InputError, RunError
 from brittle.plugins.user_file import object_in
 from brittle.processes import child
-from brittle.processes.team import ALONE, Team, _received
+from brittle.processes.gathering import _received
+from brittle.processes.team import ALONE, Team
 from brittle.training import AdversarialTraining, FreeTraining, PlainTraining, fit
 from brittle.training.accumulated import AccumulatedTraining
 from brittle.training.named import seeded
@@ -131,7 +132,7 @@ def test_an_error_of_another_process_comes_as_itself():
 def test_what_cannot_be_shared_is_refused():
     module = network()
     module.lock = threading.Lock()
-    with pytest.raises(InputError, match=r"^what is trained cannot be sent to other processes: .*lock"):
+    with pytest.raises(InputError, match=r"^what is shared cannot be sent to other processes: .*lock"):
         trained(2, module)
     settings = replace(SHORT, shift=0, flip=False)
     with pytest.raises(InputError, match=r"^accumulated training beside workers=2"):

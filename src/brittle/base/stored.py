@@ -16,6 +16,8 @@ from brittle.errors import RunError, quoted
 from brittle.maths.quantization import as_bytes, levels_of, values_of
 from brittle.types import Images
 
+AT_ONCE = 100
+"""Images that are copied at a time."""
 ON_LEVEL = 1e-3
 """A value this near to one of 8 bits, in levels, is that one."""
 
@@ -67,10 +69,7 @@ class StoredImages:
                 file.write(held.contiguous().numpy().tobytes())
                 count += len(part)
         except OSError as error:
-            raise RunError(
-                f"the images cannot be kept in a temporary file ({quoted(error)}); free some space, or set TMPDIR to a "
-                "folder that has it"
-            ) from error
+            raise _no_room(error) from error
         return cls(file, tuple(item), torch.float32 if exact else torch.uint8, torch.arange(count))
 
     def __len__(self) -> int:
@@ -99,9 +98,32 @@ class StoredImages:
         flat = torch.from_numpy(np.frombuffer(held, _numpy(self.dtype)))
         return flat.reshape(len(places), *self.item)
 
+    def mapped(self) -> Tensor:
+        """Return all images as one tensor, which is in a file of its own; memory holds what is looked at.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        try:
+            with tempfile.NamedTemporaryFile(prefix="brittle-") as file:
+                for rows in torch.arange(len(self)).split(AT_ONCE):
+                    file.write(self[rows].numpy().tobytes())
+                file.flush()
+                size = len(self) * math.prod(self.item)
+                return torch.from_file(file.name, shared=False, size=size, dtype=self.dtype).reshape(self.shape)
+        except OSError as error:
+            raise _no_room(error) from error
+
     def chosen(self, rows: Tensor) -> "StoredImages":
         """Return the images at some positions without reading them."""
         return replace(self, order=self.order[rows])
+
+
+def _no_room(error: OSError) -> RunError:
+    return RunError(
+        f"the images cannot be kept in a temporary file ({quoted(error)}); free some space, or set TMPDIR to a folder "
+        "that has it"
+    )
 
 
 def _numpy(dtype: torch.dtype) -> type[np.generic]:

@@ -49,6 +49,14 @@ def universal(
     seeds: Annotated[
         int, typer.Option(min=1, help="Searches by so many seeds; the median one is kept, the range is told.")
     ] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="So many processes of this machine share each mini-batch of ascent, joint-ascent and sga; on GPUs one "
+            "for each.",
+        ),
+    ] = 1,
     title: Title = "",
     limits: FileLimits = None,
     force: Force = False,
@@ -84,6 +92,7 @@ def universal(
             held_out=held_out,
             made_from=made_from,
             seeds=seeds,
+            workers=workers,
             force=force,
             watch=passes.tell,
             progress=passes.advance,

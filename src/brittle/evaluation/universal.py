@@ -23,6 +23,7 @@ from brittle.evaluation.universal_seeds import by_seeds, check_seeds
 from brittle.evaluation.universal_split import Split
 from brittle.evaluation.universal_task import AskedTask
 from brittle.evaluation.universal_threat import norm_and_radius, shared_threat, usual_radius
+from brittle.evaluation.universal_workers import Shared
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
 from brittle.plugins.own_code import telling_of_own_code
@@ -64,6 +65,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     held_out: CountOrNone | None = None,
     made_from: DataLike | None = None,
     seeds: Count = 1,
+    workers: Count = 1,
     force: bool = False,
     watch: Callable[[Pass], None] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -96,6 +98,8 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
             them, and all of `data` is kept aside.
         seeds: how many searches are made, by the seed and those that follow it, on the same images; the one whose rate
             is the median is returned, with those of the others in `more` and all rates in `made`.
+        workers: so many processes of this machine share each mini-batch of the search, one for each GPU on GPUs, as
+            `find_universal` says. An interrupted search goes on with any number of them.
         force: replace what another call left in the folder.
         watch: called after every pass over the images.
         progress: told which fraction of a pass is done.
@@ -139,10 +143,11 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     )
     method.check(problem)
     check_seeds(method, split, seed, seeds)
+    by = Shared.of(method, problem, workers, asked.model, images, pixels)
     given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
     given |= {**pixels.given(), "attack": attack, "held_out": held_out}
     given |= {"made_from": None if other is None else other.spec, "seeds": seeds if seeds > 1 else None}
-    given |= {**asked.stated(), "norm": norm, "eps": float(threat.radius)}
+    given |= {"workers": workers if workers > 1 else None, **asked.stated(), "norm": norm, "eps": float(threat.radius)}
     command = command_words(
         ["universal", subject.network.spec], given | {"batch": batch, "device": device, "seed": seed}
     )
@@ -158,7 +163,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     with UniversalFolder.create(path, manifest, force=force) as folder:
         result = finished(folder)
         if result is None:
-            found = by_seeds(method, problem, split, folder, seeds, watch, begins)
+            found = by_seeds(by, split, folder, seeds, watch, begins)
             told = _told(subject, split, origin, folder.manifest) | _aims(method)
             told |= {"from_images": method.needs_images, "noise": isinstance(subject.source, Noise), "said": said}
             told |= ({} if other is None else {"made_from": other.spec}) | pixels.told()

@@ -64,6 +64,11 @@ class Universal:
         return [*cast("Sequence[int]", self.perturbation.made.get("only", ()))]
 
     @property
+    def workers(self) -> int:
+        """How many processes made it, or the last of its passes."""
+        return cast("int", self.perturbation.made.get("workers", 1))
+
+    @property
     def seeds(self) -> list[SeedRate]:
         """The seeds with their rates, the one that is kept first; none where there was one search."""
         return [SeedRate(**one) for one in cast("Sequence[Any]", self.perturbation.made.get("seeds", ()))]
@@ -89,6 +94,7 @@ class Universal:
             "fooling": {"training": asdict(self.training), "held_out": held_out, "noise": asdict(self.noise)},
             "target": self.target,
             "seeds": [asdict(one) for one in self.seeds],
+            "workers": self.workers,
             **{name: None if one is None else asdict(one) for name, one in self.aims.items()},
             "only": self.only,
             "by_count": [asdict(one) for one in self.by_count],

@@ -8,9 +8,10 @@ import torch
 from brittle.arguments.rules import WORDS
 from brittle.errors import InputError
 from brittle.evaluation.universal_split import Split
+from brittle.evaluation.universal_workers import Shared
 from brittle.runs.results import UniversalFolder
 from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
+from brittle.universal.search import Pass, UniversalAttack, searched
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class SeedRate:
 
 
 def by_seeds(
-    method: UniversalAttack,
-    problem: UniversalProblem,
+    shared: Shared,
     split: Split,
     folder: UniversalFolder,
     seeds: int,
@@ -42,8 +42,8 @@ def by_seeds(
     expect.
 
     Args:
-        method: how.
-        problem: for what, with the first seed; the others follow it.
+        shared: how, for what, with the first seed, which the others follow, and by how many processes. The method has
+            looked at the problem (`check`).
         split: the images, by which the seeds are ordered.
         folder: holds a checkpoint of each.
         seeds: how many.
@@ -54,22 +54,23 @@ def by_seeds(
         The perturbation whose rate is the median (of an even number, the lower one), with those of the other seeds in
         `more`, and the seeds with their rates in `made`, in the order of the perturbations.
     """
-    made = list[tuple[SeedRate, Perturbation]]()
-    for number in range(seeds):
-        seed = problem.seed + number
-        if begins is not None and seeds > 1:
-            begins(f"seed {seed}, {number + 1} of {seeds}")
-        found = find_universal(
-            method,
-            replace(problem, seed=seed),
-            checkpoint=folder.checkpoint_of(number),
-            identity=folder.manifest.identity,
-            watch=watch,
-        )
-        if seeds == 1:
-            return found
-        rate = split.judging.judge(method.aims_at, method.only)(found.tensor)
-        made.append((SeedRate(seed, rate), found))
+    made, method = list[tuple[SeedRate, Perturbation]](), shared.method
+    with shared.gathered() as problem:
+        for number in range(seeds):
+            seed = problem.seed + number
+            if begins is not None and seeds > 1:
+                begins(f"seed {seed}, {number + 1} of {seeds}")
+            found = searched(
+                method,
+                replace(problem, seed=seed),
+                checkpoint=folder.checkpoint_of(number),
+                identity=folder.manifest.identity,
+                watch=watch,
+            )
+            if seeds == 1:
+                return found
+            rate = split.judging.judge(method.aims_at, method.only)(found.tensor)
+            made.append((SeedRate(seed, rate), found))
     made.sort(key=lambda one: one[0].rate)
     made.insert(0, made.pop((seeds - 1) // 2))
     first = made[0][1]

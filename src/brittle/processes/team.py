@@ -5,48 +5,23 @@ torch.distributed: gloo on processors, by the loopback interface alone, and NCCL
 """
 
 import contextlib
-import multiprocessing
-import os
-import pickle
-import signal
-import socket
-import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from itertools import pairwise
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from brittle.errors import BrittleError, InputError, RunError, quoted
-from brittle.plugins.user_file import files_run, run_again
-from brittle.processes import child
-from brittle.processes.child import UNGUARDED, end_with_parent, portable_error, reason_of
-from brittle.processes.memory import keep_freed_memory
+from brittle.errors import RunError
 
 T = TypeVar("T")
-JOINING = timedelta(minutes=1)
-"""How long one waits until all have met: each was ready just before."""
-PATIENCE = timedelta(days=1)
-"""How long one waits for the others: the first may measure something between steps. The dead are noticed at once."""
-APART = "define network, optimiser and schedule at the top level of a file, or leave workers out"
-"""What lets another process know them."""
-TENSORS = "tensors.pt"
-"""The file of the large tensors."""
+APART_BY = 1_000_000_007
+"""Between the seeds of two."""
 FAREWELL = 2.0
 """Seconds in which one that failed can say why."""
-
-
-class Member(Protocol):
-    """What every process but the first does; it is pickled, without the large tensors."""
-
-    def work(self, team: "Team", tensors: Mapping[str, Tensor]) -> None:
-        """Go in step with the first, until that says that it is over."""
-        ...
 
 
 @dataclass(eq=False)
@@ -73,12 +48,20 @@ class Team:
             >>> Team(1, 2).mine(7), Team(1, 2).mine(3)
             (slice(4, 7, None), slice(3, 3, None))
         """
+        return self._shares(count)[self.rank]
+
+    def _shares(self, count: int) -> list[slice]:
+        """Return the shares of all, of which the first one's is as large as any."""
         busy = max(1, min(self.size, count // 2))
         each, more = divmod(count, busy)
         ends = [0]
         for rank in range(self.size):
             ends.append(ends[-1] + (each + (rank < more) if rank < busy else 0))
-        return slice(ends[self.rank], ends[self.rank + 1])
+        return [slice(*both) for both in pairwise(ends)]
+
+    def seed(self, seed: int) -> int:
+        """Return another seed for each, and the first one's own: shares that drew the same would see less of it."""
+        return (seed + self.rank * APART_BY) % (1 << 63)
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum over all, the same bits for each of them."""
@@ -88,6 +71,25 @@ class Team:
         with self._telling():
             torch.distributed.all_reduce(sums, group=self.group)
         return sums.to(values)
+
+    def joined(self, part: Tensor, count: int) -> Tensor:
+        """Return the rows of all, bit for bit and in their order.
+
+        Args:
+            part: as many rows for each image of this one's share; without a share anything.
+            count: of the images, of which each has its share (`mine`).
+        """
+        if self.size == 1:
+            return part
+        shares = [one.stop - one.start for one in self._shares(count)]
+        each, shape, kind = self.told((len(part) // max(shares[0], 1), part.shape[1:], part.dtype))
+        rows = torch.zeros((each * shares[0], *shape), dtype=kind, device=self.device)
+        if own := shares[self.rank]:
+            rows[: each * own] = part.detach()
+        every = [torch.empty_like(rows) for _ in shares]
+        with self._telling():
+            torch.distributed.all_gather([_bytes(one) for one in every], _bytes(rows), group=self.group)
+        return torch.cat([one[: each * share] for one, share in zip(every, shares, strict=True)]).to(part.device)
 
     def told(self, value: T) -> T:
         """Return what the first says; it gives it, and the others give anything."""
@@ -115,154 +117,10 @@ class Team:
             ) from error
 
 
+def _bytes(tensor: Tensor) -> Tensor:
+    """Look at a tensor's bytes, which all kinds of groups send."""
+    return tensor.flatten().view(torch.uint8)
+
+
 ALONE = Team()
 """A process that has no others."""
-
-
-@contextlib.contextmanager
-def gathered(member: Member, tensors: Mapping[str, Tensor], workers: int, device: torch.device) -> Generator[Team]:
-    """Have so many processes, this one included, do the same in step.
-
-    Args:
-        member: what the others do.
-        tensors: large ones, by their names, in a file that all of them read.
-        workers: how many there are; 1 starts none.
-        device: of this one; on GPUs each of the others gets another.
-
-    Yields:
-        The team as this process sees it.
-
-    Raises:
-        InputError: what the others need cannot be sent, or there are fewer GPUs.
-        RunError: one of them cannot begin, or is gone.
-    """
-    if workers == 1:
-        yield Team(device=device)
-        return
-    if torch.distributed.is_initialized():
-        raise InputError(
-            "workers is given in a process that belongs to a group of torch.distributed; leave one of them out"
-        )
-    devices = _devices(device, workers)
-    with tempfile.TemporaryDirectory(prefix="brittle-") as root, _loopback():
-        folder = Path(root)
-        content = _pickled(member)
-        _write(tensors, folder / TENSORS)
-        context = multiprocessing.get_context(child.START)
-        lines, processes = list[Connection](), list[Any]()
-        try:
-            for rank in range(1, workers):
-                ours, theirs = context.Pipe()
-                given = theirs, folder, rank, devices, torch.get_num_threads()
-                process = context.Process(target=_serve, args=given, daemon=True)
-                process.start()
-                processes.append(process)
-                theirs.close()
-                lines.append(ours)
-            for line in lines:
-                with contextlib.suppress(OSError):  # one that is gone already is told of below
-                    line.send(files_run())
-                    line.send_bytes(content)
-            for line in lines:
-                _await(line)
-            with contextlib.suppress(OSError):  # all have it open; nothing large stays where this process is killed
-                (folder / TENSORS).unlink()
-            with _joined(folder, 0, devices) as group:
-                yield Team(0, workers, device, group, lines)
-        finally:
-            for process in processes:
-                process.kill()
-                process.join()
-            for line in lines:
-                line.close()
-
-
-def _devices(device: torch.device, workers: int) -> list[torch.device]:
-    """Return the device of each, the first one's first."""
-    if device.type != "cuda":
-        return [device] * workers
-    count, own = torch.cuda.device_count(), device.index or 0
-    if workers > count:
-        raise InputError(f"workers is {workers}, and there are {count} GPUs; expected one for each at most")
-    return [torch.device("cuda", (own + rank) % count) for rank in range(workers)]
-
-
-def _pickled(member: Member) -> bytes:
-    try:
-        return pickle.dumps(member)
-    except (pickle.PicklingError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(f"what is trained cannot be sent to other processes: {reason_of(error)}; {APART}") from error
-
-
-def _received(line: Connection) -> Member:
-    try:
-        return line.recv()
-    except Exception as error:
-        said = f"{type(error).__name__}: {quoted(error, 200)}"
-        raise InputError(f"what is trained cannot be made in another process ({said}); {APART}") from error
-
-
-def _write(tensors: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, path)
-    except (OSError, RuntimeError) as error:
-        raise RunError(
-            f"the images cannot be written to {str(path.parent)!r} for the other processes: {quoted(error, 200)}; name "
-            "a folder with room in TMPDIR"
-        ) from error
-
-
-def _await(line: Connection) -> None:
-    """Wait until one of the others has what it needs."""
-    try:
-        said = line.recv()
-    except (EOFError, OSError) as error:
-        raise RunError(UNGUARDED) from error
-    if said is not None:
-        raise said
-
-
-@contextlib.contextmanager
-def _loopback() -> Generator[None]:
-    """Let the processes speak by this machine's own interface, which nobody else hears."""
-    own = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
-    before = os.environ.get("GLOO_SOCKET_IFNAME")
-    if own is not None:
-        os.environ["GLOO_SOCKET_IFNAME"] = own
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("GLOO_SOCKET_IFNAME", None)
-        else:
-            os.environ["GLOO_SOCKET_IFNAME"] = before
-
-
-@contextlib.contextmanager
-def _joined(folder: Path, rank: int, devices: list[torch.device]) -> Generator[Any]:
-    """Meet the others, and be one of their group of torch.distributed."""
-    kind, where = "nccl" if devices[0].type == "cuda" else "gloo", f"file://{folder / 'met'}"
-    torch.distributed.init_process_group(kind, where, JOINING, len(devices), rank)
-    try:
-        yield torch.distributed.new_group(timeout=PATIENCE)
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-def _serve(line: Connection, folder: Path, rank: int, devices: list[torch.device], threads: int) -> None:
-    """Be one of the others, until the first says that it is over, or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first ends the others
-    end_with_parent()
-    keep_freed_memory()
-    torch.set_num_threads(threads)
-    try:
-        run_again(line.recv())
-        member = _received(line)
-        tensors = torch.load(folder / TENSORS, mmap=True, weights_only=True)
-        line.send(None)
-        with _joined(folder, rank, devices) as group:
-            member.work(Team(rank, len(devices), devices[rank], group), tensors)
-    except Exception as error:
-        with contextlib.suppress(OSError):
-            line.send(error if isinstance(error, BrittleError) else portable_error(error))
-    os._exit(0)  # gloo's threads would be ended as they work, which torch prints of

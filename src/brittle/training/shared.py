@@ -10,7 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from brittle.processes.team import Team, gathered
+from brittle.processes.gathering import gathered
+from brittle.processes.team import Team
 from brittle.training.epoch import Schedule, Task, epoch_seed, own_randomness, run_epoch
 from brittle.training.identity import Optimise
 from brittle.training.optimisers import optimiser_of

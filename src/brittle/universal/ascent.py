@@ -10,9 +10,11 @@ from torch import Tensor
 from brittle.arguments import CountOrNone
 from brittle.core.attack import at_least, finite_length, fraction_below_one
 from brittle.errors import InputError
+from brittle.types import Logits
 from brittle.universal.crops import are_cropped, check_scale, views
+from brittle.universal.images import ImageSet
 from brittle.universal.loud import Loud
-from brittle.universal.objective import Objective, towards
+from brittle.universal.objective import Aim, Objective, towards
 from brittle.universal.only_classes import OnlyClasses
 from brittle.universal.pull import Pull, climbed, faint, falling, first_length, settled
 from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState
@@ -104,6 +106,11 @@ class UniversalAscent(UniversalAttack):
         """The passes given."""
         return self.passes
 
+    @property
+    def step_images(self) -> int:
+        """The images of a mini-batch."""
+        return self.batch
+
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin with faint noise."""
         zeros = problem.zeros()
@@ -123,17 +130,19 @@ class UniversalAscent(UniversalAttack):
         )
         parts: Sequence[Tensor] = torch.randperm(len(images), generator=generator).split(self.large or self.batch)
         if self.classes:
-            some = OnlyClasses(self.classes)
-            aim, parts = some.aim(aim), some.parts(images.clean, self.batch, generator)
+            parts = OnlyClasses(self.classes).parts(images.clean, self.batch, generator)
         usual = are_cropped(images, self.crops) and self.target is None and not self.classes and not images.pixels
         loud = Loud.of(problem, self.loud, usual=usual)
         first = first_length(self.step, self.passes * len(parts), loud=loud is not None)
         v, velocity, forward, backward = state.perturbation, state.extras["momentum"], state.forward, state.backward
         for index, rows in enumerate(parts):
-            some, clean, asked = views(images, rows, self.crops, self.scale, generator, clean=self.target is None)
+            some, clean, asked = views(
+                images, rows, self.crops, self.scale, generator, clean=self.target is None, every=self.large > 0
+            )
             done = (number + index / len(parts)) / self.passes
             length = falling(first * problem.reach, done)
-            pull = Pull(problem, some, clean, aim, generator, loud)
+            count = None if self.large else len(rows)
+            pull = Pull(problem, some, clean, self._aim(aim, images, clean, len(rows)), generator, loud, count)
             if self.large:
                 gradient, looks = pull.aggregated(v, self.batch, self.rounds, length)
             else:
@@ -143,3 +152,9 @@ class UniversalAscent(UniversalAttack):
             problem.progress((index + 1) / len(parts))
         v = settled(problem, v) if number + 1 == self.passes else v
         return UniversalState(v, {"momentum": velocity}, forward, backward)
+
+    def _aim(self, away: Aim, images: ImageSet, clean: Logits, count: int) -> Aim:
+        """Return what grows in one step on so many images, given what the network says of this process's share."""
+        if not self.classes:
+            return away
+        return OnlyClasses(self.classes).aim(away, images.team.joined(clean.argmax(1) if len(clean) else clean, count))

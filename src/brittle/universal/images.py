@@ -1,7 +1,7 @@
 """A set of images that many passes go over, and what the network says of them with a perturbation added."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -13,6 +13,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.core.inputs import as_images, placed
 from brittle.errors import InputError, ModelError
+from brittle.processes.team import ALONE, Team
 from brittle.threats import Lp, SharedThreat
 from brittle.types import Images, Logits, Mask
 from brittle.universal.answers import CLASSES, Answers
@@ -39,6 +40,7 @@ class ImageSet:
             `DepthOfPixels` where it answers for every pixel, in a row for each (`PixelRows`, `DepthRows`): then answers
             are (n, pixels), and all fractions are of pixels.
         threat: how a perturbation is put on an image: added, or, under `Patch` and `Frame`, in place of a part of it.
+        team: the processes that go in step, each of which asks the network of its share of the images.
 
     Raises:
         InputError: no images, or of another shape.
@@ -56,6 +58,7 @@ class ImageSet:
     threat: SharedThreat = ADDED
     ids: Tensor | None = None
     answers: Answers = CLASSES
+    team: Team = field(default=ALONE, compare=False, repr=False)
 
     def __post_init__(self):
         check_fields(self)
@@ -110,12 +113,11 @@ class ImageSet:
         labels = list[Tensor]()
 
         def parts() -> Iterator[Logits]:
-            for rows in self.batches():
-                logits = self.classifier.checked(self.at(rows))
-                labels.append(self.answers.read(logits, len(rows)))
+            for logits, count in self._asked(lambda rows: self.classifier.checked(self.at(rows))):
+                labels.append(self.answers.read(logits, count))
                 yield logits.float().cpu()
 
-        with preserving_state(self.classifier.module), torch.no_grad():
+        with preserving_state(self.classifier.module, self.team.seed(0)), torch.no_grad():
             stored = StoredImages.of(parts(), exact=True)
         vars(self).setdefault("clean", torch.cat(labels))  # the same pass says it
         return stored
@@ -127,10 +129,26 @@ class ImageSet:
         Raises:
             ModelError: outputs that are not logits.
         """
-        with preserving_state(self.classifier.module):
-            every = ((rows, self.logits(self.at(rows), perturbation, rows)) for rows in self.batches())
-            parts = [self.answers.read(outputs, len(rows)) for rows, outputs in every]
-        return torch.cat(parts)
+
+        def answers(rows: Tensor) -> Tensor:
+            return self.answers.read(self.logits(self.at(rows), perturbation, rows), len(rows))
+
+        with preserving_state(self.classifier.module, self.team.seed(0)):
+            return self.each(answers)
+
+    def each(self, ask: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return what is asked of all images, batch by batch, of which each of a team asks its share.
+
+        Args:
+            ask: given positions, returns as many rows for each of them.
+        """
+        return torch.cat([part for part, _ in self._asked(ask)])
+
+    def _asked(self, ask: Callable[[Tensor], Tensor]) -> Iterator[tuple[Tensor, int]]:
+        """Yield what is asked and of how many images, a batch of each of a team at a time."""
+        for rows in torch.arange(len(self)).split(self.batch * self.team.size):
+            own = rows[self.team.mine(len(rows))]
+            yield self.team.joined(ask(own) if len(own) else torch.zeros(0), len(rows)), len(rows)
 
     def under(self, threat: SharedThreat) -> "ImageSet":
         """Return the same images with perturbations put on as a threat says; what is known of the clean ones stays."""

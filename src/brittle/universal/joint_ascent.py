@@ -78,6 +78,11 @@ class JointAscent(UniversalAttack):
         """The passes given."""
         return self.passes
 
+    @property
+    def step_images(self) -> int:
+        """The images of a mini-batch."""
+        return self.batch
+
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin each with other faint noise, and draw a perturbation for each image."""
         generator, images = problem.generator(-1), problem.given()
@@ -102,7 +107,7 @@ class JointAscent(UniversalAttack):
         for index, (owner, rows) in enumerate(steps):
             length = falling(first * problem.reach, (number + index / len(steps)) / self.passes)
             some, clean, asked = views(images, rows, self.crops, self.scale, generator)
-            pull = Pull(problem, some, clean, aim, generator, loud)
+            pull = Pull(problem, some, clean, aim, generator, loud, len(rows))
             gradient, v, velocity = pull.gradient(perturbations[owner]), perturbations[owner], velocities[owner]
             perturbations[owner], velocities[owner] = climbed(problem, v, velocity, gradient, self.momentum, length)
             forward, backward = forward + asked + len(rows), backward + len(rows)
@@ -142,10 +147,8 @@ def _state(every: Tensor, velocities: Tensor, owners: Tensor, forward: int, back
 @torch.no_grad()
 def _objectives(images: ImageSet, v: Tensor, aim: Aim) -> Tensor:
     """What the objective is of each image with a perturbation, (n,)."""
-    parts = [
-        aim(images.logits(images.at(rows), v, rows), images.clean_logits[rows].to(v)).cpu() for rows in images.batches()
-    ]
-    return torch.cat(parts)
+    logits = images.clean_logits
+    return images.each(lambda rows: aim(images.logits(images.at(rows), v, rows), logits[rows].to(v)).cpu())
 
 
 def _shares(owners: Tensor, count: int, batch: int, generator: torch.Generator) -> list[tuple[int, Tensor]]:

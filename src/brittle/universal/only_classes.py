@@ -27,18 +27,20 @@ class OnlyClasses:
         """Say which images are of the classes, (n,)."""
         return torch.isin(clean, torch.tensor(self.classes, device=clean.device))
 
-    def aim(self, away: Aim) -> Aim:
+    def aim(self, away: Aim, every: Labels | None = None) -> Aim:
         """Return what grows as images of the classes move away, and falls as others do, both sides with equal weight.
 
         Args:
             away: grows as an image moves away, given (perturbed, clean) logits.
+            every: what the network takes all images of a batch for; by default those whose logits are given are all.
         """
 
         def both(moved: Logits, clean: Logits) -> PerImage:
             chosen = self.chosen(clean.argmax(1))
-            count = chosen.sum()
-            sides = torch.where(chosen, 1.0 / count.clamp_min(1), -1.0 / (len(chosen) - count).clamp_min(1))
-            return away(moved, clean) * sides.to(moved) * len(chosen)
+            batch = chosen if every is None else self.chosen(every)
+            count = batch.sum()
+            sides = torch.where(chosen, 1.0 / count.clamp_min(1), -1.0 / (len(batch) - count).clamp_min(1))
+            return away(moved, clean) * sides.to(moved) * len(batch)
 
         return both
 

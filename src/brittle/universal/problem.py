@@ -1,7 +1,7 @@
 """What a universal perturbation is looked for, and where a search for one stands."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from brittle.arguments import Count, Seed, check_fields
 from brittle.classifiers.classifier import Classifier
 from brittle.errors import InputError
+from brittle.processes.team import ALONE, Team
 from brittle.threats import SharedThreat
 from brittle.universal.images import ImageSet
 
@@ -49,6 +50,11 @@ class UniversalProblem:
             )
         if self.images is not None:
             object.__setattr__(self, "images", self.images.under(self.threat))
+
+    @property
+    def team(self) -> Team:
+        """The processes that go in step, which the images X know."""
+        return ALONE if self.images is None else self.images.team
 
     @property
     def radius(self) -> float:
@@ -103,6 +109,11 @@ class UniversalState:
     extras: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     forward: int = 0
     backward: int = 0
+
+    def moved(self, device: torch.device | str) -> "UniversalState":
+        """Return the same on a device."""
+        extras = {name: tensor.to(device) for name, tensor in self.extras.items()}
+        return replace(self, perturbation=self.perturbation.to(device), extras=extras)
 
     @property
     def every(self) -> Tensor:

@@ -34,11 +34,12 @@ class Pull:
 
     Attributes:
         problem: the network, its bounds and the radius.
-        images: (n, c, h, w).
+        images: (n, c, h, w); of a batch that a team shares those of this process, see `views`.
         clean: what the network says of them, (n, k).
         aim: what grows as an image is fooled, given the logits with the perturbation and without.
         loud: what it is worth beside it that convolutions are loud; None for nothing.
         generator: of all draws, on the CPU; of places, for patches, a new one for each image and gradient.
+        count: how many images the whole batch has; by default those that are given.
     """
 
     problem: UniversalProblem
@@ -47,19 +48,52 @@ class Pull:
     aim: Aim
     generator: torch.Generator
     loud: Loud | None = None
+    count: int | None = None
 
     def gradient(self, perturbation: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Return the gradient (c, h, w) of the mean objective of all images, or of those in some rows.
+        """Return the gradient (c, h, w) of the mean objective of the whole batch, or of the images in some rows.
+
+        That of a mean is the mean of the shares' gradients, weighted by their numbers of images.
+
+        Args:
+            perturbation: (c, h, w).
+            rows: positions in the images, which are then all of the batch, also in a team.
 
         Raises:
             ModelError: the network has no gradients.
         """
-        images, clean = (self.images, self.clean) if rows is None else (self.images[rows], self.clean[rows])
-        classifier, moving = self.problem.classifier, perturbation.detach().clone().requires_grad_()
-        threat, seed = self.problem.threat, 0
-        if threat.placed:
+        team, seed, count = self.problem.team, 0, len(self.images) if self.count is None else self.count
+        if self.problem.threat.placed:
             seed = int(torch.randint(WIDEST_SEED, (), generator=self.generator))
-        worn = threat.put_on(images, moving, classifier.bounds, seed=seed)
+        images, clean, count = self.images, self.clean, count if rows is None else len(rows)
+        mine = team.mine(count)
+        if rows is not None:
+            images, clean = images[rows[mine]], self._clean_of(rows[mine])
+        gradient = torch.zeros_like(perturbation)
+        if len(images):
+            ids = torch.arange(count)[mine]
+            gradient = self._gradient(perturbation, images, clean, ids, seed) * (len(images) / count)
+        gradient = team.total(gradient)
+        return gradient.where(gradient.isfinite(), 0)  # one value without a slope would stop all others
+
+    def _clean_of(self, rows: Tensor) -> Logits:
+        """Return what the network says of the images in some rows; of pixels all rows of these images."""
+        if len(self.clean) == len(self.images):
+            return self.clean[rows]
+        return self.clean.unflatten(0, (len(self.images), -1))[rows].flatten(0, 1)
+
+    def _gradient(self, perturbation: Tensor, images: Images, clean: Logits, ids: Tensor, seed: int) -> Tensor:
+        """Return the gradient of the mean objective of some images of the batch.
+
+        Args:
+            perturbation: (c, h, w).
+            images: (m, c, h, w).
+            clean: what the network says of them.
+            ids: their positions in the batch, by which they wear a patch at the same places whoever has them.
+            seed: of these places.
+        """
+        classifier, moving = self.problem.classifier, perturbation.detach().clone().requires_grad_()
+        worn = self.problem.threat.put_on(images, moving, classifier.bounds, ids, seed)
         logits, more = (classifier.logits(worn), None) if self.loud is None else self.loud.beside(classifier, worn)
         if not logits.requires_grad:
             raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
@@ -68,7 +102,7 @@ class Pull:
         (gradient,) = torch.autograd.grad(value, moving, allow_unused=True)
         if cast("Tensor | None", gradient) is None:
             raise no_gradients("one of its layers passes no gradient on to the images")
-        return gradient.where(gradient.isfinite(), 0)  # one value without a slope would stop all others
+        return gradient
 
     def aggregated(self, perturbation: Tensor, small: int, rounds: int, length: float) -> tuple[Tensor, int]:
         """Return the mean of gradients along a search in small batches, which is thrown away, and the images seen.

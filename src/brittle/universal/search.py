@@ -1,6 +1,5 @@
 """The loop of every search for a universal perturbation: passes, judgement, the best one, checkpoints."""
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,14 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from brittle.arguments import check_fields, checked, fields_first
-from brittle.classifiers.frozen import preserving_state
-from brittle.errors import InputError, ModelError, UnsupportedThreat
-from brittle.tolerance import TOLERANCE
+from brittle.arguments import Count, check_fields, checked, fields_first
+from brittle.errors import InputError, UnsupportedThreat
 from brittle.universal.course import Course, answers_of, identity_of
 from brittle.universal.images import ImageSet
+from brittle.universal.passes import first_state, one_pass
 from brittle.universal.perturbation import Perturbation
 from brittle.universal.problem import Judge, Pass, UniversalProblem, UniversalState
+from brittle.universal.shared import Begun, begin, shared
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,11 @@ class UniversalAttack(ABC):
     def makes(self) -> int:
         """How many perturbations it makes, of which each image is to be fooled by one."""
         return 1
+
+    @property
+    def step_images(self) -> int:
+        """The images of a step that several processes can share, with `Pull`; 0 where one makes it alone."""
+        return 0
 
     @property
     @abstractmethod
@@ -122,6 +126,7 @@ def find_universal(
     checkpoint: Path | str | None = None,
     identity: str = "",
     watch: Callable[[Pass], None] | None = None,
+    workers: Count = 1,
 ) -> Perturbation:
     """Make a universal perturbation.
 
@@ -131,17 +136,20 @@ def find_universal(
         judge: looks at the perturbation after every pass; by default the fooling rate on X, or how many images of X are
             taken for the class that the method aims at. A perturbation of the worst score is better than none.
         checkpoint: a file that keeps the state after every pass; a search that was killed and is started again with the
-            same arguments goes on from there, and ends with the same bits on the same device.
+            same arguments goes on from there, and ends with the same bits on the same device with as many workers.
         identity: names network and images, so that a checkpoint of others is not taken for one of these.
         watch: called after every pass.
+        workers: so many processes of this machine share each mini-batch, one for each GPU on GPUs; `ascent`,
+            `joint-ascent` and `sga` can be shared. Each takes its share of the threads.
 
     Returns:
         The perturbation of the pass with the best score (of the last one where the method wants that), with the
         history of the passes in `made`.
 
     Raises:
-        InputError: a problem that the method cannot work on; UnsupportedThreat is a kind of it.
-        RunError: the checkpoint cannot be written, or is of another search.
+        InputError: a problem that the method cannot work on, of which UnsupportedThreat is a kind, or that so many
+            workers cannot share.
+        RunError: the checkpoint cannot be written, or is of another search; or a worker is gone.
 
     Example:
         >>> from brittle import Classifier, Lp
@@ -156,21 +164,33 @@ def find_universal(
         True
     """
     method.check(problem)
+    with shared(method, problem, workers) as together:
+        return searched(method, together, judge, checkpoint=checkpoint, identity=identity, watch=watch)
+
+
+def searched(
+    method: UniversalAttack,
+    problem: UniversalProblem,
+    judge: Judge | None = None,
+    *,
+    checkpoint: Path | str | None = None,
+    identity: str = "",
+    watch: Callable[[Pass], None] | None = None,
+) -> Perturbation:
+    """Make a universal perturbation for a problem that was looked at, and may be `shared`; see `find_universal`."""
     checkpoint = None if checkpoint is None else Path(checkpoint)
     if judge is None:
         problem.given()
     whole = "" if checkpoint is None else identity_of(method, problem, identity)
     course = Course.load(checkpoint, whole, problem) if checkpoint is not None and checkpoint.exists() else None
     if course is None:
-        with preserving_state(problem.classifier.module, problem.seed):
-            first = method.start(problem)
+        begin(problem, Begun(problem.seed))
+        first = first_state(method, problem)
         course = Course(first, first.perturbation, [])
     while len(course.history) < method.most_passes and not method.finished(course.history):
-        began, number = time.perf_counter(), len(course.history)
-        with preserving_state(problem.classifier.module, problem.seed + number):
-            state = method.advance(problem, course.state, number)
-        _check_finite(state, method, number)
-        line = _line(method, problem, state, judge, number, began)
+        number = len(course.history)
+        begin(problem, Begun(problem.seed, number, course.state.moved("cpu"), judge is None))
+        state, line = one_pass(method, problem, course.state, number, judge)
         better = not method.keeps_best or line.score >= max((one.score for one in course.history), default=-torch.inf)
         course = Course(state, state.perturbation if better else course.best, [*course.history, line])
         if checkpoint is not None:
@@ -180,39 +200,6 @@ def find_universal(
     bounds = problem.classifier.bounds
     made: dict[str, object] = {"method": repr(method), "bounds": [bounds.lower, bounds.upper], "seed": problem.seed}
     made |= {"passes": [asdict(one) for one in course.history], "image": list(problem.shape[1:])}
+    made |= {"workers": problem.team.size}
     best, more = course.best.detach().clone(), course.state.extras.get("more")
     return Perturbation(best, problem.threat, made, None if more is None else more.detach().clone())
-
-
-def _line(
-    method: UniversalAttack,
-    problem: UniversalProblem,
-    state: UniversalState,
-    judge: Judge | None,
-    number: int,
-    began: float,
-) -> Pass:
-    """Look at the perturbation after a pass that began at a time."""
-    v, leading, saturated = state.perturbation, None, None
-    if judge is None:
-        predictions = problem.given().predictions(v)
-        score = problem.given().score(predictions, method.aims_at, method.only)
-        if "more" in state.extras:
-            also = problem.given().fooled_by_each(state.extras["more"]).any(0)
-            score = float((also | problem.given().answers.changed(predictions, problem.given().clean)).double().mean())
-        leading = problem.given().answers.leading(predictions)
-    else:
-        score = judge(v)
-    if problem.threat.name == "linf":
-        saturated = float((v.abs() >= problem.radius * (1 - TOLERANCE)).double().mean())
-    size = problem.threat.change_size(v)
-    spent = state.forward, state.backward, time.perf_counter() - began
-    return Pass(number + 1, score, size, *spent, method.aims_at, saturated, leading, [*method.only] or None)
-
-
-def _check_finite(state: UniversalState, method: UniversalAttack, number: int) -> None:
-    if not bool(torch.isfinite(state.perturbation).all()):
-        raise ModelError(
-            f"pass {number + 1} of {type(method).__name__} came to NaN or infinite values; a setting may be too "
-            "large, or a layer may say more than the network's type of number holds"
-        )

@@ -60,6 +60,11 @@ class SGA(UniversalAttack):
         """The passes given."""
         return self.passes
 
+    @property
+    def step_images(self) -> int:
+        """The images of a small batch."""
+        return self.small
+
     def start(self, problem: UniversalProblem) -> UniversalState:
         """Begin with nothing added, or with flat grey."""
         return UniversalState(problem.blank(), {"momentum": problem.zeros()}, len(problem.given().clean_logits))
