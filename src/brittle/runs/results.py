@@ -99,7 +99,7 @@ class UniversalFolder(ResultFolder[UniversalManifest]):
 
     def finish(self) -> None:
         """Finish as any other, and remove the checkpoints of further searches too."""
-        for search in range(self.manifest.seeds):
+        for search in range(1, self.manifest.seeds):
             remove_file(self.checkpoint_of(search))
         super().finish()
 
