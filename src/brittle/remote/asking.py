@@ -42,8 +42,8 @@ def asked(what: str, address: str, call: Callable[[], T], missing: Any = RunErro
         except Exception as error:
             if isinstance(error, FileNotFoundError) and missing is not RunError:
                 return missing
-            over = pause is None or time.monotonic() - begun > PATIENCE
-            if over or isinstance(error, FINAL) or _refused(error):
+            over = time.monotonic() - begun > PATIENCE
+            if pause is None or over or isinstance(error, FINAL) or _refused(error):
                 raise _failed(what, address, error) from error
             time.sleep(pause)
     raise AssertionError("the last try returns or raises")
