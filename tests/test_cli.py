@@ -26,6 +26,14 @@ def test_audit_writes_a_report_and_prints_json(tmp_path: Path):
     assert Path(summary["report"]).read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize("option", ["--junit", "--sarif", "--out"])
+def test_what_is_written_to_one_place_is_named_once(tmp_path: Path, option: str):
+    words = [option, str(tmp_path / "a"), f"{option}={tmp_path / 'b'}"]
+    result = runner.invoke(app, [*AUDIT, *words])
+    assert str(result.exception) == f"{option} is given 2 times, and one is written; leave the others out"
+    assert not [*tmp_path.iterdir()]
+
+
 def test_audit_prints_a_table(tmp_path: Path):
     result = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run")], catch_exceptions=False)
     assert "robust accuracy" in result.stderr

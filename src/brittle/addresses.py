@@ -72,6 +72,16 @@ def path_or_address(text: str) -> Path | str:
     return text if is_address(text) else Path(text)
 
 
+def protocol_of(address: str) -> str:
+    """Return by which protocol an address is asked, the last one of a chain.
+
+    Example:
+        >>> protocol_of("S3://bucket/run"), protocol_of("dir::file:///work/run")
+        ('s3', 'file')
+    """
+    return address.partition("://")[0].rpartition("::")[2].lower()
+
+
 def last_name(address: str) -> str:
     """Return the last part of an address, as the name of a file or a folder.
 

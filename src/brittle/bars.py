@@ -227,6 +227,11 @@ class Passes:
         self.note(_transfer(line))
         self._progress.reset(self._task, description="over, what transfers")
 
+    def begin(self, text: str) -> None:
+        """Show of what the passes are that follow, counted from 1."""
+        self.note(text)
+        self._progress.reset(self._task, description="1")
+
     def note(self, text: str) -> None:
         """Show a line of text."""
         if not self._progress.disable:

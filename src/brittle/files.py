@@ -174,8 +174,8 @@ def check_names(*paths: Path) -> None:
         if looks_collapsed(path) and not os.path.lexists(path.parts[0]):
             raise InputError(
                 f"{str(path).replace(':/', '://', 1)} is an address, which is not taken here; give a path on this "
-                "machine (addresses, with two strokes, are taken for the run folders of audit, merge, compare, "
-                "leaderboard and report, for data, and for networks)"
+                "machine (addresses, with two strokes, are taken for the folders of audit, merge, compare, "
+                "leaderboard, report, attack, universal and train, for data, and for networks)"
             )
         folder, missing = path, list[str]()
         while not os.path.lexists(folder) and folder != folder.parent:

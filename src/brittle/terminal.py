@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brittle.bars import console
+from brittle.files import told
 from brittle.names import shown, shown_lines
 from brittle.sentences import put_sentence
 from brittle.tables import table_lines
@@ -217,7 +218,7 @@ def _meaning(row: Listed) -> Text:
 
 def show_trained(made: Trained) -> None:
     """Print what a training gave, and where it lies."""
-    say(f"weights          {made.path}")
+    say(f"weights          {told(made.path)}")
     if made.accuracy is not None:
         console.print(f"test accuracy    {percent(made.accuracy)}")
     threat = getattr(made.history.adversarial, "threat", None)

@@ -12,6 +12,7 @@ import brittle
 from brittle.cli import app
 from brittle.engine.process_engine import ProcessEngine
 from brittle.errors import InputError, RunError
+from brittle.evaluation.corrupt import corrupt
 from brittle.processes import child
 from brittle.remote import asking
 from brittle.runs.store import RunFolder
@@ -143,12 +144,12 @@ def test_runs_at_addresses_are_reported_compared_and_ranked(whole):
     said = command.invoke(app, ["report", "memory://bucket/old"])
     assert (said.exit_code, said.stdout) == (0, "memory://bucket/old/report.html\n")
     assert there.cat("/bucket/old/report.html").startswith(b"<!doctype html>")
-    out = ["--out", "memory://bucket/cmp", "--json", "--pictures", "0"]
+    out = ["--out", "frail://bucket/cmp", "--json", "--pictures", "0"]
     said = command.invoke(app, ["compare", "memory://bucket/old", "memory://bucket/new", *out])
     printed = json.loads(said.stdout)
-    assert printed["report"] == "memory://bucket/cmp/report.html"
+    assert printed["report"] == "frail://bucket/cmp/report.html"
     assert [one["name"] for one in printed["audits"]] == ["old", "new"]
-    assert names(there, "/bucket/cmp") == {"comparison.json", "report.html"}
+    assert names(Frail(), "/bucket/cmp") == {"comparison.json", "report.html"}
     board = brittle.leaderboard("memory://bucket/old", "memory://bucket/new", out="memory://bucket/board")
     assert {one.run for one in board.tables[0].rows} == {"old", "new"}
     assert brittle.write_report("memory://bucket/board") == "memory://bucket/board/report.html"
@@ -156,10 +157,28 @@ def test_runs_at_addresses_are_reported_compared_and_ranked(whole):
 
 def test_the_command_prints_addresses_alone(whole):
     words = ["audit", "digits-lenet", "--data", "digits", "--attack", "fgsm", "--eps", "0.1", "--max-images", "64"]
-    said = CliRunner().invoke(app, [*words, "--out", "memory://bucket/run"])
+    said = CliRunner().invoke(app, [*words, "--out", "frail://bucket/run"])
     assert said.exit_code == 0
-    assert "memory://bucket/run/report.html" in said.stderr
+    assert "frail://bucket/run/report.html" in said.stderr
     assert "brittle-remote" not in said.output
+
+
+def test_what_would_lie_in_the_memory_of_a_command_is_refused():
+    words = ["audit", "digits-lenet", "--data", "digits", "--attack", "fgsm", "--eps", "0.1", "--max-images", "20"]
+    said = CliRunner().invoke(app, [*words, "--out", "memory://bucket/run"])
+    assert isinstance(said.exception, InputError)
+    assert str(said.exception).startswith("memory://bucket/run lies in the memory of this process, and goes with it")
+    assert not fsspec.filesystem("memory").find("")
+
+
+def test_junit_of_a_comparison_is_sent_to_the_command_that_makes_it(tmp_path, whole):
+    out = tmp_path / "compared"
+    audit("memory://bucket/new", seed=1)
+    brittle.compare(whole.path, "memory://bucket/new", out=out, pictures=0)
+    said = CliRunner().invoke(app, ["report", str(out), "--junit", str(tmp_path / "a.xml")])
+    assert isinstance(said.exception, RunError)
+    assert "is the folder of a comparison and no audit; give the words of `brittle compare`" in str(said.exception)
+    assert not (tmp_path / "a.xml").exists()
 
 
 def test_a_command_is_given_again_with_its_files_for_machines(tmp_path):
@@ -178,8 +197,8 @@ def test_a_command_is_given_again_with_its_files_for_machines(tmp_path):
     ]
     files = ["--junit", str(tmp_path / "run.xml")]
     for _ in range(2):
-        assert CliRunner().invoke(app, [*words, *files, "--out", "memory://bucket/run"]).exit_code == 0
-    other = CliRunner().invoke(app, [*words, *files, "--out", "memory://bucket/other"])
+        assert CliRunner().invoke(app, [*words, *files, "--out", "frail://bucket/run"]).exit_code == 0
+    other = CliRunner().invoke(app, [*words, *files, "--out", "frail://bucket/other"])
     assert isinstance(other.exception, RunError)
 
 
@@ -200,6 +219,6 @@ def test_both_audits_of_a_defended_network_lie_there():
 
 def test_commands_without_addresses_say_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"^s3://bucket/training is an address, which is not taken here"):
-        brittle.train("digits-lenet", "digits", "s3://bucket/training")
+    with pytest.raises(InputError, match=r"^s3://bucket/corrupted is an address, which is not taken here"):
+        corrupt("digits-lenet", "digits", "s3://bucket/corrupted")
     assert not [*tmp_path.iterdir()]

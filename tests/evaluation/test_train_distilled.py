@@ -27,6 +27,13 @@ def test_the_course_tells_of_teacher_and_student(distilled):
     assert not list(distilled.folder.glob("checkpoint*"))
 
 
+def test_the_command_says_whose_epochs_are_shown(tmp_path):
+    words = ["train", "digits-lenet", "--data", "digits:train", "--max-images", "40", "--epochs", "1", "--distil", "20"]
+    said = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")], catch_exceptions=False)
+    told = [line for line in said.output.splitlines() if line.startswith(("the ", "epoch"))]
+    assert [line[:11] for line in told] == ["the teacher", "epoch   1  ", "the student", "epoch   1  "]
+
+
 @pytest.mark.parametrize("epochs_done", [1, 2, 3])
 def test_killed_it_goes_on_and_gives_the_same_weights(distilled, tmp_path, epochs_done):
     class Killed(BaseException): ...

@@ -133,7 +133,10 @@ BARE = "from torch import nn\nclass Net(nn.Module):\n    def __init__(self): pas
         (SET.format("classes = 'cat'"), "one text in place of a list of names"),
         (SET.format("input_shape = (True, 2, 2)"), "input_shape is"),
         (SET.format("input_shape = (3, 9999, 9999)"), "images of 3x9999x9999; expected .* at most 33,554,432 values"),
-        ("from torch import nn\ndef make(): return nn.LazyLinear(3)\n", "returned a module that cannot be used"),
+        (
+            "from torch import nn\ndef make(): return nn.LazyLinear(3)\n",
+            r"sizes yet \(weight, bias\); show it one batch",
+        ),
     ],
     ids=range(10),
 )

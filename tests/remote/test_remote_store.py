@@ -5,6 +5,7 @@ import pytest
 from frail import Frail
 
 from brittle.errors import InputError, MissingExtra, RunError
+from brittle.remote import asking
 from brittle.remote.store import Store, safe
 from brittle.remote.writer import MARK
 
@@ -19,6 +20,21 @@ def test_fsspec_itself_may_be_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fsspec.core", None)
     with pytest.raises(MissingExtra, match=r"pip install 'brittle\[remote\]'"):
         Store.of("memory://run")
+
+
+@pytest.mark.parametrize("address", ["file://work/run", "dir::file://work/run", "local://work/run"])
+def test_two_strokes_before_a_path_of_this_machine_are_told(address):
+    with pytest.raises(InputError, match=r"where a machine would stand; expected (file|local):///work/run, with three"):
+        Store.of(address)
+
+
+def test_a_server_that_does_not_answer_is_no_bad_address(monkeypatch):
+    def refused(address):
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", refused)
+    with pytest.raises(RunError, match=r"^ftp://host/run cannot be opened: its server does not answer \(Connection"):
+        Store.of("ftp://me:word@host/run")
 
 
 def test_an_unknown_protocol_is_refused():
@@ -55,6 +71,15 @@ def test_what_fails_is_tried_again_and_nothing_half_written_is_seen(tmp_path):
     assert store.system.find("/run") == ["/run/note"]
     assert store.system.cat("/run/note") == b"whole"
     assert not Frail.errors
+
+
+def test_what_takes_long_by_itself_is_not_tried_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(asking, "PATIENCE", -1.0)
+    (tmp_path / "note").write_bytes(b"whole")
+    store, Frail.errors = Store.of("frail://run"), [TimeoutError("slow")] * 2
+    with pytest.raises(RunError, match="the same command goes on"):
+        store.put(tmp_path / "note", "note")
+    assert len(Frail.errors) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from brittle.limits import use_limits
 from brittle.remote import at, place, writer
 from brittle.remote.writer import MARK
 from brittle.runs.defence import ADAPTIVE, NAIVE
-from brittle.runs.kinds import COMPARISON_FILE, LEADERBOARD_FILE, RUN
+from brittle.runs.folder import REPORT
+from brittle.runs.kinds import ATTACK, COMPARISON_FILE, INDEX, INDEX_TABLE, LEADERBOARD_FILE, RUN
 
 RUN_AT = "memory://bucket/run"
 
@@ -24,7 +25,8 @@ def left(tmp_path):
 
 
 def test_our_folders_are_known_by_the_files_that_all_else_knows_them_by():
-    assert {RUN, COMPARISON_FILE, LEADERBOARD_FILE} == place.KNOWN_BY
+    assert {RUN, COMPARISON_FILE, LEADERBOARD_FILE, ATTACK} == place.KNOWN_BY
+    assert {INDEX, INDEX_TABLE, REPORT} == place.LISTED
     assert {NAIVE, ADAPTIVE} == place.PAIR
 
 

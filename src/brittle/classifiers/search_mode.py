@@ -7,7 +7,7 @@ as it is (`core.verification`).
 import warnings
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from threading import local
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -68,6 +68,11 @@ class SearchMode:
         said = [f"in {self.precision}"] if self.precision != "float32" else []
         said += ["compiled"] if self.compile else []
         return ", ".join([*said, *(["channels last"] if self.channels_last else [])])
+
+    @property
+    def given(self) -> str:
+        """Name the options that ask for it, such as "precision, compile"."""
+        return ", ".join(one.name for one in fields(self) if getattr(self, one.name) != one.default)
 
     def asked(self, classifier: Classifier) -> Classifier | None:
         """Return the classifier that a search asks; None where it is the one that judges.

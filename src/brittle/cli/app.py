@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -26,7 +26,7 @@ from brittle.cli.substitute import substitute
 from brittle.cli.train import train
 from brittle.cli.universal import universal
 from brittle.endings import interruptions, keep_traceback
-from brittle.errors import BrittleError, OwnCodeFailed, quoted
+from brittle.errors import BrittleError, InputError, OwnCodeFailed, quoted
 from brittle.evaluation.gate import ExitCode
 from brittle.files import check_names, told
 from brittle.names import shown
@@ -35,6 +35,8 @@ from brittle.processes import memory
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
 
+WRITTEN = ("--out", "--junit", "--sarif")
+"""Options that name what is written."""
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 
@@ -49,6 +51,7 @@ class Commands(TyperGroup):
         for old, new in zip(args, named, strict=True):
             if old != new:
                 typer.echo(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now", err=True)
+        _check_once(named)
         return super().parse_args(ctx, named)
 
     def make_context(self, *words: Any, **extra: Any) -> typer.Context:
@@ -61,6 +64,17 @@ class Commands(TyperGroup):
         memory.keep_freed_memory()
         with _shown_errors():
             return super().invoke(ctx)
+
+
+def _check_once(words: Sequence[str]) -> None:
+    """Refuse a file or folder to write that is named twice, of which the first would not be written.
+
+    Raises:
+        InputError: with the option.
+    """
+    given = [word.partition("=")[0] for word in words]
+    if twice := next((option for option in WRITTEN if given.count(option) > 1), None):
+        raise InputError(f"{twice} is given {given.count(twice)} times, and one is written; leave the others out")
 
 
 @contextmanager

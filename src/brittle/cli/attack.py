@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
+from brittle.files import told
 from brittle.output import user_prints_aside
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 
@@ -34,7 +36,10 @@ def attack(
     images: Annotated[DataSpec, Fields(differ={"data": IMAGES})],
     question: Question,
     effort: Effort,
-    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("adversarial"),
+    out: Annotated[
+        Path,
+        typer.Option(parser=path_or_address, metavar="PATH", help="Folder for the files, or its address."),
+    ] = Path("adversarial"),
     attack: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,10 +84,10 @@ def attack(
     if json:
         rows = [{"attack": one.attack, **vars(image)} for one in made.attacks for image in one.images]
         origin = ImageFolder.read(made.attacks[0].folder).origin
-        terminal.print_json("attack", {"images": rows, "report": str(page)}, origin)
+        terminal.print_json("attack", {"images": rows, "report": told(page)}, origin)
     elif not quiet:
         _show(made)
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"report           {told(page.resolve())}")
 
 
 def _show(made: SavedAttacks) -> None:
@@ -99,13 +104,13 @@ def _show(made: SavedAttacks) -> None:
         full = [[*row, *[""] * (len(heads) - len(row))] for row in rows]
         terminal.show_table(attack.sentence(), heads, full)
         if len(attack.images) > MOST_SAVED:
-            terminal.say((f"and {len(attack.images) - MOST_SAVED:,} more, in {made.path / INDEX_TABLE}", "dim"))
+            terminal.say((f"and {len(attack.images) - MOST_SAVED:,} more, in {told(made.path / INDEX_TABLE)}", "dim"))
         if any(one.cost is not None and one.cost < 0 for one in attack.images):
             terminal.say((f"rounding: by how much 8 bits made the change larger; {terminal.BELOW_ZERO}", "dim"))
         found = sum(one.success for one in attack.images)
         many = plural(len(attack.images), "image")
         terminal.say(f"{found} of {many} have an adversarial PNG that is still adversarial when read back")
-    terminal.say(f"files            {made.path.resolve()}")
+    terminal.say(f"files            {told(made.path.resolve())}")
 
 
 def _saved(attack: SavedAttack, one: Saved) -> list[Text | str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, g
 
 import typer
 
-from brittle.addresses import is_address, path_or_address
+from brittle.addresses import is_address, path_or_address, protocol_of
 from brittle.arguments import Within
 from brittle.errors import InputError
 from brittle.limits import parse_limits, use_limits
@@ -81,6 +81,11 @@ def _lying(copies: ExitStack, name: str, given: Any) -> Any:
         return [_lying(copies, name, one) for one in given]
     if name not in PLACES or not is_address(given):
         return given
+    if PLACES[name] and protocol_of(given) == "memory":
+        raise InputError(
+            f"{given} lies in the memory of this process, and goes with it when the command ends; give a path, or an "
+            "address that stays, such as s3://bucket/run"
+        )
     from brittle.remote import at
 
     return copies.enter_context(at(given, write=PLACES[name])).path

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.options import Fields, FileLimits, Force, Quiet, Title
+from brittle.files import told
 from brittle.output import user_prints_aside
 from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question
 
@@ -26,7 +28,10 @@ def train(
     data: Annotated[DataSpec, Fields(without=("size", "resize", "crop", "interpolation", "skip_bad", "class_order"))],
     question: Annotated[Question, Fields(without=("target", "quantization", "confidence"))],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", "batch", *SEARCHING))],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(parser=path_or_address, metavar="PATH", help="The folder to write, or its address."),
+    ],
     test: Annotated[str | None, typer.Option(metavar="DATA", help="Images to measure the accuracy on.")] = None,
     start: Annotated[
         str | None,
@@ -156,8 +161,9 @@ def train(
             force=force,
             progress=passes.tell,
             watch=passes.advance,
+            begins=passes.begin,
         )
     page = write_training(made.folder, title=title)
     if not quiet:
         terminal.show_trained(made)
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"report           {told(page.resolve())}")

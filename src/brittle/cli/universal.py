@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
+from brittle.files import told
 from brittle.output import user_prints_aside
 from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question
 
@@ -31,7 +33,10 @@ def universal(
         ),
     ],
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", *SEARCHING))],
-    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("universal"),
+    out: Annotated[
+        Path,
+        typer.Option(parser=path_or_address, metavar="PATH", help="The folder to write, or its address."),
+    ] = Path("universal"),
     attack: Annotated[
         str, typer.Option(metavar="SPEC", help="NAME:FIELD=VALUE,...; see `brittle list universal`.")
     ] = "ascent",
@@ -101,10 +106,10 @@ def universal(
         )
     page = write_universal(made.folder, title=title)
     if json:
-        terminal.print_json("universal", {**made.plain(), "report": str(page)}, origin_of(made.folder))
+        terminal.print_json("universal", {**made.plain(), "report": told(page)}, origin_of(made.folder))
     elif not quiet:
         _show(made)
-        terminal.say(f"report           {page.resolve()}")
+        terminal.say(f"report           {told(page.resolve())}")
 
 
 def _show(made: "Universal") -> None:
@@ -115,8 +120,8 @@ def _show(made: "Universal") -> None:
 
     threat = made.perturbation.threat
     size = f"{threat.name} {Units(1.0).text(made.perturbation.size, threat.name)}"
-    terminal.say(f"perturbation     {made.path}  ({size})")
-    terminal.say(f"rows             {made.rows}")
+    terminal.say(f"perturbation     {told(made.path)}  ({size})")
+    terminal.say(f"rows             {told(made.rows)}")
     what = "pixels" if "task" in made.perturbation.made else "fooled"
     console.print(f"{what}, training {terminal.percent(made.training)}")
     if made.held_out is not None:

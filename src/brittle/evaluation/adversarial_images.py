@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from brittle.errors import RunError
 from brittle.evaluation.saved_pictures import FIELD, MOVING, VECTORS
-from brittle.files import write_atomically
+from brittle.files import remove_file, write_atomically
 from brittle.identity.compare import differing, fingerprint, stated
 from brittle.identity.sources import digest_of_file
 from brittle.names import restored, stored, stored_within
@@ -129,7 +129,7 @@ class ImageFolder:
             *kept.get("announced", [])
         }:
             if Path(name).name == name:
-                (path / name).unlink(missing_ok=True)
+                remove_file(path / name)
         return found
 
     @classmethod

@@ -28,6 +28,7 @@ from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
 from brittle.maths.quantization import TOP
 from brittle.plugins.own_code import telling_of_own_code
+from brittle.remote import out_at_address
 from brittle.runs.kinds import IMAGE_FOLDERS, IMAGES
 from brittle.runs.lock import folder_held
 from brittle.runs.place import check_folder, files_named
@@ -37,6 +38,7 @@ from brittle.version import __version__
 
 @checked
 @telling_of_own_code()
+@out_at_address
 def attack(  # noqa: PLR0913  # each of these is a question of its own
     model: ModelLike | ModelSpec,
     images: DataLike | DataSpec,
@@ -66,7 +68,8 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     Args:
         model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
         images: one image file, a folder, or whatever else `audit` takes; or a `DataSpec`.
-        out: folder for the files, made where it does not exist; several attacks get a folder each in it.
+        out: folder for the files, or its address, made where it does not exist; several attacks get a folder each in
+            it.
         question: the threat, by default l2, or the first other one that the attack knows; its radius, without which
             attacks that need one get the usual one; the class to reach, any other than the label by default; and the
             levels that a value may take, 256, or fewer where they are among these, such as 2, 4, 16 or 52.

@@ -16,7 +16,7 @@ from brittle.base.bounds import Bounds
 from brittle.core.called import allowed
 from brittle.errors import RunError
 from brittle.evaluation.adversarial_images import Saved
-from brittle.files import write_atomically
+from brittle.files import told, write_atomically
 from brittle.metrics.estimate import Estimate, Floats, proportion
 from brittle.metrics.formats import estimate_text
 from brittle.names import stored_within
@@ -168,7 +168,7 @@ class SavedAttacks(Sequence[Saved], Tabular, Summarised):
         """Return the fraction of adversarial files of the first attacks, and the folder."""
         shown = [(one.attack, one.held) for one in self.attacks[:3]]
         rates = [(name, estimate_text(rate)) for name, rate in shown if rate is not None]
-        return [*rates, ("folder", f"{self.path}, {plural(len(self), 'image')}")]
+        return [*rates, ("folder", f"{told(self.path)}, {plural(len(self), 'image')}")]
 
     def examples(self) -> list[Example]:
         """Return the first few adversarial files beside their originals, as they lie on disk."""

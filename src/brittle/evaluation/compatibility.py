@@ -133,8 +133,8 @@ def search_mode(effort: Effort, attacks: Sequence[Attack], classifier: Classifie
     search = SearchMode(effort.precision, effort.compile, effort.channels_last)
     if search and not any(search_of(attack, search) for attack in attacks):
         raise InputError(
-            f"a search {search.text} is asked for, and none of the attacks differentiates the network; what goes by "
-            "its answers alone asks it as it is: leave that out, or name an attack that differentiates it, such as pgd"
+            f"{search.given} is given, and none of the attacks differentiates the network; what goes by its answers "
+            "alone asks it as it is: leave that out, or name an attack that differentiates it, such as pgd"
         )
     if search:
         search.check(classifier)

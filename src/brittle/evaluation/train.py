@@ -22,6 +22,7 @@ from brittle.evaluation.trainee import open_trainee
 from brittle.evaluation.training_run import fit_and_save
 from brittle.evaluation.tuning import attacked_once, pooled
 from brittle.plugins.own_code import telling_of_own_code
+from brittle.remote import out_at_address
 from brittle.runs.place import folder_of
 from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import parse_threat
@@ -52,6 +53,7 @@ NOTHING = (
 
 @checked
 @telling_of_own_code()
+@out_at_address
 def train(  # noqa: PLR0913  # each of these is a question of its own
     network: ModelLike | ModelSpec,
     data: DataLike | DataSpec,
@@ -82,6 +84,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
+    begins: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Trained:
     """Train a network on labelled images and save its weights.
@@ -93,8 +96,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         network: the name of an architecture; FILE.py:FACTORY or whatever else builds a network; or a module, of which a
             copy is trained; or a `ModelSpec`.
         data: images as `audit` takes them, or a `DataSpec`.
-        out: the folder: `weights.safetensors`, `training.json` with every epoch, `manifest.json` with what it was made
-            from; and a checkpoint meanwhile.
+        out: the folder, or its address: `weights.safetensors`, `training.json` with every epoch, `manifest.json` with
+            what it was made from; and a checkpoint meanwhile.
         test: images to measure the accuracy on afterwards.
         start: weights to begin with, for fine-tuning: a safetensors file, or the folder of a training, which may have
             been interrupted; by default first ones drawn from the seed, or those that come with the network.
@@ -125,6 +128,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         force: replace what another training left in the folder.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
+        begins: told whose epochs begin, where `distil` makes a teacher's and a student's.
         **options: single fields of these values, as in `audit`; of those of the network only `defence`, `mean`, `std`
             and `output`, with which it is trained: open its weights with the same ones.
 
@@ -196,6 +200,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         force=force,
         progress=progress,
         watch=watch,
+        begins=begins,
     )
 
 

@@ -59,6 +59,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     force: bool = False,
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
+    begins: Callable[[str], None] | None = None,
 ) -> Trained:
     """Train an architecture on a source of its shape, and save its weights and their course; `train` in values.
 
@@ -77,6 +78,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
         force: replace what another training made.
         progress: called after every epoch.
         watch: called after every step with the fraction of the epoch that is done.
+        begins: see `train`.
 
     Returns:
         The files, the epochs and what was measured on `test`.
@@ -99,7 +101,7 @@ def fit_and_save(  # noqa: PLR0913  # each of these is a question of its own
     if tested is not None:
         check_labels(tested, classes)
     how: dict[str, Any] = {"settings": settings, "device": device, "progress": progress, "watch": watch}
-    how |= {} if distilled else {"adversarial": adversarial, "held_out": held_out}
+    how |= {"begins": begins} if distilled else {"adversarial": adversarial, "held_out": held_out}
     with TrainingFolder.create(path, manifest, force=force) as folder:
         done = finished(folder, settings, adversarial)
         if done is None:

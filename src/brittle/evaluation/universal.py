@@ -28,6 +28,7 @@ from brittle.identity.sources import users_modules
 from brittle.names import in_shell
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.registry import UNIVERSAL
+from brittle.remote import out_at_address
 from brittle.runs import kinds
 from brittle.runs.manifest_info import Task, ThreatInfo, said_of_images
 from brittle.runs.place import check_folder, files_named, folder_of
@@ -52,6 +53,7 @@ NOTHING = (
 
 @checked
 @telling_of_own_code()
+@out_at_address
 def universal(  # noqa: PLR0913  # each of these is a question of its own
     model: ModelLike | ModelSpec,
     data: DataLike | DataSpec | None,
@@ -83,7 +85,8 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
         model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
         data: images as `audit` takes them, or a `DataSpec`; a part of them is kept aside. None, for methods that need
             no images: images of noise then tell how far the search is, and the rates are of these.
-        out: the folder: `perturbation.safetensors`, `rows.parquet`, and `manifest.json` with what it was made from.
+        out: the folder, or its address: `perturbation.safetensors`, `rows.parquet`, and `manifest.json` with what it
+            was made from.
         question: the threat, linf (the default), l2 or l1, and its radius; by default 10/255 in linf and 2000/255 in
             l2, the paper's for images of 150,528 values; for others the l2 radius that changes a value as much. In l1
             nobody has published one, and it has to be said. Or `patch` or `frame`, with the side in pixels.

@@ -15,6 +15,7 @@ from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
 from brittle.evaluation.universal_seeds import SeedRate
 from brittle.evaluation.universal_several import several_rates
 from brittle.evaluation.universal_split import Split
+from brittle.files import told
 from brittle.metrics import Estimate
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
 from brittle.runs.results import UniversalFolder
@@ -87,9 +88,9 @@ class Universal:
         """Return all figures as JSON can hold them."""
         held_out = None if self.held_out is None else asdict(self.held_out)
         return {
-            "folder": str(self.folder),
-            "perturbation": str(self.path),
-            "rows": str(self.rows),
+            "folder": told(self.folder),
+            "perturbation": told(self.path),
+            "rows": told(self.rows),
             "size": self.perturbation.size,
             "fooling": {"training": asdict(self.training), "held_out": held_out, "noise": asdict(self.noise)},
             "target": self.target,

@@ -9,6 +9,7 @@ from brittle.metrics import robust_accuracy
 from brittle.runs.defence import DefenceFolder, is_defence_folder
 from brittle.runs.finding import Finding, Health, Status
 from brittle.runs.kept_gate import kept_gate
+from brittle.runs.kinds import COMPARISON
 from brittle.runs.network_words import worded
 from brittle.runs.store import RunFolder
 from brittle.runs.summary import AttackSummary, Summary, summarise
@@ -40,6 +41,11 @@ def verdicts_in(path: Path, gate: Gate | None = None) -> Verdicts:
         >>> [line.name for line in verdicts_in(run.path, Gate.of(summarise(run), 0.4)).lines if line.group != "health"]
         ['fail-under', 'fgsm']
     """
+    if COMPARISON.ours(path):
+        raise RunError(
+            f"{path} is {COMPARISON.name} and no audit; give the words of `brittle compare` again, with --junit "
+            "or --sarif"
+        )
     if not is_defence_folder(path):
         return _verdicts(RunFolder.open(path), gate, path, {})
     both = DefenceFolder.open(path)

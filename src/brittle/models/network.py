@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from brittle.classifiers.around import Around, put_around
+from brittle.classifiers.sizes import check_sizes
 from brittle.errors import BrittleError, ModelError
 from brittle.identity.walk import Known
 from brittle.plugins.own_code import raised
@@ -67,10 +68,14 @@ def digest_of(module: nn.Module, *sources: bytes, known: Known | None = None) ->
     Returns:
         64 hexadecimal digits.
 
+    Raises:
+        ModelError: layers of the module do not know their sizes yet.
+
     Example:
         >>> digest_of(nn.ReLU()) == digest_of(nn.ReLU()), digest_of(nn.ReLU()) == digest_of(nn.Tanh())
         (True, False)
     """
+    check_sizes(module)
     digest, known = hashlib.sha256(), known or Known()
     for name, part in module.named_modules():
         digest.update(f"{name}: {type(part).__qualname__}({part.extra_repr()})\n".encode())

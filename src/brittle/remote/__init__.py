@@ -1,6 +1,7 @@
 """Folders and files at addresses of fsspec, such as ``s3://bucket/run``: a working copy on this disk, and a cache."""
 
 from brittle.remote.fetch import fetched
+from brittle.remote.out import out_at_address
 from brittle.remote.place import Place, at
 
-__all__ = ["Place", "at", "fetched"]
+__all__ = ["Place", "at", "fetched", "out_at_address"]

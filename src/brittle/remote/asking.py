@@ -11,6 +11,8 @@ from brittle.errors import BrittleError, RunError, quoted
 T = TypeVar("T")
 PAUSES = (0.5, 2.0, 8.0)
 """Seconds before what failed for reasons of the network is tried again; then it has failed."""
+PATIENCE = 30.0
+"""Seconds from the first try after which there is no other: some packages try for minutes on their own."""
 FINAL = (FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, NotImplementedError)
 """Errors that another try does not mend."""
 
@@ -31,6 +33,7 @@ def asked(what: str, address: str, call: Callable[[], T], missing: Any = RunErro
         >>> asked("read", "memory://run", lambda: b"some")
         b'some'
     """
+    begun = time.monotonic()
     for pause in (*PAUSES, None):
         try:
             return call()
@@ -39,7 +42,8 @@ def asked(what: str, address: str, call: Callable[[], T], missing: Any = RunErro
         except Exception as error:
             if isinstance(error, FileNotFoundError) and missing is not RunError:
                 return missing
-            if isinstance(error, FINAL) or _refused(error) or pause is None:
+            over = time.monotonic() - begun > PATIENCE
+            if pause is None or over or isinstance(error, FINAL) or _refused(error):
                 raise _failed(what, address, error) from error
             time.sleep(pause)
     raise AssertionError("the last try returns or raises")

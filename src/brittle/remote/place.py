@@ -20,8 +20,10 @@ from brittle.reading import RECORDS
 from brittle.remote.store import Entry, Store, safe
 from brittle.remote.writer import Writer
 
-KNOWN_BY = {"manifest.json", "comparison.json", "leaderboard.json"}
+KNOWN_BY = {"manifest.json", "comparison.json", "leaderboard.json", "attack.json"}
 """What a folder of ours has directly in it; nothing is fetched of another."""
+LISTED = {"index.json", "index.csv", "report.html"}
+"""What lies in the folder of several attacks' images beside their folders: a list, by which it is known, alone."""
 PAIR = {"naive", "adaptive"}
 """The folders in that of two audits of a defended network, which has no manifest of its own."""
 PREFIX = "brittle-remote-"
@@ -143,7 +145,8 @@ class WorkingCopy:
         """
         files, folders = self.store.children()
         names = {one.name for one in files}
-        if not names & KNOWN_BY and not {*folders} >= PAIR:
+        listed = "index.json" in names and names <= LISTED
+        if not names & KNOWN_BY and not {*folders} >= PAIR and not listed:
             held = ", ".join(sorted([*names, *folders])[:3])
             if self._writer is None:
                 what = f"but other files ({held})" if held else "and nothing else"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from brittle.addresses import last_name, plain_address
+from brittle.addresses import last_name, plain_address, protocol_of
 from brittle.errors import InputError, MissingExtra, RunError, quoted
 from brittle.files import UNFINISHED
 from brittle.remote.asking import asked, reason
@@ -73,18 +73,25 @@ class Store:
         Raises:
             InputError: no file system is known by its protocol, or the address is not understood.
             MissingExtra: a package is missing.
+            RunError: the server does not answer.
         """
         try:
             from fsspec.core import url_to_fs
         except ModuleNotFoundError as missing:
             raise MissingExtra("fsspec", "remote", plain_address(address)) from missing
-        protocol = address.partition("://")[0].rpartition("::")[2]
+        protocol = protocol_of(address)
+        _check_whole_path(protocol, address)
         try:
             system, root = url_to_fs(address)
         except ImportError as missing:
-            package = PACKAGES.get(protocol.lower())
+            package = PACKAGES.get(protocol)
             how = f"pip install {package}" if package else f"install what fsspec says: {quoted(missing)}"
             raise InputError(f"{protocol}:// needs {package or 'another package'}: {how}") from missing
+        except OSError as error:
+            raise RunError(
+                f"{plain_address(address)} cannot be opened: its server does not answer ({reason(error, address)}); "
+                "look at host and port, and give the same command again"
+            ) from error
         except Exception as error:
             raise InputError(
                 f"{plain_address(address)} is not an address that fsspec can open ({reason(error, address)}); "
@@ -265,6 +272,20 @@ class Store:
             with suppress(Exception):
                 self.system.rm_file(beside)
             raise
+
+
+def _check_whole_path(protocol: str, address: str) -> None:
+    """Refuse two strokes before a path of this machine, where the first folder stands at the place of a machine.
+
+    Raises:
+        InputError: with the address that was meant.
+    """
+    path = address.partition("://")[2]
+    if protocol in ("file", "local") and not path.startswith("/"):
+        raise InputError(
+            f"{plain_address(address)} has a name after two strokes, where a machine would stand; expected "
+            f"{protocol}:///{path}, with three, or a path as it is"
+        )
 
 
 def safe(name: str) -> bool:

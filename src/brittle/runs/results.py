@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from brittle.errors import RunError
+from brittle.files import remove_file
 from brittle.reading import open_ordinary
 from brittle.runs.folder import ManifestFolder
 from brittle.runs.kinds import ANSWERS_FILE, CHECKPOINT_FILE, SUBSTITUTE, TEACHER_FILE, TRAINING, UNIVERSAL
@@ -78,7 +79,7 @@ class ResultFolder(ManifestFolder[R], ABC):
         """
         if not self.whole:
             self.replace_manifest(**self.check_whole(), status="finished", finished=now())
-        self.checkpoint.unlink(missing_ok=True)
+        remove_file(self.checkpoint)
         self.close()
 
     def files_of_work(self) -> Iterable[Path]:
@@ -98,8 +99,8 @@ class UniversalFolder(ResultFolder[UniversalManifest]):
 
     def finish(self) -> None:
         """Finish as any other, and remove the checkpoints of further searches too."""
-        for search in range(self.manifest.seeds):
-            self.checkpoint_of(search).unlink(missing_ok=True)
+        for search in range(1, self.manifest.seeds):
+            remove_file(self.checkpoint_of(search))
         super().finish()
 
     def files_of_work(self) -> Iterable[Path]:
@@ -115,7 +116,7 @@ class TrainingFolder(ResultFolder[TrainingManifest]):
 
     def finish(self) -> None:
         """Finish as any other, and remove the checkpoint of a teacher too."""
-        (self.path / TEACHER_FILE).unlink(missing_ok=True)
+        remove_file(self.path / TEACHER_FILE)
         super().finish()
 
     def files_of_work(self) -> Iterable[Path]:

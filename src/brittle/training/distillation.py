@@ -48,6 +48,7 @@ def distil_named(  # noqa: PLR0913  # each of these is a question of its own
     device: str = "cpu",
     progress: Callable[[Epoch], None] | None = None,
     watch: Callable[[float], None] | None = None,
+    begins: Callable[[str], None] | None = None,
 ) -> tuple[nn.Module, History, History]:
     """Train a teacher at the temperature of the settings, and a student on its soft labels at the same one.
 
@@ -67,10 +68,13 @@ def distil_named(  # noqa: PLR0913  # each of these is a question of its own
         device: where to train.
         progress: called after every epoch, the teacher's first.
         watch: called after every step with the fraction of the epoch that is done.
+        begins: told whose epochs begin, the teacher's or the student's.
 
     Returns:
         The student in eval mode, its history, and the teacher's.
     """
+    told = begins or (lambda text: None)
+    told(f"the teacher, at temperature {settings.temperature:g}")
     teacher, taught = train_named(
         *(design, images, labels),
         settings=replace(settings, seed=(settings.seed + 1) % SEEDS),
@@ -79,6 +83,7 @@ def distil_named(  # noqa: PLR0913  # each of these is a question of its own
         progress=progress,
         watch=watch,
     )
+    told("the student, on what the teacher says")
     student, history = train_named(
         *(design, images, labels),
         settings=settings,

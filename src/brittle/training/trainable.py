@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
 from brittle.arguments import seen
+from brittle.classifiers.sizes import check_sizes
 from brittle.errors import BoundsError, BrittleError, ForwardFailed, InputError, LabelError, ModelError
 from brittle.plugins.own_code import raised
 from brittle.tolerance import in_range
@@ -112,12 +112,7 @@ def check_images(images: Images, labels: Labels) -> None:
 
 
 def _check_weights(module: nn.Module) -> None:
-    lazy = [name for name, one in module.named_parameters() if isinstance(one, UninitializedParameter)]
-    if lazy:
-        raise ModelError(
-            f"the network has layers that do not know their sizes yet ({', '.join(lazy[:3])}); show it one batch "
-            "first: module(images[:2])"
-        )
+    check_sizes(module)
     halves = sorted({str(one.dtype)[6:] for one in module.parameters() if one.is_floating_point() and one.itemsize < 4})
     if halves:
         raise ModelError(
