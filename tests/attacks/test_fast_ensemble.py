@@ -112,6 +112,9 @@ def test_members_can_be_left_out_and_are_checked():
     assert FastEnsemble().members("linf", 3)[1] == APGD(50, restarts=3, loss="dlr")
     assert FastEnsemble().members("linf", 2)[1] == replace(APGD(50, restarts=3), loss="margin")
     assert FastEnsemble().members("linf", 10, targeted=True)[1].loss == "dlr"
+    assert [FastEnsemble().members(norm, 10)[1].targets for norm in NORMS] == [3, 2, 3]
+    assert [FastEnsemble(steps=20).members(norm, 10)[2].steps for norm in NORMS] == [40, 120, 40]
+    assert FastEnsemble(targets=1).members("l2", 10)[1].targets == 1
     for name in ("steps", "targets"):
         with pytest.raises(InputError, match=name):
             FastEnsemble(**{name: 0})

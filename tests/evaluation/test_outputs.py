@@ -105,7 +105,7 @@ def test_the_same_call_again_reads_what_it_made_and_another_is_refused(command, 
     first = MADE[command](out)
     before = everything(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("brittle.evaluation.universal_seeds.find_universal", lambda *_, **__: pytest.fail("searched"))
+        patch.setattr("brittle.evaluation.universal_seeds.searched", lambda *_, **__: pytest.fail("searched"))
         patch.setattr("brittle.evaluation.training_run.train_named", lambda *_, **__: pytest.fail("trained"))
         again = MADE[command](out)
     if command == "train":
