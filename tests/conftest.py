@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 
@@ -47,3 +48,15 @@ def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     from brittle.health import examine
 
     monkeypatch.setattr(examine, "CHECKS", examine.CHECKS[:1])
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Begin processes by forks, which need not import everything once more, and with one thread, as these must have."""
+    from brittle.processes import child
+
+    monkeypatch.setattr(child, "START", "fork")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -13,19 +13,11 @@ from brittle.cli import app
 from brittle.evaluation import universal_workers
 from brittle.evaluation.universal import universal
 from brittle.evaluation.universal_workers import Reopened
-from brittle.processes import child
 
 ASKED = {"attack": "ascent:passes=2,batch=20", "eps": 0.5, "norm": "l2", "max_images": 60, "held_out": 20, "batch": 20}
 
 
-@pytest.fixture(autouse=True)
-def forked(monkeypatch):
-    """Processes that need not import everything once more, which takes seconds."""
-    monkeypatch.setattr(child, "START", "fork")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from torch import nn
 from brittle import PGD, Lp
 from brittle.errors import InputError, RunError
 from brittle.plugins.user_file import object_in
-from brittle.processes import child
 from brittle.processes.gathering import _received
 from brittle.processes.team import ALONE, Team
 from brittle.training import AdversarialTraining, FreeTraining, PlainTraining, fit
@@ -26,14 +25,7 @@ FREE = FreeTraining(Lp("inf", 0.1), replays=2)
 ATTACKED = AdversarialTraining(PGD(steps=2), Lp("inf", 0.1))
 
 
-@pytest.fixture(autouse=True)
-def forked(monkeypatch):
-    """Processes that need not import everything once more, which takes seconds."""
-    monkeypatch.setattr(child, "START", "fork")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 def network(*more):
@@ -175,7 +167,7 @@ def test_one_alone_averages_nothing():
 
 
 def test_a_network_of_the_users_own_file_is_known_in_a_process_that_begins_anew(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "START", "spawn")
+    monkeypatch.setattr("brittle.processes.child.START", "spawn")
     path = tmp_path / "net.py"
     path.write_text(
         "from torch import nn\n"

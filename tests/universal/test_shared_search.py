@@ -15,7 +15,6 @@ from torch import nn
 from brittle import Classifier, DeepFool, InputError, Lp, RunError
 from brittle.base.stored import StoredImages
 from brittle.dense.rows import PixelRows
-from brittle.processes import child
 from brittle.processes.gathering import gathered
 from brittle.processes.team import ALONE, Team
 from brittle.threats import Patch
@@ -38,14 +37,7 @@ COUNT = 11
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def forked(monkeypatch):
-    """Processes that need not import everything once more, which takes seconds."""
-    monkeypatch.setattr(child, "START", "fork")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("forked")
 
 
 def draws(seed):
