@@ -182,9 +182,16 @@ def bar_html(task: Task) -> str:
 
 
 class Passes:
-    """The progress of what goes over images again and again: a bar for the pass under way, a line for each done."""
+    """The progress of what goes over images again and again: a bar for the pass under way, a line for each done.
 
-    def __init__(self, noun: str = "pass", *, quiet: bool = False):
+    Args:
+        noun: what a pass is called.
+        norm: by which the changes are measured whose sizes are told.
+        quiet: show nothing.
+    """
+
+    def __init__(self, noun: str = "pass", *, norm: str = "linf", quiet: bool = False):
+        self._norm = norm
         self._progress = Progress(
             TextColumn(noun + " {task.description}"),
             BarColumn(),
@@ -214,7 +221,7 @@ class Passes:
         """Show how a pass went."""
         from brittle.training.epoch import Epoch
 
-        self.note(_epoch(line) if isinstance(line, Epoch) else _pass(line))
+        self.note(_epoch(line) if isinstance(line, Epoch) else _pass(line, self._norm))
         self._progress.reset(self._task, description=str(line.number + 1))
 
     def taught(self, line: Round) -> None:
@@ -238,10 +245,12 @@ class Passes:
             self._progress.console.print(Text(shown(text)), soft_wrap=True)
 
 
-def _pass(line: Pass) -> str:
+def _pass(line: Pass, norm: str) -> str:
+    from brittle.metrics.formats import Units
+
     done = "fooled" if line.target is None else f"taken for {line.target}"
     done = "fooled of these less of others" if line.only else done
-    return f"pass {line.number:3d}   {done} {line.score:6.1%}   size {line.size:.4g}   {line.seconds:.1f} s"
+    return f"pass {line.number:3d}   {done} {line.score:6.1%}   size {Units(1.0).text(line.size, norm)}   {line.seconds:.1f} s"
 
 
 def _epoch(epoch: Epoch) -> str:

@@ -77,14 +77,16 @@ def universal(
     from brittle import terminal
     from brittle.bars import Passes
     from brittle.evaluation.universal import universal as make_universal
+    from brittle.evaluation.universal_threat import norm_and_radius
     from brittle.report.universal_page import write_universal
     from brittle.runs.place import folder_of
     from brittle.runs.read import origin_of
 
+    norm, _ = norm_and_radius(question)
     folder, note = folder_of(out)
     if note and not quiet:
         terminal.tell(note)
-    with user_prints_aside(), Passes(quiet=quiet or json) as passes:
+    with user_prints_aside(), Passes(norm=norm, quiet=quiet or json) as passes:
         made = make_universal(
             model,
             data,
