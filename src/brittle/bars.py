@@ -250,7 +250,8 @@ def _pass(line: Pass, norm: str) -> str:
 
     done = "fooled" if line.target is None else f"taken for {line.target}"
     done = "fooled of these less of others" if line.only else done
-    return f"pass {line.number:3d}   {done} {line.score:6.1%}   size {Units(1.0).text(line.size, norm)}   {line.seconds:.1f} s"
+    size = Units(1.0).text(line.size, norm)
+    return f"pass {line.number:3d}   {done} {line.score:6.1%}   size {size}   {line.seconds:.1f} s"
 
 
 def _epoch(epoch: Epoch) -> str:
