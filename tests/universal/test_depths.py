@@ -198,6 +198,8 @@ def test_the_command_says_it_and_goes_on_with_the_same_words(tmp_path):
     assert ran.exit_code == 0, ran.output
     assert "pixels, held-out" in ran.output
     told = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert told["made"]["absolute"]["perturbed"]["high"] is None
+    assert "too few images for an interval" in (tmp_path / "v" / "report.html").read_text()
     assert (told["made"]["task"], told["made"]["ratio"]) == ("depth", 1.4)
     assert "--task depth --ratio 1.4" in told["made"]["command"]
     words[words.index("1.4")] = "1.3"

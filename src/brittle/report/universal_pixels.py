@@ -46,7 +46,9 @@ def depths_of(made: dict[str, Any]) -> Depths | None:
 
 
 def _error(estimate: dict[str, Any]) -> str:
-    return f"{percent(estimate['value'])} (95 % interval {percent(estimate['low'])} to {percent(estimate['high'])})"
+    value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    between = "too few images for an interval" if low is None else f"95 % interval {percent(low)} to {percent(high)}"
+    return f"{percent(value)} ({between})"
 
 
 def pixel_labels_of(made: dict[str, Any], rows: pa.Table) -> list[Label]:
