@@ -149,6 +149,16 @@ def test_what_goes_by_classes_is_refused(method, words):
         find_universal(method, UniversalProblem(some.classifier, some.shape, Lp("inf", 0.1), some))
 
 
+def test_a_network_without_any_depth_is_told_of(tmp_path):
+    (tmp_path / "net.py").write_text(FACTORY + "\n\ndef flat():\n    return torch.nn.Sequential(depths(), Nought())\n")
+    with (tmp_path / "net.py").open("a") as file:
+        file.write("\n\nclass Nought(torch.nn.Module):\n    def forward(self, depths):\n        return depths * 0\n")
+    words = ["universal", f"{tmp_path}/net.py:flat", "--data", "digits", "--task", "depth", "--eps", "0.1", "--quiet"]
+    words += ["--attack", "ascent:passes=1", "--max-images", "4", "--out", str(tmp_path / "v")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert "not known, as no pixel has a depth" in (tmp_path / "v" / "report.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("depths")

@@ -146,13 +146,14 @@ class DepthOutcome(PixelOutcome):
         """How far depths are off with it and with noise, and which part of the pixels is too far."""
         columns = {name: np.array(values) for name, values in self.columns.items()}
         known = {name: values[np.isfinite(values)] for name, values in columns.items()}
-        absolute = {name: _with_ends(mean(known[f"absolute_{name}"])) for name in ("perturbed", "noise")}
+        absolute = {name: _error(known[f"absolute_{name}"]) for name in ("perturbed", "noise")}
         return {"absolute": absolute, "farther": asdict(mean(columns["share_farther"], bounds=(0, 1)))}
 
 
-def _with_ends(estimate: Estimate) -> dict[str, float | None]:
-    """Return an estimate as JSON can hold it: an error has no largest value, and of few images no interval."""
-    return {name: value if np.isfinite(value) else None for name, value in asdict(estimate).items()}
+def _error(values: np.ndarray) -> dict[str, float | None]:
+    """Return a mean error as JSON can hold it: none where no pixel has a depth, and of few images no interval."""
+    told = asdict(mean(values)) if len(values) else {"value": None, "low": None, "high": None, "n": 0}
+    return {name: None if value is None or not np.isfinite(value) else value for name, value in told.items()}
 
 
 @torch.no_grad()

@@ -47,6 +47,8 @@ def depths_of(made: dict[str, Any]) -> Depths | None:
 
 def _error(estimate: dict[str, Any]) -> str:
     value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    if value is None:
+        return "not known, as no pixel has a depth"
     between = "too few images for an interval" if low is None else f"95 % interval {percent(low)} to {percent(high)}"
     return f"{percent(value)} ({between})"
 
