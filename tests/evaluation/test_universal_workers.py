@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import sys
 
 import pytest
 import torch
@@ -27,7 +28,9 @@ def alone(tmp_path_factory):
 
 def test_two_processes_make_what_one_makes(alone, tmp_path):
     """By two seeds, which the same processes go through; the number is none of what the folder is known by."""
+    shown = sys.excepthook
     both = universal("digits-lenet", "digits", tmp_path / "v", **ASKED, seeds=2, workers=2)
+    assert sys.excepthook is shown, "torch's own writes a rank before tracebacks"
     assert both.seeds == alone.seeds
     for one, other in zip(both.perturbation.every, alone.perturbation.every, strict=True):
         torch.testing.assert_close(one.tensor, other.tensor, rtol=0, atol=1e-4)

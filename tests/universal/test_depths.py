@@ -99,6 +99,12 @@ def test_the_threshold_is_that_of_the_larger_ratio_either_way():
     assert DepthOfPixels(1.2).changed(moved, some).tolist() == [[True, True, True, True, False]]
 
 
+@pytest.mark.parametrize("ratio", [0.5, 1.0, math.inf, math.nan])
+def test_a_ratio_that_is_none_is_refused(ratio):
+    with pytest.raises(InputError, match="expected a finite number above 1"):
+        DepthOfPixels(ratio)
+
+
 @pytest.mark.parametrize("loss", ["cosine", "margin", "cross_entropy"])
 def test_the_slope_of_the_objective_is_that_of_differences(loss):
     clean = torch.tensor([[2.0], [2.0], [2.0], [0.0]], dtype=torch.float64)

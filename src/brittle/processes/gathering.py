@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from datetime import timedelta
@@ -175,7 +176,9 @@ def _loopback() -> Generator[None]:
 def _joined(folder: Path, rank: int, devices: list[torch.device]) -> Generator[Any]:
     """Meet the others, and be one of their group of torch.distributed."""
     kind, where = "nccl" if devices[0].type == "cuda" else "gloo", f"file://{folder / 'met'}"
+    shown = sys.excepthook
     torch.distributed.init_process_group(kind, where, JOINING, len(devices), rank)
+    sys.excepthook = shown  # torch's own writes a rank before every later line of the user's tracebacks
     try:
         yield torch.distributed.new_group(timeout=PATIENCE)
     finally:
