@@ -1,6 +1,5 @@
 """What `run_dense` is asked of each image's pixels, looked at before anything is attacked."""
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -13,12 +12,10 @@ from brittle.core.inputs import plain_numbers
 from brittle.dense.depth_goal import DepthsAway, DepthsTo
 from brittle.dense.goal import PixelGoal, PixelsAway, PixelsTo, needed_of
 from brittle.errors import InputError, LabelError
-from brittle.metrics.depth import THRESHOLD
+from brittle.metrics.depth import THRESHOLD, checked_ratio
 from brittle.types import Images
 
 Given = Tensor | np.ndarray | None
-RATIO = THRESHOLD
-"""From which a depth is wrong, by default: where Eigen, Puhrsch & Fergus (NIPS 2014, section 4.3) draw the line."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ class DepthQuestion(Question):
     def of(cls, images: Images, asked: Asked) -> "DepthQuestion":
         """Take in what was asked; arguments and errors as of `run_dense`."""
         name, given = chosen(asked)
-        share, ratio = checked_share(asked.share), checked_ratio(RATIO if asked.ratio is None else asked.ratio)
+        share, ratio = checked_share(asked.share), checked_ratio(THRESHOLD if asked.ratio is None else asked.ratio)
         if asked.void is not None:
             raise InputError(
                 f"void={asked.void} was given, which marks classes; depths that are not finite or not above 0 never "
@@ -204,22 +201,6 @@ def checked_share(share: float) -> float:
     if not 0 < share <= 1:
         raise InputError(f"share is {share}; expected a fraction of the pixels, above 0, at most 1")
     return share
-
-
-def checked_ratio(ratio: float) -> float:
-    """Return a ratio of depths.
-
-    Raises:
-        InputError: it is not finite and above 1.
-
-    Example:
-        >>> checked_ratio(1.25)
-        1.25
-    """
-    ratio = fitted("ratio", ratio, float)
-    if not 1 < ratio < math.inf:
-        raise InputError(f"ratio is {ratio}; expected a finite number above 1, such as {RATIO}")
-    return ratio
 
 
 def _classes(given: Tensor | np.ndarray, images: Images, name: str) -> Tensor:

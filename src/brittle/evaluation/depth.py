@@ -6,10 +6,10 @@ from typing import Any
 from brittle.arguments import checked
 from brittle.core.attack import Attack
 from brittle.dense.depth_estimator import DepthEstimator
-from brittle.dense.questions import RATIO, checked_ratio
 from brittle.evaluation.dense import ATTACK, NOTHING, SHARE, Audited, DenseTask, audit_dense
 from brittle.evaluation.depth_work import DepthWork
 from brittle.evaluation.progress import Progress
+from brittle.metrics.depth import THRESHOLD, checked_ratio
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.dense_manifests import DepthManifest
 from brittle.runs.depth import DepthFolder
@@ -22,7 +22,7 @@ DEPTH = DenseTask(
     DepthFolder,
     DepthWork,
     DepthSummary.of,
-    lambda _, extra, fields: DepthManifest(**fields, ratio=extra["ratio"] or RATIO),
+    lambda _, extra, fields: DepthManifest(**fields, ratio=extra["ratio"] or THRESHOLD),
 )
 
 
@@ -36,7 +36,7 @@ def audit_depth(  # noqa: PLR0913  # each of these is a question of its own
     question: Question | None = None,
     attack: str | Attack = ATTACK,
     share: float = SHARE,
-    ratio: float = RATIO,
+    ratio: float = THRESHOLD,
     effort: Effort | None = None,
     force: bool = False,
     watch: Progress | None = None,
@@ -81,5 +81,5 @@ def audit_depth(  # noqa: PLR0913  # each of these is a question of its own
         2
     """
     asked = Asked.of(model, data, question, effort, options, without=NOTHING)
-    extra = {"ratio": None if checked_ratio(ratio) == RATIO else ratio}
+    extra = {"ratio": None if checked_ratio(ratio) == THRESHOLD else ratio}
     return audit_dense(DEPTH, asked, out, attack, share, extra, force=force, watch=watch)

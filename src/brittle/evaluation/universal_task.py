@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from brittle.classifiers.classifier import Classifier
-from brittle.dense.questions import RATIO, checked_ratio
 from brittle.dense.rows import DenseRows, DepthRows, PixelRows
 from brittle.errors import InputError
+from brittle.metrics.depth import THRESHOLD, checked_ratio
 from brittle.runs.manifest_info import Task
 from brittle.universal.answers import CLASSES, Answers, ClassOfPixels, DepthOfPixels
 
@@ -33,7 +33,7 @@ class AskedTask:
             InputError: a ratio that is none of depths, or that nothing is compared by.
         """
         if name == "depth":
-            return cls(name, checked_ratio(RATIO if ratio is None else ratio))
+            return cls(name, checked_ratio(THRESHOLD if ratio is None else ratio))
         if ratio is not None:
             raise InputError(f"ratio is {ratio}, by which depths are compared, and the task is {name}; leave it out")
         return cls(name, None)
@@ -61,4 +61,4 @@ class AskedTask:
 
     def given(self) -> dict[str, object]:
         """What a command says of it: nothing that it would do anyway."""
-        return {"task": self.name if self.dense else None, "ratio": None if self.ratio == RATIO else self.ratio}
+        return {"task": self.name if self.dense else None, "ratio": None if self.ratio == THRESHOLD else self.ratio}

@@ -1,13 +1,32 @@
 """Errors of estimated depth, as they are reported since Eigen, Puhrsch & Fergus, NIPS 2014."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from brittle.arguments import fitted
 from brittle.errors import InputError
 from brittle.metrics.estimate import Floats
 
 THRESHOLD = 1.25
+"""By which ratio a depth is wrong, by default: where Eigen, Puhrsch & Fergus (NIPS 2014, section 4.3) draw the line."""
+
+
+def checked_ratio(ratio: float) -> float:
+    """Return a ratio of depths.
+
+    Raises:
+        InputError: it is not finite and above 1.
+
+    Example:
+        >>> checked_ratio(1.25)
+        1.25
+    """
+    ratio = fitted("ratio", ratio, float)
+    if not 1 < ratio < math.inf:
+        raise InputError(f"ratio is {ratio}; expected a finite number above 1, such as {THRESHOLD}")
+    return ratio
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brittle.errors import InputError
 from brittle.maths.depth_ratio import log_ratio
+from brittle.metrics.depth import THRESHOLD, checked_ratio
 from brittle.types import Labels, Logits, Mask, PerImage
 from brittle.universal.objective import Aim, Objective, away
 
@@ -116,11 +116,10 @@ class DepthOfPixels(Answers):
     """
 
     classes: ClassVar[bool] = False
-    ratio: float = 1.25
+    ratio: float = THRESHOLD
 
     def __post_init__(self):
-        if not 1 < self.ratio < math.inf:
-            raise InputError(f"ratio is {self.ratio}; expected a finite number above 1, such as 1.25")
+        object.__setattr__(self, "ratio", checked_ratio(self.ratio))
 
     def read(self, outputs: Logits, count: int) -> Tensor:
         """Return (n, pixels) float32."""
