@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
 import typer.main
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,21 +24,26 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Leave the modules and the tests, which stay, out of every later search for what is garbage."""
+    """Leave the modules and the tests, which stay, out of every later search for what is garbage, and search seldom."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     gc.enable()
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Let the networks that a module of tests makes as it is imported be the same whatever was imported before it."""
+    import torch  # in the processes that run tests, and not in the one that hands them out
+
     if isinstance(collector, pytest.Module):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Let a test draw the same random numbers whatever ran before it, on whichever worker."""
-    torch.manual_seed(0)
+    import torch
+
+    torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture
@@ -53,6 +57,8 @@ def few_checks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Begin processes by forks, which need not import everything once more, and with one thread, as these must have."""
+    import torch
+
     from brittle.processes import child
 
     monkeypatch.setattr(child, "START", "fork")

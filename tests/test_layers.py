@@ -70,7 +70,7 @@ WITHOUT_TORCH = ("metrics", "remote", "report", "pictures", "notebook", "tabular
 def imported(tree: ast.AST, path: Path) -> Iterator[str]:
     """Yield the full name of every module that a file imports."""
     package = ("brittle", *path.relative_to(SOURCE).parts[:-1])
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -81,6 +81,14 @@ def imported(tree: ast.AST, path: Path) -> Iterator[str]:
                 yield from (named(module, alias.name) for alias in node.names)
             else:
                 yield module
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement, also those within others, and no expression."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, name, ()):
+            yield inner
+            yield from statements(inner)
 
 
 def is_package(module: str) -> bool:

@@ -88,7 +88,7 @@ class AutoAttack:
 
     Example:
         >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
-        >>> adversary = AutoAttack(module, norm="Linf", eps=8 / 255, version="standard", verbose=False)
+        >>> adversary = AutoAttack(module, norm="Linf", eps=0.5, version="standard", verbose=False)
         >>> x, y = torch.full((2, 1, 2, 2), 0.5), torch.tensor([0, 1])
         >>> adversary.run_standard_evaluation(x, y, bs=2).shape
         torch.Size([2, 1, 2, 2])

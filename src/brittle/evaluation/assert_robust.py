@@ -75,7 +75,7 @@ def assert_robust(
         BrittleError: invalid input, as of `audit`.
 
     Example:
-        >>> assert_robust("digits-lenet", "digits", eps=0.001, at_least=0.8, max_images=40).robust.n
+        >>> assert_robust("digits-lenet", "digits", attacks=["apgd"], eps=0.001, at_least=0.8, max_images=40).robust.n
         40
     """
     __tracebackhide__ = True  # pytest shows the line of the test, and not this one
