@@ -50,7 +50,7 @@ class Recipe:
     typical: float = 0.05  # median size of the smallest change
     clean: float = 0.95
     never: float = 0.0  # fraction of images that no attack breaks
-    block: int = 100
+    block: int = 200
     done: dict[str, int] | None = None  # attack to number of parts, for an unfinished run
     bad: list[BadImageInfo] = field(default_factory=list)
     network: str = "digits-lenet"

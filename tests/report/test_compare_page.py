@@ -115,7 +115,7 @@ def test_attacks_in_another_order_are_the_same(made):
 def test_unfinished_runs_and_too_few_are_refused(made):
     one = made("one")
     with pytest.raises(RunError, match="is not finished; give its command again"):
-        compare(one, made("two", done={"noise": 1}))
+        compare(one, made("two", done={"noise": 1}, block=100))
     with pytest.raises(InputError, match="1 run is given; expected at least two"):
         compare(one)
     with pytest.raises(InputError, match="given twice"):

@@ -179,7 +179,7 @@ def test_what_cannot_be_ranked_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="given twice"):
         leaderboard(run, run)
     with pytest.raises(RunError, match="is not finished"):
-        leaderboard(made("two", done={"noise": 1}))
+        leaderboard(made("two", done={"noise": 1}, block=100))
     empty = made("empty")
     shutil.rmtree(empty / "parts" / "fgsm")
     with pytest.raises(RunError, match=r"empty is marked as finished and lacks rows"):

@@ -172,7 +172,11 @@ def test_names_stay_text(make_run):
             "",
             "A change of at most 30 pixel values",
         ),
-        ({"done": {"noise": 2, "fgsm": 1}}, "Not finished: no result yet.", "This run is not finished: 100 of 200"),
+        (
+            {"done": {"noise": 2, "fgsm": 1}, "block": 100},
+            "Not finished: no result yet.",
+            "This run is not finished: 100 of 200",
+        ),
         ({"classes": [], "shape": (3, 40, 30)}, "Every image", "Robust accuracy is"),
         ({"attacks": plan()[2:3]}, "Every image", "Robust accuracy is"),
     ],
@@ -322,7 +326,7 @@ def test_figures_are_what_plotly_takes(make_run):
 
 
 def test_what_lies_beyond_the_figure_of_sizes_is_counted(make_run):
-    evidence = evidence_of(make_run())
+    evidence = evidence_of(make_run(block=100))
     beyond = figures.sizes_beyond(evidence)
     shown = sum(sum(trace["y"]) for trace in figures.size_figure(evidence)["data"])
     assert shown + beyond == sum(map(len, figures._found_sizes(evidence)))

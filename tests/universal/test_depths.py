@@ -101,7 +101,7 @@ def test_the_threshold_is_that_of_the_larger_ratio_either_way():
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, math.inf, math.nan])
 def test_a_ratio_that_is_none_is_refused(ratio):
-    with pytest.raises(InputError, match="ratio is .*; expected a"):
+    with pytest.raises(InputError, match=r"ratio is .*; expected a"):
         DepthOfPixels(ratio)
 
 

@@ -51,8 +51,9 @@ def _fit(value: Any, hint: Any) -> Any:
     if origin in (Union, UnionType):
         return value if any(_name_of(one) == "numpy.ndarray" for one in inner) else _one_of(value, inner)
     if origin is Literal:
-        expected = f"{' or '.join(map(repr, inner))}{meant(value, inner)}"
-        return _instance(value, isinstance(value, str | int) and value in inner, expected)
+        if isinstance(value, str | int) and value in inner:
+            return value
+        raise Misfit(f"{' or '.join(map(repr, inner))}{meant(value, inner)}")
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return _row(value, origin, inner)
     return _simple(value, origin or hint)
