@@ -14,7 +14,7 @@ from brittle.errors import LONGEST, BadImage, BrittleError, MissingExtra, RunErr
 from brittle.models import open_network
 from brittle.runs.read import read_manifest
 from brittle.runs.same import AnotherRun
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 EVIL = "\x1b[31m\u202e\n" * 200_000
 """About a megabyte that would colour a terminal, turn the direction of reading and begin new lines."""

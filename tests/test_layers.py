@@ -30,7 +30,7 @@ LAYERS = [
     {"metrics"},
     {"runs"},
     {"core"},
-    {"attacks", "dense", "universal", "blackbox", "training", "physical", "data", "models"},
+    {"attacks", "dense", "universal_attacks", "blackbox", "training", "physical", "data", "models"},
     {"defences", "compat"},
     {"registry"},
     {"health", "engine"},

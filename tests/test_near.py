@@ -22,7 +22,7 @@ from brittle.registry import CHANNELS, CHECKS, DEFENCES, STUDIES, UNIVERSAL
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.studies.bench.study import scale_of
 from brittle.threats import parse_threat
-from brittle.universal.gd_uap import GDUAP
+from brittle.universal_attacks.gd_uap import GDUAP
 
 SOURCE = Path(brittle.__file__).parent
 ASKED = {

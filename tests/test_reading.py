@@ -17,7 +17,7 @@ from brittle.models.archive import check_records
 from brittle.models.class_names import names_of
 from brittle.models.weights import load_weights
 from brittle.reading import open_ordinary, open_tensors, open_zip, parse_json, read_bytes, read_json, read_member
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 
 @pytest.fixture(params=["pipe", "device", "folder", "link to a pipe"])

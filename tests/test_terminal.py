@@ -47,6 +47,7 @@ def universal(name: str) -> SimpleNamespace:
         "seeds": (),
         "by_count": (),
         "by_choice": None,
+        "farther": None,
     }
     return SimpleNamespace(path=Path(name), rows=Path(name), perturbation=made, **rates, said=(name,))
 

@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from brittle.evaluation.leaderboard import leaderboard
     from brittle.evaluation.merge import merge
     from brittle.evaluation.train import train
+    from brittle.evaluation.universal import universal
     from brittle.limits import Limits, use_limits
     from brittle.models.open import open_network
     from brittle.processes.memory import keep_freed_memory
@@ -94,18 +95,18 @@ if TYPE_CHECKING:
     from brittle.studies.bench.run import run_study
     from brittle.threats import ColourShift, Flow, Frame, Lp, Patch, Pixels, Threat
     from brittle.training.adversarial import adversarial_batch
-    from brittle.universal.activation_ascent import ActivationAscent
-    from brittle.universal.ascent import UniversalAscent
-    from brittle.universal.fast_feature_fool import FastFeatureFool
-    from brittle.universal.gd_uap import GDUAP
-    from brittle.universal.images import ImageSet
-    from brittle.universal.joint_ascent import JointAscent
-    from brittle.universal.perturbation import Perturbation
-    from brittle.universal.psp_uap import PSPUAP
-    from brittle.universal.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
-    from brittle.universal.sga import SGA
-    from brittle.universal.trm_uap import TRMUAP
-    from brittle.universal.uap import UniversalDeepFool
+    from brittle.universal_attacks.activation_ascent import ActivationAscent
+    from brittle.universal_attacks.ascent import UniversalAscent
+    from brittle.universal_attacks.fast_feature_fool import FastFeatureFool
+    from brittle.universal_attacks.gd_uap import GDUAP
+    from brittle.universal_attacks.images import ImageSet
+    from brittle.universal_attacks.joint_ascent import JointAscent
+    from brittle.universal_attacks.perturbation import Perturbation
+    from brittle.universal_attacks.psp_uap import PSPUAP
+    from brittle.universal_attacks.search import UniversalAttack, UniversalProblem, UniversalState, find_universal
+    from brittle.universal_attacks.sga import SGA
+    from brittle.universal_attacks.trm_uap import TRMUAP
+    from brittle.universal_attacks.uap import UniversalDeepFool
 
 _PLACES = {name: module for module, names in NAMES.items() for name in names.split()}
 
@@ -242,6 +243,7 @@ __all__ = [
     "security_curve",
     "train",
     "transfer_matrix",
+    "universal",
     "use_limits",
     "write_report",
 ]

@@ -82,6 +82,17 @@ def protocol_of(address: str) -> str:
     return address.partition("://")[0].rpartition("::")[2].lower()
 
 
+def in_small_letters(address: str) -> str:
+    """Return an address with its protocol as file systems know it.
+
+    Example:
+        >>> in_small_letters("File:///Data")
+        'file:///Data'
+    """
+    protocol, strokes, place = address.partition("://")
+    return protocol.lower() + strokes + place
+
+
 def last_name(address: str) -> str:
     """Return the last part of an address, as the name of a file or a folder.
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # errors are shown by this console, also those before torch i
     from brittle.evaluation.substitute_result import Round
     from brittle.evaluation.substitute_transfer import Transferred
     from brittle.training.epoch import Epoch
-    from brittle.universal.search import Pass
+    from brittle.universal_attacks.search import Pass
 
 console = Console(stderr=True, highlight=False)
 """Progress, tables and errors go to standard error; standard output carries what `--json` prints, and nothing else."""

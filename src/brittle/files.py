@@ -57,6 +57,16 @@ def told(path: Path) -> str:
     return str(path) if follower is None else follower.told(path.resolve())
 
 
+def as_out(path: Path) -> str:
+    """Return how a command that makes something again names where it lies: by its last name, or by its whole address.
+
+    Example:
+        >>> as_out(Path("/home/me/runs/first"))
+        'first'
+    """
+    return path.name if follower_of(path) is None else told(path)
+
+
 def remove_file(path: Path) -> None:
     """Remove a file that may be missing, in its remote place too where it has one."""
     path.unlink(missing_ok=True)
@@ -173,9 +183,10 @@ def check_names(*paths: Path) -> None:
     for path in paths:
         if looks_collapsed(path) and not os.path.lexists(path.parts[0]):
             raise InputError(
-                f"{str(path).replace(':/', '://', 1)} is an address, which is not taken here; give a path on this "
-                "machine (addresses, with two strokes, are taken for the folders of audit, merge, compare, "
-                "leaderboard, report, attack, universal and train, for data, and for networks)"
+                f"{str(path)!r} is read as a path, and looks like an address; addresses have two strokes, as "
+                f"{str(path).replace(':/', '://', 1)} has, and are taken for the folders of audit, merge, compare, "
+                "leaderboard, report, attack, universal, apply and train, for data, and for networks; elsewhere give "
+                "a path on this machine"
             )
         folder, missing = path, list[str]()
         while not os.path.lexists(folder) and folder != folder.parent:

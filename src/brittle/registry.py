@@ -17,7 +17,7 @@ from brittle.threats import THREATS
 if TYPE_CHECKING:
     from brittle.core.attack import Attack
     from brittle.physical import Channel
-    from brittle.universal.search import UniversalAttack
+    from brittle.universal_attacks.search import UniversalAttack
 
 __all__ = [
     "ATTACKS",
@@ -120,18 +120,18 @@ COMBINATORS: "Registry[type[Attack]]" = Registry(
 UNIVERSAL: "Registry[type[UniversalAttack]]" = Registry(
     "universal attack",
     {
-        "activation-ascent": "brittle.universal.activation_ascent:ActivationAscent",
-        "ascent": "brittle.universal.ascent:UniversalAscent",
-        "fff": "brittle.universal.fast_feature_fool:FastFeatureFool",
-        "gd-uap": "brittle.universal.gd_uap:GDUAP",
-        "joint-ascent": "brittle.universal.joint_ascent:JointAscent",
-        "psp-uap": "brittle.universal.psp_uap:PSPUAP",
-        "sga": "brittle.universal.sga:SGA",
-        "trm-uap": "brittle.universal.trm_uap:TRMUAP",
-        "uap": "brittle.universal.uap:UniversalDeepFool",
+        "activation-ascent": "brittle.universal_attacks.activation_ascent:ActivationAscent",
+        "ascent": "brittle.universal_attacks.ascent:UniversalAscent",
+        "fff": "brittle.universal_attacks.fast_feature_fool:FastFeatureFool",
+        "gd-uap": "brittle.universal_attacks.gd_uap:GDUAP",
+        "joint-ascent": "brittle.universal_attacks.joint_ascent:JointAscent",
+        "psp-uap": "brittle.universal_attacks.psp_uap:PSPUAP",
+        "sga": "brittle.universal_attacks.sga:SGA",
+        "trm-uap": "brittle.universal_attacks.trm_uap:TRMUAP",
+        "uap": "brittle.universal_attacks.uap:UniversalDeepFool",
     },
     "brittle.universal",
-    _subclass_of("brittle.universal.search:UniversalAttack"),
+    _subclass_of("brittle.universal_attacks.search:UniversalAttack"),
     "a subclass of brittle.UniversalAttack",
 )
 """Ways to make one perturbation for all images."""

@@ -17,7 +17,7 @@ from brittle.report.universal_page import write_universal
 from brittle.training import PlainTraining
 from brittle.training.accuracy import accuracy
 from brittle.training.fit import fit
-from brittle.universal.layers import layers_of
+from brittle.universal_attacks.layers import layers_of
 
 HALVES = [torch.float16, torch.bfloat16]
 

@@ -20,9 +20,9 @@ from brittle.runs.summary import summarise
 from brittle.threats import Lp
 from brittle.training.fit import fit
 from brittle.training.recipe import PlainTraining
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.images import ImageSet
-from brittle.universal.search import UniversalProblem, find_universal
+from brittle.universal_attacks.ascent import UniversalAscent
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.search import UniversalProblem, find_universal
 
 pytestmark = pytest.mark.usefixtures("few_checks")
 
@@ -286,7 +286,7 @@ def test_a_universal_search_goes_on_with_the_same_network_and_code_alone(tmp_pat
     with pytest.raises(RunError, match=r"answers of the network asked anew differ from those kept by up to"):
         search(Scaled(1.0, file), path)
     file.write_text("0")
-    monkeypatch.setattr("brittle.universal.course.own_digest", lambda: OTHER)
+    monkeypatch.setattr("brittle.universal_attacks.course.own_digest", lambda: OTHER)
     with pytest.raises(RunError, match="what differs: brittle's code"):
         search(Scaled(1.0, file), path)
 

@@ -20,7 +20,7 @@ from brittle.data import Fit, open_source
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
 from brittle.models import Network
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 COUNT = 24
 

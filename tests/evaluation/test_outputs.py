@@ -23,7 +23,7 @@ from brittle.report.universal_page import write_universal
 from brittle.runs import lock
 from brittle.runs.lock import folder_held
 from brittle.studies import run_study
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 
 def perturb(out: Path, **changes):

@@ -17,7 +17,7 @@ from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
-from brittle.universal.ascent import UniversalAscent
+from brittle.universal_attacks.ascent import UniversalAscent
 
 HERE = Path(__file__).name
 DATA = (np.linspace(0, 255, 4 * 4).reshape(4, 2, 2).astype(np.uint8), np.zeros(4, int))

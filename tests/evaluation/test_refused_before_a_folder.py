@@ -14,7 +14,7 @@ from brittle.evaluation.attack import attack
 from brittle.evaluation.audit import audit
 from brittle.evaluation.train import train
 from brittle.evaluation.universal import universal
-from brittle.universal.ascent import UniversalAscent
+from brittle.universal_attacks.ascent import UniversalAscent
 
 pytestmark = pytest.mark.usefixtures("few_checks")
 

@@ -17,7 +17,7 @@ from brittle.models import ARCHITECTURES, open_network
 from brittle.report.training_page import write_training
 from brittle.training import RECIPES, UniversalPool, fit, perturbed_once
 from brittle.training.named import seeded
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 TUNED = {"max_images": 40, "epochs": 1, "settings": "rate=1e-3,batch=20"}
 SETTINGS = replace(RECIPES["digits-lenet"], epochs=1, batch=20, rate=1e-3)

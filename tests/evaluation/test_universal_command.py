@@ -19,7 +19,7 @@ from brittle.evaluation.universal import universal, usual_radius
 from brittle.models import open_network
 from brittle.report.universal_page import write_universal
 from brittle.runs.results import UniversalFolder
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 LOOKED: list[float] = []
 """Fractions that the last look has told."""

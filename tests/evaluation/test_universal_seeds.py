@@ -11,7 +11,7 @@ from brittle import InputError
 from brittle.cli import app
 from brittle.evaluation.universal import universal
 from brittle.report.universal_page import write_universal
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 ASKED = {"attack": "ascent:passes=2", "eps": 0.15, "max_images": 120, "held_out": 60, "batch": 50}
 

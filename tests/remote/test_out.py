@@ -39,7 +39,31 @@ def test_a_universal_perturbation_goes_on_from_the_pass_that_lies_there(memory):
     assert made.path.read_bytes() == memory.cat("/bucket/v/perturbation.safetensors")
     again = universal(NETWORK, "digits", "memory://bucket/v", watch=killed, **asked)
     assert again.held_out == made.held_out
+    assert "--out memory://bucket/v " in made.perturbation.made["command"], "it is made again in the same place"
     assert brittle.write_report("memory://bucket/v") == "memory://bucket/v/report.html"
+
+
+def test_a_perturbation_is_read_from_where_it_lies(memory, tmp_path):
+    universal(NETWORK, "digits", tmp_path / "v", attack="ascent:passes=1", eps=0.2, max_images=16)
+    for name in ("manifest.json", "perturbation.safetensors", "rows.parquet"):
+        memory.pipe(f"/bucket/v/{name}", (tmp_path / "v" / name).read_bytes())
+    kept, folder, file = tmp_path / "v", "memory://bucket/v", "memory://bucket/v/perturbation.safetensors"
+    here = brittle.Perturbation.load(kept)
+    for there in (folder, file):
+        assert brittle.Perturbation.load(there).id == here.id
+    cells = brittle.apply([str(kept), folder, file], [NETWORK], "digits", max_images=16).cells
+    assert [one.perturbation for one in cells] == [str(kept), folder, file], "two have the same last name"
+    assert len({one.fooled for one in cells}) == 1
+    assert brittle.apply([folder], [NETWORK], "digits", max_images=16).cells[0].perturbation == "v"
+    network, data = nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), (torch.rand(8, 1, 28, 28), torch.arange(8))
+    one, other = (brittle.train(network, data, tmp_path / name, pool=[place], epochs=1).path.read_bytes()
+                  for name, place in (("a", str(kept)), ("b", folder)))  # fmt: skip
+    assert one[-100:] == other[-100:], "the same weights at the end of the file"
+    memory.pipe("/bucket/v/perturbation.safetensors", b"nothing")
+    with pytest.raises(RunError, match=r"^'?memory://bucket/v/perturbation.safetensors'? is no perturbation"):
+        brittle.Perturbation.load(file)
+    with pytest.raises(RunError, match=r"^memory://bucket/none"):
+        brittle.apply(["memory://bucket/none"], [NETWORK], "digits")
 
 
 def test_adversarial_images_are_put_with_their_list_and_gone_on_with(memory):

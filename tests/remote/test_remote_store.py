@@ -22,10 +22,18 @@ def test_fsspec_itself_may_be_missing(monkeypatch):
         Store.of("memory://run")
 
 
-@pytest.mark.parametrize("address", ["file://work/run", "dir::file://work/run", "local://work/run"])
+@pytest.mark.parametrize(
+    "address", ["file://work/run", "dir::file://work/run", "local://work/run", "File://localhost/work/run"]
+)
 def test_two_strokes_before_a_path_of_this_machine_are_told(address):
     with pytest.raises(InputError, match=r"where a machine would stand; expected (file|local):///work/run, with three"):
         Store.of(address)
+
+
+def test_capitals_of_a_protocol_count_for_nothing(tmp_path):
+    (tmp_path / "Some").mkdir()
+    (tmp_path / "Some" / "words.txt").write_text("some")
+    assert [one.name for one in Store.of(f"File://{tmp_path}/Some").children()[0]] == ["words.txt"]
 
 
 def test_a_server_that_does_not_answer_is_no_bad_address(monkeypatch):

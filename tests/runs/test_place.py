@@ -10,7 +10,7 @@ from brittle import Lp, RunError
 from brittle.files import write_atomically
 from brittle.runs import kinds
 from brittle.runs.place import OLD_ENDING, beside, check_folder, check_page, files_named, folder_of
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 
 def perturbation(path: Path) -> Path:

@@ -24,7 +24,7 @@ from brittle.studies.uap import fine_tuning as universal_fine_tuning
 from brittle.studies.uap import rounds as uap_rounds
 from brittle.studies.uap.rounds import Rounds, Size, Tuned
 from brittle.training import PlainTraining, UniversalPool, fit
-from brittle.universal.ascent import UniversalAscent
+from brittle.universal_attacks.ascent import UniversalAscent
 
 LENET = deepfool_fine_tuning.FOUR[0]
 QUICK = UniversalAscent(passes=2, batch=5, step=0.5)

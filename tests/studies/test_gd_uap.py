@@ -28,8 +28,8 @@ from brittle.studies.shared.photographs import LINF, SAMPLE
 from brittle.studies.shared.views import GIVEN
 from brittle.threats import Lp
 from brittle.training.named import seeded
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.ascent import UniversalAscent
+from brittle.universal_attacks.perturbation import Perturbation
 
 TINY = Short(Lengths(2, 2, 2), Lengths(3, 3, 3))
 SIDE = 16

@@ -42,9 +42,9 @@ from brittle.studies.uap import set_size as uap_set_size
 from brittle.studies.uap import sizes as uap_sizes
 from brittle.studies.uap.drawn import GAP, drawn
 from brittle.studies.uap.set_size import Plan
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.sga import SGA
-from brittle.universal.uap import UniversalDeepFool
+from brittle.universal_attacks.ascent import UniversalAscent
+from brittle.universal_attacks.sga import SGA
+from brittle.universal_attacks.uap import UniversalDeepFool
 
 SIDES = {"mobilenet_v1_0.25_128.pt2": 12, "mobilenet_v1_0.5_160.pt2": 8}
 """Sizes of the stand-ins' images; of all others 10."""

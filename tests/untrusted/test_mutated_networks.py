@@ -23,7 +23,7 @@ from brittle.report import write_report
 from brittle.runs.finding import HEALTH, read_health
 from brittle.runs.read import read_manifest
 from brittle.threats import Lp
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 
 @pytest.fixture(scope="module")

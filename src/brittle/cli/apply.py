@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brittle.addresses import path_or_address
 from brittle.cli.options import Fields, FileLimits, Json, Quiet
 from brittle.errors import InputError
 from brittle.output import user_prints_aside
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 def apply(
     perturbation: Annotated[
-        list[Path], typer.Argument(help="Folders or files of `brittle universal`; .npy, .safetensors, .png of others.")
+        list[Path],
+        typer.Argument(
+            parser=path_or_address,
+            metavar="PERTURBATION...",
+            help="Folders or files of `brittle universal`, or their addresses; .npy, .safetensors, .png of others.",
+        ),
     ],
     data: DataSpec,
     effort: Annotated[Effort, Fields(without=("budget", "eot_samples", *SEARCHING))],
@@ -99,7 +105,7 @@ def _seen_by(cell: AppliedCell, names: dict[str, str]) -> str:
     return names[cell.network] + (f" behind {cell.channel}" if cell.channel else "")
 
 
-def _check_picture(path: Path, perturbations: Sequence[Path]) -> None:
+def _check_picture(path: Path, perturbations: Sequence[Path | str]) -> None:
     """Refuse a name that is no picture's or a perturbation's, and a file that is none, before there is one to draw.
 
     Raises:
@@ -107,7 +113,7 @@ def _check_picture(path: Path, perturbations: Sequence[Path]) -> None:
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"the picture is to be {str(path)!r}; expected a name that ends with .png")
-    if path.resolve() in [one.resolve() for one in perturbations]:
+    if path.resolve() in [one.resolve() for one in perturbations if isinstance(one, Path)]:
         raise InputError(f"{str(path)!r} is one of the perturbations; give another name for the picture")
     if path.exists() and not _is_png(path):
         raise InputError(f"{str(path)!r} exists and is no PNG; give another name for the picture")

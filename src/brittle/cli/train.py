@@ -70,8 +70,8 @@ def train(
         list[str] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Of `brittle universal`, may be given again and again: one of these perturbations, picked at random, "
-            "is added to images in each step.",
+            help="Of `brittle universal`, or its address, may be given again and again: one of these perturbations, "
+            "picked at random, is added to images in each step.",
         ),
     ] = None,
     probability: Annotated[float, typer.Option(help="That an image has one of the pool added.")] = 0.5,

@@ -12,10 +12,8 @@ from brittle.output import user_prints_aside
 from brittle.specs import SEARCHING, DataSpec, Effort, ModelSpec, Question
 
 if TYPE_CHECKING:
-    from brittle.evaluation.universal import Universal
+    from brittle.evaluation.universal_result import Universal
 
-COUNTS = 8
-"""Most numbers of perturbations tried that are printed, beside all of them."""
 IMAGES = {
     "help": "Images as for `audit`; without any, methods that need none are tried on noise.",
     "metavar": "DATA",
@@ -117,48 +115,9 @@ def universal(
 def _show(made: "Universal") -> None:
     """Print what a universal perturbation does, and where it lies."""
     from brittle import terminal
-    from brittle.bars import console
-    from brittle.metrics.formats import Units
+    from brittle.evaluation.universal_lines import lines_of
 
-    threat = made.perturbation.threat
-    size = f"{threat.name} {Units(1.0).text(made.perturbation.size, threat.name)}"
-    terminal.say(f"perturbation     {told(made.path)}  ({size})")
-    terminal.say(f"rows             {told(made.rows)}")
-    what = "pixels" if "task" in made.perturbation.made else "fooled"
-    console.print(f"{what}, training {terminal.percent(made.training)}")
-    if made.held_out is not None:
-        console.print(f"{what}, held-out {terminal.percent(made.held_out)}")
-    console.print(f"random noise     {terminal.percent(made.noise)}")
-    _show_aims(made)
-    for line in made.said:
-        terminal.tell(f"images           {line}")
+    for line in lines_of(made):
+        terminal.say(line)
     if made.perturbation.made["noise"]:
-        console.print("[dim]the rates are of images of noise, and say little of photographs[/]")
-
-
-def _show_aims(made: "Universal") -> None:
-    """Print what a search with a target, with classes, with several perturbations or with several seeds came to."""
-    from brittle import terminal
-    from brittle.bars import console
-
-    if made.target is not None and made.reached is None:
-        console.print(f"taken for {made.target:<6} no image that was looked at is of another class")
-    if made.reached is not None:
-        console.print(f"taken for {made.target:<6} {terminal.percent(made.reached)}")
-    if made.only:
-        for name, rate in (("of them", made.fooled_of), ("of others", made.fooled_beside)):
-            console.print(
-                f"fooled {name:<9} {'no such image was looked at' if rate is None else terminal.percent(rate)}"
-            )
-    for count, rate in enumerate(made.by_count, 1):
-        if count <= COUNTS or count == len(made.by_count):
-            console.print(f"of {count} tried{' ' * (8 - len(str(count)))}{terminal.percent(rate)}")
-    if made.by_choice is not None:
-        console.print(f"one chosen       {terminal.percent(made.by_choice)}")
-    if made.seeds:
-        rates = [one.rate for one in made.seeds]
-        between = f"{min(rates):.1%} to {max(rates):.1%}"
-        what = "" if not made.only else ", of these less of others"
-        middle = "median" if len(rates) % 2 else "lower middle"
-        kept = f"{middle} {rates[0]:.1%} (seed {made.seeds[0].seed})"
-        console.print(f"of {len(rates)} seeds       {kept}, {between}{what}")
+        terminal.say(("the rates are of images of noise, and say little of photographs", "dim"))

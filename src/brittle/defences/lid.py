@@ -19,7 +19,7 @@ from brittle.errors import InputError, ModelError
 from brittle.maths.intrinsic_dimensionality import local_intrinsic_dimensionality
 from brittle.threats import Lp
 from brittle.types import Images, PerImage
-from brittle.universal.layers import Layers, layers_of
+from brittle.universal_attacks.layers import Layers, layers_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

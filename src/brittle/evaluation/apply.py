@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 
+from brittle.addresses import is_address, last_name, plain_address
 from brittle.arguments import checked
 from brittle.base.bounds import Bounds
 from brittle.defences import Defence
@@ -26,8 +27,8 @@ from brittle.runs.printed import Origin
 from brittle.runs.surroundings import now
 from brittle.specs import SEARCHING, Asked, ChannelLike, DataLike, DataSpec, DefenceLike, Effort, ModelLike, ModelSpec
 from brittle.types import Labels, Mask
-from brittle.universal.images import ImageSet
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.perturbation import Perturbation
 
 BATCH = 64
 """Images in one call of a network, by default."""
@@ -98,7 +99,8 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     was made from, more are fooled than of others: give images that it has not seen.
 
     Args:
-        perturbations: folders or files of `brittle universal`; or `.npy`, `.safetensors` and `.png` of others.
+        perturbations: folders or files of `brittle universal`; or `.npy`, `.safetensors` and `.png` of others; or
+            their addresses.
         models: networks as `audit` takes them.
         data: images likewise, or a `DataSpec`.
         channels: what images go through, with and without a perturbation, before the networks see them, such as "jpeg";
@@ -130,8 +132,8 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
     nothing += ("defence", "naive", *SEARCHING)
     every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models]
-    names = [Path(path).resolve().name for path in perturbations]
-    names = names if len({*names}) == len(names) else [str(path) for path in perturbations]
+    names = [last_name(str(path)) if is_address(path) else Path(path).resolve().name for path in perturbations]
+    names = names if len({*names}) == len(names) else [plain_address(str(path)) for path in perturbations]
     files = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
     read = [_each(name, found) for name, found, _ in files]
     said = {f"{name}: {how}": None for name, _, how in files}

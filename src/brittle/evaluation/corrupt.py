@@ -22,6 +22,7 @@ from brittle.evaluation.compatibility import batch_of, check_model_on_data
 from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.subject import open_subject
+from brittle.files import as_out
 from brittle.identity.sources import users_modules
 from brittle.near import meant
 from brittle.physical.corruptions import KINDS, Corruption
@@ -118,7 +119,7 @@ def corrupt(  # noqa: PLR0913  # each of these is a question of its own
     ask = partial(check_model_on_data, classifier, source, blank=False)
     origin = provenance(subject.network, classifier, source, loaded, ask)
     seed, batch = asked.effort.seed or 0, asked.effort.batch or batch_of(shape)
-    given: dict[str, object] = {"data": source.spec, "out": path.name, "kind": [*kinds], **asked.stated()}
+    given: dict[str, object] = {"data": source.spec, "out": as_out(path), "kind": [*kinds], **asked.stated()}
     given |= {"severity": [*severities], "published": None if published == "auto" else published}
     manifest = CorruptionsManifest(
         created=now(),

@@ -20,6 +20,7 @@ from brittle.evaluation.progress import NullProgress, Progress
 from brittle.evaluation.provenance import data_info, network_info, provenance
 from brittle.evaluation.radius import check_reach
 from brittle.evaluation.subject import open_subject
+from brittle.files import as_out
 from brittle.identity.sources import users_modules
 from brittle.models.network import Network
 from brittle.runs.dense import DenseFolder
@@ -119,7 +120,7 @@ def audit_dense(  # noqa: PLR0913  # each of these is a question of its own
         check_reach(planned.threat, shape, classifier.bounds)
     ask = None if budget is not None else look
     origin = provenance(network, classifier, source, loaded, ask, chosen=[planned.attack, planned.threat])
-    given: dict[str, object] = {"task": task.name, "data": source.spec, "out": path.name}
+    given: dict[str, object] = {"task": task.name, "data": source.spec, "out": as_out(path)}
     given |= {"attack": spec_of(attack).text, "share": None if share == SHARE else share, **extra, **asked.stated()}
     fields: dict[str, Any] = {
         "created": now(),

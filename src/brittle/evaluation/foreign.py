@@ -15,9 +15,10 @@ from brittle.data.npz import read_header
 from brittle.errors import DataError, InputError, RunError, quoted
 from brittle.limits import check_limit
 from brittle.reading import open_ordinary, open_tensors, read_bytes
+from brittle.remote import made_at
 from brittle.runs.kinds import PERTURBATION_FILE
 from brittle.threats import Lp
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 Values = Literal["auto", "1", "255"]
 GREY = 128
@@ -31,7 +32,8 @@ def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Pertur
 
     Args:
         path: the folder or file of `brittle universal`; or a `.npy`, or a `.safetensors` with one tensor, of shape
-            (c, h, w), (h, w, c), either with a 1 before, or (h, w); or a `.png`, whose level 128 is no change.
+            (c, h, w), (h, w, c), either with a 1 before, or (h, w); or a `.png`, whose level 128 is no change; or the
+            address of one of these.
         values: what the numbers of foreign arrays are units of: images from 0 to "1", or from 0 to "255"; "auto" takes
             the first where no number is larger than 1. Of no effect on pictures, and on what brittle made, which says
             the bounds of the network that it was made for.
@@ -44,7 +46,11 @@ def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Pertur
         InputError: another suffix.
         OverLimit: it would take more than the limits allow.
     """
-    path = Path(path)
+    with made_at(path) as there:
+        return _read(there, values)
+
+
+def _read(path: Path, values: Values) -> tuple[Perturbation, str]:
     if not path.exists():
         raise RunError(f"{str(path)!r} does not exist; expected {EXPECTED}")
     if path.is_dir() or path.name == PERTURBATION_FILE:

@@ -17,6 +17,7 @@ from brittle.evaluation.spec import with_settings
 from brittle.evaluation.subject import open_images
 from brittle.evaluation.trained import Trained, finished, save
 from brittle.evaluation.training_manifest import manifest_of
+from brittle.files import as_out
 from brittle.models.generative import WGAN, PixelCNN
 from brittle.names import in_shell
 from brittle.runs.kinds import TRAINING
@@ -183,7 +184,7 @@ def train_by_images(
     if said := [option for option, value in beside.items() if value]:
         raise InputError(f"{said[0]} is given, and a {name} learns from images alone, without labels; leave it out")
     plan = GenerativePlan.of(name, text, epochs, effort.seed)
-    given = {"out": path.name, "set": text, "epochs": epochs, "max_images": data.max_images}
+    given = {"out": as_out(path), "set": text, "epochs": epochs, "max_images": data.max_images}
     given |= {"device": None if effort.device == "cpu" else effort.device, "seed": effort.seed}
     return fit_generative(
         *(plan, data, path, lambda source: command_words(["train", name], {"data": source.spec, **given})),

@@ -12,7 +12,7 @@ from brittle.evaluation.spec_text import PLUS, options_in, plain_spec, split_spe
 from brittle.near import meant
 from brittle.registry import ATTACKS, COMBINATORS, DEFENCES, DENSE, UNIVERSAL
 from brittle.training.objective import OBJECTIVES, PLAIN, Objective
-from brittle.universal.search import UniversalAttack
+from brittle.universal_attacks.search import UniversalAttack
 from brittle.words import with_article
 
 EPS = "eps"

@@ -20,6 +20,7 @@ from brittle.evaluation.substitute_result import Round, Substitute
 from brittle.evaluation.substitute_run import Told, teach
 from brittle.evaluation.substitute_transfer import EPSILONS, Transferred, sweep
 from brittle.evaluation.trainee import open_trainee
+from brittle.files import as_out
 from brittle.models import ARCHITECTURES, Network
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.runs.kinds import SUBSTITUTE
@@ -143,7 +144,7 @@ def substitute(  # noqa: PLR0913  # each of these is a question of its own
     seeds, tests = Seeds.of(source), _tests(test, source, found.network)
     found.check_classes(len(tests.classes))
     unseen = Unseen.of(tests, seeds, test_images)
-    given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "network": name}
+    given: dict[str, Any] = {"data": source.spec, "out": as_out(path), "test": test, "network": name}
     given |= {"recipe": None if recipe == "wide" else recipe, "rounds": rounds, "augment": augment, "set": settings}
     given |= {
         "attack": [*dict.fromkeys(one.info.spec for one in planned if attacks)],

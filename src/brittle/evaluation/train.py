@@ -21,6 +21,7 @@ from brittle.evaluation.trained import Trained
 from brittle.evaluation.trainee import open_trainee
 from brittle.evaluation.training_run import fit_and_save
 from brittle.evaluation.tuning import attacked_once, pooled
+from brittle.files import as_out
 from brittle.plugins.own_code import telling_of_own_code
 from brittle.remote import out_at_address
 from brittle.runs.place import folder_of
@@ -112,7 +113,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         objective: what is minimised: "cross-entropy" of the attacked images, "trades:beta=6" or "mixed:weight=0.5".
         once: attack the images once, for the network as it is before the training, and not anew in each step; the
             fine-tuning of the DeepFool paper.
-        pool: folders of `universal`: one of their perturbations, picked at random, is added to images in each step.
+        pool: folders of `universal`, or their addresses: one of their perturbations, picked at random, is added to
+            images in each step.
         probability: that an image has one added.
         alpha: what the changes of `once` or `pool` are multiplied by.
         fraction: fraction of each batch that is attacked.
@@ -172,7 +174,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     design, source = open_trainee(asked, start)
     if isinstance(adversarial, WITHIN_RADIUS):
         check_reach(adversarial.threat, design.input_shape)
-    given: dict[str, Any] = {"data": source.spec, "out": path.name, "test": test, "from": start, "recipe": recipe}
+    given: dict[str, Any] = {"data": source.spec, "out": as_out(path), "test": test, "from": start, "recipe": recipe}
     given |= {"mean": asked.model.mean, "std": asked.model.std, "output": asked.model.output}
     given |= {"set": settings, "defence": said_of(design).get("defence"), "distil": distil, "epochs": epochs}
     given |= {

@@ -9,13 +9,12 @@ from torch import nn
 
 from brittle.core.attack import Attack
 from brittle.errors import InputError
-from brittle.files import path_of
 from brittle.threats import Threat
 from brittle.training.adversarial import AdversarialTraining
 from brittle.training.fine_tuning import perturbed_once
 from brittle.training.universal_pool import Hardening, UniversalPool
 from brittle.types import Images, Labels
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def pooled(paths: Sequence[str], probability: float, alpha: float, *, attacked: 
     """
     if attacked:
         raise InputError("a pool is given beside an attack or a recipe; train on one of them")
-    found = [Perturbation.load(path_of(path)).tensor for path in paths]
+    found = [Perturbation.load(path).tensor for path in paths]
     shapes = sorted({"x".join(map(str, one.shape)) for one in found})
     if len(shapes) > 1:
         raise InputError(f"the pool holds perturbations of {' and of '.join(shapes)}; expected one shape for all")

@@ -24,6 +24,7 @@ from brittle.evaluation.universal_split import Split
 from brittle.evaluation.universal_task import AskedTask
 from brittle.evaluation.universal_threat import norm_and_radius, shared_threat, usual_radius
 from brittle.evaluation.universal_workers import Shared
+from brittle.files import as_out
 from brittle.identity.sources import users_modules
 from brittle.names import in_shell
 from brittle.plugins.own_code import telling_of_own_code
@@ -37,8 +38,8 @@ from brittle.runs.results import UniversalFolder
 from brittle.runs.surroundings import machine, now, versions_of
 from brittle.specs import SEARCHING, Asked, DataLike, DataSpec, Effort, ModelLike, ModelSpec, Question
 from brittle.threats import SharedThreat
-from brittle.universal.problem import ignore_progress
-from brittle.universal.search import Pass, UniversalAttack, UniversalProblem
+from brittle.universal_attacks.problem import ignore_progress
+from brittle.universal_attacks.search import Pass, UniversalAttack, UniversalProblem
 
 BATCH = 64
 """Images in one call of the network, by default."""
@@ -147,7 +148,7 @@ def universal(  # noqa: PLR0913  # each of these is a question of its own
     method.check(problem)
     check_seeds(method, split, seed, seeds)
     by = Shared.of(method, problem, workers, asked.model, images, pixels)
-    given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": path.name}
+    given: dict[str, object] = {"data": None if free_of_images else subject.source.spec, "out": as_out(path)}
     given |= {**pixels.given(), "attack": attack, "held_out": held_out}
     given |= {"made_from": None if other is None else other.spec, "seeds": seeds if seeds > 1 else None}
     given |= {"workers": workers if workers > 1 else None, **asked.stated(), "norm": norm, "eps": float(threat.radius)}

@@ -21,7 +21,7 @@ from brittle.evaluation.universal_rows import image_png
 from brittle.metrics import Estimate, depth_errors, mean
 from brittle.names import stored
 from brittle.pictures import depth_pictures, png_of, segmentation_picture
-from brittle.universal.images import ImageSet
+from brittle.universal_attacks.images import ImageSet
 
 PICTURES = 4
 """How many images of a group are kept as pictures."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
+from brittle.evaluation.universal_lines import estimate_of, lines_of
 from brittle.evaluation.universal_pixels import PixelOutcome, pixel_outcome
 from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
 from brittle.evaluation.universal_seeds import SeedRate
@@ -19,7 +20,7 @@ from brittle.files import told
 from brittle.metrics import Estimate
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
 from brittle.runs.results import UniversalFolder
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Universal:
             of the others; of the same images as `reached`, None where there are none.
         by_count, by_choice: where several perturbations were made at once, the fraction of the images kept aside (of X
             where there are none) that the first k of them fool, and that one chosen for each image does.
+
+    `print` shows all of it in lines, as the command does.
     """
 
     folder: Path
@@ -53,6 +56,28 @@ class Universal:
     fooled_beside: Estimate | None = None
     by_count: tuple[Estimate, ...] = ()
     by_choice: Estimate | None = None
+
+    def __str__(self) -> str:
+        return "\n".join(lines_of(self))
+
+    @property
+    def depth_error(self) -> Estimate | None:
+        """The mean error |d - d*| / d* of depths with the perturbation; None of other tasks, or without depths."""
+        return estimate_of(self._absolute.get("perturbed"))
+
+    @property
+    def depth_error_by_noise(self) -> Estimate | None:
+        """The same with noise."""
+        return estimate_of(self._absolute.get("noise"))
+
+    @property
+    def farther(self) -> Estimate | None:
+        """Which part of an image's pixels is too far, the others that change being too near; None of other tasks."""
+        return estimate_of(cast("Any", self.perturbation.made.get("farther")))
+
+    @property
+    def _absolute(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", self.perturbation.made.get("absolute", {}))
 
     @property
     def target(self) -> int | None:

@@ -24,7 +24,7 @@ from brittle.metrics import Estimate, fooling_rate, reaching_rate
 from brittle.names import stored, stored_within
 from brittle.pictures import png_of
 from brittle.types import Images
-from brittle.universal.images import ImageSet
+from brittle.universal_attacks.images import ImageSet
 
 PICTURES = 8
 """How many fooled images of a group are kept as pictures."""

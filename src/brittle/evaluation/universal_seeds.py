@@ -10,8 +10,8 @@ from brittle.errors import InputError
 from brittle.evaluation.universal_split import Split
 from brittle.evaluation.universal_workers import Shared
 from brittle.runs.results import UniversalFolder
-from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import Pass, UniversalAttack, searched
+from brittle.universal_attacks.perturbation import Perturbation
+from brittle.universal_attacks.search import Pass, UniversalAttack, searched
 
 
 @dataclass(frozen=True)

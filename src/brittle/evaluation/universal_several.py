@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from brittle.evaluation.universal_split import Split
 from brittle.metrics import Estimate, proportion
-from brittle.universal.images import ImageSet
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.perturbation import Perturbation
 
 STRENGTH = 0.01
 """Inverse strength of the selector's regularisation: a few hundred images have up to a thousand logits each."""

@@ -15,8 +15,8 @@ from brittle.evaluation.subject import OpenedSubject
 from brittle.maths.quantization import as_bytes
 from brittle.threats import SharedThreat
 from brittle.types import Images
-from brittle.universal.answers import CLASSES, Answers
-from brittle.universal.images import ImageSet
+from brittle.universal_attacks.answers import CLASSES, Answers
+from brittle.universal_attacks.images import ImageSet
 
 READ = 100
 """Images decoded at a time."""

@@ -7,7 +7,7 @@ from brittle.dense.rows import DenseRows, DepthRows, PixelRows
 from brittle.errors import InputError
 from brittle.metrics.depth import THRESHOLD, checked_ratio
 from brittle.runs.manifest_info import Task
-from brittle.universal.answers import CLASSES, Answers, ClassOfPixels, DepthOfPixels
+from brittle.universal_attacks.answers import CLASSES, Answers, ClassOfPixels, DepthOfPixels
 
 ROWS: dict[Task, type[DenseRows]] = {"segmentation": PixelRows, "depth": DepthRows}
 """How networks that answer for every pixel say it."""

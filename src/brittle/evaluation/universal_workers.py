@@ -13,9 +13,9 @@ from brittle.evaluation.subject import open_subject
 from brittle.evaluation.universal_task import AskedTask
 from brittle.limits import Limits, current, use_limits
 from brittle.specs import DataSpec, ModelSpec
-from brittle.universal.problem import UniversalProblem
-from brittle.universal.search import UniversalAttack
-from brittle.universal.shared import Opens, check_shared, shared
+from brittle.universal_attacks.problem import UniversalProblem
+from brittle.universal_attacks.search import UniversalAttack
+from brittle.universal_attacks.shared import Opens, check_shared, shared
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from brittle.identity.sources import is_users
 
 KINDS = {
     "brittle.core.attack.Attack": "attack",
-    "brittle.universal.search.UniversalAttack": "universal attack",
+    "brittle.universal_attacks.search.UniversalAttack": "universal attack",
     "brittle.threats.threat.Threat": "threat",
     "brittle.data.source.Source": "source",
     "torch.nn.modules.module.Module": "network",

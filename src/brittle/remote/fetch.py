@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from glob import has_magic
 from pathlib import Path
 
-from brittle.addresses import last_name, plain_address
-from brittle.errors import DataError
-from brittle.files import UNFINISHED
-from brittle.remote.place import check_room
+from brittle.addresses import is_address, last_name, plain_address
+from brittle.errors import BrittleError, DataError
+from brittle.files import UNFINISHED, check_names, path_of
+from brittle.remote.place import at, check_room
 from brittle.remote.store import Entry, Store
 
 MOST = 2_000_000
@@ -68,6 +68,44 @@ def fetched(address: str) -> Path:
         folder = _kept(store, files)
         return folder / pattern if pattern else folder
     return _kept(store, [one]) / one.name
+
+
+@contextlib.contextmanager
+def made_at(place: Path | str) -> Generator[Path]:
+    """Give a file, or a folder that brittle made, on this disk, wherever it lies.
+
+    Errors within the block name the address.
+
+    Args:
+        place: a path, or an address.
+
+    Raises:
+        RunError: nothing is there, a folder of something else, or it cannot be fetched.
+        InputError: an address that cannot be opened, or for which a package is missing.
+
+    Example:
+        >>> import fsspec
+        >>> fsspec.filesystem("memory").pipe("/example/v.npy", b"some")
+        >>> with made_at("memory://example/v.npy") as path:
+        ...     path.name, path.read_bytes()
+        ('v.npy', b'some')
+    """
+    if not is_address(place):
+        path = path_of(place)
+        check_names(path)
+        yield path
+    elif Store.of(place).entry() is None:
+        with at(place, write=False) as folder:
+            yield folder.path
+    else:
+        path = fetched(place)
+        try:
+            yield path
+        except BrittleError as error:
+            error.args = tuple(
+                one.replace(str(path), plain_address(place)) if isinstance(one, str) else one for one in error.args
+            )
+            raise
 
 
 def _of_parquet(files: list[Entry]) -> list[Entry]:

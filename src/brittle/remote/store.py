@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from brittle.addresses import last_name, plain_address, protocol_of
+from brittle.addresses import in_small_letters, last_name, plain_address, protocol_of
 from brittle.errors import InputError, MissingExtra, RunError, quoted
 from brittle.files import UNFINISHED
 from brittle.remote.asking import asked, reason
@@ -82,7 +82,7 @@ class Store:
         protocol = protocol_of(address)
         _check_whole_path(protocol, address)
         try:
-            system, root = url_to_fs(address)
+            system, root = url_to_fs(in_small_letters(address))
         except ImportError as missing:
             package = PACKAGES.get(protocol)
             how = f"pip install {package}" if package else f"install what fsspec says: {quoted(missing)}"
@@ -282,6 +282,7 @@ def _check_whole_path(protocol: str, address: str) -> None:
     """
     path = address.partition("://")[2]
     if protocol in ("file", "local") and not path.startswith("/"):
+        path = path.removeprefix("localhost/")
         raise InputError(
             f"{plain_address(address)} has a name after two strokes, where a machine would stand; expected "
             f"{protocol}:///{path}, with three, or a path as it is"

@@ -11,7 +11,7 @@ from brittle.studies.gd_uap.data_free import LAYERS, NOISE, RADIUS, RANGE, SHORT
 from brittle.studies.shared.photographs import HALVES, LINF, Photographs, fooled
 from brittle.studies.shared.photographs import NOISE as ABOUT_NOISE
 from brittle.studies.shared.views import FETCHED, GIVEN, MOBILENET_V2, View
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 TABLE = "gd_uap_cross_model"
 METHOD = RANGE

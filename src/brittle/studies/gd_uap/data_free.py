@@ -6,15 +6,15 @@ from functools import lru_cache
 
 from brittle.studies.bench.study import Scale, sized
 from brittle.studies.shared.photographs import LINF, Photographs
-from brittle.universal.activation_ascent import ActivationAscent
-from brittle.universal.excitation import ActivationAttack
-from brittle.universal.fast_feature_fool import FastFeatureFool
-from brittle.universal.gd_uap import GDUAP
-from brittle.universal.images import ImageSet
-from brittle.universal.perturbation import Perturbation
-from brittle.universal.psp_uap import PSPUAP
-from brittle.universal.search import UniversalAttack
-from brittle.universal.trm_uap import TRMUAP
+from brittle.universal_attacks.activation_ascent import ActivationAscent
+from brittle.universal_attacks.excitation import ActivationAttack
+from brittle.universal_attacks.fast_feature_fool import FastFeatureFool
+from brittle.universal_attacks.gd_uap import GDUAP
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.perturbation import Perturbation
+from brittle.universal_attacks.psp_uap import PSPUAP
+from brittle.universal_attacks.search import UniversalAttack
+from brittle.universal_attacks.trm_uap import TRMUAP
 
 NOISE = "uniform noise"
 TRM, PSP, OURS = "TRM-UAP", "PSP-UAP", "activation ascent (brittle's own)"

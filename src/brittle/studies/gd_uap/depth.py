@@ -14,7 +14,7 @@ from brittle.studies.bench.study import INTERVALS, Cell, Column, Measured, Order
 from brittle.studies.gd_uap.data_free import DATA, LAYERS, METHODS, NOISE, RADIUS, RANGE, Lengths, Short
 from brittle.studies.gd_uap.depth_estimates import JUDGED, TESTED, TRAINING, Estimated, World
 from brittle.studies.shared.photographs import LINF
-from brittle.universal.search import UniversalAttack
+from brittle.universal_attacks.search import UniversalAttack
 
 TABLE = "gd_uap_depth"
 CLEAN, MEAN = "unchanged scenes", "mean depth of the training scenes"

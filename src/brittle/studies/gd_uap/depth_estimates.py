@@ -19,8 +19,8 @@ from brittle.studies.gd_uap.depth_network import DepthTraining, load_depth, save
 from brittle.studies.gd_uap.scenes import Scenes, render
 from brittle.studies.shared.once import trained_once
 from brittle.studies.shared.photographs import LINF, uniform_in_ball
-from brittle.universal.images import ImageSet
-from brittle.universal.search import Pass, UniversalAttack, UniversalProblem, find_universal
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.search import Pass, UniversalAttack, UniversalProblem, find_universal
 
 TRAINING = {
     "small": DepthTraining(),

@@ -22,7 +22,7 @@ from brittle.studies.shared.views import (
     MOBILENET_V2,
     SQUEEZENET,
 )
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 TABLE = "gd_uap_priors"
 VIEWS = (*GIVEN, *FETCHED)

@@ -16,9 +16,9 @@ from brittle.studies.bench.study import Setting, sized
 from brittle.studies.gd_uap.one_class import OneClass
 from brittle.studies.shared.photographs import LINF, Photographs
 from brittle.studies.shared.views import View
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.images import ImageSet
-from brittle.universal.search import Pass, UniversalProblem, find_universal
+from brittle.universal_attacks.ascent import UniversalAscent
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.search import Pass, UniversalProblem, find_universal
 
 CLASSES, BACKGROUND, SOFA = 21, 0, 18
 """Classes of Pascal VOC: how many, and two of them."""

@@ -26,10 +26,10 @@ from brittle.studies.shared.subject import NotAtThisScale
 from brittle.studies.shared.views import View
 from brittle.threats import Lp
 from brittle.types import Labels
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.images import ImageSet
-from brittle.universal.perturbation import Perturbation
-from brittle.universal.search import Judge, Pass, UniversalAttack, UniversalProblem, find_universal
+from brittle.universal_attacks.ascent import UniversalAscent
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.perturbation import Perturbation
+from brittle.universal_attacks.search import Judge, Pass, UniversalAttack, UniversalProblem, find_universal
 
 SAMPLE = "imagenet-sample/val.parquet"
 """The photographs, in the folder of data."""

@@ -16,7 +16,7 @@ from brittle.maths.norms import steepest
 from brittle.studies.shared.photographs import Photographs
 from brittle.threats import Lp
 from brittle.types import Labels, Logits, PerImage
-from brittle.universal.images import ImageSet
+from brittle.universal_attacks.images import ImageSet
 
 SEARCH = DeepFool()
 """Finds the nearest boundary."""

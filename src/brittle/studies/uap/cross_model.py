@@ -24,8 +24,8 @@ from brittle.studies.shared.views import (
 )
 from brittle.studies.uap.sizes import shared_perturbation, taken
 from brittle.threats import Lp
-from brittle.universal.activation_ascent import ActivationAscent
-from brittle.universal.search import UniversalAttack
+from brittle.universal_attacks.activation_ascent import ActivationAscent
+from brittle.universal_attacks.search import UniversalAttack
 
 TABLE = "uap_cross_model"
 VIEWS = (*GIVEN, *FETCHED)

@@ -13,7 +13,7 @@ from brittle.studies.shared.subject import NetworkSource
 from brittle.studies.shared.views import MOBILENET_128, MOBILENET_160
 from brittle.studies.uap.rounds import POOL, PROBABILITY, Rounds, Size, Tuned
 from brittle.training.recipe import PlainTraining
-from brittle.universal.ascent import UniversalAscent
+from brittle.universal_attacks.ascent import UniversalAscent
 
 TABLE = "uap_facts"
 ROUNDS = 2

@@ -22,8 +22,8 @@ from brittle.studies.shared.views import (
 from brittle.studies.uap.drawn import drawn
 from brittle.studies.uap.sizes import RESNET, shared_perturbation, taken
 from brittle.threats import Lp
-from brittle.universal.sga import SGA
-from brittle.universal.uap import UniversalDeepFool
+from brittle.universal_attacks.sga import SGA
+from brittle.universal_attacks.uap import UniversalDeepFool
 
 TABLE = "uap_fooling"
 THREATS = (LINF, L2)

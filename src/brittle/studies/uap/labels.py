@@ -16,7 +16,7 @@ from brittle.studies.shared.by_network import Amounts, cells_of, rows_of
 from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
 from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_V2, SQUEEZENET
 from brittle.studies.uap.sizes import shared_perturbation
-from brittle.universal.images import ImageSet
+from brittle.universal_attacks.images import ImageSet
 
 VIEWS = GIVEN
 AMOUNTS: Amounts = {

@@ -28,9 +28,9 @@ from brittle.training.recipe import PlainTraining
 from brittle.training.universal_pool import UniversalPool
 from brittle.training.weights import save_weights, training_story
 from brittle.types import Images, Labels
-from brittle.universal.ascent import UniversalAscent
-from brittle.universal.images import ImageSet
-from brittle.universal.search import Pass, UniversalProblem, find_universal
+from brittle.universal_attacks.ascent import UniversalAscent
+from brittle.universal_attacks.images import ImageSet
+from brittle.universal_attacks.search import Pass, UniversalProblem, find_universal
 
 POOL = 10
 """Perturbations in a pool (Moosavi-Dezfooli et al. 2017)."""

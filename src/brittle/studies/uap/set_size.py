@@ -12,7 +12,7 @@ from brittle.studies.shared.by_network import Amounts, cells_of, rows_of
 from brittle.studies.shared.photographs import FAST, HALVES, LINF, NOISE, Photographs, fooled
 from brittle.studies.shared.views import GIVEN, MOBILENET_128, MOBILENET_160, MOBILENET_V2
 from brittle.studies.uap.sizes import RESNET
-from brittle.universal.ascent import UniversalAscent
+from brittle.universal_attacks.ascent import UniversalAscent
 
 TABLE = "uap_facts"
 SIZES = (10, 50, 200, 500, 2000, 10_000)

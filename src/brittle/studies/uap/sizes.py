@@ -11,7 +11,7 @@ from brittle.studies.shared.views import (
     View,
 )
 from brittle.threats import Lp
-from brittle.universal.perturbation import Perturbation
+from brittle.universal_attacks.perturbation import Perturbation
 
 RESNET = View(
     "ResNet-32 (CIFAR-10)",

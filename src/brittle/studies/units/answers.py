@@ -9,7 +9,7 @@ from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state
 from brittle.errors import InputError
 from brittle.types import Images
-from brittle.universal.layers import layers_of
+from brittle.universal_attacks.layers import layers_of
 
 
 def answers(
@@ -19,7 +19,7 @@ def answers(
 
     Args:
         classifier: the network.
-        layer: its name, as `brittle.universal.layers.layers_of` takes it.
+        layer: its name, as `brittle.universal_attacks.layers.layers_of` takes it.
         parts: images, a batch at a time.
         tell: told how many images are done.
 
