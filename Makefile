@@ -9,9 +9,11 @@ SEED ?= 0
 unexport PYTHONDONTWRITEBYTECODE   # the tests as pytest rewrites them are kept for the next run: 12 seconds of each worker
 MKDOCS := NO_MKDOCS_2_WARNING=true DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
-# The whole program as its users meet it: commands, their checks and pages, studies, and the networks and files of others.
-PROGRAM := tests/benchmarks tests/docs tests/evaluation tests/foreign tests/health tests/studies \
-  tests/report/test_browser.py tests/test_cli.py tests/test_odd_commands.py tests/test_odd_names.py tests/test_plugins.py
+# The whole program as its users meet it: commands, their checks, pages, processes and addresses, studies, and the
+# networks and files of others.
+PROGRAM := tests/benchmarks tests/docs tests/engine tests/evaluation tests/foreign tests/health tests/remote tests/report \
+  tests/studies tests/test_cli.py tests/test_compare_commands.py tests/test_json.py tests/test_odd_commands.py \
+  tests/test_odd_names.py tests/test_plugins.py
 # What every registered attack, threat and defence promises.
 CONTRACT := tests/contract
 

@@ -149,7 +149,7 @@ class Fixed(nn.Module):
     [
         (torch.full((6, 3), torch.nan), "NaN or infinite for 6 of 6 images; look at the weights and at the"),
         (torch.eye(6).log(), "NaN or infinite for 6 of 6 images"),
-        (torch.zeros(6, 3, 2), r"returns shape \(6, 3, 2\) for 6 images; expected \(6, classes\)"),
+        (torch.zeros(6, 3, 2), r"returns shape \(6, 3, 2\) for 6 images; .*; for a depth for every pixel"),
         (torch.zeros(5, 3), r"returns shape \(5, 3\) for 6 images; expected \(6, classes\)"),
         (torch.zeros(6), r"returns shape \(6,\) for 6 images; expected \(6, classes\)"),
         ((torch.zeros(6, 3), None), "the network returns a tuple of 2; expected a tensor of logits, or an object with"),

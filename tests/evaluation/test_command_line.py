@@ -20,6 +20,11 @@ from brittle.limits import current, stated_limits
         (["audit", "my net.pt2"], {"out": "a'b"}, ["audit", "my net.pt2", "--out", "a'b"]),
         (["audit", "-net"], {"seed": 1}, ["audit", "--seed", "1", "--", "-net"]),
         (["audit", "net", "-o"], {}, ["audit", "--", "net", "-o"]),
+        (
+            ["audit", "net"],
+            {"ratio": 1e9, "eps": 10 / 255},
+            ["audit", "net", "--ratio", "1000000000.0", "--eps", "10/255"],
+        ),
         (["audit", "a-b"], {"norm": "l2"}, ["audit", "a-b", "--norm", "l2"]),
     ],
 )

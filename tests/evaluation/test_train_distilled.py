@@ -9,6 +9,7 @@ from brittle.cli.app import app
 from brittle.errors import BrittleError, InputError
 from brittle.evaluation.train import train
 from brittle.models import open_network
+from brittle.report import write_report
 
 ASKED = {"epochs": 2, "max_images": 200, "settings": "batch=20, rate=3e-3, optimiser=adam"}
 
@@ -25,6 +26,8 @@ def test_the_course_tells_of_teacher_and_student(distilled):
     assert "--distil 20" in story["command"]
     assert {path.name for path in distilled.folder.iterdir()} >= {"weights.safetensors", "training.json"}
     assert not list(distilled.folder.glob("checkpoint*"))
+    page = write_report(distilled.folder).read_text()
+    assert "by the answers of a teacher at temperature 20, which was trained on them for 2 epochs before" in page
 
 
 def test_the_command_says_whose_epochs_are_shown(tmp_path):

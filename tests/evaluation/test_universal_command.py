@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 from brittle import InputError, UnsupportedThreat
@@ -145,6 +146,13 @@ def test_the_usual_radii_are_the_papers():
     assert usual_radius("linf", (1, 8, 8)) == pytest.approx(10 / 255)
     with pytest.raises(InputError, match="no usual radius in l1"):
         usual_radius("l1", (3, 224, 224))
+
+
+def test_noise_has_the_channels_that_a_network_takes(tmp_path):
+    grey = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
+    made = universal(grey, None, tmp_path / "v", attack="gd-uap:iterations=3", eps=0.3, max_images=20, size="9x9")
+    assert made.perturbation.tensor.shape == (1, 9, 9)
+    assert made.said == []
 
 
 def test_methods_without_data_are_tried_on_noise(tmp_path):

@@ -73,7 +73,7 @@ def test_what_goes_along_is_what_pickles():
     [
         ("uap:passes=1", "UniversalDeepFool makes each step in one process"),
         ("gd-uap:iterations=5", "GDUAP makes each step in one process"),
-        ("ascent:passes=1,batch=3", "each needs two of the 3 images of a step; take 1 worker at most"),
+        ("ascent:passes=1,batch=3", "each needs two of the 3 images of a step; leave workers out"),
     ],
 )
 def test_what_cannot_be_shared_is_refused_before_a_folder(tmp_path, attack, said):

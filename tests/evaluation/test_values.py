@@ -119,6 +119,8 @@ def test_a_list_of_attacks(as_text):
     both = brittle.audit(MODULE, (IMAGES, LABELS), question=SMALL, attacks=["fgsm", PGD(steps=3)])
     assert [one.spec for one in both.manifest.attacks] == ["fgsm", "PGD(steps=3)"]
     assert sizes(both, "fgsm") == as_text
+    one = brittle.audit(MODULE, (IMAGES, LABELS), question=SMALL, attacks="fgsm")
+    assert sizes(one, "fgsm") == as_text
     (text,), (value,) = plan(["pgd:steps=3"], "linf", 0.1), plan([PGD(steps=3)], "linf", 0.1)
     assert (text.info.name, text.info.settings, text.attack) == (value.info.name, value.info.settings, value.attack)
     inner = brittle.SmallestRadius(brittle.FGSM(), steps=4)

@@ -23,6 +23,7 @@ from brittle.models import open_network
         ("microsoft/resnet-50", r"did you mean 'hf:microsoft/resnet-50'\?"),
         ("anything", r"there is no network 'anything'\. Known"),
         ("", "there is no network ''"),
+        ("cat.JPG", "'cat.JPG' is the name of a picture; the network comes first, then the images"),
     ],
 )
 def test_what_is_no_network_is_refused_with_the_way_out(spec, message):

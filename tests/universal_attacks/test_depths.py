@@ -209,7 +209,7 @@ def test_the_page_speaks_of_depths(made):
 def test_the_command_says_it_and_goes_on_with_the_same_words(tmp_path):
     (tmp_path / "net.py").write_text(FACTORY)
     words = ["universal", f"{tmp_path}/net.py:depths", "--data", "digits", "--task", "depth", "--eps", "0.1"]
-    words += ["--attack", "ascent:passes=1", "--max-images", "6", "--ratio", "1.4", "--out", str(tmp_path / "v")]
+    words += ["--attack", "ascent:passes=1", "--max-images", "6", "--ratio", "7/5", "--out", str(tmp_path / "v")]
     ran = CliRunner().invoke(app, words)
     assert ran.exit_code == 0, ran.output
     assert "pixels, held-out" in ran.output
@@ -218,7 +218,7 @@ def test_the_command_says_it_and_goes_on_with_the_same_words(tmp_path):
     assert "too few images for an interval" in (tmp_path / "v" / "report.html").read_text()
     assert (told["made"]["task"], told["made"]["ratio"]) == ("depth", 1.4)
     assert "--task depth --ratio 1.4" in told["made"]["command"]
-    words[words.index("1.4")] = "1.3"
+    words[words.index("7/5")] = "1.3"
     assert "ratio of depths: 1.4, now 1.3" in str(CliRunner().invoke(app, words).exception)
 
 

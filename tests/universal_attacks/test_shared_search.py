@@ -251,9 +251,9 @@ def test_what_one_process_makes_alone_is_refused(method):
 
 
 def test_what_cannot_be_shared_is_refused():
-    with pytest.raises(InputError, match=r"workers is 3, and each needs two of the 4 images of a step; take 2 workers"):
+    with pytest.raises(InputError, match=r"workers is 3, and each needs two of the 4 images of a step; take 2 at most"):
         find_universal(METHODS["ascent"], problem_of(), workers=3)
-    with pytest.raises(InputError, match=r"workers is 6, and each needs two of the 11 images .*; take 5 workers at"):
+    with pytest.raises(InputError, match=r"workers is 6, and each needs two of the 11 images .*; take 5 at most"):
         find_universal(UniversalAscent(batch=20), problem_of(), workers=6)
     with pytest.raises(InputError, match="workers is 0; expected"):
         find_universal(METHODS["ascent"], problem_of(), workers=0)

@@ -23,6 +23,7 @@ MOST_CLASSES = 1_000_000
 """Of a network that returns class numbers: each image takes a row of so many logits."""
 _NUMBERS = "; if these are class numbers, say Classifier(module, labels=NUMBER OF CLASSES) or --labels"
 _PIXELS = "; for a class for every pixel there are brittle.run_dense and --task segmentation, for a depth --task depth"
+_DEPTHS = "; for a depth for every pixel there are run_dense(..., task='depth') and --task depth"
 Access = Literal["white_box", "scores", "decision"]
 """What attacks are to go by."""
 
@@ -225,7 +226,7 @@ class Classifier:
             raise ModelError(refusal(logits))
         if logits.ndim != 2 or len(logits) != count:
             said = f"the network returns shape {tuple(logits.shape)} for {count} images; expected ({count}, classes)"
-            raise ModelError(said + {1: _NUMBERS, 4: _PIXELS}.get(logits.ndim, ""))
+            raise ModelError(said + {1: _NUMBERS, 3: _DEPTHS, 4: _PIXELS}.get(logits.ndim, ""))
         if self.rejects and logits.shape[1] < 3:
             raise ModelError(
                 f"the network was said to refuse images and has {logits.shape[1]} outputs; expected one for each of "

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from brittle.addresses import path_or_address
+from brittle.arguments.numbers import parse_number
 from brittle.cli.audit_dense import TASKS, audit_dense
 from brittle.cli.audited import Ending, FailUnder, IgnoreHealth, Thorough, close
 from brittle.cli.options import (
@@ -72,7 +73,11 @@ def audit(
     ] = None,
     ratio: Annotated[
         float | None,
-        typer.Option(help="With --task depth: by which factor a depth must be off to be wrong; 1.25 by default."),
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="With --task depth: by which factor a depth must be off to be wrong; 1.25 by default.",
+        ),
     ] = None,
     ignore_health: IgnoreHealth = False,
     shard: Shard = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brittle.addresses import path_or_address
+from brittle.arguments.numbers import parse_number
 from brittle.cli.options import Fields, FileLimits, Force, Json, Quiet, Title
 from brittle.files import told
 from brittle.output import user_prints_aside
@@ -43,7 +44,12 @@ def universal(
         typer.Option(help="classification, or segmentation or depth: a class or a depth for every pixel."),
     ] = "classification",
     ratio: Annotated[
-        float | None, typer.Option(help="With --task depth: from which a depth is another one; 1.25 by default.")
+        float | None,
+        typer.Option(
+            parser=parse_number,
+            metavar="NUMBER",
+            help="With --task depth: from which a depth is another one; 1.25 by default.",
+        ),
     ] = None,
     held_out: Annotated[int | None, typer.Option(min=0, help="Images kept aside; half of them by default.")] = None,
     made_from: Annotated[

@@ -43,7 +43,7 @@ def assert_robust(
     out: Path | str | None = None,
     *,
     at_least: float = 0.5,
-    attacks: Sequence[str | Attack] = FAST_ATTACKS,
+    attacks: str | Attack | Sequence[str | Attack] = FAST_ATTACKS,
     max_images: int | None = FEW_IMAGES,
     ignore_health: bool = False,
     **options: Any,

@@ -36,7 +36,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     out: Path | str | None = None,
     *,
     question: Question | None = None,
-    attacks: Sequence[str | Attack] = (),
+    attacks: str | Attack | Sequence[str | Attack] = (),
     effort: Effort | None = None,
     thorough: bool = False,
     force: bool = False,
@@ -59,9 +59,9 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
             (`RunFolder.path`), which is gone with what is returned. Of an address that is the copy on this disk.
         question: the threat with its radius, by default linf and the radius most often reported for it; and the levels
             that adversarial images lie on.
-        attacks: as text, such as `pgd:steps=40,restarts=5`, or as values, such as `PGD(steps=40)`, own ones too; by
-            default noise, FGSM, PGD and DeepFool; of a network that gives no gradients those that suit it, see
-            `plan`.
+        attacks: one or several, as text, such as `pgd:steps=40,restarts=5`, or as values, such as `PGD(steps=40)`, own
+            ones too; by default noise and the strongest for the threat, cheap ones first; of a network that gives no
+            gradients those that suit it, see `plan`.
         effort: budget, eot_samples, batch, seed and device.
         thorough: check the audit itself with as many passes as that takes, instead of at most 5 % of its own; changes
             no row.
@@ -89,7 +89,8 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     """
     asked = Asked.of(model, data, question, effort, options, without=("target",))
     watch, engine = watch or NullProgress(), engine_of(engine, shard)
-    call = _Call(asked, tuple(attacks), thorough, force, tuple(command), watch, engine)
+    several = (attacks,) if isinstance(attacks, str | Attack) else tuple(attacks)
+    call = _Call(asked, several, thorough, force, tuple(command), watch, engine)
     if out is not None:
         with at(out) as place:
             folder = _audited(call, place.path)

@@ -42,4 +42,5 @@ def _word(value: object) -> str:
     """A value as it is typed: a number with many digits as a fraction of 255, where that is the very same one."""
     text = str(value)
     levels = levels_text(value) if isinstance(value, float) and len(text) > LONG else None
-    return text if levels is None or parse_number(levels) != value else levels
+    shorter = levels is not None and len(levels) < len(text) and parse_number(levels) == value
+    return str(levels) if shorter else text

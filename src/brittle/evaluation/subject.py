@@ -15,10 +15,11 @@ from brittle.classifiers.chosen_output import ChosenOutput
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
 from brittle.data import Fit, Source, from_memory, open_source
+from brittle.data.noise import Noise
 from brittle.data.open import Options
 from brittle.defences import Defence
 from brittle.dense.network import DenseNetwork
-from brittle.errors import BrittleError, InputError, quoted
+from brittle.errors import BrittleError, ForwardFailed, InputError, quoted
 from brittle.evaluation.channelled import channel_of, spelled_channel
 from brittle.evaluation.compatibility import SEEN
 from brittle.evaluation.defended import Defended, defence_of
@@ -200,7 +201,11 @@ def open_images(data: DataSpec, fit: Fit) -> Source:
 def open_images_for(classifier: Classifier, data: DataSpec, fit: Fit) -> Source:
     """Return a source as `open_images`, with the channels that a network takes where neither it nor all images say."""
     source = open_images(data, fit)
-    if source is not data.spec and fit.channels is None and len(source.kinds().channels) > 1:
+    if source is data.spec or fit.channels is not None:
+        return source
+    if isinstance(source, Noise):
+        return open_images(data, replace(fit, channels=channels_of(classifier, source)))
+    if len(source.kinds().channels) > 1:
         source.fit = replace(source.fit, channels=channels_of(classifier, source))
     return source
 
@@ -274,7 +279,7 @@ def compare_with_origin(network: Network, source: Source) -> None:
 def channels_of(classifier: Classifier, source: Source) -> int | None:
     """Return the number of channels that a network takes that does not say so, of those that the images have.
 
-    It is shown one black image in colour, and one in grey if it refuses that. None if it takes neither.
+    It is shown one black image in colour, and one in grey if it fails on that. None if it takes neither.
     """
     (height, width), _ = source.sizes.most_common(1)[0]
     for channels in (3, 1):
@@ -282,7 +287,9 @@ def channels_of(classifier: Classifier, source: Source) -> int | None:
         try:
             with preserving_state(classifier.module), torch.no_grad():
                 classifier.checked(image.to(classifier.device, classifier.dtype))
-        except BrittleError:
+        except ForwardFailed:
             continue
+        except BrittleError:
+            pass  # it takes the image; what it answers is looked at elsewhere
         return channels
     return None

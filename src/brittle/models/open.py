@@ -39,6 +39,8 @@ FAMILIES = re.compile(
     re.IGNORECASE,
 )
 """How names of networks begin that timm or torchvision have."""
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+"""Endings of pictures, which somebody may give before the network."""
 READ = (".pt2", ".onnx", ".py", ".safetensors", *PICKLES)
 """Endings of files that hold a network or weights."""
 NETWORKS = Registry[Callable[[], object]](
@@ -188,6 +190,8 @@ def _unknown(spec: str, path: Path) -> str:
         return f"{spec!r} is the folder of {TITLES[kind]}; name the network that was trained and give --weights {spec}"
     if path.suffix == ".py":
         return f"{spec!r} is a Python file; name its function that builds the network too: {spec}:FACTORY"
+    if path.suffix.lower() in PICTURES:
+        return f"{spec!r} is the name of a picture; the network comes first, then the images"
     hint = or_said([*_meant(spec, path)])
     return (
         f"there is no network {spec!r}{hint or '.'} Known are NETWORK.pt2, NETWORK.onnx, FILE.py:FACTORY (with "

@@ -91,7 +91,13 @@ def render(story: dict[str, Any], made: str = "") -> str:
 
 def _hardened(story: dict[str, Any]) -> str:
     """What was done to the images, in words that follow what they are."""
-    done, once = story.get("adversarial", {}), story.get("once")
+    done, once, taught = story.get("adversarial", {}), story.get("once"), story.get("teacher")
+    if taught:
+        epochs = "an epoch" if len(taught) == 1 else f"{len(taught):,} epochs"
+        return (
+            f", by the answers of a teacher at temperature {story['settings']['temperature']:g}, which was trained on "
+            f"them for {epochs} before and had {percent(taught[-1]['accuracy'])} right in the last"
+        )
     if once is not None:
         return f", attacked once by {once['attack']} within {once['threat']}, changes times {once['alpha']:g}"
     if "attack" in done:

@@ -18,7 +18,7 @@ from brittle.report.content import folder_of, placed, shown
 from brittle.report.drawings import drawing_figures
 from brittle.report.template import fill
 from brittle.report.universal_curves import curves_of
-from brittle.report.universal_parts import classes_of, labels_of, name_of, pairs_of, rate_of
+from brittle.report.universal_parts import beyond_noise, classes_of, labels_of, name_of, pairs_of, rate_of
 from brittle.report.universal_pixels import depths_of, pixel_labels_of, pixel_pairs_of, pixel_rate_of
 from brittle.report.universal_settings import settings_of
 from brittle.runs.folder import REPORT
@@ -107,7 +107,7 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: s
         last=kinds[last],
         rate=rate,
         noise=noise,
-        shown_more=rate.low > noise.high,
+        beyond=beyond_noise(last, rows, pixels=pixels),
         reached=Estimate(**made["reached"]) if made.get("reached") else None,
         target=target,
         only=[name_of(one, classes_of(rows)) for one in made.get("only", [])],

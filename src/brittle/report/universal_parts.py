@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from brittle.metrics import fooling_rate
+from brittle.metrics import Estimate, fooling_rate, mean
 from brittle.metrics.formats import percent
+from brittle.metrics.paired import RATES
 from brittle.pictures import data_uri
 from brittle.report.content import picture_in
 from brittle.report.gallery import reduced
@@ -64,6 +65,17 @@ def rate_of(kind: str, title: str, rows: pa.Table) -> Rate:
     rate, random = (fooling_rate(clean, other) for other in (moved, noise))
     ends, random_ends = (f"{percent(one.low)} to {percent(one.high)}" for one in (rate, random))
     return Rate(title, percent(rate.value), ends, percent(random.value), random_ends, len(clean))
+
+
+def beyond_noise(kind: str, rows: pa.Table, *, pixels: bool) -> Estimate:
+    """Return how much more of the images, or of an image's pixels, change than by noise, compared image by image."""
+    some = of_kind(rows, kind)
+    if pixels:
+        moved, noise = (some[f"share_{name}"].to_numpy() for name in ("perturbed", "noise"))
+    else:
+        clean = some["class_clean"].to_numpy()
+        moved, noise = ((some[f"class_{name}"].to_numpy() != clean) * 1.0 for name in ("perturbed", "noise"))
+    return mean(moved - noise, bounds=RATES)
 
 
 def labels_of(rows: pa.Table, kind: str) -> list[Label]:

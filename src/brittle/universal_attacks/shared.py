@@ -134,10 +134,10 @@ def check_shared(
         )
     few = min(method.step_images, len(problem.given()))
     if workers > few // 2:
-        most = max(1, few // 2)
+        mend = f"take {few // 2} at most" if few > 3 else "leave workers out"
         raise InputError(
-            f"workers is {workers}, and each needs two of the {few} images of a step; take {most} "
-            f"worker{'s' * (most > 1)} at most, or larger mini-batches of more images"
+            f"workers is {workers}, and each needs two of the {few} images of a step; {mend}, or take larger "
+            "mini-batches of more images"
         )
     refuse(_seeker(method, problem, opens), workers, problem.classifier.device)
 
