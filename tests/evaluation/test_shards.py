@@ -250,3 +250,31 @@ def test_the_commands_print_a_share_as_a_share_and_the_whole_as_an_audit(tmp_pat
     assert made.exit_code == 1
     assert json.loads(made.stdout)["kind"] == "audit"
     assert (tmp_path / "all" / "report.html").exists()
+
+
+def test_a_threat_of_ones_own_is_opened_again(tmp_path):
+    (tmp_path / "half.py").write_text(
+        "from typing import ClassVar\n"
+        "import brittle\n"
+        "class Half(brittle.Threat):\n"
+        "    name: ClassVar[str] = 'half'\n"
+        "    def size(self, clean, moved):\n"
+        "        return brittle.Lp('inf').size(clean, moved) / 2\n"
+        "    def project(self, clean, moved):\n"
+        "        return brittle.Lp('inf', 2 * self.radius).project(clean, moved)\n"
+        "    def draw(self, clean, streams, ids, bounds):\n"
+        "        return brittle.Lp('inf', 2 * self.radius).draw(clean, streams, ids, bounds)\n"
+        "    def max_size(self, clean, bounds):\n"
+        "        return brittle.Lp('inf').max_size(clean, bounds) / 2\n"
+        "class Grey(brittle.Attack):\n"
+        "    '''Move towards grey.'''\n"
+        "    name, threats = 'grey', ('half',)\n"
+        "    def perturb(self, problem):\n"
+        "        problem.probe(problem.threat.project(problem.images, problem.images * 0 + 0.5), graph=False)\n"
+    )
+    asked = {"attacks": [f"{tmp_path}/half.py:Grey"], "norm": f"{tmp_path}/half.py:Half", "eps": 0.05, "max_images": 8}
+    parts = [audit("digits-lenet", "digits", tmp_path / str(n), shard=(n, 2), **asked) for n in (1, 2)]
+    assert parts[0].manifest.threat.spec == asked["norm"]
+    whole = merge(tmp_path / "whole", *parts)
+    assert whole.manifest.status == "finished"
+    assert rows(whole) == rows(audit("digits-lenet", "digits", tmp_path / "undivided", **asked))

@@ -10,6 +10,7 @@ from brittle.defences import Defence
 from brittle.errors import InputError, RunError, quoted
 from brittle.evaluation.defended import spelled_defence
 from brittle.names import restored, stored
+from brittle.plugins import parts_of_spec
 from brittle.runs.manifest_info import NAIVELY, DataInfo, NetworkInfo, ThreatInfo
 from brittle.specs import DataSpec, ModelSpec
 from brittle.specs.groups import AUTO
@@ -54,7 +55,7 @@ def network_again(info: NetworkInfo) -> ModelSpec:
 
 
 def threat_again(info: ThreatInfo) -> str:
-    """Return the name of the threat of a run, by which it opens again.
+    """Return the name of the threat of a run, or FILE.py:CLASS, by which it opens again.
 
     Raises:
         RunError: it has settings, which only a value can have.
@@ -62,7 +63,18 @@ def threat_again(info: ThreatInfo) -> str:
     if info.settings:
         settings = quoted(", ".join(f"{name} {one}" for name, one in info.settings.items()), 200)
         raise RunError(f"the threat {info.norm} has settings of its own ({settings}), which were given as a value")
-    return restored(info.norm)
+    return restored(info.spec or info.norm)
+
+
+def own_file(threat: object) -> str:
+    """Return FILE.py:CLASS of a threat that was asked for so; "" of others.
+
+    Example:
+        >>> own_file("my.py:Half:0.1"), own_file("linf:0.1")
+        ('my.py:Half', '')
+    """
+    own = parts_of_spec(threat) if isinstance(threat, str) else None
+    return "" if own is None else stored(own[0])
 
 
 def words_of_images(info: DataInfo) -> dict[str, Any]:

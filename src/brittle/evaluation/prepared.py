@@ -20,6 +20,7 @@ from brittle.evaluation.compatibility import (
     remarks_on_search,
     search_mode,
 )
+from brittle.evaluation.kept_words import own_file
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, plan, refuse_twice, threat_of, threat_settings, usual
 from brittle.evaluation.provenance import Provenance, data_info, network_info, provenance
@@ -133,7 +134,9 @@ def prepare(
         **asdict(search),
         network=network_info(network, classifier, origin, defended, subject.channel, asked.model),
         data=data_info(source, network.classes, again=True, remarks=remarks, class_order=asked.data.class_order),
-        threat=ThreatInfo(norm=threat.name, radius=radius, settings=threat_settings(threat)),
+        threat=ThreatInfo(
+            norm=threat.name, radius=radius, settings=threat_settings(threat), spec=own_file(asked.question.threat)
+        ),
         attacks=[one.info for one in planned],
         versions=versions_of(),
         code=origin.code,

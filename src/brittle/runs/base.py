@@ -164,7 +164,7 @@ def data_fields(data: DataInfo) -> dict[str, JsonValue]:
 
 def threat_fields(threat: ThreatInfo) -> dict[str, Any]:
     """What of a question determines a result; threats without settings keep the identity that they had before."""
-    return threat.model_dump(mode="json", exclude=None if threat.settings else {"settings"})
+    return threat.model_dump(mode="json", exclude={"spec"} if threat.settings else {"spec", "settings"})
 
 
 def in_words(value: JsonValue) -> str:

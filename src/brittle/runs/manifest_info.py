@@ -194,11 +194,13 @@ class ThreatInfo(Strict):
         norm: how a change is measured, by the name of the threat.
         radius: the largest allowed change; None for no limit.
         settings: what the threat is made with besides, where it is not as by default.
+        spec: FILE.py:CLASS, where the user named a threat of their own so; "" otherwise.
     """
 
     norm: Norm
     radius: float | None
     settings: Settings = Field(default_factory=dict[str, JsonValue])
+    spec: Name = ""
 
 
 class AttackInfo(Strict):
