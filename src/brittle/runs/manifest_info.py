@@ -202,6 +202,11 @@ class ThreatInfo(Strict):
     settings: Settings = Field(default_factory=dict[str, JsonValue])
     spec: Name = ""
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what threats of brittle have none of: such a file is what it was before others were named."""
+        return {name: one for name, one in plain(self).items() if one or name != "spec"}
+
 
 class AttackInfo(Strict):
     """One attack of the plan.
