@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odd import CASES, FEW
+from typer.testing import CliRunner
 
 from brittle import cli
+from brittle.cli import app
+from brittle.cli.app import _images_last
 from brittle.evaluation.gate import ExitCode
 
 TINY = ["--max-images", "1", "--seed", "0"]
@@ -146,3 +149,23 @@ def test_a_seed_that_is_none_is_refused_by_every_command(command, seed, tmp_path
     assert ended([command, *LINES[command], "--seed", seed], monkeypatch) == ExitCode.REFUSED
     assert "seed" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["net", "--data", "cats", "--eps", "0.1"], ["net", "--eps", "0.1", "cats"]),
+        (["--data=cats", "net"], ["net", "cats"]),
+        (["net", "cats"], ["net", "cats"]),
+        (["net", "--data"], ["net", "--data"]),
+        (["net", "--data", "--eps", "0.1"], ["net", "--data", "--eps", "0.1"]),
+    ],
+)
+def test_images_of_attack_may_be_named_as_for_other_commands(words, meant):
+    assert _images_last(words) == meant
+
+
+def test_attack_takes_images_by_data(tmp_path):
+    words = ["attack", "--data", "digits", "digits-lenet", "--attack", "fgsm", "--eps", "0.1", "--max-images", "2"]
+    assert CliRunner().invoke(app, [*words, "--out", str(tmp_path / "made"), "--quiet"]).exit_code == 0
+    assert (tmp_path / "made" / "index.json").exists()

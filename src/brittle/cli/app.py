@@ -52,7 +52,8 @@ class Commands(TyperGroup):
             if old != new:
                 typer.echo(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now", err=True)
         _check_once(named)
-        return super().parse_args(ctx, named)
+        arguments = {one.name for one in ([] if command is None else command.params) if not one.opts[0].startswith("-")}
+        return super().parse_args(ctx, _images_last(named) if "images" in arguments else named)
 
     def make_context(self, *words: Any, **extra: Any) -> typer.Context:
         """Read the words before a command."""
@@ -64,6 +65,16 @@ class Commands(TyperGroup):
         memory.keep_freed_memory()
         with _shown_errors():
             return super().invoke(ctx)
+
+
+def _images_last(words: Sequence[str]) -> list[str]:
+    """Return a line in which images are named by --data, as for other commands, with their name at the end."""
+    for place, word in enumerate(words):
+        if word.startswith("--data="):
+            return [*words[:place], *words[place + 1 :], word.partition("=")[2]]
+        if word == "--data" and len(words) > place + 1 and not words[place + 1].startswith("-"):
+            return [*words[:place], *words[place + 2 :], words[place + 1]]
+    return [*words]
 
 
 def _check_once(words: Sequence[str]) -> None:
