@@ -182,11 +182,11 @@ def check_names(*paths: Path) -> None:
     """
     for path in paths:
         if looks_collapsed(path) and not os.path.lexists(path.parts[0]):
+            meant = str(path).replace(":/", ":///" if path.parts[0] in ("file:", "local:") else "://", 1)
             raise InputError(
-                f"{str(path)!r} is read as a path, and looks like an address; addresses have two strokes, as "
-                f"{str(path).replace(':/', '://', 1)} has, and are taken for the folders of audit, merge, compare, "
-                "leaderboard, report, attack, universal, apply and train, for data, and for networks; elsewhere give "
-                "a path on this machine"
+                f"{str(path)!r} is read as a path, and looks like an address, which would be {meant}; addresses are "
+                "taken for the folders of audit, merge, compare, leaderboard, report, attack, universal, apply and "
+                "train, for data, and for networks; elsewhere give a path on this machine"
             )
         folder, missing = path, list[str]()
         while not os.path.lexists(folder) and folder != folder.parent:

@@ -44,3 +44,13 @@ def with_article(name: str) -> str:
         ('an int', 'a Tensor', 'a NoneType')
     """
     return f"{'an' if name[:1] in (*'AEIOUaeio',) else 'a'} {name}"
+
+
+def middle_of(count: int) -> str:
+    """Return what the middle one of so many numbers is called, which of an even number is the lower of two.
+
+    Example:
+        >>> middle_of(3), middle_of(4)
+        ('median', 'lower middle')
+    """
+    return "median" if count % 2 else "lower middle"

@@ -220,7 +220,7 @@ def test_both_audits_of_a_defended_network_lie_there():
 def test_commands_without_addresses_say_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        InputError, match=r"^'s3:/bucket/corrupted' is read as a path, .* two strokes, as s3://bucket/c"
+        InputError, match=r"^'s3:/bucket/corrupted' is read as a path, .* would be s3://bucket/corrupted; "
     ):
         corrupt("digits-lenet", "digits", "s3://bucket/corrupted")
     assert not [*tmp_path.iterdir()]

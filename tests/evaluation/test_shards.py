@@ -10,7 +10,7 @@ from crew_work import rows
 from forked import begun, ended, ending, kill
 from typer.testing import CliRunner
 
-from brittle import InputError, RunError, assert_robust, audit, merge
+from brittle import InputError, RunError, assert_robust, audit, compare, merge
 from brittle import files as files_module
 from brittle.cli import app
 from brittle.evaluation.progress import NullProgress
@@ -278,3 +278,7 @@ def test_a_threat_of_ones_own_is_opened_again(tmp_path):
     whole = merge(tmp_path / "whole", *parts)
     assert whole.manifest.status == "finished"
     assert rows(whole) == rows(audit("digits-lenet", "digits", tmp_path / "undivided", **asked))
+    (tmp_path / "half.py").write_text((tmp_path / "half.py").read_text().replace("/ 2", "/ 4").replace("2 *", "4 *"))
+    changed = audit("digits-lenet", "digits", tmp_path / "changed", **asked)
+    with pytest.raises(RunError, match="code of threat and attacks"):
+        compare(whole, changed)

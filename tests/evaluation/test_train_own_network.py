@@ -201,6 +201,7 @@ def test_what_cannot_be_trained_is_refused_with_nothing_left(file, images, tmp_p
         ({"objective": "trade", "attack": "pgd"}, InputError, "there is no objective 'trade'"),
         ({"objective": "trades"}, InputError, "without an attack"),
         ({"distil": 20.0, "held_out": 5}, InputError, "distil is given beside"),
+        ({"distil": 20.0, "pool": ["v"]}, InputError, "distil is given beside an attack, a recipe, a pool"),
     ):
         with pytest.raises(error, match=said):
             brittle.train(f"{file}:make", images, tmp_path / "out", **options)

@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
-from brittle import InputError, UnsupportedThreat
+import brittle
+from brittle import DataError, InputError, UnsupportedThreat
 from brittle.cli import app
 from brittle.data import open_source
 from brittle.evaluation.spec import parse_universal
@@ -148,6 +150,18 @@ def test_the_usual_radii_are_the_papers():
         usual_radius("l1", (3, 224, 224))
 
 
+@pytest.mark.parametrize("form", ["tensor", "set", "loader"])
+def test_images_without_labels_will_do(form, tmp_path):
+    images = torch.rand(20, 1, 9, 9, generator=torch.Generator().manual_seed(0))
+    grey = nn.Sequential(nn.Flatten(), nn.Linear(81, 3))
+    alone = TensorDataset(images)
+    given = {"tensor": images, "set": alone, "loader": DataLoader(alone, batch_size=6)}[form]
+    made = universal(grey, given, tmp_path / form, attack="ascent:passes=1", eps=0.3)
+    assert (made.training.n, made.held_out.n) == (10, 10)
+    with pytest.raises(DataError, match="labels"):
+        brittle.audit(grey, given, tmp_path / "audit", attacks="fgsm", eps=0.1)
+
+
 def test_noise_has_the_channels_that_a_network_takes(tmp_path):
     grey = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
     made = universal(grey, None, tmp_path / "v", attack="gd-uap:iterations=3", eps=0.3, max_images=20, size="9x9")
@@ -161,6 +175,7 @@ def test_methods_without_data_are_tried_on_noise(tmp_path):
     assert (made.training.n, made.held_out.n) == (30, 30)
     assert made.perturbation.made["data"] == "noise"
     assert pq.read_table(made.rows)["name"].to_pylist()[0].startswith("noise/")
+    assert "the rates are of images of noise" in str(made)
     page = write_universal(made.path).read_text()
     assert "images of noise" in page
     assert "the images that told how far it was" in page

@@ -80,6 +80,8 @@ def test_page_and_terminal_tell_median_and_range(made, tmp_path):
     page = write_universal(result.folder).read_text()
     assert "By seed" in page
     assert "How it settled" in page
+    assert "this is the lower middle" in page
+    assert f"{result.seeds[0].seed} (lower middle)" in page
     words = [
         "universal",
         "digits-lenet",

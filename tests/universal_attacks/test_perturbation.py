@@ -25,6 +25,14 @@ def test_it_is_added_to_every_image_and_clamped():
     assert torch.equal(wide, (images * 255 + change().tensor).clamp(0, 255))
 
 
+@pytest.mark.parametrize("address", ["s3://bucket/v.safetensors", "file:///tmp/v.safetensors"])
+def test_it_is_saved_on_this_machine_alone(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"looks like an address, which would be {address};"):
+        change(2).save(address)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_the_file_holds_everything(tmp_path):
     for p in ("inf", 2):
         made = change(p)

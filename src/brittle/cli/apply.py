@@ -11,6 +11,7 @@ import typer
 from brittle.addresses import path_or_address
 from brittle.cli.options import Fields, FileLimits, Json, Quiet
 from brittle.errors import InputError
+from brittle.files import check_names
 from brittle.output import user_prints_aside
 from brittle.specs import SEARCHING, DataSpec, Effort
 
@@ -111,6 +112,7 @@ def _check_picture(path: Path, perturbations: Sequence[Path | str]) -> None:
     Raises:
         InputError: with the name.
     """
+    check_names(path)
     if path.suffix.lower() != ".png":
         raise InputError(f"the picture is to be {str(path)!r}; expected a name that ends with .png")
     if path.resolve() in [one.resolve() for one in perturbations if isinstance(one, Path)]:

@@ -125,5 +125,3 @@ def _show(made: "Universal") -> None:
 
     for line in lines_of(made):
         terminal.say(line)
-    if made.perturbation.made["noise"]:
-        terminal.say(("the rates are of images of noise, and say little of photographs", "dim"))

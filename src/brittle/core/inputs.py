@@ -110,10 +110,11 @@ def check_radius(threat: Threat, images: Images, bounds: Bounds) -> None:
     if radius <= largest * (1 + TOLERANCE):
         return
     levels = threat.levels and bounds.span == 1 and radius <= 255
-    mend = f"write {radius:g}/255 for {radius:g} levels of 255" if levels else "give it in the units of the images"
+    unit = threat.unit or "the units of the images"
+    mend = f"write {radius:g}/255 for {radius:g} levels of 255" if levels else f"give it in {unit}"
     raise InputError(
         f"the {threat.name} radius {radius:g} allows more than any change of such images can be (at most {largest:g}); "
-        f"{mend}, or leave it infinite for no limit"
+        f"{mend}, or leave it out where a search needs none"
     )
 
 

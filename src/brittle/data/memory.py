@@ -17,7 +17,10 @@ from brittle.data.survey import UNLABELLED
 from brittle.errors import DataError, LabelError
 from brittle.words import with_article
 
-EXPECTED = "expected text such as 'digits', a source, (images, labels), or a Dataset or DataLoader of torch"
+EXPECTED = (
+    "expected text such as 'digits', a source, (images, labels), images alone where no labels are needed, or a Dataset "
+    "or DataLoader of torch"
+)
 
 
 class Memory(Source):
@@ -79,8 +82,9 @@ def from_memory(given: object, *, fit: Fit | None, max_images: int | None, skip_
 
     Args:
         given: (images, labels) as tensors or arrays; a data set whose items are (image, label); a loader whose batches
-            are (images, labels). A set or a loader is gone through once, in its own order, up to `max_images`, and held
-            in memory as it gives the images. Of a loader that shuffles (`shuffle=True`) that is the order of its set.
+            are (images, labels); or images alone in these forms, which then have no labels. A set or a loader is gone
+            through once, in its own order, up to `max_images`, and held in memory as it gives the images. Of a loader
+            that shuffles (`shuffle=True`) that is the order of its set.
         fit: how images are brought to the form that the network takes.
         max_images: use only the first N images.
         skip_bad: as of every source.
@@ -92,6 +96,8 @@ def from_memory(given: object, *, fit: Fit | None, max_images: int | None, skip_
     if isinstance(given, tuple | list) and len(cast("tuple[object, ...]", given)) == 2:
         images, labels = cast("tuple[object, object]", tuple(given))
         return Memory(images, labels, fit=fit, max_images=max_images, skip_bad=skip_bad)
+    if isinstance(given, Tensor | np.ndarray):
+        return Memory(given, fit=fit, max_images=max_images, skip_bad=skip_bad)
     if isinstance(given, DataLoader):
         name, loader = type(given.dataset).__name__, _in_order(cast("DataLoader[Any]", given))
     elif isinstance(given, Dataset):
@@ -117,23 +123,27 @@ def _in_order(loader: "DataLoader[Any]") -> "DataLoader[Any]":
     return DataLoader(loader.dataset, batch_size=loader.batch_size or 1, **how)
 
 
-def _gathered(loader: "DataLoader[Any]", name: str, max_images: int | None) -> tuple[Tensor, Tensor]:
+def _gathered(loader: "DataLoader[Any]", name: str, max_images: int | None) -> tuple[Tensor, Tensor | None]:
     """All batches of a loader in one; the global random state, of which a loader takes a number, stays as it is."""
     images: list[Tensor] = []
     labels: list[Tensor] = []
     with torch.random.fork_rng(devices=[]):
         for batch in loader:
-            if not isinstance(batch, tuple | list) or not all(isinstance(one, Tensor) for one in batch[:2]):
+            parts: Any = (batch,) if isinstance(batch, Tensor) else batch
+            listed = isinstance(parts, tuple | list) and len(cast("Sized", parts)) > 0
+            if not listed or not all(isinstance(one, Tensor) for one in parts[:2]):
                 raise DataError(f"{name} gives {seen(batch)}; expected (images, labels) as tensors in each batch")
-            images.append(batch[0].detach().cpu())
-            labels.append(batch[1].detach().cpu().reshape(-1))
+            images.append(parts[0].detach().cpu())
+            labels += [one.detach().cpu().reshape(-1) for one in parts[1:2]]
             if max_images is not None and sum(map(len, images)) >= max_images:
                 break
     if not images:
         raise DataError(f"{name} gives no images; expected at least one")
     if len({one.shape[1:] for one in images}) > 1:
         raise DataError(f"{name} gives images of several shapes; expected one, resized in the data set's transform")
-    return torch.cat(images), torch.cat(labels)
+    if labels and len(labels) < len(images):
+        raise DataError(f"{name} gives labels with some batches alone; expected them with each, or with none")
+    return torch.cat(images), torch.cat(labels) if labels else None
 
 
 def _array(values: object, what: str) -> NDArray[Any]:

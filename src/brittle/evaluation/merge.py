@@ -97,8 +97,8 @@ def _merged(path: Path, folders: Sequence[RunFolder], thorough: bool, force: boo
         why = f"what opens here is another run: {'; '.join(error.lines)}" if isinstance(error, AnotherRun) else error
         raise RunError(
             f"all parts of the run are in {told(path)}, and its checks could not be made: {quoted(why, 600)}. Where "
-            f"network and images open, this command again makes them, or that of the audit with --out {told(path)}; "
-            "neither attacks anything anew"
+            f"all opens that the audit is made of, this command again makes them, or that of the audit with --out "
+            f"{told(path)}, or in Python the same call with that folder; none of them attacks anything anew"
         ) from error
 
 

@@ -157,6 +157,6 @@ def _by_default(threat: Threat, radius: float | None, classifier: Classifier, bu
     if not planned:
         raise InputError(
             f"none of the attacks that are taken by default knows {threat.name!r}; name some that do (--attack, or "
-            "`attacks` in Python), such as noise, pgd or your own"
+            "`attacks` in Python), such as one of your own"
         )
     return planned

@@ -159,8 +159,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         beside |= {"warmup": warmup, "clean_epochs": clean_epochs, "start": start, "objective": objective, **aside}
         told = {"progress": progress, "watch": watch, "force": force}
         return train_by_images(asked, path, settings, epochs, beside, **told)
-    if distil is not None and any(one is not None for one in (attack, method, recipe, *aside.values())):
-        raise InputError("distil is given beside an attack, a recipe or held-out images; train on one of them")
+    if distil is not None and (pool or any(one is not None for one in (attack, method, recipe, *aside.values()))):
+        raise InputError("distil is given beside an attack, a recipe, a pool or held-out images; train on one of them")
     threat, eps = threat_of(asked.question)
     threat = threat or parse_threat("linf")
     goal = parse_objective(objective)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from brittle.files import told
 from brittle.metrics import Estimate, without_interval
 from brittle.metrics.formats import Units, estimate_text
+from brittle.words import middle_of
 
 if TYPE_CHECKING:
     from brittle.evaluation.universal_result import Universal
@@ -31,6 +32,8 @@ def lines_of(made: "Universal") -> list[str]:
     lines.append(("random noise", estimate_text(made.noise)))
     lines += [*_depths(made), *_aims(made), *_several(made)]
     lines += [("images", line) for line in made.said]
+    if made.perturbation.made["noise"]:
+        lines.append(("note", "the rates are of images of noise, and say little of photographs"))
     return [f"{label:<{LABEL - 1}} {text}" for label, text in lines]
 
 
@@ -63,8 +66,7 @@ def _several(made: "Universal") -> Iterator[tuple[str, str]]:
     if made.seeds:
         rates = [one.rate for one in made.seeds]
         what = "" if not made.only else ", of these less of others"
-        middle = "median" if len(rates) % 2 else "lower middle"
-        kept = f"{middle} {rates[0]:.1%} (seed {made.seeds[0].seed})"
+        kept = f"{middle_of(len(rates))} {rates[0]:.1%} (seed {made.seeds[0].seed})"
         yield f"of {len(rates)} seeds", f"{kept}, {min(rates):.1%} to {max(rates):.1%}{what}"
 
 

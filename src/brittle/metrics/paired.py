@@ -57,9 +57,19 @@ def paired_rates(before: Flags, after: Flags, level: float = LEVEL) -> PairedRat
     """
     apart = _apart(before, after)
     lost, gained = int((apart < 0).sum()), int((apart > 0).sum())
-    chance = float(scipy.stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+    chance = sign_test(lost, gained)
     old, new = (proportion(int(flags.sum()), len(flags), level) for flags in (before, after))
     return PairedRates(old, new, _mean(apart, level), lost, gained, chance)
+
+
+def sign_test(less: int, more: int) -> float:
+    """Return how likely chance alone splits so many values at least as unevenly (exact, two-sided); 1 of none.
+
+    Example:
+        >>> sign_test(0, 6), sign_test(0, 0)
+        (0.03125, 1.0)
+    """
+    return float(scipy.stats.binomtest(less, less + more).pvalue) if less + more else 1.0
 
 
 def least_drop(before: Flags, after: Flags, level: float = LEVEL) -> float:

@@ -164,7 +164,8 @@ def _verdict(data: Mapping[str, Any], epochs: Sequence[Mapping[str, Any]], names
         if prefix in names and epochs and epochs[-1].get(f"{prefix}accuracy") is not None:
             robust = epochs[-1].get("held_out_robust_accuracy") if prefix == "held_out_" else None
             rest = f", and {percent(robust)} after a few steps of attack" if robust is not None else ""
-            return f"After the last epoch it gets {percent(epochs[-1][f'{prefix}accuracy'])} of {of} right{rest}."
+            when = "After the last epoch it gets" if prefix == "held_out_" else "Through the last epoch it got"
+            return f"{when} {percent(epochs[-1][f'{prefix}accuracy'])} of {of} right{rest}."
     return f"It was trained for {plural(len(epochs), 'epoch')}."
 
 

@@ -27,6 +27,7 @@ from brittle.runs.place import beside
 from brittle.runs.results import UniversalFolder
 from brittle.runs.schema import read_rows
 from brittle.studies.bench.drawing import encoded
+from brittle.words import middle_of
 
 FROM, WITHOUT = "the images it was made from", "the images that told how far it was"
 HELD_OUT = "held-out images"
@@ -104,6 +105,7 @@ def render(changes: np.ndarray, header: dict[str, Any], rows: pa.Table, began: s
         began=began,
         curves=curves,
         seeds=made.get("seeds", []),
+        middle=middle_of(len(made.get("seeds", []))),
         last=kinds[last],
         rate=rate,
         noise=noise,

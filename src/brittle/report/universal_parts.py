@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from brittle.metrics import Estimate, fooling_rate, mean
+from brittle.metrics import fooling_rate
 from brittle.metrics.formats import percent
-from brittle.metrics.paired import RATES
+from brittle.metrics.paired import sign_test
 from brittle.pictures import data_uri
 from brittle.report.content import picture_in
 from brittle.report.gallery import reduced
 
 LABELS = 10
 """Most classes listed that fooled images are taken for."""
+CHANCE = 0.05
+"""Below this probability that chance alone splits images so, a perturbation is shown to do more than noise."""
 SHOTS = 6
 """Images shown before and after."""
 
@@ -67,15 +69,35 @@ def rate_of(kind: str, title: str, rows: pa.Table) -> Rate:
     return Rate(title, percent(rate.value), ends, percent(random.value), random_ends, len(clean))
 
 
-def beyond_noise(kind: str, rows: pa.Table, *, pixels: bool) -> Estimate:
-    """Return how much more of the images, or of an image's pixels, change than by noise, compared image by image."""
+@dataclass(frozen=True)
+class Split:
+    """How many images the perturbation moves more than noise, and how many less, and how likely chance splits them so.
+
+    Attributes:
+        more, less: numbers of images; those that both move alike are neither.
+        chance: how likely they are split at least as unevenly where neither does more (exact two-sided sign test).
+    """
+
+    more: int
+    less: int
+    chance: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether the perturbation is shown to do more."""
+        return self.more > self.less and self.chance < CHANCE
+
+
+def beyond_noise(kind: str, rows: pa.Table, *, pixels: bool) -> Split:
+    """Compare with noise image by image: which part of its pixels changes, or whether its class does."""
     some = of_kind(rows, kind)
     if pixels:
         moved, noise = (some[f"share_{name}"].to_numpy() for name in ("perturbed", "noise"))
     else:
         clean = some["class_clean"].to_numpy()
         moved, noise = ((some[f"class_{name}"].to_numpy() != clean) * 1.0 for name in ("perturbed", "noise"))
-    return mean(moved - noise, bounds=RATES)
+    more, less = int((moved > noise).sum()), int((moved < noise).sum())
+    return Split(more, less, sign_test(more, less))
 
 
 def labels_of(rows: pa.Table, kind: str) -> list[Label]:

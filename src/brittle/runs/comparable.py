@@ -24,6 +24,7 @@ from brittle.runs.base import data_fields, threat_fields
 from brittle.runs.defence import ADAPTIVE, NAIVE, DefenceFolder, is_defence_folder
 from brittle.runs.kinds import other_than_audit
 from brittle.runs.manifest import AttackInfo, Manifest
+from brittle.runs.own_question import code_of_question, words_of_question
 from brittle.runs.store import RunFolder
 from brittle.threats import described
 
@@ -213,6 +214,7 @@ def incomparable(first: Manifest, other: Manifest) -> list[str]:
         ("norm and radius", threat_fields(first.threat), threat_fields(other.threat)),
         ("images", _content(first), _content(other)),
         ("attacks", _attacks(first), _attacks(other)),
+        ("code of threat and attacks", code_of_question(first), code_of_question(other)),
         ("values of pixels", first.network.bounds, other.network.bounds),
         ("quantization", first.quantization, other.quantization),
         ("budget", first.budget, other.budget),
@@ -223,7 +225,7 @@ def incomparable(first: Manifest, other: Manifest) -> list[str]:
     words = {
         "attacks": (_specs(first), _specs(other)),
         "images": (_images(first), _images(other)),
-        "norm and radius": (_question(first), _question(other)),
+        "norm and radius": (words_of_question(first), words_of_question(other)),
     }
     lines: list[str] = []
     for name, mine, theirs in pairs:
@@ -265,12 +267,6 @@ def _specs(manifest: Manifest) -> str:
 
 def _spec(info: AttackInfo) -> str:
     return info.spec if info.radius is None else f"{info.spec} at {info.radius:g}"
-
-
-def _question(manifest: Manifest) -> str:
-    threat = manifest.threat
-    settings = "".join(f", {name} {one}" for name, one in threat.settings.items())
-    return f"{threat.norm} {'without limit' if threat.radius is None else f'{threat.radius:g}'}{settings}"
 
 
 def _whole(folder: RunFolder) -> list[pa.Table]:

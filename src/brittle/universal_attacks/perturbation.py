@@ -15,7 +15,7 @@ from torch.nn import functional
 from brittle.arguments import Count, check_fields, checked, seen
 from brittle.base.bounds import Bounds
 from brittle.errors import InputError, RunError, quoted
-from brittle.files import write_atomically
+from brittle.files import check_names, write_atomically
 from brittle.names import stored_within
 from brittle.reading import open_tensors, own_header
 from brittle.remote import made_at
@@ -154,8 +154,10 @@ class Perturbation:
         """Write it as safetensors: the tensors `perturbation` and `more`, the rest in the header's `brittle` as JSON.
 
         Raises:
+            InputError: an address, or what no file can be called.
             RunError: the file cannot be written.
         """
+        check_names(Path(path))
         header = {
             "format": FORMAT,
             "id": self.id,
