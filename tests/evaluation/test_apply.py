@@ -326,3 +326,10 @@ def test_the_command_prints_a_line_for_each_pair_and_draws_them(stored, tmp_path
     assert "by noise" in said.stderr
     with Image.open(tmp_path / "m.png") as picture:
         assert picture.size[0] > 96
+
+
+def test_one_perturbation_and_one_network_need_no_list(stored):
+    given = (stored, str(stored), Perturbation.load(stored), [Perturbation.load(stored)])
+    cells = [apply(one, "digits-lenet", "digits", max_images=40).cells[0] for one in given]
+    assert len({cell.fooled for cell in cells}) == 1
+    assert [cell.perturbation for cell in cells] == ["v.safetensors"] * 2 + ["perturbation 1"] * 2

@@ -62,7 +62,7 @@ def test_a_perturbation_is_read_from_where_it_lies(memory, tmp_path):
     memory.pipe("/bucket/v/perturbation.safetensors", b"nothing")
     with pytest.raises(RunError, match=r"^'?memory://bucket/v/perturbation.safetensors'? is no perturbation"):
         brittle.Perturbation.load(file)
-    with pytest.raises(RunError, match=r"^memory://bucket/none"):
+    with pytest.raises(RunError, match=r"^memory://bucket/none does not exist; expected a folder that brittle made"):
         brittle.apply(["memory://bucket/none"], [NETWORK], "digits")
 
 

@@ -29,9 +29,9 @@ class CallableModule(nn.Module):
             raise
 
 
-def no_gradients(reason: str) -> ModelError:
+def no_gradients(reason: str, *, universal: bool = False) -> ModelError:
     """Return the error for a network without gradients that an attack by gradients was run on."""
-    return ModelError(
-        f"this attack needs gradients and the network gives none ({reason}); use an attack that needs only its "
-        f"outputs: {GRADIENT_FREE}"
-    )
+    mend = f"use an attack that needs only its outputs: {GRADIENT_FREE}"
+    if universal:
+        mend = "make it on a network that has some, and see what it does to this one with `brittle apply`"
+    return ModelError(f"this attack needs gradients and the network gives none ({reason}); {mend}")

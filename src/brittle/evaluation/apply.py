@@ -80,8 +80,8 @@ class Applied:
 @checked
 @telling_of_own_code()
 def apply(  # noqa: PLR0913  # each of these is a question of its own
-    perturbations: Sequence[Path | str],
-    models: Sequence[ModelLike | ModelSpec],
+    perturbations: Path | str | Perturbation | Sequence[Path | str | Perturbation],
+    models: ModelLike | ModelSpec | Sequence[ModelLike | ModelSpec],
     data: DataLike | DataSpec,
     *,
     channels: Sequence[ChannelLike] = (),
@@ -99,9 +99,9 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     was made from, more are fooled than of others: give images that it has not seen.
 
     Args:
-        perturbations: folders or files of `brittle universal`; or `.npy`, `.safetensors` and `.png` of others; or
-            their addresses.
-        models: networks as `audit` takes them.
+        perturbations: one or several: folders or files of `brittle universal`, or what they hold; or `.npy`,
+            `.safetensors` and `.png` of others; or their addresses.
+        models: one network or several, as `audit` takes them.
         data: images likewise, or a `DataSpec`.
         channels: what images go through, with and without a perturbation, before the networks see them, such as "jpeg";
             each in turn, after nothing.
@@ -127,14 +127,14 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
         >>> apply([place], ["digits-lenet"], "digits", max_images=20).cells[0].fooled.n
         20
     """
-    if not perturbations or not models:
+    several, networks = _several(perturbations), _several(models)
+    if not several or not networks:
         raise InputError("there is nothing to apply; give at least one perturbation and one network")
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
     nothing += ("defence", "naive", *SEARCHING)
-    every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in models]
-    names = [last_name(str(path)) if is_address(path) else Path(path).resolve().name for path in perturbations]
-    names = names if len({*names}) == len(names) else [plain_address(str(path)) for path in perturbations]
-    files = [(name, *read_perturbation(path, values)) for name, path in zip(names, perturbations, strict=True)]
+    every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in networks]
+    names = _names_of(several)
+    files = [(name, *read_perturbation(path, values)) for name, path in zip(names, several, strict=True)]
     read = [_each(name, found) for name, found, _ in files]
     said = {f"{name}: {how}": None for name, _, how in files}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
@@ -144,7 +144,7 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
         images = Split.of(plain, 0, asked.effort.batch or BATCH, 0).training
         if not cells:
             passes = 1 + 2 * sum(map(len, read))
-            watch.begin(len(models) * (1 + len(between) + len(around)) * passes * len(images), 0)
+            watch.begin(len(networks) * (1 + len(between) + len(around)) * passes * len(images), 0)
         spec = plain.network.spec
         called[spec] += 1
         name = spec if called[spec] == 1 else f"{spec} ({called[spec]})"
@@ -155,6 +155,21 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     order = {name: number for number, name in enumerate(dict.fromkeys(cell.perturbation for cell in cells))}
     ordered = tuple(sorted(cells, key=lambda cell: order[cell.perturbation]))
     return Applied(ordered, tuple(said), _origin(subjects, every[0].effort.seed or 0))
+
+
+def _several(given: Any) -> list[Any]:
+    """Return what was given, one or several, as a list."""
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _names_of(perturbations: Sequence[Path | str | Perturbation]) -> list[str]:
+    """Name each: by the last part of its place, or the whole where two share it; values by their number."""
+    places = [
+        f"perturbation {number}" if isinstance(one, Perturbation) else plain_address(str(one))
+        for number, one in enumerate(perturbations, 1)
+    ]
+    names = [last_name(place) if is_address(place) else Path(place).resolve().name for place in places]
+    return names if len({*names}) == len(names) else places
 
 
 def _origin(subjects: Sequence[OpenedSubject], seed: int) -> Origin:

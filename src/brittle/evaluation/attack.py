@@ -1,8 +1,10 @@
 """`attack`: image files in, adversarial PNG files out, each read back from disk and judged again."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from brittle.evaluation.kept_words import words_of
 from brittle.evaluation.part import without_final_query
 from brittle.evaluation.plan import Planned, attack_for, plan, refuse_twice, threat_for, threat_of, usual
 from brittle.evaluation.provenance import outputs_of, provenance
+from brittle.evaluation.radius import unusual_radius
 from brittle.evaluation.subject import OpenedSubject, open_subject
 from brittle.identity.compare import stated
 from brittle.identity.sources import users_modules
@@ -100,7 +103,10 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
             tell(line)
     search = search_mode(asked.effort, [one.attack for one in planned], subject.classifier)
     call = _Call(asked, subject, source, target, levels, loaded, command, search, force=force)
-    call.look(blank=asked.effort.budget is not None)
+    shape = call.look(blank=asked.effort.budget is not None)
+    for line in call.far_from_usual(planned, shape):
+        if tell is not None:
+            tell(line)
     check_index(path, kind, force=force)
     made: list[SavedAttack] = []
     if len(planned) > 1:
@@ -161,10 +167,21 @@ class _Call:
     search: SearchMode
     force: bool
 
-    def look(self, *, blank: bool) -> None:
-        """Look whether network and images fit, where there are images."""
-        if len(self.source):
-            check_model_on_data(self.subject.classifier, self.source, target=self.target, blank=blank)
+    def look(self, *, blank: bool) -> tuple[int, ...] | None:
+        """Look whether network and images fit, and return the shape of an image; None where there are none."""
+        if not len(self.source):
+            return None
+        return check_model_on_data(self.subject.classifier, self.source, target=self.target, blank=blank)
+
+    def far_from_usual(self, planned: Sequence[Planned], shape: tuple[int, ...] | None) -> list[str]:
+        """Say of radii that are far from the usual ones for images of a shape, which may be meant in another norm."""
+        span, limits = self.subject.classifier.bounds.span, [one.threat for one in planned]
+        said = [
+            unusual_radius(one, float(one.radius) / span, shape)
+            for one in limits
+            if shape is not None and math.isfinite(one.radius)
+        ]
+        return list(dict.fromkeys(chain.from_iterable(said)))
 
     def attacked(self, planned: Planned, path: Path) -> SavedAttack:
         """Attack all images by one attack, into a folder that is held."""

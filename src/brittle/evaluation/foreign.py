@@ -27,13 +27,13 @@ SUFFIXES = (".safetensors", ".npy", ".png")
 EXPECTED = f"a folder of `brittle universal`, or a file that ends with {', '.join(SUFFIXES)}"
 
 
-def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Perturbation, str]:
+def read_perturbation(path: Path | str | Perturbation, values: Values = "auto") -> tuple[Perturbation, str]:
     """Read a universal perturbation.
 
     Args:
         path: the folder or file of `brittle universal`; or a `.npy`, or a `.safetensors` with one tensor, of shape
             (c, h, w), (h, w, c), either with a 1 before, or (h, w); or a `.png`, whose level 128 is no change; or the
-            address of one of these.
+            address of one of these; or what was read already.
         values: what the numbers of foreign arrays are units of: images from 0 to "1", or from 0 to "255"; "auto" takes
             the first where no number is larger than 1. Of no effect on pictures, and on what brittle made, which says
             the bounds of the network that it was made for.
@@ -46,6 +46,8 @@ def read_perturbation(path: Path | str, values: Values = "auto") -> tuple[Pertur
         InputError: another suffix.
         OverLimit: it would take more than the limits allow.
     """
+    if isinstance(path, Perturbation):
+        return _for_unit_range(path)
     with made_at(path) as there:
         return _read(there, values)
 
@@ -72,8 +74,12 @@ def _read(path: Path, values: Values) -> tuple[Perturbation, str]:
 
 
 def _own(path: Path) -> tuple[Perturbation, str]:
-    """Read what brittle made; those made in Python may be for other bounds than 0 and 1."""
-    found = Perturbation.load(path)
+    """Read what brittle made."""
+    return _for_unit_range(Perturbation.load(path))
+
+
+def _for_unit_range(found: Perturbation) -> tuple[Perturbation, str]:
+    """Return it for images from 0 to 1; those made in Python may be for other bounds."""
     bounds: Any = found.made.get("bounds")
     lower, upper = bounds or (0, 1)
     if (lower, upper) == (0, 1):

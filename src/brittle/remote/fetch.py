@@ -11,7 +11,7 @@ from glob import has_magic
 from pathlib import Path
 
 from brittle.addresses import is_address, last_name, plain_address
-from brittle.errors import BrittleError, DataError
+from brittle.errors import BrittleError, DataError, RunError
 from brittle.files import UNFINISHED, check_names, path_of
 from brittle.remote.place import at, check_room
 from brittle.remote.store import Entry, Store
@@ -94,7 +94,9 @@ def made_at(place: Path | str) -> Generator[Path]:
         path = path_of(place)
         check_names(path)
         yield path
-    elif Store.of(place).entry() is None:
+    elif (store := Store.of(place)).entry() is None:
+        if not any(store.children()):
+            raise RunError(f"{store.title} does not exist; expected a folder that brittle made, or a file")
         with at(place, write=False) as folder:
             yield folder.path
     else:

@@ -38,7 +38,7 @@ def loss_gradient(
     loss = objective(torch.stack([sizes(part) for part in parts]).sum(0))
     (gradient,) = torch.autograd.grad(loss, variable, allow_unused=True) if loss.requires_grad else (None,)
     if gradient is None:
-        raise no_gradients("one of its layers passes no gradient on to the images")
+        raise no_gradients("one of its layers passes no gradient on to the images", universal=True)
     if not bool(torch.isfinite(loss.detach()) & torch.isfinite(gradient).all()):
         raise ModelError(
             "how loud the layers are, or its gradient, comes to NaN or infinite values; they may say more than the "

@@ -96,12 +96,14 @@ class Pull:
         worn = self.problem.threat.put_on(images, moving, classifier.bounds, ids, seed)
         logits, more = (classifier.logits(worn), None) if self.loud is None else self.loud.beside(classifier, worn)
         if not logits.requires_grad:
-            raise no_gradients("its outputs do not depend on the images in a way that torch can differentiate")
+            raise no_gradients(
+                "its outputs do not depend on the images in a way that torch can differentiate", universal=True
+            )
         value = self.aim(logits, clean).mean()
         value = value if more is None else value + more.mean()
         (gradient,) = torch.autograd.grad(value, moving, allow_unused=True)
         if cast("Tensor | None", gradient) is None:
-            raise no_gradients("one of its layers passes no gradient on to the images")
+            raise no_gradients("one of its layers passes no gradient on to the images", universal=True)
         return gradient
 
     def aggregated(self, perturbation: Tensor, small: int, rounds: int, length: float) -> tuple[Tensor, int]:
