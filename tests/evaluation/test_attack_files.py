@@ -136,11 +136,11 @@ def test_the_attack_by_default_goes_with_the_norm():
     assert attack_for(parse_threat("colour")) == "deepfool", "which says that it does not know it"
 
 
-def test_a_radius_that_is_meant_in_another_norm_is_told_of(tmp_path):
-    asked = {"attack": "pgd:steps=2", "max_images": 2}
+def test_a_radius_far_from_the_usual_one_is_told_of(tmp_path):
+    asked = {"attack": "pgd:steps=2", "norm": "linf", "max_images": 2}
     lines: list[str] = []
-    attack("digits-lenet", "digits", tmp_path / "l2", eps=2 / 255, tell=lines.append, **asked)
-    assert any("the l2 radius 2/255 is" in line and "times smaller than" in line for line in lines)
+    attack("digits-lenet", "digits", tmp_path / "little", eps=2 / 255, tell=lines.append, **asked)
+    assert any(line.startswith("the linf radius 2/255 is 38 times smaller than 0.3") for line in lines)
     lines.clear()
-    attack("digits-lenet", "digits", tmp_path / "linf", norm="linf", eps=0.3, tell=lines.append, **asked)
+    attack("digits-lenet", "digits", tmp_path / "usual", eps=0.3, tell=lines.append, **asked)
     assert not any("radius" in line for line in lines)
