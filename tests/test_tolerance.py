@@ -47,7 +47,7 @@ def test_what_leaves_the_box_by_more_is_outside(lowest: float, highest: float):
 
 
 def written(text: str) -> bool:
-    if not any(sign in text for sign in ("e-", "E-", "00001")):
+    if not any(sign in text.replace("_", "") for sign in ("e-", "E-", "00001")):
         return False  # no number is that small, and parsing takes longer
     return any(isinstance(node, ast.Constant) and node.value == TOLERANCE for node in ast.walk(ast.parse(text)))
 

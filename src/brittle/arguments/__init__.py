@@ -33,6 +33,7 @@ __all__ = [
     "fitted",
     "parse_number",
     "seen",
+    "several",
 ]
 
 P = ParamSpec("P")
@@ -107,6 +108,16 @@ def check_fields(value: Any) -> None:
         taken = fitted(field.name, given, hints.get(field.name, Any))
         if taken is not given:
             object.__setattr__(value, field.name, taken)
+
+
+def several(given: Any) -> tuple[Any, ...]:
+    """Return what was given, one value or several in a list or tuple, as a tuple.
+
+    Example:
+        >>> several("pgd"), several(["pgd", "fgsm"])
+        (('pgd',), ('pgd', 'fgsm'))
+    """
+    return tuple(cast("Iterable[Any]", given)) if isinstance(given, list | tuple) else (given,)
 
 
 def fields_first(kind: type[Any]) -> None:

@@ -46,14 +46,13 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take options by their older names too, with a note, where the command has none of that name today."""
         command = next((self.commands[word] for word in args if word in self.commands), None)
-        own = {option for one in ([] if command is None else command.params) for option in one.opts}
+        own = {option for one in (command.params if command else ()) for option in one.opts}
         named = [word if word.partition("=")[0] in own else todays_option(word) for word in args]
         for old, new in zip(args, named, strict=True):
             if old != new:
                 typer.echo(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now", err=True)
         _check_once(named)
-        arguments = {one.name for one in ([] if command is None else command.params) if not one.opts[0].startswith("-")}
-        return super().parse_args(ctx, _images_last(named) if "images" in arguments else named)
+        return super().parse_args(ctx, _images_last(named) if "images" in own else named)
 
     def make_context(self, *words: Any, **extra: Any) -> typer.Context:
         """Read the words before a command."""

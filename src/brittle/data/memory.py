@@ -93,11 +93,10 @@ def from_memory(given: object, *, fit: Fit | None, max_images: int | None, skip_
         DataError: something else, or a loader that draws images at random in another way than by shuffling all of
             them, so that the same call would give other images.
     """
+    given = (given, None) if isinstance(given, Tensor | np.ndarray) else given
     if isinstance(given, tuple | list) and len(cast("tuple[object, ...]", given)) == 2:
         images, labels = cast("tuple[object, object]", tuple(given))
         return Memory(images, labels, fit=fit, max_images=max_images, skip_bad=skip_bad)
-    if isinstance(given, Tensor | np.ndarray):
-        return Memory(given, fit=fit, max_images=max_images, skip_bad=skip_bad)
     if isinstance(given, DataLoader):
         name, loader = type(given.dataset).__name__, _in_order(cast("DataLoader[Any]", given))
     elif isinstance(given, Dataset):

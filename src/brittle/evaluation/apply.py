@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from brittle.addresses import is_address, last_name, plain_address
-from brittle.arguments import checked
+from brittle.arguments import checked, several
 from brittle.base.bounds import Bounds
 from brittle.defences import Defence
 from brittle.errors import InputError
@@ -127,16 +127,15 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
         >>> apply([place], ["digits-lenet"], "digits", max_images=20).cells[0].fooled.n
         20
     """
-    several, networks = _several(perturbations), _several(models)
-    if not several or not networks:
+    files, networks = several(perturbations), several(models)
+    if not files or not networks:
         raise InputError("there is nothing to apply; give at least one perturbation and one network")
     nothing = ("channel", "labels", "target", "norm", "eps", "quantization", "confidence", "budget", "eot_samples")
     nothing += ("defence", "naive", *SEARCHING)
     every = [Asked.of(model, data, None, effort, dict(options), without=nothing) for model in networks]
-    names = _names_of(several)
-    files = [(name, *read_perturbation(path, values)) for name, path in zip(names, several, strict=True)]
-    read = [_each(name, found) for name, found, _ in files]
-    said = {f"{name}: {how}": None for name, _, how in files}
+    found = [(name, *read_perturbation(one, values)) for name, one in zip(_names_of(files), files, strict=True)]
+    read = [_each(name, perturbation) for name, perturbation, _ in found]
+    said = {f"{name}: {how}": None for name, _, how in found}
     watch, cells = watch or NullProgress(), list[AppliedCell]()
     between, around, called = [*map(channel_of, channels)], [*map(defence_of, defences)], Counter[str]()
     subjects = [open_subject(asked.model, asked.data, device=asked.effort.device) for asked in every]
@@ -155,11 +154,6 @@ def apply(  # noqa: PLR0913  # each of these is a question of its own
     order = {name: number for number, name in enumerate(dict.fromkeys(cell.perturbation for cell in cells))}
     ordered = tuple(sorted(cells, key=lambda cell: order[cell.perturbation]))
     return Applied(ordered, tuple(said), _origin(subjects, every[0].effort.seed or 0))
-
-
-def _several(given: Any) -> list[Any]:
-    """Return what was given, one or several, as a list."""
-    return list(given) if isinstance(given, list | tuple) else [given]
 
 
 def _names_of(perturbations: Sequence[Path | str | Perturbation]) -> list[str]:

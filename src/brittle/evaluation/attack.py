@@ -4,13 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from brittle.arguments import CountOrNone, checked, fitted
+from brittle.arguments import CountOrNone, checked, fitted, several
 from brittle.classifiers.search_mode import SearchMode
 from brittle.core.attack import Attack, search_of
 from brittle.data import Source
@@ -93,7 +92,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     asked = Asked.of(model, images, question, effort, options)
     target, levels = fitted("target", asked.question.goal, CountOrNone | None), _levels(asked.question.quantization)
     read, loaded, path = files_named(asked.model.spec, asked.data.spec, asked.model.weights), users_modules(), Path(out)
-    planned = planned_of([attack] if isinstance(attack, str | Attack) else attack, asked.question)
+    planned = planned_of(None if attack is None else several(attack), asked.question)
     kind = IMAGES if len(planned) == 1 else IMAGE_FOLDERS
     check_folder(path, kind, read)
     subject = open_subject(asked.model, asked.data, device=asked.effort.device)
@@ -104,8 +103,8 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
     search = search_mode(asked.effort, [one.attack for one in planned], subject.classifier)
     call = _Call(asked, subject, source, target, levels, loaded, command, search, force=force)
     shape = call.look(blank=asked.effort.budget is not None)
-    for line in call.far_from_usual(planned, shape):
-        if tell is not None:
+    if tell is not None and shape is not None:
+        for line in call.far_from_usual(planned, shape):
             tell(line)
     check_index(path, kind, force=force)
     made: list[SavedAttack] = []
@@ -173,15 +172,12 @@ class _Call:
             return None
         return check_model_on_data(self.subject.classifier, self.source, target=self.target, blank=blank)
 
-    def far_from_usual(self, planned: Sequence[Planned], shape: tuple[int, ...] | None) -> list[str]:
-        """Say of radii that are far from the usual ones for images of a shape, which may be meant in another norm."""
-        span, limits = self.subject.classifier.bounds.span, [one.threat for one in planned]
-        said = [
-            unusual_radius(one, float(one.radius) / span, shape)
-            for one in limits
-            if shape is not None and math.isfinite(one.radius)
-        ]
-        return list(dict.fromkeys(chain.from_iterable(said)))
+    def far_from_usual(self, planned: Sequence[Planned], shape: tuple[int, ...]) -> list[str]:
+        """Say of radii that are far from the usual ones for images of a shape."""
+        span, said = self.subject.classifier.bounds.span, dict[str, None]()
+        for threat in [one.threat for one in planned if math.isfinite(one.threat.radius)]:
+            said |= dict.fromkeys(unusual_radius(threat, float(threat.radius) / span, shape))
+        return [*said]
 
     def attacked(self, planned: Planned, path: Path) -> SavedAttack:
         """Attack all images by one attack, into a folder that is held."""

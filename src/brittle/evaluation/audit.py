@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from brittle import metrics
-from brittle.arguments import checked
+from brittle.arguments import checked, several
 from brittle.core.attack import Attack
 from brittle.engine.engine import Engine
 from brittle.engine.shard import engine_of
@@ -89,8 +89,7 @@ def audit(  # noqa: PLR0913  # each of these is a question of its own
     """
     asked = Asked.of(model, data, question, effort, options, without=("target",))
     watch, engine = watch or NullProgress(), engine_of(engine, shard)
-    several = (attacks,) if isinstance(attacks, str | Attack) else tuple(attacks)
-    call = _Call(asked, several, thorough, force, tuple(command), watch, engine)
+    call = _Call(asked, several(attacks), thorough, force, tuple(command), watch, engine)
     if out is not None:
         with at(out) as place:
             folder = _audited(call, place.path)

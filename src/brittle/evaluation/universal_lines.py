@@ -1,10 +1,9 @@
 """What a universal perturbation does, in lines for a terminal."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from brittle.files import told
-from brittle.metrics import Estimate, without_interval
 from brittle.metrics.formats import Units, estimate_text
 from brittle.words import middle_of
 
@@ -13,8 +12,8 @@ if TYPE_CHECKING:
 
 COUNTS = 8
 """How many of several perturbations get a line of their own."""
-LABEL = 17
-"""Letters before what a line says."""
+LABEL = 16
+"""Letters of what a line is of."""
 
 
 def lines_of(made: "Universal") -> list[str]:
@@ -34,7 +33,7 @@ def lines_of(made: "Universal") -> list[str]:
     lines += [("images", line) for line in made.said]
     if made.perturbation.made["noise"]:
         lines.append(("note", "the rates are of images of noise, and say little of photographs"))
-    return [f"{label:<{LABEL - 1}} {text}" for label, text in lines]
+    return [f"{label:<{LABEL}} {text}" for label, text in lines]
 
 
 def _depths(made: "Universal") -> Iterator[tuple[str, str]]:
@@ -68,10 +67,3 @@ def _several(made: "Universal") -> Iterator[tuple[str, str]]:
         what = "" if not made.only else ", of these less of others"
         kept = f"{middle_of(len(rates))} {rates[0]:.1%} (seed {made.seeds[0].seed})"
         yield f"of {len(rates)} seeds", f"{kept}, {min(rates):.1%} to {max(rates):.1%}{what}"
-
-
-def estimate_of(kept: dict[str, Any] | None) -> Estimate | None:
-    """Return a number as it was kept: None where there was nothing to measure, and of few images no interval."""
-    if kept is None or kept["value"] is None:
-        return None
-    return without_interval(kept["value"], kept["n"]) if kept["low"] is None else Estimate(**kept)

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from brittle.base.seeds import Streams
 from brittle.evaluation.subject import OpenedSubject
-from brittle.evaluation.universal_lines import estimate_of, lines_of
+from brittle.evaluation.universal_lines import lines_of
 from brittle.evaluation.universal_pixels import PixelOutcome, pixel_outcome
 from brittle.evaluation.universal_rows import Outcome, outcome, write_outcomes
 from brittle.evaluation.universal_seeds import SeedRate
 from brittle.evaluation.universal_several import several_rates
 from brittle.evaluation.universal_split import Split
 from brittle.files import told
-from brittle.metrics import Estimate
+from brittle.metrics import Estimate, without_interval
 from brittle.runs.kinds import PERTURBATION_FILE, ROWS_FILE
 from brittle.runs.results import UniversalFolder
 from brittle.universal_attacks.perturbation import Perturbation
@@ -63,17 +63,17 @@ class Universal:
     @property
     def depth_error(self) -> Estimate | None:
         """The mean error |d - d*| / d* of depths with the perturbation; None of other tasks, or without depths."""
-        return estimate_of(self._absolute.get("perturbed"))
+        return _estimate_of(self._absolute.get("perturbed"))
 
     @property
     def depth_error_by_noise(self) -> Estimate | None:
         """The same with noise."""
-        return estimate_of(self._absolute.get("noise"))
+        return _estimate_of(self._absolute.get("noise"))
 
     @property
     def farther(self) -> Estimate | None:
         """Which part of an image's pixels is too far, the others that change being too near; None of other tasks."""
-        return estimate_of(cast("Any", self.perturbation.made.get("farther")))
+        return _estimate_of(cast("Any", self.perturbation.made.get("farther")))
 
     @property
     def _absolute(self) -> dict[str, Any]:
@@ -127,6 +127,13 @@ class Universal:
             "by_choice": None if self.by_choice is None else asdict(self.by_choice),
             "made": dict(self.perturbation.made),
         }
+
+
+def _estimate_of(kept: dict[str, Any] | None) -> Estimate | None:
+    """Return a number as it was kept: None where there was nothing to measure, and of few images no interval."""
+    if kept is None or kept["value"] is None:
+        return None
+    return without_interval(kept["value"], kept["n"]) if kept["low"] is None else Estimate(**kept)
 
 
 AIMS = ("reached", "fooled_of", "fooled_beside")

@@ -13,7 +13,7 @@ from pathlib import Path
 from brittle.addresses import is_address, last_name, plain_address
 from brittle.errors import BrittleError, DataError, RunError
 from brittle.files import UNFINISHED, check_names, path_of
-from brittle.remote.place import at, check_room
+from brittle.remote.place import at, check_room, name_address
 from brittle.remote.store import Entry, Store
 
 MOST = 2_000_000
@@ -104,9 +104,7 @@ def made_at(place: Path | str) -> Generator[Path]:
         try:
             yield path
         except BrittleError as error:
-            error.args = tuple(
-                one.replace(str(path), plain_address(place)) if isinstance(one, str) else one for one in error.args
-            )
+            name_address(error, path, plain_address(place))
             raise
 
 

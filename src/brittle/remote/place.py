@@ -101,7 +101,7 @@ class WorkingCopy:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._end()
         if isinstance(error, BrittleError):
-            error.args = tuple(self._spelt(one) if isinstance(one, str) else one for one in error.args)
+            name_address(error, self.path, self.store.title)
         if not self._owners or error is not None:
             self._gone()
 
@@ -132,9 +132,6 @@ class WorkingCopy:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()
-
-    def _spelt(self, message: str) -> str:
-        return message.replace(str(self.path), self.store.title)
 
     def _ours(self) -> list[Entry]:
         """Return the files of a folder of ours; nothing of a new one.
@@ -217,6 +214,11 @@ def at(place: Path | str, *, write: bool = True) -> Generator[Place]:
         raise InputError(f"{place} names no folder; give one, such as {str(place).partition('://')[0]}://bucket/run")
     with WorkingCopy(str(place), write=write) as copy:
         yield copy
+
+
+def name_address(error: BrittleError, path: Path, title: str) -> None:
+    """Let an error name an address where it names the path of what was fetched from there."""
+    error.args = tuple(one.replace(str(path), title) if isinstance(one, str) else one for one in error.args)
 
 
 def sweep() -> None:
