@@ -34,6 +34,24 @@ def test_what_is_written_to_one_place_is_named_once(tmp_path: Path, option: str)
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("command", ["universal", "train"])
+def test_one_attack_is_named_once(tmp_path: Path, command: str):
+    words = [
+        command,
+        "digits-lenet",
+        "--data",
+        "digits",
+        "--out",
+        str(tmp_path / "a"),
+        "--attack",
+        "pgd",
+        "--attack=fgsm",
+    ]
+    result = runner.invoke(app, words)
+    assert str(result.exception) == "--attack is given 2 times, and one is run; leave the others out"
+    assert not [*tmp_path.iterdir()]
+
+
 def test_audit_prints_a_table(tmp_path: Path):
     result = runner.invoke(app, [*AUDIT, "--out", str(tmp_path / "run")], catch_exceptions=False)
     assert "robust accuracy" in result.stderr

@@ -63,6 +63,23 @@ def test_the_usual_radius_of_well_known_data(radius, shape, said):
     assert (said in told[0]) if said else told == []
 
 
+@pytest.mark.parametrize(
+    ("norm", "radius", "shape", "said"),
+    [
+        ("l2", 0.3, (1, 28, 28), "6.7 times smaller than 2, the usual one for images of 1x28x28 such as MNIST"),
+        ("l2", 4 / 255, (3, 224, 224), "such as ImageNet: --eps 3; 4/255 is usual in linf: --norm linf"),
+        ("l1", 8 / 255, (3, 32, 32), "such as CIFAR-10: --eps 12; 8/255 is usual in linf: --norm linf"),
+        ("l1", 1.0, (1, 28, 28), "10 times smaller than 10"),
+        ("l1", 1.0, (3, 224, 224), None),
+        ("l2", 1.5, (1, 28, 28), None),
+        ("l0", 100, (1, 28, 28), None),
+    ],
+)
+def test_the_usual_radii_of_other_norms(norm, radius, shape, said):
+    told = unusual_radius(Lp(norm), radius, shape)
+    assert (said in told[0]) if said else told == []
+
+
 def test_a_radius_that_nobody_asked_for_is_compared_strictly():
     (told,) = unusual_radius(Lp("inf"), 8 / 255, (3, 224, 224), asked=False)
     assert "2 times larger than 4/255" in told

@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from brittle.report.universal_parts import beyond_noise
+from brittle.report.universal_curves import curves_of
+from brittle.report.universal_parts import beyond_noise, name_of
 
 
 def table(**columns):
@@ -29,3 +30,13 @@ def test_classes_are_compared_image_by_image():
     columns = {"class_clean": clean, "class_perturbed": moved * 1, "class_noise": noise * 1}
     found = beyond_noise("unseen", table(**columns), pixels=False)
     assert (found.more, found.less, found.shown) == (20, 0, True)
+
+
+def test_a_class_without_a_name_is_called_by_its_number_once():
+    passes = [{"number": 1, "score": 0.5}]
+    for names, said in (
+        ([], "get class 3, of those of others"),
+        (["a", "b", "c", "dog"], "get the class dog, of those"),
+    ):
+        (course, *_) = curves_of({"passes": passes}, name_of(3, names), "images", "images")
+        assert said in course.caption

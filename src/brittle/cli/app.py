@@ -35,8 +35,8 @@ from brittle.processes import memory
 from brittle.specs import DataSpec, Effort, ModelSpec, Question
 from brittle.version import __version__
 
-WRITTEN = ("--out", "--junit", "--sarif")
-"""Options that name what is written."""
+ONCE = {"--out": "one is written", "--junit": "one is written", "--sarif": "one is written", "--attack": "one is run"}
+"""Options of which a command that takes one would pass over all but the last, and what is then lost."""
 INTERRUPTED = "interrupted; the same command goes on where it stopped"
 
 
@@ -46,12 +46,13 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take options by their older names too, with a note, where the command has none of that name today."""
         command = next((self.commands[word] for word in args if word in self.commands), None)
-        own = {option for one in (command.params if command else ()) for option in one.opts}
+        params = command.params if command else ()
+        own, several = ({option for one in some for option in one.opts} for some in (params, filter(_repeats, params)))
         named = [word if word.partition("=")[0] in own else todays_option(word) for word in args]
         for old, new in zip(args, named, strict=True):
             if old != new:
                 typer.echo(f"{old.partition('=')[0]} is called {new.partition('=')[0]} now", err=True)
-        _check_once(named)
+        _check_once(named, several)
         return super().parse_args(ctx, _images_last(named) if "images" in own else named)
 
     def make_context(self, *words: Any, **extra: Any) -> typer.Context:
@@ -66,6 +67,10 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
 
+def _repeats(param: Any) -> bool:
+    return bool(param.multiple)
+
+
 def _images_last(words: Sequence[str]) -> list[str]:
     """Return a line in which images are named by --data, as for other commands, with their name at the end."""
     for place, word in enumerate(words):
@@ -76,15 +81,20 @@ def _images_last(words: Sequence[str]) -> list[str]:
     return [*words]
 
 
-def _check_once(words: Sequence[str]) -> None:
-    """Refuse a file or folder to write that is named twice, of which the first would not be written.
+def _check_once(words: Sequence[str], several: set[str]) -> None:
+    """Refuse a file to write or an attack that is named twice, of which the first would be passed over.
+
+    Args:
+        words: the line.
+        several: the options that the command takes more than once.
 
     Raises:
         InputError: with the option.
     """
     given = [word.partition("=")[0] for word in words]
-    if twice := next((option for option in WRITTEN if given.count(option) > 1), None):
-        raise InputError(f"{twice} is given {given.count(twice)} times, and one is written; leave the others out")
+    twice = next((option for option in ONCE if option not in several and given.count(option) > 1), None)
+    if twice:
+        raise InputError(f"{twice} is given {given.count(twice)} times, and {ONCE[twice]}; leave the others out")
 
 
 @contextmanager

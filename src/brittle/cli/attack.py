@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 MOST_SAVED = 20
 """Adversarial images of an attack that are printed; the list on disk has all."""
 IMAGES = {
-    "help": "One image file, a folder, or any other source of images.",
+    "help": "Image files, or a folder or any other source of images.",
     "name": "images",
-    "metavar": "IMAGES",
+    "metavar": "IMAGES...",
+    "kind": list[str],
     "argument": True,
 }
 
@@ -58,7 +59,7 @@ def attack(
 
     The folder gets a list of all (index.json, index.csv) and a page that shows them (report.html).
 
-        brittle attack model.pt2 cat.jpg --out adversarial
+        brittle attack model.pt2 cat.jpg dog.png --out adversarial
 
         brittle attack model.pt2 photographs/ --norm linf --eps 4/255 --attack pgd --attack square
     """

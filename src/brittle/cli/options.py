@@ -141,6 +141,8 @@ def _value(kind: type[Any], given: dict[str, Any]) -> Any:
         from brittle.arguments import parse_number
 
         given["radius"] = parse_number(given["radius"])
+    if isinstance(given.get("spec"), list):
+        given["spec"] = given["spec"][0] if len(given["spec"]) == 1 else given["spec"]
     if "device" in given:
         given["device"] = device_of(given["device"])
     if given.get("weights") is not None:

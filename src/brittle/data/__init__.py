@@ -4,6 +4,7 @@ from brittle.data.digits import Digits
 from brittle.data.fit import Fit
 from brittle.data.folder import Folder
 from brittle.data.hub import Hub
+from brittle.data.image_files import ImageFiles
 from brittle.data.memory import Memory, from_memory
 from brittle.data.noise import Noise
 from brittle.data.npz import Npz
@@ -21,6 +22,7 @@ __all__ = [
     "Fit",
     "Folder",
     "Hub",
+    "ImageFiles",
     "Memory",
     "Noise",
     "Npz",

@@ -1,8 +1,8 @@
-"""A folder of class folders, a flat folder of images, or one image file."""
+"""A folder of class folders, or a flat folder of images."""
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path, PurePosixPath
@@ -41,10 +41,10 @@ class Folder(Source):
     over, and counted by reason in `skipped`.
 
     Order: shuffled, in rounds of one image of each class (`balanced_order`), so that a limit still sees all classes.
-    A folder that holds images and no folders is unlabelled, and sorted by name; so is a single file.
+    A folder that holds images and no folders is unlabelled, and sorted by name.
 
     Args:
-        path: the folder, or one image file.
+        path: the folder.
         spec: what the user wrote; the path by default.
         fit: how images are brought to the form that the network takes.
         max_images: how many of the first images are used.
@@ -69,11 +69,8 @@ class Folder(Source):
     ):
         super().__init__(spec or str(path), fit=fit, max_images=max_images, skip_bad=skip_bad)
         self._class_order: Order = class_order
-        if path.exists() and not path.is_dir():
-            self._root, files, self.labelled = path.parent, [(path.name, UNLABELLED)], False
-        else:
-            self._root = path
-            files = self._survey(path)
+        self._root = path
+        files = self._survey(path)
         if not files:
             passed = "".join(f"; passed over: {count} {reason}" for reason, count in self.skipped.items())
             raise DataError(f"folder {path} has no images; expected {hint(path)}{passed}")
@@ -90,15 +87,7 @@ class Folder(Source):
 
     def content(self) -> Iterator[bytes]:
         """Yield name, label, size and bytes of each file; of a file that cannot be read, that it cannot."""
-        for name, label in self._files[: len(self)]:
-            path = self._root / name
-            try:
-                with open_ordinary(path) as file:
-                    yield os.fsencode(f"{name}\0{label}\0{os.fstat(file.fileno()).st_size}\0")
-                    while piece := file.read(PIECE):
-                        yield piece
-            except OSError:
-                yield os.fsencode(f"{name}\0{label}\0unreadable\0")
+        yield from contents(self._root, self._files[: len(self)])
 
     def _survey(self, path: Path) -> list[tuple[str, int]]:
         """Find the files and their labels; sets `classes` and `labelled`."""
@@ -149,6 +138,18 @@ class Folder(Source):
                 f"{path / 'classes.json'} does not list the class folder {missing[0]!r} ({len(missing)} in all)"
             )
         return {name: known[name] for name in names}
+
+
+def contents(root: Path, files: Iterable[tuple[str, int]]) -> Iterator[bytes]:
+    """Yield name, label, size and bytes of each file below a folder; of a file that cannot be read, that it cannot."""
+    for name, label in files:
+        try:
+            with open_ordinary(root / name) as file:
+                yield os.fsencode(f"{name}\0{label}\0{os.fstat(file.fileno()).st_size}\0")
+                while piece := file.read(PIECE):
+                    yield piece
+        except OSError:
+            yield os.fsencode(f"{name}\0{label}\0unreadable\0")
 
 
 def read(path: Path, name: str) -> bytes:

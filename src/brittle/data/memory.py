@@ -18,8 +18,8 @@ from brittle.errors import DataError, LabelError
 from brittle.words import with_article
 
 EXPECTED = (
-    "expected text such as 'digits', a source, (images, labels), images alone where no labels are needed, or a Dataset "
-    "or DataLoader of torch"
+    "expected text such as 'digits', a list of image files, a source, (images, labels), images alone where no labels "
+    "are needed, or a Dataset or DataLoader of torch"
 )
 
 

@@ -13,6 +13,7 @@ from brittle.data.digits import Digits
 from brittle.data.fit import Fit
 from brittle.data.folder import Folder
 from brittle.data.hub import Hub
+from brittle.data.image_files import ImageFiles
 from brittle.data.noise import Noise
 from brittle.data.npz import Npz
 from brittle.data.parquet import Parquet, shards
@@ -159,7 +160,7 @@ def open_path(path: Path, spec: str, options: Options, order: Order) -> Source:
     if suffix == ".npz":
         return Npz(path, spec=spec, **options)
     if suffix in suffixes():
-        return Folder(path, spec=spec, class_order=order, **options)
+        return ImageFiles([path], spec=spec, **options)
     raise DataError(f"{spec} is a {suffix or 'nameless'} file, which is not read as images; {expected()}")
 
 

@@ -69,7 +69,7 @@ def attack(  # noqa: PLR0913  # each of these is a question of its own
 
     Args:
         model: what `open_network` understands, a network, a module, a callable or a classifier; or a `ModelSpec`.
-        images: one image file, a folder, or whatever else `audit` takes; or a `DataSpec`.
+        images: an image file or a list of them, a folder, or whatever else `audit` takes; or a `DataSpec`.
         out: folder for the files, or its address, made where it does not exist; several attacks get a folder each in
             it.
         question: the threat, by default l2, or the first other one that the attack knows; its radius, without which

@@ -1,5 +1,6 @@
 """Whether a radius can be meant: at the data that it is for, and beside the one that others use there."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from brittle.arguments.numbers import levels_text
 from brittle.base.bounds import Bounds
 from brittle.core.inputs import check_radius
-from brittle.threats import Threat
+from brittle.threats import Lp, Threat
 
 UNLIKE = 4.0
 """A radius that was asked for and is so many times smaller or larger than the usual one is said to be."""
@@ -40,8 +41,10 @@ def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked
         'the linf radius 0.03 is 10 times smaller than 0.3'
         >>> unusual_radius(Lp("inf"), 0.001, (1, 28, 28))[0].partition(" smaller")[0]
         'the linf radius 0.001 is 300 times'
-        >>> unusual_radius(Lp("inf"), 8 / 255, (3, 32, 32)), unusual_radius(Lp(2), 9.0, (1, 28, 28))
+        >>> unusual_radius(Lp("inf"), 8 / 255, (3, 32, 32)), unusual_radius(Lp(2), 9.0, (1, 8, 8))
         ([], [])
+        >>> unusual_radius(Lp(2), 8 / 255, (3, 32, 32))[0].partition("CIFAR-10")[2]
+        ': --eps 0.5; 8/255 is usual in linf: --norm linf'
     """
     found = threat.usual_radius(shape)
     if found is None or (threat.counts and not asked):
@@ -53,8 +56,17 @@ def unusual_radius(threat: Threat, radius: float, shape: Sequence[int], *, asked
     size, way = "x".join(map(str, shape)), "smaller" if radius < usual else "larger"
     return [
         f"the {threat.name} radius {_written(radius)} is {_times(ratio)} times {way} than {_written(usual)}, the usual "
-        f"one for images of {size} such as {name}: --eps {_written(usual)}"
+        f"one for images of {size} such as {name}: --eps {_written(usual)}{_of_another_norm(threat, radius, shape)}"
     ]
+
+
+def _of_another_norm(threat: Threat, radius: float, shape: Sequence[int]) -> str:
+    """Say that a radius which is much too small is just what is usual in linf."""
+    linf = Lp("inf")
+    usual = linf.usual_radius(shape)
+    if threat.name == linf.name or usual is None or not math.isclose(radius, usual[0], rel_tol=0.02):
+        return ""
+    return f"; {_written(radius)} is usual in {linf.name}: --norm {linf.name}"
 
 
 def _times(ratio: float) -> str:

@@ -14,7 +14,8 @@ from brittle.classifiers.around import name_of
 from brittle.classifiers.chosen_output import ChosenOutput
 from brittle.classifiers.classifier import Classifier
 from brittle.classifiers.frozen import preserving_state, remarks_on_autocast
-from brittle.data import Fit, Source, from_memory, open_source
+from brittle.data import Fit, ImageFiles, Source, from_memory, open_source
+from brittle.data.image_files import named_one_by_one
 from brittle.data.noise import Noise
 from brittle.data.open import Options
 from brittle.defences import Defence
@@ -195,6 +196,8 @@ def open_images(data: DataSpec, fit: Fit) -> Source:
         return data.spec
     if isinstance(data.spec, str | PathLike):
         return open_source(str(data.spec), **about, class_order=data.class_order)
+    if data.files:
+        return ImageFiles(named_one_by_one(data.files), **about)
     return from_memory(data.spec, **about)
 
 

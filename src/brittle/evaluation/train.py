@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted
+from brittle.arguments import Count, CountOrNone, Device, FileName, checked, fitted, several
 from brittle.core.attack import Attack
 from brittle.errors import InputError
 from brittle.evaluation.command import command_words
@@ -70,7 +70,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     question: Question | None = None,
     objective: str | Objective | None = None,
     once: bool = False,
-    pool: Sequence[FileName] = (),
+    pool: FileName | Sequence[FileName] = (),
     probability: float = 0.5,
     alpha: float = 1.0,
     fraction: float = 1.0,
@@ -113,8 +113,8 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
         objective: what is minimised: "cross-entropy" of the attacked images, "trades:beta=6" or "mixed:weight=0.5".
         once: attack the images once, for the network as it is before the training, and not anew in each step; the
             fine-tuning of the DeepFool paper.
-        pool: folders of `universal`, or their addresses: one of their perturbations, picked at random, is added to
-            images in each step.
+        pool: folders of `universal`, or one, or their addresses: one of their perturbations, picked at random, is
+            added to images in each step.
         probability: that an image has one added.
         alpha: what the changes of `once` or `pool` are multiplied by.
         fraction: fraction of each batch that is attacked.
@@ -162,7 +162,7 @@ def train(  # noqa: PLR0913  # each of these is a question of its own
     if distil is not None and (pool or any(one is not None for one in (attack, method, recipe, *aside.values()))):
         raise InputError("distil is given beside an attack, a recipe, a pool or held-out images; train on one of them")
     threat, eps = threat_of(asked.question)
-    threat = threat or parse_threat("linf")
+    threat, pool = threat or parse_threat("linf"), several(pool)
     goal = parse_objective(objective)
     adversarial = what_is_attacked(recipe, attack, threat, eps, course | {"objective": goal}, method)
     tuned = attacked_once(adversarial, changed_course(course), alpha) if once else None

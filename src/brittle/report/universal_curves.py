@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from brittle.metrics.formats import percent
+from brittle.report.universal_parts import NAMELESS
 from brittle.studies.bench.drawing import Curves
 
 
@@ -31,7 +32,8 @@ def curves_of(made: Mapping[str, Any], target: str, seen: str, last: str) -> tup
 def _score(made: Mapping[str, Any], target: str) -> tuple[str, str, str]:
     """What a pass was judged by: a title, what images get, and the axis."""
     if target:
-        return f"Taken for {target}", f"the class {target}, of those of others", "taken for it"
+        of = target if target.startswith(NAMELESS) else f"the class {target}"
+        return f"Taken for {target}", f"{of}, of those of others", "taken for it"
     if made.get("only"):
         return "Fooled of these classes less of others", "another class, of these classes less of others", "difference"
     if made.get("task") == "depth":

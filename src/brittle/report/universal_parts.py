@@ -19,6 +19,8 @@ LABELS = 10
 """Most classes listed that fooled images are taken for."""
 CHANCE = 0.05
 """Below this probability that chance alone splits images so, a perturbation is shown to do more than noise."""
+NAMELESS = "class "
+"""Before the number of a class that has no name."""
 SHOTS = 6
 """Images shown before and after."""
 
@@ -116,7 +118,7 @@ def classes_of(rows: pa.Table) -> list[str]:
 
 def name_of(label: int, names: list[str]) -> str:
     """Name a class."""
-    return names[label] if 0 <= label < len(names) else f"class {label}"
+    return names[label] if 0 <= label < len(names) else f"{NAMELESS}{label}"
 
 
 def pairs_of(rows: pa.Table, kind: str) -> list[Pair]:

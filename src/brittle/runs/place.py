@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from brittle.arguments import several
 from brittle.errors import RunError, quoted
 from brittle.files import check_names, path_of, regular_or_nothing
 from brittle.runs.kinds import TITLES, Kind, kind_in
@@ -41,10 +42,10 @@ def files_named(*specs: object) -> list[Path]:
     """Return the files and folders among what a user named as model, data or weights; other words are passed over.
 
     Args:
-        specs: a path, `FILE.py:FACTORY`, a word such as `digits`, an object in place of a word, or None.
+        specs: a path, `FILE.py:FACTORY`, a word such as `digits`, an object in place of a word, several, or None.
     """
     found: list[Path] = []
-    for spec in specs:
+    for spec in (one for given in specs for one in several(given)):
         if isinstance(spec, str | os.PathLike):
             text = str(spec)
             for name in dict.fromkeys((text, text.rpartition(":")[0])):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from brittle.arguments import Count, Within, check_fields, seen
+from brittle.arguments import Count, Within, check_fields, seen, several
 from brittle.errors import InputError
 from brittle.specs.option import Option
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     ModelLike: TypeAlias = "str | Path | Network | Classifier | nn.Module | Callable[[Tensor], Tensor]"
     Values: TypeAlias = Tensor | NDArray[np.generic]
-    DataLike: TypeAlias = "str | Path | Source | tuple[Values, Values] | Dataset[Any] | DataLoader[Any]"
+    DataLike: TypeAlias = (
+        "str | Path | Sequence[str | Path] | Source | tuple[Values, Values] | Dataset[Any] | DataLoader[Any]"
+    )
     DefenceLike: TypeAlias = "str | Defence"
     ChannelLike: TypeAlias = "str | Channel"
 else:
@@ -173,8 +175,8 @@ class DataSpec:
     """Images, and how they are brought to the network's input.
 
     Attributes:
-        spec: what `open_source` understands; or a source, images and labels as tensors or arrays, a data set or a
-            `DataLoader` of torch. None where a universal perturbation needs no images.
+        spec: what `open_source` understands; or a list of image files, a source, images and labels as tensors or
+            arrays, a data set or a `DataLoader` of torch. None where a universal perturbation needs no images.
         max_images: use only the first N images.
         size: height and width that the network is given, such as (224, 320), "224x320", or 224 for both; by default
             what the network says of itself, or the crop.
@@ -240,6 +242,18 @@ class DataSpec:
             object.__setattr__(self, "crop", int(self.crop))
         object.__setattr__(self, "size", _size(self.size))
         check_fields(self)
+
+    @property
+    def files(self) -> list[str]:
+        """The image files, where these are named one by one in a list or tuple.
+
+        Example:
+            >>> DataSpec(["cat.jpg", Path("dog.png")]).files, DataSpec("digits").files
+            (['cat.jpg', 'dog.png'], [])
+        """
+        given = several(self.spec)
+        named = isinstance(self.spec, list | tuple) and all(isinstance(one, str | Path) for one in given)
+        return [str(one) for one in given] if named else []
 
     @property
     def sides(self) -> tuple[int, int] | None:
