@@ -23,19 +23,21 @@ CHOSEN: dict[str, dict[str, object]] = {
     "boundary_descent": {
         "STRIDES": {1.0: 0.65, 2.0: 0.8, math.inf: 0.8}, "MOMENTA": {1.0: 0.7, 2.0: 0.0, math.inf: 0.5},
         "FARTHER": 200, "SHORTEST": {1.0: 30, 2.0: 30, math.inf: 48},
-        "REMOTE": 20.0, "SETTLES": 5, "LAST_PART": 5, "LAST_STRIDE": 0.3,
+        "REMOTE": 20.0, "FIRST_REACH": 0.5, "LAST_REACH": 0.005, "SETTLES": 5, "LAST_PART": 5, "LAST_STRIDE": 0.3,
     },
     "boundary_run": {
         "LAST": 1 / 40, "NUDGE": 1e-6, "REACH": 16.0, "LEAST": 1e-4, "MOST": 0.5, "GIVEN_UP": 0.3, "FARTHEST": 0.25,
         "DOUBTED": 1.1,
     },
+    "boundary_walk": {"OVERSHOOT": 1e-3},
     "carlini_wagner_linf": {"SLACK": 1e-4, "FELT": 0.1},
     "hop_skip_jump": {"HALVINGS": 30},
     "jsma": {"SMALLEST_THETA": 1e-3},
     "lbfgs": {"SHORTEST": 1e-3},
     "fast_ensemble": {"EASY": 20},
     "memetic_ascent": {
-        "FIRST": 5, "COARSE": 7, "WIDEST": 1.0, "FALL": 1.5, "LAST": 1 / 300, "SAME": 0.05, "MOMENTUM": 0.75,
+        "FIRST": 5, "COARSE": 7, "WIDEST": 1.0, "FALL": 1.5, "LAST": 1 / 300, "SAME": 0.05, "ENTRIES": 4096,
+        "PROGRAMMES": 30, "ROWS": 16, "MOMENTUM": 0.75,
     },
     "polish": {"GAIN": 1e-4},
     "region": {"CLOSE": 1e-5},

@@ -7,7 +7,8 @@ import torch
 from affine import affine, convolutional, middle
 from torch import nn
 
-from brittle import Classifier, Lp, MemeticAscent, Problem, Restarts, Untargeted, run
+from brittle import BoundaryDescent, Classifier, Lp, MemeticAscent, Polish, Problem, Restarts, Untargeted, run
+from brittle.attacks import memetic_ascent
 from brittle.base.seeds import Streams
 from brittle.core.record import Record
 
@@ -111,3 +112,43 @@ def test_those_that_are_kept_differ():
     attack = MemeticAscent(population=3)
     assert attack._chosen(problem, margin, points).tolist() == [[1, 3, 0]]
     assert replace(attack, population=4)._chosen(problem, margin, points).tolist() == [[1, 3, 0, 2]]
+
+
+class Bent(nn.Module):
+    """ReLUs in a row, drawn at random; a climb within a radius that just suffices ends before the boundary."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(2)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 3)).double()
+        with torch.no_grad():
+            for weight in self.parameters():
+                nn.init.normal_(weight)
+            self.layers[1].bias.copy_(-self.layers[1].weight.sum(1) / 2)
+            self.layers[3].bias.zero_()
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_polished_points_cross_the_boundary_that_climbs_do_not_come_to(norm):
+    torch.manual_seed(1)
+    images, classifier = torch.rand(12, 1, 3, 3, dtype=torch.float64), Classifier(Bent())
+    smallest = run(Polish(BoundaryDescent(60)), classifier, images, threat=Lp(norm)).size
+    threat = Lp(norm, float(smallest.median()) * 1.001)
+    climbs = MemeticAscent(population=2, generations=0, steps=1)
+    plain, fine = (run(replace(climbs, polished=count), classifier, images, threat=threat) for count in (0, 2))
+    assert plain.success.sum() + 2 <= fine.success.sum() <= (smallest <= threat.radius).sum() + 1
+    assert torch.equal(fine.forward[plain.success], plain.forward[plain.success]), "what is broken is left alone"
+    once = run(replace(climbs, polished=1), classifier, images, threat=threat)
+    assert (fine.forward[~once.success] > once.forward[~once.success]).all(), "of each image two points"
+
+
+def test_points_are_polished_only_where_images_are_small_and_seen_once(monkeypatch):
+    monkeypatch.setattr(memetic_ascent, "ENTRIES", 8)
+    images, attack = torch.rand(3, 1, 3, 3, dtype=torch.float64), MemeticAscent(population=2, generations=1, steps=2)
+    plain, large = (
+        run(replace(attack, polished=count), Classifier(Bent()), images, threat=Lp("inf", 1e-6)) for count in (0, 2)
+    )
+    assert torch.equal(plain.forward, large.forward)

@@ -121,6 +121,7 @@ RANGES: dict[str, dict[str, Range]] = {
     },
     "MemeticAscent": {
         "population": TWO_UP, "generations": NONE_UP, "steps": ONE_UP, "fresh": SHARE_BELOW_1, "stride": SHARE_ABOVE_0,
+        "polished": NONE_UP,
     },
     "Polish": {"programmes": ONE_UP, "rows": ONE_UP, "entries": ONE_UP},
     "SmallestRadius": {"steps": ONE_UP, "first": SHARE_ABOVE_0},

@@ -80,7 +80,9 @@ DEFAULTS = {
         {"steps": 100, "restarts": 1, "targets": 0, "overshoot": 1.05, "pull": 0.1, "back": 0.9, "candidates": 10},
     ),
     "FastEnsemble": (THREE, {"steps": 50, "targets": None, "queries": 300}),
-    "MemeticAscent": (THREE, {"population": 6, "generations": 36, "steps": 30, "fresh": 0.08, "stride": 0.2}),
+    "MemeticAscent": (
+        THREE, {"population": 6, "generations": 36, "steps": 30, "fresh": 0.08, "stride": 0.2, "polished": 0},
+    ),
     "Polish": (THREE, {"programmes": 30, "rows": 48, "entries": 4096}),
     "AutoAttack": (THREE, {"version": "standard", "steps": 100, "queries": 5000, "eot_samples": 20}),
     "ALMA": (

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from brittle.attacks.alma import ALMA
 from brittle.attacks.boundary_run import BoundaryRun
+from brittle.attacks.boundary_walk import BoundaryWalk
 from brittle.attacks.runs import as_many_runs, divided, far_away
 from brittle.base.rows import column
 from brittle.core.attack import Attack, at_least, fraction, fraction_below_one
 from brittle.core.problem import Problem
 from brittle.maths.losses import others
+from brittle.threats.pixels import anywhere
 from brittle.types import Images
 
 STRIDES = {1.0: 0.65, 2.0: 0.8, math.inf: 0.8}
@@ -24,6 +26,8 @@ SHORTEST = {1.0: 30, 2.0: 30, math.inf: 48}
 """Steps of the shortest run that is made by default."""
 REMOTE = 20.0
 """In l2 a far start that is more than so many times as far as the known change gives way to another class."""
+FIRST_REACH, LAST_REACH = 0.5, 0.005
+"""How far a step of a walk in l1 may move a value at its beginning and its end, as fractions of the bounds' span."""
 SETTLES, LAST_PART, LAST_STRIDE = 5, 5, 0.3
 """With so many runs, one step in so many is left for a last one from the best point, of at most this first stride."""
 
@@ -52,8 +56,12 @@ class BoundaryDescent(Attack):
     point of the first. Far starts find more on robust networks, other classes on plain ones: in l1 all begin far away,
     in linf they take turns, the class first, and in l2 a class is gone to where a far start would be more than `REMOTE`
     times as far as the known change. With 5 runs or more, a fifth of the steps goes into a last one that begins at the
-    best point and moves less. In l1 an entry may move no farther than a reach, which grows while the linear model
-    holds.
+    best point and moves less.
+
+    In l1, where the smallest step on a linear model is all in a few entries, an entry may move no farther than a reach,
+    which grows while the linear model holds; and every second of the later runs is a walk by short strides
+    (`BoundaryWalk`), which follows the boundary instead of jumping along it, in turns from a point far away and from
+    one anywhere in the box.
 
     A search in l2 of at least 200 steps leaves half of them to an augmented Lagrangian (`ALMA`, in its authors' fast
     setting and with a longer first step) before all this, which goes far into the other classes and comes to parts of
@@ -108,6 +116,9 @@ class BoundaryDescent(Attack):
         self._run(problem, first, problem.images, none)
         tried, order = torch.zeros_like(none), self._order(problem) if later else none
         for number, steps in enumerate(later, 1):
+            if p == 1 and number % 2:
+                BoundaryWalk(steps, self._afar(problem, number), FIRST_REACH, LAST_REACH).perturb(problem)
+                continue
             begin, aim = self._later(problem, order, tried, number)
             tried += aim >= 0
             self._run(problem, steps, begin, aim)
@@ -120,6 +131,13 @@ class BoundaryDescent(Attack):
         stride = min(STRIDES[p] if self.stride is None else self.stride, most)
         momentum = MOMENTA[p] if self.momentum is None else self.momentum
         BoundaryRun(steps, begin, aim, stride, momentum, self.smoothing, self.overshoot).perturb(problem)
+
+    def _afar(self, problem: Problem, number: int) -> Images:
+        """Return where a walk in l1 begins: every second time anywhere in the box."""
+        shape, bounds = tuple(problem.images.shape[1:]), problem.classifier.bounds
+        return (
+            anywhere(shape, problem.streams, problem.ids, bounds) if number % 4 == 3 else far_away(problem, self.spread)
+        )
 
     def _order(self, problem: Problem) -> Tensor:
         """Return the classes in the order of their logits at the best points, but for the label and the first."""

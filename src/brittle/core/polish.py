@@ -72,42 +72,54 @@ class Polish(Attack):
 
     def _polish(self, problem: Problem) -> None:
         """Go through the images that are not broken within the radius, or all of them where there is none."""
-        large = problem.images[0].numel() > self.entries
-        if large or problem.threat.name not in self.threats or problem.eot_samples > 1:
+        if not may_be_polished(problem, self.entries) or problem.threat.name not in self.threats:
             return
         for place in range(len(problem)):
             one = problem.rows(torch.tensor([place], device=problem.ids.device))
             if not (one.threat.bounded and bool(one.solved)):
-                self._walk(one)
+                polish_from(one, one.record.best[one.ids], self.programmes, self.rows)
 
-    def _walk(self, problem: Problem) -> None:
-        """Go from programme to programme for one image."""
-        seen = sight_of(problem, problem.record.best[problem.ids])
-        if seen is None:
-            return
-        region, reach = seen.region(), problem.classifier.bounds.span
-        aim = _aim(region)
-        for _ in range(self.programmes):
-            change = _programme(region, aim, reach)
-            if change is None:
+
+def may_be_polished(problem: Problem, entries: int) -> bool:
+    """Say whether images are small enough for programmes, and seen once."""
+    return problem.images[0].numel() <= entries and problem.eot_samples == 1
+
+
+def polish_from(problem: Problem, point: Images, programmes: int, rows: int) -> None:
+    """Go from programme to programme for one image.
+
+    Args:
+        problem: of the image.
+        point: where to begin, (1, c, h, w).
+        programmes: most of them.
+        rows: most units that are added after one.
+    """
+    seen = sight_of(problem, point)
+    if seen is None:
+        return
+    region, reach = seen.region(), problem.classifier.bounds.span
+    aim = _aim(region)
+    for _ in range(programmes):
+        change = _programme(region, aim, reach)
+        if change is None:
+            break
+        trial = _moved(problem, change)
+        if not _gains(region.sight, trial):
+            break
+        problem.record.passes.add(problem.ids, iterations=1)
+        new = sight_of(problem, trial)
+        if new is None:
+            break
+        if new.margin >= aim / 2 if region.sight.margin > 0 else new.margin > region.sight.margin:
+            known, reach = region.tight(change), 2 * reach
+            region = new.region()
+            if (new.margin >= aim / 2 and _offered(new)) or not region.learn(known):
                 break
-            trial = _moved(problem, change)
-            if not _gains(region.sight, trial):
+        elif units := region.crossed(new)[:rows]:
+            if not region.learn(units):
                 break
-            problem.record.passes.add(problem.ids, iterations=1)
-            new = sight_of(problem, trial)
-            if new is None:
-                break
-            if new.margin >= aim / 2 if region.sight.margin > 0 else new.margin > region.sight.margin:
-                known, reach = region.tight(change), 2 * reach
-                region = new.region()
-                if (new.margin >= aim / 2 and _offered(new)) or not region.learn(known):
-                    break
-            elif units := region.crossed(new)[: self.rows]:
-                if not region.learn(units):
-                    break
-            else:
-                reach = float(abs(change - region.change).max()) / 4
+        else:
+            reach = float(abs(change - region.change).max()) / 4
 
 
 def _aim(region: Region) -> float:
