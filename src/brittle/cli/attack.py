@@ -109,8 +109,8 @@ def _show(made: SavedAttacks) -> None:
         if any(one.cost is not None and one.cost < 0 for one in attack.images):
             terminal.say((f"rounding: by how much 8 bits made the change larger; {terminal.BELOW_ZERO}", "dim"))
         found = sum(one.success for one in attack.images)
-        many = plural(len(attack.images), "image")
-        terminal.say(f"{found} of {many} have an adversarial PNG that is still adversarial when read back")
+        many, verb = plural(len(attack.images), "image"), "has" if len(attack.images) == 1 else "have"
+        terminal.say(f"{found} of {many} {verb} an adversarial PNG that is still adversarial when read back")
     terminal.say(f"files            {told(made.path.resolve())}")
 
 
