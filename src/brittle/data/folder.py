@@ -80,10 +80,7 @@ class Folder(Source):
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Yield the files start..stop - 1; a name is the path below the folder."""
-        for index in range(start, stop):
-            name, label = self._files[index]
-            path = self._root / name
-            yield Item(index, name, label, partial(load, path, name), partial(look_at, path, name))
+        yield from items_of(self._root, self._files, start, stop)
 
     def content(self) -> Iterator[bytes]:
         """Yield name, label, size and bytes of each file; of a file that cannot be read, that it cannot."""
@@ -138,6 +135,14 @@ class Folder(Source):
                 f"{path / 'classes.json'} does not list the class folder {missing[0]!r} ({len(missing)} in all)"
             )
         return {name: known[name] for name in names}
+
+
+def items_of(root: Path, files: Sequence[tuple[str, int]], start: int, stop: int) -> Iterator[Item]:
+    """Yield the files start..stop - 1 below a folder, each read when it is wanted."""
+    for index in range(start, stop):
+        name, label = files[index]
+        path = root / name
+        yield Item(index, name, label, partial(load, path, name), partial(look_at, path, name))
 
 
 def contents(root: Path, files: Iterable[tuple[str, int]]) -> Iterator[bytes]:

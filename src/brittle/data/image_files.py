@@ -3,13 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from brittle.addresses import is_address
 from brittle.data.decode import suffixes
 from brittle.data.fit import Fit
-from brittle.data.folder import contents, load, look_at
+from brittle.data.folder import contents, items_of
 from brittle.data.source import Item, Source
 from brittle.data.survey import UNLABELLED
 from brittle.errors import DataError, quoted
@@ -70,10 +69,7 @@ class ImageFiles(Source):
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Yield the files start..stop - 1."""
-        for index in range(start, stop):
-            name, label = self._files[index]
-            path = self._root / name
-            yield Item(index, name, label, partial(load, path, name), partial(look_at, path, name))
+        yield from items_of(self._root, self._files, start, stop)
 
     def content(self) -> Iterator[bytes]:
         """Yield name, size and bytes of each file; of a file that cannot be read, that it cannot."""
